@@ -1,0 +1,1 @@
+"""Wraps Docker images that serve HTTP for Chutes.ai."""

@@ -1,0 +1,1 @@
+"""What both sides know: errors, routes, manifests, platform rules. Standard library and pydantic only."""

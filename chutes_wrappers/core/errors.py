@@ -1,0 +1,52 @@
+"""The error tree.
+
+WrapperError            an operation failed                       exit code 1
+├── ConfigurationError  wrong usage, module, manifest or setting  exit code 2
+├── EngineUnavailable   no Docker engine answers                  exit code 1
+├── UnsupportedImage    the base image can never run on Chutes    exit code 1
+└── ServiceFailed       the wrapped service exited or never came  exit code 1
+"""
+
+from __future__ import annotations
+
+
+class WrapperError(Exception):
+    """Something failed, said so that a person can act on it.
+
+    ``what`` is one sentence; ``where`` names the file, image, field or index; ``evidence`` is what was seen (log lines,
+    an answer); ``next_step`` is the fix to try. None of them may hold a secret.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self, what: str, *, where: str | None = None, evidence: str | None = None, next_step: str | None = None
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.evidence = evidence
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        tail = f"Next: {self.next_step}" if self.next_step else None
+        return "\n".join(part for part in (head, self.evidence, tail) if part)
+
+
+class ConfigurationError(WrapperError):
+    """The user's input is wrong: usage, a module, a manifest, a variable."""
+
+    exit_code = 2
+
+
+class EngineUnavailable(WrapperError):
+    """No Docker engine answers; commands that can do without one catch this."""
+
+
+class UnsupportedImage(WrapperError):
+    """The base image lacks what the SDK needs and no recipe can add it."""
+
+
+class ServiceFailed(WrapperError):
+    """The wrapped service exited, or did not become ready in time."""

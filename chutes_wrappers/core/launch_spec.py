@@ -1,0 +1,38 @@
+"""What a base image would run: the facts that inspection finds and the launcher obeys."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class LaunchSpec(BaseModel):
+    """How the base image starts its service. JSON shape: the ``image`` object of a route manifest.
+
+    ``entrypoint`` and ``cmd`` are argv lists (Docker's shell form arrives as ``["/bin/sh", "-c", …]``). ``environment`` is
+    what the image itself publishes, never what a user passed. ``exposed_ports`` are TCP ports. ``health_check`` is Docker's
+    test list (``["CMD-SHELL", "curl …"]``). ``readiness`` maps a port to an HTTP path that answers 2xx once the service is
+    ready. ``writes`` are absolute paths that the service created or changed while it ran.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    reference: str = ""
+    digest: str = ""
+    platform: str = "linux/amd64"
+    distribution: str = ""
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    working_dir: str = "/"
+    user: str = ""
+    home: str = "/root"
+    environment: dict[str, str] = Field(default_factory=dict)
+    exposed_ports: tuple[int, ...] = ()
+    volumes: tuple[str, ...] = ()
+    health_check: tuple[str, ...] = ()
+    readiness: dict[int, str] = Field(default_factory=dict)
+    writes: tuple[str, ...] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command line that the image runs when nobody overrides it; empty when it names none."""
+        return (*self.entrypoint, *self.cmd)

@@ -1,0 +1,204 @@
+"""Route manifests (``deploy_x.routes.json``): load, merge, validate, write."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.routes import Route, SkippedRoute, normalise_entry
+
+VERSION = 1
+SUFFIX = ".routes.json"
+
+
+class Manifest(BaseModel):
+    """What is known about a wrapped service. JSON shape: the route manifest file.
+
+    ``routes`` become cords; ``image`` says how the base image starts its service (None: not inspected); ``source`` says
+    where the routes come from (for instance ``{"8020": "http://127.0.0.1:8020/openapi.json"}``); ``skipped`` lists
+    every operation that was left out, with the reason.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: int = VERSION
+    source: dict[str, str] = Field(default_factory=dict)
+    image: LaunchSpec | None = None
+    routes: tuple[Route, ...] = ()
+    skipped: tuple[SkippedRoute, ...] = ()
+
+    def to_json(self) -> str:
+        """The manifest as a file: sorted and indented, byte-identical for equal manifests, without default values."""
+        ordered = self.model_copy(
+            update={
+                "routes": tuple(sorted(self.routes, key=lambda r: (r.port or 0, r.path, r.method))),
+                "skipped": tuple(sorted(self.skipped, key=lambda s: (s.port or 0, s.path, s.method, s.reason))),
+            }
+        )
+        data = ordered.model_dump(mode="json", exclude_defaults=True)
+        data["routes"] = [_readable(route) for route in ordered.routes]
+        return json.dumps({"version": VERSION, **data}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _readable(route: Route) -> dict[str, Any]:
+    """A route with the seed's keys always spelt out, and the others where they differ from the default."""
+    keys = ("path", "method", "port")
+    return {
+        **{key: getattr(route, key) for key in keys},
+        "target_path": route.upstream_path,
+        "stream": route.stream,
+        **route.model_dump(mode="json", exclude_defaults=True, exclude={*keys, "target_path", "stream"}),
+    }
+
+
+def manifest_path_for(module_file: str | Path) -> Path:
+    """``deploy_x.routes.json`` beside ``deploy_x.py``."""
+    return Path(module_file).with_suffix(SUFFIX)
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read and validate a manifest file; ConfigurationError names the file, the field and the fix."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the route manifest cannot be read ({error.strerror})",
+            where=str(path),
+            next_step="make one with ./deploy.sh --discover MODULE, or correct the path",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError("the route manifest is not UTF-8 text", where=str(path)) from error
+    return parse_manifest(text, where=str(path))
+
+
+def parse_manifest(text: str, *, where: str) -> Manifest:
+    """Validate manifest JSON: an object with ``routes``, or a plain list of routes."""
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ConfigurationError(
+            f"not valid JSON: {error}", where=where, next_step="correct it, or discover again"
+        ) from error
+    if isinstance(data, list):
+        data = {"routes": data}
+    if not isinstance(data, dict) or not isinstance(data.get("routes"), list):
+        raise ConfigurationError(
+            'a manifest is {"routes": [...]} or a list of routes',
+            where=where,
+            next_step="see deploy_example.routes.json",
+        )
+    version = data.get("version", VERSION)
+    if version != VERSION:
+        raise ConfigurationError(
+            f"version {version!r} is not the version that this toolkit reads ({VERSION})",
+            where=where,
+            next_step="update the toolkit, or discover again",
+        )
+    routes = parse_routes(data["routes"], where=where)
+    try:
+        rest = Manifest.model_validate({**data, "routes": ()})
+    except ValidationError as error:
+        raise ConfigurationError(
+            _first_problem(error), where=where, next_step="correct it, or discover again"
+        ) from error
+    return rest.model_copy(update={"routes": routes})
+
+
+def parse_routes(entries: Iterable[Any], *, where: str) -> tuple[Route, ...]:
+    """Validate route entries (a manifest's or ``CHUTE_STATIC_ROUTES``).
+
+    Raises one ConfigurationError for the first bad entry, naming its index, its field, the value and the fix. Keys of
+    other toolkits are understood where they mean something and ignored where not (``meaningless_keys`` names those).
+    """
+    routes: dict[tuple[str, str], tuple[int, Route]] = {}
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise _bad_route(where, index, f"a route is an object, not {type(entry).__name__}")
+        try:
+            route = Route.model_validate(normalise_entry(entry))
+        except ValidationError as error:
+            raise _bad_route(where, index, _first_problem(error)) from error
+        if route.key in routes:
+            other = routes[route.key][0]
+            raise _bad_route(
+                where,
+                index,
+                f"{route.describe()} is also route {other}; give one of them another `path` and keep `target_path`",
+            )
+        routes[route.key] = (index, route)
+    return tuple(route for _, route in routes.values())
+
+
+def merge_static(manifest: Manifest, static: Iterable[Route]) -> tuple[Manifest, tuple[str, ...]]:
+    """Add static routes that the manifest lacks; a duplicate by path and method is skipped.
+
+    Returns the merged manifest, and a warning for each skipped route that would have gone elsewhere.
+    """
+    routes = {route.key: route for route in manifest.routes}
+    warnings = []
+    for route in static:
+        known = routes.setdefault(route.key, route)
+        if (known.upstream_path, known.upstream_method) != (route.upstream_path, route.upstream_method) or (
+            known.port and route.port and known.port != route.port
+        ):
+            warnings.append(
+                f"static route {route.describe()} to {route.port or 'the first port'}{route.upstream_path} is skipped: the "
+                f"manifest already sends it to {known.port or 'the first port'}{known.upstream_path}; "
+                "give it another `path` to have both"
+            )
+    return manifest.model_copy(update={"routes": tuple(routes.values())}), tuple(warnings)
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Write atomically: the old file stays untouched until the new one is complete on disk."""
+    write_atomically(path, manifest.to_json())
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text``; on any failure the old file stays and WrapperError says why."""
+    temporary: str | None = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise WrapperError(
+            f"cannot be written ({error.strerror}); what was there before is unchanged",
+            where=str(path),
+            next_step="free some space or choose another place, then run the command again",
+        ) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _bad_route(where: str, index: int, problem: str) -> ConfigurationError:
+    return ConfigurationError(
+        problem, where=f"{where}, route {index}", next_step="correct this route, then run the command again"
+    )
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"`{field}` is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"`{field}` is not a key that a route can have ({', '.join(Route.model_fields)})"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"`{field}` = {problem['input']!r}: {message[:1].lower()}{message[1:]}"

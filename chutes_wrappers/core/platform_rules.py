@@ -1,0 +1,70 @@
+"""Every fact about the platform that code needs, with its source.
+
+"SDK" is the ``chutes`` package 0.6.9; "(api)" marks a rule read from the platform's API, which may change without a new
+SDK. Sections are those of PLATFORM.md.
+"""
+
+from __future__ import annotations
+
+import re
+
+# SDK chute/cord.py PATH_RE: path, public_api_path and passthrough_path.
+SDK_PATH = re.compile(r"^(/[a-z0-9_]+[a-z0-9-_]*)+$")
+# (api) section 2: what the API accepts at deployment.
+API_INTERNAL_PATH = re.compile(r"^(/[a-z][a-z0-9_]*)+$")
+API_PUBLIC_PATH = re.compile(r"^(/[a-z][a-z0-9_-]*)+$")
+API_PUBLIC_METHODS = ("GET", "POST")
+# Section 2: upstream methods are free; these are the ones a cord can name (aiohttp session methods).
+UPSTREAM_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+# (api) section 2: the platform's own routes on a chute's host win over the chute's.
+PLATFORM_PATHS = frozenset({"/ping", "/docs", "/redoc", "/openapi.json", "/pricing"})
+PLATFORM_PREFIXES = (
+    "/users", "/images", "/chutes", "/jobs", "/nodes", "/logos", "/audit", "/secrets", "/instances", "/payments",
+)  # fmt: skip
+
+# Section 1: what an instance is.
+INSTANCE_UID = 1000
+INSTANCE_GID = 1000
+INSTANCE_USER = "chutes"
+INSTANCE_WORKDIR = "/app"
+INSTANCE_VOLUMES = ("/tmp", "/cache")
+INSTANCE_SHM_BYTES = 16 * 1024**3
+CHUTE_PORT = 8000
+LOGGING_PORT = 8001
+LOWEST_UNPRIVILEGED_PORT = 1024
+EXECUTION_CONTEXT_VARIABLE = "CHUTES_EXECUTION_CONTEXT"
+REMOTE_CONTEXT = "REMOTE"
+
+# Section 1, measured: chutes-aegis.so needs this glibc, graval's libraries need libcrypto.so.3.
+LOWEST_GLIBC = (2, 34)
+OPENSSL_LIBRARY = "libcrypto.so.3"
+LOWEST_PYTHON = (3, 10)
+
+# (api) section 4.
+MODULE_FILE = re.compile(r"^[a-z][a-z0-9_]*\.py$")
+CHUTE_NAME = re.compile(r"^(?:[a-z0-9_.-]+/)*[a-z0-9][a-z0-9_./-]*$", re.IGNORECASE)
+CHUTE_NAME_LENGTH = (3, 127)
+IMAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9-_.]*$", re.IGNORECASE)
+IMAGE_NAME_LENGTH = (3, 65)
+IMAGE_TAG_LENGTH = (2, 33)
+USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}$")
+
+
+def is_shadowed(public_path: str) -> bool:
+    """Whether a call to ``public_path`` on the chute's host is answered by the platform itself (api, section 2)."""
+    return public_path in PLATFORM_PATHS or any(
+        public_path == prefix or public_path.startswith(prefix + "/") for prefix in PLATFORM_PREFIXES
+    )
+
+
+def service_port_problem(port: int) -> str | None:
+    """Why a wrapped service cannot listen on ``port`` of an instance, or None (section 1)."""
+    if not 1 <= port <= 65535:
+        return f"port {port} is not between 1 and 65535"
+    if port in (CHUTE_PORT, LOGGING_PORT):
+        owner = "the chute itself" if port == CHUTE_PORT else "the chute's logging server"
+        return f"port {port} belongs to {owner} on an instance"
+    if port < LOWEST_UNPRIVILEGED_PORT:
+        return f"port {port} is below {LOWEST_UNPRIVILEGED_PORT}, and an instance runs as uid {INSTANCE_UID}"
+    return None

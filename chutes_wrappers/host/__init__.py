@@ -1,0 +1,1 @@
+"""The developer's machine: engine, inspection, discovery."""

@@ -1,0 +1,1 @@
+"""Find a service's specification, and read it."""

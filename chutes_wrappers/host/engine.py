@@ -1,0 +1,88 @@
+"""Docker, behind one small protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """What to run. ``ports`` are container ports to publish on free loopback ports; ``environment`` travels in the API's body."""
+
+    image: str
+    command: Sequence[str] | None = None
+    entrypoint: Sequence[str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    working_dir: str | None = None
+    ports: Sequence[int] = ()
+    volumes: Sequence[str] = ()
+    empty_volumes: Sequence[str] = ()
+    shm_bytes: int | None = None
+    gpus: str | None = None
+    platform: str = "linux/amd64"
+    network: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecResult:
+    """The outcome of a command in a container: its exit code and what it printed, both streams together."""
+
+    exit_code: int
+    output: str
+
+
+class RunningContainer(Protocol):
+    """One container, gone when its context ends."""
+
+    @property
+    def host_ports(self) -> Mapping[int, int]:
+        """Container port → loopback port."""
+        ...
+
+    def logs(self) -> Iterator[str]:
+        """Lines as the container prints them, from its start; ends when it exits."""
+        ...
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        ...
+
+    def tail(self, lines: int = 50) -> str:
+        """The last lines that it printed."""
+        ...
+
+    def wait(self, timeout_s: float) -> int:
+        """The exit code; raises WrapperError when it still runs after ``timeout_s``."""
+        ...
+
+    def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
+        """Run a command inside."""
+        ...
+
+    def changed_paths(self) -> Sequence[tuple[str, str]]:
+        """(kind, absolute path) of what differs from the image; kind is "added", "changed" or "deleted"."""
+        ...
+
+    def stop(self, timeout_s: float = 10) -> None:
+        """SIGTERM, then SIGKILL; no error when it is gone."""
+        ...
+
+
+class ContainerEngine(Protocol):
+    """What the toolkit needs of Docker."""
+
+    def inspect_image(self, reference: str) -> Mapping[str, object]:
+        """The engine's description of an image, pulled first when it is not there; WrapperError when neither works."""
+        ...
+
+    def read_file(self, reference: str, path: str, limit_bytes: int = 16 * 1024**2) -> bytes | None:
+        """One file out of an image (symbolic links followed), without running it; None when it is not there."""
+        ...
+
+    def run(self, spec: ContainerSpec) -> AbstractContextManager[RunningContainer]:
+        """Start a container; it is stopped and removed, with its anonymous volumes, when the context ends."""
+        ...

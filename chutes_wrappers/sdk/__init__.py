@@ -1,0 +1,1 @@
+"""What turns a manifest into SDK objects: an image, cords."""

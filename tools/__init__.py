@@ -1,0 +1,1 @@
+"""The documented doors to the toolkit."""
