@@ -46,7 +46,7 @@ class Manifest(BaseModel):
         )
         data = ordered.model_dump(mode="json", exclude_defaults=True)
         data["routes"] = [_readable(route) for route in ordered.routes]
-        return json.dumps({"version": VERSION, **data}, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps({"version": VERSION, **data}, indent=2) + "\n"
 
 
 def _readable(route: Route) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""``--build M --local``: the wrapped image, built here through the SDK and verified."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import preparation
+from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
+from chutes_wrappers.host import processes
+from chutes_wrappers.host.docker_engine import connect
+from chutes_wrappers.host.staging import Stage, staged
+from chutes_wrappers.host.verification import describe_outside, verify_image
+
+_STEP = re.compile(r"^(Step \d+/\d+ :|#\d+ \[|chutes-wrappers: )")
+
+
+def build(module: str, *, debug: bool) -> int:
+    """Build and verify the wrapped image of ``module``; returns 0 only for an image that passed every check."""
+    facts = preparation.facts(module)
+    if shutil.which("docker") is None:
+        raise EngineUnavailable(
+            "the SDK builds with the docker command, which is not on PATH", next_step="install Docker's command line"
+        )
+    engine = connect()
+    manifest = preparation.manifest(facts, engine)
+    with staged(facts, manifest, username=preparation.username()) as stage:
+        outside = describe_outside(stage)
+        image = f"{outside['image']['name']}:{outside['image']['tag']}"
+        seconds = _build(stage, image, debug=debug)
+        output.success(f"built {image} in {seconds:.0f} s")
+        output.heading(f"Verifying {image} as the platform would run it")
+        verify_image(engine, image, outside, stage.module, manifest.image, output.report)
+    output.success(f"{image} is ready with {len(outside['cords'])} cords")
+    output.report(f"Next: ./deploy.sh --run-docker {module}")
+    return 0
+
+
+def _build(stage: Stage, image: str, *, debug: bool) -> float:
+    argv = [str(Path(sys.executable).parent / "chutes"), "build", stage.reference, "--local"]
+    argv += ["--debug"] if debug else []
+    title = f"Building {image} (the first build takes a minute or two; later ones only redo what changed)"
+    with output.Progress(title, verbose=debug, important=lambda line: bool(_STEP.match(line))) as progress:
+        code = processes.stream(argv, environment=stage.environment, directory=stage.folder, on_line=progress.line)
+    if code != 0:
+        raise WrapperError(
+            f"the build failed with exit code {code}",
+            where=image,
+            evidence=progress.tail,
+            next_step="correct what the lines above name; --debug shows the whole build",
+        )
+    return progress.seconds

@@ -1,0 +1,44 @@
+"""What every command on a module begins with: its facts, its manifest, whose chute it is."""
+
+from __future__ import annotations
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.host.engine import ContainerEngine
+from chutes_wrappers.host.modules import ModuleFacts, read_module, resolve_module
+from chutes_wrappers.host.staging import known_manifest
+
+LOCAL_USERNAME = "local"
+
+
+def facts(module: str) -> ModuleFacts:
+    """What the module on the command line says."""
+    return read_module(resolve_module(module))
+
+
+def username() -> str:
+    """The account's name; without an account a stand-in that local builds and runs can do with."""
+    from chutes_wrappers.sdk.account import chutes_username
+
+    try:
+        return chutes_username()
+    except ConfigurationError:
+        output.report(f"no Chutes account is set up; the name {LOCAL_USERNAME!r} stands in for it here")
+        return LOCAL_USERNAME
+
+
+def manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
+    """The module's manifest with the launch facts of its image; discovered first, and said so, when there is none."""
+    from chutes_wrappers.host.inspection import inspect
+
+    known = known_manifest(facts)
+    if known is None:
+        output.report(f"{facts.manifest_path.name} is missing: discovering the routes first")
+        from chutes_wrappers.cli.commands.discover import discover_with_defaults
+
+        known = discover_with_defaults(facts, engine)
+    if known.image is None:
+        output.report(f"the manifest does not say what {facts.base_image} runs: inspecting it")
+        known = known.model_copy(update={"image": inspect(engine, facts.base_image)})
+    return known

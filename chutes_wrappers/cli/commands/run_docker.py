@@ -1,0 +1,72 @@
+"""``--run-docker M``: the built image, run as the platform runs it."""
+
+from __future__ import annotations
+
+import threading
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import preparation, running
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.host.docker_engine import connect
+from chutes_wrappers.host.engine import ContainerSpec, RunningContainer
+from chutes_wrappers.host.staging import known_manifest, staged
+from chutes_wrappers.host.verification import describe_outside
+
+
+def run_docker(module: str, *, port: int | None) -> int:
+    """Run the built image of ``module`` until it ends or Ctrl-C; 0 for a clean stop after it was ready."""
+    facts = preparation.facts(module)
+    engine = connect()
+    manifest = known_manifest(facts)
+    if manifest is None:
+        raise WrapperError(
+            "there is no manifest, so nothing was built", next_step=f"./deploy.sh --build {module} --local"
+        )
+    with staged(facts, manifest, username=preparation.username()) as stage:
+        described = describe_outside(stage)
+    image = f"{described['image']['name']}:{described['image']['tag']}"
+    gpus = "all" if engine.has_gpu() else None
+    if gpus is None:
+        output.report("this machine has no GPU that Docker can use: running without one")
+    spec = ContainerSpec(
+        image=image,
+        command=["chutes", "run", stage.reference, "--dev", "--port", str(platform_rules.CHUTE_PORT)],
+        user=f"{platform_rules.INSTANCE_UID}:{platform_rules.INSTANCE_GID}",
+        environment={
+            platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
+            "HF_HOME": "/cache",
+            "PYTHONUNBUFFERED": "1",
+        },
+        ports=[platform_rules.CHUTE_PORT],
+        empty_volumes=platform_rules.INSTANCE_VOLUMES,
+        shm_bytes=platform_rules.INSTANCE_SHM_BYTES,
+        gpus=gpus,
+    )
+    output.heading(
+        f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"
+    )
+    with engine.run(spec) as container:
+        logs = threading.Thread(target=_show_logs, args=(container,), daemon=True)
+        logs.start()
+        base_url = f"http://127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"
+        running.wait_until_ready(base_url, lambda: _check_alive(container, logs))
+        running.report_ready(base_url, described["cords"])
+        return running.until_interrupted(lambda: _check_alive(container, logs))
+
+
+def _show_logs(container: RunningContainer) -> None:
+    for line in container.logs():
+        output.log(line)
+
+
+def _check_alive(container: RunningContainer, logs: threading.Thread) -> None:
+    code = container.exit_code()
+    if code is None:
+        return
+    logs.join(5)
+    raise ServiceFailed(
+        f"the chute ended with exit code {code}",
+        evidence=container.tail(50),
+        next_step="correct what its last lines name, then build and run again",
+    )

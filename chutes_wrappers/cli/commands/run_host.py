@@ -1,0 +1,86 @@
+"""``--run M``: the chute on this machine in the SDK's dev mode, beside a service that runs here too."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import preparation, running
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
+from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.host import processes
+from chutes_wrappers.host.staging import Stage, known_manifest, staged
+from chutes_wrappers.host.verification import describe_outside
+
+
+def run_host(module: str, *, port: int | None) -> int:
+    """Run the chute of ``module`` here until it ends or Ctrl-C; 0 for a clean stop after it was ready."""
+    facts = preparation.facts(module)
+    chosen = _free(port or platform_rules.CHUTE_PORT)
+    manifest = known_manifest(facts)
+    if manifest is None:
+        output.report(
+            f"{facts.manifest_path.name} is missing: only static routes are registered (--discover finds more)"
+        )
+    with staged(facts, manifest or Manifest(), username=preparation.username()) as stage:
+        described = describe_outside(stage)
+        services = ", ".join(map(str, facts.service_ports))
+        output.heading(f"Starting the chute on port {chosen}; it waits for your service on {services}")
+        environment = {
+            **stage.environment,
+            **facts.env,
+            platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
+        }
+        with processes.started(_argv(stage, chosen), environment=environment, directory=stage.folder) as process:
+            tail: list[str] = []
+            logs = threading.Thread(target=_show_logs, args=(process, tail), daemon=True)
+            logs.start()
+            base_url = f"http://127.0.0.1:{chosen}"
+            running.wait_until_ready(base_url, lambda: _check_alive(process, logs, tail))
+            running.report_ready(base_url, described["cords"])
+            return running.until_interrupted(lambda: _check_alive(process, logs, tail))
+
+
+def _argv(stage: Stage, port: int) -> list[str]:
+    chutes = str(Path(sys.executable).parent / "chutes")
+    logging_port = _free(0)
+    return [
+        *(chutes, "run", stage.reference, "--dev", "--host", "127.0.0.1"),
+        *("--port", str(port), "--logging-port", str(logging_port)),
+    ]
+
+
+def _free(port: int) -> int:
+    """``port`` itself when nothing listens on it; 0 asks for any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {port} cannot be used ({error.strerror})", next_step="name another one with --port"
+            ) from error
+        chosen: int = probe.getsockname()[1]
+        return chosen
+
+
+def _show_logs(process: subprocess.Popen[bytes], tail: list[str]) -> None:
+    for line in processes.lines(process):
+        tail[:] = [*tail[-49:], line]
+        output.log(line)
+
+
+def _check_alive(process: subprocess.Popen[bytes], logs: threading.Thread, tail: list[str]) -> None:
+    if process.poll() is None:
+        return
+    logs.join(5)
+    raise ServiceFailed(
+        f"the chute ended with exit code {process.returncode}",
+        evidence="\n".join(tail),
+        next_step="correct what its last lines name, then run it again",
+    )

@@ -1,0 +1,103 @@
+"""What both run modes share: poll until ready, verify the cords, show a call, wait for Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core.errors import WrapperError
+
+_POLL_S = 0.25
+_LONGEST_START_S = 3600.0
+
+
+def wait_until_ready(base_url: str, check_alive: Callable[[], None]) -> None:
+    """Return once the chute answers HTTP; ``check_alive`` raises when it can no longer become ready."""
+    started = time.monotonic()
+    while time.monotonic() - started < _LONGEST_START_S:
+        check_alive()
+        if _routes(base_url) is not None:
+            output.success(f"ready after {time.monotonic() - started:.0f} s at {base_url}")
+            return
+        time.sleep(_POLL_S)
+    raise WrapperError(
+        "the chute did not become ready within an hour", next_step="look for the reason in its log above"
+    )
+
+
+def report_ready(base_url: str, cords: Sequence[Mapping[str, Any]]) -> None:
+    """Verify that every cord is served, and print a call for one; WrapperError names those that are missing."""
+    served = _routes(base_url) or {}
+    expected = [(cord["public_api_method"], cord["public_api_path"]) for cord in cords if cord["public_api_path"]]
+    missing = [f"{method} {path}" for method, path in expected if method.lower() not in served.get(path, {})]
+    if missing:
+        raise WrapperError(
+            f"{len(missing)} of {len(expected)} cords are not served: {', '.join(missing[:10])}",
+            where=base_url,
+            next_step="the image was built from another version of the module or manifest: build it again",
+        )
+    output.success(f"all {len(expected)} cords are served")
+    for method, path in expected:
+        output.report(f"  {method:5} {path}")
+    if cords:
+        output.report(f"Try it:  {curl_example(base_url, _best_example(cords))}")
+    output.report("Ctrl-C stops it.")
+
+
+def until_interrupted(check_alive: Callable[[], None]) -> int:
+    """Wait for Ctrl-C, which is a clean stop; ``check_alive`` raises when the chute ends by itself."""
+    try:
+        while True:
+            check_alive()
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        output.report("stopping")
+        return 0
+
+
+def curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
+    """A command that calls ``cord``, with a body made from its schema."""
+    url = f"{base_url}{cord['public_api_path']}"
+    if cord["public_api_method"] == "GET":
+        return f"curl {url}"
+    body = json.dumps(_example(cord["input_schema"] or {}))
+    return f"curl -X POST {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+
+
+def _best_example(cords: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A GET that is not a health check, else a POST, else whatever there is."""
+    gets = [cord for cord in cords if cord["public_api_method"] == "GET" and "health" not in cord["public_api_path"]]
+    return [*gets, *(cord for cord in cords if cord["public_api_method"] == "POST"), *cords][0]
+
+
+def _example(schema: Mapping[str, Any]) -> Any:
+    if "$ref" in schema:
+        target: Any = schema
+        for part in str(schema["$ref"]).removeprefix("#/").split("/"):
+            target = target.get(part, {}) if isinstance(target, Mapping) else {}
+        return _example({**target, "$defs": {}})
+    if "example" in schema or "default" in schema:
+        return schema.get("example", schema.get("default"))
+    if schema.get("examples"):
+        return schema["examples"][0]
+    kind = schema.get("type")
+    if kind == "object" or "properties" in schema or kind is None:
+        required = schema.get("required", ())
+        return {name: _example(part) for name, part in schema.get("properties", {}).items() if name in required}
+    return {"string": "text", "integer": 1, "number": 1.0, "boolean": True, "array": []}.get(str(kind))
+
+
+def _routes(base_url: str) -> dict[str, Any] | None:
+    """Paths of the chute's own OpenAPI document, which FastAPI serves in dev mode; None while it does not answer."""
+    import requests
+
+    try:
+        answer = requests.get(f"{base_url}/openapi.json", timeout=5)
+        paths: dict[str, Any] = answer.json()["paths"]
+        return paths
+    except (requests.RequestException, ValueError, KeyError):
+        return None

@@ -1,0 +1,95 @@
+"""``deploy.sh``: flags → commands. Commands are imported when they run: ``--help`` must not wait for the SDK."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import click
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core.errors import ConfigurationError
+
+_EXAMPLES = """\b
+Examples:
+  ./deploy.sh --discover deploy_myservice              find its routes, write deploy_myservice.routes.json
+  ./deploy.sh --build deploy_myservice --local         build and verify the wrapped image here
+  ./deploy.sh --run-docker deploy_myservice            run the image as the platform would
+  ./deploy.sh --run deploy_myservice --port 9000       run the chute on this machine, beside your service
+"""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=_EXAMPLES)
+@click.option("--discover", metavar="MODULE", help="Run the module's image, find its routes and write its manifest.")
+@click.option("--build", metavar="MODULE", help="Build the wrapped image; with --local on this machine, and verify it.")
+@click.option("--run-docker", metavar="MODULE", help="Run the built image as the platform would, until Ctrl-C.")
+@click.option("--run", metavar="MODULE", help="Run the chute on this machine (dev mode), until Ctrl-C.")
+@click.option("--local", is_flag=True, help="With --build: build here instead of on the platform.")
+@click.option("--debug", is_flag=True, help="With --build: show everything that the build prints.")
+@click.option("--port", type=click.IntRange(1, 65535), help="With --run, --run-docker: listen on this port.")
+@click.option(
+    "--startup-delay", type=click.FloatRange(min=0), help="With --discover: seconds until probing counts [120]."
+)
+@click.option(
+    "--probe-timeout", type=click.FloatRange(min=0), help="With --discover: seconds to probe after that [180]."
+)
+@click.option("--docker-gpus", help="With --discover: GPUs for the container [all].")
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing: take the default of every question.")
+@click.pass_context
+def deploy(context: click.Context, /, **options: object) -> None:
+    """Wrap a Docker image that serves HTTP, and run it as a chute.
+
+    MODULE is a deploy module: a path, with or without .py. Everything is stopped when a command ends.
+    """
+    verbs = [verb for verb in ("discover", "build", "run_docker", "run") if options[verb]]
+    if not verbs:
+        click.echo(context.get_help())
+        context.exit(0 if len(sys.argv) < 2 else 2)
+    if len(verbs) > 1:
+        raise click.UsageError(f"{' and '.join('--' + verb.replace('_', '-') for verb in verbs)}: one at a time")
+    context.exit(output.run(lambda: _COMMANDS[verbs[0]](options)))
+
+
+def _discover(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.discover import discover_module
+
+    return discover_module(options)
+
+
+def _build(options: dict[str, object]) -> int:
+    if not options["local"]:
+        raise ConfigurationError(
+            "builds on the platform are not part of this version",
+            next_step="add --local to build here, or run `chutes build` yourself",
+        )
+    from chutes_wrappers.cli.commands.build import build
+
+    return build(str(options["build"]), debug=bool(options["debug"]))
+
+
+def _run_docker(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.run_docker import run_docker
+
+    return run_docker(str(options["run_docker"]), port=_port(options))
+
+
+def _run(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.run_host import run_host
+
+    return run_host(str(options["run"]), port=_port(options))
+
+
+def _port(options: dict[str, object]) -> int | None:
+    port = options["port"]
+    return port if isinstance(port, int) else None
+
+
+_COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
+    "discover": _discover,
+    "build": _build,
+    "run_docker": _run_docker,
+    "run": _run,
+}
+
+if __name__ == "__main__":
+    deploy(prog_name="./deploy.sh")

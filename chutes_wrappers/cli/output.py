@@ -1,0 +1,147 @@
+"""The only room that prints. Rich when standard error is a terminal, plain lines otherwise; NO_COLOR is honoured.
+
+Results go to standard output, everything else (progress, logs, errors) to standard error, so that ``--json`` leaves only
+JSON on standard output.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from chutes_wrappers.core.errors import WrapperError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+INTERRUPTED = 130
+_HEARTBEAT_S = 10.0
+_console: Console | None = None
+
+
+def console() -> Console:
+    """The console on standard error, made when first needed: rich takes a tenth of a second to load."""
+    global _console
+    if _console is None:
+        from rich.console import Console
+
+        _console = Console(stderr=True, highlight=False, soft_wrap=True)
+    return _console
+
+
+def result(text: str) -> None:
+    """Print what the command was asked for to standard output."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def report(line: str) -> None:
+    """Say what is going on."""
+    console().print(line, markup=False)
+
+
+def heading(line: str) -> None:
+    """Say what begins now."""
+    console().print(line, markup=False, style="bold")
+
+
+def success(line: str) -> None:
+    """Say what was achieved and verified."""
+    console().print(f"✓ {line}", markup=False, style="green")
+
+
+def warning(line: str) -> None:
+    """Say what may turn out wrong."""
+    console().print(f"! {line}", markup=False, style="yellow")
+
+
+def log(line: str) -> None:
+    """A line of somebody else's output."""
+    console().print(f"  | {line}", markup=False, style="dim")
+
+
+def error(failure: WrapperError) -> None:
+    """Say what failed, where, the evidence, and the next step."""
+    head = f"{failure.where}: {failure.what}" if failure.where else failure.what
+    console().print(f"✗ {head}", markup=False, style="bold red")
+    if failure.evidence:
+        for line in failure.evidence.splitlines():
+            log(line)
+    if failure.next_step:
+        console().print(f"  Next: {failure.next_step}", markup=False)
+
+
+def run(command: Callable[[], int | None]) -> int:
+    """Run a command and turn its outcome into an exit code: 0, the error's own, 130 for Ctrl-C."""
+    try:
+        return command() or 0
+    except WrapperError as failure:
+        error(failure)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        report("interrupted; everything that was started is stopped")
+        return INTERRUPTED
+
+
+class Progress:
+    """Shows that a long step is alive: its last line and the seconds gone. A context manager.
+
+    ``line`` takes each line of the step's output and keeps the last 50 for a failure; ``important`` lines stay on the
+    screen. ``verbose`` shows every line.
+    """
+
+    def __init__(
+        self, title: str, *, verbose: bool = False, important: Callable[[str], bool] = lambda line: False
+    ) -> None:
+        self._title = title
+        self._verbose = verbose
+        self._important = important
+        self._tail: deque[str] = deque(maxlen=50)
+        self._started = self._spoken = time.monotonic()
+        self._status: Status | None = None
+
+    def __enter__(self) -> Progress:
+        self._started = self._spoken = time.monotonic()
+        heading(self._title)
+        if console().is_terminal and not self._verbose:
+            self._status = console().status("")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the step began."""
+        return time.monotonic() - self._started
+
+    @property
+    def tail(self) -> str:
+        """The last 50 lines."""
+        return "\n".join(self._tail)
+
+    def line(self, text: str) -> None:
+        """Take one line of output."""
+        if not text.strip():
+            return
+        self._tail.append(text)
+        if self._verbose or self._important(text):
+            self._spoken = time.monotonic()
+            log(text)
+        elif self._status is not None:
+            from rich.markup import escape
+
+            width = max(20, console().width - 20)
+            self._status.update(f"{self.seconds:4.0f} s  [dim]{escape(text[:width])}[/dim]")
+        elif time.monotonic() - self._spoken > _HEARTBEAT_S:
+            self._spoken = time.monotonic()
+            log(f"{self.seconds:.0f} s: {text[:150]}")

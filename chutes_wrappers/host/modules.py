@@ -1,0 +1,232 @@
+"""What a ``deploy_*.py`` says, without running more of it than needed."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.manifest import manifest_path_for
+from chutes_wrappers.host import processes
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+_REQUIRED = ("CHUTE_NAME", "CHUTE_TAG", "CHUTE_BASE_IMAGE", "SERVICE_PORTS")
+_OPTIONAL = ("CHUTE_ENV", "CHUTE_STATIC_ROUTES", "CHUTE_TAGLINE", "ENTRYPOINT")
+_READER = """
+import importlib.util, json, os, sys
+path, names = sys.argv[1], sys.argv[2:]
+sys.path.append(os.path.dirname(path))
+name = os.path.basename(path)[:-3]
+spec = importlib.util.spec_from_file_location(name, path)
+module = importlib.util.module_from_spec(spec)
+sys.modules[name] = module
+printed, sys.stdout = sys.stdout, sys.stderr
+spec.loader.exec_module(module)
+json.dump({n: getattr(module, n) for n in names if hasattr(module, n)}, printed)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleFacts:
+    """The variables of a deploy module. ``env`` (CHUTE_ENV) may hold secrets and stays out of ``repr``."""
+
+    path: Path
+    chute_name: str
+    chute_tag: str
+    base_image: str
+    service_ports: tuple[int, ...]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    static_routes: Sequence[Mapping[str, Any]] = ()
+    tagline: str = ""
+    entrypoint: str | tuple[str, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The module's name, as in ``chutes build <name>:chute``."""
+        return self.path.stem
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where the module's route manifest is kept."""
+        return manifest_path_for(self.path)
+
+
+def resolve_module(text: str) -> Path:
+    """The file that a module name on the command line means: a path, with or without ``.py``.
+
+    Relative to the current folder, then to the project's root. Raises ConfigurationError with the nearest names.
+    """
+    candidate = Path(text if text.endswith(".py") else f"{text}.py")
+    for base in dict.fromkeys((Path.cwd(), PROJECT_ROOT)):
+        path = (base / candidate).resolve()
+        if path.is_file():
+            _check_file_name(path)
+            return path
+    raise ConfigurationError(f"there is no deploy module {text!r}", next_step=_suggestion(candidate))
+
+
+def _check_file_name(path: Path) -> None:
+    if not platform_rules.MODULE_FILE.match(path.name):
+        raise ConfigurationError(
+            f"the platform refuses the module name {path.name!r}",
+            where=str(path),
+            next_step="rename it: a lower case letter, then lower case letters, digits or '_', then .py",
+        )
+
+
+def _suggestion(candidate: Path) -> str:
+    known = sorted({path.stem for base in (Path.cwd(), PROJECT_ROOT) for path in base.glob("deploy_*.py")})
+    near = difflib.get_close_matches(candidate.stem, known, n=1, cutoff=0.4)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"name one of: {', '.join(known)}" if known else "copy deploy_example.py to deploy_NAME.py and edit it"
+
+
+def read_module(path: Path) -> ModuleFacts:
+    """Read a module's variables: literals from its source; the module is run only when one of them is computed.
+
+    Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong.
+    """
+    tree = _parse(path)
+    values, computed = _literals(tree)
+    if computed:
+        values |= _run_for(path, sorted(computed))
+    missing = [name for name in _REQUIRED if name not in values]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+            where=str(path),
+            next_step="set it as in deploy_example.py",
+        )
+    return _checked(path, values)
+
+
+def _parse(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        raise ConfigurationError(
+            f"syntax error: {error.msg}",
+            where=f"{path}, line {error.lineno}",
+            evidence=(error.text or "").rstrip() or None,
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"cannot be read ({error})", where=str(path)) from error
+
+
+def _literals(tree: ast.Module) -> tuple[dict[str, Any], set[str]]:
+    """Values of the variables that are plain literals, and the names of those that only running the module can tell."""
+    bindings: dict[str, list[ast.AST]] = {}
+    for node in ast.walk(tree):
+        for name in _bound_names(node):
+            bindings.setdefault(name, []).append(node)
+    values: dict[str, Any] = {}
+    computed = {*_REQUIRED} if "*" in bindings else set()
+    for name in bindings.keys() & {*_REQUIRED, *_OPTIONAL}:
+        try:
+            values[name] = _literal(bindings[name], tree)
+            computed.discard(name)
+        except ValueError:
+            computed.add(name)
+    return values, computed
+
+
+def _literal(nodes: Sequence[ast.AST], tree: ast.Module) -> Any:
+    node = nodes[0]
+    if (
+        len(nodes) > 1
+        or not isinstance(node, ast.Assign | ast.AnnAssign)
+        or node.value is None
+        or node not in tree.body
+    ):
+        raise ValueError("not a single assignment at the top level")
+    try:
+        return ast.literal_eval(node.value)
+    except (TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise ValueError("not a literal") from error
+
+
+def _bound_names(node: ast.AST) -> set[str]:
+    """Names that a statement gives a value to or changes in place (``CHUTE_ENV["A"] = …``, ``CHUTE_ENV.update(…)``)."""
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+        return {node.func.value.id}
+    if isinstance(node, ast.ImportFrom):
+        return {alias.asname or alias.name for alias in node.names}
+    return set()
+
+
+def _run_for(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    environment = {
+        **os.environ,
+        "CHUTES_SKIP_ROUTE_REGISTRATION": "1",
+        "CHUTES_ALLOW_MISSING": "true",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
+    }
+    environment.setdefault("CHUTES_USERNAME", "local")
+    result = processes.capture(
+        [sys.executable, "-c", _READER, str(path), *names], environment=environment, directory=PROJECT_ROOT
+    )
+    if result.exit_code != 0:
+        raise ConfigurationError(
+            "the module cannot be loaded",
+            where=str(path),
+            evidence="\n".join(result.errors.splitlines()[-8:]),
+            next_step=f"run `python {path.name}` and correct what it says",
+        )
+    loaded: dict[str, Any] = json.loads(result.output)
+    return loaded
+
+
+def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
+    def expect(name: str, kinds: type | tuple[type, ...], what: str, default: Any) -> Any:
+        value = values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, kinds) or (name in _REQUIRED and not value):
+            shown = f"a {type(value).__name__}" if name == "CHUTE_ENV" else repr(value)
+            raise ConfigurationError(f"{name} is {shown}; it must be {what}", where=str(path))
+        return value
+
+    entrypoint = expect("ENTRYPOINT", (str, list, tuple), "a string or a list of strings", None)
+    return ModuleFacts(
+        path=path,
+        chute_name=expect("CHUTE_NAME", str, "a string", ""),
+        chute_tag=expect("CHUTE_TAG", str, "a string", ""),
+        base_image=expect("CHUTE_BASE_IMAGE", str, "an image reference", ""),
+        service_ports=_ports(path, expect("SERVICE_PORTS", (list, tuple), "a list of ports", ())),
+        env=_environment(path, expect("CHUTE_ENV", dict, "a dictionary", {})),
+        static_routes=tuple(expect("CHUTE_STATIC_ROUTES", (list, tuple), "a list of routes", ())),
+        tagline=expect("CHUTE_TAGLINE", str, "a string", ""),
+        entrypoint=tuple(str(part) for part in entrypoint) if isinstance(entrypoint, list | tuple) else entrypoint,
+    )
+
+
+def _ports(path: Path, ports: Sequence[Any]) -> tuple[int, ...]:
+    for index, port in enumerate(ports):
+        if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+            raise ConfigurationError(f"SERVICE_PORTS[{index}] is {port!r}, not a port (1-65535)", where=str(path))
+        if port in ports[:index]:
+            raise ConfigurationError(f"SERVICE_PORTS names port {port} twice", where=str(path))
+    return tuple(ports)
+
+
+def _environment(path: Path, environment: Mapping[Any, Any]) -> dict[str, str]:
+    checked = {}
+    for key, value in environment.items():
+        if not isinstance(key, str) or not key or "=" in key or isinstance(value, dict | list) or value is None:
+            raise ConfigurationError(
+                f"CHUTE_ENV[{key!r}] must map a name to a string, not to a {type(value).__name__}", where=str(path)
+            )
+        checked[key] = str(value)
+    return checked

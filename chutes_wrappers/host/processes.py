@@ -1,0 +1,86 @@
+"""The one place on the host that starts processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_GRACE_S = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captured:
+    """What a short command left behind."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+
+def capture(argv: Sequence[str], *, environment: Mapping[str, str], directory: Path) -> Captured:
+    """Run a short command to its end, without a standard input, and return both of its streams."""
+    with started(argv, environment=environment, directory=directory, merge=False) as process:
+        output, errors = process.communicate()
+    return Captured(
+        exit_code=process.returncode, output=output.decode(errors="replace"), errors=errors.decode(errors="replace")
+    )
+
+
+def stream(
+    argv: Sequence[str], *, environment: Mapping[str, str], directory: Path, on_line: Callable[[str], None]
+) -> int:
+    """Run a command to its end, handing on each line of its output as it comes; returns the exit code."""
+    with started(argv, environment=environment, directory=directory) as process:
+        for line in lines(process):
+            on_line(line)
+        return process.wait()
+
+
+@contextlib.contextmanager
+def started(
+    argv: Sequence[str], *, environment: Mapping[str, str], directory: Path, merge: bool = True
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a session of its own, ended with all its children when the context ends, whatever happened."""
+    process = subprocess.Popen(
+        argv,
+        env=dict(environment),
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """The process's output, line by line, until it closes it."""
+    assert process.stdout is not None
+    for raw in process.stdout:
+        yield raw.decode(errors="replace").rstrip("\r\n")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S)
+    # The leader may be gone while children of its session live on.
+    _signal(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)

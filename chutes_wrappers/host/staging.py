@@ -1,0 +1,82 @@
+"""The folder that every SDK command runs in: the module, our package and the manifest, and nothing else.
+
+The SDK wants the module in the current folder and the sources of ``.add()`` below it (SDK entrypoint/build.py), and sends
+the whole folder to the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from chutes_wrappers.core import layout
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.manifest import SUFFIX, Manifest, write_manifest
+from chutes_wrappers.host.modules import PROJECT_ROOT, ModuleFacts
+from chutes_wrappers.sdk.route_source import INLINE_VARIABLE, PATH_VARIABLE, find_manifest
+
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A staging folder and the environment for SDK commands in it."""
+
+    folder: Path
+    module: str
+    environment: Mapping[str, str]
+
+    @property
+    def reference(self) -> str:
+        """``module:chute``, as the SDK's command line wants it."""
+        return f"{self.module}:chute"
+
+
+def known_manifest(facts: ModuleFacts) -> Manifest | None:
+    """The manifest of a module from the first source that is there: inline variable, path variable, file beside it."""
+    return find_manifest({"__file__": str(facts.path)})
+
+
+@contextlib.contextmanager
+def staged(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator[Stage]:
+    """A staging folder for ``facts``, gone when the context ends.
+
+    Raises ConfigurationError when the module is not readable.
+    """
+    with tempfile.TemporaryDirectory(prefix="chutes-wrappers-") as name:
+        folder = Path(name)
+        for source in layout.PACKAGE_SOURCES:
+            _copy(PROJECT_ROOT / source, folder / source)
+        try:
+            shutil.copyfile(facts.path, folder / facts.path.name)
+        except OSError as error:
+            raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(facts.path)) from error
+        manifest_path = folder / f"{facts.name}{SUFFIX}"
+        write_manifest(manifest, manifest_path)
+        yield Stage(folder=folder, module=facts.name, environment=_environment(folder, manifest_path, username))
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=_IGNORED)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _environment(folder: Path, manifest_path: Path, username: str) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name != INLINE_VARIABLE}
+    return {
+        **environment,
+        PATH_VARIABLE: str(manifest_path),
+        "CHUTES_USERNAME": username,
+        "CHUTES_ALLOW_MISSING": "true",
+        # `chutes` finds modules in the current folder only at the end of sys.path; ours must beat an installed copy.
+        "PYTHONPATH": str(folder),
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,122 @@
+"""Does a built image hold what the platform needs? Asked of the image itself, as the instance's user."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.host import processes
+from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec, RunningContainer
+from chutes_wrappers.host.staging import Stage
+
+_DESCRIBE = "from chutes_wrappers.sdk.describe import main; main()"
+# A wheel is a zip file, so that installing one needs neither a network nor a build.
+_INSTALL_PROBE = """
+import subprocess, sys, zipfile
+wheel = "/tmp/chutes_probe-0-py3-none-any.whl"
+with zipfile.ZipFile(wheel, "w") as archive:
+    archive.writestr("chutes_probe.py", "")
+    archive.writestr("chutes_probe-0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: chutes-probe\\nVersion: 0\\n")
+    archive.writestr("chutes_probe-0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    archive.writestr("chutes_probe-0.dist-info/RECORD", "")
+subprocess.run(["pip", "install", "--no-index", "--no-deps", "-q", wheel], check=True)
+sys.exit(subprocess.run(["python", "-c", "import chutes_probe"]).returncode)
+"""
+
+
+def describe_outside(stage: Stage) -> dict[str, Any]:
+    """What the staged module defines on this machine (``sdk/describe.py``); WrapperError with its own words if it fails."""
+    result = processes.capture(
+        [sys.executable, "-c", _DESCRIBE, stage.module], environment=stage.environment, directory=stage.folder
+    )
+    if result.exit_code != 0:
+        raise WrapperError(
+            "the module cannot be loaded by the SDK",
+            where=f"{stage.module}.py",
+            evidence="\n".join(result.errors.splitlines()[-12:]),
+            next_step="correct what the last line says",
+        )
+    described: dict[str, Any] = json.loads(result.output)
+    return described
+
+
+def verify_image(
+    engine: ContainerEngine,
+    image: str,
+    outside: dict[str, Any],
+    module: str,
+    launch: LaunchSpec | None,
+    report: Callable[[str], None],
+) -> None:
+    """Check the image as uid 1000 would find it; WrapperError lists every check that failed, with its evidence."""
+    spec = ContainerSpec(
+        image=image,
+        entrypoint=["sleep"],
+        command=["3600"],
+        user=f"{platform_rules.INSTANCE_UID}:{platform_rules.INSTANCE_GID}",
+        environment={platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT},
+    )
+    failures: list[str] = []
+    with engine.run(spec) as container:
+        for name, argv in _checks(launch):
+            outcome = container.execute(argv)
+            if outcome.exit_code == 0:
+                report(f"ok: {name}")
+            else:
+                failures.append(_failure(name, outcome.exit_code, outcome.output))
+        if problem := _compare_cords(container, module, outside):
+            failures.append(problem)
+        else:
+            report(f"ok: {len(outside['cords'])} cords, the same inside and outside")
+    if failures:
+        raise WrapperError(
+            "the built image does not pass its checks",
+            where=image,
+            evidence="\n".join(failures),
+            next_step="correct what the evidence names and build again (--debug shows the whole build)",
+        )
+
+
+def _checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
+    checks: list[tuple[str, Sequence[str]]] = [
+        ("the SDK's native libraries load", ["chutes", "run", "does_not_exist:chute", "--generate-inspecto-hash"]),
+        (
+            "python, pip, chutes and curl on PATH",
+            ["sh", "-c", "for name in python pip chutes curl; do command -v $name || exit 1; done"],
+        ),
+        ("pip install works for user chutes", ["python", "-I", "-c", _INSTALL_PROBE]),
+    ]
+    paths = [platform_rules.INSTANCE_WORKDIR]
+    if launch is not None:
+        paths += launch.writes
+    checks += [(f"{path} is writable", ["test", "-w", path]) for path in dict.fromkeys(paths)]
+    return checks
+
+
+def _failure(name: str, exit_code: int, output: str) -> str:
+    crash = " (crashed: the base image's libraries do not fit the SDK's)" if exit_code == 139 else ""
+    return "\n".join([f"failed: {name}: exit code {exit_code}{crash}", *output.splitlines()[-5:]])
+
+
+def _compare_cords(container: RunningContainer, module: str, outside: dict[str, Any]) -> str | None:
+    outcome = container.execute(["sh", "-c", f'exec python -I -c "{_DESCRIBE}" {module} 2>&1'])
+    try:
+        inside = json.loads(outcome.output.splitlines()[-1])
+    except (ValueError, IndexError):
+        return _failure("the module loads inside the image", outcome.exit_code, outcome.output)
+    mine, theirs = ([_without_passthrough(cord) for cord in side["cords"]] for side in (outside, inside))
+    if mine == theirs:
+        return None
+    different = [cord["public_api_path"] for cord in mine if cord not in theirs]
+    different += [cord["public_api_path"] for cord in theirs if cord not in mine]
+    return f"failed: cords differ between this machine and the image: {', '.join(dict.fromkeys(map(str, different)))}"
+
+
+def _without_passthrough(cord: dict[str, Any]) -> dict[str, Any]:
+    # Whether a cord is passthrough may differ by design: the platform is told one thing, the instance does another.
+    return {key: value for key, value in cord.items() if key != "passthrough"}

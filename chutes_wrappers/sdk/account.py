@@ -1,0 +1,38 @@
+"""Whose chute it is."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from pathlib import Path
+
+from chutes_wrappers.core.errors import ConfigurationError
+
+
+def config_file() -> Path:
+    """Where the SDK keeps the account (SDK ``config.py``: ``CHUTES_CONFIG_PATH``, else ``~/.chutes/config.ini``)."""
+    named = os.environ.get("CHUTES_CONFIG_PATH")
+    return Path(named) if named else Path.home() / ".chutes" / "config.ini"
+
+
+def chutes_username() -> str:
+    """The account's name: ``CHUTES_USERNAME`` (which a wrapped image carries), else the SDK's configuration file.
+
+    Raises ConfigurationError when neither names one.
+    """
+    if name := os.environ.get("CHUTES_USERNAME"):
+        return name
+    path = config_file()
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "the Chutes configuration cannot be read", where=str(path), evidence=type(error).__name__
+        ) from error
+    name = parser.get("auth", "username", fallback="")
+    if not name:
+        raise ConfigurationError(
+            "no Chutes account is known", where=str(path), next_step="run `chutes register`, or set CHUTES_USERNAME"
+        )
+    return name

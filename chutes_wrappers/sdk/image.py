@@ -1,0 +1,190 @@
+"""A base image → the SDK's Image of the wrapped one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from chutes.image import Image
+from chutes.util.context import is_remote
+from loguru import logger
+
+from chutes_wrappers.core import layout, platform_rules
+from chutes_wrappers.core.caller import caller_globals
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.sdk.route_source import (
+    INLINE_VARIABLE,
+    find_manifest,
+    manifest_file,
+    registration_is_skipped,
+)
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Settings of a vendor's Python that would reach the SDK's; the launcher gives them back to the service.
+_VENDOR_PYTHON_SETTINGS = (
+    "PIP_PREFIX",
+    "PIP_REQUIRE_VIRTUALENV",
+    "PIP_ROOT",
+    "PIP_TARGET",
+    "PIP_USER",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "VIRTUAL_ENV",
+)
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|SEED", re.IGNORECASE)
+
+
+def build_wrapper_image(
+    username: str,
+    name: str,
+    tag: str,
+    base_image: str,
+    *,
+    python_version: str = "3.12",
+    readme: str = "",
+    env: Mapping[str, str] | None = None,
+    entrypoint: str | list[str] | None = None,
+    autostart: bool = True,
+    writable_paths: Iterable[str] = (),
+    slim: bool = False,
+) -> Image:
+    """The wrapped image of ``base_image``, ready for ``chutes build`` (local or remote) and for directives of yours behind ours.
+
+    ``python_version`` is the Python that the SDK wants to run on (the vendor's is never used or changed). ``env`` goes into
+    image layers, where everybody who can pull the image reads it. ``entrypoint`` replaces the base image's command (a string
+    is run by ``/bin/sh -c``); ``autostart=False`` leaves starting the service to the module. Everything below
+    ``writable_paths`` becomes writable for the instance's user, as do the paths that discovery saw the service write to.
+    ``slim`` leaves out what is needed only to compile (cmake, git, headers).
+
+    Raises ConfigurationError for names, variables or paths that the platform or a Dockerfile cannot take.
+    """
+    _check_name("image name", name, platform_rules.IMAGE_NAME_LENGTH)
+    _check_name("image tag", tag, platform_rules.IMAGE_TAG_LENGTH)
+    spec = _launch_spec(caller_globals())
+    image = Image(username=username, name=name, tag=tag, readme=readme).from_base(base_image).set_user("root")
+    _add_recipe(image, python_version, slim)
+    for key, value in _environment(username, spec, env or {}, entrypoint, autostart).items():
+        image.with_env(key, _quoted(key, value))
+    _make_writable(image, spec, tuple(writable_paths))
+    _add_package(image, caller_globals())
+    return image.set_user(platform_rules.INSTANCE_USER).set_workdir(platform_rules.INSTANCE_WORKDIR).with_entrypoint([])
+
+
+def _check_name(field: str, value: str, length: tuple[int, int]) -> None:
+    shortest, longest = length
+    if not platform_rules.IMAGE_NAME.match(value) or not shortest <= len(value) <= longest:
+        raise ConfigurationError(
+            f"{field} {value!r} is refused by the platform",
+            next_step=f"use {shortest} to {longest} letters, digits, '-', '_' or '.', the first a letter or digit",
+        )
+
+
+def _launch_spec(module_globals: Mapping[str, Any]) -> LaunchSpec:
+    if registration_is_skipped():
+        return LaunchSpec()
+    manifest = find_manifest(module_globals)
+    if manifest is None or manifest.image is None:
+        if not is_remote():
+            logger.warning(
+                "no manifest says what the base image runs, so nothing will start its service; "
+                "./deploy.sh --discover finds out, and ./deploy.sh --build does so by itself"
+            )
+        return LaunchSpec()
+    return manifest.image
+
+
+def _add_recipe(image: Image, python_version: str, slim: bool) -> None:
+    if not re.fullmatch(r"3\.\d+", python_version):
+        raise ConfigurationError(f"python_version {python_version!r} is not of the form 3.12")
+    extent = "slim" if slim else "full"
+    _add(image, layout.RECIPE_SOURCE, layout.BAKED_RECIPE)
+    image.run_command(f"sh {layout.BAKED_RECIPE}/user.sh")
+    image.run_command(f"sh {layout.BAKED_RECIPE}/sdk.sh {python_version} {version('chutes')} {extent}")
+
+
+def _environment(
+    username: str,
+    spec: LaunchSpec,
+    env: Mapping[str, str],
+    entrypoint: str | list[str] | None,
+    autostart: bool,
+) -> dict[str, str]:
+    variables = {name: "" for name in _VENDOR_PYTHON_SETTINGS if spec.environment.get(name)}
+    # The vendor's folders stay behind ours; the system's are added for vendors whose PATH lacks them.
+    variables["PATH"] = ":".join(filter(None, [f"{layout.BAKED_VENV}/bin", spec.environment.get("PATH"), _SYSTEM_PATH]))
+    variables |= {"CHUTES_USERNAME": username, "PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1"}
+    settings: dict[str, Any] = {}
+    if entrypoint:
+        settings["entrypoint"] = entrypoint
+    if not autostart:
+        settings["autostart"] = False
+    if env:
+        settings["env"] = sorted(env)
+        suspicious = sorted(key for key in env if _SECRET_NAME.search(key))
+        if suspicious and not is_remote():
+            logger.warning(
+                f"env= writes {', '.join(suspicious)} into image layers that everybody who can pull the image reads; "
+                "a secret belongs into `chutes secrets create`"
+            )
+    if settings:
+        variables[layout.LAUNCH_SETTINGS_VARIABLE] = json.dumps(settings, sort_keys=True)
+    return {**variables, **env}
+
+
+def _quoted(key: str, value: str) -> str:
+    if "\n" in value or "\r" in value:
+        raise ConfigurationError(
+            f"env {key} has more than one line, which a Dockerfile cannot hold", next_step="pass it in CHUTE_ENV"
+        )
+    escaped = re.sub(r'(["\\$])', r"\\\1", value)
+    return f'"{escaped}"'
+
+
+def _make_writable(image: Image, spec: LaunchSpec, trees: tuple[str, ...]) -> None:
+    known = {spec.working_dir, spec.home} - {"/", "/nonexistent", platform_rules.INSTANCE_WORKDIR}
+    paths = sorted(({*spec.writes} | known) - {*trees}) if spec.reference else []
+    for path in (*paths, *trees):
+        if not path.startswith("/") or "\n" in path:
+            raise ConfigurationError(f"writable path {path!r} is not an absolute path")
+    arguments = [_shell_word(path) for path in paths] + [f"--tree {_shell_word(tree)}" for tree in sorted(trees)]
+    if arguments:
+        image.run_command(f"sh {layout.BAKED_RECIPE}/writable.sh {' '.join(arguments)}")
+
+
+def _shell_word(path: str) -> str:
+    return "'" + path.replace("'", "'\\''") + "'"
+
+
+def _add_package(image: Image, module_globals: Mapping[str, Any]) -> None:
+    for source in layout.PACKAGE_SOURCES:
+        _add(image, source, f"{layout.BAKED_LIB}/{source}")
+    if is_remote() or registration_is_skipped():
+        return
+    inline = bool(os.environ.get(INLINE_VARIABLE))
+    path = manifest_file(module_globals)
+    if path is None and not inline:
+        return
+    context = Path.cwd().resolve()
+    if inline or path is None or not path.resolve().is_relative_to(context):
+        raise ConfigurationError(
+            f"the manifest must be a file below the folder that `chutes build` runs in ({context})",
+            where=INLINE_VARIABLE if inline else str(path),
+            next_step="run ./deploy.sh --build, which puts it there",
+        )
+    _add(image, str(path.resolve().relative_to(context)), layout.BAKED_MANIFEST)
+
+
+def _add(image: Image, source: str, destination: str) -> None:
+    if not is_remote() and not Path(source).exists():
+        raise ConfigurationError(
+            f"the build context {Path.cwd()} has no {source}",
+            next_step="run ./deploy.sh --build MODULE, or `chutes build` from the project's root",
+        )
+    image.add(source=source, dest=destination)

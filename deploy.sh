@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Discover, build, run: ./deploy.sh --help says how. Makes its environment first when it is missing or out of date.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+if ! [ "$root/.venv/.complete" -nt "$root/requirements.txt" ]; then
+    echo "The environment (.venv) is missing or older than requirements.txt: setting it up first." >&2
+    "$root/setup.sh" --yes >&2
+fi
+PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} exec "$root/.venv/bin/python" -m chutes_wrappers.cli.main "$@"

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import (
+    Manifest,
+    load_manifest,
+    manifest_path_for,
+    merge_static,
+    parse_manifest,
+    parse_routes,
+    write_manifest,
+)
+from chutes_wrappers.core.routes import Route, SkippedRoute, meaningless_keys
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+ROUTE = st.builds(
+    Route,
+    path=st.text(max_size=8).map(lambda text: "/" + text),
+    method=st.sampled_from(["GET", "POST", "PUT"]),
+    port=st.none() | st.integers(1, 65535),
+    target_path=st.just("") | st.text(max_size=8).map(lambda text: "/" + text),
+    stream=st.booleans(),
+    input_schema=st.none() | st.dictionaries(st.text(max_size=4), JSON, max_size=2),
+)
+
+
+def problem(routes: object) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_manifest(json.dumps({"routes": routes}), where="m.routes.json")
+    return caught.value
+
+
+def test_a_plain_list_and_a_bare_object_load_too() -> None:
+    route = {"path": "/a", "method": "GET", "port": 80}
+    expected = (Route(path="/a", method="GET", port=80),)
+    assert parse_manifest(json.dumps([route]), where="x").routes == expected
+    assert parse_manifest(json.dumps({"routes": [route]}), where="x").routes == expected
+
+
+@pytest.mark.parametrize(
+    ("routes", "parts"),
+    [
+        ([{"path": "/a"}, {"method": "GET"}], ["route 1", "`path` is missing"]),
+        ([{"path": "/a", "method": "FETCH"}], ["route 0", "FETCH", "GET, POST"]),
+        ([{"path": "/a", "port": 0}], ["route 0", "`port` = 0"]),
+        ([{"path": "/a", "port": 65536}], ["route 0", "65536"]),
+        ([{"path": "a"}], ["route 0", "'a'", "must start with '/'"]),
+        ([{"path": "/a"}, {"path": "/a", "port": 1}], ["route 1", "POST /a is also route 0"]),
+        (["/a"], ["route 0", "object, not str"]),
+        ([{"path": "/a", "sream": True}], ["route 0", "`sream`", "target_path"]),
+        ([{"path": "/a", "stream": "maybe"}], ["route 0", "stream"]),
+    ],
+)
+def test_a_bad_route_is_one_error_with_file_index_and_fix(routes: Any, parts: list[str]) -> None:
+    error = problem(routes)
+    assert error.exit_code == 2
+    assert error.next_step
+    for part in ["m.routes.json", *parts]:
+        assert part in str(error)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1", "null", '"x"', '{"routes": {}}', '{"version": 99, "routes": []}', "[" * 9999]
+)
+def test_what_is_not_a_manifest_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"m\.routes\.json"):
+        parse_manifest(text, where="m.routes.json")
+
+
+@given(JSON)
+def test_arbitrary_json_never_raises_anything_else(value: object) -> None:
+    for text in (json.dumps(value), json.dumps({"routes": value}), json.dumps({"routes": [value], "image": value})):
+        with contextlib.suppress(ConfigurationError):
+            parse_manifest(text, where="x")
+
+
+@given(st.lists(ROUTE, unique_by=lambda route: route.key, max_size=5))
+def test_writing_and_loading_gives_the_same_manifest(routes: list[Route]) -> None:
+    manifest = Manifest(
+        routes=tuple(routes),
+        image=LaunchSpec(reference="a:b", cmd=("x",), readiness={8020: "/health"}, environment={"A": "ü"}),
+        skipped=(SkippedRoute(path="/x", method="GET", reason="r"),),
+        source={"8020": "http://127.0.0.1/openapi.json"},
+    )
+    again = parse_manifest(manifest.to_json(), where="x")
+    assert again.image == manifest.image
+    assert again.source == manifest.source
+    assert again.skipped == manifest.skipped
+    assert {r.key: (r.upstream_path, r.port, r.stream, r.input_schema) for r in again.routes} == {
+        r.key: (r.upstream_path, r.port, r.stream, r.input_schema) for r in routes
+    }
+
+
+@given(st.lists(ROUTE, unique_by=lambda route: route.key, max_size=5), st.randoms())
+def test_the_file_does_not_depend_on_the_order_of_the_routes(routes: list[Route], random: Any) -> None:
+    shuffled = list(routes)
+    random.shuffle(shuffled)
+    assert Manifest(routes=tuple(routes)).to_json() == Manifest(routes=tuple(shuffled)).to_json()
+
+
+def test_the_seeds_keys_are_always_written_out() -> None:
+    (route,) = json.loads(Manifest(routes=(Route(path="/a", port=8080),)).to_json())["routes"]
+    assert route == {"path": "/a", "method": "POST", "port": 8080, "target_path": "/a", "stream": False}
+
+
+def test_keys_of_other_toolkits_are_understood_or_named() -> None:
+    entry = {
+        "cord": "x",
+        "function_name": "f",
+        "path": "/internal",
+        "public_api_path": "/public",
+        "passthrough_path": "/up",
+        "passthrough_port": 9000,
+    }
+    assert parse_routes([entry], where="x") == (Route(path="/public", target_path="/up", port=9000),)
+    assert meaningless_keys([entry, {"cord": 1}]) == ("cord", "function_name")
+
+
+def test_a_public_path_of_another_toolkit_leaves_the_path_to_the_service() -> None:
+    assert parse_routes([{"path": "/up", "public_api_path": "/public"}], where="x") == (
+        Route(path="/public", target_path="/up"),
+    )
+
+
+def test_static_duplicates_are_skipped_and_a_different_one_is_warned_about() -> None:
+    manifest = Manifest(routes=(Route(path="/a", port=8020), Route(path="/b", port=8020)))
+    static = [Route(path="/a", port=8080), Route(path="/b"), Route(path="/c", method="GET", port=8080)]
+    merged, warnings = merge_static(manifest, static)
+    assert merged.routes == (*manifest.routes, static[2])
+    (warning,) = warnings
+    assert "POST /a" in warning
+
+
+def test_a_manifest_is_named_after_its_module() -> None:
+    assert manifest_path_for("examples/deploy_x.py") == Path("examples/deploy_x.routes.json")
+
+
+def test_a_missing_file_is_an_error_with_a_next_step(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--discover"):
+        load_manifest(tmp_path / "deploy_x.routes.json")
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "deploy_x.routes.json"
+    write_manifest(Manifest(routes=(Route(path="/old"),)), path)
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WrapperError, match="No space left") as caught:
+        write_manifest(Manifest(), path)
+    assert caught.value.exit_code == 1
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

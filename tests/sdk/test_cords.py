@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chutes.chute import Chute, NodeSelector
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.sdk.cords import register_passthrough_routes
+from chutes_wrappers.sdk.describe import describe
+
+
+@pytest.fixture
+def chute() -> Chute:
+    return Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
+
+
+def cords(chute: Chute) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(cord["public_api_method"], cord["public_api_path"]): cord for cord in describe(chute)["cords"]}
+
+
+def test_a_route_becomes_a_native_passthrough_cord(chute: Chute) -> None:
+    register_passthrough_routes(
+        chute, [{"path": "/predict", "method": "POST", "port": 9000, "target_path": "/run"}], 8080
+    )
+    (cord,) = chute.cords
+    assert (cord.public_api_path, cord._public_api_method) == ("/predict", "POST")
+    assert (cord.passthrough_path, cord._passthrough_port, cord._method) == ("/run", 9000, "POST")
+    assert cord._passthrough
+    assert not cord._stream
+
+
+def test_a_route_without_a_port_goes_to_the_default(chute: Chute) -> None:
+    register_passthrough_routes(chute, [{"path": "/a"}], 8081)
+    assert chute.cords[0]._passthrough_port == 8081
+
+
+def test_a_stream_route_is_a_stream_cord(chute: Chute) -> None:
+    register_passthrough_routes(chute, [{"path": "/a", "stream": True}], 8080)
+    assert chute.cords[0]._stream
+    assert chute.cords[0].output_content_type == "text/event-stream"
+
+
+def test_several_methods_of_one_path_get_a_cord_each(chute: Chute) -> None:
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    register_passthrough_routes(chute, [{"path": "/item", "method": method} for method in methods], 8080)
+    assert {key: cord["method"] for key, cord in cords(chute).items()} == {
+        ("GET", "/item"): "GET",
+        ("POST", "/item"): "POST",
+        ("POST", "/item/put"): "PUT",
+        ("POST", "/item/patch"): "PATCH",
+        ("POST", "/item/delete"): "DELETE",
+    }
+    assert len({cord["path"] for cord in describe(chute)["cords"]}) == 5
+
+
+def test_a_modules_own_handler_of_the_same_name_does_not_collide(chute: Chute) -> None:
+    register_passthrough_routes(chute, [{"path": "/health", "method": "GET"}], 8080)
+
+    @chute.cord(public_api_path="/other", public_api_method="GET", method="GET")  # type: ignore[untyped-decorator]  # the SDK has no types
+    async def health(self: Any) -> dict[str, str]:
+        return {}
+
+    assert len({cord.path for cord in chute.cords}) == 2
+
+
+def test_schemas_go_onto_the_cord(chute: Chute) -> None:
+    schema = {"type": "object", "properties": {"text": {"type": "string"}}}
+    route = {
+        "path": "/a",
+        "input_schema": schema,
+        "output_schema": {"type": "array"},
+        "output_content_type": "audio/wav",
+    }
+    register_passthrough_routes(chute, [route], 8080)
+    (cord,) = describe(chute)["cords"]
+    assert cord["input_schema"] == schema
+    assert cord["output_schema"] == {"type": "array"}
+    assert cord["output_content_type"] == "audio/wav"
+
+
+def test_every_filtered_route_is_logged_with_its_reason(chute: Chute, log_lines: list[str]) -> None:
+    routes = [{"path": path} for path in ("/", "/a/{id}", "/x.txt", "/static/y", "/ok")]
+    register_passthrough_routes(chute, routes, 8080)
+    assert [cord.public_api_path for cord in chute.cords] == ["/ok"]
+    for part in ("POST / ", "/a/{id}", "/x.txt", "/static/y"):
+        assert any(part in line and "not published" in line for line in log_lines), part
+
+
+def test_a_shadowed_path_is_kept_and_warned_about(chute: Chute, log_lines: list[str]) -> None:
+    register_passthrough_routes(chute, [{"path": "/ping", "method": "GET"}], 8080)
+    assert len(chute.cords) == 1
+    assert any("WARNING" in line and "/ping" in line for line in log_lines)
+
+
+def test_foreign_keys_are_reported_once(chute: Chute, log_lines: list[str]) -> None:
+    register_passthrough_routes(chute, [{"path": "/a", "cord": "x"}, {"path": "/b", "cord": "y"}], 8080)
+    assert sum("cord" in line and "ignored" in line for line in log_lines) == 1
+
+
+def test_public_methods_publish_a_put_as_it_is(chute: Chute) -> None:
+    register_passthrough_routes(chute, [{"path": "/a", "method": "PUT"}], 8080, public_methods=("GET", "POST", "PUT"))
+    assert ("PUT", "/a") in cords(chute)
+
+
+def test_a_malformed_route_is_named(chute: Chute) -> None:
+    with pytest.raises(ConfigurationError, match="route 1"):
+        register_passthrough_routes(chute, [{"path": "/a"}, {"path": "b"}], 8080)
+
+
+def test_nothing_is_registered_while_registration_is_skipped(chute: Chute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHUTES_SKIP_ROUTE_REGISTRATION", "1")
+    register_passthrough_routes(chute, [{"path": "/a"}], 8080)
+    assert chute.cords == []
+
+
+def test_the_description_is_plain_json(chute: Chute) -> None:
+    register_passthrough_routes(chute, [{"path": "/a"}], 8080)
+    assert json.loads(json.dumps(describe(chute))) == describe(chute)
+
+
+def test_both_contexts_compute_the_same_cords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = [{"path": "/a", "method": method} for method in ("GET", "POST", "DELETE")]
+    sides = []
+    for context in ("", "REMOTE"):
+        monkeypatch.setenv("CHUTES_EXECUTION_CONTEXT", context)
+        chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
+        register_passthrough_routes(chute, routes, 8080)
+        sides.append(describe(chute))
+    assert sides[0] == sides[1]

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chutes.image import Image
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.core import layout
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.sdk.image import _quoted, build_wrapper_image
+
+from .conftest import ROOT, Loader
+
+MODULE = """
+from tools.chute_wrappers import build_wrapper_image
+image = build_wrapper_image("tester", "case", "v1", "vendor/thing:1.0", {arguments})
+"""
+SPEC = LaunchSpec(
+    reference="vendor/thing:1.0",
+    entrypoint=("/start.sh",),
+    working_dir="/srv/data",
+    home="/root",
+    environment={"PATH": "/opt/venv/bin:/usr/bin:/bin", "PYTHONPATH": "/srv/lib", "PIP_USER": "1"},
+    writes=("/var/log/thing", "/root/.cache"),
+)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    path = tmp_path / "deploy_case.routes.json"
+    write_manifest(Manifest(image=SPEC), path)
+    return path
+
+
+def dockerfile(load: Loader, arguments: str = "") -> list[str]:
+    image = load(MODULE.format(arguments=arguments)).image
+    assert isinstance(image, Image)
+    return str(image).splitlines()
+
+
+def test_it_is_an_sdk_image_on_the_base_that_ends_as_the_instance_runs(load_module: Loader, manifest: Path) -> None:
+    lines = dockerfile(load_module)
+    assert lines[:2] == ["FROM vendor/thing:1.0", "USER root"]
+    assert lines[-3:] == ["USER chutes", "WORKDIR /app", "ENTRYPOINT []"]
+
+
+def test_the_path_begins_with_the_sdk_keeps_the_vendors_and_adds_the_systems(
+    load_module: Loader, manifest: Path
+) -> None:
+    (path,) = [line for line in dockerfile(load_module) if line.startswith("ENV PATH=")]
+    assert path.startswith(f'ENV PATH="{layout.BAKED_VENV}/bin:/opt/venv/bin:/usr/bin:/bin:/usr/local/sbin:')
+
+
+def test_a_vendors_python_settings_do_not_reach_the_sdk(load_module: Loader, manifest: Path) -> None:
+    lines = dockerfile(load_module)
+    assert 'ENV PYTHONPATH=""' in lines
+    assert 'ENV PIP_USER=""' in lines
+    assert not any(line.startswith("ENV PYTHONHOME") for line in lines)
+
+
+def test_what_the_service_wrote_its_home_and_its_folder_become_writable(load_module: Loader, manifest: Path) -> None:
+    (line,) = [line for line in dockerfile(load_module, "writable_paths=['/da ta']") if "writable.sh" in line]
+    assert line.split("writable.sh ")[1] == "'/root' '/root/.cache' '/srv/data' '/var/log/thing' --tree '/da ta'"
+
+
+def test_the_package_and_the_manifest_go_into_the_image(load_module: Loader, manifest: Path) -> None:
+    lines = dockerfile(load_module)
+    for source in layout.PACKAGE_SOURCES:
+        assert f"ADD {source} {layout.BAKED_LIB}/{source}" in lines
+    assert f"ADD deploy_case.routes.json {layout.BAKED_MANIFEST}" in lines
+
+
+def test_recipe_layers_come_before_everything_that_changes(load_module: Loader, manifest: Path) -> None:
+    lines = dockerfile(load_module)
+    recipe = max(index for index, line in enumerate(lines) if "sdk.sh" in line or "user.sh" in line)
+    assert all(index > recipe for index, line in enumerate(lines) if line.startswith("ADD") and "recipe" not in line)
+
+
+def test_only_directives_that_every_builder_knows_are_used(load_module: Loader, manifest: Path) -> None:
+    text = "\n".join(dockerfile(load_module))
+    for newer in ("--mount", "<<", "--chmod", "--link"):
+        assert newer not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extent"), [("", "3.12 0.6.9 full"), ("slim=True, python_version='3.11'", "3.11 0.6.9 slim")]
+)
+def test_the_recipe_is_told_python_sdk_and_extent(load_module: Loader, arguments: str, extent: str) -> None:
+    (line,) = [line for line in dockerfile(load_module, arguments) if "sdk.sh" in line]
+    version = extent.split()[1]
+    assert line.endswith(extent.replace(version, installed_sdk()))
+
+
+def installed_sdk() -> str:
+    from importlib.metadata import version
+
+    return version("chutes")
+
+
+def test_what_the_module_says_about_launching_is_baked(load_module: Loader, manifest: Path) -> None:
+    lines = dockerfile(load_module, "autostart=False, entrypoint=['/run', '-x'], env={'MODE': 'a b'}")
+    (line,) = [line for line in lines if layout.LAUNCH_SETTINGS_VARIABLE in line]
+    quoted = line.split("=", 1)[1]
+    assert json.loads(json.loads(quoted)) == {"autostart": False, "entrypoint": ["/run", "-x"], "env": ["MODE"]}
+    assert 'ENV MODE="a b"' in lines
+
+
+def test_the_username_is_baked(load_module: Loader) -> None:
+    assert 'ENV CHUTES_USERNAME="tester"' in dockerfile(load_module)
+
+
+def test_images_go_on_after_ours(load_module: Loader, manifest: Path) -> None:
+    source = MODULE.format(arguments="") + 'image = image.add(source="tools", dest="/app/tools").set_user("root")\n'
+    assert str(load_module(source).image).splitlines()[-2:] == ["ADD tools /app/tools", "USER root"]
+
+
+def test_the_same_module_gives_the_same_dockerfile(load_module: Loader, manifest: Path) -> None:
+    assert dockerfile(load_module) == dockerfile(load_module)
+
+
+def test_a_secret_looking_variable_is_warned_about_without_its_value(load_module: Loader, log_lines: list[str]) -> None:
+    dockerfile(load_module, "env={'HF_TOKEN': 'hf_canary', 'MODE': 'x'}")
+    (warning,) = [line for line in log_lines if "HF_TOKEN" in line]
+    assert "MODE" not in warning
+    assert not any("hf_canary" in line for line in log_lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"name": "-bad"}, "'-bad'"),
+        ({"name": "ab"}, "3 to 65"),
+        ({"tag": "v"}, "2 to 33"),
+        ({"tag": "a" * 34}, "2 to 33"),
+        ({"python_version": "3"}, "python_version '3'"),
+        ({"env": {"A": "one\ntwo"}}, "env A"),
+        ({"writable_paths": ["relative"]}, "'relative'"),
+    ],
+)
+def test_what_the_platform_or_a_dockerfile_cannot_take_is_refused_by_name(
+    changes: dict[str, Any], part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    positional = {"username": "tester", "name": "case", "tag": "v1", "base_image": "vendor/thing:1.0"}
+    with pytest.raises(ConfigurationError, match=part.replace("[", "\\[")):
+        build_wrapper_image(**{**positional, **changes})
+
+
+def test_a_build_context_without_our_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"\./deploy\.sh --build"):
+        build_wrapper_image("tester", "case", "v1", "vendor/thing:1.0")
+
+
+def test_a_manifest_outside_the_build_context_is_refused(
+    load_module: Loader, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path_factory.mktemp("elsewhere") / "m.json"
+    write_manifest(Manifest(image=SPEC), outside)
+    monkeypatch.setenv("CHUTES_ROUTE_MANIFEST", str(outside))
+    with pytest.raises(ConfigurationError, match=r"m\.json"):
+        dockerfile(load_module)
+
+
+@given(st.text(st.characters(codec="ascii", exclude_characters="\n\r\0")))
+def test_a_quoted_value_is_what_a_dockerfile_unquotes(value: str) -> None:
+    # Docker's double quotes know the escapes of the shell's, apart from command substitution.
+    if "`" in value:
+        return
+    shown = subprocess.run(["sh", "-c", f"printf %s {_quoted('A', value)}"], capture_output=True, check=True)
+    assert shown.stdout.decode() == value

@@ -1,0 +1,101 @@
+"""Who may import whom, and what an instance can do without."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "chutes_wrappers"
+MAY_IMPORT = {
+    "core": set(),
+    "runtime": {"core"},
+    "sdk": {"core", "runtime"},
+    "host": {"core", "runtime", "sdk"},
+    "cli": {"core", "runtime", "sdk", "host"},
+}
+HOST_ONLY = ("click", "docker", "yaml", "chutes_wrappers.host", "chutes_wrappers.cli")
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} uses a relative import"
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0]
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if len(path.relative_to(PACKAGE).parts) > 1], ids=str)
+def test_a_room_imports_only_from_rooms_below(path: Path) -> None:
+    room = room_of(path)
+    used = {name.split(".")[1] for name in imports_of(path) if name.startswith("chutes_wrappers.")}
+    assert used <= MAY_IMPORT[room] | {room}
+
+
+def test_core_needs_only_the_standard_library_and_pydantic() -> None:
+    for path in (PACKAGE / "core").glob("*.py"):
+        foreign = {name.split(".")[0] for name in imports_of(path)} - sys.stdlib_module_names
+        assert foreign <= {"pydantic", "chutes_wrappers"}, path
+
+
+def test_modules_do_not_import_in_circles() -> None:
+    graph = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): imports_of(path)
+        for path in MODULES
+        if path.name != "__init__.py"
+    }
+    finished: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail, module))
+        if module in finished:
+            return
+        for imported in graph[module] & graph.keys():
+            visit(imported, (*trail, module))
+        finished.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_packages_hold_only_a_docstring() -> None:
+    for path in [*PACKAGE.rglob("__init__.py"), ROOT / "tools" / "__init__.py"]:
+        (statement,) = ast.parse(path.read_text()).body
+        assert isinstance(statement, ast.Expr), path
+
+
+def test_the_facade_loads_with_every_host_only_dependency_blocked() -> None:
+    script = f"""
+import sys
+for name in {HOST_ONLY!r}:
+    sys.modules[name] = None
+import tools.chute_wrappers as facade
+assert sorted(facade.__all__) == facade.__all__
+for name in facade.__all__:
+    assert callable(getattr(facade, name)), name
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_only_the_process_runner_the_launcher_and_the_bootstrap_start_processes() -> None:
+    allowed = {"host/processes.py", "runtime/launcher.py", "cli/bootstrap.py"}
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if "subprocess" in imports_of(path) and "subprocess.Popen[" not in path.read_text()
+    }
+    assert users <= allowed
