@@ -6,10 +6,13 @@ JSON on standard output.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _HEARTBEAT_S = 10.0
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _console: Console | None = None
 
 
@@ -76,8 +80,11 @@ def error(failure: WrapperError) -> None:
         console().print(f"  Next: {failure.next_step}", markup=False)
 
 
-def run(command: Callable[[], int | None]) -> int:
-    """Run a command and turn its outcome into an exit code: 0, the error's own, 130 for Ctrl-C."""
+def run(command: Callable[[], int | None], *, debug: bool = False) -> int:
+    """Run a command and turn its outcome into an exit code: 0, the error's own, 130 for Ctrl-C, 1 for a bug of ours.
+
+    ``debug`` shows the traceback of a bug instead of one line.
+    """
     try:
         return command() or 0
     except WrapperError as failure:
@@ -86,6 +93,18 @@ def run(command: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         report("interrupted; everything that was started is stopped")
         return INTERRUPTED
+    except Exception as failure:
+        if debug:
+            raise
+        place = traceback.extract_tb(failure.__traceback__)[-1]
+        error(
+            WrapperError(
+                f"unexpected {type(failure).__name__}: {failure}",
+                where=f"{Path(place.filename).name}, line {place.lineno}",
+                next_step="this is a fault of the toolkit; --debug shows all of it, for a report",
+            )
+        )
+        return WrapperError.exit_code
 
 
 class Progress:
@@ -131,6 +150,7 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Take one line of output."""
+        text = _ESCAPE.sub("", text)
         if not text.strip():
             return
         self._tail.append(text)

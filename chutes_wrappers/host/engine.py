@@ -10,7 +10,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
-    """What to run. ``ports`` are container ports to publish on free loopback ports; ``environment`` travels in the API's body."""
+    """What to run. ``ports`` are container ports to publish on free loopback ports; ``environment`` travels in the API's body.
+
+    ``volumes`` are in Docker's notation (``source:target``); ``empty_volumes`` are paths that become fresh volumes which hide
+    what the image has there and which everybody may write to; ``gpus`` is "all" or a number.
+    """
 
     image: str
     command: Sequence[str] | None = None
@@ -33,6 +37,14 @@ class ExecResult:
 
     exit_code: int
     output: str
+
+
+class ImageFiles(Protocol):
+    """The files of an image."""
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content, symbolic links followed; None when there is no such file (or it is above 64 MiB)."""
+        ...
 
 
 class RunningContainer(Protocol):
@@ -75,12 +87,16 @@ class RunningContainer(Protocol):
 class ContainerEngine(Protocol):
     """What the toolkit needs of Docker."""
 
+    def has_gpu(self) -> bool:
+        """Whether the engine can give containers a GPU."""
+        ...
+
     def inspect_image(self, reference: str) -> Mapping[str, object]:
         """The engine's description of an image, pulled first when it is not there; WrapperError when neither works."""
         ...
 
-    def read_file(self, reference: str, path: str, limit_bytes: int = 16 * 1024**2) -> bytes | None:
-        """One file out of an image (symbolic links followed), without running it; None when it is not there."""
+    def files(self, reference: str) -> AbstractContextManager[ImageFiles]:
+        """The files of an image, to be read without running it."""
         ...
 
     def run(self, spec: ContainerSpec) -> AbstractContextManager[RunningContainer]:

@@ -39,13 +39,23 @@ def register_passthrough_routes(
         logger.info(f"not published: {skipped.method} {skipped.path} (port {skipped.port}): {skipped.reason}")
     for warning in plan.warnings:
         logger.warning(warning)
-    for cord in plan.cords:
+    cords = [cord for cord in plan.cords if not _is_taken(chute, cord)]
+    for cord in cords:
         _register(chute, cord)
     # Only a `chutes run --dev` serves cords under their public paths, and drops the query (SDK entrypoint/run.py).
     if os.environ.get("CHUTES_DEV_MODE", "").lower() == "true":
         chute.add_middleware(
-            DevQueryMiddleware, cords=frozenset((cord.public_method, cord.public_path) for cord in plan.cords)
+            DevQueryMiddleware, cords=frozenset((cord.public_method, cord.public_path) for cord in cords)
         )
+
+
+def _is_taken(chute: Chute, planned: PlannedCord) -> bool:
+    """Whether the module already answers this call itself: of two cords the platform takes the first."""
+    public = (planned.public_path, planned.public_method)
+    taken = any((cord.public_api_path, cord._public_api_method) == public for cord in chute.cords)
+    if taken:
+        logger.info(f"not published: {planned.route.describe()}: the module's own cord answers there")
+    return taken
 
 
 def _register(chute: Chute, cord: PlannedCord) -> None:
@@ -57,7 +67,7 @@ def _register(chute: Chute, cord: PlannedCord) -> None:
         method=route.upstream_method,
         passthrough=True,
         passthrough_port=cord.port,
-        passthrough_path=route.upstream_path,
+        passthrough_path=route.target_path,
         stream=route.stream,
         input_schema=route.input_schema,
         output_schema=route.output_schema,

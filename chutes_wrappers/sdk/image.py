@@ -118,7 +118,8 @@ def _environment(
 ) -> dict[str, str]:
     variables = {name: "" for name in _VENDOR_PYTHON_SETTINGS if spec.environment.get(name)}
     # The vendor's folders stay behind ours; the system's are added for vendors whose PATH lacks them.
-    variables["PATH"] = ":".join(filter(None, [f"{layout.BAKED_VENV}/bin", spec.environment.get("PATH"), _SYSTEM_PATH]))
+    folders = [f"{layout.BAKED_VENV}/bin", *spec.environment.get("PATH", "").split(":"), *_SYSTEM_PATH.split(":")]
+    variables["PATH"] = ":".join(dict.fromkeys(filter(None, folders)))
     variables |= {"CHUTES_USERNAME": username, "PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1"}
     settings: dict[str, Any] = {}
     if entrypoint:

@@ -66,6 +66,19 @@ def test_a_modules_own_handler_of_the_same_name_does_not_collide(chute: Chute) -
     assert len({cord.path for cord in chute.cords}) == 2
 
 
+def test_a_cord_that_the_module_defined_before_answers_its_call_alone(chute: Chute, log_lines: list[str]) -> None:
+    @chute.cord(public_api_path="/health", public_api_method="GET", method="GET")  # type: ignore[untyped-decorator]  # the SDK has no types
+    async def mine(self: Any) -> dict[str, str]:
+        return {}
+
+    register_passthrough_routes(chute, [{"path": "/health", "method": "GET"}, {"path": "/health"}], 8080)
+    assert [(cord.public_api_path, cord._public_api_method) for cord in chute.cords] == [
+        ("/health", "GET"),
+        ("/health", "POST"),
+    ]
+    assert any("GET /health" in line and "own cord" in line for line in log_lines)
+
+
 def test_schemas_go_onto_the_cord(chute: Chute) -> None:
     schema = {"type": "object", "properties": {"text": {"type": "string"}}}
     route = {

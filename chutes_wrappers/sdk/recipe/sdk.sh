@@ -154,6 +154,7 @@ choose_python() {
     fi
     say "Python $python_version is not in this image or its distribution, trying uv" >&2
     uv_python && return
+    rm -rf "$root/python"
     say "uv could not bring Python $python_version; the SDK gets the distribution's own" >&2
     distribution_python
 }
@@ -187,7 +188,7 @@ clean
 
 # Our package first, the seed's folders behind everything that the SDK needs.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-printf '%s\n' "import sys; sys.path.insert(0, '$root/lib')" /app /workspace /srv >"$site/chutes_wrappers.pth"
+printf '%s\n' "import sys; ours = '$root/lib'; ours in sys.path or sys.path.insert(0, ours)" /app /workspace /srv >"$site/chutes_wrappers.pth"
 mkdir -p "$root/lib"
 chown -R 1000:1000 "$venv"
 rm -rf /tmp/chutes-uv /root/.cache/uv

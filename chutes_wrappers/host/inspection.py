@@ -1,0 +1,155 @@
+"""What a base image would run, and whether it can run on Chutes at all; found out without running it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import UnsupportedImage
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.host.engine import ContainerEngine, ImageFiles
+
+_LIBRARY_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+_PACKAGE_MANAGERS = ("/usr/bin/apt-get", "/usr/bin/dnf", "/usr/bin/microdnf", "/usr/bin/yum")
+_PYTHONS = tuple(
+    f"{folder}/python{version}"
+    for folder in ("/usr/bin", "/usr/local/bin")
+    for version in ("3.10", "3.11", "3.12", "3.13", "3.14")
+)
+_GLIBC_VERSION = re.compile(rb"GNU C Library [^\n]*? version (\d+)\.(\d+)")
+_SUPPORTED = "use a base image on Debian 12, Ubuntu 22.04, RHEL 9 or newer"
+
+
+def inspect(engine: ContainerEngine, reference: str) -> LaunchSpec:
+    """The launch facts of an image. Raises UnsupportedImage, naming image and reason, when it can never run on Chutes."""
+    attributes = engine.inspect_image(reference)
+    with engine.files(reference) as files:
+        _refuse_impossible(files, reference, attributes)
+        return _launch_spec(files, reference, attributes)
+
+
+def describe_concerns(spec: LaunchSpec) -> tuple[str, ...]:
+    """What a person should know about an image that can run, one sentence each."""
+    concerns = []
+    if not spec.argv:
+        concerns.append("the image names no command to run: set ENTRYPOINT in the module")
+    if spec.user not in ("", "root", "0", "0:0", "1000", "1000:1000"):
+        concerns.append(
+            f"the image runs as {spec.user}; on Chutes its service runs as uid {platform_rules.INSTANCE_UID}"
+        )
+    for path in spec.volumes:
+        concerns.append(
+            f"the image declares VOLUME {path}: what a build changes there is lost, so it may not be writable"
+        )
+    for port in spec.exposed_ports:
+        if problem := platform_rules.service_port_problem(port):
+            concerns.append(f"the image exposes a port that it cannot have there: {problem}")
+    return tuple(concerns)
+
+
+def _refuse_impossible(files: ImageFiles, reference: str, attributes: Mapping[str, Any]) -> None:
+    def refuse(reason: str, next_step: str = _SUPPORTED) -> UnsupportedImage:
+        return UnsupportedImage(reason, where=reference, next_step=next_step)
+
+    def has(*paths: str) -> bool:
+        return any(files.read(path) is not None for path in paths)
+
+    platform = f"{attributes.get('Os', 'linux')}/{attributes.get('Architecture', 'amd64')}"
+    if platform != "linux/amd64":
+        raise refuse(f"it is built for {platform}; instances are linux/amd64", "use the image's linux/amd64 variant")
+    if not has("/bin/sh", "/usr/bin/sh"):
+        raise refuse("it has no shell (/bin/sh), so nothing can be installed into it", "use its variant with a shell")
+    if has("/lib/ld-musl-x86_64.so.1"):
+        raise refuse("it is built on musl (Alpine); the SDK's libraries need glibc", "use its Debian or Ubuntu variant")
+    version = _glibc_version(files)
+    if version is None or version < platform_rules.LOWEST_GLIBC:
+        found = ".".join(map(str, version)) if version else "none"
+        lowest = ".".join(map(str, platform_rules.LOWEST_GLIBC))
+        raise refuse(f"its glibc is {found}; the SDK's libraries need {lowest} or newer")
+    manager = has(*_PACKAGE_MANAGERS)
+    if not manager and not has(*_PYTHONS):
+        raise refuse("it has neither Python 3.10 or newer nor a package manager that could install it")
+    openssl = [f"{folder}/{platform_rules.OPENSSL_LIBRARY}" for folder in _LIBRARY_FOLDERS]
+    if not manager and not has(*openssl):
+        raise refuse("it has no OpenSSL 3 and no package manager that could install it")
+
+
+def _glibc_version(files: ImageFiles) -> tuple[int, int] | None:
+    for folder in _LIBRARY_FOLDERS:
+        content = files.read(f"{folder}/libc.so.6")
+        if content and (match := _GLIBC_VERSION.search(content)):
+            return int(match[1]), int(match[2])
+    return None
+
+
+def _launch_spec(files: ImageFiles, reference: str, attributes: Mapping[str, Any]) -> LaunchSpec:
+    config = attributes.get("Config") or {}
+    digests = attributes.get("RepoDigests") or ()
+    user = config.get("User") or ""
+    ports = (key.split("/") for key in config.get("ExposedPorts") or ())
+    return LaunchSpec(
+        reference=reference,
+        digest=digests[0].rpartition("@")[2] if digests else attributes.get("Id", ""),
+        distribution=_distribution(files.read("/etc/os-release") or b""),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        cmd=tuple(config.get("Cmd") or ()),
+        working_dir=config.get("WorkingDir") or "/",
+        user=user,
+        home=home_of(user, files.read("/etc/passwd") or b""),
+        environment=dict(entry.partition("=")[::2] for entry in config.get("Env") or ()),
+        exposed_ports=tuple(sorted(int(number) for number, protocol in ports if protocol == "tcp")),
+        volumes=tuple(sorted(config.get("Volumes") or ())),
+        health_check=tuple((config.get("Healthcheck") or {}).get("Test") or ()),
+    )
+
+
+def _distribution(os_release: bytes) -> str:
+    pairs = (line.partition("=")[::2] for line in os_release.decode(errors="replace").splitlines())
+    values = {key: value.strip("\"'") for key, value in pairs}
+    return "-".join(filter(None, (values.get("ID"), values.get("VERSION_ID"))))
+
+
+def home_of(user: str, passwd: bytes) -> str:
+    """Home folder of an image's USER (name or uid, with or without a group); root's for none, "/" for an unknown one."""
+    name = user.partition(":")[0] or "root"
+    for line in passwd.decode(errors="replace").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 6 and name in (fields[0], fields[2]):
+            return fields[5] or "/"
+    return "/root" if name in ("root", "0") else "/"
+
+
+# What the engine or the GPU runtime puts into a container, volumes hide, or nobody needs again.
+_NOT_THE_SERVICES = re.compile(
+    r"^/(proc|sys|dev|tmp|cache|\.dockerenv)(/|$)"
+    r"|^/etc/(hosts|hostname|resolv\.conf|mtab|ld\.so\.cache)$"
+    r"|/__pycache__(/|$)|\.pyc$"
+    r"|^/(usr/)?(bin/nvidia-|lib.*/lib(nvidia|cuda|nvcuvid)|run/nvidia|lib/firmware/nvidia)"
+)
+
+
+def written_paths(changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """What must become writable so that uid 1000 can do again what the service did; sorted.
+
+    ``changes`` is the engine's diff. For an entry that was added or deleted that is the folder that it was in (which the diff
+    lists as changed); for a changed file the file. A new top-level folder is named itself: the root stays closed.
+    """
+    kept = [(kind, path) for kind, path in changes if not _NOT_THE_SERVICES.search(path)]
+    appeared = {path for kind, path in kept if kind == "added"}
+    changed = {path for kind, path in kept if kind == "changed"}
+    folders = {_parent(path) for _, path in changes}
+    needed = {path for path in changed if path not in folders}
+    for kind, path in kept:
+        if kind == "changed" or _parent(path) in appeared:
+            continue
+        if _parent(path) != "/":
+            needed.add(_parent(path))
+        elif kind == "added":
+            needed.add(path)
+    return tuple(sorted(needed - {"/"}))
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] or "/"

@@ -1,0 +1,83 @@
+"""Template for a wrapped chute: copy it to deploy_yourservice.py and change the capitals.
+
+As it stands it wraps the sample in examples/morse, which speaks and understands Morse code and needs no model and no GPU:
+
+    docker build -t morse-sample:latest examples/morse
+    ./deploy.sh --discover deploy_example
+    ./deploy.sh --build deploy_example --local
+    ./deploy.sh --run-docker deploy_example
+
+Keep the module thin, and without `from __future__ import annotations`: the platform runs exactly this one file.
+"""
+
+from chutes.chute import Chute, NodeSelector
+
+from tools.chute_wrappers import (
+    build_wrapper_image,
+    chutes_username,
+    load_route_manifest,
+    probe_services,
+    register_passthrough_routes,
+    wait_for_services,
+)
+
+# Whose chute it is: CHUTES_USERNAME, else the account that `chutes register` saved.
+USERNAME = chutes_username()
+
+# The chute's name and the version of its image. A name and tag can be built only once: raise the tag with every change.
+CHUTE_NAME = "morse-example"
+CHUTE_TAG = "v1.0.0"
+CHUTE_TAGLINE = "Text to Morse code and back"
+
+# The image to wrap. For a remote build it must be in a registry that the platform can pull from.
+CHUTE_BASE_IMAGE = "morse-sample:latest"
+
+# The ports that the service listens on. The first is where a route without a port goes. Not 8000 and 8001: the chute's own.
+SERVICE_PORTS = [8020, 8080]  # speaker: text to WAV; listener: WAV to text
+
+# Given to the service when it starts. Not for secrets: those belong into `chutes secrets create`.
+CHUTE_ENV = {
+    "MORSE_WPM": "18",
+    "MORSE_FREQUENCY": "650",
+}
+
+# What discovery cannot find: the listener publishes no OpenAPI document. A second public name for a route is one more entry.
+CHUTE_STATIC_ROUTES = [
+    {"path": "/inference", "method": "POST", "port": 8080, "target_path": "/inference"},
+    {"path": "/load", "method": "GET", "port": 8080, "target_path": "/load"},
+    {"path": "/v1/audio/transcriptions", "method": "POST", "port": 8080, "target_path": "/inference"},
+]
+
+# The platform does not run the image's own ENTRYPOINT and CMD: wait_for_services does, as the image says. Set this only to
+# start something else: a list is run as it is, a string by /bin/sh -c, and the image's CMD is then not appended.
+# ENTRYPOINT = ["python3", "-m", "morse"]
+
+image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
+
+chute = Chute(
+    username=USERNAME,
+    name=CHUTE_NAME,
+    tagline=CHUTE_TAGLINE,
+    image=image,
+    # The least that the platform takes; the sample itself needs no GPU.
+    node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16),
+    # Calls at a time; one more is refused with 429.
+    concurrency=8,
+)
+
+
+# Before the routes: where two cords share a path the first one answers, and the services have a /health of their own.
+@chute.cord(public_api_path="/health", public_api_method="GET", method="GET")
+async def health_check(self) -> dict:
+    """Whether both services answer."""
+    errors = await probe_services(SERVICE_PORTS, timeout=5)
+    return {"status": "unhealthy", "errors": errors} if errors else {"status": "healthy"}
+
+
+register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATIC_ROUTES), SERVICE_PORTS[0])
+
+
+@chute.on_startup()
+async def boot(self):
+    """Start the wrapped services and wait until both answer."""
+    await wait_for_services(SERVICE_PORTS, timeout=120)

@@ -1,0 +1,41 @@
+"""The OpenAPI document of a service, put together from its table of routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .web import Route
+
+
+def document(title: str, description: str, routes: Sequence[Route], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """OpenAPI 3.1 for every route that has a description."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if route.operation:
+            paths.setdefault(route.path, {})[route.method.lower()] = route.operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": "1.0.0", "description": description},
+        "paths": paths,
+        "components": {"schemas": dict(schemas)},
+    }
+
+
+def reference(name: str) -> dict[str, str]:
+    """A ``$ref`` to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def json_body(name: str, example: Any) -> dict[str, Any]:
+    """A required JSON request body."""
+    return {"required": True, "content": _content(name, example)}
+
+
+def json_answer(name: str, example: Any, description: str) -> dict[str, Any]:
+    """A JSON response."""
+    return {"description": description, "content": _content(name, example)}
+
+
+def _content(name: str, example: Any) -> dict[str, Any]:
+    return {"application/json": {"schema": reference(name), "example": example}}

@@ -1,0 +1,42 @@
+"""What the environment says: where to listen, and how the speaker sounds unless a request says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LOWEST_WPM, HIGHEST_WPM = 5, 40
+LOWEST_HZ, HIGHEST_HZ = 300, 1000
+
+
+class BadSetting(ValueError):
+    """A variable has a value that cannot be used; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Defaults are for a person's own machine; the image sets HOST so that published ports work."""
+
+    host: str = "127.0.0.1"
+    speaker_port: int = 8020
+    listener_port: int = 8080
+    wpm: int = 20
+    frequency: int = 600
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Read HOST, PORT_SPEAK, PORT_LISTEN, MORSE_WPM and MORSE_FREQUENCY; BadSetting names a wrong one."""
+
+    def number(name: str, default: int, low: int, high: int) -> int:
+        text = environment.get(name) or str(default)
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise BadSetting(f"{name}={text!r} must be a whole number from {low} to {high}")
+        return int(text)
+
+    return Settings(
+        host=environment.get("HOST") or Settings.host,
+        speaker_port=number("PORT_SPEAK", Settings.speaker_port, 0, 65535),
+        listener_port=number("PORT_LISTEN", Settings.listener_port, 0, 65535),
+        wpm=number("MORSE_WPM", Settings.wpm, LOWEST_WPM, HIGHEST_WPM),
+        frequency=number("MORSE_FREQUENCY", Settings.frequency, LOWEST_HZ, HIGHEST_HZ),
+    )

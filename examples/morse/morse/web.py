@@ -1,0 +1,104 @@
+"""Requests, responses, and a service as a table of routes. No sockets here."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
+
+_LOG = logging.getLogger(__name__)
+
+
+class HTTPError(Exception):
+    """A refusal: the status, and a message for the client."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a handler gets; of a repeated query key the last value."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Message = field(default_factory=Message)
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON; HTTPError 400 when it is none."""
+        try:
+            return json.loads(self.body, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise HTTPError(400, "the body is not valid JSON") from error
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a handler gives."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Request], Response]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation; ``operation`` is its OpenAPI description, empty for routes that no document names."""
+
+    method: str
+    path: str
+    handler: Handler
+    operation: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A named table of routes."""
+
+    name: str
+    routes: Sequence[Route]
+
+    def respond(self, request: Request) -> Response:
+        """The answer to a request; never raises."""
+        try:
+            return self._handler(request)(request)
+        except HTTPError as error:
+            return refusal(error)
+        except Exception:  # noqa: BLE001 - a bug in a handler costs one request, not the server
+            _LOG.exception("%s: %s %s failed", self.name, request.method, request.path)
+            return refusal(HTTPError(500, "internal error"))
+
+    def _handler(self, request: Request) -> Handler:
+        here = {route.method: route.handler for route in self.routes if route.path == request.path}
+        if not here:
+            raise HTTPError(404, f"nothing is at {request.path}")
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in here:
+            raise HTTPError(405, f"{request.path} does not take {request.method}", {"Allow": ", ".join(sorted(here))})
+        return here[method]
+
+
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A value as JSON."""
+    return Response(json.dumps(value).encode(), "application/json", status, headers or {})
+
+
+def refusal(error: HTTPError) -> Response:
+    """An error as JSON: ``{"error": "…"}``."""
+    return json_response({"error": error.message}, error.status, error.headers)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.cli.commands import discover
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import Manifest, load_manifest
+from chutes_wrappers.core.platform_rules import INSTANCE_SHM_BYTES
+from chutes_wrappers.host.modules import ModuleFacts
+from tests.host.discovery.engines import FakeContainer, FakeEngine
+from tests.upstreams.scripted import json_reply, serving, unused_port
+
+MODULE = """
+CHUTE_NAME = "x"
+CHUTE_TAG = "v1"
+CHUTE_BASE_IMAGE = "base:1"
+SERVICE_PORTS = [8020]
+"""
+
+
+@pytest.fixture(autouse=True)
+def inspected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inspection has its own tests."""
+    monkeypatch.setattr(
+        "chutes_wrappers.host.inspection.inspect", lambda engine, reference: LaunchSpec(reference=reference)
+    )
+
+
+def facts(path: Path, **changes: Any) -> ModuleFacts:
+    fields: dict[str, Any] = {
+        "path": path / "deploy_x.py",
+        "chute_name": "x",
+        "chute_tag": "v1",
+        "base_image": "base:1",
+        "service_ports": (8020,),
+        **changes,
+    }
+    return ModuleFacts(**fields)
+
+
+def keep(manifest: Manifest) -> None:
+    """The test looks at the engine."""
+
+
+def specification(*paths: str) -> Any:
+    return json_reply({"openapi": "3.1.0", "paths": {path: {"get": {}} for path in paths}})
+
+
+def test_the_container_gets_what_module_and_settings_say(tmp_path: Path) -> None:
+    settings = discover.Settings(
+        environment={"B": "flag"}, volumes=("/models:/models",), shm_bytes=1024, user="7", gpus="2", entrypoint=None
+    )
+    with serving({"/openapi.json": specification("/say")}) as server:
+        engine = FakeEngine(FakeContainer({8020: server.port}))
+        discover.discover_image(
+            facts(tmp_path, env={"A": "module", "B": "module"}, entrypoint="exec serve"), engine, settings, keep
+        )
+    (spec,) = engine.started
+    assert spec.image == "base:1"
+    assert spec.environment == {"A": "module", "B": "flag"}
+    assert spec.entrypoint == ("/bin/sh", "-c", "exec serve")
+    assert (spec.ports, spec.volumes, spec.shm_bytes, spec.user, spec.gpus) == (
+        (8020,),
+        ("/models:/models",),
+        1024,
+        "7",
+        "2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "flag", "used"),
+    [
+        (None, None, None),
+        (("serve", "-v"), None, ("serve", "-v")),
+        ("serve", ("other",), ("other",)),
+    ],
+)
+def test_the_entrypoint_is_the_flags_then_the_modules_then_the_images(
+    tmp_path: Path, module: Any, flag: Any, used: Any
+) -> None:
+    with serving({"/openapi.json": specification("/say")}) as server:
+        engine = FakeEngine(FakeContainer({8020: server.port}))
+        discover.discover_image(
+            facts(tmp_path, entrypoint=module), engine, discover.Settings(entrypoint=flag, gpus="none"), keep
+        )
+    assert engine.started[0].entrypoint == used
+    assert engine.started[0].gpus is None
+
+
+def test_by_default_the_manifest_lands_beside_the_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving({"/openapi.json": specification("/say", "/")}) as server:
+        engine = FakeEngine(FakeContainer({8020: server.port}))
+        manifest = discover.discover_with_defaults(facts(tmp_path), engine)
+    assert load_manifest(tmp_path / "deploy_x.routes.json").routes == manifest.routes
+    assert engine.started[0].gpus == "all"
+    assert engine.started[0].shm_bytes == INSTANCE_SHM_BYTES
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "1 routes, 1 skipped" in printed.err
+
+
+def test_a_failed_discovery_leaves_the_old_manifest_alone(tmp_path: Path) -> None:
+    old = tmp_path / "deploy_x.routes.json"
+    old.write_text("old")
+    engine = FakeEngine(FakeContainer({8020: unused_port()}, exits_with=1, lines=["no MODEL_NAME"]))
+    with pytest.raises(WrapperError, match="exit code 1"):
+        discover.discover_with_defaults(facts(tmp_path), engine)
+    assert old.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [old]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"service_ports": (8000,)}, {"static_routes": ({"method": "GET"},)}],
+    ids=["port of the chute", "bad static route"],
+)
+def test_what_is_wrong_with_the_module_is_said_before_anything_runs(tmp_path: Path, changes: dict[str, Any]) -> None:
+    engine = FakeEngine(FakeContainer({}))
+    with pytest.raises(ConfigurationError):
+        discover.discover_with_defaults(facts(tmp_path, **changes), engine)
+    assert engine.started == []
+
+
+def test_wrong_gpus_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    engine = FakeEngine(FakeContainer({}))
+    with pytest.raises(ConfigurationError, match="is not all, none or a number"):
+        discover.discover_image(facts(tmp_path), engine, discover.Settings(gpus="device=x"), keep)
+    assert engine.started == []
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_runs(tmp_path: Path) -> None:
+    engine = FakeEngine(FakeContainer({}))
+    with pytest.raises(ConfigurationError, match="cannot be written there"):
+        discover.discover_and_write(facts(tmp_path), engine, discover.Settings(), tmp_path / "no" / "x.json")
+    assert engine.started == []
+
+
+def test_secrets_stay_out_of_repr() -> None:
+    assert "hunter2" not in repr(discover.Settings(environment={"TOKEN": "hunter2"}))
+
+
+def run_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: FakeEngine, **options: object
+) -> dict[str, Any]:
+    (tmp_path / "deploy_x.py").write_text(MODULE)
+    monkeypatch.setattr("chutes_wrappers.host.docker_engine.connect", lambda report: engine)
+    seen: dict[str, Any] = {}
+
+    def record(facts: ModuleFacts, engine: FakeEngine, settings: discover.Settings, path: Path) -> None:
+        seen.update(settings=settings, path=path)
+
+    monkeypatch.setattr(discover, "discover_and_write", record)
+    names = ("startup_delay", "probe_timeout", "docker_gpus")
+    discover.discover_module({"discover": str(tmp_path / "deploy_x"), "yes": False, **dict.fromkeys(names), **options})
+    return seen
+
+
+def test_yes_takes_the_seeds_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})), yes=True)
+    assert seen["settings"] == discover.Settings(startup_delay_s=120, probe_timeout_s=180, gpus="all")
+    assert seen["settings"].bounds.timeout_s == 300
+    assert seen["path"] == tmp_path / "deploy_x.routes.json"
+
+
+def test_flags_answer_the_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"startup_delay": 1.0, "probe_timeout": 2.0, "docker_gpus": "none"}
+    seen = run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})), **options)
+    assert seen["settings"] == discover.Settings(startup_delay_s=1, probe_timeout_s=2, gpus="none")
+
+
+def test_at_a_terminal_what_no_flag_answers_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(["5", "", "none"]))
+    seen = run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})))
+    assert seen["settings"] == discover.Settings(startup_delay_s=5, probe_timeout_s=180, gpus="none")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "Startup delay" in printed.err
+
+
+def test_without_a_terminal_the_missing_flag_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(ConfigurationError, match="--startup-delay"):
+        run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})))
+
+
+class Terminal:
+    """Standard input of somebody who types ``lines``."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = iter(lines)
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        return next(self._lines) + "\n"
+
+    def fileno(self) -> int:
+        raise OSError("not a file")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512m", 512 * 1024**2), ("16g", 16 * 1024**3), ("64M", 64 * 1024**2), ("1kb", 1024), ("7", 7), ("7b", 7)],
+)
+def test_sizes_are_dockers(text: str, size: int) -> None:
+    assert discover.parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1g", "1.5g", "16t", "g", "1e9"])
+def test_another_size_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        discover.parse_size(text)
+
+
+def test_variables_take_their_value_from_the_flag_or_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "from us")
+    assert discover.parse_environment(["A=1", "B=x=y", "C=", "HF_TOKEN"]) == {
+        "A": "1",
+        "B": "x=y",
+        "C": "",
+        "HF_TOKEN": "from us",
+    }
+
+
+@pytest.mark.parametrize("assignment", ["=secret", "NOT_SET_HERE", ""])
+def test_a_variable_without_name_or_value_is_refused(assignment: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        discover.parse_environment([assignment])
+    assert "secret" not in str(caught.value)
+
+
+def test_a_running_service_is_looked_at_without_an_engine(tmp_path: Path) -> None:
+    target = tmp_path / "x.routes.json"
+    with serving({"/openapi.json": specification("/say")}) as server:
+        manifest = discover.from_url(server.root, 8020, discover.Settings(), target)
+    written = json.loads(target.read_text())
+    assert written["source"] == {"8020": f"{server.root}/openapi.json"}
+    assert [(route["path"], route["port"]) for route in written["routes"]] == [("/say", 8020)]
+    assert manifest.image is None

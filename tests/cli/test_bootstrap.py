@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.cli import bootstrap
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with our scripts and a requirements file that needs nothing."""
+    for name in ("setup.sh", "deploy.sh"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(
+        ROOT / "chutes_wrappers", tmp_path / "chutes_wrappers", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (tmp_path / name).write_text("# nothing\n")
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(bootstrap, "COMPLETE", tmp_path / ".venv" / ".complete")
+    monkeypatch.setattr(bootstrap, "COMPLETE_DEV", tmp_path / ".venv" / ".complete-dev")
+    return tmp_path
+
+
+def test_setup_makes_the_environment_once_and_repeats_safely(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert bootstrap.main(["--yes"]) == 0
+    assert (clone / ".venv" / "bin" / "python").exists()
+    assert "installed" in capfd.readouterr().err
+    assert bootstrap.main(["--yes"]) == 0
+    assert "ready" in capfd.readouterr().err
+
+
+def test_a_missing_compiler_or_header_is_named_before_anything_is_installed(
+    clone: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(clone))
+    assert bootstrap.main(["--yes"]) == 1
+    shown = capfd.readouterr().err
+    for part in ("a C compiler", "the headers of Python", "netifaces", "Next:"):
+        assert part in shown
+    assert not (clone / ".venv").exists()
+
+
+def test_a_failed_installation_shows_the_reason_and_does_not_count_as_done(
+    clone: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (clone / "requirements.txt").write_text("--no-index\nno-such-package\n")
+    assert bootstrap.main(["--yes"]) == 1
+    shown = capfd.readouterr().err
+    assert "no-such-package" in shown
+    assert "Next:" in shown
+    assert not (clone / ".venv" / ".complete").exists()
+
+
+def test_deploy_sh_sets_up_by_itself_and_says_so(clone: Path) -> None:
+    environment = {**os.environ, "CHUTES_WRAPPERS_PYTHON": sys.executable}
+    done = subprocess.run(
+        [clone / "deploy.sh", "--help"], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "setting it up first" in done.stderr
+    assert (clone / ".venv" / ".complete").exists()
+
+
+def test_scripts_stay_under_forty_lines() -> None:
+    for name in ("setup.sh", "deploy.sh", "test.sh"):
+        assert len((ROOT / name).read_text().splitlines()) < 40
+
+
+def test_a_machine_without_a_fitting_python_is_told_so(clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("dirname", "bash"):
+        (tmp_path / "bin" / name).symlink_to(str(shutil.which(name)))
+    done = subprocess.run(
+        [clone / "setup.sh", "--yes"], env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "3.10" in done.stderr
+    assert "Next:" in done.stderr

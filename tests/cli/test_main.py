@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chutes_wrappers.cli.main import deploy
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(deploy, list(arguments))
+
+
+def test_help_names_every_flag_of_the_documentation() -> None:
+    shown = invoke("--help")
+    assert shown.exit_code == 0
+    for flag in ("--discover", "--build", "--local", "--debug", "--run-docker", "--run", "--port", "--yes"):
+        assert flag in shown.output
+
+
+def test_help_loads_neither_the_sdk_nor_docker() -> None:
+    script = """
+import sys
+from chutes_wrappers.cli import main
+loaded = {name.split(".")[0] for name in sys.modules} & {"chutes", "docker", "aiohttp", "rich", "pydantic", "requests"}
+assert not loaded, loaded
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--unknown"], "--unknown"),
+        (["--run", "a", "--build", "b"], "one at a time"),
+        (["--run", "deploy_example", "--port", "70000"], "70000"),
+        (["--build"], "--build"),
+        (["stray"], "stray"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_names_the_flag(arguments: list[str], part: str) -> None:
+    outcome = invoke(*arguments)
+    assert outcome.exit_code == 2
+    assert part in outcome.output
+
+
+@pytest.mark.parametrize("verb", ["--discover", "--run-docker", "--run"])
+@pytest.mark.parametrize("module", ["../x", "deploy_nowhere"])
+def test_an_unknown_module_is_exit_code_2_with_a_next_step(verb: str, module: str) -> None:
+    outcome = invoke(verb, module, "--yes")
+    assert outcome.exit_code == 2
+    assert module in outcome.output
+    assert "Next:" in outcome.output
+
+
+def test_a_syntax_error_in_a_module_is_named_by_every_command(tmp_path: Path) -> None:
+    path = tmp_path / "deploy_broken.py"
+    path.write_text("CHUTE_NAME = \n")
+    for arguments in (["--discover"], ["--build", "--local"], ["--run-docker"], ["--run"]):
+        outcome = invoke(arguments[0], str(path), *arguments[1:], "--yes")
+        assert outcome.exit_code == 2, outcome.output
+        assert "deploy_broken.py, line 1" in outcome.output
+
+
+def test_a_build_on_the_platform_is_refused_with_the_flag_that_works() -> None:
+    outcome = invoke("--build", "deploy_example")
+    assert outcome.exit_code == 2
+    assert "--local" in outcome.output

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+
+
+@pytest.fixture(autouse=True)
+def fresh_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_console", None)
+
+
+def failing(failure: BaseException) -> int:
+    def command() -> int:
+        raise failure
+
+    return output.run(command)
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (WrapperError("it broke"), 1),
+        (ConfigurationError("it is wrong"), 2),
+        (KeyboardInterrupt(), 130),
+        (ValueError("a bug"), 1),
+    ],
+)
+def test_an_outcome_becomes_its_exit_code(failure: BaseException, code: int) -> None:
+    assert failing(failure) == code
+
+
+def test_success_is_0() -> None:
+    assert output.run(lambda: None) == 0
+    assert output.run(lambda: 3) == 3
+
+
+def test_an_error_is_shown_with_place_evidence_and_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    failing(WrapperError("it broke", where="deploy_x.py", evidence="line [1]\nline 2", next_step="mend it"))
+    assert capsys.readouterr().err.splitlines() == [
+        "✗ deploy_x.py: it broke",
+        "  | line [1]",
+        "  | line 2",
+        "  Next: mend it",
+    ]
+
+
+def test_a_bug_of_ours_is_one_line_or_with_debug_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        raise ValueError("a bug")
+
+    assert output.run(command) == 1
+    assert "--debug" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="a bug"):
+        output.run(command, debug=True)
+
+
+def test_only_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    output.report("progress")
+    output.warning("careful")
+    output.result('{"a": 1}')
+    assert capsys.readouterr().out == '{"a": 1}\n'
+
+
+def test_plain_output_has_no_escape_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    output.success("done")
+    assert capsys.readouterr().err == "✓ done\n"
+
+
+def test_progress_shows_important_lines_and_keeps_the_last_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.Progress("Building", important=lambda line: line.startswith("Step")) as progress:
+        for index in range(60):
+            progress.line(f"noise {index}")
+        progress.line("Step 1/2 : FROM x")
+    shown = capsys.readouterr().err
+    assert "Building" in shown
+    assert "Step 1/2" in shown
+    assert "noise 3" not in shown
+    assert len(progress.tail.splitlines()) == 50
+    assert progress.tail.endswith("Step 1/2 : FROM x")

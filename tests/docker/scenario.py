@@ -1,0 +1,183 @@
+"""One deploy module in a folder of its own, driven through the real command line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = '''
+from chutes.chute import Chute, NodeSelector
+from tools.chute_wrappers import (
+    build_wrapper_image, chutes_username, load_route_manifest, register_passthrough_routes, wait_for_services,
+)
+
+USERNAME = chutes_username()
+CHUTE_NAME = {name!r}
+CHUTE_TAG = "v1"
+CHUTE_BASE_IMAGE = {base!r}
+SERVICE_PORTS = {ports!r}
+CHUTE_ENV = {env!r}
+CHUTE_STATIC_ROUTES = {static_routes!r}
+image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE, {image_arguments})
+chute = Chute(username=USERNAME, name=CHUTE_NAME, image=image, node_selector=NodeSelector(gpu_count=1), concurrency=8)
+register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATIC_ROUTES), SERVICE_PORTS[0])
+
+
+@chute.on_startup()
+async def boot(self):
+    await wait_for_services(SERVICE_PORTS, timeout=60)
+'''
+
+
+def command(*arguments: str, cwd: Path = ROOT, timeout_s: float = 570) -> subprocess.CompletedProcess[str]:
+    """Run ``deploy.sh`` (without its shell) to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "chutes_wrappers.cli.main", *arguments],
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def environment() -> dict[str, str]:
+    """Ours, without what would change which manifest or account is used."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+    return {**kept, "PYTHONPATH": str(ROOT), "CHUTES_USERNAME": "tester", "NO_COLOR": "1"}
+
+
+@dataclass
+class Scenario:
+    """A deploy module for one base image."""
+
+    folder: Path
+    name: str
+    base: str
+    ports: Sequence[int]
+    env: dict[str, str] = field(default_factory=dict)
+    static_routes: Sequence[dict[str, Any]] = ()
+    image_arguments: str = ""
+
+    def __post_init__(self) -> None:
+        self.module = self.folder / f"deploy_{self.name.replace('-', '_')}.py"
+        self.module.write_text(
+            MODULE.format(
+                name=f"case-{self.name}",
+                base=self.base,
+                ports=list(self.ports),
+                env=self.env,
+                static_routes=list(self.static_routes),
+                image_arguments=self.image_arguments,
+            )
+        )
+
+    @property
+    def image(self) -> str:
+        """The wrapped image's reference."""
+        return f"case-{self.name}:v1"
+
+    @property
+    def manifest(self) -> Path:
+        """Where discovery writes."""
+        return self.module.with_suffix(".routes.json")
+
+    def run(self, verb: str, *arguments: str) -> str:
+        """Run one verb on the module; returns what it said, fails with it when it failed."""
+        done = command(verb, str(self.module), *arguments, "--yes")
+        assert done.returncode == 0, f"{verb}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def discover(self) -> str:
+        """``--discover``."""
+        return self.run("--discover")
+
+    def build(self) -> str:
+        """``--build --local``."""
+        return self.run("--build", "--local")
+
+    @contextlib.contextmanager
+    def running(self, verb: str = "--run-docker", *arguments: str, timeout_s: float = 180) -> Iterator[Instance]:
+        """``--run-docker`` (or ``--run``) until the context ends, by Ctrl-C; the command must then end with 0."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "chutes_wrappers.cli.main", verb, str(self.module), *arguments, "--yes"],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        instance = Instance(process)
+        try:
+            instance.wait_until_ready(timeout_s)
+            yield instance
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0, instance.said
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait(60)
+            instance.close()
+
+
+class Instance:
+    """A running ``deploy.sh --run…`` and the chute behind it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.base_url = ""
+        self._lines: deque[str] = deque(maxlen=400)
+        self._settled = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def said(self) -> str:
+        """What the command printed."""
+        return "\n".join(self._lines)
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Return once it offers a call to try; fails with its output when it ends before."""
+        assert self._settled.wait(timeout_s), f"not ready in time\n{self.said}"
+        assert self.base_url, f"exit code {self.process.poll()}\n{self.said}"
+        assert "Ctrl-C stops it." in self.said, self.said
+
+    def get(self, path: str, **params: Any) -> requests.Response:
+        """Call a public GET cord."""
+        return requests.get(f"{self.base_url}{path}", params=params, timeout=30)
+
+    def post(self, path: str, body: Any = None, **params: Any) -> requests.Response:
+        """Call a public POST cord."""
+        return requests.post(f"{self.base_url}{path}", json={} if body is None else body, params=params, timeout=30)
+
+    def close(self) -> None:
+        """Let go of the command's output."""
+        self._reader.join(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.append(line.rstrip("\n"))
+            if match := re.search(r"ready after .* at (http://\S+)", line):
+                self.base_url = match[1]
+            if "Ctrl-C stops it." in line:
+                self._settled.set()
+        self._settled.set()

@@ -1,0 +1,60 @@
+"""The template: what the tools read from it, and that it describes the sample that it wraps."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.manifest import parse_routes
+from chutes_wrappers.core.routes import plan_cords
+from examples.morse.morse import listener
+from examples.morse.morse.settings import Settings, from_environment
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "deploy_example.py"
+DOCKERFILE = (ROOT / "examples" / "morse" / "Dockerfile").read_text()
+
+
+@pytest.fixture(scope="module")
+def variables() -> dict[str, Any]:
+    """The template's literals, read as tools read them: without running it."""
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(TEMPLATE.read_text()).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and not isinstance(node.value, ast.Call)
+    }
+
+
+def test_names_are_the_platforms(variables: dict[str, Any]) -> None:
+    assert platform_rules.MODULE_FILE.match(TEMPLATE.name)
+    assert platform_rules.CHUTE_NAME.match(variables["CHUTE_NAME"])
+    assert platform_rules.IMAGE_NAME.match(variables["CHUTE_NAME"])
+    assert "from __future__ import annotations\n" not in TEMPLATE.read_text()
+
+
+def test_ports_and_variables_are_the_samples(variables: dict[str, Any]) -> None:
+    defaults = Settings()
+    assert variables["SERVICE_PORTS"] == [defaults.speaker_port, defaults.listener_port]
+    assert re.findall(r"EXPOSE (.*)", DOCKERFILE) == ["8020 8080"]
+    assert not [port for port in variables["SERVICE_PORTS"] if platform_rules.service_port_problem(port)]
+    heard = from_environment(variables["CHUTE_ENV"])
+    assert (heard.wpm, heard.frequency) == (18, 650)
+
+
+def test_static_routes_lead_to_what_the_listener_answers(variables: dict[str, Any]) -> None:
+    routes = parse_routes(variables["CHUTE_STATIC_ROUTES"], where="CHUTE_STATIC_ROUTES")
+    answered = {(route.method, route.path) for route in listener.service().routes}
+    assert {(route.upstream_method, route.target_path) for route in routes} <= answered
+    plan = plan_cords(routes, variables["SERVICE_PORTS"][0])
+    assert (len(plan.cords), plan.skipped, plan.warnings) == (len(routes), (), ())
+
+
+def test_every_variable_that_modules_may_set_is_shown(variables: dict[str, Any]) -> None:
+    names = {"CHUTE_NAME", "CHUTE_TAG", "CHUTE_BASE_IMAGE", "SERVICE_PORTS", "CHUTE_ENV", "CHUTE_STATIC_ROUTES"}
+    assert names | {"CHUTE_TAGLINE"} <= variables.keys()
+    assert "\n# ENTRYPOINT = " in TEMPLATE.read_text()

@@ -1,0 +1,95 @@
+"""``python -m morse`` as a process: its environment, its signals, its end."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from examples.morse.morse import __main__ as program
+from examples.morse.morse.server import ServiceServer
+from examples.morse.morse.settings import BadSetting, Settings, from_environment
+from examples.morse.morse.web import Service
+
+SAMPLE = Path(__file__).parents[2] / "examples" / "morse"
+
+
+@contextmanager
+def running(**environment: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "morse"],
+        cwd="/",
+        env={"PYTHONPATH": str(SAMPLE), "PORT_SPEAK": "0", "PORT_LISTEN": "0", **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def lines_until_both_listen(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline() + process.stderr.readline()
+
+
+def test_both_services_answer_and_sigterm_ends_them_at_once() -> None:
+    with running() as process:
+        said = lines_until_both_listen(process)
+        for name in ("speaker", "listener"):
+            (port,) = re.findall(rf"{name} listens on 127\.0\.0\.1:(\d+)", said)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+                assert answer.read() == b'{"status": "ok"}'
+        before = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 0
+        assert time.monotonic() - before < 1
+
+
+def test_a_taken_port_ends_the_program_and_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with running(PORT_LISTEN=str(port)) as process:
+            _, errors = process.communicate(timeout=5)
+    assert process.returncode == 1
+    assert f"listener cannot listen on 127.0.0.1:{port}" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_service_that_fails_ends_the_program() -> None:
+    ends: SimpleQueue[str] = SimpleQueue()
+    server = ServiceServer(Service("speaker", []), "127.0.0.1", 0)
+    server.server_close()
+    program._serve(server, ends)
+    assert "speaker failed" in ends.get(timeout=5)
+
+
+def test_the_environment_sets_addresses_and_defaults() -> None:
+    assert from_environment({}) == Settings()
+    environment = {
+        "HOST": "0.0.0.0",
+        "PORT_SPEAK": "1",
+        "PORT_LISTEN": "2",
+        "MORSE_WPM": "30",
+        "MORSE_FREQUENCY": "400",
+    }
+    assert from_environment(environment) == Settings(
+        host="0.0.0.0", speaker_port=1, listener_port=2, wpm=30, frequency=400
+    )
+
+
+@pytest.mark.parametrize("name", ["PORT_SPEAK", "PORT_LISTEN", "MORSE_WPM", "MORSE_FREQUENCY"])
+@pytest.mark.parametrize("value", ["x", "-1", "70000", "1.5"])
+def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=name):
+        from_environment({name: value})

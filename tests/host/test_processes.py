@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from chutes_wrappers.host import processes
+
+HERE = Path(__file__).parent
+FAMILY = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+print(os.getpid(), child.pid, flush=True)
+signal.pause()
+"""
+
+
+def test_output_and_exit_code_come_back() -> None:
+    script = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
+    done = processes.capture([sys.executable, "-c", script], environment=os.environ, directory=HERE)
+    assert (done.exit_code, done.output, done.errors) == (3, "out\n", "err\n")
+
+
+def test_lines_arrive_in_order_whatever_their_bytes() -> None:
+    script = "import sys; sys.stdout.buffer.write(b'one\\n\\xff\\xfe\\r\\nlast'); sys.exit(1)"
+    seen: list[str] = []
+    code = processes.stream([sys.executable, "-c", script], environment=os.environ, directory=HERE, on_line=seen.append)
+    assert code == 1
+    assert seen == ["one", "\ufffd\ufffd", "last"]
+
+
+def test_there_is_no_standard_input_to_wait_for() -> None:
+    script = "import sys; print(repr(sys.stdin.read()))"
+    assert processes.capture([sys.executable, "-c", script], environment=os.environ, directory=HERE).output == "''\n"
+
+
+def test_a_stubborn_process_and_its_children_are_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_GRACE_S", 0.2)
+    argv = [sys.executable, "-c", FAMILY]
+    pids: list[int] = []
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        processes.started(argv, environment=os.environ, directory=HERE) as process,
+    ):
+        pids = [int(pid) for pid in next(processes.lines(process)).split()]
+        raise KeyboardInterrupt
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=5)
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
