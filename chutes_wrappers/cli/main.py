@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -25,7 +26,7 @@ Examples:
 @click.option("--run-docker", metavar="MODULE", help="Run the built image as the platform would, until Ctrl-C.")
 @click.option("--run", metavar="MODULE", help="Run the chute on this machine (dev mode), until Ctrl-C.")
 @click.option("--local", is_flag=True, help="With --build: build here instead of on the platform.")
-@click.option("--debug", is_flag=True, help="With --build: show everything that the build prints.")
+@click.option("--debug", is_flag=True, help="Show everything: all lines of a build, the traceback of a fault.")
 @click.option("--port", type=click.IntRange(1, 65535), help="With --run, --run-docker: listen on this port.")
 @click.option(
     "--startup-delay", type=click.FloatRange(min=0), help="With --discover: seconds until probing counts [120]."
@@ -45,9 +46,10 @@ def deploy(context: click.Context, /, **options: object) -> None:
     if not verbs:
         click.echo(context.get_help())
         context.exit(0 if len(sys.argv) < 2 else 2)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever runs is stopped then, too
     if len(verbs) > 1:
         raise click.UsageError(f"{' and '.join('--' + verb.replace('_', '-') for verb in verbs)}: one at a time")
-    context.exit(output.run(lambda: _COMMANDS[verbs[0]](options)))
+    context.exit(output.run(lambda: _COMMANDS[verbs[0]](options), debug=bool(options["debug"])))
 
 
 def _discover(options: dict[str, object]) -> int:

@@ -51,12 +51,10 @@ class Manifest(BaseModel):
 
 def _readable(route: Route) -> dict[str, Any]:
     """A route with the seed's keys always spelt out, and the others where they differ from the default."""
-    keys = ("path", "method", "port")
+    keys = ("path", "method", "port", "target_path", "stream")
     return {
         **{key: getattr(route, key) for key in keys},
-        "target_path": route.upstream_path,
-        "stream": route.stream,
-        **route.model_dump(mode="json", exclude_defaults=True, exclude={*keys, "target_path", "stream"}),
+        **route.model_dump(mode="json", exclude_defaults=True, exclude=set(keys)),
     }
 
 
@@ -147,12 +145,12 @@ def merge_static(manifest: Manifest, static: Iterable[Route]) -> tuple[Manifest,
     warnings = []
     for route in static:
         known = routes.setdefault(route.key, route)
-        if (known.upstream_path, known.upstream_method) != (route.upstream_path, route.upstream_method) or (
+        if (known.target_path, known.upstream_method) != (route.target_path, route.upstream_method) or (
             known.port and route.port and known.port != route.port
         ):
             warnings.append(
-                f"static route {route.describe()} to {route.port or 'the first port'}{route.upstream_path} is skipped: the "
-                f"manifest already sends it to {known.port or 'the first port'}{known.upstream_path}; "
+                f"static route {route.describe()} to {route.port or 'the first port'}{route.target_path} is skipped: the "
+                f"manifest already sends it to {known.port or 'the first port'}{known.target_path}; "
                 "give it another `path` to have both"
             )
     return manifest.model_copy(update={"routes": tuple(routes.values())}), tuple(warnings)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from chutes_wrappers.core import platform_rules
 
@@ -31,7 +31,7 @@ class Route(BaseModel):
     """One operation of a wrapped service. JSON shape: an entry of ``routes`` in a manifest.
 
     ``path`` is the public path, ``method`` the service's method, ``port`` the service's port (None: the module's first),
-    ``target_path`` the path on the service when it differs from ``path``, ``target_method`` the method on the service when
+    ``target_path`` the path on the service (default: ``path``), ``target_method`` the method on the service when
     it differs from ``method``, ``stream`` whether the answer is an event stream. The schemas are self-contained JSON Schema.
     """
 
@@ -47,17 +47,19 @@ class Route(BaseModel):
     output_schema: dict[str, Any] | None = None
     output_content_type: str | None = None
 
-    @field_validator("path")
+    @model_validator(mode="before")
+    @classmethod
+    def _target_path_defaults_to_path(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("target_path") and "path" in data:
+            return {**data, "target_path": data["path"]}
+        return data
+
+    @field_validator("path", "target_path")
     @classmethod
     def _absolute(cls, value: str) -> str:
         if not value.startswith("/"):
             raise ValueError("must start with '/'")
         return value
-
-    @field_validator("target_path")
-    @classmethod
-    def _absolute_or_empty(cls, value: str) -> str:
-        return cls._absolute(value) if value else value
 
     @field_validator("method", "target_method")
     @classmethod
@@ -71,11 +73,6 @@ class Route(BaseModel):
     def key(self) -> tuple[str, str]:
         """What makes two routes duplicates: path and method."""
         return self.path, self.method
-
-    @property
-    def upstream_path(self) -> str:
-        """The path on the service."""
-        return self.target_path or self.path
 
     @property
     def upstream_method(self) -> str:
@@ -137,9 +134,9 @@ def native_passthrough_problem(route: Route) -> str | None:
             f"public path {route.path!r} must be lower case, and each segment a letter followed by letters, digits, "
             "'_' or '-'; publish it under another `path` and keep this one as `target_path`"
         )
-    if not platform_rules.SDK_PATH.match(route.upstream_path):
+    if not platform_rules.SDK_PATH.match(route.target_path):
         return (
-            f"the SDK's passthrough cannot call {route.upstream_path!r}: only lower case letters, digits, '_' and '-', "
+            f"the SDK's passthrough cannot call {route.target_path!r}: only lower case letters, digits, '_' and '-', "
             "without a trailing slash"
         )
     return None
@@ -219,7 +216,7 @@ def separate_ports(routes: Iterable[Route], ports: Iterable[int]) -> tuple[Route
     separated: dict[tuple[str, str], Route] = {}
     for route in sorted(routes, key=lambda route: order.get(route.port or 0, len(order))):
         if route.key in separated and separated[route.key].port != route.port:
-            moved = {"path": f"/p{route.port}{route.path}", "target_path": route.upstream_path}
+            moved = {"path": f"/p{route.port}{route.path}", "target_path": route.target_path}
             route = route.model_copy(update=moved)
         separated.setdefault(route.key, route)
     return tuple(separated.values())

@@ -71,12 +71,9 @@ class DockerEngine:
         self._report = report
         self._session = f"{os.getpid()}-{secrets.token_hex(4)}"
 
-    def has_gpu(self) -> bool:
-        """Whether the engine can give containers a GPU: it knows NVIDIA's runtime, or a device of its kind."""
-        with _translated("the engine"):
-            info = self._client.info()
-        devices = " ".join(str(device) for device in info.get("DiscoveredDevices") or ())
-        return "nvidia" in (info.get("Runtimes") or {}) or "nvidia" in devices
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
 
     def inspect_image(self, reference: str) -> Mapping[str, object]:
         """The engine's description of an image, pulled first when it is not there; WrapperError when neither works."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from chutes_wrappers.core.errors import WrapperError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +90,6 @@ class RunningContainer(Protocol):
 class ContainerEngine(Protocol):
     """What the toolkit needs of Docker."""
 
-    def has_gpu(self) -> bool:
-        """Whether the engine can give containers a GPU."""
-        ...
-
     def inspect_image(self, reference: str) -> Mapping[str, object]:
         """The engine's description of an image, pulled first when it is not there; WrapperError when neither works."""
         ...
@@ -102,3 +101,21 @@ class ContainerEngine(Protocol):
     def run(self, spec: ContainerSpec) -> AbstractContextManager[RunningContainer]:
         """Start a container; it is stopped and removed, with its anonymous volumes, when the context ends."""
         ...
+
+
+@contextlib.contextmanager
+def started(engine: ContainerEngine, spec: ContainerSpec, report: Callable[[str], None]) -> Iterator[RunningContainer]:
+    """The running container; without GPUs, and said so, where the engine has none to give."""
+    with contextlib.ExitStack() as stack:
+        try:
+            container = stack.enter_context(engine.run(spec))
+        except WrapperError as error:
+            if spec.gpus is None or not _is_about_gpus(error):
+                raise
+            report(f"Docker has no GPU to give here ({error.what}): running without one")
+            container = stack.enter_context(engine.run(replace(spec, gpus=None)))
+        yield container
+
+
+def _is_about_gpus(error: WrapperError) -> bool:
+    return any(word in str(error).lower() for word in ("gpu", "device driver", "nvidia"))

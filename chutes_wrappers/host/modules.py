@@ -143,11 +143,14 @@ def _literal(nodes: Sequence[ast.AST], tree: ast.Module) -> Any:
     node = nodes[0]
     if (
         len(nodes) > 1
+        or node not in tree.body
         or not isinstance(node, ast.Assign | ast.AnnAssign)
         or node.value is None
-        or node not in tree.body
     ):
         raise ValueError("not a single assignment at the top level")
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    if not all(isinstance(target, ast.Name) for target in targets):
+        raise ValueError("one of several targets")
     try:
         return ast.literal_eval(node.value)
     except (TypeError, SyntaxError, MemoryError, RecursionError) as error:

@@ -102,8 +102,8 @@ def test_writing_and_loading_gives_the_same_manifest(routes: list[Route]) -> Non
     assert again.image == manifest.image
     assert again.source == manifest.source
     assert again.skipped == manifest.skipped
-    assert {r.key: (r.upstream_path, r.port, r.stream, r.input_schema) for r in again.routes} == {
-        r.key: (r.upstream_path, r.port, r.stream, r.input_schema) for r in routes
+    assert {r.key: (r.target_path, r.port, r.stream, r.input_schema) for r in again.routes} == {
+        r.key: (r.target_path, r.port, r.stream, r.input_schema) for r in routes
     }
 
 

@@ -19,7 +19,7 @@ def published(*routes: Route, **options: object) -> dict[tuple[str, str], tuple[
     """(public method, public path) → (upstream method, upstream path)."""
     plan = plan_cords(routes, 8080, **options)  # type: ignore[arg-type]  # options are the keyword arguments of plan_cords
     return {
-        (cord.public_method, cord.public_path): (cord.route.upstream_method, cord.route.upstream_path)
+        (cord.public_method, cord.public_path): (cord.route.upstream_method, cord.route.target_path)
         for cord in plan.cords
     }
 
@@ -62,7 +62,7 @@ def test_a_public_path_that_the_api_refuses_is_left_out_and_named(path: str) -> 
 
 
 @pytest.mark.parametrize("target", ["/Upper", "/a/", "/v1.0/x", "/a%20b"])
-def test_an_upstream_path_that_a_native_passthrough_cannot_call_is_left_out(target: str) -> None:
+def test_an_target_path_that_a_native_passthrough_cannot_call_is_left_out(target: str) -> None:
     plan = plan_cords([Route(path="/fine", target_path=target)], 8080)
     assert plan.cords == ()
     assert target in plan.skipped[0].reason

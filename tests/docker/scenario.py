@@ -18,7 +18,7 @@ from typing import Any
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULE = '''
+MODULE = """
 from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import (
     build_wrapper_image, chutes_username, load_route_manifest, register_passthrough_routes, wait_for_services,
@@ -39,7 +39,7 @@ register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATI
 @chute.on_startup()
 async def boot(self):
     await wait_for_services(SERVICE_PORTS, timeout=60)
-'''
+"""
 
 
 def command(*arguments: str, cwd: Path = ROOT, timeout_s: float = 570) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from chutes_wrappers.cli.commands import preparation, running
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
 from chutes_wrappers.host.docker_engine import connect
-from chutes_wrappers.host.engine import ContainerSpec, RunningContainer
+from chutes_wrappers.host.engine import ContainerSpec, RunningContainer, started
 from chutes_wrappers.host.staging import known_manifest, staged
 from chutes_wrappers.host.verification import describe_outside
 
@@ -26,9 +26,6 @@ def run_docker(module: str, *, port: int | None) -> int:
     with staged(facts, manifest, username=preparation.username()) as stage:
         described = describe_outside(stage)
     image = f"{described['image']['name']}:{described['image']['tag']}"
-    gpus = "all" if engine.has_gpu() else None
-    if gpus is None:
-        output.report("this machine has no GPU that Docker can use: running without one")
     spec = ContainerSpec(
         image=image,
         command=["chutes", "run", stage.reference, "--dev", "--port", str(platform_rules.CHUTE_PORT)],
@@ -41,12 +38,12 @@ def run_docker(module: str, *, port: int | None) -> int:
         ports=[platform_rules.CHUTE_PORT],
         empty_volumes=platform_rules.INSTANCE_VOLUMES,
         shm_bytes=platform_rules.INSTANCE_SHM_BYTES,
-        gpus=gpus,
+        gpus="all",
     )
     output.heading(
         f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"
     )
-    with engine.run(spec) as container:
+    with started(engine, spec, output.report) as container:
         logs = threading.Thread(target=_show_logs, args=(container,), daemon=True)
         logs.start()
         base_url = f"http://127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"

@@ -1,0 +1,215 @@
+"""Find a service's routes and write its manifest: ``--discover``, and ``tools/discover_routes.py``."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.manifest import Manifest, parse_routes, write_manifest
+
+if TYPE_CHECKING:
+    from chutes_wrappers.host.discovery.probing import Bounds
+    from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec
+    from chutes_wrappers.host.modules import ModuleFacts
+
+STARTUP_DELAY_S = 120.0
+PROBE_TIMEOUT_S = 180.0
+GPUS = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to discover. ``environment`` may hold secrets and stays out of ``repr``."""
+
+    startup_delay_s: float = STARTUP_DELAY_S
+    probe_timeout_s: float = PROBE_TIMEOUT_S
+    probe_paths: tuple[str, ...] = ()
+    gpus: str = GPUS
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    volumes: tuple[str, ...] = ()
+    shm_bytes: int = platform_rules.INSTANCE_SHM_BYTES
+    user: str | None = None
+    entrypoint: tuple[str, ...] | None = None
+
+    @property
+    def bounds(self) -> Bounds:
+        """Delay and timeout together are the longest that anybody waits; nobody sleeps through the delay."""
+        from chutes_wrappers.host.discovery.probing import Bounds
+
+        return Bounds(timeout_s=self.startup_delay_s + self.probe_timeout_s)
+
+
+def discover_module(options: Mapping[str, object]) -> int:
+    """``deploy.sh --discover M``: asks for what the flags leave open, then discovers and writes the module's manifest."""
+    from chutes_wrappers.host.docker_engine import connect
+    from chutes_wrappers.host.modules import read_module, resolve_module
+
+    facts = read_module(resolve_module(str(options["discover"])))
+    settings = Settings(
+        startup_delay_s=float(_answer(options, "startup_delay", "Startup delay in seconds, at most", STARTUP_DELAY_S)),
+        probe_timeout_s=float(_answer(options, "probe_timeout", "Probe timeout in seconds, at most", PROBE_TIMEOUT_S)),
+        gpus=str(_answer(options, "docker_gpus", "Docker --gpus (all, none, a number)", GPUS)),
+    )
+    discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
+    output.report(f"Next: ./deploy.sh --build {options['discover']} --local")
+    return 0
+
+
+def _answer(options: Mapping[str, object], name: str, question: str, default: float | str) -> float | str:
+    """The flag's value, else the default (``--yes``), else what the person at the terminal says."""
+    given = options.get(name)
+    if isinstance(given, (int, float, str)):
+        return given
+    if options.get("yes"):
+        return default
+    if not sys.stdin.isatty():
+        flag = "--" + name.replace("_", "-")
+        raise ConfigurationError(
+            f"there is no terminal to ask on for {flag}", next_step=f"give {flag}, or --yes for the default ({default})"
+        )
+    kind: click.ParamType[Any] = click.FloatRange(min=0) if isinstance(default, float) else click.STRING
+    answer: float | str = click.prompt(question, default=default, type=kind, err=True)
+    return answer
+
+
+def from_url(base_url: str, port: int | None, settings: Settings, path: Path | None) -> Manifest:
+    """Look at a service that is already running; the manifest is written to ``path``, if there is one."""
+    from chutes_wrappers.host.discovery.remote import discover_service
+
+    if path is not None:
+        check_writable(path)
+    manifest = discover_service(
+        base_url, port, bounds=settings.bounds, report=output.report, probe_paths=settings.probe_paths
+    )
+    if path is not None:
+        write(manifest, path)
+    return manifest
+
+
+def from_file(chute_file: str, settings: Settings, path: Path | None) -> Manifest:
+    """Run the image of a deploy module; the manifest is written to ``path``, or where the module's is kept."""
+    from chutes_wrappers.host.docker_engine import connect
+    from chutes_wrappers.host.modules import read_module, resolve_module
+
+    facts = read_module(resolve_module(chute_file))
+    return discover_and_write(facts, connect(output.report), settings, path or facts.manifest_path)
+
+
+def discover_with_defaults(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
+    """Discover and write the manifest of a module with every setting at its default."""
+    return discover_and_write(facts, engine, Settings(), facts.manifest_path)
+
+
+def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Settings, path: Path) -> Manifest:
+    """Run the module's image, find its routes and write the manifest to ``path``."""
+    check_writable(path)
+    return discover_image(facts, engine, settings, lambda manifest: write(manifest, path))
+
+
+def write(manifest: Manifest, path: Path) -> None:
+    """Write the manifest, and say so."""
+    write_manifest(manifest, path)
+    output.success(f"{path}: {len(manifest.routes)} routes, {len(manifest.skipped)} skipped with their reasons")
+
+
+def discover_image(
+    facts: ModuleFacts, engine: ContainerEngine, settings: Settings, keep: Callable[[Manifest], None]
+) -> Manifest:
+    """Inspect the module's image, run it, and return the manifest of what it publishes, after ``keep`` has had it."""
+    from chutes_wrappers.host.discovery.container import Task, check_ports, discover_container
+    from chutes_wrappers.host.inspection import describe_concerns, inspect
+
+    static = parse_routes(facts.static_routes, where=f"{facts.path}, CHUTE_STATIC_ROUTES")
+    container = _container(facts, settings)
+    output.heading(f"Inspecting {facts.base_image}")
+    launch = inspect(engine, facts.base_image)
+    check_ports(facts.service_ports, launch)
+    for concern in describe_concerns(launch):
+        output.warning(concern)
+    output.heading(
+        f"Starting {facts.base_image}; looking at {_ports(facts.service_ports)} for at most "
+        f"{settings.bounds.timeout_s:.0f} s"
+    )
+    task = Task(
+        container=container,
+        launch=launch,
+        bounds=settings.bounds,
+        report=output.report,
+        log=output.log,
+        probe_paths=settings.probe_paths,
+        has_static_routes=bool(static),
+    )
+    return discover_container(engine, task, keep)
+
+
+def _ports(ports: Sequence[int]) -> str:
+    return f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
+
+
+def _container(facts: ModuleFacts, settings: Settings) -> ContainerSpec:
+    from chutes_wrappers.host.engine import ContainerSpec
+
+    own = facts.entrypoint
+    module_entrypoint = ("/bin/sh", "-c", own) if isinstance(own, str) else own
+    return ContainerSpec(
+        image=facts.base_image,
+        entrypoint=settings.entrypoint or module_entrypoint or None,
+        environment={**facts.env, **settings.environment},
+        user=settings.user,
+        ports=facts.service_ports,
+        volumes=settings.volumes,
+        shm_bytes=settings.shm_bytes,
+        gpus=_gpus(settings.gpus),
+    )
+
+
+def _gpus(text: str) -> str | None:
+    if text in ("", "none", "0"):
+        return None
+    if text != "all" and not re.fullmatch("[0-9]{1,3}", text):
+        raise ConfigurationError("is not all, none or a number", where=f"--docker-gpus {text}")
+    return text
+
+
+def check_writable(path: Path) -> None:
+    """Find out before minutes are spent, not after."""
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise ConfigurationError(
+            "the manifest cannot be written there",
+            where=str(path),
+            next_step="name a file in a folder that you may write to",
+        )
+
+
+def parse_environment(assignments: Sequence[str]) -> dict[str, str]:
+    """``KEY=VALUE`` as it stands; ``KEY`` alone takes the value from our own environment: it is on no command line then."""
+    environment = {}
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not name or (not separator and name not in os.environ):
+            raise ConfigurationError(
+                "is not set in this environment" if name else "names no variable",
+                where=f"--docker-env {name}",
+                next_step="give KEY=VALUE, or export KEY and give KEY alone",
+            )
+        environment[name] = value if separator else os.environ[name]
+    return environment
+
+
+def parse_size(text: str) -> int:
+    """Bytes in Docker's notation: ``512m``, ``16g``."""
+    match = re.fullmatch(r"([1-9][0-9]{0,14}) ?([bkmg]?)b?", text.strip().lower())
+    if not match:
+        raise ConfigurationError("is not a size", where=f"--shm-size {text}", next_step="give it as in 512m or 16g")
+    unit: int = 1024 ** "bkmg".index(match[2] or "b")
+    return int(match[1]) * unit

@@ -1,0 +1,74 @@
+"""Findings → a manifest, or the reason why there is none. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.routes import separate_ports
+from chutes_wrappers.host.discovery.probing import Finding
+
+_MOST_LINES = 10
+
+
+def compose(
+    findings: Sequence[Finding],
+    *,
+    roots: Mapping[int, str],
+    launch: LaunchSpec | None = None,
+    writes: Iterable[str] = (),
+) -> Manifest:
+    """The manifest of what was found. ``roots`` are the root URLs to name in ``source``, by port."""
+    ports = [finding.port for finding in findings]
+    readiness = {finding.port: finding.readiness for finding in findings if finding.readiness}
+    image = launch and launch.model_copy(update={"readiness": readiness, "writes": tuple(writes)})
+    return Manifest(
+        source={str(f.port): roots[f.port] + f.location for f in findings if f.location is not None},
+        image=image,
+        routes=separate_ports((route for finding in findings for route in finding.operations.routes), ports),
+        skipped=tuple(skipped for finding in findings for skipped in finding.operations.skipped),
+    )
+
+
+def check_answered(findings: Iterable[Finding], *, next_step: str) -> None:
+    """Raise ServiceFailed when nothing answered HTTP anywhere."""
+    findings = tuple(findings)
+    if not any(finding.answered for finding in findings):
+        ports = ", ".join(str(finding.port) for finding in findings)
+        evidence = "\n".join(f"port {finding.port}: {problem}" for finding in findings for problem in finding.problems)
+        raise ServiceFailed(f"nothing answers HTTP on port {ports}", evidence=evidence, next_step=next_step)
+
+
+def check_routes(manifest: Manifest, findings: Iterable[Finding], *, has_static_routes: bool) -> None:
+    """Raise WrapperError when there is nothing to publish: no route was found, and the module names none."""
+    if manifest.routes or has_static_routes:
+        return
+    seen = [line for finding in findings for line in describe(finding)]
+    seen += [f"skipped {entry.method} {entry.path}: {entry.reason}" for entry in manifest.skipped]
+    raise WrapperError(
+        "no routes were found",
+        evidence="\n".join(_few(seen)),
+        next_step="describe the routes with CHUTE_STATIC_ROUTES in the module, or name the path of the specification "
+        "with --probe-paths",
+    )
+
+
+def describe(finding: Finding) -> list[str]:
+    """What a person should know about one port, line by line."""
+    port, operations = finding.port, finding.operations
+    if finding.location is not None:
+        lines = [f"port {port}: {finding.location}: {len(operations.routes)} routes, {len(operations.skipped)} skipped"]
+    elif finding.answered:
+        lines = [f"port {port} answers HTTP but publishes no specification; describe it with CHUTE_STATIC_ROUTES"]
+    else:
+        lines = [f"port {port} does not answer HTTP"]
+    if finding.readiness:
+        lines.append(f"port {port}: {finding.readiness} says when the service is ready")
+    return lines + _few([f"port {port}: {note}" for note in (*finding.problems, *operations.notes)])
+
+
+def _few(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], *([f"… and {more} more"] if more > 0 else [])]

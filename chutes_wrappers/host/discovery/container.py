@@ -1,0 +1,224 @@
+"""Discover from an image: run it, probe it, see what it wrote, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.platform_rules import service_port_problem
+from chutes_wrappers.host.discovery import composition
+from chutes_wrappers.host.discovery.fetching import Service
+from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
+from chutes_wrappers.host.discovery.sockets import Listener, parse_listeners
+from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec, RunningContainer, started
+from chutes_wrappers.host.inspection import written_paths
+
+_EXIT_POLL_S = 0.25
+_HINT_EVERY_S = 15.0
+_EXIT_HINTS = {
+    126: "the command cannot be executed: check ENTRYPOINT and its permissions",
+    127: "the command was not found: check ENTRYPOINT",
+    137: "it was killed, most often for want of memory: give Docker more of it",
+    139: "it crashed: it may need a GPU, or another processor than this machine has",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What to discover: how to run the image, on which ports to look, and how long. ``report`` is also called from a thread."""
+
+    container: ContainerSpec
+    launch: LaunchSpec
+    bounds: Bounds
+    report: Report
+    log: Report
+    probe_paths: tuple[str, ...] = ()
+    has_static_routes: bool = False
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The service's ports, in the module's order."""
+        return tuple(self.container.ports)
+
+
+def check_ports(ports: Sequence[int], launch: LaunchSpec) -> None:
+    """Raise ConfigurationError for a port that no service can have on an instance, naming what moves it."""
+    for port in ports:
+        problem = service_port_problem(port)
+        if problem:
+            raise ConfigurationError(problem, where="SERVICE_PORTS", next_step=_how_to_move(port, launch))
+
+
+def _how_to_move(port: int, launch: LaunchSpec) -> str:
+    free = 8000 + port if port < 1000 else 18000 + port % 1000
+    names = [name for name in sorted(launch.environment) if name.upper().endswith("PORT")]
+    moving = [name for name in names if launch.environment[name] == str(port)]
+    if moving:
+        settings = ", ".join(f'"{name}": "{free}"' for name in moving)
+        return f"move it: CHUTE_ENV = {{{settings}}} and SERVICE_PORTS = [{free}]"
+    return (
+        f"let the service listen on another port, such as {free}, by its own variable (CHUTE_ENV) or argument (ENTRYPOINT), "
+        f"and set SERVICE_PORTS = [{free}]"
+    )
+
+
+def discover_container(engine: ContainerEngine, task: Task, keep: Callable[[Manifest], None]) -> Manifest:
+    """Run the image, and return the manifest of what its service publishes.
+
+    ``keep`` gets the manifest before the container is stopped, which may take a while. Raises ServiceFailed when the
+    container exits by itself or a port stays silent, WrapperError when there is nothing to publish. The container is gone
+    afterwards in every case.
+    """
+    check_ports(task.ports, task.launch)
+    with started(engine, task.container, task.report) as container, _shown_log(container, task.log):
+        findings = asyncio.run(_probe_until_exit(container, task))
+        _check_ports_answered(container, findings, task)
+        manifest = composition.compose(
+            findings,
+            roots={port: f"http://127.0.0.1:{port}" for port in task.ports},
+            launch=task.launch,
+            writes=written_paths(container.changed_paths()),
+        )
+        composition.check_routes(manifest, findings, has_static_routes=task.has_static_routes)
+        for finding in findings:
+            for line in composition.describe(finding):
+                task.report(line)
+        if not manifest.routes:
+            task.report("no routes were discovered: those of CHUTE_STATIC_ROUTES are all that there are")
+        keep(manifest)
+        task.report("stopping the container")
+    return manifest
+
+
+@contextlib.contextmanager
+def _shown_log(container: RunningContainer, log: Report) -> Iterator[None]:
+    """Pass the container's lines on while the body runs. The thread ends with the container, so it is not waited for."""
+
+    def follow() -> None:
+        with contextlib.suppress(WrapperError):
+            for line in container.logs():
+                if done.is_set():
+                    return
+                log(line)
+
+    done = threading.Event()
+    threading.Thread(target=follow, daemon=True, name="container-log").start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+async def _probe_until_exit(container: RunningContainer, task: Task) -> tuple[Finding, ...]:
+    services = _services(container, task.ports)
+    probing = asyncio.ensure_future(
+        probe(
+            services,
+            bounds=task.bounds,
+            report=task.report,
+            probe_paths=task.probe_paths,
+            health_check=task.launch.health_check,
+        )
+    )
+    exiting = asyncio.ensure_future(_exit_code(container))
+    hinting = asyncio.ensure_future(_hint_at_other_ports(container, task))
+    try:
+        await asyncio.wait({probing, exiting}, return_when=asyncio.FIRST_COMPLETED)
+        if not probing.done():
+            raise _exited(container, exiting.result())
+        return probing.result()
+    finally:
+        for running in (probing, exiting, hinting):
+            running.cancel()
+        await asyncio.gather(probing, exiting, hinting, return_exceptions=True)
+
+
+def _services(container: RunningContainer, ports: Sequence[int]) -> list[Service]:
+    published = container.host_ports
+    missing = [port for port in ports if port not in published]
+    if not missing:
+        return [Service(port=port, root=f"http://127.0.0.1:{published[port]}") for port in ports]
+    code = container.exit_code()
+    if code is not None:  # so soon that nothing was published any more
+        raise _exited(container, code)
+    raise WrapperError(
+        f"the engine published no loopback port for port {missing[0]}",
+        next_step="check that the engine can publish ports: docker run --rm -p 127.0.0.1::80 IMAGE",
+    )
+
+
+async def _exit_code(container: RunningContainer) -> int:
+    while True:
+        code = await asyncio.to_thread(container.exit_code)
+        if code is not None:
+            return code
+        await asyncio.sleep(_EXIT_POLL_S)
+
+
+def _exited(container: RunningContainer, code: int) -> ServiceFailed:
+    return ServiceFailed(
+        f"the container exited by itself, with exit code {code}",
+        evidence=container.tail(50) or "it printed nothing",
+        next_step=_EXIT_HINTS.get(code, "check CHUTE_ENV for variables that the image needs, and ENTRYPOINT"),
+    )
+
+
+async def _hint_at_other_ports(container: RunningContainer, task: Task) -> None:
+    """Say early that the service listens elsewhere: the full time may be minutes."""
+    said = ""
+    while True:
+        await asyncio.sleep(_HINT_EVERY_S)
+        listeners = await asyncio.to_thread(_listeners, container)
+        hints = [_elsewhere(port, listeners) for port in task.ports if not _is_reachable(port, listeners)]
+        hint = "; ".join(dict.fromkeys(hints)) if listeners else ""
+        if hint and hint != said:
+            said = hint
+            task.report(f"so far: {hint}")
+
+
+def _check_ports_answered(container: RunningContainer, findings: Sequence[Finding], task: Task) -> None:
+    """Raise ServiceFailed for a port without a listener: the chute would wait for it for ever."""
+    silent = [finding for finding in findings if not finding.answered]
+    if not silent:
+        return
+    listeners = _listeners(container)
+    for finding in silent:
+        if _is_reachable(finding.port, listeners):
+            task.report(f"port {finding.port} listens but answers no HTTP; it gets no routes")
+            continue
+        raise ServiceFailed(
+            f"nothing answers on port {finding.port} after {task.bounds.timeout_s:.0f} s",
+            evidence=container.tail(20) or None,
+            next_step=_elsewhere(finding.port, listeners),
+        )
+
+
+def _listeners(container: RunningContainer) -> tuple[Listener, ...]:
+    try:
+        return parse_listeners(container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output)
+    except WrapperError:  # the container is gone, or has no cat
+        return ()
+
+
+def _is_reachable(port: int, listeners: Sequence[Listener]) -> bool:
+    return any(listener.port == port and not listener.is_loopback for listener in listeners)
+
+
+def _elsewhere(port: int, listeners: Sequence[Listener]) -> str:
+    """Where the service listens instead of on ``port``, and the fix."""
+    bound = next((listener for listener in listeners if listener.port == port), None)
+    if bound:
+        return (
+            f"the service listens on {bound.address}:{port} only, which nothing outside its container reaches: let it listen "
+            "on 0.0.0.0, by its own variable (CHUTE_ENV, often HOST) or argument (ENTRYPOINT)"
+        )
+    others = sorted({listener.port for listener in listeners})
+    if others:
+        return f"the service listens on {', '.join(map(str, others))}, not on {port}: correct SERVICE_PORTS"
+    return "the service listens on no port yet: allow more time with --startup-delay and --probe-timeout, or check CHUTE_ENV"

@@ -1,0 +1,156 @@
+"""Bytes that a service answered → a parsed document, or a refusal that says what they are instead. Pure and bounded.
+
+YAML is built from the parser's events: nothing recurses, aliases are counted before they can multiply, and scalars follow
+YAML 1.2's JSON-like rules (``on`` is a string, ``2020-01-01`` too), as OpenAPI asks.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from chutes_wrappers.core.errors import WrapperError
+
+LARGEST_BYTES = 20 * 1024**2
+LARGEST_YAML_BYTES = 4 * 1024**2
+LARGEST_YAML_NODES = 500_000
+LARGEST_YAML_DEPTH = 200
+
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_CONSTANTS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+def parse_document(data: bytes, content_type: str = "") -> dict[str, Any]:
+    """The JSON or YAML object that ``data`` holds; WrapperError says what else it is.
+
+    Every string of the result can be encoded as UTF-8, and every number is finite.
+    """
+    if len(data) > LARGEST_BYTES:
+        raise WrapperError(f"is larger than {LARGEST_BYTES // 1024**2} MiB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise WrapperError("is not UTF-8 text") from error
+    head = text[:200].lstrip().lower()
+    if not head:
+        raise WrapperError("is empty")
+    if head.startswith("<"):
+        raise WrapperError("is XML, not a specification" if head.startswith("<?xml") else "is an HTML page")
+    is_json = head.startswith(("{", "[")) and "yaml" not in content_type.lower()
+    document = _parse_json(text) if is_json else _parse_yaml(text)
+    if not isinstance(document, dict):
+        raise WrapperError("is not a JSON or YAML object")
+    return document
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        if _SURROGATE_ESCAPE.search(text):  # half a pair cannot be written as UTF-8; it becomes "?"
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    except RecursionError as error:
+        raise WrapperError("is nested too deeply") from error
+    except ValueError as error:  # JSONDecodeError, and an integer of thousands of digits
+        raise WrapperError(f"is not valid JSON: {error}") from error
+    return value
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+@dataclass
+class _Node:
+    """A YAML collection that is still open: its children so far (of a mapping: key, value, key, …) and their number."""
+
+    is_mapping: bool
+    anchor: str | None
+    children: list[Any] = field(default_factory=list)
+    weight: int = 1
+
+
+def _parse_yaml(text: str) -> Any:
+    import yaml
+
+    if len(text) > LARGEST_YAML_BYTES:
+        raise WrapperError(f"is YAML larger than {LARGEST_YAML_BYTES // 1024**2} MiB")
+    try:
+        return _build(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except yaml.YAMLError as error:
+        raise WrapperError(f"is neither JSON nor YAML: {' '.join(str(error).split())[:300]}") from error
+
+
+def _build(events: Iterator[Any]) -> Any:
+    import yaml
+
+    root = _Node(is_mapping=False, anchor=None)
+    open_nodes = [root]
+    anchors: dict[str, tuple[Any, int]] = {}
+    value: Any
+    for event in events:
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            if len(open_nodes) > LARGEST_YAML_DEPTH:
+                raise WrapperError("is nested too deeply")
+            open_nodes.append(_Node(is_mapping=isinstance(event, yaml.MappingStartEvent), anchor=event.anchor))
+            continue
+        if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            node = open_nodes.pop()
+            value, weight, anchor = (_mapping(node) if node.is_mapping else node.children), node.weight, node.anchor
+        elif isinstance(event, yaml.ScalarEvent):
+            value, weight, anchor = _scalar(event.value, plain=bool(event.implicit[0])), 1, event.anchor
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor not in anchors:
+                raise WrapperError(f"uses the YAML alias *{str(event.anchor)[:50]} before its anchor is complete")
+            (value, weight), anchor = anchors[str(event.anchor)], None
+        else:
+            continue
+        if anchor:
+            anchors[anchor] = value, weight
+        open_nodes[-1].children.append(value)
+        open_nodes[-1].weight += weight
+        if open_nodes[-1].weight > LARGEST_YAML_NODES:
+            raise WrapperError(f"is YAML of more than {LARGEST_YAML_NODES:,} values, its aliases counted")
+    if len(root.children) != 1:
+        raise WrapperError(f"holds {len(root.children)} YAML documents, not one")
+    return root.children[0]
+
+
+def _scalar(text: str, *, plain: bool) -> Any:
+    if plain:
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _NUMBER.fullmatch(text):
+            return _finite(text)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _mapping(node: _Node) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    result: dict[str, Any] = {}
+    for key, value in zip(node.children[::2], node.children[1::2], strict=True):
+        if isinstance(key, (dict, list)):
+            raise WrapperError("has a YAML key that is not a string")
+        if key == "<<":
+            for other in value if isinstance(value, list) else [value]:
+                if isinstance(other, dict):
+                    merged = {**other, **merged}
+        else:
+            result[_key(key)] = value
+    return {**merged, **result}
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else json.dumps(key)

@@ -1,0 +1,32 @@
+"""Which paths may say that a service is ready. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from chutes_wrappers.core.routes import Route
+
+WELL_KNOWN = (
+    "/health", "/healthz", "/ready", "/readyz", "/livez", "/api/health", "/v1/health", "/api/v1/health", "/healthcheck",
+    "/health/ready", "/ping",
+)  # fmt: skip
+# Nothing serves this; what answers it answers everything, and says nothing about being ready.
+NONSENSE = "/chutes-wrappers-asks-for-nothing"
+
+_HEALTH_WORD = re.compile(r"/(health|healthz|healthcheck|heartbeat|ready|readyz|readiness|live|livez|liveness|ping)$")
+_LOCAL_URL = re.compile(r"""https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])(?::(\d{1,5}))?(/[^\s"'|;&)>]*)?""")
+
+
+def checked_path(health_check: Sequence[str], port: int) -> str | None:
+    """The path on ``port`` that an image's own health check asks for, or None."""
+    for match in _LOCAL_URL.finditer(" ".join(health_check)):
+        if int(match.group(1) or 80) == port:
+            return match.group(2) or "/"
+    return None
+
+
+def candidates(routes: Iterable[Route]) -> tuple[str, ...]:
+    """Paths to try: the well-known ones, then those of the service's GET routes that are named like one."""
+    own = (route.target_path for route in routes if route.method == "GET" and not route.stream)
+    return tuple(dict.fromkeys((*WELL_KNOWN, *(path for path in own if _HEALTH_WORD.search(path)))))

@@ -1,0 +1,41 @@
+"""What a service's documentation page says about where its specification is. Pure."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_MOST_URLS = 5
+_PAGE_CHARACTERS = 1024**2
+_QUOTED = r"""\s{0,9}["']([^"'<>\s]{1,2000})["']"""
+_SPECIFICATION = re.compile(
+    "|".join((
+        rf"(?:spec-url|specUrl|apiDescriptionUrl|data-url)\s{{0,9}}=\s{{0,9}}{_QUOTED}",  # Redoc, Elements, Scalar
+        rf"Redoc\.init\({_QUOTED}",
+        rf"""\burl["']?\s{{0,9}}:{_QUOTED}""",  # Swagger UI: SwaggerUIBundle({url: …}), urls: [{url: …}]
+    )),
+    re.IGNORECASE,
+)  # fmt: skip
+_SCRIPT = re.compile(
+    r"""src\s{0,9}=\s{0,9}["']([^"'<>\s]{0,500}swagger-initializer[^"'<>\s]{0,100})["']""", re.IGNORECASE
+)
+
+
+def specification_urls(page: str) -> tuple[str, ...]:
+    """URLs of specifications that a Swagger UI or Redoc page, or its script, names: as written, in order, a few at most."""
+    return _found(_SPECIFICATION, page)
+
+
+def script_urls(page: str) -> tuple[str, ...]:
+    """The scripts in which Swagger UI's own distribution names the specification."""
+    return _found(_SCRIPT, page)
+
+
+def _found(pattern: re.Pattern[str], page: str) -> tuple[str, ...]:
+    urls: dict[str, None] = {}
+    for match in pattern.finditer(page[:_PAGE_CHARACTERS]):
+        url = next(group for group in match.groups() if group)
+        urls.setdefault(html.unescape(url).replace("\\/", "/"))
+        if len(urls) == _MOST_URLS:
+            break
+    return tuple(urls)

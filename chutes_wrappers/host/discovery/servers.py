@@ -1,0 +1,47 @@
+"""The path below which a service's operations lie: ``servers`` of OpenAPI 3, ``basePath`` of Swagger 2.0. Pure.
+
+Only the path of a server counts: its host is where somebody else runs the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+
+def prefixes(node: Mapping[str, Any], location: str) -> tuple[str, ...]:
+    """The distinct path prefixes that ``node`` (a document, path item or operation) declares, in its order.
+
+    ``location`` is the path of the document itself: relative server URLs start there. A prefix is empty or starts with
+    "/" and ends without one. Servers that make no sense are left out.
+    """
+    if "swagger" in node:
+        base_path = node.get("basePath")
+        return (_prefix(base_path, location),) if isinstance(base_path, str) else ()
+    servers = node.get("servers")
+    if not isinstance(servers, list):
+        return ()
+    urls = [_expanded(server) for server in servers[:20] if isinstance(server, Mapping)]
+    return tuple(dict.fromkeys(_prefix(url, location) for url in urls if url is not None))
+
+
+def _expanded(server: Mapping[str, Any]) -> str | None:
+    """The URL of a server with its variables at their defaults."""
+    url, variables = server.get("url"), server.get("variables")
+    if not isinstance(url, str) or len(url) > 2000:
+        return None
+    for name, variable in list(variables.items())[:50] if isinstance(variables, Mapping) else ():
+        default = variable.get("default") if isinstance(variable, Mapping) else None
+        if isinstance(default, (str, int)) and len(str(default)) < 200:
+            url = url.replace("{" + name + "}", str(default)) if name else url
+    return url
+
+
+def _prefix(url: str, location: str) -> str:
+    try:
+        path = unquote(urlsplit(urljoin(location, url)).path)
+    except ValueError:  # a host such as "[" in the URL
+        return ""
+    path = "/" + path.strip("/")
+    return path if path != "/" else ""

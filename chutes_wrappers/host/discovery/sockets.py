@@ -1,0 +1,44 @@
+"""What a container listens on, from the text of ``/proc/net/tcp`` and ``/proc/net/tcp6``. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+_LISTEN = "0A"
+_DOCKER_RESOLVER = "127.0.0.11"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Listener:
+    """One listening TCP socket."""
+
+    port: int
+    address: str
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nothing outside the container can reach it."""
+        return ipaddress.ip_address(self.address).is_loopback
+
+
+def parse_listeners(text: str) -> tuple[Listener, ...]:
+    """The listening sockets, sorted; lines that are no socket are passed over."""
+    found = set()
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) > 3 and fields[3] == _LISTEN:
+            try:
+                address, port = fields[1].split(":")
+                found.add(Listener(port=int(port, 16), address=_address(address)))
+            except ValueError:
+                continue
+    return tuple(sorted(listener for listener in found if listener.address != _DOCKER_RESOLVER))
+
+
+def _address(text: str) -> str:
+    """The kernel prints an address as 32-bit words of the host's (little-endian) byte order."""
+    packed = b"".join(bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8))
+    address = ipaddress.ip_address(packed)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)

@@ -1,0 +1,180 @@
+"""Base images for tests, made from Debian's archive: nothing is pulled.
+
+An image is named after the hash of what it is made from, and reused when the engine still has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ECHO = (ROOT / "tests" / "upstreams" / "echo_service.py").read_text()
+HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
+# Not where Debian's ca-certificates writes: installing that package must not undo it.
+IMAGE_CA = "/usr/local/share/host-ca.pem"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+APT = "RUN apt-get update -q && apt-get install -q -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*"
+PYTHON = APT.format("python3")
+SERVE = 'CMD ["python3", "/srv/echo/service.py"]'
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A Dockerfile and the files beside it. ``parent`` names another recipe or a Debian suite."""
+
+    parent: str
+    dockerfile: str
+    files: dict[str, str] = field(default_factory=dict)
+
+
+RECIPES = {
+    "python": Recipe("bookworm", PYTHON),
+    "python3-no-pip": Recipe(
+        "python", f"COPY service.py /srv/echo/service.py\nEXPOSE 9090\n{SERVE}", {"service.py": ECHO}
+    ),
+    "no-python": Recipe(
+        "bookworm",
+        "COPY serve.pl /srv/serve.pl\nEXPOSE 9090\nCMD perl /srv/serve.pl",
+        {
+            "serve.pl": r"""
+use IO::Socket::INET; $| = 1;
+my $server = IO::Socket::INET->new(LocalAddr => "0.0.0.0", LocalPort => 9090, Listen => 16, ReuseAddr => 1) or die;
+my $spec = '{"openapi":"3.0.3","info":{"title":"perl","version":"1"},"paths":{"/health":{"get":{"responses":{}}},'
+    . '"/echo":{"get":{"responses":{}}}}}';
+while (my $client = $server->accept()) {
+    my $request = <$client>; while (my $line = <$client>) { last if $line =~ /^\r?\n$/ }
+    my ($path, $query) = ($request // "") =~ m{^\w+ ([^ ?]*)\??(\S*)};
+    my %answers = ("/health" => '{"status":"ok"}', "/openapi.json" => $spec, "/echo" => qq({"query":"$query"}));
+    my $body = $answers{$path // ""} // '{"detail":"not found"}';
+    my $status = exists $answers{$path // ""} ? "200 OK" : "404 Not Found";
+    print $client "HTTP/1.1 $status\r\nContent-Type: application/json\r\nContent-Length: " . length($body)
+        . "\r\nConnection: close\r\n\r\n$body";
+    close $client;
+}
+"""
+        },
+    ),
+    "vendor-venv-path": Recipe(
+        "bookworm",
+        APT.format("python3 python3-venv")
+        + "\nRUN python3 -m venv /opt/venv\nCOPY service.py /srv/echo/service.py"
+        + "\nENV PATH=/opt/venv/bin:/usr/bin:/bin VIRTUAL_ENV=/opt/venv PYTHONPATH=/srv/echo PIP_USER=1\nEXPOSE 9090"
+        + '\nCMD ["python", "-m", "service"]',
+        {"service.py": ECHO},
+    ),
+    "uid-1000-taken": Recipe(
+        "python3-no-pip",
+        "RUN groupadd -g 1000 ubuntu && useradd -m -u 1000 -g 1000 -s /bin/bash ubuntu\nUSER ubuntu\n" + SERVE,
+    ),
+    "other-user": Recipe(
+        "python3-no-pip",
+        "RUN useradd -m -u 1001 -s /bin/bash app && chmod 700 /home/app && mkdir /home/app/state && chown app /home/app/state"
+        f"\nUSER app\nWORKDIR /home/app\nENV WRITE_TO=/home/app/state/log.txt\n{SERVE}",
+    ),
+    "root-workdir": Recipe("python3-no-pip", f"WORKDIR /srv/data\nENV WRITE_TO=runs.txt\n{SERVE}"),
+    "writes-root-home": Recipe("python3-no-pip", f"ENV WRITE_TO=~/.cache/echo/log.txt\n{SERVE}"),
+    "entrypoint-script": Recipe(
+        "python3-no-pip",
+        "COPY start.sh helper settings.txt /opt/vendor/\nRUN chmod 755 /opt/vendor/start.sh /opt/vendor/helper"
+        f"\nENV PATH=/opt/vendor:{PATH} VENDOR_MODE=fast REQUIRE=FROM_HELPER\nWORKDIR /opt/vendor"
+        '\nENTRYPOINT ["start.sh"]\nCMD ["python3", "/srv/echo/service.py"]',
+        {
+            "start.sh": '#!/bin/sh\nset -eu\n[ "$VENDOR_MODE" = fast ]\n. ./settings.txt\nFROM_HELPER=$(helper)\n'
+            'export FROM_HELPER SETTING\nexec "$@"\n',
+            "helper": "#!/bin/sh\necho helped\n",
+            "settings.txt": "SETTING=read\n",
+        },
+    ),
+    "vendor-app-tools": Recipe(
+        "python3-no-pip",
+        "COPY app /app\nWORKDIR /app\nENV WRITE_TO=/app/data/log.txt\n" + 'CMD ["python3", "main.py"]',
+        {
+            "app/main.py": "from tools import greeting\nimport sys\nsys.path.insert(0, '/srv/echo')\nimport service\n"
+            "print(greeting.WORDS, flush=True)\nservice.main()\n",
+            "app/tools/__init__.py": "",
+            "app/tools/greeting.py": "WORDS = 'vendor tools'\n",
+        },
+    ),
+    "trixie": Recipe(
+        "trixie-suite", PYTHON + f"\nCOPY service.py /srv/echo/service.py\nEXPOSE 9090\n{SERVE}", {"service.py": ECHO}
+    ),
+    "privileged-port": Recipe("python3-no-pip", f"ENV PORT=80\nEXPOSE 80\n{SERVE}"),
+    "chromadb": Recipe(
+        "bookworm",
+        APT.format("python3 python3-venv")
+        + "\nRUN python3 -m venv /opt/chroma && /opt/chroma/bin/pip install -q --no-cache-dir 'chromadb>=1,<2'"
+        + '\nWORKDIR /data\nEXPOSE 8010\nCMD ["/opt/chroma/bin/chroma", "run", "--host", "0.0.0.0", "--port", "8010", '
+        + '"--path", "/data"]',
+    ),
+    "rapidocr": Recipe(
+        "bookworm",
+        APT.format("python3 python3-venv libgl1 libglib2.0-0")
+        + "\nRUN python3 -m venv /opt/ocr && /opt/ocr/bin/pip install -q --no-cache-dir rapidocr_api rapidocr onnxruntime"
+        + '\nWORKDIR /srv/ocr\nEXPOSE 9003\nCMD ["/opt/ocr/bin/rapidocr_api", "-ip", "0.0.0.0", "-p", "9003"]',
+    ),
+}
+SUITES = {"bookworm": "bookworm", "trixie-suite": "trixie", "bullseye": "bullseye"}
+
+
+def image(name: str) -> str:
+    """The tag of a base image by its name here, made first when the engine lacks it."""
+    if name in SUITES:
+        return _suite(SUITES[name])
+    recipe = RECIPES[name]
+    parent = image(recipe.parent)
+    return _built(name, f"FROM {parent}\n{recipe.dockerfile}\n", recipe.files)
+
+
+def built_from_scratch(name: str, dockerfile: str, files: dict[str, str]) -> str:
+    """An image from a Dockerfile of the test's own."""
+    return _built(name, dockerfile, files)
+
+
+def _built(name: str, dockerfile: str, files: dict[str, str]) -> str:
+    tag = f"cw-test/{name}:{_hash(dockerfile, *(f'{key}={files[key]}' for key in sorted(files)))}"
+    if _exists(tag):
+        return tag
+    with tempfile.TemporaryDirectory() as folder:
+        for path, content in {**files, "Dockerfile": dockerfile}.items():
+            (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / path).write_text(content)
+        _docker("build", "-q", "-t", tag, folder)
+    return tag
+
+
+def _suite(suite: str) -> str:
+    changes = [
+        f"ENV PATH={PATH}",
+        *(f"ENV {name}={IMAGE_CA}" for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")),
+    ]
+    tag = f"cw-test/{suite}:{_hash(suite, *changes, HOST_CA.read_text())}"
+    if _exists(tag):
+        return tag
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run(["debootstrap", "--variant=minbase", suite, str(tree)], check=True, capture_output=True)
+        shutil.copy(HOST_CA, f"{tree}{IMAGE_CA}")
+        shutil.rmtree(tree / "var/cache/apt/archives", ignore_errors=True)
+        archive = Path(folder) / "tree.tar"
+        subprocess.run(["tar", "-C", str(tree), "-cf", str(archive), "."], check=True, capture_output=True)
+        _docker("import", *(part for change in changes for part in ("-c", change)), str(archive), tag)
+    return tag
+
+
+def _exists(tag: str) -> bool:
+    return subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0
+
+
+def _docker(*arguments: str) -> None:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"docker {arguments[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]

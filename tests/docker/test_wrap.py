@@ -1,0 +1,74 @@
+"""Discover, build and run on bases as untidy as vendors' are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.host.docker_engine import DockerEngine
+
+from . import bases
+from .scenario import Scenario
+
+pytestmark = pytest.mark.docker
+
+# What each base is there to show, asked of the service's own /who.
+BASES: dict[str, dict[str, Any]] = {
+    "python3-no-pip": {"home": "/root", "cwd": "/"},
+    "vendor-venv-path": {"home": "/root", "cwd": "/"},
+    "uid-1000-taken": {"home": "/home/ubuntu"},
+    "other-user": {"home": "/home/app", "cwd": "/home/app"},
+    "root-workdir": {"cwd": "/srv/data"},
+    "writes-root-home": {"home": "/root"},
+    "entrypoint-script": {"cwd": "/opt/vendor"},
+    "vendor-app-tools": {"cwd": "/app"},
+    "trixie": {"home": "/root", "cwd": "/"},
+}
+# The vendor's settings that the service must see as in its own image.
+ENVIRONMENT: dict[str, dict[str, str]] = {
+    "vendor-venv-path": {
+        "PATH": "/opt/venv/bin:/usr/bin:/bin",
+        "PYTHONPATH": "/srv/echo",
+        "PIP_USER": "1",
+        "VIRTUAL_ENV": "/opt/venv",
+    },
+    "entrypoint-script": {"PATH": f"/opt/vendor:{bases.PATH}", "FROM_HELPER": "helped", "SETTING": "read"},
+}
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_a_vendor_image_is_discovered_built_and_served(name: str, engine: DockerEngine, tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, name, bases.image(name), [9090], env={"FROM_MODULE": "given"})
+    scenario.discover()
+    built = scenario.build()
+    assert "5 cords" in built or "the same inside and outside" in built
+    with scenario.running() as instance:
+        assert instance.get("/health").json() == {"status": "ok"}
+        assert instance.get("/echo", x="a b").json() == {"method": "GET", "query": {"x": "a b"}}
+        assert instance.post("/echo", {"n": [1]}, x="y").json() == {
+            "method": "POST",
+            "query": {"x": "y"},
+            "body": {"n": [1]},
+        }
+        assert instance.post("/echo/put", {"n": 2}).json() == {"method": "PUT", "query": {}, "body": {"n": 2}}
+        who = instance.get("/who").json()
+    assert who["uid"] == 1000
+    for key, value in BASES[name].items():
+        assert who[key] == value
+    seen = who["env"]
+    assert seen["FROM_MODULE"] == "given"
+    assert seen["HF_HOME"] == "/cache"
+    assert seen["PATH"] == ENVIRONMENT.get(name, {}).get("PATH", bases.PATH)
+    assert not [key for key in seen if key in ("CHUTES_USERNAME", "UV_NO_CACHE", "PIP_NO_CACHE_DIR")]
+    assert ENVIRONMENT.get(name, {}).items() <= seen.items()
+
+
+def test_an_image_without_python_is_served_too(engine: DockerEngine, tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, "no-python", bases.image("no-python"), [9090], image_arguments="slim=True")
+    scenario.discover()
+    scenario.build()
+    with scenario.running() as instance:
+        assert instance.get("/health").json() == {"status": "ok"}
+        assert instance.get("/echo", x="1").json() == {"query": "x=1"}

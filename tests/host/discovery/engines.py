@@ -1,0 +1,84 @@
+"""An engine whose containers are this process's own servers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.engine import ContainerSpec, ExecResult, ImageFiles
+
+
+@dataclass
+class FakeContainer:
+    """``exits_with`` None: it runs until it is stopped."""
+
+    host_ports: Mapping[int, int]
+    lines: Sequence[str] = ()
+    exits_with: int | None = None
+    listening: str = ""
+    changes: Sequence[tuple[str, str]] = ()
+    gone: threading.Event = field(default_factory=threading.Event)
+
+    def logs(self) -> Iterator[str]:
+        yield from self.lines
+        self.gone.wait(30)
+
+    def exit_code(self) -> int | None:
+        return self.exits_with
+
+    def tail(self, lines: int = 50) -> str:
+        return "\n".join(self.lines[-lines:])
+
+    def wait(self, timeout_s: float) -> int:
+        raise WrapperError("still runs")
+
+    def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
+        if self.gone.is_set():
+            raise WrapperError("the container is gone")
+        return ExecResult(exit_code=0, output=self.listening)
+
+    def changed_paths(self) -> Sequence[tuple[str, str]]:
+        return self.changes
+
+    def stop(self, timeout_s: float = 10) -> None:
+        self.gone.set()
+
+
+class FakeEngine:
+    """Starts ``container`` whatever is asked; ``started`` is what was asked."""
+
+    def __init__(self, container: FakeContainer, *, has_gpu: bool = True) -> None:
+        self.container = container
+        self.started: list[ContainerSpec] = []
+        self._has_gpu = has_gpu
+
+    def has_gpu(self) -> bool:
+        return self._has_gpu
+
+    def inspect_image(self, reference: str) -> Mapping[str, object]:
+        raise WrapperError(f"no image {reference}")
+
+    def files(self, reference: str) -> AbstractContextManager[ImageFiles]:
+        raise WrapperError(f"no image {reference}")
+
+    @contextmanager
+    def run(self, spec: ContainerSpec) -> Iterator[FakeContainer]:
+        self.started.append(spec)
+        if spec.gpus and not self._has_gpu:
+            raise WrapperError('could not select device driver "" with capabilities: [[gpu]]')
+        try:
+            yield self.container
+        finally:
+            self.container.stop()
+
+
+def listening_on(*addresses: tuple[str, int]) -> str:
+    """The lines of ``/proc/net/tcp`` for IPv4 listeners."""
+    rows = []
+    for address, port in addresses:
+        kernel_order = "".join(f"{int(part):02X}" for part in reversed(address.split(".")))
+        rows.append(f"   0: {kernel_order}:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1")
+    return "\n".join(["  sl  local_address rem_address   st", *rows])
