@@ -5,29 +5,33 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import psutil
 
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.runtime.launcher import ManagedProcess
+from chutes_wrappers.runtime.listening import explain, listeners_of
 
 _FIRST_POLL_S = 0.05
 _SLOWEST_POLL_S = 1.0
 _LONGEST_PROBE_S = 10.0
-_DEATH_POLL_S = 0.1
-_HEALTH_URL = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d+)(/[^\s\"'|;&)]*)?")
-_ANY_ADDRESS = ("0.0.0.0", "::")
+_DEATH_POLL_S = 0.2
+_HEALTH_URL = re.compile(r"(http://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\]):(\d{1,5})(/[^\s\"'|;&)>]*)?")
+# What makes a health check's request more than a plain GET.
+_SPECIAL_REQUEST = re.compile(r"https:|\$|\s-[A-Za-z]*[HXudL]|\s--(?:header|request|user|data|location)")
 
 
 def readiness_paths(spec: LaunchSpec) -> dict[int, str]:
     """Port → HTTP path that answers 2xx when ready: what discovery saw, else what the image's health check asks for."""
-    asked = {int(port): path or "/" for port, path in _HEALTH_URL.findall(" ".join(spec.health_check))}
-    return {**asked, **spec.readiness}
+    test = " ".join(spec.health_check)
+    asked = [] if _SPECIAL_REQUEST.search(test) else _HEALTH_URL.findall(test)
+    # Without a scheme and a path it may be any protocol.
+    return {**{int(port): path or "/" for scheme, port, path in asked if scheme or path}, **spec.readiness}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,23 +45,20 @@ class ReadinessProbe:
     async def problem(self, timeout_s: float) -> str | None:
         """Why the service is not ready, or None; never raises, never takes longer than ``timeout_s``."""
         try:
-            return await asyncio.wait_for(self._http() if self.path else self._connect(), timeout_s)
-        except (TimeoutError, asyncio.TimeoutError):
+            return await asyncio.wait_for(self._get() if self.path else self._connect(), timeout_s)
+        except asyncio.TimeoutError:
             return f"port {self.port} did not answer within {timeout_s:.1f} s"
-        except (aiohttp.ClientError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return f"port {self.port}: {reason}"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return f"port {self.port}: {_reason(error)}"
 
     async def _connect(self) -> None:
         _, writer = await asyncio.open_connection(self.host, self.port)
         writer.close()
 
-    async def _http(self) -> str | None:
+    async def _get(self) -> str | None:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"http://{host}:{self.port}{self.path}", allow_redirects=False) as answer,
-        ):
+        url = f"http://{host}:{self.port}{self.path}"
+        async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as answer:
             if 200 <= answer.status < 300:
                 return None
             return f"port {self.port}: GET {self.path} answers {answer.status}"
@@ -65,71 +66,84 @@ class ReadinessProbe:
 
 def probes(ports: Iterable[int], host: str, paths: Mapping[int, str]) -> list[ReadinessProbe]:
     """A probe for each port."""
-    return [ReadinessProbe(host=host, port=port, path=paths.get(port)) for port in ports]
+    return [ReadinessProbe(host=host, port=port, path=paths.get(port)) for port in dict.fromkeys(ports)]
 
 
-async def wait_until_ready(checks: list[ReadinessProbe], timeout_s: float, process: ManagedProcess | None) -> None:
-    """Return when every check passes. Raises ServiceFailed when ``process`` ends before, or after ``timeout_s`` seconds.
+async def problems_of(checks: Iterable[ReadinessProbe], timeout_s: float) -> list[str]:
+    """What the checks say, all made at once; [] when every one passes."""
+    found = await asyncio.gather(*(check.problem(timeout_s) for check in checks))
+    return [problem for problem in found if problem]
 
-    The checks run in parallel, each every 50 ms at first and every second at last.
+
+async def wait_until_ready(
+    checks: Sequence[ReadinessProbe], timeout_s: float, services: Sequence[ManagedProcess] = ()
+) -> None:
+    """Return when every check passes, each made every 50 ms at first and every second at last.
+
+    Raises ServiceFailed after ``timeout_s`` seconds, and as soon as none of ``services`` is left (if any was given).
     """
     deadline = time.monotonic() + timeout_s
-    waiting: asyncio.Future[list[str | None]] = asyncio.gather(*(_wait_for(check, deadline) for check in checks))
-    watching: asyncio.Future[None] = asyncio.ensure_future(_death_of(process))
-    try:
-        either: list[asyncio.Future[Any]] = [waiting, watching]
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if process is not None and process.exit_code is not None and not waiting.done():
-            raise process.failure()
-        problems = [problem for problem in await waiting if problem]
-    finally:
-        watching.cancel()
-        waiting.cancel()
-        await asyncio.gather(waiting, watching, return_exceptions=True)
-    if problems:
-        raise _not_ready(problems, timeout_s, process)
+    with ExitStack() as awaited:
+        for service in services:
+            awaited.enter_context(service.awaits())
+        waiting = asyncio.gather(*(_wait_for(check, deadline) for check in checks))
+        watching = asyncio.ensure_future(_end_of(services))
+        try:
+            either: list[asyncio.Future[Any]] = [waiting, watching]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise watching.result()
+            problems = {check.port: problem for check, problem in zip(checks, waiting.result(), strict=True) if problem}
+        finally:
+            watching.cancel()
+            waiting.cancel()
+            await asyncio.gather(waiting, watching, return_exceptions=True)
+        if problems:
+            raise _not_ready(problems, checks, timeout_s, services)
 
 
 async def _wait_for(check: ReadinessProbe, deadline: float) -> str | None:
     pause_s = _FIRST_POLL_S
     problem: str | None = f"port {check.port} was not looked at: no time was given"
     while (left_s := deadline - time.monotonic()) > 0:
-        problem = await check.problem(min(left_s, _LONGEST_PROBE_S))
-        if problem is None:
+        found = await check.problem(min(left_s, _LONGEST_PROBE_S))
+        if found is None:
             return None
+        problem = found
         await asyncio.sleep(max(0.0, min(pause_s, deadline - time.monotonic())))
         pause_s = min(pause_s * 2, _SLOWEST_POLL_S)
     return problem
 
 
-async def _death_of(process: ManagedProcess | None) -> None:
-    while process is None or process.exit_code is None:
+async def _end_of(services: Sequence[ManagedProcess]) -> ServiceFailed:
+    """What happened, once every one of ``services`` has ended; never, when there is none."""
+    while not services or not all(service.has_failed for service in services):
         await asyncio.sleep(_DEATH_POLL_S)
+    return next((service for service in services if service.exit_code), services[-1]).failure()
 
 
-def _not_ready(problems: list[str], timeout_s: float, process: ManagedProcess | None) -> ServiceFailed:
-    listens = _listeners(process) if process is not None else []
-    where_it_listens = f"the service listens on {', '.join(listens)}" if listens else "the service listens on no port"
-    evidence = [*problems, *([where_it_listens, process.tail] if process is not None else [])]
+def _not_ready(
+    problems: Mapping[int, str], checks: Sequence[ReadinessProbe], timeout_s: float, services: Sequence[ManagedProcess]
+) -> ServiceFailed:
+    evidence = list(problems.values())
+    if services:
+        listeners = listeners_of(process for service in services for process in service.family())
+        evidence += explain(problems, [check.port for check in checks], checks[0].host, listeners)
+        evidence += [service.tail for service in services if service.tail]
+    ports = ", ".join(map(str, problems))
     return ServiceFailed(
-        f"not ready after {timeout_s:.0f} s: {'; '.join(problems)}",
-        evidence="\n".join(filter(None, evidence)),
+        f"port{'s' if len(problems) > 1 else ''} {ports} did not become ready within {timeout_s:g} s",
+        evidence="\n".join(evidence),
         next_step=(
-            "if it listens elsewhere, correct SERVICE_PORTS or have it listen on 0.0.0.0 or 127.0.0.1; "
+            "if the service listens elsewhere, correct SERVICE_PORTS or its settings; "
             "if it is slow, give wait_for_services a longer timeout"
         ),
     )
 
 
-def _listeners(process: ManagedProcess) -> list[str]:
-    """``address:port`` of every socket that the service's processes listen on."""
-    found = set()
-    for member in process.family():
-        try:
-            for connection in member.net_connections(kind="tcp"):
-                if connection.status == psutil.CONN_LISTEN:
-                    address = "every address" if connection.laddr.ip in _ANY_ADDRESS else connection.laddr.ip
-                    found.add(f"{address}, port {connection.laddr.port}")
-        except psutil.Error:
-            continue
-    return sorted(found)
+def _reason(error: Exception) -> str:
+    # aiohttp wraps the socket's error, whose text alone names the reason.
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, ConnectionRefusedError):
+        return "refuses connections"
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

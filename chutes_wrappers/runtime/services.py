@@ -2,64 +2,89 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.caller import caller_globals
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import BAKED_MANIFEST, LAUNCH_SETTINGS_VARIABLE
 from chutes_wrappers.core.manifest import load_manifest
-from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment, start_once
-from chutes_wrappers.runtime.readiness import probes, readiness_paths, wait_until_ready
+from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
+from chutes_wrappers.runtime.readiness import probes, problems_of, readiness_paths, wait_until_ready
+from chutes_wrappers.runtime.supervision import launched, start_once
 
 PORTS_VARIABLE = "CHUTE_PORTS"
 DEFAULT_PORTS = "8020,8080"
+_LOOPBACK = "127.0.0.1"
 _QUICK_LOOK_S = 1.0
 
 
 def parse_service_ports(env_value: str | None = None) -> list[int]:
-    """Ports from ``env_value``, else from ``CHUTE_PORTS``, else 8020 and 8080. ConfigurationError names a bad part."""
-    text = env_value if env_value is not None else os.environ.get(PORTS_VARIABLE, DEFAULT_PORTS)
+    """Ports from ``env_value``, else from ``CHUTE_PORTS``, else 8020 and 8080 (also when that is blank).
+
+    Spaces around a port are fine. ConfigurationError names a part that is no port; an empty one is none.
+    """
+    text = env_value if env_value is not None else os.environ.get(PORTS_VARIABLE, "").strip() or DEFAULT_PORTS
     ports = []
     for part in text.split(","):
-        stripped = part.strip()
-        if not (stripped.isascii() and stripped.isdigit() and 1 <= int(stripped[:6]) <= 65535):
+        if not re.fullmatch(r"[0-9]{1,5}", part.strip()) or not 1 <= int(part) <= 65535:
             raise ConfigurationError(
                 f"{part!r} in {text!r} is not a port (1-65535)",
                 where=PORTS_VARIABLE,
-                next_step="give ports as in 8020,8080",
+                next_step=f"give ports as in {DEFAULT_PORTS}",
             )
-        ports.append(int(stripped))
+        ports.append(int(part))
     return ports
 
 
 def wait_for_services(
-    ports: Sequence[int], timeout: float = 600, *, host: str = "127.0.0.1", soft_fail: bool = False
+    ports: Sequence[int], timeout: float = 600, *, host: str = _LOOPBACK, soft_fail: bool = False
 ) -> Awaitable[bool]:
     """Wait until a service is ready on every port; awaited, it returns True.
 
     Ready means that the known HTTP readiness path answers 2xx, else that the port accepts a connection. In a wrapped image
     what the base image would have started is started first, once, unless the ports already answer: with the calling
     module's ``ENTRYPOINT`` and ``CHUTE_ENV``. After ``timeout`` seconds, or as soon as that service ends, ServiceFailed says
-    why; with ``soft_fail`` that is logged and the result is False.
+    why; with ``soft_fail`` that is logged and the result is False. ConfigurationError at once for what is no list of ports.
     """
-    _check(ports)
-    return _wait(ports, timeout, host, soft_fail, launch_spec(), caller_globals())
+    check_ports(ports)
+    # Taken now and not when it is awaited: then the caller may be another frame.
+    return wait_as(caller_globals(), ports, timeout, host=host, soft_fail=soft_fail)
 
 
 async def probe_services(ports: Sequence[int], timeout: float = 5) -> list[str]:
     """One sentence for each port that is not ready within ``timeout`` seconds, all looked at in parallel; [] if all are."""
-    _check(ports)
+    check_ports(ports)
     spec = launch_spec()
-    checks = probes(ports, "127.0.0.1", readiness_paths(spec) if spec else {})
-    return [problem for problem in await asyncio.gather(*(check.problem(timeout) for check in checks)) if problem]
+    return await problems_of(probes(ports, _LOOPBACK, readiness_paths(spec) if spec else {}), timeout)
+
+
+async def wait_as(
+    module: Mapping[str, Any], ports: Sequence[int], timeout_s: float, *, host: str, soft_fail: bool
+) -> bool:
+    """``wait_for_services`` for the module with these globals; ``ports`` have been checked."""
+    spec = launch_spec()
+    try:
+        if spec is not None:
+            _check_against_platform(ports)
+            if not await already_answer(ports, host):
+                _start(spec, module)
+        await wait_until_ready(probes(ports, host, readiness_paths(spec) if spec else {}), timeout_s, launched())
+    except ServiceFailed as failure:
+        if not soft_fail:
+            raise
+        logger.error("{}", failure)
+        return False
+    logger.info(f"the service is ready on {', '.join(map(str, ports))}")
+    return True
 
 
 def launch_spec() -> LaunchSpec | None:
@@ -68,51 +93,45 @@ def launch_spec() -> LaunchSpec | None:
     return load_manifest(path).image if path.exists() else None
 
 
-async def _wait(
-    ports: Sequence[int],
-    timeout_s: float,
-    host: str,
-    soft_fail: bool,
-    spec: LaunchSpec | None,
-    module: Mapping[str, Any],
-) -> bool:
-    try:
-        process = None
-        if spec is not None and await _is_needed(ports, host):
-            process = _start(spec, module)
-        await wait_until_ready(probes(ports, host, readiness_paths(spec) if spec else {}), timeout_s, process)
-    except ServiceFailed as failure:
-        if not soft_fail:
-            raise
-        logger.error(str(failure))
+async def already_answer(ports: Sequence[int], host: str) -> bool:
+    """Whether nothing needs to be started, because every port accepts connections."""
+    if await problems_of(probes(ports, host, {}), _QUICK_LOOK_S):
         return False
-    logger.info(f"the service is ready on port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}")
+    logger.info(f"{', '.join(map(str, ports))} already accept connections: the service is not started again")
     return True
 
 
-async def _is_needed(ports: Sequence[int], host: str) -> bool:
-    answers = await asyncio.gather(*(check.problem(_QUICK_LOOK_S) for check in probes(ports, host, {})))
-    if any(answers):
-        return True
-    logger.info("the ports already answer: the service is not started again")
-    return False
-
-
-def _start(spec: LaunchSpec, module: Mapping[str, Any]) -> ManagedProcess | None:
-    settings = json.loads(os.environ.get(LAUNCH_SETTINGS_VARIABLE) or "{}")
-    if not settings.get("autostart", True):
-        logger.info("autostart is off: the module starts the service itself")
-        return None
-    argv = service_argv(spec, module.get("ENTRYPOINT") or settings.get("entrypoint"))
-    if not argv:
-        raise ServiceFailed("the base image names no command to run", next_step="set ENTRYPOINT in the module")
-    environment = service_environment(spec, os.environ, module.get("CHUTE_ENV") or {}, settings.get("env", ()))
-    return start_once(ManagedProcess(argv, environment=environment, directory=spec.working_dir))
-
-
-def _check(ports: Sequence[int]) -> None:
+def check_ports(ports: Sequence[int]) -> None:
+    """Raise ConfigurationError unless ``ports`` is a list of at least one port."""
+    next_step = "give a list of ports, as in SERVICE_PORTS = [8020, 8080]"
+    if isinstance(ports, str) or not isinstance(ports, Sequence) or not ports:
+        raise ConfigurationError(f"{ports!r} is not a list of ports", next_step=next_step)
     for port in ports:
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+            raise ConfigurationError(f"{port!r} in {ports!r} is not a port (1-65535)", next_step=next_step)
+
+
+def _check_against_platform(ports: Sequence[int]) -> None:
+    for port in ports:
+        # What answers there is the chute, which would be mistaken for the service.
+        if port in (platform_rules.CHUTE_PORT, platform_rules.LOGGING_PORT):
             raise ConfigurationError(
-                f"{port!r} is not a port (1-65535)", next_step="give a list of ports, as in [8020, 8080]"
+                platform_rules.service_port_problem(port) or "",
+                next_step="have the service listen on another port (CHUTE_ENV or ENTRYPOINT), and name it in SERVICE_PORTS",
             )
+
+
+def _start(spec: LaunchSpec, module: Mapping[str, Any]) -> None:
+    settings = json.loads(os.environ.get(LAUNCH_SETTINGS_VARIABLE) or "{}")
+    if launched():
+        return
+    if not settings.get("autostart", True):
+        logger.info("autostart is off: the module starts the service itself")
+        return
+    argv = service_argv(spec, module.get("ENTRYPOINT") or settings.get("entrypoint"))
+    if not argv:
+        raise ServiceFailed(
+            "nothing can be started: the base image names no command", next_step="set ENTRYPOINT in the module"
+        )
+    environment = service_environment(spec, os.environ, module.get("CHUTE_ENV") or {}, settings.get("env", ()))
+    start_once(ManagedProcess(argv, environment=environment, directory=spec.working_dir))

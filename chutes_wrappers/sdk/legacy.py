@@ -9,12 +9,15 @@ from typing import Any
 from chutes.chute import Chute
 from loguru import logger
 
+from chutes_wrappers.core.caller import caller_globals
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment, start_once
+from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
 from chutes_wrappers.runtime.readiness import probes, wait_until_ready
-from chutes_wrappers.runtime.services import launch_spec, probe_services, wait_for_services
+from chutes_wrappers.runtime.services import already_answer, check_ports, launch_spec, probe_services, wait_as
+from chutes_wrappers.runtime.supervision import start_once
 
+# Before a module's own hooks, whose priority is 50 unless they say otherwise.
 _LAUNCH_PRIORITY = 10
 _WAIT_PRIORITY = 20
 
@@ -28,22 +31,24 @@ def register_service_launcher(
     soft_fail: bool = True,
     env: Mapping[str, str] | None = None,
 ) -> None:
-    """Start ``entrypoint`` when the chute starts, with ``env``, and wait up to ``timeout`` seconds for its ports.
+    """Start ``entrypoint`` when the chute starts, and wait up to ``timeout`` seconds for its ports.
 
-    A failure is logged and the chute goes on, unless ``soft_fail`` is False.
+    It gets ``env``, by default the calling module's ``CHUTE_ENV``, and is not started when its ports already answer. A
+    failure is logged and the chute goes on, unless ``soft_fail`` is False.
     """
+    check_ports(ports)
+    given = env if env is not None else caller_globals().get("CHUTE_ENV") or {}
 
     @chute.on_startup(priority=_LAUNCH_PRIORITY)  # type: ignore[untyped-decorator]  # the SDK has no types
     async def launch(self: Any) -> None:
-        spec = launch_spec() or LaunchSpec(working_dir=os.getcwd(), home=os.environ.get("HOME", "/"))
-        environment = service_environment(spec, os.environ, env or {})
-        process = ManagedProcess(service_argv(spec, entrypoint), environment=environment, directory=spec.working_dir)
         try:
-            await wait_until_ready(probes(ports, host, {}), timeout, start_once(process))
+            if not await already_answer(ports, host):
+                service = start_once(_service(entrypoint, given))
+                await wait_until_ready(probes(ports, host, {}), timeout, [service])
         except ServiceFailed as failure:
             if not soft_fail:
                 raise
-            logger.error(str(failure))
+            logger.error("{}", failure)
 
 
 def register_startup_wait(
@@ -54,17 +59,32 @@ def register_startup_wait(
     soft_fail: bool = False,
 ) -> None:
     """Wait for ``ports`` when the chute starts, as ``wait_for_services`` does."""
+    check_ports(ports)
+    module = caller_globals()
 
     @chute.on_startup(priority=_WAIT_PRIORITY)  # type: ignore[untyped-decorator]  # the SDK has no types
     async def wait(self: Any) -> None:
-        await wait_for_services(ports, timeout, host=host, soft_fail=soft_fail)
+        await wait_as(module, ports, timeout, host=host, soft_fail=soft_fail)
 
 
 def register_health_check(chute: Chute, ports: Sequence[int], path: str = "/health", timeout: float = 5) -> None:
     """Publish ``GET path``: ``{"status": "healthy"}``, or ``{"status": "unhealthy", "errors": […]}``."""
+    check_ports(ports)
 
-    async def health(self: Any, *_: Any) -> dict[str, Any]:
+    async def health_check(self: Any, *_: Any) -> dict[str, Any]:
         errors = await probe_services(ports, timeout)
         return {"status": "unhealthy", "errors": errors} if errors else {"status": "healthy"}
 
-    chute.cord(path="/cw_health", public_api_path=path, public_api_method="GET", method="GET")(health)
+    # Routes have internal paths below /cw_get and the like (core/routes.py), modules none that start with /cw_.
+    internal = "/cw_health" + ("" if path == "/health" else path.replace("_", "__").replace("-", "_d_"))
+    chute.cord(path=internal, public_api_path=path, public_api_method="GET", method="GET")(health_check)
+
+
+def _service(entrypoint: str | Sequence[str], env: Mapping[str, str]) -> ManagedProcess:
+    # Outside a wrapped image the command runs as the chute does.
+    here = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    spec = launch_spec() or LaunchSpec(working_dir=os.getcwd(), environment=here)
+    argv = service_argv(spec, entrypoint)
+    if not argv:
+        raise ServiceFailed("no command was given to start", next_step="name one in register_service_launcher")
+    return ManagedProcess(argv, environment=service_environment(spec, os.environ, env), directory=spec.working_dir)

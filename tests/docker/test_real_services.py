@@ -14,9 +14,9 @@ import requests
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.host.docker_engine import DockerEngine
 from chutes_wrappers.host.engine import ContainerSpec
+from tests.scenario import ROOT, Scenario
 
 from . import bases
-from .scenario import ROOT, Scenario
 
 pytestmark = pytest.mark.docker
 

@@ -10,9 +10,9 @@ import pytest
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.host.docker_engine import DockerEngine
 from chutes_wrappers.host.inspection import inspect
+from tests.scenario import Scenario, command
 
 from . import bases
-from .scenario import Scenario, command
 
 pytestmark = pytest.mark.docker
 

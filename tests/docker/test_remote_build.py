@@ -15,9 +15,9 @@ from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.host.docker_engine import DockerEngine
 from chutes_wrappers.host.modules import read_module
 from chutes_wrappers.host.staging import staged
+from tests.scenario import Scenario
 
 from . import bases
-from .scenario import Scenario
 
 pytestmark = pytest.mark.docker
 

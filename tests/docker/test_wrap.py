@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.host.docker_engine import DockerEngine
+from tests.scenario import Scenario
 
 from . import bases
-from .scenario import Scenario
 
 pytestmark = pytest.mark.docker
 

@@ -29,16 +29,25 @@ def username() -> str:
 
 
 def manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
-    """The module's manifest with the launch facts of its image; discovered first, and said so, when there is none."""
+    """The module's manifest with the launch facts of its image; discovered first, and said so, when there is none.
+
+    Raises UnsupportedImage or ConfigurationError for an image or ports that can never work, before anything is built.
+    """
+    from chutes_wrappers.cli.commands.discover import discover_with_defaults
+    from chutes_wrappers.host.discovery.container import check_ports
     from chutes_wrappers.host.inspection import inspect
 
     known = known_manifest(facts)
     if known is None:
         output.report(f"{facts.manifest_path.name} is missing: discovering the routes first")
-        from chutes_wrappers.cli.commands.discover import discover_with_defaults
-
-        known = discover_with_defaults(facts, engine)
+        return discover_with_defaults(facts, engine)
+    launch = inspect(engine, facts.base_image)
+    check_ports(facts.service_ports, launch)
     if known.image is None:
-        output.report(f"the manifest does not say what {facts.base_image} runs: inspecting it")
-        known = known.model_copy(update={"image": inspect(engine, facts.base_image)})
+        output.report(f"the manifest does not say what {facts.base_image} runs: taken from the image itself")
+        return known.model_copy(update={"image": launch})
+    if known.image.digest != launch.digest:
+        output.warning(
+            f"{facts.base_image} is not the image that discovery saw: run --discover again if it serves anything new"
+        )
     return known

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, running
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.docker_engine import connect
-from chutes_wrappers.host.engine import ContainerSpec, RunningContainer, started
+from chutes_wrappers.host.engine import ContainerSpec, started
 from chutes_wrappers.host.staging import known_manifest, staged
 from chutes_wrappers.host.verification import describe_outside
 
@@ -44,26 +42,8 @@ def run_docker(module: str, *, port: int | None) -> int:
         f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"
     )
     with started(engine, spec, output.report) as container:
-        logs = threading.Thread(target=_show_logs, args=(container,), daemon=True)
-        logs.start()
+        log = running.ChuteLog(container.logs())
         base_url = f"http://127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"
-        running.wait_until_ready(base_url, lambda: _check_alive(container, logs))
+        running.wait_until_ready(base_url, lambda: log.check(container.exit_code()))
         running.report_ready(base_url, described["cords"])
-        return running.until_interrupted(lambda: _check_alive(container, logs))
-
-
-def _show_logs(container: RunningContainer) -> None:
-    for line in container.logs():
-        output.log(line)
-
-
-def _check_alive(container: RunningContainer, logs: threading.Thread) -> None:
-    code = container.exit_code()
-    if code is None:
-        return
-    logs.join(5)
-    raise ServiceFailed(
-        f"the chute ended with exit code {code}",
-        evidence=container.tail(50),
-        next_step="correct what its last lines name, then build and run again",
-    )
+        return running.until_interrupted(lambda: log.check(container.exit_code()))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, running
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
+from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.staging import Stage, known_manifest, staged
@@ -37,13 +35,11 @@ def run_host(module: str, *, port: int | None) -> int:
             platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
         }
         with processes.started(_argv(stage, chosen), environment=environment, directory=stage.folder) as process:
-            tail: list[str] = []
-            logs = threading.Thread(target=_show_logs, args=(process, tail), daemon=True)
-            logs.start()
+            log = running.ChuteLog(processes.lines(process))
             base_url = f"http://127.0.0.1:{chosen}"
-            running.wait_until_ready(base_url, lambda: _check_alive(process, logs, tail))
+            running.wait_until_ready(base_url, lambda: log.check(process.poll()))
             running.report_ready(base_url, described["cords"])
-            return running.until_interrupted(lambda: _check_alive(process, logs, tail))
+            return running.until_interrupted(lambda: log.check(process.poll()))
 
 
 def _argv(stage: Stage, port: int) -> list[str]:
@@ -67,20 +63,3 @@ def _free(port: int) -> int:
             ) from error
         chosen: int = probe.getsockname()[1]
         return chosen
-
-
-def _show_logs(process: subprocess.Popen[bytes], tail: list[str]) -> None:
-    for line in processes.lines(process):
-        tail[:] = [*tail[-49:], line]
-        output.log(line)
-
-
-def _check_alive(process: subprocess.Popen[bytes], logs: threading.Thread, tail: list[str]) -> None:
-    if process.poll() is None:
-        return
-    logs.join(5)
-    raise ServiceFailed(
-        f"the chute ended with exit code {process.returncode}",
-        evidence="\n".join(tail),
-        next_step="correct what its last lines name, then run it again",
-    )

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.errors import ServiceFailed, WrapperError
 
 _POLL_S = 0.25
+_LAST_LINES_S = 2.0
+# After this line the SDK waits a minute before it ends (entrypoint/run.py, _logged_run).
+_START_FAILED = "Unexpected error executing _run_chute()"
 _LONGEST_START_S = 3600.0
+
+
+class ChuteLog:
+    """Shows a chute's log as it comes, and keeps what an error needs."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._tail: deque[str] = deque(maxlen=50)
+        self._start_failed = threading.Event()
+        self._thread = threading.Thread(target=self._show, args=(lines,), daemon=True)
+        self._thread.start()
+
+    def check(self, exit_code: int | None) -> None:
+        """Raise ServiceFailed when the chute ended (``exit_code``), or its start-up failed and it only lingers."""
+        if exit_code is None and not self._start_failed.is_set():
+            return
+        self._thread.join(_LAST_LINES_S)
+        how = "its start-up failed" if exit_code is None else f"it ended with exit code {exit_code}"
+        raise ServiceFailed(
+            f"the chute does not run: {how}",
+            evidence="\n".join(self._tail),
+            next_step="correct what its last lines name, then build and run again",
+        )
+
+    def _show(self, lines: Iterable[str]) -> None:
+        with contextlib.suppress(WrapperError, ValueError):  # the container or the pipe is gone
+            for line in lines:
+                self._tail.append(line)
+                output.log(line)
+                if _START_FAILED in line:
+                    self._start_failed.set()
 
 
 def wait_until_ready(base_url: str, check_alive: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 
 import requests
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 MODULE = """
 from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import (
@@ -40,6 +41,14 @@ register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATI
 async def boot(self):
     await wait_for_services(SERVICE_PORTS, timeout=60)
 """
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def command(*arguments: str, cwd: Path = ROOT, timeout_s: float = 570) -> subprocess.CompletedProcess[str]:

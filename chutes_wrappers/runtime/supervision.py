@@ -1,0 +1,83 @@
+"""The services of this chute: each is started once, and none outlives the chute."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+from chutes_wrappers.runtime.launcher import GRACE_S, ManagedProcess
+
+_launched: dict[tuple[str, ...], ManagedProcess] = {}
+_lock = threading.Lock()
+_owner: int | None = None
+
+
+def start_once(process: ManagedProcess) -> ManagedProcess:
+    """Start ``process`` unless this chute started the same command before; returns the one that was started.
+
+    Whatever ends the chute (its normal end, SIGTERM, Ctrl-C) ends the service first. Raises ServiceFailed.
+    """
+    global _owner
+    with _lock:
+        if process.argv in _launched:
+            return _launched[process.argv]
+        if _owner != os.getpid():
+            _owner = os.getpid()
+            atexit.register(stop_all)
+        _install_sigterm_handler()
+        _launched[process.argv] = process
+        try:
+            process.start()
+        except BaseException:
+            del _launched[process.argv]
+            raise
+        return process
+
+
+def launched() -> tuple[ManagedProcess, ...]:
+    """Every service that this chute started, also one that has ended."""
+    return tuple(_launched.values())
+
+
+def stop_all(grace_s: float = GRACE_S) -> None:
+    """Terminate every service that this chute started, all within the same ``grace_s`` seconds."""
+    # No lock: the handler of SIGTERM may have interrupted whoever holds it.
+    if _owner != os.getpid():
+        return
+    deadline = time.monotonic() + grace_s
+    for process in launched():
+        process.ask_to_stop()
+    for process in launched():
+        process.terminate(max(0.0, deadline - time.monotonic()))
+    _launched.clear()
+
+
+def _install_sigterm_handler() -> None:
+    # The SDK installs none, and the kernel drops a signal for PID 1 that has no handler (PLATFORM.md, section 1).
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    if os.getpid() != _owner:
+        # A fork of the chute, for instance a multiprocessing worker: the services are not its own.
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    signal.signal(number, signal.SIG_IGN)
+    # Not logged: the main thread may have been interrupted while it holds the logger's lock.
+    with contextlib.suppress(OSError):
+        os.write(2, b"SIGTERM: stopping the service\n")
+    try:
+        stop_all(GRACE_S)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, RuntimeError, ValueError):
+                stream.flush()
+    finally:
+        # Not SystemExit, which the SDK's event loop and thread pools may hold up for as long as they like.
+        os._exit(128 + number)

@@ -1,0 +1,61 @@
+"""The middleware under the SDK's own dev middleware, in the order that the SDK puts them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# A process of its own: importing the SDK's run module changes the interpreter (bytecode caches).
+SCRIPT = """
+import asyncio, json
+import httpx2
+from chutes.entrypoint.run import DevMiddleware
+from fastapi import FastAPI, Request
+from chutes_wrappers.runtime.dev_query import DevQueryMiddleware
+
+app = FastAPI()
+app.add_middleware(DevQueryMiddleware, cords=frozenset({("GET", "/a"), ("POST", "/a")}))
+app.add_middleware(DevMiddleware)
+
+async def show(request: Request):
+    return {"decrypted": request.state.decrypted}
+
+app.add_api_route("/a", show, methods=["GET", "POST"])
+app.add_api_route("/own", show, methods=["GET", "POST"])
+
+async def main():
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://chute") as client:
+        answers = [
+            await client.get("/a?x=1&x=2&empty=&s=%C3%BC%20b"),
+            await client.post("/a?x=1", json={"n": [1]}),
+            await client.post("/a", json=[]),
+            await client.get("/own?x=1"),
+            await client.post("/own?x=1", json={"n": 1}),
+        ]
+    print(json.dumps([answer.json()["decrypted"] for answer in answers]))
+
+asyncio.run(main())
+"""
+
+
+def test_calls_to_passthrough_cords_arrive_in_productions_shape_and_others_untouched() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [
+        {"json": {}, "params": {"x": "2", "empty": "", "s": "ü b"}},
+        {"json": {"n": [1]}, "params": {"x": "1"}},
+        {"json": [], "params": {}},
+        None,
+        {"n": 1},
+    ]

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.core.errors import ServiceFailed
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.layout import LAUNCH_SETTINGS_VARIABLE, RECIPE_VARIABLES
+from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
+
+from .conftest import Starter
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = LaunchSpec(
+    entrypoint=("/start.sh",),
+    cmd=("--serve",),
+    home="/root",
+    environment={"PATH": "/opt/venv/bin:/bin", "HF_HOME": "/models"},
+)
+NAMES = st.dictionaries(st.text("ABC", min_size=1, max_size=2), st.text("xyz", max_size=2), max_size=4)
+
+
+def until(condition: Callable[[], object], timeout_s: float = 10) -> None:
+    """Poll a fact about another process until it holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        threading.Event().wait(0.01)
+
+
+def pids_of(process: ManagedProcess) -> list[int]:
+    until(lambda: "pids" in process.tail)
+    return [int(word) for word in process.tail.split()[1:]]
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "argv"),
+    [
+        (None, ("/start.sh", "--serve")),
+        ("", ("/start.sh", "--serve")),
+        ("run --fast && wait", ("/bin/sh", "-c", "run --fast && wait")),
+        (["run", "--fast"], ("run", "--fast")),
+    ],
+)
+def test_an_entrypoint_of_the_module_replaces_the_images_whole_command(
+    entrypoint: str | list[str] | None, argv: tuple[str, ...]
+) -> None:
+    assert service_argv(SPEC, entrypoint) == argv
+
+
+def test_dockers_shell_form_is_run_as_it_stands() -> None:
+    spec = LaunchSpec(entrypoint=("/bin/sh", "-c", "exec serve"), cmd=("ignored by the shell",))
+    assert service_argv(spec) == ("/bin/sh", "-c", "exec serve", "ignored by the shell")
+
+
+def test_the_images_environment_beats_the_instances_and_the_modules_beats_both() -> None:
+    instance = {
+        "PATH": "/opt/chutes-wrappers/venv/bin:/bin",
+        "HF_HOME": "/cache",
+        "HF_TOKEN": "secret",
+        "LD_PRELOAD": "/usr/local/lib/chutes-aegis.so",
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "HOME": "/home/chutes",
+        "MODE": "instance",
+        "CHUTES_USERNAME": "somebody",
+        LAUNCH_SETTINGS_VARIABLE: "{}",
+        "PIP_NO_CACHE_DIR": "1",
+    }
+    seen = service_environment(SPEC, instance, {"MODE": "module", "THREADS": "4"})
+    assert seen == {
+        "PATH": "/opt/venv/bin:/bin",
+        "HF_HOME": "/models",
+        "HF_TOKEN": "secret",
+        "LD_PRELOAD": "/usr/local/lib/chutes-aegis.so",
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "HOME": "/root",
+        "MODE": "module",
+        "THREADS": "4",
+    }
+
+
+def test_what_the_module_put_into_the_image_beats_the_base_image() -> None:
+    assert service_environment(SPEC, {"HF_HOME": "/mine"}, {}, kept=["HF_HOME"])["HF_HOME"] == "/mine"
+
+
+@given(NAMES, NAMES, NAMES)
+def test_no_variable_of_image_or_module_is_lost(
+    image: dict[str, str], instance: dict[str, str], module: dict[str, str]
+) -> None:
+    seen = service_environment(LaunchSpec(environment=image), instance, module)
+    docker = {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    assert seen == {**docker, **instance, **image, **module}
+    assert not set(RECIPE_VARIABLES) & seen.keys()
+
+
+def test_the_service_gets_exactly_its_environment_and_folder(family: Starter, tmp_path: Path) -> None:
+    process = family("environment", MARK="given")
+    process._directory = str(tmp_path)
+    process.start()
+    until(lambda: process.exit_code == 0 and process.tail)
+    seen = json.loads(process.tail)
+    assert seen["environment"]["MARK"] == "given"
+    assert seen["cwd"] == str(tmp_path)
+
+
+def test_its_output_goes_line_by_line_to_the_chutes_log(family: Starter, log_lines: list[str]) -> None:
+    family("fail", "0", "3").start()
+    until(lambda: any("line 2" in line for line in log_lines))
+    assert [line for line in log_lines if "[service]" in line] == [f"INFO [service] line {index}" for index in range(3)]
+
+
+def test_of_a_progress_bar_the_last_state_is_logged(family: Starter) -> None:
+    process = family("progress")
+    process.start()
+    until(lambda: process.tail.endswith("done"))
+    assert "50%" not in process.tail
+
+
+def test_any_bytes_and_a_line_without_an_end_are_survived(family: Starter) -> None:
+    process = family("garbage")
+    process.start()
+    until(lambda: process.tail.endswith("last"))
+    lines = process.tail.splitlines()
+    assert max(map(len, lines)) <= 4096
+    assert len(lines) <= 50
+
+
+def test_an_exit_is_told_with_its_code_and_the_last_50_lines(family: Starter, log_lines: list[str]) -> None:
+    process = family("fail", "3", "100")
+    process.start()
+    until(lambda: process.exit_code is not None)
+    failure = process.failure()
+    assert "exit code 3" in failure.what
+    assert failure.evidence == "\n".join(f"line {index}" for index in range(50, 100))
+    until(lambda: any("ERROR" in line and "exit code 3" in line and "line 99" in line for line in log_lines))
+
+
+def test_an_exit_that_somebody_waits_for_is_left_to_that_one_to_tell(family: Starter, log_lines: list[str]) -> None:
+    process = family("fail", "3", "1")
+    with process.awaits():
+        process.start()
+        until(lambda: process._over.is_set())
+        process.failure()
+    assert not any("ERROR" in line for line in log_lines)
+
+
+def test_a_service_that_was_terminated_is_no_error(family: Starter, log_lines: list[str]) -> None:
+    process = family("daemon")
+    process.start()
+    pids_of(process)
+    process.terminate()
+    assert process.exit_code is not None
+    assert not any("ERROR" in line for line in log_lines)
+
+
+def test_a_script_that_puts_its_work_into_the_background_has_not_failed(family: Starter) -> None:
+    process = family("background", "0")
+    process.start()
+    until(lambda: "listening" in process.tail)
+    until(lambda: process.exit_code == 0)
+    assert not process.has_failed
+    process.terminate()
+    assert process.has_failed
+
+
+def test_a_signal_is_told_by_its_name(family: Starter) -> None:
+    process = family("listen", "127.0.0.1", "0")
+    process.start()
+    until(lambda: "listening" in process.tail)
+    process.family()[0].kill()
+    until(lambda: process.exit_code is not None)
+    assert "SIGKILL" in process.failure().what
+
+
+@pytest.mark.parametrize("mode", ["stubborn", "daemon", "deserters"])
+def test_terminating_ends_the_whole_family_wherever_it_went(family: Starter, mode: str) -> None:
+    process = family(mode)
+    process.start()
+    pids = pids_of(process)
+    assert {member.pid for member in process.family()} == set(pids)
+    process.terminate(grace_s=0.2)
+    assert all(gone(pid) for pid in pids)
+    assert process.family() == []
+
+
+def test_a_descendant_that_keeps_the_output_open_holds_nothing_up(family: Starter) -> None:
+    process = family("background", "0")
+    process.start()
+    until(lambda: process.exit_code == 0)
+    started = time.monotonic()
+    assert "exit code 0" in process.failure().what
+    process.terminate()
+    assert time.monotonic() - started < 3
+
+
+def test_leaving_the_context_ends_the_service(family: Starter) -> None:
+    with family("daemon") as process:
+        pids = pids_of(process)
+    assert all(gone(pid) for pid in pids)
+
+
+def test_a_command_that_is_not_there_is_named() -> None:
+    process = ManagedProcess(["no-such-command"], environment={"PATH": "/bin"}, directory="/")
+    with pytest.raises(ServiceFailed, match="no-such-command") as caught:
+        process.start()
+    assert "ENTRYPOINT" in str(caught.value)
+
+
+def test_a_command_that_uid_1000_may_not_run_says_so(tmp_path: Path) -> None:
+    script = tmp_path / "start.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o600)
+    with pytest.raises(ServiceFailed, match="uid 1000"):
+        ManagedProcess([str(script)], environment={}, directory="/").start()
+
+
+def test_a_script_without_its_interpreter_says_so(tmp_path: Path) -> None:
+    script = tmp_path / "start.sh"
+    script.write_text("#!/no/such/shell\n")
+    script.chmod(0o755)
+    with pytest.raises(ServiceFailed, match="interpreter"):
+        ManagedProcess([str(script)], environment={}, directory="/").start()
+
+
+@pytest.mark.parametrize(("name", "value"), [("A", "nul\0"), ("A=B", "x")])
+def test_an_impossible_variable_is_an_error_of_ours(name: str, value: str) -> None:
+    with pytest.raises(ServiceFailed, match="cannot be started"):
+        ManagedProcess(["true"], environment={"PATH": "/bin", name: value}, directory="/").start()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can close a folder to somebody else")
+def test_a_working_directory_that_is_closed_to_the_user_is_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(0o700)
+    script = (
+        "import os, sys\n"
+        "from chutes_wrappers.runtime.launcher import ManagedProcess\n"
+        "os.setgroups([]); os.setgid(1000); os.setuid(1000)\n"
+        "ManagedProcess(['true'], environment={'PATH': '/bin'}, directory=sys.argv[1]).start()\n"
+    )
+    argv = [sys.executable, "-c", script, str(closed)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert f"{closed}: the service cannot be started: Permission denied" in done.stderr
+    assert "writable_paths=" in done.stderr
+
+
+def test_a_missing_working_directory_is_named() -> None:
+    with pytest.raises(ServiceFailed, match="/no/such/folder"):
+        ManagedProcess(["true"], environment={"PATH": "/bin"}, directory="/no/such/folder").start()
+
+
+def test_a_program_is_looked_up_on_the_services_own_path(tmp_path: Path) -> None:
+    program = tmp_path / "vendor-program"
+    program.write_text("#!/bin/sh\necho from the vendor\n")
+    program.chmod(0o755)
+    with ManagedProcess(["vendor-program"], environment={"PATH": f"{tmp_path}:/bin"}, directory="/") as process:
+        until(lambda: process.tail == "from the vendor")
+
+
+def test_values_of_the_environment_are_not_logged(family: Starter, log_lines: list[str]) -> None:
+    family("fail", "0", "1", SECRET="canary").start()
+    until(lambda: any("line 0" in line for line in log_lines))
+    assert not any("canary" in line for line in log_lines)
+    assert os.environ.get("SECRET") is None
