@@ -39,7 +39,9 @@ REMOTE_CONTEXT = "REMOTE"
 # Section 1, measured: chutes-aegis.so needs this glibc, graval's libraries need libcrypto.so.3.
 LOWEST_GLIBC = (2, 34)
 OPENSSL_LIBRARY = "libcrypto.so.3"
+# The SDK asks for 3.10; its chutes-inspecto.so crashes under CPython 3.13 (measured with 0.6.9 on glibc 2.36 and 2.41).
 LOWEST_PYTHON = (3, 10)
+HIGHEST_PYTHON = (3, 12)
 
 # (api) section 4.
 MODULE_FILE = re.compile(r"^[a-z][a-z0-9_]*\.py$")

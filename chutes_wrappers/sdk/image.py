@@ -101,8 +101,12 @@ def _launch_spec(module_globals: Mapping[str, Any]) -> LaunchSpec:
 
 
 def _add_recipe(image: Image, python_version: str, slim: bool) -> None:
-    if not re.fullmatch(r"3\.\d+", python_version):
-        raise ConfigurationError(f"python_version {python_version!r} is not of the form 3.12")
+    possible = [f"3.{minor}" for minor in range(platform_rules.LOWEST_PYTHON[1], platform_rules.HIGHEST_PYTHON[1] + 1)]
+    if python_version not in possible:
+        raise ConfigurationError(
+            f"python_version {python_version!r}: the SDK's native libraries do not run on it",
+            next_step=f"use one of {', '.join(possible)}",
+        )
     extent = "slim" if slim else "full"
     _add(image, layout.RECIPE_SOURCE, layout.BAKED_RECIPE)
     image.run_command(f"sh {layout.BAKED_RECIPE}/user.sh")

@@ -96,7 +96,7 @@ def test_what_a_killed_command_left_is_removed_by_the_next_one(silent: Scenario)
 
 def test_an_interrupted_build_stops_building(engine: DockerEngine, tmp_path: Path) -> None:
     scenario = Scenario(
-        tmp_path, "halted", bases.image("python3-no-pip"), [9090], image_arguments="python_version='3.13'"
+        tmp_path, "halted", bases.image("python3-no-pip"), [9090], image_arguments="python_version='3.10'"
     )
     scenario.discover()
     with Running("--build", str(scenario.module), "--local", "--yes") as running:
@@ -161,7 +161,7 @@ class Relay:
 
 def test_an_engine_that_goes_away_during_a_build_fails_it(engine: DockerEngine, tmp_path: Path, relay: Relay) -> None:
     scenario = Scenario(
-        tmp_path, "orphan", bases.image("python3-no-pip"), [9090], image_arguments="python_version='3.10'"
+        tmp_path, "orphan", bases.image("python3-no-pip"), [9090], image_arguments="python_version='3.11'"
     )
     scenario.discover()
     with Running("--build", str(scenario.module), "--local", "--yes", DOCKER_HOST=relay.url) as running:

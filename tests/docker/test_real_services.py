@@ -65,10 +65,11 @@ def test_chromadb_answers_through_its_cords_like_itself(engine: DockerEngine, tm
         for name in ("alpha", "beta", "gamma"):
             requests.post(direct + COLLECTIONS, json={"name": name}, timeout=30).raise_for_status()
             chute.post("/collections", {"name": name}).raise_for_status()
-        for query in ({"limit": "1", "offset": "1"}, {"limit": "2"}, {}):
-            theirs = requests.get(direct + COLLECTIONS, params=query, timeout=30)
-            assert names(chute.get("/collections", **query)) == names(theirs)
-        assert len(names(chute.get("/collections", limit="1", offset="1"))) == 1
+        # Chroma orders collections by their random ids, so pages are compared by what they hold together.
+        for side in (direct + COLLECTIONS, f"{chute.base_url}/collections"):
+            pages = [names(requests.get(side, params={"limit": 1, "offset": page}, timeout=30)) for page in range(4)]
+            assert [len(page) for page in pages] == [1, 1, 1, 0]
+            assert sorted(sum(pages, [])) == ["alpha", "beta", "gamma"]
 
 
 def names(answer: requests.Response) -> list[str]:

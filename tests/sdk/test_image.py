@@ -140,6 +140,7 @@ def test_a_secret_looking_variable_is_warned_about_without_its_value(load_module
         ({"tag": "v"}, "2 to 33"),
         ({"tag": "a" * 34}, "2 to 33"),
         ({"python_version": "3"}, "python_version '3'"),
+        ({"python_version": "3.13"}, "python_version '3.13'"),
         ({"env": {"A": "one\ntwo"}}, "env A"),
         ({"writable_paths": ["relative"]}, "'relative'"),
     ],

@@ -78,7 +78,10 @@ def _answer(options: Mapping[str, object], name: str, question: str, default: fl
             f"there is no terminal to ask on for {flag}", next_step=f"give {flag}, or --yes for the default ({default})"
         )
     kind: click.ParamType[Any] = click.FloatRange(min=0) if isinstance(default, float) else click.STRING
-    answer: float | str = click.prompt(question, default=default, type=kind, err=True)
+    try:
+        answer: float | str = click.prompt(question, default=default, type=kind, err=True)
+    except click.Abort as error:  # Ctrl-C, or the end of the input
+        raise KeyboardInterrupt from error
     return answer
 
 

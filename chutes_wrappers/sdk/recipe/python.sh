@@ -1,0 +1,112 @@
+# shellcheck shell=sh disable=SC2154
+# Which Python the SDK gets, and what it is compiled with; sourced by sdk.sh, which sets $root, $venv and $python_version,
+# behind packages.sh, which sets $manager.
+
+usable() { # PYTHON: makes virtual environments, and is none that the SDK's libraries crash on (3.13, Conda)
+    "$1" - >/dev/null 2>&1 <<'PY'
+import os, sys
+import ensurepip, venv
+fits = (3, 10) <= sys.version_info[:2] <= (3, 12)
+sys.exit(not fits or os.path.exists(os.path.join(sys.base_prefix, "conda-meta")))
+PY
+}
+
+find_python() { # NAME…: print the first usable one
+    for name in "$@"; do
+        for folder in /usr/bin /usr/local/bin; do
+            if [ -x "$folder/$name" ] && usable "$folder/$name"; then
+                echo "$folder/$name"
+                return
+            fi
+        done
+    done
+    return 1
+}
+
+install_own_python() { # the distribution's default, whatever its version
+    case $manager in
+    apt-get) install python3 python3-venv >&2 ;;
+    *) install_first python3.12 python3.11 python3 >&2 ;;
+    esac
+}
+
+helper() { # PROGRAM: pip or uv, in a throw-away environment of any Python that can make one
+    if [ ! -x "/tmp/chutes-helper/bin/$1" ]; then
+        python3 -c 'import ensurepip, venv' 2>/dev/null || install_own_python
+        python3 -m venv /tmp/chutes-helper >&2 && /tmp/chutes-helper/bin/pip install -q pip "$1" >&2 || return 1
+    fi
+    echo "/tmp/chutes-helper/bin/$1"
+}
+
+uv_python() { # through uv, whose Pythons come from its own download site
+    uv=$(helper uv) || return 1
+    UV_PYTHON_INSTALL_DIR=$root/python UV_HTTP_TIMEOUT=60 UV_HTTP_RETRIES=1 UV_NO_CACHE=1 \
+        timeout 600 "$uv" python install "$python_version" >&2 || return 1
+    UV_PYTHON_INSTALL_DIR=$root/python "$uv" python find --no-project --managed-python "$python_version"
+}
+
+distribution_python() {
+    find_python python3 python3.12 python3.11 python3.10 && return
+    install_own_python
+    find_python python3 python3.12 python3.11 python3.10
+}
+
+debian_12_python() { # a newer Debian has only a Python that is too new; its archive still has the last release's
+    [ "$manager" = apt-get ] && grep -qx 'ID=debian' /etc/os-release || return 1
+    codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    # shellcheck disable=SC2016 # apt's own placeholders, not the shell's
+    archive=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' | sed -n "s/^$codename //p" | head -n 1)
+    [ -n "$archive" ] || return 1
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    [ ! -e "$keyring" ] || signed_by="[signed-by=$keyring] "
+    echo "deb ${signed_by:-}$archive bookworm main" >/etc/apt/sources.list.d/chutes-debian-12.list
+    printf 'Package: *\nPin: release n=bookworm\nPin-Priority: 1\n' >/etc/apt/preferences.d/chutes-debian-12
+    apt-get update -q >&2
+    # Without python3.11-venv, which wants Debian 12's python3: pip comes from the outside instead.
+    install python3.11 >&2 && echo /usr/bin/python3.11
+}
+
+choose_python() {
+    find_python "python$python_version" && return
+    if available "python$python_version" && { [ "$manager" != apt-get ] || available "python$python_version-venv"; }; then
+        case $manager in
+        apt-get) install "python$python_version" "python$python_version-venv" >&2 ;;
+        *) install "python$python_version" >&2 ;;
+        esac
+        find_python "python$python_version" && return
+    fi
+    say "Python $python_version is not in this image or its distribution, trying uv" >&2
+    uv_python && return
+    rm -rf "$root/python"
+    say "uv could not bring Python $python_version; the SDK gets the distribution's own" >&2
+    distribution_python && return
+    say "the distribution's own is none that the SDK runs on (3.10 to 3.12), trying Debian 12's" >&2
+    debian_12_python && return
+    say "there is no Python 3.10 to 3.12 for this image" >&2
+    return 1
+}
+
+make_environment() { # PYTHON
+    if "$1" -c 'import ensurepip' 2>/dev/null; then
+        "$1" -m venv "$venv"
+    else
+        "$1" -m venv --without-pip "$venv"
+        "$(helper pip)" -q --python "$venv/bin/python" install pip
+    fi
+}
+
+compiler_for() { # PYTHON: what netifaces, which the SDK pulls in and which has no wheels, is compiled with
+    header=$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+    version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    case $manager in
+    apt-get)
+        command -v gcc >/dev/null && [ -e /usr/include/stdio.h ] || install gcc libc6-dev
+        [ -e "$header" ] || install "libpython$version-dev"
+        ;;
+    dnf | yum | microdnf)
+        command -v gcc >/dev/null || install gcc
+        [ -e "$header" ] || install_first "python$version-devel" python3-devel
+        ;;
+    none) command -v gcc >/dev/null || say "no C compiler and no package manager: the SDK's netifaces may not install" ;;
+    esac
+}

@@ -1,0 +1,67 @@
+"""The questions of ``--discover``, asked on a real terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.scenario import ROOT, Scenario, command, environment
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> str:
+    return str(Scenario(tmp_path, "asks", "vendor/unused:1", [9090]).module)
+
+
+@pytest.fixture
+def terminal(module: str, tmp_path: Path) -> Iterator[pexpect.spawn[str]]:
+    """``--discover`` on a terminal of 60 columns, with an engine that is not there."""
+    variables = {**environment(), "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock"}
+    arguments = ["-m", "chutes_wrappers.cli.main", "--discover", module]
+    process = pexpect.spawn(
+        sys.executable, arguments, cwd=str(ROOT), env=variables, encoding="utf-8", timeout=20, dimensions=(24, 60)
+    )
+    yield process
+    process.close(force=True)
+
+
+def ended(terminal: pexpect.spawn[str]) -> tuple[str, int | None]:
+    terminal.expect(pexpect.EOF)
+    said = terminal.before
+    terminal.close()
+    return str(said), terminal.exitstatus
+
+
+def test_enter_takes_the_seeds_defaults_and_a_wrong_answer_is_asked_again(terminal: pexpect.spawn[str]) -> None:
+    terminal.expect(r"Startup delay.*\[120")
+    terminal.sendline("soon")
+    terminal.expect("not a valid")
+    terminal.expect(r"Startup delay.*\[120")
+    terminal.sendline("1")
+    terminal.expect(r"Probe timeout.*\[180")
+    terminal.sendline("")
+    terminal.expect(r"gpus.*\[all\]")
+    terminal.sendline("")
+    said, code = ended(terminal)
+    assert "no Docker engine answers" in said
+    assert code == 1
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_ctrl_c_and_the_end_of_input_end_it(terminal: pexpect.spawn[str], key: str) -> None:
+    terminal.expect("Startup delay")
+    terminal.send(key)
+    said, code = ended(terminal)
+    assert "interrupted" in said
+    assert code == 130
+
+
+def test_without_a_terminal_it_names_the_flag_that_answers(module: str) -> None:
+    done = command("--discover", module)
+    assert done.returncode == 2
+    assert "--startup-delay" in done.stderr
+    assert "--yes" in done.stderr
