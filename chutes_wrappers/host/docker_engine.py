@@ -3,83 +3,112 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
+import re
 import secrets
-import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
-from chutes_wrappers.host.engine import ContainerSpec, ExecResult
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.host.docker_container import DockerContainer, DockerImageFiles
+from chutes_wrappers.host.docker_errors import quietly, translated, unavailable
+from chutes_wrappers.host.engine import ContainerSpec
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
+_T = TypeVar("_T")
+
+# On every container and volume: the process that started it, and the machine (and pid namespace) where that process is.
 LABEL = "chutes-wrappers.session"
-_KINDS = ("changed", "added", "deleted")
+HOST_LABEL = "chutes-wrappers.host"
+_PLATFORM = "linux/amd64"
 _API_TIMEOUT_S = 120
-_LINKS_FOLLOWED = 8
-_LARGEST_FILE_BYTES = 64 * 1024**2
+_OPEN_TIMEOUT_S = 60
 
 
 def connect(report: Callable[[str], None] = lambda line: None) -> DockerEngine:
     """The engine that the ``docker`` command would use: ``DOCKER_HOST``, else the current context's.
 
-    ``report`` gets the progress of pulls. Raises EngineUnavailable with what to do about it.
+    ``report`` gets the progress of pulls. What a killed process of this toolkit left behind is removed. Raises
+    EngineUnavailable with what to do about it.
     """
     import docker
     from docker.errors import DockerException
 
     try:
-        client = docker.DockerClient(base_url=_endpoint(), timeout=_API_TIMEOUT_S, version="auto")
+        endpoint = _endpoint()
+        _check_socket(str(endpoint.get("base_url")))
+        client = docker.DockerClient(version="auto", timeout=_API_TIMEOUT_S, use_ssh_client=True, **endpoint)
         client.ping()
     except (DockerException, OSError, ValueError) as error:
-        raise EngineUnavailable(
-            "no Docker engine answers", evidence=_reason(error), next_step=_how_to_reach(str(error))
-        ) from error
-    return DockerEngine(client, report)
+        raise unavailable(error) from error
+    engine = DockerEngine(client, report)
+    engine.remove_abandoned()
+    return engine
 
 
-def _endpoint() -> str | None:
+def _endpoint() -> dict[str, Any]:
     from docker.context import ContextAPI
+    from docker.errors import ContextNotFound
+    from docker.utils import kwargs_from_env
 
-    if "DOCKER_HOST" in os.environ:
-        return os.environ["DOCKER_HOST"]
-    context = ContextAPI.get_current_context()
-    return str(context.Host) if context is not None and context.Host else None
-
-
-def _how_to_reach(text: str) -> str:
-    if "Permission denied" in text or "PermissionError" in text:
-        return "your user may not use the engine: add it to the group docker and log in again, or run as root"
-    if "FileNotFoundError" in text or "No such file" in text:
-        return "install Docker, or start it (systemctl start docker; Docker Desktop), or set DOCKER_HOST"
-    return "start the engine (systemctl start docker; Docker Desktop), or correct DOCKER_HOST or `docker context use`"
+    given: dict[str, Any] = dict(kwargs_from_env())
+    if "base_url" in given:
+        return given
+    name = os.environ.get("DOCKER_CONTEXT") or None
+    context = ContextAPI.get_context(name)
+    if context is None:
+        raise ContextNotFound(name or "current")
+    return {"base_url": context.Host, "tls": context.TLSConfig or given.get("tls", False)}
 
 
-def _reason(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1][:300] if str(error).strip() else type(error).__name__
+def _check_socket(base_url: str) -> None:
+    """Raise the system's own error where docker-py would wrap it in text, and leave a socket open."""
+    scheme, _, path = base_url.partition("://")
+    if scheme in ("unix", "http+unix"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect("/" + path.lstrip("/"))
 
 
 class DockerEngine:
-    """Docker's engine. Everything that it starts carries a label of this process and is removed again."""
+    """Docker's engine. Everything that it starts carries labels of this process and is removed again."""
 
     def __init__(self, client: DockerClient, report: Callable[[str], None]) -> None:
         self._client = client
         self._report = report
         self._session = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._worker = ThreadPoolExecutor(max_workers=1)
+        self._in_order(os.getpid)  # any call: its thread must run before something can interrupt its start
 
     def close(self) -> None:
         """Let go of the connection."""
+        self._worker.shutdown()
         self._client.close()
+
+    def remove_abandoned(self) -> None:
+        """Remove containers and volumes of processes on this machine that died without the chance to."""
+        ours: dict[str, str | list[str] | bool] = {"label": f"{HOST_LABEL}={_host()}"}
+
+        def remove() -> None:
+            for container in self._client.containers.list(all=True, filters=ours, ignore_removed=True):
+                if _is_abandoned(container.labels):
+                    self._report(f"removing {container.name}, which a killed process left behind")
+                    quietly(container.remove, force=True, v=True)
+            for volume in self._client.volumes.list(filters=ours):
+                if _is_abandoned((volume.attrs or {}).get("Labels") or {}):
+                    quietly(volume.remove)
+
+        quietly(remove)
 
     def inspect_image(self, reference: str) -> Mapping[str, object]:
         """The engine's description of an image, pulled first when it is not there; WrapperError when neither works."""
         from docker.errors import ImageNotFound
 
-        with _translated(reference):
+        with translated(reference):
             try:
                 return self._client.images.get(reference).attrs or {}
             except ImageNotFound:
@@ -91,33 +120,31 @@ class DockerEngine:
         """The files of an image, to be read without running it."""
         # Docker wants a command to create a container, and never looks at it before the start.
         with self._created(ContainerSpec(image=reference, entrypoint=["-"])) as container:
-            yield DockerImageFiles(container)
+            yield DockerImageFiles(container, reference)
 
     @contextlib.contextmanager
     def run(self, spec: ContainerSpec) -> Iterator[DockerContainer]:
         """Start a container; it is stopped and removed, with its volumes, when the context ends, however it ends."""
         with self._volumes(spec) as volumes, self._created(spec, volumes) as container:
-            with _translated(spec.image):
-                container.start()
+            with translated(spec.image):
+                self._in_order(container.start)
                 container.reload()
             yield DockerContainer(container, spec)
 
     @contextlib.contextmanager
     def _created(self, spec: ContainerSpec, volumes: Mapping[str, str] | None = None) -> Iterator[Container]:
-        with _translated(spec.image):
-            container = self._client.containers.create(**self._options(spec, volumes or {}))
+        name = self._new_name()
         try:
+            with translated(spec.image):
+                options = self._options(spec, volumes or {})
+                container: Container = self._in_order(self._client.containers.create, name=name, **options)
             yield container
         finally:
-            _gone(lambda: container.remove(force=True, v=True))
+            quietly(self._in_order, self._client.api.remove_container, name, force=True, v=True)
 
     def _options(self, spec: ContainerSpec, volumes: Mapping[str, str]) -> dict[str, Any]:
-        from docker.types import DeviceRequest, Mount
+        from docker.types import Mount
 
-        gpus = None
-        if spec.gpus:
-            count = -1 if spec.gpus == "all" else int(spec.gpus)
-            gpus = [DeviceRequest(count=count, capabilities=[["gpu"]])]
         return {
             "image": spec.image,
             "command": list(spec.command) if spec.command is not None else None,
@@ -126,42 +153,50 @@ class DockerEngine:
             "user": spec.user,
             "working_dir": spec.working_dir,
             "ports": {f"{port}/tcp": ("127.0.0.1", None) for port in spec.ports},
-            "volumes": list(spec.volumes),
+            "volumes": [_bind(volume) for volume in spec.volumes],
             "mounts": [Mount(target, volume, type="volume", no_copy=True) for target, volume in volumes.items()],
             "shm_size": spec.shm_bytes,
-            "device_requests": gpus,
+            "device_requests": _device_requests(spec.gpus),
             "platform": spec.platform,
             "network": spec.network,
             "healthcheck": {"test": ["NONE"]},
-            "labels": {LABEL: self._session},
+            "labels": self._labels(),
         }
 
     @contextlib.contextmanager
     def _volumes(self, spec: ContainerSpec) -> Iterator[Mapping[str, str]]:
         """Empty volumes that everybody may write to, as the platform's are: target → volume name."""
-        names: dict[str, str] = {}
+        names = {target: self._new_name() for target in spec.empty_volumes}
         try:
-            with _translated(spec.image):
-                for target in spec.empty_volumes:
-                    name = f"chutes-wrappers-{self._session}-{secrets.token_hex(4)}"
-                    self._client.volumes.create(name, labels={LABEL: self._session})
-                    names[target] = name
+            with translated(spec.image):
+                for name in names.values():
+                    self._in_order(self._client.volumes.create, name, labels=self._labels())
                 if names:
                     self._open(spec.image, names)
             yield names
         finally:
             for name in names.values():
-                _gone(lambda name=name: self._client.volumes.get(name).remove())  # type: ignore[misc]  # mypy infers no lambda default
+                quietly(self._in_order, self._client.api.remove_volume, name)
 
     def _open(self, image: str, names: Mapping[str, str]) -> None:
         chmod = ContainerSpec(
             image=image, entrypoint=["/bin/chmod"], command=["1777", *names], user="0:0", network="none"
         )
         with self._created(chmod, names) as container:
-            container.start()
-            outcome = container.wait(timeout=60)
+            self._in_order(container.start)
+            outcome = container.wait(timeout=_OPEN_TIMEOUT_S)
         if outcome["StatusCode"] != 0:
             raise WrapperError("empty volumes cannot be prepared: chmod failed", where=image)
+
+    def _in_order(self, call: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
+        """Do what makes or removes something in one thread: a removal after an interrupt follows what was interrupted."""
+        return self._worker.submit(call, *arguments, **options).result()
+
+    def _new_name(self) -> str:
+        return f"chutes-wrappers-{self._session}-{secrets.token_hex(4)}"
+
+    def _labels(self) -> dict[str, str]:
+        return {LABEL: self._session, HOST_LABEL: _host()}
 
     def _pull(self, reference: str) -> None:
         from docker.errors import APIError
@@ -177,158 +212,58 @@ class DockerEngine:
                 next_step="correct the name, log in with `docker login`, or build the image here",
             ) from error
 
-    def _pull_layers(self, name: str, tag: str | None) -> None:
+    def _pull_layers(self, name: str, tag: str) -> None:
         from docker.errors import APIError
 
         shown: dict[str, str] = {}
-        events: Any = self._client.api.pull(name, tag=tag, platform="linux/amd64", stream=True, decode=True)
-        for event in events:
-            if "error" in event:
-                raise APIError(str(event["error"]))
+        problem = None
+        events: Any = self._client.api.pull(name, tag=tag, platform=_PLATFORM, stream=True, decode=True)
+        for event in events:  # to its end: only then docker-py lets go of the connection
+            problem = event.get("error", problem)
             layer, status = event.get("id", ""), event.get("status", "")
             if status and shown.get(layer) != status:
                 shown[layer] = status
                 self._report(f"{layer} {status} {event.get('progress', '')}".strip())
+        if problem is not None:
+            raise APIError(str(problem))
 
 
-class DockerImageFiles:
-    """The files of an image, read through a container that never runs."""
+def _host() -> str:
+    # Pids mean something only where they were given: in a container, /proc names another namespace.
+    with contextlib.suppress(OSError):
+        return f"{socket.gethostname()}/{os.readlink('/proc/self/ns/pid')}"
+    return socket.gethostname()
 
-    def __init__(self, container: Container) -> None:
-        self._container = container
 
-    def read(self, path: str) -> bytes | None:
-        """A file's content, symbolic links followed; None when there is no such file (or it is above 64 MiB)."""
-        from docker.errors import NotFound
+def _is_abandoned(labels: Mapping[str, str]) -> bool:
+    import psutil
 
-        for _ in range(_LINKS_FOLLOWED):
-            try:
-                chunks, described = self._container.get_archive(path)
-            except NotFound:
-                return None
-            stat = described or {}
-            content = b"".join(chunks) if int(stat.get("size", 0)) <= _LARGEST_FILE_BYTES else b""
-            if not stat.get("linkTarget"):
-                return _only_member(content)
-            path = stat["linkTarget"]
+    pid = labels.get(LABEL, "").partition("-")[0]
+    return pid.isdigit() and not psutil.pid_exists(int(pid))
+
+
+def _device_requests(gpus: str | None) -> list[Any] | None:
+    """Docker's ``--gpus``: "all", a number, or ``device=0,1``."""
+    from docker.types import DeviceRequest
+
+    if not gpus:
         return None
+    if gpus.startswith("device="):
+        return [DeviceRequest(device_ids=gpus.removeprefix("device=").split(","), capabilities=[["gpu"]])]
+    if gpus != "all" and not gpus.isdecimal():
+        raise ConfigurationError(f"GPUs {gpus!r} are neither all, nor a number, nor device=ID,ID")
+    return [DeviceRequest(count=-1 if gpus == "all" else int(gpus), capabilities=[["gpu"]])]
 
 
-def _only_member(archive: bytes) -> bytes | None:
-    if not archive:
-        return None
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        member = files.next()
-        file = files.extractfile(member) if member is not None and member.isfile() else None
-        return file.read() if file is not None else None
+def _bind(volume: str) -> str:
+    """A volume in Docker's notation; a relative or home folder made absolute, as the command line does."""
+    if not re.match(r"\.{1,2}(/|:)|~", volume):
+        return volume
+    source, separator, rest = volume.partition(":")
+    return os.path.abspath(os.path.expanduser(source)) + separator + rest
 
 
-class DockerContainer:
-    """A container that ``DockerEngine.run`` started."""
-
-    def __init__(self, container: Container, spec: ContainerSpec) -> None:
-        self._container = container
-        self._spec = spec
-        self._ports = self._published()
-
-    @property
-    def host_ports(self) -> Mapping[int, int]:
-        """Container port → loopback port."""
-        return self._ports
-
-    def _published(self) -> dict[int, int]:
-        bindings = (self._container.attrs or {}).get("NetworkSettings", {}).get("Ports") or {}
-        return {int(port.split("/")[0]): int(hosts[0]["HostPort"]) for port, hosts in bindings.items() if hosts}
-
-    def logs(self) -> Iterator[str]:
-        """Lines as the container prints them, from its start; ends when it exits."""
-        pending = b""
-        with _translated(self._spec.image):
-            for chunk in self._container.logs(stream=True, follow=True):
-                *complete, pending = (pending + chunk).split(b"\n")
-                for line in complete:
-                    yield _text(line)
-        if pending:
-            yield _text(pending)
-
-    def exit_code(self) -> int | None:
-        """None while it runs."""
-        with _translated(self._spec.image):
-            self._container.reload()
-            state = (self._container.attrs or {})["State"]
-        return None if state["Running"] else int(state["ExitCode"])
-
-    def tail(self, lines: int = 50) -> str:
-        """The last lines that it printed."""
-        with _translated(self._spec.image):
-            raw: bytes = self._container.logs(tail=lines)
-        return "\n".join(_text(line) for line in raw.splitlines())
-
-    def wait(self, timeout_s: float) -> int:
-        """The exit code; raises WrapperError when it still runs after ``timeout_s``."""
-        import requests
-
-        try:
-            return int(self._container.wait(timeout=timeout_s)["StatusCode"])
-        except requests.exceptions.RequestException as error:
-            raise WrapperError(f"still runs after {timeout_s:.0f} s", where=self._spec.image) from error
-
-    def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
-        """Run a command inside."""
-        with _translated(self._spec.image):
-            exit_code, printed = self._container.exec_run(list(argv), user=user or self._spec.user or "")
-        output = _text(printed) if isinstance(printed, bytes) else ""
-        return ExecResult(exit_code=-1 if exit_code is None else exit_code, output=output)
-
-    def changed_paths(self) -> Sequence[tuple[str, str]]:
-        """(kind, absolute path) of what differs from the image; kind is "added", "changed" or "deleted"."""
-        with _translated(self._spec.image):
-            return [(_KINDS[int(change["Kind"])], str(change["Path"])) for change in self._container.diff() or ()]
-
-    def stop(self, timeout_s: float = 10) -> None:
-        """SIGTERM, then SIGKILL; no error when it is gone."""
-        _gone(lambda: self._container.stop(timeout=int(timeout_s)))
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", errors="replace").rstrip("\r")
-
-
-def _gone(remove: Callable[[], object]) -> None:
-    """Remove something; it may be gone already, and a dead engine must not hide the first error."""
-    import requests
-    from docker.errors import DockerException
-
-    with contextlib.suppress(DockerException, requests.exceptions.RequestException):
-        remove()
-
-
-@contextlib.contextmanager
-def _translated(where: str) -> Iterator[None]:
-    """Docker's errors → ours."""
-    import requests
-    from docker.errors import APIError, DockerException, NotFound
-
-    try:
-        yield
-    except NotFound as error:
-        raise WrapperError(
-            str(error.explanation), where=where, next_step="build or pull it first, and check its name"
-        ) from error
-    except APIError as error:
-        raise WrapperError(
-            f"the Docker engine refused: {error.explanation or error}", where=where, next_step="correct what it names"
-        ) from error
-    except (DockerException, requests.exceptions.RequestException) as error:
-        raise EngineUnavailable(
-            "the Docker engine stopped answering",
-            where=where,
-            evidence=_reason(error),
-            next_step="start it and try again",
-        ) from error
-
-
-def _split(reference: str) -> tuple[str, str | None]:
+def _split(reference: str) -> tuple[str, str]:
     """Repository and tag (or digest) of a reference; without either, "latest"."""
     if "@" in reference:
         name, digest = reference.split("@", 1)

@@ -16,7 +16,7 @@ class ContainerSpec:
     """What to run. ``ports`` are container ports to publish on free loopback ports; ``environment`` travels in the API's body.
 
     ``volumes`` are in Docker's notation (``source:target``); ``empty_volumes`` are paths that become fresh volumes which hide
-    what the image has there and which everybody may write to; ``gpus`` is "all" or a number.
+    what the image has there and which everybody may write to; ``gpus`` is "all", a number, or ``device=0,1``.
     """
 
     image: str
@@ -44,6 +44,10 @@ class ExecResult:
 
 class ImageFiles(Protocol):
     """The files of an image."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or a folder, symbolic links followed."""
+        ...
 
     def read(self, path: str) -> bytes | None:
         """A file's content, symbolic links followed; None when there is no such file (or it is above 64 MiB)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -54,7 +55,7 @@ def _refuse_impossible(files: ImageFiles, reference: str, attributes: Mapping[st
         return UnsupportedImage(reason, where=reference, next_step=next_step)
 
     def has(*paths: str) -> bool:
-        return any(files.read(path) is not None for path in paths)
+        return any(files.exists(path) for path in paths)
 
     platform = f"{attributes.get('Os', 'linux')}/{attributes.get('Architecture', 'amd64')}"
     if platform != "linux/amd64":
@@ -88,21 +89,27 @@ def _launch_spec(files: ImageFiles, reference: str, attributes: Mapping[str, Any
     config = attributes.get("Config") or {}
     digests = attributes.get("RepoDigests") or ()
     user = config.get("User") or ""
-    ports = (key.split("/") for key in config.get("ExposedPorts") or ())
+    environment = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
     return LaunchSpec(
         reference=reference,
         digest=digests[0].rpartition("@")[2] if digests else attributes.get("Id", ""),
         distribution=_distribution(files.read("/etc/os-release") or b""),
         entrypoint=tuple(config.get("Entrypoint") or ()),
         cmd=tuple(config.get("Cmd") or ()),
-        working_dir=config.get("WorkingDir") or "/",
+        working_dir=posixpath.join("/", config.get("WorkingDir") or ""),
         user=user,
-        home=home_of(user, files.read("/etc/passwd") or b""),
-        environment=dict(entry.partition("=")[::2] for entry in config.get("Env") or ()),
-        exposed_ports=tuple(sorted(int(number) for number, protocol in ports if protocol == "tcp")),
+        home=environment.get("HOME") or home_of(user, files.read("/etc/passwd") or b""),
+        environment=environment,
+        exposed_ports=_tcp_ports(config.get("ExposedPorts") or ()),
         volumes=tuple(sorted(config.get("Volumes") or ())),
         health_check=tuple((config.get("Healthcheck") or {}).get("Test") or ()),
     )
+
+
+def _tcp_ports(exposed: Iterable[str]) -> tuple[int, ...]:
+    # Builders other than Docker's leave the protocol out.
+    parts = (key.partition("/")[::2] for key in exposed)
+    return tuple(sorted(int(port) for port, protocol in parts if port.isdecimal() and protocol in ("", "tcp")))
 
 
 def _distribution(os_release: bytes) -> str:
@@ -124,32 +131,35 @@ def home_of(user: str, passwd: bytes) -> str:
 # What the engine or the GPU runtime puts into a container, volumes hide, or nobody needs again.
 _NOT_THE_SERVICES = re.compile(
     r"^/(proc|sys|dev|tmp|cache|\.dockerenv)(/|$)"
-    r"|^/etc/(hosts|hostname|resolv\.conf|mtab|ld\.so\.cache)$"
+    r"|^/etc/((hosts|hostname|resolv\.conf|mtab|ld\.so\.cache)$|nvidia(/|$)|ld\.so\.conf\.d/.*nvcr)"
     r"|/__pycache__(/|$)|\.pyc$"
-    r"|^/(usr/)?(bin/nvidia-|lib.*/lib(nvidia|cuda|nvcuvid)|run/nvidia|lib/firmware/nvidia)"
+    r"|^/(usr/)?s?bin/nvidia-"
+    r"|^/(usr/)?lib.*/(lib(nvidia|nvcuvid|nvoptix|cuda\.|cudadebugger|\w+_nvidia)|firmware(/nvidia|$)|gbm/nvidia)"
+    r"|^(/var)?/run/nvidia|^/usr/share/(nvidia|vulkan/.*/nvidia|glvnd/.*nvidia|egl/.*nvidia)"
 )
 
 
 def written_paths(changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """What must become writable so that uid 1000 can do again what the service did; sorted.
 
-    ``changes`` is the engine's diff. For an entry that was added or deleted that is the folder that it was in (which the diff
-    lists as changed); for a changed file the file. A new top-level folder is named itself: the root stays closed.
+    ``changes`` is the engine's diff, which lists the folders above each change as changed. For an entry that was added or
+    deleted that is the folder that it was in. For a changed file it is the file and its folder: programs replace files as a
+    whole, and databases keep journals beside theirs, which leave no other trace. A new top-level folder is named itself: the
+    root stays closed.
     """
-    kept = [(kind, path) for kind, path in changes if not _NOT_THE_SERVICES.search(path)]
+    listed = list(changes)
+    kept = [(kind, path) for kind, path in listed if not _NOT_THE_SERVICES.search(path)]
     appeared = {path for kind, path in kept if kind == "added"}
-    changed = {path for kind, path in kept if kind == "changed"}
-    folders = {_parent(path) for _, path in changes}
-    needed = {path for path in changed if path not in folders}
+    folders = {_parent(path) for _, path in listed}
+    needed = set()
     for kind, path in kept:
-        if kind == "changed" or _parent(path) in appeared:
+        if _parent(path) in appeared or (kind == "changed" and path in folders):
             continue
-        if _parent(path) != "/":
-            needed.add(_parent(path))
-        elif kind == "added":
+        needed.add(_parent(path))
+        if kind == "changed" or (kind == "added" and _parent(path) == "/"):
             needed.add(path)
     return tuple(sorted(needed - {"/"}))
 
 
 def _parent(path: str) -> str:
-    return path.rpartition("/")[0] or "/"
+    return posixpath.dirname(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from chutes_wrappers.core.errors import UnsupportedImage
@@ -67,16 +69,16 @@ def test_shell_form_volumes_and_health_checks_survive_a_real_build(engine: Docke
 )
 def test_what_a_real_service_wrote_is_found(engine: DockerEngine, name: str, expected: tuple[str, ...]) -> None:
     with engine.run(ContainerSpec(image=bases.image(name))) as container:
-        assert next(container.logs()).startswith(("echo service listens", "vendor tools"))
+        assert any("echo service listens" in line for line in container.logs())
         assert written_paths(container.changed_paths()) == expected
 
 
-def test_a_journal_that_came_and_went_leaves_its_folder_writable(engine: DockerEngine) -> None:
-    script = "echo >/srv/echo/journal && rm /srv/echo/journal && sed -i s/Debian/debian/ /etc/issue"
+def test_a_file_that_was_replaced_leaves_its_folder_writable_too(engine: DockerEngine) -> None:
+    script = "sed -i s/Debian/debian/ /etc/issue"
     spec = ContainerSpec(image=bases.image("python3-no-pip"), entrypoint=["/bin/sh", "-c"], command=[script])
     with engine.run(spec) as container:
         assert container.wait(20) == 0
-        assert {"/srv/echo", "/etc", "/etc/issue"} <= set(written_paths(container.changed_paths()))
+        assert written_paths(container.changed_paths()) == ("/etc", "/etc/issue")
 
 
 @pytest.mark.parametrize(
@@ -99,3 +101,14 @@ def test_a_real_image_that_can_never_run_is_refused(
     with pytest.raises(UnsupportedImage, match=reason) as caught:
         inspect(engine, reference)
     assert caught.value.where == reference
+
+
+def test_debian_11_is_refused_for_its_c_library(engine: DockerEngine) -> None:
+    try:
+        reference = bases.image("bullseye")
+    except subprocess.CalledProcessError:
+        pytest.skip("the archive has no Debian 11 any more; test_refusals.py has a likeness of it")
+    with pytest.raises(UnsupportedImage, match=r"glibc is 2\.31.* 2\.34") as caught:
+        inspect(engine, reference)
+    assert caught.value.where == reference
+    assert "Debian 12" in str(caught.value.next_step)

@@ -1,0 +1,333 @@
+"""What an image would run is read from its description and files; what can never run is refused by name."""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.core.errors import UnsupportedImage
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.host.engine import ContainerSpec, ImageFiles, RunningContainer
+from chutes_wrappers.host.inspection import describe_concerns, home_of, inspect, written_paths
+
+REFERENCE = "registry.example:5000/team/service@sha256:" + "ab" * 32
+LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
+DEBIAN_12 = {
+    "/bin/sh": b"",
+    LIBC: b"\0\x7fELF GNU C Library (Debian GLIBC 2.36-9+deb12u9) stable release version 2.36.\nCopyright",
+    "/usr/bin/apt-get": b"",
+    "/etc/os-release": b'PRETTY_NAME="Debian"\nVERSION_ID="12"\nID=debian\n',
+    "/etc/passwd": b"root:x:0:0:root:/root:/bin/bash\napp:x:1001:1001::/home/app:/bin/sh\nodd:x\nbare:x:1002:1002:::\n",
+}
+
+
+@dataclass
+class Image:
+    """An engine that has this one image."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    extra: Mapping[str, bytes] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    def inspect_image(self, reference: str) -> Mapping[str, object]:
+        return {"Os": "linux", "Architecture": "amd64", "Id": "sha256:1d", "Config": self.config, **self.attributes}
+
+    @contextlib.contextmanager
+    def files(self, reference: str) -> Iterator[ImageFiles]:
+        yield self
+
+    def run(self, spec: ContainerSpec) -> contextlib.AbstractContextManager[RunningContainer]:
+        raise AssertionError("inspection runs nothing")
+
+    def read(self, path: str) -> bytes | None:
+        return None if path in self.without else {**DEBIAN_12, **self.extra}.get(path)
+
+    def exists(self, path: str) -> bool:
+        return self.read(path) is not None
+
+
+def launch(**config: Any) -> LaunchSpec:
+    return inspect(Image(config), REFERENCE)
+
+
+def test_everything_that_the_image_says_about_its_service_is_kept() -> None:
+    spec = inspect(
+        Image(
+            {
+                "Entrypoint": ["/start.sh"],
+                "Cmd": ["serve", "--fast"],
+                "WorkingDir": "/srv",
+                "User": "app",
+                "Env": ["PATH=/usr/bin:/bin", "FORMULA=a=b", "EMPTY="],
+                "ExposedPorts": {"9090/tcp": {}, "80/tcp": {}, "53/udp": {}, "7000": {}},
+                "Volumes": {"/data": {}},
+                "Healthcheck": {"Test": ["CMD-SHELL", "curl -f localhost"]},
+            },
+            attributes={"RepoDigests": [REFERENCE]},
+        ),
+        REFERENCE,
+    )
+    assert spec == LaunchSpec(
+        reference=REFERENCE,
+        digest="sha256:" + "ab" * 32,
+        distribution="debian-12",
+        entrypoint=("/start.sh",),
+        cmd=("serve", "--fast"),
+        working_dir="/srv",
+        user="app",
+        home="/home/app",
+        environment={"PATH": "/usr/bin:/bin", "FORMULA": "a=b", "EMPTY": ""},
+        exposed_ports=(80, 7000, 9090),
+        volumes=("/data",),
+        health_check=("CMD-SHELL", "curl -f localhost"),
+    )
+
+
+def test_an_image_that_says_nothing_gets_dockers_defaults() -> None:
+    spec = inspect(Image(attributes={"Config": None}), REFERENCE)
+    assert (spec.argv, spec.working_dir, spec.home, spec.digest) == ((), "/", "/root", "sha256:1d")
+
+
+def test_a_command_in_shell_form_is_an_argv_like_any_other() -> None:
+    assert launch(Cmd=["/bin/sh", "-c", "perl /srv/serve.pl"]).argv == ("/bin/sh", "-c", "perl /srv/serve.pl")
+
+
+def test_a_relative_working_folder_starts_at_the_root() -> None:
+    assert launch(WorkingDir="app").working_dir == "/app"
+
+
+def test_a_home_that_the_image_sets_beats_the_accounts() -> None:
+    assert launch(User="app", Env=["HOME=/elsewhere"]).home == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("user", "home"),
+    [
+        ("", "/root"),
+        ("root", "/root"),
+        ("0:0", "/root"),
+        ("app", "/home/app"),
+        ("app:staff", "/home/app"),
+        ("1001", "/home/app"),
+        ("1001:1001", "/home/app"),
+        ("bare", "/"),
+        ("4711", "/"),
+        ("nobody-there", "/"),
+    ],
+)
+def test_the_home_folder_is_that_of_the_images_user(user: str, home: str) -> None:
+    assert home_of(user, DEBIAN_12["/etc/passwd"]) == home
+
+
+def test_root_has_a_home_without_any_account_file() -> None:
+    assert home_of("", b"") == "/root"
+
+
+@pytest.mark.parametrize(
+    ("image", "reason", "advice"),
+    [
+        (Image(attributes={"Architecture": "arm64"}), "linux/arm64", "linux/amd64 variant"),
+        (Image(attributes={"Os": "windows"}), "windows/amd64", "linux/amd64 variant"),
+        (Image(without=("/bin/sh",)), "no shell", "variant with a shell"),
+        (Image(without=(LIBC,), extra={"/lib/ld-musl-x86_64.so.1": b""}), "musl", "Debian or Ubuntu variant"),
+        (Image(extra={LIBC: b"GNU C Library (Debian GLIBC 2.31-13) stable release version 2.31.\n"}), "2.31", "Debian 12"),
+        (Image(extra={LIBC: b"GNU C Library (Ubuntu GLIBC 2.31-0ubuntu9) stable release version 2.31."}), "2.31", "22.04"),
+        (Image(without=(LIBC,)), "glibc is none", "Debian 12"),
+        (Image(without=("/usr/bin/apt-get",)), "neither Python", "Debian 12"),
+        (Image(without=("/usr/bin/apt-get",), extra={"/usr/bin/python3.11": b""}), "no OpenSSL 3", "Debian 12"),
+    ],
+)  # fmt: skip
+def test_what_can_never_run_is_refused_with_image_reason_and_what_to_do(image: Image, reason: str, advice: str) -> None:
+    with pytest.raises(UnsupportedImage) as caught:
+        inspect(image, REFERENCE)
+    assert caught.value.where == REFERENCE
+    assert reason in caught.value.what
+    assert advice in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image(extra={LIBC: b"GNU C Library (GNU libc) stable release version 2.34.\n"}),
+        Image(without=(LIBC,), extra={"/lib64/libc.so.6": b"GNU C Library (GNU libc) stable release version 3.0.\n"}),
+        Image(without=("/usr/bin/apt-get",), extra={"/usr/bin/microdnf": b""}),
+        Image(
+            without=("/usr/bin/apt-get",),
+            extra={"/usr/local/bin/python3.10": b"", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3": b""},
+        ),
+        Image(without=("/bin/sh",), extra={"/usr/bin/sh": b""}),
+    ],
+)
+def test_what_can_run_is_not_refused(image: Image) -> None:
+    assert inspect(image, REFERENCE).reference == REFERENCE
+
+
+def test_a_tidy_image_raises_no_concern() -> None:
+    assert describe_concerns(LaunchSpec(cmd=("serve",), exposed_ports=(9090,))) == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (LaunchSpec(), "ENTRYPOINT"),
+        (LaunchSpec(cmd=("x",), user="app"), "runs as app"),
+        (LaunchSpec(cmd=("x",), volumes=("/data",)), "VOLUME /data"),
+        (LaunchSpec(cmd=("x",), exposed_ports=(80,)), "port 80"),
+        (LaunchSpec(cmd=("x",), exposed_ports=(8000,)), "port 8000"),
+        (LaunchSpec(cmd=("x",), exposed_ports=(8001,)), "port 8001"),
+    ],
+)
+def test_what_a_person_should_know_is_one_sentence(spec: LaunchSpec, words: str) -> None:
+    (concern,) = describe_concerns(spec)
+    assert words in concern
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([], ()),
+        ("C /srv, A /srv/log.txt", ("/srv",)),
+        ("C /root, A /root/.cache, A /root/.cache/x, A /root/.cache/x/y", ("/root",)),
+        ("C /srv, D /srv/old.txt", ("/srv",)),
+        ("C /srv, C /srv/state.db", ("/srv", "/srv/state.db")),
+        ("A /data", ("/data",)),
+        ("A /data, A /data/a, A /data/a/b", ("/data",)),
+        ("C /var, C /var/lib, C /var/lib/x, A /var/lib/x/1, C /var/log, A /var/log/2", ("/var/lib/x", "/var/log")),
+    ],
+)
+def test_what_the_service_wrote_becomes_the_folders_that_it_needs(changes: str, expected: tuple[str, ...]) -> None:
+    assert written_paths(diff(changes)) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        "C /tmp, A /tmp/x, A /cache, A /cache/m, A /.dockerenv, C /dev, A /dev/x, C /proc, C /sys",
+        "C /etc, C /etc/hosts, C /etc/hostname, C /etc/resolv.conf, A /etc/mtab, C /etc/ld.so.cache",
+        "C /srv, A /srv/__pycache__, A /srv/__pycache__/service.cpython-311.pyc",
+        "C /usr, C /usr/bin, A /usr/bin/nvidia-smi, C /usr/lib, C /usr/lib/x86_64-linux-gnu, "
+        "A /usr/lib/x86_64-linux-gnu/libcuda.so.1, A /usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1, "
+        "A /usr/lib/x86_64-linux-gnu/libGLX_nvidia.so.0, C /run, A /run/nvidia-persistenced",
+        "C /usr, C /usr/lib64, A /usr/lib64/libcuda.so, A /usr/lib64/libnvidia-ptxjitcompiler.so.1",
+        "C /usr, C /usr/lib, A /usr/lib/firmware, A /usr/lib/firmware/nvidia, A /usr/lib/firmware/nvidia/gsp.bin",
+    ],
+)
+def test_what_the_engine_and_the_gpu_runtime_put_there_is_not_the_services(changes: str) -> None:
+    assert written_paths(diff(changes)) == ()
+
+
+def test_a_name_that_only_begins_like_one_of_the_engines_is_the_services() -> None:
+    changes = "A /tmpfiles, C /opt, C /opt/lib, A /opt/lib/libcudart.so.12, C /etc, A /etc/hosts.allow"
+    assert written_paths(diff(changes)) == ("/etc", "/opt/lib", "/tmpfiles")
+
+
+def diff(changes: str) -> list[tuple[str, str]]:
+    kinds = {"A": "added", "C": "changed", "D": "deleted"}
+    return [(kinds[entry[0]], entry[2:]) for entry in changes.split(", ")] if changes else []
+
+
+# A small model of a container: root works in it, the engine tells what differs, and uid 1000 does the same again.
+NAMES = st.sampled_from(["a", "b", "c"])
+PATHS = st.lists(NAMES, min_size=2, max_size=4).map(lambda names: "/" + "/".join(names))
+# Every path once: what was made and removed again leaves no trace, and nobody can know of it.
+WORK = st.dictionaries(PATHS, st.sampled_from(["write", "replace", "delete"]), max_size=8)
+
+
+class Refused(Exception):
+    pass
+
+
+class Tree:
+    """``folders`` and ``files`` of an image; ``owned`` is what uid 1000 may write to (None: the user is root)."""
+
+    def __init__(self, files: frozenset[str], owned: set[str] | None) -> None:
+        self.files = {path for path in files if not any(other.startswith(path + "/") for other in files)}
+        self.given = frozenset(self.files)
+        self.folders = {"/"}.union(*map(ancestors, self.files)) if self.files else {"/"}
+        self.owned = owned
+        self.touched: set[str] = set()
+        if owned:  # the recipe makes what is missing
+            for path in owned - self.files:
+                self.folders |= {path, *ancestors(path)}
+
+    def do(self, operation: str, path: str) -> None:
+        if path in self.folders or any(above in self.given for above in ancestors(path)):
+            return  # would fail for anybody, or make a folder of a file
+        if operation == "write" and path in self.files:
+            self.use(path)
+            return
+        if operation == "delete":
+            if path in self.files:
+                self.use(posixpath.dirname(path))
+                self.files.remove(path)
+            return
+        for folder in sorted(ancestors(path) - self.folders, key=len):
+            self.create(folder)
+            self.folders.add(folder)
+        self.create(path)
+        self.files.add(path)
+
+    def create(self, path: str) -> None:
+        self.use(posixpath.dirname(path))
+        self.touched.add(path)
+        if self.owned is not None:
+            self.owned.add(path)
+
+    def use(self, path: str) -> None:
+        if self.owned is not None and path not in self.owned:
+            raise Refused(path)
+        self.touched.add(path)
+
+
+def ancestors(path: str) -> set[str]:
+    found = {"/"}
+    while path != "/":
+        path = posixpath.dirname(path)
+        found.add(path)
+    return found
+
+
+def engines_diff(before: Tree, after: Tree) -> list[tuple[str, str]]:
+    old, new = before.files | before.folders, after.files | after.folders
+    changes = dict.fromkeys(new - old, "added")
+    gone = {path for path in old - new if posixpath.dirname(path) in new}
+    changes |= dict.fromkeys(gone, "deleted")
+    # A folder whose content came and went is not listed.
+    for path in (after.touched & after.files) | set(changes):
+        for changed in {path, *ancestors(path)}:
+            changes.setdefault(changed, "changed")
+    return [(kind, path) for path, kind in sorted(changes.items()) if path != "/"]
+
+
+@given(st.frozensets(PATHS, max_size=6), WORK)
+def test_with_these_paths_writable_uid_1000_can_do_what_root_did(files: frozenset[str], work: dict[str, str]) -> None:
+    before, root = Tree(files, None), Tree(files, None)
+    for path, operation in work.items():
+        root.do(operation, path)
+    needed = written_paths(engines_diff(before, root))
+    instance = Tree(files, set(needed))
+    for path, operation in work.items():
+        instance.do(operation, path)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["added", "changed", "deleted"]), PATHS)))
+def test_the_paths_are_few_stable_and_never_the_root(changes: list[tuple[str, str]]) -> None:
+    needed = written_paths(changes)
+    assert needed == tuple(sorted(set(needed)))
+    assert needed == written_paths(reversed(changes))
+    assert "/" not in needed
+    assert len(needed) <= 2 * len(changes)
+    added = {path for kind, path in changes if kind == "added"}
+    assert not [path for path in needed if posixpath.dirname(path) in added and path not in parents(changes)]
+
+
+def parents(changes: list[tuple[str, str]]) -> set[str]:
+    return {posixpath.dirname(path) for _, path in changes}
