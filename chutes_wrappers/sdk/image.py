@@ -38,6 +38,7 @@ _VENDOR_PYTHON_SETTINGS = (
     "PYTHONSTARTUP",
     "VIRTUAL_ENV",
 )
+_LONGEST_COMMAND = 100_000
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|SEED", re.IGNORECASE)
 
 
@@ -159,8 +160,19 @@ def _make_writable(image: Image, spec: LaunchSpec, trees: tuple[str, ...]) -> No
         if not path.startswith("/") or "\n" in path:
             raise ConfigurationError(f"writable path {path!r} is not an absolute path")
     arguments = [_shell_word(path) for path in paths] + [f"--tree {_shell_word(tree)}" for tree in sorted(trees)]
-    if arguments:
-        image.run_command(f"sh {layout.BAKED_RECIPE}/writable.sh {' '.join(arguments)}")
+    for line in _lines(arguments):
+        image.run_command(f"sh {layout.BAKED_RECIPE}/writable.sh {line}")
+
+
+def _lines(words: Iterable[str]) -> list[str]:
+    """Words joined to lines that the kernel takes as one argument, which it bounds at 128 KiB."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1].encode()) + len(word.encode()) < _LONGEST_COMMAND:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def _shell_word(path: str) -> str:

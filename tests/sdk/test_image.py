@@ -70,6 +70,16 @@ def test_what_the_service_wrote_its_home_and_its_folder_become_writable(load_mod
     assert line.split("writable.sh ")[1] == "'/root' '/root/.cache' '/srv/data' '/var/log/thing' --tree '/da ta'"
 
 
+def test_thousands_of_written_paths_fit_into_commands_that_the_kernel_takes(
+    load_module: Loader, tmp_path: Path
+) -> None:
+    written = tuple(f"/var/lib/thing/{index:06}/{'x' * 40}" for index in range(5000))
+    write_manifest(Manifest(image=SPEC.model_copy(update={"writes": written})), tmp_path / "deploy_case.routes.json")
+    lines = [line for line in dockerfile(load_module) if "writable.sh" in line]
+    assert max(len(line.encode()) for line in lines) < 128 * 1024
+    assert sum(line.count("/var/lib/thing/") for line in lines) == 5000
+
+
 def test_the_package_and_the_manifest_go_into_the_image(load_module: Loader, manifest: Path) -> None:
     lines = dockerfile(load_module)
     for source in layout.PACKAGE_SOURCES:

@@ -4,10 +4,13 @@ PORT is where it listens. WRITE_TO names a file that it must be able to write wh
 must be set. Either failing ends it with exit code 1.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 SPECIFICATION = {
@@ -37,9 +40,9 @@ SPECIFICATION = {
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         target = urlsplit(self.path)
-        answers = {
+        answers: dict[str, Any] = {
             "/health": {"status": "ok"},
             "/openapi.json": SPECIFICATION,
             "/who": {"uid": os.getuid(), "cwd": os.getcwd(), "home": os.environ.get("HOME"), "env": dict(os.environ)},
@@ -47,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         self.answer(answers.get(target.path))
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         target = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         known = target.path == "/echo"
@@ -56,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_PUT = do_POST
 
-    def answer(self, value):
+    def answer(self, value: object) -> None:
         content = json.dumps({"detail": "not found"} if value is None else value).encode()
         self.send_response(404 if value is None else 200)
         self.send_header("Content-Type", "application/json")
@@ -65,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def main():
+def main() -> None:
     if "REQUIRE" in os.environ and os.environ["REQUIRE"] not in os.environ:
         sys.exit(f"the variable {os.environ['REQUIRE']} is not set")
     if "WRITE_TO" in os.environ:
