@@ -27,12 +27,14 @@ Examples:
 @click.option("--run", metavar="MODULE", help="Run the chute on this machine (dev mode), until Ctrl-C.")
 @click.option("--local", is_flag=True, help="With --build: build here instead of on the platform.")
 @click.option("--debug", is_flag=True, help="Show everything: all lines of a build, the traceback of a fault.")
-@click.option("--port", type=click.IntRange(1, 65535), help="With --run, --run-docker: listen on this port.")
+@click.option("--port", type=click.IntRange(1, 65535), help="With --run: listen on this port [8000].")
 @click.option(
-    "--startup-delay", type=click.FloatRange(min=0), help="With --discover: seconds until probing counts [120]."
+    "--startup-delay", type=click.FloatRange(min=0), help="With --discover: seconds to start up, at most [120]."
 )
 @click.option(
-    "--probe-timeout", type=click.FloatRange(min=0), help="With --discover: seconds to probe after that [180]."
+    "--probe-timeout",
+    type=click.FloatRange(min=0),
+    help="With --discover: seconds to answer after that, at most [180].",
 )
 @click.option("--docker-gpus", help="With --discover: GPUs for the container [all].")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing: take the default of every question.")
@@ -72,18 +74,14 @@ def _build(options: dict[str, object]) -> int:
 def _run_docker(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.run_docker import run_docker
 
-    return run_docker(str(options["run_docker"]), port=_port(options))
+    return run_docker(str(options["run_docker"]))
 
 
 def _run(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.run_host import run_host
 
-    return run_host(str(options["run"]), port=_port(options))
-
-
-def _port(options: dict[str, object]) -> int | None:
     port = options["port"]
-    return port if isinstance(port, int) else None
+    return run_host(str(options["run"]), port=port if isinstance(port, int) else None)
 
 
 _COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {

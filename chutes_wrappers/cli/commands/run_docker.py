@@ -12,7 +12,7 @@ from chutes_wrappers.host.staging import known_manifest, staged
 from chutes_wrappers.host.verification import describe_outside
 
 
-def run_docker(module: str, *, port: int | None) -> int:
+def run_docker(module: str) -> int:
     """Run the built image of ``module`` until it ends or Ctrl-C; 0 for a clean stop after it was ready."""
     facts = preparation.facts(module)
     engine = connect()
