@@ -49,7 +49,8 @@ def staged(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator
     Raises ConfigurationError when the module is not readable.
     """
     with tempfile.TemporaryDirectory(prefix="chutes-wrappers-") as name:
-        folder = Path(name)
+        folder, scratch = Path(name) / "context", Path(name) / "scratch"
+        scratch.mkdir()
         for source in layout.PACKAGE_SOURCES:
             _copy(PROJECT_ROOT / source, folder / source)
         try:
@@ -58,7 +59,9 @@ def staged(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator
             raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(facts.path)) from error
         manifest_path = folder / f"{facts.name}{SUFFIX}"
         write_manifest(manifest, manifest_path)
-        yield Stage(folder=folder, module=facts.name, environment=_environment(folder, manifest_path, username))
+        yield Stage(
+            folder=folder, module=facts.name, environment=_environment(folder, scratch, manifest_path, username)
+        )
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -69,7 +72,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _environment(folder: Path, manifest_path: Path, username: str) -> dict[str, str]:
+def _environment(folder: Path, scratch: Path, manifest_path: Path, username: str) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name != INLINE_VARIABLE}
     return {
         **environment,
@@ -79,4 +82,6 @@ def _environment(folder: Path, manifest_path: Path, username: str) -> dict[str, 
         # `chutes` finds modules in the current folder only at the end of sys.path; ours must beat an installed copy.
         "PYTHONPATH": str(folder),
         "PYTHONUNBUFFERED": "1",
+        # `chutes build --local` leaves its Dockerfile in the temporary folder (SDK entrypoint/build.py).
+        "TMPDIR": str(scratch),
     }

@@ -45,6 +45,14 @@ def test_the_folder_holds_module_package_and_manifest_and_nothing_else(facts: Mo
     assert not stage.folder.exists()
 
 
+def test_what_sdk_commands_leave_in_the_temporary_folder_goes_with_it(facts: ModuleFacts) -> None:
+    with staged(facts, MANIFEST, username="u") as stage:
+        scratch = Path(stage.environment["TMPDIR"])
+        assert scratch.is_dir()
+        assert not scratch.is_relative_to(stage.folder)
+    assert not scratch.exists()
+
+
 def test_it_is_gone_after_a_failure_too(facts: ModuleFacts) -> None:
     with pytest.raises(KeyboardInterrupt), staged(facts, MANIFEST, username="u") as stage:
         raise KeyboardInterrupt
