@@ -92,7 +92,7 @@ def parse_manifest(text: str, *, where: str) -> Manifest:
         raise ConfigurationError(
             'a manifest is {"routes": [...]} or a list of routes',
             where=where,
-            next_step="see deploy_example.routes.json",
+            next_step="see Discovery in the README",
         )
     version = data.get("version", VERSION)
     if version != VERSION:
