@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 # SDK chute/cord.py PATH_RE: path, public_api_path and passthrough_path.
-SDK_PATH = re.compile(r"^(/[a-z0-9_]+[a-z0-9-_]*)+$")
+SDK_PATH = re.compile(r"^(/[a-z0-9_]+[a-z0-9-_]*)+\Z")
 # (api) section 2: what the API accepts at deployment.
-API_INTERNAL_PATH = re.compile(r"^(/[a-z][a-z0-9_]*)+$")
-API_PUBLIC_PATH = re.compile(r"^(/[a-z][a-z0-9_-]*)+$")
+API_INTERNAL_PATH = re.compile(r"^(/[a-z][a-z0-9_]*)+\Z")
+API_PUBLIC_PATH = re.compile(r"^(/[a-z][a-z0-9_-]*)+\Z")
 API_PUBLIC_METHODS = ("GET", "POST")
 # Section 2: upstream methods are free; these are the ones a cord can name (aiohttp session methods).
 UPSTREAM_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -44,13 +44,13 @@ LOWEST_PYTHON = (3, 10)
 HIGHEST_PYTHON = (3, 12)
 
 # (api) section 4.
-MODULE_FILE = re.compile(r"^[a-z][a-z0-9_]*\.py$")
-CHUTE_NAME = re.compile(r"^(?:[a-z0-9_.-]+/)*[a-z0-9][a-z0-9_./-]*$", re.IGNORECASE)
+MODULE_FILE = re.compile(r"^[a-z][a-z0-9_]*\.py\Z")
+CHUTE_NAME = re.compile(r"^(?:[a-z0-9_.-]+/)*[a-z0-9][a-z0-9_./-]*\Z", re.IGNORECASE)
 CHUTE_NAME_LENGTH = (3, 127)
-IMAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9-_.]*$", re.IGNORECASE)
+IMAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9-_.]*\Z", re.IGNORECASE)
 IMAGE_NAME_LENGTH = (3, 65)
 IMAGE_TAG_LENGTH = (2, 33)
-USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}$")
+USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}\Z")
 
 
 def is_shadowed(public_path: str) -> bool:

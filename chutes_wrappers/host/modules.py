@@ -184,7 +184,7 @@ def _run_for(path: Path, names: Sequence[str]) -> dict[str, Any]:
         raise ConfigurationError(
             "the module cannot be loaded",
             where=str(path),
-            evidence="\n".join(result.errors.splitlines()[-8:]),
+            evidence=processes.without_source(result.errors),
             next_step=f"run `python {path.name}` and correct what it says",
         )
     loaded: dict[str, Any] = json.loads(result.output)

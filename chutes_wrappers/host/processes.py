@@ -41,6 +41,12 @@ def stream(
         return process.wait()
 
 
+def without_source(errors: str) -> str:
+    """The end of a traceback without the lines of source that it quotes, which may hold a secret."""
+    kept = [line for line in errors.splitlines() if line.startswith("  File ") or not line.startswith(" ")]
+    return "\n".join(kept[-8:])
+
+
 @contextlib.contextmanager
 def started(
     argv: Sequence[str], *, environment: Mapping[str, str], directory: Path, merge: bool = True

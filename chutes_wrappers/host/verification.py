@@ -38,7 +38,7 @@ def describe_outside(stage: Stage) -> dict[str, Any]:
         raise WrapperError(
             "the module cannot be loaded by the SDK",
             where=f"{stage.module}.py",
-            evidence="\n".join(result.errors.splitlines()[-12:]),
+            evidence=processes.without_source(result.errors),
             next_step="correct what the last line says",
         )
     described: dict[str, Any] = json.loads(result.output)

@@ -28,6 +28,9 @@ from chutes_wrappers.sdk.route_source import (
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Settings of a vendor's Python that would reach the SDK's; the launcher gives them back to the service.
 _VENDOR_PYTHON_SETTINGS = (
+    "PIP_CONFIG_FILE",
+    "PIP_CONSTRAINT",
+    "PIP_NO_DEPS",
     "PIP_PREFIX",
     "PIP_REQUIRE_VIRTUALENV",
     "PIP_ROOT",
@@ -110,8 +113,8 @@ def _add_recipe(image: Image, python_version: str, slim: bool) -> None:
         )
     extent = "slim" if slim else "full"
     _add(image, layout.RECIPE_SOURCE, layout.BAKED_RECIPE)
-    image.run_command(f"sh {layout.BAKED_RECIPE}/user.sh")
-    image.run_command(f"sh {layout.BAKED_RECIPE}/sdk.sh {python_version} {version('chutes')} {extent}")
+    image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/user.sh")
+    image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/sdk.sh {python_version} {version('chutes')} {extent}")
 
 
 def _environment(
@@ -161,7 +164,7 @@ def _make_writable(image: Image, spec: LaunchSpec, trees: tuple[str, ...]) -> No
             raise ConfigurationError(f"writable path {path!r} is not an absolute path")
     arguments = [_shell_word(path) for path in paths] + [f"--tree {_shell_word(tree)}" for tree in sorted(trees)]
     for line in _lines(arguments):
-        image.run_command(f"sh {layout.BAKED_RECIPE}/writable.sh {line}")
+        image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/writable.sh {line}")
 
 
 def _lines(words: Iterable[str]) -> list[str]:

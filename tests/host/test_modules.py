@@ -172,3 +172,14 @@ def test_arbitrary_source_is_read_or_refused(tmp_path_factory: pytest.TempPathFa
     path.write_bytes(source.encode("utf-8", errors="surrogatepass"))
     with pytest.raises(ConfigurationError):
         read_module(path)
+
+
+@pytest.mark.parametrize(
+    "line", ["CHUTE_ENV = {'A': 'canary' 'B': 1 2}", "CHUTE_ENV = {'A': 'canary', 'B': undefined}"]
+)
+def test_an_error_does_not_quote_the_source_which_may_hold_a_secret(path: Path, line: str) -> None:
+    path.write_text(LITERAL + line + "\n")
+    with pytest.raises(ConfigurationError) as caught:
+        read_module(path)
+    assert "canary" not in str(caught.value)
+    assert str(path) in str(caught.value)

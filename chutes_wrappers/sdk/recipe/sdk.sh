@@ -9,7 +9,8 @@ venv=$root/venv
 # The vendor's PATH may lack the system folders, and its Python settings must not reach ours.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-unset PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_USER PIP_REQUIRE_VIRTUALENV || true
+unset PYTHONHOME PYTHONPATH PYTHONSTARTUP VIRTUAL_ENV PIP_CONFIG_FILE PIP_CONSTRAINT PIP_NO_DEPS PIP_PREFIX \
+    PIP_REQUIRE_VIRTUALENV PIP_ROOT PIP_TARGET PIP_USER || true
 
 recipe=$(dirname "$0")
 # shellcheck source=packages.sh

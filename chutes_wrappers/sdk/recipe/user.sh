@@ -8,11 +8,14 @@ export PATH
 put_second() { # FILE LINE: LINE behind the first line (root's), without another entry of the same name
     name=${2%%:*}
     [ -e "$1" ] || : >"$1"
-    {
-        head -n 1 "$1"
-        printf '%s\n' "$2"
-        tail -n +2 "$1" | grep -v "^$name:" || true
-    } >"$1.chutes"
+    written=
+    # Without grep or tail, which an image may lack; the last line may have no end.
+    while IFS= read -r line || [ -n "$line" ]; do
+        [ "${line%%:*}" = "$name" ] || printf '%s\n' "$line"
+        [ -n "$written" ] || printf '%s\n' "$2"
+        written=yes
+    done <"$1" >"$1.chutes"
+    [ -n "$written" ] || printf '%s\n' "$2" >"$1.chutes"
     cat "$1.chutes" >"$1"
     rm "$1.chutes"
 }
