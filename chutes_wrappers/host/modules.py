@@ -113,10 +113,9 @@ def _parse(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
+        # Without the line itself, which may hold a secret.
         raise ConfigurationError(
-            f"syntax error: {error.msg}",
-            where=f"{path}, line {error.lineno}",
-            evidence=(error.text or "").rstrip() or None,
+            f"syntax error: {error.msg}", where=f"{path}, line {error.lineno}", next_step="correct that line"
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"cannot be read ({error})", where=str(path)) from error
