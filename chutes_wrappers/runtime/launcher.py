@@ -23,6 +23,7 @@ from chutes_wrappers.runtime.family import MARK_VARIABLE, ProcessFamily
 GRACE_S = 5.0
 # What Docker gives a container whose image sets no PATH.
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PLATFORM_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HF_HOME", "LD_PRELOAD")
 _TAIL_LINES = 50
 _LONGEST_LINE = 4096
 _TRACK_EVERY_S = 1.0
@@ -44,12 +45,19 @@ def service_environment(
 ) -> dict[str, str]:
     """The service's environment: what the base image sets over what the instance was given, without our recipe's part.
 
-    ``module`` (CHUTE_ENV) beats both; of the names in ``kept`` (set in the image by the module) the instance's value stays.
+    ``module`` (CHUTE_ENV) beats both. The instance's value stays for the names in ``kept`` (set in the image by the module),
+    for the model cache, the GPU and the preloaded guard, which are the platform's, and where the image has but a placeholder.
     """
+    kept = frozenset(kept)
     image = {"HOME": spec.home, "PATH": _DEFAULT_PATH, **spec.environment}
     ours = {name: value for name, value in instance.items() if name not in RECIPE_VARIABLES}
-    own = {name: ours[name] for name in kept if name in ours}
+    own = {name: value for name, value in ours.items() if name in kept or _is_the_platforms(name, value, image)}
     return {**ours, **image, **own, **{name: str(value) for name, value in module.items()}}
+
+
+def _is_the_platforms(name: str, value: str, image: Mapping[str, str]) -> bool:
+    is_placeholder = bool(value) and image.get(name) == ""
+    return is_placeholder or name in _PLATFORM_VARIABLES or name.startswith("NVIDIA_")
 
 
 class ManagedProcess:

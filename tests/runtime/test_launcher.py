@@ -84,7 +84,7 @@ def test_the_images_environment_beats_the_instances_and_the_modules_beats_both()
     seen = service_environment(SPEC, instance, {"MODE": "module", "THREADS": "4"})
     assert seen == {
         "PATH": "/opt/venv/bin:/bin",
-        "HF_HOME": "/models",
+        "HF_HOME": "/cache",
         "HF_TOKEN": "secret",
         "LD_PRELOAD": "/usr/local/lib/chutes-aegis.so",
         "NVIDIA_VISIBLE_DEVICES": "all",
@@ -98,13 +98,21 @@ def test_what_the_module_put_into_the_image_beats_the_base_image() -> None:
     assert service_environment(SPEC, {"HF_HOME": "/mine"}, {}, kept=["HF_HOME"])["HF_HOME"] == "/mine"
 
 
+def test_what_belongs_to_the_platform_or_is_a_secret_survives_the_images_values() -> None:
+    image = {"LD_PRELOAD": "libtcmalloc.so", "HF_HOME": "/models", "NVIDIA_VISIBLE_DEVICES": "all", "HF_TOKEN": ""}
+    instance = {"LD_PRELOAD": "guard.so", "HF_HOME": "/cache", "NVIDIA_VISIBLE_DEVICES": "GPU-1", "HF_TOKEN": "secret"}
+    seen = service_environment(LaunchSpec(environment=image), instance, {})
+    assert {name: seen[name] for name in instance} == instance
+
+
 @given(NAMES, NAMES, NAMES)
 def test_no_variable_of_image_or_module_is_lost(
     image: dict[str, str], instance: dict[str, str], module: dict[str, str]
 ) -> None:
     seen = service_environment(LaunchSpec(environment=image), instance, module)
     docker = {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-    assert seen == {**docker, **instance, **image, **module}
+    said = {name: value for name, value in image.items() if value or not instance.get(name)}
+    assert seen == {**docker, **instance, **said, **module}
     assert not set(RECIPE_VARIABLES) & seen.keys()
 
 
