@@ -25,6 +25,7 @@ PORTS_VARIABLE = "CHUTE_PORTS"
 DEFAULT_PORTS = "8020,8080"
 _LOOPBACK = "127.0.0.1"
 _QUICK_LOOK_S = 1.0
+_ready: set[int] = set()
 
 
 def parse_service_ports(env_value: str | None = None) -> list[int]:
@@ -83,6 +84,7 @@ async def wait_as(
             raise
         logger.error("{}", failure)
         return False
+    _ready.update(ports)
     logger.info(f"the service is ready on {', '.join(map(str, ports))}")
     return True
 
@@ -91,6 +93,11 @@ def launch_spec() -> LaunchSpec | None:
     """The launch facts baked into a wrapped image; None anywhere else."""
     path = Path(BAKED_MANIFEST)
     return load_manifest(path).image if path.exists() else None
+
+
+def has_been_ready(port: int) -> bool:
+    """Whether a wait for ``port`` of this instance has succeeded."""
+    return port in _ready
 
 
 async def already_answer(ports: Sequence[int], host: str) -> bool:

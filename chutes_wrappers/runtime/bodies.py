@@ -1,0 +1,240 @@
+"""A caller's JSON object → the body that the service wants. Pure.
+
+What callers send is documented in the README ("Calling a chute"): a file is ``{"filename", "content_type", "data": base64}``, a
+``data:`` URI or ``<field>_base64``; binary is ``{"data", "content_type"}``, text ``{"text"}``, JSON that is no object ``{"body"}``.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import mimetypes
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlencode
+
+import orjson
+import pybase64
+from aiohttp import MultipartWriter, payload
+
+from chutes_wrappers.core.routes import RequestFormat
+from chutes_wrappers.runtime.refusal import CallRefused
+
+JSON_TYPE = "application/json"
+TEXT_TYPE = "text/plain; charset=utf-8"
+BINARY_TYPE = "application/octet-stream"
+
+_FILE_KEYS = frozenset({"filename", "content_type", "data"})
+_BASE64_SUFFIX = "_base64"
+_DATA_URI = re.compile(r"data:(?P<type>[^,;]*(?:;[^,;=]+=[^,;]*)*)(?P<base64>;base64)?,", re.IGNORECASE)
+_UNSAFE = re.compile(r"[\r\n\0]")
+_A_FILE = '{"filename", "content_type", "data": base64}, a data: URI, or the key `%s_base64`'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """What is sent: a maker of aiohttp's ``data`` (a request that is sent again needs it anew), and its media type.
+
+    An empty ``content_type`` means that the data brings its own (multipart) or that there is none.
+    """
+
+    make: Callable[[], Any] = lambda: None
+    content_type: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    filename: str
+    content_type: str
+    data: bytes
+
+
+def undeclared(body: Any) -> RequestFormat:
+    """The format of a body that no one declared: multipart when a file is in it, else JSON."""
+    values = body.values() if isinstance(body, Mapping) else ()
+    has_file = any(
+        isinstance(item, Mapping) and _is_file(item, declared=False)
+        for value in values
+        for item in (value if isinstance(value, list) else [value])
+    )
+    return RequestFormat(encoding="multipart" if has_file else "json")
+
+
+def encode_body(request: RequestFormat, body: Any, *, may_be_empty: bool) -> Body:
+    """The body of a call as ``request`` wants it; ``body`` is the caller's JSON without the parameters.
+
+    ``may_be_empty``: an empty object is no body at all. CallRefused names what does not fit, and what would.
+    """
+    if request.encoding in ("json", "none") and not isinstance(body, Mapping):
+        return _json(body, request)
+    if not isinstance(body, Mapping):
+        raise CallRefused(f"this route takes a JSON object, not a {type(body).__name__}")
+    if not body and may_be_empty:
+        return Body()
+    return _ENCODERS[request.encoding](body, request)
+
+
+def _encode_json(body: Mapping[str, Any], request: RequestFormat) -> Body:
+    if request.wrapped:
+        if set(body) - {"body"}:
+            others = ", ".join(sorted(set(body) - {"body"}))
+            raise CallRefused(f'this route takes {{"body": …}} and its parameters; it has no {others}')
+        return _json(body["body"], request) if body else Body()
+    if request.wrapped is None and set(body) == {"body"} and not isinstance(body["body"], Mapping):
+        return _json(body["body"], request)
+    return _json(body, request)
+
+
+def _json(value: Any, request: RequestFormat) -> Body:
+    try:
+        data = orjson.dumps(value)
+    except TypeError:  # integers beyond 64 bits, or very deep
+        data = json.dumps(value, ensure_ascii=False).encode()
+    return Body(make=lambda: data, content_type=request.content_type or JSON_TYPE)
+
+
+def _encode_text(body: Mapping[str, Any], request: RequestFormat) -> Body:
+    text = _only(body, "text", request)
+    if not isinstance(text, str):
+        raise CallRefused("`text` is not a string")
+    return Body(make=text.encode, content_type=_named_type(body) or request.content_type or TEXT_TYPE)
+
+
+def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
+    given = _only(body, "data", request)
+    if not isinstance(given, str):
+        raise CallRefused("`data` is not a string in base64")
+    file = _from_data_uri("data", given) or _File(filename="", content_type="", data=_decoded("data", given))
+    kind = _named_type(body) or file.content_type or request.content_type or BINARY_TYPE
+    return Body(make=lambda: file.data, content_type=kind)
+
+
+def _only(body: Mapping[str, Any], key: str, request: RequestFormat) -> Any:
+    if key not in body or set(body) - {key, "content_type"}:
+        raise CallRefused(
+            f'this route takes a {request.encoding} body: {{"{key}": …, "content_type": …}} and its parameters, '
+            f"not {', '.join(map(str, body)) or 'nothing'}"
+        )
+    return body[key]
+
+
+def _named_type(body: Mapping[str, Any]) -> str:
+    named = body.get("content_type") or ""
+    if not isinstance(named, str) or _UNSAFE.search(named):
+        raise CallRefused("`content_type` is not a media type")
+    return named
+
+
+def _encode_form(body: Mapping[str, Any], request: RequestFormat) -> Body:
+    pairs = [(name, _text(value)) for name, value in _repeated(body)]
+    data = urlencode(pairs).encode()
+    return Body(make=lambda: data, content_type=request.content_type or "application/x-www-form-urlencoded")
+
+
+def _encode_multipart(body: Mapping[str, Any], request: RequestFormat) -> Body:
+    parts = [_part(name, value, request.files) for name, value in _repeated(body)]
+    return Body(make=lambda: _multipart(parts))
+
+
+def _repeated(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Fields in the caller's order; a list repeats its field, null is left out."""
+    for name, value in body.items():
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None:
+                yield name, item
+
+
+def _part(name: str, value: Any, files: tuple[str, ...]) -> tuple[str, _File | str]:
+    """One field: its name, and a file or its text."""
+    if _UNSAFE.search(name):
+        raise CallRefused(f"{name!r} cannot be the name of a field")
+    bare = name.removesuffix(_BASE64_SUFFIX)
+    if isinstance(value, str) and bare != name and (bare in files or (not files and _is_base64(value))):
+        return bare, _File(filename=_filename(bare, ""), content_type=BINARY_TYPE, data=_decoded(name, value))
+    if isinstance(value, str) and (name in files or not files) and (file := _from_data_uri(name, value)):
+        return name, file
+    if isinstance(value, Mapping) and _is_file(value, declared=name in files):
+        return name, _from_object(name, value)
+    if name in files:
+        raise CallRefused(f"`{name}` is a file: send {_A_FILE % name}", field=name)
+    return name, _text(value)
+
+
+def _is_file(value: Mapping[str, Any], *, declared: bool) -> bool:
+    return "data" in value and set(value) <= _FILE_KEYS and (declared or len(value) > 1)
+
+
+def _from_object(name: str, value: Mapping[str, Any]) -> _File:
+    if not all(isinstance(item, str) for item in value.values()):
+        raise CallRefused(f"`{name}`: filename, content_type and data are strings", field=name)
+    if any(_UNSAFE.search(value.get(key, "")) for key in ("filename", "content_type")):
+        raise CallRefused(f"`{name}`: filename and content_type cannot hold line breaks", field=name)
+    kind = value.get("content_type") or mimetypes.guess_type(value.get("filename", ""))[0] or BINARY_TYPE
+    filename = value["filename"] if "filename" in value else _filename(name, kind)
+    return _File(filename=filename, content_type=kind, data=_decoded(name, value["data"]))
+
+
+def _from_data_uri(name: str, value: str) -> _File | None:
+    match = _DATA_URI.match(value)
+    if match is None or _UNSAFE.search(match["type"]):
+        return None
+    rest = value[match.end() :]
+    data = _decoded(name, rest) if match["base64"] else unquote_to_bytes(rest)
+    kind = match["type"] or TEXT_TYPE
+    return _File(filename=_filename(name, kind), content_type=kind, data=data)
+
+
+def _filename(name: str, content_type: str) -> str:
+    return name + (mimetypes.guess_extension(content_type.split(";")[0]) or "")
+
+
+def _decoded(name: str, text: str) -> bytes:
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        pass
+    try:  # as `base64` and MIME print it: in lines
+        return pybase64.b64decode(re.sub(r"\s+", "", text), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise CallRefused(f"`{name}` is not base64: {error}", field=name) from error
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        _decoded("", text)
+    except CallRefused:
+        return False
+    return True
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _multipart(parts: list[tuple[str, _File | str]]) -> MultipartWriter:
+    writer = MultipartWriter("form-data")
+    for name, value in parts:
+        if isinstance(value, str):
+            part: payload.Payload = payload.BytesPayload(value.encode())
+            disposition = {"name": name}
+        else:
+            part = payload.BytesPayload(value.data, content_type=value.content_type)
+            disposition = {"name": name, "filename": value.filename}
+        # Unquoted, as browsers send them: UTF-8, which every parser of today reads.
+        part.set_content_disposition("form-data", quote_fields=False, **disposition)
+        if isinstance(value, str) and part.headers is not None:
+            part.headers.popall("Content-Type", None)
+        writer.append_payload(part)
+    return writer
+
+
+_ENCODERS: dict[str, Callable[[Mapping[str, Any], RequestFormat], Body]] = {
+    "json": _encode_json,
+    "none": _encode_json,
+    "text": _encode_text,
+    "binary": _encode_binary,
+    "form": _encode_form,
+    "multipart": _encode_multipart,
+}

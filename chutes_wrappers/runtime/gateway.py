@@ -1,0 +1,172 @@
+"""One call: what the platform delivers → a request to the service → an answer that the platform can carry.
+
+The service's own errors become a 400 that quotes them, so that no caller's mistake counts as a failure of the instance
+(PLATFORM.md, section 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+
+from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
+from chutes_wrappers.runtime.bodies import BINARY_TYPE, JSON_TYPE, encode_body, undeclared
+from chutes_wrappers.runtime.health import ServiceHealth
+from chutes_wrappers.runtime.parameters import address
+from chutes_wrappers.runtime.refusal import CLIENT_ERROR, LARGEST_QUOTED_BYTES, TRY_AGAIN, CallRefused, service_error
+from chutes_wrappers.runtime.upstream import Upstream, UpstreamRequest
+
+# The platform ends a call after 600 s (PLATFORM.md, section 3); a reason should arrive before.
+CALL_TIMEOUT_S = 590.0
+LARGEST_ANSWER_BYTES = 512 * 1024**2
+_BODILESS = frozenset({"GET", "DELETE"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A successful answer: its media type and bytes. Status and headers do not survive the platform."""
+
+    content_type: str
+    body: bytes
+
+
+class Gateway:
+    """Carries calls to the services of this instance. Safe to use from any thread and event loop."""
+
+    def __init__(self, background: BackgroundLoop = BACKGROUND, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+        self._background = background
+        self._timeout_s = timeout_s
+        self._upstream = Upstream()
+        self._health = ServiceHealth()
+
+    async def answer(self, route: Route, port: int, call: Any) -> Answer:
+        """Make one call whole; CallRefused says how it failed. Cancelling it closes the request to the service."""
+        if route.stream is False:
+            _refuse_stream(call)
+        return await self._background.run(self._answer(make_request(route, port, call)))
+
+    @asynccontextmanager
+    async def open(self, route: Route, port: int, call: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The service's successful answer, to be read as it comes; on the background loop only. CallRefused as above."""
+        async with self._send(make_request(route, port, call)) as answer:
+            self._health.answered(port)
+            yield answer
+
+    async def close(self) -> None:
+        """Close the connections to the services; on the background loop."""
+        await self._upstream.close()
+
+    async def _answer(self, request: UpstreamRequest) -> Answer:
+        async with self._send(request) as answer:
+            async with self._failures_named(request.port):
+                body = await _read(answer)
+            self._health.answered(request.port)
+            return Answer(**_carried(answer, body))
+
+    @asynccontextmanager
+    async def _send(self, request: UpstreamRequest) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with AsyncExitStack() as stack:
+            async with self._failures_named(request.port):
+                answer = await stack.enter_async_context(self._upstream.send(request, self._timeout_s))
+                if answer.status >= 300:
+                    raise await self._refused(request.port, answer)
+            yield answer
+
+    @asynccontextmanager
+    async def _failures_named(self, port: int) -> AsyncIterator[None]:
+        try:
+            yield
+        except aiohttp.ClientConnectorError as error:
+            raise self._unreachable(port) from error
+        except (asyncio.TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise await self._broken(port, error) from error
+
+    async def _refused(self, port: int, answer: aiohttp.ClientResponse) -> CallRefused:
+        quoted = await _read_at_most(answer, LARGEST_QUOTED_BYTES + 1)
+        if answer.status < 500:
+            self._health.answered(port)
+            status = CLIENT_ERROR
+        else:
+            status = await self._health.status_of_failure(port)
+        location = answer.headers.get("Location", "")
+        kind = answer.headers.get("Content-Type", "")
+        return service_error(answer.status, kind, quoted, location=location, answer_with=status)
+
+    def _unreachable(self, port: int) -> CallRefused:
+        status = self._health.status_of_refused_connection(port)
+        hint = "it is starting; try again" if status == TRY_AGAIN else "it answered before, or has exited"
+        return CallRefused(f"nothing accepts connections on port {port}: {hint}", answer_with=status)
+
+    async def _broken(self, port: int, error: Exception) -> CallRefused:
+        status = await self._health.status_of_failure(port)
+        if isinstance(error, asyncio.TimeoutError):
+            return CallRefused(f"the service did not answer within {self._timeout_s:g} s", answer_with=status)
+        return CallRefused(f"the service broke the call off ({type(error).__name__})", answer_with=status)
+
+
+def make_request(route: Route, port: int, call: Any) -> UpstreamRequest:
+    """The request that ``call`` (``{"json": body, "params": query}``) asks for. CallRefused names what does not fit."""
+    body, query = call["json"], call["params"]
+    fields = dict(body) if isinstance(body, Mapping) else {}
+    method = route.upstream_method
+    try:
+        addressed = address(route, query, fields)
+        left = fields if isinstance(body, Mapping) else body
+        may_be_empty = method in _BODILESS or route.request_format.encoding == "none"
+        encoded = encode_body(route.request or undeclared(left), left, may_be_empty=may_be_empty)
+    except UnicodeEncodeError as error:
+        raise CallRefused("the call holds half of a surrogate pair, which is no text") from error
+    except RecursionError as error:
+        raise CallRefused("the call is nested too deeply") from error
+    headers = {"Content-Type": encoded.content_type} if encoded.content_type else {}
+    return UpstreamRequest(
+        port=port,
+        method=method,
+        target=addressed.target,
+        headers={**headers, **addressed.headers},
+        make_data=encoded.make,
+    )
+
+
+def _refuse_stream(call: Mapping[str, Any]) -> None:
+    # The platform would read the answer as a stream, fail, and count that against the instance (PLATFORM.md, section 3).
+    in_body = isinstance(call["json"], Mapping) and call["json"].get("stream")
+    if in_body or "stream" in call["params"]:
+        raise CallRefused("`stream` is in the call, and this route does not stream: leave it out", parameter="stream")
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    body = (
+        b""
+        if (answer.content_length or 0) > LARGEST_ANSWER_BYTES
+        else await _read_at_most(answer, LARGEST_ANSWER_BYTES + 1)
+    )
+    if max(answer.content_length or 0, len(body)) > LARGEST_ANSWER_BYTES:
+        limit = LARGEST_ANSWER_BYTES // 1024**2
+        raise CallRefused(f"the answer is larger than {limit} MiB, which only the tunnel can carry")
+    return body
+
+
+async def _read_at_most(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    pieces, left = [], most_bytes
+    async for piece in answer.content.iter_any():
+        pieces.append(piece[:left])
+        left -= len(piece)
+        if left <= 0:
+            break
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _carried(answer: aiohttp.ClientResponse, body: bytes) -> dict[str, Any]:
+    kind = answer.headers.get("Content-Type", "")
+    if body:
+        return {"content_type": kind or BINARY_TYPE, "body": body}
+    facts = {"status": answer.status, **({"content_type": kind} if kind else {})}
+    return {"content_type": JSON_TYPE, "body": orjson.dumps(facts)}

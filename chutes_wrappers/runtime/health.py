@@ -1,0 +1,48 @@
+"""Whose fault a failed call is: the caller's, or the instance's, which the platform counts (PLATFORM.md, section 3)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from chutes_wrappers.runtime.readiness import probes, problems_of, readiness_paths
+from chutes_wrappers.runtime.refusal import CLIENT_ERROR, INSTANCE_FAILURE, TRY_AGAIN
+from chutes_wrappers.runtime.services import has_been_ready, launch_spec
+from chutes_wrappers.runtime.supervision import launched
+
+MOST_FAILURES_IN_A_ROW = 5
+_HOST = "127.0.0.1"
+_PROBE_TIMEOUT_S = 5.0
+
+
+class ServiceHealth:
+    """What the calls so far say about each port's service."""
+
+    def __init__(self) -> None:
+        self._failures: Counter[int] = Counter()
+        self._answered: set[int] = set()
+
+    def answered(self, port: int) -> None:
+        """A call to ``port`` got an answer that is no failure of the service."""
+        self._answered.add(port)
+        self._failures[port] = 0
+
+    async def status_of_failure(self, port: int) -> int:
+        """The status for a call that the service failed (5xx, no answer, a broken one): 400 while it is well otherwise.
+
+        503 when its readiness probe fails as well, or when this is the fifth such call in a row.
+        """
+        self._failures[port] += 1
+        if self._failures[port] >= MOST_FAILURES_IN_A_ROW:
+            return INSTANCE_FAILURE
+        return INSTANCE_FAILURE if await self._problems(port) else CLIENT_ERROR
+
+    def status_of_refused_connection(self, port: int) -> int:
+        """429 while the service on ``port`` starts; 503 when it has answered before, or has exited."""
+        services = launched()
+        has_exited = bool(services) and all(service.has_failed for service in services)
+        was_there = port in self._answered or has_been_ready(port)
+        return INSTANCE_FAILURE if has_exited or was_there else TRY_AGAIN
+
+    async def _problems(self, port: int) -> list[str]:
+        spec = launch_spec()
+        return await problems_of(probes([port], _HOST, readiness_paths(spec) if spec else {}), _PROBE_TIMEOUT_S)

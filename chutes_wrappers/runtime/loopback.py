@@ -1,0 +1,67 @@
+"""The instance's own HTTP server on loopback: where native passthrough cords of a stream go.
+
+A streaming handler whose client goes away keeps its thread for good, a native streaming passthrough is closed properly
+(PLATFORM.md, section 2). So a stream cord is a passthrough to this server, which carries the call upstream.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
+
+LARGEST_REQUEST_BYTES = 1024**3
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class LoopbackServer:
+    """Answers ``POST <path>`` on 127.0.0.1 with the handler added for that path.
+
+    The port is bound at once, so that cords can name it; nothing is answered before ``start``. Handlers run on the
+    background loop, and are cancelled when their caller goes away.
+    """
+
+    def __init__(self, background: BackgroundLoop = BACKGROUND) -> None:
+        self._background = background
+        self._handlers: dict[str, Handler] = {}
+        self._runner: web.AppRunner | None = None
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port: int = self._socket.getsockname()[1]
+
+    def add(self, path: str, handler: Handler) -> None:
+        """Answer ``path`` with ``handler``; also after the start."""
+        self._handlers[path] = handler
+
+    async def start(self) -> None:
+        """Begin to answer; from any event loop, once or more often."""
+        await self._background.run(self._start())
+
+    async def stop(self) -> None:
+        """Close the port, and end what still runs."""
+        await self._background.run(self._stop())
+
+    async def _start(self) -> None:
+        if self._runner is not None:
+            return
+        application = web.Application(client_max_size=LARGEST_REQUEST_BYTES)
+        application.router.add_post("/{path:.*}", self._dispatch)
+        self._runner = web.AppRunner(
+            application, access_log=None, handler_cancellation=True, shutdown_timeout=1.0, handle_signals=False
+        )
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._socket).start()
+
+    async def _stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._socket.close()
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        handler = self._handlers.get(request.path)
+        if handler is None:
+            raise web.HTTPBadRequest(text=f"no cord is served at {request.path}")
+        return await handler(request)

@@ -1,0 +1,147 @@
+"""Path, query and header parameters of a call: out of the caller's query string and JSON keys, into a request. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from chutes_wrappers.core.routes import Parameter, Place, Route
+from chutes_wrappers.runtime.refusal import CallRefused
+
+_TEMPLATE = re.compile(r"\{([^{}]*)\}")
+# RFC 6570's {name+} and the routers' {name:path}: the value may hold slashes.
+_RESERVED_NAME = re.compile(r"(?P<name>.*?)(?P<many>\+|\*|:path)?")
+_Declared = Mapping[tuple[Place, str], Parameter]
+_Values = Mapping[tuple[Place, str], Any]
+_LITERAL = "/%:@!$&'()*+,;=~-._"
+_DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|"}
+
+
+@dataclass
+class Addressed:
+    """Where a call goes: the path and query string as they are sent, and the header parameters."""
+
+    target: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def address(route: Route, query: Mapping[str, str], fields: MutableMapping[str, Any]) -> Addressed:
+    """Fill ``route``'s target with the parameters in ``query`` and ``fields``; those used are taken out of ``fields``.
+
+    A parameter is looked for in the query string, then among the fields. One that the body has, too (``shared``), stays
+    there, and is used only where the route cannot do without it. What else is in the query string is passed on.
+    CallRefused names a path parameter that is missing or cannot be part of a path.
+    """
+    left = dict(query)
+    values = {
+        (parameter.place, parameter.name): _take(parameter, left, fields) for parameter in _declared_and_implied(route)
+    }
+    declared = {(parameter.place, parameter.name): parameter for parameter in route.parameters}
+    path, _, own_query = route.target_path.partition("#")[0].partition("?")
+    filled = _fill(route, path, declared, values)
+    pairs = [*left.items(), *_query_pairs(declared, values)]
+    rest = "&".join(part for part in (own_query, urlencode(pairs)) if part)
+    headers = {
+        name: _header(name, value) for (place, name), value in values.items() if place == "header" and value is not None
+    }
+    return Addressed(target=f"{filled}?{rest}" if rest else filled, headers=headers)
+
+
+def _declared_and_implied(route: Route) -> Iterator[Parameter]:
+    yield from route.parameters
+    declared = {parameter.name for parameter in route.parameters if parameter.place == "path"}
+    for text in _TEMPLATE.findall(route.target_path):
+        if _name(text, declared) not in declared:
+            yield _path_parameter(_name(text, declared))
+
+
+def _path_parameter(name: str) -> Parameter:
+    return Parameter.model_validate({"name": name, "in": "path", "required": True})
+
+
+def _name(text: str, declared: Any) -> str:
+    match = _RESERVED_NAME.fullmatch(text)
+    return text if text in declared or match is None else match["name"]
+
+
+def _take(parameter: Parameter, query: MutableMapping[str, Any], fields: MutableMapping[str, Any]) -> Any:
+    if parameter.name in query:
+        return query.pop(parameter.name)
+    if not parameter.shared:
+        return fields.pop(parameter.name, None)
+    return fields.get(parameter.name) if parameter.required or parameter.place == "path" else None
+
+
+def _fill(route: Route, path: str, declared: _Declared, values: _Values) -> str:
+    names = {name for place, name in declared if place == "path"}
+    pieces, end = [], 0
+    for match in _TEMPLATE.finditer(path):
+        name = _name(match[1], names)
+        value = values.get(("path", name))
+        if value is None or value == "":
+            raise CallRefused(
+                f"`{name}` is missing: it is part of the path of {route.method} {route.target_path}; "
+                "give it in the query string or as a key of the JSON body",
+                parameter=name,
+            )
+        parameter = declared.get(("path", name)) or _path_parameter(name)
+        pieces += [quote(path[end : match.start()], safe=_LITERAL), _in_path(parameter, value, match[1] != name)]
+        end = match.end()
+    return "".join([*pieces, quote(path[end:], safe=_LITERAL)])
+
+
+def _in_path(parameter: Parameter, value: Any, many: bool) -> str:
+    prefix, joiner = {"label": (".", "."), "matrix": (";", ";")}.get(parameter.style or "simple", ("", ","))
+    if isinstance(value, Mapping):
+        parts = [f"{key}={_text(item)}" if parameter.explode else f"{key},{_text(item)}" for key, item in value.items()]
+    else:
+        parts = [_text(item) for item in (value if isinstance(value, list) else [value])]
+        if prefix == ";":
+            parts = [f"{parameter.name}={part}" for part in parts]
+    text = prefix + joiner.join(parts)
+    segments = text.split("/") if many else [text]
+    if any(segment in (".", "..") for segment in segments):
+        raise CallRefused(f"`{parameter.name}` = {text!r} would lead to another path", parameter=parameter.name)
+    return "/".join(quote(segment, safe=",;=") for segment in segments)
+
+
+def _query_pairs(declared: _Declared, values: _Values) -> Iterator[tuple[str, str]]:
+    for (place, name), parameter in declared.items():
+        value = values[place, name]
+        if place == "query" and value is not None:
+            yield from _in_query(parameter, value)
+
+
+def _in_query(parameter: Parameter, value: Any) -> Iterator[tuple[str, str]]:
+    name, style = parameter.name, parameter.style or "form"
+    explode = style == "form" if parameter.explode is None else parameter.explode
+    if isinstance(value, Mapping):
+        items = [(str(key), _text(item)) for key, item in value.items()]
+        if style == "deepObject":
+            yield from ((f"{name}[{key}]", item) for key, item in items)
+        elif explode:
+            yield from items
+        else:
+            yield name, ",".join(part for item in items for part in item)
+    elif isinstance(value, list):
+        if explode:
+            yield from ((name, _text(item)) for item in value)
+        else:
+            yield name, _DELIMITERS.get(style, ",").join(map(_text, value))
+    else:
+        yield name, _text(value)
+
+
+def _header(name: str, value: Any) -> str:
+    text = ",".join(map(_text, value)) if isinstance(value, list) else _text(value)
+    if not text.isprintable():
+        raise CallRefused(f"`{name}` cannot be sent as a header: it holds control characters", parameter=name)
+    return text
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,114 @@
+"""A service's streamed answer → lines that the platform carries. Pure.
+
+The SDK hands a native stream on line by line, and the platform reads each as UTF-8 (PLATFORM.md, sections 2 and 3). So a frame
+is whole lines of text: event streams and JSON lines as they are, anything else as server-sent events of ours.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import orjson
+from pybase64 import b64encode
+
+# aiohttp, with which the SDK reads, gives up on a line of twice its 8 MiB buffer (SDK chute/cord.py).
+LONGEST_LINE_BYTES = 8 * 1024**2
+_LINE_TYPES = frozenset({
+    "text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
+    "application/jsonlines", "application/json-seq", "application/stream+json", "application/json",
+})  # fmt: skip
+
+
+class LineTooLong(Exception):
+    """A line that no stream of the platform can carry."""
+
+
+class Framing(Protocol):
+    """Turns pieces of an answer into frames: bytes that end with a line feed and are UTF-8."""
+
+    def feed(self, piece: bytes) -> bytes:
+        """What can be sent now that ``piece`` has come; may be empty. LineTooLong when it never can."""
+
+    def end(self) -> bytes:
+        """What is left when the answer is complete."""
+
+
+def framing_for(content_type: str) -> Framing:
+    """The framing for an answer of this media type."""
+    kind = content_type.split(";")[0].strip().lower()
+    if kind in _LINE_TYPES or kind.endswith("+json"):
+        return _Lines()
+    return _TextEvents() if kind.startswith("text/") else _BinaryEvents(content_type)
+
+
+def event(value: Any) -> bytes:
+    """One server-sent event with ``value`` as JSON."""
+    return b"data: " + orjson.dumps(value) + b"\n\n"
+
+
+class _Lines:
+    """Whole lines, as they are."""
+
+    def __init__(self) -> None:
+        self._open: list[bytes] = []
+        self._open_bytes = 0
+
+    def feed(self, piece: bytes) -> bytes:
+        end = piece.rfind(b"\n") + 1
+        if not end:
+            self._keep(piece)
+            return b""
+        whole = b"".join([*self._open, piece[:end]])
+        self._open, self._open_bytes = [], 0
+        self._keep(piece[end:])
+        return _utf8(whole)
+
+    def end(self) -> bytes:
+        left = b"".join(self._open)
+        return _utf8(left) + b"\n" if left else b""
+
+    def _keep(self, piece: bytes) -> None:
+        self._open.append(piece)
+        self._open_bytes += len(piece)
+        if self._open_bytes > LONGEST_LINE_BYTES:
+            raise LineTooLong
+
+
+class _TextEvents:
+    """``{"text": …}`` for each piece, whose characters are whole."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, piece: bytes) -> bytes:
+        return b"".join(self._events(self._decoder.decode(piece)))
+
+    def end(self) -> bytes:
+        return b"".join(self._events(self._decoder.decode(b"", final=True)))
+
+    def _events(self, text: str) -> Iterator[bytes]:
+        if text:
+            yield event({"text": text})
+
+
+class _BinaryEvents:
+    """``{"content_type": …, "data": base64}`` for each piece."""
+
+    def __init__(self, content_type: str) -> None:
+        self._content_type = content_type or "application/octet-stream"
+
+    def feed(self, piece: bytes) -> bytes:
+        return event({"content_type": self._content_type, "data": b64encode(piece).decode("ascii")})
+
+    def end(self) -> bytes:
+        return b""
+
+
+def _utf8(lines: bytes) -> bytes:
+    try:
+        lines.decode("utf-8")
+    except UnicodeDecodeError:
+        return lines.decode("utf-8", "replace").encode()
+    return lines

@@ -1,0 +1,77 @@
+"""Stream cords: a handler of the loopback server that carries one call and hands its answer on as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import orjson
+from aiohttp import web
+from loguru import logger
+
+from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime.gateway import Gateway
+from chutes_wrappers.runtime.loopback import Handler
+from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.runtime.stream_frames import LONGEST_LINE_BYTES, Framing, LineTooLong, event, framing_for
+
+
+def stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
+    """Answers a native stream call of the SDK: its JSON body and query string are the call's.
+
+    A refused call is answered with its status and detail, which the SDK hands on. What goes wrong later is the stream's last
+    event, ``{"error": …}``.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            call = {"json": _parsed(await request.read()), "params": dict(request.query)}
+            async with gateway.open(route, port, call) as answer:
+                return await _relay(request, answer)
+        except CallRefused as refusal:
+            return web.json_response(refusal.detail, status=refusal.status)
+
+    return handle
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return orjson.loads(body) if body else {}
+    except orjson.JSONDecodeError as error:
+        raise CallRefused(f"the body is not JSON: {error}") from error
+
+
+async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    framing = framing_for(answer.headers.get("Content-Type", ""))
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    if not await _send_frames(response, answer, framing):
+        # The SDK takes a stream without a line for a failure.
+        await response.write(event({"status": answer.status}))
+    await response.write_eof()
+    return response
+
+
+async def _send_frames(response: web.StreamResponse, answer: aiohttp.ClientResponse, framing: Framing) -> bool:
+    """Whether anything was sent."""
+    sent = False
+    try:
+        async for piece in answer.content.iter_any():
+            if frame := framing.feed(piece):
+                sent = True
+                await response.write(frame)
+        last = framing.end()
+    except LineTooLong:
+        last = _error(
+            f"a line of the answer is longer than {LONGEST_LINE_BYTES // 1024**2} MiB; only the tunnel carries it"
+        )
+    except (asyncio.TimeoutError, aiohttp.ClientPayloadError) as error:
+        logger.warning("the service broke its stream off: {}", type(error).__name__)
+        last = framing.end() + _error(f"the service broke its stream off ({type(error).__name__})")
+    if last:
+        await response.write(last)
+    return sent or bool(last)
+
+
+def _error(text: str) -> bytes:
+    return event({"error": text})

@@ -1,0 +1,96 @@
+"""Requests to the wrapped service: reused connections, and redirects that stay on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from yarl import URL
+
+HOST = "127.0.0.1"
+_LOCAL_NAMES = frozenset({HOST, "localhost", "0.0.0.0", "::1"})
+_MOST_REDIRECTS = 10
+_CONNECT_TIMEOUT_S = 5.0
+# Shorter than the keep-alive of common servers (gunicorn 2 s, uvicorn 5 s), so that none closes a connection as we use it.
+_KEEPALIVE_S = 1.5
+_READ_BUFFER_BYTES = 1024**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamRequest:
+    """One request: ``target`` is the path and query as they go on the wire, ``make_data`` gives aiohttp's ``data``."""
+
+    port: int
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    make_data: Callable[[], Any] = lambda: None
+
+
+class Upstream:
+    """The services of this instance, as clients see them. All its methods belong to one event loop, the background's."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Connections to the services: kept open for a while, without a cookie jar, as many at a time as are asked for."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                read_bufsize=_READ_BUFFER_BYTES,
+                headers={"Accept-Encoding": "identity"},
+            )
+        return self._session
+
+    @asynccontextmanager
+    async def send(self, request: UpstreamRequest, timeout_s: float) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The service's answer; redirects are followed within the same service, ten at most.
+
+        ``timeout_s`` is for the whole answer. Raises aiohttp.ClientError, OSError and TimeoutError.
+        """
+        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=_CONNECT_TIMEOUT_S)
+        for redirects in range(_MOST_REDIRECTS + 1):
+            async with self.session.request(
+                request.method,
+                URL(f"http://{HOST}:{request.port}{request.target}", encoded=True),
+                headers=dict(request.headers),
+                data=request.make_data(),
+                allow_redirects=False,
+                timeout=timeout,
+            ) as answer:
+                onward = _redirected(request, answer) if redirects < _MOST_REDIRECTS else None
+                if onward is None:
+                    yield answer
+                    return
+                request = onward
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _redirected(request: UpstreamRequest, answer: aiohttp.ClientResponse) -> UpstreamRequest | None:
+    """The request that a redirect asks for; None when it is none, or leads to another service."""
+    location = answer.headers.get("Location", "")
+    if answer.status not in (301, 302, 303, 307, 308) or not location:
+        return None
+    try:
+        parts = urlsplit(urljoin(f"http://{HOST}:{request.port}{request.target}", location))
+        same = parts.scheme == "http" and parts.hostname in _LOCAL_NAMES and (parts.port or 80) == request.port
+    except ValueError:
+        return None
+    if not same:
+        return None
+    target = URL(f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", encoded=False).raw_path_qs
+    if answer.status == 303 or (answer.status in (301, 302) and request.method == "POST"):
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "content-type"}
+        return replace(request, method="GET", target=target, headers=headers, make_data=lambda: None)
+    return replace(request, target=target)

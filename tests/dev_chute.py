@@ -1,0 +1,97 @@
+"""A module under the SDK's own ``chutes run --dev``, for tests that call its cords."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.scenario import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULE = """
+from chutes.chute import Chute, NodeSelector
+from tools.chute_wrappers import register_passthrough_routes
+
+chute = Chute(
+    username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector(gpu_count=1), concurrency=64
+)
+CHUTE_EXPOSE = "all"
+register_passthrough_routes(chute, {routes!r}, {port})
+{more}
+"""
+
+
+@dataclass
+class DevChute:
+    """A running chute; ``base_url`` is where its public paths are."""
+
+    base_url: str
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    def post(self, path: str, body: Any = None, **params: Any) -> requests.Response:
+        """Call a POST cord."""
+        return requests.post(f"{self.base_url}{path}", json={} if body is None else body, params=params, timeout=60)
+
+    def get(self, path: str, **params: Any) -> requests.Response:
+        """Call a GET cord."""
+        return requests.get(f"{self.base_url}{path}", params=params, timeout=60)
+
+
+@contextmanager
+def dev_chute(
+    folder: Path, routes: Sequence[Mapping[str, Any]], service_port: int, *, more: str = "", timeout_s: float = 60
+) -> Iterator[DevChute]:
+    """Run a module that registers ``routes`` until the context ends; ``more`` is more source for it."""
+    (folder / "m.py").write_text(MODULE.format(routes=[dict(route) for route in routes], port=service_port, more=more))
+    port = free_port()
+    arguments = ["--port", str(port), "--logging-port", str(free_port()), "--host", "127.0.0.1", "--dev"]
+    process = subprocess.Popen(
+        [str(Path(sys.executable).parent / "chutes"), "run", "m:chute", *arguments],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "CHUTES_EXECUTION_CONTEXT": "REMOTE",
+            "CHUTES_ALLOW_MISSING": "true",
+            "CHUTES_USERNAME": "tester",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    chute = DevChute(base_url=f"http://127.0.0.1:{port}", process=process)
+    ready = threading.Event()
+    reader = threading.Thread(target=_read, args=(chute, ready))
+    reader.start()
+    try:
+        assert ready.wait(timeout_s), "".join(chute.lines)
+        assert process.poll() is None, "".join(chute.lines)
+        yield chute
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        reader.join(10)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _read(chute: DevChute, ready: threading.Event) -> None:
+    assert chute.process.stdout is not None
+    for line in chute.process.stdout:
+        chute.lines.append(line)
+        if "Running on http://" in line:
+            ready.set()
+    ready.set()

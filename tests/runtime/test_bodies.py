@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from aiohttp.abc import AbstractStreamWriter
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartParser
+
+from chutes_wrappers.core.routes import Encoding, RequestFormat
+from chutes_wrappers.runtime.bodies import encode_body, undeclared
+from chutes_wrappers.runtime.refusal import CallRefused
+
+EVERY_BYTE = bytes(range(256))
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+NAME = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='\\"'), min_size=1, max_size=10
+).filter(lambda name: not name.endswith("_base64"))
+
+
+class Wire(AbstractStreamWriter):
+    """What a multipart body is written to."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:  # type: ignore[override]  # the base is wider
+        self.data += bytes(chunk)
+
+    async def write_eof(self, chunk: bytes = b"") -> None: ...
+
+    async def drain(self) -> None: ...
+
+    def enable_compression(self, *_: Any, **__: Any) -> None: ...
+
+    def enable_chunking(self) -> None: ...
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None: ...
+
+
+def encoded(encoding: Encoding, body: Any, **more: Any) -> tuple[Any, str]:
+    made = encode_body(RequestFormat(encoding=encoding, **more), body, may_be_empty=False)
+    return made.make(), made.content_type
+
+
+def fields(body: dict[str, Any], **more: Any) -> list[tuple[str, str | None, str, bytes]]:
+    """What a multipart parser reads: name, file name, media type, bytes."""
+
+    async def read() -> list[tuple[str, str | None, str, bytes]]:
+        made = encode_body(RequestFormat(encoding="multipart", **more), body, may_be_empty=False).make()
+        wire = Wire()
+        await made.write(wire)
+
+        async def stream() -> AsyncIterator[bytes]:
+            yield wire.data
+
+        form = await MultiPartParser(Headers(dict(made.headers)), stream()).parse()
+        found: list[tuple[str, str | None, str, bytes]] = []
+        for name, value in form.multi_items():
+            if isinstance(value, str):
+                found.append((name, None, "", value.encode()))
+            else:
+                found.append((name, value.filename, value.content_type or "", await value.read()))
+        await form.close()
+        return found
+
+    return asyncio.run(read())
+
+
+def file(data: bytes, **more: str) -> dict[str, str]:
+    return {**more, "data": base64.b64encode(data).decode()}
+
+
+def test_json_travels_as_it_is() -> None:
+    data, kind = encoded("json", {"a": [1, None, "é"]})
+    assert (json.loads(data), kind) == ({"a": [1, None, "é"]}, "application/json")
+
+
+@pytest.mark.parametrize("value", [[1, 2], "text", 5, None, True])
+def test_json_that_is_no_object_comes_as_body(value: Any) -> None:
+    assert json.loads(encoded("json", {"body": value})[0]) == value
+
+
+def test_a_body_whose_schema_has_a_field_called_body_is_left_alone() -> None:
+    assert json.loads(encoded("json", {"body": "text"}, wrapped=False)[0]) == {"body": "text"}
+    assert json.loads(encoded("json", {"body": {"a": 1}})[0]) == {"body": {"a": 1}}
+
+
+def test_a_wrapped_body_may_be_an_object_and_has_no_other_keys() -> None:
+    assert json.loads(encoded("json", {"body": {"a": 1}}, wrapped=True)[0]) == {"a": 1}
+    with pytest.raises(CallRefused, match="no other"):
+        encoded("json", {"body": 1, "other": 2}, wrapped=True)
+
+
+def test_every_way_to_send_a_file_gives_the_same_bytes() -> None:
+    text = base64.b64encode(EVERY_BYTE).decode()
+    ways: list[dict[str, Any]] = [
+        {"file": {"filename": "a.wav", "content_type": "audio/wav", "data": text}},
+        {"file": f"data:audio/wav;base64,{text}"},
+        {"file_base64": text},
+    ]
+    for files in ((), ("file",)):
+        for way in ways:
+            ((name, filename, _, content),) = fields(way, files=files)
+            assert (name, content) == ("file", EVERY_BYTE)
+            assert filename
+
+
+def test_names_types_and_order_are_kept() -> None:
+    body = {"z": "1", "file": file(b"x", filename="grün é.txt", content_type="x/y"), "a": 2, "t": True, "n": None}
+    assert fields(body) == [
+        ("z", None, "", b"1"),
+        ("file", "grün é.txt", "x/y", b"x"),
+        ("a", None, "", b"2"),
+        ("t", None, "", b"true"),
+    ]
+
+
+def test_a_list_repeats_the_field() -> None:
+    body = {"f": [file(b"1", filename="1"), file(b"2", filename="2")], "tag": ["a", "b"]}
+    assert [(name, content) for name, _, _, content in fields(body)] == [
+        ("f", b"1"), ("f", b"2"), ("tag", b"a"), ("tag", b"b"),
+    ]  # fmt: skip
+
+
+def test_an_object_that_is_no_file_travels_as_json() -> None:
+    assert fields({"options": {"a": 1}}) == [("options", None, "", b'{"a": 1}')]
+
+
+def test_an_empty_file_is_a_file() -> None:
+    assert fields({"f": file(b"", filename="empty.bin")})[0][1:] == ("empty.bin", "application/octet-stream", b"")
+
+
+def test_a_declared_file_that_is_plain_text_is_explained() -> None:
+    with pytest.raises(CallRefused, match=r"`file` is a file: send .*file_base64"):
+        fields({"file": "hello"}, files=("file",))
+
+
+@pytest.mark.parametrize("data", ["%%%", "abc", "a" * 5])
+def test_what_is_not_base64_is_named(data: str) -> None:
+    with pytest.raises(CallRefused, match="`file` is not base64"):
+        fields({"file": {"filename": "x", "data": data}})
+
+
+def test_base64_in_lines_is_read() -> None:
+    assert fields({"f_base64": base64.encodebytes(EVERY_BYTE).decode()}, files=("f",))[0][3] == EVERY_BYTE
+
+
+@pytest.mark.parametrize("key", ["filename", "content_type"])
+def test_line_breaks_in_a_files_description_are_refused(key: str) -> None:
+    with pytest.raises(CallRefused, match="line breaks"):
+        fields({"file": {"filename": "x", "data": "", key: "a\r\nb"}})
+
+
+def test_form_fields_repeat_and_nulls_are_left_out() -> None:
+    data, kind = encoded("form", {"a": ["1", 2], "b": None, "c": "é&="})
+    assert parse_qsl(data.decode()) == [("a", "1"), ("a", "2"), ("c", "é&=")]
+    assert kind == "application/x-www-form-urlencoded"
+
+
+def test_binary_and_text_travel_as_bytes() -> None:
+    assert encoded("binary", file(EVERY_BYTE)) == (EVERY_BYTE, "application/octet-stream")
+    assert encoded("binary", file(b"x", content_type="image/png"), content_type="a/b") == (b"x", "image/png")
+    assert encoded("binary", {"data": "data:image/gif;base64,eA=="}) == (b"x", "image/gif")
+    assert encoded("text", {"text": "é"}) == ("é".encode(), "text/plain; charset=utf-8")
+    assert encoded("text", {"text": "<a/>"}, content_type="application/xml") == (b"<a/>", "application/xml")
+
+
+@pytest.mark.parametrize("encoding", ["binary", "text"])
+def test_other_keys_of_a_binary_or_text_body_are_named(encoding: Encoding) -> None:
+    with pytest.raises(CallRefused, match="other"):
+        encoded(encoding, {"other": 1})
+
+
+def test_an_empty_object_may_be_no_body() -> None:
+    assert encode_body(RequestFormat(encoding="json"), {}, may_be_empty=True).make() is None
+    assert encode_body(RequestFormat(encoding="json"), {}, may_be_empty=False).make() == b"{}"
+
+
+def test_an_undeclared_body_with_a_file_in_it_is_multipart() -> None:
+    assert undeclared({"a": file(b"", filename="x")}).encoding == "multipart"
+    assert undeclared({"a": [file(b"", content_type="x/y")]}).encoding == "multipart"
+    assert undeclared({"a": {"data": "x"}}).encoding == "json"
+    assert undeclared([1]).encoding == "json"
+
+
+@given(st.dictionaries(NAME, st.binary(max_size=300), min_size=1, max_size=4), NAME, TEXT)
+def test_what_a_multipart_parser_reads_is_what_was_sent(files: dict[str, bytes], filename: str, text: str) -> None:
+    body: dict[str, Any] = {name: file(data, filename=filename) for name, data in files.items()}
+    found = fields({**body, "the text": text})
+    assert [(name, data) for name, _, _, data in found] == [*files.items(), ("the text", text.encode())]
+    assert {name for _, name, _, _ in found[:-1]} == {filename}
+
+
+@given(st.dictionaries(TEXT, st.lists(TEXT, min_size=1, max_size=3), max_size=4))
+def test_what_a_form_parser_reads_is_what_was_sent(body: dict[str, list[str]]) -> None:
+    data, _ = encoded("form", body)
+    assert parse_qsl(data.decode(), keep_blank_values=True) == [(name, item) for name in body for item in body[name]]
+
+
+@given(st.sampled_from(["json", "multipart", "form", "binary", "text", "none"]), st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT | st.sampled_from(["data", "text", "body"]), inner, max_size=3),
+))  # fmt: skip
+def test_any_json_is_a_body_or_a_named_refusal(encoding: Encoding, body: Any) -> None:
+    with contextlib.suppress(CallRefused):
+        data, kind = encoded(encoding, body)
+        assert data is None or kind or encoding == "multipart"

@@ -1,0 +1,232 @@
+"""The gateway against a real service with one of everything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime import gateway as gateway_module
+from chutes_wrappers.runtime import health
+from chutes_wrappers.runtime.background import BACKGROUND
+from chutes_wrappers.runtime.gateway import Answer, Gateway
+from chutes_wrappers.runtime.refusal import LARGEST_QUOTED_BYTES, CallRefused
+from tests.scenario import free_port
+from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Menagerie]:
+    with menagerie() as running:
+        yield running
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    made = Gateway(timeout_s=20)
+    yield made
+    asyncio.run(BACKGROUND.run(made.close()))
+
+
+def call(gateway: Gateway, service: Menagerie, target: str, method: str = "GET", **options: Any) -> Answer:
+    body, query = options.pop("json", {}), options.pop("params", {})
+    route = Route.model_validate({"path": "/x", "target_path": target, "method": method, **options})
+    return asyncio.run(gateway.answer(route, service.port, {"json": body, "params": query}))
+
+
+def refusal(gateway: Gateway, service: Menagerie, target: str, method: str = "GET", **options: Any) -> CallRefused:
+    with pytest.raises(CallRefused) as caught:
+        call(gateway, service, target, method, **options)
+    return caught.value
+
+
+def echoed(answer: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(answer.body)
+    return found
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_every_method_reaches_the_service(gateway: Gateway, service: Menagerie, method: str) -> None:
+    assert echoed(call(gateway, service, "/echo", method))["method"] == method
+
+
+def test_query_and_body_reach_the_service(gateway: Gateway, service: Menagerie) -> None:
+    seen = echoed(call(gateway, service, "/echo", "POST", json={"a": 1}, params={"q": "é"}))
+    assert (seen["target"], json.loads(seen["body"])) == ("/echo?q=%C3%A9", {"a": 1})
+    assert seen["content_type"] == "application/json"
+
+
+def test_a_get_and_an_empty_delete_carry_no_body(gateway: Gateway, service: Menagerie) -> None:
+    for method in ("GET", "DELETE"):
+        assert echoed(call(gateway, service, "/echo", method))["body"] == ""
+    assert echoed(call(gateway, service, "/echo", "DELETE", json={"ids": [1]}))["body"] == '{"ids":[1]}'
+
+
+def test_binary_answers_come_back_as_they_are(gateway: Gateway, service: Menagerie) -> None:
+    assert call(gateway, service, "/bytes") == Answer(content_type="audio/wav", body=EVERY_BYTE)
+
+
+def test_a_compressed_answer_comes_back_unpacked(gateway: Gateway, service: Menagerie) -> None:
+    assert json.loads(call(gateway, service, "/gzip").body) == {"packed": True}
+
+
+def test_an_empty_answer_says_its_status(gateway: Gateway, service: Menagerie) -> None:
+    answer = call(gateway, service, "/status/204")
+    assert (answer.content_type, json.loads(answer.body)) == ("application/json", {"status": 204})
+
+
+@pytest.mark.parametrize("status", [301, 304, 400, 401, 403, 404, 409, 422, 426, 429, 451, 499, 500, 502, 503])
+def test_the_services_own_errors_are_a_400_that_quotes_them(gateway: Gateway, service: Menagerie, status: int) -> None:
+    refused = refusal(gateway, service, f"/status/{status}")
+    assert (refused.status, refused.detail["status"]) == (400, status)
+    if status != 304:
+        assert (refused.detail["body"], refused.detail["content_type"]) == (
+            f"this is {status}",
+            "text/plain; charset=utf-8",
+        )
+
+
+def test_a_long_error_is_cut_and_says_so(gateway: Gateway, service: Menagerie) -> None:
+    refused = refusal(gateway, service, "/large-error")
+    assert len(refused.detail["body"]) == LARGEST_QUOTED_BYTES
+    assert refused.detail["truncated"]
+
+
+def test_redirects_are_followed_on_the_service_only(gateway: Gateway, service: Menagerie) -> None:
+    assert echoed(call(gateway, service, "/redirect"))["target"] == "/echo?redirected=yes"
+    refused = refusal(gateway, service, "/elsewhere")
+    assert (refused.status, refused.detail["status"]) == (400, 302)
+    assert refused.detail["location"] == "http://example.invalid/secret"
+
+
+def test_a_redirect_that_never_ends_is_a_400(gateway: Gateway, service: Menagerie) -> None:
+    assert refusal(gateway, service, "/round").detail["status"] == 302
+
+
+def test_an_answer_that_breaks_off_is_a_400_while_the_service_is_well(gateway: Gateway, service: Menagerie) -> None:
+    refused = refusal(gateway, service, "/broken")
+    assert refused.status == 400
+    assert "broke the call off" in refused.detail["error"]
+
+
+def test_the_fifth_failure_in_a_row_is_the_instances(gateway: Gateway, service: Menagerie) -> None:
+    statuses = [refusal(gateway, service, "/status/500").status for _ in range(5)]
+    assert statuses == [400, 400, 400, 400, 503]
+    refusal(gateway, service, "/status/404")
+    assert refusal(gateway, service, "/status/500").status == 400
+
+
+def test_a_5xx_is_the_instances_failure_when_the_readiness_probe_fails_too(
+    gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "readiness_paths", lambda spec: {service.port: "/health"})
+    monkeypatch.setattr(health, "launch_spec", lambda: object())
+    assert refusal(gateway, service, "/status/500").status == 400
+    service.healthy = False
+    try:
+        assert refusal(gateway, service, "/status/500").status == 503
+    finally:
+        service.healthy = True
+
+
+def test_a_refused_connection_is_a_429_until_the_service_has_answered_once() -> None:
+    gateway = Gateway()
+    with menagerie() as service:
+        port = service.port
+        nothing = Menagerie()
+        nothing.port = free_port()
+        assert refusal(gateway, nothing, "/echo").status == 429
+        call(gateway, service, "/echo")
+    nothing.port = port
+    assert refusal(gateway, nothing, "/echo").status == 503
+    asyncio.run(BACKGROUND.run(gateway.close()))
+
+
+def test_a_service_that_takes_too_long_is_named_with_the_limit(service: Menagerie) -> None:
+    gateway = Gateway(timeout_s=0.2)
+    service.release.clear()
+    refused = refusal(gateway, service, "/slow")
+    assert (refused.status, "within 0.2 s" in refused.detail["error"]) == (400, True)
+    asyncio.run(BACKGROUND.run(gateway.close()))
+
+
+def test_a_caller_that_goes_away_aborts_the_call(gateway: Gateway, service: Menagerie) -> None:
+    service.aborted.clear()
+    service.release.clear()
+
+    async def leave() -> None:
+        route = Route(path="/slow", method="GET")
+        task = asyncio.create_task(gateway.answer(route, service.port, {"json": {}, "params": {}}))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(leave())
+    assert service.aborted.wait(5)
+
+
+def test_connections_are_reused_across_calls(gateway: Gateway, service: Menagerie) -> None:
+    service.connections.clear()
+    for _ in range(5):
+        call(gateway, service, "/echo")
+    assert len(service.connections) == 1
+
+
+def test_an_answer_beyond_the_limit_is_refused_by_name(
+    gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "LARGEST_ANSWER_BYTES", 3 * 1024**2)
+    assert len(call(gateway, service, "/large", params={"megabytes": "3"}).body) == 3 * 1024**2
+    assert "larger than 3 MiB" in refusal(gateway, service, "/large", params={"megabytes": "4"}).detail["error"]
+
+
+@pytest.mark.parametrize("where", [{"json": {"stream": True}}, {"params": {"stream": "false"}}])
+def test_stream_in_a_call_to_a_plain_route_is_named(
+    gateway: Gateway, service: Menagerie, where: dict[str, Any]
+) -> None:
+    refused = refusal(gateway, service, "/echo", "POST", **where)
+    assert (refused.status, refused.detail["parameter"]) == (400, "stream")
+
+
+def test_stream_false_in_a_body_is_a_field_like_any_other(gateway: Gateway, service: Menagerie) -> None:
+    assert json.loads(echoed(call(gateway, service, "/echo", "POST", json={"stream": False}))["body"]) == {
+        "stream": False
+    }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+FORMATS = st.sampled_from(["json", "multipart", "form", "binary", "text", "none"])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=JSON, query=st.dictionaries(st.text(max_size=6), st.text(max_size=6), max_size=3), encoding=FORMATS)
+def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
+    gateway: Gateway, service: Menagerie, body: Any, query: dict[str, str], encoding: str
+) -> None:
+    route = Route.model_validate(
+        {
+            "path": "/x",
+            "target_path": "/Echo/{id}",
+            "request": {"encoding": encoding},
+            "parameters": [{"name": "X-Key", "in": "header"}, {"name": "t", "in": "query", "style": "deepObject"}],
+        }
+    )
+    given = {"id": "1", **body} if isinstance(body, dict) else body
+    try:
+        answer = asyncio.run(gateway.answer(route, service.port, {"json": given, "params": query}))
+    except CallRefused as refused:
+        status = refused.status
+    else:
+        status = json.loads(answer.body) and 200
+    assert status in (200, 400)

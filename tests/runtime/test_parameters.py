@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime.parameters import address
+from chutes_wrappers.runtime.refusal import CallRefused
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+def route(target: str, *parameters: dict[str, Any]) -> Route:
+    return Route.model_validate({"path": "/x", "target_path": target, "parameters": parameters})
+
+
+def target(target: str, *parameters: dict[str, Any], query: dict[str, str] | None = None, **fields: Any) -> str:
+    return address(route(target, *parameters), query or {}, fields).target
+
+
+def test_a_path_parameter_comes_from_the_query_string_or_from_the_body_and_is_taken_out_of_both() -> None:
+    assert target("/v/{id}", query={"id": "7"}) == "/v/7"
+    fields = {"id": 7, "other": 1}
+    assert address(route("/v/{id}"), {}, fields).target == "/v/7"
+    assert fields == {"other": 1}
+
+
+def test_the_query_string_beats_the_body_which_then_keeps_its_own() -> None:
+    fields = {"id": "body"}
+    assert address(route("/v/{id}"), {"id": "query"}, fields).target == "/v/query"
+    assert fields == {"id": "body"}
+
+
+def test_a_field_that_the_body_has_too_stays_in_the_body() -> None:
+    fields = {"id": 7, "q": "x"}
+    shared = [{"name": "id", "in": "path", "shared": True}, {"name": "q", "in": "query", "shared": True}]
+    assert address(route("/v/{id}", *shared), {}, fields).target == "/v/7"
+    assert fields == {"id": 7, "q": "x"}
+
+
+def test_the_upstream_path_is_kept_exactly() -> None:
+    assert target("/Voices/{voice_id}/Sample.WAV/", voice_id="Ä b") == "/Voices/%C3%84%20b/Sample.WAV/"
+    assert target("/a%2Fb/ü//c") == "/a%2Fb/%C3%BC//c"
+
+
+def test_a_fragment_is_dropped_and_a_query_in_the_path_stays() -> None:
+    assert target("/?Action=List#v1", query={"x": "1"}) == "/?Action=List&x=1"
+
+
+@pytest.mark.parametrize("value", [".", ".."])
+def test_a_value_that_would_lead_to_another_path_is_refused(value: str) -> None:
+    with pytest.raises(CallRefused, match="another path"):
+        target("/files/{name}", name=value)
+    with pytest.raises(CallRefused, match="another path"):
+        target("/files/{name:path}", name=f"a/{value}/b")
+
+
+def test_a_missing_path_parameter_is_named() -> None:
+    with pytest.raises(CallRefused, match=r"`id` is missing.*/v/\{id\}"):
+        target("/v/{id}")
+
+
+@pytest.mark.parametrize("template", ["/f/{name}", "/f/{name:path}", "/f/{name+}"])
+def test_slashes_stay_where_the_template_allows_them(template: str) -> None:
+    assert target(template, name="a/b") == ("/f/a%2Fb" if template == "/f/{name}" else "/f/a/b")
+
+
+@pytest.mark.parametrize(
+    ("style", "explode", "value", "expected"),
+    [
+        (None, None, ["a", "b"], "t=a&t=b"),
+        ("form", False, ["a", "b"], "t=a%2Cb"),
+        ("spaceDelimited", None, ["a", "b"], "t=a+b"),
+        ("pipeDelimited", False, ["a", "b"], "t=a%7Cb"),
+        (None, None, {"x": 1, "y": 2}, "x=1&y=2"),
+        ("form", False, {"x": 1}, "t=x%2C1"),
+        ("deepObject", None, {"x": 1, "y": True}, "t%5Bx%5D=1&t%5By%5D=true"),
+        (None, None, False, "t=false"),
+        (None, None, 1.5, "t=1.5"),
+    ],
+)
+def test_query_styles(style: str | None, explode: bool | None, value: Any, expected: str) -> None:
+    parameter = {"name": "t", "in": "query", "style": style, "explode": explode}
+    assert target("/a", parameter, t=value) == f"/a?{expected}"
+
+
+@pytest.mark.parametrize(
+    ("style", "value", "expected"),
+    [(None, ["a", "b"], "a,b"), ("label", ["a", "b"], ".a.b"), ("matrix", 5, ";id=5"), (None, {"x": 1}, "x,1")],
+)
+def test_path_styles(style: str | None, value: Any, expected: str) -> None:
+    assert target("/v/{id}", {"name": "id", "in": "path", "style": style}, id=value) == f"/v/{expected}"
+
+
+def test_a_null_parameter_is_not_sent() -> None:
+    assert target("/a", {"name": "t", "in": "query"}, t=None) == "/a"
+
+
+def test_header_parameters_are_sent_and_cannot_break_out() -> None:
+    parameter = {"name": "X-Model", "in": "header"}
+    assert address(route("/a", parameter), {}, {"X-Model": "large"}).headers == {"X-Model": "large"}
+    with pytest.raises(CallRefused, match="control characters"):
+        address(route("/a", parameter), {}, {"X-Model": "large\r\nHost: other"})
+
+
+@given(TEXT.filter(lambda text: text not in (".", "..")), st.dictionaries(TEXT, TEXT, max_size=4))
+def test_the_service_reads_what_the_caller_wrote(value: str, query: dict[str, str]) -> None:
+    query.pop("id", None)
+    parts = urlsplit(target("/v/{id}/x", query=query, id=value))
+    assert unquote(parts.path) == f"/v/{value}/x"
+    assert parts.path.count("/") == 3
+    assert dict(parse_qsl(parts.query, keep_blank_values=True)) == query

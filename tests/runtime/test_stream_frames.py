@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.runtime import stream_frames
+from chutes_wrappers.runtime.stream_frames import LineTooLong, framing_for
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def frames(content_type: str, pieces: list[bytes]) -> list[bytes]:
+    framing = framing_for(content_type)
+    return [frame for frame in [*(framing.feed(piece) for piece in pieces), framing.end()] if frame]
+
+
+def events(made: list[bytes]) -> list[Any]:
+    return [json.loads(part.removeprefix(b"data: ")) for part in b"".join(made).split(b"\n\n") if part]
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    ends = sorted({place % (len(data) + 1) for place in places} | {len(data)})
+    return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+@given(st.lists(TEXT.map(lambda text: text.replace("\r", "")), max_size=5), st.lists(st.integers(0, 500), max_size=6))
+def test_lines_are_whole_wherever_the_pieces_end(lines: list[str], places: list[int]) -> None:
+    data = "".join(line + "\n" for line in lines).encode()
+    made = frames("text/event-stream; charset=utf-8", cut(data, places))
+    assert b"".join(made) == data
+    for frame in made:
+        assert frame.endswith(b"\n")
+        frame.decode("utf-8")
+
+
+@given(TEXT, st.lists(st.integers(0, 500), max_size=6))
+def test_text_becomes_events_of_whole_characters(text: str, places: list[int]) -> None:
+    assert "".join(event["text"] for event in events(frames("text/plain", cut(text.encode(), places)))) == text
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 500), max_size=6))
+def test_any_bytes_become_events_and_come_back(data: bytes, places: list[int]) -> None:
+    pieces = [piece for piece in cut(data, places) if piece]
+    made = events(frames("audio/wav", pieces))
+    assert b"".join(base64.b64decode(event["data"]) for event in made) == data
+    assert {event["content_type"] for event in made} <= {"audio/wav"}
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/event-stream", "application/x-ndjson", "application/json", "application/ld+json"]
+)
+def test_a_last_line_without_a_line_feed_gets_one(kind: str) -> None:
+    assert frames(kind, [b'{"a"', b":1}"]) == [b'{"a":1}\n']
+
+
+def test_what_is_not_utf8_is_replaced_and_breaks_nothing() -> None:
+    (frame,) = frames("text/event-stream", [b"data: \xff\xfe\n"])
+    assert frame.decode("utf-8").startswith("data: ")
+
+
+def test_a_line_that_nobody_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_frames, "LONGEST_LINE_BYTES", 10)
+    framing = framing_for("text/event-stream")
+    assert framing.feed(b"short\nnext") == b"short\n"
+    with pytest.raises(LineTooLong):
+        framing.feed(b" is long")

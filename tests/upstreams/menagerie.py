@@ -1,0 +1,193 @@
+"""A service with one of everything that HTTP can say: what the gateway is tested against."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import web
+
+EVERY_BYTE = bytes(range(256))
+
+
+class Menagerie:
+    """The service and what a test wants to know about it: ``aborted`` is set when a client leaves a slow answer."""
+
+    def __init__(self) -> None:
+        self.aborted = threading.Event()
+        self.release = threading.Event()
+        self.connections: set[Any] = set()
+        self.port = 0
+        self.healthy = True
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=1024**3)
+        app.router.add_route("*", "/echo", self.echo)
+        app.router.add_route("*", "/echo/", self.echo)
+        app.router.add_route("*", "/Echo/{rest:.*}", self.echo)
+        app.router.add_post("/form", self.form)
+        app.router.add_get("/bytes", self.bytes_)
+        app.router.add_get("/large", self.large)
+        app.router.add_get("/status/{code}", self.status)
+        app.router.add_post("/status/{code}", self.status)
+        app.router.add_get("/large-error", self.large_error)
+        app.router.add_get("/round", self.round)
+        app.router.add_get("/redirect", self.redirect)
+        app.router.add_get("/elsewhere", self.elsewhere)
+        app.router.add_get("/gzip", self.gzip)
+        app.router.add_get("/broken", self.broken)
+        app.router.add_get("/slow", self.slow)
+        app.router.add_route("*", "/events", self.events)
+        app.router.add_post("/chat", self.chat)
+        app.router.add_get("/drip", self.drip)
+        app.router.add_get("/health", self.health)
+        return app
+
+    async def echo(self, request: web.Request) -> web.Response:
+        self.connections.add(request.transport)
+        body = await request.read()
+        return web.json_response(
+            {
+                "method": request.method,
+                "target": request.raw_path,
+                "content_type": request.headers.get("Content-Type"),
+                "body": body.decode("latin-1"),
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "headers": dict(request.headers),
+            }
+        )
+
+    async def form(self, request: web.Request) -> web.Response:
+        fields = []
+        for name, value in (await request.post()).items():
+            if isinstance(value, web.FileField):
+                data = value.file.read()
+                digest = hashlib.sha256(data).hexdigest()
+                fields.append([name, {"filename": value.filename, "type": value.content_type, "sha256": digest}])
+            else:
+                fields.append([name, value])
+        return web.json_response(fields)
+
+    async def bytes_(self, request: web.Request) -> web.Response:
+        return web.Response(body=EVERY_BYTE, content_type=request.query.get("type", "audio/wav"))
+
+    async def large(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(int(request.query["megabytes"])):
+            await response.write(EVERY_BYTE * 4096)
+        return response
+
+    async def status(self, request: web.Request) -> web.Response:
+        code = int(request.match_info["code"])
+        if code in (204, 304):
+            return web.Response(status=code)
+        return web.Response(status=code, text=f"this is {code}", content_type="text/plain")
+
+    async def large_error(self, request: web.Request) -> web.Response:
+        return web.Response(status=400, text="x" * 1024**2)
+
+    async def round(self, request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/round"})
+
+    async def redirect(self, request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/echo?redirected=yes"})
+
+    async def elsewhere(self, request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "http://example.invalid/secret"})
+
+    async def gzip(self, request: web.Request) -> web.Response:
+        response = web.json_response({"packed": True})
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    async def broken(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"only this")
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async def slow(self, request: web.Request) -> web.Response:
+        try:
+            await asyncio.to_thread(self.release.wait, 30)
+        except asyncio.CancelledError:
+            self.aborted.set()
+            self.release.set()
+            raise
+        return web.json_response({"slow": True})
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": request.query.get("type", "text/event-stream")})
+        await response.prepare(request)
+        count = int(request.query.get("count", "3"))
+        try:
+            for index in range(count):
+                await response.write(f"data: {index} é\n\n".encode())
+                if index == 0 and "hold" in request.query:
+                    await asyncio.to_thread(self.release.wait, 30)
+        except asyncio.CancelledError:
+            self.aborted.set()
+            self.release.set()
+            raise
+        return response
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        order = await request.json()
+        if not order.get("stream"):
+            return web.json_response({"answer": order["text"]})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        async for word in _words(order["text"]):
+            await response.write(f"data: {word}\n\n".encode())
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async def drip(self, request: web.Request) -> web.StreamResponse:
+        """A character of two bytes, its halves apart."""
+        response = web.StreamResponse(headers={"Content-Type": request.query.get("type", "text/plain")})
+        await response.prepare(request)
+        for byte in "é!".encode():
+            await response.write(bytes([byte]))
+            await asyncio.sleep(0.02)
+        return response
+
+    async def health(self, request: web.Request) -> web.Response:
+        return web.json_response({"healthy": self.healthy}, status=200 if self.healthy else 503)
+
+
+async def _words(text: str) -> AsyncIterator[str]:
+    for word in text.split():
+        yield word
+
+
+@contextmanager
+def menagerie() -> Iterator[Menagerie]:
+    """The service on a loopback port, in a thread, until the context ends."""
+    service = Menagerie()
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(service.application(), handler_cancellation=True, access_log=None)
+
+    async def start() -> int:
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port: int = runner.addresses[0][1]
+        return port
+
+    service.port = loop.run_until_complete(start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield service
+    finally:
+        service.release.set()
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
