@@ -54,7 +54,7 @@ def _readable(route: Route) -> dict[str, Any]:
     keys = ("path", "method", "port", "target_path", "stream")
     return {
         **{key: getattr(route, key) for key in keys},
-        **route.model_dump(mode="json", exclude_defaults=True, exclude=set(keys)),
+        **{key: value for key, value in route.entry().items() if key not in keys},
     }
 
 

@@ -6,29 +6,31 @@ What callers send is documented in the README ("Calling a chute"): a file is ``{
 
 from __future__ import annotations
 
-import binascii
 import json
-import mimetypes
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlencode
+from urllib.parse import urlencode
 
 import orjson
-import pybase64
 from aiohttp import MultipartWriter, payload
 
 from chutes_wrappers.core.routes import RequestFormat
+from chutes_wrappers.runtime.files import (
+    BASE64_SUFFIX,
+    BINARY_TYPE,
+    TEXT_TYPE,
+    File,
+    decoded,
+    file_from_base64,
+    file_in,
+    is_file_object,
+)
 from chutes_wrappers.runtime.refusal import CallRefused
 
 JSON_TYPE = "application/json"
-TEXT_TYPE = "text/plain; charset=utf-8"
-BINARY_TYPE = "application/octet-stream"
 
-_FILE_KEYS = frozenset({"filename", "content_type", "data"})
-_BASE64_SUFFIX = "_base64"
-_DATA_URI = re.compile(r"data:(?P<type>[^,;]*(?:;[^,;=]+=[^,;]*)*)(?P<base64>;base64)?,", re.IGNORECASE)
 _UNSAFE = re.compile(r"[\r\n\0]")
 _A_FILE = '{"filename", "content_type", "data": base64}, a data: URI, or the key `%s_base64`'
 
@@ -44,18 +46,11 @@ class Body:
     content_type: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _File:
-    filename: str
-    content_type: str
-    data: bytes
-
-
 def undeclared(body: Any) -> RequestFormat:
     """The format of a body that no one declared: multipart when a file is in it, else JSON."""
     values = body.values() if isinstance(body, Mapping) else ()
     has_file = any(
-        isinstance(item, Mapping) and _is_file(item, declared=False)
+        isinstance(item, Mapping) and is_file_object(item, declared=False)
         for value in values
         for item in (value if isinstance(value, list) else [value])
     )
@@ -106,9 +101,10 @@ def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
     given = _only(body, "data", request)
     if not isinstance(given, str):
         raise CallRefused("`data` is not a string in base64")
-    file = _from_data_uri("data", given) or _File(filename="", content_type="", data=_decoded("data", given))
-    kind = _named_type(body) or file.content_type or request.content_type or BINARY_TYPE
-    return Body(make=lambda: file.data, content_type=kind)
+    file = file_in("data", given, declared=True)
+    data = file.data if file else decoded("data", given)
+    kind = _named_type(body) or (file.content_type if file else request.content_type) or BINARY_TYPE
+    return Body(make=lambda: data, content_type=kind)
 
 
 def _only(body: Mapping[str, Any], key: str, request: RequestFormat) -> Any:
@@ -146,64 +142,23 @@ def _repeated(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield name, item
 
 
-def _part(name: str, value: Any, files: tuple[str, ...]) -> tuple[str, _File | str]:
+def _part(name: str, value: Any, files: tuple[str, ...]) -> tuple[str, File | str]:
     """One field: its name, and a file or its text."""
     if _UNSAFE.search(name):
         raise CallRefused(f"{name!r} cannot be the name of a field")
-    bare = name.removesuffix(_BASE64_SUFFIX)
+    bare = name.removesuffix(BASE64_SUFFIX)
     if isinstance(value, str) and bare != name and (bare in files or (not files and _is_base64(value))):
-        return bare, _File(filename=_filename(bare, ""), content_type=BINARY_TYPE, data=_decoded(name, value))
-    if isinstance(value, str) and (name in files or not files) and (file := _from_data_uri(name, value)):
+        return bare, file_from_base64(bare, value)
+    if (name in files or not files) and (file := file_in(name, value, declared=name in files)):
         return name, file
-    if isinstance(value, Mapping) and _is_file(value, declared=name in files):
-        return name, _from_object(name, value)
     if name in files:
         raise CallRefused(f"`{name}` is a file: send {_A_FILE % name}", field=name)
     return name, _text(value)
 
 
-def _is_file(value: Mapping[str, Any], *, declared: bool) -> bool:
-    return "data" in value and set(value) <= _FILE_KEYS and (declared or len(value) > 1)
-
-
-def _from_object(name: str, value: Mapping[str, Any]) -> _File:
-    if not all(isinstance(item, str) for item in value.values()):
-        raise CallRefused(f"`{name}`: filename, content_type and data are strings", field=name)
-    if any(_UNSAFE.search(value.get(key, "")) for key in ("filename", "content_type")):
-        raise CallRefused(f"`{name}`: filename and content_type cannot hold line breaks", field=name)
-    kind = value.get("content_type") or mimetypes.guess_type(value.get("filename", ""))[0] or BINARY_TYPE
-    filename = value["filename"] if "filename" in value else _filename(name, kind)
-    return _File(filename=filename, content_type=kind, data=_decoded(name, value["data"]))
-
-
-def _from_data_uri(name: str, value: str) -> _File | None:
-    match = _DATA_URI.match(value)
-    if match is None or _UNSAFE.search(match["type"]):
-        return None
-    rest = value[match.end() :]
-    data = _decoded(name, rest) if match["base64"] else unquote_to_bytes(rest)
-    kind = match["type"] or TEXT_TYPE
-    return _File(filename=_filename(name, kind), content_type=kind, data=data)
-
-
-def _filename(name: str, content_type: str) -> str:
-    return name + (mimetypes.guess_extension(content_type.split(";")[0]) or "")
-
-
-def _decoded(name: str, text: str) -> bytes:
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        pass
-    try:  # as `base64` and MIME print it: in lines
-        return pybase64.b64decode(re.sub(r"\s+", "", text), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise CallRefused(f"`{name}` is not base64: {error}", field=name) from error
-
-
 def _is_base64(text: str) -> bool:
     try:
-        _decoded("", text)
+        file_from_base64("", text)
     except CallRefused:
         return False
     return True
@@ -213,7 +168,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _multipart(parts: list[tuple[str, _File | str]]) -> MultipartWriter:
+def _multipart(parts: list[tuple[str, File | str]]) -> MultipartWriter:
     writer = MultipartWriter("form-data")
     for name, value in parts:
         if isinstance(value, str):

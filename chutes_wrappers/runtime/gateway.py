@@ -17,7 +17,8 @@ import orjson
 
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
-from chutes_wrappers.runtime.bodies import BINARY_TYPE, JSON_TYPE, encode_body, undeclared
+from chutes_wrappers.runtime.bodies import JSON_TYPE, encode_body, undeclared
+from chutes_wrappers.runtime.files import BINARY_TYPE
 from chutes_wrappers.runtime.health import ServiceHealth
 from chutes_wrappers.runtime.parameters import address
 from chutes_wrappers.runtime.refusal import CLIENT_ERROR, LARGEST_QUOTED_BYTES, TRY_AGAIN, CallRefused, service_error

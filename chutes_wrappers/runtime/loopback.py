@@ -7,6 +7,7 @@ A streaming handler whose client goes away keeps its thread for good, a native s
 from __future__ import annotations
 
 import socket
+import weakref
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -30,6 +31,8 @@ class LoopbackServer:
         self._handlers: dict[str, Handler] = {}
         self._runner: web.AppRunner | None = None
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        # A module that is only loaded, to be described, never starts its server.
+        weakref.finalize(self, self._socket.close)
         self.port: int = self._socket.getsockname()[1]
 
     def add(self, path: str, handler: Handler) -> None:

@@ -7,13 +7,24 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from chutes.chute import Chute
+from chutes.util.context import is_local
+from fastapi import HTTPException, Response
 from loguru import logger
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.caller import caller_globals
+from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
+from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
-from chutes_wrappers.core.routes import PlannedCord, meaningless_keys, plan_cords
+from chutes_wrappers.core.routes import meaningless_keys
 from chutes_wrappers.runtime.dev_query import DevQueryMiddleware
+from chutes_wrappers.runtime.gateway import Gateway
+from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.runtime.streams import stream_handler
+from chutes_wrappers.sdk.loopback import loopback_of
 from chutes_wrappers.sdk.route_source import registration_is_skipped
+
+EXPOSE_VARIABLE = "CHUTE_EXPOSE"
 
 
 def register_passthrough_routes(
@@ -23,25 +34,29 @@ def register_passthrough_routes(
     *,
     public_methods: Iterable[str] = platform_rules.API_PUBLIC_METHODS,
 ) -> None:
-    """Publish ``routes`` as passthrough cords of ``chute``; a route without a port goes to ``default_port``.
+    """Publish ``routes`` as cords of ``chute``; a route without a port goes to ``default_port``.
 
-    Internal, root, file and parameter paths and whatever the platform refuses are left out, each logged with its reason.
-    Methods outside ``public_methods`` are published as POST: on their own path, or on ``<path>/<method>`` beside a POST.
-    Raises ConfigurationError for a malformed route.
+    Calls go through our gateway, which carries any body and answer; ``"native": true`` leaves a route to the SDK's own
+    passthrough. Internal, root, file and parameter paths are left out, each logged with its reason, unless the module's
+    ``CHUTE_EXPOSE`` names their category. Methods outside ``public_methods`` are published as POST: on their own path, or
+    on ``<path>/<method>`` beside a POST. Raises ConfigurationError for a malformed route.
     """
     if registration_is_skipped():
         return
     entries = list(routes)
     if ignored := meaningless_keys(entries):
         logger.warning(f"routes: keys without a meaning here are ignored: {', '.join(ignored)}")
-    plan = plan_cords(parse_routes(entries, where="routes"), default_port, public_methods)
+    exposed = parse_expose(caller_globals().get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
+    plan = plan_cords(parse_routes(entries, where="routes"), default_port, public_methods, exposed)
     for skipped in plan.skipped:
         logger.info(f"not published: {skipped.method} {skipped.path} (port {skipped.port}): {skipped.reason}")
     for warning in plan.warnings:
         logger.warning(warning)
-    cords = [cord for cord in plan.cords if not _is_taken(chute, cord)]
+    own = {(cord.public_api_path, cord._public_api_method) for cord in chute.cords}
+    cords = [cord for cord in plan.cords if not _is_taken(own, cord)]
+    gateway = Gateway()
     for cord in cords:
-        _register(chute, cord)
+        _register(chute, cord, gateway)
     # Only a `chutes run --dev` serves cords under their public paths, and drops the query (SDK entrypoint/run.py).
     if os.environ.get("CHUTES_DEV_MODE", "").lower() == "true":
         chute.add_middleware(
@@ -49,37 +64,65 @@ def register_passthrough_routes(
         )
 
 
-def _is_taken(chute: Chute, planned: PlannedCord) -> bool:
+def _is_taken(own: set[tuple[str, str]], planned: PlannedCord) -> bool:
     """Whether the module already answers this call itself: of two cords the platform takes the first."""
-    public = (planned.public_path, planned.public_method)
-    taken = any((cord.public_api_path, cord._public_api_method) == public for cord in chute.cords)
+    taken = (planned.public_path, planned.public_method) in own
     if taken:
         logger.info(f"not published: {planned.route.describe()}: the module's own cord answers there")
     return taken
 
 
-def _register(chute: Chute, cord: PlannedCord) -> None:
+def _register(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:
+    if cord.route.native:
+        how = {"passthrough": True, "passthrough_port": cord.port, "passthrough_path": cord.route.target_path}
+    elif cord.stream:
+        how = _through_loopback(chute, cord, gateway)
+    else:
+        # Declared as passthrough, so that the platform delivers query parameters; answered by our handler on the instance,
+        # so that any body and media type gets back (PLATFORM.md, section 3).
+        how = {"passthrough": is_local()}
     route = cord.route
     chute.cord(
         path=cord.internal_path,
         public_api_path=cord.public_path,
         public_api_method=cord.public_method,
-        method=route.upstream_method,
-        passthrough=True,
-        passthrough_port=cord.port,
-        passthrough_path=route.target_path,
-        stream=route.stream,
+        # Of a stream it is the method that the SDK calls the loopback server with.
+        method="POST" if cord.stream and not route.native else route.upstream_method,
+        stream=cord.stream,
         input_schema=route.input_schema,
         output_schema=route.output_schema,
-        output_content_type=route.output_content_type or ("text/event-stream" if route.stream else "application/json"),
-    )(_handler(cord.function_name))
+        output_content_type=_content_type(cord),
+        **how,
+    )(_handler(cord, gateway))
 
 
-def _handler(name: str) -> Callable[..., Any]:
-    """A function for the SDK to name the cord by; a passthrough cord never calls it on an instance."""
+def _through_loopback(chute: Chute, cord: PlannedCord, gateway: Gateway) -> dict[str, Any]:
+    server = loopback_of(chute)
+    if server is not None:
+        server.add(cord.internal_path, stream_handler(gateway, cord.route, cord.port))
+    return {
+        "passthrough": True,
+        "passthrough_path": cord.internal_path,
+        "passthrough_port": server.port if server else None,
+    }
 
-    async def passthrough(self: Any, answer: Any = None) -> Any:
-        return answer
 
-    passthrough.__name__ = passthrough.__qualname__ = name
-    return passthrough
+def _content_type(cord: PlannedCord) -> str:
+    if cord.stream:
+        return "text/event-stream"
+    hint = cord.route.response
+    return (hint and hint.content_type) or "application/json"
+
+
+def _handler(cord: PlannedCord, gateway: Gateway) -> Callable[..., Any]:
+    """What answers a call on the instance, unless the SDK's passthrough does."""
+
+    async def carry(self: Any, call: Any = None) -> Any:
+        try:
+            answer = await gateway.answer(cord.route, cord.port, call)
+        except CallRefused as refusal:
+            raise HTTPException(status_code=refusal.status, detail=refusal.detail) from refusal
+        return Response(content=answer.body, media_type=answer.content_type)
+
+    carry.__name__ = carry.__qualname__ = cord.function_name
+    return carry

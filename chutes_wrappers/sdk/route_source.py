@@ -67,4 +67,4 @@ def load_route_manifest(static_routes: Iterable[Mapping[str, Any]] | None = None
     merged, warnings = merge_static(manifest, parse_routes(static, where="static routes"))
     for warning in warnings:
         logger.warning(warning)
-    return [route.model_dump(mode="json", exclude_defaults=True) for route in merged.routes]
+    return [route.entry() for route in merged.routes]

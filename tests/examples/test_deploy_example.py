@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.manifest import parse_routes
-from chutes_wrappers.core.routes import plan_cords
 from examples.morse.morse import listener
 from examples.morse.morse.settings import Settings, from_environment
 

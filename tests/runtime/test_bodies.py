@@ -4,7 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -33,7 +33,7 @@ class Wire(AbstractStreamWriter):
     def __init__(self) -> None:
         self.data = b""
 
-    async def write(self, chunk: bytes | bytearray | memoryview) -> None:  # type: ignore[override]  # the base is wider
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         self.data += bytes(chunk)
 
     async def write_eof(self, chunk: bytes = b"") -> None: ...
@@ -60,7 +60,7 @@ def fields(body: dict[str, Any], **more: Any) -> list[tuple[str, str | None, str
         wire = Wire()
         await made.write(wire)
 
-        async def stream() -> AsyncIterator[bytes]:
+        async def stream() -> AsyncGenerator[bytes, None]:
             yield wire.data
 
         form = await MultiPartParser(Headers(dict(made.headers)), stream()).parse()

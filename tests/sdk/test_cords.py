@@ -10,6 +10,18 @@ from chutes.chute import Chute, NodeSelector
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.sdk.cords import register_passthrough_routes
 from chutes_wrappers.sdk.describe import describe
+from chutes_wrappers.sdk.loopback import loopback_of
+
+from .conftest import Loader
+
+EXPOSING = """
+from chutes.chute import Chute, NodeSelector
+from tools.chute_wrappers import register_passthrough_routes
+
+CHUTE_EXPOSE = "parameters,files,internal"
+chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
+register_passthrough_routes(chute, [{"path": "/voices/{voice_id}/Sample.wav"}, {"path": "/static/app"}, {"path": "/"}], 1)
+"""
 
 
 @pytest.fixture
@@ -21,26 +33,61 @@ def cords(chute: Chute) -> dict[tuple[str, str], dict[str, Any]]:
     return {(cord["public_api_method"], cord["public_api_path"]): cord for cord in describe(chute)["cords"]}
 
 
-def test_a_route_becomes_a_native_passthrough_cord(chute: Chute) -> None:
-    register_passthrough_routes(
-        chute, [{"path": "/predict", "method": "POST", "port": 9000, "target_path": "/run"}], 8080
-    )
+@pytest.fixture(params=["", "REMOTE"], ids=["outside", "on the instance"])
+def remote(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both sides of a deployment."""
+    monkeypatch.setenv("CHUTES_EXECUTION_CONTEXT", request.param)
+    return bool(request.param)
+
+
+def test_a_cord_is_declared_as_passthrough_and_answered_by_our_handler(chute: Chute, remote: bool) -> None:
+    register_passthrough_routes(chute, [{"path": "/predict", "port": 9000, "target_path": "/Run/"}], 8080)
     (cord,) = chute.cords
-    assert (cord.public_api_path, cord._public_api_method) == ("/predict", "POST")
-    assert (cord.passthrough_path, cord._passthrough_port, cord._method) == ("/run", 9000, "POST")
-    assert cord._passthrough
+    assert (cord.public_api_path, cord._public_api_method, cord._method) == ("/predict", "POST", "POST")
+    assert cord._passthrough is not remote
     assert not cord._stream
 
 
-def test_a_route_without_a_port_goes_to_the_default(chute: Chute) -> None:
-    register_passthrough_routes(chute, [{"path": "/a"}], 8081)
-    assert chute.cords[0]._passthrough_port == 8081
+def test_a_native_route_is_left_to_the_sdk(chute: Chute, remote: bool) -> None:
+    route = {"path": "/predict", "method": "PUT", "port": 9000, "target_path": "/run", "native": True}
+    register_passthrough_routes(chute, [route, {"path": "/b", "native": True}], 8081)
+    first, second = chute.cords
+    assert (first.passthrough_path, first._passthrough_port, first._method) == ("/run", 9000, "PUT")
+    assert first._passthrough
+    assert second._passthrough_port == 8081
 
 
-def test_a_stream_route_is_a_stream_cord(chute: Chute) -> None:
-    register_passthrough_routes(chute, [{"path": "/a", "stream": True}], 8080)
-    assert chute.cords[0]._stream
-    assert chute.cords[0].output_content_type == "text/event-stream"
+def test_a_native_route_that_the_sdk_cannot_call_is_left_out(chute: Chute, log_lines: list[str]) -> None:
+    register_passthrough_routes(chute, [{"path": "/a", "target_path": "/Run", "native": True}], 8080)
+    assert chute.cords == []
+    assert any("'/Run'" in line and "native" in line for line in log_lines)
+
+
+def test_a_stream_route_is_a_native_passthrough_to_our_own_server(chute: Chute, remote: bool) -> None:
+    register_passthrough_routes(chute, [{"path": "/a", "method": "GET", "stream": True}], 8080)
+    (cord,) = chute.cords
+    assert (cord._stream, cord._passthrough, cord._method) == (True, True, "POST")
+    assert (cord.public_api_path, cord._public_api_method) == ("/a", "GET")
+    assert cord.output_content_type == "text/event-stream"
+    server = loopback_of(chute)
+    assert (server is not None) is remote
+    assert cord._passthrough_port == (server.port if server else None)
+    assert cord.passthrough_path == cord.path
+
+
+def test_a_stream_switch_is_a_pair_of_cords_the_streaming_one_first(chute: Chute) -> None:
+    register_passthrough_routes(chute, [{"path": "/chat", "stream": "switch"}], 8080)
+    assert [(cord.public_api_path, cord._stream) for cord in chute.cords] == [("/chat", True), ("/chat", False)]
+
+
+def test_the_modules_own_choice_exposes_what_the_filters_leave_out(load_module: Loader) -> None:
+    module = load_module(EXPOSING)
+    assert [cord.public_api_path for cord in module.chute.cords] == ["/voices/voice_id/sample_wav", "/static/app"]
+
+
+def test_an_unknown_choice_is_named(load_module: Loader) -> None:
+    with pytest.raises(ConfigurationError, match="CHUTE_EXPOSE: 'interna'"):
+        load_module(EXPOSING.replace("internal", "interna"))
 
 
 def test_several_methods_of_one_path_get_a_cord_each(chute: Chute) -> None:
@@ -85,7 +132,7 @@ def test_schemas_go_onto_the_cord(chute: Chute) -> None:
         "path": "/a",
         "input_schema": schema,
         "output_schema": {"type": "array"},
-        "output_content_type": "audio/wav",
+        "response": {"content_type": "audio/wav"},
     }
     register_passthrough_routes(chute, [route], 8080)
     (cord,) = describe(chute)["cords"]
@@ -136,10 +183,12 @@ def test_the_description_is_plain_json(chute: Chute) -> None:
 
 def test_both_contexts_compute_the_same_cords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     routes = [{"path": "/a", "method": method} for method in ("GET", "POST", "DELETE")]
+    routes += [{"path": "/s", "stream": "switch"}]
     sides = []
     for context in ("", "REMOTE"):
         monkeypatch.setenv("CHUTES_EXECUTION_CONTEXT", context)
         chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
         register_passthrough_routes(chute, routes, 8080)
-        sides.append(describe(chute))
+        # Whether a cord is passthrough differs by design: it is declared so, and answered by our handler.
+        sides.append([{**cord, "passthrough": None} for cord in describe(chute)["cords"]])
     assert sides[0] == sides[1]

@@ -62,7 +62,7 @@ class Menagerie:
         )
 
     async def form(self, request: web.Request) -> web.Response:
-        fields = []
+        fields: list[list[Any]] = []
         for name, value in (await request.post()).items():
             if isinstance(value, web.FileField):
                 data = value.file.read()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from chutes_wrappers.core.cord_plan import separate_ports
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.core.routes import separate_ports
 from chutes_wrappers.host.discovery.probing import Finding
 
 _MOST_LINES = 10

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.exposure import filter_reason
 from chutes_wrappers.core.platform_rules import UPSTREAM_METHODS
-from chutes_wrappers.core.routes import Route, SkippedRoute, filter_reason, native_passthrough_problem
+from chutes_wrappers.core.routes import ResponseHint, Route, SkippedRoute
 from chutes_wrappers.host.discovery import media, servers
 from chutes_wrappers.host.discovery.references import resolve
 from chutes_wrappers.host.discovery.schemas import LARGEST_SCHEMA_BYTES, self_contained, size
@@ -129,7 +130,7 @@ class _Reader:
         reason = operation.problem or _path_problem(operation.path, path)
         if reason is None:
             route = Route(path=path, method=operation.method, port=self._port)
-            reason = filter_reason(path) or native_passthrough_problem(route)
+            reason = filter_reason(path)
             if route.key in self.routes:
                 reason = "another operation has the same path and method"
         if reason is None:
@@ -152,7 +153,7 @@ class _Reader:
                 "stream": answer.stream,
                 "input_schema": self._schema(f"{what}: input schema", body),
                 "output_schema": self._schema(f"{what}: output schema", answer.schema),
-                "output_content_type": answer.content_type,
+                "response": ResponseHint(content_type=answer.content_type) if answer.content_type else None,
             }
         )
 

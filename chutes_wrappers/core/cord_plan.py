@@ -1,0 +1,156 @@
+"""Routes → the cords that publish them. Pure: both sides of a deployment compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.aliases import aliases
+from chutes_wrappers.core.exposure import filter_reason, hidden_by
+from chutes_wrappers.core.routes import STREAM_SWITCH, Route, SkippedRoute
+
+
+class PlannedCord(BaseModel):
+    """Everything a cord is made from, as plain values: equal on both sides of a deployment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    function_name: str
+    internal_path: str
+    public_path: str
+    public_method: str
+    route: Route
+    port: int
+    stream: bool = False
+
+
+class CordPlan(BaseModel):
+    """The cords of a chute, what was left out, and what a person should know about the rest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cords: tuple[PlannedCord, ...] = ()
+    skipped: tuple[SkippedRoute, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def publish(
+    routes: Iterable[Route], expose: Iterable[str] = (), default_port: int | None = None
+) -> tuple[tuple[Route, ...], tuple[SkippedRoute, ...]]:
+    """Give ``routes`` their public paths; those that the filters leave out come back with the reason.
+
+    ``expose`` names the categories (``core/exposure.py``) that are published although they are left out by default.
+    """
+    exposed = frozenset(expose)
+    reasons = [(route, None if route.exposed else filter_reason(route.path, exposed)) for route in routes]
+    kept = [route for route, reason in reasons if reason is None]
+    names = aliases((route.path for route in kept), move_reserved="reserved" in exposed)
+    published = tuple(
+        route.model_copy(update={"path": names[route.path], "exposed": bool(hidden_by(names[route.path]))})
+        for route in kept
+    )
+    return published, tuple(route.skipped(reason, default_port) for route, reason in reasons if reason)
+
+
+def plan_cords(
+    routes: Iterable[Route],
+    default_port: int,
+    public_methods: Iterable[str] = platform_rules.API_PUBLIC_METHODS,
+    expose: Iterable[str] = (),
+) -> CordPlan:
+    """Decide which cords publish ``routes``: one each, and two for a route whose caller decides about streaming."""
+    named, left_out = publish(routes, expose, default_port)
+    problems = [(route, _native_problem(route)) for route in named]
+    publishable = [route for route, problem in problems if problem is None]
+    skipped = [*left_out, *(route.skipped(problem, default_port) for route, problem in problems if problem)]
+    names = _public_names(publishable, public_methods)
+    cords: dict[tuple[str, str], tuple[PlannedCord, ...]] = {}
+    warnings: list[str] = []
+    for route in publishable:
+        name = names[route.key]
+        if name in cords:
+            skipped.append(route.skipped("another route has the same path and method", default_port))
+            continue
+        if platform_rules.is_shadowed(name[0]):
+            warnings.append(_shadowed(*name))
+        cords[name] = _cords_of(route, *name, route.port or default_port)
+    return CordPlan(
+        cords=tuple(cord for pair in cords.values() for cord in pair), skipped=tuple(skipped), warnings=tuple(warnings)
+    )
+
+
+def separate_ports(routes: Iterable[Route], ports: Iterable[int]) -> tuple[Route, ...]:
+    """Give operations that several services share a path each: the first of ``ports`` keeps it, the others get ``/p<port>/…``."""
+    order = {port: index for index, port in enumerate(ports)}
+    separated: dict[tuple[str, str], Route] = {}
+    for route in sorted(routes, key=lambda route: order.get(route.port or 0, len(order))):
+        while route.key in separated and separated[route.key].port != route.port:
+            moved = {"path": f"/p{route.port}{route.path}", "target_path": route.target_path}
+            route = route.model_copy(update=moved)
+        separated.setdefault(route.key, route)
+    return tuple(separated.values())
+
+
+def _cords_of(route: Route, public_path: str, public_method: str, port: int) -> tuple[PlannedCord, ...]:
+    # Of two cords on one public path the platform takes the first: the one that can stream.
+    kinds = (True, False) if route.stream == STREAM_SWITCH else (bool(route.stream),)
+    return tuple(_cord(route, public_path, public_method, port, stream) for stream in kinds)
+
+
+def _cord(route: Route, public_path: str, public_method: str, port: int, stream: bool) -> PlannedCord:
+    kind = public_method.lower() if not stream else f"stream_{public_method.lower()}"
+    # "-" is legal in a public path only. "__", "_0" and "_" before a letter (the function's "/") cannot be mistaken for each
+    # other, so both names are one to one with the public path, and independent of the other routes.
+    internal = f"/cw_{kind}{public_path.replace('_', '__').replace('-', '_0')}"
+    return PlannedCord(
+        function_name=internal.strip("/").replace("/", "_"),
+        internal_path=internal,
+        public_path=public_path,
+        public_method=public_method,
+        route=route,
+        port=port,
+        stream=stream,
+    )
+
+
+def _public_names(routes: Iterable[Route], public_methods: Iterable[str]) -> dict[tuple[str, str], tuple[str, str]]:
+    """For each route key its public (path, method): a method that is not public becomes a POST.
+
+    Of the methods that are not public, the first of PUT, PATCH, DELETE keeps a path that has no POST; any other gets
+    ``<path>/<method>``. The order of the routes does not matter.
+    """
+    public = frozenset(public_methods)
+    keys = sorted({route.key for route in routes}, key=lambda key: (platform_rules.UPSTREAM_METHODS.index(key[1]), key))
+    names = {key: key for key in keys if key[1] in public}
+    posts = {path for path, method in names if method == "POST"}
+    for path, method in keys:
+        if (path, method) not in names and path not in posts:
+            names[path, method] = path, "POST"
+            posts.add(path)
+    for path, method in keys:
+        if (path, method) not in names:
+            moved = f"{path}/{method.lower()}"
+            while moved in posts:
+                moved = f"{moved}/{method.lower()}"
+            names[path, method] = moved, "POST"
+            posts.add(moved)
+    return names
+
+
+def _native_problem(route: Route) -> str | None:
+    """Why the SDK's own passthrough cannot carry ``route`` although it asks for that, or None (PLATFORM.md, section 2)."""
+    if not route.native or platform_rules.SDK_PATH.match(route.target_path):
+        return None
+    return (
+        f"the SDK's passthrough cannot call {route.target_path!r}: only lower case letters, digits, '_' and '-', "
+        'without a trailing slash; leave "native" out'
+    )
+
+
+def _shadowed(public_path: str, public_method: str) -> str:
+    return (
+        f"{public_method} {public_path}: the platform answers this path itself, calls will not reach the service; "
+        "publish it under another `path` with this one as `target_path`, or expose `reserved`"
+    )

@@ -1,0 +1,68 @@
+"""What a service keeps to itself by default (the seed's filters), and the switch that publishes it all the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from chutes_wrappers.core.errors import ConfigurationError
+
+Category = Literal["parameters", "files", "root", "internal", "reserved"]
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+EVERYTHING = "all"
+
+# A prefix covers the path and everything below it.
+INTERNAL_PREFIXES = ("/static", "/assets", "/svelte", "/login", "/logout", "/gradio_api", "/theme")
+INTERNAL_MARK = "/__"
+# With a letter in it: the last segment of /api/v1.2 is a version.
+_FILE = re.compile(r"\.[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*\Z")
+
+
+def parse_expose(value: str | Iterable[str], *, where: str) -> frozenset[Category]:
+    """The categories that ``value`` names: ``"parameters,files"``, a list of them, or ``"all"``.
+
+    ConfigurationError names ``where`` and the part that is none.
+    """
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, Iterable):
+        raise ConfigurationError(f"is {value!r}; it must be a string or a list of categories", where=where)
+    named = {str(part).strip() for part in parts} - {""}
+    if unknown := sorted(named - {*CATEGORIES, EVERYTHING}):
+        raise ConfigurationError(
+            f"{unknown[0]!r} cannot be exposed",
+            where=where,
+            next_step=f"name some of {', '.join(CATEGORIES)}, separated by commas, or {EVERYTHING}",
+        )
+    return frozenset(name for name in CATEGORIES if EVERYTHING in named or name in named)
+
+
+def hidden_by(path: str) -> dict[Category, str]:
+    """The categories because of which ``path`` is not published by default, each with its reason; {} when it is."""
+    hidden: dict[Category, str] = {}
+    if path.strip("/") == "":
+        hidden["root"] = "the root path"
+    if "{" in path or "}" in path:
+        hidden["parameters"] = "path parameters"
+    if internal := _internal_part(path):
+        hidden["internal"] = f"internal route ({internal})"
+    if _FILE.search(path.rstrip("/").rsplit("/", 1)[-1]):
+        hidden["files"] = "a file extension"
+    return hidden
+
+
+def filter_reason(path: str, exposed: Iterable[str] = ()) -> str | None:
+    """Why ``path`` is not published when the categories ``exposed`` are, or None."""
+    left = {category: reason for category, reason in hidden_by(path).items() if category not in frozenset(exposed)}
+    if not left:
+        return None
+    return f"{' and '.join(left.values())}, left out by default; --expose {','.join(left)} publishes it"
+
+
+def _internal_part(path: str) -> str | None:
+    if path.startswith(INTERNAL_MARK):
+        return f"{INTERNAL_MARK}*"
+    return next(
+        (prefix for prefix in INTERNAL_PREFIXES if path == prefix or path.startswith((prefix + "/", prefix + "."))),
+        None,
+    )

@@ -1,0 +1,100 @@
+"""Files in JSON, as callers of a chute write them. Pure.
+
+A file is ``{"filename", "content_type", "data": base64}``, a ``data:`` URI, or base64 under the key ``<field>_base64``.
+"""
+
+from __future__ import annotations
+
+import binascii
+import mimetypes
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import pybase64
+
+from chutes_wrappers.runtime.refusal import CallRefused
+
+BINARY_TYPE = "application/octet-stream"
+TEXT_TYPE = "text/plain; charset=utf-8"
+BASE64_SUFFIX = "_base64"
+
+_KEYS = frozenset({"filename", "content_type", "data"})
+_DATA_URI = re.compile(r"data:(?P<type>[^,;]*(?:;[^,;=]+=[^,;]*)*)(?P<base64>;base64)?,", re.IGNORECASE)
+_UNSAFE = re.compile(r"[\r\n\0]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file's bytes with its name and media type."""
+
+    filename: str
+    content_type: str
+    data: bytes = field(repr=False)
+
+    def as_json(self) -> dict[str, str]:
+        """The file as callers write and read it."""
+        encoded = pybase64.b64encode(self.data).decode("ascii")
+        return {"filename": self.filename, "content_type": self.content_type, "data": encoded}
+
+
+def file_in(name: str, value: Any, *, declared: bool) -> File | None:
+    """The file that ``value`` of field ``name`` is, or None; CallRefused when it is one that cannot be read.
+
+    ``declared``: the field takes files; without that an object needs a filename or a media type beside its data.
+    """
+    if isinstance(value, str):
+        return _from_data_uri(name, value)
+    return (
+        _from_object(name, value) if isinstance(value, Mapping) and is_file_object(value, declared=declared) else None
+    )
+
+
+def is_file_object(value: Mapping[str, Any], *, declared: bool) -> bool:
+    """Whether ``value`` has the keys of a file; ``declared`` as in ``file_in``."""
+    return "data" in value and set(value) <= _KEYS and (declared or len(value) > 1)
+
+
+def file_from_base64(name: str, text: Any) -> File:
+    """The file whose bytes are given under the key ``<name>_base64``."""
+    if not isinstance(text, str):
+        raise CallRefused(f"`{name}{BASE64_SUFFIX}` is not a string", field=name)
+    return File(filename=name, content_type=BINARY_TYPE, data=decoded(name + BASE64_SUFFIX, text))
+
+
+def _from_object(name: str, value: Mapping[str, Any]) -> File:
+    if not all(isinstance(item, str) for item in value.values()):
+        raise CallRefused(f"`{name}`: filename, content_type and data are strings", field=name)
+    if any(_UNSAFE.search(value.get(key, "")) for key in ("filename", "content_type")):
+        raise CallRefused(f"`{name}`: filename and content_type cannot hold line breaks", field=name)
+    kind = value.get("content_type") or mimetypes.guess_type(value.get("filename", ""))[0] or BINARY_TYPE
+    filename = value["filename"] if "filename" in value else _filename(name, kind)
+    return File(filename=filename, content_type=kind, data=decoded(name, value["data"]))
+
+
+def _from_data_uri(name: str, value: str) -> File | None:
+    match = _DATA_URI.match(value)
+    if match is None or _UNSAFE.search(match["type"]):
+        return None
+    rest = value[match.end() :]
+    data = decoded(name, rest) if match["base64"] else unquote_to_bytes(rest)
+    kind = match["type"] or TEXT_TYPE
+    return File(filename=_filename(name, kind), content_type=kind, data=data)
+
+
+def _filename(name: str, content_type: str) -> str:
+    return name + (mimetypes.guess_extension(content_type.split(";")[0]) or "")
+
+
+def decoded(name: str, text: str) -> bytes:
+    """The bytes of ``text`` in base64, in lines or not; CallRefused names the field."""
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        pass
+    try:  # as `base64` and MIME print it: in lines
+        return pybase64.b64decode(re.sub(r"\s+", "", text), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise CallRefused(f"`{name}` is not base64: {error}", field=name) from error
