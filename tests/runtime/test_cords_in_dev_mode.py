@@ -1,0 +1,141 @@
+"""Cords under the SDK's own ``chutes run --dev``, in front of a service with one of everything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.dev_chute import DevChute, dev_chute
+from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+
+ROUTES: list[dict[str, Any]] = [
+    *({"path": "/echo", "method": method} for method in ("GET", "POST", "PUT", "DELETE")),
+    {"path": "/echo/", "method": "POST"},
+    {"path": "/Echo/{id}/X.y", "method": "POST"},
+    {"path": "/form", "request": {"encoding": "multipart", "files": ["file"]}},
+    {"path": "/guessed", "target_path": "/form"},
+    {"path": "/upload", "target_path": "/echo", "request": {"encoding": "binary"}},
+    {"path": "/bytes", "method": "GET"},
+    {"path": "/large", "method": "GET"},
+    {"path": "/status/{code}", "method": "GET"},
+    {"path": "/slow", "method": "GET"},
+    {"path": "/events", "method": "GET", "stream": True},
+    {"path": "/failing-stream", "target_path": "/status/{code}", "method": "GET", "stream": True},
+    {"path": "/chat", "stream": "switch"},
+    {"path": "/drip", "method": "GET", "stream": True},
+]
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Menagerie]:
+    with menagerie() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
+    with dev_chute(tmp_path_factory.mktemp("chute"), ROUTES, service.port) as running:
+        yield running
+
+
+def test_query_and_body_reach_the_service_under_every_public_name(chute: DevChute) -> None:
+    for path, method, target in [
+        ("/echo", "POST", "/echo?q=%C3%A9"),
+        ("/echo/put", "PUT", "/echo?q=%C3%A9"),
+        ("/echo/slash", "POST", "/echo/?q=%C3%A9"),
+    ]:
+        seen = chute.post(path, {"a": [1]}, q="é").json()
+        assert (seen["method"], seen["target"], seen["body"]) == (method, target, '{"a":[1]}')
+    assert chute.get("/echo", x="1").json()["target"] == "/echo?x=1"
+
+
+def test_path_parameters_and_odd_paths_reach_the_service(chute: DevChute) -> None:
+    assert chute.post("/echo/id/x_y", {"id": "a b/c"}).json()["target"] == "/Echo/a%20b%2Fc/X.y"
+
+
+def test_files_go_up_as_multipart_declared_or_not(chute: DevChute) -> None:
+    file = {"filename": "ä.bin", "content_type": "x/y", "data": base64.b64encode(EVERY_BYTE).decode()}
+    digest = hashlib.sha256(EVERY_BYTE).hexdigest()
+    for path in ("/form", "/guessed"):
+        assert chute.post(path, {"body": "1", "file": file, "data": "2"}).json() == [
+            ["body", "1"],
+            ["file", {"filename": "ä.bin", "type": "x/y", "sha256": digest}],
+            ["data", "2"],
+        ]
+
+
+def test_fifty_megabytes_go_up_and_come_down(chute: DevChute) -> None:
+    data = EVERY_BYTE * 4096 * 50
+    answer = chute.post("/upload", {"data": base64.b64encode(data).decode()}).json()
+    assert answer["sha256"] == hashlib.sha256(data).hexdigest()
+    assert chute.get("/large", megabytes=50).content == data
+
+
+def test_bytes_come_back_with_their_media_type(chute: DevChute) -> None:
+    answer = chute.get("/bytes")
+    assert (answer.content, answer.headers["Content-Type"]) == (EVERY_BYTE, "audio/wav")
+
+
+def test_an_answer_without_a_body_says_its_status(chute: DevChute) -> None:
+    assert chute.get("/status/code", code=204).json() == {"status": 204}
+
+
+@pytest.mark.parametrize("path", ["/status/code", "/failing-stream"])
+@pytest.mark.parametrize("status", [401, 404, 422, 426, 429, 503])
+def test_errors_of_the_service_cost_the_instance_nothing(chute: DevChute, path: str, status: int) -> None:
+    answer = chute.get(path, code=status)
+    assert answer.status_code == 400
+    assert (answer.json()["detail"]["status"], answer.json()["detail"]["body"]) == (status, f"this is {status}")
+
+
+def test_the_first_event_arrives_before_the_service_has_finished(chute: DevChute, service: Menagerie) -> None:
+    service.release.clear()
+    with requests.get(f"{chute.base_url}/events", params={"hold": "1"}, stream=True, timeout=20) as answer:
+        lines = answer.iter_lines(chunk_size=1)
+        assert next(lines) == "data: 0 é".encode()
+        service.release.set()
+        assert [line for line in lines if line] == ["data: 1 é".encode(), "data: 2 é".encode()]
+
+
+def test_more_abandoned_streams_than_the_sdk_has_threads_leave_the_instance_well(
+    chute: DevChute, service: Menagerie
+) -> None:
+    for _ in range(6):
+        service.release.clear()
+        service.aborted.clear()
+        answer = requests.get(f"{chute.base_url}/events", params={"hold": "1"}, stream=True, timeout=20)
+        next(answer.iter_lines(chunk_size=1))
+        answer.close()
+        assert service.aborted.wait(10)
+    assert chute.get("/echo").status_code == 200
+
+
+def test_a_caller_that_leaves_aborts_a_plain_call(chute: DevChute, service: Menagerie) -> None:
+    service.release.clear()
+    service.aborted.clear()
+    with pytest.raises(requests.Timeout):
+        requests.get(f"{chute.base_url}/slow", timeout=0.5)
+    assert service.aborted.wait(10)
+
+
+def test_an_empty_stream_is_no_failure(chute: DevChute) -> None:
+    answer = chute.get("/events", count=0)
+    assert (answer.status_code, answer.text) == (200, 'data: {"status":200}\n\n')
+
+
+def test_pieces_of_text_and_bytes_stream_as_events(chute: DevChute) -> None:
+    texts = [json.loads(line[6:])["text"] for line in chute.get("/drip").text.split("\n\n") if line]
+    assert "".join(texts) == "é!"
+    pieces = [json.loads(line[6:]) for line in chute.get("/drip", type="image/png").text.split("\n\n") if line]
+    assert b"".join(base64.b64decode(piece["data"]) for piece in pieces) == "é!".encode()
+
+
+def test_the_stream_switch_decides_on_one_public_path(chute: DevChute) -> None:
+    assert chute.post("/chat", {"text": "a b", "stream": True}).text == "data: a\n\ndata: b\n\ndata: [DONE]\n\n"
+    assert chute.post("/chat", {"text": "a b", "stream": False}).json() == {"answer": "a b"}
