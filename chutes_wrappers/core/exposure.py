@@ -25,9 +25,7 @@ def parse_expose(value: str | Iterable[str], *, where: str) -> frozenset[Categor
     ConfigurationError names ``where`` and the part that is none.
     """
     parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, Iterable):
-        raise ConfigurationError(f"is {value!r}; it must be a string or a list of categories", where=where)
-    named = {str(part).strip() for part in parts} - {""}
+    named = {str(part).strip() for part in parts} - {""} if isinstance(parts, Iterable) else {str(value)}
     if unknown := sorted(named - {*CATEGORIES, EVERYTHING}):
         raise ConfigurationError(
             f"{unknown[0]!r} cannot be exposed",

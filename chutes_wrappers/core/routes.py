@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictBool,
+    StrictInt,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.gradio import GradioEndpoint
@@ -13,7 +23,7 @@ from chutes_wrappers.core.gradio import GradioEndpoint
 Place = Literal["path", "query", "header"]
 Style = Literal["simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject"]
 Encoding = Literal["json", "multipart", "form", "binary", "text", "none"]
-STREAM_SWITCH = "switch"
+STREAM_SWITCH: Literal["switch"] = "switch"
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -44,6 +54,10 @@ class Parameter(BaseModel):
     required: StrictBool = False
     shared: StrictBool = False
 
+    @model_serializer(mode="wrap")
+    def _with_place(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"name": self.name, "in": self.place, **default(self)}  # the place also where it is the default
+
 
 class RequestFormat(BaseModel):
     """How the body travels to the service. JSON shape: ``request`` of a route.
@@ -58,6 +72,13 @@ class RequestFormat(BaseModel):
     content_type: str = ""
     files: tuple[str, ...] = ()
     wrapped: StrictBool | None = None
+
+    @model_serializer(mode="wrap")
+    def _with_encoding(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {
+            "encoding": self.encoding,
+            **default(self),
+        }  # also where it is the default: {} would tell nobody anything
 
 
 class ResponseHint(BaseModel):

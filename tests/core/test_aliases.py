@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.aliases import aliases
+from tests.core.paths import PATH
+
+PATHS = st.lists(PATH, max_size=10)
+
+
+def twin(path: str) -> str:
+    return path[:-1] if path.endswith("/") else path + "/"
+
+
+@pytest.mark.parametrize(
+    ("path", "alias"),
+    [
+        ("/voices/{voice_id}/Sample.wav", "/voices/voice_id/sample_wav"),
+        ("/", "/root"),
+        ("/v1/2x", "/v1/n2x"),
+        ("/a b", "/a_b"),
+        ("/_x", "/x"),
+        ("/a/", "/a"),
+        ("/a//b", "/a/b"),
+        ("/{path:path}", "/path_path"),
+        ("/日本", "/x"),
+        ("/#X-Amz-Target=Logs_1.Put", "/x-amz-target_logs_1_put"),
+    ],
+)
+def test_aliases_are_readable(path: str, alias: str) -> None:
+    assert aliases([path]) == {path: alias}
+
+
+def test_of_slash_twins_the_first_named_has_the_path() -> None:
+    assert aliases(["/a/", "/a"]) == {"/a/": "/a", "/a": "/a/slash"}
+    assert aliases(["/a", "/a/"]) == {"/a": "/a", "/a/": "/a/slash"}
+    assert aliases(["/A/", "/A", "/a/slash"])["/A/"] == "/a"
+
+
+def test_the_nearest_path_has_the_alias_and_the_others_a_digest() -> None:
+    found = aliases(["/A", "/a/", "/a."])
+    assert found["/a/"] == "/a"
+    assert found["/A"].startswith("/a_")
+    assert len(set(found.values())) == 3
+
+
+def test_paths_that_the_platform_answers_itself_move_when_asked_to() -> None:
+    assert aliases(["/users/list", "/ping", "/Docs", "/a"], move_reserved=True) == {
+        "/users/list": "/service/users/list",
+        "/ping": "/service/ping",
+        "/Docs": "/service/docs",
+        "/a": "/a",
+    }
+
+
+def test_an_alias_is_bounded_and_a_legal_path_is_kept_whole() -> None:
+    assert len(aliases(["/" + "A" * 500])["/" + "A" * 500]) <= 200
+    assert aliases(["/" + "a" * 500]) == {"/" + "a" * 500: "/" + "a" * 500}
+
+
+@given(PATHS, st.booleans())
+def test_every_alias_is_legal_and_unique(paths: list[str], move_reserved: bool) -> None:
+    found = aliases(paths, move_reserved=move_reserved)
+    assert set(found) == set(paths)
+    assert len(set(found.values())) == len(found)
+    for alias in found.values():
+        assert platform_rules.API_PUBLIC_PATH.match(alias)
+        assert platform_rules.SDK_PATH.match(alias)
+        assert not (move_reserved and platform_rules.is_shadowed(alias))
+
+
+@given(PATHS)
+def test_a_legal_path_is_its_own_alias_but_for_slash_twins(paths: list[str]) -> None:
+    for path, alias in aliases(paths).items():
+        if platform_rules.API_PUBLIC_PATH.match(path) and twin(path) not in paths:
+            assert alias == path
+
+
+@given(PATHS, st.randoms(use_true_random=False))
+def test_aliases_do_not_depend_on_the_order(paths: list[str], shuffler: random.Random) -> None:
+    without_twins = [path for path in paths if path.endswith("/") is False or twin(path) not in paths]
+    shuffled = list(without_twins)
+    shuffler.shuffle(shuffled)
+    assert aliases(shuffled) == aliases(without_twins)
+
+
+@given(PATHS, st.booleans())
+def test_aliases_of_aliases_are_the_same(paths: list[str], move_reserved: bool) -> None:
+    found = list(aliases(paths, move_reserved=move_reserved).values())
+    assert aliases(found, move_reserved=move_reserved) == {alias: alias for alias in found}
