@@ -6,7 +6,6 @@ A file is ``{"filename", "content_type", "data": base64}``, a ``data:`` URI, or 
 from __future__ import annotations
 
 import binascii
-import mimetypes
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
+from chutes_wrappers.runtime.media_types import extension_of, type_of_bytes, type_of_name
 from chutes_wrappers.runtime.refusal import CallRefused
 
 BINARY_TYPE = "application/octet-stream"
@@ -61,7 +61,9 @@ def file_from_base64(name: str, text: Any) -> File:
     """The file whose bytes are given under the key ``<name>_base64``."""
     if not isinstance(text, str):
         raise CallRefused(f"`{name}{BASE64_SUFFIX}` is not a string", field=name)
-    return File(filename=name, content_type=BINARY_TYPE, data=decoded(name + BASE64_SUFFIX, text))
+    data = decoded(name + BASE64_SUFFIX, text)
+    kind = type_of_bytes(data)
+    return File(filename=_filename(name, kind), content_type=kind or BINARY_TYPE, data=data)
 
 
 def _from_object(name: str, value: Mapping[str, Any]) -> File:
@@ -69,9 +71,10 @@ def _from_object(name: str, value: Mapping[str, Any]) -> File:
         raise CallRefused(f"`{name}`: filename, content_type and data are strings", field=name)
     if any(_UNSAFE.search(value.get(key, "")) for key in ("filename", "content_type")):
         raise CallRefused(f"`{name}`: filename and content_type cannot hold line breaks", field=name)
-    kind = value.get("content_type") or mimetypes.guess_type(value.get("filename", ""))[0] or BINARY_TYPE
+    data = decoded(name, value["data"])
+    kind = value.get("content_type") or type_of_name(value.get("filename", "")) or type_of_bytes(data) or BINARY_TYPE
     filename = value["filename"] if "filename" in value else _filename(name, kind)
-    return File(filename=filename, content_type=kind, data=decoded(name, value["data"]))
+    return File(filename=filename, content_type=kind, data=data)
 
 
 def _from_data_uri(name: str, value: str) -> File | None:
@@ -85,7 +88,7 @@ def _from_data_uri(name: str, value: str) -> File | None:
 
 
 def _filename(name: str, content_type: str) -> str:
-    return name + (mimetypes.guess_extension(content_type.split(";")[0]) or "")
+    return name + extension_of(content_type)
 
 
 def decoded(name: str, text: str) -> bytes:

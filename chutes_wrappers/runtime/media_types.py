@@ -1,0 +1,43 @@
+"""Media types and file extensions. Pure.
+
+What Python knows of them depends on files of the machine that it runs on, and images differ: the usual ones are here.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+
+_EXTENSIONS = {
+    "audio/wav": ".wav", "audio/x-wav": ".wav", "audio/wave": ".wav", "audio/mpeg": ".mp3", "audio/mp3": ".mp3",
+    "audio/flac": ".flac", "audio/x-flac": ".flac", "audio/ogg": ".ogg", "audio/opus": ".opus", "audio/mp4": ".m4a",
+    "audio/aac": ".aac", "audio/webm": ".webm", "image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp",
+    "image/gif": ".gif", "image/bmp": ".bmp", "image/tiff": ".tiff", "image/svg+xml": ".svg", "video/mp4": ".mp4",
+    "video/webm": ".webm", "video/quicktime": ".mov", "application/pdf": ".pdf", "application/zip": ".zip",
+    "application/json": ".json", "text/plain": ".txt", "text/csv": ".csv", "text/html": ".html",
+}  # fmt: skip
+# The first type of an extension is the one that it stands for, save where a video is likelier.
+_TYPES = {**{extension: kind for kind, extension in reversed(_EXTENSIONS.items())}, ".webm": "video/webm"}
+# How files of a type begin: bytes, and where they are.
+_BEGINNINGS: tuple[tuple[str, bytes, int], ...] = (
+    ("audio/wav", b"WAVE", 8), ("image/webp", b"WEBP", 8), ("image/png", b"\x89PNG\r\n\x1a\n", 0),
+    ("image/jpeg", b"\xff\xd8\xff", 0), ("image/gif", b"GIF8", 0), ("audio/flac", b"fLaC", 0), ("audio/ogg", b"OggS", 0),
+    ("audio/mpeg", b"ID3", 0), ("audio/mpeg", b"\xff\xfb", 0), ("audio/mp4", b"ftypM4A", 4), ("video/mp4", b"ftyp", 4),
+    ("video/webm", b"\x1a\x45\xdf\xa3", 0), ("application/pdf", b"%PDF-", 0), ("application/zip", b"PK\x03\x04", 0),
+)  # fmt: skip
+
+
+def extension_of(content_type: str) -> str:
+    """The file extension for a media type, with its dot; empty when there is none."""
+    kind = content_type.split(";")[0].strip().lower()
+    return _EXTENSIONS.get(kind) or mimetypes.guess_extension(kind) or ""
+
+
+def type_of_name(filename: str) -> str:
+    """The media type that a file's name says; empty when it says none."""
+    suffix = filename[filename.rfind(".") :].lower() if "." in filename else ""
+    return _TYPES.get(suffix) or mimetypes.guess_type(filename)[0] or ""
+
+
+def type_of_bytes(data: bytes) -> str:
+    """The media type that a file's first bytes show; empty when they show none."""
+    return next((kind for kind, beginning, at in _BEGINNINGS if data.startswith(beginning, at)), "")
