@@ -16,6 +16,7 @@ import aiohttp
 
 from chutes_wrappers.host.discovery import health
 from chutes_wrappers.host.discovery.fetching import NOT_YET, Answer, Service, Silence, fetch, open_session
+from chutes_wrappers.host.discovery.gradio_search import combined, find_gradio
 from chutes_wrappers.host.discovery.search import SEED_PATHS, Found, Search
 from chutes_wrappers.host.discovery.specification import Operations
 
@@ -129,7 +130,10 @@ class _PortProbe:
     async def _search(self) -> bool:
         search = Search(self._get, self._service, self._paths, self._report)
         is_certain = await search.run()
-        self._found, self._problems = search.found or self._found, search.problems
+        found, self._problems = search.found, search.problems
+        if self._silence is None:
+            found = combined(await find_gradio(self._get, self._service.port, self._paths), found)
+        self._found = found or self._found
         return is_certain
 
     async def _find_readiness(self) -> str | None:

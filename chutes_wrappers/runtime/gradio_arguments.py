@@ -1,0 +1,126 @@
+"""A caller's JSON object → the arguments of a Gradio endpoint, in order. Pure.
+
+Arguments come by name, or by position as ``{"data": [...]}``. Values of file parameters come out as ``File``s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chutes_wrappers.core.gradio import GradioEndpoint, GradioParameter
+from chutes_wrappers.runtime.files import BASE64_SUFFIX, File, file_from_base64, file_in
+from chutes_wrappers.runtime.refusal import CallRefused
+
+POSITIONAL = "data"
+# How Gradio marks a file in the values of an endpoint.
+FILE_MARK = {"_type": "gradio.FileData"}
+
+_DEEPEST = 50
+_BASE64_URI = re.compile(r"data:[^,\s]*;base64,", re.IGNORECASE)
+
+
+def arguments(endpoint: GradioEndpoint, body: Any) -> list[Any]:
+    """The arguments that ``body`` gives, defaults filled in. CallRefused names what does not fit, and the parameters."""
+    if not isinstance(body, Mapping):
+        raise CallRefused(f"this route takes a JSON object, not a {type(body).__name__}")
+    given = _by_position(endpoint, body[POSITIONAL]) if _is_positional(endpoint, body) else _by_name(endpoint, body)
+    return [_argument(endpoint, parameter, given) for parameter in endpoint.parameters]
+
+
+def _is_positional(endpoint: GradioEndpoint, body: Mapping[str, Any]) -> bool:
+    is_name = any(parameter.name == POSITIONAL for parameter in endpoint.parameters)
+    return set(body) == {POSITIONAL} and isinstance(body[POSITIONAL], list) and not is_name
+
+
+def _by_position(endpoint: GradioEndpoint, values: Sequence[Any]) -> dict[str, Any]:
+    if len(values) > len(endpoint.parameters):
+        count = len(endpoint.parameters)
+        raise _refused(endpoint, f"`{POSITIONAL}` holds {len(values)} arguments, the endpoint takes {count}")
+    return {parameter.name: value for parameter, value in zip(endpoint.parameters, values, strict=False)}
+
+
+def _by_name(endpoint: GradioEndpoint, body: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = {parameter.name: parameter for parameter in endpoint.parameters}
+    given: dict[str, Any] = {}
+    for key, value in body.items():
+        bare = key.removesuffix(BASE64_SUFFIX)
+        if key not in parameters and bare in parameters and parameters[bare].file:
+            value = _files_from_base64(bare, value)
+            key = bare
+        if key not in parameters:
+            raise _refused(endpoint, f"`{key}` is no parameter of this endpoint")
+        if key in given:
+            raise _refused(endpoint, f"`{key}` is given twice")
+        given[key] = value
+    return given
+
+
+def _files_from_base64(name: str, value: Any) -> Any:
+    return (
+        [file_from_base64(name, item) for item in value] if isinstance(value, list) else file_from_base64(name, value)
+    )
+
+
+def _argument(endpoint: GradioEndpoint, parameter: GradioParameter, given: Mapping[str, Any]) -> Any:
+    if parameter.name not in given:
+        if parameter.required:
+            raise _refused(endpoint, f"`{parameter.name}` is missing")
+        return parameter.default
+    value = given[parameter.name]
+    if parameter.file == "one":
+        return _one_file(parameter, value)
+    if parameter.file == "many":
+        items = value if isinstance(value, list) or value is None else [value]
+        return items and [_one_file(parameter, item) for item in items]
+    return value if parameter.file is None else _with_files(parameter.name, value)
+
+
+def _one_file(parameter: GradioParameter, value: Any) -> Any:
+    """A file as the app wants it; null, and an object in the app's own words, stay."""
+    key = parameter.file_key
+    if value is None or (isinstance(value, Mapping) and key and key in value):
+        return _with_files(parameter.name, value)
+    file = _file_or_address(parameter.name, value)
+    if file is None:
+        form = (
+            f'{{"filename", "content_type", "data": base64}}, a data: URI, or the key `{parameter.name}{BASE64_SUFFIX}`'
+        )
+        raise CallRefused(f"`{parameter.name}` is a file: send {form}", field=parameter.name)
+    return {key: file} if key else file
+
+
+def _file_or_address(name: str, value: Any) -> Any:
+    if isinstance(value, File):
+        return value
+    if isinstance(value, str) and value.lower().startswith(("http://", "https://")):
+        return {"path": value, "meta": FILE_MARK}
+    if isinstance(value, Mapping) and ("path" in value or "url" in value):
+        return {"meta": FILE_MARK, **value}
+    return file_in(name, value, declared=True)
+
+
+def _with_files(name: str, value: Any, depth: int = 0) -> Any:
+    """``value`` with every file in it, at any depth."""
+    if depth > _DEEPEST:
+        raise CallRefused(f"`{name}` is nested too deeply", field=name)
+    file = value if isinstance(value, File) else _file_inside(name, value)
+    if file is not None:
+        return file
+    if isinstance(value, Mapping):
+        return {key: _with_files(name, item, depth + 1) for key, item in value.items()}
+    return [_with_files(name, item, depth + 1) for item in value] if isinstance(value, list) else value
+
+
+def _file_inside(name: str, value: Any) -> File | None:
+    # Among other values a string is more likely text: only what is surely a file is taken for one.
+    is_text = isinstance(value, str) and not _BASE64_URI.match(value)
+    return None if is_text else file_in(name, value, declared=False)
+
+
+def _refused(endpoint: GradioEndpoint, problem: str) -> CallRefused:
+    names = [
+        parameter.name if parameter.required else f"{parameter.name} (optional)" for parameter in endpoint.parameters
+    ]
+    return CallRefused(f"{problem}; parameters: {', '.join(names) or 'none'}", endpoint=f"/{endpoint.api_name}")

@@ -1,0 +1,136 @@
+"""Messages of a Gradio app's queue → what an endpoint put out. Pure.
+
+Its own page speaks this protocol, and unlike ``/call/<name>`` it tells what the app's errors say and keeps session state in
+every version (seen with Gradio 4.44, 5.50 and 6.31).
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from chutes_wrappers.core.gradio import GradioEndpoint
+from chutes_wrappers.runtime.refusal import CallRefused
+
+LARGEST_MESSAGE_BYTES = 128 * 1024**2
+_NO_WORDS = "the app failed and does not say why; launch(show_error=True) lets it say so"
+
+
+class MessageLines:
+    """Pieces of the event stream → its messages. aiohttp's own lines end at a few megabytes."""
+
+    def __init__(self) -> None:
+        self._open: list[bytes] = []
+        self._open_bytes = 0
+
+    def feed(self, piece: bytes) -> Iterator[dict[str, Any]]:
+        """The messages that ``piece`` completes."""
+        *whole, rest = piece.split(b"\n")
+        for line in whole:
+            if message := _message(b"".join([*self._open, line])):
+                yield message
+            self._open, self._open_bytes = [], 0
+        self._open.append(rest)
+        self._open_bytes += len(rest)
+        if self._open_bytes > LARGEST_MESSAGE_BYTES:
+            raise CallRefused(f"an answer of the app is larger than {LARGEST_MESSAGE_BYTES // 1024**2} MiB")
+
+
+def _message(line: bytes) -> dict[str, Any] | None:
+    if not line.startswith(b"data:"):
+        return None
+    try:
+        message = orjson.loads(line[5:])
+    except orjson.JSONDecodeError as error:
+        raise CallRefused(f"the app's queue sent no JSON: {error}") from error
+    return message if isinstance(message, dict) else None
+
+
+class Outputs:
+    """What one call has put out so far. ``is_complete`` once there is no more to come."""
+
+    def __init__(self, endpoint: GradioEndpoint) -> None:
+        self.is_complete = False
+        self._endpoint = endpoint
+        self._yielded: list[Any] | None = None
+
+    def read(self, message: Mapping[str, Any]) -> list[Any] | None:
+        """The endpoint's outputs when ``message`` brings new ones. CallRefused carries the app's own words."""
+        kind = message.get("msg")
+        if kind == "process_generating":
+            return self._shown(self._generated(_data(message)))
+        if kind == "process_completed":
+            self.is_complete = True
+            data = _data(message)  # of a generator: what it yielded last
+            return self._shown(data) if self._yielded is None else None
+        if kind in ("unexpected_error", "server_stopped", "queue_full"):
+            raise CallRefused(_words(message.get("message")) or _NO_WORDS)
+        return None
+
+    def _generated(self, data: list[Any]) -> list[Any]:
+        known = self._yielded
+        if known is not None and self._endpoint.sends_differences:
+            data = [patched(value, edits) for value, edits in zip(known, data, strict=True)]
+        self._yielded = data
+        return data
+
+    def _shown(self, data: Sequence[Any]) -> list[Any]:
+        return [_updated(value) for value in self._endpoint.shown_outputs(data)]
+
+
+def _data(message: Mapping[str, Any]) -> list[Any]:
+    output = message.get("output")
+    output = output if isinstance(output, dict) else {}
+    if not message.get("success") or not isinstance(output.get("data"), list):
+        raise CallRefused(_words(output.get("error")) or _NO_WORDS)
+    data: list[Any] = output["data"]
+    return data
+
+
+def _words(error: Any) -> str:
+    """The message of an error; Gradio 4 quotes it like a Python string."""
+    if not isinstance(error, str):
+        return orjson.dumps(error).decode() if error else ""
+    if len(error) > 1 and error[0] == error[-1] and error[0] in "'\"":
+        try:
+            return str(ast.literal_eval(error))
+        except (ValueError, SyntaxError):
+            return error
+    return error
+
+
+def _updated(value: Any) -> Any:
+    """The value that an update of a component sets; null when it sets none."""
+    is_update = isinstance(value, dict) and value.get("__type__") == "update"
+    return value.get("value") if is_update else value
+
+
+def patched(value: Any, edits: Sequence[Sequence[Any]]) -> Any:
+    """``value`` after the ``[action, path, new]`` of ``edits``. CallRefused when they do not fit."""
+    root = [copy.deepcopy(value)]
+    try:
+        for action, path, new in edits:
+            _edit(root, [0, *path], action, new)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise CallRefused("what the app yielded does not follow from what it yielded before") from error
+    return root[0]
+
+
+def _edit(target: Any, path: Sequence[Any], action: str, new: Any) -> None:
+    for key in path[:-1]:
+        target = target[key]
+    key = path[-1]
+    if action == "add" and isinstance(target, list):
+        target.insert(int(key), new)
+    elif action in ("replace", "add"):
+        target[key] = new
+    elif action == "append":
+        target[key] += new
+    elif action == "delete":
+        del target[key]
+    else:
+        raise ValueError(action)
