@@ -17,7 +17,7 @@ from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
 from chutes_wrappers.core.routes import meaningless_keys
-from chutes_wrappers.runtime.dev_query import DevQueryMiddleware
+from chutes_wrappers.runtime.call_shape import CallShapeMiddleware
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.streams import stream_handler
@@ -57,11 +57,19 @@ def register_passthrough_routes(
     gateway = Gateway()
     for cord in cords:
         _register(chute, cord, gateway)
-    # Only a `chutes run --dev` serves cords under their public paths, and drops the query (SDK entrypoint/run.py).
-    if os.environ.get("CHUTES_DEV_MODE", "").lower() == "true":
-        chute.add_middleware(
-            DevQueryMiddleware, cords=frozenset((cord.public_method, cord.public_path) for cord in cords)
-        )
+    _shape_calls(chute, cords)
+
+
+def _shape_calls(chute: Chute, cords: Iterable[PlannedCord]) -> None:
+    if is_local():
+        return
+    # Only a `chutes run --dev` serves cords under their public paths (SDK chute/base.py).
+    is_dev = os.environ.get("CHUTES_DEV_MODE", "").lower() == "true"
+    chute.add_middleware(
+        CallShapeMiddleware,
+        public=frozenset((cord.public_method, cord.public_path) for cord in cords if is_dev),
+        internal=frozenset(cord.internal_path for cord in cords),
+    )
 
 
 def _is_taken(own: set[tuple[str, str]], planned: PlannedCord) -> bool:

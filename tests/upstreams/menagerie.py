@@ -131,6 +131,7 @@ class Menagerie:
                 await response.write(f"data: {index} é\n\n".encode())
                 if index == 0 and "hold" in request.query:
                     await asyncio.to_thread(self.release.wait, 30)
+                await asyncio.sleep(float(request.query.get("pause_s", "0")))
         except asyncio.CancelledError:
             self.aborted.set()
             self.release.set()

@@ -14,10 +14,12 @@ import asyncio, json
 import httpx2
 from chutes.entrypoint.run import DevMiddleware
 from fastapi import FastAPI, Request
-from chutes_wrappers.runtime.dev_query import DevQueryMiddleware
+from chutes_wrappers.runtime.call_shape import CallShapeMiddleware
 
 app = FastAPI()
-app.add_middleware(DevQueryMiddleware, cords=frozenset({("GET", "/a"), ("POST", "/a")}))
+app.add_middleware(
+    CallShapeMiddleware, public=frozenset({("GET", "/a"), ("POST", "/a")}), internal=frozenset({"/cw_post/a"})
+)
 app.add_middleware(DevMiddleware)
 
 async def show(request: Request):
@@ -35,6 +37,24 @@ async def main():
             await client.post("/a", json=[]),
             await client.get("/own?x=1"),
             await client.post("/own?x=1", json={"n": 1}),
+        ]
+    instance = FastAPI()
+    instance.add_middleware(CallShapeMiddleware, public=frozenset(), internal=frozenset({"/cw_post/a"}))
+
+    @instance.middleware("http")  # as the SDK's middleware leaves a call that it has decrypted
+    async def decrypt(request: Request, call_next):
+        request.state.decrypted = await request.json()
+        request.state.e2e = "e2e" in request.query_params
+        return await call_next(request)
+
+    for path in ("/cw_post/a", "/own"):
+        instance.add_api_route(path, show, methods=["POST"])
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(instance), base_url="http://chute") as client:
+        tricky = {"json": 1, "params": 2, "headers": 3}
+        answers += [
+            await client.post("/cw_post/a?e2e=1", json=tricky),
+            await client.post("/cw_post/a", json={"json": {}, "params": {}}),
+            await client.post("/own?e2e=1", json=tricky),
         ]
     print(json.dumps([answer.json()["decrypted"] for answer in answers]))
 
@@ -58,4 +78,7 @@ def test_calls_to_passthrough_cords_arrive_in_productions_shape_and_others_untou
         {"json": [], "params": {}},
         None,
         {"n": 1},
+        {"json": {"json": 1, "params": 2, "headers": 3}, "params": {}},
+        {"json": {}, "params": {}},
+        {"json": 1, "params": 2, "headers": 3},
     ]
