@@ -6,6 +6,7 @@ from chutes_wrappers.sdk.cords import register_passthrough_routes
 from chutes_wrappers.sdk.image import build_wrapper_image
 from chutes_wrappers.sdk.legacy import register_health_check, register_service_launcher, register_startup_wait
 from chutes_wrappers.sdk.route_source import load_route_manifest
+from chutes_wrappers.sdk.tunnel import register_tunnel
 
 __all__ = [
     "build_wrapper_image",
@@ -17,5 +18,6 @@ __all__ = [
     "register_passthrough_routes",
     "register_service_launcher",
     "register_startup_wait",
+    "register_tunnel",
     "wait_for_services",
 ]

@@ -19,6 +19,7 @@ SIGNATURES = {
     "register_passthrough_routes": "chute, routes, default_port, *, public_methods=('GET', 'POST')",
     "register_service_launcher": "chute, entrypoint, ports, host='127.0.0.1', timeout=600, soft_fail=True, env=None",
     "register_startup_wait": "chute, ports, timeout=600, host='127.0.0.1', soft_fail=False",
+    "register_tunnel": "chute, ports",
     "wait_for_services": "ports, timeout=600, *, host='127.0.0.1', soft_fail=False",
 }
 

@@ -1,0 +1,106 @@
+"""The instance's end of the tunnel: a handler of the loopback server that makes one HTTP request and sends its answer as lines.
+
+It is answered 200 whatever the service says, because the service's status is in the first line: no client can make the
+instance answer what the platform counts as a failure (PLATFORM.md, section 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection
+
+from aiohttp import web
+
+from chutes_wrappers.runtime.health import ServiceHealth
+from chutes_wrappers.runtime.http1 import CallUnsendable, Exchange, ServiceBroke, connected
+from chutes_wrappers.runtime.loopback import Handler
+from chutes_wrappers.runtime.refusal import TRY_AGAIN, CallRefused
+from chutes_wrappers.runtime.tunnel_frames import Data, End, Failed, Frame, TunnelCall, Wait, encode
+from chutes_wrappers.runtime.tunnel_request import CallReader
+
+# The SDK notices that a client has gone when there is something to send it (SDK chute/cord.py).
+SILENCE_S = 2.0
+_PIECE_BYTES = 256 * 1024
+
+
+def tunnel_handler(ports: Collection[int]) -> Handler:
+    """Carries calls to the services on ``ports``. A call that is none is answered 400 with ``{"error": …}``.
+
+    When nothing listens on its port the answer is 429 while the service starts, and 503 when it has answered before.
+    """
+    health = ServiceHealth()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            call = await _read(request, ports)
+            async with _connected(call.port, health) as exchange:
+                return await _relay(request, exchange, call)
+        except CallRefused as refusal:
+            return web.json_response(refusal.detail, status=refusal.status)
+
+    return handle
+
+
+async def _read(request: web.Request, ports: Collection[int]) -> TunnelCall:
+    reader = CallReader()
+    async for piece in request.content.iter_chunked(_PIECE_BYTES):
+        reader.feed(piece)
+    return reader.finish(ports)
+
+
+@contextlib.asynccontextmanager
+async def _connected(port: int, health: ServiceHealth) -> AsyncIterator[Exchange]:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            exchange = await stack.enter_async_context(connected(port))
+        except OSError as error:
+            status = health.status_of_refused_connection(port)
+            hint = "it is starting; try again" if status == TRY_AGAIN else "it answered before, or has exited"
+            raise CallRefused(f"nothing accepts connections on port {port}: {hint}", answer_with=status) from error
+        health.answered(port)
+        yield exchange
+
+
+async def _relay(request: web.Request, exchange: Exchange, call: TunnelCall) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    lines = _Lines(response)
+    waiting = asyncio.create_task(lines.break_silence())
+    try:
+        async for frame in _frames(exchange, call):
+            await lines.send(frame)
+    finally:
+        waiting.cancel()
+    await response.write_eof()
+    return response
+
+
+async def _frames(exchange: Exchange, call: TunnelCall) -> AsyncIterator[Frame]:
+    try:
+        yield await exchange.start(call)
+        async for piece in exchange.pieces():
+            yield Data(piece)
+        yield End()
+    except (ServiceBroke, CallUnsendable) as error:
+        yield Failed(str(error))
+
+
+class _Lines:
+    """Writes frames, each at once, and something while there are none."""
+
+    def __init__(self, response: web.StreamResponse) -> None:
+        self._response = response
+        self._spoke_at = asyncio.get_running_loop().time()
+
+    async def send(self, frame: Frame) -> None:
+        self._spoke_at = asyncio.get_running_loop().time()
+        await self._response.write(encode(frame))
+
+    async def break_silence(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # the caller is gone, and the handler will be cancelled
+            while True:
+                await asyncio.sleep(max(0.0, self._spoke_at + SILENCE_S - loop.time()))
+                if loop.time() - self._spoke_at >= SILENCE_S:
+                    await self.send(Wait())
