@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Run every check: style, types, shell scripts, fast tests, then those that need a Docker engine. Arguments go to pytest.
+# Run every check: style, types, shell scripts, fast tests, then those that install packages and those that need a Docker
+# engine. Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -12,5 +13,6 @@ ruff check .
 ruff format --check .
 mypy
 git ls-files '*.sh' .ci/run | xargs shellcheck
-pytest -m "not docker"
+pytest -m "not docker and not packages"
+pytest -m packages
 pytest -m docker

@@ -88,7 +88,10 @@ async def _outputs(
 
 
 async def _join(session: aiohttp.ClientSession, api: str, endpoint: GradioEndpoint, request: Mapping[str, Any]) -> None:
-    data = orjson.dumps({**request, "fn_index": endpoint.fn_index})
+    try:
+        data = orjson.dumps({**request, "fn_index": endpoint.fn_index})
+    except orjson.JSONEncodeError as error:  # half a surrogate pair, an integer of more than 64 bits, endless nesting
+        raise CallRefused(f"an argument cannot be sent on: {error}") from error
     headers = {**gradio_files.AS_IT_IS, "Content-Type": JSON_TYPE}
     async with session.post(
         URL(f"{api}/queue/join"), data=data, headers=headers, timeout=gradio_files.NO_LIMIT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -29,7 +30,8 @@ async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) ->
         return values
     form = FormData(quote_fields=False)
     for file in files:
-        form.add_field("files", file.data, filename=_plain_name(file), content_type=_plain_type(file))
+        # Not the bytes themselves: aiohttp warns of a body that it would send in one piece.
+        form.add_field("files", io.BytesIO(file.data), filename=_plain_name(file), content_type=_plain_type(file))
     async with session.post(URL(f"{api}/upload"), data=form, headers=AS_IT_IS, timeout=NO_LIMIT) as answer:
         paths = await checked_json(answer)
     if not isinstance(paths, list) or len(paths) != len(files):
@@ -103,20 +105,22 @@ async def _bytes(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
     return b"".join(pieces)
 
 
-def _files_in(value: Any) -> Iterator[File]:
+def _files_in(value: Any, depth: int = 0) -> Iterator[File]:
     if isinstance(value, File):
         yield value
-    else:
+    elif depth < _DEEPEST:
         for item in _children(value):
-            yield from _files_in(item)
+            yield from _files_in(item, depth + 1)
 
 
-def _replaced(value: Any, replace: Callable[[File], Any]) -> Any:
+def _replaced(value: Any, replace: Callable[[File], Any], depth: int = 0) -> Any:
     if isinstance(value, File):
         return replace(value)
-    if isinstance(value, Mapping):
-        return {key: _replaced(item, replace) for key, item in value.items()}
-    return [_replaced(item, replace) for item in value] if isinstance(value, list) else value
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {key: _replaced(item, replace, depth + 1) for key, item in value.items()}
+    if isinstance(value, list) and depth < _DEEPEST:
+        return [_replaced(item, replace, depth + 1) for item in value]
+    return value
 
 
 def _children(value: Any) -> Iterator[Any]:
