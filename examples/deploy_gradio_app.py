@@ -1,0 +1,54 @@
+"""A wrapped Gradio app: every named endpoint of it becomes a route of the chute.
+
+It wraps the sample in examples/gradio; for your own app change the capitals. From the project's root:
+
+    docker build -t gradio-app:latest examples/gradio
+    ./deploy.sh --discover examples/deploy_gradio_app
+    ./deploy.sh --build examples/deploy_gradio_app --local
+    ./deploy.sh --run-docker examples/deploy_gradio_app
+"""
+
+from chutes.chute import Chute, NodeSelector
+
+from tools.chute_wrappers import (
+    build_wrapper_image,
+    chutes_username,
+    load_route_manifest,
+    register_passthrough_routes,
+    wait_for_services,
+)
+
+USERNAME = chutes_username()
+
+CHUTE_NAME = "gradio-app"
+CHUTE_TAG = "v1.0.0"
+CHUTE_TAGLINE = "A Gradio app as an API"
+CHUTE_BASE_IMAGE = "gradio-app:latest"
+SERVICE_PORTS = [7860]
+
+# The app must listen on the port above, wherever the image puts it: these two are Gradio's own variables.
+CHUTE_ENV = {
+    "GRADIO_SERVER_NAME": "0.0.0.0",
+    "GRADIO_SERVER_PORT": "7860",
+}
+
+image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
+
+chute = Chute(
+    username=USERNAME,
+    name=CHUTE_NAME,
+    tagline=CHUTE_TAGLINE,
+    image=image,
+    node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16),
+    # The app queues calls by itself; with 1 a second caller would be refused.
+    concurrency=8,
+)
+
+# Discovery found one route for each named endpoint and wrote them to deploy_gradio_app.routes.json.
+register_passthrough_routes(chute, load_route_manifest(), SERVICE_PORTS[0])
+
+
+@chute.on_startup()
+async def boot(self):
+    """Start the app and wait until it answers."""
+    await wait_for_services(SERVICE_PORTS, timeout=600)
