@@ -117,10 +117,11 @@ class _Translation:
             return value
         if _is_file(value):
             return self._file
+        translated = {key: self.of(item, depth + 1) for key, item in value.items() if _means_something(key, item)}
         reference = value.get("$ref")
-        if isinstance(reference, str) and reference.startswith("#/"):
-            return {"$ref": self._root + reference[1:]}
-        return {key: self.of(item, depth + 1) for key, item in value.items() if _means_something(key, item)}
+        if isinstance(reference, str) and reference.startswith("#"):
+            translated["$ref"] = self._root + reference[1:]
+        return translated
 
 
 def _means_something(key: str, value: Any) -> bool:

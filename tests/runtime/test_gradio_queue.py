@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.core.gradio import GradioEndpoint
+from chutes_wrappers.runtime import gradio_queue
+from chutes_wrappers.runtime.gradio_queue import MessageLines, Outputs, patched
+from chutes_wrappers.runtime.refusal import CallRefused
+from tests.upstreams.gradio_app import completed, failed, generating
+
+JSON = st.recursive(
+    st.none() | st.integers(-9, 9) | st.text("abc"),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text("kl"), inner),
+    max_leaves=8,
+)
+
+
+def difference(old: Any, new: Any, path: list[Any]) -> list[list[Any]]:
+    """Edits as Gradio makes them (its ``diff``): text grows by appending, the ends of lists come and go."""
+    if old == new:
+        return []
+    if isinstance(old, str) and isinstance(new, str) and new.startswith(old):
+        return [["append", path, new[len(old) :]]]
+    if isinstance(old, list) and isinstance(new, list):
+        common = min(len(old), len(new))
+        edits = [edit for index in range(common) for edit in difference(old[index], new[index], [*path, index])]
+        edits += [["delete", [*path, index], None] for index in reversed(range(common, len(old)))]
+        return edits + [["add", [*path, index], new[index]] for index in range(common, len(new))]
+    if isinstance(old, dict) and isinstance(new, dict):
+        edits = [edit for key in old if key in new for edit in difference(old[key], new[key], [*path, key])]
+        edits += [["delete", [*path, key], None] for key in old if key not in new]
+        return edits + [["add", [*path, key], new[key]] for key in new if key not in old]
+    return [["replace", path, new]]
+
+
+@given(old=JSON, new=JSON)
+def test_a_difference_leads_from_the_old_value_to_the_new(old: Any, new: Any) -> None:
+    before = copy.deepcopy(old)
+    assert patched(old, difference(old, new, [])) == new
+    assert old == before
+
+
+@pytest.mark.parametrize(
+    "edit", [["replace", ["x", 3], 1], ["append", [], 3], ["dance", [], 1], ["add", ["a", 0], 1], [1], None]
+)
+def test_a_difference_that_does_not_fit_is_an_error_of_the_app(edit: Any) -> None:
+    with pytest.raises(CallRefused, match="does not follow"):
+        patched({"a": "b"}, [edit])
+
+
+@given(messages=st.lists(st.dictionaries(st.text(), st.text())), size=st.integers(1, 20))
+def test_messages_arrive_whole_however_they_are_cut(messages: list[dict[str, str]], size: int) -> None:
+    stream = b"".join(b"data: " + json.dumps(message).encode() + b"\n\n" for message in messages)
+    lines = MessageLines()
+    pieces = (stream[start : start + size] for start in range(0, len(stream), size))
+    assert [message for piece in pieces for message in lines.feed(piece)] == [
+        message for message in messages if message
+    ]
+
+
+def test_other_lines_mean_nothing_and_broken_ones_are_errors_of_the_app() -> None:
+    assert list(MessageLines().feed(b": ping\nevent: x\ndata: 3\n\n")) == []
+    with pytest.raises(CallRefused, match="no JSON"):
+        list(MessageLines().feed(b"data: {\n"))
+
+
+def test_a_message_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradio_queue, "LARGEST_MESSAGE_BYTES", 1024**2)
+    lines = MessageLines()
+    assert list(lines.feed(b"x" * 1024**2)) == []
+    with pytest.raises(CallRefused, match="larger than 1 MiB"):
+        list(lines.feed(b"x"))
+
+
+def outputs(*messages: dict[str, Any], **fields: Any) -> list[list[Any]]:
+    read = Outputs(GradioEndpoint(api_name="x", fn_index=0, **fields))
+    found = [values for message in messages if (values := read.read(message)) is not None]
+    assert read.is_complete == (messages[-1]["msg"] == "process_completed")
+    return found
+
+
+def test_a_function_puts_out_once_and_a_generator_what_it_yields() -> None:
+    assert outputs({"msg": "estimation"}, {"msg": "process_starts"}, completed("a", 1)) == [["a", 1]]
+    grown = generating([["append", [], "b"]], [["replace", [], 2]])
+    assert outputs(generating("a", 1), grown, completed("ab", 2)) == [["a", 1], ["ab", 2]]
+    assert outputs(generating("a"), generating("ab"), protocol="sse_v1") == [["a"], ["ab"]]
+
+
+def test_session_state_stays_out_and_updates_are_their_values() -> None:
+    update = {"__type__": "update", "value": "new", "visible": True}
+    assert outputs(completed(None, update, {"__type__": "update"}), hidden_outputs=(0,)) == [["new", None]]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("no entry", "no entry"),
+        ("'no entry'", "no entry"),
+        ('"it\'s over"', "it's over"),
+        ("'half", "'half"),
+        (None, "does not say why"),
+        ([{"message": "too long", "is_valid": False}], "too long"),
+    ],
+)
+def test_the_apps_own_words_are_kept(error: Any, words: str) -> None:
+    with pytest.raises(CallRefused) as refused:
+        outputs(failed(error))
+    assert words in str(refused.value)
+    assert (refused.value.status, words.startswith("'")) == (400, str(refused.value).startswith("'"))
+
+
+@pytest.mark.parametrize(
+    "message", [{"msg": "unexpected_error", "message": "lost"}, {"msg": "server_stopped", "message": "lost"}]
+)
+def test_the_queues_own_errors_end_a_call(message: dict[str, Any]) -> None:
+    with pytest.raises(CallRefused, match="lost"):
+        outputs(message)
+
+
+@pytest.mark.parametrize("output", [None, {}, {"data": "text"}, 3])
+def test_an_answer_without_data_is_an_error_of_the_app(output: Any) -> None:
+    with pytest.raises(CallRefused):
+        outputs({"msg": "process_completed", "success": True, "output": output})
