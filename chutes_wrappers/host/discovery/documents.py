@@ -15,7 +15,7 @@ from typing import Any
 
 from chutes_wrappers.core.errors import WrapperError
 
-LARGEST_BYTES = 20 * 1024**2
+LARGEST_BYTES = 48 * 1024**2
 LARGEST_YAML_BYTES = 4 * 1024**2
 LARGEST_YAML_NODES = 500_000
 LARGEST_YAML_DEPTH = 200

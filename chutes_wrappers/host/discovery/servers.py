@@ -16,7 +16,7 @@ def prefixes(node: Mapping[str, Any], location: str) -> tuple[str, ...]:
     ``location`` is the path of the document itself: relative server URLs start there. A prefix is empty or starts with
     "/" and ends without one. Servers that make no sense are left out.
     """
-    if "swagger" in node:
+    if "swagger" in node or "basePath" in node:
         base_path = node.get("basePath")
         return (_prefix(base_path, location),) if isinstance(base_path, str) else ()
     servers = node.get("servers")

@@ -1,25 +1,29 @@
 """A parsed specification → routes, and what did not become one, and why. Pure.
 
 Swagger 2.0 and OpenAPI 3.x. One bad operation is skipped with its reason; what is wrong inside an operation that can be
-called all the same costs its schema only.
+called all the same costs its description only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from chutes_wrappers.core.cord_plan import publish
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.exposure import filter_reason
 from chutes_wrappers.core.platform_rules import UPSTREAM_METHODS
-from chutes_wrappers.core.routes import ResponseHint, Route, SkippedRoute
-from chutes_wrappers.host.discovery import media, servers
+from chutes_wrappers.core.routes import STREAM_SWITCH, RequestFormat, ResponseHint, Route, SkippedRoute
+from chutes_wrappers.host.discovery import media, parameters, requests, servers
+from chutes_wrappers.host.discovery.parameters import Declared
 from chutes_wrappers.host.discovery.references import resolve
+from chutes_wrappers.host.discovery.requests import Body
 from chutes_wrappers.host.discovery.schemas import LARGEST_SCHEMA_BYTES, self_contained, size
+from chutes_wrappers.host.discovery.shapes import Shapes
 
-MOST_OPERATIONS = 20_000
+MOST_OPERATIONS = 50_000
 LONGEST_PATH = 500
+LONGEST_SUMMARY = 120
 # For all schemas of one document; one that turns out too large costs its limit. So hostile graphs stay cheap.
 MOST_SCHEMAS_BYTES = 16 * 1024**2
 ANY_METHOD = "*"
@@ -49,30 +53,51 @@ class _Operation:
 
 
 def check_dialect(document: Mapping[str, Any]) -> None:
-    """Raise WrapperError unless ``document`` is a Swagger 2.0 or OpenAPI 3.x specification with paths."""
+    """Raise WrapperError unless ``document`` is a Swagger 2.0 or OpenAPI 3.x specification with paths.
+
+    One that forgot to say which of them it is will do, as long as it has paths.
+    """
     version = document.get("openapi", document.get("swagger", document.get("swaggerVersion")))
+    paths = document.get("paths", {})
     if version is None:
-        raise WrapperError("is not a specification: it names no `openapi` or `swagger` version")
+        if isinstance(paths, Mapping) and any(path.startswith("/") for path in paths):
+            return
+        raise WrapperError("is not a specification: it names no `openapi` or `swagger` version, and has no `paths`")
     number = str(version)[:20] if isinstance(version, (str, int, float)) else "?"
     if not (number.startswith("3") if "openapi" in document else number in ("2", "2.0")):
         raise WrapperError(f"is a specification of version {number!r}; Swagger 2.0 and OpenAPI 3.x can be read")
-    if not isinstance(document.get("paths", {}), Mapping):
+    if not isinstance(paths, Mapping):
         raise WrapperError("is a specification whose `paths` is not an object")
 
 
-def read_operations(document: Mapping[str, Any], *, port: int, prefix: str, location: str = "/") -> Operations:
+def read_operations(
+    document: Mapping[str, Any], *, port: int, prefix: str, location: str = "/", expose: Iterable[str] = ()
+) -> Operations:
     """Every operation of ``document`` as a route of the service on ``port``, or as skipped with its reason.
 
     ``prefix`` is the document's server path; the ``servers`` of path items and operations replace it. ``location`` is
-    the document's own path.
+    the document's own path. ``expose`` names what is published although it is left out by default (``core/exposure.py``).
     """
     check_dialect(document)
-    reader = _Reader(document, port, prefix, location)
+    named: dict[tuple[str, str], tuple[Route, _Operation]] = {}
+    skipped: list[SkippedRoute] = []
     for index, operation in enumerate(_operations(document)):
         if index >= MOST_OPERATIONS:
             raise WrapperError(f"describes more than {MOST_OPERATIONS:,} operations")
-        reader.read(operation)
-    return Operations(routes=tuple(reader.routes.values()), skipped=tuple(reader.skipped), notes=tuple(reader.notes))
+        own = servers.prefixes(operation.node, location) or servers.prefixes(operation.item, location)
+        path = (own[0] if own else prefix) + operation.path
+        problem = operation.problem or _path_problem(operation.path, path)
+        if problem is None and (path, operation.method) in named:
+            problem = "another operation has the same path and method"
+        if problem is None:
+            named[path, operation.method] = Route(path=path, method=operation.method, port=port), operation
+        else:
+            shown = path if len(path) <= LONGEST_PATH else path[:LONGEST_PATH] + "…"
+            skipped.append(SkippedRoute(path=shown, method=operation.method, port=port, reason=problem))
+    public, hidden = publish((route for route, _ in named.values()), expose)
+    reader = _Reader(document)
+    routes = tuple(reader.described(route, named[route.target_path, route.method][1]) for route in public)
+    return Operations(routes=routes, skipped=(*skipped, *hidden), notes=tuple(reader.notes))
 
 
 def plain_get_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -111,60 +136,56 @@ def _operation(path: str, key: str, item: Mapping[str, Any], node: Any) -> _Oper
 
 
 class _Reader:
-    """Collects what one document describes."""
+    """Reads how the operations of one document are called; ``notes`` says what could not be read."""
 
-    def __init__(self, document: Mapping[str, Any], port: int, prefix: str, location: str) -> None:
-        self.routes: dict[tuple[str, str], Route] = {}
-        self.skipped: list[SkippedRoute] = []
+    def __init__(self, document: Mapping[str, Any]) -> None:
         self.notes: list[str] = []
         self._document = document
-        self._port = port
-        self._prefix = prefix
-        self._location = location
+        self._shapes = Shapes(document)
         self._dialect_30 = str(document.get("openapi", "2"))[:3] in ("2", "3", "3.0")
         self._schema_bytes_left = MOST_SCHEMAS_BYTES
 
-    def read(self, operation: _Operation) -> None:
-        """Add ``operation`` to the routes or to what is skipped."""
-        path = self._path(operation)
-        reason = operation.problem or _path_problem(operation.path, path)
-        if reason is None:
-            route = Route(path=path, method=operation.method, port=self._port)
-            reason = filter_reason(path)
-            if route.key in self.routes:
-                reason = "another operation has the same path and method"
-        if reason is None:
-            self.routes[route.key] = self._described(route, operation)
-        else:
-            shown = path if len(path) <= LONGEST_PATH else path[:LONGEST_PATH] + "…"
-            self.skipped.append(SkippedRoute(path=shown, method=operation.method, port=self._port, reason=reason))
-
-    def _path(self, operation: _Operation) -> str:
-        own = servers.prefixes(operation.node, self._location) or servers.prefixes(operation.item, self._location)
-        return (own[0] if own else self._prefix) + operation.path
-
-    def _described(self, route: Route, operation: _Operation) -> Route:
-        what = route.describe()
-        parameters = self._try(f"{what}: parameters", lambda: self._parameters(operation)) or []
+    def described(self, route: Route, operation: _Operation) -> Route:
+        """``route`` with everything that the operation says of its calls."""
+        what = f"{route.method} {route.target_path}"
+        nodes, problems = parameters.nodes(self._document, operation.node, operation.item)
+        self.notes += [f"{what}: a parameter left out: {problem}" for problem in problems]
+        given = parameters.declared(nodes, route.target_path)
+        body = self._try(f"{what}: body", lambda: requests.body_of(self._shapes, self._document, operation.node, nodes))
         answer = self._try(f"{what}: answer", lambda: media.answer(self._document, operation.node)) or media.Answer()
-        body = self._try(f"{what}: body", lambda: media.body_schema(self._document, operation.node, parameters))
+        fields = self._shapes.properties(body.schema) if body else {}
+        hint = answer.content_type if answer.content_type != media.JSON else None
+        public = requests.public_schema(self._shapes, body, given)
         return route.model_copy(
             update={
-                "stream": answer.stream,
-                "input_schema": self._schema(f"{what}: input schema", body),
+                "stream": self._stream(answer, given, fields),
+                "parameters": tuple(
+                    each.parameter.model_copy(update={"shared": each.parameter.name in fields}) for each in given
+                ),
+                "request": self._request(route, body, is_declared="requestBody" in operation.node),
+                "response": ResponseHint(content_type=hint) if hint else None,
+                "summary": _summary(operation.node),
+                "input_schema": self._schema(f"{what}: input schema", public),
                 "output_schema": self._schema(f"{what}: output schema", answer.schema),
-                "response": ResponseHint(content_type=answer.content_type) if answer.content_type else None,
             }
         )
 
-    def _parameters(self, operation: _Operation) -> list[dict[str, Any]]:
-        nodes: list[Any] = []
-        for owner in (operation.node, operation.item):
-            own = owner.get("parameters", [])
-            if not isinstance(own, list):
-                raise WrapperError("`parameters` is not a list")
-            nodes += own[:200]
-        return [resolve(self._document, node, "a parameter") for node in nodes]
+    def _stream(self, answer: media.Answer, given: Iterable[Declared], fields: Mapping[str, Any]) -> Any:
+        """The platform itself looks for ``stream`` in a call (PLATFORM.md, section 3): whoever takes one must be able to."""
+        if answer.stream:
+            return True
+        has_parameter = any(each.parameter.name == "stream" for each in given)
+        has_field = "stream" in fields and self._shapes.is_switch(fields["stream"])
+        return STREAM_SWITCH if has_parameter or has_field else False
+
+    def _request(self, route: Route, body: Body | None, *, is_declared: bool) -> RequestFormat | None:
+        """How the body travels, where that differs from what is done when nobody says."""
+        if body is None:
+            is_bodiless = not is_declared and route.method not in ("GET", "DELETE")
+            return RequestFormat(encoding="none") if is_bodiless else None
+        if body.request == route.request_format and not requests.is_mistakable(self._shapes, body.schema):
+            return None
+        return body.request
 
     def _schema(self, what: str, schema: Any) -> dict[str, Any] | None:
         if schema is None or isinstance(schema, bool):
@@ -185,6 +206,14 @@ class _Reader:
         except WrapperError as error:
             self.notes.append(f"{what} left out: {error.what}")
             return None
+
+
+def _summary(node: Mapping[str, Any]) -> str:
+    """The first line of what an operation says of itself."""
+    texts = (node.get(key) for key in ("summary", "description"))
+    lines = (line for text in texts if isinstance(text, str) for line in text.splitlines())
+    line = next((" ".join(line.split()) for line in lines if line.strip()), "")
+    return line if len(line) <= LONGEST_SUMMARY else line[: LONGEST_SUMMARY - 1].rstrip() + "…"
 
 
 def _path_problem(own_path: str, path: str) -> str | None:

@@ -77,7 +77,7 @@ def test_what_is_no_document_is_named(data: bytes, what: str) -> None:
 
 
 def test_50_mebibytes_are_refused_unread() -> None:
-    assert refusal(b" " * 50 * 1024**2) == "is larger than 20 MiB"
+    assert refusal(b" " * 50 * 1024**2) == "is larger than 48 MiB"
 
 
 def test_deep_nesting_is_refused() -> None:

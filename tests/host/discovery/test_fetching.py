@@ -70,10 +70,10 @@ async def test_redirects_in_a_circle_end() -> None:
     ],
     ids=["announced", "50 MiB", "endless", "gzip bomb", "deflate bomb"],
 )
-async def test_a_body_beyond_20_mebibytes_is_left_unread(reply: Reply) -> None:
+async def test_a_body_beyond_48_mebibytes_is_left_unread(reply: Reply) -> None:
     with serving({"/a": reply}) as server:
         found = await answer(server.root, "/a")
-    assert (found.body, found.problem) == (b"", "is larger than 20 MiB")
+    assert (found.body, found.problem) == (b"", "is larger than 48 MiB")
 
 
 async def test_a_compressed_body_is_read() -> None:

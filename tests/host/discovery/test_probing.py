@@ -164,14 +164,14 @@ async def test_a_definite_no_does_not_take_the_whole_time() -> None:
     [
         (html_reply("<!doctype html><title>App</title>"), "/openapi.json is an HTML page"),
         (Reply(body=b"[" * 100_000), "/openapi.json is nested too deeply"),
-        (Reply(body=b" " * 21 * 1024**2), "/openapi.json is larger than 20 MiB"),
+        (Reply(body=b" " * 49 * 1024**2), "/openapi.json is larger than 48 MiB"),
         (Reply(body=b"OK", content_type="text/plain"), "/openapi.json is not a JSON or YAML object"),
         (Reply(status=401), "/openapi.json answers 401"),
         (Reply(status=500), "/openapi.json answers 500"),
         (redirect("http://example.com/openapi.json"), "/openapi.json redirects to another host"),
         (
-            json_reply(openapi(*(f"/p{n}" for n in range(20_001)))),
-            "/openapi.json describes more than 20,000 operations",
+            json_reply(openapi(*(f"/p{n}" for n in range(50_001)))),
+            "/openapi.json describes more than 50,000 operations",
         ),
         (json_reply({"openapi": "3.0.0", "paths": 5}), "/openapi.json is a specification whose `paths`"),
     ],
