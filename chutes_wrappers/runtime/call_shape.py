@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from chutes_wrappers.runtime.running_call import RunningCall
+
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
@@ -32,6 +34,32 @@ class CallShapeMiddleware:
             elif scope["path"] in self._internal and state.get("e2e"):
                 state["decrypted"] = _shaped(state.get("decrypted"), {})
         await self._app(scope, receive, send)
+
+
+class AbandonMiddleware:
+    """End the work of a call whose caller has gone. It runs inside CallShapeMiddleware.
+
+    The cords of ``public`` (method and path, under ``--dev``) and ``internal`` find a RunningCall in ``call["running"]``.
+    """
+
+    def __init__(self, app: ASGIApp, public: frozenset[tuple[str, str]], internal: frozenset[str]) -> None:
+        self._app = app
+        self._public = public
+        self._internal = internal
+
+    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
+        is_ours = scope["type"] == "http" and (
+            (scope["method"], scope["path"]) in self._public or scope["path"] in self._internal
+        )
+        call = scope.get("state", {}).get("decrypted") if is_ours else None
+        if not isinstance(call, dict):
+            await self._app(scope, receive, send)
+            return
+        running = call["running"] = RunningCall()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            running.abandon()
 
 
 def _shaped(body: Any, query: dict[str, str]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from chutes_wrappers.runtime.files import BINARY_TYPE
 from chutes_wrappers.runtime.health import ServiceHealth
 from chutes_wrappers.runtime.parameters import address
 from chutes_wrappers.runtime.refusal import CLIENT_ERROR, LARGEST_QUOTED_BYTES, TRY_AGAIN, CallRefused, service_error
+from chutes_wrappers.runtime.running_call import RunningCall
 from chutes_wrappers.runtime.upstream import Upstream, UpstreamRequest
 
 # The platform ends a call after 600 s (PLATFORM.md, section 3); a reason should arrive before.
@@ -47,14 +48,18 @@ class Gateway:
         self._upstream = Upstream()
         self._health = ServiceHealth()
 
-    async def answer(self, route: Route, port: int, call: Any) -> Answer:
-        """Make one call whole; CallRefused says how it failed. Cancelling it closes the request to the service."""
+    def answer(self, route: Route, port: int, call: Mapping[str, Any]) -> Answer:
+        """Make one call whole, blocking; CallRefused says how it failed.
+
+        ``call`` is ``{"json": body, "params": query}``, with a RunningCall as ``running`` when the caller may go away.
+        """
         if route.stream is False:
             _refuse_stream(call)
-        return await self._background.run(self._answer(make_request(route, port, call)))
+        work = self._background.submit(self._answer(make_request(route, port, call)))
+        return (call.get("running") or RunningCall()).result_of(work)
 
     @asynccontextmanager
-    async def open(self, route: Route, port: int, call: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def open(self, route: Route, port: int, call: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
         """The service's successful answer, to be read as it comes; on the background loop only. CallRefused as above."""
         async with self._send(make_request(route, port, call)) as answer:
             self._health.answered(port)
@@ -112,7 +117,7 @@ class Gateway:
         return CallRefused(f"the service broke the call off ({type(error).__name__})", answer_with=status)
 
 
-def make_request(route: Route, port: int, call: Any) -> UpstreamRequest:
+def make_request(route: Route, port: int, call: Mapping[str, Any]) -> UpstreamRequest:
     """The request that ``call`` (``{"json": body, "params": query}``) asks for. CallRefused names what does not fit."""
     body, query = call["json"], call["params"]
     fields = dict(body) if isinstance(body, Mapping) else {}

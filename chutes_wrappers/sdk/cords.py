@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from chutes.chute import Chute
@@ -17,7 +17,7 @@ from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
 from chutes_wrappers.core.routes import meaningless_keys
-from chutes_wrappers.runtime.call_shape import CallShapeMiddleware
+from chutes_wrappers.runtime.call_shape import AbandonMiddleware, CallShapeMiddleware
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.streams import stream_handler
@@ -60,16 +60,24 @@ def register_passthrough_routes(
     _shape_calls(chute, cords)
 
 
-def _shape_calls(chute: Chute, cords: Iterable[PlannedCord]) -> None:
+def _shape_calls(chute: Chute, cords: Sequence[PlannedCord]) -> None:
     if is_local():
         return
     # Only a `chutes run --dev` serves cords under their public paths (SDK chute/base.py).
     is_dev = os.environ.get("CHUTES_DEV_MODE", "").lower() == "true"
+    public = {(cord.public_method, cord.public_path): cord for cord in reversed(cords)} if is_dev else {}
+    internal = {cord.internal_path: cord for cord in cords}
+    # The last one added is the first to see a call.
     chute.add_middleware(
-        CallShapeMiddleware,
-        public=frozenset((cord.public_method, cord.public_path) for cord in cords if is_dev),
-        internal=frozenset(cord.internal_path for cord in cords),
+        AbandonMiddleware,
+        public=frozenset(name for name, cord in public.items() if _is_answered_here(cord)),
+        internal=frozenset(path for path, cord in internal.items() if _is_answered_here(cord)),
     )
+    chute.add_middleware(CallShapeMiddleware, public=frozenset(public), internal=frozenset(internal))
+
+
+def _is_answered_here(cord: PlannedCord) -> bool:
+    return not (cord.stream or cord.route.native)
 
 
 def _is_taken(own: set[tuple[str, str]], planned: PlannedCord) -> bool:
@@ -125,9 +133,9 @@ def _content_type(cord: PlannedCord) -> str:
 def _handler(cord: PlannedCord, gateway: Gateway) -> Callable[..., Any]:
     """What answers a call on the instance, unless the SDK's passthrough does."""
 
-    async def carry(self: Any, call: Any = None) -> Any:
+    def carry(self: Any, call: Any = None) -> Any:
         try:
-            answer = await gateway.answer(cord.route, cord.port, call)
+            answer = gateway.answer(cord.route, cord.port, call)
         except CallRefused as refusal:
             raise HTTPException(status_code=refusal.status, detail=refusal.detail) from refusal
         return Response(content=answer.body, media_type=answer.content_type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from chutes_wrappers.runtime import health
 from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.gateway import Answer, Gateway
 from chutes_wrappers.runtime.refusal import LARGEST_QUOTED_BYTES, CallRefused
+from chutes_wrappers.runtime.running_call import RunningCall
 from tests.scenario import free_port
 from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
 
@@ -37,7 +39,7 @@ def gateway() -> Iterator[Gateway]:
 def call(gateway: Gateway, service: Menagerie, target: str, method: str = "GET", **options: Any) -> Answer:
     body, query = options.pop("json", {}), options.pop("params", {})
     route = Route.model_validate({"path": "/x", "target_path": target, "method": method, **options})
-    return asyncio.run(gateway.answer(route, service.port, {"json": body, "params": query}))
+    return gateway.answer(route, service.port, {"json": body, "params": query})
 
 
 def refusal(gateway: Gateway, service: Menagerie, target: str, method: str = "GET", **options: Any) -> CallRefused:
@@ -157,19 +159,24 @@ def test_a_service_that_takes_too_long_is_named_with_the_limit(service: Menageri
 
 
 def test_a_caller_that_goes_away_aborts_the_call(gateway: Gateway, service: Menagerie) -> None:
-    service.aborted.clear()
-    service.release.clear()
-
-    async def leave() -> None:
-        route = Route(path="/slow", method="GET")
-        task = asyncio.create_task(gateway.answer(route, service.port, {"json": {}, "params": {}}))
-        await asyncio.sleep(0.2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(leave())
+    for event in (service.entered, service.aborted, service.release):
+        event.clear()
+    running = RunningCall()
+    call = {"json": {}, "params": {}, "running": running}
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(gateway.answer, Route(path="/slow", method="GET"), service.port, call)
+        assert service.entered.wait(5)
+        running.abandon()
+        with pytest.raises(CancelledError):
+            answer.result(5)
     assert service.aborted.wait(5)
+
+
+def test_a_caller_that_has_left_before_is_not_waited_for(gateway: Gateway, service: Menagerie) -> None:
+    running = RunningCall()
+    running.abandon()
+    with pytest.raises(CancelledError):
+        gateway.answer(Route(path="/slow", method="GET"), service.port, {"json": {}, "params": {}, "running": running})
 
 
 def test_connections_are_reused_across_calls(gateway: Gateway, service: Menagerie) -> None:
@@ -224,7 +231,7 @@ def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
     )
     given = {"id": "1", **body} if isinstance(body, dict) else body
     try:
-        answer = asyncio.run(gateway.answer(route, service.port, {"json": given, "params": query}))
+        answer = gateway.answer(route, service.port, {"json": given, "params": query})
     except CallRefused as refused:
         status = refused.status
     else:

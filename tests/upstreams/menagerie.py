@@ -15,9 +15,11 @@ EVERY_BYTE = bytes(range(256))
 
 
 class Menagerie:
-    """The service and what a test wants to know about it: ``aborted`` is set when a client leaves a slow answer."""
+    """The service and what a test wants to know about it: ``entered`` and ``aborted`` are set
+    when a client asks for a slow answer and when it leaves."""
 
     def __init__(self) -> None:
+        self.entered = threading.Event()
         self.aborted = threading.Event()
         self.release = threading.Event()
         self.connections: set[Any] = set()
@@ -114,11 +116,12 @@ class Menagerie:
         return response
 
     async def slow(self, request: web.Request) -> web.Response:
+        self.entered.set()
         try:
             await asyncio.to_thread(self.release.wait, 30)
         except asyncio.CancelledError:
-            self.aborted.set()
             self.release.set()
+            self.aborted.set()  # last: a test that waits for it holds the next call back again
             raise
         return web.json_response({"slow": True})
 
@@ -133,8 +136,8 @@ class Menagerie:
                     await asyncio.to_thread(self.release.wait, 30)
                 await asyncio.sleep(float(request.query.get("pause_s", "0")))
         except asyncio.CancelledError:
-            self.aborted.set()
             self.release.set()
+            self.aborted.set()  # last: a test that waits for it holds the next call back again
             raise
         return response
 
