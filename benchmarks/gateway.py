@@ -16,13 +16,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.dev_chute import dev_chute
+from tests.dev_chute import dev_chute  # noqa: E402 - needs the path above
 
 _SERVICE = """
 import sys
@@ -35,7 +36,7 @@ with menagerie() as service:
 CALLS = 300
 ROUNDS = 5
 CROWD = 32
-ROUTES = [
+ROUTES: list[dict[str, Any]] = [
     {"path": "/gateway", "target_path": "/echo"},
     {"path": "/native", "target_path": "/echo", "native": True},
 ]

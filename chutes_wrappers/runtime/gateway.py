@@ -7,15 +7,17 @@ The service's own errors become a 400 that quotes them, so that no caller's mist
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import orjson
 
+from chutes_wrappers.core.gradio import GradioEndpoint
 from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime import gradio
 from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
 from chutes_wrappers.runtime.bodies import JSON_TYPE, encode_body, undeclared
 from chutes_wrappers.runtime.files import BINARY_TYPE
@@ -23,7 +25,7 @@ from chutes_wrappers.runtime.health import ServiceHealth
 from chutes_wrappers.runtime.parameters import address
 from chutes_wrappers.runtime.refusal import CLIENT_ERROR, LARGEST_QUOTED_BYTES, TRY_AGAIN, CallRefused, service_error
 from chutes_wrappers.runtime.running_call import RunningCall
-from chutes_wrappers.runtime.upstream import Upstream, UpstreamRequest
+from chutes_wrappers.runtime.upstream import HOST, Upstream, UpstreamRequest
 
 # The platform ends a call after 600 s (PLATFORM.md, section 3); a reason should arrive before.
 CALL_TIMEOUT_S = 590.0
@@ -55,7 +57,10 @@ class Gateway:
         """
         if route.stream is False:
             _refuse_stream(call)
-        work = self._background.submit(self._answer(make_request(route, port, call)))
+        if route.gradio is None:
+            work = self._background.submit(self._answer(make_request(route, port, call)))
+        else:
+            work = self._background.submit(self._gradio_answer(route.gradio, port, call))
         return (call.get("running") or RunningCall()).result_of(work)
 
     @asynccontextmanager
@@ -64,6 +69,23 @@ class Gateway:
         async with self._send(make_request(route, port, call)) as answer:
             self._health.answered(port)
             yield answer
+
+    async def open_gradio(
+        self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]
+    ) -> AsyncGenerator[bytes, None]:
+        """The frames of a Gradio endpoint's answer, as it yields them; on the background loop only. CallRefused as above."""
+        async with self._failures_named(port):
+            stream = gradio.stream(self._upstream.session, _base_url(port), endpoint, _arguments(call))
+            async with aclosing(stream) as frames:
+                async for frame in frames:
+                    yield frame
+
+    async def _gradio_answer(self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]) -> Answer:
+        async with self._failures_named(port):
+            work = gradio.call(self._upstream.session, _base_url(port), endpoint, _arguments(call))
+            content_type, body = await asyncio.wait_for(work, self._timeout_s)
+        self._health.answered(port)
+        return Answer(content_type=content_type, body=body)
 
     async def close(self) -> None:
         """Close the connections to the services; on the background loop."""
@@ -139,6 +161,16 @@ def make_request(route: Route, port: int, call: Mapping[str, Any]) -> UpstreamRe
         headers={**headers, **addressed.headers},
         make_data=encoded.make,
     )
+
+
+def _arguments(call: Mapping[str, Any]) -> Any:
+    """A Gradio endpoint's arguments: keys of the body, or of the query string."""
+    body, query = call["json"], call["params"]
+    return {**query, **body} if query and isinstance(body, Mapping) else body
+
+
+def _base_url(port: int) -> str:
+    return f"http://{HOST}:{port}"
 
 
 def _refuse_stream(call: Mapping[str, Any]) -> None:

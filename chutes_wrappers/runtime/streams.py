@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import aiohttp
 import orjson
@@ -26,6 +28,9 @@ def stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             call = {"json": _parsed(await request.read()), "params": dict(request.query)}
+            if route.gradio is not None:
+                async with aclosing(gateway.open_gradio(route.gradio, port, call)) as frames:
+                    return await _send_all(request, frames)
             async with gateway.open(route, port, call) as answer:
                 return await _relay(request, answer)
         except CallRefused as refusal:
@@ -39,6 +44,17 @@ def _parsed(body: bytes) -> object:
         return orjson.loads(body) if body else {}
     except orjson.JSONDecodeError as error:
         raise CallRefused(f"the body is not JSON: {error}") from error
+
+
+async def _send_all(request: web.Request, frames: AsyncGenerator[bytes, None]) -> web.StreamResponse:
+    first = await anext(frames, event({"data": []}))  # before the answer begins, so that a refusal still has its status
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    await response.write(first)
+    async for frame in frames:
+        await response.write(frame)
+    await response.write_eof()
+    return response
 
 
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
