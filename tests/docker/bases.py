@@ -34,6 +34,7 @@ class Recipe:
 
 RECIPES = {
     "python": Recipe("bookworm", PYTHON),
+    "python-venv": Recipe("bookworm", APT.format("python3 python3-venv")),
     "python3-no-pip": Recipe(
         "python", f"COPY service.py /srv/echo/service.py\nEXPOSE 9090\n{SERVE}", {"service.py": ECHO}
     ),
