@@ -18,6 +18,7 @@ from tools.chute_wrappers import (
     load_route_manifest,
     probe_services,
     register_passthrough_routes,
+    # register_tunnel,
     wait_for_services,
 )
 
@@ -42,11 +43,16 @@ CHUTE_ENV = {
 }
 
 # What discovery cannot find: the listener publishes no OpenAPI document. A second public name for a route is one more entry.
+# "request" says how the body travels to the service: json (the default), multipart, form, binary or text.
+UPLOAD = {"encoding": "multipart", "files": ["file"]}
 CHUTE_STATIC_ROUTES = [
-    {"path": "/inference", "method": "POST", "port": 8080, "target_path": "/inference"},
+    {"path": "/inference", "method": "POST", "port": 8080, "target_path": "/inference", "request": UPLOAD},
     {"path": "/load", "method": "GET", "port": 8080, "target_path": "/load"},
-    {"path": "/v1/audio/transcriptions", "method": "POST", "port": 8080, "target_path": "/inference"},
+    {"path": "/v1/audio/transcriptions", "method": "POST", "port": 8080, "target_path": "/inference", "request": UPLOAD},
 ]
+
+# Discovery leaves out path parameters, files, the root and what looks internal; this publishes them as well, here and there.
+# CHUTE_EXPOSE = ["parameters", "files"]
 
 # The platform does not run the image's own ENTRYPOINT and CMD: wait_for_services does, as the image says. Set this only to
 # start something else: a list is run as it is, a string by /bin/sh -c, and the image's CMD is then not appended.
@@ -75,6 +81,10 @@ async def health_check(self) -> dict:
 
 
 register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATIC_ROUTES), SERVICE_PORTS[0])
+
+# One more cord that carries any HTTP request to these ports, for `./deploy.sh --forward`: with it whoever may call the chute
+# reaches everything that the services serve, not only the routes above.
+# register_tunnel(chute, SERVICE_PORTS)
 
 
 @chute.on_startup()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from PIL import Image, ImageDraw, ImageFont
 
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.host.docker_engine import DockerEngine
@@ -76,14 +80,41 @@ def names(answer: requests.Response) -> list[str]:
     return [collection["name"] for collection in answer.json()]
 
 
-def test_rapidocr_builds_becomes_ready_and_shows_its_routes(engine: DockerEngine, tmp_path: Path) -> None:
-    scenario = Scenario(tmp_path, "rapidocr", bases.image("rapidocr"), [9003])
+def test_rapidocr_reads_an_uploaded_image_through_its_cord_as_it_does_itself(
+    engine: DockerEngine, tmp_path: Path
+) -> None:
+    image = bases.image("rapidocr")
+    scenario = Scenario(tmp_path, "rapidocr", image, [9003])
     scenario.discover()
-    assert "/ocr" in {route.path for route in load_manifest(scenario.manifest).routes}
+    route = next(route for route in load_manifest(scenario.manifest).routes if route.path == "/ocr")
+    assert route.request is not None
+    assert (route.request.encoding, route.request.files) == ("multipart", ("image_file",))
     scenario.build()
-    with scenario.running() as chute:
-        assert "/ocr" in chute.said
-        assert requests.get(f"{chute.base_url}/openapi.json", timeout=30).json()["paths"].keys() >= {"/ocr"}
+    picture = text_picture("CHUTES 42")
+    with directly(engine, image, 9003, "/") as direct, scenario.running() as chute:
+        theirs = requests.post(
+            f"{direct}/ocr", files={"image_file": ("a.png", picture, "image/png")}, timeout=60
+        ).json()
+        assert "CHUTES" in json.dumps(theirs)
+        encoded = base64.b64encode(picture).decode()
+        for file in (
+            {"image_file": {"filename": "a.png", "content_type": "image/png", "data": encoded}},
+            {"image_file": f"data:image/png;base64,{encoded}"},
+            {"image_file_base64": encoded},
+        ):
+            ours = chute.post("/ocr", file).json()
+            assert [line["rec_txt"] for line in ours.values()] == [line["rec_txt"] for line in theirs.values()]
+        assert chute.post("/ocr", {}).status_code == 400
+        assert chute.post("/ocr", {"image_file": "no file"}).json()["detail"]["field"] == "image_file"
+
+
+def text_picture(text: str) -> bytes:
+    """A PNG with black letters on white."""
+    picture = Image.new("RGB", (60 * len(text), 120), "white")
+    ImageDraw.Draw(picture).text((40, 30), text, fill="black", font=ImageFont.load_default(60))
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    return data.getvalue()
 
 
 def test_the_sample_is_wrapped_by_the_template_as_it_stands(engine: DockerEngine, tmp_path: Path) -> None:
@@ -104,5 +135,12 @@ def test_the_sample_is_wrapped_by_the_template_as_it_stands(engine: DockerEngine
         assert chute.get("/alphabet", letters="E").json() == {"E": "."}
         assert chute.get("/load").json()["status"] == "loaded"
         assert chute.get("/health").json() == {"status": "healthy"}
-        for path in ("/speak", "/inference", "/v1/audio/transcriptions"):
-            assert path in chute.said
+        sound = chute.post("/speak", {"text": "hello world"})
+        assert (sound.headers["Content-Type"], sound.content[:4]) == ("audio/wav", b"RIFF")
+        file = {"filename": "hello.wav", "content_type": "audio/wav", "data": base64.b64encode(sound.content).decode()}
+        for path in ("/inference", "/v1/audio/transcriptions"):
+            assert chute.post(path, {"file": file}).json() == {"text": "HELLO WORLD"}
+        words = chute.post("/inference", {"file": file, "response_format": "text"})
+        assert (words.text, words.headers["Content-Type"]) == ("HELLO WORLD\n", "text/plain; charset=utf-8")
+        refused = chute.post("/speak", {"text": "~"})
+        assert (refused.status_code, refused.json()["detail"]["status"]) == (400, 400)

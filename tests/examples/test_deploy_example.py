@@ -20,14 +20,15 @@ DOCKERFILE = (ROOT / "examples" / "morse" / "Dockerfile").read_text()
 
 @pytest.fixture(scope="module")
 def variables() -> dict[str, Any]:
-    """The template's literals, read as tools read them: without running it."""
-    return {
-        node.targets[0].id: ast.literal_eval(node.value)
+    """The template's constants, without its image and its chute."""
+    constants = [
+        node
         for node in ast.parse(TEMPLATE.read_text()).body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and not isinstance(node.value, ast.Call)
-    }
+        if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Call)
+    ]
+    found: dict[str, Any] = {}
+    exec(compile(ast.Module(body=list(constants), type_ignores=[]), str(TEMPLATE), "exec"), found)
+    return found
 
 
 def test_names_are_the_platforms(variables: dict[str, Any]) -> None:
