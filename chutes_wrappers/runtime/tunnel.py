@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection
 
 from aiohttp import web
 
+from chutes_wrappers.runtime.gateway import CALL_TIMEOUT_S
 from chutes_wrappers.runtime.health import ServiceHealth
 from chutes_wrappers.runtime.http1 import CallUnsendable, Exchange, ServiceBroke, connected
 from chutes_wrappers.runtime.loopback import Handler
@@ -68,12 +69,20 @@ async def _relay(request: web.Request, exchange: Exchange, call: TunnelCall) -> 
     lines = _Lines(response)
     waiting = asyncio.create_task(lines.break_silence())
     try:
-        async for frame in _frames(exchange, call):
-            await lines.send(frame)
+        await asyncio.wait_for(_send_all(lines, _frames(exchange, call)), CALL_TIMEOUT_S)
+    except asyncio.TimeoutError:
+        await lines.send(
+            Failed(f"a call ends after {CALL_TIMEOUT_S:g} s: the platform carries none for longer than 600 s")
+        )
     finally:
         waiting.cancel()
     await response.write_eof()
     return response
+
+
+async def _send_all(lines: _Lines, frames: AsyncIterator[Frame]) -> None:
+    async for frame in frames:
+        await lines.send(frame)
 
 
 async def _frames(exchange: Exchange, call: TunnelCall) -> AsyncIterator[Frame]:

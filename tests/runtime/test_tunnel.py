@@ -184,6 +184,16 @@ async def test_silence_is_broken_and_a_client_that_goes_away_ends_the_call(monke
         await asyncio.wait_for(ended.wait(), 10)
 
 
+async def test_a_call_ends_with_a_reason_before_the_platform_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tunnel, "CALL_TIMEOUT_S", 0.2)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with talking(talk) as port, tunnel_to(port) as through:
+        assert "600 s" in await through.failure(port)
+
+
 async def test_a_service_may_answer_while_the_body_is_still_coming() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

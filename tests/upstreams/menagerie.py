@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.upstreams.serving import served
+
 EVERY_BYTE = bytes(range(256))
 
 
@@ -174,24 +176,8 @@ async def _words(text: str) -> AsyncIterator[str]:
 def menagerie() -> Iterator[Menagerie]:
     """The service on a loopback port, in a thread, until the context ends."""
     service = Menagerie()
-    loop = asyncio.new_event_loop()
-    runner = web.AppRunner(service.application(), handler_cancellation=True, access_log=None)
-
-    async def start() -> int:
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port: int = runner.addresses[0][1]
-        return port
-
-    service.port = loop.run_until_complete(start())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield service
-    finally:
-        service.release.set()
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+    with served(service.application()) as service.port:
+        try:
+            yield service
+        finally:
+            service.release.set()
