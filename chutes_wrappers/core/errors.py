@@ -3,11 +3,14 @@
 WrapperError            an operation failed                       exit code 1
 ├── ConfigurationError  wrong usage, module, manifest or setting  exit code 2
 ├── EngineUnavailable   no Docker engine answers                  exit code 1
+├── ImageMissing        the Docker engine has no such image       exit code 1
 ├── UnsupportedImage    the base image can never run on Chutes    exit code 1
 └── ServiceFailed       the wrapped service exited or never came  exit code 1
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class WrapperError(Exception):
@@ -33,6 +36,16 @@ class WrapperError(Exception):
         tail = f"Next: {self.next_step}" if self.next_step else None
         return "\n".join(part for part in (head, self.evidence, tail) if part)
 
+    def as_data(self) -> dict[str, str | int | None]:
+        """This error as plain values, for another process: ``error_from_data`` makes it again."""
+        return {
+            "what": self.what,
+            "where": self.where,
+            "evidence": self.evidence,
+            "next_step": self.next_step,
+            "exit_code": self.exit_code,
+        }
+
 
 class ConfigurationError(WrapperError):
     """The user's input is wrong: usage, a module, a manifest, a variable."""
@@ -44,9 +57,24 @@ class EngineUnavailable(WrapperError):
     """No Docker engine answers; commands that can do without one catch this."""
 
 
+class ImageMissing(WrapperError):
+    """The Docker engine has no image of that name."""
+
+
 class UnsupportedImage(WrapperError):
     """The base image lacks what the SDK needs and no recipe can add it."""
 
 
 class ServiceFailed(WrapperError):
     """The wrapped service exited, or did not become ready in time."""
+
+
+def error_from_data(data: Mapping[str, str | int | None]) -> WrapperError:
+    """The error that ``as_data`` described: a ConfigurationError where it was one, else a WrapperError."""
+
+    def text(key: str) -> str | None:
+        value = data.get(key)
+        return None if value is None else str(value)
+
+    kind = ConfigurationError if data.get("exit_code") == ConfigurationError.exit_code else WrapperError
+    return kind(text("what") or "failed", where=text("where"), evidence=text("evidence"), next_step=text("next_step"))

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
+from chutes_wrappers.core.errors import EngineUnavailable, ImageMissing, WrapperError
 
 _LONGEST_REASON = 300
 
@@ -21,7 +21,7 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except ImageNotFound as error:
-        raise WrapperError(
+        raise ImageMissing(
             "the Docker engine has no such image", where=where, next_step="build or pull it first, and check its name"
         ) from error
     except NotFound as error:

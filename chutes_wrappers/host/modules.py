@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,23 +13,12 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import manifest_path_for
-from chutes_wrappers.host import processes
+from chutes_wrappers.host.loading import Loading, Report, load
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _REQUIRED = ("CHUTE_NAME", "CHUTE_TAG", "CHUTE_BASE_IMAGE", "SERVICE_PORTS")
 _OPTIONAL = ("CHUTE_ENV", "CHUTE_STATIC_ROUTES", "CHUTE_TAGLINE", "ENTRYPOINT")
-_READER = """
-import importlib.util, json, os, sys
-path, names = sys.argv[1], sys.argv[2:]
-sys.path.append(os.path.dirname(path))
-name = os.path.basename(path)[:-3]
-spec = importlib.util.spec_from_file_location(name, path)
-module = importlib.util.module_from_spec(spec)
-sys.modules[name] = module
-printed, sys.stdout = sys.stdout, sys.stderr
-spec.loader.exec_module(module)
-json.dump({n: getattr(module, n) for n in names if hasattr(module, n)}, printed)
-"""
+_READ = "from chutes_wrappers.sdk.variables import main; main()"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +77,15 @@ def _suggestion(candidate: Path) -> str:
     return f"name one of: {', '.join(known)}" if known else "copy deploy_example.py to deploy_NAME.py and edit it"
 
 
-def read_module(path: Path) -> ModuleFacts:
+def read_module(path: Path, report: Report = lambda line: None) -> ModuleFacts:
     """Read a module's variables: literals from its source; the module is run only when one of them is computed.
 
-    Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong.
+    ``report`` hears when running it takes long. Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong.
     """
     tree = _parse(path)
     values, computed = _literals(tree)
     if computed:
-        values |= _run_for(path, sorted(computed))
+        values |= _run_for(path, sorted(computed), report)
     missing = [name for name in _REQUIRED if name not in values]
     if missing:
         raise ConfigurationError(
@@ -168,7 +155,7 @@ def _bound_names(node: ast.AST) -> set[str]:
     return set()
 
 
-def _run_for(path: Path, names: Sequence[str]) -> dict[str, Any]:
+def _run_for(path: Path, names: Sequence[str], report: Report) -> dict[str, Any]:
     environment = {
         **os.environ,
         "CHUTES_SKIP_ROUTE_REGISTRATION": "1",
@@ -176,18 +163,8 @@ def _run_for(path: Path, names: Sequence[str]) -> dict[str, Any]:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
     }
     environment.setdefault("CHUTES_USERNAME", "local")
-    result = processes.capture(
-        [sys.executable, "-c", _READER, str(path), *names], environment=environment, directory=PROJECT_ROOT
-    )
-    if result.exit_code != 0:
-        raise ConfigurationError(
-            "the module cannot be loaded",
-            where=str(path),
-            evidence=processes.without_source(result.errors),
-            next_step=f"run `python {path.name}` and correct what it says",
-        )
-    loaded: dict[str, Any] = json.loads(result.output)
-    return loaded
+    loading = Loading(module=path, environment=environment, directory=PROJECT_ROOT, paths={})
+    return load(loading, _READ, [str(path), *names], report)
 
 
 def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _GRACE_S = 15.0
+_SLOW_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +23,24 @@ class Captured:
     errors: str
 
 
-def capture(argv: Sequence[str], *, environment: Mapping[str, str], directory: Path) -> Captured:
-    """Run a short command to its end, without a standard input, and return both of its streams."""
+def capture(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    directory: Path,
+    timeout_s: float | None = None,
+    on_slow: Callable[[], None] = lambda: None,
+) -> Captured:
+    """Run a short command to its end, without a standard input, and return both of its streams.
+
+    ``on_slow`` is called once when it takes more than two seconds. After ``timeout_s`` the command and its children are
+    killed, and TimeoutError is raised.
+    """
     with started(argv, environment=environment, directory=directory, merge=False) as process:
-        output, errors = process.communicate()
+        try:
+            output, errors = _communicated(process, timeout_s, on_slow)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"still runs after {timeout_s:g} s") from error
     return Captured(
         exit_code=process.returncode, output=output.decode(errors="replace"), errors=errors.decode(errors="replace")
     )
@@ -75,6 +90,17 @@ def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     assert process.stdout is not None
     for raw in process.stdout:
         yield raw.decode(errors="replace").rstrip("\r\n")
+
+
+def _communicated(
+    process: subprocess.Popen[bytes], timeout_s: float | None, on_slow: Callable[[], None]
+) -> tuple[bytes, bytes]:
+    soon_s = _SLOW_S if timeout_s is None else min(_SLOW_S, timeout_s)
+    try:
+        return process.communicate(timeout=soon_s)
+    except subprocess.TimeoutExpired:  # what was read until now is kept (subprocess documents it)
+        on_slow()
+    return process.communicate(timeout=None if timeout_s is None else timeout_s - soon_s)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

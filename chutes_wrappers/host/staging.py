@@ -25,11 +25,16 @@ _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A staging folder and the environment for SDK commands in it."""
+    """A staging folder and the environment for SDK commands in it. ``own_module`` is the user's file of ``module``.
+
+    ``paths`` are those of copies → what the user calls them, the most exact first.
+    """
 
     folder: Path
     module: str
+    own_module: Path
     environment: Mapping[str, str]
+    paths: Mapping[str, str]
 
     @property
     def reference(self) -> str:
@@ -60,8 +65,22 @@ def staged(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator
         manifest_path = folder / f"{facts.name}{SUFFIX}"
         write_manifest(manifest, manifest_path)
         yield Stage(
-            folder=folder, module=facts.name, environment=_environment(folder, scratch, manifest_path, username)
+            folder=folder,
+            module=facts.name,
+            own_module=facts.path,
+            environment=_environment(folder, scratch, manifest_path, username),
+            paths={
+                str(folder / facts.path.name): str(facts.path),
+                str(manifest_path): _own_manifest(facts),
+                str(folder): str(PROJECT_ROOT),
+            },
         )
+
+
+def _own_manifest(facts: ModuleFacts) -> str:
+    if os.environ.get(INLINE_VARIABLE):
+        return INLINE_VARIABLE
+    return os.environ.get(PATH_VARIABLE) or str(facts.manifest_path)
 
 
 def _copy(source: Path, target: Path) -> None:

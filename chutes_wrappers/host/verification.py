@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.errors import WrapperError, error_from_data
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.host import processes
+from chutes_wrappers.host.description import DESCRIBE
 from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec, RunningContainer
-from chutes_wrappers.host.staging import Stage
+from chutes_wrappers.sdk.answers import ERROR
 
-_DESCRIBE = "from chutes_wrappers.sdk.describe import main; main()"
 # A wheel is a zip file, so that installing one needs neither a network nor a build.
 _INSTALL_PROBE = """
 import subprocess, sys, zipfile
@@ -27,22 +25,6 @@ with zipfile.ZipFile(wheel, "w") as archive:
 subprocess.run(["pip", "install", "--no-index", "--no-deps", "-q", wheel], check=True)
 sys.exit(subprocess.run(["python", "-c", "import chutes_probe"]).returncode)
 """
-
-
-def describe_outside(stage: Stage) -> dict[str, Any]:
-    """What the staged module defines on this machine (``sdk/describe.py``); WrapperError with its own words if it fails."""
-    result = processes.capture(
-        [sys.executable, "-c", _DESCRIBE, stage.module], environment=stage.environment, directory=stage.folder
-    )
-    if result.exit_code != 0:
-        raise WrapperError(
-            "the module cannot be loaded by the SDK",
-            where=f"{stage.module}.py",
-            evidence=processes.without_source(result.errors),
-            next_step="correct what the last line says",
-        )
-    described: dict[str, Any] = json.loads(result.output)
-    return described
 
 
 def verify_image(
@@ -104,11 +86,13 @@ def _failure(name: str, exit_code: int, output: str) -> str:
 
 
 def _compare_cords(container: RunningContainer, module: str, outside: dict[str, Any]) -> str | None:
-    outcome = container.execute(["sh", "-c", f'exec python -I -c "{_DESCRIBE}" {module} 2>&1'])
+    outcome = container.execute(["sh", "-c", f'exec python -I -c "{DESCRIBE}" {module} 2>&1'])
     try:
         inside = json.loads(outcome.output.splitlines()[-1])
     except (ValueError, IndexError):
         return _failure("the module loads inside the image", outcome.exit_code, outcome.output)
+    if ERROR in inside:
+        return f"failed: the module loads inside the image: {error_from_data(inside[ERROR])}"
     mine, theirs = ([_without_passthrough(cord) for cord in side["cords"]] for side in (outside, inside))
     if mine == theirs:
         return None

@@ -5,18 +5,22 @@ Run as ``python -I -c "from chutes_wrappers.sdk.describe import main; main()" MO
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Any
+from typing import Any, NoReturn
+
+from chutes_wrappers.sdk.answers import answer
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Print ``{"image": {"name", "tag"}, "cords": […]}`` of the module named by the last argument to standard output."""
-    printed, sys.stdout = sys.stdout, sys.stderr
+    answer(_described)
+
+
+def _described() -> dict[str, Any]:
     from chutes.entrypoint._shared import load_chute
 
     _, chute = load_chute(f"{sys.argv[-1]}:chute", None, debug=False)
-    json.dump(describe(getattr(chute, "chute", chute)), printed, sort_keys=True)
+    return describe(getattr(chute, "chute", chute))
 
 
 def describe(chute: Any) -> dict[str, Any]:
@@ -33,6 +37,8 @@ def describe(chute: Any) -> dict[str, Any]:
                 "method": cord._method,
                 "stream": cord._stream,
                 "passthrough": cord._passthrough,
+                "passthrough_path": cord.passthrough_path,
+                "passthrough_port": _target_port(cord),
                 "input_schema": cord.input_schema,
                 "output_schema": cord.output_schema,
                 "output_content_type": cord.output_content_type,
@@ -40,3 +46,8 @@ def describe(chute: Any) -> dict[str, Any]:
             for cord in chute.cords
         ],
     }
+
+
+def _target_port(cord: Any) -> int | None:
+    # Our own loopback server, which serves a cord under its internal path, has a port only on an instance.
+    return None if cord.passthrough_path == cord.path else cord._passthrough_port

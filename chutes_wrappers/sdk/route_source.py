@@ -61,10 +61,13 @@ def load_route_manifest(static_routes: Iterable[Mapping[str, Any]] | None = None
     if registration_is_skipped():
         return []
     static = list(static_routes or ())
-    manifest = find_manifest(caller_globals()) or Manifest()
+    module = caller_globals()
+    manifest = find_manifest(module) or Manifest()
     if ignored := meaningless_keys(static):
         logger.warning(f"static routes: keys without a meaning here are ignored: {', '.join(ignored)}")
-    merged, warnings = merge_static(manifest, parse_routes(static, where="static routes"))
+    merged, warnings = merge_static(
+        manifest, parse_routes(static, where=f"{module.get('__file__', 'module')}, static routes")
+    )
     for warning in warnings:
         logger.warning(warning)
     return [route.entry() for route in merged.routes]

@@ -58,6 +58,6 @@ def test_a_module_that_the_sdk_cannot_load_shows_why(tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "broken", "vendor/unused:1", [9090])
     scenario.module.write_text(scenario.module.read_text() + "\nraise RuntimeError('no such luck')\n")
     done = command("--run", str(scenario.module), "--port", str(free_port()))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no such luck" in done.stderr
     assert "Next:" in done.stderr

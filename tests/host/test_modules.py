@@ -66,6 +66,21 @@ def test_computed_variables_are_read_by_running_it(path: Path, source: str, monk
     assert read_module(path).env == {"MODEL": "large"}
 
 
+def test_a_variable_that_is_no_plain_value_is_named_without_its_value(path: Path) -> None:
+    path.write_text(LITERAL + "CHUTE_ENV = dict(TOKEN=[object(), 'canary'])\n")
+    with pytest.raises(ConfigurationError, match=r"deploy_thing\.py: CHUTE_ENV is or holds") as caught:
+        read_module(path)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_module_that_exits_is_told_so_instead_of_a_fault_of_ours(path: Path) -> None:
+    path.write_text(LITERAL + "import os, sys\nos.write(1, b'noise')\nCHUTE_ENV = dict(A='1')\n")
+    assert read_module(path).env == {"A": "1"}
+    path.write_text(LITERAL + "import sys\nCHUTE_ENV = dict(A='1')\nsys.exit(0)\n")
+    with pytest.raises(ConfigurationError, match="ended the process itself"):
+        read_module(path)
+
+
 def test_a_module_is_run_without_registering_routes_or_needing_an_account(path: Path) -> None:
     path.write_text(LITERAL + "import os\nCHUTE_TAGLINE = os.environ['CHUTES_SKIP_ROUTE_REGISTRATION'] + 'x'\n")
     assert read_module(path).tagline == "1x"

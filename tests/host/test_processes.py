@@ -34,6 +34,22 @@ def test_lines_arrive_in_order_whatever_their_bytes() -> None:
     assert seen == ["one", "\ufffd\ufffd", "last"]
 
 
+def test_a_command_that_takes_too_long_is_announced_and_killed_with_its_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "_GRACE_S", 0.2)
+    monkeypatch.setattr(processes, "_SLOW_S", 0.1)
+    said: list[str] = []
+    argv = [sys.executable, "-c", FAMILY]
+    before = set(psutil.Process().children(recursive=True))
+    with pytest.raises(TimeoutError, match=r"1\.5 s"):
+        processes.capture(
+            argv, environment=os.environ, directory=HERE, timeout_s=1.5, on_slow=lambda: said.append("slow")
+        )
+    assert said == ["slow"]
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
 def test_there_is_no_standard_input_to_wait_for() -> None:
     script = "import sys; print(repr(sys.stdin.read()))"
     assert processes.capture([sys.executable, "-c", script], environment=os.environ, directory=HERE).output == "''\n"

@@ -11,9 +11,11 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
 from chutes_wrappers.host import processes
+from chutes_wrappers.host.baked import check_current
+from chutes_wrappers.host.description import describe_outside
 from chutes_wrappers.host.docker_engine import connect
 from chutes_wrappers.host.staging import Stage, staged
-from chutes_wrappers.host.verification import describe_outside, verify_image
+from chutes_wrappers.host.verification import verify_image
 
 _STEP = re.compile(r"^(Step \d+/\d+ :|#\d+ \[|chutes-wrappers: )")
 
@@ -28,11 +30,12 @@ def build(module: str, *, debug: bool) -> int:
     engine = connect()
     manifest = preparation.manifest(facts, engine)
     with staged(facts, manifest, username=preparation.username()) as stage:
-        outside = describe_outside(stage)
+        outside = describe_outside(stage, output.report)
         image = f"{outside['image']['name']}:{outside['image']['tag']}"
         seconds = _build(stage, image, debug=debug)
         output.success(f"built {image} in {seconds:.0f} s")
         output.heading(f"Verifying {image} as the platform would run it")
+        check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")
         verify_image(engine, image, outside, stage.module, manifest.image, output.report)
     output.success(f"{image} is ready with {len(outside['cords'])} cords")
     output.report(f"Next: ./deploy.sh --run-docker {module}")

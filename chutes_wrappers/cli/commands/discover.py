@@ -54,7 +54,7 @@ def discover_module(options: Mapping[str, object]) -> int:
     from chutes_wrappers.host.docker_engine import connect
     from chutes_wrappers.host.modules import read_module, resolve_module
 
-    facts = read_module(resolve_module(str(options["discover"])))
+    facts = read_module(resolve_module(str(options["discover"])), output.report)
     settings = Settings(
         startup_delay_s=float(_answer(options, "startup_delay", "Startup delay in seconds, at most", STARTUP_DELAY_S)),
         probe_timeout_s=float(_answer(options, "probe_timeout", "Probe timeout in seconds, at most", PROBE_TIMEOUT_S)),
@@ -104,7 +104,7 @@ def from_file(chute_file: str, settings: Settings, path: Path | None) -> Manifes
     from chutes_wrappers.host.docker_engine import connect
     from chutes_wrappers.host.modules import read_module, resolve_module
 
-    facts = read_module(resolve_module(chute_file))
+    facts = read_module(resolve_module(chute_file), output.report)
     return discover_and_write(facts, connect(output.report), settings, path or facts.manifest_path)
 
 

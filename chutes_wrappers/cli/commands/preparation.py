@@ -14,7 +14,7 @@ LOCAL_USERNAME = "local"
 
 def facts(module: str) -> ModuleFacts:
     """What the module on the command line says."""
-    return read_module(resolve_module(module))
+    return read_module(resolve_module(module), output.report)
 
 
 def username() -> str:

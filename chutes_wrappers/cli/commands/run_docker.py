@@ -6,10 +6,11 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, running
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.baked import check_current
+from chutes_wrappers.host.description import describe_outside
 from chutes_wrappers.host.docker_engine import connect
 from chutes_wrappers.host.engine import ContainerSpec, started
 from chutes_wrappers.host.staging import known_manifest, staged
-from chutes_wrappers.host.verification import describe_outside
 
 
 def run_docker(module: str) -> int:
@@ -22,7 +23,7 @@ def run_docker(module: str) -> int:
             "there is no manifest, so nothing was built", next_step=f"./deploy.sh --build {module} --local"
         )
     with staged(facts, manifest, username=preparation.username()) as stage:
-        described = describe_outside(stage)
+        described = describe_outside(stage, output.report)
     image = f"{described['image']['name']}:{described['image']['tag']}"
     spec = ContainerSpec(
         image=image,
@@ -38,6 +39,7 @@ def run_docker(module: str) -> int:
         shm_bytes=platform_rules.INSTANCE_SHM_BYTES,
         gpus="all",
     )
+    check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")
     output.heading(
         f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"
     )

@@ -12,8 +12,8 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import processes
+from chutes_wrappers.host.description import describe_outside
 from chutes_wrappers.host.staging import Stage, known_manifest, staged
-from chutes_wrappers.host.verification import describe_outside
 
 
 def run_host(module: str, *, port: int | None) -> int:
@@ -26,7 +26,7 @@ def run_host(module: str, *, port: int | None) -> int:
             f"{facts.manifest_path.name} is missing: only static routes are registered (--discover finds more)"
         )
     with staged(facts, manifest or Manifest(), username=preparation.username()) as stage:
-        described = describe_outside(stage)
+        described = describe_outside(stage, output.report)
         services = ", ".join(map(str, facts.service_ports))
         output.heading(f"Starting the chute on port {chosen}; it waits for your service on {services}")
         environment = {

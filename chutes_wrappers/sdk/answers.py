@@ -1,0 +1,44 @@
+"""How a child process that loads a user's module answers: with one JSON object, whatever the module itself prints.
+
+``{"error": …}`` (``WrapperError.as_data``) says why there is no other answer; none at all means that the module ended the
+process itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TextIO
+
+from chutes_wrappers.core.errors import WrapperError
+
+ERROR = "error"
+
+
+def answer(compute: Callable[[], Mapping[str, Any]]) -> NoReturn:
+    """Print what ``compute`` returns, or the WrapperError that it raises, as JSON; end with 0 or with the error's exit code.
+
+    What is written to standard output meanwhile, also by native code and by children, goes to standard error.
+    """
+    printed = _take_standard_output()
+    try:
+        result, code = compute(), 0
+    except WrapperError as error:
+        result, code = {ERROR: error.as_data()}, error.exit_code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # On a line of its own, and the last one: verification reads it from both streams together.
+    printed.write(f"\n{json.dumps(result, sort_keys=True)}\n")
+    printed.flush()
+    # Not sys.exit: threads and exit handlers of the module must neither keep us nor have the last word.
+    os._exit(code)
+
+
+def _take_standard_output() -> TextIO:
+    """A file for the answer where standard output was, which becomes standard error."""
+    sys.stdout.flush()
+    kept = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return kept

@@ -1,0 +1,49 @@
+"""A module's variables as running it gives them, for those that its source does not spell out.
+
+Run as ``python -c "from chutes_wrappers.sdk.variables import main; main()" FILE NAME…``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.sdk.answers import answer
+
+
+def main() -> NoReturn:
+    """Print the variables named by the arguments, of the module in the file that comes first, as a JSON object."""
+    answer(lambda: read_variables(sys.argv[1], sys.argv[2:]))
+
+
+def read_variables(path: str, names: Iterable[str]) -> dict[str, Any]:
+    """Run the module at ``path``; returns those of ``names`` that it sets. ConfigurationError for one that is no plain value."""
+    name = os.path.basename(path).removesuffix(".py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError("is not a Python file", where=path, next_step="name a file that ends in .py")
+    sys.path.append(os.path.dirname(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    found = {name: getattr(module, name) for name in names if hasattr(module, name)}
+    for name, value in found.items():
+        _check_plain(path, name, value)
+    return found
+
+
+def _check_plain(path: str, name: str, value: Any) -> None:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        # Without the value, which may hold a secret.
+        raise ConfigurationError(
+            f"{name} is or holds something other than text, numbers, lists and dictionaries",
+            where=path,
+            next_step="convert it, as in str(value) or list(value)",
+        ) from error
