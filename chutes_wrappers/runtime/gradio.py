@@ -29,7 +29,8 @@ _QUEUE_FULL = 503
 async def call(session: aiohttp.ClientSession, base_url: str, endpoint: GradioEndpoint, body: Any) -> tuple[str, bytes]:
     """Media type and bytes of what the endpoint puts out for ``body``; of a generator, what it yields last.
 
-    A file that is all that comes out is its own bytes, anything else ``{"data": [...]}``. CallRefused says what the app or
+    A file that is all that comes out is its own bytes, anything else ``{"data": [...]}``, and so is an empty file: the platform
+    carries no empty answer. CallRefused says what the app or
     the arguments lack; aiohttp's errors pass. There is no time limit.
     """
     last: list[Any] = []
@@ -37,7 +38,7 @@ async def call(session: aiohttp.ClientSession, base_url: str, endpoint: GradioEn
         async for values in outputs:
             last = values
     files = await _downloaded(session, base_url + endpoint.prefix, last)
-    if len(files) == 1 and _is_file_alone(last):
+    if len(files) == 1 and files[0].data and _is_file_alone(last):
         return files[0].content_type, files[0].data
     return JSON_TYPE, _encoded(last, files)
 

@@ -227,7 +227,6 @@ async def test_sound_goes_in_and_comes_out(app: App) -> None:
     ("content", "filename", "kind"),
     [
         (EVERY_BYTE, "every byte.bin", "application/octet-stream"),
-        (b"", "empty.dat", "application/octet-stream"),
         (b"<b>", "page.html", "text/html"),
         (b"\xff", "日本 ü.png", "image/png"),
         (b"x", '../../up "x".txt', "text/plain; charset=utf-8"),
@@ -235,6 +234,11 @@ async def test_sound_goes_in_and_comes_out(app: App) -> None:
 )
 async def test_files_come_back_as_they_went(app: App, content: bytes, filename: str, kind: str) -> None:
     assert await app.call("/copy", file=file(content, filename)) == (kind, content)
+
+
+async def test_an_empty_file_is_json(app: App) -> None:
+    [empty] = await app.data("/copy", file=file(b"", "empty.dat"))
+    assert empty == {"filename": "empty.dat", "content_type": "application/octet-stream", "data": ""}
 
 
 async def test_fifty_megabytes_pass(app: App) -> None:

@@ -59,6 +59,13 @@ async def test_files_come_down_with_the_type_that_fits() -> None:
     assert await call(app) == ("video/mp4", b"film")
 
 
+async def test_an_empty_file_is_json() -> None:
+    app = StandIn([completed(reference("/t/x.txt"))])
+    app.files["/t/x.txt"] = web.Response(body=b"", content_type="text/plain")
+    kind, answer = await call(app)
+    assert (kind, json.loads(answer)["data"][0]["data"]) == ("application/json", "")
+
+
 async def test_what_the_app_does_not_hold_stays_as_it_is() -> None:
     elsewhere, live = reference("https://x/y.png"), reference("/t/list.m3u8", is_stream=True)
     kind, answer = await call(StandIn([completed(elsewhere, live)]))
