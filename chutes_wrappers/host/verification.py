@@ -9,7 +9,7 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError, error_from_data
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.host.description import DESCRIBE
+from chutes_wrappers.host.definition import DESCRIBE
 from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec, RunningContainer
 from chutes_wrappers.sdk.answers import ERROR
 

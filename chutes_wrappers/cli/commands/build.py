@@ -12,7 +12,7 @@ from chutes_wrappers.cli.commands import preparation
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.baked import check_current
-from chutes_wrappers.host.description import describe_outside
+from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import connect
 from chutes_wrappers.host.staging import Stage, staged
 from chutes_wrappers.host.verification import verify_image

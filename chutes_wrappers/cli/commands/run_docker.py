@@ -7,7 +7,7 @@ from chutes_wrappers.cli.commands import preparation, running
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.baked import check_current
-from chutes_wrappers.host.description import describe_outside
+from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import connect
 from chutes_wrappers.host.engine import ContainerSpec, started
 from chutes_wrappers.host.staging import known_manifest, staged

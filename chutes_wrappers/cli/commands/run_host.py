@@ -12,7 +12,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import processes
-from chutes_wrappers.host.description import describe_outside
+from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.staging import Stage, known_manifest, staged
 
 

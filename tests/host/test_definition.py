@@ -10,7 +10,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host import loading
-from chutes_wrappers.host.description import describe_outside
+from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.host.staging import staged
 
