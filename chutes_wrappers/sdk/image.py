@@ -42,6 +42,8 @@ _VENDOR_PYTHON_SETTINGS = (
     "VIRTUAL_ENV",
 )
 _LONGEST_COMMAND = 100_000
+# SDK image/directive/env.py, which asserts it.
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|SEED", re.IGNORECASE)
 
 
@@ -71,6 +73,7 @@ def build_wrapper_image(
     """
     _check_name("image name", name, platform_rules.IMAGE_NAME_LENGTH)
     _check_name("image tag", tag, platform_rules.IMAGE_TAG_LENGTH)
+    _check_variables(env or {})
     spec = _launch_spec(caller_globals())
     image = Image(username=username, name=name, tag=tag, readme=readme).from_base(base_image).set_user("root")
     _add_recipe(image, python_version, slim)
@@ -88,6 +91,21 @@ def _check_name(field: str, value: str, length: tuple[int, int]) -> None:
             f"{field} {value!r} is refused by the platform",
             next_step=f"use {shortest} to {longest} letters, digits, '-', '_' or '.', the first a letter or digit",
         )
+
+
+def _check_variables(env: Mapping[Any, Any]) -> None:
+    for key, value in env.items():
+        if not isinstance(key, str) or not _VARIABLE_NAME.fullmatch(key):
+            raise ConfigurationError(
+                f"env={{{key!r}: …}} is not the name of a variable",
+                next_step="use letters, digits and '_', the first not a digit; other variables can go into CHUTE_ENV",
+            )
+        if not isinstance(value, str):
+            # Without the value, which may be a secret.
+            raise ConfigurationError(
+                f"env={{{key!r}: …}} is of type {type(value).__name__}, not a string",
+                next_step=f"write str(…) for {key}",
+            )
 
 
 def _launch_spec(module_globals: Mapping[str, Any]) -> LaunchSpec:

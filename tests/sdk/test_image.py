@@ -187,3 +187,22 @@ def test_a_quoted_value_is_what_a_dockerfile_unquotes(value: str) -> None:
         return
     shown = subprocess.run(["sh", "-c", f"printf %s {_quoted('A', value)}"], capture_output=True, check=True)
     assert shown.stdout.decode() == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ("env={'THREADS': 4}", "'THREADS'.* is of type int"),
+        ("env={'TOKEN': b'canary'}", "'TOKEN'.* is of type bytes"),
+        ("env={'A-B': 'canary'}", "'A-B'.* is not the name of a variable"),
+        ("env={'': 'canary'}", "''.* is not the name of a variable"),
+        ("env={7: 'canary'}", "7.* is not the name of a variable"),
+    ],
+)
+def test_a_variable_that_a_dockerfile_cannot_hold_is_named_without_its_value(
+    load_module: Loader, arguments: str, part: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=part) as caught:
+        dockerfile(load_module, arguments)
+    assert caught.value.next_step
+    assert "canary" not in str(caught.value)

@@ -79,3 +79,10 @@ def test_skipping_registration_gives_no_routes_and_reads_nothing(
     monkeypatch.setenv("CHUTES_SKIP_ROUTE_REGISTRATION", "1")
     monkeypatch.setenv("CHUTES_ROUTE_MANIFEST", "/nowhere/m.json")
     assert paths(load_module) == []
+
+
+def test_a_wrong_static_route_is_named_with_its_module_and_index(load_module: Loader, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_module(MODULE.replace('"port": 1}', '"port": 0}'))
+    assert f"{tmp_path}/deploy_case.py, static routes, route 1: `port` = 0" in str(caught.value)
+    assert caught.value.next_step
