@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
+from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.platform_rules import service_port_problem
@@ -39,6 +40,7 @@ class Task:
     report: Report
     log: Report
     probe_paths: tuple[str, ...] = ()
+    expose: frozenset[Category] = frozenset()
     has_static_routes: bool = False
 
     @property
@@ -124,6 +126,7 @@ async def _probe_until_exit(container: RunningContainer, task: Task) -> tuple[Fi
             report=task.report,
             probe_paths=task.probe_paths,
             health_check=task.launch.health_check,
+            expose=task.expose,
         )
     )
     exiting = asyncio.ensure_future(_exit_code(container))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.host.discovery import health
 from chutes_wrappers.host.discovery.fetching import NOT_YET, Answer, Service, Silence, fetch, open_session
 from chutes_wrappers.host.discovery.gradio_search import combined, find_gradio
@@ -52,11 +53,12 @@ async def probe(
     report: Report,
     probe_paths: Iterable[str] = (),
     health_check: tuple[str, ...] = (),
+    expose: frozenset[Category] = frozenset(),
 ) -> tuple[Finding, ...]:
-    """Look at all services in parallel. ``probe_paths`` are tried before the usual ones."""
+    """Look at all services in parallel. ``probe_paths`` are tried before the usual ones; ``expose`` lifts filters."""
     paths = tuple(dict.fromkeys((*probe_paths, *SEED_PATHS)))
     async with open_session() as session:
-        probes = (_PortProbe(session, service, bounds, report, paths, health_check) for service in services)
+        probes = (_PortProbe(session, service, bounds, report, paths, health_check, expose) for service in services)
         return tuple(await asyncio.gather(*(each.run() for each in probes)))
 
 
@@ -77,12 +79,14 @@ class _PortProbe:
         report: Report,
         paths: tuple[str, ...],
         health_check: tuple[str, ...],
+        expose: frozenset[Category],
     ) -> None:
         self._session = session
         self._service = service
         self._bounds = bounds
         self._report = report
         self._paths = paths
+        self._expose = expose
         self._checked_path = health.checked_path(health_check, service.port)
         self._started = time.monotonic()
         self._answered = False
@@ -128,7 +132,7 @@ class _PortProbe:
         return _State.SETTLING if is_certain else _State.PENDING
 
     async def _search(self) -> bool:
-        search = Search(self._get, self._service, self._paths, self._report)
+        search = Search(self._get, self._service, self._paths, self._report, self._expose)
         is_certain = await search.run()
         found, self._problems = search.found, search.problems
         if self._silence is None:

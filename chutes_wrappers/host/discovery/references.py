@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,16 +17,26 @@ def lookup(document: Mapping[str, Any], reference: Any) -> Any:
         raise WrapperError("a `$ref` is not a string")
     if not reference.startswith("#"):
         raise WrapperError(f"`$ref` {reference[:200]!r} points into another document")
-    pointer = unquote(reference[1:])
-    if pointer and not pointer.startswith("/"):
+    pointer = reference[1:]
+    if pointer and not unquote(pointer).startswith("/"):
         raise WrapperError(f"`$ref` {reference[:200]!r} is not a JSON pointer")
-    target: Any = document
-    for token in pointer.split("/")[1:]:
-        target = _child(target, token.replace("~1", "/").replace("~0", "~"), reference)
+    # As it should be read, and as it is also written: "/" encoded inside a name, "%" not encoded.
+    readings = (unquote(pointer).split("/"), list(map(unquote, pointer.split("/"))), pointer.split("/"))
+    for tokens in readings:
+        try:
+            return _followed(document, tokens[1:])
+        except LookupError:
+            continue
+    raise WrapperError(f"`$ref` {reference[:200]!r} does not exist")
+
+
+def _followed(target: Any, tokens: Iterable[str]) -> Any:
+    for token in tokens:
+        target = _child(target, token.replace("~1", "/").replace("~0", "~"))
     return target
 
 
-def _child(target: Any, token: str, reference: str) -> Any:
+def _child(target: Any, token: str) -> Any:
     if isinstance(target, Mapping) and token in target:
         return target[token]
     if (
@@ -37,7 +47,7 @@ def _child(target: Any, token: str, reference: str) -> Any:
         and int(token) < len(target)
     ):
         return target[int(token)]
-    raise WrapperError(f"`$ref` {reference[:200]!r} does not exist")
+    raise LookupError(token)
 
 
 def resolve(document: Mapping[str, Any], node: Any, what: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.fetching import Service
@@ -11,14 +12,20 @@ from chutes_wrappers.host.discovery.probing import Bounds, Report, probe
 
 
 def discover_service(
-    base_url: str, port: int | None, *, bounds: Bounds, report: Report, probe_paths: tuple[str, ...] = ()
+    base_url: str,
+    port: int | None,
+    *,
+    bounds: Bounds,
+    report: Report,
+    probe_paths: tuple[str, ...] = (),
+    expose: frozenset[Category] = frozenset(),
 ) -> Manifest:
     """The manifest of the service at ``base_url``, whose routes will name ``port`` (None: the URL's own).
 
     Raises ServiceFailed when nothing answers HTTP there, WrapperError when it publishes nothing.
     """
     service = Service.from_url(base_url, port)
-    findings = asyncio.run(probe([service], bounds=bounds, report=report, probe_paths=probe_paths))
+    findings = asyncio.run(probe([service], bounds=bounds, report=report, probe_paths=probe_paths, expose=expose))
     composition.check_answered(findings, next_step=f"start the service at {service.root}, or correct --base-url")
     manifest = composition.compose(findings, roots={service.port: service.root})
     composition.check_routes(manifest, findings, has_static_routes=False)

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 from urllib.parse import urljoin
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.host.discovery import pages, servers, specification
-from chutes_wrappers.host.discovery.documents import parse_document
+from chutes_wrappers.host.discovery.bundling import bundle
+from chutes_wrappers.host.discovery.documents import LARGEST_BYTES, parse_document
 from chutes_wrappers.host.discovery.fetching import NOT_HERE, NOT_YET, Answer, Service
 from chutes_wrappers.host.discovery.specification import Operations
 
@@ -46,13 +48,22 @@ class Found:
 class Search:
     """One look at every candidate. ``problems`` says what was there instead of a specification, by path."""
 
-    def __init__(self, get: Get, service: Service, paths: tuple[str, ...], report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        get: Get,
+        service: Service,
+        paths: tuple[str, ...],
+        report: Callable[[str], None],
+        expose: frozenset[Category] = frozenset(),
+    ) -> None:
         self.problems: dict[str, str] = {}
         self.found: Found | None = None
         self._get = get
         self._service = service
         self._paths = paths
         self._report = report
+        self._expose = expose
+        self._file_bytes_left = LARGEST_BYTES
 
     async def run(self) -> bool:
         """Fill ``found`` with the first specification that has routes, else with the first one; whether every answer was definite."""
@@ -123,14 +134,26 @@ class Search:
             try:
                 document = parse_document(answer.body, answer.content_type)
                 specification.check_dialect(document)
+                await bundle(document, answer.path, path_of=self._own_path, read=self._read_file)
                 prefix = await self._prefix(document, answer.path)
                 operations = specification.read_operations(
-                    document, port=self._service.port, prefix=prefix, location=answer.path
+                    document, port=self._service.port, prefix=prefix, location=answer.path, expose=self._expose
                 )
                 return Found(location=answer.path, operations=operations)
             except WrapperError as error:
                 self.problems[path] = error.what
         return None
+
+    async def _read_file(self, path: str) -> dict[str, Any] | None:
+        """What a file that a specification refers to holds, if there is any and it is not too much."""
+        answer = await self._get(path) if self._file_bytes_left > 0 else None
+        if answer is None or answer.status != 200 or answer.problem:
+            return None
+        self._file_bytes_left -= len(answer.body)
+        try:
+            return parse_document(answer.body, answer.content_type)
+        except WrapperError:
+            return None
 
     async def _prefix(self, document: Mapping[str, Any], location: str) -> str:
         """The server path that the operations lie below.

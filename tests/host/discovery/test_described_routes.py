@@ -85,7 +85,7 @@ def test_how_the_body_travels_is_said_where_it_differs_from_the_default(
 
 
 def test_a_parameter_that_the_body_has_too_is_shared() -> None:
-    parameters = [{"in": "query", "name": name, "schema": {}} for name in ("text", "lang")]
+    parameters: list[Any] = [{"in": "query", "name": name, "schema": {}} for name in ("text", "lang")]
     found = route(taking(SAY, parameters=parameters))
     assert [(each.name, each.shared) for each in found.parameters] == [("text", True), ("lang", False)]
     assert found.input_schema == {"type": "object", "properties": {"text": {"type": "string"}, "lang": {}}}

@@ -133,3 +133,17 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=3))
 def test_json_survives_unchanged(value: dict[str, Any]) -> None:
     assert parse_document(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("on: 1\nno: {yes: off}", {"on": 1, "no": {"yes": "off"}}),
+        ("a:\n  - =\n  - ~\n", {"a": ["=", None]}),
+        ("200: {}\n1.5: x\ntrue: y\n", {"200": {}, "1.5": "x", "true": "y"}),
+        ("a: 2020-01-01\nb: 12:30:45\nc: 0o17\n", {"a": "2020-01-01", "b": "12:30:45", "c": "0o17"}),
+        ("a: !!binary aGk=\nb: !custom {c: 1}\n", {"a": "aGk=", "b": {"c": 1}}),
+    ],
+)
+def test_surprises_of_yaml_1_1_are_what_they_look_like(text: str, value: object) -> None:
+    assert parse_document(text.encode()) == value

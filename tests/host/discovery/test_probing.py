@@ -316,3 +316,18 @@ async def test_an_example_of_every_hostile_kind_at_once() -> None:
     }
     with serving(script) as server:
         assert paths(await find(server)) == ["/say"]
+
+
+async def test_a_specification_in_several_files_is_read_whole() -> None:
+    script = {
+        "/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"$ref": "parts/say.json#/item"}}}),
+        "/parts/say.json": json_reply({"item": {"get": {"summary": "Say it."}}}),
+    }
+    with serving(script) as server:
+        (route,) = (await find(server)).operations.routes
+    assert (route.path, route.summary) == ("/say", "Say it.")
+
+
+async def test_what_is_exposed_is_published() -> None:
+    with serving({"/openapi.json": json_reply(openapi("/a/{id}", "/static/x"))}) as server:
+        assert paths(await find(server, expose=frozenset({"parameters"}))) == ["/a/id"]

@@ -13,6 +13,7 @@ DOCUMENT: dict[str, Any] = {
     "chain": {"$ref": "#/end", "summary": "near"},
     "end": {"summary": "far", "get": {}},
     "tilde~key": 1,
+    "100%": 2,
 }
 
 
@@ -23,6 +24,9 @@ DOCUMENT: dict[str, Any] = {
         ("#/paths/~1a b~1{c}/get/parameters/0/name", "q"),
         ("#/tilde~0key", 1),
         ("#", DOCUMENT),
+        ("#/paths/%2Fa%20b%2F{c}/get/parameters/0/name", "q"),
+        ("#/100%25", 2),
+        ("#/100%", 2),
     ],
 )
 def test_pointers_are_followed_percent_encoded_or_not(reference: str, value: Any) -> None:
