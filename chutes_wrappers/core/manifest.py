@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.core.routes import Route, SkippedRoute, normalise_entry
+from chutes_wrappers.core.routes import Route, SkippedRoute, meaningless_keys, normalise_entry
 
 VERSION = 1
 SUFFIX = ".routes.json"
@@ -25,7 +25,8 @@ class Manifest(BaseModel):
 
     ``routes`` become cords; ``image`` says how the base image starts its service (None: not inspected); ``source`` says
     where the routes come from (for instance ``{"8020": "http://127.0.0.1:8020/openapi.json"}``); ``skipped`` lists
-    every operation that was left out, with the reason.
+    every operation that was left out, with the reason. ``ignored_keys`` of a file's routes mean nothing here, and are not
+    written again.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -35,6 +36,7 @@ class Manifest(BaseModel):
     image: LaunchSpec | None = None
     routes: tuple[Route, ...] = ()
     skipped: tuple[SkippedRoute, ...] = ()
+    ignored_keys: tuple[str, ...] = Field(default=(), exclude=True)
 
     def to_json(self) -> str:
         """The manifest as a file: sorted and indented, byte-identical for equal manifests, without default values."""
@@ -103,19 +105,19 @@ def parse_manifest(text: str, *, where: str) -> Manifest:
         )
     routes = parse_routes(data["routes"], where=where)
     try:
-        rest = Manifest.model_validate({**data, "routes": ()})
+        rest = Manifest.model_validate({**data, "routes": (), "ignored_keys": ()})
     except ValidationError as error:
         raise ConfigurationError(
             _first_problem(error), where=where, next_step="correct it, or discover again"
         ) from error
-    return rest.model_copy(update={"routes": routes})
+    return rest.model_copy(update={"routes": routes, "ignored_keys": meaningless_keys(data["routes"])})
 
 
 def parse_routes(entries: Iterable[Any], *, where: str) -> tuple[Route, ...]:
     """Validate route entries (a manifest's or ``CHUTE_STATIC_ROUTES``).
 
     Raises one ConfigurationError for the first bad entry, naming its index, its field, the value and the fix. Keys of
-    other toolkits are understood where they mean something and ignored where not (``meaningless_keys`` names those).
+    other toolkits are understood where they mean something; others are ignored (``meaningless_keys`` names them).
     """
     routes: dict[tuple[str, str], tuple[int, Route]] = {}
     for index, entry in enumerate(entries):
@@ -197,6 +199,6 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "missing":
         return f"`{field}` is missing"
     if problem["type"] == "extra_forbidden":
-        return f"`{field}` is not a key that a route can have ({', '.join(Route.model_fields)})"
+        return f"`{field}` has no meaning here"
     message = problem["msg"].removeprefix("Value error, ")
     return f"`{field}` = {problem['input']!r}: {message[:1].lower()}{message[1:]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -171,16 +172,15 @@ class Route(BaseModel):
 
 # Keys that other toolkits of this shape wrote, and what they mean here.
 _SYNONYMS = {"public_api_path": "path", "passthrough_path": "target_path", "passthrough_port": "port"}
-_MEANINGLESS = frozenset({"cord", "function_name", "name", "description"})
 
 
 def normalise_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate one raw route entry into the fields of Route.
+    """Translate one raw route entry into the fields of Route; ``meaningless_keys`` names what has no place among them.
 
     ``public_api_path`` beats ``path``, which then names the service's path unless ``passthrough_path`` or ``target_path``
     does; ``passthrough_port`` is the port.
     """
-    fields = {key: value for key, value in entry.items() if key not in _MEANINGLESS and key not in _SYNONYMS}
+    fields = {key: value for key, value in entry.items() if key in Route.model_fields}
     for old, new in _SYNONYMS.items():
         if old in entry:
             fields.setdefault(new, entry[old])
@@ -191,5 +191,12 @@ def normalise_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def meaningless_keys(entries: Iterable[Any]) -> tuple[str, ...]:
-    """Keys of other toolkits that ``entries`` carry and that have no meaning here, sorted."""
-    return tuple(sorted({key for entry in entries if isinstance(entry, Mapping) for key in set(entry) & _MEANINGLESS}))
+    """Keys that ``entries`` carry and that have no meaning here, sorted, each with the key that it may be a slip of."""
+    known = {*Route.model_fields, *_SYNONYMS}
+    foreign = {key for entry in entries if isinstance(entry, Mapping) for key in entry if key not in known}
+    return tuple(sorted(_with_hint(str(key)) for key in foreign))
+
+
+def _with_hint(key: str) -> str:
+    near = difflib.get_close_matches(key, Route.model_fields, n=1, cutoff=0.75)
+    return f"{key} (did you mean {near[0]}?)" if near else key

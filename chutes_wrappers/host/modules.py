@@ -14,6 +14,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import manifest_path_for
 from chutes_wrappers.host.loading import Loading, Report, load
+from chutes_wrappers.core.routes import meaningless_keys
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _REQUIRED = ("CHUTE_NAME", "CHUTE_TAG", "CHUTE_BASE_IMAGE", "SERVICE_PORTS")
@@ -80,7 +81,9 @@ def _suggestion(candidate: Path) -> str:
 def read_module(path: Path, report: Report = lambda line: None) -> ModuleFacts:
     """Read a module's variables: literals from its source; the module is run only when one of them is computed.
 
-    ``report`` hears when running it takes long. Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong.
+    ``report`` hears when running it takes long, and which keys of its routes mean nothing.
+
+    Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong.
     """
     tree = _parse(path)
     values, computed = _literals(tree)
@@ -93,7 +96,10 @@ def read_module(path: Path, report: Report = lambda line: None) -> ModuleFacts:
             where=str(path),
             next_step="set it as in deploy_example.py",
         )
-    return _checked(path, values)
+    facts = _checked(path, values)
+    if ignored := meaningless_keys(facts.static_routes):
+        report(f"{path.name}, CHUTE_STATIC_ROUTES: keys without a meaning here are ignored: {', '.join(ignored)}")
+    return facts
 
 
 def _parse(path: Path) -> ast.Module:

@@ -63,8 +63,9 @@ def load_route_manifest(static_routes: Iterable[Mapping[str, Any]] | None = None
     static = list(static_routes or ())
     module = caller_globals()
     manifest = find_manifest(module) or Manifest()
-    if ignored := meaningless_keys(static):
-        logger.warning(f"static routes: keys without a meaning here are ignored: {', '.join(ignored)}")
+    for source, ignored in (("route manifest", manifest.ignored_keys), ("static routes", meaningless_keys(static))):
+        if ignored:
+            logger.warning(f"{source}: keys without a meaning here are ignored: {', '.join(ignored)}")
     merged, warnings = merge_static(
         manifest, parse_routes(static, where=f"{module.get('__file__', 'module')}, static routes")
     )

@@ -61,3 +61,13 @@ def test_a_module_that_the_sdk_cannot_load_shows_why(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "no such luck" in done.stderr
     assert "Next:" in done.stderr
+
+
+def test_keys_of_the_manifest_that_mean_nothing_are_named_on_the_screen(tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, "keys", "vendor/unused:1", [9090])
+    scenario.manifest.write_text('[{"path": "/a", "sream": true}]')
+    scenario.module.write_text(scenario.module.read_text() + "\nraise RuntimeError('far enough')\n")
+    done = command("--run", str(scenario.module), "--port", str(free_port()))
+    assert (
+        "deploy_keys.routes.json: keys without a meaning here are ignored: sream (did you mean stream?)" in done.stderr
+    )

@@ -63,7 +63,7 @@ def test_a_plain_list_and_a_bare_object_load_too() -> None:
         ([{"path": "a"}], ["route 0", "'a'", "must start with '/'"]),
         ([{"path": "/a"}, {"path": "/a", "port": 1}], ["route 1", "POST /a is also route 0"]),
         (["/a"], ["route 0", "object, not str"]),
-        ([{"path": "/a", "sream": True}], ["route 0", "`sream`", "target_path"]),
+        ([{"path": "/a", "request": {"files": [], "kind": 1}}], ["route 0", "`request.kind`"]),
         ([{"path": "/a", "stream": "maybe"}], ["route 0", "stream"]),
     ],
 )
@@ -130,6 +130,19 @@ def test_keys_of_other_toolkits_are_understood_or_named() -> None:
     }
     assert parse_routes([entry], where="x") == (Route(path="/public", target_path="/up", port=9000),)
     assert meaningless_keys([entry, {"cord": 1}]) == ("cord", "function_name")
+
+
+def test_an_unknown_key_of_a_file_is_named_with_the_key_that_was_meant_and_not_written_again() -> None:
+    routes = [{"path": "/a", "sream": True, "cord": "x", "ignored_keys": 1}, {"path": "/b", "sream": True}]
+    manifest = parse_manifest(json.dumps({"routes": routes, "ignored_keys": ["forged"]}), where="x")
+    assert manifest.ignored_keys == ("cord", "ignored_keys", "sream (did you mean stream?)")
+    assert [route.path for route in manifest.routes] == ["/a", "/b"]
+    assert "sream" not in manifest.to_json()
+    assert "ignored_keys" not in manifest.to_json()
+
+
+def test_keys_that_are_no_text_are_named_too() -> None:
+    assert meaningless_keys([{1: 2, "path": "/a"}]) == ("1",)
 
 
 def test_a_public_path_of_another_toolkit_leaves_the_path_to_the_service() -> None:

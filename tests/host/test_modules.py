@@ -79,6 +79,15 @@ def test_a_module_that_exits_is_told_so_instead_of_a_fault_of_ours(path: Path) -
     path.write_text(LITERAL + "import sys\nCHUTE_ENV = dict(A='1')\nsys.exit(0)\n")
     with pytest.raises(ConfigurationError, match="ended the process itself"):
         read_module(path)
+def test_keys_of_static_routes_that_mean_nothing_are_reported(path: Path) -> None:
+    path.write_text(LITERAL + "CHUTE_STATIC_ROUTES = [{'path': '/a', 'prot': 1}, {'path': '/b', 'prot': 2}]\n")
+    said: list[str] = []
+    read_module(path, said.append)
+    assert said == [
+        "deploy_thing.py, CHUTE_STATIC_ROUTES: keys without a meaning here are ignored: prot (did you mean port?)"
+    ]
+
+
 
 
 def test_a_module_is_run_without_registering_routes_or_needing_an_account(path: Path) -> None:

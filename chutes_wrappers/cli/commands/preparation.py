@@ -28,6 +28,15 @@ def username() -> str:
         return LOCAL_USERNAME
 
 
+def known(facts: ModuleFacts) -> Manifest | None:
+    """The module's manifest as it is there, or None; keys of its routes that mean nothing are named."""
+    found = known_manifest(facts)
+    if found is not None and found.ignored_keys:
+        keys = ", ".join(found.ignored_keys)
+        output.warning(f"{facts.manifest_path.name}: keys without a meaning here are ignored: {keys}")
+    return found
+
+
 def manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
     """The module's manifest with the launch facts of its image; discovered first, and said so, when there is none.
 
@@ -37,17 +46,17 @@ def manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
     from chutes_wrappers.host.discovery.container import check_ports
     from chutes_wrappers.host.inspection import inspect
 
-    known = known_manifest(facts)
-    if known is None:
+    found = known(facts)
+    if found is None:
         output.report(f"{facts.manifest_path.name} is missing: discovering the routes first")
         return discover_with_defaults(facts, engine)
     launch = inspect(engine, facts.base_image)
     check_ports(facts.service_ports, launch)
-    if known.image is None:
+    if found.image is None:
         output.report(f"the manifest does not say what {facts.base_image} runs: taken from the image itself")
-        return known.model_copy(update={"image": launch})
-    if known.image.digest != launch.digest:
+        return found.model_copy(update={"image": launch})
+    if found.image.digest != launch.digest:
         output.warning(
             f"{facts.base_image} is not the image that discovery saw: run --discover again if it serves anything new"
         )
-    return known
+    return found

@@ -10,14 +10,14 @@ from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import connect
 from chutes_wrappers.host.engine import ContainerSpec, started
-from chutes_wrappers.host.staging import known_manifest, staged
+from chutes_wrappers.host.staging import staged
 
 
 def run_docker(module: str) -> int:
     """Run the built image of ``module`` until it ends or Ctrl-C; 0 for a clean stop after it was ready."""
     facts = preparation.facts(module)
     engine = connect()
-    manifest = known_manifest(facts)
+    manifest = preparation.known(facts)
     if manifest is None:
         raise WrapperError(
             "there is no manifest, so nothing was built", next_step=f"./deploy.sh --build {module} --local"

@@ -13,14 +13,14 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.staging import Stage, known_manifest, staged
+from chutes_wrappers.host.staging import Stage, staged
 
 
 def run_host(module: str, *, port: int | None) -> int:
     """Run the chute of ``module`` here until it ends or Ctrl-C; 0 for a clean stop after it was ready."""
     facts = preparation.facts(module)
     chosen = _free(port or platform_rules.CHUTE_PORT)
-    manifest = known_manifest(facts)
+    manifest = preparation.known(facts)
     if manifest is None:
         output.report(
             f"{facts.manifest_path.name} is missing: only static routes are registered (--discover finds more)"
