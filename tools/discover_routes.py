@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import discover
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.exposure import EXPOSABLE, parse_expose
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -27,6 +28,8 @@ from chutes_wrappers.core.errors import ConfigurationError
 @click.option("--startup-delay", type=click.FloatRange(min=0), default=discover.STARTUP_DELAY_S, show_default=True)
 @click.option("--probe-timeout", type=click.FloatRange(min=0), default=discover.PROBE_TIMEOUT_S, show_default=True)
 @click.option("--probe-paths", metavar="A,B", default="", help="Paths of a specification to try before the usual ones.")
+@click.option("--expose", metavar="CATEGORIES", default="", help=f"Publish what is left out by default: {EXPOSABLE}.")
+@click.option("--openapi", metavar="FILE", help="Write the OpenAPI document of the public chute, too.")
 @click.option("--docker-gpus", default=discover.GPUS, show_default=True, help="GPUs to use: all, a number, or none.")
 @click.option("--docker-env", metavar="K=V", multiple=True, help="A variable, over CHUTE_ENV; K alone takes ours.")
 @click.option("--docker-volume", metavar="SOURCE:TARGET", multiple=True, help="A volume for the container.")
@@ -53,6 +56,8 @@ def _discover(
     startup_delay: float,
     probe_timeout: float,
     probe_paths: str,
+    expose: str,
+    openapi: str | None,
     docker_gpus: str,
     docker_env: tuple[str, ...],
     docker_volume: tuple[str, ...],
@@ -68,6 +73,8 @@ def _discover(
         startup_delay_s=startup_delay,
         probe_timeout_s=probe_timeout,
         probe_paths=tuple(path.strip() for path in probe_paths.split(",") if path.strip()),
+        expose=parse_expose(expose, where="--expose"),
+        openapi=Path(openapi) if openapi else None,
         gpus=docker_gpus,
         environment=discover.parse_environment(docker_env),
         volumes=docker_volume,

@@ -10,6 +10,7 @@ import click
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.exposure import EXPOSABLE
 
 _EXAMPLES = """\b
 Examples:
@@ -17,6 +18,7 @@ Examples:
   ./deploy.sh --build deploy_myservice --local         build and verify the wrapped image here
   ./deploy.sh --run-docker deploy_myservice            run the image as the platform would
   ./deploy.sh --run deploy_myservice --port 9000       run the chute on this machine, beside your service
+  ./deploy.sh --forward deploy_myservice               the service's own API on this machine, served by the deployed chute
 """
 
 
@@ -25,9 +27,19 @@ Examples:
 @click.option("--build", metavar="MODULE", help="Build the wrapped image; with --local on this machine, and verify it.")
 @click.option("--run-docker", metavar="MODULE", help="Run the built image as the platform would, until Ctrl-C.")
 @click.option("--run", metavar="MODULE", help="Run the chute on this machine (dev mode), until Ctrl-C.")
+@click.option("--forward", metavar="MODULE", help="Serve the deployed chute's original API on 127.0.0.1, until Ctrl-C.")
 @click.option("--local", is_flag=True, help="With --build: build here instead of on the platform.")
 @click.option("--debug", is_flag=True, help="Show everything: all lines of a build, the traceback of a fault.")
 @click.option("--port", type=click.IntRange(1, 65535), help="With --run: listen on this port [8000].")
+@click.option(
+    "--url", help="With --forward: where the chute is called [as the platform says]; no key for this machine."
+)
+@click.option(
+    "--listen",
+    metavar="LOCAL:SERVICE",
+    multiple=True,
+    help="With --forward: a port here for a service's port, also several times [the services' own ports].",
+)
 @click.option(
     "--startup-delay", type=click.FloatRange(min=0), help="With --discover: seconds to start up, at most [120]."
 )
@@ -37,6 +49,8 @@ Examples:
     help="With --discover: seconds to answer after that, at most [180].",
 )
 @click.option("--docker-gpus", help="With --discover: GPUs for the container [all].")
+@click.option("--expose", metavar="CATEGORIES", help=f"With --discover: publish what is left out: {EXPOSABLE}.")
+@click.option("--openapi", metavar="FILE", help="With --discover: write the OpenAPI document of the chute, too.")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing: take the default of every question.")
 @click.pass_context
 def deploy(context: click.Context, /, **options: object) -> None:
@@ -44,7 +58,7 @@ def deploy(context: click.Context, /, **options: object) -> None:
 
     MODULE is a deploy module: a path, with or without .py. Everything is stopped when a command ends.
     """
-    verbs = [verb for verb in ("discover", "build", "run_docker", "run") if options[verb]]
+    verbs = [verb for verb in ("discover", "build", "run_docker", "run", "forward") if options[verb]]
     if not verbs:
         click.echo(context.get_help())
         context.exit(0 if len(sys.argv) < 2 else 2)
@@ -84,11 +98,23 @@ def _run(options: dict[str, object]) -> int:
     return run_host(str(options["run"]), port=port if isinstance(port, int) else None)
 
 
+def _forward(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.forward import forward
+
+    url, listen = options["url"], options["listen"]
+    return forward(
+        str(options["forward"]),
+        url=url if isinstance(url, str) else None,
+        listen=[str(pair) for pair in listen] if isinstance(listen, tuple) else [],
+    )
+
+
 _COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
     "discover": _discover,
     "build": _build,
     "run_docker": _run_docker,
     "run": _run,
+    "forward": _forward,
 }
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from chutes_wrappers.core.errors import ConfigurationError
 Category = Literal["parameters", "files", "root", "internal", "reserved"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 EVERYTHING = "all"
+EXPOSABLE = ",".join((*CATEGORIES, EVERYTHING))
+LEFT_OUT = "left out by default"
 
 # A prefix covers the path and everything below it.
 INTERNAL_PREFIXES = ("/static", "/assets", "/svelte", "/login", "/logout", "/gradio_api", "/theme")
@@ -54,7 +56,7 @@ def filter_reason(path: str, exposed: Iterable[str] = ()) -> str | None:
     left = {category: reason for category, reason in hidden_by(path).items() if category not in frozenset(exposed)}
     if not left:
         return None
-    return f"{' and '.join(left.values())}, left out by default; --expose {','.join(left)} publishes it"
+    return f"{' and '.join(left.values())}, {LEFT_OUT}; --expose {','.join(left)} publishes it"
 
 
 def _internal_part(path: str) -> str | None:

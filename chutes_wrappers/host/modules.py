@@ -12,13 +12,14 @@ from typing import Any
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.exposure import Category, parse_expose
 from chutes_wrappers.core.manifest import manifest_path_for
-from chutes_wrappers.host.loading import Loading, Report, load
 from chutes_wrappers.core.routes import meaningless_keys
+from chutes_wrappers.host.loading import Loading, Report, load
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _REQUIRED = ("CHUTE_NAME", "CHUTE_TAG", "CHUTE_BASE_IMAGE", "SERVICE_PORTS")
-_OPTIONAL = ("CHUTE_ENV", "CHUTE_STATIC_ROUTES", "CHUTE_TAGLINE", "ENTRYPOINT")
+_OPTIONAL = ("CHUTE_ENV", "CHUTE_STATIC_ROUTES", "CHUTE_TAGLINE", "ENTRYPOINT", "CHUTE_EXPOSE")
 _READ = "from chutes_wrappers.sdk.variables import main; main()"
 
 
@@ -35,6 +36,7 @@ class ModuleFacts:
     static_routes: Sequence[Mapping[str, Any]] = ()
     tagline: str = ""
     entrypoint: str | tuple[str, ...] | None = None
+    expose: frozenset[Category] = frozenset()
 
     @property
     def name(self) -> str:
@@ -194,6 +196,7 @@ def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
         static_routes=tuple(expect("CHUTE_STATIC_ROUTES", (list, tuple), "a list of routes", ())),
         tagline=expect("CHUTE_TAGLINE", str, "a string", ""),
         entrypoint=tuple(str(part) for part in entrypoint) if isinstance(entrypoint, list | tuple) else entrypoint,
+        expose=parse_expose(values.get("CHUTE_EXPOSE") or (), where=f"{path}, CHUTE_EXPOSE"),
     )
 
 

@@ -43,6 +43,19 @@ def test_literals_are_read_without_running_the_module(path: Path) -> None:
     assert facts.manifest_path == path.with_name("deploy_thing.routes.json")
 
 
+@pytest.mark.parametrize("value", ['"files,root"', '["files", "root"]', '("root", "files")', '{"root", "files"}'])
+def test_what_the_module_exposes_is_read(path: Path, value: str) -> None:
+    path.write_text(f"{LITERAL}CHUTE_EXPOSE = {value}\n{NOT_RUN}")
+    assert read_module(path).expose == {"files", "root"}
+
+
+def test_a_category_that_is_none_is_named_with_the_module(path: Path) -> None:
+    path.write_text(f"{LITERAL}CHUTE_EXPOSE = 'file'\n")
+    with pytest.raises(ConfigurationError, match="'file' cannot be exposed") as caught:
+        read_module(path)
+    assert str(caught.value.where) == f"{path}, CHUTE_EXPOSE"
+
+
 def test_optional_variables_have_defaults(path: Path) -> None:
     path.write_text(LITERAL + NOT_RUN)
     facts = read_module(path)
@@ -66,6 +79,15 @@ def test_computed_variables_are_read_by_running_it(path: Path, source: str, monk
     assert read_module(path).env == {"MODEL": "large"}
 
 
+def test_keys_of_static_routes_that_mean_nothing_are_reported(path: Path) -> None:
+    path.write_text(LITERAL + "CHUTE_STATIC_ROUTES = [{'path': '/a', 'prot': 1}, {'path': '/b', 'prot': 2}]\n")
+    said: list[str] = []
+    read_module(path, said.append)
+    assert said == [
+        "deploy_thing.py, CHUTE_STATIC_ROUTES: keys without a meaning here are ignored: prot (did you mean port?)"
+    ]
+
+
 def test_a_variable_that_is_no_plain_value_is_named_without_its_value(path: Path) -> None:
     path.write_text(LITERAL + "CHUTE_ENV = dict(TOKEN=[object(), 'canary'])\n")
     with pytest.raises(ConfigurationError, match=r"deploy_thing\.py: CHUTE_ENV is or holds") as caught:
@@ -79,15 +101,6 @@ def test_a_module_that_exits_is_told_so_instead_of_a_fault_of_ours(path: Path) -
     path.write_text(LITERAL + "import sys\nCHUTE_ENV = dict(A='1')\nsys.exit(0)\n")
     with pytest.raises(ConfigurationError, match="ended the process itself"):
         read_module(path)
-def test_keys_of_static_routes_that_mean_nothing_are_reported(path: Path) -> None:
-    path.write_text(LITERAL + "CHUTE_STATIC_ROUTES = [{'path': '/a', 'prot': 1}, {'path': '/b', 'prot': 2}]\n")
-    said: list[str] = []
-    read_module(path, said.append)
-    assert said == [
-        "deploy_thing.py, CHUTE_STATIC_ROUTES: keys without a meaning here are ignored: prot (did you mean port?)"
-    ]
-
-
 
 
 def test_a_module_is_run_without_registering_routes_or_needing_an_account(path: Path) -> None:

@@ -85,6 +85,8 @@ def test_a_service_without_routes_is_exit_code_1_and_touches_no_file(
         (["--base-url", "http://x", "--shm-size", "big"], "is not a size"),
         (["--base-url", "http://x", "--output", "/nowhere/x.json"], "cannot be written there"),
         (["--chute-file", "deploy_nowhere.py", "--docker-env", "=1"], "names no variable"),
+        (["--base-url", "http://x", "--openapi", "/nowhere/x.json"], "cannot be written there"),
+        (["--base-url", "http://x", "--expose", "file"], "name some of parameters, files"),
         (["--nonsense"], "--nonsense"),
     ],
 )
@@ -106,6 +108,7 @@ def test_a_module_and_its_container_options_are_passed_on(monkeypatch: pytest.Mo
         *("--chute-file", "deploy_x.py", "--startup-delay", "1", "--probe-timeout", "2", "--docker-gpus", "none"),
         *("--docker-env", "A=1", "--docker-env", "B=2", "--docker-volume", "/a:/b", "--shm-size", "1g"),
         *("--docker-user", "1000", "--docker-entrypoint", "serve --port '80 20'"),
+        *("--expose", "files,root", "--openapi", "api.json"),
     )
     assert (result.exit_code, result.stdout) == (0, "")
     assert seen["file"] == "deploy_x.py"
@@ -119,6 +122,8 @@ def test_a_module_and_its_container_options_are_passed_on(monkeypatch: pytest.Mo
         shm_bytes=1024**3,
         user="1000",
         entrypoint=("serve", "--port", "80 20"),
+        expose=frozenset({"files", "root"}),
+        openapi=Path("api.json"),
     )
 
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import public_api
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.manifest import Manifest, parse_routes, write_manifest
+from chutes_wrappers.core.exposure import Category, parse_expose
+from chutes_wrappers.core.manifest import Manifest, write_manifest
 
 if TYPE_CHECKING:
     from chutes_wrappers.host.discovery.probing import Bounds
@@ -40,6 +42,8 @@ class Settings:
     shm_bytes: int = platform_rules.INSTANCE_SHM_BYTES
     user: str | None = None
     entrypoint: tuple[str, ...] | None = None
+    expose: frozenset[Category] = frozenset()
+    openapi: Path | None = None
 
     @property
     def bounds(self) -> Bounds:
@@ -59,6 +63,8 @@ def discover_module(options: Mapping[str, object]) -> int:
         startup_delay_s=float(_answer(options, "startup_delay", "Startup delay in seconds, at most", STARTUP_DELAY_S)),
         probe_timeout_s=float(_answer(options, "probe_timeout", "Probe timeout in seconds, at most", PROBE_TIMEOUT_S)),
         gpus=str(_answer(options, "docker_gpus", "Docker --gpus (all, none, a number)", GPUS)),
+        expose=parse_expose(str(options.get("expose") or ""), where="--expose"),
+        openapi=Path(str(options["openapi"])) if options.get("openapi") else None,
     )
     discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
     output.report(f"Next: ./deploy.sh --build {options['discover']} --local")
@@ -89,13 +95,20 @@ def from_url(base_url: str, port: int | None, settings: Settings, path: Path | N
     """Look at a service that is already running; the manifest is written to ``path``, if there is one."""
     from chutes_wrappers.host.discovery.remote import discover_service
 
-    if path is not None:
-        check_writable(path)
+    for target in filter(None, (path, settings.openapi)):
+        check_writable(target)
     manifest = discover_service(
-        base_url, port, bounds=settings.bounds, report=output.report, probe_paths=settings.probe_paths
+        base_url,
+        port,
+        bounds=settings.bounds,
+        report=output.report,
+        probe_paths=settings.probe_paths,
+        expose=settings.expose,
     )
     if path is not None:
         write(manifest, path)
+    if settings.openapi is not None:
+        public_api.write_of_manifest(manifest, settings.openapi)
     return manifest
 
 
@@ -115,8 +128,15 @@ def discover_with_defaults(facts: ModuleFacts, engine: ContainerEngine) -> Manif
 
 def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Settings, path: Path) -> Manifest:
     """Run the module's image, find its routes and write the manifest to ``path``."""
-    check_writable(path)
-    return discover_image(facts, engine, settings, lambda manifest: write(manifest, path))
+    for target in filter(None, (path, settings.openapi)):
+        check_writable(target)
+
+    def keep(manifest: Manifest) -> None:
+        write(manifest, path)
+        if settings.openapi is not None:
+            public_api.write_of_module(facts, manifest, settings.openapi)
+
+    return discover_image(facts, engine, settings, keep)
 
 
 def write(manifest: Manifest, path: Path) -> None:
@@ -132,7 +152,7 @@ def discover_image(
     from chutes_wrappers.host.discovery.container import Task, check_ports, discover_container
     from chutes_wrappers.host.inspection import describe_concerns, inspect
 
-    static = parse_routes(facts.static_routes, where=f"{facts.path}, CHUTE_STATIC_ROUTES")
+    static = public_api.static_routes(facts)
     container = _container(facts, settings)
     output.heading(f"Inspecting {facts.base_image}")
     launch = inspect(engine, facts.base_image)
@@ -150,6 +170,7 @@ def discover_image(
         report=output.report,
         log=output.log,
         probe_paths=settings.probe_paths,
+        expose=settings.expose | facts.expose,
         has_static_routes=bool(static),
     )
     return discover_container(engine, task, keep)
@@ -188,7 +209,7 @@ def check_writable(path: Path) -> None:
     """Find out before minutes are spent, not after."""
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
         raise ConfigurationError(
-            "the manifest cannot be written there",
+            "the file cannot be written there",
             where=str(path),
             next_step="name a file in a folder that you may write to",
         )

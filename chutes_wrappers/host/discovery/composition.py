@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from chutes_wrappers.core.cord_plan import separate_ports
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.core.exposure import CATEGORIES, LEFT_OUT, hidden_by
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.platform_rules import is_shadowed
 from chutes_wrappers.host.discovery.probing import Finding
+from chutes_wrappers.host.discovery.specification import Operations
 
 _MOST_LINES = 10
 
@@ -64,9 +68,23 @@ def describe(finding: Finding) -> list[str]:
         lines = [f"port {port} answers HTTP but publishes no specification; describe it with CHUTE_STATIC_ROUTES"]
     else:
         lines = [f"port {port} does not answer HTTP"]
+    lines += [f"port {port}: {line}" for line in _switches(operations)]
     if finding.readiness:
         lines.append(f"port {port}: {finding.readiness} says when the service is ready")
     return lines + _few([f"port {port}: {note}" for note in (*finding.problems, *operations.notes)])
+
+
+def _switches(operations: Operations) -> Iterator[str]:
+    """What the switch ``--expose`` would change."""
+    hidden = [entry.path for entry in operations.skipped if LEFT_OUT in entry.reason]
+    counts = Counter(category for path in hidden for category in hidden_by(path))
+    if hidden:
+        named = ", ".join(f"{category} {counts[category]}" for category in CATEGORIES if counts[category])
+        switch = ",".join(category for category in CATEGORIES if counts[category])
+        yield f"{len(hidden)} operations are {LEFT_OUT} ({named}); --expose {switch} publishes them"
+    shadowed = sum(is_shadowed(route.path) for route in operations.routes)
+    if shadowed:
+        yield f"{shadowed} routes lie where the platform answers itself; --expose reserved moves them to other paths"
 
 
 def _few(lines: Sequence[str]) -> list[str]:

@@ -170,9 +170,22 @@ def test_yes_takes_the_seeds_defaults(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_flags_answer_the_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"startup_delay": 1.0, "probe_timeout": 2.0, "docker_gpus": "none"}
+    options = {
+        "startup_delay": 1.0,
+        "probe_timeout": 2.0,
+        "docker_gpus": "none",
+        "expose": "files",
+        "openapi": "a.json",
+    }
     seen = run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})), **options)
-    assert seen["settings"] == discover.Settings(startup_delay_s=1, probe_timeout_s=2, gpus="none")
+    assert seen["settings"] == discover.Settings(
+        startup_delay_s=1, probe_timeout_s=2, gpus="none", expose=frozenset({"files"}), openapi=Path("a.json")
+    )
+
+
+def test_a_wrong_category_is_refused_before_anything_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="'file' cannot be exposed"):
+        run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})), yes=True, expose="file")
 
 
 def test_at_a_terminal_what_no_flag_answers_is_asked(
@@ -237,6 +250,28 @@ def test_a_variable_without_name_or_value_is_refused(assignment: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         discover.parse_environment([assignment])
     assert "secret" not in str(caught.value)
+
+
+def test_flag_and_module_expose_together_and_the_public_api_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = discover.Settings(expose=frozenset({"files"}), openapi=tmp_path / "api.json")
+    own = facts(tmp_path, expose=frozenset({"parameters"}), static_routes=({"path": "/own/{a}", "method": "GET"},))
+    with serving({"/openapi.json": specification("/say", "/a/{b}.wav", "/static/x")}) as server:
+        manifest = discover.discover_and_write(
+            own, FakeEngine(FakeContainer({8020: server.port})), settings, own.manifest_path
+        )
+    assert [route.path for route in manifest.routes] == ["/say", "/a/b_wav"]
+    assert load_manifest(own.manifest_path).to_json() == manifest.to_json()
+    assert "1 operations are left out by default (internal 1); --expose internal publishes" in capsys.readouterr().err
+    assert set(json.loads((tmp_path / "api.json").read_text())["paths"]) == {"/say", "/a/b_wav", "/own/a"}
+
+
+def test_the_public_api_of_a_running_service_is_written(tmp_path: Path) -> None:
+    target = tmp_path / "api.json"
+    with serving({"/openapi.json": specification("/say", "/users")}) as server:
+        discover.from_url(server.root, 8020, discover.Settings(openapi=target, expose=frozenset({"reserved"})), None)
+    assert set(json.loads(target.read_text())["paths"]) == {"/say", "/service/users"}
 
 
 def test_a_running_service_is_looked_at_without_an_engine(tmp_path: Path) -> None:
