@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,11 +57,26 @@ def resolve_module(text: str) -> Path:
     """
     candidate = Path(text if text.endswith(".py") else f"{text}.py")
     for base in dict.fromkeys((Path.cwd(), PROJECT_ROOT)):
-        path = (base / candidate).resolve()
-        if path.is_file():
+        path = _file_at(base / candidate)
+        if path is not None:
             _check_file_name(path)
             return path
     raise ConfigurationError(f"there is no deploy module {text!r}", next_step=_suggestion(candidate))
+
+
+def _file_at(path: Path) -> Path | None:
+    try:
+        resolved = path.resolve()
+        return resolved if stat.S_ISREG(os.stat(resolved).st_mode) else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long, no permission, a NUL, a circle of links
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(
+            f"no deploy module can be read there ({reason})",
+            where=repr(str(path))[1:101],
+            next_step="name a file that you may read, such as deploy_example",
+        ) from error
 
 
 def _check_file_name(path: Path) -> None:
@@ -73,7 +89,9 @@ def _check_file_name(path: Path) -> None:
 
 
 def _suggestion(candidate: Path) -> str:
-    known = sorted({path.stem for base in (Path.cwd(), PROJECT_ROOT) for path in base.glob("deploy_*.py")})
+    known = sorted(
+        {path.stem for base in (Path.cwd(), PROJECT_ROOT) for path in base.glob("deploy_*.py") if path.is_file()}
+    )
     near = difflib.get_close_matches(candidate.stem, known, n=1, cutoff=0.4)
     if near:
         return f"did you mean {near[0]}?"
@@ -108,12 +126,15 @@ def _parse(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
-        # Without the line itself, which may hold a secret.
+        # Without the line itself, which may hold a secret. A NUL byte has no line in every version of Python.
+        where = f"{path}, line {error.lineno}" if error.lineno else str(path)
         raise ConfigurationError(
-            f"syntax error: {error.msg}", where=f"{path}, line {error.lineno}", next_step="correct that line"
+            f"syntax error: {error.msg}", where=where, next_step="correct it: the file must be Python source"
         ) from error
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot be read ({error})", where=str(path)) from error
+        raise ConfigurationError(
+            f"cannot be read ({error})", where=str(path), next_step="it must be Python source that you may read"
+        ) from error
 
 
 def _literals(tree: ast.Module) -> tuple[dict[str, Any], set[str]]:
@@ -182,7 +203,9 @@ def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
             return default
         if not isinstance(value, kinds) or (name in _REQUIRED and not value):
             shown = f"a {type(value).__name__}" if name == "CHUTE_ENV" else repr(value)
-            raise ConfigurationError(f"{name} is {shown}; it must be {what}", where=str(path))
+            raise ConfigurationError(
+                f"{name} is {shown}; it must be {what}", where=str(path), next_step="set it as in deploy_example.py"
+            )
         return value
 
     entrypoint = expect("ENTRYPOINT", (str, list, tuple), "a string or a list of strings", None)
@@ -203,9 +226,15 @@ def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
 def _ports(path: Path, ports: Sequence[Any]) -> tuple[int, ...]:
     for index, port in enumerate(ports):
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
-            raise ConfigurationError(f"SERVICE_PORTS[{index}] is {port!r}, not a port (1-65535)", where=str(path))
+            raise ConfigurationError(
+                f"SERVICE_PORTS[{index}] is {port!r}, not a port (1-65535)",
+                where=str(path),
+                next_step="name the ports that the service listens on, as in SERVICE_PORTS = [8020, 8080]",
+            )
         if port in ports[:index]:
-            raise ConfigurationError(f"SERVICE_PORTS names port {port} twice", where=str(path))
+            raise ConfigurationError(
+                f"SERVICE_PORTS names port {port} twice", where=str(path), next_step="name each port once"
+            )
     return tuple(ports)
 
 
@@ -214,7 +243,9 @@ def _environment(path: Path, environment: Mapping[Any, Any]) -> dict[str, str]:
     for key, value in environment.items():
         if not isinstance(key, str) or not key or "=" in key or isinstance(value, dict | list) or value is None:
             raise ConfigurationError(
-                f"CHUTE_ENV[{key!r}] must map a name to a string, not to a {type(value).__name__}", where=str(path)
+                f"CHUTE_ENV[{key!r}] must map a name to a string, not to a {type(value).__name__}",
+                where=str(path),
+                next_step='write names and texts, as in CHUTE_ENV = {"MODEL": "large"}',
             )
         checked[key] = str(value)
     return checked

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,7 @@ def test_a_wrong_value_is_named_with_the_file(path: Path, line: str, part: str) 
     with pytest.raises(ConfigurationError, match=part) as caught:
         read_module(path)
     assert str(path) in str(caught.value)
+    assert caught.value.next_step
 
 
 def test_values_of_the_environment_are_in_no_repr_and_no_error(path: Path) -> None:
@@ -188,13 +190,40 @@ def test_an_unknown_module_suggests_the_nearest(path: Path, tmp_path: Path, monk
         resolve_module("deploy_thin")
 
 
-@pytest.mark.parametrize("name", ["../x", "/", "", ".", "a b"])
+@pytest.mark.parametrize("name", ["../x", "/", "", ".", "a b", "x" * 300, "deploy\0x", "loop/deploy_x"])
 def test_odd_names_are_refused_as_configuration_errors(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigurationError):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigurationError) as caught:
         resolve_module(name)
+    assert caught.value.next_step
+
+
+def test_a_folder_that_one_may_not_enter_is_an_error_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path, strict: bool = False) -> Path:  # we may be root, whom nothing is denied
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "resolve", denied)
+    with pytest.raises(ConfigurationError, match="Permission denied"):
+        resolve_module("deploy_example")
+
+
+def test_a_folder_is_not_suggested_as_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deploy_dir.py").mkdir()
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_module("deploy_dir")
+    assert "deploy_dir?" not in str(caught.value.next_step)
+
+
+def test_a_null_byte_is_an_error_without_a_line_that_is_none(path: Path) -> None:
+    path.write_bytes(LITERAL.encode() + b"\0")
+    with pytest.raises(ConfigurationError, match="null bytes") as caught:
+        read_module(path)
+    assert "None" not in str(caught.value)
+    assert caught.value.next_step
 
 
 def test_a_file_name_that_the_platform_refuses_is_an_error_with_the_rule(tmp_path: Path) -> None:
