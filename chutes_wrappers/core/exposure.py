@@ -18,7 +18,7 @@ LEFT_OUT = "left out by default"
 INTERNAL_PREFIXES = ("/static", "/assets", "/svelte", "/login", "/logout", "/gradio_api", "/theme")
 INTERNAL_MARK = "/__"
 # With a letter in it: the last segment of /api/v1.2 is a version.
-_FILE = re.compile(r"\.[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*\Z")
+_EXTENSION = re.compile(r"[0-9]*[A-Za-z][A-Za-z0-9]*")
 
 
 def parse_expose(value: str | Iterable[str], *, where: str) -> frozenset[Category]:
@@ -46,7 +46,8 @@ def hidden_by(path: str) -> dict[Category, str]:
         hidden["parameters"] = "path parameters"
     if internal := _internal_part(path):
         hidden["internal"] = f"internal route ({internal})"
-    if _FILE.search(path.rstrip("/").rsplit("/", 1)[-1]):
+    _, dot, extension = path.rstrip("/").rpartition("/")[2].rpartition(".")
+    if dot and _EXTENSION.fullmatch(extension):
         hidden["files"] = "a file extension"
     return hidden
 

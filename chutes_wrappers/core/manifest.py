@@ -97,7 +97,7 @@ def parse_manifest(text: str, *, where: str) -> Manifest:
             next_step="see Discovery in the README",
         )
     version = data.get("version", VERSION)
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:  # True and 1.0 equal 1
         raise ConfigurationError(
             f"version {version!r} is not the version that this toolkit reads ({VERSION})",
             where=where,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-# SDK chute/cord.py PATH_RE: path, public_api_path and passthrough_path.
-SDK_PATH = re.compile(r"^(/[a-z0-9_]+[a-z0-9-_]*)+\Z")
+# SDK chute/cord.py PATH_RE: path, public_api_path and passthrough_path. Without its ambiguity, which takes quadratic time.
+SDK_PATH = re.compile(r"^(/[a-z0-9_][a-z0-9_-]*)+\Z")
 # (api) section 2: what the API accepts at deployment.
 API_INTERNAL_PATH = re.compile(r"^(/[a-z][a-z0-9_]*)+\Z")
 API_PUBLIC_PATH = re.compile(r"^(/[a-z][a-z0-9_-]*)+\Z")

@@ -72,3 +72,11 @@ def test_a_build_on_the_platform_is_refused_with_the_flag_that_works() -> None:
     outcome = invoke("--build", "deploy_example")
     assert outcome.exit_code == 2
     assert "--local" in outcome.output
+
+
+def test_a_name_that_the_platform_refuses_stops_a_build_before_it_begins(tmp_path: Path) -> None:
+    path = tmp_path / "deploy_case.py"
+    path.write_text('CHUTE_NAME = "case"\nCHUTE_TAG = "1"\nCHUTE_BASE_IMAGE = "b"\nSERVICE_PORTS = [8020]\n')
+    outcome = invoke("--build", str(path), "--local")
+    assert outcome.exit_code == 2
+    assert "CHUTE_TAG '1' is refused by the platform" in outcome.output

@@ -59,6 +59,8 @@ def test_a_plain_list_and_a_bare_object_load_too() -> None:
         ([{"path": "/a"}, {"method": "GET"}], ["route 1", "`path` is missing"]),
         ([{"path": "/a", "method": "FETCH"}], ["route 0", "FETCH", "GET, POST"]),
         ([{"path": "/a", "port": 0}], ["route 0", "`port` = 0"]),
+        ([{"path": "/a", "port": True}], ["route 0", "`port` = True"]),
+        ([{"path": "/a", "stream": "yes"}], ["route 0", "`stream"]),
         ([{"path": "/a", "port": 65536}], ["route 0", "65536"]),
         ([{"path": "a"}], ["route 0", "'a'", "must start with '/'"]),
         ([{"path": "/a"}, {"path": "/a", "port": 1}], ["route 1", "POST /a is also route 0"]),
@@ -76,7 +78,19 @@ def test_a_bad_route_is_one_error_with_file_index_and_fix(routes: Any, parts: li
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[1", "null", '"x"', '{"routes": {}}', '{"version": 99, "routes": []}', "[" * 9999]
+    "text",
+    [
+        '{"version": true, "routes": []}',
+        '{"version": 1.0, "routes": []}',
+        "",
+        "{",
+        "[1",
+        "null",
+        '"x"',
+        '{"routes": {}}',
+        '{"version": 99, "routes": []}',
+        "[" * 9999,
+    ],
 )
 def test_what_is_not_a_manifest_is_refused_by_name(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"m\.routes\.json"):

@@ -14,6 +14,7 @@ from chutes_wrappers.host import processes
 from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import connect
+from chutes_wrappers.host.names import check_names
 from chutes_wrappers.host.staging import Stage, staged
 from chutes_wrappers.host.verification import verify_image
 
@@ -22,14 +23,15 @@ _STEP = re.compile(r"^(Step \d+/\d+ :|#\d+ \[|chutes-wrappers: )")
 
 def build(module: str, *, debug: bool) -> int:
     """Build and verify the wrapped image of ``module``; returns 0 only for an image that passed every check."""
-    facts = preparation.facts(module)
+    facts, username = preparation.facts(module), preparation.username()
+    check_names(facts, username)
     if shutil.which("docker") is None:
         raise EngineUnavailable(
             "the SDK builds with the docker command, which is not on PATH", next_step="install Docker's command line"
         )
     engine = connect()
     manifest = preparation.manifest(facts, engine)
-    with staged(facts, manifest, username=preparation.username()) as stage:
+    with staged(facts, manifest, username=username) as stage:
         outside = describe_outside(stage, output.report)
         image = f"{outside['image']['name']}:{outside['image']['tag']}"
         seconds = _build(stage, image, debug=debug)

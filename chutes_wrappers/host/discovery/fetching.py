@@ -31,19 +31,25 @@ class Service:
     @classmethod
     def from_url(cls, base_url: str, port: int | None) -> Service:
         """The service that ``--base-url`` and ``--port`` mean; ConfigurationError when they mean none."""
+        where = f"--base-url {base_url.split('@')[-1]}"
+        example = "http://127.0.0.1:8020"
         try:
             parts = urlsplit(base_url)
             reached = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
-            raise ConfigurationError(str(error), where=f"--base-url {base_url}") from error
+            raise ConfigurationError(
+                f"is no URL ({error})", where=where, next_step=f"name its root, as in {example}"
+            ) from error
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ConfigurationError(
-                "is not a root URL such as http://127.0.0.1:8020", where=f"--base-url {base_url.split('@')[-1]}"
+                "is not the root URL of a service",
+                where=where,
+                next_step=f"name it without a password, as in {example}",
             )
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ConfigurationError(
                 "must be the root of the service, without a path",
-                where=f"--base-url {base_url}",
+                where=where,
                 next_step="name where its specification is with --probe-paths",
             )
         return cls(port=reached if port is None else port, root=f"{parts.scheme}://{parts.netloc}")

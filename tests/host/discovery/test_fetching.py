@@ -140,4 +140,5 @@ def test_a_base_url_names_a_service(url: str, port: int | None, service: Service
 def test_another_base_url_is_refused_without_its_secrets(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Service.from_url(url, None)
+    assert caught.value.next_step
     assert "secret" not in str(caught.value)
