@@ -74,18 +74,31 @@ class Gateway:
         self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]
     ) -> AsyncGenerator[bytes, None]:
         """The frames of a Gradio endpoint's answer, as it yields them; on the background loop only. CallRefused as above."""
-        async with self._failures_named(port):
+        async with self._judged(port):
             stream = gradio.stream(self._upstream.session, _base_url(port), endpoint, _arguments(call))
             async with aclosing(stream) as frames:
                 async for frame in frames:
                     yield frame
 
     async def _gradio_answer(self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]) -> Answer:
-        async with self._failures_named(port):
+        async with self._judged(port):
             work = gradio.call(self._upstream.session, _base_url(port), endpoint, _arguments(call))
             content_type, body = await asyncio.wait_for(work, self._timeout_s)
-        self._health.answered(port)
         return Answer(content_type=content_type, body=body)
+
+    @asynccontextmanager
+    async def _judged(self, port: int) -> AsyncIterator[None]:
+        """Counts how a call to a Gradio app ended; its own requests to the app are no answers of a route."""
+        async with self._failures_named(port):
+            try:
+                yield
+            except CallRefused as refusal:
+                if refusal.detail.get("status", 0) >= 500:
+                    refusal.status = await self._health.status_of_failure(port)
+                else:
+                    self._health.answered(port)
+                raise
+        self._health.answered(port)
 
     async def close(self) -> None:
         """Close the connections to the services; on the background loop."""

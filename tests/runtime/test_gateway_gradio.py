@@ -1,0 +1,64 @@
+"""Gradio endpoints through the gateway: what counts as a failure of the instance."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing
+
+import pytest
+from aiohttp import web
+
+from chutes_wrappers.core.gradio import GradioEndpoint, GradioParameter
+from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime.background import BACKGROUND
+from chutes_wrappers.runtime.gateway import Answer, Gateway
+from chutes_wrappers.runtime.refusal import CallRefused
+from tests.upstreams.gradio_app import StandIn, completed, failed, generating
+
+ENDPOINT = GradioEndpoint(
+    prefix="/api", api_name="x", fn_index=7, parameters=(GradioParameter(name="text", default="hi"),)
+)
+ROUTE = Route(path="/x", gradio=ENDPOINT)
+
+
+async def answer(gateway: Gateway, url: str, **query: str) -> Answer:
+    call = {"json": {}, "params": query}
+    return await asyncio.to_thread(gateway.answer, ROUTE, int(url.rsplit(":", 1)[1]), call)
+
+
+async def status(gateway: Gateway, url: str) -> int:
+    with pytest.raises(CallRefused) as refused:
+        await answer(gateway, url)
+    return refused.value.status
+
+
+async def test_arguments_may_be_in_the_query_string() -> None:
+    app, gateway = StandIn([completed("out")]), Gateway()
+    async with app.serving() as url:
+        assert json.loads((await answer(gateway, url, text="from the query")).body) == {"data": ["out"]}
+        await BACKGROUND.run(gateway.close())
+    assert app.joined[0]["data"] == ["from the query"]
+
+
+async def test_an_app_whose_own_routes_fail_five_times_is_the_instances_failure() -> None:
+    app, gateway = StandIn([failed("words")]), Gateway()
+    async with app.serving() as url:
+        answered = []
+        for refusal in [500] * 5 + [None, 500]:
+            app.refusal = web.Response(status=refusal) if refusal else None
+            answered.append(await status(gateway, url))
+        assert answered == [400, 400, 400, 400, 503, 400, 400]
+        await BACKGROUND.run(gateway.close())
+
+
+async def test_a_generator_streams_through_the_gateway() -> None:
+    app, gateway = StandIn([generating("a"), completed("a")]), Gateway()
+
+    async def frames(port: int) -> list[bytes]:
+        async with aclosing(gateway.open_gradio(ENDPOINT, port, {"json": {}, "params": {}})) as stream:
+            return [frame async for frame in stream]
+
+    async with app.serving() as url:
+        assert await BACKGROUND.run(frames(int(url.rsplit(":", 1)[1]))) == [b'data: {"data":["a"]}\n\n']
+        await BACKGROUND.run(gateway.close())
