@@ -75,7 +75,7 @@ def register_health_check(chute: Chute, ports: Sequence[int], path: str = "/heal
         errors = await probe_services(ports, timeout)
         return {"status": "unhealthy", "errors": errors} if errors else {"status": "healthy"}
 
-    # Routes have internal paths below /cw_get and the like (core/routes.py), modules none that start with /cw_.
+    # Routes have internal paths below /cw_get and the like (core/cord_plan.py), modules none that start with /cw_.
     internal = "/cw_health" + ("" if path == "/health" else path.replace("_", "__").replace("-", "_d_"))
     chute.cord(path=internal, public_api_path=path, public_api_method="GET", method="GET")(health_check)
 
