@@ -84,7 +84,7 @@ SPECIFICATION: dict[str, Any] = {
 def application() -> web.Application:
     """The service."""
     app = web.Application(client_max_size=1024**3)
-    app.router.add_get("/openapi.json", lambda request: _json(SPECIFICATION))
+    app.router.add_get("/openapi.json", _specification)
     app.router.add_get("/v1/models", _models)
     app.router.add_get("/v1/models/{model}", _model)
     app.router.add_post("/v1/chat/completions", _chat)
@@ -95,8 +95,8 @@ def application() -> web.Application:
     return app
 
 
-async def _json(value: Any) -> web.Response:
-    return web.json_response(value)
+async def _specification(request: web.Request) -> web.Response:
+    return web.json_response(SPECIFICATION)
 
 
 async def _models(request: web.Request) -> web.Response:
@@ -146,7 +146,7 @@ async def _transcriptions(request: web.Request) -> web.Response:
     if not isinstance(file, web.FileField):
         return web.json_response({"error": {"message": "file is no file"}}, status=422)
     digest = hashlib.sha256(file.file.read()).hexdigest()
-    return web.json_response({"text": f"{file.filename} {digest} {form['model']}"})
+    return web.json_response({"text": f"{file.filename} {digest} {form.get('model')!s}"})
 
 
 async def _speech(request: web.Request) -> web.Response:
