@@ -7,6 +7,7 @@ from typing import Any
 
 from chutes.chute import Chute
 
+from chutes_wrappers.runtime.call_shape import CallShapeMiddleware
 from chutes_wrappers.runtime.services import check_ports
 from chutes_wrappers.runtime.tunnel import tunnel_handler
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
@@ -40,6 +41,10 @@ def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
     server = loopback_of(chute)
     if server is not None:
         server.add(_INTERNAL_PATH, tunnel_handler(tuple(ports)))
+        # The SDK would take a bare body with the keys "json" and "params" for the arguments of its own request.
+        chute.add_middleware(
+            CallShapeMiddleware, public=frozenset({("POST", PUBLIC_PATH)}), internal=frozenset({_INTERNAL_PATH})
+        )
     chute.cord(
         path=_INTERNAL_PATH,
         public_api_path=PUBLIC_PATH,

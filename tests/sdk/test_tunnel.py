@@ -35,7 +35,9 @@ BAD_CALLS: list[Any] = [
     {"port": 0, "method": "GET", "target": "/", "body": "not base64"},
     {"port": 0, "method": "G\nT", "target": "/"},
     {"stream": False},
-    {"json": 1},
+    {"json": {}, "params": {}, "headers": 1, "timeout": "x"},
+    [],
+    "port",
 ]
 
 
@@ -107,8 +109,8 @@ def test_no_status_of_the_service_is_one_of_the_instance(chute: DevChute, servic
 
 
 @pytest.mark.parametrize("call", BAD_CALLS, ids=str)
-def test_what_is_no_call_is_a_400_with_the_reason(chute: DevChute, service: Menagerie, call: dict[str, Any]) -> None:
-    filled = {**call, "port": service.port} if call.get("port") == 0 else call
+def test_what_is_no_call_is_a_400_with_the_reason(chute: DevChute, service: Menagerie, call: Any) -> None:
+    filled = {**call, "port": service.port} if isinstance(call, dict) and call.get("port") == 0 else call
     answer = chute.post(PUBLIC_PATH, filled)
     assert answer.status_code == 400
     assert answer.json()["detail"]["error"]
