@@ -1,0 +1,77 @@
+"""Which route of a chute a request for the service belongs to. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes
+
+from chutes_wrappers.core.cord_plan import PlannedCord
+
+_TEMPLATE = re.compile(r"\{([^{}]*)\}")
+_MANY = re.compile(r"(?P<name>.+?)(?P<many>\+|\*|:path)")
+_LITERAL = "!$&'()*+,;=:@-._~"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """A route, and the values of its path parameters in the request."""
+
+    cord: PlannedCord
+    path_values: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pattern:
+    cord: PlannedCord
+    path: re.Pattern[str]
+    names: tuple[str, ...]
+    # How particular it is: of two routes that fit, the one with fewer parameters and more of its own text is meant.
+    order: tuple[int, int]
+
+
+class RouteTable:
+    """The routes of a chute by what they call on the services. Gradio endpoints call no one path, and are left out."""
+
+    def __init__(self, cords: Iterable[PlannedCord]) -> None:
+        patterns = [_pattern(cord) for cord in cords if cord.route.gradio is None]
+        self._patterns = sorted(patterns, key=lambda pattern: pattern.order)
+
+    def match(self, port: int, method: str, path: str) -> Match | None:
+        """The route for a request, as its request line names it, to ``port``; a HEAD is what its GET is."""
+        wanted, normal = ("GET" if method == "HEAD" else method), _normal(path)
+        for pattern in self._patterns:
+            if (pattern.cord.port, pattern.cord.route.upstream_method) != (port, wanted):
+                continue
+            if found := pattern.path.fullmatch(normal):
+                values = dict(zip(pattern.names, map(unquote, found.groups()), strict=True))
+                return Match(cord=pattern.cord, path_values=values)
+        return None
+
+
+def _pattern(cord: PlannedCord) -> _Pattern:
+    path = cord.route.target_path.partition("?")[0]
+    names = tuple(_name(text) for text in _TEMPLATE.findall(path))
+    pieces, end = [], 0
+    for match in _TEMPLATE.finditer(path):
+        pieces.append(re.escape(_normal(path[end : match.start()])))
+        pieces.append("(.+)" if _MANY.fullmatch(match[1]) else "([^/]+)")
+        end = match.end()
+    pieces.append(re.escape(_normal(path[end:])))
+    return _Pattern(
+        cord=cord,
+        path=re.compile("".join(pieces)),
+        names=names,
+        order=(len(names), -len(_TEMPLATE.sub("", path))),
+    )
+
+
+def _name(text: str) -> str:
+    many = _MANY.fullmatch(text)
+    return many["name"] if many else text
+
+
+def _normal(path: str) -> str:
+    """``path`` with each character encoded in one way, so that different spellings of a path are equal."""
+    return "/".join(quote_from_bytes(unquote_to_bytes(segment), safe=_LITERAL) for segment in path.split("/"))

@@ -1,0 +1,215 @@
+"""A server on 127.0.0.1 that hands every request to a carrier, and the carrier's answer back, without a change of its own.
+
+aiohttp's server adds headers (Date, Server, a media type) and decodes header bytes; h11 does neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+
+import h11
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.forwarding.carrying import Answer, Carrier, NotCarried
+from chutes_wrappers.runtime.http1 import LARGEST_HEAD_BYTES
+from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
+
+HOST = "127.0.0.1"
+# In base64 it must fit into what the instance takes as one call.
+LARGEST_BODY_BYTES = 700 * 1024**2
+_PIECE_BYTES = 256 * 1024
+_BODILESS = frozenset({204, 304})
+_WEB_SOCKETS = (
+    "WebSockets cannot be forwarded: the platform carries requests and answers only. Let the client use plain HTTP "
+    "(polling or server-sent events), if it can."
+)
+
+
+class _ClientLeft(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class ForwardingServer:
+    """Listens on ``local_port`` for the service on ``service_port``. A context manager; leaving it ends every call."""
+
+    def __init__(self, local_port: int, service_port: int, carrier: Carrier, report: Callable[[str], None]) -> None:
+        self._local_port = local_port
+        self._service_port = service_port
+        self._carrier = carrier
+        self._report = report
+        self._clients: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens; ``local_port``, unless that was 0."""
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def __aenter__(self) -> ForwardingServer:
+        try:
+            self._server = await asyncio.start_server(self._serve, HOST, self._local_port, limit=_PIECE_BYTES)
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {self._local_port} of this machine cannot be used ({error.strerror or error})",
+                next_step=f"stop what listens there, or name another port: --listen {self._local_port + 10000}:{self._service_port}",
+            ) from error
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = asyncio.current_task()
+        assert client is not None
+        self._clients.add(client)
+        try:
+            await _Client(reader, writer, self._service_port, self._carrier, self._report).serve()
+        except (_ClientLeft, OSError, asyncio.CancelledError):
+            writer.transport.abort()
+        finally:
+            self._clients.discard(client)
+            writer.close()
+
+
+class _Client:
+    """One connection: a request after the other."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        port: int,
+        carrier: Carrier,
+        report: Callable[[str], None],
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._port = port
+        self._carrier = carrier
+        self._report = report
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD_BYTES)
+
+    async def serve(self) -> None:
+        """Answer requests until the connection has to end."""
+        try:
+            while (call := await self._call()) is not None:
+                await self._answer(call)
+                if self._protocol.our_state is not h11.DONE or self._protocol.their_state is not h11.DONE:
+                    return
+                self._protocol.start_next_cycle()
+        except h11.RemoteProtocolError as error:
+            await self._refuse(NotCarried(error.error_status_hint, f"not an HTTP/1.1 request: {error}"))
+        except NotCarried as failure:
+            await self._refuse(failure)
+
+    async def _call(self) -> TunnelCall | None:
+        """The next request, whole; None when the client has closed the connection."""
+        request = await self._event()
+        if not isinstance(request, h11.Request):
+            return None
+        headers = tuple(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()
+        )
+        if any(name.lower() == "upgrade" and "websocket" in value.lower() for name, value in headers):
+            raise NotCarried(501, _WEB_SOCKETS)
+        return TunnelCall(
+            port=self._port,
+            method=request.method.decode("ascii"),
+            target=request.target.decode("ascii"),
+            headers=headers,
+            body=await self._body(),
+        )
+
+    async def _body(self) -> bytes:
+        if self._protocol.they_are_waiting_for_100_continue:
+            await self._send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
+        body = bytearray()
+        while isinstance(event := await self._event(), h11.Data):
+            body += event.data
+            if len(body) > LARGEST_BODY_BYTES:
+                raise NotCarried(
+                    413, f"the body is larger than the {LARGEST_BODY_BYTES // 1024**2} MiB that can be carried"
+                )
+        return bytes(body)
+
+    async def _event(self) -> h11.Event | type[h11.PAUSED]:
+        while (event := self._protocol.next_event()) is h11.NEED_DATA:
+            self._protocol.receive_data(await self._reader.read(_PIECE_BYTES))
+        return event  # type: ignore[return-value]  # NEED_DATA is excluded
+
+    async def _answer(self, call: TunnelCall) -> None:
+        """Carry ``call``; a client that goes away meanwhile ends it."""
+        carrying = asyncio.create_task(self._carry(call))
+        leaving = asyncio.create_task(self._until_it_leaves())
+        try:
+            await asyncio.wait({carrying, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not carrying.done():
+                raise _ClientLeft
+            await carrying
+        finally:
+            for task in (carrying, leaving):
+                task.cancel()
+            await asyncio.gather(carrying, leaving, return_exceptions=True)
+
+    async def _until_it_leaves(self) -> None:
+        # Bytes are its next request already; more than one piece of that is not looked at now.
+        if data := await self._reader.read(_PIECE_BYTES):
+            self._protocol.receive_data(data)
+            await asyncio.Event().wait()
+
+    async def _carry(self, call: TunnelCall) -> None:
+        try:
+            async with self._carrier.carry(call) as answer:
+                await self._hand_back(call, answer)
+        except NotCarried as failure:
+            self._report(f"{call.method} {call.target.partition('?')[0]}: {failure.text}")
+            await self._refuse(failure)
+
+    async def _hand_back(self, call: TunnelCall, answer: Answer) -> None:
+        try:
+            await self._send(
+                h11.Response(
+                    status_code=answer.head.status,
+                    headers=_encoded(answer.head.headers),
+                    reason=answer.head.reason.encode("latin-1"),
+                )
+            )
+            async for piece in answer.pieces:
+                if call.method != "HEAD" and answer.head.status not in _BODILESS:
+                    await self._send(h11.Data(data=piece))
+            await self._send(h11.EndOfMessage())
+        except h11.LocalProtocolError as error:
+            raise NotCarried(502, f"the answer is not HTTP/1.1: {error}") from error
+
+    async def _refuse(self, failure: NotCarried) -> None:
+        """Tell the client why there is no answer; where one has begun, the connection breaks off, as the service's did."""
+        if self._protocol.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self._writer.transport.abort()
+            return
+        text = f"{failure.text}\n".encode()
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
+        if self._protocol.their_state is not h11.DONE:
+            headers.append(("Connection", "close"))
+        reason = HTTPStatus(failure.status).phrase.encode()
+        await self._send(h11.Response(status_code=failure.status, headers=_encoded(headers), reason=reason))
+        await self._send(h11.Data(data=text))
+        await self._send(h11.EndOfMessage())
+
+    async def _send(self, event: h11.Event) -> None:
+        try:
+            self._writer.write(self._protocol.send(event) or b"")
+            await self._writer.drain()
+        except OSError as error:  # under its own name: a carrier would take it for the chute's
+            raise _ClientLeft from error
+
+
+def _encoded(headers: tuple[Header, ...] | list[Header]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]

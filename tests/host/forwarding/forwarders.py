@@ -1,0 +1,41 @@
+"""A forwarder in a thread, for clients that block."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from chutes_wrappers.host.forwarding.carrying import Carrier
+from chutes_wrappers.host.forwarding.chute import Chute, chute_address
+from chutes_wrappers.host.forwarding.server import ForwardingServer
+
+MakeCarrier = Callable[[Chute], Carrier]
+
+
+@contextlib.asynccontextmanager
+async def forwarder(url: str, service_port: int, make_carrier: MakeCarrier) -> AsyncIterator[int]:
+    """The local port of a forwarder to the chute at ``url``."""
+    problems: list[str] = []
+    async with (
+        Chute(chute_address(url, None)) as chute,
+        ForwardingServer(0, service_port, make_carrier(chute), problems.append) as server,
+    ):
+        yield server.port
+
+
+@contextlib.contextmanager
+def forwarder_thread(url: str, service_port: int, make_carrier: MakeCarrier) -> Iterator[int]:
+    """The same, for tests without a loop of their own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    context = forwarder(url, service_port, make_carrier)
+    try:
+        yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(20)
+    finally:
+        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()

@@ -1,0 +1,240 @@
+"""Requests to a service itself, and through forwarder, tunnel and the SDK's own ``chutes run --dev``: the answers are equal."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
+from tests.dev_chute import DevChute, dev_chute
+from tests.host.forwarding.forwarders import forwarder_thread
+from tests.upstreams.httpbin_service import serving_httpbin
+from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+
+TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, {ports})\n"
+# What two connections decide for themselves, and the time of day.
+_OWN = frozenset({"connection", "keep-alive", "transfer-encoding", "date"})
+HOST = ("Host", "localhost:8020")
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The port of a service, and the port where the forwarder offers it."""
+
+    direct: int
+    forwarded: int
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Menagerie]:
+    with menagerie() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def httpbin_port() -> Iterator[int]:
+    with serving_httpbin() as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def chute(service: Menagerie, httpbin_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
+    more = TUNNEL.format(ports=[service.port, httpbin_port])
+    with dev_chute(tmp_path_factory.mktemp("chute"), [], service.port, more=more) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bin_ways(chute: DevChute, httpbin_port: int) -> Iterator[Ways]:
+    with forwarder_thread(chute.base_url, httpbin_port, TunnelCarrier) as port:
+        yield Ways(httpbin_port, port)
+
+
+@pytest.fixture(scope="module")
+def ways(chute: DevChute, service: Menagerie) -> Iterator[Ways]:
+    with forwarder_thread(chute.base_url, service.port, TunnelCarrier) as port:
+        yield Ways(service.port, port)
+
+
+def exchange(
+    port: int,
+    method: str,
+    target: str,
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes | list[bytes] | None = None,
+) -> tuple[int, str, list[tuple[str, str]], bytes]:
+    """One request whose head is exactly what is given here, and everything that comes back."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+    framing: list[tuple[str, str]] = []
+    if isinstance(body, list):
+        framing = [("Transfer-Encoding", "chunked")]
+    elif body is not None:
+        framing = [("Content-Length", str(len(body)))]
+    for name, value in [HOST, *headers, *framing, ("Connection", "close")]:
+        connection.putheader(name, value)
+    connection.endheaders(body, encode_chunked=isinstance(body, list))
+    answer = connection.getresponse()
+    data = answer.read()
+    connection.close()
+    kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OWN]
+    return answer.status, answer.reason, kept, data
+
+
+def assert_equal(ways: Ways, method: str, target: str, *rest: Any) -> None:
+    assert exchange(ways.forwarded, method, target, *rest) == exchange(ways.direct, method, target, *rest)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("body", [None, b"", b"{}", EVERY_BYTE, [b"one", b"", b"two" * 1000]], ids=repr)
+def test_every_method_with_every_kind_of_body(bin_ways: Ways, method: str, body: bytes | list[bytes] | None) -> None:
+    if method == "HEAD" and body is None:
+        assert_equal(bin_ways, method, "/get")
+    assert_equal(bin_ways, method, "/anything/a%2Fb/C?x=1&x=2&y=%20", [("X-Mine", "1"), ("X-Mine", "2")], body)
+
+
+@pytest.mark.parametrize(
+    "status", [200, 201, 202, 204, 206, 300, 304, 307, 400, 401, 404, 409, 418, 422, 426, 429, 500, 503]
+)
+def test_every_status(bin_ways: Ways, status: int) -> None:
+    for method in ("GET", "POST"):
+        assert_equal(bin_ways, method, f"/status/{status}")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/", "/html", "/xml", "/robots.txt", "/deny", "/encoding/utf8", "/image/png", "/image/svg", "/headers", "/ip", "/gzip",
+        "/deflate", "/brotli", "/stream/20", "/stream-bytes/50000?seed=1&chunk_size=999", "/bytes/10000?seed=1", "/bytes/0",
+        "/drip?duration=0.2&numbytes=5", "/drip?duration=0.1&numbytes=3&code=500", "/range/5000?chunk_size=100",
+        "/redirect/3", "/relative-redirect/2", "/absolute-redirect/2", "/redirect-to?url=http%3A%2F%2Fexample.invalid%2F",
+        "/cookies/set?a=1&b=2", "/cookies/delete?a", "/response-headers?A=1&A=2&Content-Type=x%2Fy", "/cache/60",
+        "/basic-auth/u/p", "/bearer", "/links/3/1", "/etag/abc", "/nowhere", "//html", "/html?", "/anything?q=%zz&&=",
+    ],
+)  # fmt: skip
+def test_every_answer_of_httpbin(bin_ways: Ways, target: str) -> None:
+    assert_equal(bin_ways, "GET", target, [("Accept-Encoding", "identity")])
+
+
+@pytest.mark.parametrize(
+    ("target", "header"),
+    [
+        ("/range/1000", ("Range", "bytes=10-19")),
+        ("/range/1000", ("Range", "bytes=5000-")),
+        ("/etag/abc", ("If-None-Match", "abc")),
+        ("/cache", ("If-Modified-Since", "Mon, 23 Nov 2026 00:00:00 GMT")),
+        ("/cookies", ("Cookie", "a=1; b=\xe9")),
+        ("/basic-auth/u/p", ("Authorization", "Basic dTpw")),
+        ("/bearer", ("Authorization", "Bearer of-the-service")),
+        ("/anything", ("Expect", "100-continue")),
+    ],
+)
+def test_headers_that_change_the_answer(bin_ways: Ways, target: str, header: tuple[str, str]) -> None:
+    assert_equal(bin_ways, "GET", target, [header])
+
+
+def test_a_compressed_body_stays_compressed(ways: Ways) -> None:
+    packed = gzip.compress(b"text" * 1000, mtime=0)
+    assert_equal(ways, "POST", "/echo", [("Content-Encoding", "gzip"), ("Content-Type", "x/y")], packed)
+
+
+def test_requests_and_its_sessions(bin_ways: Ways) -> None:
+    url = f"http://127.0.0.1:{bin_ways.forwarded}"
+    with requests.Session() as session:
+        assert session.get(f"{url}/cookies/set?a=1", timeout=30).json() == {"cookies": {"a": "1"}}
+        assert session.get(f"{url}/redirect/3", timeout=30).url == f"{url}/get"
+        assert session.get(f"{url}/gzip", timeout=30).json()["gzipped"]
+        sent = session.post(
+            f"{url}/post", files={"ä": ("ö.bin", EVERY_BYTE)}, data={"x": ["1", "2"]}, timeout=30
+        ).json()
+        assert sent["form"] == {"x": ["1", "2"]}
+        assert list(sent["files"]) == ["ä"]
+        with session.get(f"{url}/stream/5", stream=True, timeout=30) as answer:
+            assert len([*answer.iter_lines()]) == 5
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
+def test_curl_uploads_downloads_and_follows(bin_ways: Ways, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(EVERY_BYTE * 100)
+    for arguments in [
+        ["-F", "file=@in;filename=x.bin", "-F", "a=b", "{url}/post"],
+        ["-T", "in", "-H", "Transfer-Encoding: chunked", "{url}/put"],
+        ["-H", "Expect: 100-continue", "--data-binary", "@in", "{url}/post"],
+        ["-L", "-c", "jar", "{url}/cookies/set?a=1"],
+        ["--compressed", "{url}/brotli"],
+        ["--http1.0", "{url}/bytes/100?seed=3"],
+        ["-r", "1-3,5-6", "{url}/range/10"],
+        ["-I", "{url}/html"],
+    ]:
+        outcomes = []
+        for port in (bin_ways.direct, bin_ways.forwarded):
+            filled = [argument.format(url=f"http://127.0.0.1:{port}") for argument in arguments]
+            command = ["curl", "-s", "-w", "%{http_code} %{content_type}", "-H", "Host: localhost:8020", *filled]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+            text = b"\n".join(
+                line for line in done.stdout.split(b"\n") if not line.startswith((b"Date:", b"Connection:"))
+            )
+            outcomes.append((done.returncode, _without_boundary(text)))
+        assert outcomes[0] == outcomes[1], arguments
+
+
+def _without_boundary(text: bytes) -> bytes:
+    """curl makes a boundary of its own each time, and names the connection that it keeps."""
+    lines = [line for line in text.split(b"\n") if b"boundary=" not in line and b'"Connection"' not in line]
+    return b"\n".join(lines)
+
+
+def test_the_first_event_arrives_before_the_service_has_finished(ways: Ways, service: Menagerie) -> None:
+    service.release.clear()
+    with requests.get(f"http://127.0.0.1:{ways.forwarded}/events?hold=1", stream=True, timeout=20) as answer:
+        lines = answer.iter_lines(chunk_size=1)
+        assert next(lines) == "data: 0 é".encode()
+        service.release.set()
+        assert [line for line in lines if line] == ["data: 1 é".encode(), "data: 2 é".encode()]
+
+
+def test_a_client_that_goes_away_ends_the_call_to_the_service(ways: Ways, service: Menagerie) -> None:
+    service.release.clear()
+    service.aborted.clear()
+    with pytest.raises(requests.Timeout):
+        requests.get(f"http://127.0.0.1:{ways.forwarded}/slow", timeout=0.5)
+    assert service.aborted.wait(20)
+
+
+def test_an_answer_that_breaks_off_breaks_off_here_too(ways: Ways) -> None:
+    for port in (ways.direct, ways.forwarded):
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            exchange(port, "GET", "/broken")
+        assert caught.value.partial == b"only this"
+
+
+def test_fifty_megabytes_come_down_in_constant_memory_and_go_up(chute: DevChute, ways: Ways) -> None:
+    url = f"http://127.0.0.1:{ways.forwarded}"
+    size = 50 * 2**20
+    instance = psutil.Process(chute.process.pid)
+    requests.get(f"{url}/large?megabytes=2", timeout=60)
+    before = instance.memory_info().rss
+    down = requests.get(f"{url}/large?megabytes=50", timeout=60).content
+    assert down == EVERY_BYTE * (size // 256)
+    assert instance.memory_info().rss - before < 30 * 2**20
+    data = os.urandom(size)
+    ((_, file),) = requests.post(f"{url}/form", files={"file": data}, timeout=120).json()
+    assert file["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_a_web_socket_is_refused_with_the_reason(ways: Ways) -> None:
+    headers = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+    status, _, _, text = exchange(ways.forwarded, "GET", "/echo", headers)
+    assert (status, b"WebSocket" in text) == (501, True)

@@ -1,0 +1,69 @@
+"""Which route a request for the service belongs to."""
+
+from __future__ import annotations
+
+import pytest
+
+from chutes_wrappers.core.cord_plan import plan_cords
+from chutes_wrappers.core.routes import Route
+from chutes_wrappers.host.forwarding.matching import RouteTable
+
+ROUTES = [
+    ("GET", "/voices"),
+    ("POST", "/voices"),
+    ("GET", "/voices/"),
+    ("GET", "/voices/{voice_id}"),
+    ("DELETE", "/voices/{voice_id}"),
+    ("GET", "/voices/default"),
+    ("GET", "/Voices/{voice_id}/Sample.wav"),
+    ("GET", "/files/{path:path}"),
+    ("GET", "/a b/{x}-{y}"),
+    ("GET", "/"),
+]
+TABLE = RouteTable(
+    plan_cords(
+        [Route.model_validate({"path": path, "method": method, "port": 8020}) for method, path in ROUTES],
+        8020,
+        expose=("all", "parameters", "files", "root", "internal"),
+    ).cords
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "target", "values"),
+    [
+        ("GET", "/voices", "/voices", {}),
+        ("HEAD", "/voices", "/voices", {}),
+        ("GET", "/voices/", "/voices/", {}),
+        ("GET", "/voices/7", "/voices/{voice_id}", {"voice_id": "7"}),
+        ("GET", "/voices/a%20b%2Fc%C3%A9", "/voices/{voice_id}", {"voice_id": "a b/cé"}),
+        ("GET", "/%76oices/default", "/voices/default", {}),
+        ("GET", "/Voices/x/Sample.wav", "/Voices/{voice_id}/Sample.wav", {"voice_id": "x"}),
+        ("GET", "/files/a/b%2Fc", "/files/{path:path}", {"path": "a/b/c"}),
+        ("GET", "/a%20b/1-2", "/a b/{x}-{y}", {"x": "1", "y": "2"}),
+        ("GET", "/", "/", {}),
+    ],
+)
+def test_the_most_particular_route_is_meant(method: str, path: str, target: str, values: dict[str, str]) -> None:
+    match = TABLE.match(8020, method, path)
+    assert match is not None
+    assert (match.cord.route.target_path, match.path_values) == (target, values)
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "path"),
+    [
+        (8080, "GET", "/voices"),
+        (8020, "PUT", "/voices"),
+        (8020, "GET", "/voice"),
+        (8020, "GET", "/voices/1/2"),
+        (8020, "POST", "/VOICES"),
+    ],
+)
+def test_a_request_without_a_route_has_none(port: int, method: str, path: str) -> None:
+    assert TABLE.match(port, method, path) is None
+
+
+def test_endpoints_of_a_gradio_app_are_not_paths_of_it() -> None:
+    route = Route.model_validate({"path": "/predict", "gradio": {"api_name": "predict", "fn_index": 0}})
+    assert RouteTable(plan_cords([route], 7860).cords).match(7860, "POST", "/predict") is None

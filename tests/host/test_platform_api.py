@@ -1,0 +1,88 @@
+"""What is asked of the platform, and with which key."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.host import platform_api
+from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serving, unused_port
+
+KEY = "cpk_secret"
+PATH = "/chutes/my-chute"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No account, no key."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CHUTES_API_KEY", "CHUTES_API_URL", "CHUTES_CONFIG_PATH"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@contextlib.contextmanager
+def platform(monkeypatch: pytest.MonkeyPatch, reply: Reply) -> Iterator[ScriptedServer]:
+    with serving({PATH: reply}) as server:
+        monkeypatch.setenv("CHUTES_API_URL", server.root + "/")
+        yield server
+
+
+def test_the_key_is_the_variables_or_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert platform_api.api_key() is None
+    (tmp_path / ".chutes").mkdir()
+    (tmp_path / ".chutes" / "api_key").write_text("of-the-file\n")
+    assert platform_api.api_key() == "of-the-file"
+    monkeypatch.setenv("CHUTES_API_KEY", f" {KEY}\n")
+    assert platform_api.required_key() == KEY
+
+
+def test_without_a_key_the_error_says_how_to_get_one() -> None:
+    with pytest.raises(ConfigurationError, match="chutes keys create"):
+        platform_api.required_key()
+
+
+def test_the_sdks_configuration_file_beats_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert platform_api.api_url() == "https://api.chutes.ai"
+    monkeypatch.setenv("CHUTES_API_URL", "http://variable/")
+    assert platform_api.api_url() == "http://variable"
+    (tmp_path / "config").write_text("[api]\nbase_url = http://file\n")
+    monkeypatch.setenv("CHUTES_CONFIG_PATH", str(tmp_path / "config"))
+    assert platform_api.api_url() == "http://file"
+
+
+def test_a_chute_is_called_by_its_slug(monkeypatch: pytest.MonkeyPatch) -> None:
+    with platform(monkeypatch, json_reply({"slug": "tester-my-chute"})) as server:
+        assert platform_api.chute_url("my-chute", KEY) == "https://tester-my-chute.chutes.ai"
+    assert server.asked == [PATH]
+
+
+@pytest.mark.parametrize(
+    ("reply", "named"),
+    [
+        (Reply(status=401, body=b'{"detail": "no"}'), "API key"),
+        (Reply(status=403, body=b"{}"), "API key"),
+        (Reply(status=404, body=b'{"detail": "not found"}'), "deploy"),
+        (Reply(status=502, body=b"bad gateway"), "502"),
+        (Reply(status=307, headers={"Location": "http://elsewhere.invalid/"}), "307"),
+        (json_reply({}), "--url"),
+        (json_reply([]), "200"),
+        (html_reply("<html>"), "asked"),
+    ],
+)
+def test_why_the_platform_does_not_tell_is_named_without_the_key(
+    reply: Reply, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with platform(monkeypatch, reply), pytest.raises(WrapperError) as caught:
+        platform_api.chute_url("my-chute", KEY)
+    assert named in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_platform_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHUTES_API_URL", f"http://127.0.0.1:{unused_port()}")
+    with pytest.raises(WrapperError, match="cannot be asked"):
+        platform_api.chute_url("my-chute", KEY)
