@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Until run() can say it well: while Python loads the rest, its own handler would show a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import shlex
 import sys
 from pathlib import Path
 from typing import Any

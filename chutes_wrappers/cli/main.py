@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Until run() can say it well: while Python loads the rest, its own handler would show a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
@@ -58,14 +63,28 @@ def deploy(context: click.Context, /, **options: object) -> None:
 
     MODULE is a deploy module: a path, with or without .py. Everything is stopped when a command ends.
     """
-    verbs = [verb for verb in ("discover", "build", "run_docker", "run", "forward") if options[verb]]
+    verbs = [verb for verb in _COMMANDS if options[verb] is not None]
+    _check_usage(verbs, options)
     if not verbs:
         click.echo(context.get_help())
         context.exit(0 if len(sys.argv) < 2 else 2)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever runs is stopped then, too
-    if len(verbs) > 1:
-        raise click.UsageError(f"{' and '.join('--' + verb.replace('_', '-') for verb in verbs)}: one at a time")
     context.exit(output.run(lambda: _COMMANDS[verbs[0]](options), debug=bool(options["debug"])))
+
+
+def _check_usage(verbs: Sequence[str], options: Mapping[str, object]) -> None:
+    if len(verbs) > 1:
+        raise click.UsageError(f"{' and '.join(map(_flag, verbs))}: one at a time")
+    if verbs and not options[verbs[0]]:
+        raise click.UsageError(f"{_flag(verbs[0])} needs the name of a module, such as deploy_example")
+    for option, verb in _ONLY_WITH.items():
+        given = options[option]
+        if given is not None and given is not False and given != () and verb not in verbs:
+            raise click.UsageError(f"{_flag(option)} means something only with {_flag(verb)} MODULE")
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")
 
 
 def _discover(options: dict[str, object]) -> int:
@@ -115,6 +134,17 @@ _COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
     "run_docker": _run_docker,
     "run": _run,
     "forward": _forward,
+}
+_ONLY_WITH = {
+    "local": "build",
+    "port": "run",
+    "startup_delay": "discover",
+    "probe_timeout": "discover",
+    "docker_gpus": "discover",
+    "expose": "discover",
+    "openapi": "discover",
+    "url": "forward",
+    "listen": "forward",
 }
 
 if __name__ == "__main__":

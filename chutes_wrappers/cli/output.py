@@ -7,6 +7,7 @@ JSON on standard output.
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import time
 import traceback
@@ -86,6 +87,8 @@ def run(command: Callable[[], int | None], *, debug: bool = False) -> int:
     ``debug`` shows the traceback of a bug instead of one line.
     """
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # cli/main.py, while it loaded
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return command() or 0
     except WrapperError as failure:
         error(failure)

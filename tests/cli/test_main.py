@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,18 @@ def invoke(*arguments: str) -> Result:
 def test_help_names_every_flag_of_the_documentation() -> None:
     shown = invoke("--help")
     assert shown.exit_code == 0
-    for flag in ("--discover", "--build", "--local", "--debug", "--run-docker", "--run", "--port", "--yes"):
+    for flag in (
+        "--discover",
+        "--build",
+        "--local",
+        "--debug",
+        "--run-docker",
+        "--run",
+        "--forward",
+        "--url",
+        "--port",
+        "--yes",
+    ):
         assert flag in shown.output
 
 
@@ -42,6 +54,14 @@ assert not loaded, loaded
         (["--run", "deploy_example", "--port", "70000"], "70000"),
         (["--build"], "--build"),
         (["stray"], "stray"),
+        (["--local"], "--local means something only with --build"),
+        (["--build", "", "--local"], "--build needs the name of a module"),
+        (["--build", "deploy_example", "--local", "--port", "9000"], "--port means something only with --run"),
+        (["--run", "deploy_example", "--local"], "--local means something only with --build"),
+        (
+            ["--run-docker", "deploy_example", "--startup-delay", "0"],
+            "--startup-delay means something only with --discover",
+        ),
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_names_the_flag(arguments: list[str], part: str) -> None:
@@ -80,3 +100,19 @@ def test_a_name_that_the_platform_refuses_stops_a_build_before_it_begins(tmp_pat
     outcome = invoke("--build", str(path), "--local")
     assert outcome.exit_code == 2
     assert "CHUTE_TAG '1' is refused by the platform" in outcome.output
+
+
+def test_an_interrupt_while_python_loads_shows_no_traceback() -> None:
+    # click is loaded right after the first lines of the module; here it is one that waits.
+    script = """
+import os, runpy, signal, sys, types
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.modules.pop("click", None)
+sys.meta_path.insert(0, Finder())
+runpy.run_module("chutes_wrappers.cli.main", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")

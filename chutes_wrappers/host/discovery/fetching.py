@@ -42,7 +42,7 @@ class Service:
             ) from error
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ConfigurationError(
-                "is not the root URL of a service",
+                "is not a root URL of a service",
                 where=where,
                 next_step=f"name it without a password, as in {example}",
             )
