@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
 # Discover, build, run: ./deploy.sh --help says how. Makes its environment first when it is missing or out of date.
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+self=${BASH_SOURCE[0]}
+while [ -L "$self" ]; do # readlink -f is not everywhere
+    target=$(readlink "$self")
+    case $target in /*) self=$target ;; *) self=$(dirname "$self")/$target ;; esac
+done
+root=$(cd "$(dirname "$self")" && pwd)
 
 if ! [ "$root/.venv/.complete" -nt "$root/requirements.txt" ]; then
     echo "The environment (.venv) is missing or older than requirements.txt: setting it up first." >&2

@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
 # Make the environment: find a Python that the SDK supports, and hand over to it. ./setup.sh --help says more.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+self=${BASH_SOURCE[0]}
+while [ -L "$self" ]; do # readlink -f is not everywhere
+    target=$(readlink "$self")
+    case $target in /*) self=$target ;; *) self=$(dirname "$self")/$target ;; esac
+done
+cd "$(dirname "$self")"
 
 python=
 for candidate in "${CHUTES_WRAPPERS_PYTHON:-}" .venv/bin/python python3.12 python3.11 python3.13 python3.10 python3 python; do

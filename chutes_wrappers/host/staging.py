@@ -27,13 +27,14 @@ _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 class Stage:
     """A staging folder and the environment for SDK commands in it. ``own_module`` is the user's file of ``module``.
 
-    ``paths`` are those of copies → what the user calls them, the most exact first.
+    ``variables`` are those of ``environment`` that SDK commands here cannot do without, and ``paths`` are those of copies → what the user calls them, the most exact first.
     """
 
     folder: Path
     module: str
     own_module: Path
     environment: Mapping[str, str]
+    variables: Mapping[str, str]
     paths: Mapping[str, str]
 
     @property
@@ -64,11 +65,13 @@ def staged(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator
             raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(facts.path)) from error
         manifest_path = folder / f"{facts.name}{SUFFIX}"
         write_manifest(manifest, manifest_path)
+        variables = _variables(folder, scratch, manifest_path, username)
         yield Stage(
             folder=folder,
             module=facts.name,
             own_module=facts.path,
-            environment=_environment(folder, scratch, manifest_path, username),
+            environment={**_inherited(), **variables},
+            variables=variables,
             paths={
                 str(folder / facts.path.name): str(facts.path),
                 str(manifest_path): _own_manifest(facts),
@@ -91,10 +94,12 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _environment(folder: Path, scratch: Path, manifest_path: Path, username: str) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name != INLINE_VARIABLE}
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != INLINE_VARIABLE}
+
+
+def _variables(folder: Path, scratch: Path, manifest_path: Path, username: str) -> dict[str, str]:
     return {
-        **environment,
         PATH_VARIABLE: str(manifest_path),
         "CHUTES_USERNAME": username,
         "CHUTES_ALLOW_MISSING": "true",

@@ -71,6 +71,20 @@ def test_deploy_sh_sets_up_by_itself_and_says_so(clone: Path) -> None:
     assert (clone / ".venv" / ".complete").exists()
 
 
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_the_scripts_find_their_project_through_links(clone: Path, is_absolute: bool) -> None:
+    folder = clone / "elsewhere"
+    folder.mkdir()
+    for name in ("setup.sh", "deploy.sh"):
+        (folder / f"to-{name}").symlink_to(clone / name if is_absolute else Path("..") / name)
+        (folder / name).symlink_to(f"to-{name}")
+    environment = {**os.environ, "CHUTES_WRAPPERS_PYTHON": sys.executable}
+    for argv in ([folder / "setup.sh", "--help"], [folder / "deploy.sh", "--help"]):
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert "No such file" not in done.stderr
+    assert (clone / ".venv" / ".complete").exists()
+
+
 def test_scripts_stay_under_forty_lines() -> None:
     for name in ("setup.sh", "deploy.sh", "test.sh"):
         assert len((ROOT / name).read_text().splitlines()) < 40

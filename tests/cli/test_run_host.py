@@ -71,3 +71,21 @@ def test_keys_of_the_manifest_that_mean_nothing_are_named_on_the_screen(tmp_path
     assert (
         "deploy_keys.routes.json: keys without a meaning here are ignored: sream (did you mean stream?)" in done.stderr
     )
+
+
+@pytest.mark.parametrize("port", [8000, 8001, 80])
+def test_a_port_that_no_instance_gives_its_service_is_refused_before_anything_starts(tmp_path: Path, port: int) -> None:
+    done = command("--run", str(Scenario(tmp_path, "port", "vendor/unused:1", [port]).module))
+    assert done.returncode == 2
+    assert f"port {port} " in done.stderr
+    assert "SERVICE_PORTS = [" in done.stderr
+    assert "Starting" not in done.stderr
+
+
+def test_variables_of_the_service_do_not_replace_those_that_the_chute_needs(service_port: int, tmp_path: Path) -> None:
+    env = {"PYTHONPATH": "/nowhere", "CHUTES_ROUTE_MANIFEST": "/nowhere", "OWN": "from the module"}
+    scenario = Scenario(tmp_path, "env", "vendor/unused:1", [service_port], env=env, static_routes=ROUTES)
+    text = scenario.module.read_text() + "\nimport os\nprint('OWN is', os.environ.get('OWN'))\n"
+    scenario.module.write_text(text)
+    with scenario.running("--run", "--port", str(free_port())) as chute:
+        assert "OWN is from the module" in chute.said

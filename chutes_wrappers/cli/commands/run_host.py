@@ -10,17 +10,20 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, running
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.definition import describe_outside
+from chutes_wrappers.host.discovery.container import check_ports
 from chutes_wrappers.host.staging import Stage, staged
 
 
 def run_host(module: str, *, port: int | None) -> int:
     """Run the chute of ``module`` here until it ends or Ctrl-C; 0 for a clean stop after it was ready."""
     facts = preparation.facts(module)
-    chosen = _free(port or platform_rules.CHUTE_PORT)
     manifest = preparation.known(facts)
+    check_ports(facts.service_ports, (manifest and manifest.image) or LaunchSpec())
+    chosen = _free(port or platform_rules.CHUTE_PORT)
     if manifest is None:
         output.report(
             f"{facts.manifest_path.name} is missing: only static routes are registered (--discover finds more)"
@@ -32,6 +35,7 @@ def run_host(module: str, *, port: int | None) -> int:
         environment = {
             **stage.environment,
             **facts.env,
+            **stage.variables,
             platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
         }
         with processes.started(_argv(stage, chosen), environment=environment, directory=stage.folder) as process:
