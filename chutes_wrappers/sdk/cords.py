@@ -18,6 +18,7 @@ from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
 from chutes_wrappers.core.routes import meaningless_keys
 from chutes_wrappers.runtime.call_shape import AbandonMiddleware, CallShapeMiddleware
+from chutes_wrappers.runtime.dev_bodies import refuse_bad_bodies
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.streams import stream_handler
@@ -65,6 +66,8 @@ def _shape_calls(chute: Chute, cords: Sequence[PlannedCord]) -> None:
         return
     # Only a `chutes run --dev` serves cords under their public paths (SDK chute/base.py).
     is_dev = os.environ.get("CHUTES_DEV_MODE", "").lower() == "true"
+    if is_dev:
+        refuse_bad_bodies(chute)
     public = {(cord.public_method, cord.public_path): cord for cord in reversed(cords)} if is_dev else {}
     internal = {cord.internal_path: cord for cord in cords}
     # The last one added is the first to see a call.

@@ -55,6 +55,13 @@ def test_query_and_body_reach_the_service_under_every_public_name(chute: DevChut
     assert chute.get("/echo", x="1").json()["target"] == "/echo?x=1"
 
 
+@pytest.mark.parametrize("body", ["", "no json", "a=1"])
+def test_a_body_that_is_no_json_is_refused_as_in_production(chute: DevChute, body: str) -> None:
+    answer = requests.post(f"{chute.base_url}/echo", data=body, timeout=30)
+    assert answer.status_code == 400
+    assert "must be JSON" in answer.json()["detail"]
+
+
 def test_path_parameters_and_odd_paths_reach_the_service(chute: DevChute) -> None:
     assert chute.post("/echo/id/x_y", {"id": "a b/c"}).json()["target"] == "/Echo/a%20b%2Fc/X.y"
 
