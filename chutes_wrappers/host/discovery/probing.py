@@ -1,7 +1,7 @@
 """Find the specification and the readiness path of running services, all ports at once.
 
 A port is asked from the first moment until it is known: it published a specification, or it answered every probe path
-with a definite no for some seconds, or the time is over.
+with a definite no until nothing changed any more on any port, or the time is over.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """How long to try at most, and how long a definite "no specification" must last to be believed."""
+    """How long to try at most, and how long nothing may change before a definite "no specification" is believed.
+
+    Servers open their port when their routes are there, or answer "not yet" until then; few say no first, and not for long.
+    """
 
     timeout_s: float
-    settle_s: float = 5.0
+    settle_s: float = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,10 @@ async def probe(
     """Look at all services in parallel. ``probe_paths`` are tried before the usual ones; ``expose`` lifts filters."""
     paths = tuple(dict.fromkeys((*probe_paths, *SEED_PATHS)))
     async with open_session() as session:
-        probes = (_PortProbe(session, service, bounds, report, paths, health_check, expose) for service in services)
+        change = _Change()
+        probes = (
+            _PortProbe(session, service, bounds, report, paths, health_check, expose, change) for service in services
+        )
         return tuple(await asyncio.gather(*(each.run() for each in probes)))
 
 
@@ -66,6 +72,16 @@ class _State(enum.Enum):
     PENDING = "ask again"
     SETTLING = "a definite no, unless it changes within seconds"
     KNOWN = "done"
+
+
+@dataclass
+class _Change:
+    """When any port was last seen to change: while one of the services gets up, the others may, too."""
+
+    at: float = field(default_factory=time.monotonic)
+
+    def seen(self) -> None:
+        self.at = time.monotonic()
 
 
 class _PortProbe:
@@ -80,6 +96,7 @@ class _PortProbe:
         paths: tuple[str, ...],
         health_check: tuple[str, ...],
         expose: frozenset[Category],
+        change: _Change,
     ) -> None:
         self._session = session
         self._service = service
@@ -87,6 +104,7 @@ class _PortProbe:
         self._report = report
         self._paths = paths
         self._expose = expose
+        self._change = change
         self._checked_path = health.checked_path(health_check, service.port)
         self._started = time.monotonic()
         self._answered = False
@@ -98,23 +116,31 @@ class _PortProbe:
 
     async def run(self) -> Finding:
         """Ask until the port is known or the time is over."""
-        pause_s, settling_since, progress_at = _FIRST_PAUSE_S, None, self._started + _PROGRESS_EVERY_S
+        pause_s, progress_at, seen = _FIRST_PAUSE_S, self._started + _PROGRESS_EVERY_S, self._seen(_State.PENDING)
         while True:
             had_answered = self._answered
             state = await self._attempt()
             now = time.monotonic()
-            settling_since = None if state is not _State.SETTLING else settling_since or now
-            has_settled = settling_since is not None and now - settling_since >= self._bounds.settle_s
+            if self._seen(state) != seen:
+                seen = self._seen(state)
+                self._change.seen()
+            unsettled_s = self._change.at + self._bounds.settle_s - now
+            has_settled = state is _State.SETTLING and unsettled_s <= 0
             if state is _State.KNOWN or has_settled or self._left_s() <= 0:
                 return self._finding()
             if now >= progress_at:
                 progress_at = now + _PROGRESS_EVERY_S
                 self._report(self._progress())
             if state is _State.SETTLING:  # it said no to everything: asking faster would only fill its log
-                pause_s = _LONGEST_PAUSE_S
+                pause_s = min(_LONGEST_PAUSE_S, max(unsettled_s, _FIRST_PAUSE_S))
             else:
                 pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S) if had_answered == self._answered else _FIRST_PAUSE_S
             await asyncio.sleep(max(min(pause_s, self._left_s()), 0))
+
+    def _seen(self, state: _State) -> tuple[object, ...]:
+        """What another look would have to find different to be a change."""
+        location = self._found.location if self._found else None
+        return state, self._answered, location, self._loading, tuple(self._problems.items())
 
     async def _attempt(self) -> _State:
         self._silence = None

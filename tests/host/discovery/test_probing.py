@@ -159,6 +159,21 @@ async def test_a_definite_no_does_not_take_the_whole_time() -> None:
     assert (finding.answered, finding.location, finding.problems) == (True, None, ())
 
 
+async def test_a_definite_no_is_not_believed_while_another_port_still_changes() -> None:
+    started = time.monotonic()
+
+    def from_then(after_s: float, path: str, before: Reply) -> Script:
+        return {"/openapi.json": lambda: json_reply(openapi(path)) if time.monotonic() - started > after_s else before}
+
+    with serving(from_then(0.3, "/early", BUSY)) as one, serving(from_then(1.6, "/late", Reply(status=404))) as other:
+        findings = await probe(
+            [Service(port=1, root=one.root), Service(port=2, root=other.root)],
+            bounds=Bounds(timeout_s=60, settle_s=1.3),
+            report=print,
+        )
+    assert [paths(finding) for finding in findings] == [["/early"], ["/late"]]
+
+
 @pytest.mark.parametrize(
     ("reply", "problem"),
     [
