@@ -6,6 +6,7 @@ BAKED_ROOT = "/opt/chutes-wrappers"
 BAKED_LIB = f"{BAKED_ROOT}/lib"
 BAKED_VENV = f"{BAKED_ROOT}/venv"
 BAKED_RECIPE = f"{BAKED_ROOT}/recipe"
+BAKED_WRITABLE = f"{BAKED_ROOT}/writable"
 BAKED_MANIFEST = f"{BAKED_ROOT}/manifest.routes.json"
 
 # A JSON object with what the module said about launching: ``autostart`` (bool), ``entrypoint`` (string or list) and

@@ -142,6 +142,10 @@ class DockerEngine:
         finally:
             quietly(self._in_order, self._client.api.remove_container, name, force=True, v=True)
 
+    def discard(self, container_id: str) -> None:
+        """Remove a container that somebody else left behind; nothing happens when it is gone."""
+        quietly(self._in_order, self._client.api.remove_container, container_id, force=True, v=True)
+
     def _options(self, spec: ContainerSpec, volumes: Mapping[str, str]) -> dict[str, Any]:
         from docker.types import Mount
 
@@ -159,6 +163,7 @@ class DockerEngine:
             "device_requests": _device_requests(spec.gpus),
             "platform": spec.platform,
             "network": spec.network,
+            "sysctls": dict(spec.sysctls),
             "healthcheck": {"test": ["NONE"]},
             "labels": self._labels(),
         }

@@ -32,6 +32,7 @@ class ContainerSpec:
     gpus: str | None = None
     platform: str = "linux/amd64"
     network: str | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

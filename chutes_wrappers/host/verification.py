@@ -9,6 +9,7 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError, error_from_data
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.layout import BAKED_WRITABLE
 from chutes_wrappers.host.definition import DESCRIBE
 from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec, RunningContainer
 from chutes_wrappers.sdk.answers import ERROR
@@ -24,6 +25,14 @@ with zipfile.ZipFile(wheel, "w") as archive:
     archive.writestr("chutes_probe-0.dist-info/RECORD", "")
 subprocess.run(["pip", "install", "--no-index", "--no-deps", "-q", wheel], check=True)
 sys.exit(subprocess.run(["python", "-c", "import chutes_probe"]).returncode)
+"""
+# The recipe lists them (sdk/recipe/writable.sh); a layer of the module's own may come after it.
+_STILL_WRITABLE = f"""
+[ -e {BAKED_WRITABLE} ] || exit 0
+while IFS= read -r path; do
+    [ -w "$path" ] || {{ echo "$path"; lost=1; }}
+done <{BAKED_WRITABLE}
+exit ${{lost:-0}}
 """
 
 
@@ -73,6 +82,7 @@ def _checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
         ),
         ("pip install works for user chutes", ["python", "-I", "-c", _INSTALL_PROBE]),
     ]
+    checks.append(("the paths that were made writable are", ["sh", "-c", _STILL_WRITABLE]))
     paths = [platform_rules.INSTANCE_WORKDIR]
     if launch is not None:
         paths += launch.writes

@@ -101,6 +101,15 @@ while (my $client = $server->accept()) {
             "app/tools/greeting.py": "WORDS = 'vendor tools'\n",
         },
     ),
+    # A link that leads nowhere yet, a package source that is gone, and settings of pip that would stop any installation.
+    "left-alone": Recipe(
+        "vendor-app-tools",
+        "RUN ln -s /mnt/later/models /models && mkdir -p /home/chutes && touch /home/chutes/old && "
+        "echo 'chutes:x:1005:1005::/home/chutes:/bin/sh' >>/etc/passwd && chown -R 1005:1005 /home/chutes && "
+        "echo 'deb file:/gone ./' >/etc/apt/sources.list.d/gone.list\n"
+        "ENV PIP_NO_INDEX=1 PIP_REQUIRE_HASHES=1 PIP_NO_BINARY=:all:",
+        {},
+    ),
     "trixie": Recipe(
         "trixie-suite", PYTHON + f"\nCOPY service.py /srv/echo/service.py\nEXPOSE 9090\n{SERVE}", {"service.py": ECHO}
     ),

@@ -269,3 +269,11 @@ def program(image: str) -> subprocess.Popen[str]:
     assert process.stdout is not None
     assert process.stdout.readline() == "running\n"
     return process
+
+
+def test_a_container_can_be_kept_from_the_ports_that_an_instance_cannot_bind(engine: DockerEngine, image: str) -> None:
+    bind = "exec python3 -c 'import socket; socket.create_server((\"\", 80))'"
+    for sysctls, code in [({}, 0), ({"net.ipv4.ip_unprivileged_port_start": "1024"}, 1)]:
+        with engine.run(shell(image, bind, user="1000:1000", sysctls=sysctls)) as container:
+            assert container.wait(20) == code
+            assert code == 0 or "Permission denied" in container.tail()

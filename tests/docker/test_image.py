@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.host.docker_engine import DockerEngine
-from tests.scenario import Scenario
+from tests.scenario import Scenario, command
 
 from . import bases
 
@@ -20,8 +20,14 @@ PATHS = "import json, sys, tools; print(json.dumps([sys.path, tools.__file__]))"
 
 @pytest.fixture(scope="module")
 def wrapped(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    """A built image whose base has an /app with a ``tools`` package of its own."""
-    scenario = Scenario(tmp_path_factory.mktemp("image"), "vendor-app-tools", bases.image("vendor-app-tools"), [9090])
+    """A built image whose base was left as somebody found it, and has an /app with a ``tools`` package of its own."""
+    scenario = Scenario(
+        tmp_path_factory.mktemp("image"),
+        "left-alone",
+        bases.image("left-alone"),
+        [9090],
+        image_arguments="writable_paths=('/models',)",
+    )
     scenario.discover()
     scenario.build()
     return scenario
@@ -64,6 +70,42 @@ def test_our_package_comes_first_and_the_seeds_folders_last(wrapped: Scenario) -
 def test_the_vendors_python_sees_the_vendors_tools(wrapped: Scenario) -> None:
     said = inside(wrapped, "/usr/bin/python3", "-c", "from tools import greeting; print(greeting.WORDS)")
     assert said == "vendor tools"
+
+
+def test_what_a_link_leads_to_and_an_old_home_belong_to_the_instances_user(wrapped: Scenario) -> None:
+    assert inside(wrapped, "sh", "-c", "touch /models/new /home/chutes/old && ls /mnt/later/models") == "new"
+
+
+def test_verification_sees_a_path_that_a_later_layer_took_away(wrapped: Scenario) -> None:
+    module = wrapped.module.read_text()
+    try:
+        later = "image.set_user('root').run_command('chown 0:0 /mnt/later/models').set_user('chutes')\nchute = Chute("
+        wrapped.module.write_text(module.replace("chute = Chute(", later))
+        done = command("--build", str(wrapped.module), "--local", "--yes")
+    finally:
+        wrapped.module.write_text(module)
+    assert done.returncode == 1
+    assert "failed: the paths that were made writable are" in done.stdout + done.stderr
+    assert "/mnt/later/models" in done.stdout + done.stderr
+
+
+def test_a_failed_step_leaves_no_container(wrapped: Scenario) -> None:
+    module = wrapped.module.read_text()
+    before = containers()
+    try:
+        wrapped.module.write_text(module.replace("chute = Chute(", "image.run_command('exit 3')\nchute = Chute("))
+        done = command("--build", str(wrapped.module), "--local", "--yes")
+    finally:
+        wrapped.module.write_text(module)
+    assert done.returncode == 1
+    assert "exit 3" in done.stdout + done.stderr
+    assert containers() == before
+
+
+def containers() -> set[str]:
+    """The ids of every container of the engine."""
+    said = subprocess.run(["docker", "ps", "-aq"], capture_output=True, text=True, check=True).stdout
+    return set(said.split())
 
 
 def test_no_package_cache_and_no_compiler_stay(wrapped: Scenario) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chutes_wrappers.cli import output
@@ -13,12 +15,13 @@ from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.docker_engine import connect
+from chutes_wrappers.host.docker_engine import DockerEngine, connect
 from chutes_wrappers.host.names import check_names
 from chutes_wrappers.host.staging import Stage, staged
 from chutes_wrappers.host.verification import verify_image
 
-_STEP = re.compile(r"^(Step \d+/\d+ :|#\d+ \[|chutes-wrappers: )")
+_STEP = re.compile(r"^(Step \d+/\d+ :|#\d+ \[|(#\d+ [\d.]+ )?chutes-wrappers: )")
+_STEP_CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")
 
 
 def build(module: str, *, debug: bool) -> int:
@@ -34,7 +37,8 @@ def build(module: str, *, debug: bool) -> int:
     with staged(facts, manifest, username=username) as stage:
         outside = describe_outside(stage, output.report)
         image = f"{outside['image']['name']}:{outside['image']['tag']}"
-        seconds = _build(stage, image, debug=debug)
+        with _without_leftovers(engine) as watched:
+            seconds = _build(stage, image, watched, debug=debug)
         output.success(f"built {image} in {seconds:.0f} s")
         output.heading(f"Verifying {image} as the platform would run it")
         check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")
@@ -44,12 +48,34 @@ def build(module: str, *, debug: bool) -> int:
     return 0
 
 
-def _build(stage: Stage, image: str, *, debug: bool) -> float:
+@contextlib.contextmanager
+def _without_leftovers(engine: DockerEngine) -> Iterator[Callable[[str], None]]:
+    """Watches a build's lines; when it fails, the container of its last step goes, which the legacy builder keeps."""
+    last: list[str] = []
+
+    def watch(line: str) -> None:
+        if match := _STEP_CONTAINER.match(line):
+            last[:] = [match[1]]
+
+    try:
+        yield watch
+    except BaseException:
+        for container in last:
+            engine.discard(container)
+        raise
+
+
+def _build(stage: Stage, image: str, watch: Callable[[str], None], *, debug: bool) -> float:
     argv = [str(Path(sys.executable).parent / "chutes"), "build", stage.reference, "--local"]
     argv += ["--debug"] if debug else []
     title = f"Building {image} (the first build takes a minute or two; later ones only redo what changed)"
     with output.Progress(title, verbose=debug, important=lambda line: bool(_STEP.match(line))) as progress:
-        code = processes.stream(argv, environment=stage.environment, directory=stage.folder, on_line=progress.line)
+
+        def see(line: str) -> None:
+            watch(line)
+            progress.line(line)
+
+        code = processes.stream(argv, environment=stage.environment, directory=stage.folder, on_line=see)
     if code != 0:
         raise WrapperError(
             f"the build failed with exit code {code}",

@@ -38,6 +38,8 @@ def run_docker(module: str) -> int:
         empty_volumes=platform_rules.INSTANCE_VOLUMES,
         shm_bytes=platform_rules.INSTANCE_SHM_BYTES,
         gpus="all",
+        # Engines let containers bind any port; an instance cannot bind those below 1024.
+        sysctls={"net.ipv4.ip_unprivileged_port_start": str(platform_rules.LOWEST_UNPRIVILEGED_PORT)},
     )
     check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")
     output.heading(

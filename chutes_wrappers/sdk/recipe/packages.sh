@@ -13,7 +13,7 @@ done
 
 refresh() {
     case $manager in
-    apt-get) apt-get update -q ;;
+    apt-get) apt-get update -q || say "a package list cannot be read (see above); going on with the others" ;;
     esac
 }
 
