@@ -79,7 +79,8 @@ def test_the_scripts_find_their_project_through_links(clone: Path, is_absolute: 
         (folder / f"to-{name}").symlink_to(clone / name if is_absolute else Path("..") / name)
         (folder / name).symlink_to(f"to-{name}")
     environment = {**os.environ, "CHUTES_WRAPPERS_PYTHON": sys.executable}
-    for argv in ([folder / "setup.sh", "--help"], [folder / "deploy.sh", "--help"]):
+    for name in ("setup.sh", "deploy.sh"):
+        argv = [str(folder / name), "--help"]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
         assert "No such file" not in done.stderr
     assert (clone / ".venv" / ".complete").exists()
