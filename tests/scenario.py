@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULE = """
 from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import (
-    build_wrapper_image, chutes_username, load_route_manifest, register_passthrough_routes, wait_for_services,
+    build_wrapper_image, chutes_username, load_route_manifest, register_passthrough_routes, register_tunnel,
+    wait_for_services,
 )
 
 USERNAME = chutes_username()
@@ -32,9 +33,12 @@ CHUTE_BASE_IMAGE = {base!r}
 SERVICE_PORTS = {ports!r}
 CHUTE_ENV = {env!r}
 CHUTE_STATIC_ROUTES = {static_routes!r}
+CHUTE_EXPOSE = {expose!r}
 image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE, {image_arguments})
 chute = Chute(username=USERNAME, name=CHUTE_NAME, image=image, node_selector=NodeSelector(gpu_count=1), concurrency=8)
 register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATIC_ROUTES), SERVICE_PORTS[0])
+if {tunnel!r}:
+    register_tunnel(chute, SERVICE_PORTS)
 
 
 @chute.on_startup()
@@ -82,6 +86,8 @@ class Scenario:
     env: dict[str, str] = field(default_factory=dict)
     static_routes: Sequence[dict[str, Any]] = ()
     image_arguments: str = ""
+    expose: str = ""
+    tunnel: bool = False
 
     def __post_init__(self) -> None:
         self.module = self.folder / f"deploy_{self.name.replace('-', '_')}.py"
@@ -93,6 +99,8 @@ class Scenario:
                 env=self.env,
                 static_routes=list(self.static_routes),
                 image_arguments=self.image_arguments,
+                expose=self.expose,
+                tunnel=self.tunnel,
             )
         )
 
@@ -143,6 +151,43 @@ class Scenario:
                 process.send_signal(signal.SIGINT)
                 process.wait(60)
             instance.close()
+
+    @contextlib.contextmanager
+    def forwarded(self, chute: Instance) -> Iterator[list[str]]:
+        """``--forward`` to ``chute``, until the context ends by Ctrl-C; a root URL here for each of the service's ports."""
+        here = [free_port() for _ in self.ports]
+        listen = [f"--listen={local}:{port}" for local, port in zip(here, self.ports, strict=True)]
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "chutes_wrappers.cli.main"),
+                *("--forward", str(self.module), "--url", chute.base_url, *listen),
+            ],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        said: list[str] = []
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said.append(line)
+                if "Ctrl-C" in line:
+                    break
+            assert process.poll() is None, "".join(said)
+            reader = threading.Thread(target=lambda: deque(process.stdout or (), maxlen=0))
+            reader.start()
+            yield [f"http://127.0.0.1:{port}" for port in here]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.wait(10)
+            if process.stdout is not None:
+                reader.join(10)
+                process.stdout.close()
 
 
 class Instance:

@@ -142,5 +142,10 @@ def test_the_sample_is_wrapped_by_the_template_as_it_stands(engine: DockerEngine
             assert chute.post(path, {"file": file}).json() == {"text": "HELLO WORLD"}
         words = chute.post("/inference", {"file": file, "response_format": "text"})
         assert (words.text, words.headers["Content-Type"]) == ("HELLO WORLD\n", "text/plain; charset=utf-8")
+        with scenario.forwarded(chute) as (speaker, listener):
+            spoken = requests.post(f"{speaker}/speak", json={"text": "hello world"}, timeout=30)
+            assert (spoken.headers["Content-Type"], spoken.content) == ("audio/wav", sound.content)
+            upload = {"file": ("hello.wav", spoken.content, "audio/wav")}
+            assert requests.post(f"{listener}/inference", files=upload, timeout=30).json() == {"text": "HELLO WORLD"}
         refused = chute.post("/speak", {"text": "~"})
         assert (refused.status_code, refused.json()["detail"]["status"]) == (400, 400)
