@@ -33,6 +33,7 @@ class Menagerie:
         app.router.add_route("*", "/echo", self.echo)
         app.router.add_route("*", "/echo/", self.echo)
         app.router.add_route("*", "/Echo/{rest:.*}", self.echo)
+        app.router.add_post("/echo/size", self.size)
         app.router.add_post("/form", self.form)
         app.router.add_get("/bytes", self.bytes_)
         app.router.add_get("/large", self.large)
@@ -64,6 +65,12 @@ class Menagerie:
                 "headers": dict(request.headers),
             }
         )
+
+    async def size(self, request: web.Request) -> web.Response:
+        size = 0
+        async for piece in request.content.iter_any():
+            size += len(piece)
+        return web.json_response({"size": size})
 
     async def form(self, request: web.Request) -> web.Response:
         fields: list[list[Any]] = []
