@@ -43,6 +43,7 @@ def address(route: Route, query: Mapping[str, str], fields: MutableMapping[str, 
     declared = {(parameter.place, parameter.name): parameter for parameter in route.parameters}
     path, _, own_query = route.target_path.partition("#")[0].partition("?")
     filled = _fill(route, path, declared, values)
+    own_query = _fill_query(route, own_query, declared, values)
     pairs = [*left.items(), *_query_pairs(declared, values)]
     rest = "&".join(part for part in (own_query, urlencode(pairs)) if part)
     headers = {
@@ -53,8 +54,10 @@ def address(route: Route, query: Mapping[str, str], fields: MutableMapping[str, 
 
 def _declared_and_implied(route: Route) -> Iterator[Parameter]:
     yield from route.parameters
+    path, _, query = route.target_path.partition("?")
     declared = {parameter.name for parameter in route.parameters if parameter.place == "path"}
-    for text in _TEMPLATE.findall(route.target_path):
+    in_query = {parameter.name for parameter in route.parameters if parameter.place == "query"}
+    for text in [*_TEMPLATE.findall(path), *(name for name in _TEMPLATE.findall(query) if name not in in_query)]:
         if _name(text, declared) not in declared:
             yield _path_parameter(_name(text, declared))
 
@@ -83,15 +86,33 @@ def _fill(route: Route, path: str, declared: _Declared, values: _Values) -> str:
         name = _name(match[1], names)
         value = values.get(("path", name))
         if value is None or value == "":
-            raise CallRefused(
-                f"`{name}` is missing: it is part of the path of {route.method} {route.target_path}; "
-                "give it in the query string or as a key of the JSON body",
-                parameter=name,
-            )
+            raise _missing(route, name)
         parameter = declared.get(("path", name)) or _path_parameter(name)
         pieces += [quote(path[end : match.start()], safe=_LITERAL), _in_path(parameter, value, match[1] != name)]
         end = match.end()
     return "".join([*pieces, quote(path[end:], safe=_LITERAL)])
+
+
+def _fill_query(route: Route, query: str, declared: _Declared, values: dict[tuple[Place, str], Any]) -> str:
+    """The query that stands in the target itself, with its parameters, which are then no others."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        place: Place = "query" if ("query", name) in declared else "path"
+        found, values[place, name] = values.get((place, name)), None
+        if found is None:
+            raise _missing(route, name)
+        return quote(_text(found), safe="")
+
+    return _TEMPLATE.sub(value, query)
+
+
+def _missing(route: Route, name: str) -> CallRefused:
+    return CallRefused(
+        f"`{name}` is missing: it is part of the path of {route.method} {route.target_path}; "
+        "give it in the query string or as a key of the JSON body",
+        parameter=name,
+    )
 
 
 def _in_path(parameter: Parameter, value: Any, many: bool) -> str:

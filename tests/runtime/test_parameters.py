@@ -51,6 +51,13 @@ def test_a_fragment_is_dropped_and_a_query_in_the_path_stays() -> None:
     assert target("/?Action=List#v1", query={"x": "1"}) == "/?Action=List&x=1"
 
 
+def test_a_parameter_in_the_query_of_the_path_is_filled_in_there() -> None:
+    assert target("/search?q={q}&v=1", q="a b&c") == "/search?q=a%20b%26c&v=1"
+    assert target("/search?q={q}", {"name": "q", "in": "query"}, query={"q": "x", "n": "2"}) == "/search?q=x&n=2"
+    with pytest.raises(CallRefused, match="`q` is missing"):
+        target("/search?q={q}")
+
+
 @pytest.mark.parametrize("value", [".", ".."])
 def test_a_value_that_would_lead_to_another_path_is_refused(value: str) -> None:
     with pytest.raises(CallRefused, match="another path"):
