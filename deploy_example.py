@@ -48,7 +48,7 @@ UPLOAD = {"encoding": "multipart", "files": ["file"]}
 CHUTE_STATIC_ROUTES = [
     {"path": "/inference", "method": "POST", "port": 8080, "target_path": "/inference", "request": UPLOAD},
     {"path": "/load", "method": "GET", "port": 8080, "target_path": "/load"},
-    {"path": "/v1/audio/transcriptions", "method": "POST", "port": 8080, "target_path": "/inference", "request": UPLOAD},
+    {"path": "/v1/audio/transcriptions", "port": 8080, "target_path": "/inference", "request": UPLOAD},
 ]
 
 # Discovery leaves out path parameters, files, the root and what looks internal; this publishes them as well, here and there.
