@@ -52,11 +52,12 @@ def _run(*argv: str) -> None:
     if done.returncode == 0:
         return
     if any(sign in done.stderr for sign in _UNREACHABLE):
-        _without(f"the package registry cannot be reached: {done.stderr.strip().splitlines()[-1]}")
+        without(f"the package registry cannot be reached: {done.stderr.strip().splitlines()[-1]}")
     pytest.fail(f"{' '.join(argv)}: {done.stderr[-2000:]}")
 
 
-def _without(reason: str) -> NoReturn:
+def without(reason: str) -> NoReturn:
+    """Skip, or fail in CI, because of ``reason``."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

