@@ -27,26 +27,11 @@ from chutes_wrappers.sdk.route_source import (
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Settings of a vendor's Python that would reach the SDK's; the launcher gives them back to the service.
-_VENDOR_PYTHON_SETTINGS = (
-    "PIP_CONFIG_FILE",
-    "PIP_CONSTRAINT",
-    "PIP_DRY_RUN",
-    "PIP_NO_BINARY",
-    "PIP_NO_BUILD_ISOLATION",
-    "PIP_NO_DEPS",
-    "PIP_NO_INDEX",
-    "PIP_ONLY_BINARY",
-    "PIP_PREFIX",
-    "PIP_PYTHON",
-    "PIP_REQUIRE_HASHES",
-    "PIP_REQUIRE_VIRTUALENV",
-    "PIP_ROOT",
-    "PIP_TARGET",
-    "PIP_USER",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-    "VIRTUAL_ENV",
+_VENDOR_PYTHON_SETTINGS = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV")
+# What may stay of a vendor's PIP_…: the recipe does the same while it builds (recipe/settings.sh).
+_KEPT_PIP_SETTINGS = (
+    *("CERT", "CLIENT_CERT", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL", "KEYRING_PROVIDER"),
+    *("PROXY", "RETRIES", "TIMEOUT", "TRUSTED_HOST", "BREAK_SYSTEM_PACKAGES"),
 )
 _LONGEST_COMMAND = 100_000
 # SDK image/directive/env.py, which asserts it.
@@ -149,7 +134,7 @@ def _environment(
     entrypoint: str | list[str] | None,
     autostart: bool,
 ) -> dict[str, str]:
-    variables = {name: "" for name in _VENDOR_PYTHON_SETTINGS if spec.environment.get(name)}
+    variables = {name: "" for name in sorted(spec.environment) if spec.environment[name] and _reaches_the_sdk(name)}
     # The vendor's folders stay behind ours; the system's are added for vendors whose PATH lacks them.
     folders = [f"{layout.BAKED_VENV}/bin", *spec.environment.get("PATH", "").split(":"), *_SYSTEM_PATH.split(":")]
     variables["PATH"] = ":".join(dict.fromkeys(filter(None, folders)))
@@ -170,6 +155,12 @@ def _environment(
     if settings:
         variables[layout.LAUNCH_SETTINGS_VARIABLE] = json.dumps(settings, sort_keys=True)
     return {**variables, **env}
+
+
+def _reaches_the_sdk(name: str) -> bool:
+    if name.startswith("PIP_") and _VARIABLE_NAME.fullmatch(name):
+        return name.removeprefix("PIP_") not in _KEPT_PIP_SETTINGS
+    return name in _VENDOR_PYTHON_SETTINGS
 
 
 def _quoted(key: str, value: str) -> str:

@@ -107,7 +107,7 @@ while (my $client = $server->accept()) {
         "RUN ln -s /mnt/later/models /models && mkdir -p /home/chutes && touch /home/chutes/old && "
         "echo 'chutes:x:1005:1005::/home/chutes:/bin/sh' >>/etc/passwd && chown -R 1005:1005 /home/chutes && "
         "echo 'deb file:/gone ./' >/etc/apt/sources.list.d/gone.list\n"
-        "ENV PIP_NO_INDEX=1 PIP_REQUIRE_HASHES=1 PIP_NO_BINARY=:all:",
+        "ENV PIP_NO_INDEX=1 PIP_REQUIRE_HASHES=1 PIP_NO_BINARY=:all: PIP_PLATFORM=any PIP_REQUIREMENT=/gone",
         {},
     ),
     "trixie": Recipe(

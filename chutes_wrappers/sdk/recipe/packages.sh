@@ -11,10 +11,20 @@ for candidate in apt-get dnf microdnf yum; do
     fi
 done
 
-refresh() {
-    case $manager in
-    apt-get) apt-get update -q || say "a package list cannot be read (see above); going on with the others" ;;
-    esac
+problems=$(mktemp) # why package lists cannot be read
+
+refresh() { # a vendor's own source may have expired: that matters only when something is missing then
+    [ "$manager" = apt-get ] || return 0
+    apt-get update -q 2>"$problems.all" || say "a package list cannot be read; going on with the others"
+    cat "$problems.all" >&2
+    sed -n -e '/^E: /p' -e '/^W: Failed to fetch /p' "$problems.all" >>"$problems"
+    rm "$problems.all"
+}
+
+lacking() { # PACKAGE…: fails, with what may be the reason
+    say "cannot be installed: $*"
+    sed 's/^/chutes-wrappers: a package list cannot be read: /' "$problems"
+    return 1
 }
 
 available() { # PACKAGE
@@ -29,8 +39,8 @@ available() { # PACKAGE
 
 install() {
     case $manager in
-    apt-get) apt-get install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@" ;;
-    dnf | yum | microdnf) "$manager" install -y --setopt=install_weak_deps=0 "$@" ;;
+    apt-get) apt-get install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@" || lacking "$@" ;;
+    dnf | yum | microdnf) "$manager" install -y --setopt=install_weak_deps=0 "$@" || lacking "$@" ;;
     none)
         say "this image has no package manager and lacks: $*"
         return 1
@@ -45,6 +55,8 @@ install_first() { # the first of several names for one library that the distribu
             return
         fi
     done
+    # Where a list is missing, nobody knows what the distribution has.
+    [ ! -s "$problems" ] || lacking "$1" || return
     say "not in this distribution, left out: $1"
 }
 
@@ -69,6 +81,7 @@ remove_since() { # FILE: exactly the packages that are not in this list; autorem
 }
 
 clean() {
+    rm -f "$problems"
     case $manager in
     apt-get)
         apt-get clean

@@ -61,7 +61,7 @@ debian_12_python() { # a newer Debian has only a Python that is too new; its arc
     [ ! -e "$keyring" ] || signed_by="[signed-by=$keyring] "
     echo "deb ${signed_by:-}$archive bookworm main" >/etc/apt/sources.list.d/chutes-debian-12.list
     printf 'Package: *\nPin: release n=bookworm\nPin-Priority: 1\n' >/etc/apt/preferences.d/chutes-debian-12
-    apt-get update -q >&2
+    refresh >&2
     # Without python3.11-venv, which wants Debian 12's python3: pip comes from the outside instead.
     install python3.11 >&2 && echo /usr/bin/python3.11
 }
@@ -100,7 +100,8 @@ compiler_for() { # PYTHON: what netifaces, which the SDK pulls in and which has 
     version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     case $manager in
     apt-get)
-        command -v gcc >/dev/null && [ -e /usr/include/stdio.h ] || install gcc libc6-dev
+        command -v gcc >/dev/null || install gcc
+        [ -e /usr/include/stdio.h ] || install libc6-dev
         [ -e "$header" ] || install "libpython$version-dev"
         ;;
     dnf | yum | microdnf)

@@ -6,14 +6,14 @@ python_version=$1 sdk_version=$2 extent=$3
 root=/opt/chutes-wrappers
 venv=$root/venv
 
-# The vendor's PATH may lack the system folders, and its Python settings must not reach ours.
+# The vendor's PATH may lack the system folders.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export PATH DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-unset PYTHONHOME PYTHONPATH PYTHONSTARTUP VIRTUAL_ENV PIP_CONFIG_FILE PIP_CONSTRAINT PIP_DRY_RUN PIP_NO_BINARY \
-    PIP_NO_BUILD_ISOLATION PIP_NO_DEPS PIP_NO_INDEX PIP_ONLY_BINARY PIP_PREFIX PIP_PYTHON PIP_REQUIRE_HASHES \
-    PIP_REQUIRE_VIRTUALENV PIP_ROOT PIP_TARGET PIP_USER || true
+export PATH
 
 recipe=$(dirname "$0")
+# shellcheck source=settings.sh
+. "$recipe/settings.sh"
+export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 # shellcheck source=packages.sh
 . "$recipe/packages.sh"
 # shellcheck source=python.sh

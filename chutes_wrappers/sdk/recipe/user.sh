@@ -26,6 +26,6 @@ if [ -e /etc/shadow ]; then
     put_second /etc/shadow 'chutes:!:19000::::::'
 fi
 mkdir -p /home/chutes /app
-# A vendor's own user chutes may have had another uid.
-chown -R 1000:1000 /home/chutes
+# A vendor's own user chutes may have had another uid; where it had not, a layer would only repeat its files.
+[ "$(stat -c %u /home/chutes)" = 1000 ] || chown -R 1000:1000 /home/chutes
 chown 1000:1000 /app

@@ -25,10 +25,11 @@ while [ $# -gt 0 ]; do
     /dev/* | /proc/*) ;; # a log that is linked to the standard output
     *)
         [ -e "$path" ] || mkdir -p "$path"
+        open_parents "$1"
         open_parents "$path"
         chown $tree 1000:1000 "$path"
         chmod $tree u+rwX "$path"
-        printf '%s\n' "$path" >>/opt/chutes-wrappers/writable # what verification asks for
+        printf '%s\n' "$1" >>/opt/chutes-wrappers/writable # what verification asks for
         ;;
     esac
     tree=
