@@ -142,9 +142,16 @@ class DockerEngine:
         finally:
             quietly(self._in_order, self._client.api.remove_container, name, force=True, v=True)
 
-    def discard(self, container_id: str) -> None:
-        """Remove a container that somebody else left behind; nothing happens when it is gone."""
-        quietly(self._in_order, self._client.api.remove_container, container_id, force=True, v=True)
+    def remove_build_step(self, container_id: str) -> None:
+        """Remove the container of a build's step, which the legacy builder keeps when the step fails; any other stays."""
+
+        def remove() -> None:
+            container = self._client.containers.get(container_id)
+            # A step runs on the image of the step before, which has no name; output can name any container.
+            if container.attrs["Config"]["Image"].startswith("sha256:"):
+                container.remove(force=True, v=True)
+
+        quietly(self._in_order, remove)
 
     def _options(self, spec: ContainerSpec, volumes: Mapping[str, str]) -> dict[str, Any]:
         from docker.types import Mount

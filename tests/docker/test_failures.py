@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -99,12 +100,29 @@ def test_an_interrupted_build_stops_building(engine: DockerEngine, tmp_path: Pat
         tmp_path, "halted", bases.image("python3-no-pip"), [9090], image_arguments="python_version='3.10'"
     )
     scenario.discover()
+    before = containers()
     with Running("--build", str(scenario.module), "--local", "--yes") as running:
         running.until(lambda line: "sdk.sh" in line)
+        wait_until(lambda: containers() > before)
         running.process.send_signal(signal.SIGINT)
         code, said = running.end()
     assert code == 130, said
     assert "Traceback" not in said
+    wait_until(lambda: containers() <= before)
+
+
+def containers() -> set[str]:
+    """The ids of every container of the engine, whoever made it."""
+    listed = subprocess.run(["docker", "ps", "-aq"], capture_output=True, text=True, check=True).stdout
+    return set(listed.split())
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+    """Fails when the condition does not come true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture

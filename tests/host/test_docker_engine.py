@@ -418,3 +418,30 @@ def test_a_line_without_an_end_is_passed_on_in_pieces() -> None:
     pieces = list(split_lines([b"x" * 50_000] * 4))
     assert "".join(pieces) == "x" * 200_000
     assert max(map(len, pieces)) == 65_536
+
+
+STEP = "0123456789ab"
+
+
+@pytest.mark.parametrize(("image", "removed"), [("sha256:" + "0" * 64, True), ("team/service:v1", False)])
+def test_only_a_container_that_a_build_made_is_removed_as_its_step(
+    api: Api, engine: DockerEngine, image: str, removed: bool
+) -> None:
+    api.answers[f"GET /containers/{STEP}/json"] = {"Id": STEP * 5, "Config": {"Image": image}}
+    engine.remove_build_step(STEP)
+    assert bool(api.calls("DELETE")) is removed
+
+
+def test_a_step_that_is_gone_already_is_no_error(api: Api, engine: DockerEngine) -> None:
+    api.answers[f"GET /containers/{STEP}/json"] = (404, {"message": "No such container"})
+    engine.remove_build_step(STEP)
+    assert api.calls("DELETE") == []
+
+
+def test_kernel_settings_reach_the_container(api: Api, engine: DockerEngine) -> None:
+    api.answers["POST /containers/create"] = (500, {"message": "enough seen"})
+    spec = ContainerSpec(image="team/service:v1", sysctls={"net.ipv4.ip_unprivileged_port_start": "1024"})
+    with pytest.raises(WrapperError, match="enough seen"), engine.run(spec):
+        pytest.fail("it runs")
+    (body,) = [body for what, _, body in api.asked if what == "POST /containers/create"]
+    assert body["HostConfig"]["Sysctls"] == {"net.ipv4.ip_unprivileged_port_start": "1024"}

@@ -61,7 +61,7 @@ def _without_leftovers(engine: DockerEngine) -> Iterator[Callable[[str], None]]:
         yield watch
     except BaseException:
         for container in last:
-            engine.discard(container)
+            engine.remove_build_step(container)
         raise
 
 

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from chutes_wrappers.cli.commands import build
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("Step 3/14 : RUN /bin/sh user.sh", True),
+        ("#8 [ 3/14] RUN /bin/sh user.sh", True),
+        ("chutes-wrappers: the SDK runs on Python 3.11.2", True),
+        ("#8 0.512 chutes-wrappers: the SDK runs on Python 3.11.2", True),
+        ("#8 41.07 chutes-wrappers: not in this distribution, left out: clinfo", True),
+        ("#8 0.512 Get:1 chutes-wrappers: no", False),
+        (" ---> Using cache", False),
+    ],
+)
+def test_what_the_recipe_says_stays_on_the_screen_whoever_builds(line: str, shown: bool) -> None:
+    assert bool(build._STEP.match(line)) is shown
