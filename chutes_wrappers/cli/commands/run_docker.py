@@ -25,9 +25,24 @@ def run_docker(module: str) -> int:
     with staged(facts, manifest, username=preparation.username()) as stage:
         described = describe_outside(stage, output.report)
     image = f"{described['image']['name']}:{described['image']['tag']}"
-    spec = ContainerSpec(
+    spec = instance(image, stage.reference)
+    check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")
+    output.heading(
+        f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"
+    )
+    with started(engine, spec, output.report) as container:
+        log = running.ChuteLog(container.logs())
+        base_url = f"http://127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"
+        running.wait_until_ready(base_url, lambda: log.check(container.exit_code()))
+        running.report_ready(base_url, described["cords"])
+        return running.until_interrupted(lambda: log.check(container.exit_code()))
+
+
+def instance(image: str, reference: str) -> ContainerSpec:
+    """A container that is to the chute ``reference`` (``module:chute``) what an instance of the platform is."""
+    return ContainerSpec(
         image=image,
-        command=["chutes", "run", stage.reference, "--dev", "--port", str(platform_rules.CHUTE_PORT)],
+        command=["chutes", "run", reference, "--dev", "--port", str(platform_rules.CHUTE_PORT)],
         user=f"{platform_rules.INSTANCE_UID}:{platform_rules.INSTANCE_GID}",
         environment={
             platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
@@ -41,13 +56,3 @@ def run_docker(module: str) -> int:
         # Engines let containers bind any port; an instance cannot bind those below 1024.
         sysctls={"net.ipv4.ip_unprivileged_port_start": str(platform_rules.LOWEST_UNPRIVILEGED_PORT)},
     )
-    check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")
-    output.heading(
-        f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"
-    )
-    with started(engine, spec, output.report) as container:
-        log = running.ChuteLog(container.logs())
-        base_url = f"http://127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"
-        running.wait_until_ready(base_url, lambda: log.check(container.exit_code()))
-        running.report_ready(base_url, described["cords"])
-        return running.until_interrupted(lambda: log.check(container.exit_code()))
