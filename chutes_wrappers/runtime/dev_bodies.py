@@ -10,6 +10,8 @@ from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 
 _WITH_BODY = ("POST", "PUT", "PATCH")
 _REFUSAL = json.dumps({"detail": "the body must be JSON: an object, {} when there is nothing to send"}).encode()
+# A larger body is not parsed twice: it is nobody's slip of the keyboard.
+LARGEST_CHECKED_BYTES = 1024**2
 Receive = Callable[[], Awaitable[Any]]
 
 
@@ -26,11 +28,9 @@ class DevBodyMiddleware:
         if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
-        body = await _whole_body(receive)
-        if body is None:  # the caller is gone
-            return
-        if _is_json(body):
-            await self._app(scope, _replayed(body, receive), send)
+        messages, is_whole = await _first_messages(receive)
+        if not is_whole or _is_json(b"".join(message.get("body", b"") for message in messages)):
+            await self._app(scope, _replayed(messages, receive), send)
             return
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(_REFUSAL)).encode())]
         await send({"type": "http.response.start", "status": 400, "headers": headers})
@@ -43,15 +43,17 @@ def refuse_bad_bodies(application: Any) -> None:
     application.build_middleware_stack = lambda: DevBodyMiddleware(build())
 
 
-async def _whole_body(receive: Receive) -> bytes | None:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            return bytes(body)
+async def _first_messages(receive: Receive) -> tuple[list[Any], bool]:
+    """The messages of a body, and whether they are all of it."""
+    messages, size = [], 0
+    while size <= LARGEST_CHECKED_BYTES:
+        messages.append(await receive())
+        if messages[-1]["type"] != "http.request":  # the caller is gone, which is the application's to see
+            return messages, False
+        size += len(messages[-1].get("body", b""))
+        if not messages[-1].get("more_body"):
+            return messages, True
+    return messages, False
 
 
 def _is_json(body: bytes) -> bool:
@@ -62,10 +64,8 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
-
+def _replayed(messages: list[Any], receive: Receive) -> Receive:
     async def replay() -> Any:
-        return messages.pop() if messages else await receive()
+        return messages.pop(0) if messages else await receive()
 
     return replay

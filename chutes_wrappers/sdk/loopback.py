@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from chutes.chute import Chute
 from chutes.util.context import is_remote
 
+from chutes_wrappers.runtime.disconnects import LastingDisconnects
 from chutes_wrappers.runtime.loopback import LoopbackServer
 
 # Before a module's own hooks, whose priority is 50 unless they say otherwise.
@@ -21,6 +22,7 @@ def loopback_of(chute: Chute) -> LoopbackServer | None:
         return None
     if chute not in _servers:
         _servers[chute] = server = LoopbackServer()
+        chute.add_middleware(LastingDisconnects)
 
         @chute.on_startup(priority=_PRIORITY)  # type: ignore[untyped-decorator]  # the SDK has no types
         async def serve(self: Any) -> None:

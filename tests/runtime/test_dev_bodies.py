@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.runtime.dev_bodies import DevBodyMiddleware
+from chutes_wrappers.runtime.dev_bodies import LARGEST_CHECKED_BYTES, DevBodyMiddleware
 
 
 async def exchange(method: str, chunks: list[bytes], *, leaves: bool = False) -> tuple[list[Any], list[Any]]:
@@ -37,9 +37,18 @@ async def test_a_body_that_is_no_json_is_a_400_with_the_reason(chunks: list[byte
     assert b"must be JSON" in sent[1]["body"]
 
 
-async def test_a_json_body_is_passed_on_whole_and_then_whatever_comes() -> None:
-    received, sent = await exchange("PUT", [b'{"a": ', b"1}"])
-    assert received == [{"type": "http.request", "body": b'{"a": 1}', "more_body": False}, {"type": "http.disconnect"}]
+async def test_a_json_body_is_passed_on_as_it_came_and_then_whatever_comes() -> None:
+    received, sent = await exchange("PUT", [b'{"a": 1}'])
+    assert received == [
+        {"type": "http.request", "body": b'{"a": 1}', "more_body": True},
+        {"type": "http.request", "body": b""},
+    ]
+    assert sent == []
+
+
+async def test_a_large_body_is_passed_on_unseen() -> None:
+    received, sent = await exchange("POST", [b"x" * LARGEST_CHECKED_BYTES, b"y"])
+    assert [message["body"][:1] for message in received] == [b"x", b"y"]
     assert sent == []
 
 
@@ -48,5 +57,7 @@ async def test_a_get_is_left_alone() -> None:
     assert received[0] == {"type": "http.request", "body": b""}
 
 
-async def test_nothing_is_said_to_a_caller_who_is_gone() -> None:
-    assert await exchange("POST", [b"{"], leaves=True) == ([], [])
+async def test_that_a_caller_is_gone_is_the_applications_to_see() -> None:
+    received, sent = await exchange("POST", [b"{"], leaves=True)
+    assert received[-1] == {"type": "http.disconnect"}
+    assert sent == []

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+
+from chutes_wrappers.runtime.disconnects import LastingDisconnects
+
+GONE = {"type": "http.disconnect"}
+
+
+class Server:
+    """What a server says of one caller; ``asked`` counts how often somebody waited for it."""
+
+    def __init__(self, *messages: dict[str, Any]) -> None:
+        self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.asked = 0
+        for message in messages:
+            self.queue.put_nowait(message)
+
+    async def receive(self) -> dict[str, Any]:
+        self.asked += 1
+        return await self.queue.get()
+
+
+async def run(server: Server, application: Any) -> None:
+    async def send(message: Any) -> None: ...
+
+    await LastingDisconnects(application)({"type": "http"}, server.receive, send)
+
+
+async def polled(receive: Any) -> Any:
+    """As Starlette's ``is_disconnected`` asks: at once, or not at all."""
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        return await receive()
+    return None
+
+
+async def test_a_dropped_question_loses_no_message() -> None:
+    server = Server()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        assert await polled(receive) is None
+        waiting = asyncio.create_task(receive())
+        await asyncio.sleep(0)
+        server.queue.put_nowait(GONE)
+        assert await asyncio.wait_for(waiting, 5) == GONE
+        assert await polled(receive) == GONE
+        assert await receive() == GONE
+
+    await run(server, application)
+    assert server.asked == 1
+
+
+async def test_messages_of_a_body_come_once_and_in_order() -> None:
+    body: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.request", "body": b"b"},
+    ]
+    server = Server(*body, GONE)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        assert [await receive(), await receive(), await receive()] == [*body, GONE]
+
+    await run(server, application)
+
+
+async def test_everybody_who_waits_is_told() -> None:
+    server = Server()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        waiting = [asyncio.create_task(receive()) for _ in range(3)]
+        await asyncio.sleep(0)
+        server.queue.put_nowait(GONE)
+        assert await asyncio.gather(*waiting) == [GONE] * 3
+
+    await run(server, application)
+
+
+async def test_a_servers_failure_is_the_applications_to_see() -> None:
+    class Broken(Server):
+        async def receive(self) -> dict[str, Any]:
+            raise OSError("broken")
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        with pytest.raises(OSError, match="broken"):
+            await receive()
+
+    await run(Broken(), application)
