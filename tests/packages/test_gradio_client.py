@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
+from chutes_wrappers.core.cord_plan import plan_cords
+from chutes_wrappers.core.manifest import parse_routes
+from chutes_wrappers.host.forwarding.matching import RouteTable
+from chutes_wrappers.host.forwarding.routes import RouteCarrier
 from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
@@ -21,24 +27,36 @@ from tests.scenario import ROOT
 pytestmark = pytest.mark.packages
 
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])\n"
+# Prints what the client saw of the app at its first argument; its second is a folder for files.
 CLIENT = """
-import pathlib, sys
+import json, pathlib, sys, time
 from gradio_client import Client, handle_file
 
-client = Client(sys.argv[1], verbose=False, download_files=sys.argv[2])
-assert client.predict("you", "!", 2, api_name="/greet") == "hello you!hello you!"
-sent = pathlib.Path(sys.argv[2], "sent.bin")
+folder = pathlib.Path(sys.argv[2])
+client = Client(sys.argv[1], verbose=False, download_files=str(folder))
+seen = {"text": client.predict("you", "!", 2, api_name="/greet")}
+sent = folder / "every ünlike byte.bin"
 sent.write_bytes(bytes(range(256)) * 1000)
-assert pathlib.Path(client.predict(handle_file(str(sent)), api_name="/copy")).read_bytes() == sent.read_bytes()
-job = client.submit("a b c", api_name="/words")
-assert job.result(30) and [said for said, _ in job.outputs()] == ["a ", "a b ", "a b c "], job.outputs()
+received = pathlib.Path(client.predict(handle_file(str(sent)), api_name="/copy"))
+seen["file"] = [received.name, received.read_bytes() == sent.read_bytes()]
+
+arrived = []
+for said, _ in client.submit("a b c d e", api_name="/words"):
+    arrived.append((said, time.monotonic()))
+seen["stream"] = [said for said, _ in arrived]
+seen["as it is produced"] = arrived[-1][1] - arrived[0][1] > 0.2
+
 try:
-    client.predict("luck", api_name="/refuse")
+    seen["error"] = client.predict("luck", api_name="/refuse")
 except Exception as error:
-    assert "no luck" in str(error), error
-else:
-    raise AssertionError("not refused")
-print("all well")
+    seen["error"] = [type(error).__name__, str(error)]
+
+# One call of a function runs at a time: the second can only begin when the app has stopped the first.
+endless = client.submit(100_000, api_name="/count")
+first = next(iter(endless))
+endless.cancel()
+seen["cancel"] = [first, client.submit(2, api_name="/count").result(30), endless.done()]
+print(json.dumps(seen))
 """
 
 
@@ -64,12 +82,45 @@ def forwarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
             yield Forwarded(python, app.url, f"http://127.0.0.1:{local}")
 
 
-def test_the_client_calls_uploads_downloads_and_streams(forwarded: Forwarded, tmp_path: Path) -> None:
-    script = tmp_path / "client.py"
-    script.write_text(CLIENT)
-    command = [str(forwarded.python), str(script), forwarded.url, str(tmp_path)]
+def test_the_client_sees_what_it_sees_of_the_app_itself(forwarded: Forwarded, tmp_path: Path) -> None:
+    seen = _seen(forwarded.python, forwarded.url, tmp_path / "forwarded")
+    assert seen == _seen(forwarded.python, forwarded.direct, tmp_path / "direct")
+    kind, error = seen.pop("error")
+    assert (kind, "no luck" in error) == ("AppError", True)
+    assert seen == {
+        "text": "hello you!hello you!",
+        "file": ["every ünlike byte.bin", True],
+        "stream": ["a ", "a b ", "a b c ", "a b c d ", "a b c d e "],
+        "as it is produced": True,
+        "cancel": [0, 1, True],
+    }
+
+
+@pytest.mark.parametrize("major", [5, 6])
+def test_without_a_tunnel_the_client_is_told_what_is_missing(major: int, tmp_path: Path) -> None:
+    python = environment_with(*GRADIO[major])
+    script = ROOT / "tests" / "packages" / "gradio_app.py"
+    with running(python, script, tmp_path, lambda port: {"argv": [str(port)]}) as app:
+        port = int(app.url.rpartition(":")[2])
+        entries = [{**route.entry(), "port": port} for route in app.manifest.routes]
+        table = RouteTable(plan_cords(parse_routes(entries, where="the manifest"), port).cords)
+        with (
+            dev_chute(tmp_path, entries, port) as chute,
+            forwarder_thread(chute.base_url, port, lambda chute: RouteCarrier(chute, table)) as local,
+        ):
+            connect = f"from gradio_client import Client; Client('http://127.0.0.1:{local}', verbose=False)"
+            done = subprocess.run([str(python), "-c", connect], capture_output=True, text=True, timeout=60, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert "no route of the chute leads to GET /gradio_api/info" in last
+    assert "register_tunnel(chute, SERVICE_PORTS) in the module carries everything" in last
+
+
+def _seen(python: Path, url: str, folder: Path) -> Any:
+    folder.mkdir()
+    command = [str(python), "-c", CLIENT, url, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.endswith("all well\n"), done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
 
 
 def test_the_page_names_the_forwarder_and_its_files_are_the_apps_own(forwarded: Forwarded) -> None:
