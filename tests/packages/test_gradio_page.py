@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import contextlib
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import requests
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
 
 from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
-from tests.packages.chromium import Page, Request, page_in_chromium
+from tests.packages.chromium import Request, chromium, exceptions, requests_of
 from tests.packages.conftest import environment_with
 from tests.packages.test_gradio import GRADIO, running, wav
 from tests.scenario import ROOT
 
 pytestmark = pytest.mark.packages
 
+"from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])\n"
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])\n"
+# What a script sets into a field makes no event: hence the looking again.
 RECORD = """
+const field = arguments[0];
 window.seen = [];
 const look = () => {
-  const value = shown(path).value;
-  if (value !== window.seen.at(-1)) window.seen.push(value);
-  if (value !== "lift-off") setTimeout(look, 10);
+  if (field.value !== window.seen.at(-1)) window.seen.push(field.value);
+  if (field.value !== "lift-off") setTimeout(look, 10);
 };
 look();
 """
+TIMEOUT_S = 30
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,80 +67,117 @@ def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-async def page(tmp_path: Path) -> AsyncIterator[Page]:
-    async with page_in_chromium(tmp_path / "profile") as tab:
-        yield tab
+def page(tmp_path: Path) -> Iterator[Chrome]:
+    with chromium(tmp_path / "profile") as browser:
+        yield browser
 
 
-async def test_what_is_typed_and_pressed_is_answered_in_the_page(example: Example, page: Page) -> None:
-    await page.open(example.url)
-    await page.write(_field("Text", "textarea"), "hellö")
-    await page.click(_button("Shout"))
-    assert await _value(page, _field("Said", "textarea"), ".") == "HELLÖ!"
-    _assert_all_went_well(page, example)
+def test_what_is_typed_and_pressed_is_answered_in_the_page(example: Example, page: Chrome) -> None:
+    page.get(example.url)
+    write(page, field("Text", "textarea"), "hellö")
+    click(page, button("Shout"))
+    assert value(page, field("Said", "textarea"), ".") == "HELLÖ!"
+    assert_all_went_well(page, example)
 
 
-async def test_the_apps_error_is_shown(example: Example, page: Page) -> None:
-    await page.open(example.url)
-    await page.write(_field("Text", "textarea"), " ")
-    await page.click(_button("Shout"))
-    await page.run("await until(() => document.body.innerText.includes('there is nothing to shout'))")
-    _assert_all_went_well(page, example)
+def test_the_apps_error_is_shown(example: Example, page: Chrome) -> None:
+    page.get(example.url)
+    write(page, field("Text", "textarea"), " ")
+    click(page, button("Shout"))
+    shown(page, "//*[contains(text(), 'there is nothing to shout')]")
+    assert_all_went_well(page, example)
 
 
-async def test_a_generator_is_seen_at_work(example: Example, page: Page) -> None:
-    await page.open(example.url)
-    await page.click(_tab("Countdown"))
-    await page.write(_field("Start", "input"), "3")
-    await page.run(RECORD, path=_field("Count", "textarea"))
-    await page.click(_button("Start"))
-    assert await _value(page, _field("Count", "textarea"), "lift-off") == "lift-off"
-    seen = await page.run("return window.seen")
+def test_a_generator_is_seen_at_work(example: Example, page: Chrome) -> None:
+    page.get(example.url)
+    click(page, tab("Countdown"))
+    write(page, field("Start", "input"), "3")
+    page.execute_script(RECORD, shown(page, field("Count", "textarea")))
+    click(page, button("Start"))
+    assert value(page, field("Count", "textarea"), "lift-off") == "lift-off"
+    seen = page.execute_script("return window.seen")
     # A slow machine may paint some of them only.
     assert len(seen) > 2
     assert seen == [text for text in ("", "3 …", "2 …", "1 …", "lift-off") if text in seen]
-    _assert_all_went_well(page, example)
+    assert_all_went_well(page, example)
 
 
-async def test_a_file_goes_up_and_its_answer_comes_down(example: Example, page: Page, tmp_path: Path) -> None:
+def test_a_file_goes_up_and_its_answer_comes_down(example: Example, page: Chrome, tmp_path: Path) -> None:
     sound = tmp_path / "ünlike.wav"
     sound.write_bytes(wav())
-    await page.open(example.url)
-    await page.click(_tab("Reverse"))
-    await page.upload("//input[@type='file']", sound)
-    await page.run("await until(() => document.body.innerText.includes('0:00'))")
-    await page.click(_button("Reverse"))
-    assert float(await _value(page, _field("Seconds", "input"), "0.")) == 100 / 8000
-    _assert_all_went_well(page, example)
+    page.get(example.url)
+    click(page, tab("Reverse"))
+    until(page, lambda: page.find_elements(By.XPATH, "//input[@type='file']"))[0].send_keys(str(sound))
+    shown(page, "//*[contains(text(), '0:00')]")
+    click(page, button("Reverse"))
+    assert float(value(page, field("Seconds", "input"), r"0\.")) == 100 / 8000
+    assert_all_went_well(page, example)
 
 
-def _field(label: str, tag: str) -> str:
+def field(label: str, tag: str) -> str:
     return f"//*[@data-testid='block-info'][normalize-space()='{label}']/following::{tag}[1]"
 
 
-def _button(text: str) -> str:
+def button(text: str) -> str:
     return f"//button[not(@role='tab')][normalize-space()='{text}']"
 
 
-def _tab(text: str) -> str:
+def tab(text: str) -> str:
     return f"//button[@role='tab'][normalize-space()='{text}']"
 
 
-async def _value(page: Page, path: str, pattern: str) -> str:
-    script = "return (await until(() => { const node = shown(path); return RegExp(pattern).test(node?.value) && node; })).value"
-    return str(await page.run(script, path=path, pattern=pattern))
+def until(page: Chrome, look: Callable[[], T | None]) -> T:
+    """What ``look`` finds as soon as it finds something; the page may redraw itself meanwhile."""
+    waiting: WebDriverWait[Chrome] = WebDriverWait(page, TIMEOUT_S, 0.05, ignored_exceptions=[WebDriverException])
+    found = waiting.until(lambda _: look())
+    assert found is not None
+    return found
 
 
-def _assert_all_went_well(page: Page, example: Example) -> None:
+def shown(page: Chrome, path: str) -> WebElement:
+    """The first element of an XPath that is in view."""
+    return until(page, lambda: next(filter(WebElement.is_displayed, page.find_elements(By.XPATH, path)), None))
+
+
+def click(page: Chrome, path: str) -> None:
+    """Click with the mouse on the first element that can be clicked on: pages keep copies of buttons that nobody sees."""
+
+    def clicked() -> bool:
+        for element in page.find_elements(By.XPATH, path):
+            with contextlib.suppress(WebDriverException):
+                element.click()
+                return True
+        return False
+
+    until(page, clicked)
+
+
+def write(page: Chrome, path: str, text: str) -> None:
+    """Type ``text`` in place of what is in a field."""
+    shown(page, path).send_keys(Keys.CONTROL, "a", Keys.NULL, text)
+
+
+def value(page: Chrome, path: str, pattern: str) -> str:
+    """What a field holds, as soon as ``pattern`` is found in it."""
+
+    def look() -> str | None:
+        found = str(shown(page, path).get_property("value"))
+        return found if re.search(pattern, found) else None
+
+    return until(page, look)
+
+
+def assert_all_went_well(page: Chrome, example: Example) -> None:
     """Whatever the page asked of the forwarder came whole, and with the status that it has at the app itself."""
-    own = [request for request in page.requests.values() if request.url.startswith(example.url)]
+    asked, sockets = requests_of(page)
+    own = [request for request in asked if request.url.startswith(example.url)]
     assert own
-    assert [request for request in own if request.problem or not _as_at_the_app(request, example)] == []
-    assert page.sockets == []
-    assert page.exceptions == []
+    assert [request for request in own if request.problem or not as_at_the_app(request, example)] == []
+    assert sockets == []
+    assert exceptions(page) == []
 
 
-def _as_at_the_app(request: Request, example: Example) -> bool:
+def as_at_the_app(request: Request, example: Example) -> bool:
     if request.status < 400:
         return True
     # Gradio 5 names a manifest that it does not have.
