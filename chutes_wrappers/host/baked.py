@@ -5,11 +5,11 @@ from __future__ import annotations
 from chutes_wrappers.core import layout, platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, ImageMissing, WrapperError
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
-from chutes_wrappers.host.engine import ContainerEngine, ImageFiles
+from chutes_wrappers.host.engine import ImageFiles, ImageReader
 from chutes_wrappers.host.modules import ModuleFacts
 
 
-def check_current(engine: ContainerEngine, image: str, facts: ModuleFacts, manifest: Manifest, *, build: str) -> None:
+def check_current(engine: ImageReader, image: str, facts: ModuleFacts, manifest: Manifest, *, build: str) -> None:
     """Raise WrapperError unless ``image`` is there and holds this module and this manifest; ``build`` is what makes it."""
     try:
         with engine.files(image) as files:

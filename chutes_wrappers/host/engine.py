@@ -92,15 +92,19 @@ class RunningContainer(Protocol):
         ...
 
 
-class ContainerEngine(Protocol):
+class ImageReader(Protocol):
+    """Opens images."""
+
+    def files(self, reference: str) -> AbstractContextManager[ImageFiles]:
+        """The files of an image, to be read without running it; ImageMissing when it is not there."""
+        ...
+
+
+class ContainerEngine(ImageReader, Protocol):
     """What the toolkit needs of Docker."""
 
     def inspect_image(self, reference: str) -> Mapping[str, object]:
         """The engine's description of an image, pulled first when it is not there; WrapperError when neither works."""
-        ...
-
-    def files(self, reference: str) -> AbstractContextManager[ImageFiles]:
-        """The files of an image, to be read without running it."""
         ...
 
     def run(self, spec: ContainerSpec) -> AbstractContextManager[RunningContainer]:

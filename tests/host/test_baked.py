@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -42,12 +41,6 @@ class Engine:
         if self.content is None:
             raise ImageMissing("the Docker engine has no such image", where=reference)
         yield Files(self.content)
-
-    def inspect_image(self, reference: str) -> Mapping[str, object]:
-        raise NotImplementedError
-
-    def run(self, spec: object) -> Any:
-        raise NotImplementedError
 
 
 @pytest.fixture
