@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from loguru import logger
 
+from tests.upstreams.menagerie import Menagerie, menagerie
+
 
 @pytest.fixture
 def log_lines() -> Iterator[list[str]]:
@@ -15,3 +17,10 @@ def log_lines() -> Iterator[list[str]]:
     handler = logger.add(lambda message: lines.append(str(message).rstrip("\n")), format="{level} {message}")
     yield lines
     logger.remove(handler)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Menagerie]:
+    """A service with everything that HTTP can say."""
+    with menagerie() as running:
+        yield running

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 import requests
 
 ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = (sys.executable, "-m", "chutes_wrappers.cli.main")
+READY = "Ctrl-C stops it."
 MODULE = """
 from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import (
@@ -55,18 +57,47 @@ def free_port() -> int:
         return port
 
 
-def command(*arguments: str, cwd: Path = ROOT, timeout_s: float = 570) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str, cwd: Path = ROOT, timeout_s: float = 570, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run ``deploy.sh`` (without its shell) to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "chutes_wrappers.cli.main", *arguments],
+        [*DEPLOY, *arguments],
         cwd=cwd,
-        env=environment(),
+        env={**environment(), **(variables or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=timeout_s,
         check=False,
     )
+
+
+@contextlib.contextmanager
+def until_interrupted(
+    *arguments: str, variables: Mapping[str, str] | None = None, timeout_s: float = 180
+) -> Iterator[RunningCommand]:
+    """``deploy.sh``, ready to be used, until the context ends: by Ctrl-C, which must be a clean end."""
+    process = subprocess.Popen(
+        [*DEPLOY, *arguments],
+        cwd=ROOT,
+        env={**environment(), **(variables or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    running = RunningCommand(process)
+    try:
+        running.wait_until_ready(timeout_s)
+        yield running
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, running.said
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+        running.close()
 
 
 def environment() -> dict[str, str]:
@@ -130,87 +161,27 @@ class Scenario:
 
     @contextlib.contextmanager
     def running(self, verb: str = "--run-docker", *arguments: str, timeout_s: float = 180) -> Iterator[Instance]:
-        """``--run-docker`` (or ``--run``) until the context ends, by Ctrl-C; the command must then end with 0."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "chutes_wrappers.cli.main", verb, str(self.module), *arguments, "--yes"],
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        instance = Instance(process)
-        try:
-            instance.wait_until_ready(timeout_s)
-            yield instance
-            process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0, instance.said
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                process.wait(60)
-            instance.close()
+        """``--run-docker`` (or ``--run``) until the context ends."""
+        with until_interrupted(verb, str(self.module), *arguments, "--yes", timeout_s=timeout_s) as running:
+            found = re.search(r"ready after .* at (http://\S+)", running.said)
+            assert found, running.said
+            yield Instance(found[1], running)
 
     @contextlib.contextmanager
     def forwarded(self, chute: Instance) -> Iterator[list[str]]:
-        """``--forward`` to ``chute``, until the context ends by Ctrl-C; a root URL here for each of the service's ports."""
+        """``--forward`` to ``chute``, until the context ends; a root URL here for each of the service's ports."""
         here = [free_port() for _ in self.ports]
         listen = [f"--listen={local}:{port}" for local, port in zip(here, self.ports, strict=True)]
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "chutes_wrappers.cli.main"),
-                *("--forward", str(self.module), "--url", chute.base_url, *listen),
-            ],
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        said: list[str] = []
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                said.append(line)
-                if "Ctrl-C" in line:
-                    break
-            assert process.poll() is None, "".join(said)
-            reader = threading.Thread(target=lambda: deque(process.stdout or (), maxlen=0))
-            reader.start()
+        with until_interrupted("--forward", str(self.module), "--url", chute.base_url, *listen):
             yield [f"http://127.0.0.1:{port}" for port in here]
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
-            process.wait(10)
-            if process.stdout is not None:
-                reader.join(10)
-                process.stdout.close()
 
 
+@dataclass(frozen=True)
 class Instance:
-    """A running ``deploy.sh --run…`` and the chute behind it."""
+    """The chute behind a running ``deploy.sh --run…``."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.base_url = ""
-        self._lines: deque[str] = deque(maxlen=400)
-        self._settled = threading.Event()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    @property
-    def said(self) -> str:
-        """What the command printed."""
-        return "\n".join(self._lines)
-
-    def wait_until_ready(self, timeout_s: float) -> None:
-        """Return once it offers a call to try; fails with its output when it ends before."""
-        assert self._settled.wait(timeout_s), f"not ready in time\n{self.said}"
-        assert self.base_url, f"exit code {self.process.poll()}\n{self.said}"
-        assert "Ctrl-C stops it." in self.said, self.said
+    base_url: str
+    command: RunningCommand
 
     def get(self, path: str, **params: Any) -> requests.Response:
         """Call a public GET cord."""
@@ -220,8 +191,29 @@ class Instance:
         """Call a public POST cord."""
         return requests.post(f"{self.base_url}{path}", json={} if body is None else body, params=params, timeout=30)
 
+
+class RunningCommand:
+    """A ``deploy.sh`` that runs until Ctrl-C."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: deque[str] = deque(maxlen=400)
+        self._settled = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def said(self) -> str:
+        """The last lines that it printed."""
+        return "\n".join(self._lines)
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Return once it says how it is stopped; fails with its output when it ends before."""
+        assert self._settled.wait(timeout_s), f"not ready in time\n{self.said}"
+        assert READY in self.said, f"exit code {self.process.poll()}\n{self.said}"
+
     def close(self) -> None:
-        """Let go of the command's output."""
+        """Let go of its output."""
         self._reader.join(10)
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -230,8 +222,6 @@ class Instance:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self._lines.append(line.rstrip("\n"))
-            if match := re.search(r"ready after .* at (http://\S+)", line):
-                self.base_url = match[1]
-            if "Ctrl-C stops it." in line:
+            if READY in line:
                 self._settled.set()
         self._settled.set()

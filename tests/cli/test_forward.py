@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,45 +11,11 @@ import requests
 
 from chutes_wrappers.cli.commands.forward import local_ports
 from chutes_wrappers.core.errors import ConfigurationError
-from tests.scenario import ROOT, Scenario, command, environment, free_port
-from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+from tests.scenario import Scenario, command, free_port, until_interrupted
+from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
 
 TUNNEL = "\nfrom tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, SERVICE_PORTS)\n"
 ROUTES = [{"path": "/bytes", "method": "GET"}, {"path": "/echo"}]
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
-        yield running
-
-
-@contextmanager
-def forwarding(scenario: Scenario, *arguments: str) -> Iterator[list[str]]:
-    """The command until the context ends, by Ctrl-C, which must be a clean end; yields what it said until it was ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "chutes_wrappers.cli.main", "--forward", str(scenario.module), *arguments],
-        cwd=ROOT,
-        env={**environment(), "HOME": str(scenario.folder)},
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    try:
-        said: list[str] = []
-        for line in process.stderr:
-            said.append(line)
-            if "Ctrl-C stops it." in line:
-                break
-        assert process.poll() is None, "".join(said)
-        yield said
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.stderr.close()
-        process.wait()
 
 
 def test_a_client_of_the_service_works_through_the_tunnel_and_the_routes(service: Menagerie, tmp_path: Path) -> None:
@@ -62,18 +23,17 @@ def test_a_client_of_the_service_works_through_the_tunnel_and_the_routes(service
     without_tunnel = scenario.module.read_text()
     scenario.module.write_text(without_tunnel + TUNNEL)
     local = free_port()
-    listen = ["--listen", f"{local}:{service.port}"]
+    home = {"HOME": str(tmp_path)}
     with scenario.running("--run", "--port", str(free_port())) as chute:
-        with forwarding(scenario, "--url", chute.base_url, *listen) as said:
-            assert (
-                f"http://127.0.0.1:{local} is port {service.port} of {chute.base_url}, through its tunnel"
-                in "".join(said)
-            )
+        forward = ("--forward", str(scenario.module), "--url", chute.base_url, "--listen", f"{local}:{service.port}")
+        with until_interrupted(*forward, variables=home) as forwarder:
+            through = f"http://127.0.0.1:{local} is port {service.port} of {chute.base_url}, through its tunnel"
+            assert through in forwarder.said
             answer = requests.delete(f"http://127.0.0.1:{local}/Echo/A.b", headers={"X-A": "1"}, timeout=30)
             assert answer.json()["headers"]["X-A"] == "1"
         scenario.module.write_text(without_tunnel)
-        with forwarding(scenario, "--url", chute.base_url, *listen) as said:
-            assert "register_tunnel(chute, SERVICE_PORTS)" in "".join(said)
+        with until_interrupted(*forward, variables=home) as forwarder:
+            assert "register_tunnel(chute, SERVICE_PORTS)" in forwarder.said
             answer = requests.get(f"http://127.0.0.1:{local}/bytes", timeout=30)
             assert (answer.content, answer.headers["Content-Type"]) == (EVERY_BYTE, "audio/wav")
 
@@ -91,37 +51,15 @@ def test_a_port_in_use_is_named_with_the_flag(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [[], ["--url", "https://tester-case.chutes.ai"]])
 def test_without_a_key_nothing_is_asked(tmp_path: Path, arguments: list[str]) -> None:
     module = Scenario(tmp_path, "keyless", "vendor/unused:1", [9090]).module
-    done = subprocess.run(
-        [sys.executable, "-m", "chutes_wrappers.cli.main", "--forward", str(module), *arguments],
-        cwd=ROOT,
-        env={**environment(), "HOME": str(tmp_path)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = command("--forward", str(module), *arguments, variables={"HOME": str(tmp_path)})
     assert done.returncode == 2
     assert "CHUTES_API_KEY" in done.stderr
 
 
 def test_an_unreachable_platform_is_exit_code_1_and_shows_no_key(tmp_path: Path) -> None:
     module = Scenario(tmp_path, "alone", "vendor/unused:1", [9090]).module
-    done = subprocess.run(
-        [sys.executable, "-m", "chutes_wrappers.cli.main", "--forward", str(module), "--debug"],
-        cwd=ROOT,
-        env={
-            **environment(),
-            "CHUTES_API_KEY": "cpk_secret",
-            "CHUTES_API_URL": f"http://127.0.0.1:{free_port()}",
-            "HOME": os.devnull,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    platform = {"CHUTES_API_KEY": "cpk_secret", "CHUTES_API_URL": f"http://127.0.0.1:{free_port()}", "HOME": os.devnull}
+    done = command("--forward", str(module), "--debug", variables=platform)
     assert done.returncode == 1
     assert "cpk_secret" not in done.stderr
 

@@ -35,8 +35,8 @@ def test_the_chute_serves_the_hosts_service_until_ctrl_c(service_port: int, tmp_
     port = free_port()
     with scenario.running("--run", "--port", str(port)) as chute:
         assert chute.base_url == f"http://127.0.0.1:{port}"
-        assert "all 3 cords are served" in chute.said
-        assert re.search(r"Try it: +curl http://127\.0\.0\.1", chute.said)
+        assert "all 3 cords are served" in chute.command.said
+        assert re.search(r"Try it: +curl http://127\.0\.0\.1", chute.command.said)
         assert chute.get("/echo", x="1").json() == {"method": "GET", "query": {"x": "1"}}
         assert chute.post("/echo", {"n": 1}, x="2").json() == {"method": "POST", "query": {"x": "2"}, "body": {"n": 1}}
         assert chute.post("/echo/put", {"n": 2}).json() == {"method": "PUT", "query": {}, "body": {"n": 2}}
@@ -88,4 +88,4 @@ def test_variables_of_the_service_do_not_replace_those_that_the_chute_needs(serv
     text = scenario.module.read_text() + "\nimport os\nprint('OWN is', os.environ.get('OWN'))\n"
     scenario.module.write_text(text)
     with scenario.running("--run", "--port", str(free_port())) as chute:
-        assert "OWN is from the module" in chute.said
+        assert "OWN is from the module" in chute.command.said

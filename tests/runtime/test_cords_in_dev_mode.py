@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.dev_chute import DevChute, dev_chute
-from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
 
 ROUTES: list[dict[str, Any]] = [
     *({"path": "/echo", "method": method} for method in ("GET", "POST", "PUT", "DELETE")),
@@ -30,12 +30,6 @@ ROUTES: list[dict[str, Any]] = [
     {"path": "/chat", "stream": "switch"},
     {"path": "/drip", "method": "GET", "stream": True},
 ]
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

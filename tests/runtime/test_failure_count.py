@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.dev_chute import DevChute, dev_chute
-from tests.upstreams.menagerie import Menagerie, menagerie
+from tests.upstreams.menagerie import Menagerie
 
 CALLS = 1000
 HARMLESS = (200, 400, 429)
@@ -68,12 +68,6 @@ TUNNELLED = st.fixed_dictionaries(
         "body": st.text(max_size=6) | st.integers(),
     },
 )
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -23,12 +23,6 @@ from tests.scenario import free_port
 from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
-        yield running
-
-
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
     made = Gateway(timeout_s=20)

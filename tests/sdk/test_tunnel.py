@@ -22,7 +22,7 @@ from chutes_wrappers.sdk.cords import register_passthrough_routes
 from chutes_wrappers.sdk.describe import describe
 from chutes_wrappers.sdk.tunnel import register_tunnel
 from tests.dev_chute import DevChute, dev_chute
-from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
 
 MODULE = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])\n"
 BAD_CALLS: list[Any] = [
@@ -44,12 +44,6 @@ BAD_CALLS: list[Any] = [
 @pytest.fixture
 def bare_chute() -> Chute:
     return Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

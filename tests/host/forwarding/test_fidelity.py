@@ -21,7 +21,7 @@ from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
 from tests.dev_chute import DevChute, dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
 from tests.upstreams.httpbin_service import serving_httpbin
-from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
 
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, {ports})\n"
 # What two connections decide for themselves, and the time of day.
@@ -35,12 +35,6 @@ class Ways:
 
     direct: int
     forwarded: int
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from chutes_wrappers.host.forwarding.matching import RouteTable
 from chutes_wrappers.host.forwarding.routes import RouteCarrier
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
-from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
 
 ROUTES: list[dict[str, Any]] = [
     *({"path": "/echo", "method": method} for method in ("GET", "PUT", "PATCH", "DELETE")),
@@ -30,12 +30,6 @@ ROUTES: list[dict[str, Any]] = [
     {"path": "/events", "method": "GET", "stream": True},
     {"path": "/chat", "stream": "switch"},
 ]
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
