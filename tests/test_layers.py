@@ -16,9 +16,10 @@ MAY_IMPORT = {
     "runtime": {"core"},
     "sdk": {"core", "runtime"},
     "host": {"core", "runtime", "sdk"},
-    "cli": {"core", "runtime", "sdk", "host"},
+    "emulator": {"core", "runtime", "sdk", "host"},
+    "cli": {"core", "runtime", "sdk", "host", "emulator"},
 }
-HOST_ONLY = ("click", "docker", "yaml", "chutes_wrappers.host", "chutes_wrappers.cli")
+HOST_ONLY = ("click", "docker", "yaml", "chutes_wrappers.host", "chutes_wrappers.emulator", "chutes_wrappers.cli")
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
