@@ -1,0 +1,144 @@
+"""The rehearsal itself: each route called through the platform, then at the service, and the two answers compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.core.cord_plan import PlannedCord
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.routes import STREAM_SWITCH
+from chutes_wrappers.host.rehearsal.comparison import Exchange, Verdict, compare
+from chutes_wrappers.host.rehearsal.direct import DirectRequest, direct_request
+from chutes_wrappers.host.rehearsal.examples import example_body
+from chutes_wrappers.host.rehearsal.given import Examples, answers_needed, filled
+from chutes_wrappers.runtime.refusal import CallRefused
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicCall:
+    """One call as a client of the chute makes it: a GET's example is its query string, a POST's its JSON body."""
+
+    method: str
+    path: str
+    example: Mapping[str, Any]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query string of a GET, empty for a POST."""
+        fields = self.example if self.method == "GET" else {}
+        return {
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for name, value in fields.items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one route did. ``travels`` names the body's encoding and how the answer comes; ``answer`` is what the client got."""
+
+    cord: PlannedCord
+    call: PublicCall
+    travels: str
+    answer: Exchange
+    verdict: Verdict
+
+    @property
+    def name(self) -> str:
+        """Public method and path."""
+        return f"{self.call.method} {self.call.path}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """Calls every cord of ``cords`` once.
+
+    ``through`` makes a call as a client of the platform, ``direct`` a request at the service in the same instance.
+    ``examples`` are the module's own (``given.py``), with their files under ``folder``.
+    """
+
+    cords: Sequence[PlannedCord]
+    through: Callable[[PublicCall], Exchange]
+    direct: Callable[[DirectRequest], Exchange]
+    examples: Examples
+    folder: Path
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """The outcome of each cord as it is known: those that need another's answer after it. ConfigurationError as in given.py."""
+        answers: dict[str, Exchange] = {}
+        for cord in self._in_order():
+            outcome = self._outcome(cord, answers)
+            answers[outcome.name] = outcome.answer
+            yield outcome
+
+    def _in_order(self) -> list[PlannedCord]:
+        waiting, ordered = list(self.cords), []
+        while waiting:
+            open_names = {_name(cord) for cord in waiting}
+            ready = [cord for cord in waiting if not open_names & set(answers_needed(self.examples.get(_name(cord))))]
+            ordered += ready or waiting  # a circle: its answers will be missing, and said so
+            waiting = [cord for cord in waiting if ready and cord not in ready]
+        return ordered
+
+    def _outcome(self, cord: PlannedCord, answers: Mapping[str, Exchange]) -> Outcome:
+        missing: list[str] = []
+
+        def answer_of(name: str) -> Exchange:
+            answer = answers.get(name, Exchange(status=0))
+            if answer.status != 200:
+                missing.append(name)
+            return answer
+
+        own = self.examples.get(_name(cord))
+        example = example_body(cord.route) if own is None else filled(own, self.folder, answer_of)
+        call = PublicCall(method=cord.public_method, path=cord.public_path, example=_switched(cord, example))
+        if missing:
+            verdict = Verdict(good=False, words=f"the answer of {missing[0]} is missing")
+            return Outcome(cord=cord, call=call, travels=_travels(cord), answer=Exchange(status=0), verdict=verdict)
+        answer = self.through(call)
+        return Outcome(
+            cord=cord, call=call, travels=_travels(cord), answer=answer, verdict=self._judged(cord, call, answer)
+        )
+
+    def _judged(self, cord: PlannedCord, call: PublicCall, answer: Exchange) -> Verdict:
+        if cord.route.gradio is not None:
+            return _of_gradio(answer)
+        try:
+            request = direct_request(cord.route, cord.port, call.example)
+        except (CallRefused, WrapperError, ValueError, KeyError) as error:
+            return Verdict(good=False, words="no example can be sent to the service itself", evidence=str(error))
+        direct = self.direct(request)
+        is_repeated = answer.body == direct.body or direct.status >= 300 or bool(direct.problem)
+        again = direct if is_repeated else self.direct(request)
+        return compare(answer, direct, again, stream=cord.stream)
+
+
+def _of_gradio(answer: Exchange) -> Verdict:
+    """Of the app itself there is nothing to compare with: its own protocol is another one."""
+    good, evidence = answer.status == 200, answer.body[:500].decode("utf-8", "replace")
+    words = "the app answered" if good else f"the app's answer became {answer.status}"
+    return Verdict(good=good, words=words, evidence="" if good else evidence)
+
+
+def _name(cord: PlannedCord) -> str:
+    return f"{cord.public_method} {cord.public_path}"
+
+
+def _switched(cord: PlannedCord, example: Mapping[str, Any]) -> dict[str, Any]:
+    """The caller's own ``stream``, where the route has two cords."""
+    if cord.route.stream != STREAM_SWITCH:
+        return dict(example)
+    rest = {name: value for name, value in example.items() if name != "stream"}
+    return {**rest, "stream": True} if cord.stream else rest
+
+
+def _travels(cord: PlannedCord) -> str:
+    route = cord.route
+    if route.native:
+        return "JSON, by the SDK's passthrough"
+    kind = "Gradio" if route.gradio else route.request_format.encoding
+    there = "query" if kind in ("json", "none") and cord.public_method == "GET" else kind
+    return f"{there}, streamed" if cord.stream else there
