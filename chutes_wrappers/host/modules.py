@@ -17,10 +17,19 @@ from chutes_wrappers.core.exposure import Category, parse_expose
 from chutes_wrappers.core.manifest import manifest_path_for
 from chutes_wrappers.core.routes import meaningless_keys
 from chutes_wrappers.host.loading import Loading, Report, load
+from chutes_wrappers.host.rehearsal.given import check_examples
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _REQUIRED = ("CHUTE_NAME", "CHUTE_TAG", "CHUTE_BASE_IMAGE", "SERVICE_PORTS")
-_OPTIONAL = ("CHUTE_ENV", "CHUTE_STATIC_ROUTES", "CHUTE_TAGLINE", "ENTRYPOINT", "CHUTE_EXPOSE")
+_OPTIONAL = (
+    "CHUTE_ENV",
+    "CHUTE_STATIC_ROUTES",
+    "CHUTE_TAGLINE",
+    "ENTRYPOINT",
+    "HOST_ENTRYPOINT",
+    "CHUTE_EXPOSE",
+    "CHUTE_EXAMPLES",
+)
 _READ = "from chutes_wrappers.sdk.variables import main; main()"
 
 
@@ -37,7 +46,9 @@ class ModuleFacts:
     static_routes: Sequence[Mapping[str, Any]] = ()
     tagline: str = ""
     entrypoint: str | tuple[str, ...] | None = None
+    host_entrypoint: str | tuple[str, ...] | None = None
     expose: frozenset[Category] = frozenset()
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -208,7 +219,10 @@ def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
             )
         return value
 
-    entrypoint = expect("ENTRYPOINT", (str, list, tuple), "a string or a list of strings", None)
+    def command(name: str) -> str | tuple[str, ...] | None:
+        value = expect(name, (str, list, tuple), "a string or a list of strings", None)
+        return tuple(str(part) for part in value) if isinstance(value, list | tuple) else value
+
     return ModuleFacts(
         path=path,
         chute_name=expect("CHUTE_NAME", str, "a string", ""),
@@ -218,8 +232,10 @@ def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
         env=_environment(path, expect("CHUTE_ENV", dict, "a dictionary", {})),
         static_routes=tuple(expect("CHUTE_STATIC_ROUTES", (list, tuple), "a list of routes", ())),
         tagline=expect("CHUTE_TAGLINE", str, "a string", ""),
-        entrypoint=tuple(str(part) for part in entrypoint) if isinstance(entrypoint, list | tuple) else entrypoint,
+        entrypoint=command("ENTRYPOINT"),
+        host_entrypoint=command("HOST_ENTRYPOINT"),
         expose=parse_expose(values.get("CHUTE_EXPOSE") or (), where=f"{path}, CHUTE_EXPOSE"),
+        examples=check_examples(values.get("CHUTE_EXAMPLES") or {}, str(path)),
     )
 
 

@@ -15,7 +15,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.caller import caller_globals
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.core.layout import BAKED_MANIFEST, LAUNCH_SETTINGS_VARIABLE
+from chutes_wrappers.core.layout import BAKED_MANIFEST, BAKED_MANIFEST_VARIABLE, LAUNCH_SETTINGS_VARIABLE
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
 from chutes_wrappers.runtime.readiness import probes, problems_of, readiness_paths, wait_until_ready
@@ -90,8 +90,8 @@ async def wait_as(
 
 
 def launch_spec() -> LaunchSpec | None:
-    """The launch facts baked into a wrapped image; None anywhere else."""
-    path = Path(BAKED_MANIFEST)
+    """The launch facts baked into a wrapped image, or those that stand in for them; None anywhere else."""
+    path = Path(os.environ.get(BAKED_MANIFEST_VARIABLE) or BAKED_MANIFEST)
     return load_manifest(path).image if path.exists() else None
 
 

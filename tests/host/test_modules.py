@@ -249,3 +249,14 @@ def test_an_error_does_not_quote_the_source_which_may_hold_a_secret(path: Path, 
         read_module(path)
     assert "canary" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_what_a_rehearsal_needs_is_read_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "deploy_m.py"
+    path.write_text(f'{LITERAL}CHUTE_EXAMPLES = {{"POST /a": {{"x": 1}}}}\nHOST_ENTRYPOINT = ["run", "it"]\n{NOT_RUN}')
+    facts = read_module(path)
+    assert facts.examples == {"POST /a": {"x": 1}}
+    assert facts.host_entrypoint == ("run", "it")
+    path.write_text(f"{LITERAL}CHUTE_EXAMPLES = {{'/a': {{}}}}\n{NOT_RUN}")
+    with pytest.raises(ConfigurationError, match="CHUTE_EXAMPLES"):
+        read_module(path)

@@ -224,3 +224,13 @@ async def test_probing_asks_the_known_path(wrapped: Path) -> None:
         write_manifest(Manifest(image=LaunchSpec(reference="x", readiness={port: "/health"})), wrapped)
         (problem,) = await probe_services([port], timeout=0.2)
         assert str(port) in problem
+
+
+async def test_a_manifest_may_stand_in_for_the_baked_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert services.launch_spec() is None
+    path = tmp_path / "stand-in.json"
+    path.write_text(Manifest(image=LaunchSpec(reference="host", cmd=("true",))).to_json())
+    monkeypatch.setenv("CHUTES_WRAPPERS_MANIFEST", str(path))
+    spec = services.launch_spec()
+    assert spec is not None
+    assert spec.argv == ("true",)

@@ -1,0 +1,111 @@
+"""Discover a service that runs without an image: start it on this machine, probe it, and stop it again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
+from chutes_wrappers.core.exposure import Category
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.host import processes
+from chutes_wrappers.host.discovery import composition
+from chutes_wrappers.host.discovery.fetching import Service
+from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
+from chutes_wrappers.runtime.launcher import service_argv, service_environment
+
+_EXIT_POLL_S = 0.1
+_TAIL_LINES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostTask:
+    """What to discover. ``environment`` is the module's CHUTE_ENV; ``log`` gets the service's lines, from a thread."""
+
+    launch: LaunchSpec
+    ports: tuple[int, ...]
+    bounds: Bounds
+    report: Report
+    log: Report
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    expose: frozenset[Category] = frozenset()
+    has_static_routes: bool = False
+
+
+def host_launch(entrypoint: str | Sequence[str], folder: Path) -> LaunchSpec:
+    """The launch facts of a service that is started by ``entrypoint`` in ``folder`` (a string is for the shell)."""
+    return LaunchSpec(
+        reference="host",
+        entrypoint=service_argv(LaunchSpec(), entrypoint),
+        working_dir=str(folder),
+        home=str(Path.home()),
+        environment={"PATH": os.environ.get("PATH", os.defpath)},
+    )
+
+
+def discover_on_host(task: HostTask) -> Manifest:
+    """The manifest of what the service publishes; it is stopped afterwards in every case.
+
+    Raises ConfigurationError for a port that something else holds, ServiceFailed when the service exits or stays silent,
+    WrapperError when there is nothing to publish.
+    """
+    check_free(task.ports)
+    environment = service_environment(task.launch, os.environ, task.environment)
+    directory = Path(task.launch.working_dir)
+    with processes.started(task.launch.argv, environment=environment, directory=directory) as process:
+        tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        threading.Thread(target=_follow, args=(process, tail, task.log), daemon=True, name="service-log").start()
+        findings = asyncio.run(_probe_until_exit(process, tail, task))
+    composition.check_answered(findings, next_step="correct HOST_ENTRYPOINT or SERVICE_PORTS in the module")
+    roots = {port: f"http://127.0.0.1:{port}" for port in task.ports}
+    manifest = composition.compose(findings, roots=roots, launch=task.launch)
+    composition.check_routes(manifest, findings, has_static_routes=task.has_static_routes)
+    for finding in findings:
+        for line in composition.describe(finding):
+            task.report(line)
+    return manifest
+
+
+def check_free(ports: Sequence[int]) -> None:
+    """Raise ConfigurationError for a port on which something listens already: it would be taken for the service."""
+    for port in ports:
+        with socket.socket() as probe_socket:
+            probe_socket.settimeout(1)
+            if probe_socket.connect_ex(("127.0.0.1", port)) == 0:
+                raise ConfigurationError(
+                    f"port {port} is in use by something else on this machine",
+                    where="SERVICE_PORTS",
+                    next_step=f"stop what listens there (ss -ltnp 'sport = :{port}' shows it), or run it in Docker",
+                )
+
+
+def _follow(process: subprocess.Popen[bytes], tail: deque[str], log: Report) -> None:
+    for line in processes.lines(process):
+        tail.append(line)
+        log(line)
+
+
+async def _probe_until_exit(process: subprocess.Popen[bytes], tail: deque[str], task: HostTask) -> tuple[Finding, ...]:
+    services = [Service(port=port, root=f"http://127.0.0.1:{port}") for port in task.ports]
+    probing = asyncio.ensure_future(probe(services, bounds=task.bounds, report=task.report, expose=task.expose))
+    try:
+        while not probing.done():
+            await asyncio.wait({probing}, timeout=_EXIT_POLL_S)
+            if process.poll() is not None:
+                raise ServiceFailed(
+                    f"the service exited by itself, with exit code {process.returncode}",
+                    evidence="\n".join(tail) or "it printed nothing",
+                    next_step="correct HOST_ENTRYPOINT in the module",
+                )
+        return probing.result()
+    finally:
+        probing.cancel()
+        await asyncio.gather(probing, return_exceptions=True)
