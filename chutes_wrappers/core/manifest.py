@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.route_checks import call_problem
 from chutes_wrappers.core.routes import Route, SkippedRoute, meaningless_keys, normalise_entry
 
 VERSION = 1
@@ -127,6 +128,8 @@ def parse_routes(entries: Iterable[Any], *, where: str) -> tuple[Route, ...]:
             route = Route.model_validate(normalise_entry(entry))
         except ValidationError as error:
             raise _bad_route(where, index, _first_problem(error)) from error
+        if problem := call_problem(route):
+            raise _bad_route(where, index, problem)
         if route.key in routes:
             other = routes[route.key][0]
             raise _bad_route(

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from chutes_wrappers.core.path_templates import VARIABLE, variable_name
 from chutes_wrappers.core.routes import Parameter, Place, Route
 from chutes_wrappers.runtime.refusal import CallRefused
 
-_TEMPLATE = re.compile(r"\{([^{}]*)\}")
-# RFC 6570's {name+} and the routers' {name:path}: the value may hold slashes.
-_RESERVED_NAME = re.compile(r"(?P<name>.*?)(?P<many>\+|\*|:path)?")
 _Declared = Mapping[tuple[Place, str], Parameter]
 _Values = Mapping[tuple[Place, str], Any]
 _LITERAL = "/%:@!$&'()*+,;=~-._"
@@ -57,18 +55,13 @@ def _declared_and_implied(route: Route) -> Iterator[Parameter]:
     path, _, query = route.target_path.partition("?")
     declared = {parameter.name for parameter in route.parameters if parameter.place == "path"}
     in_query = {parameter.name for parameter in route.parameters if parameter.place == "query"}
-    for text in [*_TEMPLATE.findall(path), *(name for name in _TEMPLATE.findall(query) if name not in in_query)]:
-        if _name(text, declared) not in declared:
-            yield _path_parameter(_name(text, declared))
+    for text in [*VARIABLE.findall(path), *(name for name in VARIABLE.findall(query) if name not in in_query)]:
+        if variable_name(text, declared) not in declared:
+            yield _path_parameter(variable_name(text, declared))
 
 
 def _path_parameter(name: str) -> Parameter:
     return Parameter.model_validate({"name": name, "in": "path", "required": True})
-
-
-def _name(text: str, declared: Any) -> str:
-    match = _RESERVED_NAME.fullmatch(text)
-    return text if text in declared or match is None else match["name"]
 
 
 def _take(parameter: Parameter, query: MutableMapping[str, Any], fields: MutableMapping[str, Any]) -> Any:
@@ -82,8 +75,8 @@ def _take(parameter: Parameter, query: MutableMapping[str, Any], fields: Mutable
 def _fill(route: Route, path: str, declared: _Declared, values: _Values) -> str:
     names = {name for place, name in declared if place == "path"}
     pieces, end = [], 0
-    for match in _TEMPLATE.finditer(path):
-        name = _name(match[1], names)
+    for match in VARIABLE.finditer(path):
+        name = variable_name(match[1], names)
         value = values.get(("path", name))
         if value is None or value == "":
             raise _missing(route, name)
@@ -104,7 +97,7 @@ def _fill_query(route: Route, query: str, declared: _Declared, values: dict[tupl
             raise _missing(route, name)
         return quote(_text(found), safe="")
 
-    return _TEMPLATE.sub(value, query)
+    return VARIABLE.sub(value, query)
 
 
 def _missing(route: Route, name: str) -> CallRefused:

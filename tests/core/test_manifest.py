@@ -67,6 +67,8 @@ def test_a_plain_list_and_a_bare_object_load_too() -> None:
         (["/a"], ["route 0", "object, not str"]),
         ([{"path": "/a", "request": {"files": [], "kind": 1}}], ["route 0", "`request.kind`"]),
         ([{"path": "/a", "stream": "maybe"}], ["route 0", "stream"]),
+        ([{"path": "/a", "target_path": "/b/{}"}], ["route 0", "`target_path` = '/b/{}'", "name it"]),
+        ([{"path": "/b/{a}/{*}"}], ["route 0", "{*} has no name", "%7B"]),
     ],
 )
 def test_a_bad_route_is_one_error_with_file_index_and_fix(routes: Any, parts: list[str]) -> None:

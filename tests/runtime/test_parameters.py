@@ -77,6 +77,13 @@ def test_slashes_stay_where_the_template_allows_them(template: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("template", "path"), [("{}", "%7B%7D"), ("{*}", "%7B*%7D"), ("{+}", "%7B+%7D"), ("{:path}", "%7B:path%7D")]
+)
+def test_braces_without_a_name_are_text(template: str, path: str) -> None:
+    assert target(f"/{template}/{{a}}?b={template}", a="1") == f"/{path}/1?b={template}"
+
+
+@pytest.mark.parametrize(
     ("style", "explode", "value", "expected"),
     [
         (None, None, ["a", "b"], "t=a&t=b"),

@@ -10,13 +10,12 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.path_templates import VARIABLE, variable_name
 from chutes_wrappers.core.routes import Parameter, Place, Style
 from chutes_wrappers.host.discovery.references import resolve
 
 _MOST_PARAMETERS = 200
 _LONGEST_DESCRIPTION = 300
-_TEMPLATE = re.compile(r"\{([^{}]*)\}")
-_TEMPLATE_OPERATOR = re.compile(r"(\+|\*|:path)\Z")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 # OpenAPI: a parameter of these names is ignored. And those that belong to the connection, not to the call.
 _IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})
@@ -87,7 +86,7 @@ def declared(nodes: Iterable[Mapping[str, Any]], path: str) -> list[Declared]:
 
 def path_variables(path: str) -> dict[str, str]:
     """The names that the variables of a path template may be declared by, and what they are called: b+ and b are both b."""
-    bare = {text: _TEMPLATE_OPERATOR.sub("", text) or text for text in _TEMPLATE.findall(path) if text}
+    bare = {text: variable_name(text) for text in VARIABLE.findall(path)}
     return {**bare, **{name: name for name in bare.values()}}
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from chutes_wrappers.core.cord_plan import publish
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.path_templates import nameless_variable
 from chutes_wrappers.core.platform_rules import UPSTREAM_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH, RequestFormat, ResponseHint, Route, SkippedRoute
 from chutes_wrappers.host.discovery import media, parameters, requests, servers
@@ -221,4 +222,6 @@ def _path_problem(own_path: str, path: str) -> str | None:
         return "the path does not start with '/'"
     if len(path) > LONGEST_PATH:
         return f"the path is longer than {LONGEST_PATH} characters"
+    if nameless := nameless_variable(path):
+        return f"{nameless} in the path has no name that a caller could give it by"
     return None

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes
 
 from chutes_wrappers.core.cord_plan import PlannedCord
+from chutes_wrappers.core.path_templates import VARIABLE, variable_name
 
-_TEMPLATE = re.compile(r"\{([^{}]*)\}")
-_MANY = re.compile(r"(?P<name>.+?)(?P<many>\+|\*|:path)")
 _LITERAL = "!$&'()*+,;=:@-._~"
 
 
@@ -52,24 +51,19 @@ class RouteTable:
 
 def _pattern(cord: PlannedCord) -> _Pattern:
     path = cord.route.target_path.partition("?")[0]
-    names = tuple(_name(text) for text in _TEMPLATE.findall(path))
+    names = tuple(map(variable_name, VARIABLE.findall(path)))
     pieces, end = [], 0
-    for match in _TEMPLATE.finditer(path):
+    for match in VARIABLE.finditer(path):
         pieces.append(re.escape(_normal(path[end : match.start()])))
-        pieces.append("(.+)" if _MANY.fullmatch(match[1]) else "([^/]+)")
+        pieces.append("([^/]+)" if variable_name(match[1]) == match[1] else "(.+)")
         end = match.end()
     pieces.append(re.escape(_normal(path[end:])))
     return _Pattern(
         cord=cord,
         path=re.compile("".join(pieces)),
         names=names,
-        order=(len(names), -len(_TEMPLATE.sub("", path))),
+        order=(len(names), -len(VARIABLE.sub("", path))),
     )
-
-
-def _name(text: str) -> str:
-    many = _MANY.fullmatch(text)
-    return many["name"] if many else text
 
 
 def _normal(path: str) -> str:

@@ -63,6 +63,8 @@ def test_what_does_not_become_a_route_is_skipped_with_its_reason() -> None:
                 "/ok": {"head": OK, "options": OK, "trace": OK, "get": OK, "x-extra": 1, "summary": "s"},
                 "x-extension": {"get": OK},
                 "relative": {"get": OK},
+                "/nameless/{}": {"get": OK},
+                "/nameless/{:path}/{a}": {"get": OK},
                 "/bad_operation": {"get": "nonsense", "post": OK},
                 "/bad_item": [],
                 "/long" + "g" * 600: {"get": OK},
@@ -79,10 +81,12 @@ def test_what_does_not_become_a_route_is_skipped_with_its_reason() -> None:
     assert "a cord cannot call HEAD" in found["HEAD /ok"]
     assert {"OPTIONS /ok", "TRACE /ok"} <= found.keys()
     assert found["GET relative"] == "the path does not start with '/'"
+    assert found["GET /nameless/{}"] == "{} in the path has no name that a caller could give it by"
+    assert found["GET /nameless/{:path}/{a}"].startswith("{:path} in the path has no name")
     assert found["GET /bad_operation"] == "the operation is not an object"
     assert found["* /bad_item"] == "the path item is not an object"
     assert any("longer than 500" in reason for reason in found.values())
-    assert len(found) == 12
+    assert len(found) == 14
 
 
 def test_a_path_item_may_be_a_reference_even_a_bad_or_cyclic_one() -> None:

@@ -19,6 +19,7 @@ ROUTES = [
     ("GET", "/files/{path:path}"),
     ("GET", "/a b/{x}-{y}"),
     ("GET", "/"),
+    ("GET", "/braces/{}/{:path}"),
 ]
 TABLE = RouteTable(
     plan_cords(
@@ -42,6 +43,7 @@ TABLE = RouteTable(
         ("GET", "/files/a/b%2Fc", "/files/{path:path}", {"path": "a/b/c"}),
         ("GET", "/a%20b/1-2", "/a b/{x}-{y}", {"x": "1", "y": "2"}),
         ("GET", "/", "/", {}),
+        ("GET", "/braces/%7B%7D/%7B:path%7D", "/braces/{}/{:path}", {}),
     ],
 )
 def test_the_most_particular_route_is_meant(method: str, path: str, target: str, values: dict[str, str]) -> None:
