@@ -64,14 +64,14 @@ class RequestFormat(BaseModel):
     """How the body travels to the service. JSON shape: ``request`` of a route.
 
     ``content_type`` is sent with binary, text and JSON bodies when the caller names none; ``files`` are the file fields
-    of a multipart body (empty: not known). ``wrapped``: the JSON body is no object, and callers send it as ``{"body": …}``.
+    of a multipart body (None: not known, what looks like a file is one). ``wrapped``: the JSON body is no object, and callers send it as ``{"body": …}``.
     """
 
     model_config = _STRICT
 
     encoding: Encoding = "json"
     content_type: str = ""
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
     wrapped: StrictBool | None = None
 
     @model_serializer(mode="wrap")

@@ -142,16 +142,17 @@ def _repeated(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield name, item
 
 
-def _part(name: str, value: Any, files: tuple[str, ...]) -> tuple[str, File | str]:
-    """One field: its name, and a file or its text."""
+def _part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, File | str]:
+    """One field: its name, and a file or its text. ``files`` are the fields that are files, None when nobody knows."""
     if _UNSAFE.search(name):
         raise CallRefused(f"{name!r} cannot be the name of a field")
     bare = name.removesuffix(BASE64_SUFFIX)
-    if isinstance(value, str) and bare != name and (bare in files or (not files and _is_base64(value))):
+    if isinstance(value, str) and bare != name and (_is_base64(value) if files is None else bare in files):
         return bare, file_from_base64(bare, value)
-    if (name in files or not files) and (file := file_in(name, value, declared=name in files)):
+    declared = files is not None and name in files
+    if (declared or files is None) and (file := file_in(name, value, declared=declared)):
         return name, file
-    if name in files:
+    if declared:
         raise CallRefused(f"`{name}` is a file: send {_A_FILE % name}", field=name)
     return name, _text(value)
 

@@ -43,6 +43,15 @@ def test_without_a_word_a_body_is_json_where_there_is_one(method: str, encoding:
     assert Route(path="/a", method=method).request_format.encoding == encoding
 
 
+@pytest.mark.parametrize(
+    ("request_", "files"), [({"encoding": "multipart"}, None), ({"encoding": "multipart", "files": []}, ())]
+)
+def test_a_manifest_tells_files_that_are_not_known_from_none(request_: Any, files: Any) -> None:
+    route = Route.model_validate({"path": "/a", "request": request_})
+    assert route.request_format.files == files
+    assert route.entry()["request"] == request_
+
+
 def test_a_declared_json_body_is_written_out() -> None:
     route = Route.model_validate({"path": "/a", "request": {}})
     assert route.entry()["request"] == {"encoding": "json"}

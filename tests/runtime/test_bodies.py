@@ -108,7 +108,7 @@ def test_every_way_to_send_a_file_gives_the_same_bytes() -> None:
         {"file": f"data:audio/wav;base64,{text}"},
         {"file_base64": text},
     ]
-    for files in ((), ("file",)):
+    for files in (None, ("file",)):
         for way in ways:
             ((name, filename, _, content),) = fields(way, files=files)
             assert (name, content) == ("file", EVERY_BYTE)
@@ -143,6 +143,18 @@ def test_an_empty_file_is_a_file() -> None:
 def test_a_declared_file_that_is_plain_text_is_explained() -> None:
     with pytest.raises(CallRefused, match=r"`file` is a file: send .*file_base64"):
         fields({"file": "hello"}, files=("file",))
+
+
+def test_where_it_is_known_that_nothing_is_a_file_texts_stay_texts() -> None:
+    body = {"image_base64": "abcd", "note": "data:hello,world", "object": {"filename": "a", "data": "YQ=="}}
+    assert [(name, filename) for name, filename, *_ in fields(body)] == [
+        ("image", "image"), ("note", "note"), ("object", "a"),
+    ]  # fmt: skip
+    assert fields(body, files=()) == [
+        ("image_base64", None, "", b"abcd"),
+        ("note", None, "", b"data:hello,world"),
+        ("object", None, "", b'{"filename": "a", "data": "YQ=="}'),
+    ]
 
 
 @pytest.mark.parametrize("data", ["%%%", "abc", "a" * 5])

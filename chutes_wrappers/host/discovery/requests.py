@@ -10,7 +10,7 @@ from chutes_wrappers.core.routes import RequestFormat
 from chutes_wrappers.host.discovery import media
 from chutes_wrappers.host.discovery.parameters import Declared, schema_of
 from chutes_wrappers.host.discovery.references import resolve
-from chutes_wrappers.host.discovery.shapes import Shapes
+from chutes_wrappers.host.discovery.shapes import ANYTHING, Shapes
 
 FORM = "application/x-www-form-urlencoded"
 # The second is no media type, and means the first.
@@ -105,7 +105,9 @@ def _form(shapes: Shapes, node: Mapping[str, Any], *, is_multipart: bool) -> Bod
     properties = shapes.properties(schema)
     files = {name for name, child in properties.items() if _is_file(shapes, child, parts.get(name))}
     if not files:
-        return Body(request=RequestFormat(encoding="multipart" if is_multipart else "form"), schema=schema)
+        may_have_others = any(part.get("additionalProperties", False) is not False for part in shapes.parts(schema))
+        request = _without_files(shapes, properties, is_multipart=is_multipart, is_known=not may_have_others)
+        return Body(request=request, schema=schema)
     return _with_files(shapes, properties, files, shapes.required(schema))
 
 
@@ -117,7 +119,19 @@ def _fields(shapes: Shapes, fields: Sequence[Mapping[str, Any]], *, is_multipart
     if files:
         return _with_files(shapes, properties, files, required)
     schema = {"type": "object", "properties": properties, **({"required": required} if required else {})}
-    return Body(request=RequestFormat(encoding="multipart" if is_multipart else "form"), schema=schema)
+    return Body(request=_without_files(shapes, properties, is_multipart=is_multipart), schema=schema)
+
+
+def _without_files(
+    shapes: Shapes, properties: Mapping[str, Any], *, is_multipart: bool, is_known: bool = True
+) -> RequestFormat:
+    """A form whose ``properties`` are no files; where one may be anything, or there are none, files are not known."""
+    if not is_multipart:
+        return RequestFormat(encoding="form")
+    is_known = (
+        is_known and bool(properties) and not any(shapes.types(child) == ANYTHING for child in properties.values())
+    )
+    return RequestFormat(encoding="multipart", files=() if is_known else None)
 
 
 def _with_files(shapes: Shapes, properties: Mapping[str, Any], files: set[str], required: list[str]) -> Body:

@@ -38,14 +38,14 @@ def request(body: Body | None) -> dict[str, Any]:
         ),
         (["text/json", "application/json; charset=utf-8"], {"encoding": "json"}),
         (["*/*"], {"encoding": "json"}),
-        (["application/x-www-form-urlencoded", "multipart/form-data"], {"encoding": "multipart"}),
+        (["application/x-www-form-urlencoded", "multipart/form-data"], {"encoding": "multipart", "files": ()}),
         (["text/plain", "application/x-www-form-urlencoded"], {"encoding": "form"}),
         (["text/plain"], {"encoding": "text", "content_type": "text/plain"}),
         (["application/xml"], {"encoding": "text", "content_type": "application/xml"}),
         (["image/svg+xml", "image/png"], {"encoding": "text", "content_type": "image/svg+xml"}),
         (["application/octet-stream"], {"encoding": "binary", "content_type": "application/octet-stream"}),
         (["image/*"], {"encoding": "binary"}),
-        (["application/form-data"], {"encoding": "multipart"}),
+        (["application/form-data"], {"encoding": "multipart", "files": ()}),
     ],
 )
 def test_the_body_travels_as_its_media_types_say_json_preferred(types: list[str], expected: dict[str, Any]) -> None:
@@ -73,6 +73,13 @@ def test_files_are_recognised_in_every_dialect(schema: Any) -> None:
     assert body is not None
     assert body.schema["properties"]["image"]["anyOf"][0]["required"] == ["data"]
     assert body.schema["properties"]["lang"] == {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    "schema", [None, {"type": "object"}, {"properties": {"a": {}}}, {**OBJECT, "additionalProperties": {}}]
+)
+def test_files_are_not_known_where_a_form_may_hold_anything(schema: Any) -> None:
+    assert request(read({"multipart/form-data": {"schema": schema}})) == {"encoding": "multipart"}
 
 
 def test_lists_of_files_and_those_that_only_their_encoding_tells() -> None:
@@ -154,7 +161,7 @@ def test_fields_of_swagger_2_are_a_form() -> None:
     assert request(body) == {"encoding": "form"}
     assert body is not None
     assert body.schema == {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
-    assert request(swagger(field, consumes=["multipart/form-data"])) == {"encoding": "multipart"}
+    assert request(swagger(field, consumes=["multipart/form-data"])) == {"encoding": "multipart", "files": ()}
     for consumes in (None, ["application/x-www-form-urlencoded"]):
         assert request(swagger(field, file, consumes=consumes)) == {"encoding": "multipart", "files": ("f",)}
 
