@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.route_checks import call_problem
-from chutes_wrappers.core.routes import Route, SkippedRoute, meaningless_keys, normalise_entry
+from chutes_wrappers.core.routes import Route, SkippedRoute, meaningless_keys, normalise_entry, written_key
 
 VERSION = 1
 SUFFIX = ".routes.json"
@@ -127,9 +128,9 @@ def parse_routes(entries: Iterable[Any], *, where: str) -> tuple[Route, ...]:
         try:
             route = Route.model_validate(normalise_entry(entry))
         except ValidationError as error:
-            raise _bad_route(where, index, _first_problem(error)) from error
+            raise _bad_route(where, index, _first_problem(error, entry)) from error
         if problem := call_problem(route):
-            raise _bad_route(where, index, problem)
+            raise _bad_route(where, index, f"`{written_key(problem[0], entry)}`: {problem[1]}")
         if route.key in routes:
             other = routes[route.key][0]
             raise _bad_route(
@@ -196,12 +197,16 @@ def _bad_route(where: str, index: int, problem: str) -> ConfigurationError:
     )
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, entry: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """What is wrong first, by the key that ``entry`` writes it under."""
     problem = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in problem["loc"])
+    first, *rest = problem["loc"]
+    field = written_key(str(first), entry) + "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in rest)
     if problem["type"] == "missing":
         return f"`{field}` is missing"
     if problem["type"] == "extra_forbidden":
         return f"`{field}` has no meaning here"
+    if problem["type"] == "model_type":
+        return f"`{field}` = {problem['input']!r}: must be an object"
     message = problem["msg"].removeprefix("Value error, ")
     return f"`{field}` = {problem['input']!r}: {message[:1].lower()}{message[1:]}"

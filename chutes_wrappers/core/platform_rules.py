@@ -60,13 +60,20 @@ def is_shadowed(public_path: str) -> bool:
     )
 
 
+def reserved_port_problem(port: int) -> str | None:
+    """Why ``port`` of an instance is never a wrapped service's, or None (section 1)."""
+    if port not in (CHUTE_PORT, LOGGING_PORT):
+        return None
+    owner = "the chute itself" if port == CHUTE_PORT else "the chute's logging server"
+    return f"port {port} belongs to {owner} on an instance"
+
+
 def service_port_problem(port: int) -> str | None:
     """Why a wrapped service cannot listen on ``port`` of an instance, or None (section 1)."""
     if not 1 <= port <= 65535:
         return f"port {port} is not between 1 and 65535"
-    if port in (CHUTE_PORT, LOGGING_PORT):
-        owner = "the chute itself" if port == CHUTE_PORT else "the chute's logging server"
-        return f"port {port} belongs to {owner} on an instance"
+    if reserved := reserved_port_problem(port):
+        return reserved
     if port < LOWEST_UNPRIVILEGED_PORT:
         return f"port {port} is below {LOWEST_UNPRIVILEGED_PORT}, and an instance runs as uid {INSTANCE_UID}"
     return None

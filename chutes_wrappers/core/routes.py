@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Literal
 
 from pydantic import (
@@ -142,6 +143,13 @@ class Route(BaseModel):
             raise ValueError(f"is not one of {', '.join(platform_rules.UPSTREAM_METHODS)}")
         return method
 
+    @field_validator("stream", mode="before")
+    @classmethod
+    def _stream_or_switch(cls, value: Any) -> Any:
+        if not isinstance(value, bool) and value != STREAM_SWITCH:
+            raise ValueError(f'must be true, false or "{STREAM_SWITCH}"')
+        return value
+
     @property
     def key(self) -> tuple[str, str]:
         """What makes two routes duplicates: path and method."""
@@ -170,8 +178,12 @@ class Route(BaseModel):
         return SkippedRoute(path=self.path, method=self.method, port=self.port or default_port, reason=reason)
 
 
-# Keys that other toolkits of this shape wrote, and what they mean here.
-_SYNONYMS = {"public_api_path": "path", "passthrough_path": "target_path", "passthrough_port": "port"}
+# Where a field comes from, the first that is there: its own key, and those that other toolkits of this shape wrote.
+_SOURCES = {
+    "path": ("public_api_path", "path"),
+    "target_path": ("target_path", "passthrough_path", "path", "public_api_path"),
+    "port": ("port", "passthrough_port"),
+}
 
 
 def normalise_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,18 +193,18 @@ def normalise_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     does; ``passthrough_port`` is the port.
     """
     fields = {key: value for key, value in entry.items() if key in Route.model_fields}
-    for old, new in _SYNONYMS.items():
-        if old in entry:
-            fields.setdefault(new, entry[old])
-    if "public_api_path" in entry and fields["path"] != entry["public_api_path"]:
-        fields.setdefault("target_path", fields["path"])
-        fields["path"] = entry["public_api_path"]
-    return fields
+    keys = {field: written_key(field, entry) for field in _SOURCES}
+    return {**fields, **{field: entry[key] for field, key in keys.items() if key in entry}}
+
+
+def written_key(field: str, entry: Mapping[str, Any]) -> str:
+    """The key of a raw ``entry`` that ``field`` is taken from."""
+    return next((key for key in _SOURCES.get(field, ()) if key in entry), field)
 
 
 def meaningless_keys(entries: Iterable[Any]) -> tuple[str, ...]:
     """Keys that ``entries`` carry and that have no meaning here, sorted, each with the key that it may be a slip of."""
-    known = {*Route.model_fields, *_SYNONYMS}
+    known = {*Route.model_fields, *chain.from_iterable(_SOURCES.values())}
     foreign = {key for entry in entries if isinstance(entry, Mapping) for key in entry if key not in known}
     return tuple(sorted(_with_hint(str(key)) for key in foreign))
 

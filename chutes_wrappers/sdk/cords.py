@@ -14,6 +14,7 @@ from loguru import logger
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.caller import caller_globals
 from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
+from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
 from chutes_wrappers.core.routes import meaningless_keys
@@ -40,7 +41,8 @@ def register_passthrough_routes(
     Calls go through our gateway, which carries any body and answer; ``"native": true`` leaves a route to the SDK's own
     passthrough. Internal, root, file and parameter paths are left out, each logged with its reason, unless the module's
     ``CHUTE_EXPOSE`` names their category. Methods outside ``public_methods`` are published as POST: on their own path, or
-    on ``<path>/<method>`` beside a POST. Raises ConfigurationError for a malformed route.
+    on ``<path>/<method>`` beside a POST. Raises ConfigurationError for a malformed route, or one
+    whose calls could never work.
     """
     if registration_is_skipped():
         return
@@ -48,6 +50,8 @@ def register_passthrough_routes(
     if ignored := meaningless_keys(entries):
         logger.warning(f"routes: keys without a meaning here are ignored: {', '.join(ignored)}")
     exposed = parse_expose(caller_globals().get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
+    if reserved := platform_rules.reserved_port_problem(default_port):
+        raise ConfigurationError(reserved, where="default_port", next_step="name the port that the service listens on")
     plan = plan_cords(parse_routes(entries, where="routes"), default_port, public_methods, exposed)
     for skipped in plan.skipped:
         logger.info(f"not published: {skipped.method} {skipped.path} (port {skipped.port}): {skipped.reason}")

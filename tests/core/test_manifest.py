@@ -60,15 +60,38 @@ def test_a_plain_list_and_a_bare_object_load_too() -> None:
         ([{"path": "/a", "method": "FETCH"}], ["route 0", "FETCH", "GET, POST"]),
         ([{"path": "/a", "port": 0}], ["route 0", "`port` = 0"]),
         ([{"path": "/a", "port": True}], ["route 0", "`port` = True"]),
-        ([{"path": "/a", "stream": "yes"}], ["route 0", "`stream"]),
         ([{"path": "/a", "port": 65536}], ["route 0", "65536"]),
         ([{"path": "a"}], ["route 0", "'a'", "must start with '/'"]),
         ([{"path": "/a"}, {"path": "/a", "port": 1}], ["route 1", "POST /a is also route 0"]),
         (["/a"], ["route 0", "object, not str"]),
         ([{"path": "/a", "request": {"files": [], "kind": 1}}], ["route 0", "`request.kind`"]),
-        ([{"path": "/a", "stream": "maybe"}], ["route 0", "stream"]),
-        ([{"path": "/a", "target_path": "/b/{}"}], ["route 0", "`target_path` = '/b/{}'", "name it"]),
-        ([{"path": "/b/{a}/{*}"}], ["route 0", "{*} has no name", "%7B"]),
+        ([{"path": "/a", "target_path": "/b/{}"}], ["route 0", "`target_path`: {} in '/b/{}' has no name", "name it"]),
+        ([{"path": "/b/{a}/{*}"}], ["route 0", "`path`: {*} in '/b/{a}/{*}'", "%7B"]),
+        ([{"path": "/a", "stream": "yes"}], ["`stream` = 'yes': must be true, false or \"switch\""]),
+        ([{"path": "/a", "request": "multipart"}], ["`request` = 'multipart': must be an object"]),
+        ([{"path": "/a", "parameters": ["b"]}], ["`parameters[0]` = 'b': must be an object"]),
+        ([{"path": "/a", "parameters": [{"name": "b", "in": "body"}]}], ["`parameters[0].in` = 'body'", "'header'"]),
+        ([{"path": "/a", "passthrough_port": "b"}], ["`passthrough_port` = 'b'"]),
+        ([{"public_api_path": "a"}], ["`public_api_path` = 'a'"]),
+        ([{"public_api_path": "/a", "path": "b"}], ["`path` = 'b'"]),
+        *(
+            (
+                [{"path": "/a", "parameters": [{"name": name, "in": "header"}]}],
+                ["route 0", "`parameters[0].name`", *parts],
+            )
+            for name, *parts in [
+                ("x\r\ny: z", r"'x\r\ny: z' is no name of a header"),
+                ("Transfer-Encoding", "leave it out"),
+                ("content-length", "leave it out"),
+                ("Host", "leave it out"),
+            ]
+        ),
+        ([{"path": "/a", "request": {"content_type": "a\r\nb"}}], ["`request.content_type`", r"'a\r\nb'"]),
+        ([{"path": "/a", "request": {"files": ["f"]}}], ["`request.files`", '"encoding": "multipart"']),
+        ([{"path": "/a", "port": 8000}], ["`port`", "port 8000 belongs to the chute itself"]),
+        ([{"path": "/a", "passthrough_port": 8001}], ["`passthrough_port`", "port 8001", "logging"]),
+        ([{"path": "/a", "native": True, "request": {}}], ["`request`", '"native"']),
+        ([{"path": "/a", "native": True, "parameters": [{"name": "b"}]}], ["`parameters`", '"native"']),
     ],
 )
 def test_a_bad_route_is_one_error_with_file_index_and_fix(routes: Any, parts: list[str]) -> None:

@@ -170,6 +170,14 @@ def test_a_malformed_route_is_named(chute: Chute) -> None:
         register_passthrough_routes(chute, [{"path": "/a"}, {"path": "b"}], 8080)
 
 
+@pytest.mark.parametrize("port", [8000, 8001])
+def test_no_route_goes_to_a_port_of_the_chute_itself(chute: Chute, port: int) -> None:
+    for routes, default in ([{"path": "/a"}], port), ([{"path": "/a", "port": port}], 8080):
+        with pytest.raises(ConfigurationError, match=f"port {port} belongs"):
+            register_passthrough_routes(chute, routes, default)
+    assert chute.cords == []
+
+
 def test_nothing_is_registered_while_registration_is_skipped(chute: Chute, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUTES_SKIP_ROUTE_REGISTRATION", "1")
     register_passthrough_routes(chute, [{"path": "/a"}], 8080)

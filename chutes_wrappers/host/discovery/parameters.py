@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -11,18 +10,14 @@ from pydantic import ValidationError
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.path_templates import VARIABLE, variable_name
+from chutes_wrappers.core.route_checks import header_problem
 from chutes_wrappers.core.routes import Parameter, Place, Style
 from chutes_wrappers.host.discovery.references import resolve
 
 _MOST_PARAMETERS = 200
 _LONGEST_DESCRIPTION = 300
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
-# OpenAPI: a parameter of these names is ignored. And those that belong to the connection, not to the call.
-_IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})
-_CONNECTION_HEADERS = frozenset({
-    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect",
-    "accept-encoding", "cookie",
-})  # fmt: skip
+# OpenAPI: a parameter of these first names is ignored. The others are the gateway's own.
+_IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization", "accept-encoding", "cookie"})
 # Swagger 2.0's words for lists, as style and explode; its default is csv.
 _COLLECTIONS: dict[str, tuple[Style | None, bool]] = {
     "csv": (None, False),
@@ -97,7 +92,7 @@ def _is_given(node: Mapping[str, Any], variables: Mapping[str, str]) -> bool:
     if place == "path":
         return name in variables
     if place == "header":
-        return bool(_HEADER_NAME.fullmatch(name)) and name.lower() not in _IGNORED_HEADERS | _CONNECTION_HEADERS
+        return header_problem(name) is None and name.lower() not in _IGNORED_HEADERS
     return place == "query"
 
 
