@@ -55,7 +55,7 @@ def parse_document(data: bytes, content_type: str = "") -> dict[str, Any]:
 
 def _parse_json(text: str) -> Any:
     try:
-        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite, object_pairs_hook=_object)
         if _SURROGATE_ESCAPE.search(text):  # half a pair cannot be written as UTF-8; it becomes "?"
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError as error:
@@ -63,6 +63,18 @@ def _parse_json(text: str) -> Any:
     except ValueError as error:  # JSONDecodeError, and an integer of thousands of digits
         raise WrapperError(f"is not valid JSON: {error}") from error
     return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a path that is there twice has the operations of both, of any other key the last value counts."""
+    result = dict(pairs)
+    if len(result) == len(pairs):
+        return result
+    result = {}
+    for key, value in pairs:
+        known = result.get(key) if key.startswith("/") else None
+        result[key] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
+    return result
 
 
 def _finite(text: str) -> float | None:
@@ -139,7 +151,7 @@ def _scalar(text: str, *, plain: bool) -> Any:
 
 def _mapping(node: _Node) -> dict[str, Any]:
     merged: dict[str, Any] = {}
-    result: dict[str, Any] = {}
+    pairs: list[tuple[str, Any]] = []
     for key, value in zip(node.children[::2], node.children[1::2], strict=True):
         if isinstance(key, (dict, list)):
             raise WrapperError("has a YAML key that is not a string")
@@ -148,8 +160,8 @@ def _mapping(node: _Node) -> dict[str, Any]:
                 if isinstance(other, dict):
                     merged = {**other, **merged}
         else:
-            result[_key(key)] = value
-    return {**merged, **result}
+            pairs.append((_key(key), value))
+    return {**merged, **_object(pairs)}
 
 
 def _key(key: Any) -> str:

@@ -51,6 +51,23 @@ merged: {<<: *base, y: 3}
     }
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"paths": {"/a": {"get": {"x": 1}, "put": {}}, "/b": {}, "/a": {"post": {}, "get": {"y": 2}}, "/a": {}}, "z": 1, "z": 2}',
+        b"paths: {/a: {get: {x: 1}, put: {}}, /b: &b {}, /a: {post: {}, get: {y: 2}}, /a: *b}\nz: 1\nz: 2\n",
+    ],
+)
+def test_a_path_that_is_there_twice_has_the_operations_of_both(data: bytes) -> None:
+    document = parse_document(data)
+    assert document == {"paths": {"/a": {"get": {"y": 2}, "put": {}, "post": {}}, "/b": {}}, "z": 2}
+    assert list(document["paths"]) == ["/a", "/b"]
+
+
+def test_a_path_that_is_there_twice_and_is_no_object_is_the_last_of_them() -> None:
+    assert parse_document(b'{"/a": 1, "/a": {"get": 1}, "/b": {}, "/b": [2]}') == {"/a": {"get": 1}, "/b": [2]}
+
+
 def test_yaml_flow_style_is_read_when_the_content_type_says_so() -> None:
     assert parse_document(b"{openapi: 3.0.0, paths: {}}", "application/yaml") == {"openapi": "3.0.0", "paths": {}}
 
