@@ -159,7 +159,7 @@ class _Reader:
         public = requests.public_schema(self._shapes, body, given)
         return route.model_copy(
             update={
-                "stream": self._stream(answer, given, fields),
+                "stream": self._stream(answer, given, body),
                 "parameters": tuple(
                     each.parameter.model_copy(update={"shared": each.parameter.name in fields}) for each in given
                 ),
@@ -171,13 +171,19 @@ class _Reader:
             }
         )
 
-    def _stream(self, answer: media.Answer, given: Iterable[Declared], fields: Mapping[str, Any]) -> Any:
+    def _stream(self, answer: media.Answer, given: Iterable[Declared], body: Body | None) -> Any:
         """The platform itself looks for ``stream`` in a call (PLATFORM.md, section 3): whoever takes one must be able to."""
         if answer.stream:
             return True
         has_parameter = any(each.parameter.name == "stream" for each in given)
-        has_field = "stream" in fields and self._shapes.is_switch(fields["stream"])
-        return STREAM_SWITCH if has_parameter or has_field else False
+        return STREAM_SWITCH if has_parameter or (body and self._has_stream_field(body.schema)) else False
+
+    def _has_stream_field(self, schema: Any) -> bool:
+        """Whether callers may ask for a stream, or must give a ``stream`` that means something else."""
+        fields = self._shapes.properties(schema)
+        return "stream" in fields and (
+            self._shapes.is_switch(fields["stream"]) or "stream" in self._shapes.required(schema)
+        )
 
     def _request(self, route: Route, body: Body | None, *, is_declared: bool) -> RequestFormat | None:
         """How the body travels, where that differs from what is done when nobody says."""

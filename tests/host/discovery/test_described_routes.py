@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.exposure import CATEGORIES
 from chutes_wrappers.core.routes import STREAM_SWITCH, Route
 from chutes_wrappers.host.discovery.specification import Operations, check_dialect, read_operations
@@ -98,6 +99,11 @@ def test_a_parameter_that_the_body_has_too_is_shared() -> None:
         (taking({"allOf": [SAY, {"properties": {"stream": {"type": ["boolean", "null"]}}}]}), STREAM_SWITCH),
         (taking({"properties": {"stream": {"type": "boolean"}}}, "multipart/form-data"), STREAM_SWITCH),
         (taking({"properties": {"stream": {"type": "string"}}}), False),
+        (taking({"properties": {"stream": {"type": "string"}}, "required": ["stream"]}), STREAM_SWITCH),
+        (
+            taking({"properties": {"stream": {"format": "binary"}}, "required": ["stream"]}, "multipart/form-data"),
+            "switch",
+        ),
         ({"parameters": [{"in": "query", "name": "stream", "schema": {"type": "string"}}]}, STREAM_SWITCH),
         (taking(SAY), False),
         (
@@ -111,6 +117,12 @@ def test_a_parameter_that_the_body_has_too_is_shared() -> None:
 )
 def test_a_caller_who_may_ask_for_a_stream_switches_it(operation: dict[str, Any], stream: Any) -> None:
     assert route(operation).stream == stream
+
+
+def test_a_field_named_stream_that_callers_must_give_is_no_dead_end() -> None:
+    schema = {"properties": {"stream": {"type": "string"}}, "required": ["stream"]}
+    plan = plan_cords([route(taking({"allOf": [SAY, schema]}))], 8020)
+    assert [cord.stream for cord in plan.cords] == [True, False]
 
 
 def test_a_path_parameter_named_stream_must_reach_the_route_too() -> None:
