@@ -72,7 +72,7 @@ chute = Chute(
 )
 
 
-# Before the routes: where two cords share a path the first one answers, and the services have a /health of their own.
+# The services have a /health of their own: on a path that both have, the module's cord answers, and the route is left out.
 @chute.cord(public_api_path="/health", public_api_method="GET", method="GET")
 async def health_check(self) -> dict:
     """Whether both services answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Set
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,7 +20,7 @@ class CallShapeMiddleware:
     last wins. An end-to-end encrypted call to one of the ``internal`` paths is the bare body.
     """
 
-    def __init__(self, app: ASGIApp, public: frozenset[tuple[str, str]], internal: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, public: Set[tuple[str, str]], internal: Set[str]) -> None:
         self._app = app
         self._public = public
         self._internal = internal
@@ -42,7 +42,7 @@ class AbandonMiddleware:
     The cords of ``public`` (method and path, under ``--dev``) and ``internal`` find a RunningCall in ``call["running"]``.
     """
 
-    def __init__(self, app: ASGIApp, public: frozenset[tuple[str, str]], internal: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, public: Set[tuple[str, str]], internal: Set[str]) -> None:
         self._app = app
         self._public = public
         self._internal = internal

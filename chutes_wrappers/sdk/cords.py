@@ -24,6 +24,7 @@ from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.streams import stream_handler
 from chutes_wrappers.sdk.loopback import loopback_of
+from chutes_wrappers.sdk.own_cords import Call, call_of, give_way
 from chutes_wrappers.sdk.route_source import registration_is_skipped
 
 EXPOSE_VARIABLE = "CHUTE_EXPOSE"
@@ -41,7 +42,8 @@ def register_passthrough_routes(
     Calls go through our gateway, which carries any body and answer; ``"native": true`` leaves a route to the SDK's own
     passthrough. Internal, root, file and parameter paths are left out, each logged with its reason, unless the module's
     ``CHUTE_EXPOSE`` names their category. Methods outside ``public_methods`` are published as POST: on their own path, or
-    on ``<path>/<method>`` beside a POST. Raises ConfigurationError for a malformed route, or one
+    on ``<path>/<method>`` beside a POST. Where the module has a cord of its own, before this call or after it, no route is
+    published. Raises ConfigurationError for a malformed route, or one
     whose calls could never work.
     """
     if registration_is_skipped():
@@ -57,42 +59,60 @@ def register_passthrough_routes(
         logger.info(f"not published: {skipped.method} {skipped.path} (port {skipped.port}): {skipped.reason}")
     for warning in plan.warnings:
         logger.warning(warning)
-    own = {(cord.public_api_path, cord._public_api_method) for cord in chute.cords}
+    own = {call_of(cord) for cord in chute.cords}
     cords = [cord for cord in plan.cords if not _is_taken(own, cord)]
-    gateway = Gateway()
+    gateway, before = Gateway(), len(chute.cords)
     for cord in cords:
         _register(chute, cord, gateway)
-    _shape_calls(chute, cords)
+    shaped = _shape_calls(chute, cords)
+
+    def withdraw(call: Call) -> None:
+        _log_taken(call)
+        for calls in shaped:
+            calls.discard(call)
+
+    give_way(chute, chute.cords[before:], withdraw)
 
 
-def _shape_calls(chute: Chute, cords: Sequence[PlannedCord]) -> None:
+def _shape_calls(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[set[Call], ...]:
+    """Returns the public calls that are shaped here, as the middlewares see them: what is taken out of them is not."""
     if is_local():
-        return
+        return ()
     # Only a `chutes run --dev` serves cords under their public paths (SDK chute/base.py).
     is_dev = os.environ.get("CHUTES_DEV_MODE", "").lower() == "true"
     if is_dev:
         refuse_bad_bodies(chute)
-    public = {(cord.public_method, cord.public_path): cord for cord in reversed(cords)} if is_dev else {}
+    public = {_call(cord): cord for cord in reversed(cords)} if is_dev else {}
     internal = {cord.internal_path: cord for cord in cords}
+    answered, shaped = {call for call, cord in public.items() if _is_answered_here(cord)}, set(public)
     # The last one added is the first to see a call.
     chute.add_middleware(
         AbandonMiddleware,
-        public=frozenset(name for name, cord in public.items() if _is_answered_here(cord)),
+        public=answered,
         internal=frozenset(path for path, cord in internal.items() if _is_answered_here(cord)),
     )
-    chute.add_middleware(CallShapeMiddleware, public=frozenset(public), internal=frozenset(internal))
+    chute.add_middleware(CallShapeMiddleware, public=shaped, internal=frozenset(internal))
+    return answered, shaped
 
 
 def _is_answered_here(cord: PlannedCord) -> bool:
     return not (cord.stream or cord.route.native)
 
 
-def _is_taken(own: set[tuple[str, str]], planned: PlannedCord) -> bool:
-    """Whether the module already answers this call itself: of two cords the platform takes the first."""
-    taken = (planned.public_path, planned.public_method) in own
+def _call(cord: PlannedCord) -> Call:
+    return cord.public_method, cord.public_path
+
+
+def _is_taken(own: set[Call], planned: PlannedCord) -> bool:
+    """Whether the module already answers this call itself."""
+    taken = _call(planned) in own
     if taken:
-        logger.info(f"not published: {planned.route.describe()}: the module's own cord answers there")
+        _log_taken(_call(planned))
     return taken
+
+
+def _log_taken(call: Call) -> None:
+    logger.info(f"not published: {' '.join(call)}: the module's own cord answers there")
 
 
 def _register(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:

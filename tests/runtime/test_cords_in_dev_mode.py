@@ -29,12 +29,18 @@ ROUTES: list[dict[str, Any]] = [
     {"path": "/failing-stream", "target_path": "/status/{code}", "method": "GET", "stream": True},
     {"path": "/chat", "stream": "switch"},
     {"path": "/drip", "method": "GET", "stream": True},
+    {"path": "/own", "target_path": "/echo"},
 ]
+OWN_CORD = """
+@chute.cord(public_api_path="/own")
+async def own(self, body: dict) -> dict:
+    return {"own": body}
+"""
 
 
 @pytest.fixture(scope="module")
 def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
-    with dev_chute(tmp_path_factory.mktemp("chute"), ROUTES, service.port) as running:
+    with dev_chute(tmp_path_factory.mktemp("chute"), ROUTES, service.port, more=OWN_CORD) as running:
         yield running
 
 
@@ -47,6 +53,10 @@ def test_query_and_body_reach_the_service_under_every_public_name(chute: DevChut
         seen = chute.post(path, {"a": [1]}, q="é").json()
         assert (seen["method"], seen["target"], seen["body"]) == (method, target, '{"a":[1]}')
     assert chute.get("/echo", x="1").json()["target"] == "/echo?x=1"
+
+
+def test_a_cord_that_the_module_defines_after_the_routes_is_called_as_the_sdk_calls_it(chute: DevChute) -> None:
+    assert chute.post("/own", {"a": 1}).json() == {"own": {"a": 1}}
 
 
 @pytest.mark.parametrize("body", ["", "no json", "a=1"])

@@ -10,6 +10,7 @@ from chutes.chute import Chute, NodeSelector
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.sdk.cords import register_passthrough_routes
 from chutes_wrappers.sdk.describe import describe
+from chutes_wrappers.sdk.legacy import register_health_check
 from chutes_wrappers.sdk.loopback import loopback_of
 
 from .conftest import Loader
@@ -124,6 +125,29 @@ def test_a_cord_that_the_module_defined_before_answers_its_call_alone(chute: Chu
         ("/health", "POST"),
     ]
     assert any("GET /health" in line and "own cord" in line for line in log_lines)
+
+
+def test_a_cord_that_the_module_defines_after_the_routes_answers_its_call_alone(
+    chute: Chute, remote: bool, log_lines: list[str]
+) -> None:
+    register_passthrough_routes(
+        chute, [{"path": "/health", "method": "GET"}, {"path": "/health"}, {"path": "/chat", "stream": "switch"}], 8080
+    )
+    before = list(chute.cords)
+    own = [("GET", "/health"), ("POST", "/chat"), ("POST", "/chat"), ("GET", "/other")]
+    for index, (method, path) in enumerate(own):
+        chute.cord(path=f"/own_{index}", public_api_path=path, public_api_method=method)
+    assert [cord in before for cord in chute.cords] == [True, False, False, False, False]
+    assert [(cord._public_api_method, cord.public_api_path) for cord in chute.cords] == [("POST", "/health"), *own]
+    assert sum("GET /health" in line and "own cord" in line for line in log_lines) == 1
+    assert sum("POST /chat" in line and "own cord" in line for line in log_lines) == 1
+
+
+def test_a_module_may_register_routes_twice(chute: Chute, log_lines: list[str]) -> None:
+    register_passthrough_routes(chute, [{"path": "/a", "stream": "switch"}], 8080)
+    register_passthrough_routes(chute, [{"path": "/a"}, {"path": "/b", "stream": "switch"}], 8081)
+    register_health_check(chute, [8080], "/b")
+    assert [cord.public_api_path for cord in chute.cords] == ["/a", "/a", "/b", "/b", "/b"]
 
 
 def test_schemas_go_onto_the_cord(chute: Chute) -> None:
