@@ -13,6 +13,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.host.rehearsal.examples import example_object
 
 _POLL_S = 0.25
 _LAST_LINES_S = 2.0
@@ -81,12 +82,12 @@ def report_ready(base_url: str, cords: Sequence[Mapping[str, Any]]) -> None:
         output.report(f"  {method:5} {path}")
     if cords:
         output.report(f"Try it:  {curl_example(base_url, _best_example(cords))}")
-    output.report("Ctrl-C stops it.")
 
 
 def until_interrupted(check_alive: Callable[[], None]) -> int:
-    """Wait for Ctrl-C, which is a clean stop; ``check_alive`` raises when the chute ends by itself."""
+    """Say so, and wait for Ctrl-C, which is a clean stop; ``check_alive`` raises when the chute ends by itself."""
     try:
+        output.report("Ctrl-C stops it.")
         while True:
             check_alive()
             time.sleep(_POLL_S)
@@ -100,7 +101,7 @@ def curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
     url = f"{base_url}{cord['public_api_path']}"
     if cord["public_api_method"] == "GET":
         return f"curl {url}"
-    body = json.dumps(_example(cord["input_schema"] or {}))
+    body = json.dumps(example_object(cord["input_schema"] or {}))
     return f"curl -X POST {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
 
 
@@ -108,23 +109,6 @@ def _best_example(cords: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """A GET that is not a health check, else a POST, else whatever there is."""
     gets = [cord for cord in cords if cord["public_api_method"] == "GET" and "health" not in cord["public_api_path"]]
     return [*gets, *(cord for cord in cords if cord["public_api_method"] == "POST"), *cords][0]
-
-
-def _example(schema: Mapping[str, Any]) -> Any:
-    if "$ref" in schema:
-        target: Any = schema
-        for part in str(schema["$ref"]).removeprefix("#/").split("/"):
-            target = target.get(part, {}) if isinstance(target, Mapping) else {}
-        return _example({**target, "$defs": {}})
-    if "example" in schema or "default" in schema:
-        return schema.get("example", schema.get("default"))
-    if schema.get("examples"):
-        return schema["examples"][0]
-    kind = schema.get("type")
-    if kind == "object" or "properties" in schema or kind is None:
-        required = schema.get("required", ())
-        return {name: _example(part) for name, part in schema.get("properties", {}).items() if name in required}
-    return {"string": "text", "integer": 1, "number": 1.0, "boolean": True, "array": []}.get(str(kind))
 
 
 def _routes(base_url: str) -> dict[str, Any] | None:

@@ -25,12 +25,16 @@ _FORMATS = {
 
 def example_body(route: Route) -> dict[str, Any]:
     """The JSON object that a caller of ``route`` may send: what its schema requires, and what it gives an example of."""
-    schema = route.input_schema or {}
-    definitions = schema.get("$defs")
-    body = _Examples(definitions if isinstance(definitions, Mapping) else {}).of(schema, 0)
-    body = dict(body) if isinstance(body, Mapping) else {}
+    body = example_object(route.input_schema or {})
     files = {name: sample_file(name) for name in route.request_format.files or () if name in body}
     return {**body, **files}
+
+
+def example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """An object that fits ``schema``, whose definitions are its own ``$defs``."""
+    definitions = schema.get("$defs")
+    value = _Examples(definitions if isinstance(definitions, Mapping) else {}).of(schema, 0)
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 class _Examples:
