@@ -24,6 +24,7 @@ from chutes_wrappers.core.gradio import GradioEndpoint
 
 Place = Literal["path", "query", "header"]
 Style = Literal["simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject"]
+Collection = Literal["array", "object"]
 Encoding = Literal["json", "multipart", "form", "binary", "text", "none"]
 STREAM_SWITCH: Literal["switch"] = "switch"
 
@@ -42,15 +43,18 @@ class SkippedRoute(BaseModel):
 
 
 class Parameter(BaseModel):
-    """One parameter of an operation. JSON shape: ``{"name", "in", "style", "explode", "shared"}``.
+    """One parameter of an operation. JSON shape: ``{"name", "in", "type", "style", "explode", "required", "shared"}``.
 
-    ``style`` and ``explode`` are OpenAPI's, with its defaults. ``shared``: the body has a field of the same name.
+    ``type`` is what a text in the caller's query string stands for: a list (``a,b``, or JSON) or an object (JSON); None: the
+    text itself. ``style`` and ``explode`` say how the service wants it, as in OpenAPI and with its defaults. ``shared``: the
+    body has a field of the same name.
     """
 
     model_config = _STRICT
 
     name: str = Field(min_length=1)
     place: Place = Field(default="query", alias="in")
+    type: Collection | None = None
     style: Style | None = None
     explode: StrictBool | None = None
     required: StrictBool = False

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chutes_wrappers.core.cord_plan import CordPlan, PlannedCord
-from chutes_wrappers.core.routes import Route
+from chutes_wrappers.core.routes import Collection, Route
 from chutes_wrappers.host.public_schemas import Components
 
 _EVENT_STREAM = "text/event-stream"
@@ -22,6 +22,7 @@ _REFUSED = {
     "description": "The call is refused, or the service answered with an error: the text names its status and its answer.",
     "content": {_JSON: {"schema": {"type": "object", "properties": {"detail": {}}}}},
 }
+_A_LIST = 'Values separated by commas; as JSON text (["a,b"]) where one of them holds a comma.'
 _BUSY = {"description": "Every instance is busy, or the service is still starting: try again."}
 
 
@@ -73,12 +74,19 @@ def _body(schema: Any) -> dict[str, Any]:
 def _query(route: Route, schema: Any) -> dict[str, Any]:
     properties = _properties(schema)
     needed = {each.name for each in route.parameters if each.required or each.place == "path"}
+    types = {each.name: each.type for each in reversed(route.parameters)}
     parameters = [
-        # Not exploded: of a repeated key the platform keeps the last value only.
-        {"name": name, "in": "query", "required": name in needed, "explode": False, "schema": properties.get(name, {})}
+        {"name": name, "in": "query", "required": name in needed, **_value(types[name], properties.get(name, {}))}
         for name in dict.fromkeys(each.name for each in route.parameters)
     ]
     return {"parameters": parameters} if parameters else {}
+
+
+def _value(type: Collection | None, schema: Any) -> dict[str, Any]:
+    """How a value is written in the query string; of a repeated key the platform keeps the last only."""
+    if type == "object":
+        return {"content": {_JSON: {"schema": schema}}}
+    return {"explode": False, "schema": schema, **({"description": _A_LIST} if type == "array" else {})}
 
 
 def _properties(schema: Any) -> dict[str, Any]:

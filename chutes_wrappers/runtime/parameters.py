@@ -66,10 +66,23 @@ def _path_parameter(name: str) -> Parameter:
 
 def _take(parameter: Parameter, query: MutableMapping[str, Any], fields: MutableMapping[str, Any]) -> Any:
     if parameter.name in query:
-        return query.pop(parameter.name)
+        return _meant(parameter, query.pop(parameter.name))
     if not parameter.shared:
         return fields.pop(parameter.name, None)
     return fields.get(parameter.name) if parameter.required or parameter.place == "path" else None
+
+
+def _meant(parameter: Parameter, text: str) -> Any:
+    """What ``text`` of a query string stands for: there a list is ``a,b``, or JSON, and an object is JSON."""
+    if parameter.type is None:
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if isinstance(value, list if parameter.type == "array" else dict):
+        return value
+    return text.split(",") if parameter.type == "array" else text
 
 
 def _fill(route: Route, path: str, declared: _Declared, values: _Values) -> str:
@@ -95,7 +108,7 @@ def _fill_query(route: Route, query: str, declared: _Declared, values: dict[tupl
         found, values[place, name] = values.get((place, name)), None
         if found is None:
             raise _missing(route, name)
-        return quote(_text(found), safe="")
+        return quote(_joined(found), safe="")
 
     return VARIABLE.sub(value, query)
 
@@ -151,10 +164,14 @@ def _in_query(parameter: Parameter, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _header(name: str, value: Any) -> str:
-    text = ",".join(map(_text, value)) if isinstance(value, list) else _text(value)
+    text = _joined(value)
     if not text.isprintable():
         raise CallRefused(f"`{name}` cannot be sent as a header: it holds control characters", parameter=name)
     return text
+
+
+def _joined(value: Any) -> str:
+    return ",".join(map(_text, value)) if isinstance(value, list) else _text(value)
 
 
 def _text(value: Any) -> str:

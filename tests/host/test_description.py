@@ -64,6 +64,20 @@ def test_a_get_has_its_parameters_in_the_query() -> None:
     ]
 
 
+def test_lists_and_objects_of_a_get_are_described_as_the_gateway_takes_them() -> None:
+    schemas = {"tag": {"type": "array", "items": {"type": "string"}}, "f": {"type": "object"}}
+    parameters = [{"name": "tag", "type": "array"}, {"name": "f", "type": "object", "style": "deepObject"}]
+    document = described(
+        {"path": "/a", "method": "GET", "parameters": parameters, "input_schema": {"properties": schemas}}
+    )
+    tag, f = document["paths"]["/a"]["get"]["parameters"]
+    assert (tag["explode"], tag["schema"]) == (False, schemas["tag"])
+    assert "JSON" in tag["description"]
+    assert f == {
+        "name": "f", "in": "query", "required": False, "content": {"application/json": {"schema": schemas["f"]}},
+    }  # fmt: skip
+
+
 def test_a_switch_answers_in_two_media_types() -> None:
     document = described({"path": "/chat", "stream": "switch", "output_schema": {"type": "object"}})
     assert document["paths"]["/chat"]["post"]["responses"]["200"]["content"] == {

@@ -103,6 +103,49 @@ def test_query_styles(style: str | None, explode: bool | None, value: Any, expec
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,b", ["tag=a&tag=b", "tag=a%2Cb", "tag=a%7Cb"]),
+        ('["a,b", 1]', ["tag=a%2Cb&tag=1", "tag=a%2Cb%2C1", "tag=a%2Cb%7C1"]),
+        ("a", ["tag=a"] * 3),
+        ("", ["tag="] * 3),
+        ("[a", ["tag=%5Ba"] * 3),
+        ("5", ["tag=5"] * 3),
+        ("{}", ["tag=%7B%7D"] * 3),
+        ("[]", ["", "tag=", "tag="]),
+    ],
+)
+def test_a_list_in_the_query_string_reaches_the_service_in_its_own_style(text: str, expected: list[str]) -> None:
+    styles: list[dict[str, Any]] = [{}, {"explode": False}, {"style": "pipeDelimited"}]
+    for style, sent in zip(styles, expected, strict=True):
+        parameter = {"name": "tag", "in": "query", "type": "array", **style}
+        assert target("/a", parameter, query={"tag": text}) == f"/a?{sent}".rstrip("?")
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [({}, "x=1&y=b"), ({"explode": False}, "f=x%2C1%2Cy%2Cb"), ({"style": "deepObject"}, "f%5Bx%5D=1&f%5By%5D=b")],
+)
+def test_an_object_in_the_query_string_is_json(style: dict[str, Any], expected: str) -> None:
+    parameter = {"name": "f", "in": "query", "type": "object", **style}
+    assert target("/a", parameter, query={"f": '{"x": 1, "y": "b"}'}) == f"/a?{expected}"
+    assert target("/a", parameter, query={"f": "x,1"}) == "/a?f=x%2C1"
+
+
+def test_a_list_may_be_part_of_the_path_or_of_a_query_in_it_or_a_header() -> None:
+    in_path = {"name": "ids", "in": "path", "type": "array", "style": "label"}
+    assert target("/v/{ids}", in_path, query={"ids": "1,2"}) == "/v/.1.2"
+    assert target("/v?q={q}", {"name": "q", "type": "array"}, query={"q": '["a", "b"]'}) == "/v?q=a%2Cb"
+    header = {"name": "X-Tags", "in": "header", "type": "array"}
+    assert address(route("/v", header), {"X-Tags": '["a", "b"]'}, {}).headers == {"X-Tags": "a,b"}
+
+
+def test_a_text_is_no_list_where_none_is_declared_nor_in_the_body() -> None:
+    assert target("/a", {"name": "tag"}, query={"tag": "a,b"}) == "/a?tag=a%2Cb"
+    assert target("/a", {"name": "tag", "type": "array"}, tag="a,b") == "/a?tag=a%2Cb"
+
+
+@pytest.mark.parametrize(
     ("style", "value", "expected"),
     [(None, ["a", "b"], "a,b"), ("label", ["a", "b"], ".a.b"), ("matrix", 5, ";id=5"), (None, {"x": 1}, "x,1")],
 )

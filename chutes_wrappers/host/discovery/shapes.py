@@ -6,9 +6,10 @@ Nothing here raises: a schema that says nothing sensible lets everything through
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.routes import Collection
 from chutes_wrappers.host.discovery.references import lookup
 
 ANYTHING = frozenset({"object", "array", "string", "number", "boolean", "null"})
@@ -63,6 +64,11 @@ class Shapes:
     def is_object(self, schema: Any) -> bool:
         """Whether ``schema`` lets objects through and nothing else but null."""
         return self.types(schema) - {"null"} == {"object"}
+
+    def collection(self, schema: Any) -> Collection | None:
+        """Whether ``schema`` lets lists through and nothing else but null, or objects; None for anything else."""
+        types = self.types(schema) - {"null"}
+        return next((kind for kind in get_args(Collection) if types == {kind}), None)
 
     def is_never_object(self, schema: Any) -> bool:
         """Whether ``schema`` certainly lets no object through."""

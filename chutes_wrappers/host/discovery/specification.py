@@ -161,7 +161,10 @@ class _Reader:
             update={
                 "stream": self._stream(answer, given, body),
                 "parameters": tuple(
-                    each.parameter.model_copy(update={"shared": each.parameter.name in fields}) for each in given
+                    each.parameter.model_copy(
+                        update={"type": self._shapes.collection(each.schema), "shared": each.parameter.name in fields}
+                    )
+                    for each in given
                 ),
                 "request": self._request(route, body, is_declared="requestBody" in operation.node),
                 "response": ResponseHint(content_type=hint) if hint else None,

@@ -23,7 +23,7 @@ _ONLY_THE_TUNNEL = "only a tunnel carries that: register_tunnel(chute, SERVICE_P
 def public_parts(match: Match, call: TunnelCall) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:
     """The query and the JSON body of the public call that means ``call``. NotCarried for what its route cannot say."""
     route = match.cord.route
-    query = parse_qsl(call.target.partition("?")[2], keep_blank_values=True)
+    query = _lists_as_json(route, parse_qsl(call.target.partition("?")[2], keep_blank_values=True))
     query += [*match.path_values.items(), *_header_parameters(route, call)]
     if match.cord.public_method == "GET":
         return tuple(query), {}
@@ -31,6 +31,20 @@ def public_parts(match: Match, call: TunnelCall) -> tuple[tuple[tuple[str, str],
     repeated = _repeated(query) if set(body) != {"body"} or route.request_format.wrapped else {}
     lists = {name: values for name, values in repeated.items() if name in _query_names(route) and name not in body}
     return tuple((name, value) for name, value in query if name not in lists), {**body, **lists}
+
+
+def _lists_as_json(route: Route, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """``pairs`` with each list as one JSON text: the platform keeps the last of a name, and a comma would separate."""
+    names = {
+        parameter.name for parameter in route.parameters if (parameter.place, parameter.type) == ("query", "array")
+    }
+    result, lists = [], dict[str, list[str]]()
+    for name, value in pairs:
+        if name in names:
+            lists.setdefault(name, []).append(value)
+        else:
+            result.append((name, value))
+    return [*result, *((name, json.dumps(values, ensure_ascii=False)) for name, values in lists.items())]
 
 
 def _header_parameters(route: Route, call: TunnelCall) -> list[tuple[str, str]]:

@@ -93,6 +93,22 @@ def test_a_parameter_that_the_body_has_too_is_shared() -> None:
 
 
 @pytest.mark.parametrize(
+    ("schema", "type"),
+    [
+        ({"type": "array"}, "array"),
+        ({"anyOf": [{"type": "array"}, {"type": "null"}]}, "array"),
+        ({"type": "object"}, "object"),
+        ({"type": ["array", "string"]}, None),
+        ({"type": "string"}, None),
+        ({}, None),
+    ],
+)
+def test_a_parameter_says_whether_a_text_stands_for_a_list_or_an_object(schema: Any, type: str | None) -> None:
+    (parameter,) = route({"parameters": [{"in": "query", "name": "q", "schema": schema}]}, "get").parameters
+    assert parameter.type == type
+
+
+@pytest.mark.parametrize(
     ("operation", "stream"),
     [
         (taking({"properties": {"stream": {"type": "boolean"}}}), STREAM_SWITCH),

@@ -29,6 +29,15 @@ JSON_VALUES = st.recursive(
 )
 
 
+TAG = {"name": "tag", "type": "array"}
+LISTS: list[tuple[dict[str, Any], str]] = [
+    (TAG, "tag=1&tag=2%2C3&tag=%5B4%5D"),
+    (TAG, "tag=2%2C3"),
+    ({**TAG, "explode": False}, "tag=2%2C3"),
+    ({**TAG, "style": "pipeDelimited"}, "tag=2%2C3%7C4"),
+]
+
+
 def public(route: dict[str, Any], target: str, body: bytes = b"", content_type: str = "", headers: dict[str, str] | None = None) -> tuple[dict[str, str], dict[str, Any], Route]:  # fmt: skip
     """The query, as the platform delivers it, and the body of the public call for a request, and its route."""
     entry = Route.model_validate({"path": "/a", "port": 8020, **route})
@@ -61,6 +70,11 @@ def there_and_back(route: dict[str, Any], target: str, body: bytes = b"", conten
         ({"path": "/v/{id}"}, "/v/7?id2=1"),
         ({"parameters": [{"name": "tag", "in": "query"}]}, "/a?tag=1&tag=2"),
         ({"path": "/f/{path:path}", "method": "GET"}, "/f/a/b.txt"),
+        *(
+            ({"method": method, "parameters": [tag]}, f"/a?x=1&{query}")
+            for method in ("GET", "POST")
+            for tag, query in LISTS
+        ),
     ],
 )
 def test_the_target_comes_back(route: dict[str, Any], target: str) -> None:
