@@ -33,7 +33,7 @@ ROUTE = st.builds(
     Route,
     path=st.text(max_size=8).map(lambda text: "/" + text),
     method=st.sampled_from(["GET", "POST", "PUT"]),
-    port=st.none() | st.integers(1, 65535),
+    port=st.none() | st.integers(1, 65535).filter(lambda port: port not in (8000, 8001)),
     target_path=st.just("") | st.text(max_size=8).map(lambda text: "/" + text),
     stream=st.booleans(),
     input_schema=st.none() | st.dictionaries(st.text(max_size=4), JSON, max_size=2),
