@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from chutes_wrappers.host.discovery.references import resolve
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+*-]{1,100}/[a-z0-9!#$&^_.+*-]{1,100}")
+_LARGEST_EXAMPLE = 4096
 _SUCCESS = re.compile(r"2([0-9]{2}|XX|xx)")
 
 
@@ -71,6 +73,19 @@ def content(node: Mapping[str, Any]) -> dict[str, Any]:
         raise WrapperError("`content` is not an object")
     types = {media_type(name): value if isinstance(value, Mapping) else {} for name, value in found.items()}
     return {name: value for name, value in types.items() if name}
+
+
+def with_example(schema: Any, node: Mapping[str, Any]) -> Any:
+    """``schema`` with the example that stands beside it (OpenAPI's ``example``, or the first of ``examples``), if it is small."""
+    named = node.get("examples")
+    first = next(iter(named.values()), None) if isinstance(named, Mapping) else None
+    given = first.get("value") if isinstance(first, Mapping) else None
+    example = node.get("example", given)
+    if example is None or not isinstance(schema, Mapping) or schema.keys() & {"example", "examples"}:
+        return schema
+    if len(json.dumps(example, default=str)) > _LARGEST_EXAMPLE:
+        return schema
+    return {**({"allOf": [schema]} if "$ref" in schema else schema), "examples": [example]}
 
 
 def schemas(content: Mapping[str, Any]) -> dict[str, Any]:

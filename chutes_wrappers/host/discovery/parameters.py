@@ -12,6 +12,7 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.path_templates import VARIABLE, variable_name
 from chutes_wrappers.core.route_checks import header_problem
 from chutes_wrappers.core.routes import Parameter, Place, Style
+from chutes_wrappers.host.discovery import media
 from chutes_wrappers.host.discovery.references import resolve
 
 _MOST_PARAMETERS = 200
@@ -136,7 +137,7 @@ def schema_of(node: Mapping[str, Any]) -> Any:
         kind = next(iter(kinds), "") if isinstance(kinds, Mapping) else ""
         schema: Any = {"type": "string", **({"contentMediaType": kind} if kind else {})}
     elif "schema" in node:
-        schema = node["schema"]
+        schema = media.with_example(node["schema"], node)
     else:
         schema = {key: value for key, value in node.items() if key not in _NOT_OF_A_SCHEMA}
     description = node.get("description")

@@ -72,7 +72,7 @@ def _of_content(shapes: Shapes, content: Mapping[str, Mapping[str, Any]]) -> Bod
     """The body in the media type that a caller's JSON says best: JSON itself, then forms, then the first one named."""
     types = sorted(content, key=lambda name: (_preference(name), list(content).index(name)))
     name, node = types[0], content[types[0]]
-    schema = node.get("schema")
+    schema = media.with_example(node.get("schema"), node)
     if media.is_json(name) and not ("*" in name and _is_binary(shapes, schema)):
         return _json(shapes, schema, "" if name == media.JSON or "*" in name else name)
     if name in _MULTIPART or name == FORM:

@@ -44,11 +44,14 @@ class _Examples:
     def of(self, schema: Any, depth: int) -> Any:
         node = self._resolved(schema)
         given = _given(node)
-        if given or depth > _DEEPEST:
+        if depth > _DEEPEST:
             return given[0] if given else None
         kind = _kind(node)
-        if kind == "object":
-            return self._object(node, depth)
+        if kind == "object" and (not given or isinstance(given[0], Mapping)):
+            # An example of the body alone lacks the parameters beside it.
+            return {**self._object(node, depth), **(given[0] if given else {})}
+        if given:
+            return given[0]
         if kind == "array":
             return self._array(node, depth)
         return _scalar(kind, node)

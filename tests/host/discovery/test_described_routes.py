@@ -166,3 +166,27 @@ def test_a_document_that_forgot_its_version_is_read_in_either_dialect() -> None:
     check_dialect(document)
     (found,) = read_operations(document, port=1, prefix="/api").routes
     assert found.entry()["request"] == {"encoding": "text", "content_type": "text/plain"}
+
+
+@pytest.mark.parametrize(
+    "beside", [{"example": {"a": 1}}, {"examples": {"first": {"value": {"a": 1}}, "second": {"value": {"a": 2}}}}]
+)
+def test_an_example_beside_the_schema_is_kept_for_who_wants_to_call(beside: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    content = {"application/json": {"schema": schema, **beside}}
+    found = route({"requestBody": {"content": content}, "responses": {}})
+    assert found.input_schema is not None
+    assert found.input_schema["examples"] == [{"a": 1}]
+
+
+def test_an_example_too_large_to_help_is_left_out() -> None:
+    content = {"application/json": {"schema": {"type": "object", "properties": {}}, "example": {"a": "x" * 5000}}}
+    found = route({"requestBody": {"content": content}, "responses": {}})
+    assert "examples" not in (found.input_schema or {})
+
+
+def test_a_parameter_has_its_own_example() -> None:
+    parameter = {"name": "q", "in": "query", "schema": {"type": "string"}, "example": "sos"}
+    found = route({"parameters": [parameter], "responses": {}})
+    assert found.input_schema is not None
+    assert found.input_schema["properties"]["q"]["examples"] == ["sos"]

@@ -115,3 +115,9 @@ def test_files_are_real_ones_of_the_kind_that_their_field_names() -> None:
         assert file.getnframes() == file.getframerate()
     assert text == b"hello\n"
     assert [body[name]["content_type"] for name in fields] == ["image/png", "audio/wav", "text/plain"]
+
+
+def test_an_example_of_the_body_is_completed_with_the_parameters_beside_it() -> None:
+    body = {"type": "object", "properties": {"text": {"type": "string"}}, "examples": [{"text": "sos"}]}
+    beside = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+    assert example({"allOf": [body, beside]}) == {"id": "hello", "text": "sos"}
