@@ -7,7 +7,6 @@ What callers send is documented in the README ("Calling a chute"): a file is ``{
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from chutes_wrappers.runtime.files import (
     BASE64_SUFFIX,
     BINARY_TYPE,
     TEXT_TYPE,
+    UNSENDABLE,
     File,
     decoded,
     file_from_base64,
@@ -31,7 +31,6 @@ from chutes_wrappers.runtime.refusal import CallRefused
 
 JSON_TYPE = "application/json"
 
-_UNSAFE = re.compile(r"[\r\n\0]")
 _A_FILE = '{"filename", "content_type", "data": base64}, a data: URI, or the key `%s_base64`'
 
 
@@ -39,7 +38,8 @@ _A_FILE = '{"filename", "content_type", "data": base64}, a data: URI, or the key
 class Body:
     """What is sent: a maker of aiohttp's ``data`` (a request that is sent again needs it anew), and its media type.
 
-    An empty ``content_type`` means that the data brings its own (multipart) or that there is none.
+    ``make`` cannot fail: what the caller gave has been checked and encoded. An empty ``content_type`` means that the data
+    brings its own (multipart) or that there is none.
     """
 
     make: Callable[[], Any] = lambda: None
@@ -60,7 +60,8 @@ def undeclared(body: Any) -> RequestFormat:
 def encode_body(request: RequestFormat, body: Any, *, may_be_empty: bool) -> Body:
     """The body of a call as ``request`` wants it; ``body`` is the caller's JSON without the parameters.
 
-    ``may_be_empty``: an empty object is no body at all. CallRefused names what does not fit, and what would.
+    ``may_be_empty``: an empty object is no body at all. CallRefused names what does not fit, and what would;
+    UnicodeEncodeError for half of a surrogate pair, RecursionError for what is nested too deeply.
     """
     if request.encoding in ("json", "none") and not isinstance(body, Mapping):
         return _json(body, request)
@@ -94,7 +95,8 @@ def _encode_text(body: Mapping[str, Any], request: RequestFormat) -> Body:
     text = _only(body, "text", request)
     if not isinstance(text, str):
         raise CallRefused("`text` is not a string")
-    return Body(make=text.encode, content_type=_named_type(body) or request.content_type or TEXT_TYPE)
+    data = text.encode()
+    return Body(make=lambda: data, content_type=_named_type(body) or request.content_type or TEXT_TYPE)
 
 
 def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
@@ -118,8 +120,8 @@ def _only(body: Mapping[str, Any], key: str, request: RequestFormat) -> Any:
 
 def _named_type(body: Mapping[str, Any]) -> str:
     named = body.get("content_type") or ""
-    if not isinstance(named, str) or _UNSAFE.search(named):
-        raise CallRefused("`content_type` is not a media type")
+    if not isinstance(named, str) or UNSENDABLE.search(named):
+        raise CallRefused("`content_type` is not a media type, such as image/png", field="content_type")
     return named
 
 
@@ -142,10 +144,10 @@ def _repeated(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield name, item
 
 
-def _part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, File | str]:
+def _part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, File | bytes]:
     """One field: its name, and a file or its text. ``files`` are the fields that are files, None when nobody knows."""
-    if _UNSAFE.search(name):
-        raise CallRefused(f"{name!r} cannot be the name of a field")
+    if UNSENDABLE.search(name):
+        raise CallRefused(f"{name!r} cannot be the name of a field: use letters, digits and punctuation", field=name)
     bare = name.removesuffix(BASE64_SUFFIX)
     if isinstance(value, str) and bare != name and (_is_base64(value) if files is None else bare in files):
         return bare, file_from_base64(bare, value)
@@ -154,7 +156,7 @@ def _part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, Fi
         return name, file
     if declared:
         raise CallRefused(f"`{name}` is a file: send {_A_FILE % name}", field=name)
-    return name, _text(value)
+    return name, _text(value).encode()
 
 
 def _is_base64(text: str) -> bool:
@@ -169,18 +171,18 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _multipart(parts: list[tuple[str, File | str]]) -> MultipartWriter:
+def _multipart(parts: list[tuple[str, File | bytes]]) -> MultipartWriter:
     writer = MultipartWriter("form-data")
     for name, value in parts:
-        if isinstance(value, str):
-            part: payload.Payload = payload.BytesPayload(value.encode())
+        if isinstance(value, bytes):
+            part: payload.Payload = payload.BytesPayload(value)
             disposition = {"name": name}
         else:
             part = payload.BytesPayload(value.data, content_type=value.content_type)
             disposition = {"name": name, "filename": value.filename}
         # Unquoted, as browsers send them: UTF-8, which every parser of today reads.
         part.set_content_disposition("form-data", quote_fields=False, **disposition)
-        if isinstance(value, str) and part.headers is not None:
+        if isinstance(value, bytes) and part.headers is not None:
             part.headers.popall("Content-Type", None)
         writer.append_payload(part)
     return writer

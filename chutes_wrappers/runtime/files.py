@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 import pybase64
 
 from chutes_wrappers.runtime.media_types import extension_of, type_of_bytes, type_of_name
-from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.runtime.refusal import CallRefused, half_pair
 
 BINARY_TYPE = "application/octet-stream"
 TEXT_TYPE = "text/plain; charset=utf-8"
@@ -23,12 +23,13 @@ BASE64_SUFFIX = "_base64"
 
 _KEYS = frozenset({"filename", "content_type", "data"})
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*(?:;[^,;=]+=[^,;]*)*)(?P<base64>;base64)?,", re.IGNORECASE)
-_UNSAFE = re.compile(r"[\r\n\0]")
+# What no header can carry: control characters, and halves of surrogate pairs, which are no text.
+UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file's bytes with its name and media type."""
+    """A file's bytes with its name and media type, which can stand in a header when they come from a caller."""
 
     filename: str
     content_type: str
@@ -69,8 +70,9 @@ def file_from_base64(name: str, text: Any) -> File:
 def _from_object(name: str, value: Mapping[str, Any]) -> File:
     if not all(isinstance(item, str) for item in value.values()):
         raise CallRefused(f"`{name}`: filename, content_type and data are strings", field=name)
-    if any(_UNSAFE.search(value.get(key, "")) for key in ("filename", "content_type")):
-        raise CallRefused(f"`{name}`: filename and content_type cannot hold line breaks", field=name)
+    for key in ("filename", "content_type"):
+        if UNSENDABLE.search(value.get(key, "")):
+            raise CallRefused(f"`{name}`: {key} cannot hold control characters or half of a surrogate pair", field=name)
     data = decoded(name, value["data"])
     kind = value.get("content_type") or type_of_name(value.get("filename", "")) or type_of_bytes(data) or BINARY_TYPE
     filename = value["filename"] if "filename" in value else _filename(name, kind)
@@ -79,10 +81,13 @@ def _from_object(name: str, value: Mapping[str, Any]) -> File:
 
 def _from_data_uri(name: str, value: str) -> File | None:
     match = _DATA_URI.match(value)
-    if match is None or _UNSAFE.search(match["type"]):
+    if match is None or UNSENDABLE.search(match["type"]):
         return None
     rest = value[match.end() :]
-    data = decoded(name, rest) if match["base64"] else unquote_to_bytes(rest)
+    try:
+        data = decoded(name, rest) if match["base64"] else unquote_to_bytes(rest)
+    except UnicodeEncodeError as error:
+        raise half_pair({name: value}) from error
     kind = match["type"] or TEXT_TYPE
     return File(filename=_filename(name, kind), content_type=kind, data=data)
 

@@ -23,7 +23,14 @@ from chutes_wrappers.runtime.bodies import JSON_TYPE, encode_body, undeclared
 from chutes_wrappers.runtime.files import BINARY_TYPE
 from chutes_wrappers.runtime.health import ServiceHealth
 from chutes_wrappers.runtime.parameters import address
-from chutes_wrappers.runtime.refusal import CLIENT_ERROR, LARGEST_QUOTED_BYTES, TRY_AGAIN, CallRefused, service_error
+from chutes_wrappers.runtime.refusal import (
+    CLIENT_ERROR,
+    LARGEST_QUOTED_BYTES,
+    TRY_AGAIN,
+    CallRefused,
+    half_pair,
+    service_error,
+)
 from chutes_wrappers.runtime.running_call import RunningCall
 from chutes_wrappers.runtime.upstream import HOST, Upstream, UpstreamRequest
 
@@ -126,7 +133,10 @@ class Gateway:
             yield
         except aiohttp.ClientConnectorError as error:
             raise self._unreachable(port) from error
-        except (asyncio.TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+        except ValueError as error:
+            # What the caller gave, or we made of it: never the failure of a service.
+            raise CallRefused(f"the call cannot be carried: {error}") from error
+        except (asyncio.TimeoutError, aiohttp.ClientError, OSError) as error:
             raise await self._broken(port, error) from error
 
     async def _refused(self, port: int, answer: aiohttp.ClientResponse) -> CallRefused:
@@ -163,7 +173,7 @@ def make_request(route: Route, port: int, call: Mapping[str, Any]) -> UpstreamRe
         may_be_empty = method in _BODILESS or route.request_format.encoding == "none"
         encoded = encode_body(route.request or undeclared(left), left, may_be_empty=may_be_empty)
     except UnicodeEncodeError as error:
-        raise CallRefused("the call holds half of a surrogate pair, which is no text") from error
+        raise half_pair({**query, **(body if isinstance(body, Mapping) else {"body": body})}) from error
     except RecursionError as error:
         raise CallRefused("the call is nested too deeply") from error
     headers = {"Content-Type": encoded.content_type} if encoded.content_type else {}

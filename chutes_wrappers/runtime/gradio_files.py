@@ -146,9 +146,8 @@ def _reference(file: File, path: Any) -> dict[str, Any]:
 
 
 def _plain_name(file: File) -> str:
-    # The app makes a path of it: what a header, a folder or a file system would stumble over stays in `orig_name` only.
-    name = file.filename.replace("\\", "/").rsplit("/", 1)[-1].replace('"', "_")
-    return name.encode("utf-8", "replace").decode() or "file"
+    # The app makes a path of it: what a folder or a file system would stumble over stays in `orig_name` only.
+    return file.filename.replace("\\", "/").rsplit("/", 1)[-1].replace('"', "_") or "file"
 
 
 def _plain_type(file: File) -> str:

@@ -17,6 +17,7 @@ from chutes_wrappers.core.gradio import GradioEndpoint
 from chutes_wrappers.runtime.refusal import CallRefused
 
 LARGEST_MESSAGE_BYTES = 128 * 1024**2
+_ASTRAY = "what the app yielded does not follow from what it yielded before"
 _NO_WORDS = "the app failed and does not say why; launch(show_error=True) lets it say so"
 
 
@@ -74,6 +75,8 @@ class Outputs:
     def _generated(self, data: list[Any]) -> list[Any]:
         known = self._yielded
         if known is not None and self._endpoint.sends_differences:
+            if len(known) != len(data):
+                raise CallRefused(_ASTRAY)
             data = [patched(value, edits) for value, edits in zip(known, data, strict=True)]
         self._yielded = data
         return data
@@ -116,7 +119,7 @@ def patched(value: Any, edits: Sequence[Sequence[Any]]) -> Any:
         for action, path, new in edits:
             _edit(root, [0, *path], action, new)
     except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise CallRefused("what the app yielded does not follow from what it yielded before") from error
+        raise CallRefused(_ASTRAY) from error
     return root[0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,13 +20,13 @@ class CallRefused(Exception):
     """A call that is answered with the status ``answer_with`` and ``detail``, a JSON object whose ``error`` is a sentence.
 
     400 is the caller's or the service's own error and costs the instance nothing, 429 asks to try again, and 503 is a
-    failure of the instance: seven in a row and the platform deletes it.
+    failure of the instance: seven in a row and the platform deletes it. Texts in ``detail`` can always be encoded as UTF-8.
     """
 
     def __init__(self, error: str, *, answer_with: int = CLIENT_ERROR, **detail: Any) -> None:
         super().__init__(error)
         self.status = answer_with
-        self.detail: dict[str, Any] = {"error": error, **detail}
+        self.detail: dict[str, Any] = {key: _encodable(value) for key, value in {"error": error, **detail}.items()}
 
 
 def service_error(
@@ -45,6 +47,27 @@ def service_error(
     if len(body) > len(quoted):
         detail["truncated"] = True
     return CallRefused(f"the service answered {status} {_phrase(status)}".rstrip(), answer_with=answer_with, **detail)
+
+
+def half_pair(fields: Mapping[str, Any]) -> CallRefused:
+    """The refusal of a call whose ``fields`` hold half of a surrogate pair; names the first that does."""
+    name = next((name for name, value in fields.items() if not _is_text({name: value})), "the call")
+    return CallRefused(f"`{name}` holds half of a surrogate pair, which is no text: send whole characters", field=name)
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    except RecursionError:  # is somebody else's complaint
+        return True
+    return True
+
+
+def _encodable(value: Any) -> Any:
+    # A caller's key may hold half of a surrogate pair, with which the SDK's answer would become a bare 500.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _phrase(status: int) -> str:

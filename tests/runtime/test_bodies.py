@@ -167,10 +167,30 @@ def test_base64_in_lines_is_read() -> None:
     assert fields({"f_base64": base64.encodebytes(EVERY_BYTE).decode()}, files=("f",))[0][3] == EVERY_BYTE
 
 
+@pytest.mark.parametrize("text", ["a\r\nb", "\0", "\x01", "a\tb", "\x7f", "\ud800"])
 @pytest.mark.parametrize("key", ["filename", "content_type"])
-def test_line_breaks_in_a_files_description_are_refused(key: str) -> None:
-    with pytest.raises(CallRefused, match="line breaks"):
-        fields({"file": {"filename": "x", "data": "", key: "a\r\nb"}})
+def test_what_no_header_carries_is_refused_in_a_files_description(key: str, text: str) -> None:
+    with pytest.raises(CallRefused, match=f"`file`: {key} cannot hold control characters"):
+        encoded("multipart", {"file": {"filename": "x", "data": "", key: text}})
+
+
+@pytest.mark.parametrize("text", ["\x01", "\r\n", "\ud800"])
+def test_what_no_header_carries_is_no_field_name_and_no_media_type(text: str) -> None:
+    with pytest.raises(CallRefused, match="cannot be the name of a field"):
+        encoded("multipart", {text: "value"})
+    with pytest.raises(CallRefused, match="`content_type` is not a media type"):
+        encoded("binary", {"data": "", "content_type": text})
+
+
+@pytest.mark.parametrize("encoding", ["json", "multipart", "form", "text"])
+def test_half_of_a_surrogate_pair_is_found_before_anything_is_sent(encoding: Encoding) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        encoded(encoding, {"text": "\ud800"})
+
+
+def test_half_of_a_surrogate_pair_in_a_data_uri_is_named() -> None:
+    with pytest.raises(CallRefused, match="`file` holds half of a surrogate pair"):
+        encoded("multipart", {"file": "data:text/plain,\ud800"})
 
 
 def test_form_fields_repeat_and_nulls_are_left_out() -> None:

@@ -202,11 +202,15 @@ def test_stream_false_in_a_body_is_a_field_like_any_other(gateway: Gateway, serv
     }
 
 
+# Of every character there is: also halves of surrogate pairs, which JSON can hold and no other text.
+TEXT = st.text(st.characters(), max_size=8)
+KEYS = st.sampled_from(["text", "data", "filename", "content_type", "f_base64"]) | TEXT
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=8,
 )
+FORMATS_OF_OBJECTS = ["json", "multipart", "form"]
 FORMATS = st.sampled_from(["json", "multipart", "form", "binary", "text", "none"])
 
 
@@ -224,10 +228,50 @@ def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
         }
     )
     given = {"id": "1", **body} if isinstance(body, dict) else body
+    refused = None
     try:
         answer = gateway.answer(route, service.port, {"json": given, "params": query})
-    except CallRefused as refused:
-        status = refused.status
+    except CallRefused as caught:
+        refused = caught
     else:
-        status = json.loads(answer.body) and 200
-    assert status in (200, 400)
+        assert json.loads(answer.body)["method"] == "POST"
+    if refused is not None:
+        json.dumps(refused.detail, ensure_ascii=False).encode()
+        assert (refused.status, "broke" in refused.detail["error"]) == (400, False)
+
+
+HALF = "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "named"),
+    [
+        ("json", {"ok": 1, "a": {"b": [HALF]}}, "`a` holds half of a surrogate pair"),
+        ("json", [HALF], "`body` holds half of a surrogate pair"),
+        ("form", {"a": HALF}, "`a` holds half of a surrogate pair"),
+        ("text", {"text": HALF}, "`text` holds half of a surrogate pair"),
+        ("text", {HALF: 1}, "not ?"),
+        ("multipart", {"a": HALF}, "`a` holds half of a surrogate pair"),
+        ("multipart", {HALF: "a"}, "cannot be the name of a field"),
+        ("multipart", {"a": {"filename": "\x01", "data": ""}}, "`a`: filename cannot hold"),
+        ("multipart", {"a": {"content_type": HALF, "data": ""}}, "`a`: content_type cannot hold"),
+    ],
+)
+def test_text_that_cannot_be_sent_is_named_and_never_the_services_failure(
+    gateway: Gateway, service: Menagerie, encoding: str, body: Any, named: str
+) -> None:
+    for _ in range(health.MOST_FAILURES_IN_A_ROW + 1):
+        refused = refusal(gateway, service, "/echo", "POST", json=body, request={"encoding": encoding})
+        json.dumps(refused.detail, ensure_ascii=False).encode()
+        assert refused.status == 400
+        assert named in refused.detail["error"]
+    assert refusal(gateway, service, "/status/500").status == 400
+
+
+@pytest.mark.parametrize("encoding", FORMATS_OF_OBJECTS)
+def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: Menagerie, encoding: str) -> None:
+    deep: Any = "a"
+    for _ in range(100_000):
+        deep = [deep]
+    refused = refusal(gateway, service, "/echo", "POST", json={"a": {"b": deep}}, request={"encoding": encoding})
+    assert (refused.status, refused.detail["error"]) == (400, "the call is nested too deeply")

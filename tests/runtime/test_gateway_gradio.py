@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -18,6 +19,10 @@ from tests.upstreams.gradio_app import StandIn, completed, failed, generating
 
 ENDPOINT = GradioEndpoint(
     prefix="/api", api_name="x", fn_index=7, parameters=(GradioParameter(name="text", default="hi"),)
+)
+UPLOAD = Route(
+    path="/u",
+    gradio=GradioEndpoint(prefix="/api", api_name="u", fn_index=8, parameters=(GradioParameter(name="f", file="one"),)),
 )
 ROUTE = Route(path="/x", gradio=ENDPOINT)
 
@@ -50,6 +55,27 @@ async def test_an_app_whose_own_routes_fail_five_times_is_the_instances_failure(
             answered.append(await status(gateway, url))
         assert answered == [400, 400, 400, 400, 503, 400, 400]
         await BACKGROUND.run(gateway.close())
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"filename": "\x01", "data": ""},
+        {"filename": "\ud800", "data": ""},
+        {"filename": "x", "content_type": "a/\x01", "data": ""},
+        "data:,\ud800",
+    ],
+)
+async def test_a_file_that_cannot_be_sent_is_named_and_never_the_apps_failure(file: Any) -> None:
+    app, gateway = StandIn(), Gateway()
+    async with app.serving() as url:
+        port = int(url.rsplit(":", 1)[1])
+        for _ in range(6):
+            with pytest.raises(CallRefused, match=r"`f`.*surrogate pair") as refused:
+                await asyncio.to_thread(gateway.answer, UPLOAD, port, {"json": {"f": file}, "params": {}})
+            assert refused.value.status == 400
+        await BACKGROUND.run(gateway.close())
+    assert app.uploaded == []
 
 
 async def test_a_generator_streams_through_the_gateway() -> None:
