@@ -32,6 +32,7 @@ from chutes_wrappers.runtime.refusal import (
     service_error,
 )
 from chutes_wrappers.runtime.running_call import RunningCall
+from chutes_wrappers.runtime.service_headers import as_sent, header_of
 from chutes_wrappers.runtime.upstream import HOST, Upstream, UpstreamRequest
 
 # The platform ends a call after 600 s (PLATFORM.md, section 3); a reason should arrive before.
@@ -42,7 +43,10 @@ _BODILESS = frozenset({"GET", "DELETE"})
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A successful answer: its media type and bytes. Status and headers do not survive the platform."""
+    """A successful answer: its media type, as a header holds it, and bytes.
+
+    Status and headers do not survive the platform.
+    """
 
     content_type: str
     body: bytes
@@ -91,7 +95,7 @@ class Gateway:
         async with self._judged(port):
             work = gradio.call(self._upstream.session, _base_url(port), endpoint, _arguments(call))
             content_type, body = await asyncio.wait_for(work, self._timeout_s)
-        return Answer(content_type=content_type, body=body)
+        return Answer(content_type=as_sent(content_type), body=body)
 
     @asynccontextmanager
     async def _judged(self, port: int) -> AsyncIterator[None]:
@@ -116,7 +120,7 @@ class Gateway:
             async with self._failures_named(request.port):
                 body = await _read(answer)
             self._health.answered(request.port)
-            return Answer(**_carried(answer, body))
+            return _carried(answer, body)
 
     @asynccontextmanager
     async def _send(self, request: UpstreamRequest) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -146,8 +150,7 @@ class Gateway:
             status = CLIENT_ERROR
         else:
             status = await self._health.status_of_failure(port)
-        location = answer.headers.get("Location", "")
-        kind = answer.headers.get("Content-Type", "")
+        kind, location = header_of(answer, "Content-Type"), header_of(answer, "Location")
         return service_error(answer.status, kind, quoted, location=location, answer_with=status)
 
     def _unreachable(self, port: int) -> CallRefused:
@@ -225,9 +228,9 @@ async def _read_at_most(answer: aiohttp.ClientResponse, most_bytes: int) -> byte
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _carried(answer: aiohttp.ClientResponse, body: bytes) -> dict[str, Any]:
-    kind = answer.headers.get("Content-Type", "")
+def _carried(answer: aiohttp.ClientResponse, body: bytes) -> Answer:
+    kind = header_of(answer, "Content-Type")
     if body:
-        return {"content_type": kind or BINARY_TYPE, "body": body}
+        return Answer(content_type=as_sent(kind) or BINARY_TYPE, body=body)
     facts = {"status": answer.status, **({"content_type": kind} if kind else {})}
-    return {"content_type": JSON_TYPE, "body": orjson.dumps(facts)}
+    return Answer(content_type=JSON_TYPE, body=orjson.dumps(facts))

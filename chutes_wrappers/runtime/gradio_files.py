@@ -15,6 +15,7 @@ from chutes_wrappers.runtime.files import BINARY_TYPE, File
 from chutes_wrappers.runtime.gradio_arguments import FILE_MARK
 from chutes_wrappers.runtime.media_types import type_of_name
 from chutes_wrappers.runtime.refusal import LARGEST_QUOTED_BYTES, CallRefused, service_error
+from chutes_wrappers.runtime.service_headers import header_of
 
 # All files of one answer together.
 LARGEST_FILES_BYTES = 512 * 1024**2
@@ -47,7 +48,7 @@ async def download(session: aiohttp.ClientSession, api: str, reference: Mapping[
     async with session.get(url, headers=AS_IT_IS, timeout=NO_LIMIT) as answer:
         await check(answer)
         data = await _bytes(answer, most_bytes)
-        served_as = answer.headers.get("Content-Type", "")
+        served_as = header_of(answer, "Content-Type")
     name = str(reference.get("orig_name") or path.replace("\\", "/").rsplit("/", 1)[-1])
     return File(filename=name, content_type=_type(reference, served_as, name), data=data)
 
@@ -83,7 +84,7 @@ async def check(answer: aiohttp.ClientResponse) -> None:
     """CallRefused with what the app says unless ``answer`` is a success; its detail holds the ``status``."""
     if answer.status >= 300:
         quoted = await answer.content.read(LARGEST_QUOTED_BYTES + 1)
-        raise service_error(answer.status, answer.headers.get("Content-Type", ""), quoted)
+        raise service_error(answer.status, header_of(answer, "Content-Type"), quoted)
 
 
 async def checked_json(answer: aiohttp.ClientResponse) -> Any:

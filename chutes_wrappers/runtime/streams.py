@@ -15,6 +15,7 @@ from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.loopback import Handler
 from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.runtime.service_headers import header_of
 from chutes_wrappers.runtime.stream_frames import LONGEST_LINE_BYTES, Framing, LineTooLong, event, framing_for
 
 
@@ -58,7 +59,7 @@ async def _send_all(request: web.Request, frames: AsyncGenerator[bytes, None]) -
 
 
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    framing = framing_for(answer.headers.get("Content-Type", ""))
+    framing = framing_for(header_of(answer, "Content-Type"))
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     if not await _send_frames(response, answer, framing):
