@@ -129,11 +129,12 @@ def _in_path(parameter: Parameter, value: Any, many: bool) -> str:
         parts = [_text(item) for item in (value if isinstance(value, list) else [value])]
         if prefix == ";":
             parts = [f"{parameter.name}={part}" for part in parts]
-    text = prefix + joiner.join(parts)
-    segments = text.split("/") if many else [text]
-    if any(segment in (".", "..") for segment in segments):
-        raise CallRefused(f"`{parameter.name}` = {text!r} would lead to another path", parameter=parameter.name)
-    return "/".join(quote(segment, safe=",;=") for segment in segments)
+    filled = joiner.join(parts)
+    segments = (prefix + filled).split("/") if many else [prefix + filled]
+    # Without a value the path is its parent's; Tomcat and Jetty read `..;x` as `..`, and `;x` as nothing.
+    if not filled or any(segment.partition(";")[0] in (".", "..") for segment in segments):
+        raise CallRefused(f"`{parameter.name}` = {filled!r} would lead to another path", parameter=parameter.name)
+    return "/".join(quote(segment, safe=",;=" if prefix == ";" else ",=") for segment in segments)
 
 
 def _query_pairs(declared: _Declared, values: _Values) -> Iterator[tuple[str, str]]:

@@ -58,12 +58,23 @@ def test_a_parameter_in_the_query_of_the_path_is_filled_in_there() -> None:
         target("/search?q={q}")
 
 
-@pytest.mark.parametrize("value", [".", ".."])
+@pytest.mark.parametrize("value", [".", "..", "..;", ".;x=1"])
 def test_a_value_that_would_lead_to_another_path_is_refused(value: str) -> None:
     with pytest.raises(CallRefused, match="another path"):
         target("/files/{name}", name=value)
     with pytest.raises(CallRefused, match="another path"):
         target("/files/{name:path}", name=f"a/{value}/b")
+
+
+@pytest.mark.parametrize("style", ["simple", "label", "matrix"])
+@pytest.mark.parametrize("value", [[], {}])
+def test_an_empty_value_does_not_lead_to_the_parent(value: Any, style: str) -> None:
+    with pytest.raises(CallRefused, match="`id` = '' would lead to another path"):
+        target("/files/{id}", {"name": "id", "in": "path", "style": style}, id=value)
+
+
+def test_a_semicolon_in_a_value_begins_no_parameter_of_the_path() -> None:
+    assert target("/files/{id}", id=";x") == "/files/%3Bx"
 
 
 def test_a_missing_path_parameter_is_named() -> None:
