@@ -26,7 +26,6 @@ from chutes_wrappers.runtime.parameters import address
 from chutes_wrappers.runtime.refusal import (
     CLIENT_ERROR,
     LARGEST_QUOTED_BYTES,
-    TRY_AGAIN,
     CallRefused,
     half_pair,
     service_error,
@@ -85,22 +84,22 @@ class Gateway:
         self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]
     ) -> AsyncGenerator[bytes, None]:
         """The frames of a Gradio endpoint's answer, as it yields them; on the background loop only. CallRefused as above."""
-        async with self._judged(port):
+        async with self._outcome_counted(port):
             stream = gradio.stream(self._upstream.session, _base_url(port), endpoint, _arguments(call))
             async with aclosing(stream) as frames:
                 async for frame in frames:
                     yield frame
 
     async def _gradio_answer(self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]) -> Answer:
-        async with self._judged(port):
+        async with self._outcome_counted(port):
             work = gradio.call(self._upstream.session, _base_url(port), endpoint, _arguments(call))
             content_type, body = await asyncio.wait_for(work, self._timeout_s)
         return Answer(content_type=as_sent(content_type), body=body)
 
     @asynccontextmanager
-    async def _judged(self, port: int) -> AsyncIterator[None]:
+    async def _outcome_counted(self, port: int) -> AsyncIterator[None]:
         """Counts how a call to a Gradio app ended; its own requests to the app are no answers of a route."""
-        async with self._failures_named(port):
+        async with self._errors_as_refusals(port):
             try:
                 yield
             except CallRefused as refusal:
@@ -117,7 +116,7 @@ class Gateway:
 
     async def _answer(self, request: UpstreamRequest) -> Answer:
         async with self._send(request) as answer:
-            async with self._failures_named(request.port):
+            async with self._errors_as_refusals(request.port):
                 body = await _read(answer)
             self._health.answered(request.port)
             return _carried(answer, body)
@@ -125,18 +124,18 @@ class Gateway:
     @asynccontextmanager
     async def _send(self, request: UpstreamRequest) -> AsyncIterator[aiohttp.ClientResponse]:
         async with AsyncExitStack() as stack:
-            async with self._failures_named(request.port):
+            async with self._errors_as_refusals(request.port):
                 answer = await stack.enter_async_context(self._upstream.send(request, self._timeout_s))
                 if answer.status >= 300:
                     raise await self._refused(request.port, answer)
             yield answer
 
     @asynccontextmanager
-    async def _failures_named(self, port: int) -> AsyncIterator[None]:
+    async def _errors_as_refusals(self, port: int) -> AsyncIterator[None]:
         try:
             yield
-        except aiohttp.ClientConnectorError as error:
-            raise self._unreachable(port) from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise self._health.no_connection(port, error) from error
         except ValueError as error:
             # What the caller gave, or we made of it: never the failure of a service.
             raise CallRefused(f"the call cannot be carried: {error}") from error
@@ -152,11 +151,6 @@ class Gateway:
             status = await self._health.status_of_failure(port)
         kind, location = header_of(answer, "Content-Type"), header_of(answer, "Location")
         return service_error(answer.status, kind, quoted, location=location, answer_with=status)
-
-    def _unreachable(self, port: int) -> CallRefused:
-        status = self._health.status_of_refused_connection(port)
-        hint = "it is starting; try again" if status == TRY_AGAIN else "it answered before, or has exited"
-        return CallRefused(f"nothing accepts connections on port {port}: {hint}", answer_with=status)
 
     async def _broken(self, port: int, error: Exception) -> CallRefused:
         status = await self._health.status_of_failure(port)

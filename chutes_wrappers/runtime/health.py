@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 from chutes_wrappers.runtime.readiness import probes, problems_of, readiness_paths
-from chutes_wrappers.runtime.refusal import CLIENT_ERROR, INSTANCE_FAILURE, TRY_AGAIN
+from chutes_wrappers.runtime.refusal import CLIENT_ERROR, INSTANCE_FAILURE, TRY_AGAIN, CallRefused
 from chutes_wrappers.runtime.services import has_been_ready, launch_spec
 from chutes_wrappers.runtime.supervision import launched
 
@@ -36,12 +37,24 @@ class ServiceHealth:
             return INSTANCE_FAILURE
         return INSTANCE_FAILURE if await self._problems(port) else CLIENT_ERROR
 
-    def status_of_refused_connection(self, port: int) -> int:
-        """429 while the service on ``port`` starts; 503 when it has answered before, or has exited."""
+    def no_connection(self, port: int, error: Exception) -> CallRefused:
+        """What a call ends with when ``error`` kept it from the service on ``port``.
+
+        429 while the service starts, or takes no more connections for now; 503 when it has answered before, or has exited.
+        """
+        # aiohttp wraps the socket's error. On loopback only a full queue makes a connection wait.
+        if isinstance(getattr(error, "os_error", error), (asyncio.TimeoutError, TimeoutError)):
+            hint = "the service is busy; try again"
+            return CallRefused(f"port {port} takes no more connections for now: {hint}", answer_with=TRY_AGAIN)
+        is_starting = self._is_starting(port)
+        hint = "it is starting; try again" if is_starting else "it answered before, or has exited"
+        status = TRY_AGAIN if is_starting else INSTANCE_FAILURE
+        return CallRefused(f"nothing accepts connections on port {port}: {hint}", answer_with=status)
+
+    def _is_starting(self, port: int) -> bool:
         services = launched()
         has_exited = bool(services) and all(service.has_failed for service in services)
-        was_there = port in self._answered or has_been_ready(port)
-        return INSTANCE_FAILURE if has_exited or was_there else TRY_AGAIN
+        return not (has_exited or port in self._answered or has_been_ready(port))
 
     async def _problems(self, port: int) -> list[str]:
         spec = launch_spec()

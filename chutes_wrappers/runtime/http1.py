@@ -32,12 +32,15 @@ class CallUnsendable(Exception):
 
 @contextlib.asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Exchange]:
-    """A connection to the service on ``port`` for one exchange, gone when the context ends. OSError when there is none."""
+    """A connection to the service on ``port`` for one exchange, gone when the context ends.
+
+    OSError when there is none, TimeoutError when the service is too busy to take it.
+    """
     try:
         opening = asyncio.open_connection(HOST, port, limit=_PIECE_BYTES)
         reader, writer = await asyncio.wait_for(opening, _CONNECT_TIMEOUT_S)
     except asyncio.TimeoutError as error:
-        raise OSError(f"no connection within {_CONNECT_TIMEOUT_S:g} s") from error
+        raise TimeoutError(f"no connection within {_CONNECT_TIMEOUT_S:g} s") from error
     exchange = Exchange(reader, writer)
     try:
         yield exchange

@@ -16,7 +16,7 @@ from chutes_wrappers.runtime.gateway import CALL_TIMEOUT_S
 from chutes_wrappers.runtime.health import ServiceHealth
 from chutes_wrappers.runtime.http1 import CallUnsendable, Exchange, ServiceBroke, connected
 from chutes_wrappers.runtime.loopback import Handler
-from chutes_wrappers.runtime.refusal import TRY_AGAIN, CallRefused
+from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.tunnel_frames import Data, End, Failed, Frame, TunnelCall, Wait, encode
 from chutes_wrappers.runtime.tunnel_request import CallReader
 
@@ -28,7 +28,7 @@ _PIECE_BYTES = 256 * 1024
 def tunnel_handler(ports: Collection[int]) -> Handler:
     """Carries calls to the services on ``ports``. A call that is none is answered 400 with ``{"error": …}``.
 
-    When nothing listens on its port the answer is 429 while the service starts, and 503 when it has answered before.
+    When its port takes no connection the answer is 429 while the service starts or is busy, and 503 when it answered before.
     """
     health = ServiceHealth()
 
@@ -56,9 +56,7 @@ async def _connected(port: int, health: ServiceHealth) -> AsyncIterator[Exchange
         try:
             exchange = await stack.enter_async_context(connected(port))
         except OSError as error:
-            status = health.status_of_refused_connection(port)
-            hint = "it is starting; try again" if status == TRY_AGAIN else "it answered before, or has exited"
-            raise CallRefused(f"nothing accepts connections on port {port}: {hint}", answer_with=status) from error
+            raise health.no_connection(port, error) from error
         health.answered(port)
         yield exchange
 

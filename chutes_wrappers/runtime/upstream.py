@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,10 @@ from yarl import URL
 HOST = "127.0.0.1"
 _LOCAL_NAMES = frozenset({HOST, "localhost", "0.0.0.0", "::1"})
 _MOST_REDIRECTS = 10
-_CONNECT_TIMEOUT_S = 5.0
+# A busy service lets connections wait (for seven seconds, fifteen, thirty-one: the kernel knocks ever more rarely).
+_CONNECT_TIMEOUT_S = 60.0
+# aiohttp takes 0 for no limit.
+_SHORTEST_TIMEOUT_S = 0.001
 # Shorter than the keep-alive of common servers (gunicorn 2 s, uvicorn 5 s), so that none closes a connection as we use it.
 _KEEPALIVE_S = 1.5
 _READ_BUFFER_BYTES = 1024**2
@@ -53,9 +57,10 @@ class Upstream:
     async def send(self, request: UpstreamRequest, timeout_s: float) -> AsyncIterator[aiohttp.ClientResponse]:
         """The service's answer; redirects are followed within the same service, ten at most.
 
-        ``timeout_s`` is for the whole answer. Raises aiohttp.ClientError, OSError and TimeoutError.
+        ``timeout_s`` is for everything, from the first connection to the end of the last answer. Raises aiohttp.ClientError,
+        OSError and TimeoutError.
         """
-        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=_CONNECT_TIMEOUT_S)
+        deadline = time.monotonic() + timeout_s
         for redirects in range(_MOST_REDIRECTS + 1):
             async with self.session.request(
                 request.method,
@@ -63,7 +68,7 @@ class Upstream:
                 headers=dict(request.headers),
                 data=request.make_data(),
                 allow_redirects=False,
-                timeout=timeout,
+                timeout=_timeout(deadline - time.monotonic()),
             ) as answer:
                 onward = _redirected(request, answer) if redirects < _MOST_REDIRECTS else None
                 if onward is None:
@@ -75,6 +80,10 @@ class Upstream:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+
+
+def _timeout(left_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=max(left_s, _SHORTEST_TIMEOUT_S), connect=_CONNECT_TIMEOUT_S)
 
 
 def _redirected(request: UpstreamRequest, answer: aiohttp.ClientResponse) -> UpstreamRequest | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
@@ -14,13 +16,14 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime import gateway as gateway_module
-from chutes_wrappers.runtime import health
+from chutes_wrappers.runtime import health, services, upstream
 from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.gateway import Answer, Gateway
 from chutes_wrappers.runtime.refusal import LARGEST_QUOTED_BYTES, CallRefused
 from chutes_wrappers.runtime.running_call import RunningCall
 from tests.scenario import free_port
 from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+from tests.upstreams.raw import full
 
 
 @pytest.fixture
@@ -144,11 +147,37 @@ def test_a_refused_connection_is_a_429_until_the_service_has_answered_once() -> 
     asyncio.run(BACKGROUND.run(gateway.close()))
 
 
+def test_a_service_too_busy_to_take_a_connection_is_a_429_however_often(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "_CONNECT_TIMEOUT_S", 0.02)
+    busy = Menagerie()
+    with full() as busy.port:
+        monkeypatch.setattr(services, "_ready", {busy.port})
+        for _ in range(health.MOST_FAILURES_IN_A_ROW + 1):
+            refused = refusal(gateway, busy, "/echo")
+            assert (refused.status, "the service is busy" in refused.detail["error"]) == (429, True)
+
+
+def test_the_kernels_own_end_of_waiting_is_a_busy_service_too() -> None:
+    refused = health.ServiceHealth().no_connection(80, OSError(errno.ETIMEDOUT, "timed out"))
+    assert (refused.status, "busy" in refused.detail["error"]) == (429, True)
+
+
 def test_a_service_that_takes_too_long_is_named_with_the_limit(service: Menagerie) -> None:
     gateway = Gateway(timeout_s=0.2)
     service.release.clear()
     refused = refusal(gateway, service, "/slow")
     assert (refused.status, "within 0.2 s" in refused.detail["error"]) == (400, True)
+    asyncio.run(BACKGROUND.run(gateway.close()))
+
+
+def test_the_limit_is_for_all_redirects_together(service: Menagerie) -> None:
+    gateway = Gateway(timeout_s=0.3)
+    started = time.monotonic()
+    refused = refusal(gateway, service, "/round", params={"pause_s": "0.1"})
+    assert (refused.status, "within 0.3 s" in refused.detail["error"]) == (400, True)
+    assert time.monotonic() - started < 1
     asyncio.run(BACKGROUND.run(gateway.close()))
 
 

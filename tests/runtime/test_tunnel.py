@@ -11,11 +11,11 @@ import aiohttp
 import orjson
 import pytest
 
-from chutes_wrappers.runtime import services, tunnel
+from chutes_wrappers.runtime import http1, services, tunnel
 from chutes_wrappers.runtime.loopback import LoopbackServer
 from chutes_wrappers.runtime.tunnel import tunnel_handler
 from chutes_wrappers.runtime.tunnel_frames import Data, End, Failed, Frame, Head, TunnelCall, Wait, call_pieces, decode
-from tests.upstreams.raw import answering, talking
+from tests.upstreams.raw import answering, full, talking
 
 from .test_readiness import unused_port
 
@@ -254,3 +254,12 @@ async def test_while_the_service_starts_a_call_is_to_be_tried_again_and_later_it
         status, error = await through.refusal(call)
     assert status == 503
     assert str(port) in error
+
+
+async def test_a_service_too_busy_to_take_a_connection_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "_CONNECT_TIMEOUT_S", 0.02)
+    with full() as port:
+        monkeypatch.setattr(services, "_ready", {port})
+        async with tunnel_to(port) as through:
+            status, error = await through.refusal(orjson.dumps({"port": port, "method": "GET", "target": "/"}))
+    assert (status, "the service is busy" in error) == (429, True)

@@ -103,7 +103,8 @@ class Menagerie:
         return web.Response(status=400, text="x" * 1024**2)
 
     async def round(self, request: web.Request) -> web.Response:
-        return web.Response(status=302, headers={"Location": "/round"})
+        await asyncio.sleep(float(request.query.get("pause_s", "0")))
+        return web.Response(status=302, headers={"Location": request.raw_path})
 
     async def redirect(self, request: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": "/echo?redirected=yes"})

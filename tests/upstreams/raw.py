@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -38,3 +39,15 @@ async def answering(answer: bytes, asked: list[bytes] | None = None) -> AsyncIte
 
     async with talking(talk) as port:
         yield port
+
+
+@contextlib.contextmanager
+def full() -> Iterator[int]:
+    """The port of a service so busy that its queue holds no further connection: each waits."""
+    with contextlib.ExitStack() as open_:
+        service = open_.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(2):  # a queue of none has room for one
+            waiting = open_.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(service.getsockname())
+        yield service.getsockname()[1]
