@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
 from yarl import URL
+
+from chutes_wrappers.runtime.service_headers import header_of
 
 HOST = "127.0.0.1"
 _LOCAL_NAMES = frozenset({HOST, "localhost", "0.0.0.0", "::1"})
@@ -88,17 +90,18 @@ def _timeout(left_s: float) -> aiohttp.ClientTimeout:
 
 def _redirected(request: UpstreamRequest, answer: aiohttp.ClientResponse) -> UpstreamRequest | None:
     """The request that a redirect asks for; None when it is none, or leads to another service."""
-    location = answer.headers.get("Location", "")
+    location = header_of(answer, "Location")
     if answer.status not in (301, 302, 303, 307, 308) or not location:
         return None
     try:
         parts = urlsplit(urljoin(f"http://{HOST}:{request.port}{request.target}", location))
         same = parts.scheme == "http" and parts.hostname in _LOCAL_NAMES and (parts.port or 80) == request.port
-    except ValueError:
+        # With its host, or a path that begins with two slashes would be taken for one.
+        target = URL(urlunsplit(("http", HOST, parts.path, parts.query, ""))).raw_path_qs
+    except ValueError:  # the service's Location is no address
         return None
     if not same:
         return None
-    target = URL(f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", encoded=False).raw_path_qs
     if answer.status == 303 or (answer.status in (301, 302) and request.method == "POST"):
         headers = {name: value for name, value in request.headers.items() if name.lower() != "content-type"}
         return replace(request, method="GET", target=target, headers=headers, make_data=lambda: None)

@@ -1,0 +1,115 @@
+"""Requests to a service that redirects and sets cookies, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chutes_wrappers.runtime.upstream import Upstream, UpstreamRequest
+from tests.upstreams.raw import talking
+
+
+class Redirector:
+    """Sends every path but ``/there`` to ``location``; ``asked`` is what it was asked, head and body."""
+
+    def __init__(self, location: bytes, status: int = 302) -> None:
+        self.location, self.status = location, status
+        self.asked: list[bytes] = []
+        self.port = 0
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        if b"Content-Length: 4" in request:
+            request += await reader.readexactly(4)
+        self.asked.append(request)
+        begin = b"HTTP/1.1 200 OK\r\n"
+        if b" /there" not in request:
+            location = self.location.replace(b"PORT", str(self.port).encode())
+            begin = f"HTTP/1.1 {self.status} X\r\n".encode() + b"Location: " + location + b"\r\n"
+        writer.write(begin + b"Set-Cookie: who=me\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[Upstream]:
+        upstream = Upstream()
+        async with talking(self.talk) as self.port:
+            yield upstream
+            await upstream.close()
+
+    async def send(self, upstream: Upstream, method: str = "GET") -> int:
+        body = b"body" if method in ("POST", "PUT") else None
+        headers = {"Content-Type": "text/x-note"} if body else {}
+        request = UpstreamRequest(
+            port=self.port, method=method, target="/here", headers=headers, make_data=lambda: body
+        )
+        async with upstream.send(request, 5) as answer:
+            return answer.status
+
+
+@pytest.mark.parametrize(
+    "location",
+    [b"/there", b"there", b"http://localhost:PORT/there", b"//0.0.0.0:PORT/there", b"http://[::1]:PORT/there"],
+)
+async def test_a_redirect_within_the_service_is_followed(location: bytes) -> None:
+    service = Redirector(location)
+    async with service.serving() as upstream:
+        assert await service.send(upstream) == 200
+    assert [request.split()[1] for request in service.asked] == [b"/here", b"/there"]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        b"http://127.0.0.1:1/there",
+        b"http://localhost/there",
+        b"http://example.invalid:PORT/there",
+        b"//example.invalid:PORT/there",
+        b"https://127.0.0.1:PORT/there",
+        b"//[bad",
+        b"http://127.0.0.1:99999/there",
+    ],
+)
+async def test_a_redirect_to_another_service_is_the_answer(location: bytes) -> None:
+    service = Redirector(location)
+    async with service.serving() as upstream:
+        assert await service.send(upstream) == 302
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (b"////x:99999/there", b"//x:99999/there"),
+        (b"/there/a b%zz%20?q=%C3%A9&r=a+b", b"/there/a%20b%25zz%20?q=%C3%A9&r=a+b"),
+        (b"/there/\xe9", b"/there/%C3%A9"),
+        ("/there/é".encode(), b"/there/%C3%A9"),
+    ],
+)
+async def test_an_odd_address_is_followed_as_it_is_meant(location: bytes, target: bytes) -> None:
+    service = Redirector(location)
+    async with service.serving() as upstream:
+        await service.send(upstream)
+    assert service.asked[1].split()[1] == target
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_what_browsers_turn_into_a_get_arrives_as_one(method: str, status: int) -> None:
+    service = Redirector(b"/there", status)
+    async with service.serving() as upstream:
+        assert await service.send(upstream, method) == 200
+    becomes_get = status == 303 or (method == "POST" and status in (301, 302))
+    onward = service.asked[1]
+    assert onward.startswith(b"GET " if becomes_get else method.encode())
+    assert (b"text/x-note" in onward, onward.endswith(b"\r\n\r\nbody")) == (not becomes_get, not becomes_get)
+
+
+async def test_cookies_of_one_call_do_not_reach_another() -> None:
+    service = Redirector(b"/there")
+    async with service.serving() as upstream:
+        await service.send(upstream)
+        await service.send(upstream)
+    assert len(service.asked) == 4
+    assert not any(b"cookie" in request.lower() for request in service.asked)
