@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,7 +21,7 @@ _MOST_REDIRECTS = 10
 _CONNECT_TIMEOUT_S = 60.0
 # aiohttp takes 0 for no limit.
 _SHORTEST_TIMEOUT_S = 0.001
-# Shorter than the keep-alive of common servers (gunicorn 2 s, uvicorn 5 s), so that none closes a connection as we use it.
+# Shorter than the keep-alive of common servers (gunicorn 2 s, uvicorn 5 s), so that few close a connection as we use it.
 _KEEPALIVE_S = 1.5
 _READ_BUFFER_BYTES = 1024**2
 
@@ -35,6 +35,11 @@ class UpstreamRequest:
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
     make_data: Callable[[], Any] = lambda: None
+
+
+@dataclass
+class _Attempt:
+    is_on_kept_connection: bool = False
 
 
 class Upstream:
@@ -52,6 +57,7 @@ class Upstream:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 read_bufsize=_READ_BUFFER_BYTES,
                 headers={"Accept-Encoding": "identity"},
+                trace_configs=[_tracing()],
             )
         return self._session
 
@@ -64,24 +70,52 @@ class Upstream:
         """
         deadline = time.monotonic() + timeout_s
         for redirects in range(_MOST_REDIRECTS + 1):
-            async with self.session.request(
-                request.method,
-                URL(f"http://{HOST}:{request.port}{request.target}", encoded=True),
-                headers=dict(request.headers),
-                data=request.make_data(),
-                allow_redirects=False,
-                timeout=_timeout(deadline - time.monotonic()),
-            ) as answer:
+            async with await self._answer(request, deadline) as answer:
                 onward = _redirected(request, answer) if redirects < _MOST_REDIRECTS else None
                 if onward is None:
                     yield answer
                     return
                 request = onward
 
+    async def _answer(self, request: UpstreamRequest, deadline: float) -> aiohttp.ClientResponse:
+        while True:
+            attempt = _Attempt()
+            try:
+                return await self.session.request(
+                    request.method,
+                    URL(f"http://{HOST}:{request.port}{request.target}", encoded=True),
+                    headers=dict(request.headers),
+                    data=request.make_data(),
+                    allow_redirects=False,
+                    timeout=_timeout(deadline - time.monotonic()),
+                    trace_request_ctx=attempt,
+                )
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                # A service may close a kept connection just as we use it, and aiohttp sends only idempotent methods again.
+                # For the others we do as browsers do: again, until a connection is new, whose end is the service's answer.
+                if not attempt.is_on_kept_connection:
+                    raise
+
     async def close(self) -> None:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Tells an ``_Attempt`` which connection it got."""
+
+    def note(is_kept: bool) -> Callable[..., Awaitable[None]]:
+        async def told(_: aiohttp.ClientSession, context: Any, __: Any) -> None:
+            if isinstance(context.trace_request_ctx, _Attempt):
+                context.trace_request_ctx.is_on_kept_connection = is_kept
+
+        return told
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(note(is_kept=True))
+    config.on_connection_create_start.append(note(is_kept=False))
+    return config
 
 
 def _timeout(left_s: float) -> aiohttp.ClientTimeout:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from chutes_wrappers.runtime.upstream import Upstream, UpstreamRequest
@@ -113,3 +114,43 @@ async def test_cookies_of_one_call_do_not_reach_another() -> None:
         await service.send(upstream)
     assert len(service.asked) == 4
     assert not any(b"cookie" in request.lower() for request in service.asked)
+
+
+class Closer:
+    """Answers the first request of a connection, and closes it unannounced once the next has come."""
+
+    def __init__(self, instead: bytes = b"") -> None:
+        self.instead = instead
+        self.methods: list[bytes] = []
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.methods.append((await reader.readuntil(b"\r\n\r\n")).split()[0])
+        if self.instead:
+            writer.write(self.instead)
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+
+
+async def post(upstream: Upstream, port: int) -> int:
+    async with upstream.send(UpstreamRequest(port=port, method="POST", target="/"), 5) as answer:
+        return answer.status
+
+
+async def test_a_call_on_a_kept_connection_that_the_service_closes_is_made_again() -> None:
+    service, upstream = Closer(), Upstream()
+    async with talking(service.talk) as port:
+        assert [await post(upstream, port) for _ in range(4)] == [200] * 4
+        await asyncio.gather(*(post(upstream, port) for _ in range(5)))
+        assert await post(upstream, port) == 200  # no matter how many kept connections are closed
+        await upstream.close()
+    assert len(service.methods) == 10
+
+
+async def test_a_call_on_a_new_connection_that_the_service_closes_is_not_made_again() -> None:
+    service, upstream = Closer(b"HTTP/1.1 2"), Upstream()
+    async with talking(service.talk) as port:
+        with pytest.raises(aiohttp.ClientError):
+            await post(upstream, port)
+        await upstream.close()
+    assert len(service.methods) == 1
