@@ -2,55 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Set
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from chutes_wrappers.runtime.running_call import RunningCall
 
+Call = tuple[str, str]  # method and public path
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 
+class CordCalls:
+    """The calls of some cords: by ``public`` method and path under ``chutes run --dev``, by ``internal`` path on the platform."""
+
+    def __init__(self, *, public: Iterable[Call], internal: Iterable[str]) -> None:
+        self._public = set(public)
+        self._internal = frozenset(internal)
+
+    def has_public(self, scope: Scope) -> bool:
+        """Whether ``scope`` is such a call, as a dev run delivers it."""
+        return scope["type"] == "http" and (scope["method"], scope["path"]) in self._public
+
+    def has_internal(self, scope: Scope) -> bool:
+        """Whether ``scope`` is such a call, as the platform delivers it."""
+        return scope["type"] == "http" and scope["path"] in self._internal
+
+    def withdraw(self, call: Call) -> None:
+        """A public call that is answered by somebody else from now on."""
+        self._public.discard(call)
+
+
 class CallShapeMiddleware:
-    """Give calls that come otherwise production's shape (PLATFORM.md, section 3): a GET has the body ``{}``.
+    """Give ``calls`` that come otherwise production's shape (PLATFORM.md, section 3): a GET has the body ``{}``.
 
     It runs inside the SDK's own middleware, which has left the decoded body in the request's state (SDK entrypoint/run.py).
-    ``chutes run --dev`` serves ``public``, pairs of method and public path, and drops the query, of whose repeated keys the
-    last wins. An end-to-end encrypted call to one of the ``internal`` paths is the bare body.
+    ``chutes run --dev`` drops the query, of whose repeated keys the last wins. An end-to-end encrypted call is the bare body.
     """
 
-    def __init__(self, app: ASGIApp, public: Set[tuple[str, str]], internal: Set[str]) -> None:
+    def __init__(self, app: ASGIApp, calls: CordCalls) -> None:
         self._app = app
-        self._public = public
-        self._internal = internal
+        self._calls = calls
 
     async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
-        if scope["type"] == "http":
-            state = scope.setdefault("state", {})
-            if (scope["method"], scope["path"]) in self._public:
-                query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-                state["decrypted"] = _shaped(state.get("decrypted"), dict(query))
-            elif scope["path"] in self._internal and state.get("e2e"):
-                state["decrypted"] = _shaped(state.get("decrypted"), {})
+        state = scope.setdefault("state", {})
+        if self._calls.has_public(scope):
+            query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+            state["decrypted"] = _shaped(state.get("decrypted"), dict(query))
+        elif self._calls.has_internal(scope) and state.get("e2e"):
+            state["decrypted"] = _shaped(state.get("decrypted"), {})
         await self._app(scope, receive, send)
 
 
 class AbandonMiddleware:
-    """End the work of a call whose caller has gone. It runs inside CallShapeMiddleware.
+    """End the work of ``calls`` whose caller has gone. It runs inside CallShapeMiddleware.
 
-    The cords of ``public`` (method and path, under ``--dev``) and ``internal`` find a RunningCall in ``call["running"]``.
+    The cords find a RunningCall in ``call["running"]``.
     """
 
-    def __init__(self, app: ASGIApp, public: Set[tuple[str, str]], internal: Set[str]) -> None:
+    def __init__(self, app: ASGIApp, calls: CordCalls) -> None:
         self._app = app
-        self._public = public
-        self._internal = internal
+        self._calls = calls
 
     async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
-        is_ours = scope["type"] == "http" and (
-            (scope["method"], scope["path"]) in self._public or scope["path"] in self._internal
-        )
+        is_ours = self._calls.has_public(scope) or self._calls.has_internal(scope)
         call = scope.get("state", {}).get("decrypted") if is_ours else None
         if not isinstance(call, dict):
             await self._app(scope, receive, send)

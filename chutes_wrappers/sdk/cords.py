@@ -18,13 +18,13 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
 from chutes_wrappers.core.routes import meaningless_keys
-from chutes_wrappers.runtime.call_shape import AbandonMiddleware, CallShapeMiddleware
+from chutes_wrappers.runtime.call_shape import AbandonMiddleware, Call, CallShapeMiddleware, CordCalls
 from chutes_wrappers.runtime.dev_bodies import refuse_bad_bodies
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.streams import stream_handler
 from chutes_wrappers.sdk.loopback import loopback_of
-from chutes_wrappers.sdk.own_cords import Call, call_of, give_way
+from chutes_wrappers.sdk.own_cords import call_of, give_way
 from chutes_wrappers.sdk.route_source import registration_is_skipped
 
 EXPOSE_VARIABLE = "CHUTE_EXPOSE"
@@ -69,13 +69,13 @@ def register_passthrough_routes(
     def withdraw(call: Call) -> None:
         _log_taken(call)
         for calls in shaped:
-            calls.discard(call)
+            calls.withdraw(call)
 
     give_way(chute, chute.cords[before:], withdraw)
 
 
-def _shape_calls(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[set[Call], ...]:
-    """Returns the public calls that are shaped here, as the middlewares see them: what is taken out of them is not."""
+def _shape_calls(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[CordCalls, ...]:
+    """Returns what the middlewares take for calls of ``cords``."""
     if is_local():
         return ()
     # Only a `chutes run --dev` serves cords under their public paths (SDK chute/base.py).
@@ -83,15 +83,14 @@ def _shape_calls(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[set[Call],
     if is_dev:
         refuse_bad_bodies(chute)
     public = {_call(cord): cord for cord in reversed(cords)} if is_dev else {}
-    internal = {cord.internal_path: cord for cord in cords}
-    answered, shaped = {call for call, cord in public.items() if _is_answered_here(cord)}, set(public)
-    # The last one added is the first to see a call.
-    chute.add_middleware(
-        AbandonMiddleware,
-        public=answered,
-        internal=frozenset(path for path, cord in internal.items() if _is_answered_here(cord)),
+    answered = CordCalls(
+        public=(call for call, cord in public.items() if _is_answered_here(cord)),
+        internal=(cord.internal_path for cord in cords if _is_answered_here(cord)),
     )
-    chute.add_middleware(CallShapeMiddleware, public=shaped, internal=frozenset(internal))
+    shaped = CordCalls(public=public, internal=(cord.internal_path for cord in cords))
+    # The last one added is the first to see a call.
+    chute.add_middleware(AbandonMiddleware, calls=answered)
+    chute.add_middleware(CallShapeMiddleware, calls=shaped)
     return answered, shaped
 
 

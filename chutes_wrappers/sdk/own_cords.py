@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-Call = tuple[str, str]
+from chutes_wrappers.runtime.call_shape import Call
 
 
 def call_of(cord: Any) -> Call:

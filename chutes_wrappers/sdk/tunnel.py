@@ -7,7 +7,7 @@ from typing import Any
 
 from chutes.chute import Chute
 
-from chutes_wrappers.runtime.call_shape import CallShapeMiddleware
+from chutes_wrappers.runtime.call_shape import CallShapeMiddleware, CordCalls
 from chutes_wrappers.runtime.services import check_ports
 from chutes_wrappers.runtime.tunnel import tunnel_handler
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
@@ -43,7 +43,7 @@ def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
         server.add(_INTERNAL_PATH, tunnel_handler(tuple(ports)))
         # The SDK would take a bare body with the keys "json" and "params" for the arguments of its own request.
         chute.add_middleware(
-            CallShapeMiddleware, public=frozenset({("POST", PUBLIC_PATH)}), internal=frozenset({_INTERNAL_PATH})
+            CallShapeMiddleware, calls=CordCalls(public=[("POST", PUBLIC_PATH)], internal=[_INTERNAL_PATH])
         )
     chute.cord(
         path=_INTERNAL_PATH,

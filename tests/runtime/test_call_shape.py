@@ -14,11 +14,11 @@ import asyncio, json
 import httpx2
 from chutes.entrypoint.run import DevMiddleware
 from fastapi import FastAPI, Request
-from chutes_wrappers.runtime.call_shape import CallShapeMiddleware
+from chutes_wrappers.runtime.call_shape import CallShapeMiddleware, CordCalls
 
 app = FastAPI()
 app.add_middleware(
-    CallShapeMiddleware, public=frozenset({("GET", "/a"), ("POST", "/a")}), internal=frozenset({"/cw_post/a"})
+    CallShapeMiddleware, calls=CordCalls(public=[("GET", "/a"), ("POST", "/a")], internal=["/cw_post/a"])
 )
 app.add_middleware(DevMiddleware)
 
@@ -39,7 +39,7 @@ async def main():
             await client.post("/own?x=1", json={"n": 1}),
         ]
     instance = FastAPI()
-    instance.add_middleware(CallShapeMiddleware, public=frozenset(), internal=frozenset({"/cw_post/a"}))
+    instance.add_middleware(CallShapeMiddleware, calls=CordCalls(public=[], internal=["/cw_post/a"]))
 
     @instance.middleware("http")  # as the SDK's middleware leaves a call that it has decrypted
     async def decrypt(request: Request, call_next):
