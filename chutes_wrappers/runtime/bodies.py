@@ -85,7 +85,7 @@ def _encode_json(body: Mapping[str, Any], request: RequestFormat) -> Body:
 
 def _json(value: Any, request: RequestFormat) -> Body:
     try:
-        data = orjson.dumps(value)
+        data = orjson.dumps(value)  # NaN and the infinities become null: JSON has no word for them
     except TypeError:  # integers beyond 64 bits, or very deep
         data = json.dumps(value, ensure_ascii=False).encode()
     return Body(make=lambda: data, content_type=request.content_type or JSON_TYPE)

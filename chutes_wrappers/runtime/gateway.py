@@ -74,10 +74,10 @@ class Gateway:
         return (call.get("running") or RunningCall()).result_of(work)
 
     @asynccontextmanager
-    async def open(self, route: Route, port: int, call: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def open(self, request: UpstreamRequest) -> AsyncIterator[aiohttp.ClientResponse]:
         """The service's successful answer, to be read as it comes; on the background loop only. CallRefused as above."""
-        async with self._send(make_request(route, port, call)) as answer:
-            self._health.answered(port)
+        async with self._send(request) as answer:
+            self._health.answered(request.port)
             yield answer
 
     async def open_gradio(

@@ -7,6 +7,7 @@ is whole lines of text: event streams and JSON lines as they are, anything else 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -19,6 +20,11 @@ _LINE_TYPES = frozenset({
     "text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
     "application/jsonlines", "application/json-seq", "application/stream+json", "application/json",
 })  # fmt: skip
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]+)', re.IGNORECASE)
+# As Python calls them.
+_WEB_CHARSET = re.compile(
+    r"ascii|utf-8|utf-16-[bl]e|iso8859-\d+|cp\d+|koi8-[ru]|big5\w*|euc_\w+|gb\w+|iso2022_\w+|shift_jis\w*|tis-620"
+)
 
 
 class LineTooLong(Exception):
@@ -40,7 +46,7 @@ def framing_for(content_type: str) -> Framing:
     kind = content_type.split(";")[0].strip().lower()
     if kind in _LINE_TYPES or kind.endswith("+json"):
         return _Lines()
-    return _TextEvents() if kind.startswith("text/") else _BinaryEvents(content_type)
+    return _TextEvents(_charset(content_type)) if kind.startswith("text/") else _BinaryEvents(content_type)
 
 
 def event(value: Any) -> bytes:
@@ -77,10 +83,10 @@ class _Lines:
 
 
 class _TextEvents:
-    """``{"text": …}`` for each piece, whose characters are whole."""
+    """``{"text": …}`` for each piece in ``charset``, whose characters are whole."""
 
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    def __init__(self, charset: str) -> None:
+        self._decoder = codecs.getincrementaldecoder(charset)("replace")
 
     def feed(self, piece: bytes) -> bytes:
         return b"".join(self._events(self._decoder.decode(piece)))
@@ -104,6 +110,16 @@ class _BinaryEvents:
 
     def end(self) -> bytes:
         return b""
+
+
+def _charset(content_type: str) -> str:
+    """The charset that a media type names, if it is one of the web's: Python's other codecs are no text, or raise."""
+    match = _CHARSET.search(content_type)
+    try:
+        name = codecs.lookup(match[1]).name if match else ""
+    except (LookupError, ValueError):
+        name = ""
+    return name if _WEB_CHARSET.fullmatch(name) else "utf-8"
 
 
 def _utf8(lines: bytes) -> bytes:

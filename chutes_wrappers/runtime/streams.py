@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 import aiohttp
-import orjson
 from aiohttp import web
 from loguru import logger
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.runtime.gateway import Gateway
+from chutes_wrappers.runtime.gateway import Gateway, make_request
 from chutes_wrappers.runtime.loopback import Handler
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.service_headers import header_of
 from chutes_wrappers.runtime.stream_frames import LONGEST_LINE_BYTES, Framing, LineTooLong, event, framing_for
+from chutes_wrappers.runtime.upstream import UpstreamRequest
 
 
 def stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
     """Answers a native stream call of the SDK: its JSON body and query string are the call's.
 
-    A refused call is answered with its status and detail, which the SDK hands on. What goes wrong later is the stream's last
-    event, ``{"error": …}``.
+    A call is read as on a plain cord; what the SDK does to it before (production makes floats of integers beyond 64 bits) is
+    the same for both. A refused call is answered with its status and detail, which the SDK hands on. What goes wrong later is
+    the stream's last event, ``{"error": …}``.
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            call = {"json": _parsed(await request.read()), "params": dict(request.query)}
+            body, query = await request.read(), dict(request.query)
             if route.gradio is not None:
+                call = {"json": await asyncio.to_thread(_parsed, body), "params": query}
                 async with aclosing(gateway.open_gradio(route.gradio, port, call)) as frames:
                     return await _send_all(request, frames)
-            async with gateway.open(route, port, call) as answer:
+            # In a thread: a large body takes seconds, and this loop carries all other calls.
+            made = await asyncio.to_thread(_request, route, port, body, query)
+            async with gateway.open(made) as answer:
                 return await _relay(request, answer)
         except CallRefused as refusal:
             return web.json_response(refusal.detail, status=refusal.status)
@@ -40,10 +45,17 @@ def stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
     return handle
 
 
+def _request(route: Route, port: int, body: bytes, query: Mapping[str, str]) -> UpstreamRequest:
+    return make_request(route, port, {"json": _parsed(body), "params": query})
+
+
 def _parsed(body: bytes) -> object:
     try:
-        return orjson.loads(body) if body else {}
-    except orjson.JSONDecodeError as error:
+        # Not orjson, which knows no integers beyond 64 bits and no NaN.
+        return json.loads(body) if body else {}
+    except RecursionError as error:
+        raise CallRefused("the call is nested too deeply") from error
+    except ValueError as error:
         raise CallRefused(f"the body is not JSON: {error}") from error
 
 

@@ -69,3 +69,30 @@ def test_a_line_that_nobody_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch
     assert framing.feed(b"short\nnext") == b"short\n"
     with pytest.raises(LineTooLong):
         framing.feed(b" is long")
+
+
+@pytest.mark.parametrize(
+    "charset", ["iso-8859-1", '"ISO-8859-15"', "windows-1252", "utf-16le", "shift_jis", "us-ascii"]
+)
+def test_text_is_read_in_the_charset_that_it_names(charset: str) -> None:
+    text = "a b" if charset == "us-ascii" else "ソ" if charset == "shift_jis" else "né"
+    data = text.encode(charset.strip('"'))
+    made = events(frames(f"text/plain; format=flowed; Charset={charset}", [data[:-1], data[-1:]]))
+    assert "".join(event["text"] for event in made) == text
+
+
+@pytest.mark.parametrize(
+    "charset", ["no-such", "base64", "idna", "undefined", "utf-16", "utf-7", "unicode_escape", "\0", ""]
+)
+def test_a_charset_that_no_text_of_the_web_is_in_is_taken_for_utf_8(charset: str) -> None:
+    made = events(frames(f"text/plain; charset={charset}", ["né +2AA- \\ud800".encode()]))
+    assert made == [{"text": "né +2AA- \\ud800"}]
+
+
+@given(
+    st.sampled_from(["utf-8", "utf-16le", "cp1252", "cp437", "gb18030", "big5hkscs", "iso2022_jp", "euc_kr"]),
+    st.binary(),
+)
+def test_any_bytes_in_any_charset_are_an_event(charset: str, data: bytes) -> None:
+    for made in events(frames(f"text/plain; charset={charset}", [data[:3], data[3:]])):
+        assert set(made) == {"text"}
