@@ -36,7 +36,7 @@ class DevChute:
 
     base_url: str
     process: subprocess.Popen[str]
-    lines: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list, repr=False)
 
     def post(self, path: str, body: Any = None, **params: Any) -> requests.Response:
         """Call a POST cord."""

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from tests.dev_chute import DevChute, dev_chute
 from tests.upstreams.menagerie import Menagerie
 
-CALLS = 1000
+CALLS = 250
+# So many of the same in a row that the last would be a 503, if the service were blamed for them.
+REPEATED = 5
 HARMLESS = (200, 400, 429)
 ROUTES: list[dict[str, Any]] = [
     {"path": "/echo", "method": "GET"},
@@ -49,12 +51,15 @@ POSTED = [
     TUNNEL,
 ]
 
-KEYS = st.sampled_from(
-    ["id", "file", "file_base64", "data", "body", "text", "content_type", "stream", "json", "params"]
-)
-KEYS |= st.sampled_from(["port", "method", "target", "headers"]) | st.text(max_size=5)
+WORDS = st.sampled_from(
+    ["id", "file", "file_base64", "data", "body", "text", "content_type", "stream", "json", "params", "filename"]
+) | st.sampled_from(["port", "method", "target", "headers"])
+# Of every character there is: also halves of surrogate pairs, which JSON can hold and no other text.
+TEXT = st.text(st.characters(), max_size=8) | st.text(st.characters(categories=["Cs", "Cc"]), min_size=1, max_size=2)
+KEYS = WORDS | TEXT
+FILES = st.fixed_dictionaries({"data": st.just("YQ==")}, optional={"filename": TEXT, "content_type": TEXT})
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT | FILES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=10,
 )
@@ -81,13 +86,15 @@ def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @given(
     path=st.sampled_from(POSTED),
     body=st.dictionaries(KEYS, JSON, max_size=4) | TUNNELLED,
-    query=st.dictionaries(KEYS, st.text(max_size=5), max_size=2),
+    query=st.dictionaries(WORDS | st.text(max_size=5), st.text(max_size=5), max_size=2),
 )
-def test_a_thousand_bad_calls_leave_the_failure_count_at_zero(
+def test_a_thousand_bad_calls_are_never_the_services_failure(
     chute: DevChute, path: str, body: dict[str, Any], query: dict[str, str]
 ) -> None:
-    answer = requests.post(f"{chute.base_url}{path}", json=body, params=query, timeout=30)
-    assert answer.status_code in HARMLESS, (answer.status_code, answer.text, "".join(chute.lines)[-2000:])
+    for _ in range(REPEATED):
+        answer = requests.post(f"{chute.base_url}{path}", json=body, params=query, timeout=30)
+        assert answer.status_code in HARMLESS, (answer.status_code, answer.text, "".join(chute.lines)[-2000:])
+        assert "broke the call off" not in answer.text
 
 
 def test_the_service_still_answers_after_them(chute: DevChute) -> None:
