@@ -106,12 +106,7 @@ def test_errors_of_the_service_cost_the_instance_nothing(chute: DevChute, path: 
 
 
 def test_the_first_event_arrives_before_the_service_has_finished(chute: DevChute, service: Menagerie) -> None:
-    service.release.clear()
-    with requests.get(f"{chute.base_url}/events", params={"hold": "1"}, stream=True, timeout=20) as answer:
-        lines = answer.iter_lines(chunk_size=1)
-        assert next(lines) == "data: 0 é".encode()
-        service.release.set()
-        assert [line for line in lines if line] == ["data: 1 é".encode(), "data: 2 é".encode()]
+    service.assert_streams_as_it_is_made(f"{chute.base_url}/events")
 
 
 def test_more_abandoned_streams_than_the_sdk_has_threads_leave_the_instance_well(
@@ -128,11 +123,7 @@ def test_more_abandoned_streams_than_the_sdk_has_threads_leave_the_instance_well
 
 
 def test_a_caller_that_leaves_aborts_a_plain_call(chute: DevChute, service: Menagerie) -> None:
-    service.release.clear()
-    service.aborted.clear()
-    with pytest.raises(requests.Timeout):
-        requests.get(f"{chute.base_url}/slow", timeout=0.5)
-    assert service.aborted.wait(10)
+    service.assert_hears_of_a_caller_that_leaves(f"{chute.base_url}/slow")
 
 
 def test_an_empty_stream_is_no_failure(chute: DevChute) -> None:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+import requests
 from aiohttp import web
 
 from tests.upstreams.serving import served
@@ -51,6 +53,23 @@ class Menagerie:
         app.router.add_get("/drip", self.drip)
         app.router.add_get("/health", self.health)
         return app
+
+    def assert_streams_as_it_is_made(self, url: str) -> None:
+        """Whoever asks ``url``, which leads to ``/events``, has the first event before the others are made."""
+        self.release.clear()
+        with requests.get(f"{url}?hold=1", stream=True, timeout=20) as answer:
+            lines = answer.iter_lines(chunk_size=1)
+            assert next(lines) == "data: 0 é".encode()
+            self.release.set()
+            assert [line for line in lines if line] == ["data: 1 é".encode(), "data: 2 é".encode()]
+
+    def assert_hears_of_a_caller_that_leaves(self, url: str) -> None:
+        """Whoever asks ``url``, which leads to ``/slow``, and goes away, ends the work of the service."""
+        self.release.clear()
+        self.aborted.clear()
+        with pytest.raises(requests.Timeout):
+            requests.get(url, timeout=0.5)
+        assert self.aborted.wait(20)
 
     async def echo(self, request: web.Request) -> web.Response:
         self.connections.add(request.transport)

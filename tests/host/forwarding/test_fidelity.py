@@ -191,20 +191,11 @@ def _without_boundary(text: bytes) -> bytes:
 
 
 def test_the_first_event_arrives_before_the_service_has_finished(ways: Ways, service: Menagerie) -> None:
-    service.release.clear()
-    with requests.get(f"http://127.0.0.1:{ways.forwarded}/events?hold=1", stream=True, timeout=20) as answer:
-        lines = answer.iter_lines(chunk_size=1)
-        assert next(lines) == "data: 0 é".encode()
-        service.release.set()
-        assert [line for line in lines if line] == ["data: 1 é".encode(), "data: 2 é".encode()]
+    service.assert_streams_as_it_is_made(f"http://127.0.0.1:{ways.forwarded}/events")
 
 
 def test_a_client_that_goes_away_ends_the_call_to_the_service(ways: Ways, service: Menagerie) -> None:
-    service.release.clear()
-    service.aborted.clear()
-    with pytest.raises(requests.Timeout):
-        requests.get(f"http://127.0.0.1:{ways.forwarded}/slow", timeout=0.5)
-    assert service.aborted.wait(20)
+    service.assert_hears_of_a_caller_that_leaves(f"http://127.0.0.1:{ways.forwarded}/slow")
 
 
 def test_an_answer_that_breaks_off_breaks_off_here_too(ways: Ways) -> None:

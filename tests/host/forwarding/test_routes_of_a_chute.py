@@ -91,12 +91,7 @@ def test_the_services_status_and_words_come_back(url: str, status: int) -> None:
 
 
 def test_events_arrive_as_they_are_made_and_the_switch_decides(url: str, service: Menagerie) -> None:
-    service.release.clear()
-    with requests.get(f"{url}/events?hold=1", stream=True, timeout=20) as answer:
-        lines = answer.iter_lines(chunk_size=1)
-        assert next(lines) == "data: 0 é".encode()
-        service.release.set()
-        assert [line for line in lines if line] == ["data: 1 é".encode(), "data: 2 é".encode()]
+    service.assert_streams_as_it_is_made(f"{url}/events")
     assert requests.post(f"{url}/chat", json={"text": "a b"}, timeout=20).json() == {"answer": "a b"}
     assert (
         requests.post(f"{url}/chat", json={"text": "a", "stream": True}, timeout=20).text
@@ -105,11 +100,7 @@ def test_events_arrive_as_they_are_made_and_the_switch_decides(url: str, service
 
 
 def test_a_client_that_goes_away_ends_the_call_to_the_service(url: str, service: Menagerie) -> None:
-    service.release.clear()
-    service.aborted.clear()
-    with pytest.raises(requests.Timeout):
-        requests.get(f"{url}/slow", timeout=0.5)
-    assert service.aborted.wait(20)
+    service.assert_hears_of_a_caller_that_leaves(f"{url}/slow")
 
 
 def test_what_has_no_route_says_what_would_carry_it(url: str) -> None:
