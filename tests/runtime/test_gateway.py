@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime import gateway as gateway_module
 from chutes_wrappers.runtime import health, services, upstream
 from chutes_wrappers.runtime.background import BACKGROUND
+from chutes_wrappers.runtime.bodies import Body
 from chutes_wrappers.runtime.gateway import Answer, Gateway
 from chutes_wrappers.runtime.refusal import LARGEST_QUOTED_BYTES, CallRefused
 from chutes_wrappers.runtime.running_call import RunningCall
@@ -159,11 +159,6 @@ def test_a_service_too_busy_to_take_a_connection_is_a_429_however_often(
             assert (refused.status, "the service is busy" in refused.detail["error"]) == (429, True)
 
 
-def test_the_kernels_own_end_of_waiting_is_a_busy_service_too() -> None:
-    refused = health.ServiceHealth().no_connection(80, OSError(errno.ETIMEDOUT, "timed out"))
-    assert (refused.status, "busy" in refused.detail["error"]) == (429, True)
-
-
 def test_a_service_that_takes_too_long_is_named_with_the_limit(service: Menagerie) -> None:
     gateway = Gateway(timeout_s=0.2)
     service.release.clear()
@@ -267,6 +262,15 @@ def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
     if refused is not None:
         json.dumps(refused.detail, ensure_ascii=False).encode()
         assert (refused.status, "broke" in refused.detail["error"]) == (400, False)
+
+
+def test_what_cannot_be_written_into_a_request_is_never_the_services_failure(
+    gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "encode_body", lambda *_, **__: Body(content_type="a/b\r\nc"))
+    for _ in range(health.MOST_FAILURES_IN_A_ROW + 1):
+        refused = refusal(gateway, service, "/echo", "POST")
+        assert (refused.status, "cannot be carried" in refused.detail["error"]) == (400, True)
 
 
 HALF = "\ud800"
