@@ -127,3 +127,10 @@ def test_the_queues_own_errors_end_a_call(message: dict[str, Any]) -> None:
 def test_an_answer_without_data_is_an_error_of_the_app(output: Any) -> None:
     with pytest.raises(CallRefused):
         outputs({"msg": "process_completed", "success": True, "output": output})
+
+
+def test_differences_of_another_number_of_outputs_are_an_error_of_the_app() -> None:
+    outputs = Outputs(GradioEndpoint(api_name="x", fn_index=0, protocol="sse_v3"))
+    assert outputs.read(generating("a", "b")) == ["a", "b"]
+    with pytest.raises(CallRefused, match="does not follow"):
+        outputs.read(generating([]))
