@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from chutes_wrappers.core.body_schemas import schema_of
 from chutes_wrappers.core.cord_plan import CordPlan, PlannedCord
 from chutes_wrappers.core.routes import Collection, Route
 from chutes_wrappers.host.public_schemas import Components
@@ -56,7 +57,7 @@ def _slug(name: str) -> str:
 def _operation(cords: list[PlannedCord], method: str, components: Components) -> dict[str, Any]:
     cord = cords[0]
     route = cord.route
-    schema = components.take(route.input_schema or {"type": "object"})
+    schema = components.take(route.input_schema or schema_of(route.request) or {"type": "object"})
     return {
         "operationId": cord.function_name,
         **({"summary": route.summary} if route.summary else {}),

@@ -12,6 +12,7 @@ from fastapi import HTTPException, Response
 from loguru import logger
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.body_schemas import schema_of
 from chutes_wrappers.core.caller import caller_globals
 from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
@@ -131,7 +132,7 @@ def _register(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:
         # Of a stream it is the method that the SDK calls the loopback server with.
         method="POST" if cord.stream and not route.native else route.upstream_method,
         stream=cord.stream,
-        input_schema=route.input_schema,
+        input_schema=route.input_schema or schema_of(route.request),
         output_schema=route.output_schema,
         output_content_type=_content_type(cord),
         **how,

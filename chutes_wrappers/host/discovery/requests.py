@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chutes_wrappers.core.body_schemas import BINARY, FILE, TEXT
 from chutes_wrappers.core.routes import RequestFormat
 from chutes_wrappers.host.discovery import media
 from chutes_wrappers.host.discovery.parameters import Declared, schema_of
@@ -15,28 +16,6 @@ from chutes_wrappers.host.discovery.shapes import ANYTHING, Shapes
 FORM = "application/x-www-form-urlencoded"
 # The second is no media type, and means the first.
 _MULTIPART = ("multipart/form-data", "application/form-data")
-_BASE64 = {"type": "string", "contentEncoding": "base64"}
-_FILE: dict[str, Any] = {
-    "description": "A file: an object, or a data: URI.",
-    "anyOf": [
-        {
-            "type": "object",
-            "properties": {"filename": {"type": "string"}, "content_type": {"type": "string"}, "data": _BASE64},
-            "required": ["data"],
-        },
-        {"type": "string", "format": "uri"},
-    ],
-}
-_TEXT: dict[str, Any] = {
-    "type": "object",
-    "properties": {"text": {"type": "string"}, "content_type": {"type": "string"}},
-    "required": ["text"],
-}
-_BINARY: dict[str, Any] = {
-    "type": "object",
-    "properties": {"data": _BASE64, "content_type": {"type": "string"}},
-    "required": ["data"],
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +58,8 @@ def _of_content(shapes: Shapes, content: Mapping[str, Mapping[str, Any]]) -> Bod
         return _form(shapes, node, is_multipart=name != FORM)
     named = "" if "*" in name else name
     if media.is_text(name):
-        return Body(request=RequestFormat(encoding="text", content_type=named), schema=_TEXT)
-    return Body(request=RequestFormat(encoding="binary", content_type=named), schema=_BINARY)
+        return Body(request=RequestFormat(encoding="text", content_type=named), schema=TEXT)
+    return Body(request=RequestFormat(encoding="binary", content_type=named), schema=BINARY)
 
 
 def _preference(name: str) -> int:
@@ -143,8 +122,8 @@ def _with_files(shapes: Shapes, properties: Mapping[str, Any], files: set[str], 
 
 def _public_file(shapes: Shapes, schema: Any) -> dict[str, Any]:
     if "array" in shapes.types(schema) and "string" not in shapes.types(schema):
-        return {"type": "array", "items": _FILE}
-    return _FILE
+        return {"type": "array", "items": FILE}
+    return FILE
 
 
 def _is_file(shapes: Shapes, schema: Any, part: Any) -> bool:

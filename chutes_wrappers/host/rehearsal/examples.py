@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chutes_wrappers.core.body_schemas import schema_of
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.rehearsal.samples import sample_file
 
@@ -25,8 +26,12 @@ _FORMATS = {
 
 def example_body(route: Route) -> dict[str, Any]:
     """The JSON object that a caller of ``route`` may send: what its schema requires, and what it gives an example of."""
-    body = example_object(route.input_schema or {})
-    files = {name: sample_file(name) for name in route.request_format.files or () if name in body}
+    body = example_object(route.input_schema or schema_of(route.request) or {})
+    files = {
+        name: sample_file(name)
+        for name in route.request_format.files or ()
+        if name in body or route.input_schema is None
+    }
     return {**body, **files}
 
 
