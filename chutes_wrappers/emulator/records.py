@@ -75,3 +75,16 @@ class InstanceRecord:
     failures: int = 0
     last_failure: str = ""
     ended_because: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRecord:
+    """One call that a client made. ``at`` is unix seconds; ``failure`` says what counted against the instance, if anything did."""
+
+    at: float
+    slug: str
+    method: str
+    path: str
+    status: int
+    seconds: float
+    failure: str = ""

@@ -1,0 +1,91 @@
+"""A chute → the OpenAPI document that its page shows. Pure.
+
+It says what callers send, but for uploads: the page's forms take files, so a body with files in it is shown as a multipart
+form, and ``static/page.js`` sends it as the JSON that the platform wants (PLATFORM.md, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
+from chutes_wrappers.host.public_schemas import Components
+
+_JSON = "application/json"
+_FORM = "multipart/form-data"
+_FILE = {"type": "string", "format": "binary"}
+
+
+def document_of(chute: ChuteRecord, url: str) -> dict[str, Any]:
+    """OpenAPI 3.1 of the public calls of ``chute``, which the page makes below ``url``."""
+    components = Components()
+    paths: dict[str, dict[str, Any]] = {}
+    for cord in chute.cords:
+        # Of two cords on one path and method the platform takes the first.
+        operations = paths.setdefault(cord.public_api_path, {})
+        operations.setdefault(cord.public_api_method.lower(), _operation(cord, components))
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": chute.name, "version": chute.version},
+        "servers": [{"url": url}],
+        "paths": paths,
+        "components": {"schemas": components.schemas},
+    }
+
+
+def _operation(cord: CordRecord, components: Components) -> dict[str, Any]:
+    schema = cord.input_schema or cord.minimal_input_schema
+    shown = components.take(schema) if schema else {"type": "object"}
+    kind = "text/event-stream" if cord.stream else cord.output_content_type or _JSON
+    return {
+        "operationId": cord.function,
+        **(_query(shown) if cord.public_api_method == "GET" else _body(shown)),
+        "responses": {"200": {"description": "What the service answered.", "content": {kind: {}}}},
+    }
+
+
+def _query(schema: Any) -> dict[str, Any]:
+    required = schema.get("required", [])
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": name in required, "explode": False, "schema": child}
+            for name, child in _properties(schema).items()
+        ]
+    }
+
+
+def _body(schema: Any) -> dict[str, Any]:
+    if _is_file(schema):
+        # A body of bytes alone: {"data": base64}.
+        data = {"type": "object", "properties": {"data": _FILE}, "required": ["data"]}
+        return {"requestBody": {"required": True, "content": {_FORM: {"schema": data}}}, "x-bytes": True}
+    properties = _properties(schema)
+    if not any(_is_file(child) or _is_files(child) for child in properties.values()):
+        return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
+    form: dict[str, Any] = {"type": "object", "properties": {name: _field(child) for name, child in properties.items()}}
+    form |= {"required": schema["required"]} if schema.get("required") else {}
+    return {"requestBody": {"required": True, "content": {_FORM: {"schema": form}}}}
+
+
+def _properties(schema: Any) -> dict[str, Any]:
+    if not isinstance(schema, Mapping):
+        return {}
+    beside = [child for part in schema.get("allOf", ()) for child in _properties(part).items()]
+    return {**dict(beside), **schema.get("properties", {})}
+
+
+def _field(schema: Any) -> Any:
+    if _is_file(schema):
+        return _FILE
+    return {"type": "array", "items": _FILE} if _is_files(schema) else schema
+
+
+def _is_file(schema: Any) -> bool:
+    """Whether a caller sends a file there: an object with base64 in its ``data`` (``core/body_schemas.py``)."""
+    candidates = [schema, *(schema.get("anyOf", ()) if isinstance(schema, Mapping) else ())]
+    return any(_properties(each).get("data", {}).get("contentEncoding") == "base64" for each in candidates)
+
+
+def _is_files(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and schema.get("type") == "array" and _is_file(schema.get("items"))

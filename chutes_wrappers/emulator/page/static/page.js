@@ -1,0 +1,111 @@
+"use strict";
+
+const POLL_MS = 1000;
+const MOST_LINES = 2000;
+const chooser = document.getElementById("chute");
+let shown = null;
+let specification = null;
+
+/** Bytes of a chosen file, as callers of a chute write files. */
+async function fileObject(file) {
+  const url = await new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+  return { filename: file.name, content_type: file.type || "application/octet-stream", data: url.slice(url.indexOf(",") + 1) };
+}
+
+/** A form field's text as the value that its schema wants. */
+function fieldValue(text, schema) {
+  if (schema && schema.type === "string") return text;
+  try { return JSON.parse(text); } catch { return text; }
+}
+
+/** The platform takes JSON objects only: a form becomes one, its files in it. */
+async function asJson(form, operation) {
+  const schema = operation.requestBody.content["multipart/form-data"].schema;
+  const body = {};
+  for (const [name, value] of form.entries()) {
+    const property = (schema.properties || {})[name];
+    const item = value instanceof File ? await fileObject(value) : fieldValue(value, property);
+    if (property && property.type === "array" && !Array.isArray(item)) (body[name] ??= []).push(item);
+    else body[name] = item;
+  }
+  return operation["x-bytes"] ? { data: body.data.data, content_type: body.data.content_type } : body;
+}
+
+async function send(request) {
+  if (!(request.body instanceof FormData)) return request;
+  const path = new URL(request.url, location.href).pathname.slice(specification.servers[0].url.length);
+  const body = await asJson(request.body, specification.paths[path].post);
+  return { ...request, body: JSON.stringify(body), headers: { ...request.headers, "Content-Type": "application/json" } };
+}
+
+async function show(slug) {
+  shown = slug;
+  specification = await (await fetch(`/emulator/chutes/${slug}/openapi.json`)).json();
+  SwaggerUIBundle({
+    spec: structuredClone(specification),
+    domNode: document.getElementById("routes"),
+    requestInterceptor: send,
+    deepLinking: false,
+    tryItOutEnabled: true,
+    validatorUrl: null,
+  });
+}
+
+function fill(table, rows) {
+  const body = document.querySelector(`#${table} tbody`);
+  body.replaceChildren(...rows.map(({ cells, bad }) => {
+    const row = document.createElement("tr");
+    row.className = bad ? "bad" : "";
+    row.append(...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
+    return row;
+  }));
+}
+
+function refresh(status) {
+  const slugs = status.chutes.map((chute) => chute.slug);
+  document.getElementById("empty").hidden = slugs.length > 0;
+  if ([...chooser.options].map((option) => option.value).join() !== slugs.join()) {
+    chooser.replaceChildren(...status.chutes.map((chute) => new Option(chute.name, chute.slug)));
+    if (shown) chooser.value = shown;
+  }
+  if (slugs.length && !slugs.includes(shown)) show(chooser.value = slugs[0]);
+  const chute = status.chutes.find((each) => each.slug === shown);
+  fill("instances", (chute ? chute.instances : []).map((each) => ({
+    bad: Boolean(each.last_failure) || each.state === "gone",
+    cells: [each.instance_id.slice(0, 8), each.state, each.running_calls, each.failures, each.ended_because || each.last_failure],
+  })));
+  fill("calls", status.calls.slice().reverse().map((call) => ({
+    bad: Boolean(call.failure),
+    cells: [new Date(call.at * 1000).toLocaleTimeString(), `${call.method} ${call.path}`, call.status, Math.round(call.seconds * 1000), call.failure],
+  })));
+}
+
+async function watch() {
+  try {
+    refresh(await (await fetch("/emulator/status.json")).json());
+  } catch {
+    document.title = "The emulator has stopped";
+  }
+  setTimeout(watch, POLL_MS);
+}
+
+function follow() {
+  const log = document.getElementById("log");
+  const lines = [];
+  new EventSource("/emulator/log").onmessage = (event) => {
+    const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 5;
+    lines.push(JSON.parse(event.data));
+    lines.splice(0, lines.length - MOST_LINES);
+    log.textContent = lines.join("\n");
+    if (atEnd) log.scrollTop = log.scrollHeight;
+  };
+}
+
+chooser.addEventListener("change", () => show(chooser.value));
+watch();
+follow();

@@ -1,0 +1,40 @@
+"""Chutes and cords as a deployment records them, with what a test wants to be different."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
+
+
+def cord_record(**different: Any) -> CordRecord:
+    usual: dict[str, Any] = {
+        "method": "POST",
+        "path": "/cw_post/a",
+        "public_api_path": "/a",
+        "public_api_method": "POST",
+        "stream": False,
+        "passthrough": True,
+        "function": "cw_post_a",
+    }
+    return CordRecord(**{**usual, **different})
+
+
+def chute_record(*cords: CordRecord, **different: Any) -> ChuteRecord:
+    usual: dict[str, Any] = {
+        "chute_id": "c1",
+        "version": "v1",
+        "name": "case",
+        "slug": "tester-case",
+        "username": "tester",
+        "filename": "m.py",
+        "reference": "m:chute",
+        "code": "",
+        "image": None,
+        "concurrency": 4,
+        "max_instances": 1,
+        "scaling_threshold": 0.75,
+        "shutdown_after_s": 300,
+        "allow_external_egress": False,
+    }
+    return ChuteRecord(cords=cords, **{**usual, **different})
