@@ -36,6 +36,15 @@ LOWEST_UNPRIVILEGED_PORT = 1024
 EXECUTION_CONTEXT_VARIABLE = "CHUTES_EXECUTION_CONTEXT"
 REMOTE_CONTEXT = "REMOTE"
 
+# (api) section 3: when the platform gives up on a call, and on an instance.
+API_CALL_LIMIT_S = 600.0
+FAILURES_TO_DELETION = 7
+UPGRADE_REQUIRED = 426
+BAD_REQUEST = 400
+RATE_LIMITED = 429
+# Section 3, SDK chute/cord.py: a client of the SDK repeats a call that is answered 503 for so long (provision_timeout).
+PROVISION_TIMEOUT_S = 180.0
+
 # Section 1, measured: chutes-aegis.so needs this glibc, graval's libraries need libcrypto.so.3.
 LOWEST_GLIBC = (2, 34)
 OPENSSL_LIBRARY = "libcrypto.so.3"
@@ -66,6 +75,16 @@ def reserved_port_problem(port: int) -> str | None:
         return None
     owner = "the chute itself" if port == CHUTE_PORT else "the chute's logging server"
     return f"port {port} belongs to {owner} on an instance"
+
+
+def is_success(status: int) -> bool:
+    """Whether the API takes an instance's answer with ``status`` for one: 2xx with a body (api, section 3)."""
+    return 200 <= status < 300 and status != 204
+
+
+def counts_as_failure(status: int) -> bool:
+    """Whether an instance's answer with ``status`` counts against it (api, section 3)."""
+    return not is_success(status) and status not in (BAD_REQUEST, RATE_LIMITED)
 
 
 def service_port_problem(port: int) -> str | None:

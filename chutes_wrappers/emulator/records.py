@@ -29,7 +29,8 @@ class ChuteRecord:
     """One version of a deployed chute. ``image`` is the engine's reference of its built image, None without an engine.
 
     ``code`` is the module's source as it was uploaded, ``reference`` the SDK's ``module:variable``. ``environment`` holds
-    the chute's secrets, which its instances get before they load the module.
+    the chute's secrets, which its instances get before they load the module. ``standard_template`` names the SDK's template
+    that the chute says it was made from (``vllm``, ``diffusion``, …).
     """
 
     chute_id: str
@@ -47,6 +48,7 @@ class ChuteRecord:
     scaling_threshold: float
     shutdown_after_s: float
     allow_external_egress: bool
+    standard_template: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -79,12 +81,18 @@ class InstanceRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class CallRecord:
-    """One call that a client made. ``at`` is unix seconds; ``failure`` says what counted against the instance, if anything did."""
+    """One call that went to a chute. ``started_at`` is in unix seconds; ``path`` is the public one, without a query.
 
-    at: float
-    slug: str
+    ``status`` is what the client saw, ``instance_status`` what the instance answered (None: none did). ``failure`` says why
+    the call counted against the instance, or found none; empty when nothing is wrong with the platform's side.
+    """
+
+    chute_id: str
+    instance_id: str | None
     method: str
     path: str
     status: int
-    seconds: float
+    instance_status: int | None
+    started_at: float
+    duration_s: float
     failure: str = ""

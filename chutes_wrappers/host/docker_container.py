@@ -149,6 +149,23 @@ class DockerContainer:
         with translated(self._spec.image):
             return [(_KINDS[int(change["Kind"])], str(change["Path"])) for change in self._container.diff() or ()]
 
+    def join(self, network: str) -> str:
+        """Connect it to one more network of this machine; its address there."""
+        with translated(self._spec.image):
+            self._container.client.networks.get(network).connect(self._container)  # type: ignore[union-attr]
+            return str(self._networks()[network]["IPAddress"])
+
+    def stay_only_in(self, network: str) -> None:
+        """Disconnect it from every other network, and so from what these lead to."""
+        with translated(self._spec.image):
+            for other in self._networks().keys() - {network}:
+                self._container.client.networks.get(other).disconnect(self._container)  # type: ignore[union-attr]
+
+    def _networks(self) -> Mapping[str, Any]:
+        self._container.reload()
+        networks: Mapping[str, Any] = (self._container.attrs or {})["NetworkSettings"]["Networks"]
+        return networks
+
     def stop(self, timeout_s: float = 10) -> None:
         """SIGTERM, then SIGKILL; no error when it is gone."""
         quietly(self._container.stop, timeout=int(timeout_s))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# On every container and volume: the process that started it, and the machine (and pid namespace) where that process is.
+# On every container, network and volume: the process that started it, and the machine (and pid namespace) where that process is.
 LABEL = "chutes-wrappers.session"
 HOST_LABEL = "chutes-wrappers.host"
 _PLATFORM = "linux/amd64"
@@ -90,7 +90,7 @@ class DockerEngine:
         self._client.close()
 
     def remove_abandoned(self) -> None:
-        """Remove containers and volumes of processes on this machine that died without the chance to."""
+        """Remove containers, networks and volumes of processes on this machine that died without the chance to."""
         ours: dict[str, str | list[str] | bool] = {"label": f"{HOST_LABEL}={_host()}"}
 
         def remove() -> None:
@@ -98,6 +98,9 @@ class DockerEngine:
                 if _is_abandoned(container.labels):
                     self._report(f"removing {container.name}, which a killed process left behind")
                     quietly(container.remove, force=True, v=True)
+            for network in self._client.networks.list(filters=ours):
+                if _is_abandoned((network.attrs or {}).get("Labels") or {}):
+                    quietly(network.remove)
             for volume in self._client.volumes.list(filters=ours):
                 if _is_abandoned((volume.attrs or {}).get("Labels") or {}):
                     quietly(volume.remove)
@@ -141,6 +144,19 @@ class DockerEngine:
             yield container
         finally:
             quietly(self._in_order, self._client.api.remove_container, name, force=True, v=True)
+
+    @contextlib.contextmanager
+    def internal_network(self) -> Iterator[str]:
+        """The name of a network that leads nowhere, removed when the context ends: leave its containers first."""
+        name = self._new_name()
+        try:
+            with translated(name):
+                self._in_order(
+                    self._client.networks.create, name, driver="bridge", internal=True, labels=self._labels()
+                )
+            yield name
+        finally:
+            quietly(self._in_order, self._client.api.remove_network, name)
 
     def remove_build_step(self, container_id: str) -> None:
         """Remove the container of a build's step, which the legacy builder keeps when the step fails; any other stays."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
+from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, CordRecord
 
 
 def cord_record(**different: Any) -> CordRecord:
@@ -38,3 +38,17 @@ def chute_record(*cords: CordRecord, **different: Any) -> ChuteRecord:
         "allow_external_egress": False,
     }
     return ChuteRecord(cords=cords, **{**usual, **different})
+
+
+def call_record(**different: Any) -> CallRecord:
+    usual: dict[str, Any] = {
+        "chute_id": "c1",
+        "instance_id": "0123456789",
+        "method": "POST",
+        "path": "/a",
+        "status": 200,
+        "instance_status": 200,
+        "started_at": 1795000000.0,
+        "duration_s": 0.01,
+    }
+    return CallRecord(**{**usual, **different})

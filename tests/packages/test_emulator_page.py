@@ -25,7 +25,7 @@ from chutes_wrappers.core.body_schemas import FILE
 from chutes_wrappers.emulator.page.routes import page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord, InstanceState
 from chutes_wrappers.host.rehearsal.samples import sound
-from tests.emulator.records import chute_record, cord_record
+from tests.emulator.records import call_record, chute_record, cord_record
 from tests.packages.chromium import chromium, exceptions
 from tests.scenario import free_port
 
@@ -68,9 +68,7 @@ class Source:
         kind, body = (b"audio/wav", sound()) if scope["path"] == "/speak" else (b"application/json", b'{"text":"SOS"}')
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
         await send({"type": "http.response.body", "body": body})
-        call = CallRecord(
-            at=time.time(), slug=CHUTE.slug, method=scope["method"], path=scope["path"], status=200, seconds=0.01
-        )
+        call = call_record(method=scope["method"], path=scope["path"])
         self.records.append(call)
 
 
@@ -147,8 +145,7 @@ def test_instances_calls_and_the_log_are_shown(shown: Shown, page: Chrome) -> No
     found(page, "//table[@id='instances']//td[.='01234567']")
     found(page, "//table[@id='instances']//td[.='active']")
     found(page, "//pre[@id='log'][contains(.,'the instance is active')]")
-    call = CallRecord(at=1.0, slug=CHUTE.slug, method="POST", path="/bad", status=500, seconds=0.2, failure="it broke")
-    shown.source.records.append(call)
+    shown.source.records.append(call_record(path="/bad", status=500, failure="it broke"))
     assert "it broke" in found(page, "//table[@id='calls']//tr[@class='bad'][contains(.,'/bad')]").text
 
 

@@ -10,6 +10,7 @@ from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import connect
 from chutes_wrappers.host.engine import ContainerSpec, started
+from chutes_wrappers.host.instance_container import instance_container
 from chutes_wrappers.host.staging import staged
 
 
@@ -40,19 +41,5 @@ def run_docker(module: str) -> int:
 
 def instance(image: str, reference: str) -> ContainerSpec:
     """A container that is to the chute ``reference`` (``module:chute``) what an instance of the platform is."""
-    return ContainerSpec(
-        image=image,
-        command=["chutes", "run", reference, "--dev", "--port", str(platform_rules.CHUTE_PORT)],
-        user=f"{platform_rules.INSTANCE_UID}:{platform_rules.INSTANCE_GID}",
-        environment={
-            platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
-            "HF_HOME": "/cache",
-            "PYTHONUNBUFFERED": "1",
-        },
-        ports=[platform_rules.CHUTE_PORT],
-        empty_volumes=platform_rules.INSTANCE_VOLUMES,
-        shm_bytes=platform_rules.INSTANCE_SHM_BYTES,
-        gpus="all",
-        # Engines let containers bind any port; an instance cannot bind those below 1024.
-        sysctls={"net.ipv4.ip_unprivileged_port_start": str(platform_rules.LOWEST_UNPRIVILEGED_PORT)},
-    )
+    command = ["chutes", "run", reference, "--dev", "--port", str(platform_rules.CHUTE_PORT)]
+    return instance_container(image, command=command)

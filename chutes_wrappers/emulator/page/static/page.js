@@ -81,7 +81,7 @@ function refresh(status) {
   })));
   fill("calls", status.calls.slice().reverse().map((call) => ({
     bad: Boolean(call.failure),
-    cells: [new Date(call.at * 1000).toLocaleTimeString(), `${call.method} ${call.path}`, call.status, Math.round(call.seconds * 1000), call.failure],
+    cells: [new Date(call.started_at * 1000).toLocaleTimeString(), `${call.method} ${call.path}`, call.status, Math.round(call.duration_s * 1000), call.failure],
   })));
 }
 

@@ -1,0 +1,73 @@
+"""A client's request → what an instance is asked (PLATFORM.md, section 3, sentences 1 to 3 and 6). Pure.
+
+All of it is (api): read from the platform's API, which may change without a new SDK.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
+
+CHUTE_DOMAINS = ("localhost", "chutes.ai")
+
+
+class Refused(Exception):
+    """The platform answers a call itself, with ``status`` and ``detail``, and asks no instance."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedCall:
+    """What goes to the instance: ``payload`` to the path of ``cord``; ``wants_stream``: the client asked for a stream."""
+
+    cord: CordRecord
+    payload: Mapping[str, Any]
+    wants_stream: bool
+
+
+def slug_of(host: str) -> str | None:
+    """The chute's slug in a Host header (``<slug>.localhost:PORT``, ``<slug>.chutes.ai``); None for any other host."""
+    slug, _, domain = host.partition(":")[0].lower().partition(".")
+    return slug if slug and domain in CHUTE_DOMAINS else None
+
+
+def prepare(chute: ChuteRecord, method: str, path: str, query: str, content_type: str, body: bytes) -> PreparedCall:
+    """The call to an instance of ``chute``; Refused when the platform itself answers the request."""
+    # Of repeated keys the last one wins.
+    params = dict(parse_qsl(query, keep_blank_values=True))
+    cords = [cord for cord in chute.cords if cord.public_api_path == path and cord.public_api_method.upper() == method]
+    if not cords:
+        raise Refused(404, "No matching cord found!")
+    value = {} if method == "GET" else _object(content_type, body)
+    wants_stream = bool(value.get("stream")) or "stream" in params
+    cord = _chosen(cords, wants_stream, switches=chute.standard_template is not None)
+    payload = {"json": value, "params": params} if cord.passthrough else value
+    return PreparedCall(cord=cord, payload=payload, wants_stream=wants_stream)
+
+
+def _chosen(cords: list[CordRecord], wants_stream: bool, *, switches: bool) -> CordRecord:
+    """The first cord; for a standard template the first one that streams as asked."""
+    fitting = [cord for cord in cords if cord.stream == wants_stream] if switches else []
+    return (fitting or cords)[0]
+
+
+def _object(content_type: str, body: bytes) -> dict[str, Any]:
+    if content_type.partition(";")[0].strip().lower().startswith("multipart/"):
+        raise Refused(400, "Invalid request body: only JSON objects can be sent")
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "Invalid request body: not valid JSON") from error
+    if not isinstance(value, dict):
+        # Not a decision of the platform's: its code takes the body for an object.
+        raise Refused(500, "Internal Server Error")
+    return value

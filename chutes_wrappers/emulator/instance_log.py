@@ -1,0 +1,54 @@
+"""What an instance printed, for any number of readers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from itertools import islice
+
+KEPT_LINES = 5000
+
+
+class InstanceLog:
+    """The last 5000 lines, and those to come until it is closed. Used on one event loop."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._total = 0
+        self._is_closed = False
+        self._changed = asyncio.Event()
+
+    def append(self, line: str) -> None:
+        """Add a line."""
+        self._lines.append(line)
+        self._total += 1
+        self._wake()
+
+    def close(self) -> None:
+        """No line comes any more: readers end when they have read the last one."""
+        self._is_closed = True
+        self._wake()
+
+    def tail(self, count: int) -> str:
+        """The last lines as one text."""
+        return "\n".join(islice(self._lines, max(0, len(self._lines) - count), None))
+
+    async def follow(self) -> AsyncIterator[str]:
+        """Every line that is kept, then each as it comes; one that is too slow for 5000 lines misses some."""
+        position = 0
+        while True:
+            dropped = self._total - len(self._lines)
+            position = max(position, dropped)
+            for line in list(islice(self._lines, position - dropped, None)):
+                position += 1
+                yield line
+            if position < self._total:
+                continue
+            if self._is_closed:
+                return
+            await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,231 @@
+"""Calls at a chute's own host: ``http://<slug>.localhost:PORT/<public path>`` (PLATFORM.md, section 3).
+
+Where PLATFORM.md says nothing: a call to a chute without an active instance starts one and waits for it as long as the SDK's
+client would repeat it (180 s), then it is answered 503; a stream that breaks ends without its end, so that the client sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from loguru import logger
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.emulator import answer as answers
+from chutes_wrappers.emulator.answer import AT_CAPACITY, NO_INFRASTRUCTURE, ClientAnswer, InstanceFailed, error_answer
+from chutes_wrappers.emulator.call import PreparedCall, Refused, prepare, slug_of
+from chutes_wrappers.emulator.instance import Instance
+from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
+from chutes_wrappers.emulator.records import CallRecord, ChuteRecord
+from chutes_wrappers.emulator.transport import InstanceAnswer
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_STREAM_TYPE = "text/event-stream"
+_UNREACHABLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
+
+
+class StreamBroken(Exception):
+    """A stream ends without its end. The client gets a connection that closes in the middle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """``cold_wait_s``: how long a call waits for a first instance; ``call_s``: how long one may take, in seconds."""
+
+    cold_wait_s: float = platform_rules.PROVISION_TIMEOUT_S
+    call_s: float = platform_rules.API_CALL_LIMIT_S
+
+
+class Invocation:
+    """ASGI middleware: answers on the hosts of chutes, and leaves all else, the platform's own routes there too, to ``app``.
+
+    ``lookup`` finds a chute by its slug; ``authorize`` says whether headers (lower-case names) may call; ``observe`` gets a
+    record of every call that named a chute and may call it.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        lookup: Callable[[str], ChuteRecord | None],
+        authorize: Callable[[Mapping[str, str]], bool],
+        instances: Instances,
+        observe: Callable[[CallRecord], None] = lambda call: None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._app = app
+        self._lookup = lookup
+        self._authorize = authorize
+        self._instances = instances
+        self._observe = observe
+        self._limits = limits or Limits()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        slug = slug_of(Headers(scope=scope).get("host", "")) if scope["type"] == "http" else None
+        # The platform's own routes come first, on a chute's host as well.
+        if slug is None or platform_rules.is_shadowed(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        chute = self._lookup(slug)
+        if chute is None:
+            await _send(error_answer(404, f"No chute found: {slug}"), scope, receive, send)
+        elif not self._authorize(headers):
+            await _send(error_answer(401, "Invalid or missing API key"), scope, receive, send)
+        else:
+            call = _Call(chute, Request(scope, receive), self._instances, self._limits)
+            try:
+                await call.answer(send)
+            finally:
+                self._observe(call.record())
+
+
+class _Call:
+    """One call, from the request to the last byte of the answer."""
+
+    def __init__(self, chute: ChuteRecord, request: Request, instances: Instances, limits: Limits) -> None:
+        self._chute = chute
+        self._request = request
+        self._instances = instances
+        self._limits = limits
+        self._started_at = time.time()
+        self._started = time.monotonic()
+        self._instance: Instance | None = None
+        self._instance_status: int | None = None
+        self._status = 499
+        self._failure = ""
+
+    def record(self) -> CallRecord:
+        """What became of it."""
+        return CallRecord(
+            chute_id=self._chute.chute_id,
+            instance_id=self._instance.record.instance_id if self._instance else None,
+            method=self._request.method,
+            path=self._request.url.path,
+            status=self._status,
+            instance_status=self._instance_status,
+            started_at=self._started_at,
+            duration_s=time.monotonic() - self._started,
+            failure=self._failure,
+        )
+
+    async def answer(self, send: Send) -> None:
+        """Answer the client; one that goes away ends the call."""
+        try:
+            prepared = await self._prepared()
+        except ClientDisconnect:
+            return
+        except Refused as refused:
+            await self._send(error_answer(refused.status, refused.detail), send)
+            return
+        answering = asyncio.create_task(self._answer(prepared, send))
+        leaving = asyncio.create_task(self._until_client_leaves())
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (answering, leaving):
+                if not task.done():
+                    task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await answering
+
+    async def _prepared(self) -> PreparedCall:
+        request = self._request
+        content_type = request.headers.get("content-type", "")
+        query = request.scope.get("query_string", b"").decode("latin-1")
+        body = await request.body()
+        return prepare(self._chute, request.method, request.scope["path"], query, content_type, body)
+
+    async def _until_client_leaves(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+
+    async def _answer(self, call: PreparedCall, send: Send) -> None:
+        try:
+            async with self._instances.lease(self._chute, wait_s=self._limits.cold_wait_s) as instance:
+                self._instance = instance
+                await self._judged(instance, call, send)
+        except AtCapacity:
+            await self._send(error_answer(429, AT_CAPACITY), send)
+        except NoInstance as nothing:
+            self._failure = str(nothing)
+            logger.warning("{}: no instance for a call: {}", self._chute.name, nothing)
+            await self._send(error_answer(503, NO_INFRASTRUCTURE), send)
+
+    async def _judged(self, instance: Instance, call: PreparedCall, send: Send) -> None:
+        """Carry the call, and count how it ended."""
+        try:
+            is_success = await self._carried(instance, call, send)
+        except answers.InstanceOutdated:
+            self._failure = "the instance answered 426"
+            instance.end("deleted: it answered 426, and has to start anew")
+        except (InstanceFailed, *_UNREACHABLE) as failure:
+            self._failure = str(failure) or f"it did not answer ({type(failure).__name__})"
+            instance.failed(self._failure)
+        else:
+            if is_success:
+                instance.succeeded()
+            return
+        if self._status == 200:
+            raise StreamBroken(self._failure)
+        await self._send(error_answer(500, NO_INFRASTRUCTURE), send)
+
+    async def _carried(self, instance: Instance, call: PreparedCall, send: Send) -> bool:
+        """Whether it succeeded; False for what is the client's own fault."""
+        async with AsyncExitStack() as stack:
+            post = instance.client.post(call.cord.path, call.payload, timeout_s=self._limits.call_s)
+            answer = await stack.enter_async_context(post)
+            self._instance_status = answer.status
+            if refusal := await answers.refusal(answer):
+                await self._send(refusal, send)
+                return False
+            if call.cord.stream:
+                await self._stream(answer, send)
+            elif call.wants_stream:
+                await _fall_into_stream_trap(answer)
+            else:
+                await self._send(await answers.plain(answer), send)
+        return True
+
+    async def _stream(self, answer: InstanceAnswer, send: Send) -> None:
+        self._status = 200
+        await send(_start(200, _STREAM_TYPE))
+        async with aclosing(answers.chunks(answer)) as chunks:
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _send(self, answer: ClientAnswer, send: Send) -> None:
+        self._status = answer.status
+        await _send(answer, self._request.scope, self._request.receive, send)
+
+
+async def _fall_into_stream_trap(answer: InstanceAnswer) -> None:
+    """What the platform does with a plain answer when the client asked for a stream: it decodes the JSON as one."""
+    async for _ in answers.chunks(answer):
+        pass
+    raise InstanceFailed("the client asked for a stream, and the cord does not stream")
+
+
+async def _send(answer: ClientAnswer, scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {"content-type": answer.media_type} if answer.media_type else {}
+    await Response(answer.body, answer.status, headers)(scope, receive, send)
+
+
+def _start(status: int, media_type: str) -> MutableMapping[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": [(b"content-type", media_type.encode())]}

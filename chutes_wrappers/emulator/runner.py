@@ -1,0 +1,215 @@
+"""What runs inside an emulated instance instead of ``chutes run``: ``python runner.py module:chute``.
+
+The SDK's own loading, initialisation, middleware and server (SDK entrypoint/run.py), without its native guard, which works
+only on the platform: where the SDK encrypts, decrypts and checks the caller, a key does that the emulator handed over in
+the environment. Not emulated: TLS and HTTP/2, end-to-end encryption, attestation, jobs.
+
+This file is mounted into images that know nothing of it: it imports nothing of ours, and the SDK only when it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_VARIABLE = "CHUTES_EMULATOR_KEY"
+HOST_VARIABLE = "CHUTES_EMULATOR_HOST"
+PORT_VARIABLE = "CHUTES_EMULATOR_PORT"
+LOGGING_PORT_VARIABLE = "CHUTES_EMULATOR_LOGGING_PORT"
+PARENT_VARIABLE = "CHUTES_EMULATOR_PARENT"
+LAUNCH_VARIABLE = "CHUTES_EMULATOR_LAUNCH"
+
+NONCE_HEADER = "X-Chutes-Nonce"
+SIGNATURE_HEADER = "X-Chutes-Signature"
+# SDK entrypoint/_shared.py, authenticate_request.
+_LONGEST_NONCE_AGE_S = 540
+# The SDK lets 127.0.0.1 in without encryption (health checks); the emulator's own calls must not look like those.
+# An address for documentation (RFC 5737), never anybody's.
+_PLATFORM_ADDRESS = "192.0.2.1"
+_PARENT_CHECK_S = 1.0
+_IV_BYTES = 12
+
+_Receive = Callable[[], Awaitable[Any]]
+_Send = Callable[[Any], Awaitable[None]]
+_App = Callable[[MutableMapping[str, Any], _Receive, _Send], Awaitable[None]]
+
+
+class Seal:
+    """Stands for the SDK's native session encryption: AES-GCM with one key for one instance."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._cipher = AESGCM(key)
+
+    def encrypt(self, plain: bytes) -> bytes:
+        """``plain`` behind a fresh IV."""
+        iv = secrets.token_bytes(_IV_BYTES)
+        return iv + self._cipher.encrypt(iv, plain, None)
+
+    def decrypt(self, sealed: bytes) -> bytes | None:
+        """What was encrypted; None for anything else, as the SDK's guard answers."""
+        try:
+            return self._cipher.decrypt(sealed[:_IV_BYTES], sealed[_IV_BYTES:], None)
+        except (InvalidTag, ValueError):
+            return None
+
+    def sign(self, nonce: str, body: bytes) -> str:
+        """The signature of a request; ``nonce`` is its time in unix seconds."""
+        text = f"{nonce}:{hashlib.sha256(body).hexdigest() if body else 'chutes'}"
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+
+    def has_signed(self, nonce: str, signature: str, body: bytes) -> bool:
+        """Whether ``signature`` is ours and not too old."""
+        if not nonce.isdigit() or time.time() - int(nonce) >= _LONGEST_NONCE_AGE_S:
+            return False
+        return hmac.compare_digest(self.sign(nonce, body), signature)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the emulator hands over in the environment. ``parent`` is the process without which the instance ends.
+
+    ``launch`` is a manifest file whose launch facts say how the wrapped service starts, where no image has one baked in.
+    """
+
+    seal: Seal = field(repr=False)
+    host: str
+    port: int
+    logging_port: int
+    parent: int | None
+    launch: str | None
+
+
+def take_settings(environment: MutableMapping[str, str]) -> Settings:
+    """Read the settings and take them out: neither the module nor the service shall see them. KeyError without a key."""
+    parent = environment.pop(PARENT_VARIABLE, "")
+    return Settings(
+        seal=Seal(bytes.fromhex(environment.pop(KEY_VARIABLE))),
+        host=environment.pop(HOST_VARIABLE, "0.0.0.0"),
+        port=int(environment.pop(PORT_VARIABLE, "8000")),
+        logging_port=int(environment.pop(LOGGING_PORT_VARIABLE, "8001")),
+        parent=int(parent) if parent else None,
+        launch=environment.pop(LAUNCH_VARIABLE, None),
+    )
+
+
+class PlatformAddress:
+    """Gives signed requests an address that is not this machine's. Outside of the SDK's middleware."""
+
+    def __init__(self, app: _App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http" and any(name == SIGNATURE_HEADER.lower().encode() for name, _ in scope["headers"]):
+            scope["client"] = (_PLATFORM_ADDRESS, 0)
+        await self._app(scope, receive, send)
+
+
+def replace_guard(seal: Seal) -> Any:
+    """The SDK's ``entrypoint.run`` with ``seal`` in the place of its native guard."""
+    from chutes.entrypoint import logger as logging_server
+    from chutes.entrypoint import run as sdk
+    from fastapi.responses import ORJSONResponse
+
+    async def authenticate_request(request: Any) -> tuple[bytes | None, Any]:
+        body = await request.body() if request.method in ("POST", "PUT", "PATCH") else None
+        nonce, signature = (request.headers.get(name, "") for name in (NONCE_HEADER, SIGNATURE_HEADER))
+        if not seal.has_signed(nonce, signature, body or b""):
+            return None, ORJSONResponse(status_code=401, content={"detail": "go away (sig)"})
+        return body, None
+
+    sdk.aegis_encrypt = seal.encrypt
+    sdk.aegis_decrypt = seal.decrypt
+    sdk.authenticate_request = logging_server.authenticate_request = authenticate_request
+    return sdk
+
+
+async def serve(reference: str, settings: Settings) -> None:
+    """Load the chute and serve it, in the order of the SDK's ``_run_chute``."""
+    sdk = replace_guard(settings.seal)
+    _start_logging_server(settings)
+    _, loaded = sdk.load_chute(chute_ref_str=reference, config_path=None, debug=False)
+    chute = loaded.chute if isinstance(loaded, sdk.ChutePack) else loaded
+    await chute.initialize()
+    chute.add_middleware(sdk.GraValMiddleware, concurrency=chute.concurrency)
+    _add_own_routes(sdk, chute)
+    concurrency = max(1, int(getattr(chute, "concurrency", 1) or 1))
+    sdk.init_user_code_executor(concurrency)
+    config = sdk.HypercornConfig()
+    config.bind = [f"{settings.host}:{settings.port}"]
+    config.h2_max_concurrent_streams = max(256, concurrency * 8)
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 30
+    await sdk.hypercorn_serve(PlatformAddress(chute), config, shutdown_trigger=asyncio.Event().wait)
+
+
+def _start_logging_server(settings: Settings) -> None:
+    from chutes.entrypoint.logger import launch_server
+
+    def run() -> None:
+        asyncio.run(launch_server(host=settings.host, port=settings.logging_port, dev=False))
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def _add_own_routes(sdk: Any, chute: Any) -> None:
+    async def conn_stats() -> Any:
+        return sdk._conn_stats.get_stats()
+
+    chute.add_api_route("/_ping", sdk.pong, methods=["POST"])
+    chute.add_api_route("/_metrics", sdk.get_metrics, methods=["GET"])
+    chute.add_api_route("/_conn_stats", conn_stats, methods=["GET"])
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after ``parent`` is no longer its parent, also when that was killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_CHECK_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _launch_as(manifest: str) -> None:
+    """Have our package, which the module may use, start the service as ``manifest`` says."""
+    from chutes_wrappers.runtime import services
+
+    services.BAKED_MANIFEST = manifest  # type: ignore[attr-defined]  # a constant of that module, taken from another
+
+
+def main() -> None:
+    """Serve until the process is ended; exit code 1 when the chute cannot be served."""
+    # `chutes run` has its own folder there; ours must not offer `runner` to the module.
+    sys.path.pop(0)
+    settings = take_settings(os.environ)
+    if settings.parent is not None:
+        _end_with(settings.parent)
+    if settings.launch is not None:
+        _launch_as(settings.launch)
+    try:
+        asyncio.run(serve(sys.argv[1], settings))
+    except Exception:  # noqa: BLE001  # as the SDK does: whatever a module raises ends the instance
+        # The SDK lingers for a minute after this, so that its log can be fetched; the emulator has read it already.
+        sys.stdout.write(f"Unexpected error executing _run_chute(): {traceback.format_exc()}")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()
