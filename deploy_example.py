@@ -58,6 +58,18 @@ CHUTE_STATIC_ROUTES = [
 # start something else: a list is run as it is, a string by /bin/sh -c, and the image's CMD is then not appended.
 # ENTRYPOINT = ["python3", "-m", "morse"]
 
+# What `./deploy.sh --emulate` starts where there is no Docker, in this file's folder.
+HOST_ENTRYPOINT = "cd examples/morse && exec python3 -m morse"
+
+# The calls that `--emulate` makes, by public method and path; other routes get one from their schema. An answer can be another
+# call's upload: here a message goes from text to sound and back.
+CHUTE_EXAMPLES = {
+    "POST /speak": {"text": "SOS"},
+    "GET /alphabet": {"letters": "SO"},
+    "POST /inference": {"file": {"answer_of": "POST /speak"}},
+    "POST /v1/audio/transcriptions": {"file": {"answer_of": "POST /speak"}},
+}
+
 image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
 
 chute = Chute(

@@ -19,6 +19,7 @@ from chutes_wrappers.core.exposure import EXPOSABLE
 
 _EXAMPLES = """\b
 Examples:
+  ./deploy.sh --emulate deploy_example                 the sample as the platform would run it: no Docker, no account
   ./deploy.sh --discover deploy_myservice              find its routes, write deploy_myservice.routes.json
   ./deploy.sh --build deploy_myservice --local         build and verify the wrapped image here
   ./deploy.sh --run-docker deploy_myservice            run the image as the platform would
@@ -33,9 +34,17 @@ Examples:
 @click.option("--run-docker", metavar="MODULE", help="Run the built image as the platform would, until Ctrl-C.")
 @click.option("--run", metavar="MODULE", help="Run the chute on this machine (dev mode), until Ctrl-C.")
 @click.option("--forward", metavar="MODULE", help="Serve the deployed chute's original API on 127.0.0.1, until Ctrl-C.")
+@click.option("--emulate", metavar="MODULE", help="Run the chute as the platform would, and call every route once.")
 @click.option("--local", is_flag=True, help="With --build: build here instead of on the platform.")
 @click.option("--debug", is_flag=True, help="Show everything: all lines of a build, the traceback of a fault.")
-@click.option("--port", type=click.IntRange(1, 65535), help="With --run: listen on this port [8000].")
+@click.option(
+    "--no-docker", is_flag=True, help="With --emulate: run the service here, by the module's HOST_ENTRYPOINT."
+)
+@click.option("--check", is_flag=True, help="With --emulate: end after the calls, with the verdict.")
+@click.option("--json", "as_json", is_flag=True, help="With --emulate: the result as JSON on standard output.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="With --run, --emulate: listen on this port [8000; a free one]."
+)
 @click.option(
     "--url", help="With --forward: where the chute is called [as the platform says]; no key for this machine."
 )
@@ -77,14 +86,15 @@ def _check_usage(verbs: Sequence[str], options: Mapping[str, object]) -> None:
         raise click.UsageError(f"{' and '.join(map(_flag, verbs))}: one at a time")
     if verbs and not options[verbs[0]]:
         raise click.UsageError(f"{_flag(verbs[0])} needs the name of a module, such as deploy_example")
-    for option, verb in _ONLY_WITH.items():
+    for option, fitting in _ONLY_WITH.items():
         given = options[option]
-        if given is not None and given is not False and given != () and verb not in verbs:
-            raise click.UsageError(f"{_flag(option)} means something only with {_flag(verb)} MODULE")
+        if given is not None and given is not False and given != () and not set(fitting) & set(verbs):
+            meant = " or ".join(f"{_flag(verb)} MODULE" for verb in fitting)
+            raise click.UsageError(f"{_flag(option)} means something only with {meant}")
 
 
 def _flag(option: str) -> str:
-    return "--" + option.replace("_", "-")
+    return "--" + option.removeprefix("as_").replace("_", "-")
 
 
 def _discover(options: dict[str, object]) -> int:
@@ -128,23 +138,43 @@ def _forward(options: dict[str, object]) -> int:
     )
 
 
+def _emulate(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.emulate import Options, emulate
+
+    port = options["port"]
+    return emulate(
+        str(options["emulate"]),
+        Options(
+            no_docker=bool(options["no_docker"]),
+            check=bool(options["check"]),
+            as_json=bool(options["as_json"]),
+            debug=bool(options["debug"]),
+            port=port if isinstance(port, int) else 0,
+        ),
+    )
+
+
 _COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
     "discover": _discover,
     "build": _build,
     "run_docker": _run_docker,
     "run": _run,
     "forward": _forward,
+    "emulate": _emulate,
 }
 _ONLY_WITH = {
-    "local": "build",
-    "port": "run",
-    "startup_delay": "discover",
-    "probe_timeout": "discover",
-    "docker_gpus": "discover",
-    "expose": "discover",
-    "openapi": "discover",
-    "url": "forward",
-    "listen": "forward",
+    "local": ("build",),
+    "port": ("run", "emulate"),
+    "no_docker": ("emulate",),
+    "check": ("emulate",),
+    "as_json": ("emulate",),
+    "startup_delay": ("discover",),
+    "probe_timeout": ("discover",),
+    "docker_gpus": ("discover",),
+    "expose": ("discover",),
+    "openapi": ("discover",),
+    "url": ("forward",),
+    "listen": ("forward",),
 }
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _HEARTBEAT_S = 10.0
+_WIDEST_TABLE = 200
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _console: Console | None = None
 
@@ -43,6 +44,19 @@ def result(text: str) -> None:
     """Print what the command was asked for to standard output."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table to standard output; as wide as it needs where that is no terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        shown.add_row(*row)
+    width = None if sys.stdout.isatty() else _WIDEST_TABLE
+    Console(width=width, highlight=False, markup=False).print(shown)
 
 
 def report(line: str) -> None:

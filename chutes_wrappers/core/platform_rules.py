@@ -59,7 +59,13 @@ CHUTE_NAME_LENGTH = (3, 127)
 IMAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9-_.]*\Z", re.IGNORECASE)
 IMAGE_NAME_LENGTH = (3, 65)
 IMAGE_TAG_LENGTH = (2, 33)
+LONGEST_SLUG = 58
 USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}\Z")
+
+
+def slug(username: str, chute_name: str) -> str:
+    """The first label of a chute's host, unless it is taken (api, section 4)."""
+    return re.sub("[^a-z0-9]+", "-", f"{username}-{chute_name}".lower()).strip("-")[:LONGEST_SLUG]
 
 
 def is_shadowed(public_path: str) -> bool:

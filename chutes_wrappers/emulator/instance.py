@@ -58,8 +58,15 @@ class SystemClock:
 class Instance:
     """Launches on ``live``, which returns when all of it is gone; ``end`` ends it. Used on one event loop."""
 
-    def __init__(self, chute: ChuteRecord, launcher: Launcher, clock: Clock) -> None:
+    def __init__(
+        self,
+        chute: ChuteRecord,
+        launcher: Launcher,
+        clock: Clock,
+        on_line: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self.chute = chute
+        self._on_line = on_line
         self.log = InstanceLog()
         self.record = InstanceRecord(
             instance_id=str(uuid.uuid4()),
@@ -233,10 +240,14 @@ class Instance:
             with contextlib.suppress(RuntimeError):
                 with contextlib.suppress(WrapperError, OSError, ValueError):
                     for line in launched.lines():
-                        loop.call_soon_threadsafe(self.log.append, line)
+                        loop.call_soon_threadsafe(self._take, line)
                 loop.call_soon_threadsafe(self._output_ended.set)
 
         threading.Thread(target=read, daemon=True, name="emulator-log").start()
+
+    def _take(self, line: str) -> None:
+        self.log.append(line)
+        self._on_line(line)
 
     async def _blocking(self, call: Callable[..., _T], *arguments: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 
 from chutes_wrappers.emulator.instance import Clock, Instance, SystemClock
@@ -26,11 +26,15 @@ class Instances:
     """Keeps instances as their chutes want them. A context manager; leaving it ends all of them. On one event loop.
 
     A new deployment starts one instance and ends those of older versions. Calls start the first one when there is none, and
-    one more, up to ``max_instances``, when ``scaling_threshold`` of all places is taken.
+    one more, up to ``max_instances``, when ``scaling_threshold`` of all places is taken. ``on_line`` gets every line that an
+    instance prints.
     """
 
-    def __init__(self, launcher: Launcher, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, launcher: Launcher, *, clock: Clock | None = None, on_line: Callable[[str], None] = lambda line: None
+    ) -> None:
         self._launcher = launcher
+        self._on_line = on_line
         self._clock = clock or SystemClock()
         self._chutes: dict[str, ChuteRecord] = {}
         self._instances: dict[str, Instance] = {}
@@ -133,7 +137,7 @@ class Instances:
             self._start(chute)
 
     def _start(self, chute: ChuteRecord) -> Instance:
-        instance = Instance(chute, self._launcher, self._clock)
+        instance = Instance(chute, self._launcher, self._clock, self._on_line)
         refusal = self._make_room(chute)
         after = [one for one in self._instances.values() if not one.closed.is_set()]
         self._instances[instance.record.instance_id] = instance

@@ -10,8 +10,10 @@ This file is mounted into images that know nothing of it: it imports nothing of 
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
+import json
 import os
 import secrets
 import signal
@@ -32,6 +34,9 @@ PORT_VARIABLE = "CHUTES_EMULATOR_PORT"
 LOGGING_PORT_VARIABLE = "CHUTES_EMULATOR_LOGGING_PORT"
 PARENT_VARIABLE = "CHUTES_EMULATOR_PARENT"
 LAUNCH_VARIABLE = "CHUTES_EMULATOR_LAUNCH"
+
+# What the wrapped service itself answers to a request, for who compares it with what the chute makes of it.
+DIRECT_PATH = "/_emulator/direct"
 
 NONCE_HEADER = "X-Chutes-Nonce"
 SIGNATURE_HEADER = "X-Chutes-Signature"
@@ -172,8 +177,34 @@ def _add_own_routes(sdk: Any, chute: Any) -> None:
         return sdk._conn_stats.get_stats()
 
     chute.add_api_route("/_ping", sdk.pong, methods=["POST"])
+    chute.add_route(DIRECT_PATH, _answer_directly, methods=["POST"])
     chute.add_api_route("/_metrics", sdk.get_metrics, methods=["GET"])
     chute.add_api_route("/_conn_stats", conn_stats, methods=["GET"])
+
+
+async def _answer_directly(request: Any) -> Any:
+    """Make the request that the call describes: ``{"port", "method", "target", "headers", "body": base64}``."""
+    from starlette.responses import JSONResponse
+
+    answer = await _asked(request.state.decrypted)
+    return JSONResponse({"json": request.state._encrypt(json.dumps(answer))})
+
+
+async def _asked(wanted: Any) -> dict[str, Any]:
+    import aiohttp
+    from yarl import URL
+
+    url = URL(f"http://127.0.0.1:{wanted['port']}{wanted['target']}", encoded=True)
+    data = base64.b64decode(wanted["body"]) or None
+    try:
+        async with (
+            aiohttp.ClientSession(auto_decompress=True) as session,
+            session.request(wanted["method"], url, data=data, headers=wanted["headers"]) as answer,
+        ):
+            body = base64.b64encode(await answer.read()).decode()
+            return {"status": answer.status, "content_type": answer.headers.get("Content-Type", ""), "body": body}
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        return {"problem": f"{type(error).__name__}: {error}"}
 
 
 def _end_with(parent: int) -> None:

@@ -12,7 +12,7 @@ from chutes_wrappers.sdk.answers import answer
 
 
 def main() -> NoReturn:
-    """Print ``{"image": {"name", "tag"}, "cords": […]}`` of the module named by the last argument to standard output."""
+    """Print ``{"image": {"name", "tag"}, "cords": […], …}``, with the chute's settings, of the module named by the last argument to standard output."""
     answer(_described)
 
 
@@ -28,6 +28,11 @@ def describe(chute: Any) -> dict[str, Any]:
     image = chute.image
     return {
         "image": {"name": image.name, "tag": image.tag} if hasattr(image, "tag") else {"name": str(image), "tag": ""},
+        "concurrency": chute.concurrency,
+        "max_instances": chute.max_instances,
+        "scaling_threshold": chute.scaling_threshold,
+        "shutdown_after_seconds": chute.shutdown_after_seconds,
+        "allow_external_egress": chute.allow_external_egress,
         "cords": [
             {
                 "function": cord._func.__name__,

@@ -31,10 +31,12 @@ class DirectRequest:
     body: bytes = field(default=b"", repr=False)
 
 
-def direct_request(route: Route, port: int, example: Mapping[str, Any]) -> DirectRequest:
-    """What a client sends to the service on ``port`` for what ``example`` says to the chute."""
-    fields = dict(example)
-    addressed = address(route, {}, fields)
+def direct_request(
+    route: Route, port: int, fields: Mapping[str, Any], query: Mapping[str, str] | None = None
+) -> DirectRequest:
+    """What a client sends to the service on ``port`` for a call of the chute with these JSON ``fields`` and this ``query``."""
+    fields = dict(fields)
+    addressed = address(route, query or {}, fields)
     sent = _body(route.request_format, fields, may_be_empty=route.upstream_method in _BODILESS)
     headers = {**sent.pop("headers", {}), **addressed.headers}
     prepared = requests.Request(route.upstream_method, f"http://127.0.0.1:{port}/", headers=headers, **sent).prepare()

@@ -35,16 +35,24 @@ class PublicCall:
             for name, value in fields.items()
         }
 
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The JSON body of a POST, empty for a GET."""
+        return {} if self.method == "GET" else self.example
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one route did. ``travels`` names the body's encoding and how the answer comes; ``answer`` is what the client got."""
+    """How one route did. ``travels`` names the body's encoding and how the answer comes; ``answer`` is what the client got.
 
-    cord: PlannedCord
+    ``fix`` is what to change where the route itself is at fault, else empty.
+    """
+
     call: PublicCall
     travels: str
     answer: Exchange
     verdict: Verdict
+    fix: str = ""
 
     @property
     def name(self) -> str:
@@ -54,7 +62,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
-    """Calls every cord of ``cords`` once.
+    """Calls every cord of ``cords`` once, and ``own``, the module's own cords (method and path), which have no service to compare with.
 
     ``through`` makes a call as a client of the platform, ``direct`` a request at the service in the same instance.
     ``examples`` are the module's own (``given.py``), with their files under ``folder``.
@@ -65,6 +73,7 @@ class Rehearsal:
     direct: Callable[[DirectRequest], Exchange]
     examples: Examples
     folder: Path
+    own: Sequence[tuple[str, str]] = ()
 
     def outcomes(self) -> Iterator[Outcome]:
         """The outcome of each cord as it is known: those that need another's answer after it. ConfigurationError as in given.py."""
@@ -73,6 +82,20 @@ class Rehearsal:
             outcome = self._outcome(cord, answers)
             answers[outcome.name] = outcome.answer
             yield outcome
+        for method, path in self.own:
+            yield self._own_outcome(
+                PublicCall(method=method, path=path, example=self.examples.get(f"{method} {path}", {}))
+            )
+
+    def _own_outcome(self, call: PublicCall) -> Outcome:
+        answer = self.through(call)
+        words = (
+            "answered by the module itself"
+            if answer.status == 200
+            else f"the module's own cord answers {answer.status}"
+        )
+        verdict = Verdict(good=answer.status == 200, words=words, evidence=_quoted(answer))
+        return Outcome(call=call, travels="the module's own", answer=answer, verdict=verdict)
 
     def _in_order(self) -> list[PlannedCord]:
         waiting, ordered = list(self.cords), []
@@ -97,17 +120,17 @@ class Rehearsal:
         call = PublicCall(method=cord.public_method, path=cord.public_path, example=_switched(cord, example))
         if missing:
             verdict = Verdict(good=False, words=f"the answer of {missing[0]} is missing")
-            return Outcome(cord=cord, call=call, travels=_travels(cord), answer=Exchange(status=0), verdict=verdict)
+            return Outcome(call=call, travels=_travels(cord), answer=Exchange(status=0), verdict=verdict)
         answer = self.through(call)
-        return Outcome(
-            cord=cord, call=call, travels=_travels(cord), answer=answer, verdict=self._judged(cord, call, answer)
-        )
+        verdict = self._judged(cord, call, answer)
+        fix = "" if verdict.good else _fix(cord)
+        return Outcome(call=call, travels=_travels(cord), answer=answer, verdict=verdict, fix=fix)
 
     def _judged(self, cord: PlannedCord, call: PublicCall, answer: Exchange) -> Verdict:
         if cord.route.gradio is not None:
             return _of_gradio(answer)
         try:
-            request = direct_request(cord.route, cord.port, call.example)
+            request = direct_request(cord.route, cord.port, call.fields, call.query)
         except (CallRefused, WrapperError, ValueError, KeyError) as error:
             return Verdict(good=False, words="no example can be sent to the service itself", evidence=str(error))
         direct = self.direct(request)
@@ -118,9 +141,19 @@ class Rehearsal:
 
 def _of_gradio(answer: Exchange) -> Verdict:
     """Of the app itself there is nothing to compare with: its own protocol is another one."""
-    good, evidence = answer.status == 200, answer.body[:500].decode("utf-8", "replace")
+    good, evidence = answer.status == 200, _quoted(answer)
     words = "the app answered" if good else f"the app's answer became {answer.status}"
     return Verdict(good=good, words=words, evidence="" if good else evidence)
+
+
+def _quoted(answer: Exchange) -> str:
+    return answer.problem or answer.body[:500].decode("utf-8", "replace")
+
+
+def _fix(cord: PlannedCord) -> str:
+    if cord.route.native:
+        return 'the SDK\'s own passthrough carries JSON in and JSON out only: leave "native" out of the route'
+    return ""
 
 
 def _name(cord: PlannedCord) -> str:

@@ -1,0 +1,253 @@
+"""``--emulate M``: the chute as the platform would run it, on this machine, and every route of it called once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from loguru import logger
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import emulated_image, preparation, running
+from chutes_wrappers.cli.commands.emulated_image import Prepared
+from chutes_wrappers.cli.commands.public_api import static_routes
+from chutes_wrappers.core.cord_plan import plan_cords
+from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.core.manifest import Manifest, merge_static
+from chutes_wrappers.emulator.deployment import chute_record
+from chutes_wrappers.emulator.records import ChuteRecord, InstanceState
+from chutes_wrappers.emulator.running import Emulator, running_emulator
+from chutes_wrappers.host.definition import describe_outside
+from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.rehearsal.comparison import Exchange
+from chutes_wrappers.host.rehearsal.diagnosis import Diagnosis, diagnose
+from chutes_wrappers.host.rehearsal.rehearse import Outcome, PublicCall, Rehearsal
+from chutes_wrappers.host.rehearsal.requesting import requested
+from chutes_wrappers.host.staging import staged
+from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
+
+# A service that dies soon after its start does so within this time, as a rule; --check looks for so long.
+WATCH_S = 40.0
+_CALL_TIMEOUT_S = 610.0
+_POLL_S = 0.1
+_KEPT_LINES = 2000
+# A call that says something is a better example than one that says nothing.
+_NO_EXAMPLE = 1000
+_COLUMNS = ("route", "travels as", "status", "media type", "bytes", "ms", "verdict")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to emulate. ``port`` 0: a free one."""
+
+    no_docker: bool = False
+    check: bool = False
+    as_json: bool = False
+    debug: bool = False
+    port: int = 0
+
+
+def emulate(module: str, options: Options) -> int:
+    """Run, call and compare; 1 when a route would fail on the platform. Stays until Ctrl-C unless ``options.check``."""
+    facts = preparation.facts(module)
+    with _prepared(module, facts, options) as prepared:
+        username = preparation.username()
+        with staged(facts, prepared.manifest, username=username) as stage:
+            described = describe_outside(stage, output.report)
+        chute = chute_record(
+            described,
+            name=facts.chute_name,
+            username=username,
+            module=facts.name,
+            code=facts.path.read_text(encoding="utf-8"),
+            image=prepared.make_image(described),
+        )
+        return _run(facts, prepared, chute, options)
+
+
+@contextlib.contextmanager
+def _prepared(module: str, facts: ModuleFacts, options: Options) -> Iterator[Prepared]:
+    if options.no_docker or not emulated_image.has_engine(facts):
+        yield emulated_image.on_host(facts)
+    else:
+        with emulated_image.in_docker(module, facts, debug=options.debug) as prepared:
+            yield prepared
+
+
+def _run(facts: ModuleFacts, prepared: Prepared, chute: ChuteRecord, options: Options) -> int:
+    logger.remove()  # the emulator's log is shown here, line by line
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
+    screen = _Screen(lines)
+    with running_emulator(prepared.launcher, port=options.port, on_line=screen.line) as emulator:
+        output.heading(f"Starting {chute.name} as the platform would")
+        emulator.deploy(chute)
+        _wait_until_active(emulator, chute, screen)
+        output.heading("Calling every route, through the platform and at the service itself")
+        outcomes = list(_rehearsed(facts, prepared.manifest, chute, emulator))
+        bad = _report(outcomes, lines, options)
+        if options.check:
+            _watch(emulator, chute, lines)
+            return 1 if bad else 0
+        _invite(emulator, chute, outcomes)
+        code = running.until_interrupted(lambda: None)
+        return 1 if bad else code
+
+
+class _Screen:
+    """Shows an instance's lines once nothing else is shown, and keeps them."""
+
+    def __init__(self, lines: deque[str]) -> None:
+        self._lines = lines
+        self.progress: output.Progress | None = None
+        self.is_open = False
+
+    def line(self, line: str) -> None:
+        """Take one."""
+        self._lines.append(line)
+        if self.progress is not None:
+            self.progress.line(line)
+        elif self.is_open:
+            output.log(line)
+
+
+def _wait_until_active(emulator: Emulator, chute: ChuteRecord, screen: _Screen) -> None:
+    with output.Progress("Waiting for its first instance") as progress:
+        screen.progress = progress
+        try:
+            while (instance := emulator.newest_instance(chute)).state is InstanceState.STARTING:
+                time.sleep(_POLL_S)
+        finally:
+            screen.progress = None
+    if instance.state is InstanceState.GONE:
+        raise _would_not_run("the chute would not start on Chutes", instance.ended_because, progress.tail.splitlines())
+    output.success(f"the instance is active after {progress.seconds:.1f} s")
+
+
+def _would_not_run(what: str, because: str, lines: Sequence[str]) -> WrapperError:
+    found = diagnose([*lines, *because.splitlines()])
+    step = "; ".join(map(str, found)) or "correct what its last lines name"
+    return ServiceFailed(what, evidence=because, next_step=step)
+
+
+def _rehearsed(facts: ModuleFacts, manifest: Manifest, chute: ChuteRecord, emulator: Emulator) -> Iterator[Outcome]:
+    merged, _ = merge_static(manifest, static_routes(facts))
+    plan = plan_cords(merged.routes, facts.service_ports[0], expose=facts.expose)
+    registered = {cord.path for cord in chute.cords}
+    planned = [cord for cord in plan.cords if cord.internal_path in registered]
+    ours = {cord.internal_path for cord in planned}
+    own = [
+        (cord.public_api_method, cord.public_api_path)
+        for cord in chute.cords
+        if cord.path not in ours and cord.public_api_path and cord.public_api_path != TUNNEL_PATH
+    ]
+
+    def through(call: PublicCall) -> Exchange:
+        return requested(
+            call.method,
+            f"{emulator.url}{call.path}",
+            timeout_s=_CALL_TIMEOUT_S,
+            # The name would be looked up elsewhere: not every resolver knows localhost's subdomains.
+            headers={"Host": f"{chute.slug}.localhost", "Authorization": f"Bearer {emulator.key}"},
+            json=dict(call.fields) if call.method != "GET" else None,
+            params=call.query,
+        )
+
+    yield from Rehearsal(
+        cords=planned,
+        through=through,
+        direct=lambda request: emulator.direct(chute, request),
+        examples=facts.examples,
+        folder=facts.path.parent,
+        own=own,
+    ).outcomes()
+
+
+def _report(outcomes: Sequence[Outcome], lines: Sequence[str], options: Options) -> int:
+    """Print the table and what it means; how many verdicts are bad."""
+    bad = [outcome for outcome in outcomes if not outcome.verdict.good]
+    found = diagnose(lines) if bad else []
+    if options.as_json:
+        output.result(json.dumps({"routes": [_as_data(each) for each in outcomes], "good": not bad}, indent=2))
+    else:
+        output.table(_COLUMNS, [_row(outcome) for outcome in outcomes])
+    _explain(bad, found)
+    if not bad:
+        output.success(f"all {len(outcomes)} routes would work on Chutes")
+    return len(bad)
+
+
+def _explain(bad: Sequence[Outcome], found: Sequence[Diagnosis]) -> None:
+    for outcome in bad:
+        output.warning(f"{outcome.name} would fail on Chutes: {outcome.verdict.words}")
+        for line in outcome.verdict.evidence.splitlines()[:5]:
+            output.log(line)
+        if outcome.fix:
+            output.report(f"  Next: {outcome.fix}")
+    for diagnosis in found:
+        output.warning(diagnosis.reason)
+        output.report(f"  Next: {diagnosis.fix}")
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    answer = outcome.answer
+    return (
+        outcome.name,
+        outcome.travels,
+        str(answer.status or "-"),
+        answer.kind or "-",
+        str(len(answer.body)),
+        f"{answer.seconds * 1000:.0f}",
+        ("✓ " if outcome.verdict.good else "✗ ") + outcome.verdict.words,
+    )
+
+
+def _as_data(outcome: Outcome) -> Mapping[str, Any]:
+    return {
+        "route": outcome.name,
+        "travels": outcome.travels,
+        "status": outcome.answer.status,
+        "media_type": outcome.answer.kind,
+        "bytes": len(outcome.answer.body),
+        "milliseconds": round(outcome.answer.seconds * 1000),
+        "good": outcome.verdict.good,
+        "verdict": outcome.verdict.words,
+        "fix": outcome.fix,
+    }
+
+
+def _watch(emulator: Emulator, chute: ChuteRecord, lines: Sequence[str]) -> None:
+    """Look whether the instance lasts; WrapperError says why it did not."""
+    with output.Progress(f"Watching the instance for {WATCH_S:.0f} s from its activation") as progress:
+        while (instance := emulator.newest_instance(chute)).state is InstanceState.ACTIVE:
+            if time.time() - (instance.active_since or 0.0) > WATCH_S:
+                output.success("the instance is well")
+                return
+            time.sleep(_POLL_S)
+            progress.line(f"{instance.running_calls} calls")
+    raise _would_not_run("the instance did not last", instance.ended_because, lines)
+
+
+def _invite(emulator: Emulator, chute: ChuteRecord, outcomes: Sequence[Outcome]) -> None:
+    output.report(f"Page:   {emulator.url}")
+    output.report(f"Chute:  {emulator.chute_url(chute)}")
+    good = [outcome.call for outcome in outcomes if outcome.verdict.good]
+    if good:
+        shortest = min(good, key=lambda call: len(str(call.example)) if call.example else _NO_EXAMPLE)
+        output.report(f"Try it:  {curl(shortest, emulator.chute_url(chute), emulator.key)}")
+
+
+def curl(call: PublicCall, url: str, key: str) -> str:
+    """A command that makes ``call`` of the chute at ``url``."""
+    argv = ["curl", "-H", f"Authorization: Bearer {key}"]
+    if call.method == "GET":
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        return shlex.join([*argv, f"{url}{call.path}{query}"])
+    body = json.dumps(call.example, ensure_ascii=False)
+    return shlex.join([*argv, f"{url}{call.path}", "-H", "Content-Type: application/json", "-d", body])

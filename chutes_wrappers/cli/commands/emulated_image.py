@@ -1,0 +1,124 @@
+"""What ``--emulate`` runs: the image, built when it is missing or stale, or the module's service on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import preparation
+from chutes_wrappers.cli.commands.build import build
+from chutes_wrappers.cli.commands.public_api import static_routes
+from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, WrapperError
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.emulator.docker_launching import DockerLauncher
+from chutes_wrappers.emulator.host_launching import HostImage, HostLauncher
+from chutes_wrappers.emulator.launching import Launcher
+from chutes_wrappers.emulator.records import ChuteRecord
+from chutes_wrappers.host.baked import check_current
+from chutes_wrappers.host.discovery.container import check_ports
+from chutes_wrappers.host.discovery.on_host import HostTask, discover_on_host, host_launch
+from chutes_wrappers.host.discovery.probing import Bounds
+from chutes_wrappers.host.docker_engine import connect
+from chutes_wrappers.host.modules import ModuleFacts
+
+_LONGEST_START_S = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What is needed to run a module's chute: its manifest, and where its instances run.
+
+    ``make_image`` takes what the module defines, and returns the engine's reference of its image; None where it has none.
+    """
+
+    manifest: Manifest
+    launcher: Launcher
+    make_image: Callable[[Mapping[str, Any]], str | None] = lambda described: None
+
+
+def has_engine(facts: ModuleFacts) -> bool:
+    """Whether to use Docker: when an engine answers that has, or can get, the image; else a module may do without."""
+    if facts.host_entrypoint is None:
+        return True
+    try:
+        engine = connect()
+        try:
+            engine.inspect_image(facts.base_image)
+        finally:
+            engine.close()
+    except EngineUnavailable as error:
+        output.report(f"{error.what}: running the service on this machine, by the module's HOST_ENTRYPOINT")
+        return False
+    except WrapperError:
+        output.report(
+            f"{facts.base_image} is not there: running the service on this machine, by the module's HOST_ENTRYPOINT"
+        )
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def in_docker(module: str, facts: ModuleFacts, *, debug: bool) -> Iterator[Prepared]:
+    """The built image in Docker, built now unless it holds this module and manifest."""
+    engine = connect(output.report)
+    try:
+        manifest = preparation.manifest(facts, engine)
+
+        def make_image(described: Mapping[str, Any]) -> str:
+            image = f"{described['image']['name']}:{described['image']['tag']}"
+            try:
+                check_current(engine, image, facts, manifest, build="")
+                output.success(f"{image} is built from this module and manifest")
+            except WrapperError as stale:
+                output.report(f"{stale.what}: building it")
+                build(module, debug=debug)
+            return image
+
+        yield Prepared(manifest=manifest, launcher=DockerLauncher(engine, output.report), make_image=make_image)
+    finally:
+        engine.close()
+
+
+def on_host(facts: ModuleFacts) -> Prepared:
+    """The module's service as a process of this machine."""
+    if facts.host_entrypoint is None:
+        raise ConfigurationError(
+            "the module does not say how its service starts without Docker",
+            where=str(facts.path),
+            next_step="set HOST_ENTRYPOINT, a command that is run in the module's folder, or leave --no-docker out",
+        )
+    check_ports(facts.service_ports, LaunchSpec())
+    launch = host_launch(facts.host_entrypoint, facts.path.parent)
+    launch = launch.model_copy(update={"exposed_ports": facts.service_ports})
+    manifest = _manifest(facts, launch)
+
+    def image_of(chute: ChuteRecord) -> HostImage:
+        return HostImage(manifest=manifest, environment=facts.env, starts_service=True)
+
+    return Prepared(manifest=manifest, launcher=HostLauncher(image_of))
+
+
+def _manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:
+    """The module's own, else what its service publishes now; never written: the launch facts are this machine's."""
+    known = preparation.known(facts)
+    if known is not None:
+        readiness = known.image.readiness if known.image is not None else {}
+        return known.model_copy(update={"image": launch.model_copy(update={"readiness": readiness})})
+    output.heading("Looking at what the service publishes")
+    with output.Progress("Starting it") as progress:
+        return discover_on_host(
+            HostTask(
+                launch=launch,
+                ports=facts.service_ports,
+                bounds=Bounds(timeout_s=_LONGEST_START_S),
+                report=output.report,
+                log=progress.line,
+                environment=facts.env,
+                expose=facts.expose,
+                has_static_routes=bool(static_routes(facts)),
+            )
+        )
