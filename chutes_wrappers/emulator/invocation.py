@@ -38,10 +38,6 @@ _STREAM_TYPE = "text/event-stream"
 _UNREACHABLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
-class StreamBroken(Exception):
-    """A stream ends without its end. The client gets a connection that closes in the middle."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """``cold_wait_s``: how long a call waits for a first instance; ``call_s``: how long one may take, in seconds."""
@@ -164,7 +160,7 @@ class _Call:
             await self._send(error_answer(429, AT_CAPACITY), send)
         except NoInstance as nothing:
             self._failure = str(nothing)
-            logger.warning("{}: no instance for a call: {}", self._chute.name, nothing)
+            logger.warning("{}: no instance for a call: {}", self._chute.name, self._failure.partition("\n")[0])
             await self._send(error_answer(503, NO_INFRASTRUCTURE), send)
 
     async def _judged(self, instance: Instance, call: PreparedCall, send: Send) -> None:
@@ -181,9 +177,9 @@ class _Call:
             if is_success:
                 instance.succeeded()
             return
-        if self._status == 200:
-            raise StreamBroken(self._failure)
-        await self._send(error_answer(500, NO_INFRASTRUCTURE), send)
+        # A stream that has begun is left without its end: the server then closes the connection in the middle.
+        if self._status != 200:
+            await self._send(error_answer(500, NO_INFRASTRUCTURE), send)
 
     async def _carried(self, instance: Instance, call: PreparedCall, send: Send) -> bool:
         """Whether it succeeded; False for what is the client's own fault."""
@@ -223,8 +219,8 @@ async def _fall_into_stream_trap(answer: InstanceAnswer) -> None:
 
 
 async def _send(answer: ClientAnswer, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = {"content-type": answer.media_type} if answer.media_type else {}
-    await Response(answer.body, answer.status, headers)(scope, receive, send)
+    # As the platform's framework: a text type without a charset gets one.
+    await Response(answer.body, answer.status, media_type=answer.media_type)(scope, receive, send)
 
 
 def _start(status: int, media_type: str) -> MutableMapping[str, Any]:

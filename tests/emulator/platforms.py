@@ -1,0 +1,224 @@
+"""The invocation path in front of real instances, for tests that call it as a client does."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+import uvicorn
+from starlette.responses import PlainTextResponse
+
+from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.emulator.host_launching import HostImage, HostLauncher
+from chutes_wrappers.emulator.instance import Clock
+from chutes_wrappers.emulator.instances import Instances
+from chutes_wrappers.emulator.invocation import Invocation, Limits
+from chutes_wrappers.emulator.launching import Launcher
+from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, CordRecord, InstanceRecord, InstanceState
+from tests.scenario import ROOT, free_port
+
+_T = TypeVar("_T")
+
+HEAD = """
+from chutes.chute import Chute, NodeSelector
+from fastapi import HTTPException, Response
+
+chute = Chute(
+    username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector(gpu_count=1), concurrency={concurrency}
+)
+"""
+# What `chutes deploy` sends of each cord (SDK entrypoint/deploy.py).
+_CORDS = """
+import json, sys
+from case import chute
+print("\\n" + json.dumps([
+    dict(method=c._method, path=c.path, public_api_path=c.public_api_path, public_api_method=c._public_api_method,
+         stream=bool(c._stream), passthrough=bool(c._passthrough), function=c._func.__name__)
+    for c in chute.cords if c.public_api_path
+]))
+"""
+
+
+def chute_of(folder: Path, code: str, *, manifest: Manifest | None = None, **values: Any) -> ChuteRecord:
+    """A deployed version of a module's source, its cords read as the SDK reads them."""
+    (folder / "case.py").write_text(code)
+    if manifest is not None:
+        write_manifest(manifest, folder / "case.routes.json")
+    environment = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "CHUTES_ALLOW_MISSING": "true"}
+    done = subprocess.run(
+        [sys.executable, "-c", _CORDS],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    cords = tuple(CordRecord(**cord) for cord in json.loads(done.stdout.splitlines()[-1]))
+    return record(code=code, cords=cords, **values)
+
+
+def record(**values: Any) -> ChuteRecord:
+    """A chute with a few things set."""
+    defaults: dict[str, Any] = {
+        "chute_id": "chute-1",
+        "version": "v1",
+        "name": "case",
+        "slug": "tester-case",
+        "username": "tester",
+        "filename": "case.py",
+        "reference": "case:chute",
+        "code": "",
+        "image": None,
+        "cords": (),
+        "concurrency": 8,
+        "max_instances": 1,
+        "scaling_threshold": 0.75,
+        "shutdown_after_s": 300.0,
+        "allow_external_egress": False,
+    }
+    return ChuteRecord(**{**defaults, **values})
+
+
+@dataclass
+class Platform:
+    """Instances and the invocation path on a loop of their own. ``url`` is the platform's root."""
+
+    loop: asyncio.AbstractEventLoop
+    instances: Instances
+    url: str
+    chutes: dict[str, ChuteRecord] = field(default_factory=dict)
+    calls: list[CallRecord] = field(default_factory=list)
+    before: int = 0
+
+    def run(self, work: Coroutine[Any, Any, _T], timeout_s: float = 60) -> _T:
+        """The outcome of something on that loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
+
+    def deploy(self, chute: ChuteRecord) -> InstanceRecord:
+        """Deploy and wait until the instance is active, or gone."""
+        self.chutes[chute.slug] = chute
+        self.run(self.instances.deployed(chute))
+        return self.settled(chute.chute_id)
+
+    def settled(self, chute_id: str, timeout_s: float = 60) -> InstanceRecord:
+        """The latest instance of a chute, once it is active or gone."""
+        newest = list(self.instances._instances.values())[-1]
+        assert newest.chute.chute_id == chute_id
+        self.run(newest.settled.wait(), timeout_s)
+        return newest.record
+
+    def gone(self, instance_id: str, timeout_s: float = 30) -> InstanceRecord:
+        """An instance, once all of it is gone."""
+        instance = self.instances._instances[instance_id]
+        self.run(instance.closed.wait(), timeout_s)
+        return instance.record
+
+    def newest(self, chute_id: str = "chute-1") -> InstanceRecord:
+        """The latest instance of a chute."""
+        return self.instances.of(chute_id)[-1]
+
+    def log(self, instance_id: str) -> str:
+        """What an instance printed until now."""
+        return self.instances._instances[instance_id].log.tail(1000)
+
+    def call(
+        self, method: str, path: str, *, slug: str = "tester-case", headers: Mapping[str, str] | None = None, **how: Any
+    ) -> requests.Response:
+        """Call a chute at its own host."""
+        how.setdefault("timeout", 60)
+        self.before = len(self.calls)
+        sent = {"Host": f"{slug}.localhost", "Authorization": "Bearer cpk_test", **(headers or {})}
+        return requests.request(method, f"{self.url}{path}", headers=sent, **how)
+
+    def recorded(self) -> CallRecord:
+        """The record of the last call, which is made when the answer has been sent."""
+        look = threading.Event()
+        for _ in range(250):
+            if len(self.calls) > self.before:
+                return self.calls[-1]
+            look.wait(0.02)
+        raise AssertionError("the call was not recorded")
+
+    def post(self, path: str, body: Any = None, **how: Any) -> requests.Response:
+        """POST a JSON body, ``{}`` if none is given."""
+        return self.call("POST", path, json={} if body is None else body, **how)
+
+    def get(self, path: str, **how: Any) -> requests.Response:
+        """GET."""
+        return self.call("GET", path, **how)
+
+
+@contextmanager
+def platform(
+    launcher: Launcher | None = None,
+    *,
+    image: HostImage | None = None,
+    limits: Limits | None = None,
+    clock: Clock | None = None,
+) -> Iterator[Platform]:
+    """A running platform until the context ends; everything that it started is gone then."""
+    image = image or HostImage()
+    launcher = launcher or HostLauncher(lambda chute: image)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    port = free_port()
+
+    async def start() -> Platform:
+        running = Platform(loop, Instances(launcher, clock=clock), f"http://127.0.0.1:{port}")
+        app = Invocation(
+            PlainTextResponse("the platform itself"),
+            lookup=running.chutes.get,
+            authorize=lambda headers: headers.get("authorization") == "Bearer cpk_test",
+            instances=running.instances,
+            observe=running.calls.append,
+            limits=limits,
+        )
+        running_server.config = uvicorn.Config(app, "127.0.0.1", port, log_level="error", lifespan="off")
+        running_server.config.load()
+        return running
+
+    running_server = uvicorn.Server(uvicorn.Config(PlainTextResponse(""), lifespan="off"))
+    running_server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # not in the main thread
+    found = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    serving = asyncio.run_coroutine_threadsafe(_serve(running_server), loop)
+    try:
+        _wait_until_listening(running_server, serving)
+        yield found
+    finally:
+        asyncio.run_coroutine_threadsafe(found.instances.close(), loop).result(60)
+        running_server.should_exit = running_server.force_exit = True
+        serving.result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+async def _serve(server: uvicorn.Server) -> None:
+    await server._serve()
+
+
+def _wait_until_listening(server: uvicorn.Server, serving: concurrent.futures.Future[None]) -> None:
+    for _ in range(500):
+        if server.started:
+            return
+        concurrent.futures.wait([serving], 0.02)
+        assert not serving.done(), "the server did not start"
+    raise AssertionError("the server did not start in time")
+
+
+def is_active(found: InstanceRecord) -> bool:
+    """Whether it takes calls."""
+    return found.state is InstanceState.ACTIVE

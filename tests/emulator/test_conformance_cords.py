@@ -1,0 +1,268 @@
+"""PLATFORM.md, section 2, sentence by sentence, as far as it is about instances: the SDK's own code in a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from chutes_wrappers.emulator.transport import InstanceClient
+from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
+from tests.upstreams.menagerie import Menagerie, menagerie
+
+MODULE = """
+import asyncio, threading
+
+chute.passthrough_headers = {{"X-Chute": "ours"}}
+LOOPS = set()
+
+
+@chute.cord(path="/inner", public_api_path="/outer")
+async def outer(self, *args):
+    return list(args)
+
+
+@chute.cord(public_api_path="/item", public_api_method="GET", path="/item_get", method="GET")
+async def item_get(self, *args):
+    return "got"
+
+
+@chute.cord(public_api_path="/threads")
+def threads(self):
+    return threading.current_thread().name
+
+
+@chute.cord(public_api_path="/threads_now", path="/threads_now")
+async def threads_now(self):
+    return len([t for t in threading.enumerate() if t.name.startswith("chute-user")])
+
+
+@chute.cord(public_api_path="/loop")
+async def loop(self):
+    loop = asyncio.get_running_loop()
+    before = len(LOOPS)
+    LOOPS.add(loop)
+    return {{"is_new": len(LOOPS) == before + 1, "before": before}}
+
+
+def passthrough(name, target, method="POST", public="POST", stream=False):
+    async def handler(self, *args):
+        ...
+    handler.__name__ = name
+    chute.cord(
+        path="/" + name, public_api_path="/" + name, public_api_method=public, method=method, passthrough=True,
+        passthrough_path=target, passthrough_port={port}, stream=stream,
+    )(handler)
+
+
+passthrough("echo", "/echo")
+passthrough("echo_get", "/echo", method="GET", public="GET")
+passthrough("echo_slash", "/echo/")
+passthrough("echo_put", "/echo", method="PUT")
+passthrough("form", "/form")
+passthrough("wav", "/bytes", method="GET")
+passthrough("text", "/status/200", method="GET")
+passthrough("empty", "/status/204", method="GET")
+passthrough("missing", "/status/404", method="GET")
+passthrough("events", "/events", stream=True)
+passthrough("slow", "/slow", method="GET")
+"""
+STUCK = """
+@chute.cord(public_api_path="/endless", stream=True)
+def endless(self):
+    while True:
+        yield "x" * 1000
+
+
+@chute.cord(public_api_path="/quick")
+def quick(self):
+    return "quick"
+"""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Menagerie]:
+    with menagerie() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
+    with platform() as running:
+        found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code))
+        assert is_active(found), found
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _failures_in_a_row_are_forgotten(chute: Platform) -> Iterator[None]:
+    yield
+    chute.post("/outer", {"a": 1})
+    assert chute.newest().failures == 0
+
+
+def asked(chute: Platform, path: str, payload: Any) -> int:
+    """The status with which the instance itself answers."""
+    client: InstanceClient = chute.instances._instances[chute.newest().instance_id].client
+
+    async def ask() -> int:
+        async with client.post(path, payload) as answer:
+            return answer.status
+
+    return chute.run(ask())
+
+
+def test_on_the_instance_each_cord_is_post_of_its_internal_path(chute: Platform) -> None:
+    assert asked(chute, "/inner", {"a": 1}) == 200
+    assert asked(chute, "/item_get", {}) == 200
+    assert asked(chute, "/outer", {"a": 1}) == 404
+    assert asked(chute, "/item", {}) == 404
+    assert "Added new API route: /item_get calling item_get via POST" in chute.log(chute.newest().instance_id)
+
+
+def test_the_instance_lets_nobody_in_who_does_not_have_its_key(chute: Platform) -> None:
+    base_url = chute.instances._instances[chute.newest().instance_id].client._base_url
+    forged = requests.post(f"{base_url}/inner", json={"a": 1}, headers={"X-Chutes-Signature": "00"}, timeout=10)
+    assert forged.status_code == 404  # the path is not encrypted with the key
+    assert requests.post(f"{base_url}/inner", json={"a": 1}, timeout=10).status_code >= 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ping",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        "/pricing",
+        "/users/me",
+        "/images",
+        "/chutes/a/b",
+        "/jobs",
+        "/nodes",
+        "/logos",
+        "/audit",
+        "/secrets",
+        "/instances/1/logs",
+        "/payments",
+    ],
+)
+def test_on_the_chutes_own_host_the_platforms_routes_come_first(chute: Platform, path: str) -> None:
+    assert chute.get(path).text == "the platform itself"
+
+
+def test_handlers_that_are_not_passthrough_run_in_a_small_thread_pool(chute: Platform) -> None:
+    assert chute.post("/threads").json().startswith("chute-user")
+    for _ in range(20):
+        chute.post("/threads")
+    assert chute.post("/threads_now").json() <= 9  # max(4, concurrency + 1)
+    assert "Initialized user-code thread pool with 9 workers" in chute.log(chute.newest().instance_id)
+
+
+def test_an_async_handler_runs_on_a_fresh_event_loop_per_call(chute: Platform) -> None:
+    seen = [chute.post("/loop").json() for _ in range(3)]
+    assert seen == [{"is_new": True, "before": n} for n in range(3)]
+
+
+def test_a_passthrough_cord_sends_what_it_got_as_json_and_params(chute: Platform) -> None:
+    said = chute.post("/echo", {"n": [1]}, params={"q": "a b"}).json()
+    assert (said["method"], said["body"], said["content_type"]) == ("POST", '{"n": [1]}', "application/json")
+    assert said["target"] == "/echo?q=a+b"
+
+
+def test_a_passthrough_get_gets_the_body_of_two_braces_too(chute: Platform) -> None:
+    said = chute.get("/echo_get", params={"a": "1"}).json()
+    assert (said["method"], said["body"], said["target"]) == ("GET", "{}", "/echo?a=1")
+
+
+def test_a_trailing_slash_is_stripped_so_an_upstream_that_needs_it_is_missed(chute: Platform) -> None:
+    assert chute.post("/echo_slash").json()["target"] == "/echo"
+
+
+def test_the_upstream_method_of_a_cord_is_free(chute: Platform) -> None:
+    assert chute.post("/echo_put").json()["method"] == "PUT"
+
+
+def test_passthrough_opens_a_new_session_per_call(chute: Platform, service: Menagerie) -> None:
+    service.connections.clear()
+    for _ in range(3):
+        chute.post("/echo")
+    assert len(service.connections) == 3
+
+
+@pytest.mark.parametrize("path", ["/wav", "/text", "/empty"])
+def test_passthrough_lets_only_json_out(chute: Platform, path: str) -> None:
+    answer = chute.post(path)
+    assert (answer.status_code, answer.json()["detail"][:17]) == (500, "No infrastructure")
+    assert chute.newest().failures == 1
+
+
+def test_a_multipart_upload_cannot_reach_a_passthrough(chute: Platform) -> None:
+    assert chute.call("POST", "/form", files={"file": b"RIFF"}).status_code == 400
+
+
+def test_passthrough_headers_of_the_chute_are_sent_upstream_and_client_headers_are_not(chute: Platform) -> None:
+    headers = chute.post("/echo", headers={"X-Client": "mine", "Cookie": "a=b"}).json()["headers"]
+    assert headers["X-Chute"] == "ours"
+    assert not {"X-Client", "Cookie", "Authorization"} & headers.keys()
+
+
+def test_chunks_of_a_native_stream_are_lines_of_the_upstreams_answer(chute: Platform) -> None:
+    client = chute.instances._instances[chute.newest().instance_id].client
+
+    async def chunks() -> list[bytes]:
+        async with client.post("/events", {"json": {}, "params": {}}) as answer:
+            return [chunk async for chunk in answer.chunks()]
+
+    assert chute.run(chunks()) == [line for n in range(3) for line in (f"data: {n} é\n".encode(), b"\n")]
+
+
+def test_a_native_streaming_passthrough_whose_client_leaves_is_closed(chute: Platform, service: Menagerie) -> None:
+    service.aborted.clear()
+    with chute.post("/events", params={"count": "100000", "pause_s": "0.01"}, stream=True) as answer:
+        next(answer.iter_content(1))
+    assert service.aborted.wait(20)
+
+
+def test_a_passthrough_whose_client_leaves_is_closed(chute: Platform, service: Menagerie) -> None:
+    for event in (service.entered, service.aborted, service.release):
+        event.clear()
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        chute.post("/slow", timeout=2)
+    assert service.aborted.wait(20)
+
+
+def test_a_streaming_handler_whose_client_leaves_keeps_its_thread_four_hang_every_later_call(tmp_path: Path) -> None:
+    with platform() as running:
+        running.deploy(chute_of(tmp_path, HEAD.format(concurrency=1) + STUCK, concurrency=1))
+        assert running.post("/quick").json() == "quick"
+        for _ in range(4):
+            with running.post("/endless", stream=True) as answer:
+                next(answer.iter_content(1))
+            running.run(until_free(running))
+        with pytest.raises(requests.exceptions.ReadTimeout):
+            running.post("/quick", timeout=2)
+
+
+async def until_free(running: Platform) -> None:
+    """Return once the instance takes a call again: it counts one until it notices that the client has left."""
+
+    client = running.instances._instances[running.newest().instance_id].client
+    while running.newest().running_calls:
+        await asyncio.sleep(0.02)
+    while True:
+        async with client.post("/endless_none", {}) as answer:
+            if answer.status == 404:
+                return
+        await asyncio.sleep(0.02)
+
+
+def test_the_pods_probe_answers_on_the_logging_port(chute: Platform) -> None:
+    log = chute.log(chute.newest().instance_id)
+    (port,) = (line.rpartition(":")[2].split()[0] for line in log.splitlines() if "Uvicorn running on" in line)
+    assert requests.get(f"http://127.0.0.1:{port}/_alive", timeout=10).json() == {"alive": True}

@@ -1,0 +1,149 @@
+"""PLATFORM.md, section 3, sentence 7: what the client sees of an instance's status, and what it does to the instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.emulator.records import InstanceState
+from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
+from tests.upstreams.menagerie import Menagerie, menagerie
+
+MODULE = """
+import os, signal
+
+
+@chute.cord(public_api_path="/fine")
+def fine(self):
+    return "fine"
+
+
+@chute.cord(public_api_path="/status")
+def status(self, order):
+    raise HTTPException(status_code=order["code"], detail="as ordered")
+
+
+@chute.cord(public_api_path="/broken")
+def broken(self):
+    raise RuntimeError("a bug")
+
+
+@chute.cord(public_api_path="/killed")
+def killed(self):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@chute.cord(public_api_path="/nobody", passthrough=True, passthrough_port=1, passthrough_path="/x")
+async def nobody(self, *args):
+    ...
+
+
+@chute.cord(public_api_path="/upstream", passthrough=True, passthrough_port={port}, passthrough_path="/status/404")
+async def upstream(self, *args):
+    ...
+"""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Menagerie]:
+    with menagerie() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
+    with platform() as running:
+        found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code))
+        assert is_active(found), found
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _failures_in_a_row_are_forgotten(chute: Platform) -> Iterator[None]:
+    yield
+    # Also when the test has ended the instance: this call starts the next one, and waits for it.
+    assert chute.post("/fine").json() == "fine"
+    assert chute.newest().failures == 0
+
+
+def test_400_stays_400_with_the_text_and_is_no_failure(chute: Platform) -> None:
+    answer = chute.post("/status", {"code": 400})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == 'Invalid request: {"detail":"as ordered"}'
+    assert chute.newest().failures == 0
+
+
+def test_429_stays_429_and_is_no_failure(chute: Platform) -> None:
+    assert chute.post("/status", {"code": 429}).status_code == 429
+    assert chute.newest().failures == 0
+
+
+@pytest.mark.parametrize("code", [204, 301, 302, 304, 401, 403, 404, 409, 418, 422, 499, 500, 502, 503])
+def test_every_other_status_is_500_and_a_failure(chute: Platform, code: int) -> None:
+    answer = chute.post("/status", {"code": code})
+    assert (answer.status_code, answer.json()) == (500, {"detail": "No infrastructure available to serve request"})
+    assert chute.newest().failures == 1
+    assert f"answered {code}" in chute.newest().last_failure
+    assert chute.recorded().instance_status == code
+
+
+@pytest.mark.parametrize("path", ["/broken", "/nobody", "/upstream"])
+def test_an_exception_and_an_upstreams_error_are_500_and_a_failure(chute: Platform, path: str) -> None:
+    assert chute.post(path).status_code == 500
+    assert chute.newest().failures == 1
+
+
+def test_a_success_resets_the_failure_count_and_a_400_does_not(chute: Platform) -> None:
+    for _ in range(3):
+        chute.post("/broken")
+    chute.post("/status", {"code": 400})
+    assert chute.newest().failures == 3
+    chute.post("/fine")
+    assert chute.newest().failures == 0
+
+
+def test_after_seven_failures_in_a_row_the_instance_is_deleted(chute: Platform) -> None:
+    instance = chute.newest()
+    for count in range(1, 7):
+        chute.post("/broken")
+        assert chute.newest().failures == count
+        assert is_active(chute.newest())
+    chute.post("/broken")
+    ended = chute.gone(instance.instance_id)
+    assert ended.state is InstanceState.GONE
+    assert ended.ended_because.startswith("deleted: 7 calls in a row failed")
+
+
+def test_426_deletes_the_instance_at_once(chute: Platform) -> None:
+    instance = chute.newest()
+    assert chute.post("/status", {"code": 426}).status_code == 500
+    assert "426" in chute.gone(instance.instance_id).ended_because
+
+
+def test_an_instance_that_dies_loses_the_call_in_flight_and_the_next_one_waits_for_another(chute: Platform) -> None:
+    instance = chute.newest()
+    assert chute.post("/killed").status_code == 500
+    assert chute.recorded().failure
+    ended = chute.gone(instance.instance_id)
+    assert "exit code -9" in ended.ended_because
+    assert chute.post("/fine").json() == "fine"
+    assert chute.newest().instance_id != instance.instance_id
+
+
+def test_a_chute_that_cannot_start_is_503_and_its_record_has_its_last_lines(tmp_path: Path) -> None:
+    code = HEAD.format(concurrency=1) + (
+        "@chute.on_startup()\nasync def boot(self):\n    print('looking for the model')\n    raise RuntimeError('no model')\n"
+        '@chute.cord(public_api_path="/fine")\ndef fine(self):\n    return "fine"\n'
+    )
+    with platform() as running:
+        found = running.deploy(chute_of(tmp_path, code))
+        assert found.state is InstanceState.GONE
+        assert "it did not start: exit code 1" in found.ended_because
+        assert "looking for the model" in found.ended_because
+        assert "RuntimeError: no model" in found.ended_because
+        answer = running.post("/fine")
+        assert (answer.status_code, answer.json()["detail"][:17]) == (503, "No infrastructure")
+        assert "no model" in running.recorded().failure

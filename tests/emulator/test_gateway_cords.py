@@ -1,0 +1,100 @@
+"""A module with our own cords behind the emulated platform: what the platform cannot carry, the gateway does."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.core.manifest import Manifest, parse_routes
+from chutes_wrappers.emulator.host_launching import HostImage
+from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
+from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+
+ROUTES: list[dict[str, Any]] = [
+    {"path": "/echo", "method": "GET"},
+    {"path": "/echo", "method": "POST"},
+    {"path": "/put", "target_path": "/echo", "method": "PUT"},
+    {"path": "/form", "request": {"encoding": "multipart", "files": ["file"]}},
+    {"path": "/bytes", "method": "GET"},
+    {"path": "/missing", "target_path": "/no/such/page"},
+    {"path": "/nothing", "target_path": "/status/204", "method": "GET"},
+    {"path": "/chat", "stream": "switch"},
+    {"path": "/events", "stream": True},
+]
+MODULE = """
+from tools.chute_wrappers import load_route_manifest, register_passthrough_routes
+
+register_passthrough_routes(chute, load_route_manifest(), {port})
+"""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Menagerie]:
+    with menagerie() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    manifest = Manifest(routes=parse_routes(ROUTES, where="test"))
+    code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
+    with platform(image=HostImage(manifest=manifest)) as running:
+        found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code, manifest=manifest))
+        assert is_active(found), found
+        yield running
+
+
+def test_json_goes_there_and_back_with_its_query(chute: Platform) -> None:
+    said = chute.post("/echo", {"a": [1]}, params={"q": "x y"}).json()
+    assert (said["method"], said["body"]) == ("POST", '{"a":[1]}')
+    assert said["target"] in ("/echo?q=x+y", "/echo?q=x%20y")
+    assert chute.get("/echo", params={"q": "1"}).json()["target"] == "/echo?q=1"
+
+
+def test_an_upload_reaches_the_service_as_multipart(chute: Platform) -> None:
+    sent = {"file_base64": base64.b64encode(b"RIFF").decode(), "filename": "a.wav", "name": "x"}
+    answer = chute.post("/form", sent)
+    assert answer.status_code == 200, answer.text
+    assert "file" in {field[0] for field in answer.json()}
+
+
+def test_every_byte_comes_back_with_its_media_type(chute: Platform) -> None:
+    answer = chute.get("/bytes")
+    assert (answer.content, answer.headers["content-type"]) == (EVERY_BYTE, "audio/wav")
+
+
+def test_an_empty_answer_and_another_method_are_carried(chute: Platform) -> None:
+    assert chute.get("/nothing").json() == {"status": 204}
+    assert chute.post("/put").json()["method"] == "PUT"
+
+
+def test_the_services_404_is_the_clients_400_and_never_deletes_the_instance(chute: Platform) -> None:
+    for _ in range(10):
+        answer = chute.post("/missing")
+        assert answer.status_code == 400
+        assert '"status":404' in answer.json()["detail"]
+    assert chute.newest().failures == 0
+    assert chute.post("/echo").status_code == 200
+
+
+def test_a_stream_arrives_as_the_service_sends_it(chute: Platform) -> None:
+    answer = chute.post("/events")
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert answer.content == b"".join(f"data: {n} é\n\n".encode() for n in range(3))
+
+
+def test_a_cord_that_streams_by_the_switch_streams(chute: Platform) -> None:
+    assert chute.post("/chat", {"text": "a b", "stream": True}).text == "data: a\n\ndata: b\n\ndata: [DONE]\n\n"
+
+
+def test_a_thousand_calls_come_back_right_and_leave_nothing_behind(chute: Platform) -> None:
+    def call(number: int) -> bool:
+        return bool(chute.post("/echo", {"n": number}).json()["body"] == f'{{"n":{number}}}')
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(call, range(1000)))
+    assert chute.newest().running_calls == 0
