@@ -1,0 +1,142 @@
+"""Instances of the emulator in Docker: what the platform's pod is, and a network that is cut once they are active."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from chutes_wrappers.core.manifest import load_manifest
+from chutes_wrappers.emulator.docker_launching import DockerLauncher
+from chutes_wrappers.emulator.records import InstanceState
+from chutes_wrappers.host.docker_engine import LABEL, DockerEngine
+from chutes_wrappers.host.engine import ContainerSpec
+from tests.emulator.platforms import HEAD, chute_of, is_active, platform
+from tests.scenario import Scenario
+
+from . import bases
+
+pytestmark = pytest.mark.docker
+
+MODULE = """
+import json, os, socket, urllib.request
+from tools.chute_wrappers import load_route_manifest, register_passthrough_routes, wait_for_services
+
+AT_START = {{}}
+register_passthrough_routes(chute, load_route_manifest(), 9090)
+
+
+def reaches(address):
+    try:
+        socket.create_connection((address, 8000), 5).close()
+        return True
+    except OSError:
+        return False
+
+
+@chute.on_startup()
+async def boot(self):
+    AT_START["empty"] = {{folder: os.listdir(folder) for folder in ("/tmp", "/cache")}}
+    AT_START["reached"] = reaches("{neighbour}")
+    await wait_for_services([9090], timeout=60)
+
+
+@chute.cord(public_api_path="/instance")
+def instance(self):
+    for folder in ("/tmp", "/cache", "/app"):
+        open(folder + "/written", "w").close()
+    shm = os.statvfs("/dev/shm")
+    status = dict(line.split(":", 1) for line in open("/proc/1/status"))
+    return {{
+        **AT_START, "uid": os.getuid(), "gid": os.getgid(), "cwd": os.getcwd(), "pid": os.getpid(), "file": __file__,
+        "hf_home": os.environ["HF_HOME"], "secret": os.environ.get("HF_TOKEN"),
+        "context": os.environ["CHUTES_EXECUTION_CONTEXT"],
+        "keys": [name for name in os.environ if "EMULATOR" in name], "shm": shm.f_blocks * shm.f_frsize,
+        "source_is_writable": os.access(__file__, os.W_OK),
+        "alive": urllib.request.urlopen("http://127.0.0.1:8001/_alive").read().decode(),
+    }}
+
+
+@chute.cord(public_api_path="/reaches")
+def reaches_now(self):
+    return reaches("{neighbour}")
+"""
+
+
+@contextmanager
+def neighbour(engine: DockerEngine) -> Iterator[str]:
+    """The address of a server outside of the instance: reached through the engine's default network."""
+    spec = ContainerSpec(
+        image=bases.image("python"), entrypoint=["python3"], command=["-u", "-m", "http.server", "8000"]
+    )
+    with engine.run(spec) as server:
+        next(server.logs())
+        yield str(server._networks()["bridge"]["IPAddress"])
+
+
+@pytest.fixture(scope="module")
+def scenario(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Scenario:
+    made = Scenario(tmp_path_factory.mktemp("case"), "python3-no-pip", bases.image("python3-no-pip"), [9090])
+    made.discover()
+    made.build()
+    return made
+
+
+def chute_in(folder: Path, scenario: Scenario, address: str, **values: Any) -> Any:
+    code = HEAD.format(concurrency=4) + MODULE.format(neighbour=address)
+    manifest = load_manifest(scenario.manifest)
+    return chute_of(folder, code, manifest=manifest, image=scenario.image, concurrency=4, **values)
+
+
+def test_an_instance_is_what_the_platforms_pod_is_and_its_network_is_cut_when_it_is_active(
+    engine: DockerEngine, scenario: Scenario, tmp_path: Path
+) -> None:
+    with neighbour(engine) as address, platform(DockerLauncher(engine)) as running:
+        found = running.deploy(chute_in(tmp_path, scenario, address, environment={"HF_TOKEN": "hf_secret"}))
+        assert is_active(found), found.ended_because
+        seen = running.post("/instance").json()
+        assert (seen["uid"], seen["gid"], seen["pid"], seen["cwd"]) == (1000, 1000, 1, "/app")
+        assert (seen["file"], seen["source_is_writable"]) == ("/app/case.py", False)
+        assert (seen["hf_home"], seen["secret"], seen["context"]) == ("/cache", "hf_secret", "REMOTE")
+        assert seen["empty"] == {"/tmp": [], "/cache": []}
+        assert seen["shm"] == 16 * 1024**3
+        assert seen["keys"] == []
+        assert seen["alive"] == '{"alive":true}'
+        # The wrapped service was started from the image, as uid 1000, and is reached through our cords.
+        assert running.post("/echo", {"n": 1}, params={"q": "1"}).json()["body"] == {"n": 1}
+        # It could reach out before it was active; now it cannot, and calls still arrive.
+        assert seen["reached"] is True
+        assert running.post("/reaches").json() is False
+        assert running.post("/instance").status_code == 200
+        log = running.log(found.instance_id)
+        assert "hf_secret" not in log
+        assert "Added new API route: /instance" in log
+
+
+def test_with_external_egress_the_network_stays(engine: DockerEngine, scenario: Scenario, tmp_path: Path) -> None:
+    with neighbour(engine) as address, platform(DockerLauncher(engine)) as running:
+        running.deploy(chute_in(tmp_path, scenario, address, allow_external_egress=True))
+        assert running.post("/reaches").json() is True
+
+
+def test_a_killed_container_is_noticed_and_nothing_of_it_is_left(
+    engine: DockerEngine, scenario: Scenario, tmp_path: Path
+) -> None:
+    client = docker.from_env()
+    try:
+        with platform(DockerLauncher(engine)) as running:
+            found = running.deploy(chute_in(tmp_path, scenario, "127.0.0.1"))
+            assert is_active(found), found.ended_because
+            (container,) = client.containers.list(filters={"label": f"{LABEL}={engine._session}"})
+            container.kill()
+            ended = running.gone(found.instance_id)
+            assert ended.state is InstanceState.GONE
+            assert "exit code 137" in ended.ended_because
+            assert running.post("/echo", {"n": 2}).status_code == 200
+        assert client.networks.list(filters={"label": f"{LABEL}={engine._session}"}) == []
+    finally:
+        client.close()
