@@ -41,6 +41,11 @@ Examples:
     "--no-docker", is_flag=True, help="With --emulate: run the service here, by the module's HOST_ENTRYPOINT."
 )
 @click.option("--check", is_flag=True, help="With --emulate: end after the calls, with the verdict.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0),
+    help="With --emulate --check: see whether the instance lasts for so many seconds [40].",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --emulate: the result as JSON on standard output.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="With --run, --emulate: listen on this port [8000; a free one]."
@@ -139,12 +144,13 @@ def _forward(options: dict[str, object]) -> int:
 
 
 def _emulate(options: dict[str, object]) -> int:
-    from chutes_wrappers.cli.commands.emulate import Options, emulate
+    from chutes_wrappers.cli.commands.emulate import WATCH_S, Options, emulate
 
-    port = options["port"]
+    port, watch = options["port"], options["watch"]
     return emulate(
         str(options["emulate"]),
         Options(
+            watch_s=watch if isinstance(watch, float) else WATCH_S,
             no_docker=bool(options["no_docker"]),
             check=bool(options["check"]),
             as_json=bool(options["as_json"]),
@@ -167,6 +173,7 @@ _ONLY_WITH = {
     "port": ("run", "emulate"),
     "no_docker": ("emulate",),
     "check": ("emulate",),
+    "watch": ("emulate",),
     "as_json": ("emulate",),
     "startup_delay": ("discover",),
     "probe_timeout": ("discover",),

@@ -28,6 +28,7 @@ from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.host.rehearsal.comparison import Exchange
 from chutes_wrappers.host.rehearsal.diagnosis import Diagnosis, diagnose
+from chutes_wrappers.host.rehearsal.direct import DirectRequest
 from chutes_wrappers.host.rehearsal.rehearse import Outcome, PublicCall, Rehearsal
 from chutes_wrappers.host.rehearsal.requesting import requested
 from chutes_wrappers.host.staging import staged
@@ -37,6 +38,7 @@ from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
 WATCH_S = 40.0
 _CALL_TIMEOUT_S = 610.0
 _POLL_S = 0.1
+_WATCH_EVERY_S = 1.0
 _KEPT_LINES = 2000
 # A call that says something is a better example than one that says nothing.
 _NO_EXAMPLE = 1000
@@ -45,13 +47,14 @@ _COLUMNS = ("route", "travels as", "status", "media type", "bytes", "ms", "verdi
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to emulate. ``port`` 0: a free one."""
+    """How to emulate. ``port`` 0: a free one; ``watch_s``: how long ``check`` sees whether the instance lasts, in seconds."""
 
     no_docker: bool = False
     check: bool = False
     as_json: bool = False
     debug: bool = False
     port: int = 0
+    watch_s: float = WATCH_S
 
 
 def emulate(module: str, options: Options) -> int:
@@ -93,7 +96,7 @@ def _run(facts: ModuleFacts, prepared: Prepared, chute: ChuteRecord, options: Op
         outcomes = list(_rehearsed(facts, prepared.manifest, chute, emulator))
         bad = _report(outcomes, lines, options)
         if options.check:
-            _watch(emulator, chute, lines)
+            _watch(emulator, chute, facts.service_ports, lines, options.watch_s)
             return 1 if bad else 0
         _invite(emulator, chute, outcomes)
         code = running.until_interrupted(lambda: None)
@@ -222,16 +225,26 @@ def _as_data(outcome: Outcome) -> Mapping[str, Any]:
     }
 
 
-def _watch(emulator: Emulator, chute: ChuteRecord, lines: Sequence[str]) -> None:
-    """Look whether the instance lasts; WrapperError says why it did not."""
-    with output.Progress(f"Watching the instance for {WATCH_S:.0f} s from its activation") as progress:
+def _watch(emulator: Emulator, chute: ChuteRecord, ports: Sequence[int], lines: Sequence[str], watch_s: float) -> None:
+    """Look whether the instance and its service last; WrapperError says why they did not."""
+    answering = [port for port in ports if not _silence(emulator, chute, port)]
+    with output.Progress(f"Watching the instance until it has been active for {watch_s:.0f} s") as progress:
         while (instance := emulator.newest_instance(chute)).state is InstanceState.ACTIVE:
-            if time.time() - (instance.active_since or 0.0) > WATCH_S:
+            for port in answering:
+                if silence := _silence(emulator, chute, port):
+                    because = f"nothing answers on port {port} any more: {silence}"
+                    raise _would_not_run("the service did not last", because, lines)
+            if time.time() - (instance.active_since or 0.0) > watch_s:
                 output.success("the instance is well")
                 return
-            time.sleep(_POLL_S)
-            progress.line(f"{instance.running_calls} calls")
+            time.sleep(_WATCH_EVERY_S)
+            progress.line("the service answers")
     raise _would_not_run("the instance did not last", instance.ended_because, lines)
+
+
+def _silence(emulator: Emulator, chute: ChuteRecord, port: int) -> str:
+    """Why the service in the instance answers no HTTP on ``port``; empty when it does."""
+    return emulator.direct(chute, DirectRequest(port=port, method="GET", target="/")).problem
 
 
 def _invite(emulator: Emulator, chute: ChuteRecord, outcomes: Sequence[Outcome]) -> None:
