@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.emulator.launching import RUNNER_SOURCE, new_key, runner_environment, write_module
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.emulator.runner import Seal
 from chutes_wrappers.emulator.transport import InstanceClient
+from chutes_wrappers.host.discovery.sockets import parse_listeners
 from chutes_wrappers.host.docker_container import DockerContainer
 from chutes_wrappers.host.docker_engine import DockerEngine
 from chutes_wrappers.host.engine import ContainerSpec, started
@@ -67,6 +68,14 @@ class DockerInstance:
     def exit_code(self) -> int | None:
         """None while it runs."""
         return self._container.exit_code()
+
+    def listening(self) -> Collection[int]:
+        """The ports that it listens on now; none where its image cannot tell."""
+        try:
+            tables = self._container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output
+        except WrapperError:  # it is gone, or has no cat
+            return ()
+        return {listener.port for listener in parse_listeners(tables)}
 
     def lock_network(self) -> None:
         """Leave it only in its internal network."""

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +87,16 @@ class HostInstance:
     def exit_code(self) -> int | None:
         """None while it runs."""
         return self._process.poll()
+
+    def listening(self) -> Collection[int]:
+        """The ports that the process and its children listen on now."""
+        ports = set()
+        with contextlib.suppress(psutil.Error, OSError):
+            chute = psutil.Process(self._process.pid)
+            for process in (chute, *chute.children(recursive=True)):
+                found = process.net_connections("inet")
+                ports |= {each.laddr[1] for each in found if each.status == psutil.CONN_LISTEN}
+        return ports
 
     def lock_network(self) -> None:
         """Nothing: a process here has this machine's network."""

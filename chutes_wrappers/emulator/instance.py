@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
@@ -81,6 +81,7 @@ class Instance:
         self.closed = asyncio.Event()
         self._launcher = launcher
         self._clock = clock
+        self._launched: LaunchedInstance | None = None
         self._client: InstanceClient | None = None
         self._ending = asyncio.Event()
         self._output_ended = asyncio.Event()
@@ -134,6 +135,11 @@ class Instance:
         self._ending.set()
         self.settled.set()
 
+    async def listening(self) -> Collection[int]:
+        """The ports that it listens on now; none before its launch."""
+        launched = self._launched
+        return () if launched is None else await asyncio.to_thread(launched.listening)
+
     async def live(self, after: Iterable[Instance] = ()) -> None:
         """Be launched, once those in ``after`` are gone, become active, and last until something ends it."""
         try:
@@ -160,7 +166,7 @@ class Instance:
             return
         logger.info("{}: starting", self._name())
         launched = await self._blocking(stack.enter_context, self._launcher.launch(self.chute))
-        self._client = launched.client
+        self._launched, self._client = launched, launched.client
         self._read_output(launched)
         if not await self._becomes_active(launched):
             return

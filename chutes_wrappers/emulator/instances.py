@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from types import TracebackType
 
 from chutes_wrappers.emulator.instance import Clock, Instance, SystemClock
@@ -77,6 +77,11 @@ class Instances:
         """One instance; None for one that never was, or went long ago."""
         instance = self._instances.get(instance_id)
         return instance.record if instance is not None else None
+
+    async def listening(self, chute_id: str) -> Collection[int]:
+        """The ports that the newest instance of a chute listens on now."""
+        living = self._living(chute_id)
+        return await living[-1].listening() if living else ()
 
     def logs(self, instance_id: str) -> AsyncIterator[str]:
         """Its lines, from the oldest that are kept; ends when it is gone, at once when it is not known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +31,10 @@ class LaunchedInstance(Protocol):
 
     def exit_code(self) -> int | None:
         """None while it runs."""
+        ...
+
+    def listening(self) -> Collection[int]:
+        """The ports that it listens on now, as far as that can be told."""
         ...
 
     def lock_network(self) -> None:

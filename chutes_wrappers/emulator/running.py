@@ -10,7 +10,7 @@ import secrets
 import socket
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
 import aiohttp
@@ -73,6 +73,10 @@ class Emulator:
             return self._instances.of(chute.chute_id)[-1]
 
         return self._run(newest())
+
+    def listening(self, chute: ChuteRecord) -> Collection[int]:
+        """The ports that its newest instance listens on now."""
+        return self._run(self._instances.listening(chute.chute_id))
 
     def direct(self, chute: ChuteRecord, request: DirectRequest) -> Exchange:
         """What the wrapped service in an instance of ``chute`` answers to a request of its own clients."""

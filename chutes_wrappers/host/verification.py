@@ -12,6 +12,7 @@ from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import BAKED_WRITABLE
 from chutes_wrappers.host.definition import DESCRIBE
 from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec, RunningContainer
+from chutes_wrappers.host.rehearsal.diagnosis import diagnose
 from chutes_wrappers.sdk.answers import ERROR
 
 # A wheel is a zip file, so that installing one needs neither a network nor a build.
@@ -65,11 +66,12 @@ def verify_image(
         else:
             report(f"ok: {len(outside['cords'])} cords, the same inside and outside")
     if failures:
+        found = "; ".join(map(str, diagnose(line for failure in failures for line in failure.splitlines())))
         raise WrapperError(
             "the built image does not pass its checks",
             where=image,
             evidence="\n".join(failures),
-            next_step="correct what the evidence names and build again (--debug shows the whole build)",
+            next_step=found or "correct what the evidence names and build again (--debug shows the whole build)",
         )
 
 

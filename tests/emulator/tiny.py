@@ -67,6 +67,9 @@ class TinyInstance:
     def exit_code(self) -> int | None:
         return self._code
 
+    def listening(self) -> tuple[int, ...]:
+        return ()
+
     def lock_network(self) -> None:
         self.is_locked = True
 

@@ -27,7 +27,7 @@ from chutes_wrappers.emulator.running import Emulator, running_emulator
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.host.rehearsal.comparison import Exchange
-from chutes_wrappers.host.rehearsal.diagnosis import Diagnosis, diagnose
+from chutes_wrappers.host.rehearsal.diagnosis import Diagnosis, diagnose, elsewhere
 from chutes_wrappers.host.rehearsal.direct import DirectRequest
 from chutes_wrappers.host.rehearsal.rehearse import Outcome, PublicCall, Rehearsal
 from chutes_wrappers.host.rehearsal.requesting import requested
@@ -39,6 +39,7 @@ WATCH_S = 40.0
 _CALL_TIMEOUT_S = 610.0
 _POLL_S = 0.1
 _WATCH_EVERY_S = 1.0
+_LOOK_EVERY_S = 5.0
 _KEPT_LINES = 2000
 # A call that says something is a better example than one that says nothing.
 _NO_EXAMPLE = 1000
@@ -91,7 +92,7 @@ def _run(facts: ModuleFacts, prepared: Prepared, chute: ChuteRecord, options: Op
     with running_emulator(prepared.launcher, port=options.port, on_line=screen.line) as emulator:
         output.heading(f"Starting {chute.name} as the platform would")
         emulator.deploy(chute)
-        _wait_until_active(emulator, chute, screen)
+        _wait_until_active(emulator, chute, facts.service_ports, screen)
         output.heading("Calling every route, through the platform and at the service itself")
         outcomes = list(_rehearsed(facts, prepared.manifest, chute, emulator))
         bad = _report(outcomes, lines, options)
@@ -120,21 +121,27 @@ class _Screen:
             output.log(line)
 
 
-def _wait_until_active(emulator: Emulator, chute: ChuteRecord, screen: _Screen) -> None:
+def _wait_until_active(emulator: Emulator, chute: ChuteRecord, ports: Sequence[int], screen: _Screen) -> None:
+    found: Diagnosis | None = None
     with output.Progress("Waiting for its first instance") as progress:
         screen.progress = progress
+        looked = time.monotonic()
         try:
             while (instance := emulator.newest_instance(chute)).state is InstanceState.STARTING:
                 time.sleep(_POLL_S)
+                if time.monotonic() - looked > _LOOK_EVERY_S:
+                    looked = time.monotonic()
+                    found = elsewhere(ports, emulator.listening(chute)) or found
         finally:
             screen.progress = None
     if instance.state is InstanceState.GONE:
-        raise _would_not_run("the chute would not start on Chutes", instance.ended_because, progress.tail.splitlines())
+        lines = progress.tail.splitlines()
+        raise _would_not_run("the chute would not start on Chutes", instance.ended_because, lines, found)
     output.success(f"the instance is active after {progress.seconds:.1f} s")
 
 
-def _would_not_run(what: str, because: str, lines: Sequence[str]) -> WrapperError:
-    found = diagnose([*lines, *because.splitlines()])
+def _would_not_run(what: str, because: str, lines: Sequence[str], seen: Diagnosis | None = None) -> WrapperError:
+    found = [seen] if seen else diagnose([*lines, *because.splitlines()])
     step = "; ".join(map(str, found)) or "correct what its last lines name"
     return ServiceFailed(what, evidence=because, next_step=step)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from chutes_wrappers.core import platform_rules
 
+_FIRST_EPHEMERAL_PORT = 32768
 _PATH = r"(?P<path>/[^\s'\":,;)\]]+)"
 # Folders that belong to root in most images and that services like to use.
 _ROOTS_OWN = ("/root", "/var/run", "/run", "/etc")
@@ -50,7 +51,8 @@ def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
 def elsewhere(expected: Sequence[int], listening: Iterable[int]) -> Diagnosis | None:
     """The diagnosis of a service that listens on other ports than the module says, or None when it is on all of them."""
     own = {platform_rules.CHUTE_PORT, platform_rules.LOGGING_PORT}
-    others = sorted(set(listening) - own - set(expected))
+    # A chute's own server for streams takes a port that the system chooses.
+    others = sorted(port for port in set(listening) - own - set(expected) if port < _FIRST_EPHEMERAL_PORT)
     missing = [port for port in expected if port not in set(listening)]
     if not missing or not others:
         return None

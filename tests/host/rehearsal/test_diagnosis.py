@@ -79,6 +79,6 @@ def test_a_service_on_another_port_is_named_with_both() -> None:
     assert "SERVICE_PORTS" in found.fix
 
 
-@pytest.mark.parametrize("listening", [[9090], [9090, 9091], [8000], []])
+@pytest.mark.parametrize("listening", [[9090], [9090, 9091], [8000], [8000, 43211], []])
 def test_a_service_that_is_there_or_not_yet_is_not_elsewhere(listening: list[int]) -> None:
     assert elsewhere([9090], listening) is None

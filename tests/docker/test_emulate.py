@@ -1,0 +1,141 @@
+"""``--emulate`` in Docker: services that nobody here wrote, and faults that only show on the platform."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.host.docker_engine import DockerEngine
+from tests.scenario import ROOT, Scenario, command
+
+from . import bases
+from .test_real_services import text_picture
+
+pytestmark = pytest.mark.docker
+
+# As root, in discovery's container, all is well: what differs is what an instance is.
+FAULTY = """
+import os, socket, sys, threading
+sys.path.insert(0, "/srv/echo")
+import service
+
+FAULT = os.environ.get("FAULT") if os.getuid() else None
+if FAULT == "root":
+    sys.exit("this service must be run as root")
+if FAULT == "write":
+    open("/srv/state.db", "a")
+if FAULT == "port":
+    os.environ["PORT"] = "9091"
+if FAULT == "crash":
+    def end():
+        print("out of tokens", flush=True)
+        os._exit(3)
+    threading.Timer(12, end).start()
+if FAULT == "network":
+    answer = service.Handler.answer
+    def looking_up(self, value):
+        if self.path.startswith("/echo"):
+            socket.create_connection(("models.example.org", 443))
+        answer(self, value)
+    service.Handler.answer = looking_up
+service.main()
+"""
+FAULTS = {
+    "root": (r"the service needs root", "ENTRYPOINT"),
+    "write": (r"/srv/state.db is not writable", "writable_paths"),
+    "port": (r"listens on port 9091, not on 9090", "SERVICE_PORTS"),
+    "crash": (r"the service ended by itself", "deleted after seven"),
+    "network": (r"needs the network, which is closed", "allow_external_egress"),
+}
+
+
+def emulated(scenario: Scenario, *arguments: str, watch_s: float = 0) -> subprocess.CompletedProcess[str]:
+    watch = ("--watch", str(watch_s))
+    return command("--emulate", str(scenario.module), "--check", "--yes", "--json", *watch, *arguments)
+
+
+def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {route["route"]: route for route in json.loads(done.stdout)["routes"]}
+
+
+def append(scenario: Scenario, source: str) -> None:
+    scenario.module.write_text(scenario.module.read_text() + source)
+
+
+@pytest.fixture(scope="module")
+def faulty(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Scenario:
+    base = bases.built_from_scratch(
+        "faulty",
+        f'FROM {bases.image("python3-no-pip")}\nCOPY faulty.py /srv/faulty.py\nCMD ["python3", "/srv/faulty.py"]\n',
+        {"faulty.py": FAULTY},
+    )
+    scenario = Scenario(tmp_path_factory.mktemp("faulty"), "faulty", base, [9090], image_arguments="slim=True")
+    scenario.module.write_text(scenario.module.read_text().replace("timeout=60", "timeout=15"))
+    scenario.discover()
+    return scenario
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_the_service_is_named_with_what_to_change(faulty: Scenario, fault: str) -> None:
+    module = faulty.module.read_text()
+    try:
+        faulty.module.write_text(module.replace("CHUTE_ENV = {}", f"CHUTE_ENV = {{'FAULT': '{fault}'}}"))
+        done = emulated(faulty, watch_s=40 if fault == "crash" else 0)
+    finally:
+        faulty.module.write_text(module)
+    assert done.returncode == 1, done.stdout + done.stderr
+    reason, fix = FAULTS[fault]
+    assert reason in done.stderr
+    assert fix in done.stderr
+
+
+def test_a_file_that_the_image_lacks_is_named(faulty: Scenario, tmp_path: Path) -> None:
+    module, voices = faulty.module.read_text(), tmp_path / "voices.json"
+    voices.write_text("{}")
+    try:
+        append(faulty, f"VOICES = open({str(voices)!r}).read()\n")
+        done = emulated(faulty)
+    finally:
+        faulty.module.write_text(module)
+    assert done.returncode == 1
+    assert f"{voices} is not in the image" in done.stderr
+    assert "image.add()" in done.stderr
+
+
+def test_rapidocr_reads_a_picture_through_the_platform(engine: DockerEngine, tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, "rapidocr", bases.image("rapidocr"), [9003])
+    (tmp_path / "page.png").write_bytes(text_picture("CHUTES 42"))
+    append(scenario, 'CHUTE_EXAMPLES = {"POST /ocr": {"image_file": {"content_of": "page.png"}}}\n')
+    found = verdicts(emulated(scenario))
+    assert found["POST /ocr"]["travels"] == "multipart"
+    assert found["POST /ocr"]["status"] == 200
+    assert found["POST /ocr"]["bytes"] > 20
+    assert all(route["good"] for route in found.values())
+
+
+def test_chromadb_answers_through_the_platform_as_it_does_itself(engine: DockerEngine, tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, "chromadb", bases.image("chromadb"), [8010], expose="parameters")
+    found = verdicts(emulated(scenario))
+    assert len(found) > 20
+    assert all(route["good"] for route in found.values()), found
+
+
+def test_a_gradio_app_answers_through_the_platform(engine: DockerEngine, tmp_path: Path) -> None:
+    base = f"BASE={bases.image('python-venv')}"
+    build = ["docker", "build", "-q", "--build-arg", base, "-t", "gradio-app:latest", str(ROOT / "examples" / "gradio")]
+    subprocess.run(build, check=True, capture_output=True)
+    scenario = Scenario(tmp_path, "gradio-app", "gradio-app:latest", [7860])
+    scenario.module.write_text((ROOT / "examples" / "deploy_gradio_app.py").read_text())
+    append(
+        scenario,
+        "CHUTE_EXAMPLES = {'POST /shout': {'text': 'hello'}, 'POST /tone': {'seconds': 0.2}, "
+        "'POST /reverse_sound': {'sound': {'answer_of': 'POST /tone'}}, 'POST /countdown': {'start': 2}}\n",
+    )
+    found = verdicts(emulated(scenario))
+    assert {"POST /shout", "POST /tone", "POST /reverse_sound", "POST /countdown"} <= set(found)
+    assert all(route["good"] for route in found.values()), found
