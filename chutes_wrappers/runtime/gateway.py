@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -144,7 +145,7 @@ class Gateway:
 
     async def _refused(self, port: int, answer: aiohttp.ClientResponse) -> CallRefused:
         quoted = await _read_at_most(answer, LARGEST_QUOTED_BYTES + 1)
-        if answer.status < 500:
+        if answer.status < 500 or answer.status == HTTPStatus.NOT_IMPLEMENTED:  # which a service in good health says
             self._health.answered(port)
             status = CLIENT_ERROR
         else:

@@ -121,6 +121,10 @@ def test_the_fifth_failure_in_a_row_is_the_instances(gateway: Gateway, service: 
     assert refusal(gateway, service, "/status/500").status == 400
 
 
+def test_not_implemented_is_the_answer_of_a_service_in_good_health(gateway: Gateway, service: Menagerie) -> None:
+    assert [refusal(gateway, service, "/status/501").status for _ in range(10)] == [400] * 10
+
+
 def test_a_5xx_is_the_instances_failure_when_the_readiness_probe_fails_too(
     gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
 ) -> None:

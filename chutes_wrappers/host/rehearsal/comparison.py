@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 _EVENTS = "text/event-stream"
@@ -46,7 +47,7 @@ def compare(through: Exchange, direct: Exchange, again: Exchange, *, stream: boo
     """The verdict on the platform's answer ``through``, beside the service's own two answers to the same request."""
     if direct.problem:
         return Verdict(good=False, words="the service cannot be reached", evidence=direct.problem)
-    if direct.status >= 500:
+    if direct.status >= 500 and direct.status != HTTPStatus.NOT_IMPLEMENTED:
         return Verdict(good=False, words=f"the service itself fails: {direct.status}", evidence=_quoted(direct))
     if through.problem:
         return Verdict(good=False, words="the platform's answer broke off", evidence=through.problem)
@@ -60,11 +61,12 @@ def compare(through: Exchange, direct: Exchange, again: Exchange, *, stream: boo
 
 
 def _refusal(through: Exchange) -> int | None:
-    """The service's status that a 400 of the gateway tells about."""
-    answer = through.json()
-    detail = answer.get("detail") if isinstance(answer, Mapping) else None
-    detail = _parsed(detail) if isinstance(detail, str) else detail
-    status = detail.get("status") if isinstance(detail, Mapping) else None
+    """The service's status that a 400 of the gateway tells about, in the platform's own words around it or without."""
+    told = through.json()
+    while isinstance(told, Mapping) and "detail" in told:
+        told = told["detail"]
+        told = _parsed(told) if isinstance(told, str) else told
+    status = told.get("status") if isinstance(told, Mapping) else None
     return status if isinstance(status, int) else None
 
 

@@ -16,7 +16,8 @@ def said(value: Any, status: int = 200, content_type: str = "application/json") 
 
 
 def refused(status: int) -> Exchange:
-    return said({"detail": f'Invalid request: {{"error": "the service answered", "status": {status}}}'}, 400)
+    own = json.dumps({"detail": {"error": "the service answered", "status": status}})
+    return said({"detail": f"Invalid request: {own}"}, 400)
 
 
 def verdict(through: Exchange, direct: Exchange, again: Exchange | None = None, *, stream: bool = False) -> Verdict:
@@ -29,6 +30,7 @@ GOOD = [
     (said({"status": 204}), EMPTY, None, "empty, told as its status"),
     (refused(422), said({"detail": "no"}, 422), None, "refused alike: 422"),
     (said({"detail": {"status": 404}}, 400), said({}, 404), None, "refused alike: 404"),
+    (refused(501), said({"detail": "not yet"}, 501), None, "refused alike: 501"),
     (said({"t": 1}), said({"t": 2}), said({"t": 3}), "same kind; the service answers differently each time"),
     (said({"id": "a"}), said({"error": "exists"}, 409), None, "not comparable: asked again, the service says 409"),
 ]
