@@ -27,6 +27,7 @@ _LOOK_EVERY_S = 0.2
 _LAST_LINES = 30
 _LONGEST_START_S = 3600.0
 _REAP_S = 0.05
+_LAST_OUTPUT_S = 1.0
 # The end of its output tells at once that it ended; a child that got away may hold that open.
 _LOOK_AGAIN_S = 2.0
 
@@ -140,6 +141,10 @@ class Instance:
         launched = self._launched
         return () if launched is None else await asyncio.to_thread(launched.listening)
 
+    async def is_gone_within(self, seconds: float) -> bool:
+        """Whether it ends within ``seconds``, or has ended."""
+        return await _is_set_within(self._ending, seconds)
+
     async def live(self, after: Iterable[Instance] = ()) -> None:
         """Be launched, once those in ``after`` are gone, become active, and last until something ends it."""
         try:
@@ -176,6 +181,7 @@ class Instance:
         finally:
             idle.cancel()
         if code is not None:
+            await self._read_to_the_end()
             raise ServiceFailed(
                 f"it ended by itself with exit code {code}",
                 evidence=self.log.tail(_LAST_LINES),
@@ -186,17 +192,19 @@ class Instance:
         if self._client is not None:
             await self._client.close()
         await self._blocking(stack.close)
-        # The reader ends with the output; not waited for long, a process that got away may hold it open.
-        with contextlib.suppress(asyncio.TimeoutError):
-            if self._client is not None:
-                await asyncio.wait_for(self._output_ended.wait(), 1.0)
+        if self._client is not None:
+            await self._read_to_the_end()
+
+    async def _read_to_the_end(self) -> None:
+        # Not waited for long: a process that got away may hold its output open.
+        await _is_set_within(self._output_ended, _LAST_OUTPUT_S)
 
     async def _becomes_active(self, launched: LaunchedInstance) -> bool:
         """Whether it serves, and is locked as the platform would; False when it was ended meanwhile."""
         deadline = time.monotonic() + _LONGEST_START_S
         while not await launched.client.is_serving():
             if (code := await self._blocking(launched.exit_code)) is not None:
-                await self._output_ended.wait()
+                await self._read_to_the_end()
                 raise self._not_started(f"exit code {code}")
             if time.monotonic() > deadline:
                 raise self._not_started(f"not ready after {_LONGEST_START_S:g} s")

@@ -12,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import Any, NoReturn
 
 import aiohttp
 from loguru import logger
@@ -35,6 +36,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _STREAM_TYPE = "text/event-stream"
+# Within which the end of an instance is noticed.
+_NOTICED_S = 2.5
 _UNREACHABLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
@@ -44,6 +47,17 @@ class Limits:
 
     cold_wait_s: float = platform_rules.PROVISION_TIMEOUT_S
     call_s: float = platform_rules.API_CALL_LIMIT_S
+
+
+class StreamEnd(Enum):
+    """How a stream ended that the client has seen begin."""
+
+    WHOLE = "whole"
+    BROKEN = "broken"
+
+
+# What is left to send when a call has been carried.
+Ending = ClientAnswer | StreamEnd
 
 
 class Invocation:
@@ -84,30 +98,44 @@ class Invocation:
         elif not self._authorize(headers):
             await _send(error_answer(401, "Invalid or missing API key"), scope, receive, send)
         else:
-            call = _Call(chute, Request(scope, receive), self._instances, self._limits)
+            call = _Call(chute, Request(scope, receive), self._instances, self._limits, self._observe)
             try:
                 await call.answer(send)
             finally:
-                self._observe(call.record())
+                call.observe()
 
 
 class _Call:
     """One call, from the request to the last byte of the answer."""
 
-    def __init__(self, chute: ChuteRecord, request: Request, instances: Instances, limits: Limits) -> None:
+    def __init__(
+        self,
+        chute: ChuteRecord,
+        request: Request,
+        instances: Instances,
+        limits: Limits,
+        observe: Callable[[CallRecord], None],
+    ) -> None:
         self._chute = chute
         self._request = request
         self._instances = instances
         self._limits = limits
+        self._observe: Callable[[CallRecord], None] | None = observe
         self._started_at = time.time()
         self._started = time.monotonic()
         self._instance: Instance | None = None
         self._instance_status: int | None = None
         self._status = 499
+        self._streams = False
         self._failure = ""
 
-    def record(self) -> CallRecord:
-        """What became of it."""
+    def observe(self) -> None:
+        """Hand on what became of the call, once."""
+        observe, self._observe = self._observe, None
+        if observe is not None:
+            observe(self._record())
+
+    def _record(self) -> CallRecord:
         return CallRecord(
             chute_id=self._chute.chute_id,
             instance_id=self._instance.record.instance_id if self._instance else None,
@@ -127,7 +155,7 @@ class _Call:
         except ClientDisconnect:
             return
         except Refused as refused:
-            await self._send(error_answer(refused.status, refused.detail), send)
+            await self._end(error_answer(refused.status, refused.detail), send)
             return
         answering = asyncio.create_task(self._answer(prepared, send))
         leaving = asyncio.create_task(self._until_client_leaves())
@@ -153,65 +181,71 @@ class _Call:
 
     async def _answer(self, call: PreparedCall, send: Send) -> None:
         try:
-            async with self._instances.lease(self._chute, wait_s=self._limits.cold_wait_s) as instance:
-                self._instance = instance
-                await self._judged(instance, call, send)
+            while (ending := await self._tried(call, send)) is None:
+                logger.info("{}: a call met an instance that had just ended, and goes to the next", self._chute.name)
         except AtCapacity:
-            await self._send(error_answer(429, AT_CAPACITY), send)
+            ending = error_answer(429, AT_CAPACITY)
         except NoInstance as nothing:
             self._failure = str(nothing)
-            logger.warning("{}: no instance for a call: {}", self._chute.name, self._failure.partition("\n")[0])
-            await self._send(error_answer(503, NO_INFRASTRUCTURE), send)
+            first_line = self._failure.partition("\n")[0]
+            logger.warning("{}: no instance for a call: {}", self._chute.name, first_line)
+            ending = error_answer(503, NO_INFRASTRUCTURE)
+        await self._end(ending, send)
 
-    async def _judged(self, instance: Instance, call: PreparedCall, send: Send) -> None:
-        """Carry the call, and count how it ended."""
-        try:
-            is_success = await self._carried(instance, call, send)
-        except answers.InstanceOutdated:
-            self._failure = "the instance answered 426"
-            instance.end("deleted: it answered 426, and has to start anew")
-        except (InstanceFailed, *_UNREACHABLE) as failure:
-            self._failure = str(failure) or f"it did not answer ({type(failure).__name__})"
-            instance.failed(self._failure)
-        else:
-            if is_success:
-                instance.succeeded()
-            return
-        # A stream that has begun is left without its end: the server then closes the connection in the middle.
-        if self._status != 200:
-            await self._send(error_answer(500, NO_INFRASTRUCTURE), send)
+    async def _tried(self, call: PreparedCall, send: Send) -> Ending | None:
+        """Carry the call, and count how it ended; None when it reached nobody, because its instance had just ended."""
+        async with self._instances.lease(self._chute, wait_s=self._limits.cold_wait_s) as instance:
+            self._instance = instance
+            try:
+                ending = await self._carried(instance, call, send)
+            except answers.InstanceOutdated:
+                self._failure = "the instance answered 426"
+                instance.end("deleted: it answered 426, and has to start anew")
+            except (InstanceFailed, *_UNREACHABLE) as failure:
+                if isinstance(failure, aiohttp.ClientConnectorError) and await instance.is_gone_within(_NOTICED_S):
+                    return None
+                self._failure = str(failure) or f"it did not answer ({type(failure).__name__})"
+                instance.failed(self._failure)
+            else:
+                if self._instance_status is not None and platform_rules.is_success(self._instance_status):
+                    instance.succeeded()
+                return ending
+        return StreamEnd.BROKEN if self._streams else error_answer(500, NO_INFRASTRUCTURE)
 
-    async def _carried(self, instance: Instance, call: PreparedCall, send: Send) -> bool:
-        """Whether it succeeded; False for what is the client's own fault."""
+    async def _carried(self, instance: Instance, call: PreparedCall, send: Send) -> Ending:
         async with AsyncExitStack() as stack:
             post = instance.client.post(call.cord.path, call.payload, timeout_s=self._limits.call_s)
             answer = await stack.enter_async_context(post)
             self._instance_status = answer.status
             if refusal := await answers.refusal(answer):
-                await self._send(refusal, send)
-                return False
+                return refusal
             if call.cord.stream:
-                await self._stream(answer, send)
-            elif call.wants_stream:
+                return await self._stream(answer, send)
+            if call.wants_stream:
                 await _fall_into_stream_trap(answer)
-            else:
-                await self._send(await answers.plain(answer), send)
-        return True
+            return await answers.plain(answer)
 
-    async def _stream(self, answer: InstanceAnswer, send: Send) -> None:
-        self._status = 200
+    async def _stream(self, answer: InstanceAnswer, send: Send) -> StreamEnd:
+        self._status, self._streams = 200, True
         await send(_start(200, _STREAM_TYPE))
         async with aclosing(answers.chunks(answer)) as chunks:
             async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        return StreamEnd.WHOLE
 
-    async def _send(self, answer: ClientAnswer, send: Send) -> None:
-        self._status = answer.status
-        await _send(answer, self._request.scope, self._request.receive, send)
+    async def _end(self, ending: Ending, send: Send) -> None:
+        """Send what is left to send, now that the instance is free and the call is counted: a client may call at once."""
+        if isinstance(ending, ClientAnswer):
+            self._status = ending.status
+        self.observe()
+        if isinstance(ending, ClientAnswer):
+            await _send(ending, self._request.scope, self._request.receive, send)
+        elif ending is StreamEnd.WHOLE:
+            await send({"type": "http.response.body", "body": b""})
+        # A broken stream is left without its end: the server then closes the connection in the middle.
 
 
-async def _fall_into_stream_trap(answer: InstanceAnswer) -> None:
+async def _fall_into_stream_trap(answer: InstanceAnswer) -> NoReturn:
     """What the platform does with a plain answer when the client asked for a stream: it decodes the JSON as one."""
     async for _ in answers.chunks(answer):
         pass

@@ -56,15 +56,9 @@ def chute_of(folder: Path, code: str, *, manifest: Manifest | None = None, **val
     if manifest is not None:
         write_manifest(manifest, folder / "case.routes.json")
     environment = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "CHUTES_ALLOW_MISSING": "true"}
-    done = subprocess.run(
-        [sys.executable, "-c", _CORDS],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    argv = [sys.executable, "-c", _CORDS]
+    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
     cords = tuple(CordRecord(**cord) for cord in json.loads(done.stdout.splitlines()[-1]))
     return record(code=code, cords=cords, **values)
 

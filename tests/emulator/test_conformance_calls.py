@@ -324,6 +324,16 @@ def test_calls_run_at_the_same_time_up_to_the_concurrency_and_one_more_is_429(
         assert [call.result(30).json() for call in held] == [{"slow": True}] * 8
 
 
+def test_a_client_that_calls_again_at_once_finds_its_place_free(tmp_path: Path) -> None:
+    code = HEAD.format(concurrency=1) + MODULE.format(port=1)
+    with platform() as running:
+        running.deploy(chute_of(tmp_path, code, concurrency=1))
+        with requests.Session() as session:
+            session.headers.update({"Host": "tester-case.localhost", "Authorization": "Bearer cpk_test"})
+            paths = ["/args", "/stream", "/wav", "/both"] * 40
+            assert {session.post(running.url + path, json={}, timeout=20).status_code for path in paths} == {200}
+
+
 def test_a_call_ends_after_its_limit_as_a_failure(tmp_path: Path) -> None:
     code = HEAD.format(concurrency=8) + MODULE.format(port=1)
     with platform(limits=Limits(call_s=0.5)) as running:

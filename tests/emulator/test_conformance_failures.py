@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,18 @@ def test_an_instance_that_dies_loses_the_call_in_flight_and_the_next_one_waits_f
     assert "exit code -9" in ended.ended_because
     assert chute.post("/fine").json() == "fine"
     assert chute.newest().instance_id != instance.instance_id
+
+
+def test_an_instance_that_dies_among_calls_loses_only_those_in_flight(chute: Platform) -> None:
+    callers = 6
+    with ThreadPoolExecutor(callers) as pool:
+        calls = [pool.submit(chute.post, "/fine") for _ in range(200)]
+        killing = pool.submit(chute.post, "/killed")
+        calls += [pool.submit(chute.post, "/fine") for _ in range(200)]
+        assert killing.result(60).status_code == 500
+        outcomes = [call.result(60).status_code for call in calls]
+    assert outcomes.count(200) >= len(calls) - (callers - 1)
+    assert set(outcomes) <= {200, 500}
 
 
 def test_a_chute_that_cannot_start_is_503_and_its_record_has_its_last_lines(tmp_path: Path) -> None:
