@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from itertools import islice
 
 KEPT_LINES = 5000
+LONGEST_LINE = 4096
 
 
 class InstanceLog:
@@ -20,8 +21,8 @@ class InstanceLog:
         self._changed = asyncio.Event()
 
     def append(self, line: str) -> None:
-        """Add a line."""
-        self._lines.append(line)
+        """Add a line, cut to 4096 characters."""
+        self._lines.append(line[:LONGEST_LINE])
         self._total += 1
         self._wake()
 

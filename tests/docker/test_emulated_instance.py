@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +16,10 @@ import pytest
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.emulator.docker_launching import DockerLauncher
 from chutes_wrappers.emulator.records import InstanceState
-from chutes_wrappers.host.docker_engine import LABEL, DockerEngine
+from chutes_wrappers.host.docker_engine import LABEL, DockerEngine, connect
 from chutes_wrappers.host.engine import ContainerSpec
 from tests.emulator.platforms import HEAD, chute_of, is_active, platform
-from tests.scenario import Scenario
+from tests.scenario import ROOT, Scenario
 
 from . import bases
 
@@ -138,5 +141,34 @@ def test_a_killed_container_is_noticed_and_nothing_of_it_is_left(
             assert "exit code 137" in ended.ended_because
             assert running.post("/echo", {"n": 2}).status_code == 200
         assert client.networks.list(filters={"label": f"{LABEL}={engine._session}"}) == []
+    finally:
+        client.close()
+
+
+def test_what_a_killed_emulator_leaves_is_removed_by_the_next_one(engine: DockerEngine) -> None:
+    program = (
+        "import sys\nfrom chutes_wrappers.host.docker_engine import connect\n"
+        "from chutes_wrappers.host.engine import ContainerSpec\n"
+        "engine = connect()\n"
+        "spec = ContainerSpec(image=sys.argv[1], entrypoint=['sleep'], command=['600'])\n"
+        "with engine.internal_network() as network, engine.run(spec) as container:\n"
+        "    container.join(network)\n    print(network, flush=True)\n    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, bases.image("python")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        network = process.stdout.readline().strip()
+        process.kill()
+    client = docker.from_env()
+    try:
+        assert [found.name for found in client.networks.list(names=[network])] == [network]
+        connect().close()
+        assert client.networks.list(names=[network]) == []
     finally:
         client.close()

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import asyncio
+
+from chutes_wrappers.emulator.instance_log import KEPT_LINES, LONGEST_LINE, InstanceLog
+
+
+async def test_every_reader_gets_every_line_and_ends_with_the_log() -> None:
+    log = InstanceLog()
+    log.append("before")
+
+    async def read() -> list[str]:
+        return [line async for line in log.follow()]
+
+    readers = [asyncio.create_task(read()) for _ in range(2)]
+    await asyncio.sleep(0)
+    log.append("after")
+    await asyncio.sleep(0)
+    log.append("last")
+    log.close()
+    assert await asyncio.gather(*readers) == [["before", "after", "last"]] * 2
+    assert await read() == ["before", "after", "last"]
+
+
+async def test_it_does_not_grow_beyond_its_bounds() -> None:
+    log = InstanceLog()
+    for number in range(KEPT_LINES + 10):
+        log.append(f"{number}" + "x" * 10_000)
+    log.close()
+    lines = [line async for line in log.follow()]
+    assert (len(lines), lines[0][:3], len(lines[0])) == (KEPT_LINES, "10x", LONGEST_LINE)
+    assert log.tail(2).splitlines() == lines[-2:]
