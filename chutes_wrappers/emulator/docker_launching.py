@@ -63,7 +63,13 @@ class DockerInstance:
 
     def lines(self) -> Iterator[str]:
         """What the container prints, until it ends."""
-        return self._container.logs()
+        last = ""
+        for last in self._container.logs():
+            yield last
+        # Its very last words may be missing there, and they say why it ended.
+        tail = self._container.tail().split("\n")
+        seen = max((index for index, line in enumerate(tail) if line == last), default=-1)
+        yield from tail[seen + 1 :]
 
     def exit_code(self) -> int | None:
         """None while it runs."""

@@ -18,7 +18,7 @@ from chutes_wrappers.emulator.docker_launching import DockerLauncher
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.host.docker_engine import LABEL, DockerEngine, connect
 from chutes_wrappers.host.engine import ContainerSpec
-from tests.emulator.platforms import HEAD, chute_of, is_active, platform
+from tests.emulator.platforms import HEAD, chute_of, is_active, platform, record
 from tests.scenario import ROOT, Scenario
 
 from . import bases
@@ -143,6 +143,23 @@ def test_a_killed_container_is_noticed_and_nothing_of_it_is_left(
         assert client.networks.list(filters={"label": f"{LABEL}={engine._session}"}) == []
     finally:
         client.close()
+
+
+def test_a_start_that_fails_is_recorded_with_the_containers_last_lines(
+    engine: DockerEngine, scenario: Scenario
+) -> None:
+    code = HEAD.format(concurrency=1) + (
+        "@chute.on_startup()\nasync def boot(self):\n    open('/etc/service.conf', 'w')\n"
+        '@chute.cord(public_api_path="/fine")\ndef fine(self):\n    return "fine"\n'
+    )
+    with platform(DockerLauncher(engine)) as running:
+        found = running.deploy(record(code=code, image=scenario.image))
+        assert found.state is InstanceState.GONE
+        assert "it did not start: exit code 1" in found.ended_because
+        assert "Permission denied: '/etc/service.conf'" in found.ended_because
+        missing = running.deploy(record(code=code, image="case-never-built:v1", version="v2"))
+        assert missing.state is InstanceState.GONE
+        assert "case-never-built:v1" in missing.ended_because
 
 
 def test_what_a_killed_emulator_leaves_is_removed_by_the_next_one(engine: DockerEngine) -> None:

@@ -361,11 +361,15 @@ def test_what_a_killed_process_left_behind_is_removed_by_the_next(api: Api, said
             {"Name": "odd", "Labels": None},
         ]
     }
+    api.answers["GET /networks"] = [
+        {"Id": "cut", "Name": "cut", "Labels": {LABEL: "999999999-ab"}},
+        {"Id": "kept", "Name": "kept", "Labels": {LABEL: f"{os.getppid()}-cd"}},
+    ]
     connect(said.append).close()
-    assert api.calls("DELETE") == ["DELETE /containers/dead", "DELETE /volumes/old"]
+    assert api.calls("DELETE") == ["DELETE /containers/dead", "DELETE /networks/cut", "DELETE /volumes/old"]
     assert said == ["removing dead, which a killed process left behind"]
     filters = [json.loads(query["filters"][0]) for _, query, _ in api.asked if "filters" in query]
-    assert filters == [{"label": [f"{HOST_LABEL}={docker_engine._host()}"]}] * 2
+    assert filters == [{"label": [f"{HOST_LABEL}={docker_engine._host()}"]}] * 3
 
 
 def test_an_engine_that_hangs_up_is_said_to_be_gone(api: Api, engine: DockerEngine) -> None:
