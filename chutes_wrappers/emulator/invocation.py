@@ -36,8 +36,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _STREAM_TYPE = "text/event-stream"
-# Within which the end of an instance is noticed.
-_NOTICED_S = 2.5
+# Within which the end of an instance is noticed, if that is why it does not answer.
+_NOTICED_S = 1.0
 _UNREACHABLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
@@ -202,7 +202,10 @@ class _Call:
                 self._failure = "the instance answered 426"
                 instance.end("deleted: it answered 426, and has to start anew")
             except (InstanceFailed, *_UNREACHABLE) as failure:
-                if isinstance(failure, aiohttp.ClientConnectorError) and await instance.is_gone_within(_NOTICED_S):
+                # First whether it has ended: that is then the reason in its record, and not the calls that failed by it.
+                is_cut = isinstance(failure, aiohttp.ClientConnectionError)
+                is_gone = is_cut and await instance.is_gone_within(_NOTICED_S)
+                if is_gone and isinstance(failure, aiohttp.ClientConnectorError):
                     return None
                 self._failure = str(failure) or f"it did not answer ({type(failure).__name__})"
                 instance.failed(self._failure)

@@ -55,9 +55,9 @@ def service() -> Iterator[Menagerie]:
 
 @pytest.fixture(scope="module")
 def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
+    code = HEAD.format(concurrency=16) + MODULE.format(port=service.port)
     with platform() as running:
-        found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code))
+        found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code, concurrency=16))
         assert is_active(found), found
         yield running
 
@@ -135,7 +135,7 @@ def test_an_instance_that_dies_loses_the_call_in_flight_and_the_next_one_waits_f
 
 
 def test_an_instance_that_dies_among_calls_loses_only_those_in_flight(chute: Platform) -> None:
-    callers = 6
+    callers, instance = 12, chute.newest()
     with ThreadPoolExecutor(callers) as pool:
         calls = [pool.submit(chute.post, "/fine") for _ in range(200)]
         killing = pool.submit(chute.post, "/killed")
@@ -144,6 +144,8 @@ def test_an_instance_that_dies_among_calls_loses_only_those_in_flight(chute: Pla
         outcomes = [call.result(60).status_code for call in calls]
     assert outcomes.count(200) >= len(calls) - (callers - 1)
     assert set(outcomes) <= {200, 500}
+    # However many calls failed by it, the reason is that it died.
+    assert "exit code -9" in chute.gone(instance.instance_id).ended_because
 
 
 def test_a_chute_that_cannot_start_is_503_and_its_record_has_its_last_lines(tmp_path: Path) -> None:
