@@ -11,7 +11,7 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
 from chutes_wrappers.cli.commands.build import build
 from chutes_wrappers.cli.commands.public_api import static_routes
-from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.emulator.docker_launching import DockerLauncher
@@ -41,24 +41,25 @@ class Prepared:
 
 
 def has_engine(facts: ModuleFacts) -> bool:
-    """Whether to use Docker: when an engine answers that has, or can get, the image; else a module may do without."""
+    """Whether to use Docker: without a HOST_ENTRYPOINT always, with one where an engine answers that has the image."""
     if facts.host_entrypoint is None:
         return True
     try:
         engine = connect()
         try:
-            engine.inspect_image(facts.base_image)
+            with engine.files(facts.base_image):  # which pulls nothing
+                return True
         finally:
             engine.close()
     except EngineUnavailable as error:
         output.report(f"{error.what}: running the service on this machine, by the module's HOST_ENTRYPOINT")
         return False
-    except WrapperError:
+    except ImageMissing:
         output.report(
-            f"{facts.base_image} is not there: running the service on this machine, by the module's HOST_ENTRYPOINT"
+            f"{facts.base_image} is not on this machine: running the service here, by the module's HOST_ENTRYPOINT; "
+            "build or pull the image to run it in Docker"
         )
         return False
-    return True
 
 
 @contextlib.contextmanager
