@@ -1,0 +1,149 @@
+"""Ten thousand mixed calls, 64 at a time, through the emulator and the gateway: wrong and lost answers, calls a second, memory.
+
+    python benchmarks/emulator.py
+
+The Morse sample without Docker: JSON in and out, WAV out, WAV in as multipart. Every answer is compared with the first one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords  # noqa: E402 - needs the path above
+from chutes_wrappers.core.manifest import Manifest, write_manifest  # noqa: E402
+from chutes_wrappers.core.routes import Route  # noqa: E402
+from chutes_wrappers.emulator.host_launching import HostImage, HostLauncher  # noqa: E402
+from chutes_wrappers.emulator.records import ChuteRecord, CordRecord, InstanceState  # noqa: E402
+from chutes_wrappers.emulator.running import Emulator, running_emulator  # noqa: E402
+from chutes_wrappers.host.discovery.on_host import host_launch  # noqa: E402
+from tests.scenario import free_port  # noqa: E402
+
+CALLS = 10_000
+CROWD = 64
+# Of ten calls: six JSON, three that answer a sound, one that hears it, which takes the sample most of its time.
+MIX = (0, 1, 0, 1, 0, 2, 0, 1, 0, 0)
+MODULE = """
+from chutes.chute import Chute, NodeSelector
+from tools.chute_wrappers import load_route_manifest, register_passthrough_routes, wait_for_services
+
+chute = Chute(
+    username="bench", name="load", image="bench/load:v1", node_selector=NodeSelector(gpu_count=1), concurrency=64
+)
+register_passthrough_routes(chute, load_route_manifest(), {speak})
+
+@chute.on_startup()
+async def boot(self):
+    await wait_for_services([{speak}, {listen}], timeout=60)
+"""
+
+
+def manifest(speak: int, listen: int) -> Manifest:
+    command = f"PORT_SPEAK={speak} PORT_LISTEN={listen} exec {sys.executable} -m morse"
+    launch = host_launch(command, ROOT / "examples" / "morse")
+    upload: dict[str, Any] = {"encoding": "multipart", "files": ["file"]}
+    routes = (
+        Route(path="/encode", port=speak),
+        Route(path="/speak", port=speak),
+        Route.model_validate({"path": "/inference", "port": listen, "request": upload}),
+    )
+    return Manifest(routes=routes, image=launch.model_copy(update={"exposed_ports": (speak, listen)}))
+
+
+def cord(planned: PlannedCord) -> CordRecord:
+    return CordRecord(
+        method=planned.route.method,
+        path=planned.internal_path,
+        public_api_path=planned.public_path,
+        public_api_method=planned.public_method,
+        stream=False,
+        passthrough=True,
+        function=planned.function_name,
+    )
+
+
+def record(made: Manifest, speak: int, listen: int) -> ChuteRecord:
+    return ChuteRecord(
+        chute_id="load",
+        version="1",
+        name="load",
+        slug="bench-load",
+        username="bench",
+        filename="load.py",
+        reference="load:chute",
+        code=MODULE.format(speak=speak, listen=listen),
+        image=None,
+        cords=tuple(map(cord, plan_cords(made.routes, speak).cords)),
+        concurrency=CROWD,
+        max_instances=1,
+        scaling_threshold=0.75,
+        shutdown_after_s=300,
+        allow_external_egress=False,
+    )
+
+
+async def load(emulator: Emulator, chute: ChuteRecord) -> tuple[int, float]:
+    """How many answers were wrong or lost, and the seconds that all took."""
+    headers = {"Host": f"{chute.slug}.localhost", "Authorization": f"Bearer {emulator.key}"}
+    connector = aiohttp.TCPConnector(limit=CROWD)
+    async with aiohttp.ClientSession(emulator.url, headers=headers, connector=connector) as session:
+
+        async def call(path: str, body: Any) -> tuple[int, bytes]:
+            async with session.post(path, json=body) as answer:
+                return answer.status, await answer.read()
+
+        sound = (await call("/speak", {"text": "SOS"}))[1]
+        file = {"filename": "sos.wav", "content_type": "audio/wav", "data": base64.b64encode(sound).decode()}
+        mixed = [("/encode", {"text": "SOS"}), ("/speak", {"text": "SOS"}), ("/inference", {"file": file})]
+        expected = [await call(*each) for each in mixed]
+        assert [status for status, _ in expected] == [200, 200, 200], expected
+        left, wrong = iter(range(CALLS)), 0
+
+        async def caller() -> None:
+            nonlocal wrong
+            for number in left:
+                kind = MIX[number % len(MIX)]
+                wrong += await call(*mixed[kind]) != expected[kind]
+
+        started = time.perf_counter()
+        await asyncio.gather(*(caller() for _ in range(CROWD)))
+        return wrong, time.perf_counter() - started
+
+
+def megabytes() -> dict[str, float]:
+    """Resident memory of this process, which holds the emulator, and of the instance."""
+    own = psutil.Process()
+    instance = next(child for child in own.children() if "runner.py" in " ".join(child.cmdline()))
+    return {name: each.memory_info().rss / 2**20 for name, each in (("emulator", own), ("instance", instance))}
+
+
+def main() -> None:
+    speak, listen = free_port(), free_port()
+    made = manifest(speak, listen)
+    with tempfile.TemporaryDirectory() as folder:
+        write_manifest(made, Path(folder) / "load.routes.json")
+        launcher = HostLauncher(lambda chute: HostImage(manifest=made, starts_service=True))
+        with running_emulator(launcher) as emulator:
+            chute = record(made, speak, listen)
+            emulator.deploy(chute)
+            while emulator.newest_instance(chute).state is InstanceState.STARTING:
+                time.sleep(0.1)
+            for run in range(1, 3):
+                wrong, seconds = asyncio.run(load(emulator, chute))
+                memory = ", ".join(f"{name} {value:.0f} MiB" for name, value in megabytes().items())
+                print(f"run {run}: {CALLS} calls, {wrong} wrong or lost, {CALLS / seconds:.0f} calls/s; {memory}")
+
+
+if __name__ == "__main__":
+    main()
