@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp.http_exceptions import ContentEncodingError
 
 from chutes_wrappers.core.gradio import GradioEndpoint
 from chutes_wrappers.core.routes import Route
@@ -38,6 +39,7 @@ from chutes_wrappers.runtime.upstream import HOST, Upstream, UpstreamRequest
 # The platform ends a call after 600 s (PLATFORM.md, section 3); a reason should arrive before.
 CALL_TIMEOUT_S = 590.0
 LARGEST_ANSWER_BYTES = 512 * 1024**2
+_LONGEST_REASON = 200
 _BODILESS = frozenset({"GET", "DELETE"})
 
 
@@ -137,10 +139,14 @@ class Gateway:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self._health.no_connection(port, error) from error
+        except aiohttp.ClientResponseError as error:
+            raise _unreadable(error) from error
         except ValueError as error:
             # What the caller gave, or we made of it: never the failure of a service.
             raise CallRefused(f"the call cannot be carried: {error}") from error
         except (asyncio.TimeoutError, aiohttp.ClientError, OSError) as error:
+            if isinstance(error.__cause__, ContentEncodingError):
+                raise _unreadable(error.__cause__) from error
             raise await self._broken(port, error) from error
 
     async def _refused(self, port: int, answer: aiohttp.ClientResponse) -> CallRefused:
@@ -182,6 +188,11 @@ def make_request(route: Route, port: int, call: Mapping[str, Any]) -> UpstreamRe
         headers={**headers, **addressed.headers},
         make_data=encoded.make,
     )
+
+
+def _unreadable(error: Exception) -> CallRefused:
+    """Not counted: services in good health answer so where a caller chooses the headers of the answer."""
+    return CallRefused(f"the service's answer cannot be read: {' '.join(str(error).split())[:_LONGEST_REASON]}")
 
 
 def _arguments(call: Mapping[str, Any]) -> Any:

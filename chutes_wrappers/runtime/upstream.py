@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +16,7 @@ from yarl import URL
 from chutes_wrappers.runtime.service_headers import header_of
 
 HOST = "127.0.0.1"
+_IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 _LOCAL_NAMES = frozenset({HOST, "localhost", "0.0.0.0", "::1"})
 _MOST_REDIRECTS = 10
 # A busy service lets connections wait (for seven seconds, fifteen, thirty-one: the kernel knocks ever more rarely).
@@ -37,29 +39,23 @@ class UpstreamRequest:
     make_data: Callable[[], Any] = lambda: None
 
 
-@dataclass
-class _Attempt:
-    is_on_kept_connection: bool = False
-
-
 class Upstream:
-    """The services of this instance, as clients see them. All its methods belong to one event loop, the background's."""
+    """The services of this instance, as clients see them. All its methods belong to one event loop, the background's.
+
+    Connections are kept open for a while for idempotent methods only: a service may close a kept one just as it is used, and
+    whether it has carried out the request then, nobody can tell (RFC 9110, section 9.2.2).
+    """
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        self._kept: aiohttp.ClientSession | None = None
+        self._single: aiohttp.ClientSession | None = None
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """Connections to the services: kept open for a while, without a cookie jar, as many at a time as are asked for."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                read_bufsize=_READ_BUFFER_BYTES,
-                headers={"Accept-Encoding": "identity"},
-                trace_configs=[_tracing()],
-            )
-        return self._session
+        """A connection for each request; without a cookie jar, as many at a time as are asked for."""
+        if self._single is None:
+            self._single = _session(aiohttp.TCPConnector(limit=0, force_close=True))
+        return self._single
 
     @asynccontextmanager
     async def send(self, request: UpstreamRequest, timeout_s: float) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -78,44 +74,41 @@ class Upstream:
                 request = onward
 
     async def _answer(self, request: UpstreamRequest, deadline: float) -> aiohttp.ClientResponse:
-        while True:
-            attempt = _Attempt()
-            try:
-                return await self.session.request(
-                    request.method,
-                    URL(f"http://{HOST}:{request.port}{request.target}", encoded=True),
-                    headers=dict(request.headers),
-                    data=request.make_data(),
-                    allow_redirects=False,
-                    timeout=_timeout(deadline - time.monotonic()),
-                    trace_request_ctx=attempt,
-                )
-            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-                # A service may close a kept connection just as we use it, and aiohttp sends only idempotent methods again.
-                # For the others we do as browsers do: again, until a connection is new, whose end is the service's answer.
-                if not attempt.is_on_kept_connection:
-                    raise
+        if request.method in _IDEMPOTENT:
+            with contextlib.suppress(aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                return await _sent(self._kept_session(), request, deadline)
+        return await _sent(self.session, request, deadline)
+
+    def _kept_session(self) -> aiohttp.ClientSession:
+        if self._kept is None:
+            self._kept = _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S))
+        return self._kept
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._kept, self._single):
+            if session is not None:
+                await session.close()
 
 
-def _tracing() -> aiohttp.TraceConfig:
-    """Tells an ``_Attempt`` which connection it got."""
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=_READ_BUFFER_BYTES,
+        headers={"Accept-Encoding": "identity"},
+    )
 
-    def note(is_kept: bool) -> Callable[..., Awaitable[None]]:
-        async def told(_: aiohttp.ClientSession, context: Any, __: Any) -> None:
-            if isinstance(context.trace_request_ctx, _Attempt):
-                context.trace_request_ctx.is_on_kept_connection = is_kept
 
-        return told
-
-    config = aiohttp.TraceConfig()
-    config.on_connection_reuseconn.append(note(is_kept=True))
-    config.on_connection_create_start.append(note(is_kept=False))
-    return config
+async def _sent(session: aiohttp.ClientSession, request: UpstreamRequest, deadline: float) -> aiohttp.ClientResponse:
+    return await session.request(
+        request.method,
+        URL(f"http://{HOST}:{request.port}{request.target}", encoded=True),
+        headers=dict(request.headers),
+        data=request.make_data(),
+        allow_redirects=False,
+        timeout=_timeout(deadline - time.monotonic()),
+    )
 
 
 def _timeout(left_s: float) -> aiohttp.ClientTimeout:

@@ -132,25 +132,52 @@ class Closer:
         await reader.readuntil(b"\r\n\r\n")
 
 
-async def post(upstream: Upstream, port: int) -> int:
-    async with upstream.send(UpstreamRequest(port=port, method="POST", target="/"), 5) as answer:
+async def status(upstream: Upstream, port: int, method: str) -> int:
+    async with upstream.send(UpstreamRequest(port=port, method=method, target="/"), 5) as answer:
         return answer.status
 
 
-async def test_a_call_on_a_kept_connection_that_the_service_closes_is_made_again() -> None:
+async def test_an_idempotent_call_on_a_kept_connection_that_the_service_closes_is_made_again() -> None:
     service, upstream = Closer(), Upstream()
     async with talking(service.talk) as port:
-        assert [await post(upstream, port) for _ in range(4)] == [200] * 4
-        await asyncio.gather(*(post(upstream, port) for _ in range(5)))
-        assert await post(upstream, port) == 200  # no matter how many kept connections are closed
+        assert [await status(upstream, port, "GET") for _ in range(4)] == [200] * 4
+        await asyncio.gather(*(status(upstream, port, "GET") for _ in range(5)))
+        assert await status(upstream, port, "PUT") == 200  # no matter how many kept connections are closed
         await upstream.close()
-    assert len(service.methods) == 10
+
+
+async def test_a_post_has_a_connection_of_its_own_which_no_other_call_can_lose() -> None:
+    service, upstream = Closer(), Upstream()
+    async with talking(service.talk) as port:
+        assert [await status(upstream, port, "POST") for _ in range(5)] == [200] * 5
+        await upstream.close()
+    assert service.methods == [b"POST"] * 5
+
+
+async def test_a_post_that_the_service_takes_and_does_not_answer_is_made_once() -> None:
+    taken: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        method = (await reader.readuntil(b"\r\n\r\n")).split()[0]
+        if method == b"GET":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                method = (await reader.readuntil(b"\r\n\r\n")).split()[0]
+        taken.append(method)
+
+    upstream = Upstream()
+    async with talking(take) as port:
+        await asyncio.gather(*(status(upstream, port, "GET") for _ in range(8)))
+        with pytest.raises(aiohttp.ClientError):
+            await status(upstream, port, "POST")
+        await upstream.close()
+    assert taken.count(b"POST") == 1
 
 
 async def test_a_call_on_a_new_connection_that_the_service_closes_is_not_made_again() -> None:
     service, upstream = Closer(b"HTTP/1.1 2"), Upstream()
     async with talking(service.talk) as port:
         with pytest.raises(aiohttp.ClientError):
-            await post(upstream, port)
+            await status(upstream, port, "POST")
         await upstream.close()
     assert len(service.methods) == 1

@@ -14,7 +14,12 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 async def talking(talk: Talk) -> AsyncIterator[int]:
     """Runs ``talk`` for each connection, which it closes afterwards; yields the port."""
 
+    conversations: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        own = asyncio.current_task()
+        assert own is not None
+        conversations.add(own)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await talk(reader, writer)
             await writer.drain()
@@ -25,6 +30,8 @@ async def talking(talk: Talk) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        if conversations:
+            await asyncio.wait(conversations, timeout=5)
 
 
 @contextlib.asynccontextmanager
