@@ -152,7 +152,9 @@ def _part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, Fi
     if isinstance(value, str) and bare != name and (_is_base64(value) if files is None else bare in files):
         return bare, file_from_base64(bare, value)
     declared = files is not None and name in files
-    if (declared or files is None) and (file := file_in(name, value, declared=declared)):
+    # Specifications call files strings, too: an object with a file's keys is one whatever they say, a text is not.
+    is_candidate = declared or files is None or isinstance(value, Mapping)
+    if is_candidate and (file := file_in(name, value, declared=declared)):
         return name, file
     if declared:
         raise CallRefused(f"`{name}` is a file: send {_A_FILE % name}", field=name)

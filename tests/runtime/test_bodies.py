@@ -153,7 +153,7 @@ def test_where_it_is_known_that_nothing_is_a_file_texts_stay_texts() -> None:
     assert fields(body, files=()) == [
         ("image_base64", None, "", b"abcd"),
         ("note", None, "", b"data:hello,world"),
-        ("object", None, "", b'{"filename": "a", "data": "YQ=="}'),
+        ("object", "a", "application/octet-stream", b"a"),
     ]
 
 

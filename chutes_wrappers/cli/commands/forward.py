@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from chutes_wrappers.cli import output
@@ -39,7 +39,9 @@ def forward(module: str, *, url: str | None, listen: Sequence[str]) -> int:
     ports = local_ports(listen, facts.service_ports)
     address = _address(facts, url)
     manifest = preparation.known(facts) or Manifest()
-    table = None if _has_tunnel(facts, manifest) else _routes(facts, manifest)
+    cords = _cords(facts, manifest)
+    has_tunnel = any(cord["public_api_path"] == PUBLIC_PATH for cord in cords)
+    table = None if has_tunnel else _routes(facts, manifest, {cord["path"] for cord in cords})
     asyncio.run(_serve(address, table, ports))
     output.report("stopping")
     return 0
@@ -78,13 +80,14 @@ def _address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
     return address
 
 
-def _has_tunnel(facts: ModuleFacts, manifest: Manifest) -> bool:
+def _cords(facts: ModuleFacts, manifest: Manifest) -> list[dict[str, Any]]:
     with staged(facts, manifest, username=preparation.username()) as stage:
         cords: list[dict[str, Any]] = describe_outside(stage, output.report)["cords"]
-    return any(cord["public_api_path"] == PUBLIC_PATH for cord in cords)
+    return cords
 
 
-def _routes(facts: ModuleFacts, manifest: Manifest) -> RouteTable:
+def _routes(facts: ModuleFacts, manifest: Manifest, registered: Collection[str]) -> RouteTable:
+    """The routes whose cords are ``registered``, by internal path: where the module has a cord of its own, that answers."""
     static = parse_routes(facts.static_routes, where=f"{facts.path}, CHUTE_STATIC_ROUTES")
     merged, _ = merge_static(manifest, static)
     plan = plan_cords(merged.routes, facts.service_ports[0], expose=facts.expose)
@@ -92,7 +95,7 @@ def _routes(facts: ModuleFacts, manifest: Manifest) -> RouteTable:
         f"{facts.path.name} registers no tunnel: calls go through its {len(plan.cords)} routes, without headers, cookies and "
         "pages; register_tunnel(chute, SERVICE_PORTS) carries everything"
     )
-    return RouteTable(plan.cords)
+    return RouteTable(cord for cord in plan.cords if cord.internal_path in registered)
 
 
 async def _serve(address: ChuteAddress, table: RouteTable | None, ports: dict[int, int]) -> None:
