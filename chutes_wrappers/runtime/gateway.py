@@ -34,7 +34,7 @@ from chutes_wrappers.runtime.refusal import (
 )
 from chutes_wrappers.runtime.running_call import RunningCall
 from chutes_wrappers.runtime.service_headers import as_sent, header_of
-from chutes_wrappers.runtime.upstream import HOST, Upstream, UpstreamRequest
+from chutes_wrappers.runtime.upstream import HOST, KeptConnectionLost, Upstream, UpstreamRequest
 
 # The platform ends a call after 600 s (PLATFORM.md, section 3); a reason should arrive before.
 CALL_TIMEOUT_S = 590.0
@@ -139,6 +139,9 @@ class Gateway:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self._health.no_connection(port, error) from error
+        except KeptConnectionLost as error:
+            lost = "the service closed the connection as the call was sent; it may have carried it out, or not"
+            raise CallRefused(lost) from error
         except aiohttp.ClientResponseError as error:
             raise _unreadable(error) from error
         except ValueError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,30 +39,40 @@ class UpstreamRequest:
     make_data: Callable[[], Any] = lambda: None
 
 
+class KeptConnectionLost(Exception):
+    """A connection that was kept open closed as a request was sent on it: nobody knows whether it was carried out."""
+
+
+@dataclass
+class _Attempt:
+    is_on_kept_connection: bool = False
+
+
 class Upstream:
     """The services of this instance, as clients see them. All its methods belong to one event loop, the background's.
 
-    Connections are kept open for a while for idempotent methods only: a service may close a kept one just as it is used, and
-    whether it has carried out the request then, nobody can tell (RFC 9110, section 9.2.2).
+    Connections are kept open for a while. A service may close one just as it is used: an idempotent request is then made
+    again, any other is not (RFC 9110, section 9.2.2), and from then on the others have connections of their own there.
     """
 
     def __init__(self) -> None:
         self._kept: aiohttp.ClientSession | None = None
         self._single: aiohttp.ClientSession | None = None
+        self._closing_ports: set[int] = set()
 
     @property
     def session(self) -> aiohttp.ClientSession:
         """A connection for each request; without a cookie jar, as many at a time as are asked for."""
         if self._single is None:
-            self._single = _session(aiohttp.TCPConnector(limit=0, force_close=True))
+            self._single = _session(aiohttp.TCPConnector(limit=0, force_close=True, family=socket.AF_INET))
         return self._single
 
     @asynccontextmanager
     async def send(self, request: UpstreamRequest, timeout_s: float) -> AsyncIterator[aiohttp.ClientResponse]:
         """The service's answer; redirects are followed within the same service, ten at most.
 
-        ``timeout_s`` is for everything, from the first connection to the end of the last answer. Raises aiohttp.ClientError,
-        OSError and TimeoutError.
+        ``timeout_s`` is for everything, from the first connection to the end of the last answer. Raises KeptConnectionLost,
+        aiohttp.ClientError, OSError and TimeoutError.
         """
         deadline = time.monotonic() + timeout_s
         for redirects in range(_MOST_REDIRECTS + 1):
@@ -74,14 +84,22 @@ class Upstream:
                 request = onward
 
     async def _answer(self, request: UpstreamRequest, deadline: float) -> aiohttp.ClientResponse:
-        if request.method in _IDEMPOTENT:
-            with contextlib.suppress(aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-                return await _sent(self._kept_session(), request, deadline)
+        is_idempotent, attempt = request.method in _IDEMPOTENT, _Attempt()
+        if not is_idempotent and request.port in self._closing_ports:
+            return await _sent(self.session, request, deadline)
+        try:
+            return await _sent(self._kept_session(), request, deadline, attempt)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            if not attempt.is_on_kept_connection:
+                raise
+            if not is_idempotent:
+                self._closing_ports.add(request.port)
+                raise KeptConnectionLost from error
         return await _sent(self.session, request, deadline)
 
     def _kept_session(self) -> aiohttp.ClientSession:
         if self._kept is None:
-            self._kept = _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S))
+            self._kept = _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S, family=socket.AF_INET))
         return self._kept
 
     async def close(self) -> None:
@@ -97,10 +115,29 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=_READ_BUFFER_BYTES,
         headers={"Accept-Encoding": "identity"},
+        trace_configs=[_tracing()],
     )
 
 
-async def _sent(session: aiohttp.ClientSession, request: UpstreamRequest, deadline: float) -> aiohttp.ClientResponse:
+def _tracing() -> aiohttp.TraceConfig:
+    """Tells an ``_Attempt`` which connection it got."""
+
+    def note(is_kept: bool) -> Callable[..., Awaitable[None]]:
+        async def told(_: aiohttp.ClientSession, context: Any, __: Any) -> None:
+            if isinstance(context.trace_request_ctx, _Attempt):
+                context.trace_request_ctx.is_on_kept_connection = is_kept
+
+        return told
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(note(is_kept=True))
+    config.on_connection_create_start.append(note(is_kept=False))
+    return config
+
+
+async def _sent(
+    session: aiohttp.ClientSession, request: UpstreamRequest, deadline: float, attempt: _Attempt | None = None
+) -> aiohttp.ClientResponse:
     return await session.request(
         request.method,
         URL(f"http://{HOST}:{request.port}{request.target}", encoded=True),
@@ -108,6 +145,7 @@ async def _sent(session: aiohttp.ClientSession, request: UpstreamRequest, deadli
         data=request.make_data(),
         allow_redirects=False,
         timeout=_timeout(deadline - time.monotonic()),
+        trace_request_ctx=attempt,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from chutes_wrappers.runtime.upstream import Upstream, UpstreamRequest
+from chutes_wrappers.runtime.upstream import KeptConnectionLost, Upstream, UpstreamRequest
 from tests.upstreams.raw import talking
 
 
@@ -146,12 +146,15 @@ async def test_an_idempotent_call_on_a_kept_connection_that_the_service_closes_i
         await upstream.close()
 
 
-async def test_a_post_has_a_connection_of_its_own_which_no_other_call_can_lose() -> None:
+async def test_a_post_that_loses_a_kept_connection_is_not_made_again_and_the_next_ones_have_their_own() -> None:
     service, upstream = Closer(), Upstream()
     async with talking(service.talk) as port:
+        assert await status(upstream, port, "POST") == 200
+        with pytest.raises(KeptConnectionLost):
+            await status(upstream, port, "POST")
         assert [await status(upstream, port, "POST") for _ in range(5)] == [200] * 5
         await upstream.close()
-    assert service.methods == [b"POST"] * 5
+    assert service.methods == [b"POST"] * 6
 
 
 async def test_a_post_that_the_service_takes_and_does_not_answer_is_made_once() -> None:
@@ -168,7 +171,7 @@ async def test_a_post_that_the_service_takes_and_does_not_answer_is_made_once() 
     upstream = Upstream()
     async with talking(take) as port:
         await asyncio.gather(*(status(upstream, port, "GET") for _ in range(8)))
-        with pytest.raises(aiohttp.ClientError):
+        with pytest.raises(KeptConnectionLost):
             await status(upstream, port, "POST")
         await upstream.close()
     assert taken.count(b"POST") == 1
