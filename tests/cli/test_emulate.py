@@ -79,7 +79,7 @@ def test_an_upload_through_the_sdks_own_passthrough_is_found_with_its_fix(tmp_pa
 
 def test_a_service_that_dies_after_a_while_is_found(tmp_path: Path) -> None:
     port = free_port()
-    serve = f"{sys.executable} -m http.server --bind 127.0.0.1 {port} & sleep 4; kill $!; echo no more tokens; exit 3"
+    serve = f"{sys.executable} -m http.server --bind 127.0.0.1 {port} & sleep 8; kill $!; echo no more tokens; exit 3"
     sample = Sample(tmp_path, serve)
     source = (
         sample.module.read_text()
