@@ -60,6 +60,15 @@ IMAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9-_.]*\Z", re.IGNORECASE)
 IMAGE_NAME_LENGTH = (3, 65)
 IMAGE_TAG_LENGTH = (2, 33)
 LONGEST_SLUG = 58
+LONGEST_SOURCE = 150_000
+LONGEST_TAGLINE = 1_024
+# Settings of a Chute by the names of its arguments; seconds for the third.
+CHUTE_RANGES: dict[str, tuple[float, float]] = {
+    "concurrency": (0, 256),
+    "max_instances": (1, 100),
+    "shutdown_after_seconds": (60, 604_800),
+    "scaling_threshold": (0, 1),
+}
 USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}\Z")
 
 

@@ -113,6 +113,20 @@ def test_a_start_that_fails_is_explained(tmp_path: Path) -> None:
     assert all(map(is_free, sample.ports))
 
 
+def test_what_the_platform_would_refuse_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    sample = Sample(tmp_path)
+    source = sample.module.read_text().replace(
+        "SERVICE_PORTS[0])\n", "SERVICE_PORTS[0], public_methods=['GET', 'POST', 'PUT'])\n", 1
+    )
+    sample.module.write_text(source.replace("'path': '/inference'", "'path': '/inference', 'method': 'PUT'"))
+    sample.append("#" * 150_000)
+    done = sample.check()
+    assert done.returncode == 1
+    assert "PUT /inference is public as PUT" in done.stderr
+    assert "and at most 150,000 are taken" in done.stderr
+    assert "Starting" not in done.stderr.partition("would refuse")[2]
+
+
 def test_without_a_way_to_start_the_service_it_says_what_to_set(tmp_path: Path) -> None:
     module = Scenario(tmp_path, "emulated", "vendor/unused:1", [free_port()]).module
     done = command("--emulate", str(module), "--no-docker", "--yes")

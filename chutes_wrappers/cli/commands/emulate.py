@@ -24,8 +24,10 @@ from chutes_wrappers.core.manifest import Manifest, merge_static
 from chutes_wrappers.emulator.deployment import chute_record
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceState
 from chutes_wrappers.emulator.running import Emulator, running_emulator
+from chutes_wrappers.host import preflight
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.names import check_names
 from chutes_wrappers.host.rehearsal.comparison import Exchange
 from chutes_wrappers.host.rehearsal.diagnosis import Diagnosis, diagnose, elsewhere
 from chutes_wrappers.host.rehearsal.direct import DirectRequest
@@ -63,14 +65,17 @@ def emulate(module: str, options: Options) -> int:
     facts = preparation.facts(module)
     with _prepared(module, facts, options) as prepared:
         username = preparation.username()
+        check_names(facts, username)
         with staged(facts, prepared.manifest, username=username) as stage:
             described = describe_outside(stage, output.report)
+        code = facts.path.read_text(encoding="utf-8")
+        preflight.check(preflight.problems(described, code, facts.tagline), str(facts.path))
         chute = chute_record(
             described,
             name=facts.chute_name,
             username=username,
             module=facts.name,
-            code=facts.path.read_text(encoding="utf-8"),
+            code=code,
             image=prepared.make_image(described),
         )
         return _run(facts, prepared, chute, options)
