@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import shlex
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
 
 from loguru import logger
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import emulated_image, preparation, running
+from chutes_wrappers.cli.commands import emulated_image, preparation, running, verdicts
 from chutes_wrappers.cli.commands.emulated_image import Prepared
 from chutes_wrappers.cli.commands.public_api import static_routes
 from chutes_wrappers.core.cord_plan import plan_cords
@@ -45,7 +41,6 @@ _LOOK_EVERY_S = 5.0
 _KEPT_LINES = 2000
 # A call that says something is a better example than one that says nothing.
 _NO_EXAMPLE = 1000
-_COLUMNS = ("route", "travels as", "status", "media type", "bytes", "ms", "verdict")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +95,7 @@ def _run(facts: ModuleFacts, prepared: Prepared, chute: ChuteRecord, options: Op
         _wait_until_active(emulator, chute, facts.service_ports, screen)
         output.heading("Calling every route, through the platform and at the service itself")
         outcomes = list(_rehearsed(facts, prepared.manifest, chute, emulator))
-        bad = _report(outcomes, lines, options)
+        bad = verdicts.report(outcomes, lines, as_json=options.as_json)
         if options.check:
             _watch(emulator, chute, facts.service_ports, lines, options.watch_s)
             return 1 if bad else 0
@@ -184,59 +179,6 @@ def _rehearsed(facts: ModuleFacts, manifest: Manifest, chute: ChuteRecord, emula
     ).outcomes()
 
 
-def _report(outcomes: Sequence[Outcome], lines: Sequence[str], options: Options) -> int:
-    """Print the table and what it means; how many verdicts are bad."""
-    bad = [outcome for outcome in outcomes if not outcome.verdict.good]
-    found = diagnose(lines) if bad else []
-    if options.as_json:
-        output.result(json.dumps({"routes": [_as_data(each) for each in outcomes], "good": not bad}, indent=2))
-    else:
-        output.table(_COLUMNS, [_row(outcome) for outcome in outcomes])
-    _explain(bad, found)
-    if not bad:
-        output.success(f"all {len(outcomes)} routes would work on Chutes")
-    return len(bad)
-
-
-def _explain(bad: Sequence[Outcome], found: Sequence[Diagnosis]) -> None:
-    for outcome in bad:
-        output.warning(f"{outcome.name} would fail on Chutes: {outcome.verdict.words}")
-        for line in outcome.verdict.evidence.splitlines()[:5]:
-            output.log(line)
-        if outcome.fix:
-            output.report(f"  Next: {outcome.fix}")
-    for diagnosis in found:
-        output.warning(diagnosis.reason)
-        output.report(f"  Next: {diagnosis.fix}")
-
-
-def _row(outcome: Outcome) -> tuple[str, ...]:
-    answer = outcome.answer
-    return (
-        outcome.name,
-        outcome.travels,
-        str(answer.status or "-"),
-        answer.kind or "-",
-        str(len(answer.body)),
-        f"{answer.seconds * 1000:.0f}",
-        ("✓ " if outcome.verdict.good else "✗ ") + outcome.verdict.words,
-    )
-
-
-def _as_data(outcome: Outcome) -> Mapping[str, Any]:
-    return {
-        "route": outcome.name,
-        "travels": outcome.travels,
-        "status": outcome.answer.status,
-        "media_type": outcome.answer.kind,
-        "bytes": len(outcome.answer.body),
-        "milliseconds": round(outcome.answer.seconds * 1000),
-        "good": outcome.verdict.good,
-        "verdict": outcome.verdict.words,
-        "fix": outcome.fix,
-    }
-
-
 def _watch(emulator: Emulator, chute: ChuteRecord, ports: Sequence[int], lines: Sequence[str], watch_s: float) -> None:
     """Look whether the instance and its service last; WrapperError says why they did not."""
     answering = [port for port in ports if not _silence(emulator, chute, port)]
@@ -265,14 +207,4 @@ def _invite(emulator: Emulator, chute: ChuteRecord, outcomes: Sequence[Outcome])
     good = [outcome.call for outcome in outcomes if outcome.verdict.good]
     if good:
         shortest = min(good, key=lambda call: len(str(call.example)) if call.example else _NO_EXAMPLE)
-        output.report(f"Try it:  {curl(shortest, emulator.chute_url(chute), emulator.key)}")
-
-
-def curl(call: PublicCall, url: str, key: str) -> str:
-    """A command that makes ``call`` of the chute at ``url``."""
-    argv = ["curl", "-H", f"Authorization: Bearer {key}"]
-    if call.method == "GET":
-        query = f"?{urlencode(call.query)}" if call.query else ""
-        return shlex.join([*argv, f"{url}{call.path}{query}"])
-    body = json.dumps(call.example, ensure_ascii=False)
-    return shlex.join([*argv, f"{url}{call.path}", "-H", "Content-Type: application/json", "-d", body])
+        output.report(f"Try it:  {verdicts.curl(shortest, emulator.chute_url(chute), emulator.key)}")
