@@ -21,15 +21,14 @@ from chutes_wrappers.core.gradio import GradioEndpoint
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime import gradio
 from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
-from chutes_wrappers.runtime.bodies import JSON_TYPE, encode_body, undeclared
+from chutes_wrappers.runtime.bodies import JSON_TYPE
+from chutes_wrappers.runtime.call_request import make_request
 from chutes_wrappers.runtime.files import BINARY_TYPE
 from chutes_wrappers.runtime.health import ServiceHealth
-from chutes_wrappers.runtime.parameters import address
 from chutes_wrappers.runtime.refusal import (
     CLIENT_ERROR,
     LARGEST_QUOTED_BYTES,
     CallRefused,
-    half_pair,
     service_error,
 )
 from chutes_wrappers.runtime.running_call import RunningCall
@@ -40,7 +39,6 @@ from chutes_wrappers.runtime.upstream import HOST, KeptConnectionLost, Upstream,
 CALL_TIMEOUT_S = 590.0
 LARGEST_ANSWER_BYTES = 512 * 1024**2
 _LONGEST_REASON = 200
-_BODILESS = frozenset({"GET", "DELETE"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,30 +165,6 @@ class Gateway:
         if isinstance(error, asyncio.TimeoutError):
             return CallRefused(f"the service did not answer within {self._timeout_s:g} s", answer_with=status)
         return CallRefused(f"the service broke the call off ({type(error).__name__})", answer_with=status)
-
-
-def make_request(route: Route, port: int, call: Mapping[str, Any]) -> UpstreamRequest:
-    """The request that ``call`` (``{"json": body, "params": query}``) asks for. CallRefused names what does not fit."""
-    body, query = call["json"], call["params"]
-    fields = dict(body) if isinstance(body, Mapping) else {}
-    method = route.upstream_method
-    try:
-        addressed = address(route, query, fields)
-        left = fields if isinstance(body, Mapping) else body
-        may_be_empty = method in _BODILESS or route.request_format.encoding == "none"
-        encoded = encode_body(route.request or undeclared(left), left, may_be_empty=may_be_empty)
-    except UnicodeEncodeError as error:
-        raise half_pair({**query, **(body if isinstance(body, Mapping) else {"body": body})}) from error
-    except RecursionError as error:
-        raise CallRefused("the call is nested too deeply") from error
-    headers = {"Content-Type": encoded.content_type} if encoded.content_type else {}
-    return UpstreamRequest(
-        port=port,
-        method=method,
-        target=addressed.target,
-        headers={**headers, **addressed.headers},
-        make_data=encoded.make,
-    )
 
 
 def _unreadable(error: Exception) -> CallRefused:

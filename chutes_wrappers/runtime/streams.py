@@ -12,7 +12,8 @@ from aiohttp import web
 from loguru import logger
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.runtime.gateway import Gateway, make_request
+from chutes_wrappers.runtime.call_request import make_request
+from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.loopback import Handler
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.service_headers import header_of

@@ -15,7 +15,8 @@ import pytest
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime import streams
 from chutes_wrappers.runtime.background import BACKGROUND
-from chutes_wrappers.runtime.gateway import Gateway, make_request
+from chutes_wrappers.runtime.call_request import make_request
+from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.loopback import LoopbackServer
 from chutes_wrappers.runtime.streams import stream_handler
 from chutes_wrappers.runtime.upstream import UpstreamRequest

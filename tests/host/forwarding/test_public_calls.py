@@ -17,7 +17,7 @@ from chutes_wrappers.host.forwarding.carrying import NotCarried
 from chutes_wrappers.host.forwarding.matching import RouteTable
 from chutes_wrappers.host.forwarding.multipart import fields_of
 from chutes_wrappers.host.forwarding.public_calls import public_parts
-from chutes_wrappers.runtime.gateway import make_request
+from chutes_wrappers.runtime.call_request import make_request
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 
