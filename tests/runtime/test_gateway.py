@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime import call_request, health, services, upstream
 from chutes_wrappers.runtime import gateway as gateway_module
-from chutes_wrappers.runtime import health, services, upstream
 from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.bodies import Body
 from chutes_wrappers.runtime.gateway import Answer, Gateway
@@ -271,7 +271,7 @@ def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
 def test_what_cannot_be_written_into_a_request_is_never_the_services_failure(
     gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_module, "encode_body", lambda *_, **__: Body(content_type="a/b\r\nc"))
+    monkeypatch.setattr(call_request, "encode_body", lambda *_, **__: Body(content_type="a/b\r\nc"))
     for _ in range(health.MOST_FAILURES_IN_A_ROW + 1):
         refused = refusal(gateway, service, "/echo", "POST")
         assert (refused.status, "cannot be carried" in refused.detail["error"]) == (400, True)
