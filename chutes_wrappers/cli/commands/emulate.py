@@ -97,7 +97,8 @@ def _run(facts: ModuleFacts, prepared: Prepared, chute: ChuteRecord, options: Op
         outcomes = list(_rehearsed(facts, prepared.manifest, chute, emulator))
         bad = verdicts.report(outcomes, lines, as_json=options.as_json)
         if options.check:
-            _watch(emulator, chute, facts.service_ports, lines, options.watch_s)
+            if options.watch_s:
+                _watch(emulator, chute, facts.service_ports, lines, options.watch_s)
             return 1 if bad else 0
         _invite(emulator, chute, outcomes)
         code = running.until_interrupted(lambda: None)
