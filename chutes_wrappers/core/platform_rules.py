@@ -62,6 +62,7 @@ IMAGE_TAG_LENGTH = (2, 33)
 LONGEST_SLUG = 58
 LONGEST_SOURCE = 150_000
 LONGEST_TAGLINE = 1_024
+LONGEST_README = 16_384
 # Settings of a Chute by the names of its arguments; seconds for the third.
 CHUTE_RANGES: dict[str, tuple[float, float]] = {
     "concurrency": (0, 256),
@@ -69,7 +70,26 @@ CHUTE_RANGES: dict[str, tuple[float, float]] = {
     "shutdown_after_seconds": (60, 604_800),
     "scaling_threshold": (0, 1),
 }
+# Settings of a NodeSelector (SDK chute/node_selector.py has the same); GB for the second.
+NODE_RANGES: dict[str, tuple[int, int]] = {"gpu_count": (1, 8), "min_vram_gb_per_gpu": (16, 140)}
 USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}\Z")
+# SDK entrypoint/_shared.py CHUTE_REF_RE; (api) lower case.
+CHUTE_REFERENCE = re.compile(r"^[a-z][a-z0-9_]*:[a-z][a-z0-9_]+\Z")
+# (api) section 4: dollars, and hours of a chute's GPUs.
+LOWEST_BUILD_BALANCE = 50.0
+FIRST_DEPLOYMENT_HOURS = 3
+# (api) section 4: per user and day.
+BUILDS_A_DAY = 24
+VERSIONS_A_DAY = 24
+
+# (api) section 5: who asks, and what an image's status says.
+NONCE_WINDOW_S = 600
+PUBLIC_CHUTES_BIT = 11  # SDK entrypoint/deploy.py reads it too
+PUBLIC_CHUTES_PERMISSION = "Allow deploying models publicly."
+IMAGE_PENDING = "pending build"
+IMAGE_BUILDING = "building"
+IMAGE_BUILT = "built and pushed"
+IMAGE_FAILED = "error: "
 
 
 def slug(username: str, chute_name: str) -> str:

@@ -1,0 +1,64 @@
+"""``python -m chutes_wrappers.emulator``: the platform until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from loguru import logger
+
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.emulator.api.platform import NewAccounts
+from chutes_wrappers.emulator.docker_launching import DockerLauncher
+from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.launching import Launcher
+from chutes_wrappers.emulator.server import Settings, running_platform
+from chutes_wrappers.host.docker_engine import connect
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve; the exit code."""
+    options = _options(arguments)
+    settings = Settings(
+        folder=options.folder,
+        port=options.port,
+        docker=not options.no_docker,
+        new_accounts=NewAccounts(balance=options.balance),
+    )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with contextlib.ExitStack() as stack:
+            platform = stack.enter_context(running_platform(settings, _launcher(settings, stack)))
+            logger.info("the emulator is ready at {}", platform.url)
+            stop.wait()
+    except WrapperError as failure:
+        logger.error("{}", failure)
+        return failure.exit_code
+    return 0
+
+
+def _launcher(settings: Settings, stack: contextlib.ExitStack) -> Launcher:
+    if not settings.docker:
+        return HostLauncher()
+    engine = stack.enter_context(contextlib.closing(connect(logger.info)))
+    return DockerLauncher(engine, logger.info)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m chutes_wrappers.emulator", description="Chutes on this machine")
+    parser.add_argument("--folder", type=Path, required=True, help="where its state is kept")
+    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 is a free one")
+    parser.add_argument("--no-docker", action="store_true", help="build no image, run instances as processes")
+    parser.add_argument("--balance", type=float, default=NewAccounts.balance, help="dollars of a user who registers")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

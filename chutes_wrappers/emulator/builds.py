@@ -1,0 +1,137 @@
+"""Builds of uploaded images: one after the other, behind the API's back, as the platform's forge does (PLATFORM.md, section 1)."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+
+from loguru import logger
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.emulator.builder import Builder
+from chutes_wrappers.emulator.changes import Changes
+from chutes_wrappers.emulator.state import INTERRUPTED, State
+from chutes_wrappers.emulator.tables.images import Image, LogLine, Upload
+
+NOT_BUILT = "The emulator runs without Docker: nothing was built. The image is only recorded as built and pushed."
+_DOCKERFILE = "Dockerfile"
+
+
+def sdk_version() -> str:
+    """The version of the SDK that goes into every image: the one that is installed here."""
+    return version("chutes")
+
+
+def platform_dockerfile(uploaded: str, sdk: str) -> str:
+    """An uploaded Dockerfile as the platform builds it: exactly so, and a last line of its own."""
+    return f"{uploaded}\nRUN pip install chutes=={sdk}\n"
+
+
+def reference_of(image: Image, username: str, identity: str) -> str:
+    """The name of an image in the local engine, which no other emulator gives."""
+    name = platform_rules.slug(username, image.name) or "image"
+    return f"chutes-emulator/{name}:{image.tag.lower()}-{identity}-{image.image_id[:8]}"
+
+
+def write_context(folder: Path, upload: Upload, sdk: str) -> None:
+    """Write what is built into ``folder``; WrapperError for a context that is no zip."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(upload.build_context)) as archive:
+            archive.extractall(folder)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+        raise WrapperError(f"the build context cannot be unpacked: {error}") from error
+    (folder / _DOCKERFILE).write_text(platform_dockerfile(upload.dockerfile, sdk), encoding="utf-8")
+
+
+class Builds:
+    """Builds what is in ``state``, in a thread of its own; without a ``builder`` it only records. A context manager."""
+
+    def __init__(self, state: State, builder: Builder | None) -> None:
+        self._state = state
+        self._builder = builder
+        self._changes = Changes()
+        self._is_closed = False
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="emulator-build")
+
+    def __enter__(self) -> Builds:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what is being built; it has failed then, and so has what waits for its turn."""
+        self._is_closed = True
+        if self._builder is not None:
+            self._builder.stop()
+        self._thread.shutdown(cancel_futures=True)
+        self._state.images.settle_interrupted(INTERRUPTED)
+        self._changes.announce()
+
+    def submit(self, image_id: str) -> None:
+        """Build it when its turn comes."""
+        self._thread.submit(self._build, image_id)
+
+    def remove(self, image: Image) -> None:
+        """Take the name of a deleted image away in the engine, when there is time for it."""
+        if self._builder is not None and image.reference is not None:
+            self._thread.submit(self._builder.remove, image.reference)
+
+    async def follow(self, image_id: str, after: int = 0) -> AsyncIterator[LogLine]:
+        """The lines of a build's log behind a position, and those to come until its build is over."""
+        with self._changes.watch() as changed:
+            while True:
+                changed.clear()
+                # First the image: once its build is over, all of its log is there.
+                image = self._state.images.by_id(image_id)
+                for line in self._state.images.log_of(image_id, after):
+                    after = line.position
+                    yield line
+                if image is None or image.is_settled:
+                    return
+                await changed.wait()
+
+    def _build(self, image_id: str) -> None:
+        image = self._state.images.by_id(image_id)
+        if image is None or self._is_closed:
+            return
+        self._state.images.start(image_id)
+        logger.info("building the image {}:{}", image.name, image.tag)
+        status, reference = platform_rules.IMAGE_BUILT, None
+        try:
+            reference = self._built(image)
+        except WrapperError as failure:
+            status = platform_rules.IMAGE_FAILED + (INTERRUPTED if self._is_closed else failure.what)
+        except Exception as failure:  # noqa: BLE001  # whatever it was, the image's owner must hear that it is over
+            logger.exception("the image {}:{} cannot be built", image.name, image.tag)
+            status = f"{platform_rules.IMAGE_FAILED}the emulator cannot build it: {failure!r}"
+        self._log(image_id, status)
+        self._state.images.settle(image_id, status, reference)
+        logger.info("the image {}:{}: {}", image.name, image.tag, status)
+        self._changes.announce()
+
+    def _built(self, image: Image) -> str | None:
+        owner = self._state.users.by_id(image.user_id)
+        assert owner is not None
+        if self._builder is None:
+            self._log(image.image_id, NOT_BUILT)
+            return None
+        reference = reference_of(image, owner.username, self._state.identity)
+        report: Callable[[str], None] = lambda line: self._log(image.image_id, line)  # noqa: E731
+        with tempfile.TemporaryDirectory(prefix="chutes-emulator-", ignore_cleanup_errors=True) as name:
+            write_context(Path(name), self._state.images.upload_of(image.image_id), image.sdk_version)
+            self._builder.build(Path(name), reference, report)
+        return reference
+
+    def _log(self, image_id: str, line: str) -> None:
+        self._state.images.log(image_id, [line])
+        self._changes.announce()

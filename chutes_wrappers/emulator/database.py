@@ -1,0 +1,135 @@
+"""One sqlite file: every change a transaction, one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+
+FILE_NAME = "emulator.sqlite"
+_VERSION = 1
+_SCHEMA = (
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE users (user_id TEXT PRIMARY KEY, username TEXT NOT NULL UNIQUE COLLATE NOCASE, hotkey TEXT NOT NULL UNIQUE,"
+    " coldkey TEXT NOT NULL, payment_address TEXT NOT NULL, fingerprint_hash TEXT NOT NULL, balance REAL NOT NULL,"
+    " permissions INTEGER NOT NULL, created_at REAL NOT NULL)",
+    "CREATE TABLE counters (user_id TEXT NOT NULL, day TEXT NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL,"
+    " PRIMARY KEY (user_id, day, kind))",
+    "CREATE TABLE images (image_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, name TEXT NOT NULL COLLATE NOCASE,"
+    " tag TEXT NOT NULL COLLATE NOCASE, readme TEXT NOT NULL, public INTEGER NOT NULL, logo_id TEXT, status TEXT NOT NULL,"
+    " reference TEXT, sdk_version TEXT NOT NULL, created_at REAL NOT NULL, build_started_at REAL, build_completed_at REAL,"
+    " UNIQUE (user_id, name, tag))",
+    "CREATE TABLE uploads (image_id TEXT PRIMARY KEY REFERENCES images ON DELETE CASCADE, dockerfile TEXT NOT NULL,"
+    " build_context BLOB NOT NULL)",
+    "CREATE TABLE build_logs (image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE, position INTEGER NOT NULL,"
+    " line TEXT NOT NULL, PRIMARY KEY (image_id, position))",
+    "CREATE TABLE chutes (chute_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, name TEXT NOT NULL COLLATE NOCASE,"
+    " image_id TEXT NOT NULL, slug TEXT NOT NULL UNIQUE, version TEXT NOT NULL, public INTEGER NOT NULL,"
+    " definition TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL, UNIQUE (user_id, name))",
+    "CREATE TABLE chute_versions (chute_id TEXT NOT NULL REFERENCES chutes ON DELETE CASCADE, version TEXT NOT NULL,"
+    " definition TEXT NOT NULL, created_at REAL NOT NULL)",
+    "CREATE TABLE shares (chute_id TEXT NOT NULL REFERENCES chutes ON DELETE CASCADE, user_id TEXT NOT NULL,"
+    " PRIMARY KEY (chute_id, user_id))",
+    "CREATE TABLE secrets (secret_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, purpose TEXT NOT NULL COLLATE NOCASE,"
+    " key TEXT NOT NULL, value TEXT NOT NULL, created_at REAL NOT NULL, UNIQUE (user_id, purpose, key))",
+    "CREATE TABLE api_keys (api_key_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, name TEXT NOT NULL, admin INTEGER NOT NULL,"
+    " scopes TEXT NOT NULL, secret_hash TEXT NOT NULL, created_at REAL NOT NULL, UNIQUE (user_id, name))",
+    "CREATE TABLE logos (logo_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, media_type TEXT NOT NULL, content BLOB NOT NULL)",
+)
+
+Value = str | int | float | bytes | None
+
+
+class Database:
+    """The file in ``folder``, made when it is not there, readable by its owner alone. Used from any thread.
+
+    ConfigurationError when another process, or another Database, has it open, or when it is no file of this kind.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = threading.RLock()
+        self._path = folder / FILE_NAME
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise ConfigurationError(
+                f"the emulator's state cannot be kept there ({error.strerror})", where=str(folder)
+            ) from error
+        self._connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+        self._connection.row_factory = sqlite3.Row
+        try:
+            self._open()
+        except (sqlite3.Error, WrapperError) as error:
+            self._connection.close()
+            raise self._translated(error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes inside, or none. Transactions of other threads wait; one inside another is part of it."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def change(self, statement: str, *values: Value) -> int:
+        """Run one statement in a transaction; how many rows it changed."""
+        with self.transaction():
+            return self._connection.execute(statement, values).rowcount
+
+    def rows(self, statement: str, *values: Value) -> list[dict[str, Value]]:
+        """Every row that a query finds, as column → value."""
+        with self._lock:
+            return [dict(row) for row in self._connection.execute(statement, values)]
+
+    def row(self, statement: str, *values: Value) -> dict[str, Value] | None:
+        """The first row that a query finds."""
+        return next(iter(self.rows(statement, *values)), None)
+
+    def _open(self) -> None:
+        # Held until this process ends, however it ends: sqlite's own lock, so nothing is left behind by a kill.
+        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # Written ahead: what was committed survives the end of this process (not of the machine, which needs no promise).
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        with self.transaction():
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _SCHEMA:
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+            elif version != _VERSION:
+                raise ConfigurationError(
+                    f"it was written by another version of the emulator ({version}, not {_VERSION})",
+                    where=str(self._path),
+                    next_step="name another folder, or remove that file",
+                )
+
+    def _translated(self, error: Exception) -> WrapperError:
+        if isinstance(error, WrapperError):
+            return error
+        if "locked" in str(error):
+            return ConfigurationError(
+                "another emulator uses this folder",
+                where=str(self._path.parent),
+                next_step="stop that one, or name another folder",
+            )
+        return ConfigurationError("this is not the state of an emulator", where=str(self._path), evidence=str(error))

@@ -1,0 +1,76 @@
+"""Who asks: signed headers as the SDK makes them (SDK ``util/auth.py``), and API keys in a header. Pure.
+
+Signed is ``hotkey:nonce:<sha256 of the body>``, or ``hotkey:nonce:<purpose>`` without a body, with the hotkey's sr25519 key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from substrateinterface import Keypair
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.emulator.tables.keys import PREFIX
+
+# SDK constants.py; headers come with lower-case names.
+USER_ID_HEADER = "x-chutes-userid"
+HOTKEY_HEADER = "x-chutes-hotkey"
+NONCE_HEADER = "x-chutes-nonce"
+SIGNATURE_HEADER = "x-chutes-signature"
+_AUTHORIZATION = "authorization"
+# The SDK tells users of a new key to send it as Basic (SDK entrypoint/api_key.py).
+_KEY_SCHEMES = ("bearer", "basic")
+
+
+class Unauthorized(Exception):
+    """The request does not show who asks; the text says what is wrong, and no more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signer:
+    """Who signed a request: a hotkey's address, and the user that the request names, if it does."""
+
+    hotkey: str
+    user_id: str | None
+
+
+def signer(headers: Mapping[str, str], *, body: bytes, purpose: str, now: float) -> Signer:
+    """Who signed the request with these ``headers``; Unauthorized when nobody did. ``now`` is in unix seconds."""
+    hotkey, nonce, signature = (headers.get(name) for name in (HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER))
+    if not hotkey or not nonce or not signature:
+        raise Unauthorized("Authentication missing: neither signed nor with an API key")
+    if not nonce.isascii() or not nonce.isdecimal() or abs(now - int(nonce)) > platform_rules.NONCE_WINDOW_S:
+        raise Unauthorized("Invalid nonce: it must be the time now, in unix seconds")
+    signed = hashlib.sha256(body).hexdigest() if body else purpose
+    if not _is_signed(f"{hotkey}:{nonce}:{signed}".encode(), signature, hotkey):
+        raise Unauthorized("Invalid request signature")
+    return Signer(hotkey=hotkey, user_id=headers.get(USER_ID_HEADER) or None)
+
+
+def key_secret(headers: Mapping[str, str]) -> str | None:
+    """The API key of a request; None where it carries none. Unauthorized for another kind of authorization."""
+    value = headers.get(_AUTHORIZATION)
+    if value is None:
+        return None
+    scheme, _, secret = value.strip().rpartition(" ")
+    if scheme.strip().lower() not in _KEY_SCHEMES or not secret.startswith(PREFIX):
+        raise Unauthorized("Invalid authorization: an API key goes there as `Bearer cpk_…`")
+    return secret
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` is the SS58 address of a key."""
+    try:
+        Keypair(ss58_address=text)
+    except (ValueError, TypeError, IndexError):
+        return False
+    return True
+
+
+def _is_signed(message: bytes, signature: str, address: str) -> bool:
+    try:
+        return bool(Keypair(ss58_address=address).verify(message, bytes.fromhex(signature.removeprefix("0x"))))
+    except (ValueError, TypeError, IndexError):
+        return False

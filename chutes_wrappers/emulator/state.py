@@ -1,0 +1,94 @@
+"""All that the emulated platform remembers, in one folder: it survives the end of the process, however that comes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+
+from loguru import logger
+
+from chutes_wrappers.emulator.database import Database
+from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
+from chutes_wrappers.emulator.tables.chutes import Chute, Chutes
+from chutes_wrappers.emulator.tables.images import Images
+from chutes_wrappers.emulator.tables.keys import ApiKeys
+from chutes_wrappers.emulator.tables.logos import Logos
+from chutes_wrappers.emulator.tables.secrets import Secrets
+from chutes_wrappers.emulator.tables.users import Users
+
+INTERRUPTED = "the emulator stopped while it was being built"
+_CORD_FIELDS = tuple(field.name for field in fields(CordRecord))
+
+
+class State:
+    """The state in ``folder``, made when there is none. A context manager; used from any thread. ``now`` is in unix seconds.
+
+    Opening it settles builds that were under way when the emulator stopped. ConfigurationError when another one has it open.
+    """
+
+    def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
+        self.now = now
+        self._database = Database(folder)
+        self.users = Users(self._database, now)
+        self.images = Images(self._database, now)
+        self.chutes = Chutes(self._database, now)
+        self.secrets = Secrets(self._database, now)
+        self.api_keys = ApiKeys(self._database, now)
+        self.logos = Logos(self._database)
+        self.identity = self._identity()
+        if count := self.images.settle_interrupted(INTERRUPTED):
+            logger.warning("{} builds were under way when the emulator stopped, and have failed", count)
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._database.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All changes inside, or none."""
+        return self._database.transaction()
+
+    def record(self, chute: Chute) -> ChuteRecord:
+        """A chute as its instances run it, with its secrets."""
+        owner, image = self.users.by_id(chute.user_id), self.images.by_id(chute.image_id)
+        assert owner is not None
+        definition = chute.definition
+        return ChuteRecord(
+            chute_id=chute.chute_id,
+            version=chute.version,
+            name=chute.name,
+            slug=chute.slug,
+            username=owner.username,
+            filename=definition["filename"],
+            reference=definition["ref_str"],
+            code=definition["code"],
+            image=image.reference if image else None,
+            cords=tuple(CordRecord(**{name: cord[name] for name in _CORD_FIELDS}) for cord in definition["cords"]),
+            concurrency=definition["concurrency"],
+            max_instances=definition["max_instances"],
+            scaling_threshold=definition["scaling_threshold"],
+            shutdown_after_s=definition["shutdown_after_seconds"],
+            allow_external_egress=definition["allow_external_egress"],
+            standard_template=definition["standard_template"],
+            environment=self.secrets.environment(chute.user_id, chute.chute_id, chute.name),
+        )
+
+    def _identity(self) -> str:
+        """Eight hexadecimal digits that no other emulator has: images of two with the same names must not meet."""
+        with self._database.transaction():
+            self._database.change("INSERT OR IGNORE INTO settings VALUES ('identity', ?)", secrets.token_hex(4))
+            row = self._database.row("SELECT value FROM settings WHERE name = 'identity'")
+        assert row is not None
+        return str(row["value"])

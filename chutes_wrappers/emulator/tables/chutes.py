@@ -1,0 +1,148 @@
+"""Chutes: the newest version of each, all that were deployed, and with whom they are shared."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.emulator.database import Database
+
+_SUFFIX_TRIES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chute:
+    """A deployed chute. ``definition`` is the body of the deployment (SDK ``entrypoint/deploy.py``), validated."""
+
+    chute_id: str
+    user_id: str
+    name: str
+    image_id: str
+    slug: str
+    version: str
+    public: bool
+    definition: Mapping[str, Any]
+    created_at: float
+    updated_at: float
+
+    @property
+    def cord_ref_id(self) -> str:
+        """A name for its list of cords: chutes with the same cords have the same."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(self.definition["cords"], sort_keys=True)))
+
+
+_COLUMNS = tuple(field.name for field in fields(Chute))
+
+
+def chute_id_of(username: str, name: str) -> str:
+    """A chute's id, as the SDK makes it too (SDK ``chute/base.py``: ``Chute.uid``)."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}::chute::{name}"))
+
+
+def version_of(image_id: str, code: str) -> str:
+    """The version of a chute with this image and source: the same for the same."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{image_id}:{code}"))
+
+
+class Chutes:
+    """Chutes, their versions and their shares."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        self._database = database
+        self._now = now
+
+    def save(self, *, user_id: str, username: str, image_id: str, definition: Mapping[str, Any]) -> Chute:
+        """Deploy a chute, or its next version."""
+        name, now = definition["name"], self._now()
+        with self._database.transaction():
+            before = self.named(user_id, name)
+            chute = Chute(
+                chute_id=before.chute_id if before else chute_id_of(username, name),
+                user_id=user_id,
+                name=before.name if before else name,
+                image_id=image_id,
+                slug=before.slug if before else self._free_slug(username, name),
+                version=version_of(image_id, definition["code"]),
+                public=definition["public"],
+                definition=definition,
+                created_at=before.created_at if before else now,
+                updated_at=now,
+            )
+            self._write(chute)
+        return chute
+
+    def by_id(self, chute_id: str) -> Chute | None:
+        """The chute with this id."""
+        return next(iter(self._select("chute_id = ?", chute_id)), None)
+
+    def by_slug(self, slug: str) -> Chute | None:
+        """The chute that answers on this host."""
+        return next(iter(self._select("slug = ?", slug)), None)
+
+    def named(self, user_id: str, name: str) -> Chute | None:
+        """A user's chute by its name, whatever its case."""
+        return next(iter(self._select("user_id = ? AND name = ?", user_id, name)), None)
+
+    def every(self) -> Sequence[Chute]:
+        """All chutes, the newest first."""
+        return self._select("1 ORDER BY created_at DESC")
+
+    def using(self, image_id: str) -> Sequence[Chute]:
+        """The chutes of an image."""
+        return self._select("image_id = ?", image_id)
+
+    def versions(self, chute_id: str) -> Sequence[str]:
+        """Every version that was deployed, the oldest first."""
+        rows = self._database.rows("SELECT version FROM chute_versions WHERE chute_id = ? ORDER BY rowid", chute_id)
+        return [str(row["version"]) for row in rows]
+
+    def remove(self, chute_id: str) -> None:
+        """Forget it, its versions and its shares."""
+        self._database.change("DELETE FROM chutes WHERE chute_id = ?", chute_id)
+
+    def share(self, chute_id: str, user_id: str) -> None:
+        """Let another user call it."""
+        self._database.change("INSERT OR IGNORE INTO shares VALUES (?, ?)", chute_id, user_id)
+
+    def unshare(self, chute_id: str, user_id: str) -> bool:
+        """Let the other user call it no more; whether they could."""
+        return self._database.change("DELETE FROM shares WHERE chute_id = ? AND user_id = ?", chute_id, user_id) > 0
+
+    def may_use(self, chute: Chute, user_id: str) -> bool:
+        """Whether a user may see and call it: theirs, public, or shared with them."""
+        if chute.public or chute.user_id == user_id:
+            return True
+        row = self._database.row("SELECT 1 FROM shares WHERE chute_id = ? AND user_id = ?", chute.chute_id, user_id)
+        return row is not None
+
+    def _write(self, chute: Chute) -> None:
+        definition = json.dumps(chute.definition)
+        values = (definition if column == "definition" else getattr(chute, column) for column in _COLUMNS)
+        settings = ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)
+        self._database.change(
+            f"INSERT INTO chutes ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)}) "
+            f"ON CONFLICT (chute_id) DO UPDATE SET {settings}",
+            *values,
+        )
+        self._database.change(
+            "INSERT INTO chute_versions VALUES (?, ?, ?, ?)",
+            chute.chute_id,
+            chute.version,
+            definition,
+            chute.updated_at,
+        )
+
+    def _free_slug(self, username: str, name: str) -> str:
+        wanted = platform_rules.slug(username, name)
+        numbered = (f"{wanted}-{number}" for number in range(2, _SUFFIX_TRIES))
+        return next(slug for slug in (wanted, *numbered) if self.by_slug(slug) is None)
+
+    def _select(self, condition: str, *values: Any) -> list[Chute]:
+        rows: Any = self._database.rows(f"SELECT * FROM chutes WHERE {condition}", *values)
+        return [
+            Chute(**{**row, "public": bool(row["public"]), "definition": json.loads(row["definition"])}) for row in rows
+        ]

@@ -1,0 +1,151 @@
+"""Images: what was uploaded, how far its build is, and what the build said."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.emulator.database import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image. ``reference`` is its name in the local engine, None when none built it. Times are unix seconds."""
+
+    image_id: str
+    user_id: str
+    name: str
+    tag: str
+    readme: str
+    public: bool
+    logo_id: str | None
+    status: str
+    reference: str | None
+    sdk_version: str
+    created_at: float
+    build_started_at: float | None = None
+    build_completed_at: float | None = None
+
+    @property
+    def is_built(self) -> bool:
+        """Whether a chute can use it."""
+        return self.status == platform_rules.IMAGE_BUILT
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its build is over, well or not."""
+        return self.status not in (platform_rules.IMAGE_PENDING, platform_rules.IMAGE_BUILDING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """What was uploaded to build an image from: the Dockerfile, and a zip of the files behind it."""
+
+    dockerfile: str
+    build_context: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """One line of a build's log; ``position`` counts from 1."""
+
+    position: int
+    line: str
+
+
+_COLUMNS = tuple(field.name for field in fields(Image))
+
+
+def image_id_of(username: str, name: str, tag: str) -> str:
+    """An image's id, as the SDK makes it too (SDK ``image/__init__.py``: ``Image.uid``)."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}/{name}:{tag}".lower()))
+
+
+class Images:
+    """Images and their build logs."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        self._database = database
+        self._now = now
+
+    def add(self, image: Image, upload: Upload) -> None:
+        """Remember an image that is to be built, with what it is built from."""
+        marks = ", ".join("?" for _ in _COLUMNS)
+        with self._database.transaction():
+            self._database.change(
+                f"INSERT INTO images ({', '.join(_COLUMNS)}) VALUES ({marks})",
+                *(getattr(image, column) for column in _COLUMNS),
+            )
+            self._database.change(
+                "INSERT INTO uploads VALUES (?, ?, ?)", image.image_id, upload.dockerfile, upload.build_context
+            )
+
+    def by_id(self, image_id: str) -> Image | None:
+        """The image with this id."""
+        return next(iter(self._select("image_id = ?", image_id)), None)
+
+    def named(self, user_id: str, name: str, tag: str) -> Image | None:
+        """A user's image by its name and tag, whatever their case."""
+        return next(iter(self._select("user_id = ? AND name = ? AND tag = ?", user_id, name, tag)), None)
+
+    def visible(self, user_id: str, *, include_public: bool) -> Sequence[Image]:
+        """A user's images, with everybody's public ones where wanted; the newest first."""
+        return self._select("user_id = ? OR (public AND ?) ORDER BY created_at DESC", user_id, include_public)
+
+    def upload_of(self, image_id: str) -> Upload:
+        """What the image is built from."""
+        row: Any = self._database.row("SELECT dockerfile, build_context FROM uploads WHERE image_id = ?", image_id)
+        return Upload(**row)
+
+    def start(self, image_id: str) -> None:
+        """Its build begins."""
+        self._database.change(
+            "UPDATE images SET status = ?, build_started_at = ? WHERE image_id = ?",
+            *(platform_rules.IMAGE_BUILDING, self._now(), image_id),
+        )
+
+    def settle(self, image_id: str, status: str, reference: str | None) -> None:
+        """Its build is over: ``status`` says how, ``reference`` where the image is."""
+        self._database.change(
+            "UPDATE images SET status = ?, reference = ?, build_completed_at = ? WHERE image_id = ?",
+            *(status, reference, self._now(), image_id),
+        )
+
+    def settle_interrupted(self, reason: str) -> int:
+        """Every build that is not over failed for ``reason``; how many there were."""
+        return self._database.change(
+            "UPDATE images SET status = ?, build_completed_at = ? WHERE status IN (?, ?)",
+            *(platform_rules.IMAGE_FAILED + reason, self._now()),
+            *(platform_rules.IMAGE_PENDING, platform_rules.IMAGE_BUILDING),
+        )
+
+    def log(self, image_id: str, lines: Iterable[str]) -> None:
+        """Add to its build log; nothing for an image that was deleted meanwhile."""
+        with self._database.transaction():
+            for line in lines:
+                self._database.change(
+                    "INSERT INTO build_logs SELECT image_id, "
+                    "(SELECT coalesce(max(position), 0) + 1 FROM build_logs WHERE image_id = ?1), ?2 "
+                    "FROM images WHERE image_id = ?1",
+                    *(image_id, line),
+                )
+
+    def log_of(self, image_id: str, after: int = 0) -> Sequence[LogLine]:
+        """Its build log behind a position, from the oldest line."""
+        rows: Any = self._database.rows(
+            "SELECT position, line FROM build_logs WHERE image_id = ? AND position > ? ORDER BY position",
+            image_id,
+            after,
+        )
+        return [LogLine(**row) for row in rows]
+
+    def remove(self, image_id: str) -> None:
+        """Forget it, its log and its upload."""
+        self._database.change("DELETE FROM images WHERE image_id = ?", image_id)
+
+    def _select(self, condition: str, *values: Any) -> list[Image]:
+        rows: Any = self._database.rows(f"SELECT * FROM images WHERE {condition}", *values)
+        return [Image(**{**row, "public": bool(row["public"])}) for row in rows]

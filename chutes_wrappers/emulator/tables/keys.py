@@ -1,0 +1,104 @@
+"""API keys. Of a key's secret only a hash is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chutes_wrappers.emulator.database import Database
+
+PREFIX = "cpk_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a key may (SDK ``entrypoint/api_key.py``): ``action`` on ``object_type``; None stands for every one of them."""
+
+    object_type: str
+    object_id: str | None = None
+    action: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKey:
+    """A key without its secret. An ``admin`` key may everything that its user may."""
+
+    api_key_id: str
+    user_id: str
+    name: str
+    admin: bool
+    scopes: tuple[Scope, ...]
+    created_at: float
+
+    def may(self, action: str, object_type: str, *names: str) -> bool:
+        """Whether it may do ``action`` on one object, known by any of ``names``; without names, on all of that type."""
+        return self.admin or any(
+            scope.object_type == object_type
+            and scope.action in (None, action)
+            and (scope.object_id is None or scope.object_id in names)
+            for scope in self.scopes
+        )
+
+
+class ApiKeys:
+    """The keys of all users."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        self._database = database
+        self._now = now
+
+    def add(self, *, user_id: str, name: str, admin: bool, scopes: Sequence[Scope]) -> tuple[ApiKey, str]:
+        """Make a key; the key and its secret, which nobody can ask for again."""
+        key = ApiKey(
+            api_key_id=str(uuid.uuid4()),
+            user_id=user_id,
+            name=name,
+            admin=admin,
+            scopes=tuple(scopes),
+            created_at=self._now(),
+        )
+        secret = f"{PREFIX}{uuid.UUID(key.api_key_id).hex}.{uuid.UUID(user_id).hex}.{secrets.token_urlsafe(24)}"
+        self._database.change(
+            "INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(key.api_key_id, user_id, name, admin, json.dumps([vars(scope) for scope in scopes])),
+            *(_hash(secret), key.created_at),
+        )
+        return key, secret
+
+    def by_secret(self, secret: str) -> ApiKey | None:
+        """The key with this secret."""
+        # By its hash: who can measure how long this takes learns nothing about a key.
+        return next(iter(self._select("secret_hash = ?", _hash(secret))), None)
+
+    def of(self, user_id: str) -> Sequence[ApiKey]:
+        """A user's keys, the oldest first."""
+        return self._select("user_id = ? ORDER BY created_at", user_id)
+
+    def find(self, user_id: str, name_or_id: str) -> ApiKey | None:
+        """A user's key by its id or name."""
+        return next(
+            iter(self._select("user_id = ? AND (api_key_id = ? OR name = ?)", user_id, name_or_id, name_or_id)), None
+        )
+
+    def remove(self, api_key_id: str) -> None:
+        """It works no more."""
+        self._database.change("DELETE FROM api_keys WHERE api_key_id = ?", api_key_id)
+
+    def _select(self, condition: str, *values: str) -> list[ApiKey]:
+        rows: Any = self._database.rows(
+            f"SELECT api_key_id, user_id, name, admin, scopes, created_at FROM api_keys WHERE {condition}", *values
+        )
+        return [ApiKey(**{**row, "admin": bool(row["admin"]), "scopes": _scopes(row["scopes"])}) for row in rows]
+
+
+def _scopes(text: str) -> tuple[Scope, ...]:
+    return tuple(Scope(**scope) for scope in json.loads(text))
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

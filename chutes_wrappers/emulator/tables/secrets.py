@@ -1,0 +1,55 @@
+"""Secrets: variables that a chute's instances get."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chutes_wrappers.emulator.database import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """A variable for the instances of the chute with the id or name ``purpose``."""
+
+    secret_id: str
+    user_id: str
+    purpose: str
+    key: str
+    value: str = field(repr=False)
+    created_at: float
+
+
+class Secrets:
+    """The secrets of all users."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        self._database = database
+        self._now = now
+
+    def add(self, *, user_id: str, purpose: str, key: str, value: str) -> Secret:
+        """Remember one."""
+        secret = Secret(
+            secret_id=str(uuid.uuid4()), user_id=user_id, purpose=purpose, key=key, value=value, created_at=self._now()
+        )
+        self._database.change(
+            "INSERT INTO secrets VALUES (?, ?, ?, ?, ?, ?)",
+            *(secret.secret_id, user_id, purpose, key, value, secret.created_at),
+        )
+        return secret
+
+    def of(self, user_id: str) -> Sequence[Secret]:
+        """A user's secrets, the oldest first."""
+        rows: Any = self._database.rows("SELECT * FROM secrets WHERE user_id = ? ORDER BY created_at", user_id)
+        return [Secret(**row) for row in rows]
+
+    def environment(self, user_id: str, *purposes: str) -> Mapping[str, str]:
+        """The variables of a user's chute, known by any of ``purposes``, whatever their case."""
+        wanted = {purpose.lower() for purpose in purposes}
+        return {secret.key: secret.value for secret in self.of(user_id) if secret.purpose.lower() in wanted}
+
+    def remove(self, secret_id: str) -> None:
+        """Forget it."""
+        self._database.change("DELETE FROM secrets WHERE secret_id = ?", secret_id)
