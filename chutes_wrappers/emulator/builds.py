@@ -82,9 +82,9 @@ class Builds:
         self._thread.submit(self._build, image_id)
 
     def remove(self, image: Image) -> None:
-        """Take the name of a deleted image away in the engine, when there is time for it."""
+        """Take the name of a deleted image away in the engine. Blocks."""
         if self._builder is not None and image.reference is not None:
-            self._thread.submit(self._builder.remove, image.reference)
+            self._builder.remove(image.reference)
 
     async def follow(self, image_id: str, after: int = 0) -> AsyncIterator[LogLine]:
         """The lines of a build's log behind a position, and those to come until its build is over."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.errors import ConfigurationError
 
 FILE_NAME = "emulator.sqlite"
+_LOCK_NAME = "emulator.lock"
 _VERSION = 1
+# For somebody who looks into the file with a tool of theirs.
+_WAIT_S = 5.0
 _SCHEMA = (
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE users (user_id TEXT PRIMARY KEY, username TEXT NOT NULL UNIQUE COLLATE NOCASE, hotkey TEXT NOT NULL UNIQUE,"
@@ -54,25 +58,25 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self._lock = threading.RLock()
         self._path = folder / FILE_NAME
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        except OSError as error:
-            raise ConfigurationError(
-                f"the emulator's state cannot be kept there ({error.strerror})", where=str(folder)
-            ) from error
-        self._connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
-        self._connection.row_factory = sqlite3.Row
-        try:
-            self._open()
-        except (sqlite3.Error, WrapperError) as error:
-            self._connection.close()
-            raise self._translated(error) from error
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_held(folder))
+            self._connection = sqlite3.connect(
+                self._path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+            )
+            stack.callback(self._connection.close)
+            self._connection.row_factory = sqlite3.Row
+            try:
+                self._open()
+            except sqlite3.Error as error:
+                raise ConfigurationError(
+                    "this is not the state of an emulator", where=str(self._path), evidence=str(error)
+                ) from error
+            self._resources = stack.pop_all()
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            self._connection.close()
+            self._resources.close()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -104,8 +108,6 @@ class Database:
         return next(iter(self.rows(statement, *values)), None)
 
     def _open(self) -> None:
-        # Held until this process ends, however it ends: sqlite's own lock, so nothing is left behind by a kill.
-        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         # Written ahead: what was committed survives the end of this process (not of the machine, which needs no promise).
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -123,13 +125,30 @@ class Database:
                     next_step="name another folder, or remove that file",
                 )
 
-    def _translated(self, error: Exception) -> WrapperError:
-        if isinstance(error, WrapperError):
-            return error
-        if "locked" in str(error):
-            return ConfigurationError(
-                "another emulator uses this folder",
-                where=str(self._path.parent),
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """The folder, made when it is not there, and this process's own until the context, or the process, ends."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # sqlite gives its other files the same mode. Not opened when it is there: closing it would undo sqlite's locks.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(folder / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        handle = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the emulator's state cannot be kept there ({error.strerror})", where=str(folder)
+        ) from error
+    with os.fdopen(handle, "r+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(
+                f"another emulator uses this folder (pid {file.read().strip() or 'unknown'})",
+                where=str(folder),
                 next_step="stop that one, or name another folder",
-            )
-        return ConfigurationError("this is not the state of an emulator", where=str(self._path), evidence=str(error))
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

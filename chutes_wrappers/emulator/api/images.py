@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ async def delete(image_id_or_name: str, request: Request, caller: _Caller) -> An
         if not image.is_settled:
             raise HTTPException(409, "Image is being built")
         state.images.remove(image.image_id)
-    platform.builds.remove(image)
+    await asyncio.to_thread(platform.builds.remove, image)
     return {"image_id": image.image_id, "deleted": True}
 
 

@@ -1,0 +1,163 @@
+"""A user of the API who signs as the SDK does, with the SDK's own words for what is signed."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER_ID_HEADER
+from chutes.util.auth import get_signing_message
+from substrateinterface import Keypair
+
+from chutes_wrappers.emulator import accounts
+
+CODE = """
+from chutes.chute import Chute, NodeSelector
+
+chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector(gpu_count=1), concurrency=4)
+
+
+@chute.cord(path="/greet", public_api_path="/greet", public_api_method="POST", method="POST")
+async def greet(self, call: dict) -> dict:
+    print("greeting", flush=True)
+    return {"hello": call["name"]}
+"""
+CORD = {
+    "method": "POST",
+    "path": "/greet",
+    "public_api_path": "/greet",
+    "public_api_method": "POST",
+    "stream": False,
+    "function": "greet",
+    "input_schema": {"type": "object"},
+    "output_schema": None,
+    "output_content_type": "application/json",
+    "minimal_input_schema": None,
+    "passthrough": False,
+}
+
+
+def definition(**different: Any) -> dict[str, Any]:
+    """The body of a deployment as ``chutes deploy`` sends it, with what a test wants to be different."""
+    usual: dict[str, Any] = {
+        "name": "case",
+        "tagline": "",
+        "readme": "",
+        "logo_id": None,
+        "image": "case:v1",
+        "public": False,
+        "standard_template": None,
+        "node_selector": {"gpu_count": 1, "min_vram_gb_per_gpu": 16},
+        "filename": "deploy_case.py",
+        "ref_str": "deploy_case:chute",
+        "code": CODE,
+        "concurrency": 4,
+        "max_instances": 1,
+        "scaling_threshold": 0.75,
+        "shutdown_after_seconds": 300,
+        "allow_external_egress": False,
+        "encrypted_fs": False,
+        "tee": False,
+        "lock_modules": None,
+        "revision": None,
+        "cords": [CORD],
+        "jobs": [],
+    }
+    return {**usual, **different}
+
+
+def zipped(**files: str) -> bytes:
+    """A zip of files, as the SDK makes it of the build context."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+class Client:
+    """Calls the API at ``url`` as ``account``."""
+
+    def __init__(self, url: str, account: accounts.Account) -> None:
+        self.url = url
+        self.account = account
+
+    @classmethod
+    def registered(cls, url: str, username: str) -> Client:
+        """A new user."""
+        return cls(url, accounts.register(url, username))
+
+    def headers(self, body: bytes | None = None, purpose: str | None = None) -> dict[str, str]:
+        """What proves who asks."""
+        key = Keypair.create_from_seed(self.account.seed)
+        nonce = str(int(time.time()))
+        message = get_signing_message(key.ss58_address, nonce, payload_str=body, purpose=purpose)
+        return {
+            USER_ID_HEADER: self.account.user_id,
+            HOTKEY_HEADER: key.ss58_address,
+            NONCE_HEADER: nonce,
+            SIGNATURE_HEADER: key.sign(message.encode()).hex(),
+        }
+
+    def get(self, path: str, purpose: str | None = None, **params: Any) -> requests.Response:
+        """A signed GET; the purpose is the first part of the path, where none is given."""
+        return requests.get(
+            f"{self.url}{path}", headers=self.headers(purpose=purpose or path.split("/")[1]), params=params, timeout=30
+        )
+
+    def delete(self, path: str) -> requests.Response:
+        """A signed DELETE."""
+        return requests.delete(f"{self.url}{path}", headers=self.headers(purpose=path.split("/")[1]), timeout=30)
+
+    def post(self, path: str, value: Any, **params: Any) -> requests.Response:
+        """A signed POST of JSON."""
+        body = json.dumps(value).encode()
+        headers = {**self.headers(body), "Content-Type": "application/json"}
+        return requests.post(f"{self.url}{path}", data=body, headers=headers, params=params, timeout=60)
+
+    def upload(self, path: str, fields: Mapping[str, str], **files: tuple[str, bytes, str]) -> requests.Response:
+        """A signed POST of a multipart form."""
+        request = requests.Request("POST", f"{self.url}{path}", data=dict(fields), files=files).prepare()
+        assert isinstance(request.body, bytes)
+        request.headers.update(self.headers(request.body))
+        with requests.Session() as session:
+            return session.send(request, timeout=60)
+
+    def build(
+        self, name: str = "case", tag: str = "v1", context: bytes | None = None, **fields: str
+    ) -> requests.Response:
+        """Submit an image."""
+        given = {"username": "tester", "name": name, "tag": tag, "readme": "", "dockerfile": "FROM scratch", **fields}
+        packed = zipped(**{"data.txt": "data"}) if context is None else context
+        return self.upload("/images/", given, build_context=("chute.zip", packed, "application/zip"))
+
+    def built(self, name: str = "case", tag: str = "v1", **fields: str) -> dict[str, Any]:
+        """Submit an image, and wait until it is built."""
+        submitted = self.build(name, tag, **fields)
+        assert submitted.status_code == 202, submitted.text
+        # The events end when the build is over; a text comes when it was over before.
+        logs = self.get(f"/images/{submitted.json()['image_id']}/logs")
+        assert logs.status_code == 200
+        image: dict[str, Any] = self.get(f"/images/{name}:{tag}").json()
+        return image
+
+    def deploy(self, *, accept_fee: bool = True, **different: Any) -> requests.Response:
+        """Deploy a chute."""
+        return self.post("/chutes/", definition(**different), accept_fee=str(accept_fee).lower())
+
+    def key(self, **wanted: Any) -> dict[str, Any]:
+        """Make an API key; what the API says of it."""
+        made = self.post("/api_keys/", {"name": "key", **wanted})
+        assert made.status_code == 200, made.text
+        said: dict[str, Any] = made.json()
+        return said
+
+
+def bearer(secret: str) -> dict[str, str]:
+    """The header that carries an API key."""
+    return {"Authorization": f"Bearer {secret}"}

@@ -1,0 +1,25 @@
+"""A running API, and users of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+
+from .client import Client
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[RunningPlatform]:
+    """A platform that builds nothing and runs nothing."""
+    with running_platform(Settings(folder=tmp_path / "state", docker=False)) as running:
+        yield running
+
+
+@pytest.fixture
+def user(platform: RunningPlatform) -> Client:
+    """Its first user."""
+    return Client.registered(platform.url, "tester")

@@ -1,0 +1,113 @@
+"""Registration, and who may ask for what."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.server import RunningPlatform
+
+from .client import Client, bearer
+
+FAR_NONCE = "1"
+
+
+def test_anybody_can_ping(platform: RunningPlatform) -> None:
+    assert requests.get(f"{platform.url}/ping", timeout=10).status_code == 200
+
+
+def test_a_user_is_who_registered(user: Client) -> None:
+    me = user.get("/users/me", "me").json()
+    assert (me["username"], me["user_id"]) == ("tester", user.account.user_id)
+    assert (me["hotkey"], me["balance"], me["permissions_bitmask"], me["permissions"]) == (
+        *(user.account.hotkey, 100.0, 0, []),
+    )
+
+
+def test_a_permission_is_shown_as_the_sdk_reads_it(platform: RunningPlatform, user: Client) -> None:
+    platform.state.users.set_permissions(user.account.user_id, 1 << 11)
+    me = user.get("/users/me", "me").json()
+    assert me["permissions_bitmask"] & 1 << 11
+    assert me["permissions"] == ["Allow deploying models publicly."]
+
+
+def test_a_name_is_taken_once_whatever_its_case(user: Client) -> None:
+    with pytest.raises(WrapperError, match="409") as refused:
+        accounts.register(user.url, "TESTER")
+    assert "already exists" in (refused.value.evidence or "")
+
+
+@pytest.mark.parametrize("name", ["ab", "a" * 16, "with space", "with-dash", ""])
+def test_names_that_are_refused(platform: RunningPlatform, name: str) -> None:
+    with pytest.raises(WrapperError, match="400"):
+        accounts.register(platform.url, name)
+
+
+def test_a_hotkey_registers_once(user: Client) -> None:
+    answer = user.post("/users/register", {"username": "second", "coldkey": user.account.hotkey}, token="t")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "This hotkey is already registered to a user!")
+
+
+@pytest.mark.parametrize(
+    ("body", "token", "status"),
+    [
+        ({"username": "second", "coldkey": "no address"}, "t", 400),
+        ({"username": "second"}, "t", 422),
+        ({"username": "second", "coldkey": "x"}, "", 400),
+    ],
+)
+def test_registrations_that_are_refused(user: Client, body: dict[str, str], token: str, status: int) -> None:
+    assert user.post("/users/register", body, token=token).status_code == status
+
+
+def test_an_unsigned_registration_is_refused(platform: RunningPlatform) -> None:
+    answer = requests.post(
+        f"{platform.url}/users/register?token=t", json={"username": "second", "coldkey": "x"}, timeout=10
+    )
+    assert answer.status_code == 401
+
+
+ROUTES = [
+    *[("GET", path) for path in ("/users/me", "/images/", "/images/x", "/images/x/logs", "/chutes/", "/chutes/x")],
+    *[("GET", path) for path in ("/chutes/warmup/x", "/api_keys/", "/secrets/", "/instances/x", "/instances/x/logs")],
+    *[("DELETE", path) for path in ("/images/x", "/chutes/x", "/api_keys/x", "/secrets/x")],
+    *[("POST", path) for path in ("/images/", "/logos/")],
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_nobody_asks_without_an_account(user: Client, method: str, path: str) -> None:
+    stranger = Client(user.url, accounts.Account(**{**vars(user.account), "seed": accounts.new_seed()}))
+    stale = {**user.headers(purpose="images"), "X-Chutes-Nonce": str(int(time.time()) - 700)}
+    for headers in ({}, stranger.headers(purpose=path.split("/")[1]), stale, bearer("cpk_x"), bearer("other")):
+        answer = requests.request(method, f"{user.url}{path}", headers=headers, timeout=10)
+        assert (answer.status_code, list(answer.json())) == (401, ["detail"]), headers
+
+
+def test_the_user_id_must_be_the_signers(user: Client) -> None:
+    other = Client.registered(user.url, "second")
+    headers = {**user.headers(purpose="me"), "X-Chutes-UserID": other.account.user_id}
+    assert requests.get(f"{user.url}/users/me", headers=headers, timeout=10).status_code == 401
+
+
+def test_a_body_that_was_changed_on_its_way_is_refused(user: Client) -> None:
+    headers = {**user.headers(b'{"name": "a"}'), "Content-Type": "application/json"}
+    changed: Any = json.dumps({"name": "b", "admin": True})
+    assert requests.post(f"{user.url}/api_keys/", data=changed, headers=headers, timeout=10).status_code == 401
+
+
+def test_the_configuration_is_its_owners_alone_and_whole(user: Client, tmp_path: Path) -> None:
+    path = tmp_path / "made" / "config.ini"
+    accounts.write_config(user.account, user.url, path)
+    accounts.write_config(user.account, user.url, path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert f"hotkey_seed = {user.account.seed}" in path.read_text()
+    assert list(path.parent.iterdir()) == [path]
+    assert user.account.seed not in repr(user.account)

@@ -1,0 +1,38 @@
+"""A builder that does as its test says, when it says so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from chutes_wrappers.core.errors import WrapperError
+
+
+class ScriptedBuilder:
+    """Prints a line, waits for ``go``, prints another, and fails with ``failure``, if there is one."""
+
+    def __init__(self, failure: str = "") -> None:
+        self.began = threading.Event()
+        self.go = threading.Event()
+        self.failure = failure
+        self.files: dict[str, str] = {}
+        self.references: list[str] = []
+        self.removed: list[str] = []
+
+    def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
+        self.references.append(reference)
+        self.files = {path.name: path.read_text() for path in context.rglob("*") if path.is_file()}
+        on_line("Step 1/2")
+        self.began.set()
+        assert self.go.wait(30)
+        on_line("Step 2/2")
+        if self.failure:
+            raise WrapperError(self.failure)
+
+    def remove(self, reference: str) -> None:
+        self.removed.append(reference)
+
+    def stop(self) -> None:
+        self.failure = self.failure or "it was ended"
+        self.go.set()

@@ -1,0 +1,104 @@
+"""Who signed a request, and that nobody gets through who did not."""
+
+from __future__ import annotations
+
+import pytest
+from chutes.util.auth import get_signing_message
+from hypothesis import given
+from hypothesis import strategies as st
+from substrateinterface import Keypair
+
+from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.signatures import (
+    HOTKEY_HEADER,
+    NONCE_HEADER,
+    SIGNATURE_HEADER,
+    USER_ID_HEADER,
+    Unauthorized,
+    is_address,
+    key_secret,
+    signer,
+)
+
+KEY = Keypair.create_from_seed("0x" + "5a" * 32)
+NOW = 1_795_000_000
+
+
+def signed(body: bytes = b"", purpose: str | None = None, nonce: int = NOW) -> dict[str, str]:
+    message = get_signing_message(KEY.ss58_address, str(nonce), payload_str=body, purpose=purpose)
+    return {
+        USER_ID_HEADER: "u1",
+        HOTKEY_HEADER: KEY.ss58_address,
+        NONCE_HEADER: str(nonce),
+        SIGNATURE_HEADER: KEY.sign(message.encode()).hex(),
+    }
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_what_the_sdk_signs_is_recognized(body: bytes) -> None:
+    found = signer(signed(body), body=body, purpose="images", now=NOW)
+    assert (found.hotkey, found.user_id) == (KEY.ss58_address, "u1")
+
+
+@given(st.binary(min_size=1, max_size=60), st.binary(max_size=60))
+def test_another_body_is_not_what_was_signed(body: bytes, other: bytes) -> None:
+    if other == body:
+        return
+    with pytest.raises(Unauthorized, match="signature"):
+        signer(signed(body), body=other, purpose="images", now=NOW)
+
+
+def test_without_a_body_the_purpose_is_signed() -> None:
+    headers = signed(purpose="images")
+    assert signer(headers, body=b"", purpose="images", now=NOW).hotkey == KEY.ss58_address
+    with pytest.raises(Unauthorized, match="signature"):
+        signer(headers, body=b"", purpose="chutes", now=NOW)
+
+
+@pytest.mark.parametrize(("age_s", "is_taken"), [(0, True), (600, True), (-600, True), (601, False), (-601, False)])
+def test_a_nonce_is_good_for_six_hundred_seconds(age_s: int, is_taken: bool) -> None:
+    headers = signed(purpose="me", nonce=NOW - age_s)
+    if is_taken:
+        assert signer(headers, body=b"", purpose="me", now=NOW)
+    else:
+        with pytest.raises(Unauthorized, match="nonce"):
+            signer(headers, body=b"", purpose="me", now=NOW)
+
+
+def test_somebody_elses_hotkey_does_not_go_with_the_signature() -> None:
+    headers = {**signed(purpose="me"), HOTKEY_HEADER: accounts.keypair(accounts.new_seed()).ss58_address}
+    with pytest.raises(Unauthorized, match="signature"):
+        signer(headers, body=b"", purpose="me", now=NOW)
+
+
+@pytest.mark.parametrize("missing", [HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER])
+def test_every_header_is_needed(missing: str) -> None:
+    with pytest.raises(Unauthorized, match="missing"):
+        signer({**signed(purpose="me"), missing: ""}, body=b"", purpose="me", now=NOW)
+
+
+_TEXTS = st.text(max_size=20) | st.sampled_from([KEY.ss58_address, str(NOW), "00" * 64, "0x" + "ff" * 64, "²", "-1"])
+
+
+@given(st.dictionaries(st.sampled_from([HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER]), _TEXTS))
+def test_nobody_gets_through_with_what_they_made_up(headers: dict[str, str]) -> None:
+    with pytest.raises(Unauthorized):
+        signer(headers, body=b"x", purpose="me", now=NOW)
+
+
+@given(st.text(max_size=60))
+def test_an_address_is_one_or_not(text: str) -> None:
+    assert not is_address(text)
+    assert is_address(KEY.ss58_address)
+
+
+@pytest.mark.parametrize("value", ["Bearer cpk_a.b", "bearer  cpk_a.b", "Basic cpk_a.b"])
+def test_a_key_is_found_in_the_authorization(value: str) -> None:
+    assert key_secret({"authorization": value}) == "cpk_a.b"
+
+
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer other", "cpk_a.b", "Digest cpk_a.b"])
+def test_another_authorization_is_refused(value: str) -> None:
+    with pytest.raises(Unauthorized, match="Bearer"):
+        key_secret({"authorization": value})
+    assert key_secret({}) is None
