@@ -138,7 +138,7 @@ class Client:
 
     def built(self, name: str = "case", tag: str = "v1", **fields: str) -> dict[str, Any]:
         """Submit an image, and wait until it is built."""
-        submitted = self.build(name, tag, **fields)
+        submitted = self.build(name, tag, None, **fields)
         assert submitted.status_code == 202, submitted.text
         # The events end when the build is over; a text comes when it was over before.
         logs = self.get(f"/images/{submitted.json()['image_id']}/logs")

@@ -1,0 +1,141 @@
+"""Remote builds of the unmodified command line, in the emulator: what was uploaded, built by a real engine."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from chutes_wrappers.core.manifest import load_manifest
+from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.builder import LABEL
+from chutes_wrappers.emulator.builds import sdk_version
+from chutes_wrappers.emulator.docker_launching import DockerLauncher
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.modules import read_module
+from chutes_wrappers.host.staging import staged
+from tests.emulator.api.client import Client, bearer
+from tests.scenario import Scenario
+
+from . import bases
+
+pytestmark = pytest.mark.docker
+CHUTES = Path(sys.executable).parent / "chutes"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Somebody with an account at a platform that builds and runs in Docker."""
+
+    platform: RunningPlatform
+    client: Client
+    config: Path
+
+    def chutes(self, *arguments: str, folder: Path, environment: dict[str, str]) -> str:
+        """Run the SDK's command line; what it printed."""
+        done = subprocess.run(
+            [str(CHUTES), *arguments],
+            cwd=folder,
+            env={**environment, "CHUTES_CONFIG_PATH": str(self.config)},
+            # More than ten files: it asks whether to name them all, before it asks whether to upload them.
+            input="n\ny\n" if arguments[0] == "build" else "y\n",
+            capture_output=True,
+            text=True,
+            timeout=580,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def owner(engine: DockerEngine, tmp_path: Path) -> Iterator[Owner]:
+    with running_platform(Settings(folder=tmp_path / "state"), DockerLauncher(engine)) as platform:
+        account = accounts.register(platform.url, "tester")
+        accounts.write_config(account, platform.url, tmp_path / "config.ini")
+        yield Owner(platform, Client(platform.url, account), tmp_path / "config.ini")
+        for image in images(platform.state.identity):
+            docker_command("image", "rm", "--force", image)
+
+
+def docker_command(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def images(identity: str) -> list[str]:
+    """The references of what an emulator has built."""
+    listed = docker_command(
+        "image", "ls", "--filter", f"label={LABEL}={identity}", "--format", "{{.Repository}}:{{.Tag}}"
+    )
+    return [reference for reference in listed.split() if not reference.startswith("<none>")]
+
+
+def test_a_wrapped_module_is_built_deployed_and_called(owner: Owner, tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, "emulated", bases.image("python3-no-pip"), [9090])
+    scenario.discover()
+    facts = read_module(scenario.module)
+    with staged(facts, load_manifest(scenario.manifest), username="tester") as stage:
+        environment = dict(stage.environment)
+        printed = owner.chutes("build", stage.reference, "--wait", folder=stage.folder, environment=environment)
+        assert "built and pushed" in printed, printed
+        assert f"RUN pip install chutes=={sdk_version()}" in printed
+        printed = owner.chutes("deploy", stage.reference, "--accept-fee", folder=stage.folder, environment=environment)
+        assert "Successfully deployed" in printed, printed
+
+    (reference,) = images(owner.platform.state.identity)
+    found = docker_command("run", "--rm", "--entrypoint", "pip", reference, "show", "chutes")
+    assert f"Version: {sdk_version()}" in found
+    assert '"status": "hot"' in owner.client.get("/chutes/warmup/case-emulated").text
+    host = f"tester-case-emulated.localhost:{owner.platform.port}"
+    headers = {**bearer(owner.client.key(admin=True)["secret_key"]), "Host": host}
+    answer = requests.get(f"{owner.platform.url}/echo", headers=headers, params={"a": "1"}, timeout=60)
+    assert answer.status_code == 200, answer.text
+
+    owner.client.delete("/chutes/case-emulated")
+    assert owner.client.delete("/images/case-emulated:v1").status_code == 200
+    assert images(owner.platform.state.identity) == []
+
+
+def test_a_build_that_fails_says_what_failed_and_leaves_nothing(owner: Owner) -> None:
+    marker = secrets.token_hex(8)
+    built = owner.client.built(dockerfile=f"FROM {bases.image('bookworm')}\nRUN echo {marker} && exit 3")
+    assert built["status"].startswith("error: the build ended with exit code")
+    assert marker in owner.client.get("/images/case:v1/logs").text.splitlines()
+    assert owner.client.deploy().status_code == 400
+    assert containers(marker) == []
+
+
+def test_what_was_uploaded_reaches_the_build(owner: Owner) -> None:
+    dockerfile = f"FROM {bases.image('bookworm')}\nADD data.txt /data.txt\nRUN cat /data.txt && echo && exit 3"
+    owner.client.built(dockerfile=dockerfile)
+    assert "data" in owner.client.get("/images/case:v1/logs").text.splitlines()
+
+
+def test_a_build_in_flight_ends_with_the_emulator(engine: DockerEngine, tmp_path: Path) -> None:
+    marker = secrets.token_hex(8)
+    with running_platform(Settings(folder=tmp_path)) as platform:
+        user = Client.registered(platform.url, "tester")
+        image = user.build(dockerfile=f"FROM {bases.image('bookworm')}\nRUN echo {marker} && sleep 600").json()
+        url, headers = f"{platform.url}/images/{image['image_id']}/logs", user.headers(purpose="images")
+        with requests.get(url, headers=headers, stream=True, timeout=120) as logs:
+            assert any(f'"{marker}"' in line for line in logs.iter_lines(decode_unicode=True))
+        (step,) = containers(marker)
+    subprocess.run(["docker", "wait", step], capture_output=True, timeout=60, check=False)
+    with running_platform(Settings(folder=tmp_path, docker=False)) as platform:
+        left = Client(platform.url, user.account).get("/images/case:v1").json()
+    assert left["status"] == "error: the emulator stopped while it was being built"
+
+
+def containers(marker: str) -> list[str]:
+    """Every container whose command holds ``marker``: another test run may have some of its own."""
+    listed = docker_command("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Command}}")
+    return [line.partition(" ")[0] for line in listed.splitlines() if marker in line]

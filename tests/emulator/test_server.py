@@ -1,0 +1,200 @@
+"""The whole platform: instances behind the API, calls with API keys, and what a kill leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from tests.emulator.api.client import CODE, Client, bearer
+from tests.scenario import ROOT, free_port
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    settings = Settings(folder=tmp_path_factory.mktemp("state"), docker=False)
+    with running_platform(settings, HostLauncher()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def owner(platform: RunningPlatform) -> Client:
+    """A user with a chute that is hot."""
+    user = Client.registered(platform.url, "tester")
+    user.built()
+    user.post("/secrets/", {"purpose": "case", "key": "GREETING", "value": "hunter2"})
+    assert user.deploy(code=CODE.replace('"greeting"', "f\"greeting {__import__('os').environ['GREETING'][:4]}\"")).ok
+    assert events(user.get("/chutes/warmup/case"))[-1]["status"] == "hot"
+    return user
+
+
+def events(answer: requests.Response) -> list[dict[str, Any]]:
+    """The data of a stream of events that has ended."""
+    assert answer.headers["content-type"].startswith("text/event-stream"), answer.text
+    return [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+
+
+def call(owner: Client, secret: str, slug: str = "tester-case") -> requests.Response:
+    port = owner.url.rpartition(":")[2]
+    headers = {**bearer(secret), "Host": f"{slug}.localhost:{port}"}
+    return requests.post(f"{owner.url}/greet", json={"name": "you"}, headers=headers, timeout=60)
+
+
+def test_a_deployed_chute_is_hot_and_shows_its_instance(owner: Client) -> None:
+    chute = owner.get("/chutes/case").json()
+    (instance,) = chute["instances"]
+    assert (chute["hot"], instance["active"], instance["verified"]) == (True, True, True)
+    quick = owner.get("/chutes/warmup/case", quick="true").json()
+    assert (quick["status"], quick["instance_count"]) == ("hot", 1)
+    assert quick["instances"][0]["instance_id"] == instance["instance_id"]
+    assert owner.get(f"/instances/{instance['instance_id']}").json()["state"] == "active"
+
+
+def test_it_is_called_with_keys_that_may_invoke_it(owner: Client) -> None:
+    chute_id = owner.get("/chutes/case").json()["chute_id"]
+    scopes = [{"object_type": "chutes", "object_id": chute_id, "action": "invoke"}]
+    assert call(owner, owner.key(name="invoke", scopes=scopes)["secret_key"]).json() == {"hello": "you"}
+    assert call(owner, owner.key(name="admin", admin=True)["secret_key"]).status_code == 200
+    read = owner.key(name="read", scopes=[{"object_type": "chutes", "action": "read"}])["secret_key"]
+    assert call(owner, read).status_code == call(owner, "cpk_other").status_code == 401
+    assert call(owner, read, slug="tester-other").status_code == 404
+
+
+def test_only_who_it_is_shared_with_calls_it(owner: Client) -> None:
+    other = Client.registered(owner.url, "second")
+    secret = other.key(admin=True)["secret_key"]
+    assert call(owner, secret).status_code == 401
+    owner.post("/chutes/share", {"chute_id_or_name": "case", "user_id_or_name": "second"})
+    assert call(owner, secret).status_code == 200
+    instance_id = owner.get("/chutes/case").json()["instances"][0]["instance_id"]
+    assert other.get(f"/instances/{instance_id}").status_code == 404
+
+
+def test_what_it_prints_is_streamed_with_its_secret_in_its_environment(owner: Client) -> None:
+    assert call(owner, owner.key(name="logs", admin=True)["secret_key"]).status_code == 200
+    instance_id = owner.get("/chutes/case").json()["instances"][0]["instance_id"]
+    url = f"{owner.url}/instances/{instance_id}/logs"
+    with requests.get(url, headers=owner.headers(purpose="logs"), stream=True, timeout=30) as stream:
+        said = (json.loads(line[6:])["log"] for line in stream.iter_lines(decode_unicode=True) if line)
+        assert "greeting hunt" in said
+
+
+def test_the_page_calls_it(owner: Client) -> None:
+    assert "Chutes on this machine" in requests.get(owner.url, timeout=20).text
+    url = f"{owner.url}/emulator/call/tester-case/greet"
+    assert requests.post(url, json={"name": "page"}, timeout=60).json() == {"hello": "page"}
+    status = requests.get(f"{owner.url}/emulator/status.json", timeout=20).json()
+    assert status["calls"][-1]["path"] == "/greet"
+
+
+def test_a_deleted_chute_answers_no_more(platform: RunningPlatform) -> None:
+    user = Client.registered(platform.url, "third")
+    user.built()
+    user.deploy()
+    events(user.get("/chutes/warmup/case"))
+    secret = user.key(admin=True)["secret_key"]
+    assert call(user, secret, "third-case").status_code == 200
+    user.delete("/chutes/case")
+    assert call(user, secret, "third-case").status_code == 404
+
+
+def test_a_chute_that_cannot_start_tells_why_when_it_is_warmed_up(platform: RunningPlatform) -> None:
+    user = Client.registered(platform.url, "fourth")
+    user.built()
+    user.deploy(name="broken", code="raise SystemExit('no model')\n")
+    last = events(user.get("/chutes/warmup/broken"))[-1]
+    assert (last["status"], "no model" in last["log"]) == ("cold", True)
+
+
+def test_several_run_at_once(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        running = [
+            stack.enter_context(running_platform(Settings(folder=tmp_path / str(number), docker=False)))
+            for number in range(3)
+        ]
+        users = [Client.registered(platform.url, "tester") for platform in running]
+        for number, user in enumerate(users):
+            user.built(tag=f"v{number}")
+        assert [user.get("/images/").json()["total"] for user in users] == [1, 1, 1]
+        assert users[0].get("/images/case:v1").status_code == 404
+        with (
+            pytest.raises(ConfigurationError, match="another emulator"),
+            running_platform(Settings(folder=tmp_path / "0", docker=False)),
+        ):
+            pass
+        with (
+            pytest.raises(ConfigurationError, match="--port"),
+            running_platform(Settings(folder=tmp_path / "other", port=running[0].port, docker=False)),
+        ):
+            pass
+
+
+@contextlib.contextmanager
+def served(folder: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """``python -m chutes_wrappers.emulator`` and its URL."""
+    argv = [
+        sys.executable,
+        "-m",
+        "chutes_wrappers.emulator",
+        "--folder",
+        str(folder),
+        "--port",
+        str(port),
+        "--no-docker",
+    ]
+    with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            found = next(
+                (match for line in process.stderr if (match := re.search(r"ready at (http://\S+)", line))), None
+            )
+            assert found is not None, f"it ended with {process.wait(10)}"
+            yield process, found[1]
+        finally:
+            process.kill()
+            process.stderr.read()
+
+
+def test_after_a_kill_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    port = free_port()
+    with served(tmp_path, port) as (process, url):
+        user = Client.registered(url, "tester")
+        user.built()
+        user.deploy()
+        secret = user.key(admin=True)["secret_key"]
+        assert events(user.get("/chutes/warmup/case"))[-1]["status"] == "hot"
+        before = user.get("/chutes/case").json()
+        process.kill()
+    with served(tmp_path, port) as (process, _):
+        after = user.get("/chutes/case").json()
+        assert (after["version"], after["cords"], after["slug"]) == (before["version"], before["cords"], before["slug"])
+        assert (after["hot"], after["instances"]) == (False, [])
+        assert call(user, secret).json() == {"hello": "you"}
+        assert user.get("/images/case:v1").json()["status"] == "built and pushed"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_a_folder_in_use_is_said_and_ends_with_two(tmp_path: Path) -> None:
+    with served(tmp_path) as (first, _):
+        argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path), "--no-docker"]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert f"another emulator uses this folder (pid {first.pid})" in done.stderr
+        started = time.monotonic()
+        first.send_signal(signal.SIGINT)
+        assert first.wait(30) == 0
+        assert time.monotonic() - started < 10
