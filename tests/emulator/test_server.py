@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -13,14 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 import requests
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.emulator.api.client import CODE, Client, bearer
 from tests.scenario import ROOT, free_port
+
+CHUTES = Path(sys.executable).parent / "chutes"
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +203,38 @@ def test_a_folder_in_use_is_said_and_ends_with_two(tmp_path: Path) -> None:
         first.send_signal(signal.SIGINT)
         assert first.wait(30) == 0
         assert time.monotonic() - started < 10
+
+
+@pytest.fixture(scope="module")
+def command_line(owner: Client, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which the SDK's command line is the owner."""
+    config = tmp_path_factory.mktemp("config") / "config.ini"
+    accounts.write_config(owner.account, owner.url, config)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHUTES_")}
+    return {**kept, "CHUTES_CONFIG_PATH": str(config), "NO_COLOR": "1"}
+
+
+def test_the_command_line_streams_an_instances_log(owner: Client, command_line: dict[str, str], tmp_path: Path) -> None:
+    call(owner, owner.key(name="stream", admin=True)["secret_key"])
+    argv = [str(CHUTES), "warmup", "case", "--stream-logs"]
+    with subprocess.Popen(
+        argv, cwd=tmp_path, env=command_line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert any("greeting hunt" in line for line in process.stdout)
+        finally:
+            process.kill()
+
+
+def test_the_command_lines_view_of_a_warm_up_sees_that_it_is_hot(
+    owner: Client, command_line: dict[str, str], tmp_path: Path
+) -> None:
+    environment: Any = {**command_line, "TERM": "xterm"}
+    view = pexpect.spawn(
+        str(CHUTES), ["warmup", "case"], cwd=str(tmp_path), env=environment, dimensions=(40, 160), encoding="utf-8"
+    )
+    try:
+        view.expect("HOT", timeout=60)
+    finally:
+        view.close(force=True)

@@ -1,0 +1,67 @@
+"""Whatever is sent, the API answers it, and never with a 500."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .client import CORD, Client, definition
+
+_QUIET = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def is_answered(answer: requests.Response) -> bool:
+    return answer.status_code < 500
+
+
+@_QUIET
+@given(st.sampled_from(["/chutes/", "/chutes/share", "/api_keys/", "/secrets/", "/users/register?token=t"]), _VALUES)
+def test_any_json(user: Client, path: str, value: Any) -> None:
+    assert is_answered(user.post(path, value))
+
+
+@_QUIET
+@given(st.sampled_from(sorted(definition())), _VALUES)
+def test_any_value_in_a_deployment(user: Client, name: str, value: Any) -> None:
+    assert is_answered(user.deploy(**{name: value}))
+
+
+@_QUIET
+@given(st.sampled_from(sorted(CORD)), _VALUES)
+def test_any_value_in_a_cord(user: Client, name: str, value: Any) -> None:
+    assert is_answered(user.deploy(cords=[{**CORD, name: value}]))
+
+
+@_QUIET
+@given(st.sampled_from(["name", "tag", "readme", "public", "logo_id", "dockerfile"]), st.text(max_size=20))
+def test_any_text_in_an_upload(user: Client, name: str, value: str) -> None:
+    answer = user.build(context=None, **{"tag": "v1", name: value})
+    assert is_answered(answer) or (name == "tag" and len(value) == 1)
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain", ""])
+@pytest.mark.parametrize("path", ["/images/", "/logos/"])
+@pytest.mark.parametrize(
+    "body", [b"--x\r\n", b"\xff\xfe", b'--x\r\nContent-Disposition: form-data; name="tag"\r\n\r\n\xff\r\n--x--']
+)
+def test_a_form_that_is_none(user: Client, path: str, content_type: str, body: bytes) -> None:
+    headers = {**user.headers(body), "Content-Type": content_type}
+    assert is_answered(requests.post(f"{user.url}{path}", data=body, headers=headers, timeout=10))
+
+
+@pytest.mark.parametrize("number", ["-1", "9" * 30, "x", "1e9"])
+def test_any_number_in_a_query(user: Client, number: str) -> None:
+    user.built()
+    for path in ("/images/", "/chutes/", "/api_keys/", "/secrets/"):
+        assert is_answered(user.get(path, page=number))
+        assert is_answered(user.get(path, limit=number))
+    assert is_answered(user.get("/images/case:v1/logs", offset=number))
