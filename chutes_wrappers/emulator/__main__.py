@@ -13,6 +13,7 @@ from pathlib import Path
 from loguru import logger
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.platform import NewAccounts
 from chutes_wrappers.emulator.docker_launching import DockerLauncher
 from chutes_wrappers.emulator.host_launching import HostLauncher
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with contextlib.ExitStack() as stack:
             platform = stack.enter_context(running_platform(settings, _launcher(settings, stack)))
+            if options.config is not None:
+                account = accounts.ensure_config(platform.url, options.username, options.config)
+                logger.info("CHUTES_CONFIG_PATH={} makes {} of whoever runs chutes", options.config, account.username)
             logger.info("the emulator is ready at {}", platform.url)
             stop.wait()
     except WrapperError as failure:
@@ -56,6 +60,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, help="where its state is kept")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 is a free one")
     parser.add_argument("--no-docker", action="store_true", help="build no image, run instances as processes")
+    parser.add_argument("--config", type=Path, help="write a throw-away account there, for CHUTES_CONFIG_PATH")
+    parser.add_argument("--username", default="emulated", help="the name of that account")
     parser.add_argument("--balance", type=float, default=NewAccounts.balance, help="dollars of a user who registers")
     return parser.parse_args(arguments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 import requests
 from substrateinterface import Keypair
 
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER
 
 _TIMEOUT_S = 30.0
@@ -65,6 +66,33 @@ def register(url: str, username: str) -> Account:
         hotkey=key.ss58_address,
         seed=seed,
     )
+
+
+def read_config(path: Path) -> Account:
+    """The account that ``write_config`` wrote; ConfigurationError for a file that holds none."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+        auth = parser["auth"]
+        return Account(
+            username=auth["username"],
+            user_id=auth["user_id"],
+            payment_address=parser["payment"]["address"],
+            hotkey=auth["hotkey_ss58address"],
+            seed=auth["hotkey_seed"],
+        )
+    except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as error:
+        # Not the error's own words: they quote the file, and it may hold a key.
+        raise ConfigurationError(
+            "this is no account of the SDK's command line", where=str(path), evidence=type(error).__name__
+        ) from None
+
+
+def ensure_config(url: str, username: str, path: Path) -> Account:
+    """The account in ``path``, registered first when there is no such file; the file names ``url`` from now on."""
+    account = read_config(path) if path.exists() else register(url, username)
+    write_config(account, url, path)
+    return account
 
 
 def write_config(account: Account, url: str, path: Path) -> None:

@@ -34,11 +34,11 @@ _PublicMethod = Annotated[str, AfterValidator(_public_method)]
 
 
 class CordRequest(BaseModel):
-    """A cord."""
+    """A cord; one without a public path is called by nobody but the chute's own module (SDK ``chute/cord.py``)."""
 
     method: str
     path: _InternalPath
-    public_api_path: _PublicPath
+    public_api_path: _PublicPath | None = None
     public_api_method: _PublicMethod
     stream: bool = False
     passthrough: bool = False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from loguru import logger
 
@@ -75,7 +76,7 @@ class State:
             reference=definition["ref_str"],
             code=definition["code"],
             image=image.reference if image else None,
-            cords=tuple(CordRecord(**{name: cord[name] for name in _CORD_FIELDS}) for cord in definition["cords"]),
+            cords=tuple(_cord_record(cord) for cord in definition["cords"]),
             concurrency=definition["concurrency"],
             max_instances=definition["max_instances"],
             scaling_threshold=definition["scaling_threshold"],
@@ -92,3 +93,9 @@ class State:
             row = self._database.row("SELECT value FROM settings WHERE name = 'identity'")
         assert row is not None
         return str(row["value"])
+
+
+def _cord_record(cord: Mapping[str, Any]) -> CordRecord:
+    kept = {name: cord[name] for name in _CORD_FIELDS}
+    # No call has an empty path: that is how a cord without a public one is reached by none.
+    return CordRecord(**{**kept, "public_api_path": cord["public_api_path"] or ""})

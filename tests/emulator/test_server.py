@@ -148,7 +148,7 @@ def test_several_run_at_once(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def served(folder: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(folder: Path, port: int = 0, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """``python -m chutes_wrappers.emulator`` and its URL."""
     argv = [
         sys.executable,
@@ -159,6 +159,7 @@ def served(folder: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str],
         "--port",
         str(port),
         "--no-docker",
+        *more,
     ]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -238,3 +239,21 @@ def test_the_command_lines_view_of_a_warm_up_sees_that_it_is_hot(
         view.expect("HOT", timeout=60)
     finally:
         view.close(force=True)
+
+
+def test_it_makes_an_account_for_the_command_line_and_keeps_it(tmp_path: Path) -> None:
+    config = tmp_path / "config.ini"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHUTES_")}
+    for _ in range(2):
+        with served(tmp_path / "state", 0, "--config", str(config), "--username", "mine"):
+            done = subprocess.run(
+                [str(CHUTES), "chutes", "list"],
+                cwd=tmp_path,
+                env={**kept, "CHUTES_CONFIG_PATH": str(config)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert "Found 0 matching chutes" in done.stderr
+    assert "username = mine" in config.read_text()

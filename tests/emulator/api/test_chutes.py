@@ -126,6 +126,13 @@ def test_a_list_tells_cords_apart_from_chutes(owner: Client) -> None:
         assert "cords" not in item
 
 
+def test_a_cord_without_a_public_path_is_taken_and_reached_by_none(platform: RunningPlatform, owner: Client) -> None:
+    deployed = owner.deploy(cords=[CORD, {**CORD, "path": "/inner", "public_api_path": None}]).json()
+    assert [cord["public_api_path"] for cord in deployed["cords"]] == ["/greet", None]
+    (chute,) = platform.chutes()
+    assert [cord.public_api_path for cord in chute.cords] == ["/greet", ""]
+
+
 def test_a_name_may_hold_slashes(owner: Client) -> None:
     owner.deploy(name="models/case")
     assert owner.get("/chutes/models/case").json()["slug"] == "tester-models-case"

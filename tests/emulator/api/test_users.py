@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.server import RunningPlatform
 
@@ -111,3 +111,15 @@ def test_the_configuration_is_its_owners_alone_and_whole(user: Client, tmp_path:
     assert f"hotkey_seed = {user.account.seed}" in path.read_text()
     assert list(path.parent.iterdir()) == [path]
     assert user.account.seed not in repr(user.account)
+
+
+def test_an_account_is_made_once_and_then_read(platform: RunningPlatform, tmp_path: Path) -> None:
+    path = tmp_path / "config.ini"
+    first = accounts.ensure_config(platform.url, "tester", path)
+    again = accounts.ensure_config("http://127.0.0.1:1", "other", path)
+    assert (first, again.seed) == (again, first.seed)
+    assert "base_url = http://127.0.0.1:1" in path.read_text()
+    path.write_text("hotkey_seed = 5a5a")
+    with pytest.raises(ConfigurationError) as refused:
+        accounts.ensure_config(platform.url, "tester", path)
+    assert "5a5a" not in str(refused.value)
