@@ -1,0 +1,56 @@
+"""Requests that come at the same moment: one of them wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.server import RunningPlatform
+
+from .client import Client
+
+_AT_ONCE = 8
+
+
+def statuses(request: Callable[[], requests.Response]) -> list[int]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = [pool.submit(request) for _ in range(_AT_ONCE)]
+        return sorted(one.result().status_code for one in asked)
+
+
+def test_one_of_many_equal_builds_is_taken(user: Client) -> None:
+    assert statuses(user.build) == [202] + [409] * (_AT_ONCE - 1)
+
+
+def test_one_of_many_equal_deployments_is_made_and_paid(user: Client) -> None:
+    user.built()
+    assert statuses(user.deploy) == [200] + [409] * (_AT_ONCE - 1)
+    assert user.get("/users/me", "me").json()["balance"] == 100 - 0.3
+
+
+def test_one_of_many_equal_keys_and_secrets_is_made(user: Client) -> None:
+    secret = {"purpose": "case", "key": "TOKEN", "value": "x"}
+    assert statuses(lambda: user.post("/api_keys/", {"name": "key"})) == [200] + [409] * (_AT_ONCE - 1)
+    assert statuses(lambda: user.post("/secrets/", secret)) == [200] + [409] * (_AT_ONCE - 1)
+
+
+def test_one_of_many_registrations_of_a_name_succeeds(platform: RunningPlatform) -> None:
+    def register(_: int) -> bool:
+        try:
+            return accounts.register(platform.url, "second").username == "second"
+        except WrapperError as refused:
+            assert "already exists" in (refused.evidence or "")
+            return False
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        assert sorted(pool.map(register, range(_AT_ONCE))) == [False] * (_AT_ONCE - 1) + [True]
+
+
+def test_a_large_context_arrives_whole(platform: RunningPlatform, user: Client) -> None:
+    content = bytes(range(256)) * 4096 * 24
+    image = user.build(context=content).json()
+    assert platform.state.images.upload_of(image["image_id"]).build_context == content
