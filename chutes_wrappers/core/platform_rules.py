@@ -91,6 +91,32 @@ IMAGE_BUILDING = "building"
 IMAGE_BUILT = "built and pushed"
 IMAGE_FAILED = "error: "
 
+# Names of variables that hold secrets (section 5: those belong into `chutes secrets create`, not into an image layer).
+SECRET_NAME = re.compile(
+    r"(?:^|_)(?:[A-Z0-9]*TOKEN|KEY|PASS|PWD|SEED)\Z|SECRET|PASSW|CREDENTIAL|PRIVATE|(?:API|ACCESS)_?KEY", re.IGNORECASE
+)
+
+
+def chute_name_rule(name: str) -> str | None:
+    """The rule that ``name`` breaks as a chute's, or None (api, section 4)."""
+    shortest, longest = CHUTE_NAME_LENGTH
+    if CHUTE_NAME.match(name) and shortest <= len(name) <= longest:
+        return None
+    return f"{shortest} to {longest} letters, digits, '-', '_', '.' or '/', the first a letter or digit"
+
+
+def image_name_rule(name: str, length: tuple[int, int] = IMAGE_NAME_LENGTH) -> str | None:
+    """The rule that ``name`` breaks as an image's, or, with IMAGE_TAG_LENGTH, as a tag; or None (api, section 4)."""
+    shortest, longest = length
+    if IMAGE_NAME.match(name) and shortest <= len(name) <= longest:
+        return None
+    return f"{shortest} to {longest} letters, digits, '-', '_' or '.', the first a letter or digit"
+
+
+def username_rule(username: str) -> str | None:
+    """The rule that ``username`` breaks, or None (api, section 4)."""
+    return None if USERNAME.match(username) else "3 to 15 letters, digits or '_'"
+
 
 def slug(username: str, chute_name: str) -> str:
     """The first label of a chute's host, unless it is taken (api, section 4)."""

@@ -5,10 +5,16 @@ Run as ``python -I -c "from chutes_wrappers.sdk.describe import main; main()" MO
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any, NoReturn
 
+from chutes_wrappers.core import layout
 from chutes_wrappers.sdk.answers import answer
+
+# Lines of the Dockerfile that the SDK makes of an image. A module may put the package in place by itself, with .add().
+_PUTS_TOOLKIT = re.compile(rf"{re.escape(layout.BAKED_RECIPE)}/|^(?:ADD|COPY) .*\b(?:tools|chutes_wrappers)\b")
+_ENV = re.compile(r"ENV ([^ =]+)")
 
 
 def main() -> NoReturn:
@@ -25,9 +31,12 @@ def _described() -> dict[str, Any]:
 
 def describe(chute: Any) -> dict[str, Any]:
     """The parts of a chute that its deployment uploads (SDK entrypoint/deploy.py), ``image`` by name and tag."""
-    image = chute.image
     return {
-        "image": {"name": image.name, "tag": image.tag} if hasattr(image, "tag") else {"name": str(image), "tag": ""},
+        "image": _image(chute.image),
+        "name": chute.name,
+        "tagline": chute.tagline,
+        "readme": chute.readme,
+        "node_selector": None if chute.node_selector is None else chute.node_selector.model_dump(mode="json"),
         "concurrency": chute.concurrency,
         "max_instances": chute.max_instances,
         "scaling_threshold": chute.scaling_threshold,
@@ -50,6 +59,19 @@ def describe(chute: Any) -> dict[str, Any]:
             }
             for cord in chute.cords
         ],
+    }
+
+
+def _image(image: Any) -> dict[str, Any]:
+    """``holds_toolkit``: whether its directives put our package into it, None for an image that is only named; ``env``: names of its ENV."""
+    if not hasattr(image, "tag"):
+        return {"name": str(image), "tag": "", "holds_toolkit": None, "env": []}
+    lines = str(image).splitlines()
+    return {
+        "name": image.name,
+        "tag": image.tag,
+        "holds_toolkit": any(_PUTS_TOOLKIT.search(line) for line in lines),
+        "env": [found[1] for line in lines if (found := _ENV.match(line))],
     }
 
 

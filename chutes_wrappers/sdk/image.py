@@ -36,7 +36,6 @@ _KEPT_PIP_SETTINGS = (
 _LONGEST_COMMAND = 100_000
 # SDK image/directive/env.py, which asserts it.
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|SEED", re.IGNORECASE)
 
 
 def build_wrapper_image(
@@ -77,12 +76,8 @@ def build_wrapper_image(
 
 
 def _check_name(field: str, value: str, length: tuple[int, int]) -> None:
-    shortest, longest = length
-    if not platform_rules.IMAGE_NAME.match(value) or not shortest <= len(value) <= longest:
-        raise ConfigurationError(
-            f"{field} {value!r} is refused by the platform",
-            next_step=f"use {shortest} to {longest} letters, digits, '-', '_' or '.', the first a letter or digit",
-        )
+    if rule := platform_rules.image_name_rule(value, length):
+        raise ConfigurationError(f"{field} {value!r} is refused by the platform", next_step=f"use {rule}")
 
 
 def _check_variables(env: Mapping[Any, Any]) -> None:
@@ -146,7 +141,7 @@ def _environment(
         settings["autostart"] = False
     if env:
         settings["env"] = sorted(env)
-        suspicious = sorted(key for key in env if _SECRET_NAME.search(key))
+        suspicious = sorted(key for key in env if platform_rules.SECRET_NAME.search(key))
         if suspicious and not is_remote():
             logger.warning(
                 f"env= writes {', '.join(suspicious)} into image layers that everybody who can pull the image reads; "

@@ -1,0 +1,75 @@
+"""What the platform would refuse, or answer itself, among the cords of a chute. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.host.preflight.problem import Problem
+
+_Cord = Mapping[str, Any]
+
+
+def cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
+    """Problems of the ``cords`` that ``sdk/describe.py`` told of the module in ``file``, in their order."""
+    for cord in cords:
+        where = f"{file}, cord {cord['function']}"
+        yield from _of_internal_path(cord, where)
+        yield from _of_public_path(cord, where)
+        yield from _of_public_method(cord, where)
+        yield from _of_shadowed_path(cord, where)
+    yield from _of_duplicates(cords, file)
+
+
+def _of_internal_path(cord: _Cord, where: str) -> Iterator[Problem]:
+    path = cord["path"] or ""
+    if not platform_rules.API_INTERNAL_PATH.match(path):
+        yield Problem(
+            what=f"the internal path {path!r} is not one or more of '/' with a lower case letter, then letters, digits or '_'",
+            where=where,
+            fix='give the cord such a path: path="/my_call"; its public path may have dashes',
+        )
+
+
+def _of_public_path(cord: _Cord, where: str) -> Iterator[Problem]:
+    path = cord["public_api_path"]
+    if path and not platform_rules.API_PUBLIC_PATH.match(path):
+        yield Problem(
+            what=f"the public path {path!r} has a part that is not a lower case letter, then letters, digits, '_' or '-'",
+            where=where,
+            fix='let every part begin with a letter: public_api_path="/v1/my-call"',
+        )
+
+
+def _of_public_method(cord: _Cord, where: str) -> Iterator[Problem]:
+    method = cord["public_api_method"]
+    if cord["public_api_path"] and method not in platform_rules.API_PUBLIC_METHODS:
+        yield Problem(
+            what=f"{method} is no public method: the platform takes {' and '.join(platform_rules.API_PUBLIC_METHODS)}",
+            where=f"{where}, {cord['public_api_path']}",
+            fix=f'write public_api_method="POST"; the call to the service stays a {method} with method="{method}"',
+        )
+
+
+def _of_shadowed_path(cord: _Cord, where: str) -> Iterator[Problem]:
+    path = cord["public_api_path"]
+    if path and platform_rules.is_shadowed(path):
+        yield Problem(
+            what=f"calls to {path} never reach the chute: the platform answers them itself",
+            where=where,
+            fix=f'publish it under another path, such as public_api_path="/my{path}"',
+            severity="warning",
+        )
+
+
+def _of_duplicates(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
+    counted = Counter(cord["path"] for cord in cords if cord["path"])
+    for path in (path for path, times in counted.items() if times > 1):
+        functions = ", ".join(cord["function"] for cord in cords if cord["path"] == path)
+        yield Problem(
+            what=f"the internal path {path} belongs to {counted[path]} cords: {functions}",
+            where=file,
+            fix="give each cord a path= of its own, whatever its method",
+        )

@@ -1,0 +1,38 @@
+"""Everything about a module that the platform would refuse or break on, as far as this machine can know, said at once.
+
+Needs no account and no engine. Pure; the rules are those of ``core/platform_rules.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.preflight.cords import cord_problems
+from chutes_wrappers.host.preflight.problem import Problem
+from chutes_wrappers.host.preflight.settings import setting_problems
+from chutes_wrappers.host.preflight.source import source_problems
+
+
+def preflight(facts: ModuleFacts, described: Mapping[str, Any], code: str, *, username: str) -> list[Problem]:
+    """Every problem of the module with the text ``code`` that defines ``described`` (``sdk/describe.py``)."""
+    file = str(facts.path)
+    return [
+        *source_problems(facts, described, code),
+        *setting_problems(described, username, file),
+        *cord_problems(described["cords"], file),
+    ]
+
+
+def check_not_refused(problems: Sequence[Problem], file: str) -> None:
+    """Raise one ConfigurationError with every refusal among ``problems`` of the module in ``file``, each with its fix."""
+    refused = [problem for problem in problems if problem.severity == "refused"]
+    if refused:
+        raise ConfigurationError(
+            "Chutes would refuse this module",
+            where=file,
+            evidence="\n".join(f"{problem}\n  fix: {problem.fix}" for problem in refused),
+            next_step="correct what is listed, then run the command again",
+        )

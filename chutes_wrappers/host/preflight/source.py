@@ -1,0 +1,100 @@
+"""What the platform would refuse or break on in the source of a module. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.preflight.problem import Problem
+
+_OURS = ("tools", "chutes_wrappers")
+
+
+def source_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str) -> Iterator[Problem]:
+    """Problems of the module's file: its name, length and imports, and the secrets in it.
+
+    ``code`` is its text, which must be Python; ``described`` is what it defines (``sdk/describe.py``).
+    """
+    tree = ast.parse(code)
+    yield from _of_file_name(facts)
+    yield from _of_length(facts, code)
+    yield from _of_annotations(facts, tree)
+    yield from _of_our_package(facts, described, tree)
+    yield from _of_secrets(facts, described, tree)
+
+
+def _of_file_name(facts: ModuleFacts) -> Iterator[Problem]:
+    if not platform_rules.MODULE_FILE.match(facts.path.name):
+        yield Problem(
+            what=f"the module's file is named {facts.path.name!r}",
+            where=str(facts.path),
+            fix="rename it: a lower case letter, then lower case letters, digits or '_', then .py",
+        )
+
+
+def _of_length(facts: ModuleFacts, code: str) -> Iterator[Problem]:
+    if len(code) > platform_rules.LONGEST_SOURCE:
+        yield Problem(
+            what=f"the module has {len(code):,} characters, more than {platform_rules.LONGEST_SOURCE:,}",
+            where=str(facts.path),
+            fix="keep the module thin: move data and logic into the image that it wraps",
+        )
+
+
+def _of_annotations(facts: ModuleFacts, tree: ast.Module) -> Iterator[Problem]:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            if any(alias.name == "annotations" for alias in node.names):
+                yield Problem(
+                    what="`from __future__ import annotations` is reported to break a module's start on the platform",
+                    where=f"{facts.path}, line {node.lineno}",
+                    fix="remove the line, and quote the annotations that need it",
+                    severity="warning",
+                )
+
+
+def _of_our_package(facts: ModuleFacts, described: Mapping[str, Any], tree: ast.Module) -> Iterator[Problem]:
+    if described["image"]["holds_toolkit"] or not (imported := _imports_of_ours(tree)):
+        return
+    node, name = imported
+    # An image that is only named was built earlier, and nobody here knows from what.
+    unknown = described["image"]["holds_toolkit"] is None
+    yield Problem(
+        what=f"the module imports `{name}`, which its image {'may not' if unknown else 'does not'} hold",
+        where=f"{facts.path}, line {node.lineno}",
+        fix="make the image with build_wrapper_image, which puts the package into it",
+        severity="warning" if unknown else "refused",
+    )
+
+
+def _imports_of_ours(tree: ast.Module) -> tuple[ast.stmt, str] | None:
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        for name in names:
+            if isinstance(node, ast.stmt) and name.split(".")[0] in _OURS:
+                return node, name
+    return None
+
+
+def _of_secrets(facts: ModuleFacts, described: Mapping[str, Any], tree: ast.Module) -> Iterator[Problem]:
+    """Those that the file spells out, for `--build --local` puts it into the image, or that the image has as ENV.
+
+    One that CHUTE_ENV takes from ``os.environ`` is on the instance only what ``chutes secrets create`` put there.
+    """
+    spelt_out = {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    in_layers = {*described["image"]["env"]}
+    for name, value in facts.env.items():
+        if value and platform_rules.SECRET_NAME.search(name) and (value in spelt_out or name in in_layers):
+            yield Problem(
+                what=f"{name} looks like a secret, and its value would be in an image layer that others can read",
+                where=f"{facts.path}, CHUTE_ENV",
+                fix=f"take the value out, and run: chutes secrets create --purpose {facts.chute_name} --key {name} --value …",
+                severity="warning",
+            )
