@@ -13,7 +13,7 @@ from chutes_wrappers.core import layout
 from chutes_wrappers.sdk.answers import answer
 
 # Lines of the Dockerfile that the SDK makes of an image. A module may put the package in place by itself, with .add().
-_PUTS_TOOLKIT = re.compile(rf"{re.escape(layout.BAKED_RECIPE)}/|^(?:ADD|COPY) .*\b(?:tools|chutes_wrappers)\b")
+_PUTS_TOOLKIT = re.compile(rf"{re.escape(layout.BAKED_RECIPE)}/|^ADD (?:.*\b(?:tools|chutes_wrappers)\b|\.)")
 _ENV = re.compile(r"ENV ([^ =]+)")
 
 

@@ -20,7 +20,6 @@ from chutes_wrappers.core.manifest import Manifest, merge_static
 from chutes_wrappers.emulator.deployment import chute_record
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceState
 from chutes_wrappers.emulator.running import Emulator, running_emulator
-from chutes_wrappers.host import preflight
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.host.names import check_names
@@ -64,7 +63,7 @@ def emulate(module: str, options: Options) -> int:
         with staged(facts, prepared.manifest, username=username) as stage:
             described = describe_outside(stage, output.report)
         code = facts.path.read_text(encoding="utf-8")
-        preflight.check(preflight.problems(described, code, facts.tagline), str(facts.path))
+        preparation.check_with_platform_rules(facts, described, username)
         chute = chute_record(
             described,
             name=facts.chute_name,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.engine import ContainerEngine
 from chutes_wrappers.host.modules import ModuleFacts, read_module, resolve_module
+from chutes_wrappers.host.preflight.preflight import check_not_refused, preflight
 from chutes_wrappers.host.staging import known_manifest
 
 LOCAL_USERNAME = "local"
@@ -26,6 +30,21 @@ def username() -> str:
     except ConfigurationError:
         output.report(f"no Chutes account is set up; the name {LOCAL_USERNAME!r} stands in for it here")
         return LOCAL_USERNAME
+
+
+def check_with_platform_rules(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> None:
+    """Warn of what would not work on the platform about a module that defines ``described``.
+
+    Raises one ConfigurationError that lists everything that the platform would refuse, with its fix.
+    """
+    # Its comments may be in another encoding; the rules look at what is ASCII in every one that Python takes.
+    code = facts.path.read_bytes().decode("utf-8-sig", errors="replace")
+    problems = preflight(facts, described, code, username=username)
+    for problem in problems:
+        if problem.severity == "warning":
+            output.warning(str(problem))
+            output.report(f"  Next: {problem.fix}")
+    check_not_refused(problems, str(facts.path))
 
 
 def known(facts: ModuleFacts) -> Manifest | None:

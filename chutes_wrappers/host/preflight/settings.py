@@ -66,9 +66,7 @@ def _of_node_selector(selector: Mapping[str, Any] | None, where: str) -> Iterato
         yield from _of_numbers(selector, _NODE_NUMBERS, f"{where}, NodeSelector(…)")
 
 
-def _of_numbers(
-    values: Mapping[str, Any], limits: Mapping[str, tuple[int, int]], where: str
-) -> Iterator[Problem]:
+def _of_numbers(values: Mapping[str, Any], limits: Mapping[str, tuple[int, int]], where: str) -> Iterator[Problem]:
     for name, (lowest, highest) in limits.items():
         if not _is_within(values[name], lowest, highest, whole=name not in _FRACTIONS):
             kind = "a number" if name in _FRACTIONS else "a whole number"

@@ -1,0 +1,83 @@
+"""What the platform would refuse is said before anything is made, by the real command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.scenario import command, free_port
+
+SERVICE = """
+import http.server, json, sys
+
+DOCUMENT = {"openapi": "3.1.0", "info": {"title": "echo", "version": "1"}, "paths": {"/hello": {"get": {
+    "responses": {"200": {"description": "it", "content": {"application/json": {"schema": {"type": "object"}}}}}}}}}
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps(DOCUMENT if self.path == "/openapi.json" else {"hello": "you"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Service).serve_forever()
+"""
+MODULE = """
+from chutes.chute import Chute, NodeSelector
+from tools.chute_wrappers import (
+    build_wrapper_image, chutes_username, load_route_manifest, register_passthrough_routes, wait_for_services,
+)
+
+USERNAME = chutes_username()
+CHUTE_NAME = "refused"
+CHUTE_TAG = "v1"
+CHUTE_BASE_IMAGE = "nothing:latest"
+SERVICE_PORTS = [{port}]
+CHUTE_ENV = {{"HF_TOKEN": "hf_do_not_show"}}
+HOST_ENTRYPOINT = "exec python3 service.py {port}"
+image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
+chute = Chute(username=USERNAME, name=CHUTE_NAME, image=image, node_selector=NodeSelector(gpu_count=1), concurrency=8)
+register_passthrough_routes(chute, load_route_manifest(), SERVICE_PORTS[0])
+
+
+@chute.cord(public_api_path="/replace", public_api_method="{method}")
+async def replace(self) -> dict:
+    return {{"replaced": True}}
+
+
+@chute.on_startup()
+async def boot(self):
+    await wait_for_services(SERVICE_PORTS, timeout=60)
+"""
+
+
+def module(folder: Path, *, method: str, length: int = 0) -> Path:
+    (folder / "service.py").write_text(SERVICE)
+    path = folder / "deploy_refused.py"
+    source = MODULE.format(port=free_port(), method=method)
+    path.write_text(source + "#" * (length - len(source)))
+    return path
+
+
+def test_emulate_names_all_that_the_platform_would_refuse_and_starts_no_instance(tmp_path: Path) -> None:
+    path = module(tmp_path, method="PUT", length=150_001)
+    done = command("--emulate", str(path), "--no-docker", "--check", "--yes", timeout_s=120)
+    said = done.stdout + done.stderr
+    assert done.returncode == 2, said
+    assert "Chutes would refuse this module" in said
+    for part in (
+        "PUT is no public method",
+        "cord replace",
+        'public_api_method="POST"',
+        "150,001",
+        "keep the module thin",
+    ):
+        assert part in said
+    assert "! " in said
+    assert "chutes secrets create --purpose refused --key HF_TOKEN" in said
+    assert "hf_do_not_show" not in said
+    assert "as the platform would" not in said
+    assert "Traceback" not in said

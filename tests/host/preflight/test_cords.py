@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .modules import cord, found, the_only
+
+FIRST = st.sampled_from(string.ascii_lowercase)
+
+
+def paths(rest: str) -> st.SearchStrategy[str]:
+    """Paths whose parts begin with a letter and go on with the characters of ``rest``."""
+    part = st.builds(str.__add__, FIRST, st.text(rest, max_size=8))
+    return st.lists(part, min_size=1, max_size=4).map(lambda parts: "/my/" + "/".join(parts))
+
+
+@given(paths(string.ascii_lowercase + string.digits + "_"))
+def test_internal_paths_that_the_platform_takes(path: str) -> None:
+    assert found(cords=[cord(path=path)]) == []
+
+
+@given(paths(string.ascii_lowercase + string.digits + "_-"))
+def test_public_paths_that_the_platform_takes(path: str) -> None:
+    assert found(cords=[cord(public_api_path=path)]) == []
+
+
+@pytest.mark.parametrize("path", ["/speak-now", "/1", "/v1/2", "/_a", "/a/", "/Speak", "/a\n", "speak", "", None])
+def test_an_internal_path_that_it_refuses(path: str | None) -> None:
+    the_only(found(cords=[cord(path=path)]), "internal path", "cord speak", repr(path or ""), 'path="/')
+
+
+@pytest.mark.parametrize("path", ["/1", "/v1/2", "/-a", "/_a", "/a/", "/Speak", "/a\n", "speak"])
+def test_a_public_path_that_it_refuses(path: str) -> None:
+    the_only(found(cords=[cord(public_api_path=path)]), "public path", "cord speak", repr(path))
+
+
+@given(st.from_regex(r"\A[A-Z]{1,8}\Z") | st.sampled_from(["PUT", "PATCH", "DELETE", "get", "post"]))
+def test_public_methods_are_get_and_post(method: str) -> None:
+    problems = found(cords=[cord(public_api_method=method)])
+    if method in ("GET", "POST"):
+        assert problems == []
+    else:
+        the_only(problems, f"{method} is no public method", "/v1/speak-now", 'public_api_method="POST"')
+
+
+def test_a_cord_that_is_not_public_has_neither_path_nor_method() -> None:
+    assert found(cords=[cord(public_api_path=None, public_api_method="PUT")]) == []
+
+
+@pytest.mark.parametrize("path", ["/ping", "/docs", "/pricing", "/users", "/images/list", "/chutes/x/y"])
+def test_a_path_that_the_platform_answers_itself(path: str) -> None:
+    the_only(found(cords=[cord(public_api_path=path)]), path, "never reach the chute", severity="warning")
+
+
+def test_a_path_that_only_begins_like_one_of_the_platforms_is_the_chutes() -> None:
+    assert found(cords=[cord(public_api_path="/usersearch"), cord(path="/other", public_api_path="/ping/me")]) == []
+
+
+def test_internal_paths_are_unique_whatever_the_method() -> None:
+    twice = [cord(), cord(function="listen", public_api_method="GET"), cord(function="read", path="/read")]
+    the_only(found(cords=twice), "/speak belongs to 2 cords: speak, listen", "path= of its own")
+
+
+def test_every_problem_of_every_cord_is_told() -> None:
+    bad = cord(path="/a-b", public_api_path="/1", public_api_method="PUT")
+    problems = found(cords=[bad, {**bad, "function": "other"}])
+    assert len(problems) == 7
+    assert sum("cord other" in problem.where for problem in problems) == 3
