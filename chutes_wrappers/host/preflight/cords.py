@@ -21,13 +21,14 @@ def cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
         yield from _of_public_method(cord, where)
         yield from _of_shadowed_path(cord, where)
     yield from _of_duplicates(cords, file)
+    yield from _of_hidden_cords(cords, file)
 
 
 def _of_internal_path(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["path"] or ""
     if not platform_rules.API_INTERNAL_PATH.match(path):
         yield Problem(
-            what=f"the internal path {path!r} is not one or more of '/' with a lower case letter, then letters, digits or '_'",
+            what=f"the internal path {path!r} has a part that is not a lower case letter, then letters, digits or '_'",
             where=where,
             fix='give the cord such a path: path="/my_call"; its public path may have dashes',
         )
@@ -49,8 +50,16 @@ def _of_public_method(cord: _Cord, where: str) -> Iterator[Problem]:
         yield Problem(
             what=f"{method} is no public method: the platform takes {' and '.join(platform_rules.API_PUBLIC_METHODS)}",
             where=f"{where}, {cord['public_api_path']}",
-            fix=f'write public_api_method="POST"; the call to the service stays a {method} with method="{method}"',
+            fix=_public_method_fix(str(method)),
         )
+
+
+def _public_method_fix(method: str) -> str:
+    if method.upper() in platform_rules.API_PUBLIC_METHODS:
+        return f'write public_api_method="{method.upper()}"'
+    return (
+        f'write public_api_method="POST"; of a passthrough the call to the service stays a {method}: method="{method}"'
+    )
 
 
 def _of_shadowed_path(cord: _Cord, where: str) -> Iterator[Problem]:
@@ -73,3 +82,18 @@ def _of_duplicates(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
             where=file,
             fix="give each cord a path= of its own, whatever its method",
         )
+
+
+def _of_hidden_cords(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
+    """Of the cords with one public call the first is taken, but for a stream's own twin (api, section 3)."""
+    first: dict[tuple[Any, ...], str] = {}
+    for cord in cords:
+        call = (cord["public_api_method"], cord["public_api_path"], cord["stream"])
+        taken = first.setdefault(call, cord["function"])
+        if cord["public_api_path"] and taken != cord["function"]:
+            yield Problem(
+                what=f"calls to {call[0]} {call[1]} never reach it: the platform takes the first cord, {taken}",
+                where=f"{file}, cord {cord['function']}",
+                fix="give it a public path of its own",
+                severity="warning",
+            )

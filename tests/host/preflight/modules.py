@@ -23,6 +23,7 @@ def cord(**changes: Any) -> dict[str, Any]:
         "path": "/speak",
         "public_api_path": "/v1/speak-now",
         "public_api_method": "POST",
+        "stream": False,
         **changes,
     }
 

@@ -43,7 +43,8 @@ def test_public_methods_are_get_and_post(method: str) -> None:
     if method in ("GET", "POST"):
         assert problems == []
     else:
-        the_only(problems, f"{method} is no public method", "/v1/speak-now", 'public_api_method="POST"')
+        instead = method.upper() if method.upper() in ("GET", "POST") else "POST"
+        the_only(problems, f"{method} is no public method", "/v1/speak-now", f'public_api_method="{instead}"')
 
 
 def test_a_cord_that_is_not_public_has_neither_path_nor_method() -> None:
@@ -60,12 +61,27 @@ def test_a_path_that_only_begins_like_one_of_the_platforms_is_the_chutes() -> No
 
 
 def test_internal_paths_are_unique_whatever_the_method() -> None:
-    twice = [cord(), cord(function="listen", public_api_method="GET"), cord(function="read", path="/read")]
+    others = [cord(function="listen", public_api_method="GET"), cord(function="read", path="/read", stream=True)]
+    twice = [cord(), *others]
     the_only(found(cords=twice), "/speak belongs to 2 cords: speak, listen", "path= of its own")
+
+
+def test_of_two_cords_with_one_public_call_only_the_first_is_called() -> None:
+    cords = [cord(), cord(function="again", path="/again")]
+    the_only(found(cords=cords), "cord again", "POST /v1/speak-now", "first cord, speak", severity="warning")
+
+
+def test_a_stream_and_a_plain_cord_share_a_public_call() -> None:
+    assert found(cords=[cord(), cord(function="streamed", path="/streamed", stream=True)]) == []
+
+
+def test_cords_that_are_not_public_hide_nothing() -> None:
+    inner = [cord(function=name, path=f"/{name}", public_api_path=None) for name in ("a", "b")]
+    assert found(cords=inner) == []
 
 
 def test_every_problem_of_every_cord_is_told() -> None:
     bad = cord(path="/a-b", public_api_path="/1", public_api_method="PUT")
     problems = found(cords=[bad, {**bad, "function": "other"}])
-    assert len(problems) == 7
-    assert sum("cord other" in problem.where for problem in problems) == 3
+    assert len([problem for problem in problems if problem.severity == "refused"]) == 7
+    assert sum("cord other" in problem.where for problem in problems) == 4
