@@ -109,3 +109,22 @@ def test_values_of_the_environment_are_in_no_output_and_no_process_list(engine: 
     assert "canary-4711" not in scenario.manifest.read_text()
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert "canary-4711" not in listing.stdout
+
+
+def test_build_names_all_that_the_platform_would_refuse_before_it_builds(engine: DockerEngine, tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, "refused", bases.image("python3-no-pip"), [9090], env={"HF_TOKEN": "canary-4711"})
+    scenario.manifest.write_text("[]")
+    with scenario.module.open("a") as module:
+        module.write('chute.concurrency = 257\n\n\n@chute.cord(public_api_path="/item", public_api_method="DELETE")\n')
+        module.write("async def forget(self) -> dict:\n    return {}\n")
+    done = command("--build", str(scenario.module), "--local", "--yes")
+    assert done.returncode == 2, done.stderr
+    for part in (
+        "Chutes would refuse this module",
+        "concurrency is 257",
+        "DELETE is no public method",
+        "--key HF_TOKEN",
+    ):
+        assert part in done.stderr
+    assert "Building" not in done.stderr
+    assert "canary-4711" not in done.stderr
