@@ -121,9 +121,9 @@ def test_what_the_platform_would_refuse_is_said_before_anything_is_started(tmp_p
     sample.module.write_text(source.replace("'path': '/inference'", "'path': '/inference', 'method': 'PUT'"))
     sample.append("#" * 150_000)
     done = sample.check()
-    assert done.returncode == 1
-    assert "PUT /inference is public as PUT" in done.stderr
-    assert "and at most 150,000 are taken" in done.stderr
+    assert done.returncode == 2
+    assert "/inference: PUT is no public method" in done.stderr
+    assert "150,000" in done.stderr
     assert "Starting" not in done.stderr.partition("would refuse")[2]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host import platform_api
 from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serving, unused_port
 
@@ -31,20 +31,6 @@ def platform(monkeypatch: pytest.MonkeyPatch, reply: Reply) -> Iterator[Scripted
         yield server
 
 
-def test_the_key_is_the_variables_or_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert platform_api.api_key() is None
-    (tmp_path / ".chutes").mkdir()
-    (tmp_path / ".chutes" / "api_key").write_text("of-the-file\n")
-    assert platform_api.api_key() == "of-the-file"
-    monkeypatch.setenv("CHUTES_API_KEY", f" {KEY}\n")
-    assert platform_api.required_key() == KEY
-
-
-def test_without_a_key_the_error_says_how_to_get_one() -> None:
-    with pytest.raises(ConfigurationError, match="chutes keys create"):
-        platform_api.required_key()
-
-
 def test_the_sdks_configuration_file_beats_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert platform_api.api_url() == "https://api.chutes.ai"
     monkeypatch.setenv("CHUTES_API_URL", "http://variable/")
@@ -54,10 +40,15 @@ def test_the_sdks_configuration_file_beats_the_variable(tmp_path: Path, monkeypa
     assert platform_api.api_url() == "http://file"
 
 
-def test_a_chute_is_called_by_its_slug(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chute_is_called_by_its_slug_below_the_platforms_domain_or_at_the_emulators_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with platform(monkeypatch, json_reply({"slug": "tester-my-chute"})) as server:
-        assert platform_api.chute_url("my-chute", KEY) == "https://tester-my-chute.chutes.ai"
+        port = server.root.rpartition(":")[2]
+        assert platform_api.chute_url("my-chute", KEY) == f"http://tester-my-chute.localhost:{port}"
     assert server.asked == [PATH]
+    chute = {"slug": "tester-my-chute"}
+    assert platform_api.host_of(chute, "https://api.chutes.ai") == "https://tester-my-chute.chutes.ai"
 
 
 @pytest.mark.parametrize(
@@ -69,8 +60,8 @@ def test_a_chute_is_called_by_its_slug(monkeypatch: pytest.MonkeyPatch) -> None:
         (Reply(status=502, body=b"bad gateway"), "502"),
         (Reply(status=307, headers={"Location": "http://elsewhere.invalid/"}), "307"),
         (json_reply({}), "--url"),
-        (json_reply([]), "200"),
-        (html_reply("<html>"), "asked"),
+        (json_reply([]), "CHUTES_API_URL"),
+        (html_reply("<html>"), "base_url"),
     ],
 )
 def test_why_the_platform_does_not_tell_is_named_without_the_key(
@@ -84,5 +75,5 @@ def test_why_the_platform_does_not_tell_is_named_without_the_key(
 
 def test_a_platform_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUTES_API_URL", f"http://127.0.0.1:{unused_port()}")
-    with pytest.raises(WrapperError, match="cannot be asked"):
+    with pytest.raises(WrapperError, match="does not answer"):
         platform_api.chute_url("my-chute", KEY)

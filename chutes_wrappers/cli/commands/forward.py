@@ -15,6 +15,7 @@ from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest, merge_static, parse_routes
 from chutes_wrappers.host import platform_api
+from chutes_wrappers.host.api_keys import api_key, required_key
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.forwarding.carrying import Carrier
 from chutes_wrappers.host.forwarding.chute import Chute, ChuteAddress, chute_address
@@ -72,11 +73,11 @@ def local_ports(listen: Sequence[str], service_ports: Sequence[int]) -> dict[int
 
 def _address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
     if url is None:
-        key = platform_api.required_key()
+        key = required_key()
         return chute_address(platform_api.chute_url(facts.chute_name, key), key)
-    address = chute_address(url, platform_api.api_key())
+    address = chute_address(url, api_key())
     if not address.is_local and address.key is None:
-        platform_api.required_key()
+        required_key()
     return address
 
 

@@ -58,7 +58,8 @@ def _public_method_fix(method: str) -> str:
     if method.upper() in platform_rules.API_PUBLIC_METHODS:
         return f'write public_api_method="{method.upper()}"'
     return (
-        f'write public_api_method="POST"; of a passthrough the call to the service stays a {method}: method="{method}"'
+        f'publish it as POST: public_api_method="POST" on a cord, no public_methods for routes; '
+        f"what the service gets stays a {method}"
     )
 
 

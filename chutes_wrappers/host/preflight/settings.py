@@ -10,16 +10,6 @@ from chutes_wrappers.host.names import USERNAME_SOURCE
 from chutes_wrappers.host.preflight.problem import Problem
 
 _TEXTS = {"readme": platform_rules.LONGEST_README, "tagline": platform_rules.LONGEST_TAGLINE}
-_NUMBERS = {
-    "concurrency": platform_rules.CONCURRENCY,
-    "max_instances": platform_rules.MAX_INSTANCES,
-    "shutdown_after_seconds": platform_rules.SHUTDOWN_AFTER_S,
-    "scaling_threshold": platform_rules.SCALING_THRESHOLD,
-}
-_NODE_NUMBERS = {
-    "gpu_count": platform_rules.GPU_COUNT,
-    "min_vram_gb_per_gpu": platform_rules.MIN_VRAM_GB_PER_GPU,
-}
 _FRACTIONS = ("scaling_threshold",)
 
 
@@ -27,7 +17,7 @@ def setting_problems(described: Mapping[str, Any], username: str, file: str) -> 
     """Problems of what the module in ``file`` gives to ``Chute(…)`` and to its image, and of the account's name."""
     yield from _of_names(described, username, file)
     yield from _of_texts(described, f"{file}, Chute(…)")
-    yield from _of_numbers(described, _NUMBERS, f"{file}, Chute(…)")
+    yield from _of_numbers(described, platform_rules.CHUTE_RANGES, f"{file}, Chute(…)")
     yield from _of_node_selector(described["node_selector"], f"{file}, Chute(…)")
 
 
@@ -63,10 +53,10 @@ def _of_node_selector(selector: Mapping[str, Any] | None, where: str) -> Iterato
             fix="name what it runs on: node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16)",
         )
     else:
-        yield from _of_numbers(selector, _NODE_NUMBERS, f"{where}, NodeSelector(…)")
+        yield from _of_numbers(selector, platform_rules.NODE_RANGES, f"{where}, NodeSelector(…)")
 
 
-def _of_numbers(values: Mapping[str, Any], limits: Mapping[str, tuple[int, int]], where: str) -> Iterator[Problem]:
+def _of_numbers(values: Mapping[str, Any], limits: Mapping[str, tuple[float, float]], where: str) -> Iterator[Problem]:
     for name, (lowest, highest) in limits.items():
         if not _is_within(values[name], lowest, highest, whole=name not in _FRACTIONS):
             kind = "a number" if name in _FRACTIONS else "a whole number"
@@ -77,7 +67,7 @@ def _of_numbers(values: Mapping[str, Any], limits: Mapping[str, tuple[int, int]]
             )
 
 
-def _is_within(value: Any, lowest: int, highest: int, *, whole: bool) -> bool:
+def _is_within(value: Any, lowest: float, highest: float, *, whole: bool) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return lowest <= value <= highest and (not whole or value == int(value))

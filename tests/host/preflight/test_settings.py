@@ -113,6 +113,6 @@ def test_a_chute_without_a_node_selector_cannot_be_deployed() -> None:
 def test_the_limits_are_those_of_the_sdks_own_node_selector() -> None:
     from chutes.chute import NodeSelector
 
-    limits = {"gpu_count": platform_rules.GPU_COUNT, "min_vram_gb_per_gpu": platform_rules.MIN_VRAM_GB_PER_GPU}
+    limits = platform_rules.NODE_RANGES
     schema = NodeSelector.model_json_schema()["properties"]
     assert {name: (schema[name]["minimum"], schema[name]["maximum"]) for name in limits} == limits

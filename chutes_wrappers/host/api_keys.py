@@ -1,0 +1,38 @@
+"""The API key of the user: what a chute is called with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from chutes_wrappers.core.errors import ConfigurationError
+
+KEY_VARIABLE = "CHUTES_API_KEY"
+
+
+def key_file() -> Path:
+    """Where an API key is kept, unless ``CHUTES_API_KEY`` holds it."""
+    return Path.home() / ".chutes" / "api_key"
+
+
+def api_key() -> str | None:
+    """The API key: ``CHUTES_API_KEY``, else ``~/.chutes/api_key``; None without one."""
+    if key := os.environ.get(KEY_VARIABLE, "").strip():
+        return key
+    try:
+        return key_file().read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError("the API key cannot be read", where=str(key_file()), evidence=str(error)) from error
+
+
+def required_key() -> str:
+    """The API key; ConfigurationError says how to get one when there is none."""
+    if key := api_key():
+        return key
+    raise ConfigurationError(
+        "no API key is known",
+        where=f"{KEY_VARIABLE}, {key_file()}",
+        next_step="run `chutes keys create --name calls --admin`, and put the secret key into either",
+    )

@@ -1,0 +1,117 @@
+"""How a request shows whose it is: by the SDK's signature, or by an API key."""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from loguru import logger
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.api_keys import KEY_VARIABLE, key_file
+from chutes_wrappers.sdk.account import config_file
+
+_FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_ss58address")
+_REGISTER = "run `chutes register`, or name the account's file in CHUTES_CONFIG_PATH"
+
+
+class Credentials(Protocol):
+    """Who asks the platform."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be shown nowhere."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where they come from, for a message."""
+        ...
+
+    def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
+        """The headers of a request with ``body``, or without one for ``purpose`` (PLATFORM.md, section 5)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyCredentials:
+    """An API key."""
+
+    key: str = field(repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key."""
+        return (self.key,)
+
+    @property
+    def source(self) -> str:
+        """Both places that a key may be in."""
+        return f"the API key in {KEY_VARIABLE} or {key_file()}"
+
+    def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
+        """The same for every request."""
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountCredentials:
+    """The account of the SDK's configuration file, whose hotkey signs. ``username`` and ``user_id`` are the file's."""
+
+    file: Path
+    username: str
+    user_id: str
+    seed: str = field(repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The hotkey's seed, as it stands in the file and without its prefix."""
+        return (self.seed, self.seed.removeprefix("0x"))
+
+    @property
+    def source(self) -> str:
+        """The file."""
+        return f"the account in {self.file}"
+
+    def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
+        """Signed by the SDK (``util/auth.py: sign_request``). ConfigurationError for a seed that is none."""
+        logger.disable("chutes")  # the SDK says on standard error which file it reads
+        from chutes.util.auth import sign_request
+
+        try:
+            signed, _ = sign_request(payload=body, purpose=purpose)
+        except (ValueError, TypeError):
+            # Not the error's own words: they may quote the seed.
+            raise ConfigurationError(
+                "the account's hotkey cannot sign",
+                where=str(self.file),
+                next_step="hotkey_seed is 64 hexadecimal digits",
+            ) from None
+        return {str(name): str(value) for name, value in signed.items()}
+
+
+def account() -> AccountCredentials:
+    """The account of the SDK's configuration file; ConfigurationError says what is missing from it, and how to get one."""
+    path = config_file()
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError("no Chutes account is set up", where=str(path), next_step=_REGISTER) from None
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        # Not the error's own words: they quote the file, and it holds a key.
+        raise ConfigurationError(
+            "the Chutes configuration cannot be read", where=str(path), evidence=type(error).__name__
+        ) from None
+    missing = [name for name in _FIELDS if not parser.get("auth", name, fallback="").strip()]
+    if missing:
+        raise ConfigurationError(
+            f"the Chutes account lacks {', '.join(missing)} in [auth]", where=str(path), next_step=_REGISTER
+        )
+    auth = parser["auth"]
+    return AccountCredentials(
+        file=path, username=auth["username"], user_id=auth["user_id"], seed=auth["hotkey_seed"].strip()
+    )
