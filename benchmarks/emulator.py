@@ -24,10 +24,12 @@ sys.path.insert(0, str(ROOT))
 from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords  # noqa: E402 - needs the path above
 from chutes_wrappers.core.manifest import Manifest, write_manifest  # noqa: E402
 from chutes_wrappers.core.routes import Route  # noqa: E402
+from chutes_wrappers.emulator.deployed import DeployedChute  # noqa: E402
 from chutes_wrappers.emulator.host_launching import HostImage, HostLauncher  # noqa: E402
-from chutes_wrappers.emulator.records import ChuteRecord, CordRecord, InstanceState  # noqa: E402
-from chutes_wrappers.emulator.running import Emulator, running_emulator  # noqa: E402
+from chutes_wrappers.emulator.records import InstanceState  # noqa: E402
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform  # noqa: E402
 from chutes_wrappers.host.discovery.on_host import host_launch  # noqa: E402
+from tests.emulator.api.client import CORD, Client  # noqa: E402
 from tests.scenario import free_port  # noqa: E402
 
 CALLS = 10_000
@@ -61,43 +63,39 @@ def manifest(speak: int, listen: int) -> Manifest:
     return Manifest(routes=routes, image=launch.model_copy(update={"exposed_ports": (speak, listen)}))
 
 
-def cord(planned: PlannedCord) -> CordRecord:
-    return CordRecord(
-        method=planned.route.method,
-        path=planned.internal_path,
-        public_api_path=planned.public_path,
-        public_api_method=planned.public_method,
-        stream=False,
-        passthrough=True,
-        function=planned.function_name,
-    )
+def cord(planned: PlannedCord) -> dict[str, Any]:
+    return {
+        **CORD,
+        "method": planned.route.method,
+        "path": planned.internal_path,
+        "public_api_path": planned.public_path,
+        "public_api_method": planned.public_method,
+        "passthrough": True,
+        "function": planned.function_name,
+    }
 
 
-def record(made: Manifest, speak: int, listen: int) -> ChuteRecord:
-    return ChuteRecord(
-        chute_id="load",
-        version="1",
-        name="load",
-        slug="bench-load",
-        username="bench",
+def deployed(platform: RunningPlatform, made: Manifest, speak: int, listen: int) -> DeployedChute:
+    user = Client.registered(platform.url, "bench")
+    user.built()
+    answer = user.deploy(
         filename="load.py",
-        reference="load:chute",
+        ref_str="load:chute",
         code=MODULE.format(speak=speak, listen=listen),
-        image=None,
-        cords=tuple(map(cord, plan_cords(made.routes, speak).cords)),
+        cords=[cord(planned) for planned in plan_cords(made.routes, speak).cords],
         concurrency=CROWD,
-        max_instances=1,
-        scaling_threshold=0.75,
-        shutdown_after_s=300,
-        allow_external_egress=False,
     )
+    chute = platform.deployed(answer.json()["slug"])
+    while chute.newest_instance().state is InstanceState.STARTING:
+        time.sleep(0.1)
+    return chute
 
 
-async def load(emulator: Emulator, chute: ChuteRecord) -> tuple[int, float]:
+async def load(platform: RunningPlatform, slug: str) -> tuple[int, float]:
     """How many answers were wrong or lost, and the seconds that all took."""
-    headers = {"Host": f"{chute.slug}.localhost", "Authorization": f"Bearer {emulator.key}"}
+    headers = {"Host": f"{slug}.localhost", "Authorization": f"Bearer {platform.key}"}
     connector = aiohttp.TCPConnector(limit=CROWD)
-    async with aiohttp.ClientSession(emulator.url, headers=headers, connector=connector) as session:
+    async with aiohttp.ClientSession(platform.url, headers=headers, connector=connector) as session:
 
         async def call(path: str, body: Any) -> tuple[int, bytes]:
             async with session.post(path, json=body) as answer:
@@ -134,13 +132,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_manifest(made, Path(folder) / "load.routes.json")
         launcher = HostLauncher(lambda chute: HostImage(manifest=made, starts_service=True))
-        with running_emulator(launcher) as emulator:
-            chute = record(made, speak, listen)
-            emulator.deploy(chute)
-            while emulator.newest_instance(chute).state is InstanceState.STARTING:
-                time.sleep(0.1)
+        settings = Settings(folder=Path(folder) / "state", docker=False)
+        with running_platform(settings, launcher) as platform:
+            slug = deployed(platform, made, speak, listen).record.slug
             for run in range(1, 3):
-                wrong, seconds = asyncio.run(load(emulator, chute))
+                wrong, seconds = asyncio.run(load(platform, slug))
                 memory = ", ".join(f"{name} {value:.0f} MiB" for name, value in megabytes().items())
                 print(f"run {run}: {CALLS} calls, {wrong} wrong or lost, {CALLS / seconds:.0f} calls/s; {memory}")
 

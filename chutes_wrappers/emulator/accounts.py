@@ -4,35 +4,62 @@ from __future__ import annotations
 
 import configparser
 import hashlib
-import json
 import os
 import secrets
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import requests
 from substrateinterface import Keypair
 
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER
+from chutes_wrappers.host.platform_api import PlatformApi
 
-_TIMEOUT_S = 30.0
-_LONGEST_QUOTE = 300
 # The emulator takes any; the SDK sends this one to an API that is not the platform's own (SDK entrypoint/register.py).
 _TOKEN = "replaceme"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A registered user and the private key that they sign with."""
+    """A registered user and the private key that they sign with; credentials for the API (``host/credentials.py``)."""
 
     username: str
     user_id: str
     payment_address: str
     hotkey: str
     seed: str = field(repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The private key."""
+        return (self.seed,)
+
+    @property
+    def source(self) -> str:
+        """Whose account it is."""
+        return f"the throw-away account {self.username}"
+
+    def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
+        """Signed as the SDK signs."""
+        return _signed(keypair(self.seed), body, purpose)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hotkey:
+    """Credentials of who is not registered yet."""
+
+    seed: str = field(repr=False)
+    source: str = "the new hotkey"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.seed,)
+
+    def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
+        return _signed(keypair(self.seed), body, purpose)
 
 
 def new_seed() -> str:
@@ -48,22 +75,19 @@ def keypair(seed: str) -> Keypair:
 def register(url: str, username: str) -> Account:
     """Register ``username`` with a new hotkey at the API at ``url``; WrapperError with its own words when it refuses."""
     seed = new_seed()
-    key = keypair(seed)
-    body = json.dumps({"username": username, "coldkey": keypair(new_seed()).ss58_address}).encode()
-    nonce = str(int(time.time()))
-    message = f"{key.ss58_address}:{nonce}:{hashlib.sha256(body).hexdigest()}"
-    headers = {
-        "Content-Type": "application/json",
-        HOTKEY_HEADER: key.ss58_address,
-        NONCE_HEADER: nonce,
-        SIGNATURE_HEADER: key.sign(message.encode()).hex(),
-    }
-    answer = _post(f"{url}/users/register?token={_TOKEN}", body, headers, username)
+    coldkey = keypair(new_seed()).ss58_address
+    with PlatformApi(url, _Hotkey(seed=seed)) as api:
+        answer = api.post(
+            "/users/register",
+            f"registering {username!r}",
+            {"username": username, "coldkey": coldkey},
+            params={"token": _TOKEN},
+        )
     return Account(
         username=answer["username"],
         user_id=answer["user_id"],
         payment_address=answer["payment_address"],
-        hotkey=key.ss58_address,
+        hotkey=keypair(seed).ss58_address,
         seed=seed,
     )
 
@@ -122,17 +146,11 @@ def write_config(account: Account, url: str, path: Path) -> None:
         raise
 
 
-def _post(url: str, body: bytes, headers: dict[str, str], username: str) -> dict[str, str]:
-    try:
-        answer = requests.post(url, data=body, headers=headers, timeout=_TIMEOUT_S)
-        value = answer.json() if answer.status_code == 200 else None
-    except (requests.RequestException, ValueError) as error:
-        raise WrapperError("the emulator's API cannot be asked", where=url, evidence=str(error)) from error
-    if not isinstance(value, dict):
-        raise WrapperError(
-            f"the user {username!r} is not registered: the API answered {answer.status_code}",
-            where=url,
-            evidence=answer.text[:_LONGEST_QUOTE],
-            next_step="take another name",
-        )
-    return value
+def _signed(key: Keypair, body: bytes | None, purpose: str) -> Mapping[str, str]:
+    nonce = str(int(time.time()))
+    signs = purpose if body is None else hashlib.sha256(body).hexdigest()
+    return {
+        HOTKEY_HEADER: key.ss58_address,
+        NONCE_HEADER: nonce,
+        SIGNATURE_HEADER: key.sign(f"{key.ss58_address}:{nonce}:{signs}".encode()).hex(),
+    }

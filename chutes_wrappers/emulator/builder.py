@@ -16,6 +16,7 @@ from chutes_wrappers.host import processes
 
 # On every image that is built here, with the identity of the state that knows it.
 LABEL = "chutes-wrappers.emulator"
+_SHORT_S = 60
 
 
 class Builder(Protocol):
@@ -65,12 +66,11 @@ class DockerBuilder:
             code = process.wait()
         if code != 0:
             raise WrapperError(f"the build ended with exit code {code}: {last}", where=reference)
+        self._remove_nameless()
 
     def remove(self, reference: str) -> None:
         """Take an image's name away; nothing when it has gone."""
-        argv = [self._command, "image", "rm", reference]
-        with contextlib.suppress(TimeoutError):
-            processes.capture(argv, environment=os.environ, directory=Path.cwd(), timeout_s=60)
+        self._run("image", "rm", reference)
 
     def stop(self) -> None:
         """End what is being built, and build nothing more. From any thread."""
@@ -78,6 +78,16 @@ class DockerBuilder:
             self._is_stopped = True
             if self._running is not None:
                 self._running.terminate()
+
+    def _remove_nameless(self) -> None:
+        """What had the name of a built image before: nothing else would ever remove it."""
+        self._run("image", "prune", "--force", "--filter", f"label={LABEL}={self._identity}")
+
+    def _run(self, *arguments: str) -> None:
+        with contextlib.suppress(TimeoutError):
+            processes.capture(
+                [self._command, *arguments], environment=os.environ, directory=Path.cwd(), timeout_s=_SHORT_S
+            )
 
     @contextlib.contextmanager
     def _watched(self, process: subprocess.Popen[bytes]) -> Iterator[None]:

@@ -50,7 +50,7 @@ class Instances:
 
     def know(self, chute: ChuteRecord) -> None:
         """Remember a chute that was deployed before, without starting anything: its first call does, or ``warm``."""
-        self._chutes.setdefault(chute.chute_id, chute)
+        self._chutes[chute.chute_id] = chute
 
     async def deployed(self, chute: ChuteRecord) -> None:
         """Replace the chute's instances by one of this version; returns when the old ones are gone and it is launching."""
@@ -94,7 +94,7 @@ class Instances:
 
         Without one, starts one and waits ``wait_s`` for it. Raises AtCapacity, or NoInstance when it does not come.
         """
-        self._chutes.setdefault(chute.chute_id, chute)
+        self._chutes[chute.chute_id] = chute
         instance = self._least_busy(chute) or await self._started(chute, wait_s)
         if not instance.has_room:
             self._scale(chute)

@@ -8,11 +8,13 @@ import secrets
 import socket
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from loguru import logger
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator.api.platform import NewAccounts, Platform
@@ -20,6 +22,7 @@ from chutes_wrappers.emulator.app import create_app
 from chutes_wrappers.emulator.builder import Builder, DockerBuilder
 from chutes_wrappers.emulator.builds import Builds
 from chutes_wrappers.emulator.call import slug_of
+from chutes_wrappers.emulator.deployed import DeployedChute
 from chutes_wrappers.emulator.instance_log import InstanceLog
 from chutes_wrappers.emulator.instances import Instances
 from chutes_wrappers.emulator.invocation import App, Invocation
@@ -36,30 +39,50 @@ _GRACE_S = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """``folder`` keeps the state; ``port`` 0 is a free one; without ``docker`` images are only recorded as built."""
+    """``folder`` keeps the state; ``port`` 0 is a free one; without ``docker`` images are only recorded as built.
+
+    ``on_line`` gets each line of the log and of the instances', on the platform's thread. ``identity`` names the images of a
+    new state in the engine: one that was used before finds its layers there.
+    """
 
     folder: Path
     port: int = 0
     docker: bool = True
+    on_line: Callable[[str], None] = lambda line: None
+    identity: str | None = None
     new_accounts: NewAccounts = field(default_factory=NewAccounts)
 
 
 class RunningPlatform:
-    """A platform that runs. ``state`` may be used from any thread."""
+    """A platform that runs. ``state`` may be used from any thread; ``key`` is an API key that may call every chute."""
 
-    def __init__(self, state: State, builds: Builds, port: int) -> None:
+    def __init__(self, state: State, builds: Builds, port: int, on_line: Callable[[str], None]) -> None:
         self.state = state
         self.port = port
+        self.key = f"cpk_{secrets.token_hex(16)}"
         self._builds = builds
+        self._on_line = on_line
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
         self._calls: deque[CallRecord] = deque(maxlen=_KEPT_CALLS)
         self._log = InstanceLog()
-        self._page_key = f"cpk_{secrets.token_hex(16)}"
         self._instances: Instances | None = None
 
     @property
     def url(self) -> str:
         """The platform's API, and its page."""
         return f"http://{HOST}:{self.port}"
+
+    def chute_url(self, chute: ChuteRecord) -> str:
+        """Where clients call ``chute``."""
+        return f"http://{chute.slug}.localhost:{self.port}"
+
+    def deployed(self, slug: str) -> DeployedChute:
+        """The chute of that slug, which must be deployed, on a platform that has instances."""
+        record = self._lookup(slug)
+        assert record is not None
+        assert self._instances is not None
+        return DeployedChute(record, self._instances, self._on_loop)
 
     # What the page shows (page/routes.py: PageSource).
 
@@ -79,23 +102,25 @@ class RunningPlatform:
         """The latest lines of the instances, and those to come."""
         return self._log.follow()
 
+    def _on_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _take(self, line: str) -> None:
+        self._log.append(line)
+        self._on_line(line)
+
     async def _serve(
-        self,
-        listening: socket.socket,
-        settings: Settings,
-        launcher: Launcher | None,
-        ready: Callable[[], None],
-        stop: asyncio.Event,
+        self, listening: socket.socket, settings: Settings, launcher: Launcher | None, ready: Callable[[], None]
     ) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if launcher is not None:
-                self._instances = await stack.enter_async_context(Instances(launcher, on_line=self._log.append))
+                self._instances = await stack.enter_async_context(Instances(launcher, on_line=self._take))
             server = uvicorn.Server(
                 uvicorn.Config(self._app(settings), log_config=None, lifespan="off", timeout_graceful_shutdown=_GRACE_S)
             )
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             ready()
-            await stop.wait()
+            await self._stop.wait()
             self._log.close()
             # Whoever follows a build must not keep the server waiting.
             await asyncio.to_thread(self._builds.close)
@@ -118,7 +143,7 @@ class RunningPlatform:
             instances=self._instances,
             observe=self._calls.append,
         )
-        api.include_router(page_router(self, app, self._page_key))
+        api.include_router(page_router(self, app, self.key))
         return app
 
     def _lookup(self, slug: str) -> ChuteRecord | None:
@@ -133,7 +158,7 @@ class RunningPlatform:
             return False
         if secret is None:
             return False
-        if secrets.compare_digest(secret, self._page_key):
+        if secrets.compare_digest(secret, self.key):
             return True
         key = self.state.api_keys.by_secret(secret)
         chute = self.state.chutes.by_slug(slug_of(headers.get("host", "")) or "")
@@ -149,11 +174,11 @@ def running_platform(settings: Settings, launcher: Launcher | None = None) -> It
     ConfigurationError for a port or a folder in use, EngineUnavailable when images cannot be built.
     """
     with contextlib.ExitStack() as stack:
-        state = stack.enter_context(State(settings.folder))
+        state = stack.enter_context(State(settings.folder, identity=settings.identity))
         builder: Builder | None = DockerBuilder(state.identity) if settings.docker else None
         builds = stack.enter_context(Builds(state, builder))
         listening = stack.enter_context(_listening(settings.port))
-        platform = RunningPlatform(state, builds, listening.getsockname()[1])
+        platform = RunningPlatform(state, builds, listening.getsockname()[1], settings.on_line)
         stack.enter_context(_thread(platform, listening, settings, launcher))
         yield platform
 
@@ -162,18 +187,21 @@ def running_platform(settings: Settings, launcher: Launcher | None = None) -> It
 def _thread(
     platform: RunningPlatform, listening: socket.socket, settings: Settings, launcher: Launcher | None
 ) -> Iterator[None]:
-    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    loop, ready = platform._loop, threading.Event()
     failure: list[BaseException] = []
 
     def serve() -> None:
         try:
-            loop.run_until_complete(platform._serve(listening, settings, launcher, ready.set, stop))
+            loop.run_until_complete(platform._serve(listening, settings, launcher, ready.set))
         except BaseException as error:  # noqa: BLE001  # raised in the thread that waits
             failure.append(error)
         finally:
             ready.set()
-            loop.close()
 
+    def hear(message: Any) -> None:
+        loop.call_soon_threadsafe(platform._take, str(message).rstrip("\n"))
+
+    heard = logger.add(hear, format="{message}", filter="chutes_wrappers.emulator", level="INFO")
     thread = threading.Thread(target=serve, name="emulated-platform")
     thread.start()
     ready.wait()
@@ -181,9 +209,10 @@ def _thread(
         if not failure:
             yield
     finally:
-        with contextlib.suppress(RuntimeError):  # it has ended by itself
-            loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(platform._stop.set)
         thread.join()
+        logger.remove(heard)
+        loop.close()
         if failure:
             raise failure[0]
 

@@ -30,9 +30,10 @@ class State:
     """The state in ``folder``, made when there is none. A context manager; used from any thread. ``now`` is in unix seconds.
 
     Opening it settles builds that were under way when the emulator stopped. ConfigurationError when another one has it open.
+    A new state gets the ``identity``, a word, else one that no other has.
     """
 
-    def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, *, now: Callable[[], float] = time.time, identity: str | None = None) -> None:
         self.now = now
         self._database = Database(folder)
         self.users = Users(self._database, now)
@@ -41,7 +42,7 @@ class State:
         self.secrets = Secrets(self._database, now)
         self.api_keys = ApiKeys(self._database, now)
         self.logos = Logos(self._database)
-        self.identity = self._identity()
+        self.identity = self._identity(identity or secrets.token_hex(4))
         if count := self.images.settle_interrupted(INTERRUPTED):
             logger.warning("{} builds were under way when the emulator stopped, and have failed", count)
 
@@ -86,10 +87,10 @@ class State:
             environment=self.secrets.environment(chute.user_id, chute.chute_id, chute.name),
         )
 
-    def _identity(self) -> str:
-        """Eight hexadecimal digits that no other emulator has: images of two with the same names must not meet."""
+    def _identity(self, new: str) -> str:
+        """What tells its images in the engine from those of another state with the same names."""
         with self._database.transaction():
-            self._database.change("INSERT OR IGNORE INTO settings VALUES ('identity', ?)", secrets.token_hex(4))
+            self._database.change("INSERT OR IGNORE INTO settings VALUES ('identity', ?)", new)
             row = self._database.row("SELECT value FROM settings WHERE name = 'identity'")
         assert row is not None
         return str(row["value"])

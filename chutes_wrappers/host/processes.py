@@ -47,10 +47,21 @@ def capture(
 
 
 def stream(
-    argv: Sequence[str], *, environment: Mapping[str, str], directory: Path, on_line: Callable[[str], None]
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    directory: Path,
+    on_line: Callable[[str], None],
+    answers: str = "",
 ) -> int:
-    """Run a command to its end, handing on each line of its output as it comes; returns the exit code."""
-    with started(argv, environment=environment, directory=directory) as process:
+    """Run a command to its end, handing on each line of its output as it comes; returns the exit code.
+
+    ``answers`` is its standard input, at most some kilobytes; without any it has none.
+    """
+    with started(argv, environment=environment, directory=directory, has_input=bool(answers)) as process:
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(answers.encode())
         for line in lines(process):
             on_line(line)
         return process.wait()
@@ -64,14 +75,19 @@ def without_source(errors: str) -> str:
 
 @contextlib.contextmanager
 def started(
-    argv: Sequence[str], *, environment: Mapping[str, str], directory: Path, merge: bool = True
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    directory: Path,
+    merge: bool = True,
+    has_input: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a session of its own, ended with all its children when the context ends, whatever happened."""
     process = subprocess.Popen(
         argv,
         env=dict(environment),
         cwd=directory,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if merge else subprocess.PIPE,
         start_new_session=True,
@@ -80,9 +96,10 @@ def started(
         yield process
     finally:
         _end(process)
-        for pipe in (process.stdout, process.stderr):
+        for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
 
 def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:

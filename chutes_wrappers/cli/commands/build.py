@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
@@ -17,6 +15,7 @@ from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import DockerEngine, connect
 from chutes_wrappers.host.names import check_names
+from chutes_wrappers.host.sdk_command import sdk_argv
 from chutes_wrappers.host.staging import Stage, staged
 from chutes_wrappers.host.verification import verify_image
 
@@ -49,6 +48,11 @@ def build(module: str, *, debug: bool) -> int:
     return 0
 
 
+def is_step(line: str) -> bool:
+    """Whether a line of a build begins a step."""
+    return bool(_STEP.match(line))
+
+
 @contextlib.contextmanager
 def _without_leftovers(engine: DockerEngine) -> Iterator[Callable[[str], None]]:
     """Watches a build's lines; when it fails, the container of its last step goes, which the legacy builder keeps."""
@@ -67,10 +71,9 @@ def _without_leftovers(engine: DockerEngine) -> Iterator[Callable[[str], None]]:
 
 
 def _build(stage: Stage, image: str, watch: Callable[[str], None], *, debug: bool) -> float:
-    argv = [str(Path(sys.executable).parent / "chutes"), "build", stage.reference, "--local"]
-    argv += ["--debug"] if debug else []
+    argv = sdk_argv("build", stage.reference, "--local", *(["--debug"] if debug else []))
     title = f"Building {image} (the first build takes a minute or two; later ones only redo what changed)"
-    with output.Progress(title, verbose=debug, important=lambda line: bool(_STEP.match(line))) as progress:
+    with output.Progress(title, verbose=debug, important=is_step) as progress:
 
         def see(line: str) -> None:
             watch(line)

@@ -12,14 +12,15 @@ from loguru import logger
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import emulated_image, preparation, running, verdicts
+from chutes_wrappers.cli.commands.emulated_deployment import developer
 from chutes_wrappers.cli.commands.emulated_image import Prepared
 from chutes_wrappers.cli.commands.public_api import static_routes
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
 from chutes_wrappers.core.manifest import Manifest, merge_static
-from chutes_wrappers.emulator.deployment import chute_record
-from chutes_wrappers.emulator.records import ChuteRecord, InstanceState
-from chutes_wrappers.emulator.running import Emulator, running_emulator
+from chutes_wrappers.emulator.deployed import DeployedChute
+from chutes_wrappers.emulator.records import InstanceState
+from chutes_wrappers.emulator.server import RunningPlatform
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.host.names import check_names
@@ -56,82 +57,82 @@ class Options:
 
 def emulate(module: str, options: Options) -> int:
     """Run, call and compare; 1 when a route would fail on the platform. Stays until Ctrl-C unless ``options.check``."""
-    facts = preparation.facts(module)
-    with _prepared(module, facts, options) as prepared:
-        username = preparation.username()
-        check_names(facts, username)
-        with staged(facts, prepared.manifest, username=username) as stage:
-            described = describe_outside(stage, output.report)
-        code = facts.path.read_text(encoding="utf-8")
+    facts, username = preparation.facts(module), preparation.username()
+    check_names(facts, username)
+    logger.remove()  # the emulator's log is shown here, line by line
+    screen = _Screen(deque(maxlen=_KEPT_LINES))
+    with contextlib.ExitStack() as stack:
+        prepared = stack.enter_context(_prepared(facts, options))
+        stage = stack.enter_context(staged(facts, prepared.manifest, username=username))
+        described = describe_outside(stage, output.report)
         preparation.check_with_platform_rules(facts, described, username)
-        chute = chute_record(
-            described,
-            name=facts.chute_name,
-            username=username,
-            module=facts.name,
-            code=code,
-            image=prepared.make_image(described),
+        user = stack.enter_context(
+            developer(prepared, username, module=facts.path, port=options.port, on_line=screen.line)
         )
-        return _run(facts, prepared, chute, options)
+        user.build(stage, described, debug=options.debug)
+        chute = user.deploy(stage, described["name"])
+        _wait_until_active(chute, facts.service_ports, screen)
+        return _run(facts, prepared.manifest, user.platform, chute, screen, options)
 
 
 @contextlib.contextmanager
-def _prepared(module: str, facts: ModuleFacts, options: Options) -> Iterator[Prepared]:
+def _prepared(facts: ModuleFacts, options: Options) -> Iterator[Prepared]:
     if options.no_docker or not emulated_image.has_engine(facts):
         yield emulated_image.on_host(facts)
     else:
-        with emulated_image.in_docker(module, facts, debug=options.debug) as prepared:
+        with emulated_image.in_docker(facts) as prepared:
             yield prepared
 
 
-def _run(facts: ModuleFacts, prepared: Prepared, chute: ChuteRecord, options: Options) -> int:
-    logger.remove()  # the emulator's log is shown here, line by line
-    lines: deque[str] = deque(maxlen=_KEPT_LINES)
-    screen = _Screen(lines)
-    with running_emulator(prepared.launcher, port=options.port, on_line=screen.line) as emulator:
-        output.heading(f"Starting {chute.name} as the platform would")
-        emulator.deploy(chute)
-        _wait_until_active(emulator, chute, facts.service_ports, screen)
-        output.heading("Calling every route, through the platform and at the service itself")
-        outcomes = list(_rehearsed(facts, prepared.manifest, chute, emulator))
-        bad = verdicts.report(outcomes, lines, as_json=options.as_json)
-        if options.check:
-            if options.watch_s:
-                _watch(emulator, chute, facts.service_ports, lines, options.watch_s)
-            return 1 if bad else 0
-        _invite(emulator, chute, outcomes)
-        code = running.until_interrupted(lambda: None)
-        return 1 if bad else code
+def _run(
+    facts: ModuleFacts,
+    manifest: Manifest,
+    platform: RunningPlatform,
+    chute: DeployedChute,
+    screen: _Screen,
+    options: Options,
+) -> int:
+    output.heading("Calling every route, through the platform and at the service itself")
+    outcomes = list(_rehearsed(facts, manifest, platform, chute))
+    bad = verdicts.report(outcomes, screen.lines, as_json=options.as_json)
+    if options.check:
+        if options.watch_s:
+            _watch(chute, facts.service_ports, screen.lines, options.watch_s)
+        return 1 if bad else 0
+    _invite(platform, chute, outcomes)
+    screen.is_open = True
+    code = running.until_interrupted(lambda: None)
+    return 1 if bad else code
 
 
 class _Screen:
     """Shows an instance's lines once nothing else is shown, and keeps them."""
 
     def __init__(self, lines: deque[str]) -> None:
-        self._lines = lines
+        self.lines = lines
         self.progress: output.Progress | None = None
         self.is_open = False
 
     def line(self, line: str) -> None:
         """Take one."""
-        self._lines.append(line)
+        self.lines.append(line)
         if self.progress is not None:
             self.progress.line(line)
         elif self.is_open:
             output.log(line)
 
 
-def _wait_until_active(emulator: Emulator, chute: ChuteRecord, ports: Sequence[int], screen: _Screen) -> None:
+def _wait_until_active(chute: DeployedChute, ports: Sequence[int], screen: _Screen) -> None:
     found: Diagnosis | None = None
     with output.Progress("Waiting for its first instance") as progress:
         screen.progress = progress
         looked = time.monotonic()
         try:
-            while (instance := emulator.newest_instance(chute)).state is InstanceState.STARTING:
+            while (instance := chute.newest_instance()).state is InstanceState.STARTING:
                 time.sleep(_POLL_S)
                 if time.monotonic() - looked > _LOOK_EVERY_S:
                     looked = time.monotonic()
-                    found = elsewhere(ports, emulator.listening(chute)) or found
+                    found = elsewhere(ports, chute.listening()) or found
         finally:
             screen.progress = None
     if instance.state is InstanceState.GONE:
@@ -146,25 +147,27 @@ def _would_not_run(what: str, because: str, lines: Sequence[str], seen: Diagnosi
     return ServiceFailed(what, evidence=because, next_step=step)
 
 
-def _rehearsed(facts: ModuleFacts, manifest: Manifest, chute: ChuteRecord, emulator: Emulator) -> Iterator[Outcome]:
+def _rehearsed(
+    facts: ModuleFacts, manifest: Manifest, platform: RunningPlatform, chute: DeployedChute
+) -> Iterator[Outcome]:
     merged, _ = merge_static(manifest, static_routes(facts))
     plan = plan_cords(merged.routes, facts.service_ports[0], expose=facts.expose)
-    registered = {cord.path for cord in chute.cords}
+    registered = {cord.path for cord in chute.record.cords}
     planned = [cord for cord in plan.cords if cord.internal_path in registered]
     ours = {cord.internal_path for cord in planned}
     own = [
         (cord.public_api_method, cord.public_api_path)
-        for cord in chute.cords
+        for cord in chute.record.cords
         if cord.path not in ours and cord.public_api_path and cord.public_api_path != TUNNEL_PATH
     ]
 
     def through(call: PublicCall) -> Exchange:
         return requested(
             call.method,
-            f"{emulator.url}{call.path}",
+            f"{platform.url}{call.path}",
             timeout_s=_CALL_TIMEOUT_S,
             # The name would be looked up elsewhere: not every resolver knows localhost's subdomains.
-            headers={"Host": f"{chute.slug}.localhost", "Authorization": f"Bearer {emulator.key}"},
+            headers={"Host": f"{chute.record.slug}.localhost", "Authorization": f"Bearer {platform.key}"},
             json=dict(call.fields) if call.method != "GET" else None,
             params=call.query,
         )
@@ -172,20 +175,20 @@ def _rehearsed(facts: ModuleFacts, manifest: Manifest, chute: ChuteRecord, emula
     yield from Rehearsal(
         cords=planned,
         through=through,
-        direct=lambda request: emulator.direct(chute, request),
+        direct=chute.direct,
         examples=facts.examples,
         folder=facts.path.parent,
         own=own,
     ).outcomes()
 
 
-def _watch(emulator: Emulator, chute: ChuteRecord, ports: Sequence[int], lines: Sequence[str], watch_s: float) -> None:
+def _watch(chute: DeployedChute, ports: Sequence[int], lines: Sequence[str], watch_s: float) -> None:
     """Look whether the instance and its service last; WrapperError says why they did not."""
-    answering = [port for port in ports if not _silence(emulator, chute, port)]
+    answering = [port for port in ports if not _silence(chute, port)]
     with output.Progress(f"Watching the instance until it has been active for {watch_s:.0f} s") as progress:
-        while (instance := emulator.newest_instance(chute)).state is InstanceState.ACTIVE:
+        while (instance := chute.newest_instance()).state is InstanceState.ACTIVE:
             for port in answering:
-                if silence := _silence(emulator, chute, port):
+                if silence := _silence(chute, port):
                     because = f"nothing answers on port {port} any more: {silence}"
                     raise _would_not_run("the service did not last", because, lines)
             if time.time() - (instance.active_since or 0.0) > watch_s:
@@ -196,15 +199,15 @@ def _watch(emulator: Emulator, chute: ChuteRecord, ports: Sequence[int], lines: 
     raise _would_not_run("the instance did not last", instance.ended_because, lines)
 
 
-def _silence(emulator: Emulator, chute: ChuteRecord, port: int) -> str:
+def _silence(chute: DeployedChute, port: int) -> str:
     """Why the service in the instance answers no HTTP on ``port``; empty when it does."""
-    return emulator.direct(chute, DirectRequest(port=port, method="GET", target="/")).problem
+    return chute.direct(DirectRequest(port=port, method="GET", target="/")).problem
 
 
-def _invite(emulator: Emulator, chute: ChuteRecord, outcomes: Sequence[Outcome]) -> None:
-    output.report(f"Page:   {emulator.url}")
-    output.report(f"Chute:  {emulator.chute_url(chute)}")
+def _invite(platform: RunningPlatform, chute: DeployedChute, outcomes: Sequence[Outcome]) -> None:
+    output.report(f"Page:   {platform.url}")
+    output.report(f"Chute:  {platform.chute_url(chute.record)}")
     good = [outcome.call for outcome in outcomes if outcome.verdict.good]
     if good:
         shortest = min(good, key=lambda call: len(str(call.example)) if call.example else _NO_EXAMPLE)
-        output.report(f"Try it:  {verdicts.curl(shortest, emulator.chute_url(chute), emulator.key)}")
+        output.report(f"Try it:  {verdicts.curl(shortest, platform.chute_url(chute.record), platform.key)}")

@@ -1,24 +1,21 @@
-"""What ``--emulate`` runs: the image, built when it is missing or stale, or the module's service on this machine."""
+"""Where ``--emulate`` runs a module's chute: in Docker, or on this machine by the module's own entrypoint."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
-from chutes_wrappers.cli.commands.build import build
 from chutes_wrappers.cli.commands.public_api import static_routes
-from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing, WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.emulator.docker_launching import DockerLauncher
 from chutes_wrappers.emulator.host_launching import HostImage, HostLauncher
 from chutes_wrappers.emulator.launching import Launcher
 from chutes_wrappers.emulator.records import ChuteRecord
-from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.discovery.container import check_ports
 from chutes_wrappers.host.discovery.on_host import HostTask, discover_on_host, host_launch
 from chutes_wrappers.host.discovery.probing import Bounds
@@ -30,14 +27,11 @@ _LONGEST_START_S = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What is needed to run a module's chute: its manifest, and where its instances run.
-
-    ``make_image`` takes what the module defines, and returns the engine's reference of its image; None where it has none.
-    """
+    """What is needed to run a module's chute: its manifest, and where its instances run; ``docker``: in the engine."""
 
     manifest: Manifest
     launcher: Launcher
-    make_image: Callable[[Mapping[str, Any]], str | None] = lambda described: None
+    docker: bool
 
 
 def has_engine(facts: ModuleFacts) -> bool:
@@ -63,25 +57,11 @@ def has_engine(facts: ModuleFacts) -> bool:
 
 
 @contextlib.contextmanager
-def in_docker(module: str, facts: ModuleFacts, *, debug: bool) -> Iterator[Prepared]:
-    """The built image in Docker, built now unless it holds this module and manifest."""
-    engine = connect(output.report)
-    try:
+def in_docker(facts: ModuleFacts) -> Iterator[Prepared]:
+    """Images and instances in Docker."""
+    with contextlib.closing(connect(output.report)) as engine:
         manifest = preparation.manifest(facts, engine)
-
-        def make_image(described: Mapping[str, Any]) -> str:
-            image = f"{described['image']['name']}:{described['image']['tag']}"
-            try:
-                check_current(engine, image, facts, manifest, build="")
-                output.success(f"{image} is built from this module and manifest")
-            except WrapperError as stale:
-                output.report(f"{stale.what}: building it")
-                build(module, debug=debug)
-            return image
-
-        yield Prepared(manifest=manifest, launcher=DockerLauncher(engine, output.report), make_image=make_image)
-    finally:
-        engine.close()
+        yield Prepared(manifest=manifest, launcher=DockerLauncher(engine, output.report), docker=True)
 
 
 def on_host(facts: ModuleFacts) -> Prepared:
@@ -100,7 +80,7 @@ def on_host(facts: ModuleFacts) -> Prepared:
     def image_of(chute: ChuteRecord) -> HostImage:
         return HostImage(manifest=manifest, environment=facts.env, starts_service=True)
 
-    return Prepared(manifest=manifest, launcher=HostLauncher(image_of))
+    return Prepared(manifest=manifest, launcher=HostLauncher(image_of), docker=False)
 
 
 def _manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:
