@@ -40,6 +40,7 @@ Examples:
 @click.option(
     "--no-docker", is_flag=True, help="With --emulate: run the service here, by the module's HOST_ENTRYPOINT."
 )
+@click.option("--buildah", is_flag=True, help="With --emulate: build with buildah, as the platform does; takes longer.")
 @click.option("--check", is_flag=True, help="With --emulate: end after the calls, with the verdict.")
 @click.option(
     "--watch",
@@ -152,6 +153,7 @@ def _emulate(options: dict[str, object]) -> int:
         Options(
             watch_s=watch if isinstance(watch, float) else WATCH_S,
             no_docker=bool(options["no_docker"]),
+            buildah=bool(options["buildah"]),
             check=bool(options["check"]),
             as_json=bool(options["as_json"]),
             debug=bool(options["debug"]),
@@ -172,6 +174,7 @@ _ONLY_WITH = {
     "local": ("build",),
     "port": ("run", "emulate"),
     "no_docker": ("emulate",),
+    "buildah": ("emulate",),
     "check": ("emulate",),
     "watch": ("emulate",),
     "as_json": ("emulate",),

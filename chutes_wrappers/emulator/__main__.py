@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder=options.folder,
         port=options.port,
         docker=not options.no_docker,
+        buildah=options.buildah,
         new_accounts=NewAccounts(balance=options.balance),
     )
     stop = threading.Event()
@@ -60,6 +61,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, help="where its state is kept")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 is a free one")
     parser.add_argument("--no-docker", action="store_true", help="build no image, run instances as processes")
+    parser.add_argument("--buildah", action="store_true", help="build as the platform does, which takes longer")
     parser.add_argument("--config", type=Path, help="write a throw-away account there, for CHUTES_CONFIG_PATH")
     parser.add_argument("--username", default="emulated", help="the name of that account")
     parser.add_argument("--balance", type=float, default=NewAccounts.balance, help="dollars of a user who registers")

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class Builder(Protocol):
     """Builds one image at a time."""
 
     def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
-        """Build the Dockerfile in ``context`` as ``reference``; WrapperError says why not. Blocks."""
+        """Build the Dockerfile in ``context`` as ``reference`` of the Docker engine; WrapperError says why not. Blocks."""
         ...
 
     def remove(self, reference: str) -> None:
@@ -35,59 +35,47 @@ class Builder(Protocol):
         ...
 
 
-class DockerBuilder:
-    """Builds with ``docker build``, as the SDK's own local build does (SDK ``entrypoint/build.py``).
+class BuildCommands:
+    """Runs the commands of one tool, one at a time, until it is stopped. EngineUnavailable without the tool."""
 
-    A command, because it can be ended at any moment, and then the engine ends the build too. EngineUnavailable without it.
-    """
-
-    def __init__(self, identity: str) -> None:
-        command = shutil.which("docker")
+    def __init__(self, tool: str, next_step: str) -> None:
+        command = shutil.which(tool)
         if command is None:
             raise EngineUnavailable(
-                "images are built with the docker command, which is not on PATH",
-                next_step="install Docker's command line, or build nothing with --no-docker",
+                f"images are built with the {tool} command, which is not on PATH", next_step=next_step
             )
         self._command = command
-        self._identity = identity
         self._lock = threading.Lock()
         self._running: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
 
-    def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
-        """Build the Dockerfile in ``context`` as ``reference``; WrapperError says why not. Blocks."""
-        argv = [self._command, "build", "--platform=linux/amd64", "--force-rm"]
-        argv += ["--label", f"{LABEL}={self._identity}", "-t", reference, "."]
+    def run(self, arguments: Sequence[str], directory: Path, on_line: Callable[[str], None]) -> None:
+        """Run a command to its end; WrapperError with its last words when it fails."""
         last = ""
-        with processes.started(argv, environment=os.environ, directory=context) as process, self._watched(process):
+        argv = [self._command, *arguments]
+        with processes.started(argv, environment=os.environ, directory=directory) as process, self._watched(process):
             for line in processes.lines(process):
                 last = line.strip() or last
                 on_line(line)
             code = process.wait()
         if code != 0:
-            raise WrapperError(f"the build ended with exit code {code}: {last}", where=reference)
-        self._remove_nameless()
+            raise WrapperError(f"the build ended with exit code {code}: {last}")
 
-    def remove(self, reference: str) -> None:
-        """Take an image's name away; nothing when it has gone."""
-        self._run("image", "rm", reference)
+    def try_run(self, *arguments: str, timeout_s: float = _SHORT_S) -> bool:
+        """Run a command whose failure is no fault; whether it succeeded."""
+        with contextlib.suppress(TimeoutError):
+            done = processes.capture(
+                [self._command, *arguments], environment=os.environ, directory=Path.cwd(), timeout_s=timeout_s
+            )
+            return done.exit_code == 0
+        return False
 
     def stop(self) -> None:
-        """End what is being built, and build nothing more. From any thread."""
+        """End what runs, and what is run from now on at once. From any thread."""
         with self._lock:
             self._is_stopped = True
             if self._running is not None:
                 self._running.terminate()
-
-    def _remove_nameless(self) -> None:
-        """What had the name of a built image before: nothing else would ever remove it."""
-        self._run("image", "prune", "--force", "--filter", f"label={LABEL}={self._identity}")
-
-    def _run(self, *arguments: str) -> None:
-        with contextlib.suppress(TimeoutError):
-            processes.capture(
-                [self._command, *arguments], environment=os.environ, directory=Path.cwd(), timeout_s=_SHORT_S
-            )
 
     @contextlib.contextmanager
     def _watched(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
@@ -100,3 +88,29 @@ class DockerBuilder:
         finally:
             with self._lock:
                 self._running = None
+
+
+class DockerBuilder:
+    """Builds with ``docker build``, as the SDK's own local build does (SDK ``entrypoint/build.py``).
+
+    A command, because it can be ended at any moment, and then the engine ends the build too. EngineUnavailable without it.
+    """
+
+    def __init__(self, identity: str) -> None:
+        self._docker = BuildCommands("docker", "install Docker's command line, or build nothing with --no-docker")
+        self._label = f"{LABEL}={identity}"
+
+    def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
+        """Build the Dockerfile in ``context`` as ``reference``; WrapperError says why not. Blocks."""
+        options = ["--platform=linux/amd64", "--force-rm", "--label", self._label, "-t", reference]
+        self._docker.run(["build", *options, "."], context, on_line)
+        # What had the name before: nothing else would ever remove it.
+        self._docker.try_run("image", "prune", "--force", "--filter", f"label={self._label}")
+
+    def remove(self, reference: str) -> None:
+        """Take an image's name away; nothing when it has gone."""
+        self._docker.try_run("image", "rm", reference)
+
+    def stop(self) -> None:
+        """End what is being built, and build nothing more. From any thread."""
+        self._docker.stop()

@@ -19,6 +19,7 @@ from loguru import logger
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator.api.platform import NewAccounts, Platform
 from chutes_wrappers.emulator.app import create_app
+from chutes_wrappers.emulator.buildah_builder import BuildahBuilder
 from chutes_wrappers.emulator.builder import Builder, DockerBuilder
 from chutes_wrappers.emulator.builds import Builds
 from chutes_wrappers.emulator.call import slug_of
@@ -39,7 +40,8 @@ _GRACE_S = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """``folder`` keeps the state; ``port`` 0 is a free one; without ``docker`` images are only recorded as built.
+    """``folder`` keeps the state; ``port`` 0 is a free one; without ``docker`` images are only recorded as built,
+    with ``buildah`` they are built by that and run in Docker.
 
     ``on_line`` gets each line of the log and of the instances', on the platform's thread. ``identity`` names the images of a
     new state in the engine: one that was used before finds its layers there.
@@ -48,6 +50,7 @@ class Settings:
     folder: Path
     port: int = 0
     docker: bool = True
+    buildah: bool = False
     on_line: Callable[[str], None] = lambda line: None
     identity: str | None = None
     new_accounts: NewAccounts = field(default_factory=NewAccounts)
@@ -175,8 +178,7 @@ def running_platform(settings: Settings, launcher: Launcher | None = None) -> It
     """
     with contextlib.ExitStack() as stack:
         state = stack.enter_context(State(settings.folder, identity=settings.identity))
-        builder: Builder | None = DockerBuilder(state.identity) if settings.docker else None
-        builds = stack.enter_context(Builds(state, builder))
+        builds = stack.enter_context(Builds(state, _builder(settings, state.identity)))
         listening = stack.enter_context(_listening(settings.port))
         platform = RunningPlatform(state, builds, listening.getsockname()[1], settings.on_line)
         stack.enter_context(_thread(platform, listening, settings, launcher))
@@ -215,6 +217,14 @@ def _thread(
         loop.close()
         if failure:
             raise failure[0]
+
+
+def _builder(settings: Settings, identity: str) -> Builder | None:
+    if not settings.docker:
+        return None
+    if settings.buildah:
+        return BuildahBuilder(identity, settings.folder / "buildah")
+    return DockerBuilder(identity)
 
 
 def _listening(port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -118,6 +119,23 @@ def test_what_was_uploaded_reaches_the_build(owner: Owner) -> None:
     dockerfile = f"FROM {bases.image('bookworm')}\nADD data.txt /data.txt\nRUN cat /data.txt && echo && exit 3"
     owner.client.built(dockerfile=dockerfile)
     assert "data" in owner.client.get("/images/case:v1/logs").text.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("buildah") is None, reason="buildah is not installed")
+def test_buildah_builds_as_the_platform_does_and_docker_has_the_image(engine: DockerEngine, tmp_path: Path) -> None:
+    dockerfile = (
+        f"FROM {bases.image('bookworm')}\nADD data.txt /data.txt\n# The platform's last line must find a pip.\n"
+    )
+    dockerfile += "RUN printf '#!/bin/sh\\necho pip \"$@\"\\n' > /usr/bin/pip && chmod +x /usr/bin/pip"
+    with running_platform(Settings(folder=tmp_path / "state", buildah=True)) as platform:
+        user = Client.registered(platform.url, "tester")
+        built = user.built(dockerfile=dockerfile)
+        assert built["status"] == "built and pushed", user.get("/images/case:v1/logs").text
+        assert f"pip install chutes=={sdk_version()}" in user.get("/images/case:v1/logs").text.splitlines()
+        (reference,) = images(platform.state.identity)
+        assert docker_command("run", "--rm", "--entrypoint", "cat", reference, "/data.txt") == "data"
+        assert user.delete("/images/case:v1").status_code == 200
+        assert images(platform.state.identity) == []
 
 
 def test_a_build_in_flight_ends_with_the_emulator(engine: DockerEngine, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from chutes_wrappers.cli.commands.emulated_deployment import developer
 from chutes_wrappers.cli.commands.emulated_image import Prepared
 from chutes_wrappers.cli.commands.public_api import static_routes
 from chutes_wrappers.core.cord_plan import plan_cords
-from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.manifest import Manifest, merge_static
 from chutes_wrappers.emulator.deployed import DeployedChute
 from chutes_wrappers.emulator.records import InstanceState
@@ -48,6 +48,7 @@ class Options:
     """How to emulate. ``port`` 0: a free one; ``watch_s``: how long ``check`` sees whether the instance lasts, in seconds."""
 
     no_docker: bool = False
+    buildah: bool = False
     check: bool = False
     as_json: bool = False
     debug: bool = False
@@ -67,7 +68,14 @@ def emulate(module: str, options: Options) -> int:
         described = describe_outside(stage, output.report)
         preparation.check_with_platform_rules(facts, described, username)
         user = stack.enter_context(
-            developer(prepared, username, module=facts.path, port=options.port, on_line=screen.line)
+            developer(
+                prepared,
+                username,
+                module=facts.path,
+                port=options.port,
+                buildah=options.buildah,
+                on_line=screen.line,
+            )
         )
         user.build(stage, described, debug=options.debug)
         chute = user.deploy(stage, described["name"])
@@ -77,7 +85,9 @@ def emulate(module: str, options: Options) -> int:
 
 @contextlib.contextmanager
 def _prepared(facts: ModuleFacts, options: Options) -> Iterator[Prepared]:
-    if options.no_docker or not emulated_image.has_engine(facts):
+    if options.no_docker and options.buildah:
+        raise ConfigurationError("--buildah builds what Docker runs, and --no-docker leaves Docker out")
+    if options.no_docker or not (options.buildah or emulated_image.has_engine(facts)):
         yield emulated_image.on_host(facts)
     else:
         with emulated_image.in_docker(facts) as prepared:

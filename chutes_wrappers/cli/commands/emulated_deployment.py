@@ -78,14 +78,19 @@ class Developer:
 
 @contextlib.contextmanager
 def developer(
-    prepared: Prepared, username: str, *, module: Path, port: int, on_line: Callable[[str], None]
+    prepared: Prepared, username: str, *, module: Path, port: int, buildah: bool, on_line: Callable[[str], None]
 ) -> Iterator[Developer]:
     """An emulated platform on ``port`` and its one user, for the chute of ``module``; nothing of them is left but the image."""
     with tempfile.TemporaryDirectory(prefix="chutes-emulator-") as name:
         # The same for the same module: the engine finds the layers of the last build, and keeps one image, not many.
         identity = hashlib.sha256(str(module).encode()).hexdigest()[:8]
         settings = Settings(
-            folder=Path(name) / "state", port=port, docker=prepared.docker, on_line=on_line, identity=identity
+            folder=Path(name) / "state",
+            port=port,
+            docker=prepared.docker,
+            buildah=buildah,
+            on_line=on_line,
+            identity=identity,
         )
         with running_platform(settings, prepared.launcher) as platform:
             yield Developer(platform, username, Path(name), builds=prepared.docker)

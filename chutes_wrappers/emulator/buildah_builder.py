@@ -1,0 +1,63 @@
+"""What builds images as the platform does: buildah in chroot isolation (PLATFORM.md, section 1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from chutes_wrappers.emulator.builder import LABEL, BuildCommands
+
+_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
+
+
+class BuildahBuilder:
+    """Builds with buildah, in a ``storage`` of its own, and hands the image to the Docker engine, which runs it.
+
+    Base images are taken from the engine where it has them, else from their registry. EngineUnavailable without buildah or
+    the docker command.
+    """
+
+    def __init__(self, identity: str, storage: Path) -> None:
+        self._buildah = BuildCommands("buildah", "install buildah, or leave --buildah out to build with Docker")
+        self._docker = BuildCommands("docker", "install Docker's command line")
+        self._storage = ["--root", str(storage / "root"), "--runroot", str(storage / "run")]
+        self._label = f"{LABEL}={identity}"
+
+    def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
+        """Build the Dockerfile in ``context`` as ``reference``; WrapperError says why not. Blocks."""
+        for base in base_images((context / "Dockerfile").read_text(encoding="utf-8")):
+            if self._docker.try_run("image", "inspect", base):
+                on_line(f"taking {base} from the Docker engine")
+                self._run(["pull", f"docker-daemon:{_tagged(base)}"], context, on_line)
+        options = ["--isolation", "chroot", "--layers", "--label", self._label, "-t", reference]
+        self._run(["bud", *options, "."], context, on_line)
+        on_line(f"handing {reference} to the Docker engine")
+        self._run(["push", reference, f"docker-daemon:{reference}"], context, on_line)
+
+    def remove(self, reference: str) -> None:
+        """Take an image's name away; nothing when it has gone."""
+        self._buildah.try_run(*self._storage, "rmi", reference)
+        self._docker.try_run("image", "rm", reference)
+
+    def stop(self) -> None:
+        """End what is being built, and build nothing more. From any thread."""
+        self._buildah.stop()
+
+    def _run(self, arguments: list[str], context: Path, on_line: Callable[[str], None]) -> None:
+        self._buildah.run([*self._storage, *arguments], context, on_line)
+
+
+def base_images(dockerfile: str) -> Iterator[str]:
+    """The images that a Dockerfile begins from, but its own earlier stages and ``scratch``."""
+    stages = {"scratch"}
+    for match in _FROM.finditer(dockerfile):
+        if match[1].lower() not in stages:
+            yield match[1]
+        if match[2]:
+            stages.add(match[2].lower())
+
+
+def _tagged(reference: str) -> str:
+    """``reference`` with a tag, which the docker-daemon transport wants."""
+    return reference if ":" in reference.rpartition("/")[2] or "@" in reference else f"{reference}:latest"

@@ -1,0 +1,21 @@
+"""Which images a Dockerfile begins from."""
+
+from __future__ import annotations
+
+import pytest
+
+from chutes_wrappers.emulator.buildah_builder import base_images
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "bases"),
+    [
+        ("FROM vendor/app:1\nRUN true", ["vendor/app:1"]),
+        ("# FROM no\n  from --platform=linux/amd64 app\n", ["app"]),
+        ("FROM one AS Build\nFROM two\nCOPY --from=build /a /a\nFROM build", ["one", "two"]),
+        ("FROM scratch\nADD a /a", []),
+        ("FROM host:5000/app@sha256:abc as x", ["host:5000/app@sha256:abc"]),
+    ],
+)
+def test_own_stages_and_scratch_are_no_base_images(dockerfile: str, bases: list[str]) -> None:
+    assert list(base_images(dockerfile)) == bases
