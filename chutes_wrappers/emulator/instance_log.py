@@ -35,9 +35,9 @@ class InstanceLog:
         """The last lines as one text."""
         return "\n".join(islice(self._lines, max(0, len(self._lines) - count), None))
 
-    async def follow(self) -> AsyncIterator[str]:
-        """Every line that is kept, then each as it comes; one that is too slow for 5000 lines misses some."""
-        position = 0
+    async def follow(self, backfill: int = KEPT_LINES) -> AsyncIterator[str]:
+        """The last ``backfill`` lines that are kept, then each as it comes; one that is too slow for 5000 lines misses some."""
+        position = self._total - backfill
         while True:
             dropped = self._total - len(self._lines)
             position = max(position, dropped)

@@ -83,10 +83,10 @@ class Instances:
         living = self._living(chute_id)
         return await living[-1].listening() if living else ()
 
-    def logs(self, instance_id: str) -> AsyncIterator[str]:
-        """Its lines, from the oldest that are kept; ends when it is gone, at once when it is not known."""
+    def logs(self, instance_id: str, backfill: int) -> AsyncIterator[str]:
+        """Its last ``backfill`` lines, and those to come; ends when it is gone, at once when it is not known."""
         instance = self._instances.get(instance_id)
-        return instance.log.follow() if instance is not None else _nothing()
+        return instance.log.follow(backfill) if instance is not None else _nothing()
 
     @contextlib.asynccontextmanager
     async def lease(self, chute: ChuteRecord, *, wait_s: float) -> AsyncIterator[Instance]:

@@ -35,6 +35,6 @@ class InstanceService(Protocol):
         """One instance."""
         ...
 
-    def logs(self, instance_id: str) -> AsyncIterator[str]:
-        """Its lines, from the oldest that are kept; ends when it is gone."""
+    def logs(self, instance_id: str, backfill: int) -> AsyncIterator[str]:
+        """Its last ``backfill`` lines, and those to come; ends when it is gone."""
         ...

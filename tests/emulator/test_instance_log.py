@@ -30,3 +30,13 @@ async def test_it_does_not_grow_beyond_its_bounds() -> None:
     lines = [line async for line in log.follow()]
     assert (len(lines), lines[0][:3], len(lines[0])) == (KEPT_LINES, "10x", LONGEST_LINE)
     assert log.tail(2).splitlines() == lines[-2:]
+
+
+async def test_a_reader_may_begin_with_the_last_lines() -> None:
+    log = InstanceLog()
+    for number in range(KEPT_LINES + 3):
+        log.append(str(number))
+    log.close()
+    assert [line async for line in log.follow(2)] == [str(KEPT_LINES + 1), str(KEPT_LINES + 2)]
+    assert [line async for line in log.follow(0)] == []
+    assert len([line async for line in log.follow(KEPT_LINES * 2)]) == KEPT_LINES

@@ -237,7 +237,7 @@ async def test_its_log_is_followed_until_it_is_gone(instances: Instances, launch
     seen: list[str] = []
 
     async def follow() -> None:
-        async for line in instances.logs(found.instance_id):
+        async for line in instances.logs(found.instance_id, 100):
             seen.append(line)
 
     following = asyncio.create_task(follow())
@@ -246,7 +246,7 @@ async def test_its_log_is_followed_until_it_is_gone(instances: Instances, launch
     await instances.removed("chute-1")
     await asyncio.wait_for(following, 10)
     assert seen[0] == "started"
-    assert [line async for line in instances.logs("nobody")] == []
+    assert [line async for line in instances.logs("nobody", 100)] == []
 
 
 async def test_where_one_runs_at_a_time_an_idle_one_makes_room_and_two_never_overlap() -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 
 from chutes_wrappers.emulator.api.answers import Answer, instance_answer
@@ -27,13 +27,16 @@ async def get(
 
 @router.get("/{instance_id}/logs")
 async def logs(
-    instance_id: str, request: Request, caller: Annotated[Caller, Depends(authenticated("logs"))], backfill: int = 100
+    instance_id: str,
+    request: Request,
+    caller: Annotated[Caller, Depends(authenticated("logs"))],
+    backfill: Annotated[int, Query(ge=0)] = 100,
 ) -> StreamingResponse:
-    """Its lines as events, the oldest that is kept first, until it is gone. ``backfill`` is taken and not heeded."""
+    """Its last ``backfill`` lines as events, and those to come, until it is gone (SDK ``entrypoint/logger.py``)."""
     platform = platform_of(request)
     record = _own(platform, caller, instance_id)
     assert platform.instances is not None  # that is where it was found
-    lines = platform.instances.logs(record.instance_id)
+    lines = platform.instances.logs(record.instance_id, backfill)
     return StreamingResponse(_events(lines), media_type="text/event-stream")
 
 
@@ -47,5 +50,10 @@ def _own(platform: Platform, caller: Caller, instance_id: str) -> InstanceRecord
 
 
 async def _events(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield _event({"event": "connected"})
     async for line in lines:
-        yield f"data: {json.dumps({'log': line})}\n\n"
+        yield _event({"log": line})
+
+
+def _event(told: Answer) -> str:
+    return f"data: {json.dumps(told)}\n\n"
