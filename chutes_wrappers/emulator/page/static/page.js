@@ -43,6 +43,20 @@ async function send(request) {
   return { ...request, body: JSON.stringify(body), headers: { ...request.headers, "Content-Type": "application/json" } };
 }
 
+/** Swagger UI plays a sound by asking for its URL again, which is another call, and none for a POST. */
+function playable({ React }) {
+  const Sound = ({ kind, content }) => {
+    const source = React.useMemo(() => URL.createObjectURL(content), [content]);
+    return React.createElement(kind, { controls: true, src: source });
+  };
+  const responseBody = (Original) => (props) => {
+    const kind = /^(audio|video)\//i.exec(props.contentType || "");
+    if (!kind || !(props.content instanceof Blob)) return React.createElement(Original, props);
+    return React.createElement(Sound, { kind: kind[1].toLowerCase(), content: props.content });
+  };
+  return { wrapComponents: { responseBody } };
+}
+
 async function show(slug) {
   shown = slug;
   specification = await (await fetch(`/emulator/chutes/${slug}/openapi.json`)).json();
@@ -50,6 +64,7 @@ async function show(slug) {
     spec: structuredClone(specification),
     domNode: document.getElementById("routes"),
     requestInterceptor: send,
+    plugins: [playable],
     deepLinking: false,
     tryItOutEnabled: true,
     validatorUrl: null,
