@@ -10,6 +10,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import click
 
@@ -25,6 +26,7 @@ Examples:
   ./deploy.sh --run-docker deploy_myservice            run the image as the platform would
   ./deploy.sh --run deploy_myservice --port 9000       run the chute on this machine, beside your service
   ./deploy.sh --forward deploy_myservice               the service's own API on this machine, served by the deployed chute
+  ./deploy.sh --call myservice /encode -d '{"text": "SOS"}'   call a route of the deployed chute
 """
 
 
@@ -35,6 +37,9 @@ Examples:
 @click.option("--run", metavar="MODULE", help="Run the chute on this machine (dev mode), until Ctrl-C.")
 @click.option("--forward", metavar="MODULE", help="Serve the deployed chute's original API on 127.0.0.1, until Ctrl-C.")
 @click.option("--emulate", metavar="MODULE", help="Run the chute as the platform would, and call every route once.")
+@click.option(
+    "--call", nargs=2, metavar="NAME PATH", help="Call a route of a deployed chute: by its name, id or module."
+)
 @click.option("--local", is_flag=True, help="With --build: build here instead of on the platform.")
 @click.option("--debug", is_flag=True, help="Show everything: all lines of a build, the traceback of a fault.")
 @click.option(
@@ -47,12 +52,12 @@ Examples:
     type=click.FloatRange(min=0),
     help="With --emulate --check: see whether the instance lasts for so many seconds [40].",
 )
-@click.option("--json", "as_json", is_flag=True, help="With --emulate: the result as JSON on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="With --emulate, --call: the result as JSON on standard output.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="With --run, --emulate: listen on this port [8000; a free one]."
 )
 @click.option(
-    "--url", help="With --forward: where the chute is called [as the platform says]; no key for this machine."
+    "--url", help="With --forward, --call: where the chute is called [as the platform says]; no key for this machine."
 )
 @click.option(
     "--listen",
@@ -71,6 +76,22 @@ Examples:
 @click.option("--docker-gpus", help="With --discover: GPUs for the container [all].")
 @click.option("--expose", metavar="CATEGORIES", help=f"With --discover: publish what is left out: {EXPOSABLE}.")
 @click.option("--openapi", metavar="FILE", help="With --discover: write the OpenAPI document of the chute, too.")
+@click.option(
+    "--data", "-d", metavar="JSON", help="With --call: the body, a JSON object; @FILE, or @- for standard input."
+)
+@click.option(
+    "--form",
+    "-F",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="With --call: a field of the body, or a file as NAME=@FILE[;type=audio/wav], also several times.",
+)
+@click.option("--output", "-o", metavar="FILE", help="With --call: write the answer into a file, whole or not at all.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="With --call: seconds without a word from the chute [610].",
+)
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing: take the default of every question.")
 @click.pass_context
 def deploy(context: click.Context, /, **options: object) -> None:
@@ -144,6 +165,28 @@ def _forward(options: dict[str, object]) -> int:
     )
 
 
+def _call(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.call import TIMEOUT_S, Options, call
+
+    target, fields = options["call"], options["form"]
+    assert isinstance(target, tuple)
+    assert isinstance(fields, tuple)
+    name, path = map(str, target)
+    data, file, url, timeout = options["data"], options["output"], options["url"], options["timeout"]
+    return call(
+        name,
+        path,
+        Options(
+            data=data if isinstance(data, str) else None,
+            fields=fields,
+            file=Path(str(file)) if file else None,
+            url=url if isinstance(url, str) else None,
+            as_json=bool(options["as_json"]),
+            timeout_s=timeout if isinstance(timeout, float) else TIMEOUT_S,
+        ),
+    )
+
+
 def _emulate(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.emulate import WATCH_S, Options, emulate
 
@@ -169,6 +212,7 @@ _COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
     "run": _run,
     "forward": _forward,
     "emulate": _emulate,
+    "call": _call,
 }
 _ONLY_WITH = {
     "local": ("build",),
@@ -177,14 +221,18 @@ _ONLY_WITH = {
     "buildah": ("emulate",),
     "check": ("emulate",),
     "watch": ("emulate",),
-    "as_json": ("emulate",),
+    "as_json": ("emulate", "call"),
     "startup_delay": ("discover",),
     "probe_timeout": ("discover",),
     "docker_gpus": ("discover",),
     "expose": ("discover",),
     "openapi": ("discover",),
-    "url": ("forward",),
+    "url": ("forward", "call"),
     "listen": ("forward",),
+    "data": ("call",),
+    "form": ("call",),
+    "output": ("call",),
+    "timeout": ("call",),
 }
 
 if __name__ == "__main__":

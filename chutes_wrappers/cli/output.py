@@ -6,6 +6,7 @@ JSON on standard output.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -44,6 +45,18 @@ def result(text: str) -> None:
     """Print what the command was asked for to standard output."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
+
+
+def data(piece: bytes) -> None:
+    """Put bytes that the command was asked for on standard output, at once and as they are."""
+    try:
+        sys.stdout.buffer.write(piece)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered is written at exit
+        raise WrapperError(
+            "nobody reads standard output any more", next_step="let what reads it read to the end, or use --output FILE"
+        ) from None
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

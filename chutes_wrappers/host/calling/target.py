@@ -1,0 +1,103 @@
+"""Which of a chute's cords a call means (PLATFORM.md, section 3, sentences 1 and 6). Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.platform_rules import is_shadowed
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is asked for: ``method``, and ``path`` with its query string."""
+
+    method: str
+    path: str
+
+    @property
+    def bare_path(self) -> str:
+        """The path without the query string, which may hold what nobody else should read."""
+        return self.path.partition("?")[0]
+
+
+def without_cords(path: str, body: Mapping[str, Any] | None) -> Target:
+    """The target where nobody tells the chute's cords: a POST when there is a body."""
+    return Target(method="GET" if body is None else "POST", path=_rooted(path))
+
+
+def chosen(chute: Mapping[str, Any], path: str, body: Mapping[str, Any] | None) -> Target:
+    """The target by the cords that the API tells of ``chute``; ConfigurationError for what no cord takes.
+
+    A body makes it a POST; without one a GET cord is preferred, and a POST is sent the empty object.
+    """
+    target = Target(method="", path=_rooted(path))
+    cords = _public(chute)
+    on_path = [cord for cord in cords if cord["public_api_path"] == target.bare_path]
+    where = f"the chute {chute.get('name')!r}"
+    if not on_path:
+        raise _unknown(where, target.bare_path, cords)
+    if is_shadowed(target.bare_path):
+        raise ConfigurationError(
+            f"{target.bare_path} is answered by the platform itself, and never reaches the chute",
+            where=where,
+            next_step="give the route another public path: --expose reserved",
+        )
+    methods = {str(cord.get("public_api_method", "")).upper() for cord in on_path}
+    if body is not None and "POST" not in methods:
+        raise ConfigurationError(
+            f"{target.bare_path} is a {' and '.join(sorted(methods))} route, which takes no body",
+            where=where,
+            next_step="leave -d and -F out, and put parameters into the query string",
+        )
+    _check_stream(where, target, on_path, body)
+    return Target(method="GET" if body is None and "GET" in methods else "POST", path=target.path)
+
+
+def _rooted(path: str) -> str:
+    return path if path.startswith("/") else f"/{path}"
+
+
+def _public(chute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    cords = chute.get("cords")
+    return [
+        cord
+        for cord in (cords if isinstance(cords, list) else ())
+        if isinstance(cord, dict) and cord.get("public_api_path")
+    ]
+
+
+def _unknown(where: str, path: str, cords: Sequence[Mapping[str, Any]]) -> ConfigurationError:
+    paths = sorted({str(cord["public_api_path"]) for cord in cords})
+    near = difflib.get_close_matches(path.lower(), paths, n=_MOST_NAMED, cutoff=0.5) or paths[:_MOST_NAMED]
+    named = [
+        f"{cord.get('public_api_method')} {cord['public_api_path']}"
+        for cord in cords
+        if cord["public_api_path"] in near
+    ]
+    return ConfigurationError(
+        f"no cord has the public path {path}",
+        where=where,
+        evidence="\n".join(named) or None,
+        next_step="call one of these" if named else "deploy the module again: the platform knows of no public cord",
+    )
+
+
+def _check_stream(
+    where: str, target: Target, cords: Sequence[Mapping[str, Any]], body: Mapping[str, Any] | None
+) -> None:
+    """A plain answer is decoded as a stream when the client asked for one: a 500, and a failure of the instance (api)."""
+    query = parse_qs(target.path.partition("?")[2], keep_blank_values=True)
+    asks = bool((body or {}).get("stream")) or "stream" in query
+    if asks and not any(cord.get("stream") for cord in cords):
+        raise ConfigurationError(
+            f"{target.bare_path} does not stream, and the platform breaks on a call that asks for a stream",
+            where=where,
+            next_step="leave `stream` out, or make it a streaming route and deploy again",
+        )
