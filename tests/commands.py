@@ -52,7 +52,9 @@ class Commands:
             text=True,
         )
 
-    def run(self, *arguments: str, said: str = "", timeout_s: float = 30, **variables: str) -> Ran:
+    def run(
+        self, *arguments: str, said: str = "", timeout_s: float = 30, variables: Mapping[str, str] | None = None
+    ) -> Ran:
         """Run one to its end, with ``said`` on its standard input."""
         with tempfile.TemporaryDirectory() as folder:
             streams = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
@@ -62,7 +64,7 @@ class Commands:
                 "arguments": arguments,
                 "streams": [str(stream) for stream in streams],
                 "folder": str(self._folder),
-                "variables": variables,
+                "variables": dict(variables or {}),
                 "timeout_s": timeout_s,
             }
             assert self._process.stdin is not None

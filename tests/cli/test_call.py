@@ -52,7 +52,7 @@ async def events(self, call: dict = None):
     if call.get("ends") == "error":
         yield 'data: {"error": "the service broke its stream off"}\\n\\n'
     if call.get("ends") == "broken":
-        raise RuntimeError("no more")
+        yield b"\\xff\\xfe"  # the platform reads each chunk as text
 
 
 @chute.cord(path="/refuse", public_api_path="/refuse", public_api_method="POST", method="POST")
@@ -84,7 +84,7 @@ class Caller:
     chute_id: str
 
     def call(self, *arguments: str, said: str = "", **variables: str) -> Ran:
-        ran = self.commands.run("--call", *arguments, said=said, **variables)
+        ran = self.commands.run("--call", *arguments, said=said, variables=variables)
         assert self.key not in ran.stdout + ran.stderr
         return ran
 

@@ -7,6 +7,7 @@ import contextlib
 import re
 import signal
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from chutes_wrappers.cli import output
@@ -74,7 +75,8 @@ def local_ports(listen: Sequence[str], service_ports: Sequence[int]) -> dict[int
 def _address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
     if url is None:
         key = required_key()
-        return chute_address(platform_api.chute_url(facts.chute_name, key), key)
+        # An emulator's chute is on this machine, and wants the key all the same.
+        return replace(chute_address(platform_api.chute_url(facts.chute_name, key), key), key=key)
     address = chute_address(url, api_key())
     if not address.is_local and address.key is None:
         required_key()

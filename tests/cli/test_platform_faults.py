@@ -1,0 +1,192 @@
+"""Every command that asks the platform, and every way in which the platform fails: the command says so, and never succeeds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.cli.main import deploy
+from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.server import Settings, running_platform
+from tests.commands import Commands, Ran, commands
+from tests.emulator.api.client import CODE, Client
+from tests.scenario import Scenario
+from tests.upstreams.platform_faults import FAULTS, Asked, Fault, FaultyPlatform, faulty
+
+NOT_YET = "not part of this version"
+ENV_VALUE = "value-of-chute-env-4711"
+SECRET_VALUE = "value-of-a-secret-4712"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command line, ``MODULE`` in it for the deploy module. ``changes``: it asks for more than an answer."""
+
+    line: str
+    changes: bool = False
+    said: str = ""
+    takes_json: bool = True
+
+    @property
+    def flag(self) -> str:
+        return self.line.split()[0]
+
+    def arguments(self, module: Path, *, as_json: bool) -> list[str]:
+        words = [str(module) if word == "MODULE" else word for word in self.line.split()]
+        return [*words, "--json"] if as_json and self.takes_json else words
+
+
+CASES = (
+    Case("--list-images"),
+    Case("--list-chutes"),
+    Case("--status case"),
+    Case("--delete case --yes", changes=True),
+    Case("--delete-image spare:v1 --yes", changes=True),
+    Case("--logs case"),
+    Case("--warmup case"),
+    Case("--share case second", changes=True),
+    Case("--secret case TOKEN", changes=True, said=SECRET_VALUE + "\n"),
+    Case("--account"),
+    Case("--call case /greet -d @call.json --timeout 0.5", changes=True),
+    Case("--build MODULE --yes", changes=True),
+    Case("--deploy MODULE --yes --accept-fee", changes=True),
+    Case("--forward MODULE", takes_json=False),
+)
+CHANGING = tuple(case for case in CASES if case.changes)
+# Those that come after a good beginning; the others are tried from the first request on.
+LATE = ("401", "404", "500-page", "200-page", "reset", "truncated")
+
+
+@dataclass(frozen=True)
+class World:
+    """A user with an account, an API key, a chute, images and a module."""
+
+    user: Client
+    other: Client
+    module: Path
+    commands: Commands
+    platform: FaultyPlatform
+    secrets: tuple[str, ...]
+    missing: frozenset[str]
+
+    def refused(self, case: Case, fault: Fault, applies: Callable[[Asked], bool], *, as_json: bool) -> int:
+        """Run ``case`` while the platform fails, and see that it is told well; how often the platform failed."""
+        if case.flag in self.missing:
+            pytest.skip(f"deploy.sh has no {case.flag}")
+        self.restore()
+        with self.platform.failing(fault, lambda asked: applies(asked) and not _is_an_answer(fault, asked)):
+            ran = self.commands.run(*case.arguments(self.module, as_json=as_json), said=case.said)
+        if self.platform.injected:
+            self._check(ran, as_json=as_json and case.takes_json)
+        return self.platform.injected
+
+    def restore(self) -> None:
+        """Make again what a command before has deleted."""
+        if not self.user.get("/images/spare:v1").ok:
+            assert self.user.built("spare")
+        if not self.user.get("/chutes/case").ok:
+            assert self.user.deploy().ok
+
+    def _check(self, ran: Ran, *, as_json: bool) -> None:
+        everything = f"exit code {ran.code}\n{ran.stdout}\n{ran.stderr}"
+        assert ran.code in (1, 2), everything
+        for bad in ("Traceback", "fault of the toolkit", "Usage:"):
+            assert bad not in ran.stdout + ran.stderr, everything
+        for secret in self.secrets:
+            assert secret not in ran.stdout + ran.stderr, everything
+        assert "Next:" in ran.stderr, everything
+        if as_json and ran.stdout:
+            for document in _documents(ran.stdout):
+                json.loads(document)
+
+
+def _is_an_answer(fault: Fault, asked: Asked) -> bool:
+    """Whether a page from a chute's own host is what the chute may well have answered."""
+    return fault.name == "200-page" and ".localhost" in asked.host
+
+
+def _documents(text: str) -> list[str]:
+    """One JSON document, or one in each line."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return text.splitlines()
+    return [text]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    settings = Settings(folder=tmp_path_factory.mktemp("state"), docker=False)
+    with running_platform(settings, HostLauncher()) as emulator, faulty(emulator.url) as platform:
+        user = Client.registered(emulator.url, "tester")
+        other = Client.registered(emulator.url, "second")
+        user.built()
+        assert user.deploy(code=CODE).ok
+        assert user.get("/chutes/warmup/case").ok
+        key = user.key(admin=True)["secret_key"]
+        accounts.write_config(user.account, platform.url, folder / "config.ini")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        variables = {
+            **kept,
+            "HOME": str(folder),
+            "CHUTES_CONFIG_PATH": str(folder / "config.ini"),
+            "CHUTES_API_KEY": key,
+            "CHUTES_API_TIMEOUT": "0.5",
+        }
+        (folder / "call.json").write_text('{"name": "you"}')
+        secrets = (key, user.account.seed, ENV_VALUE, SECRET_VALUE)
+        with commands(folder, variables) as running:
+            module = _module(folder)
+            yield World(user, other, module, running, platform, secrets, _missing(running, module))
+
+
+def _missing(running: Commands, module: Path) -> frozenset[str]:
+    """Commands that this version is without."""
+    known = {name for option in deploy.params for name in option.opts}
+    missing = {case.flag for case in CASES if case.flag not in known}
+    said = running.run("--build", str(module), "--yes").stderr
+    return frozenset(missing | ({"--build"} if NOT_YET in said else set()))
+
+
+def _module(folder: Path) -> Path:
+    scenario = Scenario(folder, "wrapped", "vendor/unused:1", [9000], env={"GREETING": ENV_VALUE})
+    write_manifest(Manifest(), scenario.manifest)
+    return scenario.module
+
+
+def _name(value: Case | Fault) -> str:
+    return value.line if isinstance(value, Case) else value.name
+
+
+@pytest.mark.parametrize("case", CASES, ids=_name)
+@pytest.mark.parametrize("fault", FAULTS, ids=_name)
+def test_a_platform_that_always_fails_is_told(world: World, case: Case, fault: Fault) -> None:
+    assert world.refused(case, fault, lambda asked: True, as_json=True)
+
+
+@pytest.mark.parametrize("case", CHANGING, ids=_name)
+@pytest.mark.parametrize("fault", FAULTS, ids=_name)
+def test_a_change_that_fails_is_told(world: World, case: Case, fault: Fault) -> None:
+    injected = world.refused(case, fault, lambda asked: asked.changes, as_json=False)
+    assert injected or (case.flag, fault.name) == ("--call", "200-page")
+
+
+@pytest.mark.parametrize("case", CASES, ids=_name)
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.name in LATE], ids=_name)
+def test_a_platform_that_fails_after_a_while_is_told(world: World, case: Case, fault: Fault) -> None:
+    for first in range(2, 30):
+
+        def is_late(asked: Asked, first: int = first) -> bool:
+            return asked.number >= first
+
+        if not world.refused(case, fault, is_late, as_json=True):
+            return  # the command asks less often
+    raise AssertionError("the command asks without end")
