@@ -11,6 +11,9 @@ import requests
 
 from chutes_wrappers.cli.commands.forward import local_ports
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.server import Settings, running_platform
+from tests.emulator.api.client import Client
 from tests.scenario import Scenario, command, free_port, until_interrupted
 from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
 
@@ -36,6 +39,23 @@ def test_a_client_of_the_service_works_through_the_tunnel_and_the_routes(service
             assert "register_tunnel(chute, SERVICE_PORTS)" in forwarder.said
             answer = requests.get(f"http://127.0.0.1:{local}/bytes", timeout=30)
             assert (answer.content, answer.headers["Content-Type"]) == (EVERY_BYTE, "audio/wav")
+
+
+def test_a_chute_on_the_emulator_is_called_with_the_key_that_it_wants(tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, "emulated", "vendor/unused:1", [9000], static_routes=[{"path": "/greet"}])
+    with running_platform(Settings(folder=tmp_path / "state", docker=False), HostLauncher()) as emulator:
+        user = Client.registered(emulator.url, "tester")
+        user.built()
+        assert user.deploy(name="case-emulated").ok
+        key = user.key(admin=True)["secret_key"]
+        local = free_port()
+        variables = {"HOME": str(tmp_path), "CHUTES_API_KEY": key, "CHUTES_API_URL": emulator.url}
+        with until_interrupted(
+            "--forward", str(scenario.module), "--listen", f"{local}:9000", variables=variables
+        ) as forwarder:
+            assert f"tester-case-emulated.localhost:{emulator.port}" in forwarder.said
+            answer = requests.post(f"http://127.0.0.1:{local}/greet", json={"name": "you"}, timeout=60)
+            assert answer.json() == {"hello": "you"}, forwarder.said
 
 
 def test_a_port_in_use_is_named_with_the_flag(tmp_path: Path) -> None:

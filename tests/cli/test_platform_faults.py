@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -123,8 +124,13 @@ def _documents(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("world")
-    settings = Settings(folder=tmp_path_factory.mktemp("state"), docker=False)
+    with _world(tmp_path_factory.mktemp("world")) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _world(folder: Path) -> Iterator[World]:
+    settings = Settings(folder=folder / "state", docker=False)
     with running_platform(settings, HostLauncher()) as emulator, faulty(emulator.url) as platform:
         user = Client.registered(emulator.url, "tester")
         other = Client.registered(emulator.url, "second")
@@ -164,6 +170,20 @@ def _module(folder: Path) -> Path:
 
 def _name(value: Case | Fault) -> str:
     return value.line if isinstance(value, Case) else value.name
+
+
+def test_the_same_command_lines_succeed_without_a_fault(tmp_path: Path) -> None:
+    failed = []
+    with _world(tmp_path) as world:
+        for case in CASES:
+            if case.flag in world.missing or case.flag == "--forward":  # which does not end: see test_forward.py
+                continue
+            world.restore()
+            assert world.user.get("/chutes/warmup/case").ok
+            ran = world.commands.run(*case.arguments(world.module, as_json=True), said=case.said)
+            json.loads(ran.stdout or "null")
+            failed += [f"{case.line}: exit code {ran.code}\n{ran.stdout}\n{ran.stderr}"] if ran.code else []
+    assert not failed, "\n\n".join(failed)
 
 
 @pytest.mark.parametrize("case", CASES, ids=_name)
