@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chutes_wrappers.core.body_schemas import BINARY
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.commands import Commands, Ran, commands
@@ -55,11 +56,30 @@ async def events(self, call: dict = None):
         yield b"\\xff\\xfe"  # the platform reads each chunk as text
 
 
+@chute.cord(path="/bytes", public_api_path="/bytes", public_api_method="POST", method="POST")
+async def bytes_(self, call: dict) -> dict:
+    return {"got": call}
+
+
 @chute.cord(path="/refuse", public_api_path="/refuse", public_api_method="POST", method="POST")
 async def refuse(self, call: dict) -> dict:
     raise HTTPException(status_code=call["status"], detail=call["detail"])
 """
-ROUTES = {"/echo": "POST", "/health": "GET", "/sound": "GET", "/text": "GET", "/events": "POST", "/refuse": "POST"}
+ROUTES = {
+    "/echo": "POST",
+    "/health": "GET",
+    "/sound": "GET",
+    "/text": "GET",
+    "/events": "POST",
+    "/refuse": "POST",
+    "/bytes": "POST",
+}
+BYTES = {
+    **BINARY["properties"],
+    "n": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+    "tags": {"type": "array", "items": {"type": "integer"}},
+    "on": {"type": "boolean"},
+}
 CORDS = [
     {
         **CORD,
@@ -68,6 +88,7 @@ CORDS = [
         "public_api_method": method,
         "method": method,
         "stream": path == "/events",
+        "input_schema": {"type": "object", "properties": BYTES if path == "/bytes" else {}},
     }
     for path, method in ROUTES.items()
 ]
@@ -159,6 +180,15 @@ def test_files_and_fields_become_what_the_gateway_takes(caller: Caller) -> None:
     assert got["file"] == {"filename": "a.wav", "content_type": "audio/wav", "data": data}
     assert (got["model"], got["tag"]) == ("tiny", ["a", "b=c"])
     assert got["raw"] == {"filename": "x.png", "content_type": "image/png", "data": base64.b64encode(b"PNG").decode()}
+
+
+def test_fields_are_what_the_routes_schema_says(caller: Caller) -> None:
+    (caller.folder / "a.png").write_bytes(b"PNG")
+    got = json.loads(
+        caller.answer("case", "/bytes", "-F", "data=@a.png", "-F", "n=3", "-F", "tags=[1", "-F", "on=true")
+    )["got"]
+    data = base64.b64encode(b"PNG").decode()
+    assert got == {"data": data, "content_type": "image/png", "n": 3, "tags": ["[1"], "on": True}
 
 
 def test_a_body_comes_from_a_file_or_from_standard_input(caller: Caller) -> None:

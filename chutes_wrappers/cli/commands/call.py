@@ -17,7 +17,7 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.api_keys import api_key, required_key
-from chutes_wrappers.host.calling.body import form_body, json_body
+from chutes_wrappers.host.calling.body import fitted, form_body, json_body
 from chutes_wrappers.host.calling.content import LONGEST_LAST_EVENT_BYTES, STREAM_TYPE, content_of, stream_error
 from chutes_wrappers.host.calling.refusals import refused
 from chutes_wrappers.host.calling.requesting import Answer, called
@@ -52,6 +52,8 @@ def call(name: str, path: str, options: Options) -> int:
     body = _body(options)
     chute = _chute_name(name)
     address, target = _place(chute, path, body, options.url)
+    if body is not None and options.fields:
+        body = fitted(body, target.schema)
     where = f"{target.method} {address.shown}{target.bare_path}"
     with contextlib.ExitStack() as stack:
         # Before the call: it may cost something, and its answer must not be lost.

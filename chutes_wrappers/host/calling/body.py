@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,42 @@ def form_body(fields: Sequence[str]) -> dict[str, Any]:
             )
         given.setdefault(name, []).append(_file(name, value[1:]).as_json() if value.startswith("@") else value)
     return {name: values[0] if len(values) == 1 else values for name, values in given.items()}
+
+
+def fitted(fields: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``form_body`` made, as the cord's ``schema`` wants it: "3" as 3 where no text is wanted, one value as a list.
+
+    A route of bytes takes the file's own as ``data``, not an object in it.
+    """
+    properties = schema.get("properties")
+    properties = properties if isinstance(properties, Mapping) else {}
+    body = {name: _fitted(value, properties.get(name)) for name, value in fields.items()}
+    data, wanted = body.get("data"), properties.get("data")
+    if isinstance(data, Mapping) and isinstance(wanted, Mapping) and wanted.get("contentEncoding") == "base64":
+        body = {"content_type": data["content_type"], **body, "data": data["data"]}
+    return body
+
+
+def _fitted(value: Any, schema: Any) -> Any:
+    types = _types(schema)
+    if "array" in types and "string" not in types:
+        items = schema.get("items")
+        return [_fitted(item, items) for item in (value if isinstance(value, list) else [value])]
+    if isinstance(value, str) and types and "string" not in types:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value  # the service says what is wrong with it
+    return value
+
+
+def _types(schema: Any) -> set[str]:
+    """The types that a field's schema names, its alternatives' included."""
+    if not isinstance(schema, Mapping):
+        return set()
+    named, others = schema.get("type"), schema.get("anyOf")
+    found = {named} if isinstance(named, str) else set(named) if isinstance(named, list) else set()
+    return found.union(*map(_types, others if isinstance(others, list) else ()))
 
 
 def _file(field: str, text: str) -> File:

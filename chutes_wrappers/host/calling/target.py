@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,10 +16,11 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is asked for: ``method``, and ``path`` with its query string."""
+    """What is asked for: ``method``, and ``path`` with its query string; ``schema`` is what the cord says of its body."""
 
     method: str
     path: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def bare_path(self) -> str:
@@ -57,7 +58,8 @@ def chosen(chute: Mapping[str, Any], path: str, body: Mapping[str, Any] | None) 
             next_step="leave -d and -F out, and put parameters into the query string",
         )
     _check_stream(where, target, on_path, body)
-    return Target(method="GET" if body is None and "GET" in methods else "POST", path=target.path)
+    method = "GET" if body is None and "GET" in methods else "POST"
+    return Target(method=method, path=target.path, schema=_schema(on_path, method))
 
 
 def _rooted(path: str) -> str:
@@ -71,6 +73,13 @@ def _public(chute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         for cord in (cords if isinstance(cords, list) else ())
         if isinstance(cord, dict) and cord.get("public_api_path")
     ]
+
+
+def _schema(cords: Sequence[Mapping[str, Any]], method: str) -> Mapping[str, Any]:
+    """Of several cords the platform takes the first."""
+    first = next((cord for cord in cords if str(cord.get("public_api_method", "")).upper() == method), {})
+    schema = first.get("input_schema")
+    return schema if isinstance(schema, dict) else {}
 
 
 def _unknown(where: str, path: str, cords: Sequence[Mapping[str, Any]]) -> ConfigurationError:
