@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
-import os
+import signal
+import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pexpect
 import pytest
 
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import call
 from chutes_wrappers.core.body_schemas import BINARY
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import CORD, Client
-from tests.upstreams.platform_faults import FaultyPlatform, faulty
+from tests.scenario import DEPLOY, ROOT, environment
+from tests.upstreams.platform_faults import FAULTS, Asked, FaultyPlatform, faulty
 
 CODE = """
 from chutes.chute import Chute, NodeSelector
@@ -132,8 +139,7 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
         assert chute.ok, chute.text
         assert user.get("/chutes/warmup/case").ok
         key = user.key(admin=True)["secret_key"]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
-        variables = {**kept, "HOME": str(folder), "CHUTES_API_URL": platform.url, "CHUTES_API_KEY": key}
+        variables = {**environment(), "HOME": str(folder), "CHUTES_API_URL": platform.url, "CHUTES_API_KEY": key}
         with commands(folder, variables) as running:
             yield Caller(running, folder, key, platform, chute.json()["chute_id"])
 
@@ -289,3 +295,51 @@ def test_it_is_called_once_and_only_with_a_key(caller: Caller) -> None:
     assert "CHUTES_API_KEY" in caller.refusal("case", "/health", CHUTES_API_KEY="").stderr
     assert "API key" in caller.refusal("case", "/health", CHUTES_API_KEY="cpk_other").stderr
     assert "missing" in caller.refusal("missing", "/health").stderr
+
+
+def test_bytes_are_not_put_on_a_terminal(caller: Caller) -> None:
+    variables: Any = {**environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
+    for path, shown, code in (("/sound", "--output FILE", 1), ("/text", "... --- ...", 0)):
+        view = pexpect.spawn(
+            DEPLOY[0], [*DEPLOY[1:], "--call", "case", path], env=variables, encoding="utf-8", timeout=60
+        )
+        said = view.read()
+        view.close()
+        assert (view.exitstatus, shown in said) == (code, True), said
+
+
+def test_a_long_wait_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    said = threading.Event()
+
+    def heading(line: str) -> None:
+        lines.append(line)
+        said.set()
+
+    monkeypatch.setattr(call, "_SILENT_S", 0.0)
+    monkeypatch.setattr(output, "heading", heading)
+    with call._said_when_long("Waiting for POST /x"):
+        assert said.wait(10)
+    assert lines == ["Waiting for POST /x"]
+
+
+def test_an_interrupted_call_ends_with_130_and_leaves_no_file(caller: Caller) -> None:
+    variables = {**environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
+    hang = next(fault for fault in FAULTS if fault.name == "hang")
+    reached = threading.Event()
+
+    def hangs(asked: Asked) -> bool:
+        if asked.changes:
+            reached.set()
+        return asked.changes
+
+    argv = [*DEPLOY, "--call", "case", "/echo", "-d", "{}", "-o", str(caller.folder / "never.json")]
+    with (
+        caller.platform.failing(hang, hangs),
+        subprocess.Popen(argv, env=variables, cwd=ROOT, stderr=subprocess.PIPE) as process,
+    ):
+        assert reached.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 130, said
+    assert [path.name for path in caller.folder.iterdir() if "never" in path.name] == []

@@ -71,7 +71,7 @@ def called(
                 f"{address.url}{target.path}",
                 data=None if target.method == "GET" else json.dumps(body or {}).encode(),
                 headers=_headers(address, target.method),
-                timeout=(_CONNECT_TIMEOUT_S, timeout_s),
+                timeout=(min(_CONNECT_TIMEOUT_S, timeout_s), timeout_s),
                 allow_redirects=False,
                 stream=True,
             )

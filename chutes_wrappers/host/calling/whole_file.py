@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ from chutes_wrappers.core.errors import ConfigurationError
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write into that becomes ``path`` when the block ends well, and leaves what was there otherwise.
 
-    ConfigurationError when the folder cannot be written to.
+    ConfigurationError when it cannot be written: as far as it can be told, before the block begins.
     """
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     except OSError as error:
         raise _unwritable(path, error) from error

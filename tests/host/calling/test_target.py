@@ -1,0 +1,66 @@
+"""Which cord a call means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.calling.target import chosen, without_cords
+
+
+def cord(method: str, path: str, **more: Any) -> dict[str, Any]:
+    return {"public_api_method": method, "public_api_path": path, **more}
+
+
+CHUTE = {
+    "name": "case",
+    "cords": [
+        cord("GET", "/both"),
+        cord("POST", "/both", input_schema={"type": "object"}),
+        cord("POST", "/say"),
+        cord("POST", "/chat", stream=True),
+        cord("GET", "/docs"),
+        cord("POST", None),  # type: ignore[arg-type]  # a cord without a public path
+    ],
+}
+
+
+def test_a_path_with_both_methods_is_read_without_a_body_and_posted_with_one() -> None:
+    assert chosen(CHUTE, "/both?a=1", None).method == "GET"
+    posted = chosen(CHUTE, "both", {})
+    assert (posted.method, posted.path, posted.schema) == ("POST", "/both", {"type": "object"})
+    assert chosen(CHUTE, "/say", None).method == "POST"
+
+
+def test_an_unknown_path_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        chosen(CHUTE, "/Say", {})
+    assert caught.value.evidence == "POST /say"
+    with pytest.raises(ConfigurationError) as caught:
+        chosen(CHUTE, "/zzzzzz?token=hidden", {})
+    assert "GET /both\nPOST /both" in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cords", [None, [], {}, ["x"], [{}]])
+def test_a_chute_without_cords_is_to_be_deployed_again(cords: Any) -> None:
+    with pytest.raises(ConfigurationError, match="deploy the module again"):
+        chosen({"name": "case", "cords": cords}, "/say", {})
+
+
+def test_a_path_of_the_platforms_own_never_reaches_the_chute() -> None:
+    with pytest.raises(ConfigurationError, match="answered by the platform"):
+        chosen(CHUTE, "/docs", None)
+
+
+def test_a_stream_may_be_asked_of_a_route_that_streams() -> None:
+    assert chosen(CHUTE, "/chat", {"stream": True}).method == "POST"
+    with pytest.raises(ConfigurationError, match="does not stream"):
+        chosen(CHUTE, "/say", {"stream": True})
+    assert chosen(CHUTE, "/say", {"stream": False}).method == "POST"
+
+
+def test_without_cords_the_body_decides() -> None:
+    assert (without_cords("/a", None).method, without_cords("a", {}).method) == ("GET", "POST")
