@@ -121,6 +121,9 @@ class PlatformApi:
         answer = self._ask("GET", path, what, purpose=purpose, params=params, stream=True)
         with contextlib.closing(answer):
             try:
+                if "html" in answer.headers.get("Content-Type", ""):
+                    raise self._unexpected(what, path, refusals.detail(answer.text, self._credentials.secrets))
+                _wait_as_long_as_it_takes(answer)
                 for line in answer.iter_lines():
                     yield line.decode(errors="replace")
             except requests.RequestException as error:
@@ -147,8 +150,7 @@ class PlatformApi:
                 headers=headers,
                 data=body,
                 params=params,
-                # A stream may be silent for as long as the step of a build takes.
-                timeout=(self._timeout_s, None if stream else self._timeout_s),
+                timeout=self._timeout_s,
                 allow_redirects=False,
                 stream=stream,
             )
@@ -197,6 +199,15 @@ class PlatformApi:
             evidence=refusals.detail(f"{type(error).__name__}: {error}", self._credentials.secrets),
             next_step=f"check the network and the address; {TIMEOUT_VARIABLE} sets how many seconds are waited [30]",
         )
+
+
+def _wait_as_long_as_it_takes(stream: requests.Response) -> None:
+    """From now on: the head of a stream comes soon, but then it is silent for as long as the step of a build takes."""
+    # Neither requests nor urllib3 has a way to say so; of a connection that ends with its answer only the file is left.
+    raw: Any = stream.raw
+    file = raw._fp.fp  # None once the answer has ended
+    if connection := getattr(raw.connection, "sock", None) or (file and file.raw._sock):
+        connection.settimeout(None)
 
 
 def connect(credentials: Credentials | None = None) -> PlatformApi:
