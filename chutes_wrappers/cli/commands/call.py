@@ -91,9 +91,11 @@ def _chute_name(name: str) -> str:
     file = Path(name if name.endswith(".py") else f"{name}.py")
     if not name.endswith(".py") and not file.name.startswith("deploy_"):
         return name
-    with contextlib.suppress(ConfigurationError):
-        return read_module(resolve_module(name), output.report).chute_name
-    return name
+    try:
+        path = resolve_module(name)
+    except ConfigurationError:
+        return name
+    return read_module(path, output.report).chute_name
 
 
 def _place(name: str, path: str, body: Mapping[str, Any] | None, url: str | None) -> tuple[ChuteAddress, Target]:

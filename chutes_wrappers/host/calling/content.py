@@ -28,7 +28,7 @@ def content_of(content_type: str, data: bytes) -> Content:
     is_json = kind == "application/json" or kind.endswith("+json")
     if is_json:
         with contextlib.suppress(ValueError, RecursionError):
-            return Content(kind="json", value=json.loads(data))
+            return Content(kind="json", value=json.loads(data, parse_constant=_refuse))
     if is_json or not kind or kind.startswith("text/") or kind in _TEXTS:
         with contextlib.suppress(UnicodeDecodeError):
             return Content(kind="text", value=data.decode())
@@ -43,3 +43,8 @@ def stream_error(end: bytes) -> str | None:
         if isinstance(value, dict) and set(value) == {"error"}:
             return str(value["error"])
     return None
+
+
+def _refuse(constant: str) -> None:
+    """NaN and the infinities, which Python writes and no other reader of JSON takes."""
+    raise ValueError(constant)

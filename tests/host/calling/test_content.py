@@ -13,6 +13,7 @@ from chutes_wrappers.host.calling.content import content_of, stream_error
         ("application/json", b'{"a": 1}', "json"),
         ("Application/Problem+JSON; charset=utf-8", b"[]", "json"),
         ("application/json", b"not json", "text"),
+        ("application/json", b"[NaN]", "text"),
         ("application/json", b"\xff", "binary"),
         ("text/plain; charset=utf-8", "ö".encode(), "text"),
         ("text/plain", b"\xff", "binary"),
