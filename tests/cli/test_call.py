@@ -16,7 +16,7 @@ import pexpect
 import pytest
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import call
+from chutes_wrappers.cli.commands import answers, call
 from chutes_wrappers.core.body_schemas import BINARY
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
@@ -149,6 +149,10 @@ def test_a_body_makes_it_a_post_whose_json_is_shown_for_people(caller: Caller) -
     assert json.loads(shown) == {"got": {"text": "schön", "n": [1]}}
     assert '\n  "got": {\n' in shown
     assert "schön" in shown
+
+
+def test_half_a_surrogate_pair_is_shown_as_its_escape() -> None:
+    assert answers._indented(["\ud800"]) == b'[\n  "\\ud800"\n]\n'
 
 
 def test_without_a_body_the_cord_says_the_method(caller: Caller) -> None:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.cli.commands.answers import deliver, kept, say_kept, show_json
+from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.api_keys import api_key, required_key
 from chutes_wrappers.host.calling.body import fitted, form_body, json_body
-from chutes_wrappers.host.calling.content import LONGEST_LAST_EVENT_BYTES, STREAM_TYPE, content_of, stream_error
 from chutes_wrappers.host.calling.refusals import refused
-from chutes_wrappers.host.calling.requesting import Answer, called
+from chutes_wrappers.host.calling.requesting import called
 from chutes_wrappers.host.calling.target import Target, chosen, without_cords
 from chutes_wrappers.host.calling.whole_file import written_whole
 from chutes_wrappers.host.credentials import KeyCredentials
@@ -64,16 +61,20 @@ def call(name: str, path: str, options: Options) -> int:
             data = b"".join(answer.pieces)
             answered()
             if options.as_json:
-                _show_json(answer, _without(address.key, data))
+                show_json(answer, _without(address.key, data))
             raise refused(answer.status, data, name=chute, where=where, key=address.key)
         if file is not None:
-            size = _kept(answer, file)
+            size = kept(answer, file)
             answered()
         else:
-            _deliver(answer, answered, as_json=options.as_json)
+            deliver(answer, answered, as_json=options.as_json)
     if options.file is not None:
-        _say_kept(answer, options.file, size, as_json=options.as_json)
+        say_kept(answer, options.file, size, as_json=options.as_json)
     return 0
+
+
+def _without(key: str | None, data: bytes) -> bytes:
+    return data.replace(key.encode(), _HIDDEN.encode()) if key else data
 
 
 def _body(options: Options) -> dict[str, Any] | None:
@@ -111,85 +112,6 @@ def _place(name: str, path: str, body: Mapping[str, Any] | None, url: str | None
         address = chute_address(platform_api.host_of(chute, api.url), key)
     # An emulator's chute is on this machine, and wants the key all the same.
     return replace(address, key=key), chosen(chute, path, body)
-
-
-def _deliver(answer: Answer, answered: Callable[[], None], *, as_json: bool) -> None:
-    if answer.kind == STREAM_TYPE and not as_json:
-        answered()
-        _check_end(_shown(answer))
-        return
-    data = b"".join(answer.pieces)
-    answered()
-    if as_json:
-        _show_json(answer, data)
-        if answer.kind == STREAM_TYPE:
-            _check_end(data)
-    else:
-        _show(answer, data)
-
-
-def _kept(answer: Answer, file: BinaryIO) -> int:
-    """Write the answer into ``file``; its size in bytes."""
-    size, end = 0, b""
-    for piece in answer.pieces:
-        file.write(piece)
-        size, end = size + len(piece), (end + piece)[-LONGEST_LAST_EVENT_BYTES:]
-    if answer.kind == STREAM_TYPE:
-        _check_end(end)
-    return size
-
-
-def _say_kept(answer: Answer, path: Path, size: int, *, as_json: bool) -> None:
-    if as_json:
-        output.result(json.dumps({**_facts(answer), "file": str(path), "bytes": size}))
-    output.success(f"{path}: {size} bytes of {answer.content_type or 'no media type'}")
-
-
-def _shown(answer: Answer) -> bytes:
-    """Show a stream as it comes; returns its end."""
-    end = b""
-    for piece in answer.pieces:
-        output.data(piece)
-        end = (end + piece)[-LONGEST_LAST_EVENT_BYTES:]
-    return end
-
-
-def _check_end(stream: bytes) -> None:
-    if (error := stream_error(stream)) is not None:
-        raise WrapperError(
-            "the stream ended with an error",
-            evidence=error[:500],
-            next_step="look with --logs what the service said",
-        )
-
-
-def _show(answer: Answer, data: bytes) -> None:
-    content = content_of(answer.content_type, data)
-    if content.kind == "json":
-        output.result(json.dumps(content.value, indent=2, ensure_ascii=False))
-    elif content.kind == "text" and sys.stdout.isatty():
-        output.result(content.value)
-    elif content.kind == "binary" and sys.stdout.isatty():
-        raise WrapperError(
-            f"the answer is {len(data)} bytes of {answer.content_type or 'no media type'}, which no terminal shows",
-            next_step="call again with --output FILE, or with `> FILE`",
-        )
-    else:
-        output.data(data)
-
-
-def _show_json(answer: Answer, data: bytes) -> None:
-    content = content_of(answer.content_type, data)
-    shown = {"data": b64encode(data).decode()} if content.kind == "binary" else {"body": content.value}
-    output.result(json.dumps({**_facts(answer), **shown}))
-
-
-def _facts(answer: Answer) -> dict[str, Any]:
-    return {"status": answer.status, "content_type": answer.content_type, "milliseconds": answer.milliseconds}
-
-
-def _without(key: str | None, data: bytes) -> bytes:
-    return data.replace(key.encode(), _HIDDEN.encode()) if key else data
 
 
 @contextlib.contextmanager
