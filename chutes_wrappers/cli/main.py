@@ -40,6 +40,24 @@ Examples:
 @click.option(
     "--call", nargs=2, metavar="NAME PATH", help="Call a route of a deployed chute: by its name, id or module."
 )
+@click.option("--list-images", is_flag=True, default=None, help="Show the account's images on the platform.")
+@click.option("--list-chutes", is_flag=True, default=None, help="Show the account's chutes.")
+@click.option("--status", metavar="NAME", help="Show how a deployed chute stands: version, image, routes, instances.")
+@click.option("--logs", metavar="NAME", help="Show what the newest instance of a chute prints.")
+@click.option("--warmup", metavar="NAME", help="Start an instance of a chute, and wait until it is active.")
+@click.option("--share", nargs=2, metavar="NAME USER", help="Let another user see and call a chute.")
+@click.option(
+    "--secret",
+    nargs=2,
+    metavar="CHUTE KEY",
+    help="Keep a variable for a chute's instances; its value from standard input.",
+)
+@click.option("--delete", metavar="NAME", help="Delete a chute; asks for its name.")
+@click.option(
+    "--delete-image", metavar="NAME:TAG", help="Delete an image that no chute uses, also one that failed to build."
+)
+@click.option("--account", is_flag=True, default=None, help="Show the account: balance, where to pay in, permissions.")
+@click.option("--follow", is_flag=True, help="With --logs: go on until Ctrl-C, also with the next instance.")
 @click.option("--local", is_flag=True, help="With --build: build here instead of on the platform.")
 @click.option("--debug", is_flag=True, help="Show everything: all lines of a build, the traceback of a fault.")
 @click.option(
@@ -52,7 +70,12 @@ Examples:
     type=click.FloatRange(min=0),
     help="With --emulate --check: see whether the instance lasts for so many seconds [40].",
 )
-@click.option("--json", "as_json", is_flag=True, help="With --emulate, --call: the result as JSON on standard output.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="The result as JSON on standard output; with --emulate, --call and all that asks the platform.",
+)
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="With --run, --emulate: listen on this port [8000; a free one]."
 )
@@ -90,7 +113,7 @@ Examples:
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
-    help="With --call: seconds without a word from the chute [610].",
+    help="With --call: seconds without a word from the chute [610]; with --warmup: seconds to wait [900].",
 )
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing: take the default of every question.")
 @click.pass_context
@@ -112,7 +135,7 @@ def _check_usage(verbs: Sequence[str], options: Mapping[str, object]) -> None:
     if len(verbs) > 1:
         raise click.UsageError(f"{' and '.join(map(_flag, verbs))}: one at a time")
     if verbs and not options[verbs[0]]:
-        raise click.UsageError(f"{_flag(verbs[0])} needs the name of a module, such as deploy_example")
+        raise click.UsageError(f"{_flag(verbs[0])} needs a name, such as deploy_example")
     for option, fitting in _ONLY_WITH.items():
         given = options[option]
         if given is not None and given is not False and given != () and not set(fitting) & set(verbs):
@@ -168,10 +191,9 @@ def _forward(options: dict[str, object]) -> int:
 def _call(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.call import TIMEOUT_S, Options, call
 
-    target, fields = options["call"], options["form"]
-    assert isinstance(target, tuple)
+    fields = options["form"]
     assert isinstance(fields, tuple)
-    name, path = map(str, target)
+    name, path = _pair(options["call"])
     data, file, url, timeout = options["data"], options["output"], options["url"], options["timeout"]
     return call(
         name,
@@ -185,6 +207,79 @@ def _call(options: dict[str, object]) -> int:
             timeout_s=timeout if isinstance(timeout, float) else TIMEOUT_S,
         ),
     )
+
+
+def _list_images(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.listing import list_images
+
+    return list_images(as_json=bool(options["as_json"]))
+
+
+def _list_chutes(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.listing import list_chutes
+
+    return list_chutes(as_json=bool(options["as_json"]))
+
+
+def _account(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.listing import show_account
+
+    return show_account(as_json=bool(options["as_json"]))
+
+
+def _status(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.status import status
+
+    return status(str(options["status"]), as_json=bool(options["as_json"]))
+
+
+def _logs(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.logs import logs
+
+    return logs(str(options["logs"]), follow=bool(options["follow"]), as_json=bool(options["as_json"]))
+
+
+def _warmup(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.warmup import TIMEOUT_S, warm_up
+
+    timeout = options["timeout"]
+    return warm_up(
+        str(options["warmup"]),
+        timeout_s=timeout if isinstance(timeout, float) else TIMEOUT_S,
+        as_json=bool(options["as_json"]),
+    )
+
+
+def _share(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.sharing import share
+
+    name, user = _pair(options["share"])
+    return share(name, user, as_json=bool(options["as_json"]))
+
+
+def _secret(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.sharing import set_secret
+
+    name, key = _pair(options["secret"])
+    return set_secret(name, key, as_json=bool(options["as_json"]))
+
+
+def _delete(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.deletion import delete_chute
+
+    return delete_chute(str(options["delete"]), yes=bool(options["yes"]), as_json=bool(options["as_json"]))
+
+
+def _delete_image(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.deletion import delete_image
+
+    return delete_image(str(options["delete_image"]), yes=bool(options["yes"]), as_json=bool(options["as_json"]))
+
+
+def _pair(value: object) -> tuple[str, str]:
+    assert isinstance(value, tuple)
+    first, second = map(str, value)
+    return first, second
 
 
 def _emulate(options: dict[str, object]) -> int:
@@ -213,7 +308,21 @@ _COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
     "forward": _forward,
     "emulate": _emulate,
     "call": _call,
+    "list_images": _list_images,
+    "list_chutes": _list_chutes,
+    "status": _status,
+    "logs": _logs,
+    "warmup": _warmup,
+    "share": _share,
+    "secret": _secret,
+    "delete": _delete,
+    "delete_image": _delete_image,
+    "account": _account,
 }
+_ASKING = (
+    *("list_images", "list_chutes", "status", "logs", "warmup", "share", "secret", "delete", "delete_image", "account"),
+    *("call", "build", "deploy"),
+)
 _ONLY_WITH = {
     "local": ("build",),
     "port": ("run", "emulate"),
@@ -221,7 +330,8 @@ _ONLY_WITH = {
     "buildah": ("emulate",),
     "check": ("emulate",),
     "watch": ("emulate",),
-    "as_json": ("emulate", "call"),
+    "as_json": ("emulate", *_ASKING),
+    "follow": ("logs",),
     "startup_delay": ("discover",),
     "probe_timeout": ("discover",),
     "docker_gpus": ("discover",),
@@ -232,7 +342,7 @@ _ONLY_WITH = {
     "data": ("call",),
     "form": ("call",),
     "output": ("call",),
-    "timeout": ("call",),
+    "timeout": ("call", "warmup"),
 }
 
 if __name__ == "__main__":

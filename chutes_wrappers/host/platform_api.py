@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
@@ -116,17 +117,30 @@ class PlatformApi:
         """What the API answers to a deletion."""
         return self._value(self._ask("DELETE", path, what, purpose=purpose), what)
 
-    def lines(self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None) -> Iterator[str]:
-        """The lines of a text or of a stream of events, as they come; a line may be minutes after the one before."""
+    def lines(
+        self,
+        path: str,
+        what: str,
+        *,
+        purpose: str,
+        params: Mapping[str, Any] | None = None,
+        silence_s: float | None = None,
+    ) -> Iterator[str]:
+        """The lines of a text or of a stream of events, as they come; a line may be minutes after the one before.
+
+        With ``silence_s`` they end when none has come for so many seconds.
+        """
         answer = self._ask("GET", path, what, purpose=purpose, params=params, stream=True)
         with contextlib.closing(answer):
             try:
                 if "html" in answer.headers.get("Content-Type", ""):
                     raise self._unexpected(what, path, refusals.detail(answer.text, self._credentials.secrets))
-                _wait_as_long_as_it_takes(answer)
-                for line in answer.iter_lines():
+                _wait_from_now_on(answer, silence_s)
+                for line in answer.iter_lines(chunk_size=1):
                     yield line.decode(errors="replace")
             except requests.RequestException as error:
+                if silence_s is not None and isinstance(error.args[0], ReadTimeoutError):
+                    return
                 raise self._broken_off(what, path, error) from error
 
     def _ask(
@@ -201,13 +215,13 @@ class PlatformApi:
         )
 
 
-def _wait_as_long_as_it_takes(stream: requests.Response) -> None:
-    """From now on: the head of a stream comes soon, but then it is silent for as long as the step of a build takes."""
+def _wait_from_now_on(stream: requests.Response, longest_s: float | None) -> None:
+    """The head of a stream comes soon, but then it is silent for as long as the step of a build takes."""
     # Neither requests nor urllib3 has a way to say so; of a connection that ends with its answer only the file is left.
     raw: Any = stream.raw
     file = raw._fp.fp  # None once the answer has ended
     if connection := getattr(raw.connection, "sock", None) or (file and file.raw._sock):
-        connection.settimeout(None)
+        connection.settimeout(longest_s)
 
 
 def connect(credentials: Credentials | None = None) -> PlatformApi:

@@ -55,7 +55,7 @@ assert not loaded, loaded
         (["--build"], "--build"),
         (["stray"], "stray"),
         (["--local"], "--local means something only with --build"),
-        (["--build", "", "--local"], "--build needs the name of a module"),
+        (["--build", "", "--local"], "--build needs a name"),
         (["--build", "deploy_example", "--local", "--port", "9000"], "--port means something only with --run"),
         (["--run", "deploy_example", "--local"], "--local means something only with --build"),
         (

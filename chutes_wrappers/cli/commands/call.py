@@ -22,7 +22,7 @@ from chutes_wrappers.host.calling.target import Target, chosen, without_cords
 from chutes_wrappers.host.calling.whole_file import written_whole
 from chutes_wrappers.host.credentials import KeyCredentials
 from chutes_wrappers.host.forwarding.chute import ChuteAddress, chute_address
-from chutes_wrappers.host.modules import read_module, resolve_module
+from chutes_wrappers.host.platform_lookup import chute_name
 
 # The platform ends a call after 600 s (PLATFORM.md, section 3), and should be the one that says so.
 TIMEOUT_S = 610.0
@@ -47,7 +47,7 @@ class Options:
 def call(name: str, path: str, options: Options) -> int:
     """Call ``path`` of the chute ``name`` (its name, its id or its module); 0 when it was answered 200, and whole."""
     body = _body(options)
-    chute = _chute_name(name)
+    chute = chute_name(name, output.report)
     address, target = _place(chute, path, body, options.url)
     if body is not None and options.fields:
         body = fitted(body, target.schema)
@@ -83,20 +83,6 @@ def _body(options: Options) -> dict[str, Any] | None:
     if options.data is not None:
         return json_body(options.data)
     return form_body(options.fields) if options.fields else None
-
-
-def _chute_name(name: str) -> str:
-    """The chute's name, where ``name`` is a deploy module's."""
-    if not name.strip():
-        raise ConfigurationError("--call needs the name of a chute", next_step="--list-chutes shows yours")
-    file = Path(name if name.endswith(".py") else f"{name}.py")
-    if not name.endswith(".py") and not file.name.startswith("deploy_"):
-        return name
-    try:
-        path = resolve_module(name)
-    except ConfigurationError:
-        return name
-    return read_module(path, output.report).chute_name
 
 
 def _place(name: str, path: str, body: Mapping[str, Any] | None, url: str | None) -> tuple[ChuteAddress, Target]:

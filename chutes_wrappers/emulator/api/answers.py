@@ -14,6 +14,7 @@ from chutes_wrappers.emulator.tables.keys import ApiKey
 from chutes_wrappers.emulator.tables.secrets import Secret
 
 Answer = dict[str, Any]
+_SHOWN_ENDED = 5
 
 
 def moment(unix_s: float | None) -> str | None:
@@ -63,9 +64,17 @@ def chute_answer(platform: Platform, chute: Chute, *, with_cords: bool = True) -
         "cord_ref_id": chute.cord_ref_id,
         "hot": any(record.state is InstanceState.ACTIVE for record in instances),
         "instances": [instance_answer(record) for record in instances],
+        # The platform's API tells nothing of these.
+        "ended_instances": [instance_answer(record) for record in _ended(platform, chute.chute_id)],
         "created_at": moment(chute.created_at),
         "updated_at": moment(chute.updated_at),
     }
+
+
+def _ended(platform: Platform, chute_id: str) -> list[InstanceRecord]:
+    """The last of a chute's instances that are gone."""
+    records = platform.instances.of(chute_id) if platform.instances is not None else ()
+    return [record for record in records if record.state is InstanceState.GONE][-_SHOWN_ENDED:]
 
 
 def living(platform: Platform, chute_id: str) -> list[InstanceRecord]:

@@ -1,0 +1,96 @@
+"""``--list-images``, ``--list-chutes`` and ``--account``: what the platform has of the account, and the account itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.host import platform_api
+from chutes_wrappers.host.platform_lookup import own_chutes, own_images
+from chutes_wrappers.host.platform_objects import ChuteInfo, account_info, age, chute_info, image_info
+
+
+def list_images(*, as_json: bool) -> int:
+    """Show the account's images; as JSON the list of them as the API tells it."""
+    with platform_api.connect() as api:
+        told = own_images(api)
+    images = [image_info(one) for one in told]
+    if as_json:
+        _show_json(told)
+    elif images:
+        rows = [
+            (image.reference, image.status, _visibility(image.public), image.owner, age(image.created_at))
+            for image in images
+        ]
+        output.table(("image", "status", "", "owner", "age"), rows)
+    else:
+        output.report("there is no image yet: --build MODULE uploads one")
+    return 0
+
+
+def list_chutes(*, as_json: bool) -> int:
+    """Show the account's chutes and those shared with it; as JSON the list of them as the API tells it."""
+    with platform_api.connect() as api:
+        told = own_chutes(api)
+    chutes = [chute_info(one) for one in told]
+    if as_json:
+        _show_json(told)
+    elif chutes:
+        output.table(("chute", "", "version", "image", "", "owner", "changed"), map(_row, chutes))
+    else:
+        output.report("there is no chute yet: --deploy MODULE deploys one")
+    return 0
+
+
+def show_account(*, as_json: bool) -> int:
+    """Show who the account is, what it has and what it may do; never its keys."""
+    with platform_api.connect() as api:
+        told = api.get("/users/me", "asking for the account", purpose="me")
+    account = account_info(told, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
+    balance = "not told" if account.balance is None else f"${account.balance:,.2f}"
+    if as_json:
+        _show_json(
+            {
+                "username": account.username,
+                "user_id": account.user_id,
+                "balance": account.balance,
+                "payment_address": account.payment_address,
+                "permissions": list(account.permissions),
+                "may_publish": account.may_publish,
+            }
+        )
+        return 0
+    rows = [
+        ("username", account.username),
+        ("user id", account.user_id),
+        ("balance", balance),
+        ("pay in to", account.payment_address),
+        ("public chutes", "allowed" if account.may_publish else "not allowed: share chutes with --share"),
+    ]
+    output.table(("account", ""), rows)
+    if account.balance is not None and account.balance < platform_rules.LOWEST_BUILD_BALANCE:
+        output.warning(f"a build on the platform needs a balance of ${platform_rules.LOWEST_BUILD_BALANCE:g}")
+    return 0
+
+
+def _row(chute: ChuteInfo) -> tuple[str, ...]:
+    return (
+        chute.name,
+        "hot" if chute.hot else "cold",
+        chute.version[:8],
+        chute.image.reference if chute.image else "",
+        _visibility(chute.public),
+        chute.owner,
+        age(chute.updated_at),
+    )
+
+
+def _visibility(public: bool) -> str:
+    return "public" if public else "private"
+
+
+def _show_json(value: list[dict[str, Any]] | Mapping[str, Any]) -> None:
+    output.result(json.dumps(value, indent=2))

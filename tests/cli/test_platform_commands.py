@@ -1,0 +1,219 @@
+"""The commands that show and change what the platform has, against the emulator, through the command line itself."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from tests.commands import Commands, Ran, commands
+from tests.emulator.api.client import CODE, Client
+from tests.scenario import ROOT, Scenario
+
+PRINTING = CODE.replace('print("greeting"', "print('\\x1b]0;owned\\x07greeting ' + call['name']")
+BROKEN = CODE + "\nraise RuntimeError('no model here')\n"
+
+
+@dataclass(frozen=True)
+class World:
+    """A user with a hot chute, and the command line."""
+
+    user: Client
+    platform: RunningPlatform
+    commands: Commands
+    folder: Path
+    variables: dict[str, str]
+
+    def run(self, *arguments: str, said: str = "") -> Ran:
+        return self.commands.run(*arguments, said=said)
+
+    def told(self, *arguments: str, said: str = "") -> Any:
+        ran = self.run(*arguments, "--json", said=said)
+        assert ran.code == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+    def at_terminal(self, *arguments: str) -> pexpect.spawn[str]:
+        return pexpect.spawn(
+            str(ROOT / ".venv" / "bin" / "python") if (ROOT / ".venv").exists() else "python",
+            ["-m", "chutes_wrappers.cli.main", *arguments],
+            cwd=str(ROOT),
+            env={**self.variables, "TERM": "dumb"},
+            encoding="utf-8",
+            timeout=30,
+        )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    with running_platform(Settings(folder=folder / "state", docker=False), HostLauncher()) as platform:
+        user = Client.registered(platform.url, "tester")
+        Client.registered(platform.url, "second")
+        user.built()
+        assert user.deploy(code=PRINTING).ok
+        assert user.get("/chutes/warmup/case").ok
+        accounts.write_config(user.account, platform.url, folder / "config.ini")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        key = user.key(admin=True)["secret_key"]
+        variables = {
+            **kept,
+            "HOME": str(folder),
+            "CHUTES_CONFIG_PATH": str(folder / "config.ini"),
+            "CHUTES_API_KEY": key,
+            "PYTHONPATH": str(ROOT),
+        }
+        with commands(folder, variables) as running:
+            yield World(user, platform, running, folder, variables)
+
+
+def test_images_and_chutes_are_listed(world: World) -> None:
+    assert "case:v1" in world.run("--list-images").stdout
+    assert [image["status"] for image in world.told("--list-images")] == ["built and pushed"]
+    shown = world.run("--list-chutes").stdout
+    assert ("case" in shown, "hot" in shown, "private" in shown) == (True, True, True)
+    assert [chute["name"] for chute in world.told("--list-chutes")] == ["case"]
+
+
+def test_the_account_is_shown_without_its_keys(world: World) -> None:
+    ran = world.run("--account")
+    assert ("tester" in ran.stdout, "$" in ran.stdout) == (True, True)
+    assert world.user.account.payment_address in ran.stdout
+    told = world.told("--account")
+    assert (told["username"], told["may_publish"]) == ("tester", False)
+    assert world.user.account.seed not in ran.stdout + ran.stderr + json.dumps(told)
+
+
+def test_a_chutes_status_says_where_it_is_called_and_what_runs(world: World) -> None:
+    shown = world.run("--status", "case").stdout
+    for expected in ("hot", "case:v1", f"tester-case.localhost:{world.platform.port}", "/greet", "active"):
+        assert expected in shown
+    told = world.told("--status", "case")
+    assert (told["hot"], "code" in told) == (True, False)
+
+
+def test_a_module_is_as_good_as_its_chutes_name(world: World) -> None:
+    scenario = Scenario(world.folder, "wrapped", "vendor/unused:1", [9000])
+    ran = world.run("--status", str(scenario.module))
+    assert ran.code == 1
+    assert "case-wrapped" in ran.stderr
+
+
+def test_a_name_that_is_not_there_brings_the_nearest(world: World) -> None:
+    ran = world.run("--status", "cas")
+    assert ran.code == 1
+    assert "did you mean case?" in ran.stderr
+    ran = world.run("--delete-image", "case:v2", "--yes")
+    assert "did you mean case:v1?" in ran.stderr
+
+
+def test_the_log_of_the_newest_instance_is_shown_without_what_a_terminal_obeys(world: World) -> None:
+    assert world.run("--call", "case", "/greet", "-d", '{"name": "you"}').code == 0
+    ran = world.run("--logs", "case")
+    assert ran.code == 0, ran.stderr
+    assert "greeting you" in ran.stdout
+    assert "\x1b" not in ran.stdout
+    lines = [json.loads(line) for line in world.run("--logs", "case", "--json").stdout.splitlines()]
+    assert any("greeting you" in line["log"] for line in lines)
+
+
+def test_a_log_that_is_followed_goes_on_with_the_next_instance(world: World) -> None:
+    assert world.user.deploy(name="followed", code=PRINTING).ok
+    following = world.at_terminal("--logs", "followed", "--follow")
+    following.expect("instance [0-9a-f]{8} of followed")
+    assert world.user.deploy(name="followed", code=PRINTING + "# another version\n").ok
+    following.expect("instance [0-9a-f]{8} of followed")
+    following.sendintr()
+    following.expect(pexpect.EOF)
+    following.close()
+    assert following.exitstatus == 130
+    world.user.delete("/chutes/followed")
+
+
+def test_a_warm_up_ends_when_an_instance_is_active(world: World) -> None:
+    told = world.told("--warmup", "case")
+    assert (told["status"], len(told["instances"])) == ("hot", 1)
+
+
+def test_a_warm_up_that_cannot_succeed_says_why_at_once(world: World) -> None:
+    assert world.user.deploy(name="broken", code=BROKEN).ok
+    ran = world.run("--warmup", "broken")
+    assert ran.code == 1
+    assert "no model here" in ran.stderr
+    assert "no model here" in world.run("--status", "broken").stdout
+    assert "no model here" in world.run("--logs", "broken").stdout
+    world.user.delete("/chutes/broken")
+
+
+def test_a_chute_is_shared_by_name(world: World) -> None:
+    assert world.told("--share", "case", "second")["shared"] is True
+    ran = world.run("--share", "case", "nobody")
+    assert (ran.code, "'nobody' not found" in ran.stderr) == (1, True)
+
+
+def test_a_secret_comes_from_standard_input_and_is_shown_nowhere(world: World) -> None:
+    ran = world.run("--secret", "case", "HF_TOKEN", said="hf_value\n")
+    assert ran.code == 0, ran.stderr
+    assert "hf_value" not in ran.stdout + ran.stderr
+    assert [one["key"] for one in world.user.get("/secrets/").json()["items"]] == ["HF_TOKEN"]
+    again = world.run("--secret", "case", "HF_TOKEN", said="other")
+    assert (again.code, "chutes secrets delete" in again.stderr) == (1, True)
+    assert world.run("--secret", "case", "EMPTY").code == 2
+    assert world.run("--secret", "case", "NOT A NAME", said="x").code == 2
+
+
+def test_a_secret_is_asked_for_without_showing_it(world: World) -> None:
+    asking = world.at_terminal("--secret", "case", "TYPED")
+    asking.expect("Value of TYPED")
+    asking.sendline("typed-value")
+    asking.expect(pexpect.EOF)
+    asking.close()
+    assert (asking.exitstatus, "typed-value" in str(asking.before)) == (0, False)
+
+
+def test_a_chute_is_deleted_by_its_exact_name(world: World) -> None:
+    assert world.user.deploy(name="gone").ok
+    assert world.run("--delete", "GONE", "--yes").code == 2
+    unasked = world.run("--delete", "gone")
+    assert (unasked.code, "--yes" in unasked.stderr) == (2, True)
+    assert world.user.get("/chutes/gone").ok
+    assert world.told("--delete", "gone", "--yes")["deleted"] is True
+    assert world.user.get("/chutes/gone").status_code == 404
+
+
+def test_a_deletion_is_confirmed_by_typing_the_name(world: World) -> None:
+    assert world.user.deploy(name="typed").ok
+    for typed, code in (("no", 1), ("typed", 0)):
+        asking = world.at_terminal("--delete", "typed")
+        asking.expect("Type typed to delete it")
+        asking.sendline(typed)
+        asking.expect(pexpect.EOF)
+        asking.close()
+        assert asking.exitstatus == code
+    assert world.user.get("/chutes/typed").status_code == 404
+
+
+def test_an_image_in_use_names_its_chutes_and_a_failed_one_can_go(world: World) -> None:
+    ran = world.run("--delete-image", "case:v1", "--yes")
+    assert (ran.code, "--delete case" in ran.stderr) == (1, True)
+    assert world.user.built("spare")["status"] == "built and pushed"
+    assert world.told("--delete-image", "spare:v1", "--yes")["deleted"] is True
+    assert world.user.get("/images/spare:v1").status_code == 404
+
+
+def test_without_an_account_it_says_how_to_get_one(world: World) -> None:
+    ran = world.commands.run("--list-chutes", variables={"CHUTES_CONFIG_PATH": str(world.folder / "none.ini")})
+    assert (ran.code, "chutes register" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [("--status", ""), ("--delete", " ", "--yes"), ("--list-chutes", "--follow")])
+def test_usage_that_means_nothing_is_refused(world: World, arguments: tuple[str, ...]) -> None:
+    assert world.run(*arguments).code == 2
