@@ -15,7 +15,6 @@ from pathlib import Path
 import click
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import EXPOSABLE
 
 _EXAMPLES = """\b
@@ -23,6 +22,8 @@ Examples:
   ./deploy.sh --emulate deploy_example                 the sample as the platform would run it: no Docker, no account
   ./deploy.sh --discover deploy_myservice              find its routes, write deploy_myservice.routes.json
   ./deploy.sh --build deploy_myservice --local         build and verify the wrapped image here
+  ./deploy.sh --build deploy_myservice                 build it on the platform, and wait for it
+  ./deploy.sh --deploy deploy_myservice --accept-fee   deploy it there
   ./deploy.sh --run-docker deploy_myservice            run the image as the platform would
   ./deploy.sh --run deploy_myservice --port 9000       run the chute on this machine, beside your service
   ./deploy.sh --forward deploy_myservice               the service's own API on this machine, served by the deployed chute
@@ -33,6 +34,9 @@ Examples:
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=_EXAMPLES)
 @click.option("--discover", metavar="MODULE", help="Run the module's image, find its routes and write its manifest.")
 @click.option("--build", metavar="MODULE", help="Build the wrapped image; with --local on this machine, and verify it.")
+@click.option(
+    "--deploy", metavar="MODULE", help="Deploy the module on the platform, with the image that was built there."
+)
 @click.option("--run-docker", metavar="MODULE", help="Run the built image as the platform would, until Ctrl-C.")
 @click.option("--run", metavar="MODULE", help="Run the chute on this machine (dev mode), until Ctrl-C.")
 @click.option("--forward", metavar="MODULE", help="Serve the deployed chute's original API on 127.0.0.1, until Ctrl-C.")
@@ -58,6 +62,9 @@ Examples:
 )
 @click.option("--account", is_flag=True, default=None, help="Show the account: balance, where to pay in, permissions.")
 @click.option("--follow", is_flag=True, help="With --logs: go on until Ctrl-C, also with the next instance.")
+@click.option("--accept-fee", is_flag=True, help="With --deploy: accept the one-time fee of a first deployment.")
+@click.option("--public", is_flag=True, help="With --build, --deploy: for everybody; needs a permission.")
+@click.option("--logo", metavar="FILE", help="With --build, --deploy: a picture for the listing.")
 @click.option("--local", is_flag=True, help="With --build: build here instead of on the platform.")
 @click.option("--debug", is_flag=True, help="Show everything: all lines of a build, the traceback of a fault.")
 @click.option(
@@ -154,14 +161,36 @@ def _discover(options: dict[str, object]) -> int:
 
 
 def _build(options: dict[str, object]) -> int:
-    if not options["local"]:
-        raise ConfigurationError(
-            "builds on the platform are not part of this version",
-            next_step="add --local to build here, or run `chutes build` yourself",
-        )
-    from chutes_wrappers.cli.commands.build import build
+    if options["local"]:
+        from chutes_wrappers.cli.commands.build import build
 
-    return build(str(options["build"]), debug=bool(options["debug"]))
+        return build(str(options["build"]), debug=bool(options["debug"]))
+    from chutes_wrappers.cli.commands.remote_build import Options, build_remotely
+
+    wanted = Options(
+        public=bool(options["public"]),
+        logo=_file(options["logo"]),
+        debug=bool(options["debug"]),
+        as_json=bool(options["as_json"]),
+    )
+    return build_remotely(str(options["build"]), wanted)
+
+
+def _deploy(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.deploy import Options, deploy_module
+
+    wanted = Options(
+        accept_fee=bool(options["accept_fee"]),
+        public=bool(options["public"]),
+        logo=_file(options["logo"]),
+        debug=bool(options["debug"]),
+        as_json=bool(options["as_json"]),
+    )
+    return deploy_module(str(options["deploy"]), wanted)
+
+
+def _file(name: object) -> Path | None:
+    return Path(str(name)) if name else None
 
 
 def _run_docker(options: dict[str, object]) -> int:
@@ -201,7 +230,7 @@ def _call(options: dict[str, object]) -> int:
         Options(
             data=data if isinstance(data, str) else None,
             fields=fields,
-            file=Path(str(file)) if file else None,
+            file=_file(file),
             url=url if isinstance(url, str) else None,
             as_json=bool(options["as_json"]),
             timeout_s=timeout if isinstance(timeout, float) else TIMEOUT_S,
@@ -303,6 +332,7 @@ def _emulate(options: dict[str, object]) -> int:
 _COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
     "discover": _discover,
     "build": _build,
+    "deploy": _deploy,
     "run_docker": _run_docker,
     "run": _run,
     "forward": _forward,
@@ -325,6 +355,9 @@ _ASKING = (
 )
 _ONLY_WITH = {
     "local": ("build",),
+    "accept_fee": ("deploy",),
+    "public": ("build", "deploy"),
+    "logo": ("build", "deploy"),
     "port": ("run", "emulate"),
     "no_docker": ("emulate",),
     "buildah": ("emulate",),

@@ -226,7 +226,7 @@ def _wait_from_now_on(stream: requests.Response, longest_s: float | None) -> Non
 
 def connect(credentials: Credentials | None = None) -> PlatformApi:
     """The platform's API, asked in the name of ``credentials``; by default the account of the SDK's configuration."""
-    return PlatformApi(api_url(), credentials or account(), timeout_s=_timeout_s())
+    return PlatformApi(api_url(), credentials or account(), timeout_s=request_timeout_s())
 
 
 def api_url() -> str:
@@ -267,7 +267,8 @@ def host_of(chute: Mapping[str, Any], url: str) -> str:
     return _CHUTE_HOST.format(slug=slug)
 
 
-def _timeout_s() -> float:
+def request_timeout_s() -> float:
+    """How many seconds one request may take: ``CHUTES_API_TIMEOUT``, else 30."""
     text = os.environ.get(TIMEOUT_VARIABLE, "").strip()
     try:
         seconds = float(text) if text else _TIMEOUT_S

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,18 +54,24 @@ def stream(
     directory: Path,
     on_line: Callable[[str], None],
     answers: str = "",
+    timeout_s: float | None = None,
 ) -> int:
     """Run a command to its end, handing on each line of its output as it comes; returns the exit code.
 
-    ``answers`` is its standard input, at most some kilobytes; without any it has none.
+    ``answers`` is its standard input, at most some kilobytes; without any it has none. After ``timeout_s`` the command and its
+    children are ended, and TimeoutError is raised.
     """
     with started(argv, environment=environment, directory=directory, has_input=bool(answers)) as process:
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError), process.stdin:
                 process.stdin.write(answers.encode())
-        for line in lines(process):
-            on_line(line)
-        return process.wait()
+        with _ended_after(process, timeout_s) as is_late:
+            for line in lines(process):
+                on_line(line)
+            code = process.wait()
+        if is_late.is_set():
+            raise TimeoutError(f"still ran after {timeout_s:g} s")
+        return code
 
 
 def without_source(errors: str) -> str:
@@ -107,6 +114,27 @@ def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     assert process.stdout is not None
     for raw in process.stdout:
         yield raw.decode(errors="replace").rstrip("\r\n")
+
+
+@contextlib.contextmanager
+def _ended_after(process: subprocess.Popen[bytes], timeout_s: float | None) -> Iterator[threading.Event]:
+    """Ends a process that takes too long; the event says that it had to."""
+    is_late = threading.Event()
+
+    def end() -> None:
+        is_late.set()
+        _signal(process, signal.SIGKILL)
+
+    if timeout_s is None:
+        yield is_late
+        return
+    timer = threading.Timer(timeout_s, end)
+    timer.start()
+    try:
+        yield is_late
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _communicated(

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host import processes
+from chutes_wrappers.host.platform_api import TIMEOUT_VARIABLE, request_timeout_s
 from chutes_wrappers.host.staging import Stage
 
 # More than any command asks (PLATFORM.md, section 5): to see all files, to upload, to deploy.
 _YES = "y\n" * 4
+_REQUESTS = 20
 
 
 def sdk_argv(*arguments: str) -> list[str]:
@@ -27,12 +30,31 @@ def run_sdk(
 ) -> int:
     """Run ``chutes`` in the staging folder, its questions answered with yes; the exit code, which is 0 for most failures.
 
-    ``variables`` are added to the folder's environment.
+    ``variables`` are added to the folder's environment. WrapperError when the command is still at it after twenty times as
+    long as one request may take: it waits without end for an API that says nothing.
     """
+    longest_s = _REQUESTS * request_timeout_s()
+    try:
+        return _streamed(stage, arguments, on_line, {**stage.environment, **(variables or {})}, longest_s)
+    except TimeoutError as error:
+        raise WrapperError(
+            f"`chutes {arguments[0]}` was ended after {longest_s:g} s: the platform does not answer it",
+            next_step=f"look with --status and --list-images what came of it; {TIMEOUT_VARIABLE} sets the patience [30]",
+        ) from error
+
+
+def _streamed(
+    stage: Stage,
+    arguments: Sequence[str],
+    on_line: Callable[[str], None],
+    environment: Mapping[str, str],
+    longest_s: float,
+) -> int:
     return processes.stream(
         sdk_argv(*arguments),
-        environment={**stage.environment, **(variables or {})},
+        environment=environment,
         directory=stage.folder,
         on_line=on_line,
         answers=_YES,
+        timeout_s=longest_s,
     )

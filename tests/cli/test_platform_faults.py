@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chutes_wrappers.cli.main import deploy
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
@@ -21,19 +21,22 @@ from tests.emulator.api.client import CODE, Client
 from tests.scenario import Scenario
 from tests.upstreams.platform_faults import FAULTS, Asked, Fault, FaultyPlatform, faulty
 
-NOT_YET = "not part of this version"
 ENV_VALUE = "value-of-chute-env-4711"
 SECRET_VALUE = "value-of-a-secret-4712"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command line, ``MODULE`` in it for the deploy module. ``changes``: it asks for more than an answer."""
+    """A command line, ``MODULE`` in it for the deploy module. ``changes``: it asks for more than an answer.
+
+    ``is_slow``: it starts the SDK's own command line, which takes seconds.
+    """
 
     line: str
     changes: bool = False
     said: str = ""
     takes_json: bool = True
+    is_slow: bool = False
 
     @property
     def flag(self) -> str:
@@ -56,13 +59,15 @@ CASES = (
     Case("--secret case TOKEN", changes=True, said=SECRET_VALUE + "\n"),
     Case("--account"),
     Case("--call case /greet -d @call.json --timeout 0.5", changes=True),
-    Case("--build MODULE --yes", changes=True),
-    Case("--deploy MODULE --yes --accept-fee", changes=True),
+    Case("--build MODULE --yes", changes=True, is_slow=True),
+    Case("--deploy MODULE --yes --accept-fee", changes=True, is_slow=True),
     Case("--forward MODULE", takes_json=False),
 )
 CHANGING = tuple(case for case in CASES if case.changes)
 # Those that come after a good beginning; the others are tried from the first request on.
 LATE = ("401", "404", "500-page", "200-page", "reset", "truncated")
+SLOW_CHANGING = ("402", "409", "422", "500-page", "reset", "truncated", "hang")
+SLOW_LATE = ("500-page",)
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,10 @@ class World:
     commands: Commands
     platform: FaultyPlatform
     secrets: tuple[str, ...]
-    missing: frozenset[str]
 
     def refused(self, case: Case, fault: Fault, applies: Callable[[Asked], bool], *, as_json: bool) -> int:
         """Run ``case`` while the platform fails, and see that it is told well; how often the platform failed."""
-        if case.flag in self.missing:
-            pytest.skip(f"deploy.sh has no {case.flag}")
-        self.restore()
+        self.restore(case)
         with self.platform.failing(fault, lambda asked: applies(asked) and not self._is_an_answer(fault, asked)):
             ran = self.commands.run(*case.arguments(self.module, as_json=as_json), said=case.said)
         if self.platform.injected:
@@ -94,8 +96,14 @@ class World:
             return any(earlier.method == "DELETE" for earlier in self.platform.asked)
         return fault.name == "200-page" and ".localhost" in asked.host
 
-    def restore(self) -> None:
-        """Make again what a command before has deleted."""
+    def restore(self, case: Case) -> None:
+        """Make again what a command before has deleted, and delete what ``case`` makes."""
+        if case.is_slow:
+            self.user.delete("/chutes/case-wrapped")
+        if case.flag == "--build":
+            self.user.delete("/images/case-wrapped:v1")
+        if case.flag == "--deploy" and not self.user.get("/images/case-wrapped:v1").ok:
+            assert self.user.built("case-wrapped")
         if not self.user.get("/images/spare:v1").ok:
             assert self.user.built("spare")
         if not self.user.get("/chutes/case").ok:
@@ -152,15 +160,7 @@ def _world(folder: Path) -> Iterator[World]:
         secrets = (key, user.account.seed, ENV_VALUE, SECRET_VALUE)
         with commands(folder, variables) as running:
             module = _module(folder)
-            yield World(user, other, module, running, platform, secrets, _missing(running, module))
-
-
-def _missing(running: Commands, module: Path) -> frozenset[str]:
-    """Commands that this version is without."""
-    known = {name for option in deploy.params for name in option.opts}
-    missing = {case.flag for case in CASES if case.flag not in known}
-    said = running.run("--build", str(module), "--yes").stderr
-    return frozenset(missing | ({"--build"} if NOT_YET in said else set()))
+            yield World(user, other, module, running, platform, secrets)
 
 
 def _module(folder: Path) -> Path:
@@ -177,9 +177,9 @@ def test_the_same_command_lines_succeed_without_a_fault(tmp_path: Path) -> None:
     failed = []
     with _world(tmp_path) as world:
         for case in CASES:
-            if case.flag in world.missing or case.flag == "--forward":  # which does not end: see test_forward.py
+            if case.flag == "--forward":  # which does not end: see test_forward.py
                 continue
-            world.restore()
+            world.restore(case)
             assert world.user.get("/chutes/warmup/case").ok
             ran = world.commands.run(*case.arguments(world.module, as_json=True), said=case.said)
             for document in _documents(ran.stdout) if ran.stdout else ():
@@ -194,15 +194,22 @@ def test_a_platform_that_always_fails_is_told(world: World, case: Case, fault: F
     assert world.refused(case, fault, lambda asked: True, as_json=True)
 
 
-@pytest.mark.parametrize("case", CHANGING, ids=_name)
-@pytest.mark.parametrize("fault", FAULTS, ids=_name)
+def _pairs(cases: Sequence[Case], faults: Sequence[str], slow_faults: Sequence[str]) -> list[Any]:
+    return [
+        pytest.param(case, fault, id=f"{case.line}-{fault.name}")
+        for case in cases
+        for fault in FAULTS
+        if fault.name in (slow_faults if case.is_slow else faults)
+    ]
+
+
+@pytest.mark.parametrize(("case", "fault"), _pairs(CHANGING, [fault.name for fault in FAULTS], SLOW_CHANGING))
 def test_a_change_that_fails_is_told(world: World, case: Case, fault: Fault) -> None:
     injected = world.refused(case, fault, lambda asked: asked.changes, as_json=False)
     assert injected or (case.flag, fault.name) == ("--call", "200-page")
 
 
-@pytest.mark.parametrize("case", CASES, ids=_name)
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.name in LATE], ids=_name)
+@pytest.mark.parametrize(("case", "fault"), _pairs(CASES, LATE, SLOW_LATE))
 def test_a_platform_that_fails_after_a_while_is_told(world: World, case: Case, fault: Fault) -> None:
     for first in range(2, 30):
 

@@ -78,7 +78,7 @@ def emulate(module: str, options: Options) -> int:
             )
         )
         user.build(stage, described, debug=options.debug)
-        chute = user.deploy(stage, described["name"])
+        chute = user.deploy(stage, described)
         _wait_until_active(chute, facts.service_ports, screen)
         return _run(facts, prepared.manifest, user.platform, chute, screen, options)
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import uploading
 from chutes_wrappers.cli.commands.build import is_step
+from chutes_wrappers.cli.commands.deploy import check_deployed
 from chutes_wrappers.cli.commands.emulated_image import Prepared
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.cli.commands.remote_build import followed, upload
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.deployed import DeployedChute
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.host.platform_api import PlatformApi
-from chutes_wrappers.host.sdk_command import run_sdk
+from chutes_wrappers.host.platform_lookup import find_chute
 from chutes_wrappers.host.staging import Stage
-
-_EVENT = "data: "
 
 
 class Developer:
@@ -39,41 +37,33 @@ class Developer:
     def build(self, stage: Stage, described: Mapping[str, Any], *, debug: bool) -> None:
         """Upload the image of what ``stage`` holds, and wait until it is built; WrapperError says why it is not."""
         name = f"{described['image']['name']}:{described['image']['tag']}"
-        with output.Progress(self._title(name), verbose=debug, important=is_step) as progress:
-            self._run(stage, ["build", stage.reference], progress)
-            with PlatformApi(self.platform.url, self.account) as api:
-                path = f"/images/{quote(name, safe=':')}"
-                if api.find(path, f"looking for the image {name}", purpose="images") is None:
-                    raise self._refused("the image was not taken", progress)
-                for line in api.lines(f"{path}/logs", "following the build", purpose="images"):
-                    progress.line(_log_of(line))
-                image = api.get(path, f"asking for the image {name}", purpose="images")
-        if image["status"] != IMAGE_BUILT:
-            raise self._refused(f"the image {name} is not built: {image['status']}", progress)
+        with (
+            output.Progress(self._title(name), verbose=debug, important=is_step) as progress,
+            PlatformApi(self.platform.url, self.account) as api,
+        ):
+            upload(api, stage, name, progress, arguments=[], variables=self.variables)
+            followed(api, name, progress, "the same command")
         if self._builds:
             output.success(f"{name} is {IMAGE_BUILT} after {progress.seconds:.0f} s")
         else:
             output.success(f"{name} is uploaded, and recorded as built: without Docker nothing is built")
 
-    def deploy(self, stage: Stage, name: str) -> DeployedChute:
+    def deploy(self, stage: Stage, described: Mapping[str, Any]) -> DeployedChute:
         """Upload the module of ``stage``; the chute, whose first instance is on its way."""
-        with output.Progress(f"Deploying {name}") as progress:
-            self._run(stage, ["deploy", stage.reference, "--accept-fee"], progress)
-            with PlatformApi(self.platform.url, self.account) as api:
-                chute = api.find(f"/chutes/{quote(name, safe='')}", f"looking for the chute {name}", purpose="chutes")
-        if chute is None:
-            raise self._refused(f"the chute {name} was not taken", progress)
-        output.success(f"version {chute['version']} of {name} is deployed")
-        return self.platform.deployed(chute["slug"])
+        name = described["name"]
+        with (
+            output.Progress(f"Deploying {name}") as progress,
+            PlatformApi(self.platform.url, self.account) as api,
+        ):
+            said = uploading.run(stage, ["deploy", stage.reference, "--accept-fee"], progress, self.variables)
+            chute = find_chute(api, name)
+        check_deployed(chute, None, described["cords"], said)
+        assert chute is not None
+        output.success(f"version {chute.version} of {name} is deployed")
+        return self.platform.deployed(chute.slug)
 
     def _title(self, name: str) -> str:
         return f"Building {name} as the platform does" if self._builds else f"Uploading {name}"
-
-    def _run(self, stage: Stage, arguments: list[str], progress: output.Progress) -> None:
-        run_sdk(stage, arguments, variables=self.variables, on_line=progress.line)
-
-    def _refused(self, what: str, progress: output.Progress) -> WrapperError:
-        return WrapperError(what, evidence=progress.tail, next_step="correct what the lines above name")
 
 
 @contextlib.contextmanager
@@ -94,14 +84,3 @@ def developer(
         )
         with running_platform(settings, prepared.launcher) as platform:
             yield Developer(platform, username, Path(name), builds=prepared.docker)
-
-
-def _log_of(line: str) -> str:
-    """The text of a line of a build's log, which comes as events while it is built and plain afterwards."""
-    if not line.startswith(_EVENT):
-        return "" if line == "DONE" else line
-    try:
-        log = json.loads(line[len(_EVENT) :])["log"]
-    except (ValueError, KeyError, TypeError):
-        return line
-    return str(log.get("log", "") if isinstance(log, dict) else log)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.cli import output
@@ -11,6 +11,7 @@ from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.engine import ContainerEngine
 from chutes_wrappers.host.modules import ModuleFacts, read_module, resolve_module
 from chutes_wrappers.host.preflight.preflight import check_not_refused, preflight
+from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import known_manifest
 
 LOCAL_USERNAME = "local"
@@ -32,14 +33,16 @@ def username() -> str:
         return LOCAL_USERNAME
 
 
-def check_with_platform_rules(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> None:
-    """Warn of what would not work on the platform about a module that defines ``described``.
+def check_with_platform_rules(
+    facts: ModuleFacts, described: Mapping[str, Any], username: str, more: Sequence[Problem] = ()
+) -> None:
+    """Warn of what would not work on the platform about a module that defines ``described``; ``more`` is known already.
 
     Raises one ConfigurationError that lists everything that the platform would refuse, with its fix.
     """
     # Its comments may be in another encoding; the rules look at what is ASCII in every one that Python takes.
     code = facts.path.read_bytes().decode("utf-8-sig", errors="replace")
-    problems = preflight(facts, described, code, username=username)
+    problems = [*preflight(facts, described, code, username=username), *more]
     for problem in problems:
         if problem.severity == "warning":
             output.warning(str(problem))

@@ -1,0 +1,167 @@
+"""``--deploy M``: deployed by the SDK, and deployed only when the API tells the same chute back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import preparation, uploading
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.host import platform_api, uploads
+from chutes_wrappers.host.definition import describe_outside
+from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.platform_api import PlatformApi
+from chutes_wrappers.host.platform_lookup import find_chute, find_image
+from chutes_wrappers.host.platform_objects import AccountInfo, ChuteInfo, ImageInfo
+from chutes_wrappers.host.preflight.account import deployment_problems, logo_problems
+from chutes_wrappers.host.preflight.problem import Problem
+from chutes_wrappers.host.pricing import first_deployment_fee
+from chutes_wrappers.host.staging import Stage, staged
+
+_COMPARED = ("path", "public_api_path", "public_api_method", "method", "stream", "passthrough")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """``accept_fee``: the fee of a first deployment is accepted without a question."""
+
+    accept_fee: bool = False
+    public: bool = False
+    logo: Path | None = None
+    debug: bool = False
+    as_json: bool = False
+
+
+def deploy_module(module: str, options: Options) -> int:
+    """Deploy ``module``; 0 once the API tells a new version with the module's own cords, or that this one is deployed."""
+    facts = preparation.facts(module)
+    manifest = uploading.manifest(facts)
+    with (
+        uploading.connected() as (api, user),
+        staged(facts, manifest, username=user.username) as stage,
+    ):
+        described = describe_outside(stage, output.report)
+        before = find_chute(api, described["name"])
+        before = before if before is not None and before.owner in ("", user.username) else None
+        fee = None if before else _fee(api, described)
+        _check(api, user, facts, described, stage, module, fee, options)
+        arguments = [*_fee_argument(described["name"], fee, options, is_first=before is None), *_more(options)]
+        uploading.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
+        with output.Progress(f"Deploying {described['name']}", verbose=options.debug) as progress:
+            said = uploading.run(stage, ["deploy", stage.reference, *arguments], progress, {})
+            after = find_chute(api, described["name"])
+        check_deployed(after, before, described["cords"], said)
+        assert after is not None
+        _tell(after, before, platform_api.host_of({"slug": after.slug, "name": after.name}, api.url), options)
+    return 0
+
+
+def check_deployed(
+    after: ChuteInfo | None, before: ChuteInfo | None, cords: Sequence[Mapping[str, Any]], said: str
+) -> None:
+    """Raise WrapperError unless ``after`` is a new version, or the same one again, and has the module's ``cords``."""
+    if after is None:
+        raise uploading.refused("the chute was not taken", said)
+    is_same = before is not None and before.version == after.version
+    if is_same and "already exists" not in said:
+        raise uploading.refused(f"{after.name} is still at version {after.version}", said)
+    told, ours = sorted(map(_compared, after.cords)), sorted(map(_compared, cords))
+    if told != ours:
+        different = sorted({cord[1] for cord in {*told} ^ {*ours}})
+        raise WrapperError(
+            f"the platform has other cords of {after.name} than the module",
+            evidence=f"different at {', '.join(different)[:400]}",
+            next_step="deploy again; if they stay different, look with --status",
+        )
+
+
+def _compared(cord: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(cord.get(name) or "") for name in _COMPARED)
+
+
+def _fee(api: PlatformApi, described: Mapping[str, Any]) -> float | None:
+    pricing = api.get("/pricing", "asking for prices", purpose="pricing")
+    return first_deployment_fee(pricing, described["node_selector"] or {})
+
+
+def _check(
+    api: PlatformApi,
+    user: AccountInfo,
+    facts: ModuleFacts,
+    described: Mapping[str, Any],
+    stage: Stage,
+    module: str,
+    fee: float | None,
+    options: Options,
+) -> None:
+    """All that would be refused, at once."""
+    reference = uploading.image_reference(described)
+    image = find_image(api, reference)
+    more = deployment_problems(user, image, reference=reference, module=module, public=options.public, fee=fee)
+    preparation.check_with_platform_rules(
+        facts,
+        described,
+        user.username,
+        [*more, *_of_stale_image(image, stage, facts), *logo_problems(options.logo)],
+    )
+
+
+def _of_stale_image(image: ImageInfo | None, stage: Stage, facts: ModuleFacts) -> list[Problem]:
+    if image is None or not uploads.is_stale(image.image_id, stage):
+        return []
+    return [
+        Problem(
+            what=f"{image.reference} was built with another manifest: its instances would serve other routes",
+            where=str(facts.manifest_path),
+            fix="raise CHUTE_TAG, and build again",
+        )
+    ]
+
+
+def _fee_argument(name: str, fee: float | None, options: Options, *, is_first: bool) -> list[str]:
+    """Nothing for an update, which is free; the flag once the fee is accepted."""
+    if not is_first:
+        return []
+    amount = f"${fee:.2f}" if fee is not None else "three times its hourly price"
+    if not options.accept_fee:
+        if not sys.stdin.isatty():
+            raise ConfigurationError(
+                f"the first deployment of {name} costs {amount} once", next_step="accept that with --accept-fee"
+            )
+        if not click.confirm(f"The first deployment of {name} costs {amount} once. Deploy it?", err=True):
+            raise WrapperError(
+                f"{name} is not deployed: the fee was not accepted", next_step="deploy it when you want it"
+            )
+    output.report(f"the first deployment of {name} costs {amount} once: accepted")
+    return ["--accept-fee"]
+
+
+def _more(options: Options) -> list[str]:
+    public = ["--public"] if options.public else []
+    return public + (["--logo", str(options.logo.absolute())] if options.logo else [])
+
+
+def _tell(after: ChuteInfo, before: ChuteInfo | None, host: str, options: Options) -> None:
+    is_same = before is not None and before.version == after.version
+    if options.as_json:
+        told = {
+            "chute_id": after.chute_id,
+            "name": after.name,
+            "version": after.version,
+            "url": host,
+            "changed": not is_same,
+        }
+        output.result(json.dumps(told))
+    if is_same:
+        output.success(f"this version of {after.name} is deployed already: {after.version}")
+    else:
+        output.success(f"{after.name} is deployed with {len(after.cords)} cords, version {after.version}")
+    output.report(f"Called at {host}")
+    output.report(f"Next: ./deploy.sh --warmup {after.name}")

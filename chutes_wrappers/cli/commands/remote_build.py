@@ -1,0 +1,149 @@
+"""``--build M`` on the platform: uploaded by the SDK, followed to its end, and built only when the API says so."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands import preparation, uploading
+from chutes_wrappers.cli.commands.build import is_step
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.platform_rules import IMAGE_BUILT
+from chutes_wrappers.host import uploads
+from chutes_wrappers.host.definition import describe_outside
+from chutes_wrappers.host.platform_api import PlatformApi, PlatformUnreachable
+from chutes_wrappers.host.platform_lookup import find_image, image_path
+from chutes_wrappers.host.platform_objects import ImageInfo
+from chutes_wrappers.host.preflight.account import has_failed, logo_problems, upload_problems
+from chutes_wrappers.host.staging import Stage, staged
+
+_LOOK_EVERY_S = 2.0
+_REJOINS = 5
+_EVENT = "data: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """``public``: whoever wants may use the image; ``logo``: its picture."""
+
+    public: bool = False
+    logo: Path | None = None
+    debug: bool = False
+    as_json: bool = False
+
+
+def build_remotely(module: str, options: Options) -> int:
+    """Upload the image of ``module``, or join its build, and wait; 0 once the API says that it is built."""
+    facts = preparation.facts(module)
+    manifest = uploading.manifest(facts)
+    with (
+        uploading.connected() as (api, user),
+        staged(facts, manifest, username=user.username) as stage,
+    ):
+        described = describe_outside(stage, output.report)
+        reference = uploading.image_reference(described)
+        known = find_image(api, reference)
+        joins = known is not None and known.status != IMAGE_BUILT and not has_failed(known)
+        more = [] if joins else [*upload_problems(user, known, module), *logo_problems(options.logo)]
+        preparation.check_with_platform_rules(facts, described, user.username, more)
+        with output.Progress(
+            f"Building {reference} on the platform", verbose=options.debug, important=is_step
+        ) as progress:
+            if joins:
+                output.report("it is being built already: following that")
+            else:
+                _upload(api, stage, facts.manifest_path, reference, options, progress)
+            built = followed(api, reference, progress, f"./deploy.sh --build {module}")
+    if options.as_json:
+        output.result(json.dumps({"image_id": built.image_id, "image": built.reference, "status": built.status}))
+    output.success(f"{reference} is {built.status} after {progress.seconds:.0f} s")
+    output.report(f"Next: ./deploy.sh --deploy {module}")
+    return 0
+
+
+def upload(
+    api: PlatformApi,
+    stage: Stage,
+    reference: str,
+    progress: output.Progress,
+    *,
+    arguments: list[str],
+    variables: Mapping[str, str],
+) -> ImageInfo:
+    """Let the SDK upload the image of ``stage``; the image as the API then knows it, WrapperError when it does not."""
+    said = uploading.run(stage, ["build", stage.reference, *arguments], progress, variables)
+    found = find_image(api, reference)
+    if found is None:
+        raise uploading.refused(f"the image {reference} was not taken", said)
+    return found
+
+
+def followed(api: PlatformApi, reference: str, progress: output.Progress, again: str) -> ImageInfo:
+    """Show a build's log until it is over; the built image. WrapperError says why it is none; ``again`` joins it anew."""
+    offset: dict[str, Any] = {}
+    lost = 0
+    try:
+        while True:
+            found = find_image(api, reference)
+            if found is None:
+                raise WrapperError(f"the image {reference} is gone", next_step=f"build it again: {again}")
+            if found.status == IMAGE_BUILT:
+                return found
+            if has_failed(found):
+                _show_log(api, reference, progress, offset)
+                raise _failed(found, progress)
+            progress.line(found.status)
+            try:
+                _show_log(api, reference, progress, offset)
+                lost = 0
+            except PlatformUnreachable:
+                lost += 1
+                if lost > _REJOINS:
+                    raise
+            time.sleep(_LOOK_EVERY_S if lost else 0.2)
+    except KeyboardInterrupt:
+        output.warning(f"the build goes on at the platform; {again} joins it again")
+        raise
+
+
+def _upload(
+    api: PlatformApi, stage: Stage, manifest: Path, reference: str, options: Options, progress: output.Progress
+) -> None:
+    arguments = ["--public"] if options.public else []
+    arguments += ["--logo", str(options.logo.absolute())] if options.logo else []
+    uploading.show_command(manifest, "build", stage.reference, *arguments)
+    found = upload(api, stage, reference, progress, arguments=arguments, variables={})
+    uploads.remember(found.image_id, stage)
+
+
+def _show_log(api: PlatformApi, reference: str, progress: output.Progress, offset: dict[str, Any]) -> None:
+    """Show the lines behind ``offset``, which moves on; returns when the platform ends the log."""
+    told = api.lines(
+        f"{image_path(reference)}/logs", f"reading the build of {reference}", purpose="images", params=dict(offset)
+    )
+    for line in told:
+        if not line.startswith(_EVENT):
+            if not offset and line != "DONE":
+                progress.line(line)  # the whole text of a build that is over
+            continue
+        try:
+            event = json.loads(line[len(_EVENT) :])
+            offset["offset"] = event["offset"]
+            log = event["log"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        progress.line(str(log.get("log", "") if isinstance(log, dict) else log))
+
+
+def _failed(image: ImageInfo, progress: output.Progress) -> WrapperError:
+    return WrapperError(
+        f"the build of {image.reference} failed: {image.status}",
+        where=image.reference,
+        evidence=progress.tail,
+        next_step=f"correct what the lines above name, then --delete-image {image.reference}, and build again",
+    )

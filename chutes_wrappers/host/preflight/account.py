@@ -1,0 +1,102 @@
+"""What the platform would refuse of this account, for what it has there already. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.host.platform_objects import AccountInfo, ImageInfo
+from chutes_wrappers.host.preflight.problem import Problem
+
+_PLATFORM = "the platform"
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"<svg", b"<?xml")
+_LONGEST_START = 16
+
+
+def upload_problems(account: AccountInfo, image: ImageInfo | None, module: str) -> Iterator[Problem]:
+    """Problems of uploading an image whose name and tag the platform knows as ``image``."""
+    lowest = platform_rules.LOWEST_BUILD_BALANCE
+    if image is None and account.balance is not None and account.balance < lowest:
+        yield Problem(
+            what=f"a build needs a balance of ${lowest:g}, and it is ${account.balance:.2f}",
+            where=f"the account {account.username}",
+            fix=f"pay in to {account.payment_address}, or build here with --local",
+        )
+    if image is not None and image.status == platform_rules.IMAGE_BUILT:
+        yield Problem(
+            what=f"{image.reference} is built already, and a name and tag can be built only once",
+            where=_PLATFORM,
+            fix=f"--deploy {module} deploys it; for another image raise CHUTE_TAG",
+        )
+    if image is not None and has_failed(image):
+        yield Problem(
+            what=f"the build of {image.reference} failed ({image.status}), and blocks the name and tag",
+            where=_PLATFORM,
+            fix=f"--delete-image {image.reference}, then build again",
+        )
+
+
+def deployment_problems(
+    account: AccountInfo, image: ImageInfo | None, *, reference: str, module: str, public: bool, fee: float | None
+) -> Iterator[Problem]:
+    """Problems of deploying a module whose image is ``reference``; ``fee`` is what the deployment costs, in dollars."""
+    yield from _of_image(image, reference, module)
+    if public and not account.may_publish:
+        yield Problem(
+            what="public chutes need a permission that the account does not have",
+            where=f"the account {account.username}",
+            fix="leave --public out, and use --share NAME USER",
+        )
+    if public and image is not None and not image.public:
+        yield Problem(
+            what=f"the image {image.reference} is private, and a public chute needs a public one",
+            where=_PLATFORM,
+            fix="build it with --public under another CHUTE_TAG",
+        )
+    if fee is not None and account.balance is not None and account.balance < fee:
+        yield Problem(
+            what=f"the deployment costs ${fee:.2f} once, and the balance is ${account.balance:.2f}",
+            where=f"the account {account.username}",
+            fix=f"pay in to {account.payment_address}",
+        )
+
+
+def logo_problems(logo: Path | None) -> Iterator[Problem]:
+    """Problems of a picture that is to be uploaded."""
+    if logo is None:
+        return
+    try:
+        with logo.open("rb") as file:
+            start = file.read(_LONGEST_START)
+    except OSError as error:
+        yield Problem(
+            what=f"the logo cannot be read ({error.strerror})", where=str(logo), fix="name a picture with --logo"
+        )
+        return
+    if not start.startswith(_PICTURES):
+        yield Problem(what="the logo is no picture", where=str(logo), fix="name a PNG, JPEG, GIF, WebP or SVG file")
+
+
+def has_failed(image: ImageInfo) -> bool:
+    """Whether an image's build is over, and in vain."""
+    return image.status.startswith(platform_rules.IMAGE_FAILED.rstrip(": "))
+
+
+def _of_image(image: ImageInfo | None, reference: str, module: str) -> Iterator[Problem]:
+    if image is None:
+        yield Problem(
+            what=f"there is no image {reference}", where=_PLATFORM, fix=f"--build {module} uploads and builds it"
+        )
+    elif has_failed(image):
+        yield Problem(
+            what=f"the build of {reference} failed: {image.status}",
+            where=_PLATFORM,
+            fix=f"--delete-image {reference}, correct it, and --build {module} again",
+        )
+    elif image.status != platform_rules.IMAGE_BUILT:
+        yield Problem(
+            what=f"the image {reference} is not built yet: {image.status}",
+            where=_PLATFORM,
+            fix=f"wait for it: --build {module} joins the build",
+        )

@@ -1,0 +1,42 @@
+"""What was uploaded as which image: how a later deployment knows that the image holds another manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from chutes_wrappers.core.manifest import SUFFIX
+from chutes_wrappers.host.staging import Stage
+
+
+def remember(image_id: str, stage: Stage) -> None:
+    """Keep what ``stage`` holds as the content of an image; a folder that cannot be written is no failure."""
+    path = _record(image_id)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({"manifest": _fingerprint(stage)}, file)
+        os.replace(name, path)
+    except OSError:
+        return
+
+
+def is_stale(image_id: str, stage: Stage) -> bool:
+    """Whether an image that was uploaded from here holds another manifest than ``stage``; False where nobody knows."""
+    try:
+        known = json.loads(_record(image_id).read_text(encoding="utf-8"))["manifest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(known != _fingerprint(stage))
+
+
+def _record(image_id: str) -> Path:
+    return Path.home() / ".chutes" / "uploads" / f"{hashlib.sha256(image_id.encode()).hexdigest()[:32]}.json"
+
+
+def _fingerprint(stage: Stage) -> str:
+    return hashlib.sha256((stage.folder / f"{stage.module}{SUFFIX}").read_bytes()).hexdigest()
