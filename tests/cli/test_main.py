@@ -88,12 +88,6 @@ def test_a_syntax_error_in_a_module_is_named_by_every_command(tmp_path: Path) ->
         assert "deploy_broken.py, line 1" in outcome.output
 
 
-def test_a_build_on_the_platform_is_refused_with_the_flag_that_works() -> None:
-    outcome = invoke("--build", "deploy_example")
-    assert outcome.exit_code == 2
-    assert "--local" in outcome.output
-
-
 def test_a_name_that_the_platform_refuses_stops_a_build_before_it_begins(tmp_path: Path) -> None:
     path = tmp_path / "deploy_case.py"
     path.write_text('CHUTE_NAME = "case"\nCHUTE_TAG = "1"\nCHUTE_BASE_IMAGE = "b"\nSERVICE_PORTS = [8020]\n')

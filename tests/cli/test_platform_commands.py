@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class World:
 
     def at_terminal(self, *arguments: str) -> pexpect.spawn[str]:
         return pexpect.spawn(
-            str(ROOT / ".venv" / "bin" / "python") if (ROOT / ".venv").exists() else "python",
+            sys.executable,
             ["-m", "chutes_wrappers.cli.main", *arguments],
             cwd=str(ROOT),
             env={**self.variables, "TERM": "dumb"},

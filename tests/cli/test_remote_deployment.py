@@ -1,0 +1,184 @@
+"""``--build`` and ``--deploy`` against the emulator: the SDK uploads, and the API has the last word."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.core.routes import Route
+from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.api.platform import NewAccounts
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from tests.commands import Commands, Ran, commands
+from tests.emulator.api.client import Client
+from tests.scenario import ROOT, Scenario
+
+IMAGE = "case-wrapped:v1"
+
+
+@dataclass(frozen=True)
+class World:
+    """A user with a module, at a platform that has nothing of it."""
+
+    user: Client
+    platform: RunningPlatform
+    commands: Commands
+    scenario: Scenario
+    variables: dict[str, str]
+
+    def run(self, *arguments: str) -> Ran:
+        return self.commands.run(*arguments, timeout_s=60)
+
+    def build(self, *arguments: str) -> Ran:
+        return self.run("--build", str(self.scenario.module), *arguments)
+
+    def deploy(self, *arguments: str) -> Ran:
+        return self.run("--deploy", str(self.scenario.module), *arguments)
+
+
+@pytest.fixture
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    scenario = Scenario(tmp_path, "wrapped", "vendor/unused:1", [9000])
+    write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
+    accounts_of = NewAccounts(**getattr(request, "param", {}))
+    settings = Settings(folder=tmp_path / "state", docker=False, new_accounts=accounts_of)
+    with running_platform(settings) as platform:
+        user = Client.registered(platform.url, "tester")
+        accounts.write_config(user.account, platform.url, tmp_path / "config.ini")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        variables = {
+            **kept,
+            "HOME": str(tmp_path),
+            "CHUTES_CONFIG_PATH": str(tmp_path / "config.ini"),
+            "PYTHONPATH": str(ROOT),
+        }
+        with commands(tmp_path, variables) as running:
+            yield World(user, platform, running, scenario, variables)
+
+
+def told(ran: Ran) -> Any:
+    assert ran.code == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
+    missing = world.deploy("--accept-fee")
+    assert (missing.code, f"there is no image {IMAGE}" in missing.stderr) == (2, True)
+
+    built = world.build()
+    assert built.code == 0, built.stderr
+    assert f"CHUTES_ROUTE_MANIFEST={world.scenario.manifest.name} chutes build deploy_wrapped:chute" in built.stderr
+    assert world.user.get(f"/images/{IMAGE}").json()["status"] == platform_rules.IMAGE_BUILT
+    again = world.build()
+    assert (again.code, "is built already" in again.stderr, "--deploy" in again.stderr) == (2, True, True)
+
+    asked = world.deploy()
+    assert (asked.code, "$0.30" in asked.stderr, "--accept-fee" in asked.stderr) == (2, True, True)
+    first = told(world.deploy("--accept-fee", "--json"))
+    chute = world.user.get("/chutes/case-wrapped").json()
+    assert (first["version"], first["changed"]) == (chute["version"], True)
+    assert first["url"] == f"http://tester-case-wrapped.localhost:{world.platform.port}"
+    assert "/encode" in [cord["public_api_path"] for cord in chute["cords"]]
+
+    same = world.deploy("--json")
+    assert (told(same)["changed"], "deployed already" in same.stderr) == (False, True)
+    world.scenario.module.write_text(world.scenario.module.read_text() + "# another version\n")
+    update = told(world.deploy("--json"))
+    assert (update["changed"], update["version"] != first["version"]) == (True, True)
+    assert told(world.run("--account", "--json"))["balance"] == pytest.approx(99.7)
+
+    write_manifest(Manifest(routes=(Route(path="/other", port=9000),)), world.scenario.manifest)
+    stale = world.deploy()
+    assert (stale.code, "another manifest" in stale.stderr, "CHUTE_TAG" in stale.stderr) == (2, True, True)
+
+
+def test_the_fee_is_shown_and_asked_for(world: World) -> None:
+    world.user.built("case-wrapped")
+    for answer, code in (("n", 1), ("y", 0)):
+        asking = pexpect.spawn(
+            sys.executable,
+            ["-m", "chutes_wrappers.cli.main", "--deploy", str(world.scenario.module)],
+            cwd=str(ROOT),
+            env={**world.variables, "TERM": "dumb"},
+            encoding="utf-8",
+            timeout=60,
+        )
+        asking.expect(r"costs \$0\.30 once\. Deploy it\?")
+        asking.sendline(answer)
+        asking.expect(pexpect.EOF)
+        asking.close()
+        assert asking.exitstatus == code
+    assert world.user.get("/chutes/case-wrapped").ok
+
+
+@pytest.mark.parametrize("world", [{"balance": 0.1}], indirect=True)
+def test_all_that_would_be_refused_is_said_at_once(world: World) -> None:
+    poor = world.build("--logo", "none.png")
+    assert poor.code == 2
+    assert ("$50" in poor.stderr, "none.png" in poor.stderr) == (True, True)
+    assert world.user.get(f"/images/{IMAGE}").status_code == 404
+    refused = world.deploy("--public", "--accept-fee")
+    for reason in ("there is no image", "permission", "costs $0.30"):
+        assert reason in refused.stderr
+    assert world.run("--deploy", str(world.scenario.module), "--local").code == 2
+
+
+def test_a_private_image_is_no_reason_to_ask_for_a_permission(world: World) -> None:
+    world.user.built("case-wrapped")
+    refused = world.deploy("--public", "--accept-fee")
+    assert f"the image {IMAGE} is private" in refused.stderr
+
+
+def test_a_failed_build_is_told_with_its_log_and_can_be_deleted(world: World, tmp_path: Path) -> None:
+    world.user.built("case-wrapped")
+    image = world.platform.state.images.by_id(world.user.get(f"/images/{IMAGE}").json()["image_id"])
+    assert image is not None
+    world.platform.state.images.settle(image.image_id, "error: exit code 1", None)
+    for ran in (world.build(), world.deploy("--accept-fee")):
+        assert (ran.code, f"--delete-image {IMAGE}" in ran.stderr) == (2, True)
+    assert world.run("--delete-image", IMAGE, "--yes").code == 0
+    assert world.build().code == 0
+
+
+def test_a_build_under_way_is_joined(world: World) -> None:
+    world.user.built("case-wrapped")
+    images = world.platform.state.images
+    image_id = world.user.get(f"/images/{IMAGE}").json()["image_id"]
+    images.settle(image_id, platform_rules.IMAGE_BUILDING, None)
+    joining = pexpect.spawn(
+        sys.executable,
+        ["-m", "chutes_wrappers.cli.main", "--build", str(world.scenario.module)],
+        cwd=str(ROOT),
+        env={**world.variables, "TERM": "dumb"},
+        encoding="utf-8",
+        timeout=60,
+    )
+    joining.expect("being built already")
+    joining.sendintr()
+    joining.expect("the build goes on at the platform")
+    joining.expect(pexpect.EOF)
+    joining.close()
+    assert joining.exitstatus == 130
+    images.settle(image_id, platform_rules.IMAGE_BUILT, None)
+    assert "is built already" in world.build().stderr
+
+
+def test_another_users_name_is_not_built_under(world: World) -> None:
+    ran = world.commands.run("--build", str(world.scenario.module), variables={"CHUTES_USERNAME": "somebody"})
+    assert (ran.code, "CHUTES_USERNAME is 'somebody'" in ran.stderr) == (2, True)
+
+
+def test_without_a_manifest_discovery_comes_first(world: World) -> None:
+    world.scenario.manifest.unlink()
+    ran = world.build()
+    assert (ran.code, "--discover" in ran.stderr) == (2, True)
