@@ -16,13 +16,15 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.host import uploads
 from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.platform_api import PlatformApi, PlatformUnreachable
+from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused, PlatformUnreachable
 from chutes_wrappers.host.platform_lookup import find_image, image_path
 from chutes_wrappers.host.platform_objects import ImageInfo
 from chutes_wrappers.host.preflight.account import has_failed, logo_problems, upload_problems
 from chutes_wrappers.host.staging import Stage, staged
 
 _LOOK_EVERY_S = 2.0
+_SETTLING_S = 0.2
+_NOT_FOUND = 404
 _REJOINS = 5
 _EVENT = "data: "
 
@@ -89,23 +91,21 @@ def followed(api: PlatformApi, reference: str, progress: output.Progress, again:
     lost = 0
     try:
         while True:
-            found = find_image(api, reference)
+            found, seen = find_image(api, reference), dict(offset)
             if found is None:
                 raise WrapperError(f"the image {reference} is gone", next_step=f"build it again: {again}")
             if found.status == IMAGE_BUILT:
                 return found
+            lost = lost + 1 if not _show_log(api, reference, progress, offset) else 0
             if has_failed(found):
-                _show_log(api, reference, progress, offset)
                 raise _failed(found, progress)
+            if lost > _REJOINS:
+                raise WrapperError(
+                    f"the log of {reference} breaks off again and again",
+                    next_step=f"the build goes on at the platform; {again} joins it again",
+                )
             progress.line(found.status)
-            try:
-                _show_log(api, reference, progress, offset)
-                lost = 0
-            except PlatformUnreachable:
-                lost += 1
-                if lost > _REJOINS:
-                    raise
-            time.sleep(_LOOK_EVERY_S if lost else 0.2)
+            time.sleep(_SETTLING_S if offset != seen else _LOOK_EVERY_S)
     except KeyboardInterrupt:
         output.warning(f"the build goes on at the platform; {again} joins it again")
         raise
@@ -121,8 +121,19 @@ def _upload(
     uploads.remember(found.image_id, stage)
 
 
-def _show_log(api: PlatformApi, reference: str, progress: output.Progress, offset: dict[str, Any]) -> None:
-    """Show the lines behind ``offset``, which moves on; returns when the platform ends the log."""
+def _show_log(api: PlatformApi, reference: str, progress: output.Progress, offset: dict[str, Any]) -> bool:
+    """Show the lines behind ``offset``, which moves on, until the platform ends the log; False when it broke off."""
+    try:
+        _show_lines(api, reference, progress, offset)
+    except PlatformUnreachable:
+        return False
+    except PlatformRefused as refused:
+        if refused.status != _NOT_FOUND:  # there may be none before the build has begun
+            raise
+    return True
+
+
+def _show_lines(api: PlatformApi, reference: str, progress: output.Progress, offset: dict[str, Any]) -> None:
     told = api.lines(
         f"{image_path(reference)}/logs", f"reading the build of {reference}", purpose="images", params=dict(offset)
     )
