@@ -13,12 +13,15 @@ from loguru import logger
 
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.call_request import make_request
+from chutes_wrappers.runtime.collector import PausedCollector
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.loopback import Handler
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.service_headers import header_of
 from chutes_wrappers.runtime.stream_frames import LONGEST_LINE_BYTES, Framing, LineTooLong, event, framing_for
 from chutes_wrappers.runtime.upstream import UpstreamRequest
+
+_PAUSED_COLLECTOR = PausedCollector()
 
 
 def stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
@@ -36,7 +39,8 @@ def stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
                 call = {"json": await asyncio.to_thread(_parsed, body), "params": query}
                 async with aclosing(gateway.open_gradio(route.gradio, port, call)) as frames:
                     return await _send_all(request, frames)
-            # In a thread: a large body takes seconds, and this loop carries all other calls.
+            # In a thread, because files and forms are decoded there; the JSON itself holds the interpreter's lock while it is
+            # parsed, a second for 100 MB.
             made = await asyncio.to_thread(_request, route, port, body, query)
             async with gateway.open(made) as answer:
                 return await _relay(request, answer)
@@ -53,7 +57,8 @@ def _request(route: Route, port: int, body: bytes, query: Mapping[str, str]) -> 
 def _parsed(body: bytes) -> object:
     try:
         # Not orjson, which knows no integers beyond 64 bits and no NaN.
-        return json.loads(body) if body else {}
+        with _PAUSED_COLLECTOR:
+            return json.loads(body) if body else {}
     except RecursionError as error:
         raise CallRefused("the call is nested too deeply") from error
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -95,6 +97,7 @@ def from_url(base_url: str, port: int | None, settings: Settings, path: Path | N
     """Look at a service that is already running; the manifest is written to ``path``, if there is one."""
     from chutes_wrappers.host.discovery.remote import discover_service
 
+    _check_port(base_url, port)
     for target in filter(None, (path, settings.openapi)):
         check_writable(target)
     manifest = discover_service(
@@ -110,6 +113,19 @@ def from_url(base_url: str, port: int | None, settings: Settings, path: Path | N
     if settings.openapi is not None:
         public_api.write_of_manifest(manifest, settings.openapi)
     return manifest
+
+
+def _check_port(base_url: str, port: int | None) -> None:
+    """Raise ConfigurationError for routes at a port that is the chute's own: no module could load them."""
+    at = port
+    with contextlib.suppress(ValueError):  # what is no URL is said by who reads it
+        at = at or urlsplit(base_url).port
+    if at is not None and (problem := platform_rules.reserved_port_problem(at)):
+        raise ConfigurationError(
+            f"{problem}, and no service can have it there",
+            where="--base-url" if port is None else "--port",
+            next_step=f"name the port that the service will have in its image: --base-url {base_url} --port 8080",
+        )
 
 
 def from_file(chute_file: str, settings: Settings, path: Path | None) -> Manifest:
