@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -42,6 +43,29 @@ def find_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
     """The chute of this name or id, or None."""
     told = api.find(chute_path(name), f"asking for the chute {name!r}", purpose="chutes")
     return chute_info(told) if told is not None else None
+
+
+def deployed_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
+    """The chute of this name with its cords, which the API may keep beside its list (PLATFORM.md, section 5); or None."""
+    found = find_chute(api, name)
+    if found is None or found.cords:
+        return found
+    asked = {"name": found.name, "include_public": "false", "limit": 100}
+    told = api.get("/chutes/", f"asking for the cords of {found.name}", purpose="chutes", params=asked)
+    return with_listed_cords(found, told)
+
+
+def with_listed_cords(found: ChuteInfo, listed: Mapping[str, Any]) -> ChuteInfo:
+    """``found`` with the cords that a list of chutes tells of it."""
+    items, references = listed.get("items"), listed.get("cord_refs")
+    if not isinstance(items, list) or not isinstance(references, Mapping):
+        return found
+    for item in items:
+        if isinstance(item, Mapping) and item.get("chute_id") == found.chute_id:
+            cords = references.get(str(item.get("cord_ref_id")))
+            if isinstance(cords, list):
+                return replace(found, cords=tuple(cord for cord in cords if isinstance(cord, Mapping)))
+    return found
 
 
 def chute(api: PlatformApi, name: str) -> ChuteInfo:

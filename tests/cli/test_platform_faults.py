@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
@@ -133,7 +134,10 @@ def _documents(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with _world(tmp_path_factory.mktemp("world")) as made:
+    with pytest.MonkeyPatch.context() as patched, _world(tmp_path_factory.mktemp("world")) as made:
+        # What is deleted in one test is made again for the next.
+        patched.setattr(platform_rules, "BUILDS_A_DAY", 10_000)
+        patched.setattr(platform_rules, "VERSIONS_A_DAY", 10_000)
         yield made
 
 

@@ -18,13 +18,14 @@ from chutes_wrappers.host import platform_api, uploads
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.host.platform_api import PlatformApi
-from chutes_wrappers.host.platform_lookup import find_chute, find_image
+from chutes_wrappers.host.platform_lookup import deployed_chute, find_chute, find_image
 from chutes_wrappers.host.platform_objects import AccountInfo, ChuteInfo, ImageInfo
 from chutes_wrappers.host.preflight.account import deployment_problems, logo_problems
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.pricing import first_deployment_fee
 from chutes_wrappers.host.staging import Stage, staged
 
+_ALWAYS_COMPARED = ("path", "public_api_path")
 _COMPARED = ("path", "public_api_path", "public_api_method", "method", "stream", "passthrough")
 
 
@@ -56,7 +57,7 @@ def deploy_module(module: str, options: Options) -> int:
         uploading.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
         with output.Progress(f"Deploying {described['name']}", verbose=options.debug) as progress:
             said = uploading.run(stage, ["deploy", stage.reference, *arguments], progress, {})
-            after = find_chute(api, described["name"])
+            after = deployed_chute(api, described["name"])
         check_deployed(after, before, described["cords"], said)
         assert after is not None
         _tell(after, before, platform_api.host_of({"slug": after.slug, "name": after.name}, api.url), options)
@@ -72,7 +73,7 @@ def check_deployed(
     is_same = before is not None and before.version == after.version
     if is_same and "already exists" not in said:
         raise uploading.refused(f"{after.name} is still at version {after.version}", said)
-    told, ours = sorted(map(_compared, after.cords)), sorted(map(_compared, cords))
+    told, ours = _compared(after.cords, after.cords), _compared(cords, after.cords)
     if told != ours:
         different = sorted({cord[1] for cord in {*told} ^ {*ours}})
         raise WrapperError(
@@ -82,13 +83,15 @@ def check_deployed(
         )
 
 
-def _compared(cord: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(cord.get(name) or "") for name in _COMPARED)
+def _compared(cords: Sequence[Mapping[str, Any]], told: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """What can be compared of ``cords``: the path, the public one, and what the API tells of any cord."""
+    names = [name for name in _COMPARED if name in _ALWAYS_COMPARED or any(name in cord for cord in told)]
+    return sorted(tuple(str(cord.get(name) or "") for name in names) for cord in cords)
 
 
 def _fee(api: PlatformApi, described: Mapping[str, Any]) -> float | None:
-    pricing = api.get("/pricing", "asking for prices", purpose="pricing")
-    return first_deployment_fee(pricing, described["node_selector"] or {})
+    pricing = api.find("/pricing", "asking for prices", purpose="pricing")
+    return first_deployment_fee(pricing or {}, described["node_selector"] or {})
 
 
 def _check(

@@ -20,7 +20,7 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.deployed import DeployedChute
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.host.platform_api import PlatformApi
-from chutes_wrappers.host.platform_lookup import find_chute
+from chutes_wrappers.host.platform_lookup import deployed_chute
 from chutes_wrappers.host.staging import Stage
 
 
@@ -56,7 +56,7 @@ class Developer:
             PlatformApi(self.platform.url, self.account) as api,
         ):
             said = uploading.run(stage, ["deploy", stage.reference, "--accept-fee"], progress, self.variables)
-            chute = find_chute(api, name)
+            chute = deployed_chute(api, name)
         check_deployed(chute, None, described["cords"], said)
         assert chute is not None
         output.success(f"version {chute.version} of {name} is deployed")

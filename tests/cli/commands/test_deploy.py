@@ -1,0 +1,63 @@
+"""When a deployment is one: what the API tells afterwards, beside what the module defines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.cli.commands.deploy import check_deployed
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.platform_lookup import with_listed_cords
+from chutes_wrappers.host.platform_objects import ChuteInfo, chute_info
+
+CORD = {
+    "path": "/cw_post/a",
+    "public_api_path": "/a",
+    "public_api_method": "POST",
+    "method": "PUT",
+    "stream": False,
+    "passthrough": True,
+    "function": "a",
+}
+
+
+def told(*cords: dict[str, Any], version: str = "2") -> ChuteInfo:
+    return chute_info({"chute_id": "1", "name": "case", "version": version, "cords": list(cords)})
+
+
+def test_a_new_version_with_the_same_cords_is_deployed() -> None:
+    check_deployed(told(CORD), None, [CORD], "")
+    check_deployed(told(CORD), told(CORD, version="1"), [CORD], "")
+
+
+def test_the_same_version_is_deployed_only_when_the_platform_says_so() -> None:
+    check_deployed(told(CORD), told(CORD), [CORD], "Chute with name=case … already exists")
+    with pytest.raises(WrapperError, match="still at version 2") as caught:
+        check_deployed(told(CORD), told(CORD), [CORD], "Insufficient balance")
+    assert caught.value.evidence == "Insufficient balance"
+
+
+def test_what_is_not_there_was_not_taken() -> None:
+    with pytest.raises(WrapperError, match="not taken"):
+        check_deployed(None, None, [CORD], "")
+
+
+@pytest.mark.parametrize("different", [{"public_api_path": "/b"}, {"stream": True}, {"method": "POST"}])
+def test_other_cords_are_named(different: dict[str, Any]) -> None:
+    with pytest.raises(WrapperError, match="other cords") as caught:
+        check_deployed(told(CORD), None, [{**CORD, **different}], "")
+    assert "/a" in str(caught.value.evidence)
+    with pytest.raises(WrapperError, match="other cords"):
+        check_deployed(told(), None, [CORD], "")
+
+
+def test_what_the_api_does_not_tell_of_cords_is_not_compared() -> None:
+    few = {name: CORD[name] for name in ("path", "public_api_path")}
+    check_deployed(told(few), None, [CORD], "")
+
+
+def test_cords_beside_the_list_count() -> None:
+    listed = {"items": [{"chute_id": "1", "cord_ref_id": "r"}], "cord_refs": {"r": [CORD]}}
+    check_deployed(with_listed_cords(told(), listed), None, [CORD], "")
+    assert with_listed_cords(told(), {"items": None}).cords == ()
