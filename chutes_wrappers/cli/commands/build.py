@@ -20,6 +20,7 @@ from chutes_wrappers.host.staging import Stage, staged
 from chutes_wrappers.host.verification import verify_image
 
 _STEP = re.compile(r"^(Step \d+/\d+ :|#\d+ \[|(#\d+ [\d.]+ )?chutes-wrappers: )")
+_VARIABLE = re.compile(r"^((?:Step|STEP) \d+/\d+ ?: ENV [^\s=]+[=\s]).*")
 _STEP_CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")
 
 
@@ -53,6 +54,11 @@ def is_step(line: str) -> bool:
     return bool(_STEP.match(line))
 
 
+def without_values(line: str) -> str:
+    """A line of a build that does not show what a variable of the image is set to, which may be nobody else's business."""
+    return _VARIABLE.sub(r"\1…", line)
+
+
 @contextlib.contextmanager
 def _without_leftovers(engine: DockerEngine) -> Iterator[Callable[[str], None]]:
     """Watches a build's lines; when it fails, the container of its last step goes, which the legacy builder keeps."""
@@ -77,7 +83,7 @@ def _build(stage: Stage, image: str, watch: Callable[[str], None], *, debug: boo
 
         def see(line: str) -> None:
             watch(line)
-            progress.line(line)
+            progress.line(without_values(line))
 
         code = processes.stream(argv, environment=stage.environment, directory=stage.folder, on_line=see)
     if code != 0:

@@ -11,7 +11,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, uploading
-from chutes_wrappers.cli.commands.build import is_step
+from chutes_wrappers.cli.commands.build import is_step, without_values
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.host import uploads
@@ -140,7 +140,7 @@ def _show_lines(api: PlatformApi, reference: str, progress: output.Progress, off
     for line in told:
         if not line.startswith(_EVENT):
             if not offset and line != "DONE":
-                progress.line(line)  # the whole text of a build that is over
+                progress.line(without_values(line))  # the whole text of a build that is over
             continue
         try:
             event = json.loads(line[len(_EVENT) :])
@@ -148,7 +148,7 @@ def _show_lines(api: PlatformApi, reference: str, progress: output.Progress, off
             log = event["log"]
         except (ValueError, KeyError, TypeError):
             continue
-        progress.line(str(log.get("log", "") if isinstance(log, dict) else log))
+        progress.line(without_values(str(log.get("log", "") if isinstance(log, dict) else log)))
 
 
 def _failed(image: ImageInfo, progress: output.Progress) -> WrapperError:

@@ -19,3 +19,16 @@ from chutes_wrappers.cli.commands import build
 )
 def test_what_the_recipe_says_stays_on_the_screen_whoever_builds(line: str, shown: bool) -> None:
     assert bool(build._STEP.match(line)) is shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('Step 3/14 : ENV HF_TOKEN="hf_4711"', "Step 3/14 : ENV HF_TOKEN=…"),
+        ("STEP 3/14: ENV HF_TOKEN hf_4711", "STEP 3/14: ENV HF_TOKEN …"),
+        ("Step 4/14 : RUN env", "Step 4/14 : RUN env"),
+        ("", ""),
+    ],
+)
+def test_what_a_variable_is_set_to_is_not_shown(line: str, shown: str) -> None:
+    assert build.without_values(line) == shown

@@ -1,0 +1,64 @@
+"""An instance that is killed under load takes with it the calls that it had, and no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.records import InstanceState
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from tests.emulator.api.client import CODE, Client
+
+CROWD = 16
+CALLS = 400
+# Slow enough that calls are in flight whenever the instance dies.
+SLOW = CODE.replace('print("greeting", flush=True)', "__import__('time').sleep(0.02)").replace(
+    "concurrency=4", "concurrency=64"
+)
+
+
+async def load(platform: RunningPlatform, slug: str) -> Counter[int]:
+    """Call until all is done, and kill the instance a third of the way; how often each status came."""
+    headers = {"Host": f"{slug}.localhost", "Authorization": f"Bearer {platform.key}"}
+    statuses: Counter[int] = Counter()
+    left = iter(range(CALLS))
+    async with aiohttp.ClientSession(platform.url, headers=headers) as session:
+
+        async def caller() -> None:
+            for number in left:
+                if number == CALLS // 3:
+                    runner().kill()
+                async with session.post("/greet", json={"name": str(number)}) as answer:
+                    statuses[answer.status] += 1
+                    if answer.status == 200:
+                        assert await answer.json() == {"hello": str(number)}
+
+        await asyncio.gather(*(caller() for _ in range(CROWD)))
+    return statuses
+
+
+def runner() -> psutil.Process:
+    """The process of the one instance."""
+    return next(child for child in psutil.Process().children() if "runner.py" in " ".join(child.cmdline()))
+
+
+def test_only_the_calls_in_flight_are_lost_and_each_is_reported(tmp_path: Path) -> None:
+    with running_platform(Settings(folder=tmp_path, docker=False), HostLauncher()) as platform:
+        user = Client.registered(platform.url, "tester")
+        user.built()
+        slug = user.deploy(code=SLOW, concurrency=64).json()["slug"]
+        assert user.get("/chutes/warmup/case").ok
+        statuses = asyncio.run(load(platform, slug))
+        failed = [call for call in platform.calls() if call.failure]
+        instances = platform.instances(platform.deployed(slug).record.chute_id)
+    assert sum(statuses.values()) == CALLS
+    assert set(statuses) == {200, 500}
+    assert 1 <= statuses[500] <= CROWD
+    assert len(failed) == statuses[500]
+    assert [one.state for one in instances[:1]] == [InstanceState.GONE]
+    assert instances[-1].instance_id != instances[0].instance_id
