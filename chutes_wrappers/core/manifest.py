@@ -167,8 +167,8 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     write_atomically(path, manifest.to_json())
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``; on any failure the old file stays and WrapperError says why."""
+def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Replace ``path`` by ``text``, with these permissions; on any failure the old file stays and WrapperError says why."""
     temporary: str | None = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -176,7 +176,7 @@ def write_atomically(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, mode)
         os.replace(temporary, path)
         temporary = None
     except OSError as error:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
-import os
 import secrets
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from pathlib import Path
 from substrateinterface import Keypair
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.manifest import write_atomically
 from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER
 from chutes_wrappers.host.platform_api import PlatformApi
 
@@ -23,13 +22,9 @@ _TOKEN = "replaceme"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
-    """A registered user and the private key that they sign with; credentials for the API (``host/credentials.py``)."""
+class _Signer:
+    """A private key; credentials for the API (``host/credentials.py``)."""
 
-    username: str
-    user_id: str
-    payment_address: str
-    hotkey: str
     seed: str = field(repr=False)
 
     @property
@@ -39,27 +34,33 @@ class Account:
 
     @property
     def source(self) -> str:
-        """Whose account it is."""
-        return f"the throw-away account {self.username}"
+        """Whose it is."""
+        return "the new hotkey"
 
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
         """Signed as the SDK signs."""
-        return _signed(keypair(self.seed), body, purpose)
+        key, nonce = keypair(self.seed), str(int(time.time()))
+        signs = purpose if body is None else hashlib.sha256(body).hexdigest()
+        return {
+            HOTKEY_HEADER: key.ss58_address,
+            NONCE_HEADER: nonce,
+            SIGNATURE_HEADER: key.sign(f"{key.ss58_address}:{nonce}:{signs}".encode()).hex(),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Hotkey:
-    """Credentials of who is not registered yet."""
+class Account(_Signer):
+    """A registered user and the private key that they sign with."""
 
-    seed: str = field(repr=False)
-    source: str = "the new hotkey"
+    username: str
+    user_id: str
+    payment_address: str
+    hotkey: str
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        return (self.seed,)
-
-    def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
-        return _signed(keypair(self.seed), body, purpose)
+    def source(self) -> str:
+        """Whose account it is."""
+        return f"the throw-away account {self.username}"
 
 
 def new_seed() -> str:
@@ -76,7 +77,7 @@ def register(url: str, username: str) -> Account:
     """Register ``username`` with a new hotkey at the API at ``url``; WrapperError with its own words when it refuses."""
     seed = new_seed()
     coldkey = keypair(new_seed()).ss58_address
-    with PlatformApi(url, _Hotkey(seed=seed)) as api:
+    with PlatformApi(url, _Signer(seed=seed)) as api:
         answer = api.post(
             "/users/register",
             f"registering {username!r}",
@@ -135,22 +136,4 @@ def write_config(account: Account, url: str, path: Path) -> None:
         )
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    # mkstemp makes it readable by its owner alone.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _signed(key: Keypair, body: bytes | None, purpose: str) -> Mapping[str, str]:
-    nonce = str(int(time.time()))
-    signs = purpose if body is None else hashlib.sha256(body).hexdigest()
-    return {
-        HOTKEY_HEADER: key.ss58_address,
-        NONCE_HEADER: nonce,
-        SIGNATURE_HEADER: key.sign(f"{key.ss58_address}:{nonce}:{signs}".encode()).hex(),
-    }
+    write_atomically(path, text, mode=0o600)

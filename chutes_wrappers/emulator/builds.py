@@ -45,7 +45,11 @@ def write_context(folder: Path, upload: Upload, sdk: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(upload.build_context)) as archive:
             archive.extractall(folder)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        RuntimeError,
+    ) as error:  # the last for one that is encrypted, or of an unknown kind
         raise WrapperError(f"the build context cannot be unpacked: {error}") from error
     (folder / _DOCKERFILE).write_text(platform_dockerfile(upload.dockerfile, sdk), encoding="utf-8")
 

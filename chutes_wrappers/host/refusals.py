@@ -30,11 +30,21 @@ _UNEXPECTED = "check that the API's address (base_url in the account's file, or 
 
 def detail(text: str, secrets: Sequence[str] = ()) -> str:
     """What an answer's ``text`` says (the API's ``{"detail": …}``, a page, or words), in one line without ``secrets``."""
-    said = _UNPRINTABLE.sub(" ", _said(text)).strip()
-    for secret in filter(None, secrets):
-        said = said.replace(secret, _HIDDEN)
+    said = masked(_UNPRINTABLE.sub(" ", _said(text)).strip(), secrets)
     said = re.sub(r" {2,}", " ", said)
     return said if len(said) <= _LONGEST_DETAIL else said[: _LONGEST_DETAIL - 1].rstrip() + "…"
+
+
+def masked(text: str, secrets: Sequence[str]) -> str:
+    """``text`` without ``secrets``."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, _HIDDEN)
+    return text
+
+
+def masked_bytes(data: bytes, secret: str | None) -> bytes:
+    """``data`` without ``secret``, if there is one."""
+    return data.replace(secret.encode(), _HIDDEN.encode()) if secret else data
 
 
 def next_step(status: int, credentials: str) -> str:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
-from chutes_wrappers.core.manifest import SUFFIX
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.manifest import SUFFIX, write_atomically
 from chutes_wrappers.host.staging import Stage
 
 
 def remember(image_id: str, stage: Stage) -> None:
     """Keep what ``stage`` holds as the content of an image; a folder that cannot be written is no failure."""
     path = _record(image_id)
-    try:
+    with contextlib.suppress(OSError, WrapperError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({"manifest": _fingerprint(stage)}, file)
-        os.replace(name, path)
-    except OSError:
-        return
+        write_atomically(path, json.dumps({"manifest": _fingerprint(stage)}))
 
 
 def is_stale(image_id: str, stage: Stage) -> bool:

@@ -23,13 +23,13 @@ from chutes_wrappers.host.calling.whole_file import written_whole
 from chutes_wrappers.host.credentials import KeyCredentials
 from chutes_wrappers.host.forwarding.chute import ChuteAddress, chute_address
 from chutes_wrappers.host.platform_lookup import chute_name
+from chutes_wrappers.host.refusals import masked_bytes
 
 # The platform ends a call after 600 s (PLATFORM.md, section 3), and should be the one that says so.
 TIMEOUT_S = 610.0
 _OK = 200
 _SILENT_S = 2.0
 _HEARTBEAT_S = 1.0
-_HIDDEN = "••••"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def call(name: str, path: str, options: Options) -> int:
             data = b"".join(answer.pieces)
             answered()
             if options.as_json:
-                show_json(answer, _without(address.key, data))
+                show_json(answer, masked_bytes(data, address.key))
             raise refused(answer.status, data, name=chute, where=where, key=address.key)
         if file is not None:
             size = kept(answer, file)
@@ -71,10 +71,6 @@ def call(name: str, path: str, options: Options) -> int:
     if options.file is not None:
         say_kept(answer, options.file, size, as_json=options.as_json)
     return 0
-
-
-def _without(key: str | None, data: bytes) -> bytes:
-    return data.replace(key.encode(), _HIDDEN.encode()) if key else data
 
 
 def _body(options: Options) -> dict[str, Any] | None:

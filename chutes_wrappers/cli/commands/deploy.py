@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, uploading
+from chutes_wrappers.cli.commands.uploading import UploadOptions
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host import platform_api, uploads
 from chutes_wrappers.host.definition import describe_outside
@@ -29,19 +28,8 @@ _ALWAYS_COMPARED = ("path", "public_api_path")
 _COMPARED = ("path", "public_api_path", "public_api_method", "method", "stream", "passthrough")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """``accept_fee``: the fee of a first deployment is accepted without a question."""
-
-    accept_fee: bool = False
-    public: bool = False
-    logo: Path | None = None
-    debug: bool = False
-    as_json: bool = False
-
-
-def deploy_module(module: str, options: Options) -> int:
-    """Deploy ``module``; 0 once the API tells a new version with the module's own cords, or that this one is deployed."""
+def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> int:
+    """Deploy ``module``, without a question about the fee where it is accepted; 0 once the API tells a new version with the module's own cords, or that this one is deployed."""
     facts = preparation.facts(module)
     manifest = uploading.manifest(facts)
     with (
@@ -53,7 +41,8 @@ def deploy_module(module: str, options: Options) -> int:
         before = before if before is not None and before.owner in ("", user.username) else None
         fee = None if before else _fee(api, described)
         _check(api, user, facts, described, stage, module, fee, options)
-        arguments = [*_fee_argument(described["name"], fee, options, is_first=before is None), *_more(options)]
+        agreed = _fee_argument(described["name"], fee, accepted=accept_fee) if before is None else []
+        arguments = [*agreed, *options.arguments]
         uploading.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
         with output.Progress(f"Deploying {described['name']}", verbose=options.debug) as progress:
             said = uploading.run(stage, ["deploy", stage.reference, *arguments], progress, {})
@@ -102,7 +91,7 @@ def _check(
     stage: Stage,
     module: str,
     fee: float | None,
-    options: Options,
+    options: UploadOptions,
 ) -> None:
     """All that would be refused, at once."""
     reference = uploading.image_reference(described)
@@ -128,12 +117,10 @@ def _of_stale_image(image: ImageInfo | None, stage: Stage, facts: ModuleFacts) -
     ]
 
 
-def _fee_argument(name: str, fee: float | None, options: Options, *, is_first: bool) -> list[str]:
-    """Nothing for an update, which is free; the flag once the fee is accepted."""
-    if not is_first:
-        return []
+def _fee_argument(name: str, fee: float | None, *, accepted: bool) -> list[str]:
+    """The flag that accepts the fee of a first deployment, once it is accepted; updates are free."""
     amount = f"${fee:.2f}" if fee is not None else "three times its hourly price"
-    if not options.accept_fee:
+    if not accepted:
         if not sys.stdin.isatty():
             raise ConfigurationError(
                 f"the first deployment of {name} costs {amount} once", next_step="accept that with --accept-fee"
@@ -146,12 +133,7 @@ def _fee_argument(name: str, fee: float | None, options: Options, *, is_first: b
     return ["--accept-fee"]
 
 
-def _more(options: Options) -> list[str]:
-    public = ["--public"] if options.public else []
-    return public + (["--logo", str(options.logo.absolute())] if options.logo else [])
-
-
-def _tell(after: ChuteInfo, before: ChuteInfo | None, host: str, options: Options) -> None:
+def _tell(after: ChuteInfo, before: ChuteInfo | None, host: str, options: UploadOptions) -> None:
     is_same = before is not None and before.version == after.version
     if options.as_json:
         told = {

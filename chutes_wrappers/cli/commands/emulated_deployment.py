@@ -36,7 +36,7 @@ class Developer:
 
     def build(self, stage: Stage, described: Mapping[str, Any], *, debug: bool) -> None:
         """Upload the image of what ``stage`` holds, and wait until it is built; WrapperError says why it is not."""
-        name = f"{described['image']['name']}:{described['image']['tag']}"
+        name = uploading.image_reference(described)
         with (
             output.Progress(self._title(name), verbose=debug, important=is_step) as progress,
             PlatformApi(self.platform.url, self.account) as api,

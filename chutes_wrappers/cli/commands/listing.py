@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.platform_lookup import own_chutes, own_images
-from chutes_wrappers.host.platform_objects import ChuteInfo, account_info, age, chute_info, image_info
+from chutes_wrappers.host.platform_objects import ChuteInfo, ImageInfo, account_info, age, chute_info, image_info
 
 
 def list_images(*, as_json: bool) -> int:
     """Show the account's images; as JSON the list of them as the API tells it."""
     with platform_api.connect() as api:
         told = own_images(api)
-    images = [image_info(one) for one in told]
-    if as_json:
-        _show_json(told)
-    elif images:
-        rows = [
-            (image.reference, image.status, _visibility(image.public), image.owner, age(image.created_at))
-            for image in images
-        ]
-        output.table(("image", "status", "", "owner", "age"), rows)
-    else:
-        output.report("there is no image yet: --build MODULE uploads one")
-    return 0
+    rows = [_image_row(image_info(one)) for one in told]
+    none = "there is no image yet: --build MODULE uploads one"
+    return _show(told, ("image", "status", "", "owner", "age"), rows, none, as_json=as_json)
 
 
 def list_chutes(*, as_json: bool) -> int:
     """Show the account's chutes and those shared with it; as JSON the list of them as the API tells it."""
     with platform_api.connect() as api:
         told = own_chutes(api)
-    chutes = [chute_info(one) for one in told]
-    if as_json:
-        _show_json(told)
-    elif chutes:
-        output.table(("chute", "", "version", "image", "", "owner", "changed"), map(_row, chutes))
-    else:
-        output.report("there is no chute yet: --deploy MODULE deploys one")
-    return 0
+    rows = [_chute_row(chute_info(one)) for one in told]
+    none = "there is no chute yet: --deploy MODULE deploys one"
+    return _show(told, ("chute", "", "version", "image", "", "owner", "changed"), rows, none, as_json=as_json)
 
 
 def show_account(*, as_json: bool) -> int:
@@ -76,7 +62,23 @@ def show_account(*, as_json: bool) -> int:
     return 0
 
 
-def _row(chute: ChuteInfo) -> tuple[str, ...]:
+def _show(
+    told: list[dict[str, Any]], columns: Sequence[str], rows: Sequence[Sequence[str]], none: str, *, as_json: bool
+) -> int:
+    if as_json:
+        _show_json(told)
+    elif rows:
+        output.table(columns, rows)
+    else:
+        output.report(none)
+    return 0
+
+
+def _image_row(image: ImageInfo) -> tuple[str, ...]:
+    return (image.reference, image.status, _visibility(image.public), image.owner, age(image.created_at))
+
+
+def _chute_row(chute: ChuteInfo) -> tuple[str, ...]:
     return (
         chute.name,
         "hot" if chute.hot else "cold",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, uploading
 from chutes_wrappers.cli.commands.build import is_step, without_values
+from chutes_wrappers.cli.commands.uploading import UploadOptions
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.host import uploads
@@ -29,17 +29,7 @@ _REJOINS = 5
 _EVENT = "data: "
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """``public``: whoever wants may use the image; ``logo``: its picture."""
-
-    public: bool = False
-    logo: Path | None = None
-    debug: bool = False
-    as_json: bool = False
-
-
-def build_remotely(module: str, options: Options) -> int:
+def build_remotely(module: str, options: UploadOptions) -> int:
     """Upload the image of ``module``, or join its build, and wait; 0 once the API says that it is built."""
     facts = preparation.facts(module)
     manifest = uploading.manifest(facts)
@@ -112,12 +102,10 @@ def followed(api: PlatformApi, reference: str, progress: output.Progress, again:
 
 
 def _upload(
-    api: PlatformApi, stage: Stage, manifest: Path, reference: str, options: Options, progress: output.Progress
+    api: PlatformApi, stage: Stage, manifest: Path, reference: str, options: UploadOptions, progress: output.Progress
 ) -> None:
-    arguments = ["--public"] if options.public else []
-    arguments += ["--logo", str(options.logo.absolute())] if options.logo else []
-    uploading.show_command(manifest, "build", stage.reference, *arguments)
-    found = upload(api, stage, reference, progress, arguments=arguments, variables={})
+    uploading.show_command(manifest, "build", stage.reference, *options.arguments)
+    found = upload(api, stage, reference, progress, arguments=options.arguments, variables={})
     uploads.remember(found.image_id, stage)
 
 

@@ -13,6 +13,7 @@ from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused
 from chutes_wrappers.host.platform_lookup import chute, chute_name
 from chutes_wrappers.host.platform_objects import plain
+from chutes_wrappers.host.refusals import masked
 
 _CONFLICT = 409
 
@@ -46,12 +47,12 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
         try:
             told = api.post("/secrets/", f"keeping the secret {key} of {purpose}", body)
         except PlatformRefused as refused:
-            refused.evidence = (refused.evidence or "").replace(value, "••••")
+            refused.evidence = masked(refused.evidence or "", [value])
             if refused.status == _CONFLICT:
                 refused.next_step = _replacing(api, purpose, key)
             raise
         except WrapperError as failure:
-            failure.evidence = (failure.evidence or "").replace(value, "••••")
+            failure.evidence = masked(failure.evidence or "", [value])
             raise
         if _listed(api, purpose, key) is None:
             raise WrapperError(f"the platform does not list the secret {key} of {purpose}", next_step="try it again")

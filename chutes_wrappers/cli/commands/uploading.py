@@ -6,6 +6,7 @@ import contextlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,22 @@ from chutes_wrappers.sdk.route_source import PATH_VARIABLE
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadOptions:
+    """``public``: whoever wants may use the image, or call the chute; ``logo``: its picture."""
+
+    public: bool = False
+    logo: Path | None = None
+    debug: bool = False
+    as_json: bool = False
+
+    @property
+    def arguments(self) -> list[str]:
+        """What the SDK's command is told of them."""
+        public = ["--public"] if self.public else []
+        return public + (["--logo", str(self.logo.absolute())] if self.logo else [])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,235 @@
+"""Flags → commands. A command is imported when it runs: ``--help`` must not wait for the SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chutes_wrappers.cli.commands.uploading import UploadOptions
+
+
+def _discover(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.discover import discover_module
+
+    return discover_module(options)
+
+
+def _build(options: dict[str, object]) -> int:
+    if options["local"]:
+        from chutes_wrappers.cli.commands.build import build
+
+        return build(str(options["build"]), debug=bool(options["debug"]))
+    from chutes_wrappers.cli.commands.remote_build import build_remotely
+
+    return build_remotely(str(options["build"]), _upload(options))
+
+
+def _deploy(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.deploy import deploy_module
+
+    return deploy_module(str(options["deploy"]), _upload(options), accept_fee=bool(options["accept_fee"]))
+
+
+def _upload(options: dict[str, object]) -> UploadOptions:
+    from chutes_wrappers.cli.commands.uploading import UploadOptions
+
+    return UploadOptions(
+        public=bool(options["public"]),
+        logo=_file(options["logo"]),
+        debug=bool(options["debug"]),
+        as_json=bool(options["as_json"]),
+    )
+
+
+def _file(name: object) -> Path | None:
+    return Path(str(name)) if name else None
+
+
+def _run_docker(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.run_docker import run_docker
+
+    return run_docker(str(options["run_docker"]))
+
+
+def _run(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.run_host import run_host
+
+    port = options["port"]
+    return run_host(str(options["run"]), port=port if isinstance(port, int) else None)
+
+
+def _forward(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.forward import forward
+
+    url, listen = options["url"], options["listen"]
+    return forward(
+        str(options["forward"]),
+        url=url if isinstance(url, str) else None,
+        listen=[str(pair) for pair in listen] if isinstance(listen, tuple) else [],
+    )
+
+
+def _call(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.call import TIMEOUT_S, Options, call
+
+    fields = options["form"]
+    assert isinstance(fields, tuple)
+    name, path = _pair(options["call"])
+    data, file, url, timeout = options["data"], options["output"], options["url"], options["timeout"]
+    return call(
+        name,
+        path,
+        Options(
+            data=data if isinstance(data, str) else None,
+            fields=fields,
+            file=_file(file),
+            url=url if isinstance(url, str) else None,
+            as_json=bool(options["as_json"]),
+            timeout_s=timeout if isinstance(timeout, float) else TIMEOUT_S,
+        ),
+    )
+
+
+def _list_images(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.listing import list_images
+
+    return list_images(as_json=bool(options["as_json"]))
+
+
+def _list_chutes(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.listing import list_chutes
+
+    return list_chutes(as_json=bool(options["as_json"]))
+
+
+def _account(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.listing import show_account
+
+    return show_account(as_json=bool(options["as_json"]))
+
+
+def _status(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.status import status
+
+    return status(str(options["status"]), as_json=bool(options["as_json"]))
+
+
+def _logs(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.logs import logs
+
+    return logs(str(options["logs"]), follow=bool(options["follow"]), as_json=bool(options["as_json"]))
+
+
+def _warmup(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.warmup import TIMEOUT_S, warm_up
+
+    timeout = options["timeout"]
+    return warm_up(
+        str(options["warmup"]),
+        timeout_s=timeout if isinstance(timeout, float) else TIMEOUT_S,
+        as_json=bool(options["as_json"]),
+    )
+
+
+def _share(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.sharing import share
+
+    name, user = _pair(options["share"])
+    return share(name, user, as_json=bool(options["as_json"]))
+
+
+def _secret(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.sharing import set_secret
+
+    name, key = _pair(options["secret"])
+    return set_secret(name, key, as_json=bool(options["as_json"]))
+
+
+def _delete(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.deletion import delete_chute
+
+    return delete_chute(str(options["delete"]), yes=bool(options["yes"]), as_json=bool(options["as_json"]))
+
+
+def _delete_image(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.deletion import delete_image
+
+    return delete_image(str(options["delete_image"]), yes=bool(options["yes"]), as_json=bool(options["as_json"]))
+
+
+def _pair(value: object) -> tuple[str, str]:
+    assert isinstance(value, tuple)
+    first, second = map(str, value)
+    return first, second
+
+
+def _emulate(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.emulate import WATCH_S, Options, emulate
+
+    port, watch = options["port"], options["watch"]
+    return emulate(
+        str(options["emulate"]),
+        Options(
+            watch_s=watch if isinstance(watch, float) else WATCH_S,
+            no_docker=bool(options["no_docker"]),
+            buildah=bool(options["buildah"]),
+            check=bool(options["check"]),
+            as_json=bool(options["as_json"]),
+            debug=bool(options["debug"]),
+            port=port if isinstance(port, int) else 0,
+        ),
+    )
+
+
+# By the flag that asks for it.
+COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
+    "discover": _discover,
+    "build": _build,
+    "deploy": _deploy,
+    "run_docker": _run_docker,
+    "run": _run,
+    "forward": _forward,
+    "emulate": _emulate,
+    "call": _call,
+    "list_images": _list_images,
+    "list_chutes": _list_chutes,
+    "status": _status,
+    "logs": _logs,
+    "warmup": _warmup,
+    "share": _share,
+    "secret": _secret,
+    "delete": _delete,
+    "delete_image": _delete_image,
+    "account": _account,
+}
+_ASKING = (
+    *("list_images", "list_chutes", "status", "logs", "warmup", "share", "secret", "delete", "delete_image", "account"),
+    *("call", "build", "deploy"),
+)
+# A flag → the commands that it belongs to.
+ONLY_WITH = {
+    "local": ("build",),
+    "accept_fee": ("deploy",),
+    "public": ("build", "deploy"),
+    "logo": ("build", "deploy"),
+    "port": ("run", "emulate"),
+    "no_docker": ("emulate",),
+    "buildah": ("emulate",),
+    "check": ("emulate",),
+    "watch": ("emulate",),
+    "as_json": ("emulate", *_ASKING),
+    "follow": ("logs",),
+    "startup_delay": ("discover",),
+    "probe_timeout": ("discover",),
+    "docker_gpus": ("discover",),
+    "expose": ("discover",),
+    "openapi": ("discover",),
+    "url": ("forward", "call"),
+    "listen": ("forward",),
+    "data": ("call",),
+    "form": ("call",),
+    "output": ("call",),
+    "timeout": ("call", "warmup"),
+}
