@@ -1,7 +1,8 @@
 """A caller's JSON object → the body that the service wants. Pure.
 
 What callers send is documented in the README ("Calling a chute"): a file is ``{"filename", "content_type", "data": base64}``, a
-``data:`` URI or ``<field>_base64``; binary is ``{"data", "content_type"}``, text ``{"text"}``, JSON that is no object ``{"body"}``.
+``data:`` URI or ``<field>_base64``; binary is ``{"data", "content_type"}``, and its data may be a file, too; text is ``{"text"}``,
+JSON that is no object ``{"body"}``.
 """
 
 from __future__ import annotations
@@ -101,9 +102,9 @@ def _encode_text(body: Mapping[str, Any], request: RequestFormat) -> Body:
 
 def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
     given = _only(body, "data", request)
-    if not isinstance(given, str):
-        raise CallRefused("`data` is not a string in base64")
     file = file_in("data", given, declared=True)
+    if file is None and not isinstance(given, str):
+        raise CallRefused("`data` is neither a string in base64 nor a file: " + _A_FILE % "data", field="data")
     data = file.data if file else decoded("data", given)
     kind = _named_type(body) or (file.content_type if file else request.content_type) or BINARY_TYPE
     return Body(make=lambda: data, content_type=kind)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from chutes_wrappers.cli.commands.emulate import _Screen
 from tests.scenario import ROOT, Scenario, command, free_port, until_interrupted
 
 MORSE = ROOT / "examples" / "morse"
@@ -151,3 +152,11 @@ def test_its_flags_mean_nothing_elsewhere(flag: str) -> None:
     done = command("--run", "deploy_example", flag)
     assert done.returncode == 2
     assert "--emulate" in done.stderr
+
+
+def test_the_instance_may_print_while_its_lines_are_read() -> None:
+    screen = _Screen()
+    screen.line("one")
+    for line in screen.lines:
+        screen.line(f"after {line}")
+    assert screen.lines == ["one", "after one"]

@@ -203,6 +203,9 @@ def test_binary_and_text_travel_as_bytes() -> None:
     assert encoded("binary", file(EVERY_BYTE)) == (EVERY_BYTE, "application/octet-stream")
     assert encoded("binary", file(b"x", content_type="image/png"), content_type="a/b") == (b"x", "image/png")
     assert encoded("binary", {"data": "data:image/gif;base64,eA=="}) == (b"x", "image/gif")
+    assert encoded("binary", {"data": file(b"x", content_type="image/png")}) == (b"x", "image/png")
+    with pytest.raises(CallRefused, match="neither a string in base64 nor a file"):
+        encoded("binary", {"data": {"bytes": "eA=="}})
     assert encoded("text", {"text": "é"}) == ("é".encode(), "text/plain; charset=utf-8")
     assert encoded("text", {"text": "<a/>"}, content_type="application/xml") == (b"<a/>", "application/xml")
 

@@ -164,7 +164,7 @@ class Menagerie:
                 if index == 0 and "hold" in request.query:
                     await asyncio.to_thread(self.release.wait, 30)
                 await asyncio.sleep(float(request.query.get("pause_s", "0")))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionResetError):  # which of them is a matter of milliseconds
             self.release.set()
             self.aborted.set()  # last: a test that waits for it holds the next call back again
             raise

@@ -61,7 +61,7 @@ def emulate(module: str, options: Options) -> int:
     facts, username = preparation.facts(module), preparation.username()
     check_names(facts, username)
     logger.remove()  # the emulator's log is shown here, line by line
-    screen = _Screen(deque(maxlen=_KEPT_LINES))
+    screen = _Screen()
     with contextlib.ExitStack() as stack:
         prepared = stack.enter_context(_prepared(facts, options))
         stage = stack.enter_context(staged(facts, prepared.manifest, username=username))
@@ -107,7 +107,7 @@ def _run(
     bad = verdicts.report(outcomes, screen.lines, as_json=options.as_json)
     if options.check:
         if options.watch_s:
-            _watch(chute, facts.service_ports, screen.lines, options.watch_s)
+            _watch(chute, facts.service_ports, screen, options.watch_s)
         return 1 if bad else 0
     _invite(platform, chute, outcomes)
     screen.is_open = True
@@ -118,14 +118,19 @@ def _run(
 class _Screen:
     """Shows an instance's lines once nothing else is shown, and keeps them."""
 
-    def __init__(self, lines: deque[str]) -> None:
-        self.lines = lines
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self.progress: output.Progress | None = None
         self.is_open = False
 
+    @property
+    def lines(self) -> list[str]:
+        """Those until now: more come, on the platform's thread, while they are read."""
+        return list(self._lines)
+
     def line(self, line: str) -> None:
         """Take one."""
-        self.lines.append(line)
+        self._lines.append(line)
         if self.progress is not None:
             self.progress.line(line)
         elif self.is_open:
@@ -192,7 +197,7 @@ def _rehearsed(
     ).outcomes()
 
 
-def _watch(chute: DeployedChute, ports: Sequence[int], lines: Sequence[str], watch_s: float) -> None:
+def _watch(chute: DeployedChute, ports: Sequence[int], screen: _Screen, watch_s: float) -> None:
     """Look whether the instance and its service last; WrapperError says why they did not."""
     answering = [port for port in ports if not _silence(chute, port)]
     with output.Progress(f"Watching the instance until it has been active for {watch_s:.0f} s") as progress:
@@ -200,13 +205,13 @@ def _watch(chute: DeployedChute, ports: Sequence[int], lines: Sequence[str], wat
             for port in answering:
                 if silence := _silence(chute, port):
                     because = f"nothing answers on port {port} any more: {silence}"
-                    raise _would_not_run("the service did not last", because, lines)
+                    raise _would_not_run("the service did not last", because, screen.lines)
             if time.time() - (instance.active_since or 0.0) > watch_s:
                 output.success("the instance is well")
                 return
             time.sleep(_WATCH_EVERY_S)
             progress.line("the service answers")
-    raise _would_not_run("the instance did not last", instance.ended_because, lines)
+    raise _would_not_run("the instance did not last", instance.ended_because, screen.lines)
 
 
 def _silence(chute: DeployedChute, port: int) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
-_EVENTS = "text/event-stream"
+EVENTS = "text/event-stream"
+_NAMED_PLACES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +101,22 @@ def _same_answer(through: Exchange, direct: Exchange, again: Exchange, *, stream
 def _changing(through: Exchange, direct: Exchange, again: Exchange) -> Verdict:
     """The service may say something else each time: then its own answers differ, and ours must have their shape."""
     if direct.body == again.body and direct.status == again.status:
-        return Verdict(good=False, words="another answer than the service's own", evidence=_quoted(through))
+        return Verdict(
+            good=False,
+            words="another answer than the service's own",
+            evidence=_differences(through, direct) + _quoted(through),
+        )
     if direct.json() is not None and _shape(through.json()) != _shape(direct.json()):
         return Verdict(good=False, words="another shape than the service's own", evidence=_quoted(through))
     return Verdict(good=True, words="same kind; the service answers differently each time")
 
 
 def _same_stream(through: Exchange, direct: Exchange, again: Exchange) -> Verdict:
-    if through.kind != _EVENTS:
+    if through.kind != EVENTS:
         return Verdict(good=False, words=f"a stream came as {through.kind}", evidence=_quoted(through))
     if not through.body.strip():
         return Verdict(good=not direct.body.strip(), words="an empty stream")
-    if direct.kind != _EVENTS:
+    if direct.kind != EVENTS:
         return Verdict(good=True, words="streamed as events")
     if _events(through) == _events(direct):
         return Verdict(good=True, words="same events")
@@ -119,6 +125,23 @@ def _same_stream(through: Exchange, direct: Exchange, again: Exchange) -> Verdic
 
 def _events(exchange: Exchange) -> list[bytes]:
     return [line.rstrip() for line in exchange.body.splitlines() if line.strip()]
+
+
+def _differences(through: Exchange, direct: Exchange) -> str:
+    """A line that names where two JSON answers differ, the first of the places; empty where there is nothing to name."""
+    found = [*islice(_places(through.json(), direct.json()), _NAMED_PLACES)]
+    if not all(found):  # the answers as a whole
+        return ""
+    return f"differs in {', '.join(found)}: no harm where that only repeats a call's headers or address\n"
+
+
+def _places(one: Any, other: Any, place: str = "") -> Iterator[str]:
+    """Where two values differ, as in ``headers.Host``; the empty string for all of it."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({*one, *other}):
+            yield from _places(one.get(key), other.get(key), f"{place}.{key}" if place else key)
+    elif one != other:
+        yield place
 
 
 def _shape(value: Any) -> Any:

@@ -38,7 +38,8 @@ def direct_request(
     fields = dict(fields)
     addressed = address(route, query or {}, fields)
     sent = _body(route.request_format, fields, may_be_empty=route.upstream_method in _BODILESS)
-    headers = {**sent.pop("headers", {}), **addressed.headers}
+    # As the gateway asks (runtime/upstream.py): services that show their caller's headers then show the same.
+    headers = {"Accept-Encoding": "identity", **sent.pop("headers", {}), **addressed.headers}
     prepared = requests.Request(route.upstream_method, f"http://127.0.0.1:{port}/", headers=headers, **sent).prepare()
     body = prepared.body or b""
     return DirectRequest(
@@ -59,8 +60,11 @@ def _body(request: RequestFormat, fields: Mapping[str, Any], *, may_be_empty: bo
     if encoding == "multipart":
         return {"files": [(name, _part(value)) for name, value in _flat(fields)]}
     if encoding in ("text", "binary"):
-        kind = fields.get("content_type") or request.content_type or "application/octet-stream"
-        data = fields.get("text", "").encode() if encoding == "text" else _bytes(fields)
+        file = fields["data"] if isinstance(fields.get("data"), Mapping) else fields
+        kind = (
+            fields.get("content_type") or file.get("content_type") or request.content_type or "application/octet-stream"
+        )
+        data = fields.get("text", "").encode() if encoding == "text" else _bytes(file)
         return {"data": data, "headers": {"Content-Type": kind}}
     value = fields["body"] if request.wrapped or (request.wrapped is None and fields.keys() == {"body"}) else fields
     kind = request.content_type or "application/json"

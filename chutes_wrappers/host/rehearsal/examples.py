@@ -25,14 +25,28 @@ _FORMATS = {
 
 
 def example_body(route: Route) -> dict[str, Any]:
-    """The JSON object that a caller of ``route`` may send: what its schema requires, and what it gives an example of."""
-    body = example_object(route.input_schema or schema_of(route.request) or {})
-    files = {
-        name: sample_file(name)
-        for name in route.request_format.files or ()
-        if name in body or route.input_schema is None
+    """The JSON object that a caller of ``route`` may send: what its schema requires, and what it gives an example of.
+
+    A form of which nothing is required gets its files: one without anything says nothing to any service.
+    """
+    schema = route.input_schema or schema_of(route.request) or {}
+    body = example_object(schema)
+    sends_all = route.input_schema is None or not _requires_something(schema)
+    files = {name: sample_file(name) for name in route.request_format.files or () if name in body or sends_all}
+    return {**body, **files, **_files_of_app(route, body)}
+
+
+def _requires_something(schema: Mapping[str, Any]) -> bool:
+    return bool(_Examples(schema.get("$defs") or {}).resolved(schema).get("required"))
+
+
+def _files_of_app(route: Route, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The files that a Gradio app's endpoint takes."""
+    parameters = route.gradio.parameters if route.gradio is not None else ()
+    samples = {one.name: (one.file, sample_file(one.name)) for one in parameters if one.name in body}
+    return {
+        name: file if place == "one" else [file] for name, (place, file) in samples.items() if place in ("one", "many")
     }
-    return {**body, **files}
 
 
 def example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +61,7 @@ class _Examples:
         self._definitions = definitions
 
     def of(self, schema: Any, depth: int) -> Any:
-        node = self._resolved(schema)
+        node = self.resolved(schema)
         given = _given(node)
         if depth > _DEEPEST:
             return given[0] if given else None
@@ -61,7 +75,7 @@ class _Examples:
             return self._array(node, depth)
         return _scalar(kind, node)
 
-    def _resolved(self, schema: Any) -> dict[str, Any]:
+    def resolved(self, schema: Any) -> dict[str, Any]:
         """One node with what ``$ref``, ``allOf`` and the first useful alternative of it say."""
         node: dict[str, Any] = {}
         pending, seen = [schema], 0

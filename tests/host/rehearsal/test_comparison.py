@@ -75,3 +75,12 @@ LINES = Exchange(status=200, content_type="application/x-ndjson", body=b'{"a":1}
 )
 def test_streams_are_compared_event_by_event(through: Exchange, direct: Exchange, good: bool) -> None:
     assert verdict(through, direct, stream=True).good is good
+
+
+def test_where_two_objects_differ_is_named_before_the_answer_itself() -> None:
+    through = said({"origin": "127.0.0.1", "headers": {"Host": "a", "Accept": "*/*"}, "url": "/x"})
+    direct = said({"origin": "172.17.0.1", "headers": {"Host": "b", "Accept": "*/*"}, "url": "/x"})
+    first, _, rest = verdict(through, direct).evidence.partition("\n")
+    assert first.startswith("differs in headers.Host, origin: ")
+    assert rest == through.body.decode()
+    assert verdict(said([1]), said([2])).evidence == "[1]"

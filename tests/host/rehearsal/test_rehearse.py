@@ -92,3 +92,23 @@ def test_examples_that_need_each_other_end(chute: DevChute, service: Menagerie) 
     }
     outcomes = rehearsed(chute, service, circle)
     assert outcomes["POST /form multipart"].verdict.words == "the answer of POST /answered is missing"
+
+
+@pytest.mark.parametrize(
+    ("through", "good", "words"),
+    [(b'{"text":"hi"}', True, "same bytes, as text/event-stream"), (b'{"text":"ho"}', False, "another answer than")],
+)
+def test_a_whole_answer_on_a_streams_path_may_have_the_streams_media_type(
+    through: bytes, good: bool, words: str
+) -> None:
+    cords = plan_cords([Route.model_validate({"path": "/talk", "stream": "switch"})], 9000).cords
+    rehearsal = Rehearsal(
+        cords=cords,
+        through=lambda call: Exchange(status=200, content_type="text/event-stream", body=through),
+        direct=lambda request: Exchange(status=200, content_type="application/json", body=b'{"text":"hi"}'),
+        examples={},
+        folder=Path("."),
+    )
+    whole = next(outcome for outcome in rehearsal.outcomes() if outcome.travels == "json")
+    assert whole.verdict.good is good
+    assert words in whole.verdict.words
