@@ -100,6 +100,8 @@ def _parse_yaml(text: str) -> Any:
     try:
         return _build(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except yaml.YAMLError as error:
+        if "maximum nesting depth" in str(error):  # a limit of PyYAML's own, since 6.0.4
+            raise WrapperError("is nested too deeply") from error
         raise WrapperError(f"is neither JSON nor YAML: {' '.join(str(error).split())[:300]}") from error
 
 

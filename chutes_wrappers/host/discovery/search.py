@@ -23,6 +23,8 @@ FURTHER_PATHS = (
     "/swagger.yaml",
     *(f"{prefix}/{name}" for prefix in ("/api", "/v1", "/api/v1") for name in _NAMES),
     "/v3/api-docs",
+    "/apispec_1.json",  # flasgger's own
+    "/spec.json",
     "/swagger/v1/swagger.json",
 )
 
