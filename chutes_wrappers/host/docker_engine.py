@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, ImageMissing, WrapperError
 from chutes_wrappers.host.docker_container import DockerContainer, DockerImageFiles
 from chutes_wrappers.host.docker_errors import quietly, translated, unavailable
+from chutes_wrappers.host.docker_pull import pull
 from chutes_wrappers.host.engine import ContainerSpec
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _T = TypeVar("_T")
 # On every container, network and volume: the process that started it, and the machine (and pid namespace) where that process is.
 LABEL = "chutes-wrappers.session"
 HOST_LABEL = "chutes-wrappers.host"
-_PLATFORM = "linux/amd64"
 _API_TIMEOUT_S = 120
 _OPEN_TIMEOUT_S = 60
 
@@ -109,14 +109,25 @@ class DockerEngine:
 
     def inspect_image(self, reference: str) -> Mapping[str, object]:
         """The engine's description of an image, pulled first when it is not there; WrapperError when neither works."""
-        from docker.errors import ImageNotFound
-
+        if (found := self.find_image(reference)) is not None:
+            return found
         with translated(reference):
-            try:
+            pull(self._client, reference, self._report)
+            return self._client.images.get(reference).attrs or {}
+
+    def info(self) -> Mapping[str, Any]:
+        """What the engine says of itself: ServerVersion, Architecture, Runtimes, DockerRootDir, …"""
+        with translated("docker info"):
+            told: Mapping[str, Any] = self._client.info()
+            return told
+
+    def find_image(self, reference: str) -> Mapping[str, Any] | None:
+        """The engine's description of an image that it has; None where it has none, and nothing is pulled."""
+        try:
+            with translated(reference):
                 return self._client.images.get(reference).attrs or {}
-            except ImageNotFound:
-                self._pull(reference)
-                return self._client.images.get(reference).attrs or {}
+        except ImageMissing:
+            return None
 
     @contextlib.contextmanager
     def files(self, reference: str) -> Iterator[DockerImageFiles]:
@@ -226,35 +237,6 @@ class DockerEngine:
     def _labels(self) -> dict[str, str]:
         return {LABEL: self._session, HOST_LABEL: _host()}
 
-    def _pull(self, reference: str) -> None:
-        from docker.errors import APIError
-
-        self._report(f"pulling {reference}")
-        try:
-            self._pull_layers(*_split(reference))
-        except APIError as error:
-            raise WrapperError(
-                "the image is not on this machine and cannot be pulled",
-                where=reference,
-                evidence=str(error.explanation or error),
-                next_step="correct the name, log in with `docker login`, or build the image here",
-            ) from error
-
-    def _pull_layers(self, name: str, tag: str) -> None:
-        from docker.errors import APIError
-
-        shown: dict[str, str] = {}
-        problem = None
-        events: Any = self._client.api.pull(name, tag=tag, platform=_PLATFORM, stream=True, decode=True)
-        for event in events:  # to its end: only then docker-py lets go of the connection
-            problem = event.get("error", problem)
-            layer, status = event.get("id", ""), event.get("status", "")
-            if status and shown.get(layer) != status:
-                shown[layer] = status
-                self._report(f"{layer} {status} {event.get('progress', '')}".strip())
-        if problem is not None:
-            raise APIError(str(problem))
-
 
 def _host() -> str:
     # Pids mean something only where they were given: in a container, /proc names another namespace.
@@ -289,12 +271,3 @@ def _bind(volume: str) -> str:
         return volume
     source, separator, rest = volume.partition(":")
     return os.path.abspath(os.path.expanduser(source)) + separator + rest
-
-
-def _split(reference: str) -> tuple[str, str]:
-    """Repository and tag (or digest) of a reference; without either, "latest"."""
-    if "@" in reference:
-        name, digest = reference.split("@", 1)
-        return name, digest
-    name, separator, tag = reference.rpartition(":")
-    return (name, tag) if separator and "/" not in tag else (reference, "latest")

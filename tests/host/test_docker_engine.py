@@ -249,21 +249,6 @@ def test_a_failed_pull_names_the_image_the_reason_and_the_next_step(
     assert "docker login" in str(caught.value.next_step)
 
 
-@pytest.mark.parametrize(
-    ("reference", "parts"),
-    [
-        ("debian", ("debian", "latest")),
-        ("debian:12", ("debian", "12")),
-        ("localhost:5000/team/service", ("localhost:5000/team/service", "latest")),
-        ("localhost:5000/team/service:v1", ("localhost:5000/team/service", "v1")),
-        ("team/service@sha256:ab", ("team/service", "sha256:ab")),
-        ("localhost:5000/service:v1@sha256:ab", ("localhost:5000/service:v1", "sha256:ab")),
-    ],
-)
-def test_references_have_tags_digests_and_registries_with_ports(reference: str, parts: tuple[str, str]) -> None:
-    assert docker_engine._split(reference) == parts
-
-
 def test_what_is_asked_of_a_container_reaches_the_engine_in_the_requests_body(api: Api, engine: DockerEngine) -> None:
     api.answers["POST /containers/create"] = (500, {"message": "stop here"})
     spec = ContainerSpec(
