@@ -8,17 +8,29 @@ while [ -L "$self" ]; do # readlink -f is not everywhere
 done
 cd "$(dirname "$self")"
 
-python=
-for candidate in "${CHUTES_WRAPPERS_PYTHON:-}" .venv/bin/python python3.12 python3.11 python3.13 python3.10 python3 python; do
-    if [ -n "$candidate" ] && command -v "$candidate" >/dev/null &&
-        "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
-        python=$candidate
-        break
-    fi
+fits() {
+    command -v "$1" >/dev/null &&
+        "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+chosen=${CHUTES_WRAPPERS_PYTHON:-} previous=
+for argument in "$@"; do
+    [ "$previous" != --python ] || chosen=$argument
+    case $argument in --python=*) chosen=${argument#*=} ;; esac
+    previous=$argument
+done
+if [ -n "$chosen" ] && ! fits "$chosen"; then
+    echo "✗ $chosen is no Python 3.10 to 3.13" >&2
+    echo "  Next: name another in --python or CHUTES_WRAPPERS_PYTHON, or leave both out to take the first fitting one" >&2
+    exit 2
+fi
+python=$chosen
+for candidate in .venv/bin/python python3.12 python3.11 python3.13 python3.10 python3 python; do
+    [ -z "$python" ] || break
+    ! fits "$candidate" || python=$candidate
 done
 if [ -z "$python" ]; then
     echo "✗ no Python 3.10 to 3.13 is on PATH" >&2
-    echo "  Next: install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it in CHUTES_WRAPPERS_PYTHON" >&2
+    echo "  Next: install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it with --python" >&2
     exit 1
 fi
 exec "$python" chutes_wrappers/cli/bootstrap.py "$@"

@@ -25,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     requirements = ROOT / ("requirements-dev.txt" if options.dev else "requirements.txt")
     stamp = COMPLETE_DEV if options.dev else COMPLETE
+    if options.python and _is_of_another_python():
+        _say(f"{VENV.name} has Python {_version(VENV / 'bin/python')}: it is made anew")
+        shutil.rmtree(VENV)
     if _is_current(stamp, options.dev):
         _say(f"✓ the environment is ready: {VENV.name} (Python {_version(VENV / 'bin/python')})")
     else:
@@ -37,16 +40,38 @@ def main(arguments: list[str] | None = None) -> int:
         for path in (COMPLETE, stamp):
             path.write_text("", encoding="utf-8")
         _say(f"✓ installed into {VENV.name}: {requirements.name}")
+    if options.account or (sys.stdin.isatty() and not (options.dev or options.yes or options.no_account)):
+        return _account(options.answers)
     if not options.dev and not options.yes:
-        _say("Next: ./deploy.sh --help, or `.venv/bin/chutes register` for an account")
+        _say("Next: ./deploy.sh for a menu, ./setup.sh --account for an account")
     return 0
+
+
+def _account(answers: list[str]) -> int:
+    """Hand over to the part that needs what was installed."""
+    argv = [str(VENV / "bin" / "python"), "-m", "chutes_wrappers.cli.wizard", *answers]
+    return subprocess.run(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="setup.sh", description="Make .venv and install what the toolkit needs.")
     parser.add_argument("--yes", action="store_true", help="ask nothing")
+    parser.add_argument(
+        "--python", metavar="X", help="use this Python, 3.10 to 3.13; .venv is made anew for another one"
+    )
     parser.add_argument("--dev", action="store_true", help="also install what the tests need")
-    return parser.parse_args(arguments)
+    parser.add_argument("--no-account", action="store_true", help="the environment only")
+    parser.add_argument("--account", action="store_true", help="the account, too; further flags answer its questions")
+    options, answers = parser.parse_known_args(arguments)
+    if answers and not options.account:
+        parser.error(f"unrecognized arguments: {' '.join(answers)} (those of the account need --account)")
+    options.answers = answers
+    return options
+
+
+def _is_of_another_python() -> bool:
+    python = VENV / "bin" / "python"
+    return python.exists() and _version(python).split(".")[:2] != [str(part) for part in sys.version_info[:2]]
 
 
 def _is_current(stamp: Path, dev: bool) -> bool:

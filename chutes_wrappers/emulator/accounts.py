@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import configparser
-import hashlib
 import secrets
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from substrateinterface import Keypair
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import write_atomically
-from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER
+from chutes_wrappers.host import account_file
+from chutes_wrappers.host.credentials import SeedCredentials
 from chutes_wrappers.host.platform_api import PlatformApi
 
 # The emulator takes any; the SDK sends this one to an API that is not the platform's own (SDK entrypoint/register.py).
@@ -22,34 +20,7 @@ _TOKEN = "replaceme"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Signer:
-    """A private key; credentials for the API (``host/credentials.py``)."""
-
-    seed: str = field(repr=False)
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The private key."""
-        return (self.seed,)
-
-    @property
-    def source(self) -> str:
-        """Whose it is."""
-        return "the new hotkey"
-
-    def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
-        """Signed as the SDK signs."""
-        key, nonce = keypair(self.seed), str(int(time.time()))
-        signs = purpose if body is None else hashlib.sha256(body).hexdigest()
-        return {
-            HOTKEY_HEADER: key.ss58_address,
-            NONCE_HEADER: nonce,
-            SIGNATURE_HEADER: key.sign(f"{key.ss58_address}:{nonce}:{signs}".encode()).hex(),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Account(_Signer):
+class Account(SeedCredentials):
     """A registered user and the private key that they sign with."""
 
     username: str
@@ -77,7 +48,7 @@ def register(url: str, username: str) -> Account:
     """Register ``username`` with a new hotkey at the API at ``url``; WrapperError with its own words when it refuses."""
     seed = new_seed()
     coldkey = keypair(new_seed()).ss58_address
-    with PlatformApi(url, _Signer(seed=seed)) as api:
+    with PlatformApi(url, SeedCredentials(seed=seed)) as api:
         answer = api.post(
             "/users/register",
             f"registering {username!r}",
@@ -122,17 +93,15 @@ def ensure_config(url: str, username: str, path: Path) -> Account:
 
 def write_config(account: Account, url: str, path: Path) -> None:
     """Write what ``CHUTES_CONFIG_PATH`` can name (SDK ``config.py``), readable by its owner alone; all of it or nothing."""
-    text = "\n".join(
-        (
-            *("[api]", f"base_url = {url}", ""),
-            *(
-                "[auth]",
-                f"username = {account.username}",
-                f"user_id = {account.user_id}",
-                f"hotkey_seed = {account.seed}",
-            ),
-            *("hotkey_name = emulator", f"hotkey_ss58address = {account.hotkey}", ""),
-            *("[payment]", f"address = {account.payment_address}", ""),
+    text = account_file.text(
+        account_file.NewAccount(
+            url=url,
+            username=account.username,
+            user_id=account.user_id,
+            payment_address=account.payment_address,
+            hotkey_name="emulator",
+            hotkey=account.hotkey,
+            seed=account.seed,
         )
     )
     path.parent.mkdir(parents=True, exist_ok=True)

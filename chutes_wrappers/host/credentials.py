@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +17,7 @@ from chutes_wrappers.host.api_keys import KEY_VARIABLE, key_file
 from chutes_wrappers.sdk.account import config_file
 
 _FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_ss58address")
-_REGISTER = "run `chutes register`, or name the account's file in CHUTES_CONFIG_PATH"
+_REGISTER = "run ./setup.sh --account, or name the account's file in CHUTES_CONFIG_PATH"
 
 
 class Credentials(Protocol):
@@ -34,6 +36,17 @@ class Credentials(Protocol):
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
         """The headers of a request with ``body``, or without one for ``purpose`` (PLATFORM.md, section 5)."""
         ...
+
+
+class NoCredentials:
+    """Nobody: for what the API tells everybody."""
+
+    secrets: tuple[str, ...] = ()
+    source = "no account, which this needs none of"
+
+    def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
+        """None."""
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +106,44 @@ class AccountCredentials:
         return {str(name): str(value) for name, value in signed.items()}
 
 
-def account() -> AccountCredentials:
-    """The account of the SDK's configuration file; ConfigurationError says what is missing from it, and how to get one."""
-    path = config_file()
+@dataclass(frozen=True, kw_only=True)
+class SeedCredentials:
+    """A hotkey that no configuration file has yet; ``secret_token`` is what else of its requests must not be shown."""
+
+    seed: str = field(repr=False)
+    secret_token: str = field(default="", repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The private key, and the token."""
+        return tuple(filter(None, (self.seed, self.secret_token)))
+
+    @property
+    def source(self) -> str:
+        """Whose it is."""
+        return "the hotkey"
+
+    def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
+        """Signed as the SDK signs (``entrypoint/register.py``). ConfigurationError for a seed that is none."""
+        from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER
+        from substrateinterface import Keypair
+
+        try:
+            key = Keypair.create_from_seed(seed_hex="0x" + self.seed.removeprefix("0x"))
+        except (ValueError, TypeError):
+            # Not the error's own words: they may quote the seed.
+            raise ConfigurationError(
+                "the hotkey cannot sign", next_step="its secretSeed is 64 hexadecimal digits"
+            ) from None
+        nonce = str(int(time.time()))
+        signs = purpose if body is None else hashlib.sha256(body).hexdigest()
+        signature = key.sign(f"{key.ss58_address}:{nonce}:{signs}".encode()).hex()
+        return {HOTKEY_HEADER: key.ss58_address, NONCE_HEADER: nonce, SIGNATURE_HEADER: signature}
+
+
+def account(path: Path | None = None) -> AccountCredentials:
+    """The account of a configuration file, by default the SDK's; ConfigurationError says what it lacks, and how to get one."""
+    path = path or config_file()
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text(encoding="utf-8"))

@@ -101,3 +101,34 @@ def test_a_machine_without_a_fitting_python_is_told_so(clone: Path, tmp_path: Pa
     assert done.returncode == 1
     assert "3.10" in done.stderr
     assert "Next:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "flag", [["--python", sys.executable], [f"--python={sys.executable}"]], ids=["apart", "joined"]
+)
+def test_a_named_python_of_another_version_makes_the_environment_anew(clone: Path, flag: list[str]) -> None:
+    older = clone / ".venv" / "bin" / "python"
+    older.parent.mkdir(parents=True)
+    older.write_text("#!/bin/sh\necho Python 3.9.1\n")
+    older.chmod(0o755)
+    done = subprocess.run([clone / "setup.sh", "--yes", *flag], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "has Python 3.9.1: it is made anew" in done.stderr
+    version = subprocess.run([older, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]
+    assert version == ".".join(map(str, sys.version_info[:3]))
+
+
+@pytest.mark.parametrize("named", ["no-such-python", "/bin/sh"])
+def test_a_named_python_that_does_not_fit_is_not_replaced_by_another(clone: Path, named: str) -> None:
+    for flags, variables in ((["--python", named], {}), ([], {"CHUTES_WRAPPERS_PYTHON": named})):
+        done = subprocess.run(
+            [clone / "setup.sh", "--yes", *flags],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert f"{named} is no Python 3.10 to 3.13" in done.stderr
+        assert "Next:" in done.stderr
+        assert not (clone / ".venv").exists()

@@ -1,0 +1,290 @@
+"""The account's set-up on a real terminal and by flags, against the emulator; the SDK then works with what it wrote."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.host import wallets
+from tests.emulator.api.client import Client
+from tests.scenario import ROOT, environment
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    folder = tmp_path_factory.mktemp("platform")
+    with running_platform(Settings(folder=folder, docker=False), HostLauncher()) as running:
+        Client.registered(running.url, "taken")
+        yield running
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """A home folder without anything, and the wizard."""
+
+    home: Path
+    url: str
+
+    @property
+    def config(self) -> Path:
+        return self.home / ".chutes" / "config.ini"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        kept = {name: value for name, value in environment().items() if not name.startswith("CHUTES_")}
+        return {**kept, "HOME": str(self.home), "CHUTES_API_URL": self.url, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
+
+    def run(self, *arguments: str, code: int = 0, **variables: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "chutes_wrappers.cli.wizard", *arguments],
+            cwd=ROOT,
+            env={**self.variables, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    def at_terminal(self, columns: int = 60) -> pexpect.spawn[str]:
+        return pexpect.spawn(
+            sys.executable,
+            ["-m", "chutes_wrappers.cli.wizard"],
+            cwd=str(ROOT),
+            env=self.variables,
+            encoding="utf-8",
+            timeout=30,
+            dimensions=(24, columns),
+        )
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path, platform: RunningPlatform) -> Newcomer:
+    return Newcomer(tmp_path, platform.url)
+
+
+def secrets_of(newcomer: Newcomer) -> list[str]:
+    """What must be on no screen: everything that is secret in the files that were written."""
+    found = []
+    folder = newcomer.home / ".bittensor" / "wallets"
+    for wallet, name in wallets.find(folder):
+        for path in (folder / wallet / "hotkeys" / name, folder / wallet / "coldkey"):
+            told = wallets._json(path)
+            found += [told["secretPhrase"], told["secretSeed"].removeprefix("0x")]
+    found += [path.read_text().strip() for path in newcomer.config.parent.glob("fingerprint-*")]
+    return found
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_newcomer_registers_with_a_new_wallet_at_the_terminal(newcomer: Newcomer) -> None:
+    terminal = newcomer.at_terminal()
+    screen = []
+    for question, answer in (
+        ("What to do", "9"),
+        ("What to do", "1"),
+        ("Username", "x"),
+        ("What to do", "1"),
+        ("Username", "taken"),
+        ("Sign with", "n"),
+        ("What to do", "1"),
+        ("Username", "newcomer"),
+        ("Sign with", "7"),
+        ("Sign with", "1"),
+    ):
+        terminal.expect(question)
+        screen.append(str(terminal.before))
+        terminal.sendline(answer)
+    terminal.expect(pexpect.EOF)
+    screen.append(str(terminal.before))
+    terminal.close()
+    said = "".join(screen)
+    assert terminal.exitstatus == 0, said
+    assert "3 to 15 letters" in said
+    assert "already exists" in said
+    assert "knows this account as newcomer" in said.replace("\r\n", "")
+    hidden = secrets_of(newcomer)
+    assert len(hidden) == 5
+    assert not [secret for secret in hidden if secret in said]
+    written = [newcomer.config, *newcomer.config.parent.glob("fingerprint-*")]
+    written += [path for path in (newcomer.home / ".bittensor").rglob("*") if path.is_file()]
+    assert {mode(path) for path in written} == {0o600}
+
+
+def test_flags_register_keep_what_was_there_and_the_sdk_takes_the_file(newcomer: Newcomer) -> None:
+    newcomer.config.parent.mkdir()
+    newcomer.config.write_text("[old]\n")
+    said = newcomer.run("--register", "flagged", "--wallet", "new")
+    assert "knows this account as flagged" in said
+    assert not [secret for secret in secrets_of(newcomer) if secret in said]
+    kept = newcomer.config.with_name("config.ini.bak-1")
+    assert (kept.read_text(), mode(kept)) == ("[old]\n", 0o600)
+    listed = subprocess.run(
+        [str(Path(sys.executable).parent / "chutes"), "chutes", "list"],
+        env=newcomer.variables,
+        cwd=newcomer.home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert listed.returncode == 0
+    assert "error" not in listed.stderr.lower()
+
+
+def test_an_account_is_linked_by_its_key_and_its_own_hotkey_only(newcomer: Newcomer) -> None:
+    newcomer.run("--register", "linked", "--wallet", "new")
+    key = api_key(newcomer)
+    newcomer.config.unlink()
+    said = newcomer.run("--link", CHUTES_API_KEY=key)
+    assert "knows this account as linked" in said
+    assert key not in said
+    wallets_folder = newcomer.home / ".bittensor" / "wallets"
+    wallets.make(wallets_folder)
+    refused = newcomer.run("--link", "--wallet", "chutes-2/default", code=1, CHUTES_API_KEY=key)
+    assert "another hotkey" in refused
+    assert key not in refused
+    assert "cpk_wrong" not in newcomer.run("--link", "--wallet", "chutes/default", code=1, CHUTES_API_KEY="cpk_wrong")
+
+
+def api_key(newcomer: Newcomer) -> str:
+    """An API key of the account in the newcomer's file, made by the API."""
+    script = """
+from chutes_wrappers.host import platform_api
+with platform_api.connect() as api:
+    print(api.post("/api_keys/", "making a key", {"name": "k", "admin": True})["secret_key"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=newcomer.variables,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.strip()
+
+
+def test_a_file_is_taken_over_once_it_is_known_to_be_one(newcomer: Newcomer, tmp_path: Path) -> None:
+    newcomer.run("--register", "moved", "--wallet", "new")
+    elsewhere = tmp_path / "elsewhere.ini"
+    newcomer.config.rename(elsewhere)
+    assert "moved" in newcomer.run("--config", str(elsewhere))
+    assert mode(newcomer.config) == 0o600
+    broken = tmp_path / "broken.ini"
+    broken.write_text("[auth]\nusername = x\n")
+    before = newcomer.config.read_bytes()
+    assert "lacks" in newcomer.run("--config", str(broken), code=2)
+    assert newcomer.config.read_bytes() == before
+
+
+@pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 130)])
+@pytest.mark.parametrize("at", ["What to do", "Username", "Sign with"])
+def test_ctrl_c_and_the_end_of_input_leave_nothing(newcomer: Newcomer, key: str, code: int, at: str) -> None:
+    terminal = newcomer.at_terminal(100)
+    for question, answer in (("What to do", "1"), ("Username", "someone"), ("Sign with", "")):
+        terminal.expect(question)
+        if question == at:
+            terminal.send(key)
+            break
+        terminal.sendline(answer)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == code
+    assert not newcomer.config.exists()
+
+
+def test_without_a_terminal_the_flags_are_named(newcomer: Newcomer) -> None:
+    assert "--register" in newcomer.run(code=2)
+    assert "one at a time" in newcomer.run("--link", "--register", "x", code=2)
+    assert "--wallet" in newcomer.run("--register", "someone", code=2)
+    assert "CHUTES_API_KEY" in newcomer.run("--link", "--wallet", "new", code=2)
+
+
+def test_wrong_usage_makes_no_wallet(newcomer: Newcomer) -> None:
+    newcomer.run("--register", "x", "--wallet", "new", code=2)
+    newcomer.run("--link", "--wallet", "new", code=2, CHUTES_API_KEY="cpk_canary")
+    assert not (newcomer.home / ".bittensor").exists()
+
+
+def test_an_api_that_is_not_there_leaves_the_wallet_for_the_next_try(newcomer: Newcomer) -> None:
+    newcomer.run("--register", "later", "--wallet", "new", code=1, CHUTES_API_URL="http://127.0.0.1:9")
+    assert not newcomer.config.exists()
+    assert "later" in newcomer.run("--register", "later")
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_sent(newcomer: Newcomer) -> None:
+    newcomer.config.mkdir(parents=True)
+    assert "cannot be written" in newcomer.run("--register", "unwritten", "--wallet", "new", code=2)
+    os.rmdir(newcomer.config)
+    assert "unwritten" in newcomer.run("--register", "unwritten", "--wallet", "new")
+
+
+@pytest.fixture
+def at_setup(newcomer: Newcomer) -> Iterator[pexpect.spawn[str]]:
+    """``./setup.sh`` as a newcomer starts it, past the environment, which is there."""
+    if not (ROOT / ".venv" / ".complete-dev").exists():
+        pytest.skip("the project's own .venv is not set up here: ./setup.sh --dev")
+    variables = {**newcomer.variables, "CHUTES_WRAPPERS_PYTHON": sys.executable}
+    child = pexpect.spawn(str(ROOT / "setup.sh"), env=variables, encoding="utf-8", timeout=60, dimensions=(24, 60))
+    child.expect("✓ the environment is ready")
+    child.expect("What to do")
+    yield child
+    child.close(force=True)
+
+
+def test_setup_goes_on_with_the_account_and_takes_no_for_an_answer(
+    at_setup: pexpect.spawn[str], newcomer: Newcomer
+) -> None:
+    at_setup.sendline("7")
+    at_setup.expect("none of 1, 2, 3 and q")
+    at_setup.expect("What to do")
+    at_setup.sendline("q")
+    at_setup.expect("nothing is changed")
+    at_setup.expect(pexpect.EOF)
+    at_setup.close()
+    assert (at_setup.exitstatus, newcomer.config.exists()) == (0, False)
+
+
+def test_setup_registers_a_newcomer(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
+    at_setup.sendline("")
+    at_setup.expect("Username")
+    at_setup.sendline("fromsetup")
+    at_setup.expect("Sign with")
+    at_setup.sendline("n")
+    at_setup.expect(pexpect.EOF)
+    at_setup.close()
+    assert (at_setup.exitstatus, "fromsetup" in newcomer.config.read_text()) == (0, True)
+    assert mode(newcomer.config) == 0o600
+
+
+def test_ctrl_c_at_a_question_of_setup_is_130(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
+    at_setup.sendintr()
+    at_setup.expect(pexpect.EOF)
+    at_setup.close()
+    assert (at_setup.exitstatus, newcomer.config.exists()) == (130, False)
+    assert "Traceback" not in str(at_setup.before)
+
+
+def test_the_end_of_the_input_at_a_question_of_setup_is_told(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
+    at_setup.sendeof()
+    at_setup.expect(pexpect.EOF)
+    at_setup.close()
+    assert at_setup.exitstatus != 0
+    assert "Traceback" not in str(at_setup.before)
+    assert not newcomer.config.exists()
