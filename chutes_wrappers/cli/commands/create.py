@@ -1,0 +1,140 @@
+"""``--create IMAGE``: a module for an image, and its routes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands.discover import discover_with_defaults
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, WrapperError
+from chutes_wrappers.core.manifest import manifest_path_for, write_atomically
+from chutes_wrappers.host import platform_api
+from chutes_wrappers.host.creation.code import source
+from chutes_wrappers.host.creation.proposal import Proposal, propose
+from chutes_wrappers.host.creation.registry import PublishedImage, RegistryUnavailable, check_reference, look_up
+from chutes_wrappers.host.credentials import NoCredentials
+from chutes_wrappers.host.docker_engine import DockerEngine, connect
+from chutes_wrappers.host.modules import read_module
+from chutes_wrappers.host.pricing import fitting_prices
+
+_PRICES_TIMEOUT_S = 5.0
+_MB = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateOptions:
+    """``name`` and ``port`` are the chute's name and the service's port where the image does not say the right ones."""
+
+    name: str | None = None
+    port: int | None = None
+    force: bool = False
+    discover: bool = True
+
+
+def create(reference: str, options: CreateOptions) -> int:
+    """Write ``deploy_<name>.py`` for an image into the current folder, and discover its routes unless told not to.
+
+    Nothing is written when the image cannot run on Chutes, or when a file is there and not to be replaced.
+    """
+    check_reference(reference)
+    with contextlib.ExitStack() as stack:
+        engine = _engine(stack)
+        output.heading(f"Looking at {reference}")
+        image = _image(reference, engine)
+        proposal = propose(
+            reference, image.attributes, name=options.name, port=options.port, size_bytes=image.size_bytes
+        )
+        path = Path.cwd() / proposal.file_name
+        _check_free(path, force=options.force)
+        _say(proposal, image)
+        write_atomically(path, source(proposal))
+        output.success(f"{path.name}: written")
+        if options.force:
+            manifest_path_for(path).unlink(missing_ok=True)  # of another image, perhaps
+        if engine is not None and options.discover:
+            _discover(path, engine)
+            output.report(f"Next: ./deploy.sh --emulate {path.stem} --check")
+        else:
+            output.report(f"Next: ./deploy.sh --discover {path.stem}, where Docker can run it")
+    return 0
+
+
+def _engine(stack: contextlib.ExitStack) -> DockerEngine | None:
+    try:
+        return stack.enter_context(contextlib.closing(connect(output.report)))
+    except EngineUnavailable as unavailable:
+        output.report(f"{unavailable.what}: only the registry is asked, and no routes are discovered")
+        return None
+
+
+def _image(reference: str, engine: DockerEngine | None) -> PublishedImage:
+    """The image as the engine has it, else as its registry tells; pulled only where that does not."""
+    if engine is not None and (attributes := engine.find_image(reference)) is not None:
+        return _of_engine(attributes)
+    try:
+        return look_up(reference)
+    except RegistryUnavailable as unavailable:
+        if engine is None:
+            raise
+        output.report(f"{unavailable.what}: pulling it")
+        return _of_engine(engine.inspect_image(reference))
+
+
+def _of_engine(attributes: Mapping[str, Any]) -> PublishedImage:
+    return PublishedImage(attributes=attributes, size_bytes=int(attributes.get("Size") or 0))
+
+
+def _check_free(path: Path, *, force: bool) -> None:
+    there = [each.name for each in (path, manifest_path_for(path)) if each.exists()]
+    if there and not force:
+        raise ConfigurationError(
+            f"{' and '.join(there)} {'is' if len(there) == 1 else 'are'} there already",
+            where=str(path.parent),
+            next_step="give another --name, or --force to replace",
+        )
+
+
+def _say(proposal: Proposal, image: PublishedImage) -> None:
+    config = image.attributes.get("Config") or {}
+    rows = [
+        ("name", proposal.name),
+        ("ports", ", ".join(map(str, proposal.ports))),
+        ("runs", " ".join(proposal.entrypoint or [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())])),
+        ("as", str(config.get("User") or "root")),
+        ("health check", " ".join((config.get("Healthcheck") or {}).get("Test") or ()) or "none"),
+        ("size", f"{image.size_bytes / _MB:.0f} MB"),
+        ("GPU", f"{proposal.vram_gb} GB: {proposal.reason}"),
+        ("costs", _costs(proposal)),
+    ]
+    for name, value in rows:
+        output.report(f"  {name:13} {value}")
+    for note in proposal.notes:
+        output.warning(note)
+
+
+def _costs(proposal: Proposal) -> str:
+    """What the proposed GPU costs, as far as the platform can be asked."""
+    with contextlib.suppress(WrapperError):
+        url = platform_api.api_url()
+        with platform_api.PlatformApi(url, NoCredentials(), timeout_s=_PRICES_TIMEOUT_S) as api:
+            prices = fitting_prices(api.get("/pricing", "asking for prices", purpose="pricing"), proposal.node_selector)
+        if prices:
+            gpu, price = next(iter(prices.items()))
+            fee = platform_rules.FIRST_DEPLOYMENT_HOURS * price
+            return f"${price:.2f} an hour on a {gpu}, ${fee:.2f} once for the first deployment"
+    return "not known: the platform does not tell its prices now (--cost asks again)"
+
+
+def _discover(path: Path, engine: DockerEngine) -> None:
+    try:
+        discover_with_defaults(read_module(path, output.report), engine)
+    except WrapperError as failure:
+        failure.next_step = (
+            f"{failure.next_step or 'correct it'}; then ./deploy.sh --discover {path.stem} (the module is kept)"
+        )
+        raise

@@ -1,0 +1,73 @@
+"""A proposal → the source of a deploy module. Pure."""
+
+from __future__ import annotations
+
+from chutes_wrappers.host.creation.proposal import Proposal
+
+_HEAD = '''"""{reference} as a chute."""
+
+from chutes.chute import Chute, NodeSelector
+
+from tools.chute_wrappers import (
+    build_wrapper_image,
+    chutes_username,
+    load_route_manifest,
+    register_passthrough_routes,
+    wait_for_services,
+)
+
+USERNAME = chutes_username()
+CHUTE_NAME = {name}
+CHUTE_TAG = "v1.0.0"
+CHUTE_BASE_IMAGE = {image}
+SERVICE_PORTS = {ports}
+'''
+_TAIL = '''
+# What discovery cannot find, for instance {{"path": "/predict", "method": "POST", "port": {port}, "target_path": "/predict"}}.
+CHUTE_STATIC_ROUTES = []
+
+image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
+
+chute = Chute(
+    username=USERNAME,
+    name=CHUTE_NAME,
+    image=image,
+    node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu={vram}),
+    concurrency=8,
+)
+
+register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATIC_ROUTES), SERVICE_PORTS[0])
+
+
+@chute.on_startup()
+async def boot(self):
+    """Start the service and wait until it answers."""
+    await wait_for_services(SERVICE_PORTS)
+'''
+
+
+def source(proposal: Proposal) -> str:
+    """The module; what the image says by itself is not repeated in it."""
+    parts = [
+        _HEAD.format(
+            reference=proposal.reference,
+            name=_text(proposal.name),
+            image=_text(proposal.reference),
+            ports=list(proposal.ports),
+        )
+    ]
+    if proposal.environment:
+        parts.append("CHUTE_ENV = {\n")
+        parts += [f"    {_text(key)}: {_text(value)},\n" for key, value in sorted(proposal.environment.items())]
+        parts.append("}\n")
+    if proposal.entrypoint:
+        parts.append("# The image's own command, on a port that an instance has.\n")
+        parts.append("ENTRYPOINT = [\n" + "".join(f"    {_text(word)},\n" for word in proposal.entrypoint) + "]\n")
+    parts.append(_TAIL.format(port=proposal.ports[0], vram=proposal.vram_gb))
+    return "".join(parts)
+
+
+def _text(value: str) -> str:
+    """A Python string in double quotes."""
+    shown = repr(value)
+    return '"' + shown[1:-1] + '"' if shown[0] == "'" and '"' not in shown else shown

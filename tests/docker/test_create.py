@@ -1,0 +1,111 @@
+"""From an image reference to a chute, without a hand on the code: third-party services, from a registry and from the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.scenario import ROOT, environment, free_port
+
+from . import bases
+
+pytestmark = pytest.mark.docker
+
+
+def run(folder: Path, *arguments: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "chutes_wrappers.cli.main", *arguments],
+        cwd=folder,
+        env={
+            **environment(),
+            "PYTHONPATH": str(ROOT),
+            "CHUTES_CONFIG_PATH": str(folder / "none.ini"),
+            "CHUTES_API_URL": "http://127.0.0.1:9",
+            **variables,
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == code, done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's docker-registry, on a free port of 127.0.0.1; its host:port."""
+    if shutil.which("docker-registry") is None and not os.environ.get("CI"):
+        pytest.skip("docker-registry is not installed (Debian: apt-get install docker-registry)")
+    folder, port = tmp_path_factory.mktemp("registry"), free_port()
+    told = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }
+    (folder / "config.yml").write_text(json.dumps(told))
+    process = subprocess.Popen(
+        ["docker-registry", "serve", str(folder / "config.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        with requests.Session() as session:
+            retries = requests.adapters.Retry(total=12, connect=12, backoff_factor=0.1, backoff_max=1)
+            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
+            assert session.get(f"http://127.0.0.1:{port}/v2/", timeout=10).ok
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def pushed(registry: str) -> Iterator[str]:
+    """ChromaDB's image, known to the registry alone."""
+    reference = f"{registry}/vendor/chroma:1.0"
+    subprocess.run(["docker", "tag", bases.image("chromadb"), reference], check=True)
+    subprocess.run(["docker", "push", "--quiet", reference], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["docker", "rmi", reference], check=True, stdout=subprocess.DEVNULL)
+    yield reference
+    subprocess.run(["docker", "rmi", reference], check=False, capture_output=True)
+
+
+def test_a_registry_tells_all_that_a_module_needs_without_a_pull(pushed: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "--create", pushed, DOCKER_HOST="unix:///nowhere.sock")
+    assert "no Docker engine answers" in done.stderr
+    assert "SERVICE_PORTS = [8010]" in (tmp_path / "deploy_chroma.py").read_text()
+    again = run(tmp_path, "--create", pushed, code=2, DOCKER_HOST="unix:///nowhere.sock")
+    assert "--force" in again.stderr
+
+
+def test_an_image_that_no_registry_and_no_engine_has_is_said(registry: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "--create", f"{registry}/vendor/none:1", code=1)
+    assert "Next:" in done.stderr
+    assert not list(tmp_path.glob("deploy_*"))
+
+
+@pytest.fixture(scope="module")
+def gradio_image() -> str:
+    """A Gradio app, in the image of its example."""
+    base = f"BASE={bases.image('python-venv')}"
+    build = ["docker", "build", "-q", "--build-arg", base, "-t", "gradio-app:latest", str(ROOT / "examples" / "gradio")]
+    subprocess.run(build, check=True, capture_output=True)
+    return "gradio-app:latest"
+
+
+def test_a_created_module_works_with_no_hand_edit(pushed: str, gradio_image: str, tmp_path: Path) -> None:
+    for image, name in ((pushed, "chroma"), (bases.image("rapidocr"), "rapid"), (gradio_image, "gradio")):
+        run(tmp_path, "--create", image, "--name", name)
+        told = json.loads(run(tmp_path, "--emulate", f"deploy_{name}", "--check", "--watch", "0", "--json").stdout)
+        assert told["routes"], name
+        assert told["good"], name
+        unchanged = run(tmp_path, "--discover", f"deploy_{name}", "--check", "--yes")
+        assert "is what the service serves" in unchanged.stderr
