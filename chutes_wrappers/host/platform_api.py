@@ -106,6 +106,10 @@ class PlatformApi:
             if not items or not isinstance(total, int) or seen >= total:
                 return
 
+    def date(self, path: str, what: str) -> str:
+        """The time that the API's answer names (HTTP's Date); empty for none."""
+        return self._ask("GET", path, what).headers.get("Date", "")
+
     def post(
         self, path: str, what: str, body: Mapping[str, Any], *, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -170,7 +174,11 @@ class PlatformApi:
             )
             if answer.status_code // 100 != 2:
                 raise self._refused(answer, what)
-        except requests.exceptions.InvalidURL as error:
+        except (
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.MissingSchema,
+        ) as error:
             raise ConfigurationError(
                 f"the API's address {self.url!r} is none", where=f"{config_file()}, CHUTES_API_URL"
             ) from error

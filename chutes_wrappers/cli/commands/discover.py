@@ -17,9 +17,9 @@ import click
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import public_api
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.exposure import Category, parse_expose
-from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.core.manifest import Manifest, load_manifest, write_manifest
 
 if TYPE_CHECKING:
     from chutes_wrappers.host.discovery.probing import Bounds
@@ -68,8 +68,31 @@ def discover_module(options: Mapping[str, object]) -> int:
         expose=parse_expose(str(options.get("expose") or ""), where="--expose"),
         openapi=Path(str(options["openapi"])) if options.get("openapi") else None,
     )
+    if options.get("check"):
+        if settings.openapi is not None:
+            raise ConfigurationError("--check writes nothing", where="--openapi", next_step="give one of them")
+        return _check(facts, connect(output.report), settings)
     discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
     output.report(f"Next: ./deploy.sh --build {options['discover']} --local")
+    return 0
+
+
+def _check(facts: ModuleFacts, engine: ContainerEngine, settings: Settings) -> int:
+    """Compare the service with the manifest that is there, and write nothing; 1 when they differ."""
+    from chutes_wrappers.core.drift import differences
+
+    known = load_manifest(facts.manifest_path)
+    found = discover_image(facts, engine, settings, lambda manifest: None)
+    lines = differences(known, found)
+    for line in lines:
+        output.result(line)
+    if lines:
+        raise WrapperError(
+            f"the service differs from its manifest in {len(lines)} points",
+            where=str(facts.manifest_path),
+            next_step=f"./deploy.sh --discover {facts.name} writes what it serves now",
+        )
+    output.success(f"{facts.manifest_path.name} is what the service serves: {len(known.routes)} routes")
     return 0
 
 
@@ -78,7 +101,7 @@ def _answer(options: Mapping[str, object], name: str, question: str, default: fl
     given = options.get(name)
     if isinstance(given, (int, float, str)):
         return given
-    if options.get("yes"):
+    if options.get("yes") or options.get("check"):  # a check is for a machine, which nobody sits at
         return default
     if not sys.stdin.isatty():
         flag = "--" + name.replace("_", "-")

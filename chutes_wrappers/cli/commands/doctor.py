@@ -1,0 +1,41 @@
+"""``--doctor``: what may be wrong, how bad it is, and the fix."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.host.doctor import Finding, examine
+
+
+def doctor(*, as_json: bool) -> int:
+    """Show every finding as it is made, or all as JSON ``{"ok", "findings": [{"group", "name", "severity", "found", "fix"}]}``.
+
+    1 when something would fail.
+    """
+    findings = []
+    group = ""
+    for finding in examine(Path.cwd()):
+        findings.append(finding)
+        if not as_json:
+            if finding.group != group:
+                group = finding.group
+                output.result(group)
+            _show(finding)
+    failures = sum(finding.severity == "failure" for finding in findings)
+    if as_json:
+        output.result(json.dumps({"ok": not failures, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    elif failures:
+        output.warning(f"{failures} of {len(findings)} would fail: do what stands behind Fix, then look again")
+    else:
+        output.success("nothing here would fail")
+    return 1 if failures else 0
+
+
+def _show(finding: Finding) -> None:
+    mark = {"ok": "✓", "note": "·", "warning": "!", "failure": "✗"}[finding.severity]
+    output.result(f"  {mark} {finding.name}: {finding.found}")
+    if finding.fix:
+        output.result(f"      Fix: {finding.fix}")
