@@ -13,16 +13,23 @@ def first_deployment_fee(pricing: Mapping[str, Any], node_selector: Mapping[str,
 
     ``node_selector`` is the chute's. The cheapest GPU that it allows counts.
     """
+    prices = fitting_prices(pricing, node_selector)
+    if not prices:
+        return None
+    count = int(node_selector.get("gpu_count") or 1)
+    return round(platform_rules.FIRST_DEPLOYMENT_HOURS * min(prices.values()) * count, 2)
+
+
+def fitting_prices(pricing: Mapping[str, Any], node_selector: Mapping[str, Any]) -> dict[str, float]:
+    """GPU → dollars an hour for one of it, of those that the chute allows and ``pricing`` tells of; the cheapest first."""
     told = pricing.get("gpu_price_estimates")
-    prices = [
-        price
+    prices = {
+        str(name): price
         for name, gpu in (told.items() if isinstance(told, Mapping) else ())
         if isinstance(gpu, Mapping) and (price := _hourly_price(gpu)) is not None
         if _fits(str(name), gpu, price, node_selector)
-    ]
-    if not prices:
-        return None
-    return round(platform_rules.FIRST_DEPLOYMENT_HOURS * min(prices) * int(node_selector.get("gpu_count") or 1), 2)
+    }
+    return dict(sorted(prices.items(), key=lambda pair: pair[1]))
 
 
 def _hourly_price(gpu: Mapping[str, Any]) -> float | None:

@@ -17,7 +17,7 @@ from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.api_keys import api_key, required_key
 from chutes_wrappers.host.calling.body import fitted, form_body, json_body
 from chutes_wrappers.host.calling.refusals import refused
-from chutes_wrappers.host.calling.requesting import called
+from chutes_wrappers.host.calling.requesting import called, upload_of
 from chutes_wrappers.host.calling.target import Target, chosen, without_cords
 from chutes_wrappers.host.calling.whole_file import written_whole
 from chutes_wrappers.host.credentials import KeyCredentials
@@ -55,8 +55,9 @@ def call(name: str, path: str, options: Options) -> int:
     with contextlib.ExitStack() as stack:
         # Before the call: it may cost something, and its answer must not be lost.
         file = stack.enter_context(written_whole(options.file)) if options.file is not None else None
-        answered = stack.enter_context(_said_when_long(f"Waiting for {where}"))
-        answer = stack.enter_context(called(address, target, body, timeout_s=options.timeout_s))
+        upload = upload_of(body)
+        answered = stack.enter_context(_said_when_long(f"Waiting for {where}", upload))
+        answer = stack.enter_context(called(address, target, upload, timeout_s=options.timeout_s))
         if answer.status != _OK:
             data = b"".join(answer.pieces)
             answered()
@@ -97,8 +98,8 @@ def _place(name: str, path: str, body: Mapping[str, Any] | None, url: str | None
 
 
 @contextlib.contextmanager
-def _said_when_long(title: str) -> Iterator[Callable[[], None]]:
-    """Show ``title`` and the seconds gone after a while; the function that is yielded ends that."""
+def _said_when_long(title: str, state: object) -> Iterator[Callable[[], None]]:
+    """Show ``title``, the seconds gone and ``state`` after a while; the function that is yielded ends that."""
     answered = threading.Event()
 
     def say() -> None:
@@ -106,7 +107,7 @@ def _said_when_long(title: str) -> Iterator[Callable[[], None]]:
             return
         with output.Progress(title) as progress:
             while not answered.wait(_HEARTBEAT_S):
-                progress.line("no answer yet")
+                progress.line(str(state))
 
     def end() -> None:
         answered.set()

@@ -60,7 +60,7 @@ def check_deployed(
     if after is None:
         raise uploading.refused("the chute was not taken", said)
     is_same = before is not None and before.version == after.version
-    if is_same and "already exists" not in said:
+    if is_same and not (after.version in said and "already exists" in said):
         raise uploading.refused(f"{after.name} is still at version {after.version}", said)
     told, ours = _compared(after.cords, after.cords), _compared(cords, after.cords)
     if told != ours:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.platform_api import PlatformApi
 from chutes_wrappers.host.platform_lookup import chute, chute_name
@@ -21,13 +21,19 @@ _EVENT = "data:"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def logs(name: str, *, follow: bool, as_json: bool) -> int:
-    """Print the last lines of the newest instance's log; with ``follow`` also those to come, and the next instances'."""
+def logs(name: str, *, follow: bool, instance: str = "", as_json: bool) -> int:
+    """Print the last lines of an instance's log; with ``follow`` also those to come, and the next instances'.
+
+    ``instance`` is how the wanted instance's id begins; by default it is the newest one.
+    """
     wanted = chute_name(name, output.report)
     with platform_api.connect() as api:
         found = chute(api, wanted)
-        instance = _newest(found)
-        if instance is None and not follow:
+        if instance:
+            _show(api, found, _named(found, instance), follow=follow, as_json=as_json)
+            return 0
+        newest = _newest(found)
+        if newest is None and not follow:
             raise WrapperError(
                 f"{found.name} has no instance, and so no log",
                 evidence="",
@@ -35,16 +41,37 @@ def logs(name: str, *, follow: bool, as_json: bool) -> int:
             )
         shown: set[str] = set()
         while True:
-            if instance is not None and instance.instance_id not in shown:
-                shown.add(instance.instance_id)
-                output.heading(f"instance {instance.instance_id[:8]} of {found.name}, {instance.state}")
-                for line in _lines(api, instance, follow=follow):
-                    output.result(json.dumps({"instance_id": instance.instance_id, "log": line}) if as_json else line)
+            if newest is not None and newest.instance_id not in shown:
+                shown.add(newest.instance_id)
+                _show(api, found, newest, follow=follow, as_json=as_json)
             if not follow:
                 return 0
             time.sleep(_LOOK_EVERY_S)
             found = chute(api, found.chute_id)
-            instance = _newest(found)
+            newest = _newest(found)
+
+
+def _show(api: PlatformApi, found: ChuteInfo, instance: InstanceInfo, *, follow: bool, as_json: bool) -> None:
+    output.heading(f"instance {instance.instance_id[:8]} of {found.name}, {instance.state}")
+    said = False
+    for line in _lines(api, instance, follow=follow):
+        said = True
+        output.result(json.dumps({"instance_id": instance.instance_id, "log": line}) if as_json else line)
+    if not said:
+        output.report("it has printed nothing" if follow else "it has printed nothing yet; --follow waits for it")
+
+
+def _named(found: ChuteInfo, beginning: str) -> InstanceInfo:
+    """The instance whose id begins so; ConfigurationError names those that there are when it is none or several."""
+    known = [*found.instances, *found.ended]
+    fitting = [one for one in known if one.instance_id.startswith(beginning)]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise ConfigurationError(
+        f"{len(fitting) or 'no'} instances of {found.name} have an id that begins with {beginning!r}",
+        where="--instance",
+        next_step=f"name one of: {', '.join(one.instance_id for one in known) or 'none is there'}",
+    )
 
 
 def _newest(found: ChuteInfo) -> InstanceInfo | None:

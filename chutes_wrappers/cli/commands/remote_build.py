@@ -50,7 +50,11 @@ def build_remotely(module: str, options: UploadOptions) -> int:
                 output.report("it is being built already: following that")
             else:
                 _upload(api, stage, facts.manifest_path, reference, options, progress)
-            built = followed(api, reference, progress, f"./deploy.sh --build {module}")
+            try:
+                built = followed(api, reference, progress, f"./deploy.sh --build {module}")
+            except KeyboardInterrupt:
+                output.warning(f"the build goes on at the platform; ./deploy.sh --build {module} joins it again")
+                raise
     if options.as_json:
         output.result(json.dumps({"image_id": built.image_id, "image": built.reference, "status": built.status}))
     output.success(f"{reference} is {built.status} after {progress.seconds:.0f} s")
@@ -79,26 +83,22 @@ def followed(api: PlatformApi, reference: str, progress: output.Progress, again:
     """Show a build's log until it is over; the built image. WrapperError says why it is none; ``again`` joins it anew."""
     offset: dict[str, Any] = {}
     lost = 0
-    try:
-        while True:
-            found, seen = find_image(api, reference), dict(offset)
-            if found is None:
-                raise WrapperError(f"the image {reference} is gone", next_step=f"build it again: {again}")
-            if found.status == IMAGE_BUILT:
-                return found
-            lost = lost + 1 if not _show_log(api, reference, progress, offset) else 0
-            if has_failed(found):
-                raise _failed(found, progress)
-            if lost > _REJOINS:
-                raise WrapperError(
-                    f"the log of {reference} breaks off again and again",
-                    next_step=f"the build goes on at the platform; {again} joins it again",
-                )
-            progress.line(found.status)
-            time.sleep(_SETTLING_S if offset != seen else _LOOK_EVERY_S)
-    except KeyboardInterrupt:
-        output.warning(f"the build goes on at the platform; {again} joins it again")
-        raise
+    while True:
+        found, seen = find_image(api, reference), dict(offset)
+        if found is None:
+            raise WrapperError(f"the image {reference} is gone", next_step=f"build it again: {again}")
+        if found.status == IMAGE_BUILT:
+            return found
+        lost = lost + 1 if not _show_log(api, reference, progress, offset) else 0
+        if has_failed(found):
+            raise _failed(found, progress)
+        if lost > _REJOINS:
+            raise WrapperError(
+                f"the log of {reference} breaks off again and again",
+                next_step=f"the build goes on at the platform; {again} joins it again",
+            )
+        progress.line(found.status)
+        time.sleep(_SETTLING_S if offset != seen else _LOOK_EVERY_S)
 
 
 def _upload(

@@ -68,7 +68,12 @@ def _value(key: str) -> str:
             f"Value of {key} (it is not shown)", hide_input=True, default="", show_default=False, err=True
         )
     else:
-        value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+        try:
+            value = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise ConfigurationError(
+                f"the secret {key} is not UTF-8 text", next_step="give it as text, for instance in base64"
+            ) from None
     if not value:
         raise ConfigurationError(
             f"the secret {key} has no value", next_step="give it on standard input: --secret CHUTE KEY < file"

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host import platform_api
+from chutes_wrappers.host.platform_api import PlatformApi
 from chutes_wrappers.host.platform_lookup import chute, chute_name, chute_path
 from chutes_wrappers.host.platform_objects import ChuteInfo, plain
 
@@ -16,28 +17,69 @@ TIMEOUT_S = 900.0
 _LOOK_EVERY_S = 1.0
 
 
-def warm_up(name: str, *, timeout_s: float, as_json: bool) -> int:
-    """Ask for an instance, and wait up to ``timeout_s`` seconds; 0 once one is active."""
+def warm_up(name: str, *, timeout_s: float, waits: bool = True, keep_s: float = 0.0, as_json: bool) -> int:
+    """Ask for an instance, and wait up to ``timeout_s`` seconds; 0 once one is active.
+
+    Without ``waits`` 0 once the platform took the request. For ``keep_s`` seconds more another one is asked for whenever
+    none is active.
+    """
     wanted = chute_name(name, output.report)
     with platform_api.connect() as api:
         found = chute(api, wanted)
-        asked_at, until = datetime.now(timezone.utc), time.monotonic() + timeout_s
-        path = f"/chutes/warmup/{chute_path(found.chute_id).rpartition('/')[2]}"
-        with output.Progress(f"Waiting for an instance of {found.name}, {timeout_s:.0f} s at most") as progress:
-            api.get(path, f"warming up {found.name}", purpose="chutes", params={"quick": "true"})
-            seen: set[str] = set()
-            while not (found := chute(api, found.chute_id)).hot:
-                progress.line(_standing(found))
-                if (because := _why_none_comes(found, seen, asked_at)) is not None:
-                    raise _cold(found, because)
-                if time.monotonic() > until:
-                    raise _cold(found, f"none is active after {timeout_s:.0f} s")
-                time.sleep(min(_LOOK_EVERY_S, max(0.0, until - time.monotonic())))
+        if not waits:
+            _ask(api, found)
+            return _tell(found, "asked", as_json=as_json)
+        found = _awaited(api, found, timeout_s)
+        if keep_s:
+            output.success(f"{found.name} is hot")
+            found = _kept(api, found, keep_s, timeout_s)
+    return _tell(found, "hot", as_json=as_json)
+
+
+def _tell(found: ChuteInfo, status: str, *, as_json: bool) -> int:
     active = [one.instance_id for one in found.instances if one.is_active]
     if as_json:
-        output.result(json.dumps({"chute_id": found.chute_id, "status": "hot", "instances": active}))
-    output.success(f"{found.name} is hot: {len(active)} active instance{'s' if len(active) != 1 else ''}")
+        output.result(json.dumps({"chute_id": found.chute_id, "status": status, "instances": active}))
+    if status == "asked":
+        output.success(f"an instance of {found.name} is asked for; --status {found.name} --watch shows it come")
+    else:
+        output.success(f"{found.name} is hot: {len(active)} active instance{'s' if len(active) != 1 else ''}")
     return 0
+
+
+def _ask(api: PlatformApi, found: ChuteInfo) -> None:
+    path = f"/chutes/warmup/{chute_path(found.chute_id).rpartition('/')[2]}"
+    api.get(path, f"warming up {found.name}", purpose="chutes", params={"quick": "true"})
+
+
+def _awaited(api: PlatformApi, found: ChuteInfo, timeout_s: float) -> ChuteInfo:
+    """The chute with an active instance; WrapperError why none comes."""
+    asked_at, until = datetime.now(timezone.utc), time.monotonic() + timeout_s
+    with output.Progress(f"Waiting for an instance of {found.name}, {timeout_s:.0f} s at most") as progress:
+        _ask(api, found)
+        seen: set[str] = set()
+        while not (found := chute(api, found.chute_id)).hot:
+            progress.line(_standing(found))
+            if (because := _why_none_comes(found, seen, asked_at)) is not None:
+                raise _cold(found, because)
+            if time.monotonic() > until:
+                raise _cold(found, f"none is active after {timeout_s:.0f} s")
+            time.sleep(min(_LOOK_EVERY_S, max(0.0, until - time.monotonic())))
+    return found
+
+
+def _kept(api: PlatformApi, found: ChuteInfo, keep_s: float, timeout_s: float) -> ChuteInfo:
+    """The chute after ``keep_s`` seconds in which it had an instance; Ctrl-C ends the keeping."""
+    until = time.monotonic() + keep_s
+    with output.Progress(f"Keeping {found.name} hot for {keep_s:.0f} s, or until Ctrl-C") as progress:
+        while (left := until - time.monotonic()) > 0:
+            progress.line(f"{left:.0f} s left: {_standing(found)}")
+            time.sleep(min(_LOOK_EVERY_S, left))
+            found = chute(api, found.chute_id)
+            if not found.hot:
+                output.warning(f"{found.name} has no active instance any more: asking for another one")
+                found = _awaited(api, found, timeout_s)
+    return found
 
 
 def _standing(found: ChuteInfo) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -52,11 +53,22 @@ class Answer:
         return round((time.monotonic() - self.started) * 1000)
 
 
+class Upload(io.BytesIO):
+    """The body of a call, which says how much of it is on its way."""
+
+    def __str__(self) -> str:
+        sent, whole = self.tell(), self.getbuffer().nbytes
+        return f"sent {sent / 1e6:.1f} of {whole / 1e6:.1f} MB" if sent < whole else "no answer yet"
+
+
+def upload_of(body: Mapping[str, Any] | None) -> Upload:
+    """What a POST sends: JSON, without a ``body`` the empty object."""
+    return Upload(json.dumps(body or {}).encode())
+
+
 @contextlib.contextmanager
-def called(
-    address: ChuteAddress, target: Target, body: Mapping[str, Any] | None, *, timeout_s: float
-) -> Iterator[Answer]:
-    """The answer to one call; a POST without ``body`` sends the empty object. Redirects are not followed.
+def called(address: ChuteAddress, target: Target, upload: Upload, *, timeout_s: float) -> Iterator[Answer]:
+    """The answer to one call, which a POST sends ``upload`` with. Redirects are not followed.
 
     ``timeout_s``: how long nothing may come. PlatformUnreachable when the chute's host cannot be reached, stays silent for
     so long or breaks off, while ``pieces`` is read as well.
@@ -69,7 +81,7 @@ def called(
             answer = session.request(
                 target.method,
                 f"{address.url}{target.path}",
-                data=None if target.method == "GET" else json.dumps(body or {}).encode(),
+                data=None if target.method == "GET" else upload,
                 headers=_headers(address, target.method),
                 timeout=(min(_CONNECT_TIMEOUT_S, timeout_s), timeout_s),
                 allow_redirects=False,

@@ -32,7 +32,7 @@ def test_a_new_version_with_the_same_cords_is_deployed() -> None:
 
 
 def test_the_same_version_is_deployed_only_when_the_platform_says_so() -> None:
-    check_deployed(told(CORD), told(CORD), [CORD], "Chute with name=case … already exists")
+    check_deployed(told(CORD), told(CORD), [CORD], "Chute with name=case, version=2 and public=False already exists")
     with pytest.raises(WrapperError, match="still at version 2") as caught:
         check_deployed(told(CORD), told(CORD), [CORD], "Insufficient balance")
     assert caught.value.evidence == "Insufficient balance"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 
 import pytest
 
-from chutes_wrappers.host.calling.requesting import called
+from chutes_wrappers.host.calling.requesting import called, upload_of
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.forwarding.chute import ChuteAddress
 from chutes_wrappers.host.platform_api import PlatformUnreachable
-from tests.upstreams.raw import answering, full
+from tests.upstreams.raw import answering, full, talking
 from tests.upstreams.scripted import unused_port
 
 KEY = "cpk_secret"
@@ -19,7 +20,7 @@ KEY = "cpk_secret"
 
 def ask(port: int, method: str = "POST") -> tuple[int, bytes]:
     address = ChuteAddress(url=f"http://127.0.0.1:{port}", host="tester-case.localhost", key=KEY)
-    with called(address, Target(method=method, path="/x?token=hidden"), None, timeout_s=0.3) as answer:
+    with called(address, Target(method=method, path="/x?token=hidden"), upload_of(None), timeout_s=0.3) as answer:
         return answer.status, b"".join(answer.pieces)
 
 
@@ -80,3 +81,34 @@ def test_silence_is_an_error_that_names_the_flag() -> None:
         ask(silent.getsockname()[1])
     with pytest.raises(PlatformUnreachable, match="nothing is sent again"):
         ask(unused_port())
+
+
+def test_an_upload_says_how_much_of_it_is_sent() -> None:
+    upload = upload_of({"data": "x" * 3_000_000})
+    assert str(upload) == "sent 0.0 of 3.0 MB"
+    upload.read(1_500_000)
+    assert str(upload) == "sent 1.5 of 3.0 MB"
+    upload.read()
+    assert str(upload) == "no answer yet"
+
+
+async def test_a_large_upload_has_its_length_and_goes_out_whole() -> None:
+    def sent(port: int) -> str:
+        upload = upload_of({"data": "x" * 3_000_000})
+        address = ChuteAddress(url=f"http://127.0.0.1:{port}", host="tester-case.localhost", key=KEY)
+        with called(address, Target(method="POST", path="/"), upload, timeout_s=10) as answer:
+            list(answer.pieces)
+        return str(upload)
+
+    came: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(await reader.readuntil(b"\r\n\r\n"))
+        came.append(await reader.readexactly(3_000_012))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with talking(talk) as port:
+        assert await asyncio.to_thread(sent, port) == "no answer yet"
+    assert b"\r\nContent-Length: 3000012\r\n" in came[0]
+    assert b"transfer-encoding" not in came[0].lower()
+    assert came[1] == json.dumps({"data": "x" * 3_000_000}).encode()
