@@ -7,6 +7,7 @@ same: nothing that a command caches reaches the next one.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 KILLED = -1
+_PR_SET_PDEATHSIG = 1
 # Loaded once. Not the SDK: it reads its configuration when it is imported.
 _LOADED = (
     "substrateinterface", "requests", "rich.console", "rich.table", "rich.status", "rich.box", "loguru", "aiohttp", "pydantic",
@@ -53,19 +56,26 @@ class Commands:
         )
 
     def run(
-        self, *arguments: str, said: str = "", timeout_s: float = 30, variables: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        said: str = "",
+        timeout_s: float = 30,
+        variables: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        until: str = "",
     ) -> Ran:
-        """Run one to its end, with ``said`` on its standard input."""
-        with tempfile.TemporaryDirectory() as folder:
-            streams = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
+        """Run one to its end, or until it says ``until``; ``said`` is its standard input."""
+        with tempfile.TemporaryDirectory() as scratch:
+            streams = [Path(scratch) / name for name in ("stdin", "stdout", "stderr")]
             for stream in streams:
                 stream.write_text(said if stream.name == "stdin" else "")
             asked = {
                 "arguments": arguments,
                 "streams": [str(stream) for stream in streams],
-                "folder": str(self._folder),
+                "folder": str(folder or self._folder),
                 "variables": dict(variables or {}),
                 "timeout_s": timeout_s,
+                "until": until,
             }
             assert self._process.stdin is not None
             assert self._process.stdout is not None
@@ -111,7 +121,10 @@ def _forked(asked: dict[str, Any]) -> int:
         os.close(alive)
         os._exit(_ran(asked))
     os.close(held)
-    ended, _, _ = select.select([alive], [], [], asked["timeout_s"])
+    give_up_at = time.monotonic() + asked["timeout_s"]
+    ended: list[int] = []
+    while not ended and time.monotonic() < give_up_at and not _has_said(asked):
+        ended, _, _ = select.select([alive], [], [], 0.05 if asked["until"] else asked["timeout_s"])
     os.close(alive)
     if not ended:
         os.killpg(child, signal.SIGKILL)
@@ -119,10 +132,15 @@ def _forked(asked: dict[str, Any]) -> int:
     return os.waitstatus_to_exitcode(status) if ended else KILLED
 
 
+def _has_said(asked: dict[str, Any]) -> bool:
+    return bool(asked["until"]) and any(asked["until"] in Path(stream).read_text() for stream in asked["streams"][1:])
+
+
 def _ran(asked: dict[str, Any]) -> int:
     code = 1
     try:
         os.setsid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # it must not outlive tests that are killed
         for number, path in enumerate(asked["streams"]):
             os.dup2(os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND), number)
         sys.stdin = open(0)  # noqa: SIM115  # for as long as the child lives, as the two below

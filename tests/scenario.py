@@ -101,8 +101,10 @@ def until_interrupted(
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what would change which manifest or account is used."""
+    """Ours, without what would change which manifest or account is used, or how wide a terminal is."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+    for name in ("COLUMNS", "LINES"):  # pytest-xdist sets them
+        kept.pop(name, None)
     return {**kept, "PYTHONPATH": str(ROOT), "CHUTES_USERNAME": "tester", "NO_COLOR": "1"}
 
 

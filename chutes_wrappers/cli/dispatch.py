@@ -6,6 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from chutes_wrappers.cli.flags import NO_SECONDS
+from chutes_wrappers.core.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from chutes_wrappers.cli.commands.uploading import UploadOptions
 
@@ -113,24 +118,73 @@ def _account(options: dict[str, object]) -> int:
 def _status(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.status import status
 
+    if options["watch"] is not None:
+        from chutes_wrappers.cli.commands.watching import LOOK_EVERY_S, watch
+
+        return watch(str(options["status"]), every_s=_watch_s(options, LOOK_EVERY_S), as_json=bool(options["as_json"]))
     return status(str(options["status"]), as_json=bool(options["as_json"]))
 
 
 def _logs(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.logs import logs
 
-    return logs(str(options["logs"]), follow=bool(options["follow"]), as_json=bool(options["as_json"]))
+    instance = options["instance"]
+    return logs(
+        str(options["logs"]),
+        follow=bool(options["follow"]),
+        instance=str(instance) if instance else "",
+        as_json=bool(options["as_json"]),
+    )
 
 
 def _warmup(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.warmup import TIMEOUT_S, warm_up
 
-    timeout = options["timeout"]
+    timeout, keep = options["timeout"], options["keep"]
+    if options["wait"] is False and keep is not None:
+        raise ConfigurationError("--keep waits, and --no-wait does not", next_step="give one of them")
     return warm_up(
         str(options["warmup"]),
         timeout_s=timeout if isinstance(timeout, float) else TIMEOUT_S,
+        waits=options["wait"] is not False,
+        keep_s=keep if isinstance(keep, float) else 0.0,
         as_json=bool(options["as_json"]),
     )
+
+
+def _cost(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.cost import cost
+
+    return cost(str(options["cost"]), as_json=bool(options["as_json"]))
+
+
+def _create(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.create import CreateOptions, create
+
+    name, port = options["name"], options["port"]
+    return create(
+        str(options["create"]),
+        CreateOptions(
+            name=str(name) if name is not None else None,
+            port=port if isinstance(port, int) else None,
+            force=bool(options["force"]),
+            discover=not options["no_discover"],
+        ),
+    )
+
+
+def _doctor(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli.commands.doctor import doctor
+
+    return doctor(as_json=bool(options["as_json"]))
+
+
+def _completion(options: dict[str, object]) -> int:
+    from chutes_wrappers.cli import output
+    from chutes_wrappers.cli.completion import script
+
+    output.result(script(str(options["completion"]), click.get_current_context().command))
+    return 0
 
 
 def _share(options: dict[str, object]) -> int:
@@ -168,11 +222,11 @@ def _pair(value: object) -> tuple[str, str]:
 def _emulate(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.emulate import WATCH_S, Options, emulate
 
-    port, watch = options["port"], options["watch"]
+    port = options["port"]
     return emulate(
         str(options["emulate"]),
         Options(
-            watch_s=watch if isinstance(watch, float) else WATCH_S,
+            watch_s=_watch_s(options, WATCH_S),
             no_docker=bool(options["no_docker"]),
             buildah=bool(options["buildah"]),
             check=bool(options["check"]),
@@ -183,16 +237,26 @@ def _emulate(options: dict[str, object]) -> int:
     )
 
 
-# By the flag that asks for it.
-COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
+def _watch_s(options: dict[str, object], default: float) -> float:
+    """The seconds behind ``--watch``, which may go without."""
+    given = options["watch"]
+    if not isinstance(given, float) or given == NO_SECONDS:
+        return default
+    if not 0 <= given < float("inf"):
+        raise ConfigurationError(f"--watch is {given:g}", next_step="give seconds, such as 40")
+    return given
+
+
+# By the parameter's name of the flag that asks for it.
+RUN: dict[str, Callable[[dict[str, object]], int]] = {
+    "create": _create,
     "discover": _discover,
     "build": _build,
-    "deploy": _deploy,
+    "emulate": _emulate,
     "run_docker": _run_docker,
     "run": _run,
-    "forward": _forward,
-    "emulate": _emulate,
-    "call": _call,
+    "deploy": _deploy,
+    "cost": _cost,
     "list_images": _list_images,
     "list_chutes": _list_chutes,
     "status": _status,
@@ -203,33 +267,8 @@ COMMANDS: dict[str, Callable[[dict[str, object]], int]] = {
     "delete": _delete,
     "delete_image": _delete_image,
     "account": _account,
-}
-_ASKING = (
-    *("list_images", "list_chutes", "status", "logs", "warmup", "share", "secret", "delete", "delete_image", "account"),
-    *("call", "build", "deploy"),
-)
-# A flag → the commands that it belongs to.
-ONLY_WITH = {
-    "local": ("build",),
-    "accept_fee": ("deploy",),
-    "public": ("build", "deploy"),
-    "logo": ("build", "deploy"),
-    "port": ("run", "emulate"),
-    "no_docker": ("emulate",),
-    "buildah": ("emulate",),
-    "check": ("emulate",),
-    "watch": ("emulate",),
-    "as_json": ("emulate", *_ASKING),
-    "follow": ("logs",),
-    "startup_delay": ("discover",),
-    "probe_timeout": ("discover",),
-    "docker_gpus": ("discover",),
-    "expose": ("discover",),
-    "openapi": ("discover",),
-    "url": ("forward", "call"),
-    "listen": ("forward",),
-    "data": ("call",),
-    "form": ("call",),
-    "output": ("call",),
-    "timeout": ("call", "warmup"),
+    "call": _call,
+    "forward": _forward,
+    "doctor": _doctor,
+    "completion": _completion,
 }

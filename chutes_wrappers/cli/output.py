@@ -18,17 +18,33 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import click
+
 from chutes_wrappers.core.errors import WrapperError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
     from rich.status import Status
+    from rich.table import Table
 
 INTERRUPTED = 130
 _HEARTBEAT_S = 10.0
 _WIDEST_TABLE = 200
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _console: Console | None = None
+_quiet = False
+
+
+def be_quiet() -> None:
+    """From now on only results, warnings and errors are shown."""
+    global _quiet
+    _quiet = True
+
+
+def _say(line: str, style: str = "") -> None:
+    if not _quiet:
+        console().print(line, markup=False, style=style)
 
 
 def console() -> Console:
@@ -61,30 +77,52 @@ def data(piece: bytes) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table to standard output; as wide as it needs where that is no terminal."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
-    shown = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        shown.add_row(*row)
     width = None if sys.stdout.isatty() else _WIDEST_TABLE
-    Console(width=width, highlight=False, markup=False).print(shown)
+    Console(width=width, highlight=False, markup=False).print(_table(columns, rows))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")  # a path that is cut off cannot be called
+    for row in rows:
+        made.add_row(*map(Text, row))
+    return made
 
 
 def report(line: str) -> None:
     """Say what is going on."""
+    _say(line)
+
+
+def say(line: str) -> None:
+    """What a question needs to be answered, also when nothing else is said."""
     console().print(line, markup=False)
+
+
+def columns(cells: Sequence[str]) -> None:
+    """Show short texts in columns, from the top to the bottom, as many as fit."""
+    from rich.columns import Columns
+    from rich.text import Text
+
+    shown = Columns(list(map(Text, cells)), column_first=True, padding=(0, 3))
+    console().print(shown, soft_wrap=False, width=min(console().width, 90))
 
 
 def heading(line: str) -> None:
     """Say what begins now."""
-    console().print(line, markup=False, style="bold")
+    _say(line, "bold")
 
 
 def success(line: str) -> None:
     """Say what was achieved and verified."""
-    console().print(f"✓ {line}", markup=False, style="green")
+    _say(f"✓ {line}", "green")
 
 
 def warning(line: str) -> None:
@@ -94,7 +132,7 @@ def warning(line: str) -> None:
 
 def log(line: str) -> None:
     """A line of somebody else's output."""
-    console().print(f"  | {line}", markup=False, style="dim")
+    _say(f"  | {line}", "dim")
 
 
 def error(failure: WrapperError) -> None:
@@ -103,7 +141,7 @@ def error(failure: WrapperError) -> None:
     console().print(f"✗ {head}", markup=False, style="bold red")
     if failure.evidence:
         for line in failure.evidence.splitlines():
-            log(line)
+            console().print(f"  | {line}", markup=False, style="dim")
     if failure.next_step:
         console().print(f"  Next: {failure.next_step}", markup=False)
 
@@ -120,7 +158,7 @@ def run(command: Callable[[], int | None], *, debug: bool = False) -> int:
     except WrapperError as failure:
         error(failure)
         return failure.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):  # the latter at a question
         report("interrupted; everything that was started is stopped")
         return INTERRUPTED
     except Exception as failure:
@@ -157,7 +195,7 @@ class Progress:
     def __enter__(self) -> Progress:
         self._started = self._spoken = time.monotonic()
         heading(self._title)
-        if console().is_terminal and not self._verbose:
+        if console().is_terminal and not self._verbose and not _quiet:
             self._status = console().status("")
             self._status.start()
         return self
@@ -195,3 +233,36 @@ class Progress:
         elif time.monotonic() - self._spoken > _HEARTBEAT_S:
             self._spoken = time.monotonic()
             log(f"{self.seconds:.0f} s: {text[:150]}")
+
+
+class LiveTable:
+    """A table that stays in its place on a terminal and changes there; elsewhere it is printed when it has news."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+
+    def __enter__(self) -> LiveTable:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(highlight=False)
+        if console.is_terminal and not console.is_dumb_terminal:
+            self._live = Live(console=console, auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, is_news: bool) -> None:
+        """Show the table as it is now, below its title."""
+        if self._live is None:
+            if is_news:
+                result("\n".join((title, *("  ".join(filter(None, row)) for row in rows))))
+            return
+        from rich.console import Group
+
+        self._live.update(Group(title, _table(columns, rows)), refresh=True)

@@ -322,7 +322,7 @@ def test_a_long_wait_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(call, "_SILENT_S", 0.0)
     monkeypatch.setattr(output, "heading", heading)
-    with call._said_when_long("Waiting for POST /x"):
+    with call._said_when_long("Waiting for POST /x", "no answer yet"):
         assert said.wait(10)
     assert lines == ["Waiting for POST /x"]
 

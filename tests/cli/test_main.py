@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from chutes_wrappers.cli.dispatch import RUN
+from chutes_wrappers.cli.flags import COMMANDS, GROUPS, MODIFIERS, Group, flag_of
 from chutes_wrappers.cli.main import deploy
+from tests.scenario import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,22 +21,89 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(deploy, list(arguments))
 
 
-def test_help_names_every_flag_of_the_documentation() -> None:
+def test_help_names_every_command_on_one_screen_and_leads_to_every_group() -> None:
     shown = invoke("--help")
     assert shown.exit_code == 0
-    for flag in (
-        "--discover",
-        "--build",
-        "--local",
-        "--debug",
-        "--run-docker",
-        "--run",
-        "--forward",
-        "--url",
-        "--port",
-        "--yes",
-    ):
-        assert flag in shown.output
+    for command in COMMANDS:
+        assert flag_of(str(command.name)) in shown.output
+    for group in GROUPS:
+        assert f"--help {group.name}" in shown.output
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+@pytest.mark.parametrize("columns", [60, 100])
+def test_a_group_has_its_flags_and_examples_on_a_screen(
+    group: Group, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = invoke("--help", group.name)
+    assert shown.exit_code == 0
+    names = {str(command.name) for command in COMMANDS if command.group == group.name}
+    for modifier in MODIFIERS:
+        if names & {*modifier.to}:
+            assert f"  {modifier.opts[0]}" in shown.output
+    for example, _ in group.examples:
+        assert example in shown.output
+    assert max(map(len, shown.output.splitlines())) <= columns
+    assert columns < 100 or len(shown.output.splitlines()) <= 48
+
+
+@pytest.mark.parametrize("asked", [["--help", "--deploy"], ["--help", "deploy"], ["--deploy", "--help"]])
+def test_help_of_a_command_is_that_of_its_group(asked: list[str]) -> None:
+    assert invoke(*asked).output == invoke("--help", "platform").output
+
+
+def test_an_unknown_topic_names_the_nearest() -> None:
+    outcome = invoke("--help", "platfrom")
+    assert outcome.exit_code == 2
+    assert "did you mean platform?" in outcome.output
+
+
+def test_an_unknown_flag_names_the_nearest() -> None:
+    outcome = invoke("--discver", "deploy_example")
+    assert outcome.exit_code == 2
+    assert "--discover" in outcome.output
+
+
+def test_every_example_of_the_help_is_a_command_line_that_is_understood() -> None:
+    for group in GROUPS:
+        for example, _ in group.examples:
+            if not example.startswith("./deploy.sh"):
+                continue
+            words = shlex.split(example)[1:]
+            deploy.make_context("deploy.sh", words, resilient_parsing=False)
+
+
+def test_every_command_is_run_by_something() -> None:
+    assert {str(command.name) for command in COMMANDS} == RUN.keys()
+
+
+def test_quiet_leaves_results_and_errors(tmp_path: Path) -> None:
+    quiet = command_line("--doctor", "--quiet", folder=tmp_path)
+    assert quiet.stdout.startswith("environment")
+    assert quiet.stderr == ""
+    wrong = command_line("--run", "deploy_nowhere", "--quiet", folder=tmp_path)
+    assert (wrong.returncode, "deploy_nowhere" in wrong.stderr) == (2, True)
+
+
+def test_without_a_terminal_the_menu_is_refused(tmp_path: Path) -> None:
+    done = command_line(folder=tmp_path)
+    assert done.returncode == 2
+    assert "--help" in done.stderr
+
+
+def command_line(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    variables = {**environment(), "CHUTES_CONFIG_PATH": str(folder / "none.ini"), "HOME": str(folder)}
+    return subprocess.run(
+        [sys.executable, "-m", "chutes_wrappers.cli.main", *arguments],
+        cwd=folder,
+        env={**variables, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def test_help_loads_neither_the_sdk_nor_docker() -> None:
@@ -54,6 +125,11 @@ assert not loaded, loaded
         (["--run", "deploy_example", "--port", "70000"], "70000"),
         (["--build"], "--build"),
         (["stray"], "stray"),
+        (["--build", "deploy_example", "--local", "--public"], "--public means nothing with --build --local"),
+        (["--build", "deploy_example", "--local", "--json"], "--json means nothing with --build --local"),
+        (["--status", "case", "--watch", "nan"], "give seconds"),
+        (["--warmup", "case", "--no-wait", "--keep", "5"], "--keep waits"),
+        (["--completion", "powershell"], "powershell"),
         (["--local"], "--local means something only with --build"),
         (["--build", "", "--local"], "--build needs a name"),
         (["--build", "deploy_example", "--local", "--port", "9000"], "--port means something only with --run"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -212,9 +213,81 @@ def test_an_image_in_use_names_its_chutes_and_a_failed_one_can_go(world: World) 
 
 def test_without_an_account_it_says_how_to_get_one(world: World) -> None:
     ran = world.commands.run("--list-chutes", variables={"CHUTES_CONFIG_PATH": str(world.folder / "none.ini")})
-    assert (ran.code, "chutes register" in ran.stderr) == (2, True)
+    assert (ran.code, "setup.sh --account" in ran.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("arguments", [("--status", ""), ("--delete", " ", "--yes"), ("--list-chutes", "--follow")])
 def test_usage_that_means_nothing_is_refused(world: World, arguments: tuple[str, ...]) -> None:
     assert world.run(*arguments).code == 2
+
+
+def test_a_status_is_watched_line_by_line_until_ctrl_c(world: World) -> None:
+    assert world.run("--warmup", "case").code == 0
+    process = world.at_terminal("--status", "case", "--watch", "0.2")
+    process.expect("case .*hot")
+    process.sendcontrol("c")
+    process.expect(pexpect.EOF)
+    process.close()
+    assert process.exitstatus == 0
+
+
+def test_what_is_watched_must_be_there(world: World) -> None:
+    ran = world.run("--status", "cas", "--watch")
+    assert (ran.code, "did you mean case?" in ran.stderr) == (1, True)
+
+
+def test_the_log_of_an_instance_by_the_beginning_of_its_id(world: World) -> None:
+    instance = world.told("--warmup", "case")["instances"][0]
+    assert "Added new API route" in world.run("--logs", "case", "--instance", instance[:6]).stdout
+    ran = world.run("--logs", "case", "--instance", "nothing")
+    assert (ran.code, instance in ran.stderr) == (2, True)
+
+
+def test_a_warm_up_without_waiting_says_where_to_look(world: World) -> None:
+    assert world.told("--warmup", "case", "--no-wait")["status"] == "asked"
+
+
+def test_a_chute_is_kept_hot_for_some_seconds(world: World) -> None:
+    ran = world.run("--warmup", "case", "--keep", "1.5")
+    assert ran.code == 0, ran.stderr
+    assert "Keeping case hot for 2 s" in ran.stderr
+
+
+def test_the_cost_of_a_module_needs_no_account(world: World) -> None:
+    Scenario(world.folder, "cost", "vendor/unused:1", [9090])
+    told = json.loads(
+        world.commands.run(
+            "--cost",
+            "deploy_cost",
+            "--json",
+            variables={"CHUTES_CONFIG_PATH": str(world.folder / "none.ini"), "CHUTES_API_URL": world.platform.url},
+        ).stdout
+    )
+    assert told["first_deployment_usd"] == pytest.approx(3 * min(told["usd_per_hour"].values()))
+    shown = world.run("--cost", "deploy_cost")
+    assert ("an hour" in shown.stdout, "first deployment" in shown.stderr) == (True, True)
+
+
+def test_a_secret_that_is_no_text_is_refused(world: World) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "chutes_wrappers.cli.main", "--secret", "case", "TOKEN"],
+        cwd=ROOT,
+        env=world.variables,
+        input=b"\xff\xfe",
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, b"not UTF-8" in done.stderr, b"Traceback" in done.stderr) == (2, True, False)
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_ctrl_c_and_the_end_of_input_at_a_question_delete_nothing(world: World, key: str) -> None:
+    process = world.at_terminal("--delete", "case")
+    process.expect("Type case")
+    process.send(key)
+    process.expect("interrupted")
+    process.expect(pexpect.EOF)
+    process.close()
+    assert process.exitstatus == 130
+    assert world.run("--status", "case").code == 0

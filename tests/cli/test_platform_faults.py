@@ -17,9 +17,9 @@ from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
-from tests.commands import Commands, Ran, commands
+from tests.commands import KILLED, Commands, Ran, commands
 from tests.emulator.api.client import CODE, Client
-from tests.scenario import Scenario
+from tests.scenario import READY, Scenario
 from tests.upstreams.platform_faults import FAULTS, Asked, Fault, FaultyPlatform, faulty
 
 ENV_VALUE = "value-of-chute-env-4711"
@@ -38,6 +38,7 @@ class Case:
     said: str = ""
     takes_json: bool = True
     is_slow: bool = False
+    until: str = ""  # it does not end by itself once it has said this
 
     @property
     def flag(self) -> str:
@@ -62,7 +63,7 @@ CASES = (
     Case("--call case /greet -d @call.json --timeout 0.5", changes=True),
     Case("--build MODULE --yes", changes=True, is_slow=True),
     Case("--deploy MODULE --yes --accept-fee", changes=True, is_slow=True),
-    Case("--forward MODULE", takes_json=False),
+    Case("--forward MODULE", takes_json=False, until=READY),
 )
 CHANGING = tuple(case for case in CASES if case.changes)
 # Those that come after a good beginning; the others are tried from the first request on.
@@ -86,7 +87,7 @@ class World:
         """Run ``case`` while the platform fails, and see that it is told well; how often the platform failed."""
         self.restore(case)
         with self.platform.failing(fault, lambda asked: applies(asked) and not self._is_an_answer(fault, asked)):
-            ran = self.commands.run(*case.arguments(self.module, as_json=as_json), said=case.said)
+            ran = self.commands.run(*case.arguments(self.module, as_json=as_json), said=case.said, until=case.until)
         if self.platform.injected:
             self._check(ran, as_json=as_json and case.takes_json)
         return self.platform.injected
@@ -181,14 +182,16 @@ def test_the_same_command_lines_succeed_without_a_fault(tmp_path: Path) -> None:
     failed = []
     with _world(tmp_path) as world:
         for case in CASES:
-            if case.flag == "--forward":  # which does not end: see test_forward.py
-                continue
             world.restore(case)
             assert world.user.get("/chutes/warmup/case").ok
-            ran = world.commands.run(*case.arguments(world.module, as_json=True), said=case.said)
+            ran = world.commands.run(*case.arguments(world.module, as_json=True), said=case.said, until=case.until)
             for document in _documents(ran.stdout) if ran.stdout else ():
                 json.loads(document)
-            failed += [f"{case.line}: exit code {ran.code}\n{ran.stdout}\n{ran.stderr}"] if ran.code else []
+            failed += (
+                [f"{case.line}: exit code {ran.code}\n{ran.stdout}\n{ran.stderr}"]
+                if ran.code != (KILLED if case.until else 0)
+                else []
+            )
     assert not failed, "\n\n".join(failed)
 
 

@@ -1,0 +1,140 @@
+"""The menu, on a real terminal."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from chutes_wrappers.cli.menu import ENTRIES
+from tests.scenario import ROOT, Scenario, environment
+
+_PROMPT = r"What to do \(number, q quits\): "
+SEED = (
+    *("List images", "List chutes", "Build chute", "Run in Docker (GPU)", "Run dev mode (host)", "Deploy chute"),
+    *("Chute status", "Delete chute", "Account info"),
+)
+
+
+@pytest.fixture(params=[60, 100])
+def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[pexpect.spawn[str]]:
+    """A menu in a folder with one module, without an account and without an engine."""
+    Scenario(tmp_path, "menu", "vendor/unused:1", [9090])
+    variables = {
+        **environment(),
+        "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock",
+        "CHUTES_CONFIG_PATH": str(tmp_path / "none.ini"),
+        "CHUTES_API_URL": "http://127.0.0.1:9",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+        "TERM": "xterm",
+    }
+    process = pexpect.spawn(
+        sys.executable,
+        ["-m", "chutes_wrappers.cli.main"],
+        cwd=str(tmp_path),
+        env=variables,
+        encoding="utf-8",
+        timeout=30,
+        dimensions=(40, request.param),
+    )
+    yield process
+    process.close(force=True)
+
+
+def ended(terminal: pexpect.spawn[str]) -> int | None:
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    return terminal.exitstatus
+
+
+def test_the_first_nine_entries_are_the_documented_ones() -> None:
+    assert tuple(entry.title for entry in ENTRIES[:9]) == SEED
+
+
+def test_entries_and_the_state_of_the_modules_fit_the_terminal(terminal: pexpect.spawn[str]) -> None:
+    terminal.expect(_PROMPT)
+    shown = str(terminal.before)
+    assert all(entry.title in shown for entry in ENTRIES)
+    assert "deploy_menu" in shown
+    lines = [line.rstrip("\r") for line in shown.split("\n")]
+    assert [line for line in map(plain, lines) if len(line) > terminal.getwinsize()[1]] == []
+
+
+def plain(line: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", line)
+
+
+def test_wrong_input_is_asked_again_and_b_goes_back(terminal: pexpect.spawn[str]) -> None:
+    terminal.expect(_PROMPT)
+    terminal.sendline("99")
+    terminal.expect("none of the entries")
+    terminal.expect(_PROMPT)
+    terminal.sendline("3")
+    terminal.expect(r"Module \[deploy_menu\]")
+    terminal.sendline("7")
+    terminal.expect("no number 7")
+    terminal.expect(r"Module \[deploy_menu\]")
+    terminal.sendline("b")
+    terminal.expect(_PROMPT)
+    terminal.sendline("q")
+    assert ended(terminal) == 0
+
+
+# What is typed behind each number, and the command line that comes of it.
+ASKED: dict[str, tuple[list[str], str]] = {
+    "List images": ([], "--list-images"),
+    "List chutes": ([], "--list-chutes"),
+    "Build chute": (["", "n"], "--build deploy_menu"),
+    "Run in Docker (GPU)": ([""], "--run-docker deploy_menu"),
+    "Run dev mode (host)": (["deploy_nowhere", "9000"], "--run deploy_nowhere --port 9000"),
+    "Deploy chute": (["1"], "--deploy deploy_menu"),
+    "Chute status": (["", "perhaps", "n"], "--status case-menu"),
+    "Delete chute": ([""], "--delete case-menu"),
+    "Account info": ([], "--account"),
+    "Create from an image": (["", "no image!", ""], "--create 'no image!'"),
+    "Discover routes": (["deploy_nowhere", "y"], "--discover deploy_nowhere --check"),
+    "Emulate": (["deploy_nowhere", ""], "--emulate deploy_nowhere --check"),
+    "Cost": (["deploy_nowhere"], "--cost deploy_nowhere"),
+    "Logs": (["", ""], "--logs case-menu"),
+    "Warm up": (["", "soon", "5"], "--warmup case-menu --keep 5"),
+    "Call a route": (["", "/a", '{"b": 1}'], "--call case-menu /a --data '{\"b\": 1}'"),
+    "Forward its API": (["deploy_nowhere"], "--forward deploy_nowhere"),
+    "Share": (["", "second"], "--share case-menu second"),
+    "Set a secret": (["", "TOKEN"], "--secret case-menu TOKEN"),
+    "Delete image": (["case-menu:v1"], "--delete-image case-menu:v1"),
+    "Doctor": ([], "--doctor"),
+    "Shell completion": (["tcsh"], "--completion tcsh"),
+}
+
+
+@pytest.mark.parametrize("terminal", [60], indirect=True)
+def test_every_entry_says_the_command_line_that_it_runs(terminal: pexpect.spawn[str]) -> None:
+    for number, (title, (answers, line)) in enumerate(ASKED.items(), start=1):
+        assert ENTRIES[number - 1].title == title
+        terminal.expect(_PROMPT)
+        terminal.sendline(str(number))
+        for answer in answers:
+            terminal.expect(r": $")
+            terminal.sendline(answer)
+        terminal.expect_exact(f"$ ./deploy.sh {line}")
+        if terminal.expect(["Enter goes on", "it is not shown"]) == 1:
+            terminal.sendline("hidden")
+            terminal.expect("Enter goes on")
+            assert "hidden" not in str(terminal.before)
+        assert "Traceback" not in str(terminal.before)
+        terminal.sendline("")
+    terminal.expect(_PROMPT)
+    terminal.sendline("q")
+    assert ended(terminal) == 0
+
+
+@pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0)])
+def test_ctrl_c_and_the_end_of_input_end_it(terminal: pexpect.spawn[str], key: str, code: int) -> None:
+    terminal.expect(_PROMPT)
+    terminal.send(key)
+    assert ended(terminal) == code

@@ -1,0 +1,58 @@
+"""The platform's API as a program of its own, as the README starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.scenario import ROOT, environment
+
+READY = r"the emulator is ready at (http://\S+)"
+_LONGEST_S = 60.0
+_NEW_KEY = """
+from chutes_wrappers.host import platform_api
+with platform_api.connect() as api:
+    print(api.post("/api_keys/", "making a key", {"name": "test", "admin": True})["secret_key"])
+"""
+
+
+@contextlib.contextmanager
+def emulator_process(folder: Path) -> Iterator[str]:
+    """Its URL; ``folder`` gets its state and ``emulator.log``."""
+    log = folder / "emulator.log"
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(folder / "state")],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield _url(process, log)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    for _ in range(int(_LONGEST_S / 0.1)):
+        if found := re.search(READY, log.read_text()):
+            return found[1]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+            break
+    raise AssertionError(log.read_text())
+
+
+def new_api_key(variables: Mapping[str, str]) -> str:
+    """A key of the account that these variables lead to."""
+    done = subprocess.run(
+        [sys.executable, "-c", _NEW_KEY], cwd=ROOT, env=dict(variables), capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
