@@ -32,6 +32,14 @@ CHUTE_ENV = {
     "GRADIO_SERVER_PORT": "7860",
 }
 
+# What `./deploy.sh --emulate` calls the endpoints with; a sound goes in that another endpoint made.
+CHUTE_EXAMPLES = {
+    "POST /shout": {"text": "hello"},
+    "POST /tone": {"seconds": 0.2},
+    "POST /reverse_sound": {"sound": {"answer_of": "POST /tone"}},
+    "POST /countdown": {"start": 2},
+}
+
 image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
 
 chute = Chute(

@@ -1,0 +1,127 @@
+"""A service in the shape of OpenAI's API, without a model: it continues a text word by word, as its corpus goes on.
+
+Chats and embeddings, whole and streamed, described by FastAPI's own /openapi.json, as vLLM and its kind are.
+"""
+
+import hashlib
+import json
+import math
+import os
+import random
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import uvicorn
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+MODEL = "markov-1"
+DIMENSIONS = 64
+TEXT = """
+a container holds a service and all that the service needs . a platform starts the container when a call comes in .
+a call comes in as one object and the service answers with text , sound or a picture . a service that answers at home
+answers on the platform when all that it needs is in the container . what the container lacks the platform does not
+bring . a test at home costs nothing and a test on the platform costs money . so a careful person starts the container at
+home and looks at each answer before a call comes in from somebody who waits for the answer .
+"""
+CORPUS = TEXT.split()
+
+app = FastAPI(title="Completions without a model", version="1")
+followers: dict[str, list[str]] = defaultdict(list)
+for word, follower in zip(CORPUS, CORPUS[1:] + CORPUS[:1], strict=True):
+    followers[word].append(follower)
+
+
+class Message(BaseModel):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatRequest(BaseModel):
+    model: str = MODEL
+    messages: list[Message] = Field(min_length=1, examples=[[{"role": "user", "content": "a container"}]])
+    max_tokens: int = Field(24, ge=1, le=512)
+    seed: int = 0
+    stream: bool = False
+
+
+class EmbeddingRequest(BaseModel):
+    model: str = MODEL
+    input: str | list[str] = Field(examples=["a container"])
+
+
+@app.get("/health")
+def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.get("/v1/models")
+def models() -> dict[str, Any]:
+    return {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "example"}]}
+
+
+@app.post("/v1/chat/completions", responses={200: {"content": {"application/json": {}, "text/event-stream": {}}}})
+def chat(order: ChatRequest) -> Any:
+    known(order.model)
+    words = continued(order.messages[-1].content, order.max_tokens, order.seed)
+    if order.stream:
+        return StreamingResponse(events(words), media_type="text/event-stream")
+    message = {"role": "assistant", "content": " ".join(words)}
+    return described("chat.completion", {"message": message, "finish_reason": "stop"})
+
+
+@app.post("/v1/embeddings")
+def embeddings(order: EmbeddingRequest) -> dict[str, Any]:
+    known(order.model)
+    texts = [order.input] if isinstance(order.input, str) else order.input
+    data = [{"object": "embedding", "index": at, "embedding": embedded(text)} for at, text in enumerate(texts)]
+    used = sum(len(text.split()) for text in texts)
+    usage = {"prompt_tokens": used, "total_tokens": used}
+    return {"object": "list", "model": MODEL, "data": data, "usage": usage}
+
+
+def known(model: str) -> None:
+    if model != MODEL:
+        raise HTTPException(404, f"there is no model {model!r}, only {MODEL!r}")
+
+
+def continued(prompt: str, most: int, seed: int) -> Iterator[str]:
+    """At most so many words after the prompt's last one; the same for the same seed."""
+    chance = random.Random(f"{seed}/{prompt}")
+    last = next((word for word in reversed(prompt.lower().split()) if word in followers), CORPUS[0])
+    for _ in range(most):
+        last = chance.choice(followers[last])
+        yield last
+
+
+def events(words: Iterator[str]) -> Iterator[str]:
+    for word in words:
+        yield event(described("chat.completion.chunk", {"delta": {"content": f"{word} "}, "finish_reason": None}))
+    yield event(described("chat.completion.chunk", {"delta": {}, "finish_reason": "stop"}))
+    yield "data: [DONE]\n\n"
+
+
+def event(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value)}\n\n"
+
+
+def described(kind: str, choice: dict[str, Any]) -> dict[str, Any]:
+    now = int(time.time())
+    return {"id": f"{kind}-{now}", "object": kind, "created": now, "model": MODEL, "choices": [{"index": 0, **choice}]}
+
+
+def embedded(text: str) -> list[float]:
+    """A vector of length 1: texts with the same threes of letters lie near to each other."""
+    vector = [0.0] * DIMENSIONS
+    for at in range(len(text) - 2):
+        digest = hashlib.sha256(text[at : at + 3].lower().encode()).digest()
+        vector[digest[0] % DIMENSIONS] += 1
+    length = math.sqrt(sum(number * number for number in vector)) or 1.0
+    return [number / length for number in vector]
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8090")))

@@ -1,0 +1,55 @@
+"""Bytes in, bytes out: a service whose bodies are pictures.
+
+It wraps the sample in examples/thumbnail. From the project's root:
+
+    docker build -t thumbnail:latest examples/thumbnail
+    ./deploy.sh --emulate examples/deploy_thumbnail
+
+Callers send {"data": "<base64>", "content_type": "image/png"}, and get the picture's bytes:
+
+    ./deploy.sh --call thumbnail '/thumbnail?size=64' -d @picture.json --output small.png
+"""
+
+from chutes.chute import Chute, NodeSelector
+
+from tools.chute_wrappers import (
+    build_wrapper_image,
+    chutes_username,
+    load_route_manifest,
+    register_passthrough_routes,
+    wait_for_services,
+)
+
+USERNAME = chutes_username()
+
+CHUTE_NAME = "thumbnail"
+CHUTE_TAG = "v1.0.0"
+CHUTE_TAGLINE = "Small pictures of large ones"
+CHUTE_BASE_IMAGE = "thumbnail:latest"
+SERVICE_PORTS = [8060]
+
+# `--emulate` sends this file, which lies beside the module, and then a picture that the service itself made of it.
+PICTURE = {"data": {"content_of": "thumbnail/sample.png"}}
+CHUTE_EXAMPLES = {
+    "POST /thumbnail": {**PICTURE, "size": 32},
+    "POST /grey": {"data": {"answer_of": "POST /thumbnail"}},
+}
+
+image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
+
+chute = Chute(
+    username=USERNAME,
+    name=CHUTE_NAME,
+    tagline=CHUTE_TAGLINE,
+    image=image,
+    node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16),
+    concurrency=8,
+)
+
+register_passthrough_routes(chute, load_route_manifest(), SERVICE_PORTS[0])
+
+
+@chute.on_startup()
+async def boot(self):
+    """Start the service and wait until it answers."""
+    await wait_for_services(SERVICE_PORTS, timeout=60)

@@ -1,0 +1,113 @@
+"""Full-text search over HTTP, on SQLite's index: standard library only, and no specification of itself.
+
+| route | takes | gives |
+|---|---|---|
+| POST /documents | {"id", "text"} | {"id", "words"}; the same id again replaces the text |
+| GET /search | ?q=words&limit=10 | {"hits": [{"id", "text", "rank"}]}, the best first |
+| DELETE /documents/ID | | 204, whether it was there or not |
+| GET /export | | one JSON object a line |
+"""
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+LONGEST_BODY = 1024 * 1024
+index = sqlite3.connect(":memory:", check_same_thread=False)
+index.execute("CREATE VIRTUAL TABLE documents USING fts5(id UNINDEXED, text)")
+lock = threading.Lock()
+
+
+def put(order: object) -> dict[str, object]:
+    """Take a document. ValueError says what is wrong with it."""
+    if not isinstance(order, dict) or not all(isinstance(order.get(key), str) and order[key] for key in ("id", "text")):
+        raise ValueError("a document is an object with the texts id and text")
+    with lock, index:
+        index.execute("DELETE FROM documents WHERE id = ?", (order["id"],))
+        index.execute("INSERT INTO documents VALUES (?, ?)", (order["id"], order["text"]))
+    return {"id": order["id"], "words": len(order["text"].split())}
+
+
+def remove(name: str) -> None:
+    with lock, index:
+        index.execute("DELETE FROM documents WHERE id = ?", (name,))
+
+
+def search(words: str, limit: int) -> dict[str, object]:
+    """The documents that have all of the words."""
+    quoted = " ".join('"' + word.replace('"', '""') + '"' for word in words.split())
+    if not quoted:
+        raise ValueError("q has no words")
+    query = "SELECT id, text, bm25(documents) FROM documents WHERE documents MATCH ? ORDER BY 3, 1 LIMIT ?"
+    with lock:
+        rows = index.execute(query, (quoted, limit)).fetchall()
+    return {"hits": [{"id": name, "text": text, "rank": round(rank, 6)} for name, text, rank in rows]}
+
+
+def export() -> str:
+    with lock:
+        rows = index.execute("SELECT id, text FROM documents ORDER BY id").fetchall()
+    return "".join(json.dumps({"id": name, "text": text}) + "\n" for name, text in rows)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+        if url.path == "/health":
+            self.answer(200, {"status": "ok"})
+        elif url.path == "/search":
+            self.attempt(lambda: search(query.get("q", ""), int(query.get("limit", "10"))))
+        elif url.path == "/export":
+            self.send(200, "application/x-ndjson", export().encode())
+        else:
+            self.answer(404, {"error": f"there is no {url.path}"})
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > LONGEST_BODY:
+            self.close_connection = True
+            self.answer(413, {"error": f"a document has at most {LONGEST_BODY} bytes"})
+            return
+        body = self.rfile.read(length)
+        if urlsplit(self.path).path == "/documents":
+            self.attempt(lambda: put(json.loads(body)))
+        else:
+            self.answer(404, {"error": f"nothing is posted to {self.path}"})
+
+    def do_DELETE(self) -> None:
+        folder, _, name = urlsplit(self.path).path.rpartition("/")
+        if folder != "/documents" or not name:
+            self.answer(404, {"error": f"there is no {self.path}"})
+            return
+        remove(unquote(name))
+        self.send_response(204)
+        self.end_headers()
+
+    def attempt(self, work: Callable[[], dict[str, object]]) -> None:
+        try:
+            self.answer(200, work())
+        except ValueError as error:
+            self.answer(400, {"error": str(error)})
+
+    def answer(self, status: int, value: dict[str, object]) -> None:
+        self.send(status, "application/json", json.dumps(value).encode())
+
+    def send(self, status: int, media_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+if __name__ == "__main__":
+    address = (os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8070")))
+    with ThreadingHTTPServer(address, Handler) as server:
+        server.serve_forever()

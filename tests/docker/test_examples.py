@@ -1,0 +1,63 @@
+"""The examples as they stand: each image is built, wrapped, deployed to the emulator and called."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from chutes_wrappers.host.docker_engine import DockerEngine
+from tests.scenario import ROOT, command
+
+from . import bases
+
+pytestmark = pytest.mark.docker
+
+# Module → the folder of its image, the image, and routes with what their answers must be.
+EXAMPLES = {
+    "deploy_example": (
+        "morse",
+        "morse-sample:latest",
+        {"POST /speak": "audio/wav", "POST /v1/audio/transcriptions": "application/json"},
+    ),
+    "examples/deploy_gradio_app": (
+        "gradio",
+        "gradio-app:latest",
+        {"POST /tone": "audio/wav", "POST /reverse_sound": "application/json", "POST /countdown": "text/event-stream"},
+    ),
+    "examples/deploy_completions": (
+        "completions",
+        "completions:latest",
+        {"POST /v1/chat/completions": "text/event-stream", "POST /v1/embeddings": "application/json"},
+    ),
+    "examples/deploy_search": (
+        "search",
+        "search:latest",
+        {
+            "GET /search": "application/json",
+            "GET /export": "application/x-ndjson",
+            "POST /documents/remove": "application/json",
+        },
+    ),
+    "examples/deploy_thumbnail": (
+        "thumbnail",
+        "thumbnail:latest",
+        {"POST /thumbnail": "image/png", "POST /grey": "image/png"},
+    ),
+}
+
+
+@pytest.mark.parametrize("module", EXAMPLES)
+def test_an_example_would_work_on_the_platform_as_it_stands(engine: DockerEngine, module: str) -> None:
+    folder, image, expected = EXAMPLES[module]
+    base = f"BASE={bases.image('python-venv')}"
+    build = ["docker", "build", "-q", "--build-arg", base, "-t", image, str(ROOT / "examples" / folder)]
+    subprocess.run(build, check=True, capture_output=True)
+    done = command("--emulate", module, "--check", "--json", "--watch", "0", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["good"]
+    found = {route["route"]: route for route in told["routes"]}
+    assert {name: found[name]["media_type"] for name in expected} == expected
+    assert {found[name]["status"] for name in expected} == {200}
