@@ -1,0 +1,179 @@
+"""The README's terminal session: ``python docs/record.py`` runs it and draws ``docs/recording.svg``.
+
+What was said is kept in ``docs/recording.json``, and replaced only when something else than what was measured (seconds,
+milliseconds) has changed: recorded again, an unchanged session is an unchanged file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import pexpect
+import pyte
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = ROOT / "docs" / "recording.json"
+DRAWN = ROOT / "docs" / "recording.svg"
+COMMAND = "./deploy.sh --emulate deploy_example --check --watch 0 --no-docker"
+COLUMNS, ROWS = 134, 120  # no cell is folded, also when a call takes seconds
+LONGEST_S = 120
+# What would make the session another one than a newcomer's. A test runner says how many columns it has.
+NOT_KEPT = ("CHUTES_", "CHUTE_", "NO_COLOR", "COLUMNS", "LINES")
+# Seconds, the milliseconds before a verdict, the widths of columns that follow from them; and the name of a version.
+MEASURED = re.compile(r"\d+(\.\d+)? s\b|\d+(?=\s+[✓✗])|[ ─]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+CHARACTER, LINE, MARGIN, BAR = 8.0, 19, 16, 34
+TYPING_S, LINE_S = 1.2, 0.16
+COLOURS = {"default": "#d5dbe3", "green": "#7fd18b", "red": "#ff8a80", "brown": "#f2cc60", "cyan": "#7cc7e8"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Characters of one look, from a column on."""
+
+    column: int
+    text: str
+    colour: str
+    bold: bool
+
+
+Lines = list[list[Span]]
+
+
+def recorded() -> Lines:
+    """What the session shows on a terminal, line by line. AssertionError when its command fails."""
+    screen = pyte.Screen(COLUMNS, ROWS)
+    stream = pyte.Stream(screen)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_KEPT)}
+    with tempfile.TemporaryDirectory() as home:
+        variables = {**kept, "HOME": home, "TERM": "xterm-256color", "CHUTES_API_URL": "http://127.0.0.1:9"}
+        folder = str(copied_project(Path(home) / "project"))
+        program, *arguments = COMMAND.split()
+        child = pexpect.spawn(
+            program, arguments, cwd=folder, env=variables, encoding="utf-8", dimensions=(ROWS, COLUMNS)
+        )
+        child.expect(pexpect.EOF, timeout=LONGEST_S)
+        child.close()
+    stream.feed(str(child.before))
+    lines = [_spans(screen, row) for row in range(screen.cursor.y)]
+    assert child.exitstatus == 0, text_of(lines)
+    return lines
+
+
+def copied_project(folder: Path) -> Path:
+    """The project's own files in ``folder``, with this environment as their .venv: a fresh clone after its set-up."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(Path(sys.prefix))
+    for name in ("requirements.txt", "requirements-dev.txt"):  # no newer than what was installed
+        os.utime(folder / name, (0, 0))
+    return folder
+
+
+def _spans(screen: pyte.Screen, row: int) -> list[Span]:
+    line = screen.buffer[row]
+    spans = []
+    for (colour, bold), columns in groupby(range(COLUMNS), key=lambda column: (line[column].fg, line[column].bold)):
+        at = list(columns)
+        text = "".join(line[column].data for column in at).rstrip()
+        if text:
+            spans.append(Span(column=at[0], text=text, colour=colour, bold=bold))
+    return spans
+
+
+def text_of(lines: Lines) -> str:
+    """The session as text."""
+    return "\n".join(_joined(line) for line in lines)
+
+
+def _joined(line: Sequence[Span]) -> str:
+    said = ""
+    for span in line:
+        said = said.ljust(span.column) + span.text
+    return said
+
+
+def differences(old: Lines, new: Lines) -> list[str]:
+    """What came and went from ``old`` to ``new``, but for what was measured, and for the order: ports answer as they like."""
+    before, after = ([MEASURED.sub(" ", _joined(line)).strip() for line in lines] for lines in (old, new))
+    return [f"+ {line}" for line in after if line not in before] + [f"- {line}" for line in before if line not in after]
+
+
+def load(text: str) -> Lines:
+    """What ``dump`` has written."""
+    return [[Span(**span) for span in line] for line in json.loads(text)]
+
+
+def dump(lines: Lines) -> str:
+    """The session as JSON, a line of it in each line."""
+    shown = (json.dumps([vars(span) for span in line], ensure_ascii=False) for line in lines)
+    return "[\n" + ",\n".join(shown) + "\n]\n"
+
+
+def drawn(lines: Lines) -> str:
+    """The session as SVG, in which its lines appear one after the other."""
+    width = round(COLUMNS * CHARACTER + 2 * MARGIN)
+    height = BAR + (len(lines) + 2) * LINE + MARGIN
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{escape(COMMAND)}">',
+        "<style>text{font:14px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}"
+        ".l{animation:a .1s both}@keyframes a{from{opacity:0}}"
+        "@media(prefers-reduced-motion){.l{animation:none}}</style>",
+        f'<rect width="{width}" height="{height}" rx="8" fill="#1b2028"/>',
+        *(f'<circle cx="{20 + 18 * n}" cy="18" r="5.5" fill="#3d4653"/>' for n in range(3)),
+        *_drawn_line([Span(column=0, text=f"$ {COMMAND}", colour="default", bold=True)], 0, 0.2),
+    ]
+    for number, line in enumerate(lines, start=1):
+        parts += _drawn_line(line, number, TYPING_S + number * LINE_S)
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _drawn_line(line: Sequence[Span], number: int, after_s: float) -> Iterator[str]:
+    if not line:
+        return
+    y = BAR + LINE + number * LINE
+    yield f'<g class="l" style="animation-delay:{after_s:.2f}s">'
+    for span in line:
+        shown = span.text.lstrip()
+        x = MARGIN + (span.column + len(span.text) - len(shown)) * CHARACTER
+        colour = COLOURS.get(span.colour, COLOURS["default"])
+        weight = ' font-weight="bold"' if span.bold else ""
+        yield (
+            f'<text x="{x:g}" y="{y}" fill="{colour}"{weight} textLength="{len(shown) * CHARACTER:g}" '
+            f'lengthAdjust="spacingAndGlyphs">{escape(shown)}</text>'
+        )
+    yield "</g>"
+
+
+def main() -> int:
+    """Record again, and say whether anything but measurements is new."""
+    lines = recorded()
+    old = load(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
+    new = differences(old, lines)
+    if new:
+        KEPT.write_text(dump(lines), encoding="utf-8")
+    else:
+        lines = old
+    DRAWN.write_text(drawn(lines), encoding="utf-8")
+    sys.stderr.write("".join(f"{line}\n" for line in new) or "nothing new\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

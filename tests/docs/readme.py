@@ -1,0 +1,94 @@
+"""The README's commands, and a terminal to run them on as they stand."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pexpect
+
+from docs.record import NOT_KEPT
+from tests.scenario import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LONGEST_S = 400
+
+
+def commands(text: str = README) -> list[str]:
+    """Every command of its shell blocks, without the comments behind them."""
+    found = []
+    for block in re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S):
+        lines = block.replace("\\\n", " ").splitlines()
+        found += [re.sub(r"\s+#\s.*", "", line) for line in lines if line.strip() and not line.startswith("#")]
+    return found
+
+
+@dataclass
+class Terminal:
+    """Runs commands in ``folder`` for somebody whose home is ``home``."""
+
+    folder: Path
+    home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def run(
+        self,
+        command: str,
+        answers: Mapping[str, str] | None = None,
+        code: int = 0,
+        instead: Mapping[str, str] | None = None,
+    ) -> str:
+        """What the command says; ``answers`` are typed where these questions come up. AssertionError for another exit code."""
+        child, said = self._started(command, instead or {}), ""
+        patterns: Sequence[str] = list(answers or {})
+        while True:
+            at = child.expect([pexpect.EOF, *patterns])
+            said += str(child.before) + (str(child.after) if at else "")
+            if at == 0:
+                break
+            child.sendline((answers or {})[patterns[at - 1]])
+        child.close()
+        assert child.exitstatus == code, f"{command}\n{said[-4000:]}"
+        return said.replace("\r\n", "\n")
+
+    @contextlib.contextmanager
+    def running(self, command: str, until: str, instead: Mapping[str, str] | None = None) -> Iterator[str]:
+        """A command that goes on until Ctrl-C; what it said when ``until`` was seen."""
+        child = self._started(command, instead or {})
+        try:
+            found = child.expect([until, pexpect.EOF])
+            said = str(child.before)
+            assert found == 0, f"{command}\n{said[-4000:]}"
+            yield said.replace("\r\n", "\n") + str(child.after)
+            child.sendintr()
+            child.expect(pexpect.EOF)
+            child.close()
+            assert child.exitstatus == 0, f"{command}: exit code {child.exitstatus}\n{child.before}"
+        finally:
+            if child.isalive():  # the test has failed: what it started is cleaned up all the same
+                child.sendintr()
+                child.expect(pexpect.EOF)
+            child.close(force=True)
+
+    def _started(self, command: str, instead: Mapping[str, str]) -> pexpect.spawn[str]:
+        assert command in commands(), f"the README has no {command!r}"
+        for old, new in instead.items():
+            assert old in command
+            command = command.replace(old, new)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_KEPT)}
+        path = f"{Path(sys.executable).parent}:{kept['PATH']}"
+        variables = {**kept, "HOME": str(self.home), "PATH": path, "NO_COLOR": "1", **self.variables}
+        return pexpect.spawn(
+            "bash",
+            ["-c", command],
+            cwd=str(self.folder),
+            env=variables,
+            encoding="utf-8",
+            timeout=LONGEST_S,
+            dimensions=(60, 160),
+        )

@@ -1,0 +1,86 @@
+"""What the documents promise holds: links, anchors, flags, messages; and each command of the README is run by a test."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.cli.main import deploy
+from tests.scenario import ROOT
+
+from .readme import README, commands
+
+DOCUMENTS = sorted(
+    path
+    for path in (
+        ROOT / name for name in subprocess.check_output(["git", "ls-files", "*.md"], cwd=ROOT, text=True).split()
+    )
+    if path.exists()
+)
+RUNNERS = (ROOT / "tests/docs/test_commands.py", ROOT / "tests/docker/test_readme.py")
+# Why a command is run by no test.
+NOT_RUN = {
+    "./test.sh": "it is what runs the tests",
+    "export CHUTES_API_KEY=cpk_...": "a placeholder: the tests have a key of their own",
+}
+OTHER_FLAGS = {
+    # docker's, git's, pip's, buildah's and curl's
+    "--build-arg", "--rm", "--follow-tags",
+    # tools/discover_routes.py, setup.sh, wizard and emulator have their own parsers
+    "--base-url", "--chute-file", "--docker-env", "--shm-size", "--folder", "--config", "--username", "--balance",
+    "--account", "--no-account", "--python", "--register", "--wallet", "--link", "--wait", "--dev",
+}  # fmt: skip
+
+
+def anchors(path: Path) -> set[str]:
+    """The headings of a document, as its links name them."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.*)", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_anchors_lead_somewhere(document: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        linked = (document.parent / name) if name else document
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+def test_each_command_of_the_readme_is_run_by_a_test() -> None:
+    run = "\n".join(path.read_text(encoding="utf-8") for path in RUNNERS).replace("\\", "")
+    assert len(commands()) > 20
+    assert [command for command in commands() if command not in run and command not in NOT_RUN] == []
+    assert [command for command in NOT_RUN if command not in commands()] == []
+
+
+def test_each_flag_of_the_readme_is_one() -> None:
+    known = (
+        {name for parameter in deploy.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        | OTHER_FLAGS
+        | {"--help"}
+    )
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    assert sorted(named - known) == []
+
+
+def test_troubleshooting_is_keyed_by_what_the_tool_says() -> None:
+    table = README.partition("## Troubleshooting")[2].partition("\n\n")[2].partition("\n\n")[0]
+    keys = re.findall(r"^\| ((?:`[^`]+`(?:, )?)+) \|", table, re.M)
+    source = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "chutes_wrappers").rglob("*.*")
+        if path.suffix in (".py", ".sh")
+    )
+    said = re.sub(r'"\s*\n\s*f?"', "", source)  # one message in two literals
+    assert len(keys) > 12
+    for message in re.findall(r"`([^`]+)`", "".join(keys)):
+        for part in filter(None, (piece.strip() for piece in message.split("…"))):
+            assert part in said, f"nothing says {part!r}"
