@@ -13,6 +13,6 @@ ruff check .
 ruff format --check .
 mypy
 git ls-files '*.sh' .ci/run | xargs shellcheck
-pytest -m "not docker and not packages"
+pytest -n logical --dist loadfile -m "not docker and not packages" # each file's fixtures are made once
 pytest -m packages
 pytest -m docker

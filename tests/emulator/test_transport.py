@@ -35,6 +35,7 @@ def test_a_path_is_encrypted_hex_and_different_each_time() -> None:
         (base64.b64encode(SEAL.encrypt(b"plain")), "not compressed"),
         (b"", "not encrypted"),
     ],
+    ids=["no base64", "short", "other seal", "plain", "empty"],
 )
 def test_what_was_not_sealed_so_is_unreadable(sealed: bytes, what: str) -> None:
     with pytest.raises(Unreadable, match=what):
