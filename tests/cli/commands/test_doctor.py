@@ -32,6 +32,7 @@ MODULE = SOURCE.format(
     image_arguments="",
     tunnel=False,
 )
+NO_SUCH_IMAGE = {"message": "No such image"}
 MANIFEST = {"version": 1, "routes": [{"path": "/a", "method": "GET", "port": 9000, "target_path": "/a"}]}
 
 
@@ -297,8 +298,9 @@ def engine_that_tells(request: pytest.FixtureRequest) -> Iterator[str]:
                     **request.param,
                 },
             }
-            told = json.dumps(answers.get(self.path.rpartition("/")[2], {})).encode()
-            self.send_response(200 if "images" not in self.path else 404)
+            is_there = "images" not in self.path
+            told = json.dumps(answers.get(self.path.rpartition("/")[2], {}) if is_there else NO_SUCH_IMAGE).encode()
+            self.send_response(200 if is_there else 404)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(told)))
             self.end_headers()
