@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,9 +84,9 @@ class Command(click.Option):
 
 
 class Modifier(click.Option):
-    """A flag that says how; it belongs ``to`` the commands of these parameter names."""
+    """A flag that says how; ``to`` has the parameter names of the commands that it belongs to, and what it says of each."""
 
-    def __init__(self, declarations: tuple[str, ...], to: tuple[str, ...], **attributes: Any) -> None:
+    def __init__(self, declarations: tuple[str, ...], to: Mapping[str, str], **attributes: Any) -> None:
         super().__init__(declarations, **attributes)
         self.to = to
 
@@ -105,8 +106,8 @@ def _command(group: str, *declarations: str, metavar: str = "", **attributes: An
     return Command(declarations, group, **attributes)
 
 
-def _modifier(to: str, *declarations: str, **attributes: Any) -> Modifier:
-    return Modifier(declarations, tuple(to.split()), **attributes)
+def _modifier(to: str | Mapping[str, str], *declarations: str, help: str = "", **attributes: Any) -> Modifier:
+    return Modifier(declarations, to if isinstance(to, Mapping) else dict.fromkeys(to.split(), help), **attributes)
 
 
 _ASKING = "list_images list_chutes status logs warmup cost share secret delete delete_image account"
@@ -173,26 +174,33 @@ MODIFIERS = (
     _modifier("emulate", "--no-docker", is_flag=True, help="run the service here, by the module's HOST_ENTRYPOINT."),
     _modifier("emulate", "--buildah", is_flag=True, help="build with buildah, as the platform does; takes longer."),
     _modifier(
-        "emulate discover",
+        {
+            "emulate": "end after the calls; exit code 1 when one would fail.",
+            "discover": "write nothing; exit code 1 when the service serves anything else.",
+        },
         "--check",
         is_flag=True,
-        help="--emulate ends after the calls, with the verdict; --discover writes nothing, and compares.",
     ),
     _modifier(
-        "emulate status",
+        {
+            "emulate": "with --check: how long the instance must last [40].",
+            "status": "a live view until Ctrl-C; look every so many seconds [2].",
+        },
         "--watch",
         is_flag=False,
         flag_value=NO_SECONDS,
         type=float,
         metavar="[SECONDS]",
-        help="with --emulate --check how long the instance must last [40]; with --status look every so often [2].",
     ),
     _modifier(
-        "run emulate create",
+        {
+            "run": "listen on this port [8000].",
+            "emulate": "serve page and chute on this port [a free one].",
+            "create": "the service's port [what the image says].",
+        },
         "--port",
         type=click.IntRange(1, 65535),
         metavar="PORT",
-        help="listen on this port [8000; a free one]; with --create the service's port [what the image says].",
     ),
     _modifier("logs", "--follow", is_flag=True, help="go on until Ctrl-C, also with the next instance."),
     _modifier("logs", "--instance", metavar="ID", help="the one whose id begins so."),
@@ -213,14 +221,19 @@ MODIFIERS = (
         "call", "--output", "-o", metavar="FILE", type=Files(), help="the answer into a file, whole or not at all."
     ),
     _modifier(
-        "call warmup",
+        {
+            "call": "how long nothing may come from the chute [610].",
+            "warmup": "how long to wait for an instance [900].",
+        },
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
-        help="seconds without a word from the chute [610]; seconds to wait for an instance [900].",
     ),
     _modifier(
-        "forward call", "--url", help="where the chute is called [as the platform says]; no key for this machine."
+        "forward call",
+        "--url",
+        metavar="URL",
+        help="where the chute is called [as the platform says]; no key for this machine.",
     ),
     _modifier(
         "forward",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -183,7 +184,6 @@ class Menu:
 
     run_arguments: Callable[[Sequence[str]], int]
     _latest: str = ""
-    _chutes: list[str] = field(default_factory=list)
 
     def run(self) -> int:
         """Ask and run until somebody quits; 0, or 130 for Ctrl-C at a question. ConfigurationError without a terminal."""
@@ -198,37 +198,53 @@ class Menu:
             return 0
 
     def _once(self) -> None:
-        states = module_states(Path.cwd())
-        self._show(states)
+        with output.waiting("Looking at the modules"):
+            states, unknown_because = module_states(Path.cwd())
+        _show(states, unknown_because)
+        questions = Questions(states, chute_names(states), self._latest)
         try:
-            entry = self._entry()
-            if entry is None:
-                return
-            questions = Questions(states, chute_names(states), self._latest)
-            arguments = entry.ask(questions)
-            self._latest = questions.latest
+            arguments = _asked(questions)
         except Back:
+            return
+        self._latest = questions.latest
+        if not arguments:
             return
         output.say("")
         output.heading(f"$ ./deploy.sh {shlex.join(arguments)}")
         code = self.run_arguments(arguments)
         if code:
             output.warning(f"exit code {code}")
-        _line("Enter goes on, q quits: ")
+        with contextlib.suppress(Back):  # the menu is where it goes back to
+            _line("Enter goes on, q quits: ")
 
-    def _entry(self) -> Entry | None:
-        answer = _line("What to do (number, q quits): ")
-        if not answer:
-            return None
-        if answer.isdecimal() and 1 <= int(answer) <= len(ENTRIES):
-            return ENTRIES[int(answer) - 1]
+
+def _asked(questions: Questions) -> list[str]:
+    """The arguments of what somebody wants to do; none when that is not clear."""
+    answer = _line("What to do (number, or flags as on the command line; q quits): ")
+    if answer.startswith("-"):
+        return _split(answer)
+    if answer.isdecimal() and 1 <= int(answer) <= len(ENTRIES):
+        return ENTRIES[int(answer) - 1].ask(questions)
+    if answer:
         output.warning(f"{answer!r} is none of the entries: a number from 1 to {len(ENTRIES)}, or q")
-        return None
+    return []
 
-    def _show(self, states: Sequence[ModuleState]) -> None:
-        output.columns([f"{number:2}) {entry.title}" for number, entry in enumerate(ENTRIES, start=1)])
-        if states:
-            rows = [(one.name, one.manifest, one.image, one.chute) for one in states]
-            output.table(("module", "manifest", "image", "chute"), rows)
-        else:
-            output.say("no deploy_*.py is here yet: 10 makes one")
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        output.warning(f"{line!r} is no command line: {error}")
+        return []
+
+
+def _show(states: Sequence[ModuleState], unknown_because: str) -> None:
+    output.columns([f"{number:2}) {entry.title}" for number, entry in enumerate(ENTRIES, start=1)])
+    if states:
+        output.table(
+            ("module", "manifest", "image", "chute"), [(one.name, one.manifest, one.image, one.chute) for one in states]
+        )
+    else:
+        output.say("no deploy_*.py is here yet: 10 makes one")
+    if unknown_because:
+        output.say(f"?: {unknown_because}; 21 says what to do")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,14 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.credentials import account
+from chutes_wrappers.host.docker_engine import connect
 from chutes_wrappers.host.modules import PROJECT_ROOT, ModuleFacts, read_module
 from chutes_wrappers.host.platform_lookup import own_chutes, own_images
 from chutes_wrappers.host.platform_objects import chute_info, image_info
 
 UNKNOWN = "?"
-_TIMEOUT_S = 5.0
+BUILT_HERE = "built here"
+_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +32,27 @@ class ModuleState:
     chute: str
 
 
-def module_states(folder: Path) -> list[ModuleState]:
-    """The state of every ``deploy_*.py`` in ``folder``, else in the project's root; asks the platform, 5 s at most each time."""
+@dataclass(frozen=True, kw_only=True)
+class _Platform:
+    """Status of every image and chute of the account, by its name; ``silence`` is why there are none to be had."""
+
+    images: Mapping[str, str]
+    chutes: Mapping[str, str]
+    silence: str = ""
+
+
+def module_states(folder: Path) -> tuple[list[ModuleState], str]:
+    """The state of every ``deploy_*.py`` in ``folder``, else in the project's root, and why some of it is not known.
+
+    Asks the platform and the Docker engine, 5 s at most for each answer.
+    """
     paths = sorted(folder.glob("deploy_*.py")) or sorted(PROJECT_ROOT.glob("deploy_*.py"))
-    told = _told()
-    return [_state(path, told) for path in paths]
+    if not paths:
+        return [], ""
+    known = {path: _facts(path) for path in paths}
+    platform = _platform()
+    built_here = _built_here(_reference(facts) for facts in known.values() if facts is not None)
+    return [_state(path, facts, platform, built_here) for path, facts in known.items()], platform.silence
 
 
 def chute_names(states: Sequence[ModuleState]) -> list[str]:
@@ -43,18 +61,28 @@ def chute_names(states: Sequence[ModuleState]) -> list[str]:
     return [state.chute_name for state in sorted(named, key=lambda state: state.chute in ("not deployed", UNKNOWN))]
 
 
-def _state(path: Path, told: tuple[Mapping[str, str], Mapping[str, str]] | None) -> ModuleState:
-    try:
-        facts = read_module(path)
-    except WrapperError:
+def _facts(path: Path) -> ModuleFacts | None:
+    with contextlib.suppress(WrapperError):
+        return read_module(path)
+    return None
+
+
+def _reference(facts: ModuleFacts) -> str:
+    return f"{facts.chute_name}:{facts.chute_tag}".lower()
+
+
+def _state(path: Path, facts: ModuleFacts | None, platform: _Platform, built_here: set[str]) -> ModuleState:
+    if facts is None:
         return ModuleState(name=path.stem, chute_name="", manifest="cannot be read", image=UNKNOWN, chute=UNKNOWN)
-    if told is None:
-        image = chute = UNKNOWN
-    else:
-        images, chutes = told
-        image = images.get(f"{facts.chute_name}:{facts.chute_tag}".lower(), "not built")
-        chute = chutes.get(facts.chute_name.lower(), "not deployed")
-    return ModuleState(name=path.stem, chute_name=facts.chute_name, manifest=_manifest(facts), image=image, chute=chute)
+    reference = _reference(facts)
+    nothing = BUILT_HERE if reference in built_here else UNKNOWN if platform.silence else "not built"
+    return ModuleState(
+        name=path.stem,
+        chute_name=facts.chute_name,
+        manifest=_manifest(facts),
+        image=platform.images.get(reference, nothing),
+        chute=platform.chutes.get(facts.chute_name.lower(), UNKNOWN if platform.silence else "not deployed"),
+    )
 
 
 def _manifest(facts: ModuleFacts) -> str:
@@ -66,15 +94,22 @@ def _manifest(facts: ModuleFacts) -> str:
         return "broken"
 
 
-def _told() -> tuple[Mapping[str, str], Mapping[str, str]] | None:
-    """Status of every image and chute of the account, by its name; None where the platform does not tell."""
-    with contextlib.suppress(WrapperError):
+def _built_here(references: Iterable[str]) -> set[str]:
+    """Those that the Docker engine has; none where there is no engine."""
+    with contextlib.suppress(WrapperError), contextlib.closing(connect(timeout_s=_TIMEOUT_S)) as engine:
+        return {reference for reference in references if engine.find_image(reference) is not None}
+    return set()
+
+
+def _platform() -> _Platform:
+    try:
         own = account()
         with platform_api.PlatformApi(platform_api.api_url(), own, timeout_s=_TIMEOUT_S) as api:
             images = [image_info(one) for one in own_images(api)]
             chutes = [chute_info(one) for one in own_chutes(api)]
-        return (
-            {one.reference.lower(): one.status for one in images},
-            {one.name.lower(): "hot" if one.hot else "cold" for one in chutes},
-        )
-    return None
+    except WrapperError as failure:
+        return _Platform(images={}, chutes={}, silence=failure.what)
+    return _Platform(
+        images={one.reference.lower(): one.status for one in images},
+        chutes={one.name.lower(): "hot" if one.hot else "cold" for one in chutes},
+    )

@@ -6,6 +6,7 @@ JSON on standard output.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -173,6 +174,16 @@ def run(command: Callable[[], int | None], *, debug: bool = False) -> int:
             )
         )
         return WrapperError.exit_code
+
+
+@contextlib.contextmanager
+def waiting(title: str) -> Iterator[None]:
+    """Show ``title`` on a terminal for as long as the block takes; nothing of it stays."""
+    if _quiet or not console().is_terminal:
+        yield
+        return
+    with console().status(title):
+        yield
 
 
 class Progress:

@@ -12,6 +12,7 @@ from chutes_wrappers.cli.flags import COMMANDS, EVERYWHERE, GROUPS, MODIFIERS, C
 
 _WIDEST = 110
 _HELP = ("--help", "-h")
+_MOST_NAMED = 4
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
@@ -51,6 +52,11 @@ def _of(group: Group) -> list[Command]:
     return [command for command in COMMANDS if command.group == group.name]
 
 
+def _modifiers(group: Group) -> list[Modifier]:
+    names = {str(command.name) for command in _of(group)}
+    return [modifier for modifier in MODIFIERS if names & {*modifier.to}]
+
+
 def _formatter() -> click.HelpFormatter:
     return click.HelpFormatter(width=max(40, min(_WIDEST, shutil.get_terminal_size().columns)))
 
@@ -67,8 +73,10 @@ def _overview() -> str:
     for group in GROUPS:
         with text.section(f"{group.title} (--help {group.name})"):
             text.write_dl([(_typed(command), str(command.help)) for command in _of(group)])
+            text.write_text("Flags: " + " ".join(each.opts[0] for each in _modifiers(group)))
     with text.section("With every command"):
-        text.write_dl([(", ".join(each.opts), str(each.help)) for each in EVERYWHERE])
+        shown = [(", ".join(each.opts), str(each.help)) for each in EVERYWHERE]
+        text.write_dl([*shown, ("--help, -h [TOPIC]", "All commands; flags and examples of a group or a command.")])
     return text.getvalue()
 
 
@@ -80,7 +88,7 @@ def _screen(group: Group) -> str:
     with text.indentation():
         text.write_dl([(_typed(command), str(command.help)) for command in commands])
     with text.section("Flags"):
-        text.write_dl([(_typed(each), _with(each, names)) for each in MODIFIERS if names & {*each.to}])
+        text.write_dl([(_typed(each), _with(each, names)) for each in _modifiers(group)])
     with text.section("Examples"):
         for line, what in group.examples:
             text.write(f"  {line}\n")
@@ -90,10 +98,16 @@ def _screen(group: Group) -> str:
 
 
 def _with(modifier: Modifier, names: Iterable[str]) -> str:
-    fitting = [flag_of(name) for name in modifier.to if name in names]
-    if len(fitting) > 4:
-        return f"with most of them: {modifier.help}"
-    return f"{', '.join(fitting)}: {modifier.help}"
+    """What a flag says with each of the commands ``names``; commands that it tells the same share one sentence."""
+    said: dict[str, list[str]] = {}
+    for name, words in modifier.to.items():
+        if name in names:
+            said.setdefault(words, []).append(flag_of(name))
+    return " ".join(f"{_together(flags)}: {words}" for words, flags in said.items())
+
+
+def _together(flags: Sequence[str]) -> str:
+    return ", ".join(flags) if len(flags) <= _MOST_NAMED else "with most of them"
 
 
 def _typed(option: click.Option) -> str:

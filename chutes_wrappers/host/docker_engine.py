@@ -30,10 +30,10 @@ _API_TIMEOUT_S = 120
 _OPEN_TIMEOUT_S = 60
 
 
-def connect(report: Callable[[str], None] = lambda line: None) -> DockerEngine:
+def connect(report: Callable[[str], None] = lambda line: None, *, timeout_s: int = _API_TIMEOUT_S) -> DockerEngine:
     """The engine that the ``docker`` command would use: ``DOCKER_HOST``, else the current context's.
 
-    ``report`` gets the progress of pulls. What a killed process of this toolkit left behind is removed. Raises
+    ``report`` gets the progress of pulls; an answer may take ``timeout_s`` seconds. What a killed process of this toolkit left behind is removed. Raises
     EngineUnavailable with what to do about it.
     """
     import docker
@@ -42,7 +42,7 @@ def connect(report: Callable[[str], None] = lambda line: None) -> DockerEngine:
     try:
         endpoint = _endpoint()
         _check_socket(str(endpoint.get("base_url")))
-        client = docker.DockerClient(version="auto", timeout=_API_TIMEOUT_S, use_ssh_client=True, **endpoint)
+        client = docker.DockerClient(version="auto", timeout=timeout_s, use_ssh_client=True, **endpoint)
         client.ping()
     except (DockerException, OSError, ValueError) as error:
         raise unavailable(error) from error

@@ -13,7 +13,7 @@ import pytest
 from chutes_wrappers.cli.menu import ENTRIES
 from tests.scenario import ROOT, Scenario, environment
 
-_PROMPT = r"What to do \(number, q quits\): "
+_PROMPT = r"What to do \(number, or flags as on the command line; q quits\): "
 SEED = (
     *("List images", "List chutes", "Build chute", "Run in Docker (GPU)", "Run dev mode (host)", "Deploy chute"),
     *("Chute status", "Delete chute", "Account info"),
@@ -65,8 +65,32 @@ def test_entries_and_the_state_of_the_modules_fit_the_terminal(terminal: pexpect
     assert [line for line in map(plain, lines) if len(line) > terminal.getwinsize()[1]] == []
 
 
+def test_flags_are_taken_as_on_the_command_line(terminal: pexpect.spawn[str]) -> None:
+    for typed, said in (
+        ("--cost deploy_nowhere --json", "no deploy module 'deploy_nowhere'"),
+        ("--bild deploy_menu", "Did you mean"),
+        ("--data '{", "is no command line"),
+        ("--help try", "Try it on this machine"),
+    ):
+        terminal.expect(_PROMPT)
+        terminal.sendline(typed)
+        terminal.expect(said)
+        if "command line" not in said:
+            terminal.expect("Enter goes on")
+            terminal.sendline("b")
+    terminal.expect(_PROMPT)
+    terminal.sendline("q")
+    assert ended(terminal) == 0
+
+
+def test_what_is_not_known_says_why(terminal: pexpect.spawn[str]) -> None:
+    terminal.expect(_PROMPT)
+    assert "?: no Chutes account is set up; 21 says what to do" in str(terminal.before)
+    assert ENTRIES[20].title == "Doctor"
+
+
 def plain(line: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", line)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line.rpartition("\r")[2])
 
 
 def test_wrong_input_is_asked_again_and_b_goes_back(terminal: pexpect.spawn[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,9 +16,10 @@ def doctor(*, as_json: bool) -> int:
 
     1 when something would fail.
     """
-    findings = []
+    findings: list[Finding] = []
     group = ""
-    for finding in examine(Path.cwd()):
+    look = examine(Path.cwd())
+    while (finding := _next(look)) is not None:
         findings.append(finding)
         if not as_json:
             if finding.group != group:
@@ -32,6 +34,11 @@ def doctor(*, as_json: bool) -> int:
     else:
         output.success("nothing here would fail")
     return 1 if failures else 0
+
+
+def _next(look: Iterator[Finding]) -> Finding | None:
+    with output.waiting("Looking further"):
+        return next(look, None)
 
 
 def _show(finding: Finding) -> None:

@@ -10,6 +10,8 @@ from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.platform_lookup import chute, chute_name, chute_path
 from chutes_wrappers.host.platform_objects import ChuteInfo, InstanceInfo, age
 
+INSTANCE_COLUMNS = ("instance", "state", "for", "failures", "what happened")
+
 
 def status(name: str, *, as_json: bool) -> int:
     """Show a chute's version, image, address, routes and instances; as JSON all that the API tells, but its source."""
@@ -57,8 +59,12 @@ def show_instances(found: ChuteInfo) -> None:
     if not found.instances and not found.ended:
         output.report(f"no instance runs: --warmup {found.name} starts one, and so does a call")
         return
-    rows = [_row(instance) for instance in (*found.instances, *found.ended)]
-    output.table(("instance", "state", "for", "failures", "what happened"), rows)
+    output.table(INSTANCE_COLUMNS, instance_rows(found))
+
+
+def instance_rows(found: ChuteInfo) -> list[tuple[str, ...]]:
+    """A row of INSTANCE_COLUMNS for each of a chute's instances, those that are gone last."""
+    return [_row(instance) for instance in (*found.instances, *found.ended)]
 
 
 def _row(instance: InstanceInfo) -> tuple[str, ...]:

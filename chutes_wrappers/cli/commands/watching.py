@@ -6,14 +6,14 @@ import json
 import time
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands.status import INSTANCE_COLUMNS, instance_rows
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.platform_api import PlatformApi, PlatformUnreachable
 from chutes_wrappers.host.platform_lookup import chute, chute_name
-from chutes_wrappers.host.platform_objects import ChuteInfo, age
+from chutes_wrappers.host.platform_objects import ChuteInfo
 
 LOOK_EVERY_S = 2.0
 _LOST_AT_MOST = 10
-_COLUMNS = ("instance", "state", "for", "failures", "what happened")
 
 
 def watch(name: str, *, every_s: float, as_json: bool) -> int:
@@ -47,7 +47,7 @@ def _watch(api: PlatformApi, wanted: str, every_s: float, view: output.LiveTable
         if as_json and state != last:
             output.result(json.dumps({"time": int(time.time()), **json.loads(state)}))
         elif not as_json:
-            view.show(_title(found), _COLUMNS, _rows(found), is_news=state != last)
+            view.show(_title(found), INSTANCE_COLUMNS, instance_rows(found), is_news=state != last)
         last = state
         time.sleep(every_s)
 
@@ -68,16 +68,3 @@ def _state(found: ChuteInfo) -> str:
 
 def _title(found: ChuteInfo) -> str:
     return f"{found.name} {found.version[:8]}: {'hot' if found.hot else 'cold'}   {time.strftime('%H:%M:%S')}"
-
-
-def _rows(found: ChuteInfo) -> list[tuple[str, ...]]:
-    return [
-        (
-            one.instance_id[:8],
-            one.state,
-            age(one.since),
-            "" if one.failures is None else str(one.failures),
-            one.ended_because or one.last_failure,
-        )
-        for one in (*found.instances, *found.ended)
-    ]
