@@ -150,14 +150,14 @@ def _drawn_line(line: Sequence[Span], number: int, after_s: float) -> Iterator[s
     y = BAR + LINE + number * LINE
     yield f'<g class="l" style="animation-delay:{after_s:.2f}s">'
     for span in line:
-        shown = span.text.lstrip()
-        x = MARGIN + (span.column + len(span.text) - len(shown)) * CHARACTER
         colour = COLOURS.get(span.colour, COLOURS["default"])
         weight = ' font-weight="bold"' if span.bold else ""
-        yield (
-            f'<text x="{x:g}" y="{y}" fill="{colour}"{weight} textLength="{len(shown) * CHARACTER:g}" '
-            f'lengthAdjust="spacingAndGlyphs">{escape(shown)}</text>'
-        )
+        for cell in re.finditer(r"\S+( \S+)*", span.text):  # each where it belongs: some viewers fold white space
+            x, width = MARGIN + (span.column + cell.start()) * CHARACTER, len(cell[0]) * CHARACTER
+            yield (
+                f'<text x="{x:g}" y="{y}" fill="{colour}"{weight} textLength="{width:g}" '
+                f'lengthAdjust="spacingAndGlyphs">{escape(cell[0])}</text>'
+            )
     yield "</g>"
 
 

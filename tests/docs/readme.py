@@ -28,6 +28,25 @@ def commands(text: str = README) -> list[str]:
     return found
 
 
+def promised(text: str = README) -> dict[str, list[str]]:
+    """What the document shows that a command says: the block below the command, or below one paragraph in between."""
+    pairs = re.findall(r"^```bash\n((?:(?!```).*\n)+)```\n\n(?:(?!```)\S.*\n\n)?```\n((?:(?!```).*\n)+)```", text, re.M)
+    return {
+        commands(f"```bash\n{block}```")[-1]: [line for line in shown.splitlines() if line.strip() not in ("", "...")]
+        for block, shown in pairs
+    }
+
+
+def unsaid(command: str, said: str) -> list[str]:
+    """The lines that the document promises of ``command`` and that are not in ``said``, whatever was measured."""
+    found = {_comparable(line) for line in re.split(r"[\r\n]+", said)}
+    return [line for line in promised().get(command, ()) if _comparable(line) not in found]
+
+
+def _comparable(line: str) -> str:
+    return " ".join(re.sub(r"\d+", "0", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)).split())
+
+
 @dataclass
 class Terminal:
     """Runs commands in ``folder`` for somebody whose home is ``home``."""
@@ -54,6 +73,7 @@ class Terminal:
             child.sendline((answers or {})[patterns[at - 1]])
         child.close()
         assert child.exitstatus == code, f"{command}\n{said[-4000:]}"
+        assert unsaid(command, said) == [], f"{command}\n{said[-4000:]}"
         return said.replace("\r\n", "\n")
 
     @contextlib.contextmanager
@@ -64,6 +84,7 @@ class Terminal:
             found = child.expect([until, pexpect.EOF])
             said = str(child.before)
             assert found == 0, f"{command}\n{said[-4000:]}"
+            assert unsaid(command, said) == [], f"{command}\n{said[-4000:]}"
             yield said.replace("\r\n", "\n") + str(child.after)
             child.sendintr()
             child.expect(pexpect.EOF)

@@ -11,7 +11,7 @@ import pytest
 from chutes_wrappers.cli.main import deploy
 from tests.scenario import ROOT
 
-from .readme import README, commands
+from .readme import README, commands, promised, unsaid
 
 DOCUMENTS = sorted(
     path
@@ -59,6 +59,13 @@ def test_each_command_of_the_readme_is_run_by_a_test() -> None:
     assert len(commands()) > 20
     assert [command for command in commands() if command not in run and command not in NOT_RUN] == []
     assert [command for command in NOT_RUN if command not in commands()] == []
+
+
+def test_what_the_readme_shows_of_a_commands_output_is_looked_for() -> None:
+    assert len(promised()) == 4
+    discover = "./deploy.sh --discover deploy_chat --check"
+    assert unsaid(discover, "...\r\n\x1b[32m✓ deploy_chat.routes.json  is what the service serves: 12 routes\r\n") == []
+    assert unsaid(discover, "✓ deploy_chat.routes.json is something else") == promised()[discover]
 
 
 def test_each_flag_of_the_readme_is_one() -> None:
