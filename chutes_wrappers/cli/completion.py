@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-PROGRAM = "deploy.sh"
 VARIABLE = "_DEPLOY_SH_COMPLETE"
 
 
@@ -26,9 +26,11 @@ class Modules(click.ParamType[str]):
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The modules whose names begin with ``incomplete``."""
+        """The modules whose names begin with ``incomplete``; of another folder whatever the shell proposes."""
         from click.shell_completion import CompletionItem
 
+        if "/" in incomplete:
+            return [CompletionItem(incomplete, type="file")]
         names = sorted(path.stem for path in Path.cwd().glob("deploy_*.py"))
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
@@ -47,25 +49,44 @@ class Files(Modules):
         return [CompletionItem(incomplete, type="file")]
 
 
-# click's scripts call the program by its name on PATH, where deploy.sh is not: it is called as it was typed.
-_AS_TYPED = {
-    "bash": (),
-    "zsh": (
-        ("(( ! $+commands[deploy.sh] )) && return 1", ""),
-        ("zsh_complete deploy.sh", 'zsh_complete "${words[1]}"'),
+# click's scripts run whatever is called deploy.sh where somebody presses Tab. Ours run this project's only, and only where the
+# word that was typed means that. Each pair: what click writes, and what stands there instead.
+_THIS_ONE_ALONE = {
+    "bash": (
+        (
+            "    local response\n",
+            '    local response typed=${{1/#\\~\\//$HOME/}}\n    [[ "$(type -P -- "$typed")" -ef {program} ]] || return 0\n',
+        ),
+        ("_complete $1)", "_complete {program})"),
     ),
-    "fish": (("(commandline -t) deploy.sh", "(commandline -t) (commandline -opc)[1]"),),
+    "zsh": (
+        (
+            "    (( ! $+commands[deploy.sh] )) && return 1\n",
+            "    local typed=${{~words[1]}}\n    [[ ${{typed:c}} -ef {program} ]] || return 1\n",
+        ),
+        ("_complete deploy.sh)", "_complete {program})"),
+    ),
+    "fish": (
+        (
+            "    set -l response (",
+            "    set -l typed (command -s -- (string replace -r '^~/' \"$HOME/\" -- (commandline -opc)[1]));\n"
+            "    test -n \"$typed\"; and test (builtin realpath -- $typed) = {program}; or return 1;\n"
+            "    set -l response (",
+        ),
+        ("(commandline -t) deploy.sh)", "(commandline -t) {program})"),
+    ),
 }
 
 
-def script(shell: str, command: click.Command) -> str:
-    """What ``shell`` ("bash", "zsh" or "fish") has to read to complete ``deploy.sh``, wherever that lies."""
+def script(shell: str, command: click.Command, program: Path) -> str:
+    """What ``shell`` ("bash", "zsh" or "fish") has to read to complete the ``deploy.sh`` at ``program``, and no other."""
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)
     assert kind is not None
-    text = kind(command, {}, PROGRAM, VARIABLE).source()
-    for theirs, ours in _AS_TYPED[shell]:
+    text = kind(command, {}, program.name, VARIABLE).source()
+    quoted = shlex.quote(str(program.resolve()))
+    for theirs, ours in _THIS_ONE_ALONE[shell]:
         assert theirs in text, f"click has another script for {shell}"
-        text = text.replace(theirs, ours)
+        text = text.replace(theirs, ours.format(program=quoted))
     return text

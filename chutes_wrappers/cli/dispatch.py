@@ -182,8 +182,10 @@ def _doctor(options: dict[str, object]) -> int:
 def _completion(options: dict[str, object]) -> int:
     from chutes_wrappers.cli import output
     from chutes_wrappers.cli.completion import script
+    from chutes_wrappers.host.modules import PROJECT_ROOT
 
-    output.result(script(str(options["completion"]), click.get_current_context().command))
+    program = PROJECT_ROOT / "deploy.sh"
+    output.result(script(str(options["completion"]), click.get_current_context().command, program))
     return 0
 
 

@@ -1,59 +1,81 @@
-"""What a shell completes, asked of the shell itself."""
+"""What a shell completes, typed at that shell."""
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.scenario import ROOT, environment
 
-_BASH = """
-source <(./deploy.sh --completion bash)
-COMP_WORDS=({words}); COMP_CWORD={at}
-_deploysh_completion ./deploy.sh
-printf '%s\\n' "${{COMPREPLY[@]}}"
-"""
+CLEAR_LINE = "\x15"
+# Shell → how it is started, what makes it ready, and how it reads the script.
+SHELLS = {
+    "bash": (["--norc", "--noprofile", "-i"], "bind 'set enable-bracketed-paste off'", "source <({})"),
+    "zsh": (["-f", "-i"], "autoload -Uz compinit; compinit -D -u", "source <({})"),
+    "fish": (["--no-config", "-i"], "function fish_prompt; echo '> '; end", "{} | source"),
+}
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A ``deploy.sh`` that runs this Python, since the project's own makes an environment first."""
-    script = tmp_path / "deploy.sh"
-    script.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m chutes_wrappers.cli.main "$@"\n')
-    script.chmod(0o755)
+@dataclass(frozen=True)
+class Shell:
+    """A shell in a folder with a module and a link to ``deploy.sh``, which completes it."""
+
+    name: str
+    terminal: pexpect.spawn[str]
+
+    def run(self, line: str) -> None:
+        """Run a line to its end."""
+        self.terminal.sendline(f"{line}; echo en''ded")
+        self.terminal.expect("ended")
+
+    def expect_completed(self, typed: str, completed: str) -> None:
+        """``completed`` is what Tab makes of ``typed``, or proposes."""
+        self.terminal.send(f"{CLEAR_LINE}{typed}\t\t")
+        self.terminal.expect_exact(completed)
+        self.terminal.send(CLEAR_LINE)
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+    name = request.param
+    if not (ROOT / ".venv" / ".complete").exists():
+        pytest.skip("the project's own .venv is not set up here: ./setup.sh")
+    if shutil.which(name) is None and not os.environ.get("CI"):
+        pytest.skip(f"{name} is not installed")
+    (tmp_path / "deploy.sh").symlink_to(ROOT / "deploy.sh")
     (tmp_path / "deploy_ocr.py").write_text("")
-    return tmp_path
-
-
-def completed(project: Path, words: str, at: int) -> list[str]:
-    done = subprocess.run(
-        ["bash", "-c", _BASH.format(words=words, at=at)],
-        cwd=project,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
+    arguments, ready, reads = SHELLS[name]
+    variables = {**environment(), "HOME": str(tmp_path), "TERM": "xterm", "PS1": "> "}
+    terminal = pexpect.spawn(
+        name, arguments, cwd=str(tmp_path), env=variables, encoding="utf-8", timeout=30, dimensions=(60, 200)
     )
-    return done.stdout.split()
+    started = Shell(name, terminal)
+    started.run(ready)
+    started.run(reads.format(f"./deploy.sh --completion {name}"))
+    yield started
+    terminal.close(force=True)
 
 
-def test_bash_completes_flags_and_modules(project: Path) -> None:
-    assert completed(project, "./deploy.sh --disc", 1) == ["--discover"]
-    assert completed(project, "./deploy.sh --build dep", 2) == ["deploy_ocr"]
-    assert {"--status", "--doctor"} <= {*completed(project, "./deploy.sh --", 1)}
+def test_flags_and_modules_are_completed(shell: Shell) -> None:
+    shell.expect_completed("./deploy.sh --disc", "over")
+    shell.expect_completed("./deploy.sh --build dep", "loy_ocr")
+    shell.expect_completed("./deploy.sh --call dep", "loy_ocr")
+    shell.expect_completed("~/deploy.sh --discov", "er")
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_scripts_for_other_shells_call_the_program_as_it_was_typed(project: Path, shell: str) -> None:
-    script = subprocess.run(
-        ["./deploy.sh", "--completion", shell], cwd=project, capture_output=True, text=True, check=True, timeout=60
-    ).stdout
-    assert f"{shell}_complete deploy.sh" not in script
-    assert "commands[deploy.sh]" not in script
-    if shutil.which(shell):
-        subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=60)
+def test_another_program_of_that_name_is_not_run(shell: Shell, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "deploy.sh").write_text(f"#!/bin/sh\necho run >> {tmp_path}/was_run\n")
+    (other / "deploy.sh").chmod(0o755)
+    shell.run("cd other")
+    shell.terminal.send("./deploy.sh --disc\t\t")
+    shell.terminal.send(CLEAR_LINE)
+    shell.run("true")
+    assert not (tmp_path / "was_run").exists()
