@@ -11,6 +11,6 @@ root=$(cd "$(dirname "$self")" && pwd)
 if ! [ "$root/.venv/.complete" -nt "$root/requirements.txt" ]; then
     [ -z "${_DEPLOY_SH_COMPLETE:-}" ] || exit 0 # nobody waits a minute for a Tab
     echo "The environment (.venv) is missing or older than requirements.txt: setting it up first." >&2
-    "$root/setup.sh" --yes >&2
+    "$root/setup.sh" --yes --no-account >&2
 fi
 PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} exec "$root/.venv/bin/python" -m chutes_wrappers.cli.main "$@"

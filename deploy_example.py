@@ -22,7 +22,7 @@ from tools.chute_wrappers import (
     wait_for_services,
 )
 
-# Whose chute it is: CHUTES_USERNAME, else the account that `chutes register` saved.
+# Whose chute it is: CHUTES_USERNAME, else the account that ./setup.sh --account set up.
 USERNAME = chutes_username()
 
 # The chute's name and the version of its image. A name and tag can be built only once: raise the tag with every change.

@@ -25,46 +25,91 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     requirements = ROOT / ("requirements-dev.txt" if options.dev else "requirements.txt")
     stamp = COMPLETE_DEV if options.dev else COMPLETE
-    if options.python and _is_of_another_python():
-        _say(f"{VENV.name} has Python {_version(VENV / 'bin/python')}: it is made anew")
-        shutil.rmtree(VENV)
-    if _is_current(stamp, options.dev):
+    is_replaced = bool(options.python) and _is_of_another_python()
+    if not is_replaced and _is_current(stamp, options.dev):
         _say(f"✓ the environment is ready: {VENV.name} (Python {_version(VENV / 'bin/python')})")
+    elif not _made(requirements, is_replaced=is_replaced):
+        return 1
     else:
-        problem = _missing_parts()
-        if problem:
-            _say(problem)
-            return 1
-        if not _install(requirements):
-            return 1
         for path in (COMPLETE, stamp):
             path.write_text("", encoding="utf-8")
         _say(f"✓ installed into {VENV.name}: {requirements.name}")
     if options.account or (sys.stdin.isatty() and not (options.dev or options.yes or options.no_account)):
-        return _account(options.answers)
-    if not options.dev and not options.yes:
-        _say("Next: ./deploy.sh for a menu, ./setup.sh --account for an account")
+        _hand_over_to_the_wizard(options.answers)
+    if not options.dev and not options.no_account:
+        _say_next()
     return 0
 
 
-def _account(answers: list[str]) -> int:
-    """Hand over to the part that needs what was installed."""
+def _made(requirements: Path, *, is_replaced: bool) -> bool:
+    """Whether the environment is made; one that it replaces is put back when it is not."""
+    if problem := _missing_parts(is_new=is_replaced or not COMPLETE.exists()):
+        _say(problem)
+        return False
+    if not is_replaced:
+        return _install(requirements)
+    _say(f"{VENV.name} has Python {_version(VENV / 'bin/python')}: it is made anew")
+    aside = VENV.with_name(f"{VENV.name}.replaced")
+    shutil.rmtree(aside, ignore_errors=True)
+    VENV.rename(aside)
+    is_made = False
+    try:
+        is_made = _install(requirements)
+    finally:
+        if not is_made:
+            shutil.rmtree(VENV, ignore_errors=True)
+            aside.rename(VENV)
+            _say(f"the {VENV.name} that was there is there again")
+    if is_made and aside.is_symlink():
+        aside.unlink()
+    elif is_made:
+        shutil.rmtree(aside)
+    return is_made
+
+
+def _hand_over_to_the_wizard(answers: list[str]) -> None:
+    """Become the part that needs what was installed: a process less that a Ctrl-C would reach."""
     argv = [str(VENV / "bin" / "python"), "-m", "chutes_wrappers.cli.wizard", *answers]
-    return subprocess.run(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode
+    os.execve(argv[0], argv, {**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def _say_next() -> None:
+    account = Path(os.environ.get("CHUTES_CONFIG_PATH") or Path.home() / ".chutes" / "config.ini")
+    if account.exists():
+        _say(f"✓ an account is in {account}")
+    else:
+        _say("· no Chutes account yet, which only the platform needs: ./setup.sh --account")
+    _say("Next: ./deploy.sh for a menu, ./deploy.sh --doctor when something is wrong")
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="setup.sh", description="Make .venv and install what the toolkit needs.")
+    parser = argparse.ArgumentParser(
+        prog="setup.sh",
+        description="Make .venv and install what the toolkit needs; at a terminal, also set the Chutes account up.",
+        epilog="What --account takes instead of questions: --register USERNAME [--wallet NAME/HOTKEY|new], --link [--wallet "
+        "NAME/HOTKEY], --config FILE, and --key for an API key; ./setup.sh --account --help says more.",
+        add_help=False,
+        allow_abbrev=False,
+    )
     parser.add_argument("--yes", action="store_true", help="ask nothing")
     parser.add_argument(
         "--python", metavar="X", help="use this Python, 3.10 to 3.13; .venv is made anew for another one"
     )
     parser.add_argument("--dev", action="store_true", help="also install what the tests need")
-    parser.add_argument("--no-account", action="store_true", help="the environment only")
-    parser.add_argument("--account", action="store_true", help="the account, too; further flags answer its questions")
+    account = parser.add_mutually_exclusive_group()
+    account.add_argument("--no-account", action="store_true", help="the environment only")
+    account.add_argument("--account", action="store_true", help="the account, too, also without a terminal")
+    parser.add_argument("-h", "--help", action="store_true", help="show this")
     options, answers = parser.parse_known_args(arguments)
+    if options.help:
+        if not options.account or not _is_current(COMPLETE, dev=False):
+            parser.print_help()
+            parser.exit()
+        answers.append("--help")
     if answers and not options.account:
         parser.error(f"unrecognized arguments: {' '.join(answers)} (those of the account need --account)")
+    if options.yes and options.account and not answers:
+        parser.error("--yes asks nothing, so --account needs its answers as flags: --account --help lists them")
     options.answers = answers
     return options
 
@@ -79,7 +124,7 @@ def _is_current(stamp: Path, dev: bool) -> bool:
     return stamp.exists() and all(stamp.stat().st_mtime > file.stat().st_mtime for file in files)
 
 
-def _missing_parts() -> str | None:
+def _missing_parts(*, is_new: bool) -> str | None:
     """What the installation would fail for: the SDK's netifaces has no wheels, so it is compiled."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     missing = []
@@ -87,9 +132,9 @@ def _missing_parts() -> str | None:
         missing.append(("a C compiler", "gcc libc6-dev"))
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
         missing.append((f"the headers of Python {version}", f"python{version}-dev"))
-    if not shutil.which("uv") and importlib.util.find_spec("ensurepip") is None and not VENV.exists():
+    if not shutil.which("uv") and importlib.util.find_spec("ensurepip") is None and is_new:
         missing.append(("Python's venv module", f"python{version}-venv"))
-    if not missing or COMPLETE.exists():
+    if not missing or not is_new:
         return None
     return (
         f"✗ missing: {', '.join(name for name, _ in missing)} (the SDK's netifaces is compiled during installation)\n"

@@ -34,14 +34,15 @@ def _deploy(**options: object) -> None:
     if options["quiet"]:
         output.be_quiet()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever runs is stopped then, too
-    command = _menu if not verbs else lambda: RUN[verbs[0]](options)
+    command = (lambda: RUN[verbs[0]](options)) if verbs else (lambda: _menu(options))
     context.exit(output.run(command, debug=bool(options["debug"])))
 
 
-def _menu() -> int:
+def _menu(options: Mapping[str, object]) -> int:
     from chutes_wrappers.cli.menu import Menu
 
-    return Menu(run_arguments).run()
+    given = [str(option.name) for option in EVERYWHERE if options[str(option.name)]]
+    return Menu(run_arguments, with_all=[flag_of(name) for name in given]).run()
 
 
 def run_arguments(arguments: Sequence[str]) -> int:

@@ -44,28 +44,37 @@ def text(account: NewAccount) -> str:
     return written.getvalue()
 
 
-def check_writable(path: Path) -> None:
-    """Raise ConfigurationError where no file can be written, before anything is sent that cannot be taken back."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the folder cannot be made ({error.strerror})", where=str(path.parent), next_step="set CHUTES_CONFIG_PATH"
-        ) from error
-    if not os.access(path.parent, os.W_OK) or path.is_dir():
-        raise ConfigurationError(
-            "the account cannot be written there", where=str(path), next_step="name a file in CHUTES_CONFIG_PATH"
-        )
+def check_writable(*paths: Path) -> None:
+    """Raise ConfigurationError where a file cannot be written or kept, before anything is sent that cannot be taken back."""
+    for path in paths:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if path.exists():
+                path.read_bytes()  # it is kept
+        except OSError as error:
+            raise _not_there(path, error.strerror or type(error).__name__) from error
+        if not os.access(path.parent, os.W_OK):
+            raise _not_there(path, "its folder cannot be written")
+
+
+def _not_there(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the account cannot be written there ({why})",
+        where=str(path),
+        next_step="correct that, or name another file in CHUTES_CONFIG_PATH",
+    )
 
 
 def keep(path: Path, content: str) -> Path | None:
-    """Write ``content``; the file that was there is kept beside it, whose path is returned."""
+    """Write ``content``; the file that was there is kept beside it, whose path is returned. A link is followed."""
     check_writable(path)
+    path = Path(os.path.realpath(path))
     older = None
     if path.exists():
-        number = next(each for each in range(1, 10_000) if not _older(path, each).exists())
+        number = next(each for each in range(1, 10_000) if not os.path.lexists(_older(path, each)))
         older = _older(path, number)
-        write_atomically(older, path.read_text(encoding="utf-8", errors="surrogateescape"), mode=_OWNERS)
+        with os.fdopen(os.open(older, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNERS), "wb") as file:
+            file.write(path.read_bytes())
     write_atomically(path, content, mode=_OWNERS)
     return older
 

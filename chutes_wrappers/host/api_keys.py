@@ -18,13 +18,23 @@ def key_file() -> Path:
 def api_key() -> str | None:
     """The API key: ``CHUTES_API_KEY``, else ``~/.chutes/api_key``; None without one."""
     if key := os.environ.get(KEY_VARIABLE, "").strip():
-        return key
+        return checked(key, where=KEY_VARIABLE)
     try:
-        return key_file().read_text(encoding="utf-8").strip() or None
+        key = key_file().read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError("the API key cannot be read", where=str(key_file()), evidence=str(error)) from error
+    return checked(key, where=str(key_file())) if key else None
+
+
+def checked(key: str, *, where: str) -> str:
+    """``key``; ConfigurationError, which does not show it, when no request could carry it."""
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigurationError(
+            "the API key has characters that no key has", where=where, next_step="copy it again, in one line: cpk_…"
+        )
+    return key
 
 
 def required_key() -> str:
@@ -34,5 +44,5 @@ def required_key() -> str:
     raise ConfigurationError(
         "no API key is known",
         where=f"{KEY_VARIABLE}, {key_file()}",
-        next_step="run `chutes keys create --name calls --admin`, and put the secret key into either",
+        next_step="./setup.sh --account --key makes one, or put yours into either",
     )

@@ -16,7 +16,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.api_keys import KEY_VARIABLE, key_file
 from chutes_wrappers.sdk.account import config_file
 
-_FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_ss58address")
+_FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_name", "hotkey_ss58address")
 _REGISTER = "run ./setup.sh --account, or name the account's file in CHUTES_CONFIG_PATH"
 
 
@@ -96,7 +96,7 @@ class AccountCredentials:
 
         try:
             signed, _ = sign_request(payload=body, purpose=purpose)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, IndexError):
             # Not the error's own words: they may quote the seed.
             raise ConfigurationError(
                 "the account's hotkey cannot sign",
@@ -108,9 +108,13 @@ class AccountCredentials:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedCredentials:
-    """A hotkey that no configuration file has yet; ``secret_token`` is what else of its requests must not be shown."""
+    """A hotkey that the SDK's configuration file need not have; ``user_id`` is its user's, where it has one already.
+
+    ``secret_token`` is what else of its requests must not be shown.
+    """
 
     seed: str = field(repr=False)
+    user_id: str = ""
     secret_token: str = field(default="", repr=False)
 
     @property
@@ -125,12 +129,12 @@ class SeedCredentials:
 
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
         """Signed as the SDK signs (``entrypoint/register.py``). ConfigurationError for a seed that is none."""
-        from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER
+        from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER_ID_HEADER
         from substrateinterface import Keypair
 
         try:
             key = Keypair.create_from_seed(seed_hex="0x" + self.seed.removeprefix("0x"))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, IndexError):
             # Not the error's own words: they may quote the seed.
             raise ConfigurationError(
                 "the hotkey cannot sign", next_step="its secretSeed is 64 hexadecimal digits"
@@ -138,22 +142,28 @@ class SeedCredentials:
         nonce = str(int(time.time()))
         signs = purpose if body is None else hashlib.sha256(body).hexdigest()
         signature = key.sign(f"{key.ss58_address}:{nonce}:{signs}".encode()).hex()
-        return {HOTKEY_HEADER: key.ss58_address, NONCE_HEADER: nonce, SIGNATURE_HEADER: signature}
+        user = {USER_ID_HEADER: self.user_id} if self.user_id else {}
+        return {**user, HOTKEY_HEADER: key.ss58_address, NONCE_HEADER: nonce, SIGNATURE_HEADER: signature}
 
 
-def account(path: Path | None = None) -> AccountCredentials:
-    """The account of a configuration file, by default the SDK's; ConfigurationError says what it lacks, and how to get one."""
-    path = path or config_file()
-    parser = configparser.ConfigParser(interpolation=None)
+def account() -> AccountCredentials:
+    """The account of the SDK's configuration file; ConfigurationError says what is missing from it, and how to get one."""
+    path = config_file()
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        return account_in(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
         raise ConfigurationError("no Chutes account is set up", where=str(path), next_step=_REGISTER) from None
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        # Not the error's own words: they quote the file, and it holds a key.
-        raise ConfigurationError(
-            "the Chutes configuration cannot be read", where=str(path), evidence=type(error).__name__
-        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def account_in(text: str, path: Path) -> AccountCredentials:
+    """The account that ``text``, which is in the file ``path``, describes; ConfigurationError says what it lacks."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise _unreadable(path, error) from None
     missing = [name for name in _FIELDS if not parser.get("auth", name, fallback="").strip()]
     if missing:
         raise ConfigurationError(
@@ -162,4 +172,11 @@ def account(path: Path | None = None) -> AccountCredentials:
     auth = parser["auth"]
     return AccountCredentials(
         file=path, username=auth["username"], user_id=auth["user_id"], seed=auth["hotkey_seed"].strip()
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigurationError:
+    # Not the error's own words: they quote the file, and it holds a key.
+    return ConfigurationError(
+        "the Chutes configuration cannot be read", where=str(path), evidence=type(error).__name__, next_step=_REGISTER
     )

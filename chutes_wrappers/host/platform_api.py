@@ -182,6 +182,11 @@ class PlatformApi:
             raise ConfigurationError(
                 f"the API's address {self.url!r} is none", where=f"{config_file()}, CHUTES_API_URL"
             ) from error
+        except requests.exceptions.InvalidHeader:
+            # Not the error's own words: they quote it.
+            raise ConfigurationError(
+                f"no request can carry {self._credentials.source}", next_step="look for line breaks and such in it"
+            ) from None
         except requests.RequestException as error:
             raise self._broken_off(what, path, error) from error
         return answer
@@ -237,14 +242,20 @@ def connect(credentials: Credentials | None = None) -> PlatformApi:
     return PlatformApi(api_url(), credentials or account(), timeout_s=request_timeout_s())
 
 
-def api_url() -> str:
-    """The platform's API as the SDK finds it: its configuration file, else ``CHUTES_API_URL``, else the public one."""
+def api_url(configuration: str | None = None) -> str:
+    """The platform's API as the SDK finds it: ``configuration``, by default its file, else ``CHUTES_API_URL``, else the public one."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read(config_file(), encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError) as error:
+        if configuration is None:
+            parser.read(config_file(), encoding="utf-8")
+        else:
+            parser.read_string(configuration)
+    except (OSError, configparser.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            "the Chutes configuration cannot be read", where=str(config_file()), evidence=type(error).__name__
+            "the Chutes configuration cannot be read",
+            where=str(config_file()),
+            evidence=type(error).__name__,
+            next_step="correct it, or set the account up again: ./setup.sh --account",
         ) from None
     url = parser.get("api", "base_url", fallback="") or os.environ.get("CHUTES_API_URL") or _DEFAULT_URL
     return url.rstrip("/")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from html import unescape
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 _LONGEST_DETAIL = 400
 _MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
@@ -36,9 +37,10 @@ def detail(text: str, secrets: Sequence[str] = ()) -> str:
 
 
 def masked(text: str, secrets: Sequence[str]) -> str:
-    """``text`` without ``secrets``."""
+    """``text`` without ``secrets``, as they are and as addresses have them."""
     for secret in filter(None, secrets):
-        text = text.replace(secret, _HIDDEN)
+        for spelling in (secret, quote(secret, safe=""), quote_plus(secret)):
+            text = text.replace(spelling, _HIDDEN)
     return text
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host.account_file import NewAccount
-from chutes_wrappers.host.credentials import KeyCredentials, SeedCredentials
-from chutes_wrappers.host.platform_api import PlatformApi
+from chutes_wrappers.host.credentials import AccountCredentials, KeyCredentials, NoCredentials, SeedCredentials
+from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused, request_timeout_s
 from chutes_wrappers.host.platform_objects import plain
 from chutes_wrappers.host.wallets import Hotkey
 
@@ -20,6 +20,7 @@ _PUBLIC_API = "api.chutes.ai"
 _REGISTRATION_URL = "https://rtok.chutes.ai"
 TOKEN_PAGE = f"{_REGISTRATION_URL}/users/registration_token"
 _ANY_TOKEN = "replaceme"
+_CONFLICT = 409
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,22 +45,34 @@ def check_username(name: str) -> str:
     return name
 
 
+def check_reachable(url: str) -> None:
+    """Raise WrapperError where the API at ``url`` does not answer, before anything is made for it."""
+    with PlatformApi(url, NoCredentials(), timeout_s=request_timeout_s()) as api:
+        api.date("/ping", "asking whether the platform answers")
+
+
 def register(url: str, username: str, hotkey: Hotkey, token: str) -> Registered:
     """Register ``username``; WrapperError with the platform's own words when it refuses."""
     signer = SeedCredentials(seed=hotkey.seed, secret_token=token)
-    with PlatformApi(_REGISTRATION_URL if needs_token(url) else url, signer) as api:
-        told = api.post(
-            "/users/register",
-            f"registering {username!r}",
-            {"username": check_username(username), "coldkey": hotkey.coldkey},
-            params={"token": token or _ANY_TOKEN},
-        )
+    registrar = _REGISTRATION_URL if needs_token(url) else url
+    with PlatformApi(registrar, signer, timeout_s=request_timeout_s()) as api:
+        try:
+            told = api.post(
+                "/users/register",
+                f"registering {username!r}",
+                {"username": check_username(username), "coldkey": hotkey.coldkey},
+                params={"token": token or _ANY_TOKEN},
+            )
+        except PlatformRefused as refused:
+            if refused.status == _CONFLICT:
+                refused.next_step = "take another username or wallet; an account that is yours is linked by its API key"
+            raise
     return Registered(account=_account(url, told, hotkey), fingerprint=plain(told.get("fingerprint")))
 
 
 def link(url: str, key: str, hotkey: Hotkey) -> NewAccount:
     """The account that the API key is of, for its own ``hotkey``; WrapperError when that is another one."""
-    with PlatformApi(url, KeyCredentials(key=key)) as api:
+    with PlatformApi(url, KeyCredentials(key=key), timeout_s=request_timeout_s()) as api:
         told = api.get("/users/me", "asking whose key this is", purpose="me")
     if plain(told.get("hotkey")) != hotkey.address:
         raise WrapperError(
@@ -68,6 +81,28 @@ def link(url: str, key: str, hotkey: Hotkey) -> NewAccount:
             next_step="choose the wallet that the account was registered with, or link this hotkey on the website first",
         )
     return _account(url, told, hotkey)
+
+
+def known_account(url: str, seed: str, user_id: str) -> dict[str, Any]:
+    """What the platform tells of the account that ``seed`` signs for (``{"username", "balance", …}``).
+
+    WrapperError when it does not know it.
+    """
+    with PlatformApi(url, SeedCredentials(seed=seed, user_id=user_id), timeout_s=request_timeout_s()) as api:
+        return api.get("/users/me", "asking for the account", purpose="me")
+
+
+def make_key(url: str, account: AccountCredentials) -> str:
+    """A new API key of ``account`` that may do all that the account may."""
+    with PlatformApi(url, account, timeout_s=request_timeout_s()) as api:
+        told = api.post("/api_keys/", "making an API key", {"name": "chutes-wrappers", "admin": True})
+    if not plain(told.get("secret_key")):
+        raise WrapperError(
+            "the platform's answer has no secret_key",
+            evidence=json.dumps(sorted(told)),
+            next_step="make one on the website, and put it into ~/.chutes/api_key",
+        )
+    return plain(told["secret_key"])
 
 
 def _account(url: str, told: dict[str, Any], hotkey: Hotkey) -> NewAccount:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.manifest import write_atomically
 
 NEW_WALLET, NEW_HOTKEY = "chutes", "default"
+_PUBLIC = "pub.txt"
+_SEED = re.compile(r"[0-9a-f]{64}\Z")
+_ENCRYPTED = (b"$NACL", b"$ANSIBLE_VAULT", b"gAAAAA")  # as Bittensor's tools begin such files, today's and earlier ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,55 +35,78 @@ def wallets_folder() -> Path:
 
 
 def find(folder: Path) -> list[tuple[str, str]]:
-    """(wallet, hotkey) of every hotkey in ``folder``, sorted."""
-    return sorted((path.parent.parent.name, path.name) for path in folder.glob("*/hotkeys/*") if path.is_file())
+    """(wallet, hotkey) of every hotkey in ``folder``, sorted; public halves, which lie beside them, are none."""
+    return sorted(
+        (path.parent.parent.name, path.name)
+        for path in folder.glob("*/hotkeys/*")
+        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(_PUBLIC)
+    )
 
 
 def read(folder: Path, wallet: str, name: str) -> Hotkey:
-    """A hotkey with its seed; ConfigurationError names the file that is missing or is none of a wallet."""
-    public = _json(folder / wallet / "coldkeypub.txt")
+    """A hotkey with its seed; ConfigurationError names the file that is missing, encrypted, or none of a wallet."""
+    public = folder / wallet / "coldkeypub.txt"
     path = folder / wallet / "hotkeys" / name
     secret = _json(path)
-    try:
-        return Hotkey(
-            wallet=wallet,
-            name=name,
-            address=str(secret["ss58Address"]),
-            coldkey=str(public["ss58Address"]),
-            seed=str(secret["secretSeed"]).removeprefix("0x"),
-        )
-    except KeyError as error:
-        raise ConfigurationError(
-            f"the wallet's file lacks {error.args[0]}",
-            where=str(path),
-            next_step="name another wallet, or make a new one",
-        ) from None
+    seed = str(secret.get("secretSeed") or "").removeprefix("0x").lower()
+    if not _SEED.match(seed):
+        raise _unfit("its secretSeed is not 64 hexadecimal digits", path)
+    address = _address(seed)
+    if secret.get("ss58Address") != address:
+        raise _unfit("its ss58Address is not that of its secretSeed", path)
+    coldkey = _json(public).get("ss58Address")
+    if not isinstance(coldkey, str):
+        raise _unfit("it lacks ss58Address", public)
+    return Hotkey(wallet=wallet, name=name, address=address, coldkey=coldkey, seed=seed)
+
+
+def _address(seed: str) -> str:
+    from substrateinterface import Keypair
+
+    return str(Keypair.create_from_seed(seed_hex=f"0x{seed}").ss58_address)
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        # Not the error's own words: they may quote a key.
-        raise ConfigurationError(
-            f"the wallet's file cannot be read ({type(error).__name__})",
-            where=str(path),
-            next_step="name another wallet, or make a new one",
-        ) from None
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unfit(f"it cannot be read: {error.strerror}", path) from None
+    if data.startswith(_ENCRYPTED):
+        raise _unfit("it is encrypted, and a hotkey that signs here must not be", path)
+    try:
+        value = json.loads(data)
+    except ValueError:  # not its own words: they may quote a key
+        value = None
     if not isinstance(value, dict):
-        raise ConfigurationError("this is no file of a wallet", where=str(path), next_step="name another wallet")
+        raise _unfit("it is no file of a wallet", path)
     return value
 
 
+def _unfit(why: str, path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"this hotkey cannot be used: {why}", where=str(path), next_step="name another wallet, or make a new one"
+    )
+
+
 def make(folder: Path) -> Hotkey:
-    """A new wallet with a hotkey, for its owner alone and without a password; its phrases are in its files, and nowhere else."""
+    """A new wallet with a hotkey, for its owner alone and without a password; its phrases are in its files, and nowhere else.
+
+    ConfigurationError where it cannot be written.
+    """
     from substrateinterface import Keypair
 
-    name = next(each for each in _names() if not (folder / each).exists())
+    name = next(each for each in _names() if not os.path.lexists(folder / each))
     place = folder / name
-    (place / "hotkeys").mkdir(parents=True, mode=0o700)
-    for path in (place, place / "hotkeys"):
-        path.chmod(0o700)
+    try:
+        (place / "hotkeys").mkdir(parents=True, mode=0o700)
+        for path in (place, place / "hotkeys"):
+            path.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"no wallet can be made there ({error.strerror})",
+            where=str(place),
+            next_step="correct that, then try again",
+        ) from error
     for file, public in ((place / "coldkey", place / "coldkeypub.txt"), (place / "hotkeys" / NEW_HOTKEY, None)):
         phrase = Keypair.generate_mnemonic()
         pair = Keypair.create_from_mnemonic(phrase)
@@ -95,11 +123,7 @@ def make(folder: Path) -> Hotkey:
 
 def _seed(pair: Any) -> str:
     seed = pair.seed_hex
-    return (
-        seed
-        if isinstance(seed, str) and seed.startswith("0x")
-        else f"0x{seed.hex() if isinstance(seed, bytes) else seed}"
-    )
+    return f"0x{seed.hex() if isinstance(seed, bytes) else str(seed).removeprefix('0x')}"
 
 
 def _names() -> list[str]:
@@ -107,5 +131,4 @@ def _names() -> list[str]:
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(value, file)
+    write_atomically(path, json.dumps(value), mode=0o600)

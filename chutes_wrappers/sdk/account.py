@@ -33,6 +33,6 @@ def chutes_username() -> str:
     name = parser.get("auth", "username", fallback="")
     if not name:
         raise ConfigurationError(
-            "no Chutes account is known", where=str(path), next_step="run `chutes register`, or set CHUTES_USERNAME"
+            "no Chutes account is known", where=str(path), next_step="run ./setup.sh --account, or set CHUTES_USERNAME"
         )
     return name

@@ -62,6 +62,49 @@ def test_a_failed_installation_shows_the_reason_and_does_not_count_as_done(
     assert not (clone / ".venv" / ".complete").exists()
 
 
+def test_an_environment_that_cannot_be_made_anew_stays_as_it_was(
+    clone: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bootstrap.main(["--yes", "--no-account"]) == 0
+    mark = clone / ".venv" / "mark"
+    mark.write_text("mine")
+    monkeypatch.setattr(bootstrap, "_is_of_another_python", lambda: True)
+    (clone / "requirements.txt").write_text("--no-index\nno-such-package\n")
+    assert bootstrap.main(["--yes", "--python", sys.executable]) == 1
+    assert mark.exists()
+    assert "is there again" in capfd.readouterr().err
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert bootstrap.main(["--yes", "--python", sys.executable]) == 1
+    assert "a C compiler" in capfd.readouterr().err
+    assert [path.name for path in clone.glob(".venv*")] == [".venv"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--acc"], "unrecognized"),
+        (["--register", "me"], "need --account"),
+        (["--account", "--no-account"], "not allowed"),
+        (["--account", "--yes"], "answers as flags"),
+    ],
+)
+def test_wrong_usage_of_setup_is_said(
+    clone: Path, capfd: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        bootstrap.main(flags)
+    assert end.value.code == 2
+    assert said in capfd.readouterr().err
+    assert not (clone / ".venv").exists()
+
+
+def test_help_names_the_flags_of_the_account(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bootstrap.main(["--help"])
+    told = capfd.readouterr().out
+    assert all(flag in told for flag in ("--register", "--wallet", "--link", "--config", "--key", "--python", "--yes"))
+
+
 def test_deploy_sh_sets_up_by_itself_and_says_so(clone: Path) -> None:
     environment = {**os.environ, "CHUTES_WRAPPERS_PYTHON": sys.executable}
     done = subprocess.run(

@@ -8,7 +8,9 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.credentials import KeyCredentials, account
 
 SEED = "0x" + "ab" * 32
-GOOD = f"[auth]\nusername = someone\nuser_id = 1\nhotkey_seed = {SEED}\nhotkey_ss58address = 5abc\n"
+GOOD = (
+    f"[auth]\nusername = someone\nuser_id = 1\nhotkey_seed = {SEED}\nhotkey_name = default\nhotkey_ss58address = 5abc\n"
+)
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def test_an_account_is_read_and_shows_no_seed(config: Path) -> None:
     assert {SEED, SEED[2:]} == {*found.secrets}
 
 
-@pytest.mark.parametrize("field", ["username", "user_id", "hotkey_seed", "hotkey_ss58address"])
+@pytest.mark.parametrize("field", ["username", "user_id", "hotkey_seed", "hotkey_name", "hotkey_ss58address"])
 def test_a_missing_field_is_named(config: Path, field: str) -> None:
     config.write_text("".join(line for line in GOOD.splitlines(keepends=True) if not line.startswith(field)))
     with pytest.raises(ConfigurationError, match=field) as wrong:
