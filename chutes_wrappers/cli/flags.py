@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,10 +27,10 @@ GROUPS = (
         name="make",
         title="Make a chute of an image",
         examples=(
-            ("./deploy.sh --create registry.example.com/ocr:1.2", "writes deploy_ocr.py and its routes"),
+            ("./deploy.sh --create example.com/ocr:1.2", "writes deploy_ocr.py and its routes"),
             ("./deploy.sh --discover deploy_ocr", "finds the routes again"),
-            ("./deploy.sh --discover deploy_ocr --check", "exit code 1 when the service has changed"),
-            ("./deploy.sh --build deploy_ocr --local", "builds and verifies the wrapped image here"),
+            ("./deploy.sh --discover deploy_ocr --check", "exit code 1 when it has changed"),
+            ("./deploy.sh --build deploy_ocr --local", "builds and verifies it here"),
         ),
     ),
     Group(
@@ -47,9 +48,10 @@ GROUPS = (
         title="Deploy it, and keep an eye on it",
         examples=(
             ("./deploy.sh --cost deploy_ocr", "what it costs, before it costs"),
-            ("./deploy.sh --deploy deploy_ocr --accept-fee", "accepts the fee of a first deployment"),
+            ("./deploy.sh --deploy deploy_ocr --accept-fee", "accepts the first fee"),
             ("./deploy.sh --warmup ocr --keep 600", "an instance, for ten minutes"),
             ("./deploy.sh --status ocr --watch", "a live view"),
+            ("./deploy.sh --logs ocr --follow", "what it prints, until Ctrl-C"),
         ),
     ),
     Group(
@@ -66,7 +68,6 @@ GROUPS = (
         title="Set up, find out what is wrong",
         examples=(
             ("./deploy.sh --doctor", "what would fail here, and the fix"),
-            ("./deploy.sh --logs ocr --follow", "what it prints, until Ctrl-C"),
             ("source <(./deploy.sh --completion bash)", "or zsh; fish: … --completion fish | source"),
         ),
     ),
@@ -91,6 +92,16 @@ class Modifier(click.Option):
         self.to = to
 
 
+class _Seconds(click.FloatRange):
+    """A number of seconds that can come to an end."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        seconds: float = super().convert(value, parameter, context)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds", parameter, context)
+        return seconds
+
+
 def flag_of(option: str) -> str:
     """``--as-it-is-typed`` of a parameter's name."""
     return "--" + option.removeprefix("as_").replace("_", "-")
@@ -101,8 +112,8 @@ def _command(group: str, *declarations: str, metavar: str = "", **attributes: An
         attributes |= {"is_flag": True, "default": None}
     else:
         attributes |= {"metavar": metavar, "nargs": len(metavar.split())}
-    if metavar == "MODULE" or "NAME" in metavar.split()[:1]:
-        attributes |= {"type": Modules()} if attributes["nargs"] == 1 else {}
+    if metavar.split()[:1] in (["MODULE"], ["NAME"], ["CHUTE"]):
+        attributes |= {"type": Modules()}
     return Command(declarations, group, **attributes)
 
 
@@ -111,30 +122,24 @@ def _modifier(to: str | Mapping[str, str], *declarations: str, help: str = "", *
 
 
 _ASKING = "list_images list_chutes status logs warmup cost share secret delete delete_image account"
-_SECONDS = click.FloatRange(min=0)
+_SECONDS = _Seconds(min=0)
 
 COMMANDS = (
     _command("make", "--create", metavar="IMAGE", help="Write a module for an image, and find its routes."),
-    _command(
-        "make", "--discover", metavar="MODULE", help="Run the module's image, find its routes, write its manifest."
-    ),
-    _command(
-        "make", "--build", metavar="MODULE", help="Build the wrapped image: on the platform, or here with --local."
-    ),
+    _command("make", "--discover", metavar="MODULE", help="Run its image, find its routes, write its manifest."),
+    _command("make", "--build", metavar="MODULE", help="Build the wrapped image, there or here (--local)."),
     _command("try", "--emulate", metavar="MODULE", help="Run it as the platform would, and call every route once."),
     _command("try", "--run-docker", metavar="MODULE", help="Run the built image as the platform would, until Ctrl-C."),
     _command("try", "--run", metavar="MODULE", help="Run the chute on this machine (dev mode), until Ctrl-C."),
-    _command("platform", "--deploy", metavar="MODULE", help="Deploy the module, with the image that was built there."),
+    _command("platform", "--deploy", metavar="MODULE", help="Deploy the module, with the image built there."),
     _command("platform", "--cost", metavar="MODULE", help="What its deployment and its hours cost."),
     _command("platform", "--list-images", help="The account's images."),
     _command("platform", "--list-chutes", help="The account's chutes."),
-    _command("platform", "--status", metavar="NAME", help="How a chute stands: version, image, routes, instances."),
+    _command("platform", "--status", metavar="NAME", help="How a chute stands: version, routes, instances."),
     _command("platform", "--logs", metavar="NAME", help="What an instance prints, by default the newest."),
     _command("platform", "--warmup", metavar="NAME", help="Start an instance, and wait until it is active."),
     _command("platform", "--share", metavar="NAME USER", help="Let another user see and call a chute."),
-    _command(
-        "platform", "--secret", metavar="CHUTE KEY", help="A variable for its instances; value from standard input."
-    ),
+    _command("platform", "--secret", metavar="CHUTE KEY", help="A variable for its instances, from standard input."),
     _command("platform", "--delete", metavar="NAME", help="Delete a chute; asks for its name."),
     _command("platform", "--delete-image", metavar="NAME:TAG", help="Delete an image that no chute uses."),
     _command("platform", "--account", help="Balance, where to pay in, permissions."),
@@ -226,7 +231,7 @@ MODIFIERS = (
             "warmup": "how long to wait for an instance [900].",
         },
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=_Seconds(min=0, min_open=True),
         metavar="SECONDS",
     ),
     _modifier(

@@ -11,11 +11,12 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 from collections.abc import Mapping, Sequence
 
 import click
+from click.core import ParameterSource
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.completion import VARIABLE
 from chutes_wrappers.cli.dispatch import RUN
-from chutes_wrappers.cli.flags import COMMANDS, EVERYWHERE, MODIFIERS, flag_of
+from chutes_wrappers.cli.flags import COMMANDS, EVERYWHERE, MODIFIERS, Command, flag_of
 from chutes_wrappers.cli.usage import help_text, wants_help
 
 
@@ -24,7 +25,14 @@ class _Program(click.Command):
         if wants_help(arguments) and not context.resilient_parsing:
             click.echo(help_text(arguments), nl=False)
             context.exit()
+        given = [each.partition("=")[0] for each in arguments]
+        for command in COMMANDS:
+            if given.count(flag_of(str(command.name))) > 1:
+                raise click.UsageError(f"{flag_of(str(command.name))}: once at a time")
         return super().parse_args(context, arguments)
+
+    def get_help(self, context: click.Context) -> str:
+        return help_text(["--help"])
 
 
 def _deploy(**options: object) -> None:
@@ -58,11 +66,13 @@ def run_arguments(arguments: Sequence[str]) -> int:
 def _check_usage(verbs: Sequence[str], options: Mapping[str, object]) -> None:
     if len(verbs) > 1:
         raise click.UsageError(f"{' and '.join(map(flag_of, verbs))}: one at a time")
-    if verbs and not options[verbs[0]]:
-        raise click.UsageError(f"{flag_of(verbs[0])} needs a name, such as deploy_example")
+    for command in COMMANDS:
+        if command.name in verbs and not command.is_flag:
+            _check_names(command, options[command.name])
+    context = click.get_current_context()
     for modifier in MODIFIERS:
-        given = options[str(modifier.name)]
-        if given is not None and given is not False and given != () and not {*modifier.to} & {*verbs}:
+        is_given = context.get_parameter_source(str(modifier.name)) is not ParameterSource.DEFAULT
+        if is_given and not {*modifier.to} & {*verbs}:
             meant = " or ".join(flag_of(verb) for verb in modifier.to)
             raise click.UsageError(f"{flag_of(str(modifier.name))} means something only with {meant}")
     if options["local"]:
@@ -71,10 +81,17 @@ def _check_usage(verbs: Sequence[str], options: Mapping[str, object]) -> None:
                 raise click.UsageError(f"{flag_of(name)} means nothing with --build --local, which uploads nothing")
 
 
+def _check_names(command: Command, given: object) -> None:
+    for name in given if isinstance(given, tuple) else (given,):
+        if not name or str(name).startswith("-"):
+            raise click.UsageError(f"{flag_of(str(command.name))} needs {command.metavar}, not {name!r}")
+
+
 deploy = _Program(
     "deploy.sh",
     params=[*COMMANDS, *MODIFIERS, *EVERYWHERE],
     callback=_deploy,
+    options_metavar="[COMMAND] [FLAGS]",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

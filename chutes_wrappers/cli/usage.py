@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Sequence
 
 import click
 
@@ -12,7 +13,6 @@ from chutes_wrappers.cli.flags import COMMANDS, EVERYWHERE, GROUPS, MODIFIERS, C
 
 _WIDEST = 110
 _HELP = ("--help", "-h")
-_MOST_NAMED = 4
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
@@ -25,14 +25,19 @@ def help_text(arguments: Sequence[str]) -> str:
 
     UsageError names the nearest topic to one that there is not.
     """
-    at = next(index for index, each in enumerate(arguments) if each in _HELP)
+    at = next((index for index, each in enumerate(arguments) if each in _HELP), len(arguments))
     topic = next(iter(arguments[at + 1 :]), "")
+    if topic.startswith("-") and topic.lstrip("-") not in map(_name, COMMANDS):
+        topic = ""  # a flag that came along
     asked = topic.lstrip("-").replace("_", "-") if topic else _first_command(arguments)
     if not asked:
         return _overview()
     for group in GROUPS:
-        if asked in (group.name, *(_name(command) for command in _of(group))):
-            return _screen(group)
+        if asked == group.name:
+            return _group_screen(group)
+    for command in COMMANDS:
+        if asked == _name(command):
+            return _command_screen(command)
     known = [*(group.name for group in GROUPS), *map(_name, COMMANDS)]
     near = difflib.get_close_matches(asked, known, n=1)
     meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(group.name for group in GROUPS)}"
@@ -73,41 +78,52 @@ def _overview() -> str:
     for group in GROUPS:
         with text.section(f"{group.title} (--help {group.name})"):
             text.write_dl([(_typed(command), str(command.help)) for command in _of(group)])
-            text.write_text("Flags: " + " ".join(each.opts[0] for each in _modifiers(group)))
+            _write_words(text, ["Flags:", *(each.opts[0] for each in _modifiers(group))])
     with text.section("With every command"):
         shown = [(", ".join(each.opts), str(each.help)) for each in EVERYWHERE]
         text.write_dl([*shown, ("--help, -h [TOPIC]", "All commands; flags and examples of a group or a command.")])
     return text.getvalue()
 
 
-def _screen(group: Group) -> str:
-    commands = _of(group)
-    names = {str(command.name) for command in commands}
+def _group_screen(group: Group) -> str:
     text = _formatter()
     text.write_heading(group.title)
     with text.indentation():
-        text.write_dl([(_typed(command), str(command.help)) for command in commands])
-    with text.section("Flags"):
-        text.write_dl([(_typed(each), _with(each, names)) for each in _modifiers(group)])
-    with text.section("Examples"):
-        for line, what in group.examples:
-            text.write(f"  {line}\n")
-            with text.indentation():
-                text.write_text(what)
+        text.write_dl([(_typed(command), str(command.help)) for command in _of(group)])
+    with text.section("Flags (--help COMMAND tells what they do)"):
+        _write_words(text, [each.opts[0] for each in _modifiers(group)])
+    _write_examples(text, group.examples)
     return text.getvalue()
 
 
-def _with(modifier: Modifier, names: Iterable[str]) -> str:
-    """What a flag says with each of the commands ``names``; commands that it tells the same share one sentence."""
-    said: dict[str, list[str]] = {}
-    for name, words in modifier.to.items():
-        if name in names:
-            said.setdefault(words, []).append(flag_of(name))
-    return " ".join(f"{_together(flags)}: {words}" for words, flags in said.items())
+def _write_words(text: click.HelpFormatter, words: Sequence[str]) -> None:
+    """Fill lines with words that stay whole: click breaks flags at their hyphens."""
+    for line in textwrap.wrap(" ".join(words), text.width - 2, break_on_hyphens=False):
+        text.write(f"  {line}\n")
 
 
-def _together(flags: Sequence[str]) -> str:
-    return ", ".join(flags) if len(flags) <= _MOST_NAMED else "with most of them"
+def _command_screen(command: Command) -> str:
+    text, flag = _formatter(), flag_of(str(command.name))
+    text.write_usage("./deploy.sh", f"{_typed(command)} [FLAGS]")
+    text.write_paragraph()
+    with text.indentation():
+        text.write_text(str(command.help))
+    flags = [(_typed(each), each.to[str(command.name)]) for each in MODIFIERS if command.name in each.to]
+    if flags:
+        with text.section("Flags"):
+            text.write_dl(flags)
+    group = next(group for group in GROUPS if group.name == command.group)
+    _write_examples(text, [example for example in group.examples if flag in example[0].split()])
+    return text.getvalue()
+
+
+def _write_examples(text: click.HelpFormatter, examples: Sequence[tuple[str, str]]) -> None:
+    if examples:
+        with text.section("Examples"):
+            widest = max(len(line) for line, _ in examples)
+            for line, what in examples:
+                fits = widest + len(what) + 6 <= text.width
+                text.write(f"  {line:{widest}}  # {what}\n" if fits else f"  {line}\n      {what}\n")
 
 
 def _typed(option: click.Option) -> str:

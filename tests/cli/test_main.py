@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chutes_wrappers.cli.dispatch import RUN
-from chutes_wrappers.cli.flags import COMMANDS, GROUPS, MODIFIERS, Group, flag_of
+from chutes_wrappers.cli.flags import COMMANDS, GROUPS, MODIFIERS, Command, Group, flag_of
 from chutes_wrappers.cli.main import deploy
 from tests.scenario import environment
 
@@ -31,26 +31,42 @@ def test_help_names_every_command_on_one_screen_and_leads_to_every_group() -> No
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
-@pytest.mark.parametrize("columns", [60, 100])
-def test_a_group_has_its_flags_and_examples_on_a_screen(
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_group_has_its_commands_flags_and_examples_on_one_screen(
     group: Group, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     shown = invoke("--help", group.name)
     assert shown.exit_code == 0
-    names = {str(command.name) for command in COMMANDS if command.group == group.name}
+    commands = [command for command in COMMANDS if command.group == group.name]
+    assert all(f"  {flag_of(str(command.name))}" in shown.output for command in commands)
     for modifier in MODIFIERS:
-        if names & {*modifier.to}:
-            assert f"  {modifier.opts[0]}" in shown.output
-    for example, _ in group.examples:
-        assert example in shown.output
+        assert (modifier.opts[0] in shown.output.split()) == bool({str(one.name) for one in commands} & {*modifier.to})
+    assert all(example in shown.output for example, _ in group.examples)
     assert max(map(len, shown.output.splitlines())) <= columns
-    assert columns < 100 or len(shown.output.splitlines()) <= 48
+    assert columns < 80 or len(shown.output.splitlines()) <= 24
 
 
-@pytest.mark.parametrize("asked", [["--help", "--deploy"], ["--help", "deploy"], ["--deploy", "--help"]])
-def test_help_of_a_command_is_that_of_its_group(asked: list[str]) -> None:
-    assert invoke(*asked).output == invoke("--help", "platform").output
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+def test_help_of_a_command_tells_what_each_of_its_flags_does(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    flag = flag_of(str(command.name))
+    shown = invoke("--help", flag).output
+    assert flag in shown.splitlines()[0]
+    assert str(command.help) in shown
+    for modifier in MODIFIERS:
+        told = modifier.to.get(str(command.name))
+        assert told is None or told in shown
+        listed = shown.partition("Flags:")[2].partition("Examples:")[0].replace(",", " ").split()
+        assert (modifier.opts[0] in listed) == bool(told)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [["--help", "deploy"], ["--deploy", "--help"], ["--deploy", "x", "--help", "--public"], ["-h", "--deploy", "-q"]],
+)
+def test_help_of_a_command_may_be_asked_for_in_its_command_line(asked: list[str]) -> None:
+    assert invoke(*asked).output == invoke("--help", "--deploy").output
 
 
 def test_an_unknown_topic_names_the_nearest() -> None:
@@ -131,7 +147,13 @@ assert not loaded, loaded
         (["--warmup", "case", "--no-wait", "--keep", "5"], "--keep waits"),
         (["--completion", "powershell"], "powershell"),
         (["--local"], "--local means something only with --build"),
-        (["--build", "", "--local"], "--build needs a name"),
+        (["--build", "", "--local"], "--build needs MODULE"),
+        (["--build", "--local"], "--build needs MODULE, not '--local'"),
+        (["--share", "--json", "user"], "--share needs NAME USER"),
+        (["--delete", "a", "--delete", "b", "--yes"], "--delete: once"),
+        (["--no-wait"], "--wait means something only with --warmup"),
+        (["--warmup", "case", "--keep", "nan"], "no number of seconds"),
+        (["--warmup", "case", "--timeout", "inf"], "no number of seconds"),
         (["--build", "deploy_example", "--local", "--port", "9000"], "--port means something only with --run"),
         (["--run", "deploy_example", "--local"], "--local means something only with --build"),
         (
