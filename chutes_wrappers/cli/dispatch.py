@@ -119,9 +119,10 @@ def _status(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.status import status
 
     if options["watch"] is not None:
-        from chutes_wrappers.cli.commands.watching import LOOK_EVERY_S, watch
+        from chutes_wrappers.cli.commands.watching import LEAST_S, LOOK_EVERY_S, watch
 
-        return watch(str(options["status"]), every_s=_watch_s(options, LOOK_EVERY_S), as_json=bool(options["as_json"]))
+        every_s = _watch_s(options, LOOK_EVERY_S, least_s=LEAST_S)
+        return watch(str(options["status"]), every_s=every_s, as_json=bool(options["as_json"]))
     return status(str(options["status"]), as_json=bool(options["as_json"]))
 
 
@@ -239,13 +240,13 @@ def _emulate(options: dict[str, object]) -> int:
     )
 
 
-def _watch_s(options: dict[str, object], default: float) -> float:
+def _watch_s(options: dict[str, object], default: float, *, least_s: float = 0.0) -> float:
     """The seconds behind ``--watch``, which may go without."""
     given = options["watch"]
     if not isinstance(given, float) or given == NO_SECONDS:
         return default
-    if not 0 <= given < float("inf"):
-        raise ConfigurationError(f"--watch is {given:g}", next_step="give seconds, such as 40")
+    if not least_s <= given < float("inf"):
+        raise ConfigurationError(f"--watch is {given:g}", next_step=f"give seconds, {least_s:g} at least, such as 40")
     return given
 
 

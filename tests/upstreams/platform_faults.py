@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import socket
 import struct
@@ -96,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.echo = f"{self.headers}{body[:_LONGEST_ECHO].decode(errors='replace')}"
             fault.act(self)
         else:
-            self._hand_on(body)
+            self.hand_on(body)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
@@ -126,7 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    def _hand_on(self, body: bytes) -> None:
+    def hand_on(self, body: bytes = b"", *, at_most: int | None = None) -> None:
+        """The platform's own answer; with ``at_most`` it breaks off after so many pieces."""
         upstream = self.server.upstream
         connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=60)
         with contextlib.closing(connection):
@@ -141,9 +143,13 @@ class _Handler(BaseHTTPRequestHandler):
             if not whole:
                 self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            while piece := answer.read1(65536):
+            pieces = itertools.islice(iter(lambda: answer.read1(65536), b""), at_most)
+            for piece in pieces:
                 self.wfile.write(piece if whole else b"%x\r\n%s\r\n" % (len(piece), piece))
                 self.wfile.flush()
+            if at_most is not None:
+                self.close_connection = True
+                return
             if not whole:
                 self.wfile.write(b"0\r\n\r\n")
 

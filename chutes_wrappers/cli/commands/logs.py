@@ -1,13 +1,15 @@
-"""``--logs NAME``: what a chute's newest instance prints."""
+"""``--logs NAME``: what a chute's instances print."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands.patience import Patience, is_passing
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.platform_api import PlatformApi
@@ -16,6 +18,7 @@ from chutes_wrappers.host.platform_objects import ChuteInfo, InstanceInfo, plain
 
 _SHOWN_LINES = 200
 _SILENCE_S = 2.0
+_LONGEST_S = 5.0
 _LOOK_EVERY_S = 2.0
 _EVENT = "data:"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -29,36 +32,88 @@ def logs(name: str, *, follow: bool, instance: str = "", as_json: bool) -> int:
     wanted = chute_name(name, output.report)
     with platform_api.connect() as api:
         found = chute(api, wanted)
-        if instance:
-            _show(api, found, _named(found, instance), follow=follow, as_json=as_json)
-            return 0
-        newest = _newest(found)
-        if newest is None and not follow:
+        chosen = _named(found, instance) if instance else _newest(found)
+        if chosen is None and not follow:
             raise WrapperError(
                 f"{found.name} has no instance, and so no log",
                 evidence="",
                 next_step=f"--warmup {found.name} starts one; --logs {found.name} --follow waits for it",
             )
-        shown: set[str] = set()
-        while True:
-            if newest is not None and newest.instance_id not in shown:
-                shown.add(newest.instance_id)
-                _show(api, found, newest, follow=follow, as_json=as_json)
-            if not follow:
-                return 0
-            time.sleep(_LOOK_EVERY_S)
-            found = chute(api, found.chute_id)
-            newest = _newest(found)
+        if not follow and chosen is not None:
+            _show_last(api, found, chosen, as_json=as_json)
+        elif instance and chosen is not None:
+            _follow(api, found, chosen, Patience(), as_json=as_json)
+        else:
+            _follow_all(api, found, as_json=as_json)
+    return 0
 
 
-def _show(api: PlatformApi, found: ChuteInfo, instance: InstanceInfo, *, follow: bool, as_json: bool) -> None:
-    output.heading(f"instance {instance.instance_id[:8]} of {found.name}, {instance.state}")
-    said = False
-    for line in _lines(api, instance, follow=follow):
-        said = True
-        output.result(json.dumps({"instance_id": instance.instance_id, "log": line}) if as_json else line)
+def _follow_all(api: PlatformApi, found: ChuteInfo, *, as_json: bool) -> None:
+    """The newest instance's log, then the next one's, until Ctrl-C."""
+    shown: set[str] = set()
+    patience, chute_id = Patience(), found.chute_id
+    while True:
+        newest = _newest(found)
+        if newest is not None and newest.instance_id not in shown:
+            shown.add(newest.instance_id)
+            _follow(api, found, newest, patience, as_json=as_json)
+        time.sleep(_LOOK_EVERY_S)
+        found = patience.look(lambda: chute(api, chute_id)) or found
+
+
+def _show_last(api: PlatformApi, found: ChuteInfo, instance: InstanceInfo, *, as_json: bool) -> None:
+    """What an instance has printed; not what it goes on printing, which the API sends in the same stream."""
+    output.heading(_title(found, instance))
+    until, said = time.monotonic() + _LONGEST_S, 0
+    for line in _lines(api, instance, silence_s=_SILENCE_S):
+        _print(line, instance, as_json=as_json)
+        said += 1
+        if said == _SHOWN_LINES or time.monotonic() > until:
+            break
     if not said:
-        output.report("it has printed nothing" if follow else "it has printed nothing yet; --follow waits for it")
+        output.report("it has printed nothing yet; --follow waits for it")
+
+
+def _follow(api: PlatformApi, found: ChuteInfo, instance: InstanceInfo, patience: Patience, *, as_json: bool) -> None:
+    """An instance's log until the instance is gone; a stream that breaks off before is taken up again."""
+    output.heading(_title(found, instance))
+    shown: deque[str] = deque(maxlen=_SHOWN_LINES)
+    while True:
+        try:
+            for line in new_lines(_lines(api, instance, silence_s=None), list(shown)):
+                shown.append(line)
+                _print(line, instance, as_json=as_json)
+        except WrapperError as failure:
+            if not is_passing(failure):
+                raise
+        now = patience.look(lambda: chute(api, found.chute_id))
+        if now is not None and instance.instance_id not in [one.instance_id for one in now.instances]:
+            break
+        time.sleep(_LOOK_EVERY_S)
+    if not shown:
+        output.report("it has printed nothing")
+
+
+def new_lines(lines: Iterable[str], shown: Sequence[str]) -> Iterator[str]:
+    """``lines`` without those at their beginning that end ``shown``, as many as can be: a log that is read again repeats them."""
+    rest, repeated = iter(lines), 0
+    held: list[str] = []
+    begins = list(range(len(shown)))  # where in ``shown`` the held lines may begin
+    while any(at + len(held) < len(shown) for at in begins) and (line := next(rest, None)) is not None:
+        begins = [at for at in begins if at + len(held) < len(shown) and shown[at + len(held)] == line]
+        held.append(line)
+        if any(at + len(held) == len(shown) for at in begins):
+            repeated = len(held)
+    yield from held[repeated:]
+    yield from rest
+
+
+def _title(found: ChuteInfo, instance: InstanceInfo) -> str:
+    return f"instance {instance.instance_id[:8]} of {found.name}, {instance.state}"
+
+
+def _print(line: str, instance: InstanceInfo, *, as_json: bool) -> None:
+    output.result(json.dumps({"instance_id": instance.instance_id, "log": line}) if as_json else line)
 
 
 def _named(found: ChuteInfo, beginning: str) -> InstanceInfo:
@@ -79,17 +134,20 @@ def _newest(found: ChuteInfo) -> InstanceInfo | None:
     return next(iter(reversed(found.instances)), None) or next(iter(reversed(found.ended)), None)
 
 
-def _lines(api: PlatformApi, instance: InstanceInfo, *, follow: bool) -> Iterator[str]:
-    """The lines of a log, of which the API sends those to come for as long as the instance lives (SDK ``entrypoint/logger.py``)."""
+def _lines(api: PlatformApi, instance: InstanceInfo, *, silence_s: float | None) -> Iterator[str]:
+    """The lines of a log, of which the API sends those to come for as long as the instance lives (SDK ``entrypoint/logger.py``).
+
+    With ``silence_s`` they end where nothing new has come for so long.
+    """
     told = api.lines(
         f"/instances/{instance.instance_id}/logs",
         f"reading the log of the instance {instance.instance_id[:8]}",
         purpose="logs",
         params={"backfill": str(_SHOWN_LINES)},
-        silence_s=None if follow else _SILENCE_S,
+        silence_s=silence_s,
     )
     for line in told:
-        if line.strip() == "." and not follow:
+        if line.strip() == "." and silence_s is not None:
             return  # what the platform says while nothing new is printed
         if line.startswith(_EVENT) and (text := _text(line)) is not None:
             yield text

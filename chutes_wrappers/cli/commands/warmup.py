@@ -7,6 +7,7 @@ import time
 from datetime import datetime, timezone
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands.patience import Patience
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.platform_api import PlatformApi
@@ -70,12 +71,16 @@ def _awaited(api: PlatformApi, found: ChuteInfo, timeout_s: float) -> ChuteInfo:
 
 def _kept(api: PlatformApi, found: ChuteInfo, keep_s: float, timeout_s: float) -> ChuteInfo:
     """The chute after ``keep_s`` seconds in which it had an instance; Ctrl-C ends the keeping."""
-    until = time.monotonic() + keep_s
+    until, patience, chute_id = time.monotonic() + keep_s, Patience(), found.chute_id
     with output.Progress(f"Keeping {found.name} hot for {keep_s:.0f} s, or until Ctrl-C") as progress:
         while (left := until - time.monotonic()) > 0:
             progress.line(f"{left:.0f} s left: {_standing(found)}")
             time.sleep(min(_LOOK_EVERY_S, left))
-            found = chute(api, found.chute_id)
+            now = patience.look(lambda: chute(api, chute_id))
+            if now is None:
+                progress.line(f"{left:.0f} s left: the platform has not answered for {patience.silence_s:.0f} s")
+                continue
+            found = now
             if not found.hot:
                 output.warning(f"{found.name} has no active instance any more: asking for another one")
                 found = _awaited(api, found, timeout_s)

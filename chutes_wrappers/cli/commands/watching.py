@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands.patience import Patience
 from chutes_wrappers.cli.commands.status import INSTANCE_COLUMNS, instance_rows
 from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.platform_api import PlatformApi, PlatformUnreachable
+from chutes_wrappers.host.platform_api import PlatformApi
 from chutes_wrappers.host.platform_lookup import chute, chute_name
 from chutes_wrappers.host.platform_objects import ChuteInfo
 
 LOOK_EVERY_S = 2.0
-_LOST_AT_MOST = 10
+LEAST_S = 0.2
 
 
 def watch(name: str, *, every_s: float, as_json: bool) -> int:
@@ -22,38 +26,46 @@ def watch(name: str, *, every_s: float, as_json: bool) -> int:
     As JSON one object a change: ``{"time", "name", "hot", "version", "instances": [{"instance_id", "state", …}]}``.
     """
     wanted = chute_name(name, output.report)
-    try:
-        with platform_api.connect() as api:
-            chute(api, wanted)  # a wrong name is an error, not a thing to watch
+    with platform_api.connect() as api, contextlib.suppress(KeyboardInterrupt):
+        found = chute(api, wanted)  # a wrong name is an error, not a thing to watch
+        if as_json:
+            _print_changes(api, found, every_s)
+        else:
             with output.LiveTable() as view:
-                _watch(api, wanted, every_s, view, as_json=as_json)
-    except KeyboardInterrupt:
-        pass
+                _show_live(api, found, every_s, view)
     return 0
 
 
-def _watch(api: PlatformApi, wanted: str, every_s: float, view: output.LiveTable, *, as_json: bool) -> None:
-    last, lost = "", 0
+def _print_changes(api: PlatformApi, found: ChuteInfo, every_s: float) -> None:
+    last: dict[str, Any] = {}
+    for now in _looks(api, found, every_s, Patience()):
+        if now is not None and _state(now) != last:
+            last = _state(now)
+            output.result(json.dumps({"time": int(time.time()), **last}))
+
+
+def _show_live(api: PlatformApi, found: ChuteInfo, every_s: float, view: output.LiveTable) -> None:
+    last: dict[str, Any] = {}
+    patience = Patience()
+    for now in _looks(api, found, every_s, patience):
+        found = now or found
+        title = f"{found.name} {found.version[:8]}: {'hot' if found.hot else 'cold'}   {time.strftime('%H:%M:%S')}"
+        if now is None:
+            title += f"   no answer for {patience.silence_s:.0f} s"
+        view.show(title, INSTANCE_COLUMNS, instance_rows(found), is_news=_state(found) != last)
+        last = _state(found)
+
+
+def _looks(api: PlatformApi, found: ChuteInfo, every_s: float, patience: Patience) -> Iterator[ChuteInfo | None]:
+    """The chute as it is, and then every ``every_s`` seconds; None when the platform does not tell for once."""
+    yield found
     while True:
-        try:
-            found, lost = chute(api, wanted), 0
-        except PlatformUnreachable:
-            lost += 1
-            if lost > _LOST_AT_MOST:
-                raise
-            time.sleep(every_s)
-            continue
-        state = _state(found)
-        if as_json and state != last:
-            output.result(json.dumps({"time": int(time.time()), **json.loads(state)}))
-        elif not as_json:
-            view.show(_title(found), INSTANCE_COLUMNS, instance_rows(found), is_news=state != last)
-        last = state
         time.sleep(every_s)
+        yield patience.look(lambda: chute(api, found.chute_id))
 
 
-def _state(found: ChuteInfo) -> str:
-    """What would be news if it changed, as JSON."""
+def _state(found: ChuteInfo) -> dict[str, Any]:
+    """What would be news if it changed."""
     instances = [
         {
             "instance_id": one.instance_id,
@@ -63,8 +75,4 @@ def _state(found: ChuteInfo) -> str:
         }
         for one in (*found.instances, *found.ended)
     ]
-    return json.dumps({"name": found.name, "hot": found.hot, "version": found.version, "instances": instances})
-
-
-def _title(found: ChuteInfo) -> str:
-    return f"{found.name} {found.version[:8]}: {'hot' if found.hot else 'cold'}   {time.strftime('%H:%M:%S')}"
+    return {"name": found.name, "hot": found.hot, "version": found.version, "instances": instances}
