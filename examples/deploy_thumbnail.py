@@ -5,9 +5,9 @@ It wraps the sample in examples/thumbnail. From the project's root:
     docker build -t thumbnail:latest examples/thumbnail
     ./deploy.sh --emulate examples/deploy_thumbnail
 
-Callers send {"data": "<base64>", "content_type": "image/png"}, and get the picture's bytes:
+Callers send {"data": "<base64>", "content_type": "image/png"}, which --call makes of a file, and get the picture's bytes:
 
-    ./deploy.sh --call thumbnail '/thumbnail?size=64' -d @picture.json --output small.png
+    ./deploy.sh --call thumbnail '/thumbnail?size=64' -F data=@picture.png --output small.png
 """
 
 from chutes.chute import Chute, NodeSelector

@@ -3,7 +3,7 @@
 | route | takes | gives |
 |---|---|---|
 | POST /documents | {"id", "text"} | {"id", "words"}; the same id again replaces the text |
-| GET /search | ?q=words&limit=10 | {"hits": [{"id", "text", "rank"}]}, the best first |
+| GET /search | ?q=words&limit=10, 1000 at most | {"hits": [{"id", "text", "rank"}]}, the best first |
 | DELETE /documents/ID | | 204, whether it was there or not |
 | GET /export | | one JSON object a line |
 """
@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LONGEST_BODY = 1024 * 1024
+MOST_HITS = 1000
 index = sqlite3.connect(":memory:", check_same_thread=False)
 index.execute("CREATE VIRTUAL TABLE documents USING fts5(id UNINDEXED, text)")
 lock = threading.Lock()
@@ -44,7 +45,7 @@ def search(words: str, limit: int) -> dict[str, object]:
         raise ValueError("q has no words")
     query = "SELECT id, text, bm25(documents) FROM documents WHERE documents MATCH ? ORDER BY 3, 1 LIMIT ?"
     with lock:
-        rows = index.execute(query, (quoted, limit)).fetchall()
+        rows = index.execute(query, (quoted, min(max(limit, 1), MOST_HITS))).fetchall()
     return {"hits": [{"id": name, "text": text, "rank": round(rank, 6)} for name, text, rank in rows]}
 
 
@@ -93,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
     def attempt(self, work: Callable[[], dict[str, object]]) -> None:
         try:
             self.answer(200, work())
-        except ValueError as error:
+        except (ValueError, sqlite3.Error) as error:  # the index refuses some words, such as those with a NUL
             self.answer(400, {"error": str(error)})
 
     def answer(self, status: int, value: dict[str, object]) -> None:

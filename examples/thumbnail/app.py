@@ -2,12 +2,13 @@
 
 import io
 import os
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+KEPT_BY_PNG = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 LARGEST_BYTES = 32 * 1024 * 1024
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
 TAKES_A_PICTURE: dict[str, Any] = {
@@ -25,24 +26,32 @@ def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
+async def body_of(request: Request) -> bytes:
+    body = await request.body()
+    if len(body) > LARGEST_BYTES:
+        raise HTTPException(413, f"a picture has at most {LARGEST_BYTES} bytes")
+    return body
+
+
+Body = Annotated[bytes, Depends(body_of)]
+
+
+# Plain functions: they run in threads, so that one large picture keeps nobody else waiting.
 @app.post("/thumbnail", openapi_extra=TAKES_A_PICTURE, responses=GIVES_A_PICTURE, response_class=Response)
-async def thumbnail(request: Request, size: int = Query(128, ge=8, le=2048, description="pixels")) -> Response:
+def thumbnail(body: Body, size: int = Query(128, ge=8, le=2048, description="pixels")) -> Response:
     """The picture in a square of this size."""
-    picture = await opened(request)
+    picture = opened(body)
     picture.thumbnail((size, size))
     return as_png(picture)
 
 
 @app.post("/grey", openapi_extra=TAKES_A_PICTURE, responses=GIVES_A_PICTURE, response_class=Response)
-async def grey(request: Request) -> Response:
+def grey(body: Body) -> Response:
     """The picture without its colours."""
-    return as_png(ImageOps.grayscale(await opened(request)))
+    return as_png(ImageOps.grayscale(opened(body)))
 
 
-async def opened(request: Request) -> Image.Image:
-    body = await request.body()
-    if len(body) > LARGEST_BYTES:
-        raise HTTPException(413, f"a picture has at most {LARGEST_BYTES} bytes")
+def opened(body: bytes) -> Image.Image:
     try:
         return ImageOps.exif_transpose(Image.open(io.BytesIO(body)))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
@@ -51,6 +60,8 @@ async def opened(request: Request) -> Image.Image:
 
 def as_png(picture: Image.Image) -> Response:
     out = io.BytesIO()
+    if picture.mode not in KEPT_BY_PNG:  # CMYK, for instance, which JPEG has
+        picture = picture.convert("RGB")
     picture.save(out, "PNG")
     return Response(out.getvalue(), media_type="image/png")
 

@@ -14,8 +14,8 @@ from chutes_wrappers.host.docker_engine import DockerEngine
 from docs.record import copied_project
 from tests.docs.readme import Terminal
 from tests.emulator_process import READY as SERVING
-from tests.emulator_process import emulator_process, new_api_key
-from tests.scenario import READY, environment
+from tests.emulator_process import emulator_process
+from tests.scenario import READY
 
 from . import bases
 
@@ -49,12 +49,9 @@ def platform(terminal: Terminal, tmp_path: Path) -> Iterator[str]:
 
 
 def registered(terminal: Terminal) -> None:
-    """Go through the wizard, and keep an API key where the README says."""
-    answers = {"What to do": "1", "Username": "newcomer", "Sign with": "n"}
+    """Go through the wizard, which also makes the API key that calls need."""
+    answers = {"What to do": "1", "Username": "newcomer", "Sign with": "n", "Make an API key": "y"}
     assert "knows this account as newcomer" in terminal.run("./setup.sh --account", answers)
-    variables = {**environment(), "HOME": str(terminal.home)}
-    del variables["CHUTES_USERNAME"]
-    (terminal.home / ".chutes" / "api_key").write_text(new_api_key(variables))
 
 
 def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: Terminal, platform: str) -> None:
@@ -100,7 +97,7 @@ def test_a_module_on_the_platform(terminal: Terminal, platform: str) -> None:
     module.write_text((terminal.folder / "deploy_example.py").read_text().replace('"morse-example"', '"myservice"'))
     terminal.run("docker build -t morse-sample:latest examples/morse")
     terminal.variables["HF_TOKEN"] = "a token of somebody"
-    discover = "python tools/discover_routes.py --chute-file deploy_myservice.py --docker-env DEBUG=1 --docker-env HF_TOKEN --shm-size 8g"
+    discover = ".venv/bin/python tools/discover_routes.py --chute-file deploy_myservice.py --docker-env DEBUG=1 --docker-env HF_TOKEN --shm-size 8g"
     assert "a token of somebody" not in terminal.run(discover, {r"\]: ": ""})
     registered(terminal)
     terminal.run("./deploy.sh --build deploy_myservice")

@@ -102,7 +102,8 @@ class Terminal:
             assert old in command
             command = command.replace(old, new)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_KEPT)}
-        path = f"{Path(sys.executable).parent}:{kept['PATH']}"
+        ours = str(Path(sys.executable).parent)
+        path = ":".join(part for part in kept["PATH"].split(":") if part != ours)  # a newcomer activates nothing
         variables = {**kept, "HOME": str(self.home), "PATH": path, "NO_COLOR": "1", **self.variables}
         return pexpect.spawn(
             "bash",

@@ -52,7 +52,7 @@ def sample() -> Iterator[None]:
 
 @pytest.mark.usefixtures("sample")
 def test_a_service_that_runs_is_discovered(terminal: Terminal) -> None:
-    said = terminal.run("python tools/discover_routes.py --base-url http://127.0.0.1:8020 --port 8020")
+    said = terminal.run(".venv/bin/python tools/discover_routes.py --base-url http://127.0.0.1:8020 --port 8020")
     assert "/speak" in said
 
 

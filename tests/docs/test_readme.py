@@ -31,7 +31,7 @@ OTHER_FLAGS = {
     "--build-arg", "--rm", "--follow-tags",
     # tools/discover_routes.py, setup.sh, wizard and emulator have their own parsers
     "--base-url", "--chute-file", "--docker-env", "--shm-size", "--folder", "--config", "--username", "--balance",
-    "--account", "--no-account", "--python", "--register", "--wallet", "--link", "--wait", "--dev",
+    "--account", "--no-account", "--python", "--register", "--wallet", "--link", "--key", "--wait", "--dev",
 }  # fmt: skip
 
 
