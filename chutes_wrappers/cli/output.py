@@ -60,15 +60,23 @@ def console() -> Console:
 
 def result(text: str) -> None:
     """Print what the command was asked for to standard output."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    sys.stdout.flush()
+    with _read_by_somebody():
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
 
 
 def data(piece: bytes) -> None:
     """Put bytes that the command was asked for on standard output, at once and as they are."""
-    try:
+    with _read_by_somebody():
         sys.stdout.buffer.write(piece)
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _read_by_somebody() -> Iterator[None]:
+    """WrapperError where what reads standard output has ended before."""
+    try:
+        yield
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered is written at exit
         raise WrapperError(

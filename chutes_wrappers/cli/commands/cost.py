@@ -8,13 +8,12 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
-from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.credentials import NoCredentials
 from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.pricing import fitting_prices
+from chutes_wrappers.host.pricing import first_deployment_fee, fitting_prices
 from chutes_wrappers.host.staging import staged
 
 
@@ -35,12 +34,12 @@ def cost(module: str, *, as_json: bool) -> int:
             evidence=json.dumps({key: value for key, value in selector.items() if value is not None}),
             next_step="allow more GPUs: a smaller min_vram_gb_per_gpu, no include, a higher max_hourly_price_per_gpu",
         )
-    _show(str(described["name"]), int(selector.get("gpu_count") or 1), prices, as_json=as_json)
+    fee = first_deployment_fee(pricing, selector) or 0.0
+    _show(str(described["name"]), int(selector.get("gpu_count") or 1), prices, fee, as_json=as_json)
     return 0
 
 
-def _show(name: str, count: int, prices: Mapping[str, float], *, as_json: bool) -> None:
-    fee = round(platform_rules.FIRST_DEPLOYMENT_HOURS * min(prices.values()) * count, 2)
+def _show(name: str, count: int, prices: Mapping[str, float], fee: float, *, as_json: bool) -> None:
     hourly: dict[str, Any] = {gpu: round(price * count, 4) for gpu, price in prices.items()}
     if as_json:
         output.result(

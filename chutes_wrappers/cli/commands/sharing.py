@@ -41,8 +41,8 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
     purpose = chute_name(name, output.report)
     if not key.isidentifier():
         raise ConfigurationError(f"{key!r} is no name of a variable", next_step="name it like HF_TOKEN")
-    value = _value(key)
     with platform_api.connect() as api:
+        value = _value(key)
         body = {"purpose": purpose, "key": key, "value": value}
         try:
             told = api.post("/secrets/", f"keeping the secret {key} of {purpose}", body)

@@ -1,0 +1,101 @@
+"""The menu's entries that ask the platform, each to its success, on a real terminal against the emulator."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from chutes_wrappers.cli.menu import ENTRIES
+from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.server import Settings, running_platform
+from tests.emulator.api.client import CODE, Client
+from tests.scenario import ROOT, Scenario
+
+GO_ON = "Enter goes on, q quits: "
+STATIC = [{"path": "/a", "method": "GET", "port": 9090}]
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[pexpect.spawn[str]]:
+    """A menu of somebody with a deployed chute, and with a module of which nothing is on the platform yet."""
+    with running_platform(Settings(folder=tmp_path / "state", docker=False), HostLauncher()) as platform:
+        user = Client.registered(platform.url, "tester")
+        Client.registered(platform.url, "second")
+        user.built("case-menu")
+        assert user.deploy(name="case-menu", image="case-menu:v1", code=CODE).ok
+        accounts.write_config(user.account, platform.url, tmp_path / "config.ini")
+        Scenario(tmp_path, "menu", "vendor/unused:1", [9090])
+        Scenario(tmp_path, "new", "vendor/unused:1", [9090], static_routes=STATIC)
+        write_manifest(Manifest(), tmp_path / "deploy_new.routes.json")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        process = pexpect.spawn(
+            sys.executable,
+            ["-m", "chutes_wrappers.cli.main"],
+            cwd=str(tmp_path),
+            env={
+                **kept,
+                "HOME": str(tmp_path),
+                "CHUTES_CONFIG_PATH": str(tmp_path / "config.ini"),
+                "CHUTES_API_KEY": user.key(admin=True)["secret_key"],
+                "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock",
+                "PYTHONPATH": str(ROOT),
+                "TERM": "dumb",
+                "NO_COLOR": "1",
+            },
+            encoding="utf-8",
+            timeout=60,
+            dimensions=(60, 120),
+        )
+        yield process
+        process.close(force=True)
+
+
+# Entry → what is typed at its questions, those of its command included, and what is then on the screen.
+PLAYED = (
+    ("List images", (), "case-menu:v1"),
+    ("List chutes", (), "case-menu"),
+    ("Account info", (), "balance"),
+    ("Chute status", (("Chute", "case-menu"), ("live view", "")), "/greet"),
+    ("Warm up", (("Chute", "1"), ("how many seconds", "")), "is hot"),
+    ("Call a route", (("Chute", "case-menu"), ("Path", "/greet"), ("JSON body", '{"name": "you"}')), '"hello": "you"'),
+    ("Logs", (("Chute", ""), ("Follow", "")), "greeting"),
+    ("Share", (("Chute", ""), ("which user", "second")), "second"),
+    ("Set a secret", (("Chute", ""), ("Variable", "TOKEN"), ("Value of TOKEN", "hidden")), "have TOKEN"),
+    ("Cost", (("Module", "2"),), "an hour"),
+    ("Build chute", (("Module", "2"), ("Build here", "n")), "built and pushed"),
+    ("Deploy chute", (("Module", ""), (r"\[y/N\]", "y")), "is deployed"),
+    ("Delete chute", (("Chute", "case-menu"), ("Type case-menu", "case-menu")), "is gone"),
+    ("Delete image", (("Image", "case-menu:v1"), ("Type case-menu:v1", "case-menu:v1")), "is gone"),
+    ("Shell completion", (("bash, zsh or fish", "fish"),), "_deploysh_completion"),
+)
+
+
+def test_what_the_menu_does_on_the_platform_succeeds(terminal: pexpect.spawn[str]) -> None:
+    numbers = {entry.title: number for number, entry in enumerate(ENTRIES, start=1)}
+    for title, answers, expected in PLAYED:
+        terminal.expect("What to do")
+        terminal.sendline(str(numbers[title]))
+        for question, answer in answers:
+            terminal.expect(question)
+            terminal.sendline(answer)
+        terminal.expect_exact(GO_ON)
+        said = str(terminal.before)
+        assert expected in said, f"{title}: {said}"
+        assert "exit code" not in said, f"{title}: {said}"
+        assert "hidden" not in said
+        terminal.sendline("")
+    terminal.expect("What to do")
+    shown = " ".join(str(terminal.before).split())
+    assert "deploy_new 0 routes built and pushed" in shown
+    assert "deploy_menu none not built not deployed" in shown
+    terminal.sendline("q")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
