@@ -1,29 +1,19 @@
-"""The account: registered, linked or taken over, and written down for the SDK. Seeds, keys and tokens are never shown."""
+"""``./setup.sh --account``: the questions of the account's set-up, and the flags that answer them."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from chutes_wrappers.cli import asking, output
+from chutes_wrappers.cli.account_setup import link_account, make_key, new_wallet, register_account, take_file
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.core.manifest import write_atomically
 from chutes_wrappers.host import registration, wallets
-from chutes_wrappers.host.account_file import check_writable, keep, text
-from chutes_wrappers.host.api_keys import KEY_VARIABLE, api_key, checked, key_file, required_key
-from chutes_wrappers.host.credentials import account, account_in
-from chutes_wrappers.host.platform_api import api_url
-from chutes_wrappers.host.platform_objects import plain
+from chutes_wrappers.host.api_keys import KEY_VARIABLE, api_key, checked, required_key
+from chutes_wrappers.host.credentials import account
 from chutes_wrappers.host.wallets import Hotkey
-from chutes_wrappers.sdk.account import config_file
-
-TOKEN_VARIABLE = "CHUTES_REGISTRATION_TOKEN"
-_OWNERS = 0o600
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +39,7 @@ def wizard(
 
     def run() -> int:
         if config is not None:
-            _take(Path(config))
+            take_file(Path(config))
         elif register is not None:
             _register_by_flags(registration.check_username(register), wallet)
         elif link:
@@ -57,7 +47,7 @@ def wizard(
         elif not key:
             return _ask()
         if key:
-            _make_key()
+            make_key()
         return 0
 
     context.exit(output.run(run))
@@ -98,12 +88,12 @@ def _set_up(choice: str) -> bool:
     """Do what was chosen, and say whether that was anything."""
     if choice == "1":
         name = registration.check_username(asking.text("Username (3 to 15 letters, digits or _)", None))
-        _register(name, _chosen_hotkey(may_be_new=True))
+        register_account(name, _chosen_hotkey(may_be_new=True))
     elif choice == "2":
         hotkey = _chosen_hotkey(may_be_new=False)
-        _link(hotkey, checked(asking.text("API key (it is not shown)", None, hidden=True), where="the answer"))
+        link_account(hotkey, checked(asking.text("API key (it is not shown)", None, hidden=True), where="the answer"))
     elif choice == "3":
-        _take(Path(asking.text("File", None)))
+        take_file(Path(asking.text("File", None)))
     else:
         output.warning(f"{choice!r} is none of 1, 2, 3 and q")
         return False
@@ -126,7 +116,7 @@ def _show_what_is_there() -> bool:
 def _register_by_flags(username: str, wallet: str | None) -> None:
     hotkey = _named(wallet)
     try:
-        _register(username, hotkey)
+        register_account(username, hotkey)
     except WrapperError as failure:
         if wallet == "new":
             stays = f"the new wallet stays: --wallet {hotkey.wallet}/{hotkey.name} signs with it"
@@ -138,7 +128,7 @@ def _named(given: str | None) -> Hotkey:
     """The hotkey of ``--wallet``; the only one that there is without it."""
     folder = wallets.wallets_folder()
     if given == "new":
-        return _new()
+        return new_wallet()
     if given is not None:
         name, _, hotkey = given.partition("/")
         return wallets.read(folder, name, hotkey or wallets.NEW_HOTKEY)
@@ -167,54 +157,10 @@ def _chosen_hotkey(*, may_be_new: bool) -> Hotkey:
     while True:
         choice = asking.text("Sign with", "1" if known else "n").lower()
         if choice == "n" and may_be_new:
-            return _new()
+            return new_wallet()
         if choice.isdecimal() and 1 <= int(choice) <= len(known):
             return wallets.read(folder, *known[int(choice) - 1])
         output.warning(f"{choice!r} is no number of these{', and not n' if may_be_new else ''}")
-
-
-def _new() -> Hotkey:
-    check_writable(config_file())
-    registration.check_reachable(_url())
-    made = wallets.make(wallets.wallets_folder())
-    place = wallets.wallets_folder() / made.wallet
-    output.success(f"a new wallet is in {place}")
-    output.warning("its files are not encrypted, and whoever has them has the account: keep a copy in a safe place")
-    return made
-
-
-def _url() -> str:
-    """The API that a new account is for; a configuration that cannot be read does not tell it, and is replaced."""
-    try:
-        return api_url()
-    except ConfigurationError:
-        return api_url("")
-
-
-def _register(username: str, hotkey: Hotkey) -> None:
-    path, url = config_file(), _url()
-    login = path.with_name(f"fingerprint-{username}")
-    check_writable(path, login)
-    token = _token() if registration.needs_token(url) else ""
-    output.report(f"registering {username} at {url}")
-    made = registration.register(url, username, hotkey, token)
-    if made.fingerprint:  # first: it is told this once
-        write_atomically(login, made.fingerprint + "\n", mode=_OWNERS)
-        output.warning(f"{login} logs in on the website, and cannot be asked for again: keep a copy, show it to nobody")
-    _keep(text(made.account))
-    _say_known(registration.known_account(url, hotkey.seed, made.account.user_id))
-
-
-def _token() -> str:
-    if token := os.environ.get(TOKEN_VARIABLE, "").strip():
-        return token
-    if not sys.stdin.isatty():
-        raise ConfigurationError(
-            "the platform wants a registration token",
-            next_step=f"get one at {registration.TOKEN_PAGE}, and set {TOKEN_VARIABLE}",
-        )
-    output.say(f"The platform wants a token against automatic registrations. Get one at\n  {registration.TOKEN_PAGE}")
-    return asking.text("Token (it is not shown)", None, hidden=True)
 
 
 def _link_by_flags(wallet: str | None) -> None:
@@ -223,63 +169,12 @@ def _link_by_flags(wallet: str | None) -> None:
             "an account that is there has a hotkey already", where="--wallet", next_step="name the wallet that has it"
         )
     key = required_key()
-    _link(_named(wallet), key)
-
-
-def _link(hotkey: Hotkey, key: str) -> None:
-    url = _url()
-    made = registration.link(url, key, hotkey)
-    told = registration.known_account(url, hotkey.seed, made.user_id)
-    _keep(text(made))
-    _say_known(told)
-
-
-def _take(given: Path) -> None:
-    source, target = given.expanduser(), config_file()
-    try:
-        is_in_use = source.samefile(target) if target.exists() else False
-        content = source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigurationError(
-            f"the file cannot be read: {why}", where=str(source), next_step="name another"
-        ) from None
-    if is_in_use:
-        raise ConfigurationError("this is the file that is in use already", where=str(source), next_step="name another")
-    own = account_in(content, source)
-    told = registration.known_account(api_url(content), own.seed, own.user_id)
-    _keep(content)
-    _say_known(told)
-
-
-def _keep(content: str) -> None:
-    path = config_file()
-    if (older := keep(path, content)) is not None:
-        output.report(f"what was there is kept as {older}")
-    output.success(f"{path}: written")
-
-
-def _say_known(told: Mapping[str, Any]) -> None:
-    balance = told.get("balance")
-    shown = f", balance ${balance:,.2f}" if isinstance(balance, int | float) else ""
-    output.success(f"the platform knows this account as {plain(told.get('username'))}{shown}")
-    output.report(f"pay in to {plain(told.get('payment_address'))}; next: ./deploy.sh")
+    link_account(_named(wallet), key)
 
 
 def _offer_key() -> None:
     if api_key() is None and asking.yes("Make an API key, for --call and --forward?", default=True):
-        _make_key()
-
-
-def _make_key() -> None:
-    """Make one for the account that there is, and keep it where --call and --forward look for it."""
-    path = key_file()
-    if api_key() is not None:
-        output.report(f"an API key is in {KEY_VARIABLE} or {path} already; it is left alone")
-        return
-    check_writable(path)
-    write_atomically(path, registration.make_key(api_url(), account()) + "\n", mode=_OWNERS)
-    output.success(f"{path}: an API key, which --call and --forward take from there")
+        make_key()
 
 
 if __name__ == "__main__":

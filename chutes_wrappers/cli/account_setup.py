@@ -1,0 +1,126 @@
+"""What makes an account: registered, linked or taken over, verified, and written down for the SDK.
+
+Seeds, keys and tokens are never shown.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.cli import asking, output
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.manifest import write_atomically
+from chutes_wrappers.host import registration, wallets
+from chutes_wrappers.host.account_file import check_writable, keep, text
+from chutes_wrappers.host.api_keys import KEY_VARIABLE, api_key, key_file
+from chutes_wrappers.host.credentials import account, account_in
+from chutes_wrappers.host.platform_api import api_url
+from chutes_wrappers.host.platform_objects import plain
+from chutes_wrappers.host.wallets import Hotkey
+from chutes_wrappers.sdk.account import config_file
+
+TOKEN_VARIABLE = "CHUTES_REGISTRATION_TOKEN"
+_OWNERS = 0o600
+
+
+def new_wallet() -> Hotkey:
+    """A hotkey of a wallet that is made now; WrapperError where the account could not be kept or no platform answers."""
+    check_writable(config_file())
+    registration.check_reachable(_url())
+    made = wallets.make(wallets.wallets_folder())
+    place = wallets.wallets_folder() / made.wallet
+    output.success(f"a new wallet is in {place}")
+    output.warning("its files are not encrypted, and whoever has them has the account: keep a copy in a safe place")
+    return made
+
+
+def _url() -> str:
+    """The API that a new account is for; a configuration that cannot be read does not tell it, and is replaced."""
+    try:
+        return api_url()
+    except ConfigurationError:
+        return api_url("")
+
+
+def register_account(username: str, hotkey: Hotkey) -> None:
+    """Register ``username`` for ``hotkey``, and keep what the platform tells; WrapperError when it refuses."""
+    path, url = config_file(), _url()
+    login = path.with_name(f"fingerprint-{username}")
+    check_writable(path, login)
+    token = _token() if registration.needs_token(url) else ""
+    output.report(f"registering {username} at {url}")
+    made = registration.register(url, username, hotkey, token)
+    if made.fingerprint:  # first: it is told this once
+        write_atomically(login, made.fingerprint + "\n", mode=_OWNERS)
+        output.warning(f"{login} logs in on the website, and cannot be asked for again: keep a copy, show it to nobody")
+    _keep(text(made.account))
+    _say_known(registration.known_account(url, hotkey.seed, made.account.user_id))
+
+
+def _token() -> str:
+    if token := os.environ.get(TOKEN_VARIABLE, "").strip():
+        return token
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            "the platform wants a registration token",
+            next_step=f"get one at {registration.TOKEN_PAGE}, and set {TOKEN_VARIABLE}",
+        )
+    output.say(f"The platform wants a token against automatic registrations. Get one at\n  {registration.TOKEN_PAGE}")
+    return asking.text("Token (it is not shown)", None, hidden=True)
+
+
+def link_account(hotkey: Hotkey, key: str) -> None:
+    """Keep the account that the API key ``key`` is of; WrapperError unless ``hotkey`` signs for it."""
+    url = _url()
+    made = registration.link(url, key, hotkey)
+    told = registration.known_account(url, hotkey.seed, made.user_id)
+    _keep(text(made))
+    _say_known(told)
+
+
+def take_file(given: Path) -> None:
+    """Keep a copy of the configuration file ``given``; WrapperError unless the platform knows its account."""
+    source, target = given.expanduser(), config_file()
+    try:
+        is_in_use = source.samefile(target) if target.exists() else False
+        content = source.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"the file cannot be read: {why}", where=str(source), next_step="name another"
+        ) from None
+    if is_in_use:
+        raise ConfigurationError("this is the file that is in use already", where=str(source), next_step="name another")
+    own = account_in(content, source)
+    told = registration.known_account(api_url(content), own.seed, own.user_id)
+    _keep(content)
+    _say_known(told)
+
+
+def _keep(content: str) -> None:
+    path = config_file()
+    if (older := keep(path, content)) is not None:
+        output.report(f"what was there is kept as {older}")
+    output.success(f"{path}: written")
+
+
+def _say_known(told: Mapping[str, Any]) -> None:
+    balance = told.get("balance")
+    shown = f", balance ${balance:,.2f}" if isinstance(balance, int | float) else ""
+    output.success(f"the platform knows this account as {plain(told.get('username'))}{shown}")
+    output.report(f"pay in to {plain(told.get('payment_address'))}; next: ./deploy.sh")
+
+
+def make_key() -> None:
+    """Make one for the account that there is, and keep it where --call and --forward look for it."""
+    path = key_file()
+    if api_key() is not None:
+        output.report(f"an API key is in {KEY_VARIABLE} or {path} already; it is left alone")
+        return
+    check_writable(path)
+    write_atomically(path, registration.make_key(api_url(), account()) + "\n", mode=_OWNERS)
+    output.success(f"{path}: an API key, which --call and --forward take from there")
