@@ -46,9 +46,9 @@ def _pull_layers(client: DockerClient, name: str, tag: str, report: Callable[[st
 
 
 def _split(reference: str) -> tuple[str, str]:
-    """Repository and tag (or digest) of a reference; without either, "latest"."""
-    if "@" in reference:
-        name, digest = reference.split("@", 1)
-        return name, digest
-    name, separator, tag = reference.rpartition(":")
-    return (name, tag) if separator and "/" not in tag else (reference, "latest")
+    """Repository and digest (or tag) of a reference; without either, "latest"."""
+    named, _, digest = reference.partition("@")
+    name, separator, tag = named.rpartition(":")
+    if not separator or "/" in tag:
+        name, tag = named, ""
+    return name, digest or tag or "latest"

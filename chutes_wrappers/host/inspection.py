@@ -20,6 +20,8 @@ _PYTHONS = tuple(
     for version in ("3.10", "3.11", "3.12", "3.13", "3.14")
 )
 _GLIBC_VERSION = re.compile(rb"GNU C Library [^\n]*? version (\d+)\.(\d+)")
+_EXPOSED = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/tcp)?\Z")
+_HIGHEST_PORT = 65535
 _SUPPORTED = "use a base image on Debian 12, Ubuntu 22.04, RHEL 9 or newer"
 
 
@@ -100,16 +102,26 @@ def _launch_spec(files: ImageFiles, reference: str, attributes: Mapping[str, Any
         user=user,
         home=environment.get("HOME") or home_of(user, files.read("/etc/passwd") or b""),
         environment=environment,
-        exposed_ports=_tcp_ports(config.get("ExposedPorts") or ()),
+        exposed_ports=tcp_ports(config.get("ExposedPorts") or ()),
         volumes=tuple(sorted(config.get("Volumes") or ())),
         health_check=tuple((config.get("Healthcheck") or {}).get("Test") or ()),
     )
 
 
-def _tcp_ports(exposed: Iterable[str]) -> tuple[int, ...]:
-    # Builders other than Docker's leave the protocol out.
-    parts = (key.partition("/")[::2] for key in exposed)
-    return tuple(sorted(int(port) for port, protocol in parts if port.isdecimal() and protocol in ("", "tcp")))
+def tcp_ports(exposed: Iterable[str]) -> tuple[int, ...]:
+    """The TCP ports of EXPOSE's keys ("8080/tcp"), sorted."""
+    # Builders other than Docker's leave the protocol out, and keep ranges as they were written.
+    found: set[int] = set()
+    for match in filter(None, map(_EXPOSED.match, exposed)):
+        first, last = int(match[1]), int(match[2] or match[1])
+        found.update(range(first, max(first, min(last, _HIGHEST_PORT)) + 1))
+    return tuple(sorted(found))
+
+
+def digests(attributes: Mapping[str, Any]) -> frozenset[str]:
+    """Every digest that an image goes by: it gets another one with each registry that has it."""
+    named = (str(each).rpartition("@")[2] for each in attributes.get("RepoDigests") or ())
+    return frozenset((str(attributes.get("Id", "")), *named))
 
 
 def _distribution(os_release: bytes) -> str:

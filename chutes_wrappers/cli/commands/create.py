@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import Any
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands.discover import discover_with_defaults
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
 from chutes_wrappers.core.manifest import manifest_path_for, write_atomically
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.creation.code import source
+from chutes_wrappers.host.creation.image import ImageFacts, MalformedDescription, facts
 from chutes_wrappers.host.creation.proposal import Proposal, propose
-from chutes_wrappers.host.creation.registry import PublishedImage, RegistryUnavailable, check_reference, look_up
+from chutes_wrappers.host.creation.reference import Reference, image_id_problem, parse
+from chutes_wrappers.host.creation.registry import RegistryUnavailable, look_up
 from chutes_wrappers.host.credentials import NoCredentials
 from chutes_wrappers.host.docker_engine import DockerEngine, connect
+from chutes_wrappers.host.inspection import inspect
 from chutes_wrappers.host.modules import read_module
 from chutes_wrappers.host.pricing import fitting_prices
 
@@ -39,19 +43,20 @@ class CreateOptions:
 def create(reference: str, options: CreateOptions) -> int:
     """Write ``deploy_<name>.py`` for an image into the current folder, and discover its routes unless told not to.
 
-    Nothing is written when the image cannot run on Chutes, or when a file is there and not to be replaced.
+    Nothing is written, and nothing that is there is touched, when the image cannot run on Chutes, or when a file is there
+    and not to be replaced.
     """
-    check_reference(reference)
+    named = parse(reference)
     with contextlib.ExitStack() as stack:
         engine = _engine(stack)
         output.heading(f"Looking at {reference}")
-        image = _image(reference, engine)
-        proposal = propose(
-            reference, image.attributes, name=options.name, port=options.port, size_bytes=image.size_bytes
-        )
+        image, is_here = _image(named, engine)
+        proposal = propose(named, image, name=options.name, port=options.port)
         path = Path.cwd() / proposal.file_name
         _check_free(path, force=options.force)
         _say(proposal, image)
+        if engine is not None and (options.discover or is_here):
+            _check_runs(reference, engine)
         write_atomically(path, source(proposal))
         output.success(f"{path.name}: written")
         if options.force:
@@ -72,49 +77,66 @@ def _engine(stack: contextlib.ExitStack) -> DockerEngine | None:
         return None
 
 
-def _image(reference: str, engine: DockerEngine | None) -> PublishedImage:
-    """The image as the engine has it, else as its registry tells; pulled only where that does not."""
-    if engine is not None and (attributes := engine.find_image(reference)) is not None:
-        return _of_engine(attributes)
+def _image(reference: Reference, engine: DockerEngine | None) -> tuple[ImageFacts, bool]:
+    """The image as the engine has it, else as its registry tells; pulled only where that does not. And whether it is here now."""
+    if engine is not None and (attributes := engine.find_image(reference.text)) is not None:
+        return _of_engine(reference.text, attributes), True
     try:
-        return look_up(reference)
-    except RegistryUnavailable as unavailable:
+        with output.waiting(f"Asking {reference.host}"):
+            return look_up(reference), False
+    except (RegistryUnavailable, MalformedDescription) as unavailable:
         if engine is None:
             raise
         output.report(f"{unavailable.what}: pulling it")
-        return _of_engine(engine.inspect_image(reference))
+        return _of_engine(reference.text, engine.inspect_image(reference.text)), True
 
 
-def _of_engine(attributes: Mapping[str, Any]) -> PublishedImage:
-    return PublishedImage(attributes=attributes, size_bytes=int(attributes.get("Size") or 0))
+def _of_engine(reference: str, attributes: Mapping[str, Any]) -> ImageFacts:
+    is_named = any(str(name).startswith(f"{reference}:") for name in attributes.get("RepoTags") or ())
+    if str(attributes.get("Id")).startswith(f"sha256:{reference}") and not is_named:
+        raise image_id_problem(reference)
+    return facts(reference, attributes, int(attributes.get("Size") or 0))
 
 
 def _check_free(path: Path, *, force: bool) -> None:
-    there = [each.name for each in (path, manifest_path_for(path)) if each.exists()]
+    there = [each for each in (path, manifest_path_for(path)) if os.path.lexists(each)]
+    names = " and ".join(each.name for each in there)
     if there and not force:
         raise ConfigurationError(
-            f"{' and '.join(there)} {'is' if len(there) == 1 else 'are'} there already",
+            f"{names} {'is' if len(there) == 1 else 'are'} there already",
             where=str(path.parent),
             next_step="give another --name, or --force to replace",
         )
+    if any(each.is_dir() and not each.is_symlink() for each in there):
+        raise ConfigurationError(
+            f"of {names}, one is a folder, which --force does not replace",
+            where=str(path.parent),
+            next_step="give another --name, or move the folder away",
+        )
 
 
-def _say(proposal: Proposal, image: PublishedImage) -> None:
-    config = image.attributes.get("Config") or {}
+def _say(proposal: Proposal, image: ImageFacts) -> None:
     rows = [
         ("name", proposal.name),
         ("ports", ", ".join(map(str, proposal.ports))),
-        ("runs", " ".join(proposal.entrypoint or [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())])),
-        ("as", str(config.get("User") or "root")),
-        ("health check", " ".join((config.get("Healthcheck") or {}).get("Test") or ()) or "none"),
+        ("runs", " ".join(proposal.entrypoint or image.argv)),
+        ("as", image.user or "root"),
+        ("labels", f"{image.title} {image.version}".strip()),
+        ("health check", " ".join(image.health_check) or "none"),
         ("size", f"{image.size_bytes / _MB:.0f} MB"),
         ("GPU", f"{proposal.vram_gb} GB: {proposal.reason}"),
         ("costs", _costs(proposal)),
     ]
     for name, value in rows:
-        output.report(f"  {name:13} {value}")
+        if value:
+            output.report(f"  {name:13} {_printable(value)}")
     for note in proposal.notes:
         output.warning(note)
+
+
+def _printable(text: str) -> str:
+    """``text`` with escapes instead of what would do something to a terminal: it is an image's own."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _costs(proposal: Proposal) -> str:
@@ -130,11 +152,24 @@ def _costs(proposal: Proposal) -> str:
     return "not known: the platform does not tell its prices now (--cost asks again)"
 
 
+def _check_runs(reference: str, engine: DockerEngine) -> None:
+    """Raise UnsupportedImage for what can never run there; the image is pulled, unless it is here."""
+    try:
+        inspect(engine, reference)
+    except UnsupportedImage:
+        raise
+    except WrapperError as failure:
+        failure.next_step = f"{failure.next_step or 'correct it'}; or --no-discover: only its registry is asked then"
+        raise
+
+
 def _discover(path: Path, engine: DockerEngine) -> None:
+    continuing = f"./deploy.sh --discover {path.stem}"
     try:
         discover_with_defaults(read_module(path, output.report), engine)
     except WrapperError as failure:
-        failure.next_step = (
-            f"{failure.next_step or 'correct it'}; then ./deploy.sh --discover {path.stem} (the module is kept)"
-        )
+        failure.next_step = f"{failure.next_step or 'correct it'}; then {continuing} (the module is kept)"
+        raise
+    except KeyboardInterrupt:
+        output.warning(f"{path.name} is kept; {continuing} goes on with its routes")
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chutes_wrappers.host.creation.proposal import Proposal
 
-_HEAD = '''"""{reference} as a chute."""
+_HEAD = """{docstring}
 
 from chutes.chute import Chute, NodeSelector
 
@@ -21,7 +21,7 @@ CHUTE_NAME = {name}
 CHUTE_TAG = "v1.0.0"
 CHUTE_BASE_IMAGE = {image}
 SERVICE_PORTS = {ports}
-'''
+"""
 _TAIL = '''
 # What discovery cannot find, for instance {{"path": "/predict", "method": "POST", "port": {port}, "target_path": "/predict"}}.
 CHUTE_STATIC_ROUTES = []
@@ -50,7 +50,7 @@ def source(proposal: Proposal) -> str:
     """The module; what the image says by itself is not repeated in it."""
     parts = [
         _HEAD.format(
-            reference=proposal.reference,
+            docstring=_docstring(f"{proposal.reference} as a chute."),
             name=_text(proposal.name),
             image=_text(proposal.reference),
             ports=list(proposal.ports),
@@ -65,6 +65,11 @@ def source(proposal: Proposal) -> str:
         parts.append("ENTRYPOINT = [\n" + "".join(f"    {_text(word)},\n" for word in proposal.entrypoint) + "]\n")
     parts.append(_TAIL.format(port=proposal.ports[0], vram=proposal.vram_gb))
     return "".join(parts)
+
+
+def _docstring(value: str) -> str:
+    """A docstring that ends where it should, whatever stands in it."""
+    return f'""{_text(value)}""'
 
 
 def _text(value: str) -> str:

@@ -4,182 +4,232 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 from requests.utils import parse_dict_header
 
-from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage, WrapperError
+from chutes_wrappers.core.errors import UnsupportedImage, WrapperError
+from chutes_wrappers.host.creation.image import ImageFacts, facts
+from chutes_wrappers.host.creation.login import Login, login
+from chutes_wrappers.host.creation.reference import Reference
 
+_LONGEST_S = 60.0
 _TIMEOUT_S = 20.0
+_LONGEST_BYTES = 4 * 1024**2
+_PIECE_BYTES = 64 * 1024
+_MOST_REDIRECTS = 5
 _LISTS = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
-_LONGEST_BYTES = 4 * 1024**2
-# OCI distribution specification, "Pulling manifests"; a digest stands where a tag does.
-_REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\Z")
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z|[a-z0-9]+:[a-f0-9]{32,}\Z")
+_DIGEST = re.compile(r"[A-Za-z0-9+._-]+:[A-Za-z0-9=_-]+\Z")
+_TOKEN = re.compile(r"[\x21-\x7e]+\Z")
+_CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)(?:\s+|\Z)", re.IGNORECASE)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _REFUSED = "log in with `docker login`, or check the image's name and tag"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedImage:
-    """An image as ``docker inspect`` describes one, as far as a registry knows; ``size_bytes`` is that of its packed layers."""
-
-    attributes: Mapping[str, Any]
-    size_bytes: int
+_BROKEN_LOGIN = "mend what is said of Docker's own login, or pull the image with docker"
+_OURS = "linux/amd64"
 
 
 class RegistryUnavailable(WrapperError):
-    """The registry does not tell: it cannot be reached, refuses, or has no such image."""
+    """The registry does not tell: it cannot be reached, refuses, has no such image, or answers what cannot be understood."""
 
 
-def look_up(reference: str) -> PublishedImage:
-    """The image's configuration for linux/amd64, asked with the credentials that ``docker login`` keeps.
+def look_up(reference: Reference) -> ImageFacts:
+    """What the image for linux/amd64 says of itself, asked with what ``docker login`` keeps; it takes a minute at most.
 
-    Raises ConfigurationError for what is no reference, UnsupportedImage for an image of other platforms only,
-    RegistryUnavailable when the registry does not tell.
+    Raises UnsupportedImage for an image of other platforms only, RegistryUnavailable when the registry does not tell,
+    MalformedDescription for what no image can say.
     """
-    host, name, tag = _parts(reference)
     with requests.Session() as session:
-        return _Registry(session, host, name).image(reference, tag)
+        # Without one, requests takes ~/.netrc's password for the host, and sends it instead of the registry's token.
+        session.auth = _unchanged
+        return _Registry(session, reference).image()
 
 
-def check_reference(reference: str) -> None:
-    """Raise ConfigurationError for what no image can be called."""
-    _parts(reference)
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
-def _parts(reference: str) -> tuple[str, str, str]:
-    """(registry, repository, tag or digest) as Docker reads a reference."""
-    from docker import auth
-    from docker.errors import DockerException
-    from docker.utils import parse_repository_tag
-
-    repository, tag = parse_repository_tag(reference)
-    try:
-        host, name = auth.resolve_repository_name(repository)
-    except (DockerException, ValueError):
-        host, name = "", ""
-    if not _REPOSITORY.match(name) or not _TAG.match(tag or "latest"):
-        raise ConfigurationError(
-            f"{reference!r} is no image reference",
-            where="IMAGE",
-            next_step="name it as in nginx:1.27 or registry.example.com/it:1",
-        )
-    if host == auth.INDEX_NAME and "/" not in name:
-        name = f"library/{name}"
-    return host, name, tag or "latest"
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class _Registry:
-    """One repository of a registry; ``_token`` is what the registry gave us for it."""
+    """One repository of a registry; ``_authorization`` is what the registry lets us in with, once it has asked for it."""
 
-    def __init__(self, session: requests.Session, host: str, name: str) -> None:
+    def __init__(self, session: requests.Session, reference: Reference) -> None:
         from docker.auth import INDEX_NAME
 
         self._session = session
-        self._host = host
-        self._name = name
+        self._reference = reference
+        host = reference.host
         # Docker's own index names a registry that is served beside it.
         served = f"registry-1.{host}" if host == INDEX_NAME else host
         scheme = "http" if urlsplit(f"//{host}").hostname in _LOOPBACK else "https"
-        self._root = f"{scheme}://{served}/v2/{name}/"
-        self._token: str | None = None
+        self._root = f"{scheme}://{served}/v2/{reference.name}/"
+        self._authorization: str | None = None
+        self._problem = ""
+        self._give_up_at = time.monotonic() + _LONGEST_S
 
-    def image(self, reference: str, tag: str) -> PublishedImage:
-        manifest, digest = self._json(f"manifests/{tag}", (*_LISTS, *_MANIFESTS))
+    def image(self) -> ImageFacts:
+        manifest = self._json(f"manifests/{self._reference.version}", (*_LISTS, *_MANIFESTS))
         if isinstance(manifest.get("manifests"), list):
-            chosen = _for_our_platform(manifest["manifests"], reference)
-            manifest, _ = self._json(f"manifests/{chosen}", _MANIFESTS)
+            chosen = _for_our_platform(manifest["manifests"], self._reference.text)
+            manifest = self._json(f"manifests/{self._digest(chosen)}", _MANIFESTS)
         config, layers = manifest.get("config"), manifest.get("layers")
         if not isinstance(config, Mapping) or not isinstance(layers, list):
             raise self._unavailable("it describes the image in a way that is not known here", "")
-        told, _ = self._json(f"blobs/{config.get('digest')}", ("*/*",))
-        size = sum(
-            layer["size"] for layer in layers if isinstance(layer, Mapping) and isinstance(layer.get("size"), int)
-        )
+        told = self._json(f"blobs/{self._digest(config)}", ("*/*",))
         attributes = {
             "Os": told.get("os") or "linux",
             "Architecture": told.get("architecture") or "amd64",
-            "Config": told.get("config") or {},
-            "RepoDigests": [f"{reference}@{digest}"] if digest else [],
+            "Config": told.get("config"),
         }
-        return PublishedImage(attributes=attributes, size_bytes=size)
+        sizes = (layer.get("size") for layer in layers if isinstance(layer, Mapping))
+        return facts(self._reference.text, attributes, sum(size for size in sizes if isinstance(size, int)))
 
-    def _json(self, path: str, accepted: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    def _digest(self, descriptor: Mapping[str, Any]) -> str:
+        digest = descriptor.get("digest")
+        if not isinstance(digest, str) or not _DIGEST.match(digest):
+            raise self._unavailable("it names a part of the image by no digest", "")
+        return digest
+
+    def _json(self, path: str, accepted: tuple[str, ...]) -> dict[str, Any]:
         answer = self._get(path, accepted)
-        if answer.status_code == requests.codes.unauthorized:
-            self._log_in(answer)
+        if answer.status == requests.codes.unauthorized:
+            self._log_in(answer.headers.get("WWW-Authenticate", ""))
             answer = self._get(path, accepted)
-        if answer.status_code != requests.codes.ok:
-            raise self._unavailable(f"it answers {answer.status_code}", answer.reason or "")
-        try:
-            value = json.loads(answer.content[:_LONGEST_BYTES])
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
+        if answer.status != requests.codes.ok:
+            raise self._unavailable(f"it answers {answer.status}", answer.reason)
+        value = _object(answer.body)
+        if value is None:
             raise self._unavailable("its answer is none of a registry", "")
-        return value, answer.headers.get("Docker-Content-Digest", "")
+        return value
 
-    def _get(self, path: str, accepted: tuple[str, ...]) -> requests.Response:
-        headers = {"Accept": ", ".join(accepted), **({"Authorization": self._token} if self._token else {})}
-        return self._ask(urljoin(self._root, path), headers=headers)
+    def _get(self, path: str, accepted: tuple[str, ...]) -> _Answer:
+        """The answer at ``path``, which may be elsewhere: nothing of our login goes to another host."""
+        url = f"{self._root}{path}"
+        headers = {"Accept": ", ".join(accepted)}
+        for _ in range(_MOST_REDIRECTS):
+            is_registry = urlsplit(url)[:2] == urlsplit(self._root)[:2]
+            own = {"Authorization": self._authorization} if self._authorization and is_registry else {}
+            answer = self._ask("GET", url, headers={**headers, **own})
+            location = answer.headers.get("Location")
+            if answer.status // 100 != 3 or not location:
+                return answer
+            url = urljoin(url, location)
+        raise self._unavailable(f"it redirects more than {_MOST_REDIRECTS} times", "")
 
-    def _ask(self, url: str, **options: Any) -> requests.Response:
+    def _ask(self, method: str, url: str, **options: Any) -> _Answer:
         try:
-            return self._session.get(url, timeout=_TIMEOUT_S, **options)
-        except requests.RequestException as error:
+            timeout_s = min(_TIMEOUT_S, self._seconds_left())
+            with self._session.request(
+                method, url, timeout=timeout_s, stream=True, allow_redirects=False, **options
+            ) as answer:
+                return _Answer(
+                    status=answer.status_code,
+                    reason=answer.reason or "",
+                    headers=answer.headers,
+                    body=self._body(answer),
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise self._unavailable("it cannot be reached", type(error).__name__) from error
 
-    def _log_in(self, refused: requests.Response) -> None:
+    def _body(self, answer: requests.Response) -> bytes:
+        body = b""
+        # read1 (urllib3 2) returns what has come; read waits for a whole piece, however slowly it drips.
+        read = getattr(answer.raw, "read1", answer.raw.read)
+        while piece := read(_PIECE_BYTES, decode_content=True):
+            body += piece
+            if len(body) > _LONGEST_BYTES:
+                raise self._unavailable(f"its answer is longer than {_LONGEST_BYTES // 1024**2} MiB", "")
+            self._seconds_left()
+        return body
+
+    def _seconds_left(self) -> float:
+        left_s = self._give_up_at - time.monotonic()
+        if left_s <= 0:
+            raise self._unavailable(f"it has not answered in {_LONGEST_S:.0f} s", "")
+        return left_s
+
+    def _log_in(self, asked: str) -> None:
         """Get what the next request is allowed with: a token of the service that the registry names, else our password."""
-        pair = self._password()
-        kind, _, rest = refused.headers.get("WWW-Authenticate", "").partition(" ")
-        if kind.lower() == "basic" and pair:
-            request = requests.Request("GET", self._root, auth=pair).prepare()
-            self._token = request.headers["Authorization"]
-        elif kind.lower() == "bearer":
-            asked = parse_dict_header(rest)  # type: ignore[no-untyped-call]  # requests has no types here
-            scope = asked.get("scope") or f"repository:{self._name}:pull"
-            answer = self._ask(
-                str(asked.get("realm")), params={"service": asked.get("service") or "", "scope": scope}, auth=pair
-            )
-            told = answer.json() if answer.ok and "json" in answer.headers.get("Content-Type", "") else {}
-            token = told.get("token") or told.get("access_token")
-            self._token = f"Bearer {token}" if token else None
+        known = login(self._reference.host)
+        self._problem = known.problem
+        challenges = _challenges(asked)
+        if bearer := challenges.get("bearer"):
+            self._authorization = self._token(bearer, known)
+        elif "basic" in challenges and known.pair:
+            request = requests.Request("GET", self._root, auth=known.pair).prepare()
+            self._authorization = request.headers["Authorization"]
 
-    def _password(self) -> tuple[str, str] | None:
-        """What ``docker login`` keeps for this registry, in its file or in a credential helper."""
-        from docker import auth
-        from docker.errors import DockerException
-
-        try:
-            known = auth.load_config().resolve_authconfig(self._host) or {}
-        except (DockerException, OSError, ValueError):
-            return None
-        user, password = known.get("Username") or known.get("username"), known.get("Password") or known.get("password")
-        return (user, password) if user and password else None
+    def _token(self, bearer: Mapping[str, str | None], known: Login) -> str | None:
+        wanted = {
+            "service": bearer.get("service") or "",
+            "scope": bearer.get("scope") or f"repository:{self._reference.name}:pull",
+        }
+        realm = str(bearer.get("realm"))
+        if known.token:  # the registry's kind of OAuth 2: an identity token is a refresh token
+            refreshing = {"grant_type": "refresh_token", "client_id": "chutes-wrappers", "refresh_token": known.token}
+            answer = self._ask("POST", realm, data={**refreshing, **wanted})
+        else:
+            answer = self._ask("GET", realm, params=wanted, auth=known.pair)
+        told = (_object(answer.body) if answer.status == requests.codes.ok else None) or {}
+        token = told.get("token") or told.get("access_token")
+        return f"Bearer {token}" if isinstance(token, str) and _TOKEN.match(token) else None
 
     def _unavailable(self, why: str, evidence: str) -> RegistryUnavailable:
         return RegistryUnavailable(
-            f"the registry {self._host} does not tell about {self._name}: {why}", evidence=evidence, next_step=_REFUSED
+            f"the registry {self._reference.host} does not tell about {self._reference.name}: {why}",
+            evidence="; ".join(filter(None, (evidence, self._problem))),
+            next_step=_BROKEN_LOGIN if self._problem else _REFUSED,
         )
 
 
-def _for_our_platform(entries: list[Any], reference: str) -> str:
-    platforms = {}
-    for entry in entries:
-        if isinstance(entry, Mapping) and isinstance(entry.get("platform"), Mapping):
-            platform = entry["platform"]
-            platforms[f"{platform.get('os')}/{platform.get('architecture')}"] = str(entry.get("digest"))
-    if "linux/amd64" in platforms:
-        return platforms["linux/amd64"]
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _challenges(header: str) -> dict[str, dict[str, str | None]]:
+    """What a WWW-Authenticate header asks for: "basic" or "bearer" → its parameters."""
+    _, *parts = _CHALLENGE.split(header)
+    # requests has no types for this.
+    return {kind.lower(): parse_dict_header(rest) for kind, rest in zip(parts[::2], parts[1::2], strict=True)}  # type: ignore[no-untyped-call]
+
+
+def _for_our_platform(entries: list[Any], reference: str) -> Mapping[str, Any]:
+    """The entry for linux/amd64, the plain one before its variants; without any platforms the first, whose config tells its own."""
+    listed = [entry for entry in entries if isinstance(entry, Mapping)]
+    platforms = [(_platform(entry), entry) for entry in listed]
+    ours = sorted((pair for pair in platforms if pair[0][0] == _OURS), key=lambda pair: pair[0][1])
+    if ours:
+        return ours[0][1]
+    named = sorted({name for (name, _), _ in platforms if name} - {"unknown/unknown"})
+    if plain := [entry for (name, _), entry in platforms if not name]:
+        return plain[0]
     raise UnsupportedImage(
-        f"it is built for {', '.join(sorted(platforms)) or 'no platform that it names'}; Chutes runs linux/amd64",
+        f"it is built for {', '.join(named) or 'no platform'}; Chutes runs {_OURS}",
         where=reference,
-        next_step="build it for linux/amd64 too, and push it",
+        next_step=f"build it for {_OURS} too, and push it",
     )
+
+
+def _platform(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """("linux/amd64", its variant) of an index's entry; empty where it tells none."""
+    platform = entry.get("platform")
+    if not isinstance(platform, Mapping):
+        return "", ""
+    return f"{platform.get('os')}/{platform.get('architecture')}", str(platform.get("variant") or "")

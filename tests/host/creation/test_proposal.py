@@ -10,15 +10,24 @@ from hypothesis import strategies as st
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
 from chutes_wrappers.host.creation.code import source
+from chutes_wrappers.host.creation.image import facts
 from chutes_wrappers.host.creation.proposal import Proposal, name_of, propose
+from chutes_wrappers.host.creation.reference import parse
 
 
 def image(**config: Any) -> dict[str, Any]:
     return {"Os": "linux", "Architecture": "amd64", "Config": {"Cmd": ["serve"], **config}}
 
 
-def proposed(attributes: dict[str, Any], reference: str = "vendor/ocr:1", **wishes: Any) -> Proposal:
-    return propose(reference, attributes, **{"name": None, "port": None, "size_bytes": 0, **wishes})
+def proposed(
+    attributes: dict[str, Any],
+    reference: str = "vendor/ocr:1",
+    *,
+    name: str | None = None,
+    port: int | None = None,
+    size_bytes: int = 0,
+) -> Proposal:
+    return propose(parse(reference), facts(reference, attributes, size_bytes), name=name, port=port)
 
 
 def exposing(*ports: int, **config: Any) -> dict[str, Any]:
@@ -26,7 +35,29 @@ def exposing(*ports: int, **config: Any) -> dict[str, Any]:
 
 
 def test_exposed_tcp_ports_are_served() -> None:
-    assert proposed(image(ExposedPorts={"9003/tcp": {}, "53/udp": {}, "8080": {}})).ports == (8080, 9003)
+    exposed: dict[str, Any] = {"9003/tcp": {}, "53/udp": {}, "8080": {}, "7001-7002/tcp": {}}
+    assert proposed(image(ExposedPorts=exposed)).ports == (7001, 7002, 8080, 9003)
+
+
+def test_what_is_no_port_is_left_out_and_said() -> None:
+    made = proposed(image(ExposedPorts={"0/tcp": {}, "99999/tcp": {}, "8080/tcp": {}}))
+    assert made.ports == (8080,)
+    assert made.notes == ("EXPOSE 0 is no port: left out", "EXPOSE 99999 is no port: left out")
+    with pytest.raises(ConfigurationError, match="EXPOSE 0 is no port"):
+        proposed(image(ExposedPorts={"0/tcp": {}}))
+
+
+def test_of_many_ports_one_is_asked_for() -> None:
+    many = image(ExposedPorts={"9000-9999/tcp": {}})
+    with pytest.raises(ConfigurationError, match="say with --port"):
+        proposed(many)
+    assert proposed(many, port=9000).ports == (9000,)
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536])
+def test_a_wish_that_is_no_port_names_the_flag(port: int) -> None:
+    with pytest.raises(ConfigurationError, match="--port"):
+        proposed(exposing(9000), port=port)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +67,10 @@ def test_exposed_tcp_ports_are_served() -> None:
         ({"Cmd": ["serve", "--port=7860"]}, 7860),
         ({"Entrypoint": ["gunicorn", "-b", "0.0.0.0:7861"], "Cmd": None}, 7861),
         ({"Env": ["A=1", "PORT=7862"]}, 7862),
+        ({"Env": ["ADMIN_PORT=1", "PORT=7862", "POSTGRES_PORT=5432"]}, 7862),
+        ({"Env": ["DB_PORT=5432", "SUPPORT=1", "SERVE_PORT=7863"]}, 7863),
+        ({"Env": ["OLLAMA_HOST=0.0.0.0:7864"]}, 7864),
+        ({"Cmd": ["/bin/sh", "-c", "exec srv --port 7865 --quiet"]}, 7865),
     ],
 )
 def test_an_image_that_exposes_nothing_names_its_port_elsewhere(config: dict[str, Any], port: int) -> None:
@@ -48,13 +83,50 @@ def test_without_any_port_it_is_asked_for() -> None:
     assert proposed(image(), port=7000).ports == (7000,)
 
 
-def test_a_port_of_the_chutes_own_is_moved_by_the_arguments_or_the_variables() -> None:
-    by_argument = proposed(exposing(8000, Cmd=["serve", "--port", "8000", "--workers", "8000x"]))
-    assert by_argument.ports == (18000,)
-    assert by_argument.entrypoint == ("serve", "--port", "18000", "--workers", "8000x")
-    by_variable = proposed(exposing(80, Env=["HTTP_PORT=80"]))
-    assert (by_variable.ports, dict(by_variable.environment)) == ((8080,), {"HTTP_PORT": "8080"})
-    assert by_variable.entrypoint == ()
+@pytest.mark.parametrize("variable", ["POSTGRES_PORT=5432", "SUPPORT=7000", "PORT=http", "REDIS_HOST=cache:6379"])
+def test_ports_of_other_services_and_no_ports_are_not_guessed(variable: str) -> None:
+    with pytest.raises(ConfigurationError, match="--port"):
+        proposed(image(Env=[variable]))
+
+
+@pytest.mark.parametrize(
+    ("argv", "moved"),
+    [
+        (["serve", "--port", "8000", "--workers", "8000"], ["serve", "--port", "18000", "--workers", "8000"]),
+        (["serve", "--port=8000"], ["serve", "--port=18000"]),
+        (["serve", "-p", "8000", "--max=8000"], ["serve", "-p", "18000", "--max=8000"]),
+        (["serve", "-b", "api:8000", "db:8000"], ["serve", "-b", "api:18000", "db:8000"]),
+        (["serve", "0.0.0.0:8000", ":8000", "a:b:8000"], ["serve", "0.0.0.0:18000", ":18000", "a:b:8000"]),
+        (["serve", "--url=http://[::]:8000/v1"], ["serve", "--url=http://[::]:18000/v1"]),
+        (["sh", "-c", "exec srv --port 8000 -n 8000"], ["sh", "-c", "exec srv --port 18000 -n 8000"]),
+        (["sh", "-c", "srv --bind 'api:80001' --port=8000"], ["sh", "-c", "srv --bind 'api:80001' --port=18000"]),
+    ],
+)
+def test_only_what_is_a_port_is_moved_in_a_command(argv: list[str], moved: list[str]) -> None:
+    made = proposed(exposing(8000, Cmd=argv))
+    assert made.ports == (18000,)
+    assert list(made.entrypoint) == moved
+
+
+@pytest.mark.parametrize(
+    ("variables", "moved"),
+    [
+        (["HTTP_PORT=80", "LIMIT=80", "DB_PORT=80"], {"HTTP_PORT": "8080"}),
+        (["BIND=0.0.0.0:80", "DB_HOST=localhost:80"], {"BIND": "0.0.0.0:8080"}),
+        (["ASPNETCORE_URLS=http://+:80"], {"ASPNETCORE_URLS": "http://+:8080"}),
+    ],
+)
+def test_a_port_is_moved_by_the_variables_that_name_it(variables: list[str], moved: dict[str, str]) -> None:
+    made = proposed(exposing(80, Env=variables))
+    assert (made.ports, dict(made.environment), made.entrypoint) == ((8080,), moved, ())
+
+
+def test_a_port_is_not_moved_to_one_that_is_the_chutes_too() -> None:
+    assert proposed(exposing(1, Env=["PORT=1"])).ports == (8002,)
+
+
+def test_ports_that_stay_come_before_those_that_are_moved() -> None:
+    assert proposed(exposing(80, 9000, Env=["PORT=80"])).ports == (9000, 8080)
 
 
 def test_a_port_that_nothing_moves_is_refused_or_left_out_beside_others() -> None:
@@ -85,6 +157,10 @@ def test_what_can_never_run_is_refused(attributes: dict[str, Any]) -> None:
         ("vendor/ocr:1", {"Env": ["CUDA_VERSION=12.4"]}, 0, 24),
         ("vendor/ocr:1", {"Labels": {"com.nvidia.volumes.needed": "nvidia_driver"}}, 20 * 1024**3, 48),
         ("vllm/vllm-openai:v1", {"Env": ["CUDA_VERSION=12.4"]}, 0, 48),
+        ("vendor/llama3:8b", {}, 0, 48),
+        ("vendor/serve:1", {"Labels": {"org.opencontainers.image.title": "Stable Diffusion"}}, 0, 48),
+        ("flux.example.com/vendor/ocr:1", {}, 0, 16),
+        ("vendor/influxdb:1", {"Labels": {"org.opencontainers.image.description": "no flux"}}, 0, 16),
     ],
 )
 def test_the_gpu_is_as_large_as_the_image_hints(
@@ -93,17 +169,44 @@ def test_the_gpu_is_as_large_as_the_image_hints(
     assert proposed(exposing(9000, **config), reference, size_bytes=size_bytes).vram_gb == gigabytes
 
 
+@pytest.mark.parametrize(
+    ("variable", "reason", "note"),
+    [
+        ("CUDA_VERSION=12.4.1", "it has CUDA 12.4", ""),
+        ("NVIDIA_REQUIRE_CUDA=cuda>=12.6 brand=tesla,driver>=470", "it has CUDA 12.6", ""),
+        ("NV_CUDA_CUDART_VERSION=11.8.89-1", "it has CUDA 11.8", "12.2 to 12.6"),
+        ("CUDA_VERSION=13.0.0", "it has CUDA 13.0", "12.2 to 12.6"),
+    ],
+)
+def test_the_images_cuda_is_told_and_one_that_does_not_fit_is_noted(variable: str, reason: str, note: str) -> None:
+    made = proposed(exposing(9000, Env=[variable]))
+    assert made.reason == reason
+    assert note in " ".join(made.notes)
+    assert bool(made.notes) == bool(note)
+
+
 @pytest.mark.parametrize("name", ["", "ab", "Ocr", "a b", "x" * 66, "-ocr", "o/cr"])
-def test_a_name_that_the_platform_refuses_names_the_flag(name: str) -> None:
+def test_a_name_that_no_chute_can_have_names_the_flag(name: str) -> None:
     with pytest.raises(ConfigurationError, match="--name"):
         proposed(exposing(9000), name=name)
 
 
+@pytest.mark.parametrize("name", ["a.b", "1st", "o_c-r"])
+def test_a_name_of_every_character_that_the_message_allows_is_taken(name: str) -> None:
+    assert proposed(exposing(9000), name=name).name == name
+
+
 @given(st.text(st.characters(codec="ascii"), max_size=120))
 def test_every_reference_gives_a_name_and_a_module_that_the_platform_takes(reference: str) -> None:
-    made = proposed(exposing(9000), reference)
-    assert made.name == name_of(reference)
+    made = proposed(exposing(9000), name=name_of(reference))
     assert platform_rules.MODULE_FILE.match(made.file_name)
+
+
+def test_the_module_is_python_whatever_its_image_is_called() -> None:
+    reference = """x\"\"\"\nraise SystemExit("it's run")\n"""
+    made = source(Proposal(reference=reference, name="case", ports=(9000,), vram_gb=16, reason=""))
+    assert ast.get_docstring(ast.parse(made), clean=False) == f"{reference} as a chute."
+    assert not [node for node in ast.parse(made).body if isinstance(node, ast.Raise)]
 
 
 @given(

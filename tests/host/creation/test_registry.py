@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
-from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
-from chutes_wrappers.host.creation.registry import RegistryUnavailable, look_up
+from chutes_wrappers.core.errors import UnsupportedImage
+from chutes_wrappers.host.creation import registry as registry_module
+from chutes_wrappers.host.creation.image import ImageFacts, MalformedDescription
+from chutes_wrappers.host.creation.reference import parse
+from chutes_wrappers.host.creation.registry import RegistryUnavailable
 
 PASSWORD = "hunter2-canary"
 INDEX = {
@@ -24,57 +31,134 @@ INDEX = {
     ]
 }
 MANIFEST = {"config": {"digest": "sha256:config"}, "layers": [{"size": 40}, {"size": 2}]}
-CONFIG = {"os": "linux", "architecture": "amd64", "config": {"ExposedPorts": {"9000/tcp": {}}, "Cmd": ["serve"]}}
+CONFIG: dict[str, Any] = {
+    "os": "linux",
+    "architecture": "amd64",
+    "config": {"ExposedPorts": {"9000/tcp": {}}, "Cmd": ["serve"]},
+}
+VARIANTS = {
+    "manifests": [
+        {"digest": "sha256:attestation", "platform": {"os": "unknown", "architecture": "unknown"}},
+        {"digest": "sha256:v3", "platform": {"os": "linux", "architecture": "amd64", "variant": "v3"}},
+        {"digest": "sha256:amd", "platform": {"os": "linux", "architecture": "amd64"}},
+    ]
+}
+
+
+def described(**config: Any) -> dict[str, Any]:
+    return {**CONFIG, "config": {**CONFIG["config"], **config}}
+
+
 CONTENT: dict[str, Any] = {
     "/v2/vendor/ocr/manifests/1": INDEX,
+    "/v2/vendor/ocr/manifests/sha256:" + "ab" * 32: INDEX,
     "/v2/vendor/ocr/manifests/sha256:amd": MANIFEST,
     "/v2/vendor/ocr/blobs/sha256:config": CONFIG,
-    "/v2/vendor/arm/manifests/1": {"manifests": INDEX["manifests"][:1]},
+    "/v2/vendor/variants/manifests/1": VARIANTS,
+    "/v2/vendor/variants/manifests/sha256:amd": MANIFEST,
+    "/v2/vendor/variants/blobs/sha256:config": CONFIG,
+    "/v2/vendor/bare/manifests/1": {"manifests": [{"digest": "sha256:amd"}]},
+    "/v2/vendor/bare/manifests/sha256:amd": MANIFEST,
+    "/v2/vendor/bare/blobs/sha256:config": {**CONFIG, "architecture": "arm64"},
+    "/v2/vendor/arm/manifests/1": {"manifests": [INDEX["manifests"][0], VARIANTS["manifests"][0]]},
     "/v2/vendor/odd/manifests/1": {"schemaVersion": 1},
     "/v2/vendor/text/manifests/1": "no object",
+    "/v2/vendor/path/manifests/1": {"config": {"digest": "../../elsewhere"}, "layers": []},
+    "/v2/vendor/deep/manifests/1": b"[" * 200_000,
+    "/v2/vendor/long/manifests/1": b" " * (4 * 1024**2 + 1),
 }
+MALFORMED: dict[str, Any] = {
+    "cmd": described(Cmd="serve"),
+    "env": described(Env={"A": "1"}),
+    "labels": described(Labels=["a"]),
+    "ports": described(ExposedPorts=["9000/tcp"]),
+    "check": described(Healthcheck={"Test": "curl"}),
+    "config": {**CONFIG, "config": "serve"},
+    "os": {**CONFIG, "os": "linux\x1b[2J"},
+}
+
+
+class Registry(ThreadingHTTPServer):
+    """Wants to be asked as ``kind`` says: openly, by "basic", "bearer", "both" or "token"; ``seen`` are the logins that came."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.kind = kind
+        self.seen: list[str] = []
+        self.token: Any = {"token": "t0ken"}
+        self.elsewhere = ""
+        self.delay_s = 0.0
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Registry
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        kind, basic = self.server.kind, "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+        said = self.headers.get("Authorization", "")
+        self.server.seen.append(said)
+        if path == "/token":
+            allowed = said == basic and "scope=repository%3Avendor%2Focr%3Apull" in query
+            return self.say(200 if allowed else 401, self.server.token if allowed else {})
+        if kind and said != (basic if kind == "basic" else "Bearer t0ken"):
+            bearer = f'Bearer realm="http://{self.headers["Host"]}/token",service="s"'
+            challenges = {"basic": 'Basic realm="r"', "both": f'Basic realm="r", {bearer}'}
+            return self.say(401, {}, {"WWW-Authenticate": challenges.get(kind, bearer)})
+        if self.server.elsewhere and "/blobs/" in path:
+            return self.say(307, {}, {"Location": f"http://{self.server.elsewhere}{path}"})
+        return self.say(200, CONTENT[path]) if path in CONTENT else self.say(404, {})
+
+    def do_POST(self) -> None:
+        asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        allowed = (asked["grant_type"], asked["refresh_token"]) == (["refresh_token"], [PASSWORD])
+        self.say(200 if allowed else 401, {"access_token": "t0ken"} if allowed else {})
+
+    def say(self, status: int, value: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        for name, text in headers.items():
+            self.send_header(name, text)
+        self.end_headers()
+        with contextlib.suppress(OSError):  # a client that has read enough hangs up
+            if self.server.delay_s:
+                for byte in body:
+                    time.sleep(self.server.delay_s)
+                    self.wfile.write(bytes([byte]))
+            else:
+                self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(kind: str = "") -> Iterator[Registry]:
+    with Registry(kind) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
 def registry(kind: str = "") -> Iterator[str]:
-    """Its host:port; ``kind`` is how it wants to be asked: openly, "basic" or "bearer"."""
+    """Its host:port."""
+    with serving(kind) as server:
+        yield server.host
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path, _, query = self.path.partition("?")
-            basic = "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()
-            said = self.headers.get("Authorization", "")
-            if path == "/token":
-                allowed = said == basic and "scope=repository%3Avendor%2Focr%3Apull" in query
-                return self.say(200 if allowed else 401, {"token": "t0ken"} if allowed else {})
-            if kind and said != (basic if kind == "basic" else "Bearer t0ken"):
-                realm = f"http://{self.headers['Host']}/token"
-                challenge = 'Basic realm="r"' if kind == "basic" else f'Bearer realm="{realm}",service="s"'
-                return self.say(401, {}, challenge)
-            return self.say(200, CONTENT[path]) if path in CONTENT else self.say(404, {})
 
-        def say(self, status: int, value: Any, challenge: str = "") -> None:
-            body = json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            if challenge:
-                self.send_header("WWW-Authenticate", challenge)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def look_up(reference: str) -> ImageFacts:
+    return registry_module.look_up(parse(reference))
 
 
 @pytest.fixture(autouse=True)
@@ -92,10 +176,10 @@ def test_the_image_for_our_platform_is_described_without_a_pull() -> None:
     with registry() as host:
         found = look_up(f"{host}/vendor/ocr:1")
     assert found.size_bytes == 42
-    assert found.attributes["Config"]["Cmd"] == ["serve"]
+    assert found.cmd == ("serve",)
 
 
-@pytest.mark.parametrize("kind", ["basic", "bearer"])
+@pytest.mark.parametrize("kind", ["basic", "bearer", "both"])
 def test_what_docker_login_keeps_opens_a_closed_registry(kind: str, docker_config: Path) -> None:
     with registry(kind) as host:
         log_in(docker_config, host)
@@ -121,23 +205,120 @@ def test_a_credential_helper_is_asked(docker_config: Path, monkeypatch: pytest.M
         assert look_up(f"{host}/vendor/ocr:1").size_bytes == 42
 
 
+def test_an_identity_token_is_exchanged(docker_config: Path) -> None:
+    with registry("bearer") as host:
+        known = {"auths": {host: {"identitytoken": PASSWORD}}}
+        (docker_config / "config.json").write_text(json.dumps(known))
+        assert look_up(f"{host}/vendor/ocr:1").size_bytes == 42
+
+
+@pytest.mark.parametrize(
+    ("script", "evidence"),
+    [("", "is not on PATH"), ("exit 1", "fails"), (f"echo {PASSWORD}", "fails"), ("echo '{}'", "fails")],
+)
+def test_a_credential_helper_that_does_not_help_is_named(
+    script: str, evidence: str, docker_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if script:
+        helper = docker_config / "docker-credential-canary"
+        helper.write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n")
+        helper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker_config}:/usr/bin:/bin")
+    with registry("bearer") as host:
+        (docker_config / "config.json").write_text(json.dumps({"credHelpers": {host: "canary"}}))
+        with pytest.raises(RegistryUnavailable, match="docker-credential-canary") as refused:
+            look_up(f"{host}/vendor/ocr:1")
+    assert evidence in str(refused.value.evidence)
+    assert PASSWORD not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"auths": ["a"]}', '{"auths": {"a": {"auth": 5}}}', '{"credHelpers": ["a"]}', "5"]
+)
+def test_a_docker_config_of_another_shape_is_named_where_a_login_is_wanted(content: str, docker_config: Path) -> None:
+    (docker_config / "config.json").write_text(content)
+    with registry("basic") as host, pytest.raises(RegistryUnavailable, match=r"config\.json"):
+        look_up(f"{host}/vendor/ocr:1")
+
+
+@pytest.mark.parametrize("token", [[], {"token": 5}, {"token": "two\nlines"}, b"{"])
+def test_a_token_that_is_none_lets_nobody_in(token: Any, docker_config: Path) -> None:
+    with serving("bearer") as server:
+        server.token = token
+        log_in(docker_config, server.host)
+        with pytest.raises(RegistryUnavailable, match="answers 401"):
+            look_up(f"{server.host}/vendor/ocr:1")
+
+
+@pytest.mark.parametrize("kind", ["", "bearer"])
+def test_a_password_of_netrc_goes_nowhere(kind: str, docker_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = docker_config / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password canary\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serving() as other, serving(kind) as server:
+        server.elsewhere = other.host
+        log_in(docker_config, server.host)
+        assert look_up(f"{server.host}/vendor/ocr:1").size_bytes == 42
+    assert {said.partition(" ")[0] for said in server.seen} <= {"", "Basic", "Bearer"}
+    assert base64.b64encode(b"someone:canary").decode() not in " ".join(server.seen)
+    assert other.seen == [""], "the token of one host is sent to another"
+
+
+def test_a_registry_that_only_redirects_is_left() -> None:
+    with serving() as server:
+        server.elsewhere = server.host
+        with pytest.raises(RegistryUnavailable, match="redirects"):
+            look_up(f"{server.host}/vendor/ocr:1")
+
+
+def test_an_answer_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "_LONGEST_S", 0.3)
+    with serving() as server:
+        server.delay_s = 0.02
+        with pytest.raises(RegistryUnavailable, match="has not answered in"):
+            look_up(f"{server.host}/vendor/ocr:1")
+
+
+def test_a_digest_beats_the_tag() -> None:
+    with registry() as host:
+        assert look_up(f"{host}/vendor/ocr:none@sha256:{'ab' * 32}").size_bytes == 42
+
+
 def test_an_image_of_other_platforms_is_refused_with_their_names() -> None:
-    with registry() as host, pytest.raises(UnsupportedImage, match="linux/arm64"):
+    with registry() as host, pytest.raises(UnsupportedImage, match="linux/arm64") as refused:
         look_up(f"{host}/vendor/arm:1")
+    assert "unknown" not in str(refused.value)
 
 
-@pytest.mark.parametrize("image", ["vendor/none:1", "vendor/odd:1", "vendor/text:1"])
+def test_the_plain_image_comes_before_its_variants() -> None:
+    with registry() as host:
+        assert look_up(f"{host}/vendor/variants:1").size_bytes == 42
+
+
+def test_an_index_without_platforms_has_that_of_its_images_config() -> None:
+    with registry() as host:
+        assert look_up(f"{host}/vendor/bare:1").platform == "linux/arm64"
+
+
+@pytest.mark.parametrize("image", ["vendor/none:1", "vendor/odd:1", "vendor/text:1", "vendor/path:1", "vendor/deep:1"])
 def test_a_registry_that_does_not_tell_is_said(image: str) -> None:
     with registry() as host, pytest.raises(RegistryUnavailable, match="does not tell"):
         look_up(f"{host}/{image}")
 
 
+def test_an_answer_that_is_too_long_is_not_read() -> None:
+    with registry() as host, pytest.raises(RegistryUnavailable, match="longer than 4 MiB"):
+        look_up(f"{host}/vendor/long:1")
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_a_description_that_no_image_can_have_is_said(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONTENT, "/v2/vendor/ocr/blobs/sha256:config", MALFORMED[kind])
+    with registry() as host, pytest.raises(MalformedDescription, match="malformed") as wrong:
+        look_up(f"{host}/vendor/ocr:1")
+    assert kind in str(wrong.value.evidence).lower()
+
+
 def test_a_registry_that_is_not_there_is_said() -> None:
     with pytest.raises(RegistryUnavailable, match="cannot be reached"):
         look_up("127.0.0.1:9/vendor/ocr:1")
-
-
-@pytest.mark.parametrize("reference", ["", " ", "a b", "https://example.org/x", "-x/y"])
-def test_what_is_no_reference_is_wrong_usage(reference: str) -> None:
-    with pytest.raises(ConfigurationError, match="no image reference"):
-        look_up(reference)

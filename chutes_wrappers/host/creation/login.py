@@ -1,0 +1,53 @@
+"""What ``docker login`` keeps for a registry: in Docker's own file, or in a credential helper."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from dataclasses import dataclass, field
+
+_HELPER = "docker-credential-{}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """A name and a password, or an identity ``token``; neither where nothing is kept, or where ``problem`` says why not."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    problem: str = ""
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """Name and password."""
+        return (self.user, self.password) if self.user and self.password else None
+
+
+def login(host: str) -> Login:
+    """What is kept for the registry ``host``."""
+    from docker import auth
+    from docker.errors import DockerException
+
+    helper = None
+    try:
+        config = auth.load_config()
+        helper = config.get_credential_store(host)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a helper that is not there: it is an error besides
+            known = config.resolve_authconfig(host) or {}
+        said = {name.lower(): value for name, value in known.items() if isinstance(value, str)}
+    except (DockerException, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+        # docker-py checks neither the shape of its file nor that of a helper's answer. Not the error's own words: they may
+        # quote a password.
+        return Login(problem=_problem(helper, type(error).__name__))
+    return Login(user=said.get("username", ""), password=said.get("password", ""), token=said.get("identitytoken", ""))
+
+
+def _problem(helper: object, kind: str) -> str:
+    if helper is None:
+        return f"Docker's config.json cannot be used ({kind})"
+    name = _HELPER.format(helper)
+    if shutil.which(name) is None:
+        return f"the credential helper {name} is not on PATH"
+    return f"the credential helper {name} fails ({kind})"

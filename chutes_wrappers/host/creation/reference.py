@@ -1,0 +1,60 @@
+"""An image's reference, as Docker reads one. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from chutes_wrappers.core.errors import ConfigurationError
+
+_HOST = re.compile(r"(?:[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?\Z")
+# OCI distribution specification, "Pulling manifests".
+_REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\Z")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
+_DIGEST = re.compile(r"[a-z0-9]+:[a-f0-9]{32,}\Z")
+_IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """``text`` as it was given; the registry's ``host``, the ``name`` of the repository there, and the ``version``: tag or digest."""
+
+    text: str
+    host: str
+    name: str
+    version: str
+
+
+def parse(text: str) -> Reference:
+    """What ``text`` refers to; a digest beats a tag. Raises ConfigurationError for what no image can be called."""
+    from docker import auth
+    from docker.errors import DockerException
+    from docker.utils import parse_repository_tag
+
+    if _IMAGE_ID.match(text):
+        raise image_id_problem(text)
+    named, at, digest = text.partition("@")
+    repository, tag = parse_repository_tag(named)
+    try:
+        host, name = auth.resolve_repository_name(repository)
+    except (DockerException, ValueError, IndexError):
+        host, name = "", ""
+    fits = _HOST.match(host) and _REPOSITORY.match(name) and (tag is None or _TAG.match(tag))
+    if not fits or (at and not _DIGEST.match(digest)):
+        raise ConfigurationError(
+            f"{text!r} is no image reference",
+            where="IMAGE",
+            next_step="name it as in nginx:1.27 or registry.example.com/it:1",
+        )
+    if host == auth.INDEX_NAME and "/" not in name:
+        name = f"library/{name}"
+    return Reference(text=text, host=host, name=name, version=digest or tag or "latest")
+
+
+def image_id_problem(text: str) -> ConfigurationError:
+    """Why an image cannot be named by its ID."""
+    return ConfigurationError(
+        f"{text!r} is an image's ID, and the platform can pull no image by its ID",
+        where="IMAGE",
+        next_step=f"give it a name and use that: docker tag {text} registry.example.com/it:1, then push it",
+    )

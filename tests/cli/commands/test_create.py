@@ -1,0 +1,172 @@
+"""What ``--create`` writes, and when it writes nothing; the images are an engine's of a few lines, or nobody's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.cli.commands import create as command
+from chutes_wrappers.cli.commands.create import CreateOptions, create
+from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
+
+IMAGE = "vendor/ocr:1"
+FILES = {
+    "/bin/sh": b"",
+    "/usr/bin/apt-get": b"",
+    "/usr/lib/x86_64-linux-gnu/libc.so.6": b"GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n",
+}
+ALPINE = {"/bin/sh": b"", "/lib/ld-musl-x86_64.so.1": b""}
+OLD = {"deploy_ocr.py": "old module", "deploy_ocr.routes.json": "old manifest"}
+
+
+class Engine:
+    """An engine that has one image, or has none."""
+
+    def __init__(self, files: Mapping[str, bytes] = FILES, **attributes: Any) -> None:
+        self._files = files
+        config = {"Cmd": ["serve"], "ExposedPorts": {"9000/tcp": {}}, **attributes}
+        self.image: dict[str, Any] = {"Id": "sha256:ab12", "Os": "linux", "Architecture": "amd64", "Config": config}
+
+    def find_image(self, reference: str) -> Mapping[str, Any] | None:
+        return self.image or None
+
+    def inspect_image(self, reference: str) -> Mapping[str, Any]:
+        if not self.image:
+            raise WrapperError("cannot be pulled", next_step="correct the name")
+        return self.image
+
+    @contextlib.contextmanager
+    def files(self, reference: str) -> Iterator[Engine]:
+        yield self
+
+    def read(self, path: str) -> bytes | None:
+        return self._files.get(path)
+
+    def exists(self, path: str) -> bool:
+        return path in self._files
+
+    def close(self) -> None:
+        pass
+
+
+Discovery = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "_costs", lambda proposal: "")
+    return tmp_path
+
+
+def there_is(monkeypatch: pytest.MonkeyPatch, engine: Engine | None, discovery: Discovery = lambda *_: None) -> None:
+    def connect(*_: Any) -> Engine:
+        if engine is None:
+            raise EngineUnavailable("no Docker engine answers")
+        return engine
+
+    monkeypatch.setattr(command, "connect", connect)
+    monkeypatch.setattr(command, "discover_with_defaults", discovery)
+
+
+def write_old(folder: Path) -> None:
+    for name, text in OLD.items():
+        (folder / name).write_text(text)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("discovers", [True, False])
+def test_nothing_is_written_or_lost_for_an_image_that_can_never_run(
+    discovers: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there_is(monkeypatch, Engine(ALPINE))
+    with pytest.raises(UnsupportedImage, match="musl"):
+        create(IMAGE, CreateOptions(discover=discovers))
+    assert contents(folder) == {}
+    write_old(folder)
+    with pytest.raises(UnsupportedImage, match="musl"):
+        create(IMAGE, CreateOptions(discover=discovers, force=True))
+    assert contents(folder) == OLD
+
+
+def test_a_module_that_is_replaced_takes_its_old_manifest_with_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there_is(monkeypatch, Engine())
+    write_old(folder)
+    assert create(IMAGE, CreateOptions(force=True, discover=False)) == 0
+    assert list(contents(folder)) == ["deploy_ocr.py"]
+    assert "SERVICE_PORTS = [9000]" in contents(folder)["deploy_ocr.py"]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), WrapperError("it exited")])
+def test_a_discovery_that_ends_early_keeps_the_module_and_says_what_goes_on(
+    failure: BaseException, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def discovery(*_: Any) -> None:
+        raise failure
+
+    there_is(monkeypatch, Engine(), discovery)
+    with pytest.raises(type(failure)):
+        create(IMAGE, CreateOptions())
+    assert list(contents(folder)) == ["deploy_ocr.py"]
+    assert "./deploy.sh --discover deploy_ocr" in capsys.readouterr().err + str(getattr(failure, "next_step", ""))
+
+
+def test_an_image_that_cannot_be_pulled_to_be_looked_at_leaves_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine()
+    engine.image = {}
+    there_is(monkeypatch, engine)
+    with pytest.raises(WrapperError, match="cannot be pulled"):
+        create("127.0.0.1:9/vendor/ocr:1", CreateOptions())
+    assert contents(folder) == {}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_what_is_there_is_not_replaced_even_where_it_leads_nowhere(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there_is(monkeypatch, Engine())
+    (folder / name).symlink_to("nowhere")
+    with pytest.raises(ConfigurationError, match="there already"):
+        create(IMAGE, CreateOptions())
+    assert not (folder / "nowhere").exists()
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_a_folder_in_the_way_is_said_before_anything_is_written(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there_is(monkeypatch, Engine())
+    (folder / name).mkdir()
+    with pytest.raises(ConfigurationError, match="folder"):
+        create(IMAGE, CreateOptions(force=True))
+    assert [path.name for path in folder.iterdir()] == [name]
+
+
+def test_an_id_that_the_engine_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    there_is(monkeypatch, Engine())
+    with pytest.raises(ConfigurationError, match="docker tag ab1"):
+        create("ab1", CreateOptions())
+
+
+def test_what_an_image_says_of_itself_is_shown_and_does_nothing_to_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {"org.opencontainers.image.title": "OCR", "org.opencontainers.image.version": "1.2"}
+    there_is(monkeypatch, Engine(User="\x1b[2Jme", Labels=labels, Healthcheck={"Test": ["NONE"]}))
+    create(IMAGE, CreateOptions(discover=False))
+    said = capsys.readouterr().err
+    assert r"\x1b[2Jme" in said
+    assert "\x1b[2J" not in said
+    assert "OCR 1.2" in said
+    assert "health check  none" in said
