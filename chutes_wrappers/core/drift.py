@@ -5,8 +5,9 @@ from __future__ import annotations
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.routes import Route
 
-# What tells how the image runs. Others of its facts vary with the run: which files were written, for instance.
-_LAUNCH_FACTS = ("digest", "entrypoint", "cmd", "working_dir", "user", "exposed_ports")
+# What tells how the image runs. Others of its facts vary with the run (which files were written), or are not the image's
+# own: each registry that has it gives it another digest.
+_LAUNCH_FACTS = ("entrypoint", "cmd", "working_dir", "user", "exposed_ports")
 
 
 def differences(known: Manifest, found: Manifest) -> tuple[str, ...]:
@@ -23,6 +24,18 @@ def differences(known: Manifest, found: Manifest) -> tuple[str, ...]:
             if getattr(known.image, fact) != getattr(found.image, fact):
                 lines.append(f"changed: the image's {fact}")
     return tuple(sorted(lines))
+
+
+def only_hidden(known: Manifest, found: Manifest) -> bool:
+    """Whether all that is gone from ``found`` is left out there for a reason: it was published by another ``--expose``."""
+    gone = _by_call(known).keys() - _by_call(found).keys()
+    hidden = {(each.method, each.path, each.port) for each in found.skipped}
+    calls = [
+        (route.upstream_method, route.target_path, route.port)
+        for name, route in _by_call(known).items()
+        if name in gone
+    ]
+    return bool(calls) and hidden.issuperset(calls)
 
 
 def _by_call(manifest: Manifest) -> dict[str, Route]:

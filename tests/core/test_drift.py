@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from chutes_wrappers.core.drift import differences
+import pytest
+
+from chutes_wrappers.core.drift import differences, only_hidden
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.core.routes import Route
+from chutes_wrappers.core.routes import Route, SkippedRoute
 
 
 def manifest(*routes: Route, **facts: object) -> Manifest:
@@ -12,6 +14,7 @@ def manifest(*routes: Route, **facts: object) -> Manifest:
 
 A = Route(path="/a", method="POST", port=9000, target_path="/a")
 B = Route(path="/b", method="GET", port=9000, target_path="/b")
+HIDDEN = SkippedRoute(path="/b", method="GET", port=9000, reason="internal")
 
 
 def test_the_same_service_in_another_order_and_with_other_writes_is_no_drift() -> None:
@@ -27,7 +30,22 @@ def test_new_gone_and_changed_routes_are_named() -> None:
     assert differences(manifest(A, B), manifest(A)) == ("gone: GET /b (port 9000)",)
 
 
-def test_another_image_is_drift() -> None:
-    assert differences(manifest(digest="a", user="x"), manifest(digest="b", user="x")) == (
-        "changed: the image's digest",
-    )
+def test_an_image_that_runs_otherwise_is_drift() -> None:
+    assert differences(manifest(user="x"), manifest(user="y")) == ("changed: the image's user",)
+
+
+def test_the_same_image_from_a_registry_is_no_drift() -> None:
+    assert differences(manifest(A, digest="sha256:id"), manifest(A, digest="sha256:registrys")) == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (manifest(A), False),
+        (manifest(A).model_copy(update={"skipped": (HIDDEN,)}), True),
+        (manifest(A, B).model_copy(update={"skipped": (HIDDEN,)}), False),
+        (manifest().model_copy(update={"skipped": (HIDDEN,)}), False),
+    ],
+)
+def test_routes_that_are_gone_because_nobody_exposes_them_are_told_apart(found: Manifest, expected: bool) -> None:
+    assert only_hidden(manifest(A, B), found) is expected

@@ -23,6 +23,7 @@ from chutes_wrappers.core.manifest import Manifest, load_manifest, write_manifes
 
 if TYPE_CHECKING:
     from chutes_wrappers.host.discovery.probing import Bounds
+    from chutes_wrappers.host.docker_engine import DockerEngine
     from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec
     from chutes_wrappers.host.modules import ModuleFacts
 
@@ -77,20 +78,27 @@ def discover_module(options: Mapping[str, object]) -> int:
     return 0
 
 
-def _check(facts: ModuleFacts, engine: ContainerEngine, settings: Settings) -> int:
+def _check(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
     """Compare the service with the manifest that is there, and write nothing; 1 when they differ."""
-    from chutes_wrappers.core.drift import differences
+    from chutes_wrappers.core.drift import differences, only_hidden
 
-    known = load_manifest(facts.manifest_path)
-    found = discover_image(facts, engine, settings, lambda manifest: None)
+    with contextlib.closing(engine):
+        known = load_manifest(facts.manifest_path)
+        found = discover_image(facts, engine, settings, lambda manifest: None)
     lines = differences(known, found)
     for line in lines:
         output.result(line)
     if lines:
+        next_step = f"./deploy.sh --discover {facts.name} writes what it serves now"
+        if only_hidden(known, found):
+            next_step = (
+                "what is gone is left out by default: give the --expose that it was discovered with, or write CHUTE_EXPOSE "
+                f"into the module; else {next_step}"
+            )
         raise WrapperError(
-            f"the service differs from its manifest in {len(lines)} points",
+            f"the service differs from its manifest in {len(lines)} point{'' if len(lines) == 1 else 's'}",
             where=str(facts.manifest_path),
-            next_step=f"./deploy.sh --discover {facts.name} writes what it serves now",
+            next_step=next_step,
         )
     output.success(f"{facts.manifest_path.name} is what the service serves: {len(known.routes)} routes")
     return 0
