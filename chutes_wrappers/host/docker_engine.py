@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chutes_wrappers.core.errors import ConfigurationError, ImageMissing, WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing, WrapperError
 from chutes_wrappers.host.docker_container import DockerContainer, DockerImageFiles
-from chutes_wrappers.host.docker_errors import quietly, translated, unavailable
+from chutes_wrappers.host.docker_errors import quietly, reason, translated, unavailable
 from chutes_wrappers.host.docker_pull import pull
 from chutes_wrappers.host.engine import ContainerSpec
 
@@ -30,11 +30,13 @@ _API_TIMEOUT_S = 120
 _OPEN_TIMEOUT_S = 60
 
 
-def connect(report: Callable[[str], None] = lambda line: None, *, timeout_s: int = _API_TIMEOUT_S) -> DockerEngine:
+def connect(
+    report: Callable[[str], None] = lambda line: None, *, timeout_s: int = _API_TIMEOUT_S, cleans: bool = True
+) -> DockerEngine:
     """The engine that the ``docker`` command would use: ``DOCKER_HOST``, else the current context's.
 
-    ``report`` gets the progress of pulls; an answer may take ``timeout_s`` seconds. What a killed process of this toolkit left behind is removed. Raises
-    EngineUnavailable with what to do about it.
+    ``report`` gets the progress of pulls; an answer may take ``timeout_s`` seconds. Unless ``cleans`` is False, what a killed
+    process of this toolkit left behind is removed. Raises EngineUnavailable with what to do about it.
     """
     import docker
     from docker.errors import DockerException
@@ -46,8 +48,15 @@ def connect(report: Callable[[str], None] = lambda line: None, *, timeout_s: int
         client.ping()
     except (DockerException, OSError, ValueError) as error:
         raise unavailable(error) from error
+    except (AttributeError, TypeError) as error:  # docker-py takes the shape of Docker's file for granted
+        raise EngineUnavailable(
+            "no Docker engine can be asked",
+            evidence=f"Docker's config.json holds something else than Docker's settings ({reason(error)})",
+            next_step="correct or remove ~/.docker/config.json (DOCKER_CONFIG names another folder)",
+        ) from error
     engine = DockerEngine(client, report)
-    engine.remove_abandoned()
+    if cleans:
+        engine.remove_abandoned()
     return engine
 
 
@@ -67,11 +76,15 @@ def _endpoint() -> dict[str, Any]:
 
 
 def _check_socket(base_url: str) -> None:
-    """Raise the system's own error where docker-py would wrap it in text, and leave a socket open."""
+    """Raise the system's own error, with the socket's path, where docker-py would wrap it in text, and leave a socket open."""
     scheme, _, path = base_url.partition("://")
     if scheme in ("unix", "http+unix"):
+        place = "/" + path.lstrip("/")
         with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect("/" + path.lstrip("/"))
+            try:
+                probe.connect(place)
+            except OSError as error:
+                raise type(error)(error.errno, error.strerror or str(error), place) from error
 
 
 class DockerEngine:
@@ -88,6 +101,11 @@ class DockerEngine:
         """Let go of the connection."""
         self._worker.shutdown()
         self._client.close()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is reached by a socket of this machine, whose disks are then its own."""
+        return str(self._client.api.base_url).startswith("http+docker:")  # docker-py's name for one
 
     def remove_abandoned(self) -> None:
         """Remove containers, networks and volumes of processes on this machine that died without the chance to."""

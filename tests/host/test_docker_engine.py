@@ -165,6 +165,7 @@ def test_without_a_socket_the_next_step_is_to_install_or_start_docker(
     with pytest.raises(EngineUnavailable) as caught:
         connect()
     assert "install Docker" in str(caught.value.next_step)
+    assert f"{tmp_path}/docker.sock" in str(caught.value.evidence)
 
 
 def test_a_socket_that_nobody_serves_asks_for_the_engine_to_be_started(
@@ -355,6 +356,25 @@ def test_what_a_killed_process_left_behind_is_removed_by_the_next(api: Api, said
     assert said == ["removing dead, which a killed process left behind"]
     filters = [json.loads(query["filters"][0]) for _, query, _ in api.asked if "filters" in query]
     assert filters == [{"label": [f"{HOST_LABEL}={docker_engine._host()}"]}] * 3
+
+
+def test_who_only_looks_removes_nothing(api: Api) -> None:
+    left = container("dead", "999999999-ab")
+    api.answers |= {"GET /containers/json": [left], "GET /containers/dead/json": left}
+    connect(cleans=False).close()
+    assert api.calls("DELETE") == []
+
+
+@pytest.mark.parametrize("content", ["[]", "5", '{"proxies": ["a"]}'])
+def test_a_docker_config_of_another_shape_is_named(api: Api, tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(EngineUnavailable) as caught:
+        connect()
+    assert "config.json" in str(caught.value)
+
+
+def test_an_engine_at_an_address_is_not_taken_for_this_machine(engine: DockerEngine) -> None:
+    assert not engine.is_local
 
 
 def test_an_engine_that_hangs_up_is_said_to_be_gone(api: Api, engine: DockerEngine) -> None:
