@@ -1,10 +1,10 @@
-"""What may be wrong with one deploy module, its manifest and the images that it stands for."""
+"""What may be wrong with deploy modules, their manifests and the images that they stand for."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, ImageMissing, WrapperError
@@ -13,20 +13,45 @@ from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.credentials import account
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import DockerEngine
-from chutes_wrappers.host.inspection import inspect
-from chutes_wrappers.host.modules import ModuleFacts, read_module
+from chutes_wrappers.host.doctor_finding import Finding, Severity, guarded, plural, said
+from chutes_wrappers.host.inspection import digests, inspect
+from chutes_wrappers.host.modules import PROJECT_ROOT, ModuleFacts, read_module
 from chutes_wrappers.host.preflight.preflight import preflight
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import staged
 
-Severity = Literal["ok", "note", "warning", "failure"]
 _NOBODY = "local"
 
 
-def module_findings(path: Path, engine: DockerEngine | None) -> Iterator[tuple[Severity, str, str]]:
+def modules_findings(folder: Path, engine: DockerEngine | WrapperError) -> Iterator[Finding]:
+    """About each deploy module in ``folder``, or without any there, in the project; where no engine is, not about its images."""
+    paths = sorted(folder.glob("deploy_*.py")) or sorted(PROJECT_ROOT.glob("deploy_*.py"))
+    if not paths:
+        yield Finding(
+            group="modules",
+            name="modules",
+            severity="note",
+            found=f"no deploy_*.py in {folder}",
+            fix="./deploy.sh --create IMAGE makes one",
+        )
+    images: dict[str, str] = {}
+    for path in paths:
+        look = functools.partial(_named_findings, path, None if isinstance(engine, WrapperError) else engine, images)
+        yield from guarded("modules", path.name, look)
+
+
+def _named_findings(path: Path, engine: DockerEngine | None, images: dict[str, str]) -> Iterator[Finding]:
+    for severity, found, fix in module_findings(path, engine, images):
+        yield Finding(group="modules", name=path.name, severity=severity, found=found, fix=fix)
+
+
+def module_findings(
+    path: Path, engine: DockerEngine | None, images: dict[str, str]
+) -> Iterator[tuple[Severity, str, str]]:
     """How bad, what was found, and its fix, for everything about the module at ``path``; at least one.
 
-    Loads the module with the SDK, as a build does. ``engine`` None: its images are not looked at.
+    Loads the module with the SDK, as a build does. ``engine`` None: its images are not looked at. ``images`` are those of the
+    modules before (name and tag → file name), and then this one's as well.
     """
     if not platform_rules.MODULE_FILE.match(path.name):
         yield "failure", "the platform refuses this name", "rename it: a-z, 0-9 and '_' only"
@@ -36,8 +61,15 @@ def module_findings(path: Path, engine: DockerEngine | None) -> Iterator[tuple[S
         manifest = load_manifest(facts.manifest_path) if facts.manifest_path.exists() else None
         problems = _problems(facts, manifest or Manifest())
     except WrapperError as wrong:
-        yield "failure", f"{wrong.where or path}: {wrong.what}", wrong.next_step or "correct it"
+        yield "failure", said(wrong), wrong.next_step or "correct it"
         return
+    other = images.setdefault(_image(facts), path.name)
+    if other != path.name:
+        yield (
+            "warning",
+            f"it builds {_image(facts)}, as {other} does",
+            "give one of them another CHUTE_NAME or CHUTE_TAG",
+        )
     for problem in problems:
         yield "failure" if problem.severity == "refused" else "warning", str(problem), problem.fix
     if manifest is None:
@@ -47,7 +79,12 @@ def module_findings(path: Path, engine: DockerEngine | None) -> Iterator[tuple[S
     if stale:
         yield stale
     else:
-        yield "ok", f"{len(manifest.routes)} routes; --discover {path.stem} --check compares them with the service", ""
+        routes = plural(len(manifest.routes), "route")
+        yield "ok", f"{routes}; --discover {path.stem} --check compares them with the service", ""
+
+
+def _image(facts: ModuleFacts) -> str:
+    return f"{facts.chute_name}:{facts.chute_tag}".lower()
 
 
 def _problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
@@ -69,19 +106,20 @@ def _stale(facts: ModuleFacts, manifest: Manifest, engine: DockerEngine | None) 
             f"its manifest is of {manifest.image.reference}, the module wraps {facts.base_image}",
             discover,
         )
-    if engine is None or engine.find_image(facts.base_image) is None:  # inspect() would pull it
+    if engine is None or (attributes := engine.find_image(facts.base_image)) is None:  # inspect() would pull it
         return None
     try:
-        launch = inspect(engine, facts.base_image)
+        inspect(engine, facts.base_image)
     except WrapperError as wrong:
-        return "failure", f"{facts.base_image}: {wrong.what}", wrong.next_step or "take another base image"
-    if manifest.image is not None and manifest.image.digest != launch.digest:
+        return "failure", said(wrong), wrong.next_step or "take another base image"
+    seen = manifest.image.digest if manifest.image is not None else ""
+    if seen and seen not in digests(attributes):
         found = f"{facts.base_image} is not the image that discovery saw"
         return "warning", found, f"{discover} --check tells whether it serves anything else"
     try:
         build = f"./deploy.sh --build {facts.name} --local"
-        check_current(engine, f"{facts.chute_name}:{facts.chute_tag}".lower(), facts, manifest, build=build)
+        check_current(engine, _image(facts), facts, manifest, build=build)
     except WrapperError as wrong:
         if not isinstance(wrong.__cause__, ImageMissing):
-            return "warning", f"{wrong.where}: {wrong.what}", wrong.next_step or build
+            return "warning", said(wrong), wrong.next_step or build
     return None

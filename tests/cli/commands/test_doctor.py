@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import socketserver
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,6 +20,8 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.platform import NewAccounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.host.credentials import SeedCredentials
+from chutes_wrappers.host.platform_api import PlatformApi
 from tests.commands import Commands, Ran, commands
 from tests.scenario import MODULE as SOURCE
 from tests.scenario import ROOT
@@ -45,12 +49,19 @@ class Machine:
         self.url = platform.url
         self._commands = running
         self.variables = {"HOME": str(folder), "CHUTES_CONFIG_PATH": str(self.config), "DOCKER_HOST": ""}
+        self.elsewhere = folder / "elsewhere"
+        self.elsewhere.mkdir()
+        (self.elsewhere / "deploy_X.py").touch()
         (folder / "deploy_case.py").write_text(MODULE)
         (folder / "deploy_case.routes.json").write_text(json.dumps(MANIFEST))
 
-    def examined(self, **variables: str) -> tuple[Ran, dict[str, dict[str, Any]]]:
-        """What ``--doctor --json`` ran like, and its findings by "group name", those that are not ok."""
-        ran = self._commands.run("--doctor", "--json", variables={**self.variables, **variables}, folder=self.folder)
+    def examined(self, *, loads: bool = False, **variables: str) -> tuple[Ran, dict[str, dict[str, Any]]]:
+        """What ``--doctor --json`` ran like, and its findings by "group name", those that are not ok.
+
+        ``loads`` loads the folder's modules, which takes a second; without, it looks at one that is refused for its name.
+        """
+        folder = self.folder if loads else self.elsewhere
+        ran = self._commands.run("--doctor", "--json", variables={**self.variables, **variables}, folder=folder)
         told = json.loads(ran.stdout)
         return ran, {f"{one['group']} {one['name']}": one for one in told["findings"] if one["severity"] != "ok"}
 
@@ -86,18 +97,20 @@ def machine(tmp_path: Path, platform: RunningPlatform, account: accounts.Account
 
 
 def test_a_clean_machine_has_nothing_that_would_fail(machine: Machine) -> None:
-    ran, found = machine.examined()
+    ran, found = machine.examined(loads=True)
     assert ran.code == 0, found
     assert {one["severity"] for one in found.values()} <= {"note", "warning"}
     assert not [name for name in found if name.startswith(("account", "modules", "environment"))]
 
 
-def expect(machine: Machine, name: str, severity: str, fix: str, **variables: str) -> None:
-    ran, found = machine.examined(**variables)
-    assert name in found, found
-    assert found[name]["severity"] == severity
-    assert fix in found[name]["fix"], found[name]
-    assert ran.code == (1 if any(one["severity"] == "failure" for one in found.values()) else 0)
+def expect(machine: Machine, name: str, severity: str, fix: str, found: str = "", **variables: str) -> None:
+    ran, told = machine.examined(loads=name.startswith("modules"), **variables)
+    assert name in told, told
+    assert told[name]["severity"] == severity
+    assert fix, "what mends it is part of what is promised"
+    assert fix in told[name]["fix"], told[name]
+    assert found in told[name]["found"], told[name]
+    assert ran.code == (1 if any(one["severity"] == "failure" for one in told.values()) else 0)
     assert "Traceback" not in ran.stderr
 
 
@@ -113,7 +126,27 @@ def test_a_config_that_lacks_fields(machine: Machine) -> None:
 
 def test_a_config_that_is_binary(machine: Machine) -> None:
     machine.config.write_bytes(b"\xff\xfe\0")
-    expect(machine, "account file", "failure", "register")
+    expect(machine, "account file", "failure", f"move {machine.config} away, then ./setup.sh --account")
+
+
+def test_a_config_that_is_a_folder(machine: Machine) -> None:
+    machine.config.unlink()
+    machine.config.mkdir()
+    expect(machine, "account file", "failure", f"move {machine.config} away")
+
+
+def test_a_config_that_leads_nowhere(machine: Machine) -> None:
+    machine.config.unlink()
+    machine.config.symlink_to("nowhere")
+    expect(machine, "account file", "warning", "./setup.sh --account", found="leads nowhere")
+
+
+def test_a_config_that_cannot_be_looked_at_hides_nothing_else(machine: Machine) -> None:
+    machine.config.unlink()
+    machine.config.symlink_to(machine.config)
+    expect(machine, "account file", "failure", f"ls -ld {machine.config}", found="symbolic links")
+    _, found = machine.examined()
+    assert "wallet wallets" in found
 
 
 def test_a_config_that_others_may_read(machine: Machine) -> None:
@@ -121,14 +154,17 @@ def test_a_config_that_others_may_read(machine: Machine) -> None:
     expect(machine, "account mode", "warning", f"chmod 600 {machine.config}")
 
 
-def test_a_seed_that_is_none(machine: Machine, account: accounts.Account) -> None:
-    machine.edit(account.seed, "zz")
+@pytest.mark.parametrize("seed", ["zz", "ab" * 31, "0x" + "ab" * 33])
+def test_a_seed_that_is_none(machine: Machine, account: accounts.Account, seed: str) -> None:
+    machine.edit(account.seed, seed)
     expect(machine, "account signature", "failure", "64 hexadecimal digits")
 
 
 def test_a_seed_of_another_hotkey(machine: Machine, account: accounts.Account) -> None:
-    machine.edit(account.seed, accounts.new_seed())
-    expect(machine, "account signature", "failure", "")
+    seed = accounts.new_seed()
+    machine.edit(account.seed, seed)
+    signs = accounts.keypair(seed).ss58_address
+    expect(machine, "account signature", "failure", "take both from the same hotkey", f"the seed is that of {signs}")
 
 
 def test_an_account_that_the_platform_does_not_know(machine: Machine, account: accounts.Account) -> None:
@@ -153,33 +189,115 @@ def test_an_api_that_is_not_there(machine: Machine, url: str) -> None:
     expect(machine, "account platform", "failure", "base_url")
 
 
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "nonsense"])
+def test_an_address_that_is_none_is_the_files_fault(machine: Machine, url: str) -> None:
+    machine.edit(machine.url, url)
+    expect(machine, "account platform", "failure", f"correct base_url in [api] of {machine.config}")
+
+
 def test_a_timeout_that_is_no_number(machine: Machine) -> None:
     expect(machine, "account platform", "failure", "such as 30", CHUTES_API_TIMEOUT="soon")
 
 
-class _Late(BaseHTTPRequestHandler):
+class _Api(BaseHTTPRequestHandler):
+    """Answers every request with the server's ``status``, ``headers`` and ``told``."""
+
+    server: _ApiServer
+
     def do_GET(self) -> None:
-        self.send_response_only(200)
-        self.send_header("Date", "Mon, 02 Jan 2023 03:04:05 GMT")
-        self.send_header("Content-Length", "2")
+        told = self.server.told.encode()
+        self.send_response_only(self.server.status)
+        self.send_header("Date", self.server.date or self.date_time_string())
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(told)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(told)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         pass
 
 
-def test_a_clock_outside_of_the_signatures_window(machine: Machine) -> None:
-    server = HTTPServer(("127.0.0.1", 0), _Late)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+class _ApiServer(HTTPServer):
+    status, date, told = 200, "", "{}"
+
+
+@pytest.fixture
+def api(machine: Machine) -> Iterator[_ApiServer]:
+    """The platform that the account's file names: one that is made to answer wrongly."""
+    with _ApiServer(("127.0.0.1", 0), _Api) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
         machine.edit(machine.url, f"http://127.0.0.1:{server.server_port}")
-        expect(machine, "account clock", "failure", "timedatectl")
-    finally:
+        yield server
         server.shutdown()
         thread.join()
-        server.server_close()
+
+
+def test_a_clock_outside_of_the_signatures_window(machine: Machine, api: _ApiServer) -> None:
+    api.date = "Mon, 02 Jan 2023 03:04:05 GMT"
+    expect(machine, "account clock", "failure", "timedatectl")
+
+
+def test_an_api_that_wants_a_login_before_it_says_anything(machine: Machine, api: _ApiServer) -> None:
+    api.status = 401
+    expect(machine, "account platform", "failure", f"base_url in {machine.config} must be the platform's API")
+
+
+@pytest.mark.parametrize("balance", ["NaN", "Infinity", '"much"'])
+def test_a_balance_that_is_no_number_is_not_told(machine: Machine, api: _ApiServer, balance: str) -> None:
+    api.told = f'{{"username": "patient", "balance": {balance}}}'
+    _, found = machine.examined()
+    assert found["account balance"]["severity"] == "note"
+
+
+def test_an_answer_about_the_account_that_is_none_hides_nothing_else(machine: Machine, api: _ApiServer) -> None:
+    _, found = machine.examined()
+    assert found["account file"]["severity"] == "failure"
+    assert "wallet wallets" in found
+
+
+@pytest.fixture
+def key(platform: RunningPlatform, account: accounts.Account) -> Iterator[str]:
+    credentials = SeedCredentials(seed=account.seed)
+    with PlatformApi(platform.url, credentials) as api:
+        made = api.post("/api_keys/", "making a key", {"name": "calls", "admin": True})
+        yield made["secret_key"]
+        api.delete(f"/api_keys/{made['api_key_id']}", "removing the key", purpose="api_keys")
+
+
+def write_key(machine: Machine, text: str, mode: int = 0o600) -> Path:
+    path = machine.folder / ".chutes" / "api_key"
+    path.parent.mkdir()
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_a_key_that_the_platform_takes_is_fine_and_not_shown(machine: Machine, key: str) -> None:
+    write_key(machine, key)
+    ran, found = machine.examined()
+    assert not [name for name in found if name.startswith("account")]
+    assert "API key" in ran.stdout
+    assert key not in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("variables", [{}, {"CHUTES_API_KEY": "cpk_canary"}])
+def test_a_key_that_the_platform_refuses(machine: Machine, variables: dict[str, str]) -> None:
+    path = write_key(machine, "cpk_canary")
+    place = "CHUTES_API_KEY" if variables else str(path)
+    expect(machine, "account API key", "failure", f"put it into {place}", **variables)
+    ran, _ = machine.examined(loads=False, **variables)
+    assert "cpk_canary" not in ran.stdout + ran.stderr
+
+
+def test_a_key_that_others_may_read(machine: Machine, key: str) -> None:
+    path = write_key(machine, key, 0o640)
+    expect(machine, "account API key's mode", "warning", f"chmod 600 {path}")
+
+
+def test_a_key_that_cannot_be_read(machine: Machine) -> None:
+    (machine.folder / ".chutes" / "api_key").mkdir(parents=True)
+    expect(machine, "account API key", "failure", "is a folder: move")
 
 
 def test_a_balance_below_that_of_a_build(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -201,6 +319,21 @@ def test_an_engine_that_does_not_answer_is_no_failure(machine: Machine, host: st
     expect(machine, "docker engine", "warning", fix, DOCKER_HOST=host)
 
 
+def test_the_socket_that_is_missing_is_named(machine: Machine) -> None:
+    expect(
+        machine,
+        "docker engine",
+        "warning",
+        "systemctl start docker",
+        found="/nowhere/docker.sock",
+        DOCKER_HOST="unix:///nowhere/docker.sock",
+    )
+
+
+def test_without_dockers_command_a_build_here_is_not_possible(machine: Machine) -> None:
+    expect(machine, "docker command", "warning", "--build --local needs it", PATH="/nowhere")
+
+
 def test_a_docker_context_that_is_not_there(machine: Machine) -> None:
     expect(machine, "docker engine", "warning", "docker context use", DOCKER_CONTEXT="elsewhere")
 
@@ -218,11 +351,30 @@ def test_a_socket_that_nobody_serves(machine: Machine, tmp_path: Path) -> None:
         ("CHUTE_NAME = \n", "correct it"),
         ('CHUTE_NAME = "case"\n', "deploy_example.py"),
         (MODULE.replace("[9000]", "[0]"), "SERVICE_PORTS"),
+        (f"{MODULE}\nimport nowhere_to_be_found\n", "correct what the last line says"),
     ],
 )
 def test_a_module_that_cannot_be_read(machine: Machine, source: str, fix: str) -> None:
     (machine.folder / "deploy_case.py").write_text(source)
     expect(machine, "modules deploy_case.py", "failure", fix)
+
+
+def test_the_last_line_of_a_module_that_cannot_be_loaded_is_shown(machine: Machine, account: accounts.Account) -> None:
+    (machine.folder / "deploy_case.py").write_text(f"{MODULE}\nraise ValueError('no model for {account.seed}')\n")
+    expect(machine, "modules deploy_case.py", "failure", "last line", found="ValueError: no model for ••••")
+
+
+def test_a_module_that_is_a_folder_hides_no_other(machine: Machine) -> None:
+    (machine.folder / "deploy_a.py").mkdir()
+    ran, found = machine.examined(loads=True)
+    assert found["modules deploy_a.py"]["severity"] == "failure"
+    assert "deploy_case.py" in ran.stdout
+
+
+def test_two_modules_of_one_image(machine: Machine) -> None:
+    (machine.folder / "deploy_same.py").write_text(MODULE)
+    (machine.folder / "deploy_same.routes.json").write_text(json.dumps(MANIFEST))
+    expect(machine, "modules deploy_same.py", "warning", "another CHUTE_NAME", found="as deploy_case.py does")
 
 
 def test_a_module_name_that_the_platform_refuses(machine: Machine) -> None:
@@ -246,12 +398,40 @@ def test_a_manifest_of_another_image(machine: Machine) -> None:
     expect(machine, "modules deploy_case.py", "failure", "--discover deploy_case")
 
 
-def test_hotkeys_that_others_may_read(machine: Machine) -> None:
-    hotkey = machine.folder / ".bittensor" / "wallets" / "w" / "hotkeys" / "h"
-    hotkey.parent.mkdir(parents=True)
-    hotkey.write_text("{}")
-    hotkey.chmod(0o644)
-    expect(machine, "wallet mode", "warning", f"chmod 600 {hotkey}")
+def write_wallet(machine: Machine, *hotkeys: str, mode: int = 0o600) -> Path:
+    folder = machine.folder / ".bittensor" / "wallets" / "w"
+    (folder / "hotkeys").mkdir(parents=True)
+    told = json.dumps({"ss58Address": "5x", "secretSeed": "0xab"})
+    for path in (folder / "coldkeypub.txt", folder / "coldkey", *(folder / "hotkeys" / name for name in hotkeys)):
+        path.write_text(told)
+        path.chmod(mode)
+    return folder
+
+
+def test_a_wallet_that_is_its_owners_alone_is_fine(machine: Machine) -> None:
+    write_wallet(machine, "h")
+    _, found = machine.examined()
+    assert not [name for name in found if name.startswith("wallet")]
+
+
+def test_keys_that_others_may_read(machine: Machine) -> None:
+    folder = write_wallet(machine, "h", "i", mode=0o644)
+    all_of_them = f"chmod 600 {folder}/coldkey {folder}/hotkeys/h {folder}/hotkeys/i"
+    expect(machine, "wallet mode", "warning", all_of_them, found="(and 2 more)")
+
+
+@pytest.mark.parametrize("name", ["hotkeys/h", "coldkeypub.txt"])
+def test_a_file_that_is_none_of_a_wallet(machine: Machine, name: str) -> None:
+    path = write_wallet(machine, "h") / name
+    path.write_bytes(b"$NACL\xff")
+    expect(machine, "wallet file", "warning", "restore it from a backup", found=str(path))
+
+
+def test_a_wallet_that_leads_nowhere_hides_nothing_else(machine: Machine) -> None:
+    (write_wallet(machine) / "hotkeys" / "h").symlink_to("nowhere")
+    ran, found = machine.examined()
+    assert found["wallet wallets"]["severity"] == "note"
+    assert "deploy_X.py" in ran.stdout
 
 
 def test_nothing_secret_is_shown(machine: Machine, account: accounts.Account) -> None:
@@ -278,9 +458,10 @@ def test_what_chutes_would_refuse_of_a_module(machine: Machine) -> None:
     expect(machine, "modules deploy_case.py", "failure", "POST")
 
 
-def test_a_module_that_ends_when_it_is_loaded(machine: Machine) -> None:
-    (machine.folder / "deploy_case.py").write_text(f"{MODULE}\nraise SystemExit(3)\n")
-    expect(machine, "modules deploy_case.py", "failure", "")
+@pytest.mark.parametrize(("code", "fix"), [(0, "remove sys.exit()"), (3, "correct what the last line says")])
+def test_a_module_that_ends_when_it_is_loaded(machine: Machine, code: int, fix: str) -> None:
+    (machine.folder / "deploy_case.py").write_text(f"{MODULE}\nraise SystemExit({code})\n")
+    expect(machine, "modules deploy_case.py", "failure", fix)
 
 
 @pytest.fixture
@@ -311,10 +492,17 @@ def engine_that_tells(request: pytest.FixtureRequest) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"tcp://127.0.0.1:{server.server_port}"
+    class Server(socketserver.UnixStreamServer):
+        def get_request(self) -> tuple[Any, Any]:
+            request, _ = super().get_request()
+            return request, ("nobody", 0)
+
+    with tempfile.TemporaryDirectory() as folder, Server(f"{folder}/d.sock", Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"unix://{folder}/d.sock"
         server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize(

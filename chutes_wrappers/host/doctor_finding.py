@@ -1,0 +1,69 @@
+"""What ``--doctor`` says of one thing, and how a failure becomes that."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host import refusals
+from chutes_wrappers.host.api_keys import api_key
+from chutes_wrappers.host.credentials import account
+
+Severity = Literal["ok", "note", "warning", "failure"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What was looked at, what was ``found``, how bad it is, and the exact ``fix`` (empty where nothing is to do)."""
+
+    group: str
+    name: str
+    severity: Severity
+    found: str
+    fix: str = ""
+
+
+def guarded(group: str, name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What ``look`` finds; a failure is one more finding, so that it hides nothing of what is looked at next."""
+
+    def failure(found: str, fix: str) -> Finding:
+        return Finding(group=group, name=name, severity="failure", found=found, fix=fix)
+
+    try:
+        yield from look()
+    except WrapperError as error:
+        yield failure(said(error), error.next_step or "correct it")
+    except ImportError as error:
+        yield failure(f"the package {error.name} cannot be loaded ({type(error).__name__})", "run ./setup.sh again")
+    except OSError as error:
+        what = error.filename if isinstance(error.filename, str) else ""
+        fix = f"see what it is (ls -ld {shlex.quote(what)}), and let your user read it" if what else "correct it"
+        yield failure(f"{what}: {error.strerror or type(error).__name__}".removeprefix(": "), fix)
+    except Exception as error:  # noqa: BLE001  # the same, for what nobody has thought of; its words may quote a key
+        fix = "this is a fault of the toolkit: report it with the name of the error"
+        yield failure(f"cannot be looked at ({type(error).__name__})", fix)
+
+
+def said(failure: WrapperError) -> str:
+    """What a failure says, where, and the last line of its evidence; nothing of it is a secret of the account's."""
+    last = (failure.evidence or "").strip().rpartition("\n")[2]
+    text = ": ".join(filter(None, (failure.where, failure.what, last)))
+    return refusals.masked(text, _secrets())
+
+
+def plural(number: int, noun: str) -> str:
+    """The number and its noun: "1 route", "2 routes"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _secrets() -> list[str]:
+    found: list[str] = []
+    with contextlib.suppress(WrapperError, OSError):
+        found += account().secrets
+    with contextlib.suppress(WrapperError, OSError):
+        found.append(api_key() or "")
+    return found

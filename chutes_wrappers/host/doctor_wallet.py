@@ -1,0 +1,58 @@
+"""What may be wrong with the wallets."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host import wallets
+from chutes_wrappers.host.doctor_finding import Finding, Severity, plural
+
+_MAKES_ONE = "./setup.sh --account makes one; needed only for an account of the platform"
+
+
+def wallet_findings() -> Iterator[Finding]:
+    """About the files in the wallets' folder that must be their owner's alone."""
+    folder = wallets.wallets_folder()
+    hotkeys = wallets.find(folder) if folder.is_dir() else []
+    if not hotkeys:
+        yield _finding("wallets", "note", f"no hotkey in {folder}", _MAKES_ONE)
+    secret = sorted(folder.glob("*/coldkey")) + [folder / wallet / "hotkeys" / name for wallet, name in hotkeys]
+    unreadable = [path for path in secret if not os.access(path, os.R_OK)]
+    if unreadable:
+        yield _finding("hotkey", "warning", _named(unreadable, "cannot be read"), _chmod("u+r", unreadable))
+    exposed = [path for path in secret if path not in unreadable and stat.S_IMODE(path.stat().st_mode) & 0o077]
+    if exposed:
+        yield _finding("mode", "warning", _named(exposed, "may be read by others"), _chmod("600", exposed))
+    broken = [path for wallet, name in hotkeys if (path := _broken(folder, wallet, name)) and path not in unreadable]
+    if broken:
+        fix = "restore it from a backup, or move it away; ./setup.sh --account makes a new wallet"
+        yield _finding("file", "warning", _named(broken, "is missing, or no file of a wallet"), fix)
+    if hotkeys:
+        yield _finding("wallets", "ok", f"{plural(len(hotkeys), 'hotkey')} in {folder}")
+
+
+def _broken(folder: Path, wallet: str, name: str) -> Path | None:
+    """The file of a wallet that keeps its hotkey from being used."""
+    try:
+        wallets.read(folder, wallet, name)
+    except ConfigurationError as wrong:
+        return Path(wrong.where or folder / wallet)
+    return None
+
+
+def _named(paths: Sequence[Path], what: str) -> str:
+    more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+    return f"{paths[0]} {what}{more}"
+
+
+def _chmod(mode: str, paths: Sequence[Path]) -> str:
+    return f"chmod {mode} {' '.join(shlex.quote(str(path)) for path in paths)}"
+
+
+def _finding(name: str, severity: Severity, found: str, fix: str = "") -> Finding:
+    return Finding(group="wallet", name=name, severity=severity, found=found, fix=fix)
