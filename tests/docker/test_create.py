@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -67,13 +68,26 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(20)
 
 
+def push(image: str, reference: str) -> None:
+    subprocess.run(["docker", "tag", image, reference], check=True)
+    subprocess.run(["docker", "push", "--quiet", reference], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def published(image: str, reference: str) -> Iterator[None]:
+    push(image, reference)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "rmi", reference], check=True, stdout=subprocess.DEVNULL)
+
+
 @pytest.fixture
 def pushed(registry: str) -> Iterator[str]:
     """ChromaDB's image, known to the registry alone."""
     reference = f"{registry}/vendor/chroma:1.0"
-    subprocess.run(["docker", "tag", bases.image("chromadb"), reference], check=True)
-    subprocess.run(["docker", "push", "--quiet", reference], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["docker", "rmi", reference], check=True, stdout=subprocess.DEVNULL)
+    with published(bases.image("chromadb"), reference):
+        pass
     yield reference
     subprocess.run(["docker", "rmi", reference], check=False, capture_output=True)
 
@@ -101,11 +115,16 @@ def gradio_image() -> str:
     return "gradio-app:latest"
 
 
-def test_a_created_module_works_with_no_hand_edit(pushed: str, gradio_image: str, tmp_path: Path) -> None:
-    for image, name in ((pushed, "chroma"), (bases.image("rapidocr"), "rapid"), (gradio_image, "gradio")):
+def test_a_created_module_works_with_no_hand_edit(
+    registry: str, pushed: str, gradio_image: str, tmp_path: Path
+) -> None:
+    images = {"chroma": pushed, "rapid": bases.image("rapidocr"), "gradio": gradio_image}
+    for name, image in images.items():
         run(tmp_path, "--create", image, "--name", name)
         told = json.loads(run(tmp_path, "--emulate", f"deploy_{name}", "--check", "--watch", "0", "--json").stdout)
         assert told["routes"], name
         assert told["good"], name
-        unchanged = run(tmp_path, "--discover", f"deploy_{name}", "--check", "--yes")
-        assert "is what the service serves" in unchanged.stderr
+    with published(gradio_image, f"{registry}/vendor/gradio:1"):  # which gives it another digest, and changes nothing
+        for name in images:
+            unchanged = run(tmp_path, "--discover", f"deploy_{name}", "--check", "--yes")
+            assert "is what the service serves" in unchanged.stderr
