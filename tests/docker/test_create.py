@@ -68,15 +68,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(20)
 
 
-def push(image: str, reference: str) -> None:
-    subprocess.run(["docker", "tag", image, reference], check=True)
-    subprocess.run(["docker", "push", "--quiet", reference], check=True, stdout=subprocess.DEVNULL)
-
-
 @contextlib.contextmanager
 def published(image: str, reference: str) -> Iterator[None]:
-    push(image, reference)
+    subprocess.run(["docker", "tag", image, reference], check=True)
     try:
+        subprocess.run(["docker", "push", "--quiet", reference], check=True, stdout=subprocess.DEVNULL)
         yield
     finally:
         subprocess.run(["docker", "rmi", reference], check=True, stdout=subprocess.DEVNULL)

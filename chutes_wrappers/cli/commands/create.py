@@ -100,19 +100,19 @@ def _of_engine(reference: str, attributes: Mapping[str, Any]) -> ImageFacts:
 
 def _check_free(path: Path, *, force: bool) -> None:
     there = [each for each in (path, manifest_path_for(path)) if os.path.lexists(each)]
-    names = " and ".join(each.name for each in there)
     if there and not force:
         raise ConfigurationError(
-            f"{names} {'is' if len(there) == 1 else 'are'} there already",
+            f"{' and '.join(each.name for each in there)} {'is' if len(there) == 1 else 'are'} there already",
             where=str(path.parent),
             next_step="give another --name, or --force to replace",
         )
-    if any(each.is_dir() and not each.is_symlink() for each in there):
-        raise ConfigurationError(
-            f"of {names}, one is a folder, which --force does not replace",
-            where=str(path.parent),
-            next_step="give another --name, or move the folder away",
-        )
+    for each in there:
+        if each.is_dir() and not each.is_symlink():
+            raise ConfigurationError(
+                "a folder is there, which --force does not replace",
+                where=str(each),
+                next_step="give another --name, or move the folder away",
+            )
 
 
 def _say(proposal: Proposal, image: ImageFacts) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host import refusals
 
 _TITLES = ("org.opencontainers.image.title", "org.opencontainers.image.ref.name")
 _VERSION = "org.opencontainers.image.version"
@@ -83,7 +84,7 @@ def facts(reference: str, attributes: Mapping[str, Any], size_bytes: int) -> Ima
         raise MalformedDescription(
             "the image's description is malformed",
             where=reference,
-            evidence=f"{'.'.join(map(str, problem['loc']))}: {problem['msg'][:1].lower()}{problem['msg'][1:]}",
+            evidence=refusals.detail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"),
             next_step="build the image again, with `docker build` or buildah",
         ) from error
     config = told.config or _Config()

@@ -15,6 +15,7 @@ import urllib3
 from requests.utils import parse_dict_header
 
 from chutes_wrappers.core.errors import UnsupportedImage, WrapperError
+from chutes_wrappers.host import refusals
 from chutes_wrappers.host.creation.image import ImageFacts, facts
 from chutes_wrappers.host.creation.login import Login, login
 from chutes_wrappers.host.creation.reference import Reference
@@ -45,10 +46,17 @@ def look_up(reference: Reference) -> ImageFacts:
     Raises UnsupportedImage for an image of other platforms only, RegistryUnavailable when the registry does not tell,
     MalformedDescription for what no image can say.
     """
-    with requests.Session() as session:
+    with _Session() as session:
         # Without one, requests takes ~/.netrc's password for the host, and sends it instead of the registry's token.
         session.auth = _unchanged
         return _Registry(session, reference).image()
+
+
+class _Session(requests.Session):
+    """Follows no redirect: before it does, requests reads the whole body of the answer that redirects, however long it is."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -109,7 +117,7 @@ class _Registry:
             self._log_in(answer.headers.get("WWW-Authenticate", ""))
             answer = self._get(path, accepted)
         if answer.status != requests.codes.ok:
-            raise self._unavailable(f"it answers {answer.status}", answer.reason)
+            raise self._unavailable(f"it answers {answer.status}", refusals.detail(answer.reason))
         value = _object(answer.body)
         if value is None:
             raise self._unavailable("its answer is none of a registry", "")
@@ -118,23 +126,24 @@ class _Registry:
     def _get(self, path: str, accepted: tuple[str, ...]) -> _Answer:
         """The answer at ``path``, which may be elsewhere: nothing of our login goes to another host."""
         url = f"{self._root}{path}"
-        headers = {"Accept": ", ".join(accepted)}
         for _ in range(_MOST_REDIRECTS):
-            is_registry = urlsplit(url)[:2] == urlsplit(self._root)[:2]
-            own = {"Authorization": self._authorization} if self._authorization and is_registry else {}
-            answer = self._ask("GET", url, headers={**headers, **own})
+            headers = {"Accept": ", ".join(accepted)}
+            if self._authorization and urlsplit(url)[:2] == urlsplit(self._root)[:2]:
+                headers["Authorization"] = self._authorization
+            answer = self._ask("GET", url, headers=headers)
             location = answer.headers.get("Location")
             if answer.status // 100 != 3 or not location:
                 return answer
-            url = urljoin(url, location)
+            try:
+                url = urljoin(url, location)
+            except ValueError as error:
+                raise self._unavailable("it redirects to no address", "") from error
         raise self._unavailable(f"it redirects more than {_MOST_REDIRECTS} times", "")
 
     def _ask(self, method: str, url: str, **options: Any) -> _Answer:
         try:
             timeout_s = min(_TIMEOUT_S, self._seconds_left())
-            with self._session.request(
-                method, url, timeout=timeout_s, stream=True, allow_redirects=False, **options
-            ) as answer:
+            with self._session.request(method, url, timeout=timeout_s, stream=True, **options) as answer:
                 return _Answer(
                     status=answer.status_code,
                     reason=answer.reason or "",
@@ -221,7 +230,7 @@ def _for_our_platform(entries: list[Any], reference: str) -> Mapping[str, Any]:
     if plain := [entry for (name, _), entry in platforms if not name]:
         return plain[0]
     raise UnsupportedImage(
-        f"it is built for {', '.join(named) or 'no platform'}; Chutes runs {_OURS}",
+        f"it is built for {refusals.detail(', '.join(named)) or 'no platform'}; Chutes runs {_OURS}",
         where=reference,
         next_step=f"build it for {_OURS} too, and push it",
     )

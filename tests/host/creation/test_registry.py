@@ -36,6 +36,7 @@ CONFIG: dict[str, Any] = {
     "architecture": "amd64",
     "config": {"ExposedPorts": {"9000/tcp": {}}, "Cmd": ["serve"]},
 }
+TOO_LONG = b" " * (4 * 1024**2 + 1)
 VARIANTS = {
     "manifests": [
         {"digest": "sha256:attestation", "platform": {"os": "unknown", "architecture": "unknown"}},
@@ -65,7 +66,7 @@ CONTENT: dict[str, Any] = {
     "/v2/vendor/text/manifests/1": "no object",
     "/v2/vendor/path/manifests/1": {"config": {"digest": "../../elsewhere"}, "layers": []},
     "/v2/vendor/deep/manifests/1": b"[" * 200_000,
-    "/v2/vendor/long/manifests/1": b" " * (4 * 1024**2 + 1),
+    "/v2/vendor/long/manifests/1": TOO_LONG,
 }
 MALFORMED: dict[str, Any] = {
     "cmd": described(Cmd="serve"),
@@ -87,6 +88,7 @@ class Registry(ThreadingHTTPServer):
         self.seen: list[str] = []
         self.token: Any = {"token": "t0ken"}
         self.elsewhere = ""
+        self.redirecting: Any = {}
         self.delay_s = 0.0
 
     @property
@@ -110,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             challenges = {"basic": 'Basic realm="r"', "both": f'Basic realm="r", {bearer}'}
             return self.say(401, {}, {"WWW-Authenticate": challenges.get(kind, bearer)})
         if self.server.elsewhere and "/blobs/" in path:
-            return self.say(307, {}, {"Location": f"http://{self.server.elsewhere}{path}"})
+            return self.say(307, self.server.redirecting, {"Location": f"http://{self.server.elsewhere}{path}"})
         return self.say(200, CONTENT[path]) if path in CONTENT else self.say(404, {})
 
     def do_POST(self) -> None:
@@ -269,6 +271,28 @@ def test_a_registry_that_only_redirects_is_left() -> None:
         server.elsewhere = server.host
         with pytest.raises(RegistryUnavailable, match="redirects"):
             look_up(f"{server.host}/vendor/ocr:1")
+
+
+def test_a_redirect_to_no_address_is_said() -> None:
+    with serving() as server:
+        server.elsewhere = "[bad"
+        with pytest.raises(RegistryUnavailable, match="redirects to no address"):
+            look_up(f"{server.host}/vendor/ocr:1")
+
+
+def test_a_redirect_that_is_too_long_is_not_read() -> None:
+    with serving() as server:
+        server.elsewhere, server.redirecting = server.host, TOO_LONG
+        with pytest.raises(RegistryUnavailable, match="longer than 4 MiB"):
+            look_up(f"{server.host}/vendor/ocr:1")
+
+
+def test_what_a_registry_says_does_nothing_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = {"os": "linux", "architecture": "\x1b[2J"}
+    monkeypatch.setitem(CONTENT, "/v2/vendor/arm/manifests/1", {"manifests": [{"platform": platform}]})
+    with registry() as host, pytest.raises(UnsupportedImage) as refused:
+        look_up(f"{host}/vendor/arm:1")
+    assert "\x1b" not in str(refused.value)
 
 
 def test_an_answer_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
