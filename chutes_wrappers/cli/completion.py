@@ -70,7 +70,7 @@ _THIS_ONE_ALONE = {
         (
             "    set -l response (",
             "    set -l typed (command -s -- (string replace -r '^~/' \"$HOME/\" -- (commandline -opc)[1]));\n"
-            "    test -n \"$typed\"; and test (builtin realpath -- $typed) = {program}; or return 1;\n"
+            '    test -n "$typed"; and test (builtin realpath -- $typed) = {program}; or return 1;\n'
             "    set -l response (",
         ),
         ("(commandline -t) deploy.sh)", "(commandline -t) {program})"),

@@ -12,7 +12,7 @@ from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.credentials import account
 from chutes_wrappers.host.docker_engine import connect
-from chutes_wrappers.host.modules import PROJECT_ROOT, ModuleFacts, read_module
+from chutes_wrappers.host.modules import ModuleFacts, module_files, read_module
 from chutes_wrappers.host.platform_lookup import own_chutes, own_images
 from chutes_wrappers.host.platform_objects import chute_info, image_info
 
@@ -46,7 +46,7 @@ def module_states(folder: Path) -> tuple[list[ModuleState], str]:
 
     Asks the platform and the Docker engine, 5 s at most for each answer.
     """
-    paths = sorted(folder.glob("deploy_*.py")) or sorted(PROJECT_ROOT.glob("deploy_*.py"))
+    paths = module_files(folder)
     if not paths:
         return [], ""
     known = {path: _facts(path) for path in paths}

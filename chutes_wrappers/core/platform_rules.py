@@ -47,6 +47,8 @@ PROVISION_TIMEOUT_S = 180.0
 
 # Section 1, measured: chutes-aegis.so needs this glibc, graval's libraries need libcrypto.so.3.
 LOWEST_GLIBC = (2, 34)
+# Section 1: what the SDK asks of a base image, the lowest and the highest.
+CUDA_VERSIONS = ((12, 2), (12, 6))
 OPENSSL_LIBRARY = "libcrypto.so.3"
 # The SDK asks for 3.10; its chutes-inspecto.so crashes under CPython 3.13 (measured with 0.6.9 on glibc 2.36 and 2.41).
 LOWEST_PYTHON = (3, 10)

@@ -157,7 +157,7 @@ def _key() -> Iterator[Finding]:
         _me(KeyCredentials(key=key))
     except PlatformRefused as refused:
         is_refused = refused.status == _UNKNOWN_KEY
-        fix = f"make another with `chutes keys create --name calls --admin`, and put it into {source}"
+        fix = f"take it out of {source}; then {_AGAIN} --key makes another"
         yield _finding("API key", "failure" if is_refused else "note", said(refused), fix if is_refused else "")
     except WrapperError as failure:  # no address, or no answer: it is not the key's fault
         yield _finding("API key", "note", f"not tried: {said(failure)}")

@@ -15,7 +15,7 @@ from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import DockerEngine
 from chutes_wrappers.host.doctor_finding import Finding, Severity, guarded, plural, said
 from chutes_wrappers.host.inspection import digests, inspect
-from chutes_wrappers.host.modules import PROJECT_ROOT, ModuleFacts, read_module
+from chutes_wrappers.host.modules import ModuleFacts, module_files, read_module
 from chutes_wrappers.host.preflight.preflight import preflight
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import staged
@@ -25,7 +25,7 @@ _NOBODY = "local"
 
 def modules_findings(folder: Path, engine: DockerEngine | WrapperError) -> Iterator[Finding]:
     """About each deploy module in ``folder``, or without any there, in the project; where no engine is, not about its images."""
-    paths = sorted(folder.glob("deploy_*.py")) or sorted(PROJECT_ROOT.glob("deploy_*.py"))
+    paths = module_files(folder)
     if not paths:
         yield Finding(
             group="modules",

@@ -28,20 +28,21 @@ def wallet_findings() -> Iterator[Finding]:
     exposed = [path for path in secret if path not in unreadable and stat.S_IMODE(path.stat().st_mode) & 0o077]
     if exposed:
         yield _finding("mode", "warning", _named(exposed, "may be read by others"), _chmod("600", exposed))
-    broken = [path for wallet, name in hotkeys if (path := _broken(folder, wallet, name)) and path not in unreadable]
-    if broken:
-        fix = "restore it from a backup, or move it away; ./setup.sh --account makes a new wallet"
-        yield _finding("file", "warning", _named(broken, "is missing, or no file of a wallet"), fix)
+    for wallet, name in hotkeys:
+        wrong = _problem(folder, wallet, name)
+        if wrong is not None and Path(wrong.where or "") not in unreadable:
+            fix = "restore it from a backup, or move it away; ./setup.sh --account makes a new wallet"
+            yield _finding("file", "warning", f"{wrong.where}: {wrong.what}", fix)
     if hotkeys:
         yield _finding("wallets", "ok", f"{plural(len(hotkeys), 'hotkey')} in {folder}")
 
 
-def _broken(folder: Path, wallet: str, name: str) -> Path | None:
-    """The file of a wallet that keeps its hotkey from being used."""
+def _problem(folder: Path, wallet: str, name: str) -> ConfigurationError | None:
+    """What keeps a hotkey from being used, and which file."""
     try:
         wallets.read(folder, wallet, name)
     except ConfigurationError as wrong:
-        return Path(wrong.where or folder / wallet)
+        return wrong
     return None
 
 

@@ -99,6 +99,11 @@ def _check_file_name(path: Path) -> None:
         )
 
 
+def module_files(folder: Path) -> list[Path]:
+    """The deploy modules in ``folder``, sorted; those of the project where it has none."""
+    return sorted(folder.glob("deploy_*.py")) or sorted(PROJECT_ROOT.glob("deploy_*.py"))
+
+
 def _suggestion(candidate: Path) -> str:
     known = sorted(
         {path.stem for base in (Path.cwd(), PROJECT_ROOT) for path in base.glob("deploy_*.py") if path.is_file()}

@@ -11,7 +11,6 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands.discover import discover_with_defaults
-from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
 from chutes_wrappers.core.manifest import manifest_path_for, write_atomically
 from chutes_wrappers.host import platform_api
@@ -24,7 +23,7 @@ from chutes_wrappers.host.credentials import NoCredentials
 from chutes_wrappers.host.docker_engine import DockerEngine, connect
 from chutes_wrappers.host.inspection import inspect
 from chutes_wrappers.host.modules import read_module
-from chutes_wrappers.host.pricing import fitting_prices
+from chutes_wrappers.host.pricing import first_deployment_fee, fitting_prices
 
 _PRICES_TIMEOUT_S = 5.0
 _MB = 1_000_000
@@ -144,10 +143,10 @@ def _costs(proposal: Proposal) -> str:
     with contextlib.suppress(WrapperError):
         url = platform_api.api_url()
         with platform_api.PlatformApi(url, NoCredentials(), timeout_s=_PRICES_TIMEOUT_S) as api:
-            prices = fitting_prices(api.get("/pricing", "asking for prices", purpose="pricing"), proposal.node_selector)
-        if prices:
-            gpu, price = next(iter(prices.items()))
-            fee = platform_rules.FIRST_DEPLOYMENT_HOURS * price
+            pricing = api.get("/pricing", "asking for prices", purpose="pricing")
+        fee = first_deployment_fee(pricing, proposal.node_selector)
+        if fee is not None:
+            gpu, price = next(iter(fitting_prices(pricing, proposal.node_selector).items()))
             return f"${price:.2f} an hour on a {gpu}, ${fee:.2f} once for the first deployment"
     return "not known: the platform does not tell its prices now (--cost asks again)"
 

@@ -66,7 +66,7 @@ def manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
     """
     from chutes_wrappers.cli.commands.discover import discover_with_defaults
     from chutes_wrappers.host.discovery.container import check_ports
-    from chutes_wrappers.host.inspection import inspect
+    from chutes_wrappers.host.inspection import digests, inspect
 
     found = known(facts)
     if found is None:
@@ -77,7 +77,7 @@ def manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
     if found.image is None:
         output.report(f"the manifest does not say what {facts.base_image} runs: taken from the image itself")
         return found.model_copy(update={"image": launch})
-    if found.image.digest != launch.digest:
+    if found.image.digest not in digests(engine.inspect_image(facts.base_image)):
         output.warning(
             f"{facts.base_image} is not the image that discovery saw: run --discover again if it serves anything new"
         )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.host.creation.image import ImageFacts
 
 _VARIABLES = ("CUDA_VERSION", "NVIDIA_REQUIRE_CUDA", "NV_CUDA_CUDART_VERSION")
@@ -16,8 +17,6 @@ _LARGE_MODEL = re.compile(
     r"(?<![a-z0-9])(vllm|sglang|text-generation-inference|tgi|ollama|llama|mistral|qwen|flux|diffusion)(?![a-z])",
     re.IGNORECASE,
 )
-# PLATFORM.md, section 1: what the SDK asks of an image.
-_LOWEST_CUDA, _HIGHEST_CUDA = (12, 2), (12, 6)
 _GIB = 1024**3
 _LEAST_GB, _USUAL_GB, _LARGE_GB = 16, 24, 48
 
@@ -54,9 +53,10 @@ def _cuda(environment: Mapping[str, str]) -> tuple[int, int] | None:
 
 
 def _cuda_problem(cuda: tuple[int, int] | None) -> str:
-    if cuda is None or _LOWEST_CUDA <= cuda <= _HIGHEST_CUDA:
+    lowest, highest = platform_rules.CUDA_VERSIONS
+    if cuda is None or lowest <= cuda <= highest:
         return ""
-    return f"it has CUDA {_shown(cuda)}; the platform asks for {_shown(_LOWEST_CUDA)} to {_shown(_HIGHEST_CUDA)}"
+    return f"it has CUDA {_shown(cuda)}; the platform asks for {_shown(lowest)} to {_shown(highest)}"
 
 
 def _shown(version: tuple[int, int]) -> str:

@@ -126,7 +126,7 @@ def test_a_config_that_lacks_fields(machine: Machine) -> None:
 
 def test_a_config_that_is_binary(machine: Machine) -> None:
     machine.config.write_bytes(b"\xff\xfe\0")
-    expect(machine, "account file", "failure", f"move {machine.config} away, then ./setup.sh --account")
+    expect(machine, "account file", "failure", "./setup.sh --account")
 
 
 def test_a_config_that_is_a_folder(machine: Machine) -> None:
@@ -285,7 +285,9 @@ def test_a_key_that_the_platform_takes_is_fine_and_not_shown(machine: Machine, k
 def test_a_key_that_the_platform_refuses(machine: Machine, variables: dict[str, str]) -> None:
     path = write_key(machine, "cpk_canary")
     place = "CHUTES_API_KEY" if variables else str(path)
-    expect(machine, "account API key", "failure", f"put it into {place}", **variables)
+    expect(
+        machine, "account API key", "failure", f"take it out of {place}; then ./setup.sh --account --key", **variables
+    )
     ran, _ = machine.examined(loads=False, **variables)
     assert "cpk_canary" not in ran.stdout + ran.stderr
 
@@ -401,7 +403,8 @@ def test_a_manifest_of_another_image(machine: Machine) -> None:
 def write_wallet(machine: Machine, *hotkeys: str, mode: int = 0o600) -> Path:
     folder = machine.folder / ".bittensor" / "wallets" / "w"
     (folder / "hotkeys").mkdir(parents=True)
-    told = json.dumps({"ss58Address": "5x", "secretSeed": "0xab"})
+    seed = accounts.new_seed()
+    told = json.dumps({"ss58Address": accounts.keypair(seed).ss58_address, "secretSeed": seed})
     for path in (folder / "coldkeypub.txt", folder / "coldkey", *(folder / "hotkeys" / name for name in hotkeys)):
         path.write_text(told)
         path.chmod(mode)
