@@ -86,7 +86,8 @@ async def test_what_was_uploaded_is_built_with_the_platforms_own_line(state: Sta
     assert builder.files["Dockerfile"] == f"FROM scratch\nRUN pip install chutes=={sdk_version()}\n"
 
 
-@pytest.mark.parametrize("context", [b"", b"no zip", zipped(a="b")[:-30]])
+# Named, since a zip holds the time: workers that collect in different seconds would see different tests.
+@pytest.mark.parametrize("context", [b"", b"no zip", zipped(a="b")[:-30]], ids=["empty", "no zip", "half a zip"])
 async def test_a_context_that_is_no_zip_fails_the_build(state: State, context: bytes) -> None:
     with Builds(state, ScriptedBuilder()) as builds:
         image = submitted(state, context=context)
