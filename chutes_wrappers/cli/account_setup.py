@@ -6,7 +6,6 @@ Seeds, keys and tokens are never shown.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from chutes_wrappers.core.manifest import write_atomically
 from chutes_wrappers.host import registration, wallets
 from chutes_wrappers.host.account_file import check_writable, keep, text
 from chutes_wrappers.host.api_keys import KEY_VARIABLE, api_key, key_file
-from chutes_wrappers.host.credentials import account, account_in
+from chutes_wrappers.host.credentials import account, account_in, hotkey_problem
 from chutes_wrappers.host.platform_api import api_url
 from chutes_wrappers.host.platform_objects import plain
 from chutes_wrappers.host.wallets import Hotkey
@@ -55,7 +54,7 @@ def register_account(username: str, hotkey: Hotkey) -> None:
     output.report(f"registering {username} at {url}")
     made = registration.register(url, username, hotkey, token)
     if made.fingerprint:  # first: it is told this once
-        write_atomically(login, made.fingerprint + "\n", mode=_OWNERS)
+        keep(login, made.fingerprint + "\n")
         output.warning(f"{login} logs in on the website, and cannot be asked for again: keep a copy, show it to nobody")
     _keep(text(made.account))
     _say_known(registration.known_account(url, hotkey.seed, made.account.user_id))
@@ -64,7 +63,7 @@ def register_account(username: str, hotkey: Hotkey) -> None:
 def _token() -> str:
     if token := os.environ.get(TOKEN_VARIABLE, "").strip():
         return token
-    if not sys.stdin.isatty():
+    if not asking.is_possible():
         raise ConfigurationError(
             "the platform wants a registration token",
             next_step=f"get one at {registration.TOKEN_PAGE}, and set {TOKEN_VARIABLE}",
@@ -84,19 +83,30 @@ def link_account(hotkey: Hotkey, key: str) -> None:
 
 def take_file(given: Path) -> None:
     """Keep a copy of the configuration file ``given``; WrapperError unless the platform knows its account."""
-    source, target = given.expanduser(), config_file()
+    source, target = given, config_file()
     try:
+        source = given.expanduser()
         is_in_use = source.samefile(target) if target.exists() else False
         content = source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last for ~NOBODY/file
+        why = getattr(error, "strerror", None) or (
+            "no such user" if isinstance(error, RuntimeError) else "it is not UTF-8 text"
+        )
         raise ConfigurationError(
             f"the file cannot be read: {why}", where=str(source), next_step="name another"
         ) from None
     if is_in_use:
         raise ConfigurationError("this is the file that is in use already", where=str(source), next_step="name another")
     own = account_in(content, source)
+    if (problem := hotkey_problem(own)) is not None:
+        raise problem
     told = registration.known_account(api_url(content), own.seed, own.user_id)
+    if plain(told.get("username")) != own.username:
+        raise ConfigurationError(
+            f"it says username = {own.username}, and the platform knows the account as {plain(told.get('username'))}",
+            where=str(source),
+            next_step="correct the username in it",
+        )
     _keep(content)
     _say_known(told)
 
@@ -116,11 +126,20 @@ def _say_known(told: Mapping[str, Any]) -> None:
 
 
 def make_key() -> None:
-    """Make one for the account that there is, and keep it where --call and --forward look for it."""
-    path = key_file()
-    if api_key() is not None:
-        output.report(f"an API key is in {KEY_VARIABLE} or {path} already; it is left alone")
+    """Make an API key for the account that there is, and keep it where --call and --forward look for it.
+
+    A key that is there is left alone; WrapperError when it is another user's, or none that the platform takes.
+    """
+    own, path = account(), key_file()
+    if (key := api_key()) is None:
+        check_writable(path)
+        write_atomically(path, registration.make_key(api_url(), own) + "\n", mode=_OWNERS)
+        output.success(f"{path}: an API key, which --call and --forward take from there")
         return
-    check_writable(path)
-    write_atomically(path, registration.make_key(api_url(), account()) + "\n", mode=_OWNERS)
-    output.success(f"{path}: an API key, which --call and --forward take from there")
+    if (owner := registration.owner_of(api_url(), key)) != own.username:
+        raise ConfigurationError(
+            f"the API key that is there is {owner}'s, and the account is {own.username}",
+            where=f"{KEY_VARIABLE}, {path}",
+            next_step="take it away, then ./setup.sh --account --key makes another",
+        )
+    output.report(f"an API key of {owner}'s is in {KEY_VARIABLE} or {path} already")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from chutes_wrappers.cli import output
 
 
 class Back(Exception):
-    """Somebody wants to go back to the question before."""
+    """Somebody wants to go back to where the questions began."""
 
 
 class Quit(Exception):
     """Somebody wants to answer no more, or the input has ended."""
+
+
+def is_possible() -> bool:
+    """Whether there is a terminal to ask at; none is where standard input is closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def line(prompt: str, *, hidden: bool = False) -> str:

@@ -34,11 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
         for path in (COMPLETE, stamp):
             path.write_text("", encoding="utf-8")
         _say(f"✓ installed into {VENV.name}: {requirements.name}")
-    if options.account or (sys.stdin.isatty() and not (options.dev or options.yes or options.no_account)):
+    if options.account or (_is_at_terminal() and not (options.dev or options.yes or options.no_account)):
         _hand_over_to_the_wizard(options.answers)
     if not options.dev and not options.no_account:
         _say_next()
     return 0
+
+
+def _is_at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _made(requirements: Path, *, is_replaced: bool) -> bool:

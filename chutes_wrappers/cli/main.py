@@ -39,8 +39,7 @@ def _deploy(**options: object) -> None:
     context = click.get_current_context()
     verbs = [str(command.name) for command in COMMANDS if options[str(command.name)] is not None]
     _check_usage(verbs, options)
-    if options["quiet"]:
-        output.be_quiet()
+    output.be_quiet(bool(options["quiet"]))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever runs is stopped then, too
     command = (lambda: RUN[verbs[0]](options)) if verbs else (lambda: _menu(options))
     context.exit(output.run(command, debug=bool(options["debug"])))

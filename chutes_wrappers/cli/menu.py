@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.asking import Back, Quit, line, seconds, text, yes
+from chutes_wrappers.cli.asking import Back, Quit, is_possible, line, seconds, text, yes
+from chutes_wrappers.cli.flags import EVERYWHERE
 from chutes_wrappers.cli.module_states import ModuleState, chute_names, module_states
 from chutes_wrappers.core.errors import ConfigurationError
 
@@ -140,7 +140,7 @@ class Menu:
 
     def run(self) -> int:
         """Ask and run until somebody quits; 0, or 130 for Ctrl-C at a question. ConfigurationError without a terminal."""
-        if not sys.stdin.isatty():
+        if not is_possible():
             raise ConfigurationError(
                 "there is no terminal to show the menu on", next_step="give a command; --help lists them"
             )
@@ -181,19 +181,23 @@ class Menu:
 def _arguments(answer: str, questions: Questions) -> list[str]:
     """What ``answer`` means; none when that is not clear, which is said."""
     if answer.startswith("-"):
-        return _split(answer)
+        return _command_line(answer)
     if answer.isdecimal() and 1 <= int(answer) <= len(ENTRIES):
         return ENTRIES[int(answer) - 1].ask(questions)
     output.warning(f"{answer!r} is none of the entries: a number from 1 to {len(ENTRIES)}, flags, or q")
     return []
 
 
-def _split(line: str) -> list[str]:
+def _command_line(typed: str) -> list[str]:
     try:
-        return shlex.split(line)
+        words = shlex.split(typed)
     except ValueError as error:
-        output.warning(f"{line!r} is no command line: {error}")
+        output.warning(f"{typed!r} is no command line: {error}")
         return []
+    if not {word.partition("=")[0] for word in words} - {name for each in EVERYWHERE for name in each.opts} - {"--"}:
+        output.warning(f"{typed!r} has no command")
+        return []
+    return words
 
 
 def _show(states: Sequence[ModuleState], unknown_because: str) -> None:

@@ -51,7 +51,7 @@ def module_states(folder: Path) -> tuple[list[ModuleState], str]:
         return [], ""
     known = {path: _facts(path) for path in paths}
     platform = _platform()
-    built_here = _built_here(_reference(facts) for facts in known.values() if facts is not None)
+    built_here = _built_here(facts.image for facts in known.values() if facts is not None)
     return [_state(path, facts, platform, built_here) for path, facts in known.items()], platform.silence
 
 
@@ -67,20 +67,15 @@ def _facts(path: Path) -> ModuleFacts | None:
     return None
 
 
-def _reference(facts: ModuleFacts) -> str:
-    return f"{facts.chute_name}:{facts.chute_tag}".lower()
-
-
 def _state(path: Path, facts: ModuleFacts | None, platform: _Platform, built_here: set[str]) -> ModuleState:
     if facts is None:
         return ModuleState(name=path.stem, chute_name="", manifest="cannot be read", image=UNKNOWN, chute=UNKNOWN)
-    reference = _reference(facts)
-    nothing = BUILT_HERE if reference in built_here else UNKNOWN if platform.silence else "not built"
+    nothing = BUILT_HERE if facts.image in built_here else UNKNOWN if platform.silence else "not built"
     return ModuleState(
         name=path.stem,
         chute_name=facts.chute_name,
         manifest=_manifest(facts),
-        image=platform.images.get(reference, nothing),
+        image=platform.images.get(facts.image, nothing),
         chute=platform.chutes.get(facts.chute_name.lower(), UNKNOWN if platform.silence else "not deployed"),
     )
 

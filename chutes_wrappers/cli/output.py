@@ -37,10 +37,10 @@ _console: Console | None = None
 _quiet = False
 
 
-def be_quiet() -> None:
-    """From now on only results, warnings and errors are shown."""
+def be_quiet(quiet: bool) -> None:
+    """Whether from now on only results, warnings and errors are shown."""
     global _quiet
-    _quiet = True
+    _quiet = quiet
 
 
 def _say(line: str, style: str = "") -> None:
@@ -80,7 +80,7 @@ def _read_by_somebody() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered is written at exit
         raise WrapperError(
-            "nobody reads standard output any more", next_step="let what reads it read to the end, or use --output FILE"
+            "nobody reads standard output any more", next_step="let what reads it read to the end"
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 from pathlib import Path
 
 import click
@@ -24,9 +24,16 @@ from chutes_wrappers.host.wallets import Hotkey
 @click.option(
     "--key", is_flag=True, help="Also make an API key, for --call and --forward; alone: for the account there is."
 )
+@click.option("--debug", is_flag=True, help="Show the traceback of a fault.")
 @click.pass_context
 def wizard(
-    context: click.Context, register: str | None, link: bool, config: str | None, wallet: str | None, key: bool
+    context: click.Context,
+    register: str | None,
+    link: bool,
+    config: str | None,
+    wallet: str | None,
+    key: bool,
+    debug: bool,
 ) -> None:
     """Set the Chutes account up; without a flag it asks.
 
@@ -50,32 +57,35 @@ def wizard(
             make_key()
         return 0
 
-    context.exit(output.run(run))
+    context.exit(output.run(run, debug=debug))
 
 
 def _ask() -> int:
-    if not sys.stdin.isatty():
+    if not asking.is_possible():
         raise ConfigurationError(
             "there is no terminal to ask on", next_step="give --register USERNAME, --link or --config FILE; see --help"
         )
-    has_failed = False
+    is_there = _show_what_is_there()
     try:
-        if _show_what_is_there() and not asking.yes("Set another account up?"):
-            _offer_key()
-            return 0
-        while True:
+        if not is_there or asking.yes("Set another account up?"):
+            _set_up_some()
+    except (asking.Quit, asking.Back):
+        output.say(f"{'the account stays as it is' if is_there else 'no account yet'}; ./setup.sh --account asks again")
+        return 0
+    with contextlib.suppress(asking.Quit, asking.Back):
+        _offer_key()
+    return 0
+
+
+def _set_up_some() -> None:
+    """Ask until an account is set up. Raises Quit."""
+    while True:
+        with contextlib.suppress(asking.Back):
             try:
                 if _set_up(_choice()):
-                    _offer_key()
-                    return 0
-            except asking.Back:
-                continue
+                    return
             except WrapperError as failure:
                 output.error(failure)
-                has_failed = True
-    except (asking.Quit, asking.Back):
-        output.say("the account stays as it is; ./setup.sh --account asks again")
-    return 1 if has_failed else 0
 
 
 def _choice() -> str:
@@ -101,7 +111,7 @@ def _set_up(choice: str) -> bool:
 
 
 def _show_what_is_there() -> bool:
-    """Say what there is of an account, of wallets and of a key; whether there is an account."""
+    """Say what there is of wallets and of an account; whether there is an account."""
     known = ", ".join(f"{wallet}/{hotkey}" for wallet, hotkey in wallets.find(wallets.wallets_folder()))
     output.say(f"  wallets   {known or f'none in {wallets.wallets_folder()}'}")
     try:
@@ -173,7 +183,7 @@ def _link_by_flags(wallet: str | None) -> None:
 
 
 def _offer_key() -> None:
-    if api_key() is None and asking.yes("Make an API key, for --call and --forward?", default=True):
+    if api_key() is not None or asking.yes("Make an API key, for --call and --forward?", default=True):
         make_key()
 
 

@@ -46,7 +46,8 @@ def text(account: NewAccount) -> str:
 
 def check_writable(*paths: Path) -> None:
     """Raise ConfigurationError where a file cannot be written or kept, before anything is sent that cannot be taken back."""
-    for path in paths:
+    for given in paths:
+        path = Path(os.path.realpath(given))  # a link is followed
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if path.exists():
@@ -61,7 +62,7 @@ def _not_there(path: Path, why: str) -> ConfigurationError:
     return ConfigurationError(
         f"the account cannot be written there ({why})",
         where=str(path),
-        next_step="correct that, or name another file in CHUTES_CONFIG_PATH",
+        next_step="correct that; CHUTES_CONFIG_PATH names another file for the account",
     )
 
 

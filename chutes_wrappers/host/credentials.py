@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from chutes_wrappers.host.api_keys import KEY_VARIABLE, key_file
 from chutes_wrappers.sdk.account import config_file
 
 _FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_name", "hotkey_ss58address")
+_SEED = re.compile(r"[0-9a-fA-F]{64}\Z")
 _REGISTER = "run ./setup.sh --account, or name the account's file in CHUTES_CONFIG_PATH"
 
 
@@ -72,11 +74,12 @@ class KeyCredentials:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountCredentials:
-    """The account of the SDK's configuration file, whose hotkey signs. ``username`` and ``user_id`` are the file's."""
+    """The account of the SDK's configuration file, whose hotkey signs. ``username``, ``user_id`` and ``address`` are the file's."""
 
     file: Path
     username: str
     user_id: str
+    address: str
     seed: str = field(repr=False)
 
     @property
@@ -171,7 +174,32 @@ def account_in(text: str, path: Path) -> AccountCredentials:
         )
     auth = parser["auth"]
     return AccountCredentials(
-        file=path, username=auth["username"], user_id=auth["user_id"], seed=auth["hotkey_seed"].strip()
+        file=path,
+        username=auth["username"].strip(),
+        user_id=auth["user_id"].strip(),
+        address=auth["hotkey_ss58address"].strip(),
+        seed=auth["hotkey_seed"].strip(),
+    )
+
+
+def hotkey_problem(own: AccountCredentials) -> ConfigurationError | None:
+    """What keeps the account's hotkey from signing, as far as its file tells; the platform only says that it refuses."""
+    from substrateinterface import Keypair
+
+    seed = own.seed.removeprefix("0x")
+    if not _SEED.match(seed):
+        return ConfigurationError(
+            "hotkey_seed is no seed",
+            where=str(own.file),
+            next_step="hotkey_seed is 64 hexadecimal digits, the hotkey's secretSeed: correct it, or ./setup.sh --account",
+        )
+    signs = str(Keypair.create_from_seed(seed_hex=f"0x{seed}").ss58_address)
+    if signs == own.address:
+        return None
+    return ConfigurationError(
+        f"hotkey_seed and hotkey_ss58address do not belong together: the seed is that of {signs}, the address is {own.address}",
+        where=str(own.file),
+        next_step="take both from the same hotkey, or ./setup.sh --account",
     )
 
 

@@ -20,6 +20,13 @@ def pull(client: DockerClient, reference: str, report: Callable[[str], None]) ->
     report(f"pulling {reference}")
     try:
         _pull_layers(client, *_split(reference), report)
+    except (TypeError, AttributeError, LookupError) as error:  # docker-py takes the shape of its file for granted
+        raise WrapperError(
+            "the image cannot be pulled: Docker's config.json holds something else than Docker's settings",
+            where=reference,
+            evidence=type(error).__name__,
+            next_step="correct or remove ~/.docker/config.json (DOCKER_CONFIG names another folder)",
+        ) from error
     except APIError as error:
         raise WrapperError(
             "the image is not on this machine and cannot be pulled",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import configparser
+import contextlib
 import math
 import os
-import re
 import shlex
 import stat
 import time
@@ -18,15 +17,21 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.api_keys import KEY_VARIABLE, api_key, key_file
-from chutes_wrappers.host.credentials import AccountCredentials, Credentials, KeyCredentials, NoCredentials, account
+from chutes_wrappers.host.credentials import (
+    AccountCredentials,
+    Credentials,
+    KeyCredentials,
+    NoCredentials,
+    account,
+    hotkey_problem,
+)
 from chutes_wrappers.host.doctor_finding import Finding, Severity, guarded, said
 from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused
-from chutes_wrappers.host.platform_objects import AccountInfo, account_info
+from chutes_wrappers.host.platform_objects import AccountInfo, account_info, plain
 from chutes_wrappers.sdk.account import config_file
 
 _NONCE_MARGIN_S = 60
 _LONGEST_S = 10.0
-_SEED = re.compile(r"(0x)?[0-9a-fA-F]{64}\Z")
 _AGAIN = "./setup.sh --account"
 _UNKNOWN_KEY = 401  # one that is known, but may not read the account (403), may call a chute all the same
 
@@ -84,8 +89,7 @@ def _platform(own: AccountCredentials) -> Iterator[Finding]:
         yield _finding("platform", "failure", said(refused), fix)
         return
     except ConfigurationError as wrong:
-        fix = wrong.next_step or f"correct base_url in [api] of {own.file} (or CHUTES_API_URL, without one)"
-        yield _finding("platform", "failure", said(wrong), fix)
+        yield _finding("platform", "failure", said(wrong), wrong.next_step or "")
         return
     except WrapperError as failure:
         fix = f"{failure.next_step or 'check the network'}; base_url is in {own.file}"
@@ -94,8 +98,8 @@ def _platform(own: AccountCredentials) -> Iterator[Finding]:
     if skew_s is not None and abs(skew_s) > platform_rules.NONCE_WINDOW_S - _NONCE_MARGIN_S:
         fix = "set this machine's clock (timedatectl set-ntp true): signatures are valid for 600 s"
         yield _finding("clock", "failure", f"{abs(skew_s):.0f} s {'ahead' if skew_s > 0 else 'behind'}", fix)
-    if problem := _hotkey_problem(own):
-        yield problem
+    if (problem := hotkey_problem(own)) is not None:
+        yield _finding("signature", "failure", said(problem), problem.next_step or "")
         return
     try:
         told = _me(own)
@@ -103,27 +107,6 @@ def _platform(own: AccountCredentials) -> Iterator[Finding]:
         yield _finding("signature", "failure", said(refused), refused.next_step or f"link the account again: {_AGAIN}")
         return
     yield from _user(own, account_info(told, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION))
-
-
-def _hotkey_problem(own: AccountCredentials) -> Finding | None:
-    """What is wrong with the hotkey by the file alone; the platform would only say that it refuses the signature."""
-    from substrateinterface import Keypair
-
-    if not _SEED.match(own.seed):
-        fix = f"hotkey_seed is 64 hexadecimal digits, the hotkey's secretSeed: correct it in {own.file}, or {_AGAIN}"
-        return _finding("signature", "failure", "hotkey_seed is no seed", fix)
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(own.file, encoding="utf-8")
-    address = parser["auth"]["hotkey_ss58address"].strip()
-    signs = str(Keypair.create_from_seed(seed_hex="0x" + own.seed.removeprefix("0x")).ss58_address)
-    if signs == address:
-        return None
-    return _finding(
-        "signature",
-        "failure",
-        f"hotkey_seed and hotkey_ss58address do not belong together: the seed is that of {signs}, the address is {address}",
-        f"take both from the same hotkey, in {own.file}, or {_AGAIN}",
-    )
 
 
 def _user(own: AccountCredentials, user: AccountInfo) -> Iterator[Finding]:
@@ -154,7 +137,7 @@ def _key() -> Iterator[Finding]:
         return
     source = KEY_VARIABLE if os.environ.get(KEY_VARIABLE, "").strip() else str(path)
     try:
-        _me(KeyCredentials(key=key))
+        owner = plain(_me(KeyCredentials(key=key)).get("username"))
     except PlatformRefused as refused:
         is_refused = refused.status == _UNKNOWN_KEY
         fix = f"take it out of {source}; then {_AGAIN} --key makes another"
@@ -162,7 +145,16 @@ def _key() -> Iterator[Finding]:
     except WrapperError as failure:  # no address, or no answer: it is not the key's fault
         yield _finding("API key", "note", f"not tried: {said(failure)}")
     else:
-        yield _finding("API key", "ok", f"the platform takes that of {source}")
+        yield _owned(owner, source)
+
+
+def _owned(owner: str, source: str) -> Finding:
+    """The finding about a key of ``owner``'s, which may be another user than the account's."""
+    with contextlib.suppress(ConfigurationError):
+        if (name := account().username) != owner:
+            fix = f"take it out of {source}; then {_AGAIN} --key makes one of {name}'s"
+            return _finding("API key", "warning", f"that of {source} is {owner}'s, and the account is {name}", fix)
+    return _finding("API key", "ok", f"the platform takes that of {source}")
 
 
 def _me(credentials: Credentials) -> Mapping[str, Any]:

@@ -63,11 +63,11 @@ def module_findings(
     except WrapperError as wrong:
         yield "failure", said(wrong), wrong.next_step or "correct it"
         return
-    other = images.setdefault(_image(facts), path.name)
+    other = images.setdefault(facts.image, path.name)
     if other != path.name:
         yield (
             "warning",
-            f"it builds {_image(facts)}, as {other} does",
+            f"it builds {facts.image}, as {other} does",
             "give one of them another CHUTE_NAME or CHUTE_TAG",
         )
     for problem in problems:
@@ -81,10 +81,6 @@ def module_findings(
     else:
         routes = plural(len(manifest.routes), "route")
         yield "ok", f"{routes}; --discover {path.stem} --check compares them with the service", ""
-
-
-def _image(facts: ModuleFacts) -> str:
-    return f"{facts.chute_name}:{facts.chute_tag}".lower()
 
 
 def _problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
@@ -118,7 +114,7 @@ def _stale(facts: ModuleFacts, manifest: Manifest, engine: DockerEngine | None) 
         return "warning", found, f"{discover} --check tells whether it serves anything else"
     try:
         build = f"./deploy.sh --build {facts.name} --local"
-        check_current(engine, _image(facts), facts, manifest, build=build)
+        check_current(engine, facts.image, facts, manifest, build=build)
     except WrapperError as wrong:
         if not isinstance(wrong.__cause__, ImageMissing):
             return "warning", said(wrong), wrong.next_step or build

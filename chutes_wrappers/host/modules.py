@@ -56,6 +56,11 @@ class ModuleFacts:
         return self.path.stem
 
     @property
+    def image(self) -> str:
+        """What its wrapped image is called: name and tag, as the platform compares them."""
+        return f"{self.chute_name}:{self.chute_tag}".lower()
+
+    @property
     def manifest_path(self) -> Path:
         """Where the module's route manifest is kept."""
         return manifest_path_for(self.path)

@@ -26,6 +26,7 @@ from chutes_wrappers.host.credentials import Credentials, KeyCredentials, accoun
 from chutes_wrappers.sdk.account import config_file
 
 _DEFAULT_URL = "https://api.chutes.ai"
+_CORRECT_URL = "correct base_url in [api], or CHUTES_API_URL where the file has none: https://api.chutes.ai"
 _CHUTE_HOST = "https://{slug}.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
@@ -180,7 +181,9 @@ class PlatformApi:
             requests.exceptions.MissingSchema,
         ) as error:
             raise ConfigurationError(
-                f"the API's address {self.url!r} is none", where=f"{config_file()}, CHUTES_API_URL"
+                f"the API's address {self.url!r} is none",
+                where=f"{config_file()}, CHUTES_API_URL",
+                next_step=_CORRECT_URL,
             ) from error
         except requests.exceptions.InvalidHeader:
             # Not the error's own words: they quote it.
@@ -258,6 +261,12 @@ def api_url(configuration: str | None = None) -> str:
             next_step="correct it, or set the account up again: ./setup.sh --account",
         ) from None
     url = parser.get("api", "base_url", fallback="") or os.environ.get("CHUTES_API_URL") or _DEFAULT_URL
+    try:
+        urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(
+            f"the API's address {url!r} is none", where=f"{config_file()}, CHUTES_API_URL", next_step=_CORRECT_URL
+        ) from None
     return url.rstrip("/")
 
 

@@ -92,6 +92,12 @@ def known_account(url: str, seed: str, user_id: str) -> dict[str, Any]:
         return api.get("/users/me", "asking for the account", purpose="me")
 
 
+def owner_of(url: str, key: str) -> str:
+    """Whose API key this is; WrapperError when the platform does not take it."""
+    with PlatformApi(url, KeyCredentials(key=key), timeout_s=request_timeout_s()) as api:
+        return plain(api.get("/users/me", "asking whose key this is", purpose="me").get("username"))
+
+
 def make_key(url: str, account: AccountCredentials) -> str:
     """A new API key of ``account`` that may do all that the account may."""
     with PlatformApi(url, account, timeout_s=request_timeout_s()) as api:

@@ -261,9 +261,12 @@ def test_what_is_no_key_is_not_shown(newcomer: Newcomer) -> None:
 def test_a_file_that_the_platform_does_not_know_replaces_nothing(newcomer: Newcomer, tmp_path: Path) -> None:
     newcomer.run("--register", "careful", "--wallet", "new")
     before = newcomer.config.read_text()
-    seed = next(line.partition(" = ")[2] for line in before.splitlines() if line.startswith("hotkey_seed"))
+    told = dict(line.split(" = ", 1) for line in before.splitlines() if " = " in line)
+    unknown = wallets.make(tmp_path / "wallets")
     wrong = tmp_path / "wrong.ini"
-    wrong.write_text(before.replace(seed, "ab" * 32))
+    wrong.write_text(
+        before.replace(told["hotkey_seed"], unknown.seed).replace(told["hotkey_ss58address"], unknown.address)
+    )
     assert "401" in newcomer.run("--config", str(wrong), code=1)
     wrong.write_text(before.replace("hotkey_name", "#"))
     assert "lacks hotkey_name" in newcomer.run("--config", str(wrong), code=2)
@@ -282,13 +285,65 @@ def test_a_link_to_the_file_stays_one(newcomer: Newcomer, tmp_path: Path) -> Non
     assert real.with_name("dotfiles.ini.bak-1").read_bytes() == b"\xff\xfe"
 
 
+def test_a_file_whose_parts_do_not_belong_together_replaces_nothing(newcomer: Newcomer, tmp_path: Path) -> None:
+    newcomer.run("--register", "together", "--wallet", "new")
+    before = newcomer.config.read_text()
+    address = next(line.partition(" = ")[2] for line in before.splitlines() if line.startswith("hotkey_ss58address"))
+    wrong = tmp_path / "wrong.ini"
+    wrong.write_text(before.replace(address, "5" + address[:0:-1]))
+    assert "do not belong together" in newcomer.run("--config", str(wrong), code=2)
+    wrong.write_text(before.replace("username = together", "username = other"))
+    assert "knows the account as together" in newcomer.run("--config", str(wrong), code=2)
+    assert "no such user" in newcomer.run("--config", "~nobody-is-called-so/x.ini", code=2)
+    assert newcomer.config.read_text() == before
+
+
+def test_what_logs_in_on_the_website_is_never_overwritten(newcomer: Newcomer) -> None:
+    login = newcomer.config.with_name("fingerprint-preciousone")
+    login.parent.mkdir()
+    login.write_text("precious")
+    newcomer.run("--register", "preciousone", "--wallet", "new")
+    assert login.read_text() != "precious"
+    assert login.with_name("fingerprint-preciousone.bak-1").read_text() == "precious"
+
+
+def test_a_link_to_where_nothing_can_be_written_is_said_before_anything_is_sent(newcomer: Newcomer) -> None:
+    (newcomer.home / "file").write_text("")
+    newcomer.config.parent.mkdir()
+    newcomer.config.symlink_to(newcomer.home / "file" / "config.ini")
+    assert "cannot be written" in newcomer.run("--register", "unlinked", "--wallet", "new", code=2)
+    newcomer.config.unlink()
+    assert "unlinked" in newcomer.run("--register", "unlinked", "--wallet", "new")
+
+
+def test_a_key_of_another_account_is_said(newcomer: Newcomer) -> None:
+    newcomer.run("--register", "firstone", "--wallet", "new", "--key")
+    said = newcomer.run("--register", "secondone", "--wallet", "new", "--key", code=2)
+    assert "is firstone's, and the account is secondone" in said
+
+
+def test_a_wrong_address_of_the_api_and_a_closed_input_are_said(newcomer: Newcomer) -> None:
+    wallets.make(newcomer.home / ".bittensor" / "wallets")
+    assert "CHUTES_API_URL" in newcomer.run("--register", "someone", code=2, CHUTES_API_URL="http://[::1")
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m chutes_wrappers.cli.wizard <&-"],
+        cwd=ROOT,
+        env=newcomer.variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, "no terminal to ask on" in done.stderr) == (2, True)
+
+
 def test_a_key_is_made_once_and_kept(newcomer: Newcomer) -> None:
     newcomer.run("--register", "keyholder", "--wallet", "new", "--key")
     kept = newcomer.config.with_name("api_key")
     assert (kept.read_text().startswith("cpk_"), mode(kept)) == (True, 0o600)
     before = kept.read_text()
     said = newcomer.run("--key")
-    assert "left alone" in said
+    assert "already" in said
     assert before.strip() not in said
     assert kept.read_text() == before
 
@@ -333,7 +388,7 @@ def test_setup_goes_on_with_the_account_and_takes_no_for_an_answer(
     at_setup.expect("none of 1, 2, 3 and q")
     at_setup.expect("What to do")
     at_setup.sendline("q")
-    at_setup.expect("the account stays as it is")
+    at_setup.expect("no account yet")
     at_setup.expect(pexpect.EOF)
     at_setup.close()
     assert (at_setup.exitstatus, newcomer.config.exists()) == (0, False)
@@ -363,7 +418,7 @@ def test_ctrl_c_at_a_question_of_setup_is_130(at_setup: pexpect.spawn[str], newc
 
 def test_the_end_of_the_input_at_a_question_of_setup_is_told(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
     at_setup.sendeof()
-    at_setup.expect("the account stays as it is")
+    at_setup.expect("no account yet")
     at_setup.expect(pexpect.EOF)
     at_setup.close()
     assert at_setup.exitstatus == 0

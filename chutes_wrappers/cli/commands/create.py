@@ -147,7 +147,7 @@ def _costs(proposal: Proposal) -> str:
         fee = first_deployment_fee(pricing, proposal.node_selector)
         if fee is not None:
             gpu, price = next(iter(fitting_prices(pricing, proposal.node_selector).items()))
-            return f"${price:.2f} an hour on a {gpu}, ${fee:.2f} once for the first deployment"
+            return f"${price:.2f} an hour ({gpu}), ${fee:.2f} once for the first deployment"
     return "not known: the platform does not tell its prices now (--cost asks again)"
 
 

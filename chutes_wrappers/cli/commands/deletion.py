@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import click
 
-from chutes_wrappers.cli import output
+from chutes_wrappers.cli import asking, output
 from chutes_wrappers.cli.commands.status import show_instances
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host import platform_api
@@ -68,7 +67,7 @@ def _confirm(exact: str, given: str, kind: str, *, yes: bool) -> None:
                 f"with --yes the {kind} must be named exactly, and {given!r} is {exact!r}", next_step=f"name it {exact}"
             )
         return
-    if not sys.stdin.isatty():
+    if not asking.is_possible():
         raise ConfigurationError(
             f"nobody can be asked whether to delete {exact}", next_step="add --yes to delete it without a question"
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from chutes_wrappers.cli import output
+from chutes_wrappers.cli import asking, output
 from chutes_wrappers.cli.commands import preparation, uploading
 from chutes_wrappers.cli.commands.uploading import UploadOptions
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
@@ -121,7 +120,7 @@ def _fee_argument(name: str, fee: float | None, *, accepted: bool) -> list[str]:
     """The flag that accepts the fee of a first deployment, once it is accepted; updates are free."""
     amount = f"${fee:.2f}" if fee is not None else "three times its hourly price"
     if not accepted:
-        if not sys.stdin.isatty():
+        if not asking.is_possible():
             raise ConfigurationError(
                 f"the first deployment of {name} costs {amount} once", next_step="accept that with --accept-fee"
             )

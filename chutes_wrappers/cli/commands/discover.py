@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from chutes_wrappers.cli import output
+from chutes_wrappers.cli import asking, output
 from chutes_wrappers.cli.commands import public_api
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
@@ -111,7 +110,7 @@ def _answer(options: Mapping[str, object], name: str, question: str, default: fl
         return given
     if options.get("yes") or options.get("check"):  # a check is for a machine, which nobody sits at
         return default
-    if not sys.stdin.isatty():
+    if not asking.is_possible():
         flag = "--" + name.replace("_", "-")
         raise ConfigurationError(
             f"there is no terminal to ask on for {flag}", next_step=f"give {flag}, or --yes for the default ({default})"

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands.patience import Patience, is_passing
+from chutes_wrappers.cli.commands.patience import Patience
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.platform_api import PlatformApi
+from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused, PlatformUnreachable
 from chutes_wrappers.host.platform_lookup import chute, chute_name
 from chutes_wrappers.host.platform_objects import ChuteInfo, InstanceInfo, plain
 
@@ -20,6 +20,7 @@ _SHOWN_LINES = 200
 _SILENCE_S = 2.0
 _LONGEST_S = 5.0
 _LOOK_EVERY_S = 2.0
+_NOT_FOUND = 404
 _EVENT = "data:"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -42,7 +43,7 @@ def logs(name: str, *, follow: bool, instance: str = "", as_json: bool) -> int:
         if not follow and chosen is not None:
             _show_last(api, found, chosen, as_json=as_json)
         elif instance and chosen is not None:
-            _follow(api, found, chosen, Patience(), as_json=as_json)
+            _follow(api, found, chosen, as_json=as_json)
         else:
             _follow_all(api, found, as_json=as_json)
     return 0
@@ -56,7 +57,7 @@ def _follow_all(api: PlatformApi, found: ChuteInfo, *, as_json: bool) -> None:
         newest = _newest(found)
         if newest is not None and newest.instance_id not in shown:
             shown.add(newest.instance_id)
-            _follow(api, found, newest, patience, as_json=as_json)
+            _follow(api, found, newest, as_json=as_json)
         time.sleep(_LOOK_EVERY_S)
         found = patience.look(lambda: chute(api, chute_id)) or found
 
@@ -74,19 +75,23 @@ def _show_last(api: PlatformApi, found: ChuteInfo, instance: InstanceInfo, *, as
         output.report("it has printed nothing yet; --follow waits for it")
 
 
-def _follow(api: PlatformApi, found: ChuteInfo, instance: InstanceInfo, patience: Patience, *, as_json: bool) -> None:
+def _follow(api: PlatformApi, found: ChuteInfo, instance: InstanceInfo, *, as_json: bool) -> None:
     """An instance's log until the instance is gone; a stream that breaks off before is taken up again."""
     output.heading(_title(found, instance))
     shown: deque[str] = deque(maxlen=_SHOWN_LINES)
+    for_the_log, for_the_chute = Patience(), Patience()
     while True:
         try:
             for line in new_lines(_lines(api, instance, silence_s=None), list(shown)):
+                for_the_log.answered()
                 shown.append(line)
                 _print(line, instance, as_json=as_json)
-        except WrapperError as failure:
-            if not is_passing(failure):
-                raise
-        now = patience.look(lambda: chute(api, found.chute_id))
+        except PlatformRefused as refused:
+            if refused.status != _NOT_FOUND:  # that of an instance that is gone
+                for_the_log.forgive(refused)
+        except PlatformUnreachable as failure:
+            for_the_log.forgive(failure)
+        now = for_the_chute.look(lambda: chute(api, found.chute_id))
         if now is not None and instance.instance_id not in [one.instance_id for one in now.instances]:
             break
         time.sleep(_LOOK_EVERY_S)

@@ -15,29 +15,39 @@ _T = TypeVar("_T")
 
 
 class Patience:
-    """Forgives a platform that gives no useful answer for a minute."""
+    """Forgives a platform that gives no useful answer for a minute, counted from the first time that it gave none."""
 
     def __init__(self) -> None:
-        self._last_answer = time.monotonic()
+        self._failing_since: float | None = None
 
     @property
     def silence_s(self) -> float:
-        """Seconds since the last answer."""
-        return time.monotonic() - self._last_answer
+        """Seconds since the first failure after the last answer; 0 without one."""
+        return 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
 
     def look(self, ask: Callable[[], _T]) -> _T | None:
         """What ``ask`` returns; None where it fails as it may for a while. Its WrapperError when it has for too long."""
         try:
             found = ask()
         except WrapperError as failure:
-            if not is_passing(failure) or self.silence_s > LONGEST_OUTAGE_S:
-                raise
+            self.forgive(failure)
             return None
-        self._last_answer = time.monotonic()
+        self.answered()
         return found
 
+    def forgive(self, failure: WrapperError) -> None:
+        """Raise ``failure`` unless it may be over soon, and nothing has come for less than a minute."""
+        if not _is_passing(failure) or self.silence_s > LONGEST_OUTAGE_S:
+            raise failure
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
 
-def is_passing(failure: WrapperError) -> bool:
+    def answered(self) -> None:
+        """Something has come."""
+        self._failing_since = None
+
+
+def _is_passing(failure: WrapperError) -> bool:
     """Whether a failure may be over soon: no answer, too many requests, or a fault of the platform's."""
     if isinstance(failure, PlatformRefused):
         return failure.status == _TOO_MANY_REQUESTS or failure.status >= 500

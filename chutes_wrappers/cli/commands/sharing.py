@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from chutes_wrappers.cli import output
+from chutes_wrappers.cli import asking, output
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused
@@ -63,7 +63,7 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
 
 
 def _value(key: str) -> str:
-    if sys.stdin.isatty():
+    if asking.is_possible():
         value: str = click.prompt(
             f"Value of {key} (it is not shown)", hide_input=True, default="", show_default=False, err=True
         )

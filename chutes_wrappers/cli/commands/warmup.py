@@ -59,31 +59,39 @@ def _awaited(api: PlatformApi, found: ChuteInfo, timeout_s: float) -> ChuteInfo:
     with output.Progress(f"Waiting for an instance of {found.name}, {timeout_s:.0f} s at most") as progress:
         _ask(api, found)
         seen: set[str] = set()
-        while not (found := chute(api, found.chute_id)).hot:
+        found, patience, chute_id = chute(api, found.chute_id), Patience(), found.chute_id
+        while not found.hot:
             progress.line(_standing(found))
             if (because := _why_none_comes(found, seen, asked_at)) is not None:
                 raise _cold(found, because)
             if time.monotonic() > until:
                 raise _cold(found, f"none is active after {timeout_s:.0f} s")
             time.sleep(min(_LOOK_EVERY_S, max(0.0, until - time.monotonic())))
+            found = patience.look(lambda: chute(api, chute_id)) or found
     return found
 
 
 def _kept(api: PlatformApi, found: ChuteInfo, keep_s: float, timeout_s: float) -> ChuteInfo:
     """The chute after ``keep_s`` seconds in which it had an instance; Ctrl-C ends the keeping."""
-    until, patience, chute_id = time.monotonic() + keep_s, Patience(), found.chute_id
-    with output.Progress(f"Keeping {found.name} hot for {keep_s:.0f} s, or until Ctrl-C") as progress:
-        while (left := until - time.monotonic()) > 0:
-            progress.line(f"{left:.0f} s left: {_standing(found)}")
+    until = time.monotonic() + keep_s
+    while True:
+        found = _seen_hot(api, found, until)
+        if found.hot:
+            return found
+        output.warning(f"{found.name} has no active instance any more: asking for another one")
+        found = _awaited(api, found, timeout_s)
+
+
+def _seen_hot(api: PlatformApi, found: ChuteInfo, until: float) -> ChuteInfo:
+    """The chute as it is at the monotonic time ``until``, or when it has no active instance any more."""
+    patience, chute_id = Patience(), found.chute_id
+    title = f"Keeping {found.name} hot for {until - time.monotonic():.0f} s, or until Ctrl-C"
+    with output.Progress(title) as progress:
+        while found.hot and (left := until - time.monotonic()) > 0:
+            silence = f", no answer for {patience.silence_s:.0f} s" if patience.silence_s else ""
+            progress.line(f"{left:.0f} s left: {_standing(found)}{silence}")
             time.sleep(min(_LOOK_EVERY_S, left))
-            now = patience.look(lambda: chute(api, chute_id))
-            if now is None:
-                progress.line(f"{left:.0f} s left: the platform has not answered for {patience.silence_s:.0f} s")
-                continue
-            found = now
-            if not found.hot:
-                output.warning(f"{found.name} has no active instance any more: asking for another one")
-                found = _awaited(api, found, timeout_s)
+            found = patience.look(lambda: chute(api, chute_id)) or found
     return found
 
 

@@ -108,7 +108,7 @@ def _is_address(name: str) -> bool:
 def _moved(placed: Placement, port: int, image: ImageFacts, taken: set[int]) -> Placement:
     """``placed`` with ``port`` as well, moved; or with a note that it is left out."""
     problem, free = platform_rules.service_port_problem(port), _free(port, taken)
-    environment = _moved_variables(image.environment, port, free)
+    environment = {**_moved_defaults(image.argv, port, free), **_moved_variables(image.environment, port, free)}
     argv = _moved_words(placed.argv, port, free)
     if not environment and argv == placed.argv:
         return replace(placed, notes=(*placed.notes, f"{problem}: left out"))
@@ -118,6 +118,11 @@ def _moved(placed: Placement, port: int, image: ImageFacts, taken: set[int]) -> 
         argv=argv,
         notes=(*placed.notes, f"{problem}: the service is moved to port {free}"),
     )
+
+
+def _moved_defaults(argv: tuple[str, ...], port: int, free: int) -> dict[str, str]:
+    """Variables that a shell in the command takes the port from, and the image does not set: ``${PORT:-80}``."""
+    return {name: str(free) for name in re.findall(rf"\$\{{(\w+):?-{port}\}}", " ".join(argv)) if _is_port(name)}
 
 
 def _moved_variables(environment: Mapping[str, str], port: int, free: int) -> dict[str, str]:

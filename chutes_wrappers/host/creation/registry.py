@@ -32,6 +32,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+\Z")
 _CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)(?:\s+|\Z)", re.IGNORECASE)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _REFUSED = "log in with `docker login`, or check the image's name and tag"
+_UNREACHED = "check the registry's name, and the network"
 _BROKEN_LOGIN = "mend what is said of Docker's own login, or pull the image with docker"
 _OURS = "linux/amd64"
 
@@ -151,7 +152,7 @@ class _Registry:
                     body=self._body(answer),
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise self._unavailable("it cannot be reached", type(error).__name__) from error
+            raise self._unavailable("it cannot be reached", type(error).__name__, _UNREACHED) from error
 
     def _body(self, answer: requests.Response) -> bytes:
         body = b""
@@ -196,11 +197,11 @@ class _Registry:
         token = told.get("token") or told.get("access_token")
         return f"Bearer {token}" if isinstance(token, str) and _TOKEN.match(token) else None
 
-    def _unavailable(self, why: str, evidence: str) -> RegistryUnavailable:
+    def _unavailable(self, why: str, evidence: str, next_step: str = _REFUSED) -> RegistryUnavailable:
         return RegistryUnavailable(
             f"the registry {self._reference.host} does not tell about {self._reference.name}: {why}",
             evidence="; ".join(filter(None, (evidence, self._problem))),
-            next_step=_BROKEN_LOGIN if self._problem else _REFUSED,
+            next_step=_BROKEN_LOGIN if self._problem else next_step,
         )
 
 

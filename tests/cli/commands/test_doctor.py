@@ -23,6 +23,7 @@ from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_p
 from chutes_wrappers.host.credentials import SeedCredentials
 from chutes_wrappers.host.platform_api import PlatformApi
 from tests.commands import Commands, Ran, commands
+from tests.emulator.api.client import Client
 from tests.scenario import MODULE as SOURCE
 from tests.scenario import ROOT
 
@@ -192,7 +193,7 @@ def test_an_api_that_is_not_there(machine: Machine, url: str) -> None:
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "nonsense"])
 def test_an_address_that_is_none_is_the_files_fault(machine: Machine, url: str) -> None:
     machine.edit(machine.url, url)
-    expect(machine, "account platform", "failure", f"correct base_url in [api] of {machine.config}")
+    expect(machine, "account platform", "failure", "correct base_url in [api]")
 
 
 def test_a_timeout_that_is_no_number(machine: Machine) -> None:
@@ -290,6 +291,12 @@ def test_a_key_that_the_platform_refuses(machine: Machine, variables: dict[str, 
     )
     ran, _ = machine.examined(loads=False, **variables)
     assert "cpk_canary" not in ran.stdout + ran.stderr
+
+
+def test_a_key_of_another_user(machine: Machine, platform: RunningPlatform) -> None:
+    other = Client.registered(platform.url, f"other{os.urandom(3).hex()}")
+    write_key(machine, other.key(admin=True)["secret_key"])
+    expect(machine, "account API key", "warning", "--key makes one of patient's")
 
 
 def test_a_key_that_others_may_read(machine: Machine, key: str) -> None:

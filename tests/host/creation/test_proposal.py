@@ -121,6 +121,11 @@ def test_a_port_is_moved_by_the_variables_that_name_it(variables: list[str], mov
     assert (made.ports, dict(made.environment), made.entrypoint) == ((8080,), moved, ())
 
 
+def test_a_variable_that_only_the_command_knows_moves_the_port() -> None:
+    made = proposed(exposing(80, Cmd=["sh", "-c", "uvicorn app:app --port ${PORT:-80} --workers ${WORKERS:-80}"]))
+    assert (made.ports, dict(made.environment), made.entrypoint) == ((8080,), {"PORT": "8080"}, ())
+
+
 def test_a_port_is_not_moved_to_one_that_is_the_chutes_too() -> None:
     assert proposed(exposing(1, Env=["PORT=1"])).ports == (8002,)
 
