@@ -222,7 +222,6 @@ def test_a_body_comes_from_a_file_or_from_standard_input(caller: Caller) -> None
         (("case", "/ehco", "-d", "{}"), "POST /echo"),
         (("case", "/echo", "-d", '{"stream": true}'), "does not stream"),
         (("case", "/echo?stream=1"), "does not stream"),
-        (("", "/echo"), "name of a chute"),
         (("case", "/sound", "--output", "missing/a.wav"), "missing/a.wav"),
     ],
 )

@@ -29,5 +29,5 @@ def test_the_key_is_the_variables_or_the_files(tmp_path: Path, monkeypatch: pyte
 
 
 def test_without_a_key_the_error_says_how_to_get_one() -> None:
-    with pytest.raises(ConfigurationError, match="chutes keys create"):
+    with pytest.raises(ConfigurationError, match="--account --key"):
         api_keys.required_key()
