@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from datetime import datetime, timezone
 
@@ -85,7 +86,7 @@ def _kept(api: PlatformApi, found: ChuteInfo, keep_s: float, timeout_s: float) -
 def _seen_hot(api: PlatformApi, found: ChuteInfo, until: float) -> ChuteInfo:
     """The chute as it is at the monotonic time ``until``, or when it has no active instance any more."""
     patience, chute_id = Patience(), found.chute_id
-    title = f"Keeping {found.name} hot for {until - time.monotonic():.0f} s, or until Ctrl-C"
+    title = f"Keeping {found.name} hot for {math.ceil(until - time.monotonic())} s, or until Ctrl-C"
     with output.Progress(title) as progress:
         while found.hot and (left := until - time.monotonic()) > 0:
             silence = f", no answer for {patience.silence_s:.0f} s" if patience.silence_s else ""
