@@ -190,7 +190,7 @@ def test_static_routes_make_do_without_a_specification() -> None:
     assert manifest.image is not None
     assert manifest.image.readiness == {8020: "/health"}
     said = reported(work)
-    assert "port 8020 answers HTTP but publishes no specification; describe it with CHUTE_STATIC_ROUTES" in said
+    assert "port 8020 answers HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES" in said
     assert "those of CHUTE_STATIC_ROUTES are all" in said
 
 
