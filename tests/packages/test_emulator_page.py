@@ -16,6 +16,7 @@ import pytest
 import requests
 import uvicorn
 from fastapi import FastAPI
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -113,7 +114,9 @@ def found(page: Chrome, path: str) -> WebElement:
     def look(_: Chrome) -> WebElement | None:
         return next(filter(WebElement.is_displayed, page.find_elements(By.XPATH, path)), None)
 
-    element = WebDriverWait(page, 20, 0.05).until(look)
+    # The page draws itself anew while it is looked at: an element that is gone by then is looked for again.
+    gone = (StaleElementReferenceException,)
+    element = WebDriverWait(page, 20, 0.05, ignored_exceptions=gone).until(look)
     assert element is not None
     return element
 

@@ -65,7 +65,9 @@ def describe(finding: Finding) -> list[str]:
     if finding.location is not None:
         lines = [f"port {port}: {finding.location}: {len(operations.routes)} routes, {len(operations.skipped)} skipped"]
     elif finding.answered:
-        lines = [f"port {port} answers HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES"]
+        lines = [
+            f"port {port} answers HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES"
+        ]
     else:
         lines = [f"port {port} does not answer HTTP"]
     lines += [f"port {port}: {line}" for line in _switches(operations)]
