@@ -40,11 +40,10 @@ sent.write_bytes(bytes(range(256)) * 1000)
 received = pathlib.Path(client.predict(handle_file(str(sent)), api_name="/copy"))
 seen["file"] = [received.name, received.read_bytes() == sent.read_bytes()]
 
-arrived = []
-for said, _ in client.submit("a b c d e", api_name="/words"):
-    arrived.append((said, time.monotonic()))
-seen["stream"] = [said for said, _ in arrived]
-seen["as it is produced"] = arrived[-1][1] - arrived[0][1] > 0.05  # all at once it is a thousandth
+seen["stream"] = [said for said, _ in client.submit("a b c d e", api_name="/words")]
+# Three seconds of words: the client may open its stream late, and has some of them at once then.
+arrived = [time.monotonic() for _ in client.submit("word " * 30, api_name="/words")]
+seen["as it is produced"] = arrived[-1] - arrived[0] > 0.5
 
 try:
     seen["error"] = client.predict("luck", api_name="/refuse")
