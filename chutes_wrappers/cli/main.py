@@ -28,7 +28,7 @@ class _Program(click.Command):
         given = [each.partition("=")[0] for each in arguments]
         for command in COMMANDS:
             if given.count(flag_of(str(command.name))) > 1:
-                raise click.UsageError(f"{flag_of(str(command.name))}: once at a time")
+                raise click.UsageError(f"{flag_of(str(command.name))} comes twice: one at a time")
         return super().parse_args(context, arguments)
 
     def get_help(self, context: click.Context) -> str:

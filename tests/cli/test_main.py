@@ -150,7 +150,7 @@ assert not loaded, loaded
         (["--build", "", "--local"], "--build needs MODULE"),
         (["--build", "--local"], "--build needs MODULE, not '--local'"),
         (["--share", "--json", "user"], "--share needs NAME USER"),
-        (["--delete", "a", "--delete", "b", "--yes"], "--delete: once"),
+        (["--delete", "a", "--delete", "b", "--yes"], "--delete comes twice"),
         (["--no-wait"], "--wait means something only with --warmup"),
         (["--warmup", "case", "--keep", "nan"], "no number of seconds"),
         (["--warmup", "case", "--timeout", "inf"], "no number of seconds"),
