@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 _HEARTBEAT_S = 10.0
 _WIDEST_TABLE = 200
-_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _console: Console | None = None
 _quiet = False
 
@@ -140,8 +141,12 @@ def warning(line: str) -> None:
 
 
 def log(line: str) -> None:
-    """A line of somebody else's output."""
-    _say(f"  | {line}", "dim")
+    """A line of somebody else's output, without what a terminal would obey."""
+    _say(_quoted(line), "dim")
+
+
+def _quoted(line: str) -> str:
+    return "  | " + _UNPRINTABLE.sub("", _ESCAPE.sub("", line).expandtabs())
 
 
 def error(failure: WrapperError) -> None:
@@ -150,7 +155,7 @@ def error(failure: WrapperError) -> None:
     console().print(f"✗ {head}", markup=False, style="bold red")
     if failure.evidence:
         for line in failure.evidence.splitlines():
-            console().print(f"  | {line}", markup=False, style="dim")
+            console().print(_quoted(line), markup=False, style="dim")
     if failure.next_step:
         console().print(f"  Next: {failure.next_step}", markup=False)
 

@@ -46,6 +46,24 @@ def test_an_error_is_shown_with_place_evidence_and_next_step(capsys: pytest.Capt
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("\x1b[38;5;69mcolour\x1b[0m", "colour"),
+        ("\x1b]0;a title\x07text", "text"),
+        ("\x1b]8;;http://a\x1b\\link", "link"),
+        ("\x1b[?25lhidden\x1b[2J", "hidden"),
+        ("a\tb\x00\x9b1mc", "a       b1mc"),
+    ],
+)
+def test_what_somebody_else_says_does_nothing_to_the_terminal(
+    line: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.log(line)
+    failing(WrapperError("it broke", evidence=line))
+    assert capsys.readouterr().err.splitlines() == [f"  | {shown}", "✗ it broke", f"  | {shown}"]
+
+
 def test_a_bug_of_ours_is_one_line_or_with_debug_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     def command() -> int:
         raise ValueError("a bug")
