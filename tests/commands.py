@@ -27,7 +27,7 @@ KILLED = -1
 _PR_SET_PDEATHSIG = 1
 # Loaded once. Not the SDK: it reads its configuration when it is imported.
 _LOADED = (
-    "substrateinterface", "requests", "rich.console", "rich.table", "rich.status", "rich.box", "loguru", "aiohttp", "pydantic",
+    "bittensor_wallet", "requests", "rich.console", "rich.table", "rich.status", "rich.box", "loguru", "aiohttp", "pydantic",
     "chutes_wrappers.host.platform_api", "chutes_wrappers.cli.commands.call", "chutes_wrappers.cli.commands.forward",
 )  # fmt: skip
 

@@ -7,12 +7,11 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from substrateinterface import Keypair
-
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import write_atomically
 from chutes_wrappers.host import account_file
 from chutes_wrappers.host.credentials import SeedCredentials
+from chutes_wrappers.host.keypairs import keypair
 from chutes_wrappers.host.platform_api import PlatformApi
 
 # The emulator takes any; the SDK sends this one to an API that is not the platform's own (SDK entrypoint/register.py).
@@ -37,11 +36,6 @@ class Account(SeedCredentials):
 def new_seed() -> str:
     """The private key of a new hotkey: 64 hexadecimal digits."""
     return secrets.token_hex(32)
-
-
-def keypair(seed: str) -> Keypair:
-    """The hotkey with this private key."""
-    return Keypair.create_from_seed(seed_hex="0x" + seed)
 
 
 def register(url: str, username: str) -> Account:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from substrateinterface import Keypair
+from bittensor_wallet import Keypair
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.tables.keys import PREFIX
@@ -64,13 +64,13 @@ def is_address(text: str) -> bool:
     """Whether ``text`` is the SS58 address of a key."""
     try:
         Keypair(ss58_address=text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError):
         return False
     return True
 
 
 def _is_signed(message: bytes, signature: str, address: str) -> bool:
     try:
-        return bool(Keypair(ss58_address=address).verify(message, bytes.fromhex(signature.removeprefix("0x"))))
-    except (ValueError, TypeError, IndexError):
+        return Keypair(ss58_address=address).verify(message, bytes.fromhex(signature.removeprefix("0x")))
+    except (ValueError, TypeError):
         return False

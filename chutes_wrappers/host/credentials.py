@@ -15,6 +15,7 @@ from loguru import logger
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.api_keys import KEY_VARIABLE, key_file
+from chutes_wrappers.host.keypairs import keypair
 from chutes_wrappers.sdk.account import config_file
 
 _FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_name", "hotkey_ss58address")
@@ -133,11 +134,10 @@ class SeedCredentials:
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
         """Signed as the SDK signs (``entrypoint/register.py``). ConfigurationError for a seed that is none."""
         from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER_ID_HEADER
-        from substrateinterface import Keypair
 
         try:
-            key = Keypair.create_from_seed(seed_hex="0x" + self.seed.removeprefix("0x"))
-        except (ValueError, TypeError, IndexError):
+            key = keypair(self.seed)
+        except (ValueError, TypeError):
             # Not the error's own words: they may quote the seed.
             raise ConfigurationError(
                 "the hotkey cannot sign", next_step="its secretSeed is 64 hexadecimal digits"
@@ -184,8 +184,6 @@ def account_in(text: str, path: Path) -> AccountCredentials:
 
 def hotkey_problem(own: AccountCredentials) -> ConfigurationError | None:
     """What keeps the account's hotkey from signing, as far as its file tells; the platform only says that it refuses."""
-    from substrateinterface import Keypair
-
     seed = own.seed.removeprefix("0x")
     if not _SEED.match(seed):
         return ConfigurationError(
@@ -193,7 +191,7 @@ def hotkey_problem(own: AccountCredentials) -> ConfigurationError | None:
             where=str(own.file),
             next_step="hotkey_seed is 64 hexadecimal digits, the hotkey's secretSeed: correct it, or ./setup.sh --account",
         )
-    signs = str(Keypair.create_from_seed(seed_hex=f"0x{seed}").ss58_address)
+    signs = keypair(seed).ss58_address
     if signs == own.address:
         return None
     return ConfigurationError(

@@ -11,11 +11,12 @@ from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import write_atomically
+from chutes_wrappers.host.keypairs import keypair
 
 NEW_WALLET, NEW_HOTKEY = "chutes", "default"
 _PUBLIC = "pub.txt"
 _SEED = re.compile(r"[0-9a-f]{64}\Z")
-_ENCRYPTED = (b"$NACL", b"$ANSIBLE_VAULT", b"gAAAAA")  # as Bittensor's tools begin such files, today's and earlier ones
+_SR25519 = 1  # bittensor-wallet's cryptoType; a file without one is of this kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +49,12 @@ def read(folder: Path, wallet: str, name: str) -> Hotkey:
     public = folder / wallet / "coldkeypub.txt"
     path = folder / wallet / "hotkeys" / name
     secret = _json(path)
+    if secret.get("cryptoType", _SR25519) != _SR25519:
+        raise _unfit("it is not an sr25519 key, and Chutes takes no other", path)
     seed = str(secret.get("secretSeed") or "").removeprefix("0x").lower()
     if not _SEED.match(seed):
         raise _unfit("its secretSeed is not 64 hexadecimal digits", path)
-    address = _address(seed)
+    address = keypair(seed).ss58_address
     if secret.get("ss58Address") != address:
         raise _unfit("its ss58Address is not that of its secretSeed", path)
     coldkey = _json(public).get("ss58Address")
@@ -60,25 +63,21 @@ def read(folder: Path, wallet: str, name: str) -> Hotkey:
     return Hotkey(wallet=wallet, name=name, address=address, coldkey=coldkey, seed=seed)
 
 
-def _address(seed: str) -> str:
-    from substrateinterface import Keypair
-
-    return str(Keypair.create_from_seed(seed_hex=f"0x{seed}").ss58_address)
-
-
 def _json(path: Path) -> dict[str, Any]:
+    from bittensor_wallet.keyfile import keyfile_data_is_encrypted
+
     try:
         data = path.read_bytes()
     except OSError as error:
         raise _unfit(f"it cannot be read: {error.strerror}", path) from None
-    if data.startswith(_ENCRYPTED):
+    if keyfile_data_is_encrypted(data):
         raise _unfit("it is encrypted, and a hotkey that signs here must not be", path)
     try:
         value = json.loads(data)
     except ValueError:  # not its own words: they may quote a key
         value = None
     if not isinstance(value, dict):
-        raise _unfit("it is no file of a wallet", path)
+        raise _unfit("it is not a file of a wallet", path)
     return value
 
 
@@ -93,7 +92,8 @@ def make(folder: Path) -> Hotkey:
 
     ConfigurationError where it cannot be written.
     """
-    from substrateinterface import Keypair
+    from bittensor_wallet import Keypair
+    from bittensor_wallet.keyfile import serialized_keypair_to_keyfile_data as serialized
 
     name = next(each for each in _names() if not os.path.lexists(folder / each))
     place = folder / name
@@ -108,27 +108,16 @@ def make(folder: Path) -> Hotkey:
             next_step="correct that, then try again",
         ) from error
     for file, public in ((place / "coldkey", place / "coldkeypub.txt"), (place / "hotkeys" / NEW_HOTKEY, None)):
-        phrase = Keypair.generate_mnemonic()
-        pair = Keypair.create_from_mnemonic(phrase)
-        told = {
-            "accountId": f"0x{pair.public_key.hex()}",
-            "publicKey": f"0x{pair.public_key.hex()}",
-            "ss58Address": pair.ss58_address,
-        }
-        _write(file, {**told, "secretPhrase": phrase, "secretSeed": _seed(pair)})
+        pair = Keypair.create_from_mnemonic(Keypair.generate_mnemonic())
+        _write(file, serialized(pair))
         if public is not None:
-            _write(public, told)
+            _write(public, serialized(Keypair(ss58_address=pair.ss58_address)))
     return read(folder, name, NEW_HOTKEY)
-
-
-def _seed(pair: Any) -> str:
-    seed = pair.seed_hex
-    return f"0x{seed.hex() if isinstance(seed, bytes) else str(seed).removeprefix('0x')}"
 
 
 def _names() -> list[str]:
     return [NEW_WALLET, *(f"{NEW_WALLET}-{number}" for number in range(2, 1000))]
 
 
-def _write(path: Path, value: dict[str, Any]) -> None:
-    write_atomically(path, json.dumps(value), mode=0o600)
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, content.decode(), mode=0o600)

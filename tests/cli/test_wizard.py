@@ -82,7 +82,7 @@ def secrets_of(newcomer: Newcomer) -> list[str]:
     for wallet, name in wallets.find(folder):
         for path in (folder / wallet / "hotkeys" / name, folder / wallet / "coldkey"):
             told = wallets._json(path)
-            found += [told["secretPhrase"], told["secretSeed"].removeprefix("0x")]
+            found += [told["secretPhrase"], *(told[name].removeprefix("0x") for name in ("secretSeed", "privateKey"))]
     for name in ("fingerprint-*", "api_key"):
         found += [path.read_text().strip() for path in newcomer.config.parent.glob(name)]
     return found
@@ -124,7 +124,7 @@ def test_a_newcomer_registers_with_a_new_wallet_at_the_terminal(newcomer: Newcom
     assert "already exists" in said
     assert "knows this account as newcomer" in said.replace("\r\n", "")
     hidden = secrets_of(newcomer)
-    assert len(hidden) == 6
+    assert len(hidden) == 8
     assert not [secret for secret in hidden if secret in said]
     written = [newcomer.config, newcomer.config.with_name("api_key"), *newcomer.config.parent.glob("fingerprint-*")]
     written += [path for path in (newcomer.home / ".bittensor").rglob("*") if path.is_file()]

@@ -170,7 +170,7 @@ def _of_the_account(home: Path) -> list[str]:
     for wallet, name in wallets.find(folder):
         for path in (folder / wallet / "hotkeys" / name, folder / wallet / "coldkey"):
             told = wallets._json(path)
-            found += [told["secretPhrase"], told["secretSeed"].removeprefix("0x")]
+            found += [told["secretPhrase"], *(told[name].removeprefix("0x") for name in ("secretSeed", "privateKey"))]
     found += [path.read_text().strip() for path in (home / ".chutes").glob("fingerprint-*")]
     assert len(found) >= 4
     return found

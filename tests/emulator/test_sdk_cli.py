@@ -17,6 +17,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.emulator.tables.users import Counted
+from chutes_wrappers.host.keypairs import keypair
 from tests.emulator.api.client import Client
 
 CHUTES = Path(sys.executable).parent / "chutes"
@@ -105,7 +106,7 @@ def wallet(folder: Path) -> Path:
     hotkeys = folder / "wallets" / "mine" / "hotkeys"
     hotkeys.mkdir(parents=True)
     seed = accounts.new_seed()
-    address = accounts.keypair(seed).ss58_address
+    address = keypair(seed).ss58_address
     (hotkeys / "hot").write_text(json.dumps({"ss58Address": address, "secretSeed": f"0x{seed}"}))
     (hotkeys.parent / "coldkeypub.txt").write_text(json.dumps({"ss58Address": address}))
     return folder / "wallets"

@@ -6,7 +6,6 @@ import pytest
 from chutes.util.auth import get_signing_message
 from hypothesis import given
 from hypothesis import strategies as st
-from substrateinterface import Keypair
 
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.signatures import (
@@ -19,8 +18,9 @@ from chutes_wrappers.emulator.signatures import (
     key_secret,
     signer,
 )
+from chutes_wrappers.host.keypairs import keypair
 
-KEY = Keypair.create_from_seed("0x" + "5a" * 32)
+KEY = keypair("5a" * 32)
 NOW = 1_795_000_000
 
 
@@ -66,7 +66,7 @@ def test_a_nonce_is_good_for_six_hundred_seconds(age_s: int, is_taken: bool) -> 
 
 
 def test_somebody_elses_hotkey_does_not_go_with_the_signature() -> None:
-    headers = {**signed(purpose="me"), HOTKEY_HEADER: accounts.keypair(accounts.new_seed()).ss58_address}
+    headers = {**signed(purpose="me"), HOTKEY_HEADER: keypair(accounts.new_seed()).ss58_address}
     with pytest.raises(Unauthorized, match="signature"):
         signer(headers, body=b"", purpose="me", now=NOW)
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from bittensor_wallet import CRYPTO_ED25519, Wallet
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host import wallets
@@ -30,6 +31,24 @@ def test_a_new_wallet_is_read_again_and_shows_no_seed(hotkey: Path, tmp_path: Pa
     assert wallets.make(tmp_path).wallet == "chutes-2"
 
 
+def test_bittensors_tools_read_a_new_wallet(hotkey: Path, tmp_path: Path) -> None:
+    wallet = Wallet(name="chutes", hotkey="default", path=str(tmp_path))
+    found = read(tmp_path)
+    addresses = (wallet.hotkey.ss58_address, wallet.coldkeypub.ss58_address, wallet.coldkey.ss58_address)
+    assert addresses == (found.address, found.coldkey, found.coldkey)
+    assert "secret" not in (tmp_path / "chutes" / "coldkeypub.txt").read_text()
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()} == {0o600}
+
+
+def test_a_wallet_of_bittensors_tools_is_read(tmp_path: Path) -> None:
+    wallet = Wallet(name="own", hotkey="second", path=str(tmp_path))
+    wallet.create_new_coldkey(use_password=False, suppress=True)
+    wallet.create_new_hotkey(use_password=False, suppress=True)
+    assert wallets.find(tmp_path) == [("own", "second")]
+    found = wallets.read(tmp_path, "own", "second")
+    assert (found.address, found.coldkey) == (wallet.hotkey.ss58_address, wallet.coldkeypub.ss58_address)
+
+
 def test_public_halves_and_hidden_files_are_no_hotkeys(hotkey: Path, tmp_path: Path) -> None:
     for name in ("defaultpub.txt", ".default.swp"):
         hotkey.with_name(name).write_text("{}")
@@ -45,10 +64,11 @@ def test_public_halves_and_hidden_files_are_no_hotkeys(hotkey: Path, tmp_path: P
         ({"secretSeed": "0x" + "zz" * 32}, "64 hexadecimal digits"),
         ({"secretSeed": "0x" + "ab" * 32}, "not that of its secretSeed"),
         ({"ss58Address": "5abc"}, "not that of its secretSeed"),
+        ({"cryptoType": CRYPTO_ED25519}, "not an sr25519 key"),
     ],
 )
 def test_a_hotkey_that_cannot_sign_is_named(
-    hotkey: Path, tmp_path: Path, change: dict[str, str | None], said: str
+    hotkey: Path, tmp_path: Path, change: dict[str, str | int | None], said: str
 ) -> None:
     hotkey.write_text(json.dumps({**json.loads(hotkey.read_text()), **change}))
     with pytest.raises(ConfigurationError, match=said) as wrong:
@@ -63,8 +83,8 @@ def test_a_hotkey_that_cannot_sign_is_named(
         (b"$NACL\xff\x00", "encrypted"),
         (b"$ANSIBLE_VAULT;1.1", "encrypted"),
         (b"gAAAAABf", "encrypted"),
-        (b"\xff\xfe", "no file of a wallet"),
-        (b"[]", "no file of a wallet"),
+        (b"\xff\xfe", "not a file of a wallet"),
+        (b"[]", "not a file of a wallet"),
     ],
 )
 def test_what_is_no_hotkey_is_named(hotkey: Path, tmp_path: Path, content: bytes, said: str) -> None:

@@ -11,9 +11,8 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
-from substrateinterface import Keypair
-
 from chutes_wrappers.emulator.database import Database
+from chutes_wrappers.host.keypairs import keypair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ class Users:
             username=username,
             hotkey=hotkey,
             coldkey=coldkey,
-            payment_address=str(Keypair.create_from_seed("0x" + secrets.token_hex(32)).ss58_address),
+            payment_address=keypair(secrets.token_hex(32)).ss58_address,
             balance=balance,
             permissions=permissions,
             created_at=self._now(),

@@ -21,6 +21,7 @@ from chutes_wrappers.emulator.api.platform import NewAccounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.host.credentials import SeedCredentials
+from chutes_wrappers.host.keypairs import keypair
 from chutes_wrappers.host.platform_api import PlatformApi
 from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import Client
@@ -164,14 +165,14 @@ def test_a_seed_that_is_none(machine: Machine, account: accounts.Account, seed: 
 def test_a_seed_of_another_hotkey(machine: Machine, account: accounts.Account) -> None:
     seed = accounts.new_seed()
     machine.edit(account.seed, seed)
-    signs = accounts.keypair(seed).ss58_address
+    signs = keypair(seed).ss58_address
     expect(machine, "account signature", "failure", "take both from the same hotkey", f"the seed is that of {signs}")
 
 
 def test_an_account_that_the_platform_does_not_know(machine: Machine, account: accounts.Account) -> None:
     seed = accounts.new_seed()
     machine.edit(account.seed, seed)
-    machine.edit(account.hotkey, accounts.keypair(seed).ss58_address)
+    machine.edit(account.hotkey, keypair(seed).ss58_address)
     expect(machine, "account signature", "failure", str(machine.config))
 
 
@@ -411,7 +412,7 @@ def write_wallet(machine: Machine, *hotkeys: str, mode: int = 0o600) -> Path:
     folder = machine.folder / ".bittensor" / "wallets" / "w"
     (folder / "hotkeys").mkdir(parents=True)
     seed = accounts.new_seed()
-    told = json.dumps({"ss58Address": accounts.keypair(seed).ss58_address, "secretSeed": seed})
+    told = json.dumps({"ss58Address": keypair(seed).ss58_address, "secretSeed": seed})
     for path in (folder / "coldkeypub.txt", folder / "coldkey", *(folder / "hotkeys" / name for name in hotkeys)):
         path.write_text(told)
         path.chmod(mode)

@@ -12,9 +12,9 @@ from typing import Any
 import requests
 from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER_ID_HEADER
 from chutes.util.auth import get_signing_message
-from substrateinterface import Keypair
 
 from chutes_wrappers.emulator import accounts
+from chutes_wrappers.host.keypairs import keypair
 
 CODE = """
 from chutes.chute import Chute, NodeSelector
@@ -94,7 +94,7 @@ class Client:
 
     def headers(self, body: bytes | None = None, purpose: str | None = None) -> dict[str, str]:
         """What proves who asks."""
-        key = Keypair.create_from_seed(self.account.seed)
+        key = keypair(self.account.seed)
         nonce = str(int(time.time()))
         message = get_signing_message(key.ss58_address, nonce, payload_str=body, purpose=purpose)
         return {
