@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,24 @@ def test_only_the_process_runner_the_launcher_and_the_bootstrap_start_processes(
         if "subprocess" in imports_of(path) and "subprocess.Popen[" not in path.read_text()
     }
     assert users <= allowed
+
+
+def test_on_an_instance_only_the_launcher_starts_processes() -> None:
+    """Where it avoids vfork, which the platform's guard does not let live (PLATFORM.md, section 1)."""
+    rooms = ("core", "runtime", "sdk")
+    on_instances = [path for path in MODULES if room_of(path) in rooms] + [PACKAGE / "emulator" / "runner.py"]
+    starters = re.compile(
+        r"create_subprocess_\w+|fork|forkpty|posix_spawnp?|popen|Popen|spawn[lv]p?e?|system|ProcessPoolExecutor"
+    )
+    for path in set(on_instances) - {PACKAGE / "runtime" / "launcher.py"}:
+        assert not {"subprocess", "multiprocessing", "pty"} & {name.split(".")[0] for name in imports_of(path)}, path
+        used = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+        assert not [name for name in used if starters.fullmatch(name)], path
+
+
+def test_nothing_is_of_a_library_that_only_one_version_of_the_sdk_brings() -> None:
+    library = re.compile("substrate" + "interface")
+    folders = (PACKAGE, *(ROOT / name for name in ("benchmarks", "docs", "examples", "tests", "tools")))
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    files += [*ROOT.glob("*.py"), *ROOT.glob("*.sh"), *ROOT.glob("requirements*.txt"), ROOT / "pyproject.toml"]
+    assert [path for path in files if library.search(path.read_text())] == []

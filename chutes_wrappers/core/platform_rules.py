@@ -45,6 +45,8 @@ RATE_LIMITED = 429
 # Section 3, SDK chute/cord.py: a client of the SDK repeats a call that is answered 503 for so long (provision_timeout).
 PROVISION_TIMEOUT_S = 180.0
 
+# Section 1, measured: a Python that has faulthandler on, by either of these, ends with SIGSEGV under chutes-aegis.so.
+FAULTHANDLER_VARIABLES = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE")
 # Section 1, measured: chutes-aegis.so needs this glibc, graval's libraries need libcrypto.so.3.
 LOWEST_GLIBC = (2, 34)
 # Section 1: what the SDK asks of a base image, the lowest and the highest.

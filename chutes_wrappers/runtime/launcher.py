@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import psutil
 from loguru import logger
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import RECIPE_VARIABLES
@@ -47,12 +48,14 @@ def service_environment(
 
     ``module`` (CHUTE_ENV) beats both. The instance's value stays for the names in ``kept`` (set in the image by the module),
     for the model cache, the GPU and the preloaded guard, which are the platform's, and where the image has but a placeholder.
+    What turns Python's faulthandler on is left out, whoever set it: the guard ends such a Python (PLATFORM.md, section 1).
     """
     kept = frozenset(kept)
     image = {"HOME": spec.home, "PATH": _DEFAULT_PATH, **spec.environment}
     ours = {name: value for name, value in instance.items() if name not in RECIPE_VARIABLES}
     own = {name: value for name, value in ours.items() if name in kept or _is_the_platforms(name, value, image)}
-    return {**ours, **image, **own, **{name: str(value) for name, value in module.items()}}
+    seen = {**ours, **image, **own, **{name: str(value) for name, value in module.items()}}
+    return {name: value for name, value in seen.items() if name not in platform_rules.FAULTHANDLER_VARIABLES}
 
 
 def _is_the_platforms(name: str, value: str, image: Mapping[str, str]) -> bool:
@@ -90,6 +93,7 @@ class ManagedProcess:
     def start(self) -> None:
         """Start the command; its name is looked up on its own PATH."""
         logger.info(f"starting the service: {self.argv[0]} ({len(self.argv) - 1} arguments) in {self._directory}")
+        _avoid_vfork()
         try:
             self._process = process = subprocess.Popen(
                 self.argv,
@@ -188,6 +192,15 @@ class ManagedProcess:
             self._family.reap_orphans()
             if not self.family() and self._over.is_set():
                 break
+
+
+def _avoid_vfork() -> None:
+    """Have ``subprocess`` fork, from now on in this process: the platform's guard ends a child of vfork before its exec.
+
+    By Python's own switch, which early versions of 3.10 lack; ``preexec_fn`` is unsafe with threads. PLATFORM.md, section 1.
+    """
+    if hasattr(subprocess, "_USE_VFORK"):
+        subprocess._USE_VFORK = False
 
 
 def _describe_end(code: int | None) -> str:

@@ -26,8 +26,11 @@ from chutes_wrappers.sdk.route_source import (
 )
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Settings of a vendor's Python that would reach the SDK's; the launcher gives them back to the service.
-_VENDOR_PYTHON_SETTINGS = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV")
+# Settings of a vendor's Python that would reach the SDK's; the launcher gives them back to the service, but for the last.
+_VENDOR_PYTHON_SETTINGS = (
+    *("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV"),
+    *platform_rules.FAULTHANDLER_VARIABLES,
+)
 # What may stay of a vendor's PIP_…: the recipe does the same while it builds (recipe/settings.sh).
 _KEPT_PIP_SETTINGS = (
     *("CERT", "CLIENT_CERT", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL", "KEYRING_PROVIDER"),

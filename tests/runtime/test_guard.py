@@ -1,0 +1,65 @@
+"""Services under the guard that the platform preloads: the library of the installed SDK itself (PLATFORM.md, section 1)."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.runtime.launcher import service_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICE = """
+import asyncio, subprocess, sys
+from chutes_wrappers.core.errors import ServiceFailed
+from chutes_wrappers.runtime.launcher import ManagedProcess
+
+async def code_of_a_later_child():
+    return await (await asyncio.create_subprocess_exec("/bin/true")).wait()
+
+with ManagedProcess(["/bin/sh", "-c", "sleep 60"], environment={"PATH": "/usr/bin:/bin"}, directory="/") as service:
+    subprocess.run(["/bin/true"], check=True)
+    assert asyncio.run(code_of_a_later_child()) == 0
+    assert service.exit_code is None, service.failure()
+"""
+
+
+def guarded(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A Python program under the guard, with these variables."""
+    sdk = importlib.util.find_spec("chutes")
+    assert sdk is not None
+    assert sdk.submodule_search_locations is not None
+    guard = Path(sdk.submodule_search_locations[0]) / "chutes-aegis.so"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(guard), **variables}
+    argv = [sys.executable, "-c", program]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_child_of_vfork_does_not_live() -> None:
+    done = guarded("import subprocess, sys; sys.exit(-subprocess.run(['/bin/true']).returncode)")
+    assert done.returncode == signal.SIGSEGV, done.stderr
+
+
+def test_a_service_lives_and_so_do_later_children_of_the_chute() -> None:
+    done = guarded(SERVICE)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", platform_rules.FAULTHANDLER_VARIABLES)
+def test_a_python_with_faulthandler_does_not_live_and_a_service_is_not_given_it(name: str) -> None:
+    assert guarded("", **{name: "1"}).returncode == -signal.SIGSEGV
+    image = LaunchSpec(environment={name: "1"})
+    for seen in (
+        service_environment(image, {}, {}),
+        service_environment(LaunchSpec(), {name: "1"}, {}),
+        service_environment(LaunchSpec(), {}, {name: "1"}),
+    ):
+        assert name not in seen
+        assert guarded("", **seen).returncode == 0
