@@ -10,6 +10,7 @@ import click
 
 from chutes_wrappers.cli.flags import NO_SECONDS
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.local_guard import Allowed, parse_allowed
 
 if TYPE_CHECKING:
     from chutes_wrappers.cli.commands.uploading import UploadOptions
@@ -55,14 +56,21 @@ def _file(name: object) -> Path | None:
 def _run_docker(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.run_docker import run_docker
 
-    return run_docker(str(options["run_docker"]))
+    return run_docker(str(options["run_docker"]), allowed=_allowed(options))
 
 
 def _run(options: dict[str, object]) -> int:
     from chutes_wrappers.cli.commands.run_host import run_host
 
     port = options["port"]
-    return run_host(str(options["run"]), port=port if isinstance(port, int) else None)
+    return run_host(str(options["run"]), port=port if isinstance(port, int) else None, allowed=_allowed(options))
+
+
+def _allowed(options: dict[str, object]) -> Allowed:
+    hosts, origins = options["allow_host"], options["allow_origin"]
+    assert isinstance(hosts, tuple)
+    assert isinstance(origins, tuple)
+    return parse_allowed(hosts, origins)
 
 
 def _forward(options: dict[str, object]) -> int:
@@ -73,6 +81,7 @@ def _forward(options: dict[str, object]) -> int:
         str(options["forward"]),
         url=url if isinstance(url, str) else None,
         listen=[str(pair) for pair in listen] if isinstance(listen, tuple) else [],
+        allowed=_allowed(options),
     )
 
 
@@ -236,6 +245,7 @@ def _emulate(options: dict[str, object]) -> int:
             as_json=bool(options["as_json"]),
             debug=bool(options["debug"]),
             port=port if isinstance(port, int) else 0,
+            allowed=_allowed(options),
         ),
     )
 

@@ -248,6 +248,20 @@ MODIFIERS = (
         help="a port here for a service's port, also several times [the services' own ports].",
     ),
     _modifier(
+        "forward emulate run run_docker",
+        "--allow-host",
+        metavar="NAME",
+        multiple=True,
+        help="also take requests for this host name, also several times.",
+    ),
+    _modifier(
+        "forward emulate run run_docker",
+        "--allow-origin",
+        metavar="ORIGIN",
+        multiple=True,
+        help="also take requests of this web site's pages, also several times.",
+    ),
+    _modifier(
         f"emulate call build deploy doctor {_ASKING}", "--json", "as_json", is_flag=True, help="the result as JSON."
     ),
 )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator, Iterator
 
 import h11
@@ -19,7 +18,6 @@ HOST = "127.0.0.1"
 LARGEST_HEAD_BYTES = 256 * 1024
 _PIECE_BYTES = 256 * 1024
 _CONNECT_TIMEOUT_S = 5.0
-_LOCAL_HOST = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 class ServiceBroke(Exception):
@@ -118,10 +116,14 @@ def _wire_headers(call: TunnelCall) -> list[tuple[bytes, bytes]]:
 
 
 def _with_host(call: TunnelCall) -> Iterator[Header]:
-    """The headers with one Host: the client's own when it is this machine (services build links from it), else the port's."""
+    """The headers with one Host: the client's own, of which services build links and which they check, or the port's.
+
+    A foreign name is not replaced: a service that refuses it protects itself against DNS rebinding.
+    """
     hosts = [value for name, value in call.headers if name.lower() == "host"]
-    usable = len(hosts) == 1 and _LOCAL_HOST.fullmatch(hosts[0])
-    yield "Host", hosts[0] if usable else f"{HOST}:{call.port}"
+    if len(hosts) > 1:
+        raise CallUnsendable("the request has more than one Host header")
+    yield "Host", hosts[0] if hosts else f"{HOST}:{call.port}"
     yield from ((name, value) for name, value in call.headers if name.lower() != "host")
 
 

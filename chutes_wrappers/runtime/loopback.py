@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import socket
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from chutes_wrappers.core.local_guard import REFUSAL_STATUS, LocalGuard
 from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
 
 LARGEST_REQUEST_BYTES = 1024**3
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_GUARD = LocalGuard(loopback_origins=False)
+_OF_BROWSERS = "sec-fetch-"
 
 
 class LoopbackServer:
     """Answers ``POST <path>`` on 127.0.0.1 with the handler added for that path.
 
     The port is bound at once, so that cords can name it; nothing is answered before ``start``. Handlers run on the
-    background loop, and are cancelled when their caller goes away.
+    background loop, and are cancelled when their caller goes away. Browsers and foreign hosts are refused with 403;
+    ``own_headers`` returns the headers that the chute itself sends with every passthrough, which are accepted as they are.
     """
 
-    def __init__(self, background: BackgroundLoop = BACKGROUND) -> None:
+    def __init__(
+        self, background: BackgroundLoop = BACKGROUND, own_headers: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
         self._background = background
+        self._own_headers = own_headers
         self._handlers: dict[str, Handler] = {}
         self._runner: web.AppRunner | None = None
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -50,7 +57,7 @@ class LoopbackServer:
     async def _start(self) -> None:
         if self._runner is not None:
             return
-        application = web.Application(client_max_size=LARGEST_REQUEST_BYTES)
+        application = web.Application(client_max_size=LARGEST_REQUEST_BYTES, middlewares=[self._guard])
         application.router.add_post("/{path:.*}", self._dispatch)
         self._runner = web.AppRunner(
             application, access_log=None, handler_cancellation=True, shutdown_timeout=1.0, handle_signals=False
@@ -62,6 +69,19 @@ class LoopbackServer:
         if self._runner is not None:
             await self._runner.cleanup()
         self._socket.close()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        own = {(name.lower(), str(value).strip()) for name, value in self._own_headers().items()}
+        sent = [(name.lower(), value) for name, value in request.headers.items()]
+        foreign = [pair for pair in sent if pair not in own]
+        if any(name.startswith(_OF_BROWSERS) for name, _ in foreign):
+            return web.Response(status=REFUSAL_STATUS, text="Browsers have no access to this server.")
+        has_own_host = any(pair in own for pair in sent if pair[0] == "host")
+        checked = [*foreign, ("host", "localhost")] if has_own_host else foreign
+        if refusal := _GUARD.refusal(request.method, checked):
+            return web.Response(status=REFUSAL_STATUS, text=refusal)
+        return await handler(request)
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         handler = self._handlers.get(request.path)

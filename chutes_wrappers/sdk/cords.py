@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from chutes_wrappers.runtime.dev_bodies import refuse_bad_bodies
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.streams import stream_handler
+from chutes_wrappers.sdk.dev_guard import guard_dev_run, is_dev_run
 from chutes_wrappers.sdk.loopback import loopback_of
 from chutes_wrappers.sdk.own_cords import call_of, give_way
 from chutes_wrappers.sdk.route_source import registration_is_skipped
@@ -47,6 +47,7 @@ def register_passthrough_routes(
     published. Raises ConfigurationError for a malformed route, or one
     whose calls could never work.
     """
+    guard_dev_run()
     if registration_is_skipped():
         return
     entries = list(routes)
@@ -80,10 +81,9 @@ def _shape_calls(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[CordCalls,
     if is_local():
         return ()
     # Only a `chutes run --dev` serves cords under their public paths (SDK chute/base.py).
-    is_dev = os.environ.get("CHUTES_DEV_MODE", "").lower() == "true"
-    if is_dev:
+    if is_dev_run():
         refuse_bad_bodies(chute)
-    public = {_call(cord): cord for cord in reversed(cords)} if is_dev else {}
+    public = {_call(cord): cord for cord in reversed(cords)} if is_dev_run() else {}
     answered = CordCalls(
         public=(call for call, cord in public.items() if _is_answered_here(cord)),
         internal=(cord.internal_path for cord in cords if _is_answered_here(cord)),

@@ -18,6 +18,7 @@ from chutes_wrappers.core import layout, platform_rules
 from chutes_wrappers.core.caller import caller_globals
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.sdk.dev_guard import guard_dev_run
 from chutes_wrappers.sdk.route_source import (
     INLINE_VARIABLE,
     find_manifest,
@@ -65,6 +66,7 @@ def build_wrapper_image(
 
     Raises ConfigurationError for names, variables or paths that the platform or a Dockerfile cannot take.
     """
+    guard_dev_run()
     _check_name("image name", name, platform_rules.IMAGE_NAME_LENGTH)
     _check_name("image tag", tag, platform_rules.IMAGE_TAG_LENGTH)
     _check_variables(env or {})

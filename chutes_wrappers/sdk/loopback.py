@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,7 +23,7 @@ def loopback_of(chute: Chute) -> LoopbackServer | None:
     if not is_remote():
         return None
     if chute not in _servers:
-        _servers[chute] = server = LoopbackServer()
+        _servers[chute] = server = LoopbackServer(own_headers=_own_headers_of(chute))
         chute.add_middleware(LastingDisconnects)
 
         @chute.on_startup(priority=_PRIORITY)  # type: ignore[untyped-decorator]  # the SDK has no types
@@ -29,3 +31,13 @@ def loopback_of(chute: Chute) -> LoopbackServer | None:
             await server.start()
 
     return _servers[chute]
+
+
+def _own_headers_of(chute: Chute) -> Callable[[], Mapping[str, str]]:
+    """Reads them with each request, since a start-up hook may set them; the server must not keep the chute alive."""
+    reference = weakref.ref(chute)
+
+    def own_headers() -> Mapping[str, str]:
+        return getattr(reference(), "passthrough_headers", None) or {}
+
+    return own_headers

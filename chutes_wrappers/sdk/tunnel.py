@@ -11,6 +11,7 @@ from chutes_wrappers.runtime.call_shape import CallShapeMiddleware, CordCalls
 from chutes_wrappers.runtime.services import check_ports
 from chutes_wrappers.runtime.tunnel import tunnel_handler
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
+from chutes_wrappers.sdk.dev_guard import guard_dev_run
 from chutes_wrappers.sdk.loopback import loopback_of
 from chutes_wrappers.sdk.route_source import registration_is_skipped
 
@@ -36,6 +37,7 @@ def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
     administration page. ConfigurationError for what is no list of ports.
     """
     check_ports(ports)
+    guard_dev_run()
     if registration_is_skipped():
         return
     server = loopback_of(chute)

@@ -14,6 +14,7 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.local_guard import Allowed
 from chutes_wrappers.core.manifest import Manifest, merge_static, parse_routes
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.api_keys import api_key, required_key
@@ -31,11 +32,11 @@ from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
 _LISTEN = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
 
 
-def forward(module: str, *, url: str | None, listen: Sequence[str]) -> int:
+def forward(module: str, *, url: str | None, listen: Sequence[str], allowed: Allowed) -> int:
     """Serve the services of the chute of ``module`` on 127.0.0.1 until Ctrl-C, which is a clean end.
 
     ``url`` is where the chute is called, by default where the platform says; ``listen`` holds ``LOCAL:SERVICE`` pairs of
-    ports, by default each service's own.
+    ports, by default each service's own. ``allowed`` are hosts and origins beside those of this machine.
     """
     facts = preparation.facts(module)
     ports = local_ports(listen, facts.service_ports)
@@ -44,7 +45,7 @@ def forward(module: str, *, url: str | None, listen: Sequence[str]) -> int:
     cords = _cords(facts, manifest)
     has_tunnel = any(cord["public_api_path"] == PUBLIC_PATH for cord in cords)
     table = None if has_tunnel else _routes(facts, manifest, {cord["path"] for cord in cords})
-    asyncio.run(_serve(address, table, ports))
+    asyncio.run(_serve(address, table, ports, allowed))
     output.report("stopping")
     return 0
 
@@ -101,7 +102,7 @@ def _routes(facts: ModuleFacts, manifest: Manifest, registered: Collection[str])
     return RouteTable(cord for cord in plan.cords if cord.internal_path in registered)
 
 
-async def _serve(address: ChuteAddress, table: RouteTable | None, ports: dict[int, int]) -> None:
+async def _serve(address: ChuteAddress, table: RouteTable | None, ports: dict[int, int], allowed: Allowed) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -111,7 +112,7 @@ async def _serve(address: ChuteAddress, table: RouteTable | None, ports: dict[in
         chute = await stack.enter_async_context(Chute(address))
         carrier: Carrier = TunnelCarrier(chute) if table is None else RouteCarrier(chute, table)
         for local, service in ports.items():
-            await stack.enter_async_context(ForwardingServer(local, service, carrier, output.warning))
+            await stack.enter_async_context(ForwardingServer(local, service, carrier, output.warning, allowed))
             output.success(f"http://{HOST}:{local} is port {service} of {address.shown}, through its {way}")
         output.report("Ctrl-C stops it.")
         await stop.wait()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, running
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.local_guard import Allowed, variables_of
 from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import connect
@@ -14,8 +17,11 @@ from chutes_wrappers.host.instance_container import instance_container
 from chutes_wrappers.host.staging import staged
 
 
-def run_docker(module: str) -> int:
-    """Run the built image of ``module`` until it ends or Ctrl-C; 0 for a clean stop after it was ready."""
+def run_docker(module: str, *, allowed: Allowed) -> int:
+    """Run the built image of ``module`` until it ends or Ctrl-C; 0 for a clean stop after it was ready.
+
+    ``allowed`` are hosts and origins beside those of this machine.
+    """
     facts = preparation.facts(module)
     engine = connect()
     manifest = preparation.known(facts)
@@ -25,8 +31,9 @@ def run_docker(module: str) -> int:
         )
     with staged(facts, manifest, username=preparation.username()) as stage:
         described = describe_outside(stage, output.report)
+    preparation.warn_of_placement(facts, described)
     image = f"{described['image']['name']}:{described['image']['tag']}"
-    spec = instance(image, stage.reference)
+    spec = instance(image, stage.reference, variables_of(allowed))
     check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")
     output.heading(
         f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"
@@ -39,7 +46,7 @@ def run_docker(module: str) -> int:
         return running.until_interrupted(lambda: log.check(container.exit_code()))
 
 
-def instance(image: str, reference: str) -> ContainerSpec:
+def instance(image: str, reference: str, environment: Mapping[str, str] | None = None) -> ContainerSpec:
     """A container that is to the chute ``reference`` (``module:chute``) what an instance of the platform is."""
     command = ["chutes", "run", reference, "--dev", "--port", str(platform_rules.CHUTE_PORT)]
-    return instance_container(image, command=command)
+    return instance_container(image, command=command, environment=environment)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import socket
-import sys
-from pathlib import Path
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, running
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.local_guard import Allowed, variables_of
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.discovery.container import check_ports
+from chutes_wrappers.host.sdk_command import sdk_argv
 from chutes_wrappers.host.staging import Stage, staged
 
 
-def run_host(module: str, *, port: int | None) -> int:
-    """Run the chute of ``module`` here until it ends or Ctrl-C; 0 for a clean stop after it was ready."""
+def run_host(module: str, *, port: int | None, allowed: Allowed) -> int:
+    """Run the chute of ``module`` here until it ends or Ctrl-C; 0 for a clean stop after it was ready.
+
+    ``allowed`` are hosts and origins beside those of this machine.
+    """
     facts = preparation.facts(module)
     manifest = preparation.known(facts)
     check_ports(facts.service_ports, (manifest and manifest.image) or LaunchSpec())
@@ -30,12 +33,14 @@ def run_host(module: str, *, port: int | None) -> int:
         )
     with staged(facts, manifest or Manifest(), username=preparation.username()) as stage:
         described = describe_outside(stage, output.report)
+        preparation.warn_of_placement(facts, described)
         services = ", ".join(map(str, facts.service_ports))
         output.heading(f"Starting the chute on port {chosen}; it waits for your service on {services}")
         environment = {
             **stage.environment,
             **facts.env,
             **stage.variables,
+            **variables_of(allowed),
             platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
         }
         with processes.started(_argv(stage, chosen), environment=environment, directory=stage.folder) as process:
@@ -47,12 +52,9 @@ def run_host(module: str, *, port: int | None) -> int:
 
 
 def _argv(stage: Stage, port: int) -> list[str]:
-    chutes = str(Path(sys.executable).parent / "chutes")
     logging_port = _free(0)
-    return [
-        *(chutes, "run", stage.reference, "--dev", "--host", "127.0.0.1"),
-        *("--port", str(port), "--logging-port", str(logging_port)),
-    ]
+    ports = ("--port", str(port), "--logging-port", str(logging_port))
+    return sdk_argv("run", stage.reference, "--dev", "--host", "127.0.0.1", *ports)
 
 
 def _free(port: int) -> int:

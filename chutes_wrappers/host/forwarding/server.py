@@ -12,6 +12,7 @@ from http import HTTPStatus
 import h11
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.local_guard import REFUSAL_STATUS, Allowed, LocalGuard
 from chutes_wrappers.host.forwarding.carrying import Answer, Carrier, NotCarried
 from chutes_wrappers.runtime.http1 import LARGEST_HEAD_BYTES
 from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
@@ -32,13 +33,24 @@ class _ClientLeft(Exception):
 
 
 class ForwardingServer:
-    """Listens on ``local_port`` for the service on ``service_port``. A context manager; leaving it ends every call."""
+    """Listens on ``local_port`` for the service on ``service_port``. A context manager; leaving it ends every call.
 
-    def __init__(self, local_port: int, service_port: int, carrier: Carrier, report: Callable[[str], None]) -> None:
+    Calls cost the user money: pages of other sites and foreign hosts are refused with 403, but for what is ``allowed``.
+    """
+
+    def __init__(
+        self,
+        local_port: int,
+        service_port: int,
+        carrier: Carrier,
+        report: Callable[[str], None],
+        allowed: Allowed | None = None,
+    ) -> None:
         self._local_port = local_port
         self._service_port = service_port
         self._carrier = carrier
         self._report = report
+        self._guard = LocalGuard(loopback_origins=True, allowed=allowed or Allowed())
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -71,7 +83,7 @@ class ForwardingServer:
         assert client is not None
         self._clients.add(client)
         try:
-            await _Client(reader, writer, self._service_port, self._carrier, self._report).serve()
+            await _Client(reader, writer, self._service_port, self._carrier, self._report, self._guard).serve()
         except (_ClientLeft, OSError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
@@ -89,7 +101,9 @@ class _Client:
         port: int,
         carrier: Carrier,
         report: Callable[[str], None],
+        guard: LocalGuard,
     ) -> None:
+        self._guard = guard
         self._reader = reader
         self._writer = writer
         self._port = port
@@ -118,11 +132,14 @@ class _Client:
         headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()
         )
+        method = request.method.decode("ascii")
+        if refusal := self._guard.refusal(method, headers):
+            raise NotCarried(REFUSAL_STATUS, refusal)
         if any(name.lower() == "upgrade" and "websocket" in value.lower() for name, value in headers):
             raise NotCarried(501, _WEB_SOCKETS)
         return TunnelCall(
             port=self._port,
-            method=request.method.decode("ascii"),
+            method=method,
             target=request.target.decode("ascii"),
             headers=headers,
             body=await self._body(),

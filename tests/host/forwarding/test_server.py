@@ -58,7 +58,7 @@ async def say(carrier: Written, *requests: bytes) -> bytes:
 
 
 async def test_the_answer_is_the_carriers_bytes_and_nothing_else() -> None:
-    said = await say(Written(), b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    said = await say(Written(), b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert said == b"HTTP/1.1 200 Fine\r\nX-A: 1\r\nx-a: \xe9\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
 
@@ -66,16 +66,19 @@ async def test_the_call_is_the_clients_own() -> None:
     carrier = Written()
     await say(
         carrier,
-        b"pUt //A%2f?b&c=%zz HTTP/1.1\r\nhOst: a\r\nX: 1\r\nX: \xe9\r\ncontent-length: 3\r\nConnection: close\r\n\r\nabc",
+        b"pUt //A%2f?b&c=%zz HTTP/1.1\r\nhOst: localhost:1\r\nX: 1\r\nX: \xe9\r\ncontent-length: 3\r\nConnection: close\r\n\r\nabc",
     )
     (call,) = carrier.calls
     assert (call.port, call.method, call.target, call.body) == (8020, "pUt", "//A%2f?b&c=%zz", b"abc")
-    assert call.headers[:4] == (("hOst", "a"), ("X", "1"), ("X", "\xe9"), ("content-length", "3"))
+    assert call.headers[:4] == (("hOst", "localhost:1"), ("X", "1"), ("X", "\xe9"), ("content-length", "3"))
 
 
 async def test_a_connection_serves_one_request_after_the_other() -> None:
     carrier = Written()
-    first, last = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    first, last = (
+        b"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    )
     said = await say(carrier, first, last)
     assert said.count(b"HTTP/1.1 200") == 2
     assert [call.target for call in carrier.calls] == ["/1", "/2"]
@@ -83,9 +86,11 @@ async def test_a_connection_serves_one_request_after_the_other() -> None:
 
 async def test_requests_that_come_at_once_are_answered_in_order() -> None:
     carrier = Written()
-    last = b"GET /3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    last = b"GET /3 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     await say(
-        carrier, b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nxGET /2 HTTP/1.1\r\nHost: a\r\n\r\n" + last
+        carrier,
+        b"POST /1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nxGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        + last,
     )
     assert [(call.target, call.body) for call in carrier.calls] == [("/1", b"x"), ("/2", b""), ("/3", b"")]
 
@@ -93,7 +98,7 @@ async def test_requests_that_come_at_once_are_answered_in_order() -> None:
 async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
     carrier = Written()
     async with conversation(carrier) as (reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"hi")
         assert b"200 Fine" in await reader.readuntil(b"ok")
@@ -103,20 +108,20 @@ async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 async def test_an_answer_of_unknown_length_ends_as_the_clients_version_can_read_it(version: bytes) -> None:
     carrier = Written(Head(status=200))
-    said = await say(carrier, b"GET / HTTP/%s\r\nHost: a\r\nConnection: close\r\n\r\n" % version)
+    said = await say(carrier, b"GET / HTTP/%s\r\nHost: localhost\r\nConnection: close\r\n\r\n" % version)
     assert said.endswith(b"ok" if version == b"1.0" else b"2\r\nok\r\n0\r\n\r\n")
 
 
 @pytest.mark.parametrize(("request_line", "status"), [(b"HEAD / HTTP/1.1", 200), (b"GET / HTTP/1.1", 304)])
 async def test_an_answer_without_a_body_has_none(request_line: bytes, status: int) -> None:
     carrier = Written(Head(status=status, headers=(("Content-Length", "2"),)))
-    said = await say(carrier, request_line + b"\r\nHost: a\r\nConnection: close\r\n\r\n")
+    said = await say(carrier, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert b"Content-Length: 2\r\n" in said
     assert said.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(
-    "request_", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n"]
+    "request_", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nX : y\r\n\r\n"]
 )
 async def test_what_is_no_request_is_a_400(request_: bytes) -> None:
     assert (await say(Written(), request_)).startswith(b"HTTP/1.1 400 Bad Request\r\n")
@@ -124,7 +129,9 @@ async def test_what_is_no_request_is_a_400(request_: bytes) -> None:
 
 async def test_a_body_beyond_the_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "LARGEST_BODY_BYTES", 2**20)
-    said = await say(Written(), b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2**20 + b"x")
+    said = await say(
+        Written(), b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2**20 + b"x"
+    )
     assert said.startswith(b"HTTP/1.1 413")
     assert b"1 MiB" in said
 
@@ -138,8 +145,8 @@ async def test_why_a_call_was_not_carried_is_told_and_the_connection_goes_on() -
             async with super().carry(call) as answer:
                 yield answer
 
-    last = b"GET /yes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    said = await say(Refusing(), b"GET /no HTTP/1.1\r\nHost: a\r\n\r\n", last)
+    last = b"GET /yes HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    said = await say(Refusing(), b"GET /no HTTP/1.1\r\nHost: localhost\r\n\r\n", last)
     assert said.startswith(b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain; charset=utf-8\r\n")
     assert b"no way\n" in said
     assert said.endswith(b"ok")
@@ -153,7 +160,7 @@ async def test_an_answer_whose_rest_is_lost_breaks_off(reason: NotCarried | None
             raise reason
 
     async with conversation(Written(pieces=pieces)) as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\no")
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(reader.read(), 10) == b""
@@ -166,7 +173,7 @@ async def test_a_client_that_goes_away_ends_its_call() -> None:
 
     carrier = Written(pieces=pieces)
     async with conversation(carrier) as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
         writer.close()
         await asyncio.wait_for(carrier.left.wait(), 10)
@@ -180,7 +187,7 @@ async def test_the_end_of_the_server_ends_its_calls() -> None:
     carrier = Written(pieces=pieces)
     async with ForwardingServer(0, 8020, carrier, lambda problem: None) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
     assert carrier.left.is_set()
     writer.close()

@@ -1,0 +1,131 @@
+"""Which requests a server on this machine accepts, by their headers alone. Pure.
+
+A web page of another site can make its visitor's browser send requests to 127.0.0.1. It can also point a name of its own at
+127.0.0.1 (DNS rebinding), and then read the responses. Both show in the headers: the name in ``Host``, the page's site in
+``Origin`` or ``Sec-Fetch-Site`` (W3C Fetch Metadata). A program that is not a browser may send any headers: what needs an
+owner also needs a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from chutes_wrappers.core.errors import ConfigurationError
+
+Header = tuple[str, str]
+
+REFUSAL_STATUS = 403
+# How a dev run gets what the user allows: names that are separated by commas.
+_HOSTS_VARIABLE = "CHUTES_WRAPPERS_ALLOW_HOSTS"
+_ORIGINS_VARIABLE = "CHUTES_WRAPPERS_ALLOW_ORIGINS"
+_LOOPBACK = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9_-]+\.)*localhost")
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(?::[0-9]{0,5})?")
+_ORIGIN = re.compile(r"https?://(?P<host>(?:\[[0-9a-f:.]+\]|[^\s:/?#@\[\]*]+)(?::[0-9]{1,5})?)")
+_NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+_NEAR_SITES = frozenset({"same-origin", "none"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowed:
+    """What a user allows beside this machine itself: ``hosts`` are names without a port, ``origins`` are ``scheme://host[:port]``.
+
+    Both are in lower case; ``parse_allowed`` makes them of what was typed.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+
+
+def parse_allowed(hosts: Sequence[str], origins: Sequence[str]) -> Allowed:
+    """The names and origins as typed; ConfigurationError for one that is not a single name or origin."""
+    for host in hosts:
+        if not _NAME.fullmatch(host.lower()):
+            raise ConfigurationError(
+                f"{host!r} is not a valid host name",
+                where="--allow-host",
+                next_step="give one name without scheme, port or '*', such as --allow-host box.example",
+            )
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin.lower()):
+            raise ConfigurationError(
+                f"{origin!r} is not a valid origin",
+                where="--allow-origin",
+                next_step="give scheme, host and port without '*' or a path, such as --allow-origin https://app.example",
+            )
+    return Allowed(
+        hosts=frozenset(host.lower() for host in hosts), origins=frozenset(origin.lower() for origin in origins)
+    )
+
+
+def variables_of(allowed: Allowed) -> dict[str, str]:
+    """The environment that hands ``allowed`` to another process; ``allowed_from`` reads it."""
+    values = {_HOSTS_VARIABLE: allowed.hosts, _ORIGINS_VARIABLE: allowed.origins}
+    return {name: ",".join(sorted(each)) for name, each in values.items() if each}
+
+
+def allowed_from(environment: Mapping[str, str]) -> Allowed:
+    """What ``variables_of`` wrote into ``environment``; ConfigurationError for anything else."""
+    hosts, origins = environment.get(_HOSTS_VARIABLE, ""), environment.get(_ORIGINS_VARIABLE, "")
+    return parse_allowed([*filter(None, hosts.split(","))], [*filter(None, origins.split(","))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalGuard:
+    """The rule of one server.
+
+    A request must name this machine in ``Host`` (127.0.0.1, [::1], localhost or a name below it, with any port: published
+    ports and tunnels change it), a host of ``allowed``, or one that ``is_own_host`` accepts. Where it has an ``Origin``, that
+    must be the server's own or one of ``allowed``; with ``loopback_origins`` any page of this machine will do. Without one,
+    ``Sec-Fetch-Site`` decides, except for a top-level navigation by GET.
+    """
+
+    loopback_origins: bool
+    allowed: Allowed = Allowed()
+    is_own_host: Callable[[str], bool] = lambda name: False
+
+    def refusal(self, method: str, headers: Sequence[Header]) -> str | None:
+        """Why a request with these headers is refused, as a sentence; None when it is accepted."""
+        sent = [(name.lower(), value.strip().lower()) for name, value in headers]
+        hosts = [value for name, value in sent if name == "host"]
+        if len(hosts) != 1 or not self._is_host(hosts[0]):
+            return f"The host {_shown(hosts)} is not this machine. Use 127.0.0.1, or start with --allow-host NAME."
+        origins = [value for name, value in sent if name == "origin"]
+        if not origins:
+            return self._site_refusal(method, dict(sent))
+        if len(origins) == 1 and self._is_origin(origins[0], hosts[0]):
+            return None
+        return f"Pages of {_shown(origins)} may not call this server. To let them, start with --allow-origin ORIGIN."
+
+    def _is_host(self, host: str) -> bool:
+        parts = _HOST.fullmatch(host)
+        if parts is None:
+            return False
+        name = parts["name"]
+        return bool(_LOOPBACK.fullmatch(name)) or name in self.allowed.hosts or self.is_own_host(name)
+
+    def _is_origin(self, origin: str, host: str) -> bool:
+        parts = _ORIGIN.fullmatch(origin)
+        if parts is None:
+            return False
+        if parts["host"] == host or origin in self.allowed.origins:
+            return True
+        name = _HOST.fullmatch(parts["host"])
+        return self.loopback_origins and name is not None and bool(_LOOPBACK.fullmatch(name["name"]))
+
+    def _site_refusal(self, method: str, sent: dict[str, str]) -> str | None:
+        site = sent.get("sec-fetch-site")
+        is_near = site is None or site in _NEAR_SITES or (site == "same-site" and self.loopback_origins)
+        is_navigation = (method, sent.get("sec-fetch-mode"), sent.get("sec-fetch-dest")) == (
+            "GET",
+            "navigate",
+            "document",
+        )
+        if is_near or is_navigation:
+            return None
+        return "Pages of another site may not call this server. To let them, start with --allow-origin ORIGIN."
+
+
+def _shown(values: Sequence[str]) -> str:
+    return " and ".join(repr(value[:100]) for value in values) or "(none)"

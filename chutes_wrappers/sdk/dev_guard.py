@@ -1,0 +1,42 @@
+"""The guard of ``chutes run --dev``, which listens on the developer's machine and asks callers for nothing."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any
+
+from chutes.chute import Chute
+
+from chutes_wrappers.core.local_guard import LocalGuard, allowed_from
+from chutes_wrappers.runtime.guarded_app import GuardedApp
+
+_sdk_call = Chute.__call__
+
+
+def is_dev_run() -> bool:
+    """Whether this process is a ``chutes run --dev`` (SDK entrypoint/run.py sets the variable before it loads a module)."""
+    return os.environ.get("CHUTES_DEV_MODE", "").lower() == "true"
+
+
+def guard_dev_run() -> None:
+    """Put the guard in front of every chute of this process and of the SDK's log server; in a dev run only, and once.
+
+    It wraps the class's own entry: middleware of a chute would run inside the SDK's, which reads the body first.
+    """
+    if not is_dev_run() or Chute.__call__ is not _sdk_call:
+        return
+    guard = LocalGuard(loopback_origins=True, allowed=allowed_from(os.environ))
+
+    async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        await GuardedApp(partial(_sdk_call, self), guard)(scope, receive, send)
+
+    Chute.__call__ = call
+    _guard_log_server(guard)
+
+
+def _guard_log_server(guard: LocalGuard) -> None:
+    """In dev mode the SDK serves its log to everybody (SDK entrypoint/logger.py); its application may run already."""
+    from chutes.entrypoint.logger import app
+
+    app.middleware_stack = GuardedApp(app.middleware_stack or app.build_middleware_stack(), guard)
