@@ -30,6 +30,7 @@ from chutes_wrappers.emulator.records import InstanceState  # noqa: E402
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform  # noqa: E402
 from chutes_wrappers.host.discovery.on_host import host_launch  # noqa: E402
 from tests.emulator.api.client import CORD, Client  # noqa: E402
+from tests.emulator.tokens import TOKEN  # noqa: E402
 from tests.scenario import free_port  # noqa: E402
 
 CALLS = 10_000
@@ -41,7 +42,8 @@ from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import load_route_manifest, register_passthrough_routes, wait_for_services
 
 chute = Chute(
-    username="bench", name="load", image="bench/load:v1", node_selector=NodeSelector(gpu_count=1), concurrency=64
+    username="bench", name="load", image="bench/load:v1",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]), concurrency=64,
 )
 register_passthrough_routes(chute, load_route_manifest(), {speak})
 
@@ -132,7 +134,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_manifest(made, Path(folder) / "load.routes.json")
         launcher = HostLauncher(lambda chute: HostImage(manifest=made, starts_service=True))
-        settings = Settings(folder=Path(folder) / "state", docker=False)
+        settings = Settings(registration_token=TOKEN, folder=Path(folder) / "state", docker=False)
         with running_platform(settings, launcher) as platform:
             slug = deployed(platform, made, speak, listen).record.slug
             for run in range(1, 3):

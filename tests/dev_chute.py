@@ -22,7 +22,8 @@ from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import register_passthrough_routes
 
 chute = Chute(
-    username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector(gpu_count=1), concurrency=64
+    username="tester", name="case", image="tester/case:v1",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]), concurrency=64,
 )
 CHUTE_EXPOSE = "all"
 register_passthrough_routes(chute, {routes!r}, {port})
@@ -49,12 +50,27 @@ class DevChute:
 
 @contextmanager
 def dev_chute(
-    folder: Path, routes: Sequence[Mapping[str, Any]], service_port: int, *, more: str = "", timeout_s: float = 60
+    folder: Path,
+    routes: Sequence[Mapping[str, Any]],
+    service_port: int,
+    *,
+    more: str = "",
+    timeout_s: float = 60,
+    logging_port: int | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[DevChute]:
     """Run a module that registers ``routes`` until the context ends; ``more`` is more source for it."""
     (folder / "m.py").write_text(MODULE.format(routes=[dict(route) for route in routes], port=service_port, more=more))
     port = free_port()
-    arguments = ["--port", str(port), "--logging-port", str(free_port()), "--host", "127.0.0.1", "--dev"]
+    arguments = [
+        "--port",
+        str(port),
+        "--logging-port",
+        str(logging_port or free_port()),
+        "--host",
+        "127.0.0.1",
+        "--dev",
+    ]
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / "chutes"), "run", "m:chute", *arguments],
         cwd=folder,
@@ -64,6 +80,7 @@ def dev_chute(
             "CHUTES_EXECUTION_CONTEXT": "REMOTE",
             "CHUTES_ALLOW_MISSING": "true",
             "CHUTES_USERNAME": "tester",
+            **(variables or {}),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import re
 import subprocess
@@ -21,12 +22,15 @@ with platform_api.connect() as api:
 
 
 @contextlib.contextmanager
-def emulator_process(folder: Path) -> Iterator[str]:
-    """Its URL; ``folder`` gets its state and ``emulator.log``."""
-    log = folder / "emulator.log"
+def emulator_process(folder: Path) -> Iterator[dict[str, str]]:
+    """The variables with which a user registers there; ``folder`` gets its state, configuration and ``emulator.log``."""
+    log, config = folder / "emulator.log", folder / "emulator.ini"
     with log.open("wb") as written:
         process = subprocess.Popen(
-            [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(folder / "state")],
+            [
+                *(sys.executable, "-m", "chutes_wrappers.emulator"),
+                *("--folder", str(folder / "state"), "--config", str(config)),
+            ],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -34,10 +38,18 @@ def emulator_process(folder: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
         try:
-            yield _url(process, log)
+            url = _url(process, log)
+            yield {"CHUTES_API_URL": url, "CHUTES_REGISTRATION_TOKEN": registration_token(config)}
         finally:
             process.terminate()
             process.wait(60)
+
+
+def registration_token(config: Path) -> str:
+    """What the emulator wrote for its user."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(config)
+    return parser["emulator"]["registration_token"]
 
 
 def _url(process: subprocess.Popen[bytes], log: Path) -> str:

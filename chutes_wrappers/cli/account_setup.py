@@ -50,7 +50,7 @@ def register_account(username: str, hotkey: Hotkey) -> None:
     path, url = config_file(), _url()
     login = path.with_name(f"fingerprint-{username}")
     check_writable(path, login)
-    token = _token() if registration.needs_token(url) else ""
+    token = _token(url)
     output.report(f"registering {username} at {url}")
     made = registration.register(url, username, hotkey, token)
     if made.fingerprint:  # first: it is told this once
@@ -60,8 +60,10 @@ def register_account(username: str, hotkey: Hotkey) -> None:
     _say_known(registration.known_account(url, hotkey.seed, made.account.user_id))
 
 
-def _token() -> str:
-    if token := os.environ.get(TOKEN_VARIABLE, "").strip():
+def _token(url: str) -> str:
+    """The registration token for the API at ``url``; empty where it does not want one."""
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if token or not registration.needs_token(url):
         return token
     if not asking.is_possible():
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""``python -m chutes_wrappers.emulator``: the platform until Ctrl-C or SIGTERM."""
+"""The platform until Ctrl-C or SIGTERM: ``tools/emulator.py``, or ``python -m chutes_wrappers.emulator`` in the checkout."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from pathlib import Path
 from loguru import logger
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.local_guard import parse_allowed
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.platform import NewAccounts
 from chutes_wrappers.emulator.docker_launching import DockerLauncher
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.launching import Launcher
-from chutes_wrappers.emulator.server import Settings, running_platform
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.host.docker_engine import connect
 
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         docker=not options.no_docker,
         buildah=options.buildah,
         new_accounts=NewAccounts(balance=options.balance),
+        allowed=parse_allowed(options.allow_host, options.allow_origin),
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -39,14 +41,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.ExitStack() as stack:
             platform = stack.enter_context(running_platform(settings, _launcher(settings, stack)))
             if options.config is not None:
-                account = accounts.ensure_config(platform.url, options.username, options.config)
+                account = _write_config(platform, options)
                 logger.info("CHUTES_CONFIG_PATH={} makes {} of whoever runs chutes", options.config, account.username)
+                logger.info("The file's section [emulator] has the page's address and the token that registers users.")
+            else:
+                logger.info("Nobody can register, and the page stays locked. Start with --config FILE to change that.")
             logger.info("the emulator is ready at {}", platform.url)
             stop.wait()
     except WrapperError as failure:
         logger.error("{}", failure)
         return failure.exit_code
     return 0
+
+
+def _write_config(platform: RunningPlatform, options: argparse.Namespace) -> accounts.Account:
+    token = platform.registration.token
+    secret = {"registration_token": token, "page": platform.page_url}
+    return accounts.ensure_config(platform.url, options.username, options.config, token, secret)
 
 
 def _launcher(settings: Settings, stack: contextlib.ExitStack) -> Launcher:
@@ -57,14 +68,20 @@ def _launcher(settings: Settings, stack: contextlib.ExitStack) -> Launcher:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m chutes_wrappers.emulator", description="Chutes on this machine")
+    parser = argparse.ArgumentParser(prog="tools/emulator.py", description="Chutes on this machine")
     parser.add_argument("--folder", type=Path, required=True, help="where its state is kept")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 is a free one")
     parser.add_argument("--no-docker", action="store_true", help="build no image, run instances as processes")
     parser.add_argument("--buildah", action="store_true", help="build as the platform does, which takes longer")
-    parser.add_argument("--config", type=Path, help="write a throw-away account there, for CHUTES_CONFIG_PATH")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="write a throw-away account there, for CHUTES_CONFIG_PATH, with the page's address and a registration token",
+    )
     parser.add_argument("--username", default="emulated", help="the name of that account")
     parser.add_argument("--balance", type=float, default=NewAccounts.balance, help="dollars of a user who registers")
+    parser.add_argument("--allow-host", action="append", default=[], help="also take requests for this host name")
+    parser.add_argument("--allow-origin", action="append", default=[], help="also take requests of this site's pages")
     return parser.parse_args(arguments)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,6 @@ from chutes_wrappers.host import account_file
 from chutes_wrappers.host.credentials import SeedCredentials
 from chutes_wrappers.host.keypairs import keypair
 from chutes_wrappers.host.platform_api import PlatformApi
-
-# The emulator takes any; the SDK sends this one to an API that is not the platform's own (SDK entrypoint/register.py).
-_TOKEN = "replaceme"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +36,19 @@ def new_seed() -> str:
     return secrets.token_hex(32)
 
 
-def register(url: str, username: str) -> Account:
-    """Register ``username`` with a new hotkey at the API at ``url``; WrapperError with its own words when it refuses."""
+def register(url: str, username: str, token: str) -> Account:
+    """Register ``username`` with a new hotkey and the registration ``token`` of the API at ``url``.
+
+    WrapperError with the API's own words when it refuses.
+    """
     seed = new_seed()
     coldkey = keypair(new_seed()).ss58_address
-    with PlatformApi(url, SeedCredentials(seed=seed)) as api:
+    with PlatformApi(url, SeedCredentials(seed=seed, secret_token=token)) as api:
         answer = api.post(
             "/users/register",
             f"registering {username!r}",
             {"username": username, "coldkey": coldkey},
-            params={"token": _TOKEN},
+            params={"token": token},
         )
     return Account(
         username=answer["username"],
@@ -78,14 +79,19 @@ def read_config(path: Path) -> Account:
         ) from None
 
 
-def ensure_config(url: str, username: str, path: Path) -> Account:
-    """The account in ``path``, registered first when there is no such file; the file names ``url`` from now on."""
-    account = read_config(path) if path.exists() else register(url, username)
-    write_config(account, url, path)
+def ensure_config(
+    url: str, username: str, path: Path, token: str, emulator: Mapping[str, str] | None = None
+) -> Account:
+    """The account in ``path``, registered first when there is no such file; the file names ``url`` from now on.
+
+    ``emulator`` are names and values for a section of that name, which the SDK does not read.
+    """
+    account = read_config(path) if path.exists() else register(url, username, token)
+    write_config(account, url, path, emulator)
     return account
 
 
-def write_config(account: Account, url: str, path: Path) -> None:
+def write_config(account: Account, url: str, path: Path, emulator: Mapping[str, str] | None = None) -> None:
     """Write what ``CHUTES_CONFIG_PATH`` can name (SDK ``config.py``), readable by its owner alone; all of it or nothing."""
     text = account_file.text(
         account_file.NewAccount(
@@ -98,5 +104,7 @@ def write_config(account: Account, url: str, path: Path) -> None:
             seed=account.seed,
         )
     )
+    if emulator:
+        text += "\n" + "\n".join(["[emulator]", *(f"{name} = {value}" for name, value in emulator.items())]) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text, mode=0o600)

@@ -2,7 +2,8 @@
 
 The SDK's own loading, initialisation, middleware and server (SDK entrypoint/run.py), without its native guard, which works
 only on the platform: where the SDK encrypts, decrypts and checks the caller, a key does that the emulator handed over in
-the environment. Not emulated: TLS and HTTP/2, end-to-end encryption, attestation, jobs.
+the environment. The server of attestation evidence is there, and has no evidence. Not emulated: TLS and HTTP/2, end-to-end
+encryption, jobs.
 
 This file is mounted into images that know nothing of it: it imports nothing of ours, and the SDK only when it runs.
 """
@@ -32,6 +33,7 @@ KEY_VARIABLE = "CHUTES_EMULATOR_KEY"
 HOST_VARIABLE = "CHUTES_EMULATOR_HOST"
 PORT_VARIABLE = "CHUTES_EMULATOR_PORT"
 LOGGING_PORT_VARIABLE = "CHUTES_EMULATOR_LOGGING_PORT"
+EVIDENCE_PORT_VARIABLE = "CHUTES_EMULATOR_EVIDENCE_PORT"
 PARENT_VARIABLE = "CHUTES_EMULATOR_PARENT"
 LAUNCH_VARIABLE = "CHUTES_EMULATOR_LAUNCH"
 
@@ -40,6 +42,7 @@ DIRECT_PATH = "/_emulator/direct"
 
 NONCE_HEADER = "X-Chutes-Nonce"
 SIGNATURE_HEADER = "X-Chutes-Signature"
+_SDK_EVIDENCE_PORT = "CHUTES_TEE_EVIDENCE_PORT"
 # SDK entrypoint/_shared.py, authenticate_request.
 _LONGEST_NONCE_AGE_S = 540
 # The SDK lets 127.0.0.1 in without encryption (health checks); the emulator's own calls must not look like those.
@@ -95,6 +98,7 @@ class Settings:
     host: str
     port: int
     logging_port: int
+    evidence_port: int
     parent: int | None
     launch: str | None
 
@@ -107,6 +111,7 @@ def take_settings(environment: MutableMapping[str, str]) -> Settings:
         host=environment.pop(HOST_VARIABLE, "0.0.0.0"),
         port=int(environment.pop(PORT_VARIABLE, "8000")),
         logging_port=int(environment.pop(LOGGING_PORT_VARIABLE, "8001")),
+        evidence_port=int(environment.pop(EVIDENCE_PORT_VARIABLE, "8002")),
         parent=int(parent) if parent else None,
         launch=environment.pop(LAUNCH_VARIABLE, None),
     )
@@ -148,6 +153,7 @@ async def serve(reference: str, settings: Settings) -> None:
     """Load the chute and serve it, in the order of the SDK's ``_run_chute``."""
     sdk = replace_guard(settings.seal)
     _start_logging_server(settings)
+    await _start_evidence_server(settings)
     _, loaded = sdk.load_chute(chute_ref_str=reference, config_path=None, debug=False)
     chute = loaded.chute if isinstance(loaded, sdk.ChutePack) else loaded
     await chute.initialize()
@@ -160,7 +166,17 @@ async def serve(reference: str, settings: Settings) -> None:
     config.h2_max_concurrent_streams = max(256, concurrency * 8)
     config.keep_alive_timeout = 75
     config.graceful_timeout = 30
-    await sdk.hypercorn_serve(PlatformAddress(chute), config, shutdown_trigger=asyncio.Event().wait)
+    app: _App = PlatformAddress(chute)
+    if settings.parent is not None:  # a process of this machine, which browsers can reach
+        app = _guarded(app)
+    await sdk.hypercorn_serve(app, config, shutdown_trigger=asyncio.Event().wait)
+
+
+def _guarded(app: _App) -> _App:
+    from chutes_wrappers.core.local_guard import LocalGuard
+    from chutes_wrappers.runtime.guarded_app import GuardedApp
+
+    return GuardedApp(app, LocalGuard(loopback_origins=False))
 
 
 def _start_logging_server(settings: Settings) -> None:
@@ -170,6 +186,23 @@ def _start_logging_server(settings: Settings) -> None:
         asyncio.run(launch_server(host=settings.host, port=settings.logging_port, dev=False))
 
     threading.Thread(target=run, daemon=True).start()
+
+
+async def _start_evidence_server(settings: Settings) -> None:
+    """The SDK's own, which every TEE chute has; RuntimeError where its port is taken (SDK entrypoint/verify.py)."""
+    from chutes.entrypoint import verify
+
+    def config(**options: Any) -> Any:
+        # The SDK's 0.0.0.0 is for a pod; without a lifespan a module that fails to load has the log's last word.
+        return uvicorn_config(**{**options, "host": settings.host, "lifespan": "off"})
+
+    uvicorn_config, verify.Config = verify.Config, config
+    os.environ[_SDK_EVIDENCE_PORT] = str(settings.evidence_port)
+    try:
+        await verify.TeeEvidenceService().start(e2e_pubkey="")
+    finally:
+        verify.Config = uvicorn_config
+        del os.environ[_SDK_EVIDENCE_PORT]
 
 
 def _add_own_routes(sdk: Any, chute: Any) -> None:
@@ -227,8 +260,6 @@ def _launch_as(manifest: str) -> None:
 
 def main() -> None:
     """Serve until the process is ended; exit code 1 when the chute cannot be served."""
-    # `chutes run` has its own folder there; ours must not offer `runner` to the module.
-    sys.path.pop(0)
     settings = take_settings(os.environ)
     if settings.parent is not None:
         _end_with(settings.parent)
@@ -242,5 +273,7 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # in an image
+    # `chutes run` has its own folder there; ours must not offer `runner` to the module.
+    sys.path.pop(0)
     main()

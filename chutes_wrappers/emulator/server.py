@@ -17,6 +17,8 @@ import uvicorn
 from loguru import logger
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.local_guard import Allowed, LocalGuard
+from chutes_wrappers.emulator.admission import Admission, Registration
 from chutes_wrappers.emulator.api.platform import NewAccounts, Platform
 from chutes_wrappers.emulator.app import create_app
 from chutes_wrappers.emulator.buildah_builder import BuildahBuilder
@@ -28,10 +30,12 @@ from chutes_wrappers.emulator.instance_log import InstanceLog
 from chutes_wrappers.emulator.instances import Instances
 from chutes_wrappers.emulator.invocation import App, Invocation
 from chutes_wrappers.emulator.launching import Launcher
+from chutes_wrappers.emulator.page.access import page_address
 from chutes_wrappers.emulator.page.routes import page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
-from chutes_wrappers.emulator.signatures import Unauthorized, key_secret
+from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, UNKNOWN_HOTKEY, UNSIGNED, Unauthorized, key_secret
 from chutes_wrappers.emulator.state import State
+from chutes_wrappers.runtime.guarded_app import GuardedApp
 
 HOST = "127.0.0.1"
 _KEPT_CALLS = 500
@@ -44,7 +48,8 @@ class Settings:
     with ``buildah`` they are built by that and run in Docker.
 
     ``on_line`` gets each line of the log and of the instances', on the platform's thread. ``identity`` names the images of a
-    new state in the engine: one that was used before finds its layers there.
+    new state in the engine: one that was used before finds its layers there. ``registration_token`` registers users;
+    ``allowed`` are hosts and origins beside the platform's own.
     """
 
     folder: Path
@@ -54,17 +59,24 @@ class Settings:
     on_line: Callable[[str], None] = lambda line: None
     identity: str | None = None
     new_accounts: NewAccounts = field(default_factory=NewAccounts)
+    registration_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    allowed: Allowed = field(default_factory=Allowed)
 
 
 class RunningPlatform:
-    """A platform that runs. ``state`` may be used from any thread; ``key`` is an API key that may call every chute."""
+    """A platform that runs. ``state`` may be used from any thread; ``key`` is an API key that may call every chute.
 
-    def __init__(self, state: State, builds: Builds, port: int, on_line: Callable[[str], None]) -> None:
+    ``registration`` may be closed from any thread.
+    """
+
+    def __init__(self, state: State, builds: Builds, port: int, settings: Settings) -> None:
         self.state = state
         self.port = port
         self.key = f"cpk_{secrets.token_hex(16)}"
+        self.registration = Registration(settings.registration_token)
+        self._page_secret = secrets.token_urlsafe(24)
         self._builds = builds
-        self._on_line = on_line
+        self._on_line = settings.on_line
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._calls: deque[CallRecord] = deque(maxlen=_KEPT_CALLS)
@@ -73,8 +85,13 @@ class RunningPlatform:
 
     @property
     def url(self) -> str:
-        """The platform's API, and its page."""
+        """The platform's API."""
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def page_url(self) -> str:
+        """Where its page is opened. It holds a secret: for the user's screen, and for files of mode 600."""
+        return page_address(self.url, self._page_secret)
 
     def chute_url(self, chute: ChuteRecord) -> str:
         """Where clients call ``chute``."""
@@ -135,19 +152,38 @@ class RunningPlatform:
             state=self.state, builds=self._builds, instances=self._instances, new_accounts=settings.new_accounts
         )
         api = create_app(platform)
+        app: App = Admission(api, registration=self.registration, caller_problem=self._caller_problem)
+        guard = LocalGuard(loopback_origins=False, allowed=settings.allowed, is_own_host=self._is_chute_host)
         if self._instances is None:
-            return api
+            return GuardedApp(app, guard)
         for chute in self.chutes():
             self._instances.know(chute)
-        app = Invocation(
-            api,
+        invocation = Invocation(
+            app,
             lookup=self._lookup,
             authorize=self._authorizes,
             instances=self._instances,
             observe=self._calls.append,
         )
-        api.include_router(page_router(self, app, self.key))
-        return app
+        api.include_router(page_router(self, invocation, self.key, self._page_secret))
+        return GuardedApp(invocation, guard)
+
+    def _is_chute_host(self, name: str) -> bool:
+        slug = slug_of(name)
+        return slug is not None and self.state.chutes.by_slug(slug) is not None
+
+    def _caller_problem(self, headers: Mapping[str, str]) -> str | None:
+        """Why a request's caller is unknown, by its headers; whether it is really theirs is for the route to check."""
+        try:
+            secret = key_secret(headers)
+        except Unauthorized as problem:
+            return str(problem)
+        if secret is not None:
+            return None if self.state.api_keys.by_secret(secret) else "Invalid API key"
+        hotkey = headers.get(HOTKEY_HEADER)
+        if not hotkey:
+            return UNSIGNED
+        return None if self.state.users.by_hotkey(hotkey) else UNKNOWN_HOTKEY
 
     def _lookup(self, slug: str) -> ChuteRecord | None:
         chute = self.state.chutes.by_slug(slug)
@@ -180,7 +216,7 @@ def running_platform(settings: Settings, launcher: Launcher | None = None) -> It
         state = stack.enter_context(State(settings.folder, identity=settings.identity))
         builds = stack.enter_context(Builds(state, _builder(settings, state.identity)))
         listening = stack.enter_context(_listening(settings.port))
-        platform = RunningPlatform(state, builds, listening.getsockname()[1], settings.on_line)
+        platform = RunningPlatform(state, builds, listening.getsockname()[1], settings)
         stack.enter_context(_thread(platform, listening, settings, launcher))
         yield platform
 

@@ -19,6 +19,8 @@ USER_ID_HEADER = "x-chutes-userid"
 HOTKEY_HEADER = "x-chutes-hotkey"
 NONCE_HEADER = "x-chutes-nonce"
 SIGNATURE_HEADER = "x-chutes-signature"
+UNSIGNED = "Authentication missing: neither signed nor with an API key"
+UNKNOWN_HOTKEY = "Could not find user with that hotkey"
 _AUTHORIZATION = "authorization"
 # The SDK tells users of a new key to send it as Basic (SDK entrypoint/api_key.py).
 _KEY_SCHEMES = ("bearer", "basic")
@@ -40,7 +42,7 @@ def signer(headers: Mapping[str, str], *, body: bytes, purpose: str, now: float)
     """Who signed the request with these ``headers``; Unauthorized when nobody did. ``now`` is in unix seconds."""
     hotkey, nonce, signature = (headers.get(name) for name in (HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER))
     if not hotkey or not nonce or not signature:
-        raise Unauthorized("Authentication missing: neither signed nor with an API key")
+        raise Unauthorized(UNSIGNED)
     if not nonce.isascii() or not nonce.isdecimal() or abs(now - int(nonce)) > platform_rules.NONCE_WINDOW_S:
         raise Unauthorized("Invalid nonce: it must be the time now, in unix seconds")
     signed = hashlib.sha256(body).hexdigest() if body else purpose

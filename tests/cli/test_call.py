@@ -22,6 +22,7 @@ from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import CORD, Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import DEPLOY, ROOT, environment
 from tests.upstreams.platform_faults import FAULTS, Asked, FaultyPlatform, faulty
 
@@ -29,7 +30,10 @@ CODE = """
 from chutes.chute import Chute, NodeSelector
 from fastapi import HTTPException, Response
 
-chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector(gpu_count=1), concurrency=4)
+chute = Chute(
+    username="tester", name="case", image="tester/case:v1",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]), concurrency=4,
+)
 WORDS = ["schön", 256 * "x", "... --- ..."]
 
 
@@ -131,7 +135,7 @@ class Caller:
 @pytest.fixture(scope="module")
 def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     folder = tmp_path_factory.mktemp("caller")
-    settings = Settings(folder=tmp_path_factory.mktemp("state"), docker=False)
+    settings = Settings(registration_token=TOKEN, folder=tmp_path_factory.mktemp("state"), docker=False)
     with running_platform(settings, HostLauncher()) as emulator, faulty(emulator.url) as platform:
         user = Client.registered(emulator.url, "tester")
         user.built()

@@ -14,6 +14,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.emulator.api.client import Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import Scenario, command, free_port, until_interrupted
 from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
 
@@ -43,7 +44,9 @@ def test_a_client_of_the_service_works_through_the_tunnel_and_the_routes(service
 
 def test_a_chute_on_the_emulator_is_called_with_the_key_that_it_wants(tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "emulated", "vendor/unused:1", [9000], static_routes=[{"path": "/greet"}])
-    with running_platform(Settings(folder=tmp_path / "state", docker=False), HostLauncher()) as emulator:
+    with running_platform(
+        Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False), HostLauncher()
+    ) as emulator:
         user = Client.registered(emulator.url, "tester")
         user.built()
         assert user.deploy(name="case-emulated").ok

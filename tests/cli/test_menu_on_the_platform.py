@@ -16,6 +16,7 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.emulator.api.client import CODE, Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
 
 GO_ON = "Enter goes on, q quits: "
@@ -25,7 +26,9 @@ STATIC = [{"path": "/a", "method": "GET", "port": 9090}]
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[pexpect.spawn[str]]:
     """A menu of somebody with a deployed chute, and with a module of which nothing is on the platform yet."""
-    with running_platform(Settings(folder=tmp_path / "state", docker=False), HostLauncher()) as platform:
+    with running_platform(
+        Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False), HostLauncher()
+    ) as platform:
         user = Client.registered(platform.url, "tester")
         Client.registered(platform.url, "second")
         user.built("case-menu")

@@ -14,13 +14,14 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.emulator.api.client import Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import Scenario, environment
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     folder = tmp_path_factory.mktemp("platform")
-    with running_platform(Settings(folder=folder, docker=False), HostLauncher()) as running:
+    with running_platform(Settings(registration_token=TOKEN, folder=folder, docker=False), HostLauncher()) as running:
         yield running
 
 

@@ -19,6 +19,7 @@ from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import CODE, Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
 
 PRINTING = CODE.replace('print("greeting"', "print('\\x1b]0;owned\\x07greeting ' + call['name']")
@@ -57,7 +58,9 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
-    with running_platform(Settings(folder=folder / "state", docker=False), HostLauncher()) as platform:
+    with running_platform(
+        Settings(registration_token=TOKEN, folder=folder / "state", docker=False), HostLauncher()
+    ) as platform:
         user = Client.registered(platform.url, "tester")
         Client.registered(platform.url, "second")
         user.built()
@@ -263,7 +266,7 @@ def test_the_cost_of_a_module_needs_no_account(world: World) -> None:
             variables={"CHUTES_CONFIG_PATH": str(world.folder / "none.ini"), "CHUTES_API_URL": world.platform.url},
         ).stdout
     )
-    assert told["first_deployment_usd"] == pytest.approx(3 * min(told["usd_per_hour"].values()))
+    assert (told["gpu_count"], told["usd_per_hour"], told["first_deployment_usd"]) == (1, {"pro_6000": 1.8}, 5.4)
     shown = world.run("--cost", "deploy_cost")
     assert ("an hour" in shown.stdout, "first deployment" in shown.stderr) == (True, True)
 

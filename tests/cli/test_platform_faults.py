@@ -19,6 +19,7 @@ from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.commands import KILLED, Commands, Ran, commands
 from tests.emulator.api.client import CODE, Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import READY, Scenario
 from tests.upstreams.platform_faults import FAULTS, Asked, Fault, FaultyPlatform, faulty
 
@@ -144,7 +145,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @contextlib.contextmanager
 def _world(folder: Path) -> Iterator[World]:
-    settings = Settings(folder=folder / "state", docker=False)
+    settings = Settings(registration_token=TOKEN, folder=folder / "state", docker=False)
     with running_platform(settings, HostLauncher()) as emulator, faulty(emulator.url) as platform:
         user = Client.registered(emulator.url, "tester")
         other = Client.registered(emulator.url, "second")

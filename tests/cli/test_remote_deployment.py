@@ -21,6 +21,7 @@ from chutes_wrappers.emulator.api.platform import NewAccounts
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
 
 IMAGE = "case-wrapped:v1"
@@ -51,7 +52,7 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
     scenario = Scenario(tmp_path, "wrapped", "vendor/unused:1", [9000])
     write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
     accounts_of = NewAccounts(**getattr(request, "param", {}))
-    settings = Settings(folder=tmp_path / "state", docker=False, new_accounts=accounts_of)
+    settings = Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False, new_accounts=accounts_of)
     with running_platform(settings) as platform:
         user = Client.registered(platform.url, "tester")
         accounts.write_config(user.account, platform.url, tmp_path / "config.ini")
@@ -83,7 +84,7 @@ def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
     assert (again.code, "is built already" in again.stderr, "--deploy" in again.stderr) == (2, True, True)
 
     asked = world.deploy()
-    assert (asked.code, "$0.30" in asked.stderr, "--accept-fee" in asked.stderr) == (2, True, True)
+    assert (asked.code, "$5.40" in asked.stderr, "--accept-fee" in asked.stderr) == (2, True, True)
     first = told(world.deploy("--accept-fee", "--json"))
     chute = world.user.get("/chutes/case-wrapped").json()
     assert (first["version"], first["changed"]) == (chute["version"], True)
@@ -95,7 +96,7 @@ def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
     world.scenario.module.write_text(world.scenario.module.read_text() + "# another version\n")
     update = told(world.deploy("--json"))
     assert (update["changed"], update["version"] != first["version"]) == (True, True)
-    assert told(world.run("--account", "--json"))["balance"] == pytest.approx(99.7)
+    assert told(world.run("--account", "--json"))["balance"] == pytest.approx(94.6)
 
     write_manifest(Manifest(routes=(Route(path="/other", port=9000),)), world.scenario.manifest)
     stale = world.deploy()
@@ -113,7 +114,7 @@ def test_the_fee_is_shown_and_asked_for(world: World) -> None:
             encoding="utf-8",
             timeout=60,
         )
-        asking.expect(r"costs \$0\.30 once\. Deploy it\?")
+        asking.expect(r"costs \$5\.40 once\. Deploy it\?")
         asking.sendline(answer)
         asking.expect(pexpect.EOF)
         asking.close()
@@ -128,7 +129,7 @@ def test_all_that_would_be_refused_is_said_at_once(world: World) -> None:
     assert ("$50" in poor.stderr, "none.png" in poor.stderr) == (True, True)
     assert world.user.get(f"/images/{IMAGE}").status_code == 404
     refused = world.deploy("--public", "--accept-fee")
-    for reason in ("there is no image", "permission", "costs $0.30"):
+    for reason in ("there is no image", "permission", "costs $5.40"):
         assert reason in refused.stderr
     assert world.run("--deploy", str(world.scenario.module), "--local").code == 2
 

@@ -18,6 +18,7 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.emulator.api.client import CODE, Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT
 from tests.upstreams.platform_faults import FAULTS, Asked, Fault, FaultyPlatform, faulty
 
@@ -64,7 +65,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("world")
-    settings = Settings(folder=folder / "state", docker=False)
+    settings = Settings(registration_token=TOKEN, folder=folder / "state", docker=False)
     with running_platform(settings, HostLauncher()) as platform, faulty(platform.url) as failing:
         user = Client.registered(platform.url, "tester")
         user.built()

@@ -16,13 +16,14 @@ from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.host import wallets
 from tests.emulator.api.client import Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, environment
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     folder = tmp_path_factory.mktemp("platform")
-    with running_platform(Settings(folder=folder, docker=False), HostLauncher()) as running:
+    with running_platform(Settings(registration_token=TOKEN, folder=folder, docker=False), HostLauncher()) as running:
         Client.registered(running.url, "taken")
         yield running
 
@@ -41,7 +42,14 @@ class Newcomer:
     @property
     def variables(self) -> dict[str, str]:
         kept = {name: value for name, value in environment().items() if not name.startswith("CHUTES_")}
-        return {**kept, "HOME": str(self.home), "CHUTES_API_URL": self.url, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
+        return {
+            **kept,
+            "HOME": str(self.home),
+            "CHUTES_API_URL": self.url,
+            "CHUTES_REGISTRATION_TOKEN": TOKEN,
+            "PYTHONPATH": str(ROOT),
+            "TERM": "dumb",
+        }
 
     def run(self, *arguments: str, code: int = 0, **variables: str) -> str:
         done = subprocess.run(

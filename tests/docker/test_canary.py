@@ -79,8 +79,8 @@ class User:
 @pytest.fixture
 def user(tmp_path: Path, engine: DockerEngine) -> Iterator[User]:
     """A user with an empty home, and an emulator whose log is kept there."""
-    with emulator_process(tmp_path) as url:
-        yield User(tmp_path, {"CHUTES_API_URL": url})
+    with emulator_process(tmp_path) as variables:
+        yield User(tmp_path, variables)
 
 
 def test_no_secret_is_to_be_found_where_people_look(user: User, engine: DockerEngine) -> None:

@@ -23,6 +23,7 @@ from chutes_wrappers.host.docker_engine import DockerEngine
 from chutes_wrappers.host.modules import read_module
 from chutes_wrappers.host.staging import staged
 from tests.emulator.api.client import Client, bearer
+from tests.emulator.tokens import TOKEN
 from tests.scenario import Scenario
 
 from . import bases
@@ -58,8 +59,10 @@ class Owner:
 
 @pytest.fixture
 def owner(engine: DockerEngine, tmp_path: Path) -> Iterator[Owner]:
-    with running_platform(Settings(folder=tmp_path / "state"), DockerLauncher(engine)) as platform:
-        account = accounts.register(platform.url, "tester")
+    with running_platform(
+        Settings(registration_token=TOKEN, folder=tmp_path / "state"), DockerLauncher(engine)
+    ) as platform:
+        account = accounts.register(platform.url, "tester", TOKEN)
         accounts.write_config(account, platform.url, tmp_path / "config.ini")
         yield Owner(platform, Client(platform.url, account), tmp_path / "config.ini")
         for image in images(platform.state.identity):
@@ -127,7 +130,7 @@ def test_buildah_builds_as_the_platform_does_and_docker_has_the_image(engine: Do
         f"FROM {bases.image('bookworm')}\nADD data.txt /data.txt\n# The platform's last line must find a pip.\n"
     )
     dockerfile += "RUN printf '#!/bin/sh\\necho pip \"$@\"\\n' > /usr/bin/pip && chmod +x /usr/bin/pip"
-    with running_platform(Settings(folder=tmp_path / "state", buildah=True)) as platform:
+    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", buildah=True)) as platform:
         user = Client.registered(platform.url, "tester")
         built = user.built(dockerfile=dockerfile)
         assert built["status"] == "built and pushed", user.get("/images/case:v1/logs").text
@@ -140,7 +143,7 @@ def test_buildah_builds_as_the_platform_does_and_docker_has_the_image(engine: Do
 
 def test_a_build_in_flight_ends_with_the_emulator(engine: DockerEngine, tmp_path: Path) -> None:
     marker = secrets.token_hex(8)
-    with running_platform(Settings(folder=tmp_path)) as platform:
+    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path)) as platform:
         user = Client.registered(platform.url, "tester")
         image = user.build(dockerfile=f"FROM {bases.image('bookworm')}\nRUN echo {marker} && sleep 600").json()
         url, headers = f"{platform.url}/images/{image['image_id']}/logs", user.headers(purpose="images")
@@ -148,7 +151,7 @@ def test_a_build_in_flight_ends_with_the_emulator(engine: DockerEngine, tmp_path
             assert any(f'"{marker}"' in line for line in logs.iter_lines(decode_unicode=True))
         (step,) = containers(marker)
     subprocess.run(["docker", "wait", step], capture_output=True, timeout=60, check=False)
-    with running_platform(Settings(folder=tmp_path, docker=False)) as platform:
+    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path, docker=False)) as platform:
         left = Client(platform.url, user.account).get("/images/case:v1").json()
     assert left["status"] == "error: the emulator stopped while it was being built"
 

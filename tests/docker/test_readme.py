@@ -43,9 +43,9 @@ def terminal(project: Path, tmp_path: Path) -> Terminal:
 @pytest.fixture
 def platform(terminal: Terminal, tmp_path: Path) -> Iterator[str]:
     """The URL of an emulator, and at the terminal nothing yet that knows it but the variable."""
-    with emulator_process(tmp_path) as url:
-        terminal.variables["CHUTES_API_URL"] = url
-        yield url
+    with emulator_process(tmp_path) as variables:
+        terminal.variables.update(variables)
+        yield variables["CHUTES_API_URL"]
 
 
 def registered(terminal: Terminal) -> None:

@@ -35,7 +35,8 @@ from chutes.chute import Chute, NodeSelector
 from fastapi import HTTPException, Response
 
 chute = Chute(
-    username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector(gpu_count=1), concurrency={concurrency}
+    username="tester", name="case", image="tester/case:v1",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]), concurrency={concurrency},
 )
 """
 # What `chutes deploy` sends of each cord (SDK entrypoint/deploy.py).

@@ -16,6 +16,7 @@ from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.host.rehearsal.direct import DirectRequest
 from tests.emulator.api.client import Client
+from tests.emulator.tokens import TOKEN
 from tests.scenario import free_port
 from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
 
@@ -44,7 +45,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         if "greeting" in line:
             greeted.set()
 
-    settings = Settings(folder=tmp_path_factory.mktemp("state"), docker=False, on_line=hear)
+    settings = Settings(registration_token=TOKEN, folder=tmp_path_factory.mktemp("state"), docker=False, on_line=hear)
     with running_platform(settings, HostLauncher()) as platform:
         user = Client.registered(platform.url, "tester")
         user.built()

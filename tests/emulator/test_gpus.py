@@ -1,20 +1,47 @@
-"""Which GPUs fit, and what the first deployment costs."""
+"""Whether a GPU is left, and what the first deployment costs."""
 
 from __future__ import annotations
 
-from chutes_wrappers.emulator.gpus import GPUS, first_deployment_fee, suitable
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.emulator.deployment_request import NodeSelectorRequest
+from chutes_wrappers.emulator.gpus import first_deployment_fee, suitable
 
 
-def test_the_cheapest_that_fits_comes_first() -> None:
-    assert [gpu.name for gpu in suitable(80)] == ["a100", "h100", "h200"]
-    assert len(suitable(16)) == len(GPUS)
+def left(**selector: Any) -> frozenset[str]:
+    return suitable(NodeSelectorRequest.model_validate({"include": ["pro_6000"], **selector}))
 
 
-def test_a_selector_narrows_it_down() -> None:
-    assert [gpu.name for gpu in suitable(16, include=["H200", "4090"], exclude=["4090"])] == ["h200"]
-    assert suitable(140, max_hourly_price=1) == []
-    assert suitable(141) == []
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {},
+        {"min_vram_gb_per_gpu": 96},
+        {"max_hourly_price_per_gpu": 1.8},
+        {"exclude": ["h100", "B200"]},
+        {"include": ["3090", "pro_6000"]},
+    ],
+)
+def test_the_one_kind_that_is_given_out_fits(selector: dict[str, Any]) -> None:
+    assert left(**selector) == {"pro_6000"}
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"min_vram_gb_per_gpu": 97},
+        {"max_hourly_price_per_gpu": 1.79},
+        {"exclude": ["PRO_6000"]},
+        {"include": ["PRO_6000"]},
+        {"include": ["h100"]},
+        {"include": None},
+    ],
+)
+def test_of_anything_else_none_is_left(selector: dict[str, Any]) -> None:
+    assert left(**selector) == frozenset()
 
 
 def test_the_fee_is_three_hours_of_all_gpus() -> None:
-    assert first_deployment_fee(0.5, 8) == 12
+    assert (first_deployment_fee(1), first_deployment_fee(8)) == (5.4, 43.2)

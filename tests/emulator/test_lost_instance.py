@@ -13,6 +13,7 @@ from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.emulator.api.client import CODE, Client
+from tests.emulator.tokens import TOKEN
 
 CROWD = 16
 CALLS = 400
@@ -44,11 +45,13 @@ async def load(platform: RunningPlatform, slug: str) -> Counter[int]:
 
 def runner() -> psutil.Process:
     """The process of the one instance."""
-    return next(child for child in psutil.Process().children() if "runner.py" in " ".join(child.cmdline()))
+    return next(child for child in psutil.Process().children() if "emulator.runner" in " ".join(child.cmdline()))
 
 
 def test_only_the_calls_in_flight_are_lost_and_each_is_reported(tmp_path: Path) -> None:
-    with running_platform(Settings(folder=tmp_path, docker=False), HostLauncher()) as platform:
+    with running_platform(
+        Settings(registration_token=TOKEN, folder=tmp_path, docker=False), HostLauncher()
+    ) as platform:
         user = Client.registered(platform.url, "tester")
         user.built()
         slug = user.deploy(code=SLOW, concurrency=64).json()["slug"]

@@ -19,6 +19,7 @@ from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_p
 from chutes_wrappers.emulator.tables.users import Counted
 from chutes_wrappers.host.keypairs import keypair
 from tests.emulator.api.client import Client
+from tests.emulator.tokens import TOKEN
 
 CHUTES = Path(sys.executable).parent / "chutes"
 MODULE = """
@@ -26,7 +27,10 @@ from chutes.chute import Chute, NodeSelector
 from chutes.image import Image
 
 image = Image(username="tester", name={image!r}, tag={tag!r}).from_base("scratch").add("data.txt", "/app/data.txt")
-chute = Chute(username="tester", name={name!r}, image=image, tagline={tagline!r}, node_selector=NodeSelector({selector}))
+chute = Chute(
+    username="tester", name={name!r}, image=image, tagline={tagline!r},
+    tee={tee}, node_selector=NodeSelector({selector}),
+)
 
 
 @chute.cord(path={path!r}, public_api_path={public_path!r}, public_api_method={method!r}, method="POST")
@@ -38,7 +42,8 @@ USUAL = {
     "tag": "v1",
     "name": "case",
     "tagline": "",
-    "selector": "gpu_count=1",
+    "tee": "True",
+    "selector": "gpu_count=1, include=['pro_6000']",
     "path": "/greet",
     "public_path": "/greet",
     "method": "POST",
@@ -92,8 +97,8 @@ class Developer:
 
 @pytest.fixture
 def developer(tmp_path: Path) -> Iterator[Developer]:
-    with running_platform(Settings(folder=tmp_path / "state", docker=False)) as platform:
-        account = accounts.register(platform.url, "tester")
+    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False)) as platform:
+        account = accounts.register(platform.url, "tester", TOKEN)
         accounts.write_config(account, platform.url, tmp_path / "config.ini")
         (tmp_path / "data.txt").write_text("data")
         made = Developer(platform, account, tmp_path)
@@ -208,7 +213,7 @@ def test_secrets_are_made_listed_and_deleted(developer: Developer) -> None:
 def test_a_chute_is_shared_and_unshared(developer: Developer) -> None:
     developer.built()
     developer.deploy("--accept-fee")
-    accounts.register(developer.platform.url, "second")
+    accounts.register(developer.platform.url, "second", TOKEN)
     options = ("--chute-id", "case", "--user-id", "second")
     code, printed = developer.run("share", *options)
     assert (code, "Successfully shared chute case with second" in printed) == (0, True), printed
@@ -254,7 +259,9 @@ def test_a_build_that_failed_ends_with_zero_and_blocks_its_tag(developer: Develo
         ({"path": "/has-dash"}, "invalid path"),
         ({"public_path": "/1a"}, "invalid public API path"),
         ({"tagline": "x" * 1025}, "1024"),
-        ({"selector": "gpu_count=1, include=['none']"}, "No supported GPUs"),
+        ({"selector": "gpu_count=1, include=['none']"}, "Invalid GPU identifiers `include`: {'none'}"),
+        ({"selector": "gpu_count=1"}, "TEE private deployments are limited at this time due to infrastructure capacity"),
+        ({"tee": "False"}, "Only TEE chutes are supported as of 2026-05-12, please set tee=True"),
     ],
 )
 def test_deployments_that_are_refused_end_with_zero_all_the_same(
@@ -271,10 +278,10 @@ def test_money_review_size_duplicates_and_quota(developer: Developer) -> None:
     state, user_id = developer.platform.state, developer.account.user_id
     developer.built()
     code, printed = developer.deploy()
-    assert (code, "--accept-fee" in printed) == (0, True), printed
+    assert (code, "DEPLOYMENT FEE NOTICE" in printed, "--accept-fee" in printed) == (0, True, True), printed
     state.users.set_balance(user_id, 0)
     code, printed = developer.deploy("--accept-fee")
-    assert (code, "Insufficient balance" in printed) == (0, True), printed
+    assert (code, "you have a balance of 0" in printed) == (0, True), printed
     state.users.set_balance(user_id, 100)
     developer.write("import base64\n\n\ndef run():\n    exec(base64.b64decode('eA=='))\n")
     code, printed = developer.deploy("--accept-fee")

@@ -21,8 +21,10 @@ import requests
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.page.access import SECRET_HEADER
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.emulator.api.client import CODE, Client, bearer
+from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, free_port
 
 CHUTES = Path(sys.executable).parent / "chutes"
@@ -30,7 +32,7 @@ CHUTES = Path(sys.executable).parent / "chutes"
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    settings = Settings(folder=tmp_path_factory.mktemp("state"), docker=False)
+    settings = Settings(registration_token=TOKEN, folder=tmp_path_factory.mktemp("state"), docker=False)
     with running_platform(settings, HostLauncher()) as running:
         yield running
 
@@ -97,11 +99,12 @@ def test_what_it_prints_is_streamed_with_its_secret_in_its_environment(owner: Cl
         assert "greeting hunt" in said
 
 
-def test_the_page_calls_it(owner: Client) -> None:
+def test_the_page_calls_it(owner: Client, platform: RunningPlatform) -> None:
     assert "Chutes on this machine" in requests.get(owner.url, timeout=20).text
+    secret = {SECRET_HEADER: platform.page_url.partition("#")[2]}
     url = f"{owner.url}/emulator/call/tester-case/greet"
-    assert requests.post(url, json={"name": "page"}, timeout=60).json() == {"hello": "page"}
-    status = requests.get(f"{owner.url}/emulator/status.json", timeout=20).json()
+    assert requests.post(url, json={"name": "page"}, headers=secret, timeout=60).json() == {"hello": "page"}
+    status = requests.get(f"{owner.url}/emulator/status.json", headers=secret, timeout=20).json()
     assert status["calls"][-1]["path"] == "/greet"
 
 
@@ -127,7 +130,9 @@ def test_a_chute_that_cannot_start_tells_why_when_it_is_warmed_up(platform: Runn
 def test_several_run_at_once(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         running = [
-            stack.enter_context(running_platform(Settings(folder=tmp_path / str(number), docker=False)))
+            stack.enter_context(
+                running_platform(Settings(registration_token=TOKEN, folder=tmp_path / str(number), docker=False))
+            )
             for number in range(3)
         ]
         users = [Client.registered(platform.url, "tester") for platform in running]
@@ -137,12 +142,14 @@ def test_several_run_at_once(tmp_path: Path) -> None:
         assert users[0].get("/images/case:v1").status_code == 404
         with (
             pytest.raises(ConfigurationError, match="another emulator"),
-            running_platform(Settings(folder=tmp_path / "0", docker=False)),
+            running_platform(Settings(registration_token=TOKEN, folder=tmp_path / "0", docker=False)),
         ):
             pass
         with (
             pytest.raises(ConfigurationError, match="--port"),
-            running_platform(Settings(folder=tmp_path / "other", port=running[0].port, docker=False)),
+            running_platform(
+                Settings(registration_token=TOKEN, folder=tmp_path / "other", port=running[0].port, docker=False)
+            ),
         ):
             pass
 
@@ -159,6 +166,10 @@ def served(folder: Path, port: int = 0, *more: str) -> Iterator[tuple[subprocess
         "--port",
         str(port),
         "--no-docker",
+        "--config",
+        str(folder / "config.ini"),
+        "--username",
+        "tester",
         *more,
     ]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
@@ -177,7 +188,7 @@ def served(folder: Path, port: int = 0, *more: str) -> Iterator[tuple[subprocess
 def test_after_a_kill_it_goes_on_where_it_was(tmp_path: Path) -> None:
     port = free_port()
     with served(tmp_path, port) as (process, url):
-        user = Client.registered(url, "tester")
+        user = Client(url, accounts.read_config(tmp_path / "config.ini"))
         user.built()
         user.deploy()
         secret = user.key(admin=True)["secret_key"]

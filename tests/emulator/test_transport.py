@@ -56,6 +56,7 @@ def test_a_signature_is_of_the_time_and_the_body_and_grows_old() -> None:
 def test_settings_leave_the_environment_and_hide_the_key() -> None:
     environment = {KEY_VARIABLE: "ab" * 32, PORT_VARIABLE: "9000", "HF_TOKEN": "kept"}
     settings = take_settings(environment)
-    assert (settings.port, settings.logging_port, settings.parent) == (9000, 8001, None)
+    assert (settings.port, settings.logging_port, settings.evidence_port) == (9000, 8001, 8002)
+    assert settings.parent is None
     assert environment == {"HF_TOKEN": "kept"}
     assert "ab" * 4 not in repr(settings)

@@ -23,6 +23,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from chutes_wrappers.core.body_schemas import FILE
+from chutes_wrappers.emulator.page.access import SECRET_HEADER
 from chutes_wrappers.emulator.page.routes import page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord, InstanceState
 from chutes_wrappers.host.rehearsal.samples import sound
@@ -33,6 +34,7 @@ from tests.scenario import free_port
 pytestmark = pytest.mark.packages
 
 HEAR = {"type": "object", "properties": {"file": FILE, "times": {"type": "integer"}}, "required": ["file"]}
+SECRET = "secret-of-the-page"
 CHUTE = chute_record(
     cord_record(public_api_path="/hear", path="/hear", function="hear", input_schema=HEAR),
     cord_record(public_api_path="/speak", path="/speak", function="speak", output_content_type="audio/wav"),
@@ -90,7 +92,7 @@ class Shown:
 @pytest.fixture(scope="module")
 def shown() -> Iterator[Shown]:
     source, app, port = Source(), FastAPI(), free_port()
-    app.include_router(page_router(source, source.invoke, "cpk_page"))
+    app.include_router(page_router(source, source.invoke, "cpk_page", SECRET))
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -105,7 +107,7 @@ def shown() -> Iterator[Shown]:
 @pytest.fixture
 def page(shown: Shown, tmp_path: Path) -> Iterator[Chrome]:
     with chromium(tmp_path / "profile") as browser:
-        browser.get(shown.url)
+        browser.get(f"{shown.url}/#{SECRET}")
         yield browser
         assert exceptions(browser) == []
 
@@ -160,9 +162,18 @@ def test_instances_calls_and_the_log_are_shown(shown: Shown, page: Chrome) -> No
     assert "it broke" in found(page, "//table[@id='calls']//tr[@class='bad'][contains(.,'/bad')]").text
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}])
-def test_no_other_page_may_call(shown: Shown, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("secret", [{}, {SECRET_HEADER: ""}, {SECRET_HEADER: "x" * len(SECRET)}])
+def test_without_the_secret_nothing_is_called_or_shown(shown: Shown, secret: dict[str, str]) -> None:
     before = len(shown.source.bodies)
-    answer = requests.post(f"{shown.url}/emulator/call/{CHUTE.slug}/hear", json={}, headers=headers, timeout=10)
-    assert answer.status_code == 403
+    headers = {"Origin": shown.url, "Sec-Fetch-Site": "same-origin", **secret}
+    call = requests.post(f"{shown.url}/emulator/call/{CHUTE.slug}/hear", json={}, headers=headers, timeout=10)
+    paths = ("status.json", "log", f"chutes/{CHUTE.slug}/openapi.json")
+    reads = [requests.get(f"{shown.url}/emulator/{path}", headers=headers, timeout=10) for path in paths]
+    assert [each.status_code for each in (call, *reads)] == [403] * 4
     assert len(shown.source.bodies) == before
+
+
+def test_an_incomplete_address_is_explained(shown: Shown, tmp_path: Path) -> None:
+    with chromium(tmp_path / "profile") as browser:
+        browser.get(shown.url)
+        assert "whole address" in found(browser, "//p[@id='locked']").text

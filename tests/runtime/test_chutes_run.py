@@ -33,7 +33,10 @@ from tools.chute_wrappers import register_health_check, wait_for_services
 services.BAKED_MANIFEST = "baked.json"
 CHUTE_ENV = {{"FROM_MODULE": "yes"}}
 SERVICE_PORTS = [{port}]
-chute = Chute(username="tester", name="wrapped", image="tester/wrapped:v1", node_selector=NodeSelector(gpu_count=1))
+chute = Chute(
+    username="tester", name="wrapped", image="tester/wrapped:v1",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+)
 register_health_check(chute, SERVICE_PORTS)
 
 

@@ -103,7 +103,9 @@ def test_what_is_no_list_of_ports_is_refused(ports: object) -> None:
         wait_for_services(ports)  # type: ignore[arg-type]  # what a module may really pass
 
 
-@pytest.mark.parametrize(("port", "owner"), [(8000, "the chute itself"), (8001, "logging server")])
+@pytest.mark.parametrize(
+    ("port", "owner"), [(8000, "the chute itself"), (8001, "logging server"), (8002, "attestation server")]
+)
 async def test_in_a_wrapped_image_the_chutes_own_ports_are_refused(wrapped: Path, port: int, owner: str) -> None:
     with pytest.raises(ConfigurationError, match=owner):
         await wait_for_services([port], timeout=1)

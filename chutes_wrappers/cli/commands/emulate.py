@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loguru import logger
 
@@ -17,6 +17,7 @@ from chutes_wrappers.cli.commands.emulated_image import Prepared
 from chutes_wrappers.cli.commands.public_api import static_routes
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
+from chutes_wrappers.core.local_guard import Allowed
 from chutes_wrappers.core.manifest import Manifest, merge_static
 from chutes_wrappers.emulator.deployed import DeployedChute
 from chutes_wrappers.emulator.records import InstanceState
@@ -45,7 +46,10 @@ _NO_EXAMPLE = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to emulate. ``port`` 0: a free one; ``watch_s``: how long ``check`` sees whether the instance lasts, in seconds."""
+    """How to emulate. ``port`` 0: a free one; ``watch_s``: how long ``check`` sees whether the instance lasts, in seconds.
+
+    ``allowed`` are hosts and origins beside the platform's own.
+    """
 
     no_docker: bool = False
     buildah: bool = False
@@ -54,6 +58,7 @@ class Options:
     debug: bool = False
     port: int = 0
     watch_s: float = WATCH_S
+    allowed: Allowed = field(default_factory=Allowed)
 
 
 def emulate(module: str, options: Options) -> int:
@@ -75,6 +80,7 @@ def emulate(module: str, options: Options) -> int:
                 port=options.port,
                 buildah=options.buildah,
                 on_line=screen.line,
+                allowed=options.allowed,
             )
         )
         user.build(stage, described, debug=options.debug)
@@ -220,7 +226,7 @@ def _silence(chute: DeployedChute, port: int) -> str:
 
 
 def _invite(platform: RunningPlatform, chute: DeployedChute, outcomes: Sequence[Outcome]) -> None:
-    output.report(f"Page:   {platform.url}")
+    output.report(f"Page:   {platform.page_url}")
     output.report(f"Chute:  {platform.chute_url(chute.record)}")
     good = [outcome.call for outcome in outcomes if outcome.verdict.good]
     if good:

@@ -15,6 +15,7 @@ from chutes_wrappers.cli.commands.build import is_step
 from chutes_wrappers.cli.commands.deploy import check_deployed
 from chutes_wrappers.cli.commands.emulated_image import Prepared
 from chutes_wrappers.cli.commands.remote_build import followed, upload
+from chutes_wrappers.core.local_guard import Allowed
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.deployed import DeployedChute
@@ -31,7 +32,8 @@ class Developer:
         config = folder / "config.ini"
         self.platform = platform
         self._builds = builds
-        self.account = accounts.ensure_config(platform.url, username, config)
+        self.account = accounts.ensure_config(platform.url, username, config, platform.registration.token)
+        platform.registration.close()
         self.variables = {"CHUTES_CONFIG_PATH": str(config)}
 
     def build(self, stage: Stage, described: Mapping[str, Any], *, debug: bool) -> None:
@@ -68,7 +70,14 @@ class Developer:
 
 @contextlib.contextmanager
 def developer(
-    prepared: Prepared, username: str, *, module: Path, port: int, buildah: bool, on_line: Callable[[str], None]
+    prepared: Prepared,
+    username: str,
+    *,
+    module: Path,
+    port: int,
+    buildah: bool,
+    on_line: Callable[[str], None],
+    allowed: Allowed,
 ) -> Iterator[Developer]:
     """An emulated platform on ``port`` and its one user, for the chute of ``module``; nothing of them is left but the image."""
     with tempfile.TemporaryDirectory(prefix="chutes-emulator-") as name:
@@ -81,6 +90,7 @@ def developer(
             buildah=buildah,
             on_line=on_line,
             identity=identity,
+            allowed=allowed,
         )
         with running_platform(settings, prepared.launcher) as platform:
             yield Developer(platform, username, Path(name), builds=prepared.docker)

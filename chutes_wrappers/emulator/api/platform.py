@@ -10,7 +10,7 @@ from fastapi import HTTPException, Request
 
 from chutes_wrappers.emulator.builds import Builds
 from chutes_wrappers.emulator.service import InstanceService
-from chutes_wrappers.emulator.signatures import Unauthorized, key_secret, signer
+from chutes_wrappers.emulator.signatures import UNKNOWN_HOTKEY, Unauthorized, key_secret, signer
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.emulator.tables.keys import ApiKey
 from chutes_wrappers.emulator.tables.users import User
@@ -76,5 +76,5 @@ def _caller(request: Request, body: bytes, purpose: str) -> Caller:
     signed = signer(request.headers, body=body, purpose=purpose, now=state.now())
     user = state.users.by_hotkey(signed.hotkey)
     if user is None or signed.user_id not in (None, user.user_id):
-        raise Unauthorized("Could not find user with that hotkey")
+        raise Unauthorized(UNKNOWN_HOTKEY)
     return Caller(user=user, key=None)

@@ -30,16 +30,14 @@ async def ping() -> dict[str, str]:
 
 
 @router.post("/users/register")
-async def register(wanted: Registration, request: Request, token: str = "") -> Answer:
-    """Register the hotkey that signed; any token will do here."""
+async def register(wanted: Registration, request: Request) -> Answer:
+    """Register the hotkey that signed; its token was checked before (``emulator/admission.py``)."""
     platform = platform_of(request)
     state = platform.state
     try:
         signed = signer(request.headers, body=await request.body(), purpose="register", now=state.now())
     except Unauthorized as problem:
         raise HTTPException(401, str(problem)) from problem
-    if not token:
-        raise HTTPException(400, "A registration token is required")
     if not platform_rules.USERNAME.match(wanted.username):
         raise HTTPException(400, "Invalid username: 3-15 characters, alphanumeric and underscore only")
     if not is_address(wanted.coldkey):

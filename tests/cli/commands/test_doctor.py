@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import socketserver
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,12 +22,14 @@ from chutes_wrappers.emulator.api.platform import NewAccounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.host.credentials import SeedCredentials
+from chutes_wrappers.host.doctor_imports import NEEDED
 from chutes_wrappers.host.keypairs import keypair
 from chutes_wrappers.host.platform_api import PlatformApi
 from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import Client
+from tests.emulator.tokens import TOKEN
+from tests.scenario import DEPLOY, ROOT, environment
 from tests.scenario import MODULE as SOURCE
-from tests.scenario import ROOT
 
 MODULE = SOURCE.format(
     name="case",
@@ -74,14 +77,14 @@ class Machine:
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     folder = tmp_path_factory.mktemp("platform")
-    settings = Settings(folder=folder, docker=False, new_accounts=NewAccounts(balance=100.0))
+    settings = Settings(registration_token=TOKEN, folder=folder, docker=False, new_accounts=NewAccounts(balance=100.0))
     with running_platform(settings, HostLauncher()) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def account(platform: RunningPlatform) -> accounts.Account:
-    return accounts.register(platform.url, "patient")
+    return accounts.register(platform.url, "patient", TOKEN)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,21 @@ def test_a_clean_machine_has_nothing_that_would_fail(machine: Machine) -> None:
     assert ran.code == 0, found
     assert {one["severity"] for one in found.values()} <= {"note", "warning"}
     assert not [name for name in found if name.startswith(("account", "modules", "environment"))]
+
+
+def test_packages_that_cannot_be_imported_are_named_and_hide_nothing_else(tmp_path: Path) -> None:
+    missing = sorted({name.split(".")[0] for name in NEEDED} - {"click", "rich"})  # what the command line itself is made of
+    for name in missing:
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n")
+    variables = {**environment(), "HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    ran = subprocess.run([*DEPLOY, "--doctor"], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1, ran.stderr
+    for name in missing:
+        assert f"No module named '{name}'" in ran.stdout
+    assert ran.stdout.count("./setup.sh makes it anew") >= len(missing)
+    assert "nothing here would fail" not in ran.stdout
+    assert "deploy_*.py" in ran.stdout or "modules" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
 
 
 def expect(machine: Machine, name: str, severity: str, fix: str, found: str = "", **variables: str) -> None:
@@ -311,9 +329,14 @@ def test_a_key_that_cannot_be_read(machine: Machine) -> None:
 
 
 def test_a_balance_below_that_of_a_build(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> None:
-    settings = Settings(folder=tmp_path_factory.mktemp("poor"), docker=False, new_accounts=NewAccounts(balance=3.0))
+    settings = Settings(
+        registration_token=TOKEN,
+        folder=tmp_path_factory.mktemp("poor"),
+        docker=False,
+        new_accounts=NewAccounts(balance=3.0),
+    )
     with running_platform(settings, HostLauncher()) as poor:
-        accounts.write_config(accounts.register(poor.url, "poor"), poor.url, machine.config)
+        accounts.write_config(accounts.register(poor.url, "poor", TOKEN), poor.url, machine.config)
         expect(machine, "account balance", "warning", "pay in to")
 
 

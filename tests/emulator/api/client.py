@@ -15,11 +15,15 @@ from chutes.util.auth import get_signing_message
 
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.host.keypairs import keypair
+from tests.emulator.tokens import TOKEN
 
 CODE = """
 from chutes.chute import Chute, NodeSelector
 
-chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector(gpu_count=1), concurrency=4)
+chute = Chute(
+    username="tester", name="case", image="tester/case:v1",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]), concurrency=4,
+)
 
 
 @chute.cord(path="/greet", public_api_path="/greet", public_api_method="POST", method="POST")
@@ -52,7 +56,7 @@ def definition(**different: Any) -> dict[str, Any]:
         "image": "case:v1",
         "public": False,
         "standard_template": None,
-        "node_selector": {"gpu_count": 1, "min_vram_gb_per_gpu": 16},
+        "node_selector": {"gpu_count": 1, "min_vram_gb_per_gpu": 16, "include": ["pro_6000"]},
         "filename": "deploy_case.py",
         "ref_str": "deploy_case:chute",
         "code": CODE,
@@ -62,7 +66,7 @@ def definition(**different: Any) -> dict[str, Any]:
         "shutdown_after_seconds": 300,
         "allow_external_egress": False,
         "encrypted_fs": False,
-        "tee": False,
+        "tee": True,
         "lock_modules": None,
         "revision": None,
         "cords": [CORD],
@@ -90,7 +94,7 @@ class Client:
     @classmethod
     def registered(cls, url: str, username: str) -> Client:
         """A new user."""
-        return cls(url, accounts.register(url, username))
+        return cls(url, accounts.register(url, username, TOKEN))
 
     def headers(self, body: bytes | None = None, purpose: str | None = None) -> dict[str, str]:
         """What proves who asks."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from tests.emulator.tokens import TOKEN
 
 from .client import Client
 
@@ -15,7 +16,7 @@ from .client import Client
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[RunningPlatform]:
     """A platform that builds nothing and runs nothing."""
-    with running_platform(Settings(folder=tmp_path / "state", docker=False)) as running:
+    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False)) as running:
         yield running
 
 

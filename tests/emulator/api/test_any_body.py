@@ -9,6 +9,8 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.emulator.tokens import TOKEN
+
 from .client import CORD, Client, definition
 
 _QUIET = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -24,7 +26,9 @@ def is_answered(answer: requests.Response) -> bool:
 
 
 @_QUIET
-@given(st.sampled_from(["/chutes/", "/chutes/share", "/api_keys/", "/secrets/", "/users/register?token=t"]), _VALUES)
+@given(
+    st.sampled_from(["/chutes/", "/chutes/share", "/api_keys/", "/secrets/", f"/users/register?token={TOKEN}"]), _VALUES
+)
 def test_any_json(user: Client, path: str, value: Any) -> None:
     assert is_answered(user.post(path, value))
 

@@ -10,6 +10,7 @@ import requests
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.server import RunningPlatform
+from tests.emulator.tokens import TOKEN
 
 from .client import Client
 
@@ -29,7 +30,7 @@ def test_one_of_many_equal_builds_is_taken(user: Client) -> None:
 def test_one_of_many_equal_deployments_is_made_and_paid(user: Client) -> None:
     user.built()
     assert statuses(user.deploy) == [200] + [409] * (_AT_ONCE - 1)
-    assert user.get("/users/me", "me").json()["balance"] == 100 - 0.3
+    assert user.get("/users/me", "me").json()["balance"] == 100 - 5.4
 
 
 def test_one_of_many_equal_keys_and_secrets_is_made(user: Client) -> None:
@@ -41,7 +42,7 @@ def test_one_of_many_equal_keys_and_secrets_is_made(user: Client) -> None:
 def test_one_of_many_registrations_of_a_name_succeeds(platform: RunningPlatform) -> None:
     def register(_: int) -> str:
         try:
-            return accounts.register(platform.url, "second").username
+            return accounts.register(platform.url, "second", TOKEN).username
         except WrapperError as refused:
             return refused.evidence or ""
 

@@ -13,6 +13,7 @@ import requests
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.server import RunningPlatform
+from tests.emulator.tokens import TOKEN
 
 from .client import Client, bearer
 
@@ -40,26 +41,26 @@ def test_a_permission_is_shown_as_the_sdk_reads_it(platform: RunningPlatform, us
 
 def test_a_name_is_taken_once_whatever_its_case(user: Client) -> None:
     with pytest.raises(WrapperError, match="409") as refused:
-        accounts.register(user.url, "TESTER")
+        accounts.register(user.url, "TESTER", TOKEN)
     assert "already exists" in (refused.value.evidence or "")
 
 
 @pytest.mark.parametrize("name", ["ab", "a" * 16, "with space", "with-dash", ""])
 def test_names_that_are_refused(platform: RunningPlatform, name: str) -> None:
     with pytest.raises(WrapperError, match="400"):
-        accounts.register(platform.url, name)
+        accounts.register(platform.url, name, TOKEN)
 
 
 def test_a_hotkey_registers_once(user: Client) -> None:
-    answer = user.post("/users/register", {"username": "second", "coldkey": user.account.hotkey}, token="t")
+    answer = user.post("/users/register", {"username": "second", "coldkey": user.account.hotkey}, token=TOKEN)
     assert (answer.status_code, answer.json()["detail"]) == (409, "This hotkey is already registered to a user!")
 
 
 @pytest.mark.parametrize(
     ("body", "token", "status"),
     [
-        ({"username": "second", "coldkey": "no address"}, "t", 400),
-        ({"username": "second"}, "t", 422),
+        ({"username": "second", "coldkey": "no address"}, TOKEN, 400),
+        ({"username": "second"}, TOKEN, 422),
         ({"username": "second", "coldkey": "x"}, "", 400),
     ],
 )
@@ -69,7 +70,7 @@ def test_registrations_that_are_refused(user: Client, body: dict[str, str], toke
 
 def test_an_unsigned_registration_is_refused(platform: RunningPlatform) -> None:
     answer = requests.post(
-        f"{platform.url}/users/register?token=t", json={"username": "second", "coldkey": "x"}, timeout=10
+        f"{platform.url}/users/register?token={TOKEN}", json={"username": "second", "coldkey": "x"}, timeout=10
     )
     assert answer.status_code == 401
 
@@ -115,11 +116,11 @@ def test_the_configuration_is_its_owners_alone_and_whole(user: Client, tmp_path:
 
 def test_an_account_is_made_once_and_then_read(platform: RunningPlatform, tmp_path: Path) -> None:
     path = tmp_path / "config.ini"
-    first = accounts.ensure_config(platform.url, "tester", path)
-    again = accounts.ensure_config("http://127.0.0.1:1", "other", path)
+    first = accounts.ensure_config(platform.url, "tester", path, TOKEN)
+    again = accounts.ensure_config("http://127.0.0.1:1", "other", path, TOKEN)
     assert (first, again.seed) == (again, first.seed)
     assert "base_url = http://127.0.0.1:1" in path.read_text()
     path.write_text("hotkey_seed = 5a5a")
     with pytest.raises(ConfigurationError) as refused:
-        accounts.ensure_config(platform.url, "tester", path)
+        accounts.ensure_config(platform.url, "tester", path, TOKEN)
     assert "5a5a" not in str(refused.value)

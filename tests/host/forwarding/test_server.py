@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.local_guard import parse_allowed
 from chutes_wrappers.host.forwarding import server as server_module
 from chutes_wrappers.host.forwarding.carrying import Answer, NotCarried
 from chutes_wrappers.host.forwarding.server import ForwardingServer
@@ -201,3 +202,44 @@ async def test_a_port_in_use_is_named_with_the_flag() -> None:
                 pass
     assert caught.value.next_step is not None
     assert "--listen" in caught.value.next_step
+
+
+FOREIGN = [b"Host: evil.example", b"Host: localhost\r\nOrigin: http://evil.example", b"Host: localhost\r\nOrigin: null"]
+
+
+@pytest.mark.parametrize(
+    "head", [*FOREIGN, b"Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors"]
+)
+@pytest.mark.parametrize("line", [b"POST /paid", b"GET /paid", b"OPTIONS *", b"GET http://localhost/paid"])
+async def test_a_page_of_another_site_cannot_call_the_paid_chute(line: bytes, head: bytes) -> None:
+    carrier = Written()
+    said = await say(carrier, line + b" HTTP/1.1\r\n" + head + b"\r\nContent-Length: 400000000\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 403 Forbidden")
+    assert b"--allow-" in said
+    assert carrier.calls == []
+
+
+async def test_a_websocket_of_another_site_is_refused_as_such() -> None:
+    upgrade = b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    assert (await say(Written(), b"GET / HTTP/1.1\r\n" + FOREIGN[1] + upgrade)).startswith(b"HTTP/1.1 403")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Host: 127.0.0.1:1",
+        b"Host: localhost:18020\r\nOrigin: http://localhost:5173\r\nSec-Fetch-Site: same-site",
+        b"Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document",
+        b"Host: box.example:8020\r\nOrigin: http://box.example:8020",
+        b"Host: localhost\r\nOrigin: https://app.example",
+    ],
+)
+async def test_front_ends_of_this_machine_and_what_is_allowed_call_it(head: bytes) -> None:
+    carrier = Written()
+    allowed = parse_allowed(["box.example"], ["https://app.example"])
+    async with ForwardingServer(0, 8020, carrier, lambda problem: None, allowed) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\n" + head + b"\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200")
+        writer.close()
+    assert dict(carrier.calls[0].headers)["Host"].encode() in head

@@ -3,6 +3,8 @@
 const POLL_MS = 1000;
 const MOST_LINES = 2000;
 const chooser = document.getElementById("chute");
+// The secret of the page's address: other pages and programs do not know it.
+const access = { "X-Emulator-Page": location.hash.slice(1) };
 let shown = null;
 let specification = null;
 
@@ -36,7 +38,16 @@ async function asJson(form, operation) {
   return operation["x-bytes"] ? { data: body.data.data, content_type: body.data.content_type } : body;
 }
 
-async function send(request) {
+/** A request to the emulator itself; an error for a refusal. */
+async function ask(path) {
+  const response = await fetch(path, { headers: access });
+  if (response.status === 403) document.getElementById("locked").hidden = false;
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response;
+}
+
+async function send(original) {
+  const request = { ...original, headers: { ...original.headers, ...access } };
   if (!(request.body instanceof FormData)) return request;
   const path = new URL(request.url, location.href).pathname.slice(specification.servers[0].url.length);
   const body = await asJson(request.body, specification.paths[path].post);
@@ -59,7 +70,7 @@ function playable({ React }) {
 
 async function show(slug) {
   shown = slug;
-  specification = await (await fetch(`/emulator/chutes/${slug}/openapi.json`)).json();
+  specification = await (await ask(`/emulator/chutes/${slug}/openapi.json`)).json();
   SwaggerUIBundle({
     spec: structuredClone(specification),
     domNode: document.getElementById("routes"),
@@ -102,25 +113,44 @@ function refresh(status) {
 
 async function watch() {
   try {
-    refresh(await (await fetch("/emulator/status.json")).json());
+    refresh(await (await ask("/emulator/status.json")).json());
   } catch {
     document.title = "The emulator has stopped";
   }
   setTimeout(watch, POLL_MS);
 }
 
-function follow() {
-  const log = document.getElementById("log");
-  const lines = [];
-  new EventSource("/emulator/log").onmessage = (event) => {
-    const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 5;
-    lines.push(JSON.parse(event.data));
-    lines.splice(0, lines.length - MOST_LINES);
-    log.textContent = lines.join("\n");
-    if (atEnd) log.scrollTop = log.scrollHeight;
-  };
+/** The data of a stream of events. An EventSource would be simpler, but sends no headers. */
+async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let pending = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const whole = (pending + value).split("\n\n");
+    pending = whole.pop();
+    for (const event of whole) yield event.replace(/^data: /, "");
+  }
 }
 
+async function follow() {
+  const log = document.getElementById("log");
+  const lines = [];
+  try {
+    for await (const event of events(await ask("/emulator/log"))) {
+      const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 5;
+      lines.push(JSON.parse(event));
+      lines.splice(0, lines.length - MOST_LINES);
+      log.textContent = lines.join("\n");
+      if (atEnd) log.scrollTop = log.scrollHeight;
+    }
+  } catch {
+    // The title says that the emulator has stopped; the log comes again with it.
+  }
+  setTimeout(follow, POLL_MS);
+}
+
+window.addEventListener("hashchange", () => location.reload());
 chooser.addEventListener("change", () => show(chooser.value));
 watch();
 follow();

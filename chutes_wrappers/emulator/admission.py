@@ -1,0 +1,93 @@
+"""Who may send the platform a body: refused before it is read, since any local program can reach the port."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers
+
+from chutes_wrappers.emulator.page.access import CALL_PREFIX
+from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
+from chutes_wrappers.runtime.guarded_app import refuse
+
+REGISTRATION_PATH = "/users/register"
+LONGEST_REGISTRATION_BYTES = 64 * 1024
+_JSON = "application/json"
+
+
+class Registration:
+    """The token that registers a user, until registration is closed. Its text belongs in files of mode 600 only."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Refuse every registration from now on."""
+        self._is_closed = True
+
+    def refusal(self, token: str) -> tuple[int, str] | None:
+        """Status and reason for a registration with ``token``; None when it may go on (api, PLATFORM.md section 4)."""
+        if self._is_closed:
+            return 403, "This emulator takes no more registrations: it has its own user"
+        if not token:
+            return 400, "A registration token is required"
+        if not secrets.compare_digest(token.encode(), self.token.encode()):
+            return 403, "Invalid registration token: the file of --config holds it, in [emulator] registration_token"
+        return None
+
+
+class Admission:
+    """ASGI middleware: a request with a body needs a known hotkey, a known API key, or a registration's token.
+
+    ``caller_problem`` says what is wrong with a request's caller by its headers (lower-case names), or None. The page's calls
+    pass, since the page checks its own secret first (``page/access.py``).
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, registration: Registration, caller_problem: Callable[[Mapping[str, str]], str | None]
+    ) -> None:
+        self._app = app
+        self._registration = registration
+        self._caller_problem = caller_problem
+
+    async def __call__(self, scope: Scope, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"].startswith(f"{CALL_PREFIX}/"):
+            await self._app(scope, receive, send)
+        elif scope["path"] == REGISTRATION_PATH and scope["method"] == "POST":
+            await self._register(scope, receive, send)
+        elif _has_body(headers := Headers(scope=scope)) and (problem := self._caller_problem(headers)):
+            await _refuse(send, 401, problem)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _register(self, scope: Scope, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        if refusal := self._registration.refusal(query.get("token", [""])[-1]):
+            await _refuse(send, *refusal)
+            return
+        messages, size = [], 0
+        while not messages or (messages[-1]["type"] == "http.request" and messages[-1].get("more_body")):
+            messages.append(await receive())
+            size += len(messages[-1].get("body", b""))
+            if size > LONGEST_REGISTRATION_BYTES:
+                await _refuse(send, 413, f"A registration has at most {LONGEST_REGISTRATION_BYTES:,} bytes")
+                return
+
+        async def replay() -> Any:
+            return messages.pop(0) if messages else await receive()
+
+        await self._app(scope, replay, send)
+
+
+def _has_body(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers
+
+
+async def _refuse(send: Callable[[Any], Any], status: int, detail: str) -> None:
+    await refuse(send, status, json.dumps({"detail": detail}), _JSON)

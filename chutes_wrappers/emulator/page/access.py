@@ -1,0 +1,34 @@
+"""The page's secret: it stands in the address that the emulator prints, and comes with each of the page's own requests.
+
+An ``Origin`` header proves nothing, since any local program can send one. The secret is in the address's fragment, which
+browsers send to nobody; ``static/page.js`` reads it there.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from fastapi import HTTPException
+from starlette.requests import Request
+
+CALL_PREFIX = "/emulator/call"
+SECRET_HEADER = "X-Emulator-Page"
+_REFUSAL = "Only the emulator's page has access here: open the whole address that the emulator printed, with its '#…'."
+
+
+def page_address(url: str, secret: str) -> str:
+    """Where the page of the emulator at ``url`` is opened. It holds the secret."""
+    return f"{url}/#{secret}"
+
+
+class PageAccess:
+    """FastAPI dependency: 403 for a request that does not carry ``secret``, before its body is read."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def __call__(self, request: Request) -> None:
+        """Check one request."""
+        sent = request.headers.get(SECRET_HEADER, "")
+        if not secrets.compare_digest(sent.encode(), self._secret.encode()):
+            raise HTTPException(403, _REFUSAL, {"Connection": "close"})

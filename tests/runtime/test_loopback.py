@@ -1,0 +1,63 @@
+"""Who reaches the instance's own server: the SDK's passthrough, and no browser."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from chutes_wrappers.runtime.loopback import LoopbackServer
+
+OWN = {"Host": "api.internal", "Origin": "https://app.example", "Sec-Fetch-Mode": "cors", "Authorization": "Bearer x"}
+
+
+@contextlib.asynccontextmanager
+async def served(own: Mapping[str, str]) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(text=await request.text())
+
+    server = LoopbackServer(own_headers=lambda: own)
+    server.add("/t", handle)
+    await server.start()
+    async with aiohttp.ClientSession() as session:
+        yield session, f"http://127.0.0.1:{server.port}"
+    await server.stop()
+
+
+async def status(own: Mapping[str, str], headers: Mapping[str, str], method: str = "POST", path: str = "/t") -> int:
+    async with served(own) as (session, url), session.request(method, url + path, headers=headers) as answer:
+        return answer.status
+
+
+@pytest.mark.parametrize("own", [{}, OWN])
+@pytest.mark.parametrize("path", ["/t", "/nowhere"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://localhost:5173"},
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+        {"Sec-Fetch-Site": "same-origin"},
+    ],
+)
+async def test_foreign_hosts_and_browsers_are_refused_on_every_path(
+    own: Mapping[str, str], headers: Mapping[str, str], method: str, path: str
+) -> None:
+    assert await status(own, headers, method, path) == 403
+
+
+@pytest.mark.parametrize("own", [{}, OWN])
+async def test_the_sdks_own_passthrough_is_accepted(own: Mapping[str, str]) -> None:
+    assert await status(own, own) == 200
+    assert await status(own, {}) == 200
+
+
+async def test_a_chutes_headers_open_nothing_for_others() -> None:
+    assert await status(OWN, {**OWN, "Host": "evil.example"}) == 403
+    assert await status(OWN, {**OWN, "Origin": "https://evil.example"}) == 403
+    assert await status(OWN, {**OWN, "Sec-Fetch-Mode": "navigate"}) == 403
