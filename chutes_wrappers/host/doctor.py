@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chutes_wrappers.host.doctor_account import account_findings
-from chutes_wrappers.host.doctor_engine import engine_findings, reached
-from chutes_wrappers.host.doctor_finding import Finding, Severity, guarded
-from chutes_wrappers.host.doctor_modules import modules_findings
-from chutes_wrappers.host.doctor_wallet import wallet_findings
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.doctor_finding import Finding, Severity, guarded, reinstallation
+from chutes_wrappers.host.doctor_imports import import_findings
+
+if TYPE_CHECKING:
+    from chutes_wrappers.host.docker_engine import DockerEngine
 
 __all__ = ["Finding", "examine"]
 
@@ -22,17 +24,53 @@ _LOWEST_SDK, _BELOW_SDK = (0, 6, 9), (0, 7, 0)
 
 def examine(folder: Path) -> Iterator[Finding]:
     """Every finding about this machine, the account, and the modules in ``folder``, in order, as each is made."""
+    yield from guarded("environment", "check", _environment)
     with contextlib.ExitStack() as stack:
-        engine = reached(stack)
+        engine = _reached(stack)
         groups: tuple[tuple[str, Callable[[], Iterable[Finding]]], ...] = (
-            ("environment", _environment),
-            ("docker", lambda: engine_findings(engine)),
-            ("account", account_findings),
-            ("wallet", wallet_findings),
-            ("modules", lambda: modules_findings(folder, engine)),
+            ("docker", lambda: _docker(engine)),
+            ("account", _account),
+            ("wallet", _wallets),
+            ("modules", lambda: _modules(folder, engine)),
         )
         for group, look in groups:
             yield from guarded(group, "check", look)
+
+
+# What the groups import is imported when they are looked at: what is missing is a finding, and ends no other group.
+
+
+def _reached(stack: contextlib.ExitStack) -> DockerEngine | WrapperError:
+    try:
+        from chutes_wrappers.host.doctor_engine import reached
+
+        return reached(stack)
+    except ImportError as error:
+        return WrapperError(f"{error.name} cannot be imported", next_step=reinstallation())
+
+
+def _docker(engine: DockerEngine | WrapperError) -> Iterable[Finding]:
+    from chutes_wrappers.host.doctor_engine import engine_findings
+
+    return engine_findings(engine)
+
+
+def _account() -> Iterable[Finding]:
+    from chutes_wrappers.host.doctor_account import account_findings
+
+    return account_findings()
+
+
+def _wallets() -> Iterable[Finding]:
+    from chutes_wrappers.host.doctor_wallet import wallet_findings
+
+    return wallet_findings()
+
+
+def _modules(folder: Path, engine: DockerEngine | WrapperError) -> Iterable[Finding]:
+    from chutes_wrappers.host.doctor_modules import modules_findings
+
+    return modules_findings(folder, engine)
 
 
 def _environment() -> Iterator[Finding]:
@@ -52,11 +90,12 @@ def _environment() -> Iterator[Finding]:
     try:
         sdk = metadata.version("chutes")
     except metadata.PackageNotFoundError:
-        yield _finding("SDK", "failure", "chutes is not installed", "run ./setup.sh")
+        yield _finding("SDK", "failure", "chutes is not installed", reinstallation())
         return
     tested = _LOWEST_SDK <= _numbers(sdk) < _BELOW_SDK
     fix = "" if tested else "tested with 0.6.9 to 0.6.x: run ./setup.sh again"
     yield _finding("SDK", "ok" if tested else "warning", f"chutes {sdk}", fix)
+    yield from import_findings()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

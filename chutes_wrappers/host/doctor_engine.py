@@ -22,8 +22,6 @@ def reached(stack: contextlib.ExitStack) -> DockerEngine | WrapperError:
         return stack.enter_context(contextlib.closing(connect(timeout_s=_TIMEOUT_S, cleans=False)))
     except WrapperError as unavailable:
         return unavailable
-    except ImportError as error:
-        return WrapperError(f"the package {error.name} cannot be loaded", next_step="run ./setup.sh again")
 
 
 def engine_findings(engine: DockerEngine | WrapperError) -> Iterator[Finding]:

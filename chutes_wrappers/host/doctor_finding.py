@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host import refusals
-from chutes_wrappers.host.api_keys import api_key
-from chutes_wrappers.host.credentials import account
 
 Severity = Literal["ok", "note", "warning", "failure"]
 
@@ -38,7 +36,7 @@ def guarded(group: str, name: str, look: Callable[[], Iterable[Finding]]) -> Ite
     except WrapperError as error:
         yield failure(said(error), error.next_step or "correct it")
     except ImportError as error:
-        yield failure(f"the package {error.name} cannot be loaded ({type(error).__name__})", "run ./setup.sh again")
+        yield failure(f"{error.name} cannot be imported ({type(error).__name__})", reinstallation())
     except OSError as error:
         what = error.filename if isinstance(error.filename, str) else ""
         fix = f"see what it is (ls -ld {shlex.quote(what)}), and let your user read it" if what else "correct it"
@@ -48,8 +46,17 @@ def guarded(group: str, name: str, look: Callable[[], Iterable[Finding]]) -> Ite
         yield failure(f"cannot be looked at ({type(error).__name__})", fix)
 
 
+def reinstallation() -> str:
+    """How the packages are installed again: ``./setup.sh`` alone leaves an environment that looks complete as it is."""
+    if sys.prefix == sys.base_prefix:
+        return "run ./setup.sh, and use ./deploy.sh"
+    return f"rm -r {shlex.quote(sys.prefix)}, then ./setup.sh makes it anew"
+
+
 def said(failure: WrapperError) -> str:
     """What a failure says, where, and the last line of its evidence; nothing of it is a secret of the account's."""
+    from chutes_wrappers.host import refusals  # here, as below: a package that these import may be what is missing
+
     last = (failure.evidence or "").strip().rpartition("\n")[2]
     text = ": ".join(filter(None, (failure.where, failure.what, last)))
     return refusals.masked(text, _secrets())
@@ -61,6 +68,9 @@ def plural(number: int, noun: str) -> str:
 
 
 def _secrets() -> list[str]:
+    from chutes_wrappers.host.api_keys import api_key
+    from chutes_wrappers.host.credentials import account
+
     found: list[str] = []
     with contextlib.suppress(WrapperError, OSError):
         found += account().secrets

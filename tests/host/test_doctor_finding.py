@@ -14,7 +14,7 @@ SEEN = Finding(group="wallet", name="wallets", severity="ok", found="1 hotkey")
     ("failure", "found", "fix"),
     [
         (WrapperError("gone", where="here", evidence="first\nlast", next_step="put it back"), "here: gone: last", "put it back"),
-        (ModuleNotFoundError("no", name="chutes"), "the package chutes cannot be loaded", "./setup.sh"),
+        (ModuleNotFoundError("no", name="chutes"), "chutes cannot be imported", "./setup.sh"),
         (PermissionError(13, "Permission denied", "/a b"), "/a b: Permission denied", "ls -ld '/a b'"),
         (OSError("odd"), "OSError", "correct it"),
         (IndexError("a seed: canary"), "IndexError", "report it"),
