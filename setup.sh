@@ -6,11 +6,11 @@ while [ -L "$self" ]; do # readlink -f is not everywhere
     target=$(readlink "$self")
     case $target in /*) self=$target ;; *) self=$(dirname "$self")/$target ;; esac
 done
-cd "$(dirname "$self")"
+CDPATH='' cd "$(dirname "$self")"
 
 fits() {
     command -v "$1" >/dev/null &&
-        "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+        "$1" -I -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 chosen=${CHUTES_WRAPPERS_PYTHON:-} previous=
 for argument in "$@"; do
@@ -33,4 +33,4 @@ if [ -z "$python" ]; then
     echo "  Next: install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it with --python" >&2
     exit 1
 fi
-exec "$python" chutes_wrappers/cli/bootstrap.py "$@"
+exec "$python" -I chutes_wrappers/start.py chutes_wrappers.cli.bootstrap:run "$@" # -I: PYTHONPATH is for other programs

@@ -94,7 +94,7 @@ for name in facade.__all__:
 
 
 def test_only_the_process_runner_the_launcher_and_the_bootstrap_start_processes() -> None:
-    allowed = {"host/processes.py", "runtime/launcher.py", "cli/bootstrap.py"}
+    allowed = {"host/processes.py", "runtime/launcher.py", "cli/virtual_environment.py"}
     users = {
         str(path.relative_to(PACKAGE))
         for path in MODULES

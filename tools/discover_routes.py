@@ -1,22 +1,20 @@
 """Find the HTTP routes of a service and write its route manifest: ``python tools/discover_routes.py --help``."""
 
-from __future__ import annotations
+import os
+import sys
 
-import signal
+if __name__ == "__main__":  # imports this file again, with a path that the current folder is not on
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from chutes_wrappers import start
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # Until run() can say it well: while Python loads the rest, its own handler would show a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    start.run("tools.discover_routes:main")
 
 import shlex
-import sys
+import signal
 from pathlib import Path
 from typing import Any
 
 import click
-
-# Run as a script, Python puts tools/ on the path, not the project.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import discover
@@ -95,7 +93,3 @@ def _discover(
     if as_json or (base_url and path is None):
         output.result(manifest.to_json())
     return 0
-
-
-if __name__ == "__main__":
-    main()

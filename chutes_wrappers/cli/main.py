@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import signal
-
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # Until run() can say it well: while Python loads the rest, its own handler would show a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
 from collections.abc import Mapping, Sequence
 
 import click
@@ -94,5 +89,11 @@ deploy = _Program(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """What ``deploy.sh`` calls; ends the process."""
     deploy(prog_name="./deploy.sh", complete_var=VARIABLE)
+
+
+if __name__ == "__main__":
+    main()

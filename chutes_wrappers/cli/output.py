@@ -166,7 +166,7 @@ def run(command: Callable[[], int | None], *, debug: bool = False) -> int:
     ``debug`` shows the traceback of a bug instead of one line.
     """
     try:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # cli/main.py, while it loaded
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # start.py, while this was loaded
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return command() or 0
     except WrapperError as failure:

@@ -187,5 +187,10 @@ def _offer_key() -> None:
         make_key()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """What ``setup.sh --account`` calls; ends the process."""
     wizard(prog_name="./setup.sh --account")
+
+
+if __name__ == "__main__":
+    main()

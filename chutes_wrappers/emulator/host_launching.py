@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,13 +17,13 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import SUFFIX, Manifest, write_manifest
 from chutes_wrappers.emulator import runner
-from chutes_wrappers.emulator.launching import RUNNER_SOURCE, new_key, runner_environment, write_module
+from chutes_wrappers.emulator.launching import new_key, runner_environment, write_module
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.emulator.transport import InstanceClient
 from chutes_wrappers.host import processes
-from chutes_wrappers.host.modules import PROJECT_ROOT
 
 _LOOPBACK = "127.0.0.1"
+_RUNNER = f"{runner.__name__}:main"
 # Of our own environment an instance gets what Python and programs need, and nothing of the account.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SYSTEMROOT")
 
@@ -66,8 +65,7 @@ class HostLauncher:
                 **_environment(chute, image, module, folder),
                 **runner_environment(key, **_settings(image, module, port)),
             }
-            # -u: what it prints just before it dies must arrive.
-            argv = [sys.executable, "-u", str(RUNNER_SOURCE), chute.reference]
+            argv = processes.python_argv(_RUNNER, chute.reference)
             with processes.started(argv, environment=environment, directory=folder) as process:
                 client = InstanceClient(f"http://{_LOOPBACK}:{port}", runner.Seal(key))
                 yield HostInstance(process, client)
@@ -145,8 +143,8 @@ def _environment(chute: ChuteRecord, image: HostImage, module: Path, folder: Pat
         "HOME": str(folder),
         "HF_HOME": str(cache),
         "TMPDIR": str(scratch),
-        "PYTHONPATH": str(PROJECT_ROOT),
-        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": "",
+        "PYTHONUNBUFFERED": "1",  # what it prints just before it dies must arrive
         "CHUTES_USERNAME": chute.username,
         "CHUTES_ALLOW_MISSING": "true",
         platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
@@ -159,6 +157,7 @@ def _settings(image: HostImage, module: Path, port: int) -> Mapping[str, str]:
         runner.HOST_VARIABLE: _LOOPBACK,
         runner.PORT_VARIABLE: str(port),
         runner.LOGGING_PORT_VARIABLE: str(_free_port()),
+        runner.EVIDENCE_PORT_VARIABLE: str(_free_port()),
         runner.PARENT_VARIABLE: str(os.getpid()),
         **launch,
     }

@@ -7,7 +7,8 @@ from typing import Any
 from chutes_wrappers.host.loading import Loading, Report, load
 from chutes_wrappers.host.staging import Stage
 
-# Ends with one line of JSON; takes the module's name as its argument.
+# Both end with one line of JSON, and take the module's name as their argument; the second is for an image's own Python.
+_DESCRIBE_HERE = "chutes_wrappers.sdk.describe:main"
 DESCRIBE = "from chutes_wrappers.sdk.describe import main; main()"
 
 
@@ -17,4 +18,4 @@ def describe_outside(stage: Stage, report: Report) -> dict[str, Any]:
     Raises the module's own WrapperError, or ConfigurationError with its last words, about the user's own file.
     """
     loading = Loading(module=stage.own_module, environment=stage.environment, directory=stage.folder, paths=stage.paths)
-    return load(loading, DESCRIBE, [stage.module], report)
+    return load(loading, _DESCRIBE_HERE, [stage.module], report)

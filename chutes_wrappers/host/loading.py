@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,14 +33,14 @@ class Loading:
         return text
 
 
-def load(loading: Loading, script: str, arguments: Sequence[str], report: Report) -> dict[str, Any]:
-    """Run Python code that ends with ``sdk/answers.py: answer``, and return the answer; ``report`` hears when it takes long.
+def load(loading: Loading, target: str, arguments: Sequence[str], report: Report) -> dict[str, Any]:
+    """Call ``MODULE:FUNCTION``, which ends with ``sdk/answers.py: answer``; the answer. ``report`` hears when it takes long.
 
     Raises the module's own WrapperError, or ConfigurationError with its last words, where it has no answer.
     """
     try:
         result = processes.capture(
-            [sys.executable, "-c", script, *arguments],
+            processes.python_argv(target, *arguments),
             environment=loading.environment,
             directory=loading.directory,
             timeout_s=LONGEST_LOAD_S,

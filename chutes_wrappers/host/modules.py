@@ -30,7 +30,7 @@ _OPTIONAL = (
     "CHUTE_EXPOSE",
     "CHUTE_EXAMPLES",
 )
-_READ = "from chutes_wrappers.sdk.variables import main; main()"
+_READ = "chutes_wrappers.sdk.variables:main"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +210,6 @@ def _run_for(path: Path, names: Sequence[str], report: Report) -> dict[str, Any]
         **os.environ,
         "CHUTES_SKIP_ROUTE_REGISTRATION": "1",
         "CHUTES_ALLOW_MISSING": "true",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
     }
     environment.setdefault("CHUTES_USERNAME", "local")
     loading = Loading(module=path, environment=environment, directory=PROJECT_ROOT, paths={})

@@ -6,11 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# Starts a Python that imports nothing from its current folder; a path, since it is below every room.
+_START = Path(__file__).resolve().parents[1] / "start.py"
 _GRACE_S = 15.0
 _SLOW_S = 2.0
 
@@ -22,6 +25,11 @@ class Captured:
     exit_code: int
     output: str
     errors: str
+
+
+def python_argv(target: str, *arguments: str) -> list[str]:
+    """The argv that calls ``MODULE:FUNCTION`` in a Python like this one, where its current folder shadows no package."""
+    return [sys.executable, str(_START), target, *arguments]
 
 
 def capture(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host import processes
@@ -17,8 +15,11 @@ _REQUESTS = 20
 
 
 def sdk_argv(*arguments: str) -> list[str]:
-    """The argv of ``chutes`` with ``arguments``, that of this Python."""
-    return [str(Path(sys.executable).parent / "chutes"), *arguments]
+    """The argv of ``chutes`` with ``arguments``: the function that its console script calls (SDK pyproject, scripts).
+
+    Not the script itself, which names the folder that the environment was made in.
+    """
+    return processes.python_argv("chutes.cli:app", *arguments)
 
 
 def run_sdk(

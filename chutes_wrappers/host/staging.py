@@ -103,8 +103,8 @@ def _variables(folder: Path, scratch: Path, manifest_path: Path, username: str) 
         PATH_VARIABLE: str(manifest_path),
         "CHUTES_USERNAME": username,
         "CHUTES_ALLOW_MISSING": "true",
-        # `chutes` finds modules in the current folder only at the end of sys.path; ours must beat an installed copy.
-        "PYTHONPATH": str(folder),
+        # Neither the caller's nor, in --run, the module's, which is for its service. Our package is found without.
+        "PYTHONPATH": "",
         "PYTHONUNBUFFERED": "1",
         # `chutes build --local` leaves its Dockerfile in the temporary folder (SDK entrypoint/build.py).
         "TMPDIR": str(scratch),

@@ -1,6 +1,7 @@
 """What a module defines, as JSON: to compare both sides of a deployment.
 
-Run as ``python -I -c "from chutes_wrappers.sdk.describe import main; main()" MODULE`` in the module's folder.
+Run in the module's folder: in an image as ``python -I -c "from chutes_wrappers.sdk.describe import main; main()" MODULE``,
+on a host as ``python start.py chutes_wrappers.sdk.describe:main MODULE``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def describe(chute: Any) -> dict[str, Any]:
         "tagline": chute.tagline,
         "readme": chute.readme,
         "node_selector": None if chute.node_selector is None else chute.node_selector.model_dump(mode="json"),
+        "tee": chute.tee,
         "concurrency": chute.concurrency,
         "max_instances": chute.max_instances,
         "scaling_threshold": chute.scaling_threshold,

@@ -1,6 +1,6 @@
 """A module's variables as running it gives them, for those that its source does not spell out.
 
-Run as ``python -c "from chutes_wrappers.sdk.variables import main; main()" FILE NAME…``.
+Run as ``python start.py chutes_wrappers.sdk.variables:main FILE NAME…``.
 """
 
 from __future__ import annotations

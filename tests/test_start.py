@@ -1,0 +1,193 @@
+"""Nothing is imported from the current folder, be it any folder or the checkout, by whatever door one comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from docs.record import copied_project
+from tests.scenario import ROOT, RunningCommand, Scenario, environment, free_port
+from tests.upstreams.scripted import json_reply, serving
+
+# Of Python (imported while it starts, by runpy, by the first lines of a program), of packages, and our own.
+FILES = (
+    "__future__", "argparse", "calendar", "click", "contextlib", "dataclasses", "json", "runpy", "signal", "sitecustomize",
+    "subprocess", "typing", "aiohttp", "dotenv", "fastapi", "loguru", "pydantic", "rich", "typer",
+)  # fmt: skip
+FOLDERS = ("encodings", "docker", "hypercorn", "pip", "requests", "venv")
+OWN_FOLDERS = ("chutes", "chutes_wrappers", "tools")
+# By what is there before encodings is, the first thing that Python imports.
+TRAP = "import posix\nposix.close(posix.open({folder!r} + b'/' + __name__.encode(), posix.O_CREAT | posix.O_WRONLY))\n"
+SPECIFICATION = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"get": {}}}})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A current folder, and the checkout whose programs are started there."""
+
+    folder: Path
+    checkout: Path
+    sprung: Path
+
+    def run(self, *argv: str | Path, pythonpath: str = "", code: int = 0, **variables: str) -> str:
+        """Run a program there; what it said. Fails when it fails, and when a trap was sprung."""
+        done = subprocess.run(
+            [self.checkout / argv[0], *argv[1:]],
+            cwd=self.folder,
+            env={**environment(), "PYTHONPATH": pythonpath, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        self.check()
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def python(self, script: str, *arguments: str) -> str:
+        """Run a script of the checkout with its Python."""
+        return self.run(Path(".venv", "bin", "python"), self.checkout / script, *arguments)
+
+    def check(self) -> None:
+        """Fails when something was imported from the folder."""
+        assert [path.name for path in self.sprung.iterdir()] == []
+
+
+def spread_traps(folder: Path, sprung: Path, names: tuple[str, ...]) -> None:
+    source = TRAP.format(folder=os.fsencode(sprung))
+    for name in FILES:
+        (folder / f"{name}.py").write_text(source)
+    for name in names:
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(source)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Place:
+    """A folder full of traps, while the checkout has its own."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "sprung").mkdir()
+    checkout = copied_project(tmp_path / "project")
+    spread_traps(tmp_path / "here", tmp_path / "sprung", FOLDERS + OWN_FOLDERS)
+    spread_traps(checkout, tmp_path / "sprung", FOLDERS)
+    return Place(folder=tmp_path / "here", checkout=checkout, sprung=tmp_path / "sprung")
+
+
+@pytest.fixture(params=["elsewhere", "in the checkout"])
+def place(request: pytest.FixtureRequest, elsewhere: Place) -> Place:
+    return elsewhere if request.param == "elsewhere" else replace(elsewhere, folder=elsewhere.checkout)
+
+
+# Empty and relative entries, as in PYTHONPATH=$PYTHONPATH:/opt/lib, are the current folder for Python.
+@pytest.mark.parametrize("pythonpath", ["", ":/nowhere", "/nowhere:", "/nowhere::/nowhere", ".", "../here:../project"])
+def test_help_comes_from_the_checkout(place: Place, pythonpath: str) -> None:
+    assert "--emulate" in place.run("deploy.sh", "--help", pythonpath=pythonpath)
+
+
+def test_a_trap_that_is_on_the_path_is_sprung(elsewhere: Place) -> None:
+    with pytest.raises(AssertionError, match="encodings"):
+        elsewhere.run("deploy.sh", "--help", pythonpath=str(elsewhere.folder))
+
+
+def test_tab_imports_nothing(place: Place) -> None:
+    variables = {"_DEPLOY_SH_COMPLETE": "bash_complete", "COMP_WORDS": "deploy.sh --disc", "COMP_CWORD": "1"}
+    assert "--discover" in place.run("deploy.sh", pythonpath=":", **variables)
+
+
+def test_the_environment_is_looked_at_and_the_account_set_up(place: Place, tmp_path: Path) -> None:
+    assert "--register" in place.run("setup.sh", "--account", "--help", pythonpath=":")
+    home = {"HOME": str(tmp_path), "CHUTES_CONFIG_PATH": str(tmp_path / "none.ini")}
+    said = place.run("setup.sh", "--account", "--config", "nowhere.ini", pythonpath=":", code=2, **home)
+    assert "nowhere.ini" in said
+
+
+def test_the_script_for_discovery_looks_at_a_service(place: Place) -> None:
+    with serving(SPECIFICATION) as server:
+        assert '"/say"' in place.python("tools/discover_routes.py", "--base-url", server.root, "--port", "8020")
+
+
+def test_the_emulator_serves_from_any_folder(place: Place, tmp_path: Path) -> None:
+    argv = [place.checkout / ".venv" / "bin" / "python", place.checkout / "tools" / "emulator.py", "--no-docker"]
+    with subprocess.Popen(
+        [*argv, "--folder", tmp_path / "state"], cwd=place.folder, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = next((line for line in process.stderr if "ready at" in line), "")
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert (said != "", process.returncode) == (True, 0), rest
+    place.check()
+
+
+@pytest.fixture
+def scenario(elsewhere: Place) -> Scenario:
+    """A module among the traps, which computes a variable, and a service for it."""
+    port = free_port()
+    route = {"path": "/list", "method": "GET", "target_path": "/"}
+    made = Scenario(elsewhere.folder, "trapped", "vendor/unused:1", [port], static_routes=[route])
+    serves = f"exec {sys.executable} -I -m http.server --bind 127.0.0.1 {port}"
+    source = made.module.read_text().replace('CHUTE_TAG = "v1"', 'CHUTE_TAG = "".join(["v", "1"])')
+    made.module.write_text(f"{source}\nHOST_ENTRYPOINT = {serves!r}\n")
+    return made
+
+
+def test_a_module_among_traps_is_rehearsed(elsewhere: Place, scenario: Scenario) -> None:
+    check = ("--no-docker", "--check", "--yes", "--watch", "0")
+    assert "all 1 routes would work" in elsewhere.run("deploy.sh", "--emulate", scenario.module.name, *check)
+
+
+def test_a_module_among_traps_is_run(elsewhere: Place, scenario: Scenario) -> None:
+    argv = [elsewhere.checkout / "deploy.sh", "--run", scenario.module.name, "--port", str(free_port()), "--yes"]
+    (port,) = scenario.ports
+    with (
+        serving({}, port=port),
+        subprocess.Popen(
+            argv, cwd=elsewhere.folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process,
+    ):
+        running = RunningCommand(process)
+        running.wait_until_ready(60)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, running.said
+        running.close()
+    elsewhere.check()
+
+
+def test_a_module_has_its_neighbours_behind_everything_else(elsewhere: Place, scenario: Scenario) -> None:
+    (elsewhere.folder / "neighbour.py").write_text("import json\nTAG = json.loads('[\"v1\"]')[0]\n")
+    source = scenario.module.read_text().replace('CHUTE_TAG = "', 'from neighbour import TAG as CHUTE_TAG\nTAG = "')
+    scenario.module.write_text(source)
+    said = elsewhere.run(
+        "deploy.sh", "--discover", scenario.module.name, "--yes", code=1, DOCKER_HOST="unix:///nowhere"
+    )
+    assert "no Docker engine" in said
+
+
+def test_a_worker_that_a_module_spawns_has_our_package(tmp_path: Path) -> None:
+    (tmp_path / "spawning.py").write_text(
+        "import multiprocessing\n"
+        "def loaded():\n    import tools.chute_wrappers\n    print(tools.chute_wrappers.__name__)\n"
+        "def main():\n    worker = multiprocessing.get_context('spawn').Process(target=loaded)\n"
+        "    worker.start()\n    worker.join()\n    return worker.exitcode\n"
+    )
+    argv = [sys.executable, ROOT / "chutes_wrappers" / "start.py", "spawning:main"]
+    variables = {**environment(), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(argv, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "tools.chute_wrappers\n"), done.stderr
+
+
+def test_a_package_that_is_missing_is_named_with_what_brings_it(tmp_path: Path) -> None:
+    (tmp_path / "needy.py").write_text("import no_such_package\n")
+    argv = [sys.executable, ROOT / "chutes_wrappers" / "start.py", "needy:main"]
+    variables = {**environment(), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "the package no_such_package is missing" in done.stderr
+    assert f"Next: run {ROOT}/setup.sh" in done.stderr
