@@ -179,11 +179,14 @@ def run(command: Callable[[], int | None], *, debug: bool = False) -> int:
         if debug:
             raise
         place = traceback.extract_tb(failure.__traceback__)[-1]
+        is_incomplete = isinstance(failure, ImportError)
         error(
             WrapperError(
                 f"unexpected {type(failure).__name__}: {failure}",
                 where=f"{Path(place.filename).name}, line {place.lineno}",
-                next_step="this is a fault of the toolkit; --debug shows all of it, for a report",
+                next_step="./deploy.sh --doctor says what the environment lacks, and the fix"
+                if is_incomplete
+                else "this is a fault of the toolkit; --debug shows all of it, for a report",
             )
         )
         return WrapperError.exit_code

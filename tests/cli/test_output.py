@@ -74,6 +74,16 @@ def test_a_bug_of_ours_is_one_line_or_with_debug_a_traceback(capsys: pytest.Capt
         output.run(command, debug=True)
 
 
+def test_a_package_that_is_missing_is_named_and_who_knows_the_fix(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        import a_library_of_another_version  # type: ignore[import-not-found]  # noqa: F401
+
+    assert output.run(command) == 1
+    said = capsys.readouterr().err
+    assert "a_library_of_another_version" in said
+    assert "Next: ./deploy.sh --doctor" in said
+
+
 def test_only_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     output.report("progress")
     output.warning("careful")
