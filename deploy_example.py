@@ -33,7 +33,7 @@ CHUTE_TAGLINE = "Text to Morse code and back"
 # The image to wrap. For a remote build it must be in a registry that the platform can pull from.
 CHUTE_BASE_IMAGE = "morse-sample:latest"
 
-# The ports that the service listens on. The first is where a route without a port goes. Not 8000 and 8001: the chute's own.
+# The ports that the service listens on. The first is where a route without a port goes. Not 8000, 8001 and 8002: the platform's.
 SERVICE_PORTS = [8020, 8080]  # speaker: text to WAV; listener: WAV to text
 
 # Given to the service when it starts. Not for secrets: those belong into `chutes secrets create`.
@@ -77,8 +77,9 @@ chute = Chute(
     name=CHUTE_NAME,
     tagline=CHUTE_TAGLINE,
     image=image,
-    # The least that the platform takes; the sample itself needs no GPU.
-    node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16),
+    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    tee=True,
+    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
     # Calls at a time; one more is refused with 429.
     concurrency=8,
 )

@@ -35,7 +35,10 @@ from tools.chute_wrappers import build_wrapper_image, chutes_username
 CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE, SERVICE_PORTS = "bench-{extent}", "v1", "{base}", [9090]
 USERNAME = chutes_username()
 image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE, slim={slim})
-chute = Chute(username=USERNAME, name=CHUTE_NAME, image=image, node_selector=NodeSelector())
+chute = Chute(
+    username=USERNAME, name=CHUTE_NAME, image=image,
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+)
 """
 
 

@@ -81,7 +81,13 @@ def check(name: str, data: bytes) -> Result:
     prefix = (*servers.prefixes(document, "/openapi.json"), "")[0]
     found = read_operations(document, port=PORT, prefix=prefix, expose=CATEGORIES)
     text = Manifest(routes=found.routes, skipped=found.skipped).to_json()
-    chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
+    chute = Chute(
+        username="tester",
+        name="case",
+        image="tester/case:v1",
+        tee=True,
+        node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+    )
     routes = parse_manifest(text, where=name).routes
     register_passthrough_routes(chute, [route.entry() for route in routes], PORT)
     return Result(

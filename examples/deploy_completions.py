@@ -42,8 +42,9 @@ chute = Chute(
     name=CHUTE_NAME,
     tagline=CHUTE_TAGLINE,
     image=image,
-    # A model needs what it needs: node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=80), for example.
-    node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16),
+    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    tee=True,
+    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
     # As many as the server batches.
     concurrency=32,
 )

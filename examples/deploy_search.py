@@ -47,7 +47,9 @@ chute = Chute(
     name=CHUTE_NAME,
     tagline=CHUTE_TAGLINE,
     image=image,
-    node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16),
+    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    tee=True,
+    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
     # The index is in the instance's memory: with a second instance callers would find different documents.
     max_instances=1,
     concurrency=16,

@@ -42,7 +42,9 @@ chute = Chute(
     name=CHUTE_NAME,
     tagline=CHUTE_TAGLINE,
     image=image,
-    node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16),
+    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    tee=True,
+    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
     concurrency=8,
 )
 

@@ -21,6 +21,9 @@ import requests
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = (sys.executable, "-m", "chutes_wrappers.cli.main")
 READY = "Ctrl-C stops it."
+PLACEMENT = 'tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"])'
+# As modules were written until May 2026: the platform refuses them now.
+OLD_PLACEMENT = "node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16)"
 MODULE = """
 from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import (
@@ -37,7 +40,10 @@ CHUTE_ENV = {env!r}
 CHUTE_STATIC_ROUTES = {static_routes!r}
 CHUTE_EXPOSE = {expose!r}
 image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE, {image_arguments})
-chute = Chute(username=USERNAME, name=CHUTE_NAME, image=image, node_selector=NodeSelector(gpu_count=1), concurrency=8)
+chute = Chute(
+    username=USERNAME, name=CHUTE_NAME, image=image,
+    {placement}, concurrency=8,
+)
 register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATIC_ROUTES), SERVICE_PORTS[0])
 if {tunnel!r}:
     register_tunnel(chute, SERVICE_PORTS)
@@ -121,6 +127,7 @@ class Scenario:
     image_arguments: str = ""
     expose: str = ""
     tunnel: bool = False
+    placement: str = PLACEMENT
 
     def __post_init__(self) -> None:
         self.module = self.folder / f"deploy_{self.name.replace('-', '_')}.py"
@@ -134,6 +141,7 @@ class Scenario:
                 image_arguments=self.image_arguments,
                 expose=self.expose,
                 tunnel=self.tunnel,
+                placement=self.placement,
             )
         )
 

@@ -7,6 +7,7 @@ SDK. Sections are those of PLATFORM.md.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # SDK chute/cord.py PATH_RE: path, public_api_path and passthrough_path. Without its ambiguity, which takes quadratic time.
 SDK_PATH = re.compile(r"^(/[a-z0-9_][a-z0-9_-]*)+\Z")
@@ -32,6 +33,13 @@ INSTANCE_VOLUMES = ("/tmp", "/cache")
 INSTANCE_SHM_BYTES = 16 * 1024**3
 CHUTE_PORT = 8000
 LOGGING_PORT = 8001
+# SDK entrypoint/verify.py, TeeEvidenceService: bound on every TEE instance before the module is loaded, not in `--dev`.
+EVIDENCE_PORT = 8002
+RESERVED_PORTS = {
+    CHUTE_PORT: "the chute itself",
+    LOGGING_PORT: "the chute's logging server",
+    EVIDENCE_PORT: "the chute's attestation server",
+}
 LOWEST_UNPRIVILEGED_PORT = 1024
 EXECUTION_CONTEXT_VARIABLE = "CHUTES_EXECUTION_CONTEXT"
 REMOTE_CONTEXT = "REMOTE"
@@ -49,8 +57,8 @@ PROVISION_TIMEOUT_S = 180.0
 FAULTHANDLER_VARIABLES = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE")
 # Section 1, measured: chutes-aegis.so needs this glibc, graval's libraries need libcrypto.so.3.
 LOWEST_GLIBC = (2, 34)
-# Section 1: what the SDK asks of a base image, the lowest and the highest.
-CUDA_VERSIONS = ((12, 2), (12, 6))
+# Section 1: TEE_GPU is of the Blackwell generation (sm_120). The SDK's own words, 12.2 to 12.6, are older.
+LOWEST_CUDA = (12, 8)
 OPENSSL_LIBRARY = "libcrypto.so.3"
 # The SDK asks for 3.10; its chutes-inspecto.so crashes under CPython 3.13 (measured with 0.6.9 on glibc 2.36 and 2.41).
 LOWEST_PYTHON = (3, 10)
@@ -76,6 +84,22 @@ CHUTE_RANGES: dict[str, tuple[float, float]] = {
 }
 # Settings of a NodeSelector (SDK chute/node_selector.py has the same); GB for the second.
 NODE_RANGES: dict[str, tuple[int, int]] = {"gpu_count": (1, 8), "min_vram_gb_per_gpu": (16, 140)}
+# (api, August 2026) section 4: what an account without a special role may deploy, since 2026-05-12.
+TEE_GPU = "pro_6000"
+TEE_GPU_COUNT = 1
+TEE_GPU_MEMORY_GB = 96
+TEE_MIN_VRAM_GB = (NODE_RANGES["min_vram_gb_per_gpu"][0], TEE_GPU_MEMORY_GB)
+TEE_ARGUMENTS = ("tee=True,", f'node_selector=NodeSelector(gpu_count={TEE_GPU_COUNT}, include=["{TEE_GPU}"]),')
+MOST_EXCLUDED_GPUS = 5
+HIGHEST_HOURLY_PRICE = 10.0
+SUBNET_WORDS = ("affine", "babelbit", "chronoseek", "glyph", "leoma", "prometheon", "turbovision", "vocence")
+# (api) section 4, mid 2026: the GPUs that the API knows → dollars an hour for one.
+GPU_HOURLY_PRICES = {
+    "pro_6000": 1.8, "3090": 0.25, "4090": 0.4, "5090": 0.7, "a4000": 0.2, "a4000_ada": 0.21, "a5000": 0.25, "a6000": 0.5,
+    "a6000_ada": 0.75, "l4": 0.25, "a10": 0.25, "a40": 0.5, "l40": 0.55, "l40s": 0.85, "a100": 1.2, "a100_sxm": 1.25,
+    "h100": 1.79, "h100_nvl": 2.25, "h100_sxm": 2.35, "h800": 1.5, "h20": 1.2, "h200": 2.75, "mi300x": 3.0, "b200": 4.5,
+    "b300": 4.5,
+}  # fmt: skip
 USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}\Z")
 # SDK entrypoint/_shared.py CHUTE_REF_RE; (api) lower case.
 CHUTE_REFERENCE = re.compile(r"^[a-z][a-z0-9_]*:[a-z][a-z0-9_]+\Z")
@@ -134,12 +158,34 @@ def is_shadowed(public_path: str) -> bool:
     )
 
 
+def is_tee_placement(gpu_count: object, include: object) -> bool:
+    """Whether the API takes a TEE chute with these settings of its NodeSelector (api, section 4).
+
+    A name in upper case is taken here, and found nowhere later: the deployment then ends in a bare 500.
+    """
+    names = [str(name).lower() for name in include] if isinstance(include, (list, tuple)) else []
+    return gpu_count == TEE_GPU_COUNT and names == [TEE_GPU]
+
+
+def subnet_word(chute_name: str) -> str | None:
+    """The subnet's word in ``chute_name``, which only that subnet may use, or None (api, section 4)."""
+    return next((word for word in SUBNET_WORDS if word in chute_name.lower()), None)
+
+
+def claims_tee(chute_name: str) -> bool:
+    """Whether a chute of this name needs ``tee=True`` (api, section 4)."""
+    return "TEE" in chute_name or chute_name.lower().endswith("tee")
+
+
+def unknown_gpus(names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that the API does not know as GPUs, in any case (api, section 4), sorted."""
+    return sorted({name for name in names if name.lower() not in GPU_HOURLY_PRICES})
+
+
 def reserved_port_problem(port: int) -> str | None:
     """Why ``port`` of an instance is never a wrapped service's, or None (section 1)."""
-    if port not in (CHUTE_PORT, LOGGING_PORT):
-        return None
-    owner = "the chute itself" if port == CHUTE_PORT else "the chute's logging server"
-    return f"port {port} belongs to {owner} on an instance"
+    owner = RESERVED_PORTS.get(port)
+    return f"port {port} belongs to {owner} on an instance" if owner else None
 
 
 def is_success(status: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from re import Pattern
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
 from chutes_wrappers.core import platform_rules
 
@@ -56,9 +56,16 @@ class NodeSelectorRequest(BaseModel):
     min_vram_gb_per_gpu: int = Field(
         _NODE["min_vram_gb_per_gpu"][0], ge=_NODE["min_vram_gb_per_gpu"][0], le=_NODE["min_vram_gb_per_gpu"][1]
     )
-    max_hourly_price_per_gpu: float | None = Field(None, gt=0, lt=10)
+    max_hourly_price_per_gpu: float | None = Field(None, gt=0, lt=platform_rules.HIGHEST_HOURLY_PRICE)
     include: list[str] | None = None
     exclude: list[str] | None = None
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _known(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if unknown := platform_rules.unknown_gpus(names or ()):
+            raise ValueError(f"Invalid GPU identifiers `{info.field_name}`: {set(unknown)}")
+        return names
 
 
 class ChuteRequest(BaseModel):

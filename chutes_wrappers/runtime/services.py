@@ -121,9 +121,9 @@ def check_ports(ports: Sequence[int]) -> None:
 def _check_against_platform(ports: Sequence[int]) -> None:
     for port in ports:
         # What answers there is the chute, which would be mistaken for the service.
-        if port in (platform_rules.CHUTE_PORT, platform_rules.LOGGING_PORT):
+        if problem := platform_rules.reserved_port_problem(port):
             raise ConfigurationError(
-                platform_rules.service_port_problem(port) or "",
+                problem,
                 next_step="have the service listen on another port (CHUTE_ENV or ENTRYPOINT), and name it in SERVICE_PORTS",
             )
 

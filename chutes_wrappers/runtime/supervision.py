@@ -60,8 +60,17 @@ def stop_all(grace_s: float = GRACE_S) -> None:
 
 def _install_sigterm_handler() -> None:
     # The SDK installs none, and the kernel drops a signal for PID 1 that has no handler (PLATFORM.md, section 1).
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if threading.current_thread() is threading.main_thread() and _is_nobodys(signal.getsignal(signal.SIGTERM)):
         signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _is_nobodys(handler: object) -> bool:
+    """Whether ``handler`` is the default, or uvicorn's, which the attestation server of every TEE chute installs.
+
+    That one ends only its own server, then raises the signal again for the default (SDK entrypoint/verify.py).
+    """
+    owner = getattr(handler, "__self__", None)
+    return handler is signal.SIG_DFL or type(owner).__module__ == "uvicorn.server"
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:

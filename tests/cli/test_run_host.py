@@ -73,7 +73,7 @@ def test_keys_of_the_manifest_that_mean_nothing_are_named_on_the_screen(tmp_path
     )
 
 
-@pytest.mark.parametrize("port", [8000, 8001, 80])
+@pytest.mark.parametrize("port", [8000, 8001, 8002, 80])
 def test_a_port_that_no_instance_gives_its_service_is_refused_before_anything_starts(tmp_path: Path, port: int) -> None:
     done = command("--run", str(Scenario(tmp_path, "port", "vendor/unused:1", [port]).module))
     assert done.returncode == 2

@@ -30,6 +30,8 @@ import json, os, socket, urllib.request
 from tools.chute_wrappers import load_route_manifest, register_passthrough_routes, wait_for_services
 
 AT_START = {{}}
+# The SDK has bound it before it loads this module.
+ATTESTATION = socket.socket().connect_ex(("127.0.0.1", 8002))
 register_passthrough_routes(chute, load_route_manifest(), 9090)
 
 
@@ -61,6 +63,7 @@ def instance(self):
         "keys": [name for name in os.environ if "EMULATOR" in name], "shm": shm.f_blocks * shm.f_frsize,
         "source_is_writable": os.access(__file__, os.W_OK),
         "alive": urllib.request.urlopen("http://127.0.0.1:8001/_alive").read().decode(),
+        "evidence": ATTESTATION,
     }}
 
 
@@ -109,6 +112,7 @@ def test_an_instance_is_what_the_platforms_pod_is_and_its_network_is_cut_when_it
         assert seen["shm"] == 16 * 1024**3
         assert seen["keys"] == []
         assert seen["alive"] == '{"alive":true}'
+        assert seen["evidence"] == 0
         # The wrapped service was started from the image, as uid 1000, and is reached through our cords.
         assert running.post("/echo", {"n": 1}, params={"q": "1"}).json()["body"] == {"n": 1}
         # It could reach out before it was active; now it cannot, and calls still arrive.

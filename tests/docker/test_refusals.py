@@ -63,7 +63,7 @@ def test_a_port_that_an_instance_cannot_have_is_refused_with_the_variable_that_m
     assert not scenario.manifest.exists()
 
 
-@pytest.mark.parametrize("port", [8000, 8001])
+@pytest.mark.parametrize("port", [8000, 8001, 8002])
 def test_the_chutes_own_ports_are_refused(engine: DockerEngine, tmp_path: Path, port: int) -> None:
     scenario = Scenario(tmp_path, f"port{port}", bases.image("python3-no-pip"), [port])
     done = command("--discover", str(scenario.module), "--yes")

@@ -21,7 +21,10 @@ from tools.chute_wrappers import build_wrapper_image, load_route_manifest, regis
 
 CHUTE_STATIC_ROUTES = [{"path": "/fine"}, {"path": "/wrong", "port": 0}][:ROUTES]
 image = build_wrapper_image("tester", "case", "v1", "vendor/case:1", env={"KEY": "value"})
-chute = Chute(username="tester", name="case", image=image, node_selector=NodeSelector(gpu_count=1))
+chute = Chute(
+    username="tester", name="case", image=image,
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+)
 register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATIC_ROUTES), 8020)
 """
 

@@ -183,6 +183,7 @@ def test_a_tidy_image_raises_no_concern() -> None:
         (LaunchSpec(cmd=("x",), exposed_ports=(80,)), "port 80"),
         (LaunchSpec(cmd=("x",), exposed_ports=(8000,)), "port 8000"),
         (LaunchSpec(cmd=("x",), exposed_ports=(8001,)), "port 8001"),
+        (LaunchSpec(cmd=("x",), exposed_ports=(8002,)), "port 8002"),
     ],
 )
 def test_what_a_person_should_know_is_one_sentence(spec: LaunchSpec, words: str) -> None:

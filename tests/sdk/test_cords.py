@@ -20,14 +20,23 @@ from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import register_passthrough_routes
 
 CHUTE_EXPOSE = "parameters,files,internal"
-chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
+chute = Chute(
+    username="tester", name="case", image="tester/case:v1",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+)
 register_passthrough_routes(chute, [{"path": "/voices/{voice_id}/Sample.wav"}, {"path": "/static/app"}, {"path": "/"}], 1)
 """
 
 
 @pytest.fixture
 def chute() -> Chute:
-    return Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
+    return Chute(
+        username="tester",
+        name="case",
+        image="tester/case:v1",
+        tee=True,
+        node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+    )
 
 
 def cords(chute: Chute) -> dict[tuple[str, str], dict[str, Any]]:
@@ -194,7 +203,7 @@ def test_a_malformed_route_is_named(chute: Chute) -> None:
         register_passthrough_routes(chute, [{"path": "/a"}, {"path": "b"}], 8080)
 
 
-@pytest.mark.parametrize("port", [8000, 8001])
+@pytest.mark.parametrize("port", [8000, 8001, 8002])
 def test_no_route_goes_to_a_port_of_the_chute_itself(chute: Chute, port: int) -> None:
     for routes, default in ([{"path": "/a"}], port), ([{"path": "/a", "port": port}], 8080):
         with pytest.raises(ConfigurationError, match=f"port {port} belongs"):
@@ -219,7 +228,13 @@ def test_both_contexts_compute_the_same_cords(tmp_path: Path, monkeypatch: pytes
     sides = []
     for context in ("", "REMOTE"):
         monkeypatch.setenv("CHUTES_EXECUTION_CONTEXT", context)
-        chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
+        chute = Chute(
+            username="tester",
+            name="case",
+            image="tester/case:v1",
+            tee=True,
+            node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+        )
         register_passthrough_routes(chute, routes, 8080)
         # Whether a cord is passthrough differs by design: it is declared so, and answered by our handler.
         sides.append([{**cord, "passthrough": None} for cord in describe(chute)["cords"]])

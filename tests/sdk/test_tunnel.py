@@ -43,7 +43,13 @@ BAD_CALLS: list[Any] = [
 
 @pytest.fixture
 def bare_chute() -> Chute:
-    return Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
+    return Chute(
+        username="tester",
+        name="case",
+        image="tester/case:v1",
+        tee=True,
+        node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+    )
 
 
 @pytest.fixture(scope="module")

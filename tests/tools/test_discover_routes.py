@@ -84,6 +84,7 @@ def test_a_service_without_routes_is_exit_code_1_and_touches_no_file(
         (["--base-url", "http://x", "--port", "0"], "--port"),
         (["--base-url", "http://127.0.0.1:8000"], "port 8000 belongs to the chute itself"),
         (["--base-url", "http://127.0.0.1:9000", "--port", "8001"], "port 8001 belongs to the chute's logging server"),
+        (["--base-url", "http://127.0.0.1:8002"], "port 8002 belongs to the chute's attestation server"),
         (["--base-url", "http://x", "--shm-size", "big"], "is not a size"),
         (["--base-url", "http://x", "--output", "/nowhere/x.json"], "cannot be written there"),
         (["--chute-file", "deploy_nowhere.py", "--docker-env", "=1"], "names no variable"),

@@ -36,7 +36,7 @@ def build(module: str, *, debug: bool) -> int:
     manifest = preparation.manifest(facts, engine)
     with staged(facts, manifest, username=username) as stage:
         outside = describe_outside(stage, output.report)
-        preparation.check_with_platform_rules(facts, outside, username)
+        preparation.check_for_local_use(facts, outside, username)
         image = f"{outside['image']['name']}:{outside['image']['tag']}"
         with _without_leftovers(engine) as watched:
             seconds = _build(stage, image, watched, debug=debug)

@@ -11,6 +11,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands.discover import discover_with_defaults
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
 from chutes_wrappers.core.manifest import manifest_path_for, write_atomically
 from chutes_wrappers.host import platform_api
@@ -23,7 +24,7 @@ from chutes_wrappers.host.credentials import NoCredentials
 from chutes_wrappers.host.docker_engine import DockerEngine, connect
 from chutes_wrappers.host.inspection import inspect
 from chutes_wrappers.host.modules import read_module
-from chutes_wrappers.host.pricing import first_deployment_fee, fitting_prices
+from chutes_wrappers.host.pricing import first_deployment_fee, hourly_price
 
 _PRICES_TIMEOUT_S = 5.0
 _MB = 1_000_000
@@ -123,8 +124,8 @@ def _say(proposal: Proposal, image: ImageFacts) -> None:
         ("labels", f"{image.title} {image.version}".strip()),
         ("health check", " ".join(image.health_check) or "none"),
         ("size", f"{image.size_bytes / _MB:.0f} MB"),
-        ("GPU", f"{proposal.vram_gb} GB: {proposal.reason}"),
-        ("costs", _costs(proposal)),
+        ("GPU", f"{platform_rules.TEE_GPU}, {platform_rules.TEE_GPU_MEMORY_GB} GB: the only one that Chutes gives out"),
+        ("costs", _costs()),
     ]
     for name, value in rows:
         if value:
@@ -138,16 +139,15 @@ def _printable(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def _costs(proposal: Proposal) -> str:
-    """What the proposed GPU costs, as far as the platform can be asked."""
+def _costs() -> str:
+    """What that GPU costs, as far as the platform can be asked."""
     with contextlib.suppress(WrapperError):
         url = platform_api.api_url()
         with platform_api.PlatformApi(url, NoCredentials(), timeout_s=_PRICES_TIMEOUT_S) as api:
             pricing = api.get("/pricing", "asking for prices", purpose="pricing")
-        fee = first_deployment_fee(pricing, proposal.node_selector)
-        if fee is not None:
-            gpu, price = next(iter(fitting_prices(pricing, proposal.node_selector).items()))
-            return f"${price:.2f} an hour ({gpu}), ${fee:.2f} once for the first deployment"
+        price, fee = hourly_price(pricing), first_deployment_fee(pricing)
+        if price is not None and fee is not None:
+            return f"${price:.2f} an hour, ${fee:.2f} once for the first deployment"
     return "not known: the platform does not tell its prices now (--cost asks again)"
 
 

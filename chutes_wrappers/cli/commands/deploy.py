@@ -38,7 +38,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         described = describe_outside(stage, output.report)
         before = find_chute(api, described["name"])
         before = before if before is not None and before.owner in ("", user.username) else None
-        fee = None if before else _fee(api, described)
+        fee = None if before else _fee(api)
         _check(api, user, facts, described, stage, module, fee, options)
         agreed = _fee_argument(described["name"], fee, accepted=accept_fee) if before is None else []
         arguments = [*agreed, *options.arguments]
@@ -77,9 +77,8 @@ def _compared(cords: Sequence[Mapping[str, Any]], told: Sequence[Mapping[str, An
     return sorted(tuple(str(cord.get(name) or "") for name in names) for cord in cords)
 
 
-def _fee(api: PlatformApi, described: Mapping[str, Any]) -> float | None:
-    pricing = api.find("/pricing", "asking for prices", purpose="pricing")
-    return first_deployment_fee(pricing or {}, described["node_selector"] or {})
+def _fee(api: PlatformApi) -> float | None:
+    return first_deployment_fee(api.find("/pricing", "asking for prices", purpose="pricing") or {})
 
 
 def _check(

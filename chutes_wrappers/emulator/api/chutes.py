@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from chutes_wrappers.emulator.api.answers import Answer, chute_answer, page_of
-from chutes_wrappers.emulator.api.deployment import deploy
+from chutes_wrappers.emulator.api.deployment import NoGpuLeft, deploy
 from chutes_wrappers.emulator.api.paging import Paging
 from chutes_wrappers.emulator.api.platform import Caller, Platform, authenticated, platform_of
 from chutes_wrappers.emulator.deployment_request import ChuteRequest
@@ -25,12 +26,17 @@ class Share(BaseModel):
     user_id_or_name: str
 
 
-@router.post("/")
-async def create(wanted: ChuteRequest, request: Request, caller: _Caller, accept_fee: bool = False) -> Answer:
+@router.post("/", response_model=None)
+async def create(
+    wanted: ChuteRequest, request: Request, caller: _Caller, accept_fee: bool = False
+) -> Answer | Response:
     """Deploy a chute, or its next version."""
     platform = platform_of(request)
     caller.require("write", "chutes", wanted.name)
-    chute = deploy(platform, caller.user, wanted, accept_fee=accept_fee)
+    try:
+        chute = deploy(platform, caller.user, wanted, accept_fee=accept_fee)
+    except NoGpuLeft:
+        return PlainTextResponse("Internal Server Error", 500)
     if platform.instances is not None:
         await platform.instances.deployed(platform.state.record(chute))
     return chute_answer(platform, chute)

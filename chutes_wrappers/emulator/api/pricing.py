@@ -1,11 +1,11 @@
-"""What GPUs cost here; the platform's own prices are others."""
+"""What GPUs cost, in the middle of 2026 (api, PLATFORM.md, section 4)."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
+from chutes_wrappers.core.platform_rules import GPU_HOURLY_PRICES
 from chutes_wrappers.emulator.api.answers import Answer
-from chutes_wrappers.emulator.gpus import GPUS
 
 router = APIRouter(tags=["pricing"])
 _HOUR_S = 3600
@@ -13,13 +13,9 @@ _HOUR_S = 3600
 
 @router.get("/pricing")
 async def pricing() -> Answer:
-    """Dollars by the hour and by the second, and the memory of each GPU."""
+    """Dollars by the hour and by the second, by GPU; as on the platform without memory sizes (section 5)."""
     return {
         "gpu_price_estimates": {
-            gpu.name: {
-                "memory": gpu.memory_gb,
-                "usd": {"hour": gpu.hourly_price, "second": gpu.hourly_price / _HOUR_S},
-            }
-            for gpu in GPUS
+            name: {"usd": {"hour": price, "second": price / _HOUR_S}} for name, price in GPU_HOURLY_PRICES.items()
         }
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chutes_wrappers.core.platform_rules import TEE_ARGUMENTS
 from chutes_wrappers.host.creation.proposal import Proposal
 
 _HEAD = """{docstring}
@@ -32,7 +33,8 @@ chute = Chute(
     username=USERNAME,
     name=CHUTE_NAME,
     image=image,
-    node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu={vram}),
+    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    {placement}
     concurrency=8,
 )
 
@@ -63,7 +65,7 @@ def source(proposal: Proposal) -> str:
     if proposal.entrypoint:
         parts.append("# The image's own command, on a port that an instance has.\n")
         parts.append("ENTRYPOINT = [\n" + "".join(f"    {_text(word)},\n" for word in proposal.entrypoint) + "]\n")
-    parts.append(_TAIL.format(port=proposal.ports[0], vram=proposal.vram_gb))
+    parts.append(_TAIL.format(port=proposal.ports[0], placement="\n    ".join(TEE_ARGUMENTS)))
     return "".join(parts)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
-from chutes_wrappers.host.creation import gpu
+from chutes_wrappers.host.creation.gpu import cuda_note
 from chutes_wrappers.host.creation.image import ImageFacts
 from chutes_wrappers.host.creation.ports import place
 from chutes_wrappers.host.creation.reference import Reference
@@ -19,13 +19,11 @@ _OURS = "linux/amd64"
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """What goes into a module. ``vram_gb`` is what a GPU needs at least; ``reason`` says why. ``entrypoint`` replaces the image's."""
+    """What goes into a module. ``entrypoint`` replaces the image's; ``notes`` are for the user."""
 
     reference: str
     name: str
     ports: tuple[int, ...]
-    vram_gb: int
-    reason: str
     environment: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -34,11 +32,6 @@ class Proposal:
     def file_name(self) -> str:
         """The module's."""
         return _MODULE.format(re.sub(r"[^a-z0-9]+", "_", self.name).strip("_"))
-
-    @property
-    def node_selector(self) -> dict[str, int]:
-        """Arguments of the SDK's NodeSelector."""
-        return {"gpu_count": 1, "min_vram_gb_per_gpu": self.vram_gb}
 
 
 def propose(reference: Reference, image: ImageFacts, *, name: str | None, port: int | None) -> Proposal:
@@ -50,17 +43,20 @@ def propose(reference: Reference, image: ImageFacts, *, name: str | None, port: 
     """
     _check_runs(reference.text, image)
     placed = place(reference.text, image, port)
-    guessed = gpu.guess(reference.name, image)
+    chosen = _name(name, reference.text)
     return Proposal(
         reference=reference.text,
-        name=_name(name, reference.text),
+        name=chosen,
         ports=placed.ports,
-        vram_gb=guessed.vram_gb,
-        reason=guessed.reason,
         environment=placed.environment,
         entrypoint=placed.argv if placed.argv != image.argv else (),
-        notes=tuple(filter(None, (*placed.notes, guessed.note))),
+        notes=tuple(filter(None, (*placed.notes, cuda_note(image.environment), _name_note(chosen)))),
     )
+
+
+def _name_note(name: str) -> str:
+    word = platform_rules.subnet_word(name)
+    return f"Chutes would refuse the name: {word!r} belongs to a subnet; give another --name" if word else ""
 
 
 def _check_runs(reference: str, image: ImageFacts) -> None:

@@ -54,9 +54,9 @@ def deployment_problems(
             where=_PLATFORM,
             fix="build it with --public under another CHUTE_TAG",
         )
-    if fee is not None and account.balance is not None and account.balance < fee:
+    if fee is not None and account.balance is not None and account.balance <= fee:
         yield Problem(
-            what=f"the deployment costs ${fee:.2f} once, and the balance is ${account.balance:.2f}",
+            what=f"the deployment costs ${fee:.2f} once, and the balance must be more: it is ${account.balance:.2f}",
             where=f"the account {account.username}",
             fix=f"pay in to {account.payment_address}",
         )

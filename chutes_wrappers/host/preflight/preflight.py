@@ -11,6 +11,7 @@ from typing import Any
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.host.preflight.cords import cord_problems
+from chutes_wrappers.host.preflight.placement import placement_problems
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.preflight.settings import setting_problems
 from chutes_wrappers.host.preflight.source import source_problems
@@ -20,6 +21,7 @@ def preflight(facts: ModuleFacts, described: Mapping[str, Any], code: str, *, us
     """Every problem of the module with the text ``code`` that defines ``described`` (``sdk/describe.py``)."""
     file = str(facts.path)
     return [
+        *placement_problems(described, file),
         *source_problems(facts, described, code),
         *setting_problems(described, username, file),
         *cord_problems(described["cords"], file),

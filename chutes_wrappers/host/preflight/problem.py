@@ -13,13 +13,14 @@ class Problem:
     """``what`` is wrong and ``where`` (file, variable, cord), and the ``fix``. None of them holds a secret.
 
     "refused": the platform would not take the module, or the chute could never start. "warning": it takes it, and something
-    of it would not work, or be seen by others.
+    of it would not work, or be seen by others. ``only_on_platform``: commands that need no platform go on with it.
     """
 
     what: str
     where: str
     fix: str
     severity: Severity = "refused"
+    only_on_platform: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"

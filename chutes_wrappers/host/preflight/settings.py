@@ -18,7 +18,6 @@ def setting_problems(described: Mapping[str, Any], username: str, file: str) -> 
     yield from _of_names(described, username, file)
     yield from _of_texts(described, f"{file}, Chute(…)")
     yield from _of_numbers(described, platform_rules.CHUTE_RANGES, f"{file}, Chute(…)")
-    yield from _of_node_selector(described["node_selector"], f"{file}, Chute(…)")
 
 
 def _of_names(described: Mapping[str, Any], username: str, file: str) -> Iterator[Problem]:
@@ -43,17 +42,6 @@ def _of_texts(described: Mapping[str, Any], where: str) -> Iterator[Problem]:
             yield Problem(
                 what=f"{name} has {length:,} characters, more than {longest:,}", where=where, fix=f"shorten the {name}"
             )
-
-
-def _of_node_selector(selector: Mapping[str, Any] | None, where: str) -> Iterator[Problem]:
-    if selector is None:
-        yield Problem(
-            what="the chute has no node_selector, without which the SDK cannot deploy it",
-            where=where,
-            fix="name what it runs on: node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16)",
-        )
-    else:
-        yield from _of_numbers(selector, platform_rules.NODE_RANGES, f"{where}, NodeSelector(…)")
 
 
 def _of_numbers(values: Mapping[str, Any], limits: Mapping[str, tuple[float, float]], where: str) -> Iterator[Problem]:

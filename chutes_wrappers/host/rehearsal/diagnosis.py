@@ -50,9 +50,12 @@ def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
 
 def elsewhere(expected: Sequence[int], listening: Iterable[int]) -> Diagnosis | None:
     """The diagnosis of a service that listens on other ports than the module says, or None when it is on all of them."""
-    own = {platform_rules.CHUTE_PORT, platform_rules.LOGGING_PORT}
     # A chute's own server for streams takes a port that the system chooses.
-    others = sorted(port for port in set(listening) - own - set(expected) if port < _FIRST_EPHEMERAL_PORT)
+    others = sorted(
+        port
+        for port in set(listening) - {*platform_rules.RESERVED_PORTS} - set(expected)
+        if port < _FIRST_EPHEMERAL_PORT
+    )
     missing = [port for port in expected if port not in set(listening)]
     if not missing or not others:
         return None

@@ -59,7 +59,7 @@ Discovery = Callable[..., None]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "_costs", lambda proposal: "")
+    monkeypatch.setattr(command, "_costs", lambda: "")
     return tmp_path
 
 

@@ -39,7 +39,10 @@ SERVICE_PORTS = [{port}]
 CHUTE_ENV = {{"HF_TOKEN": "hf_do_not_show"}}
 HOST_ENTRYPOINT = "exec python3 service.py {port}"
 image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
-chute = Chute(username=USERNAME, name=CHUTE_NAME, image=image, node_selector=NodeSelector(gpu_count=1), concurrency=8)
+chute = Chute(
+    username=USERNAME, name=CHUTE_NAME, image=image,
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]), concurrency=8,
+)
 register_passthrough_routes(chute, load_route_manifest(), SERVICE_PORTS[0])
 
 

@@ -25,9 +25,8 @@ def proposed(
     *,
     name: str | None = None,
     port: int | None = None,
-    size_bytes: int = 0,
 ) -> Proposal:
-    return propose(parse(reference), facts(reference, attributes, size_bytes), name=name, port=port)
+    return propose(parse(reference), facts(reference, attributes, 0), name=name, port=port)
 
 
 def exposing(*ports: int, **config: Any) -> dict[str, Any]:
@@ -126,8 +125,11 @@ def test_a_variable_that_only_the_command_knows_moves_the_port() -> None:
     assert (made.ports, dict(made.environment), made.entrypoint) == ((8080,), {"PORT": "8080"}, ())
 
 
-def test_a_port_is_not_moved_to_one_that_is_the_chutes_too() -> None:
-    assert proposed(exposing(1, Env=["PORT=1"])).ports == (8002,)
+@pytest.mark.parametrize(("port", "moved"), [(1, 8003), (2, 8003), (8000, 18000), (8001, 18001), (8002, 18002)])
+def test_a_port_is_moved_off_and_never_onto_one_of_the_platforms(port: int, moved: int) -> None:
+    made = proposed(exposing(port, Env=[f"PORT={port}"]))
+    assert (made.ports, made.environment["PORT"]) == ((moved,), str(moved))
+    assert not {*made.ports} & {*platform_rules.RESERVED_PORTS}
 
 
 def test_ports_that_stay_come_before_those_that_are_moved() -> None:
@@ -156,38 +158,27 @@ def test_what_can_never_run_is_refused(attributes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "config", "size_bytes", "gigabytes"),
+    ("variable", "found"),
     [
-        ("vendor/ocr:1", {}, 0, 16),
-        ("vendor/ocr:1", {"Env": ["CUDA_VERSION=12.4"]}, 0, 24),
-        ("vendor/ocr:1", {"Labels": {"com.nvidia.volumes.needed": "nvidia_driver"}}, 20 * 1024**3, 48),
-        ("vllm/vllm-openai:v1", {"Env": ["CUDA_VERSION=12.4"]}, 0, 48),
-        ("vendor/llama3:8b", {}, 0, 48),
-        ("vendor/serve:1", {"Labels": {"org.opencontainers.image.title": "Stable Diffusion"}}, 0, 48),
-        ("flux.example.com/vendor/ocr:1", {}, 0, 16),
-        ("vendor/influxdb:1", {"Labels": {"org.opencontainers.image.description": "no flux"}}, 0, 16),
+        ("CUDA_VERSION=12.4.1", "12.4"),
+        ("NVIDIA_REQUIRE_CUDA=cuda>=12.6 brand=tesla,driver>=470", "12.6"),
+        ("NV_CUDA_CUDART_VERSION=11.8.89-1", "11.8"),
+        ("CUDA_VERSION=12.8.0", ""),
+        ("CUDA_VERSION=13.0.0", ""),
+        ("LANG=C", ""),
     ],
 )
-def test_the_gpu_is_as_large_as_the_image_hints(
-    reference: str, config: dict[str, Any], size_bytes: int, gigabytes: int
-) -> None:
-    assert proposed(exposing(9000, **config), reference, size_bytes=size_bytes).vram_gb == gigabytes
+def test_a_cuda_that_the_platforms_gpu_cannot_run_is_noted(variable: str, found: str) -> None:
+    notes = proposed(exposing(9000, Env=[variable])).notes
+    expected = (f"it has CUDA {found}; the platform's GPU, pro_6000, needs 12.8 or newer",) if found else ()
+    assert notes == expected
 
 
-@pytest.mark.parametrize(
-    ("variable", "reason", "note"),
-    [
-        ("CUDA_VERSION=12.4.1", "it has CUDA 12.4", ""),
-        ("NVIDIA_REQUIRE_CUDA=cuda>=12.6 brand=tesla,driver>=470", "it has CUDA 12.6", ""),
-        ("NV_CUDA_CUDART_VERSION=11.8.89-1", "it has CUDA 11.8", "12.2 to 12.6"),
-        ("CUDA_VERSION=13.0.0", "it has CUDA 13.0", "12.2 to 12.6"),
-    ],
-)
-def test_the_images_cuda_is_told_and_one_that_does_not_fit_is_noted(variable: str, reason: str, note: str) -> None:
-    made = proposed(exposing(9000, Env=[variable]))
-    assert made.reason == reason
-    assert note in " ".join(made.notes)
-    assert bool(made.notes) == bool(note)
+def test_a_name_that_belongs_to_a_subnet_is_taken_with_a_note() -> None:
+    made = proposed(exposing(9000), name="my-glyphs")
+    assert made.name == "my-glyphs"
+    assert "'glyph' belongs to a subnet" in made.notes[0]
+    assert "--name" in made.notes[0]
 
 
 @pytest.mark.parametrize("name", ["", "ab", "Ocr", "a b", "x" * 66, "-ocr", "o/cr"])
@@ -209,7 +200,7 @@ def test_every_reference_gives_a_name_and_a_module_that_the_platform_takes(refer
 
 def test_the_module_is_python_whatever_its_image_is_called() -> None:
     reference = """x\"\"\"\nraise SystemExit("it's run")\n"""
-    made = source(Proposal(reference=reference, name="case", ports=(9000,), vram_gb=16, reason=""))
+    made = source(Proposal(reference=reference, name="case", ports=(9000,)))
     assert ast.get_docstring(ast.parse(made), clean=False) == f"{reference} as a chute."
     assert not [node for node in ast.parse(made).body if isinstance(node, ast.Raise)]
 
@@ -224,8 +215,6 @@ def test_the_module_is_python_that_says_what_was_proposed(reference: str, value:
         reference=reference,
         name="case",
         ports=(9000, 9001),
-        vram_gb=16,
-        reason="",
         environment={"A": value},
         entrypoint=tuple(words),
     )
@@ -239,3 +228,9 @@ def test_the_module_is_python_that_says_what_was_proposed(reference: str, value:
     assert assigned["CHUTE_ENV"] == {"A": value}
     assert assigned.get("ENTRYPOINT", []) == words
     assert assigned["SERVICE_PORTS"] == [9000, 9001]
+
+
+def test_the_module_has_the_one_form_that_the_platform_takes_and_says_why_once() -> None:
+    made = source(proposed(exposing(9000)))
+    assert f"    {platform_rules.TEE_ARGUMENTS[0]}\n    {platform_rules.TEE_ARGUMENTS[1]}\n" in made
+    assert made.count("TEE") == 1

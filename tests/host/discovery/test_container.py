@@ -246,6 +246,7 @@ def test_ctrl_c_leaves_nothing_running() -> None:
             'CHUTE_ENV = {"CHROMA_PORT": "18000"} and SERVICE_PORTS = [18000]',
         ),
         (8001, {}, "by its own variable (CHUTE_ENV) or argument (ENTRYPOINT)"),
+        (8002, {"PORT": "8002"}, 'CHUTE_ENV = {"PORT": "18002"} and SERVICE_PORTS = [18002]'),
         (80, {"PORT": "80"}, 'CHUTE_ENV = {"PORT": "8080"} and SERVICE_PORTS = [8080]'),
     ],
 )

@@ -102,7 +102,13 @@ def test_no_operation_is_lost_and_everything_that_can_be_called_is_a_route(docum
 @given(DOCUMENT.filter(lambda document: document["paths"]))
 def test_the_sdk_takes_every_route_and_the_description_is_valid(document: dict[str, Any]) -> None:
     routes = read(document).routes
-    chute = Chute(username="tester", name="case", image="tester/case:v1", node_selector=NodeSelector())
+    chute = Chute(
+        username="tester",
+        name="case",
+        image="tester/case:v1",
+        tee=True,
+        node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+    )
     register_passthrough_routes(chute, [route.entry() for route in routes], 8020)
     plan = plan_cords(routes, 8020)
     assert [cord.path for cord in chute.cords] == [cord.internal_path for cord in plan.cords]

@@ -11,14 +11,12 @@ from chutes_wrappers.core import platform_rules
 from .modules import described, found, the_only
 
 IMAGE = described()["image"]
-NODE = described()["node_selector"]
 LIMITS = {
     "concurrency": (0, 256),
     "max_instances": (1, 100),
     "shutdown_after_seconds": (60, 604_800),
     "scaling_threshold": (0, 1),
 }
-NODE_LIMITS = {"gpu_count": (1, 8), "min_vram_gb_per_gpu": (16, 140)}
 
 
 def one(name: str, value: Any) -> dict[str, Any]:
@@ -71,23 +69,15 @@ def beyond(limits: dict[str, tuple[int, int]]) -> st.SearchStrategy[tuple[str, i
     )
 
 
-@given(within(LIMITS), within(NODE_LIMITS))
-def test_numbers_within_their_limits(setting: tuple[str, int], node: tuple[str, int]) -> None:
-    assert found(**one(*setting), node_selector={**NODE, **dict([node])}) == []
+@given(within(LIMITS))
+def test_numbers_within_their_limits(setting: tuple[str, int]) -> None:
+    assert found(**one(*setting)) == []
 
 
 @given(beyond(LIMITS))
 def test_a_number_of_the_chute_beyond_its_limits(setting: tuple[str, int]) -> None:
     name, value = setting
     the_only(found(**one(name, value)), f"{name} is {value}", "Chute(", str(LIMITS[name][1]))
-
-
-@given(beyond(NODE_LIMITS))
-def test_a_number_of_the_nodes_beyond_its_limits(setting: tuple[str, int]) -> None:
-    name, value = setting
-    the_only(
-        found(node_selector={**NODE, name: value}), f"{name} is {value}", "NodeSelector(", str(NODE_LIMITS[name][1])
-    )
 
 
 @pytest.mark.parametrize(
@@ -104,10 +94,6 @@ def test_infinity_is_beyond_every_limit() -> None:
 
 def test_a_fraction_is_a_threshold() -> None:
     assert found(scaling_threshold=0.25) == []
-
-
-def test_a_chute_without_a_node_selector_cannot_be_deployed() -> None:
-    the_only(found(node_selector=None), "node_selector", "NodeSelector(gpu_count=1")
 
 
 def test_the_limits_are_those_of_the_sdks_own_node_selector() -> None:

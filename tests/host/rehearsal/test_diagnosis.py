@@ -73,12 +73,12 @@ def test_no_log_makes_it_fail(lines: list[str]) -> None:
 
 
 def test_a_service_on_another_port_is_named_with_both() -> None:
-    found = elsewhere([9090], [8000, 8001, 9091])
+    found = elsewhere([9090], [8000, 8001, 8002, 9091])
     assert found is not None
     assert "port 9091, not on 9090" in found.reason
     assert "SERVICE_PORTS" in found.fix
 
 
-@pytest.mark.parametrize("listening", [[9090], [9090, 9091], [8000], [8000, 43211], []])
+@pytest.mark.parametrize("listening", [[9090], [9090, 9091], [8000, 8001, 8002], [8000, 43211], []])
 def test_a_service_that_is_there_or_not_yet_is_not_elsewhere(listening: list[int]) -> None:
     assert elsewhere([9090], listening) is None

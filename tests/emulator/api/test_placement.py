@@ -1,0 +1,148 @@
+"""TEE and GPUs at the API: the one form that is taken, and every other with the API's status, text and order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.emulator.server import RunningPlatform
+from chutes_wrappers.emulator.tables.users import Counted
+
+from .client import CODE, Client, definition
+
+NEEDS_TEE = "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
+LIMITED = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
+UNCHANGEABLE = "Cannot change node selector placement constraints on a TEE chute"
+ONE = {"gpu_count": 1, "include": ["pro_6000"]}
+OTHER_CODE = CODE + "\n# another version\n"
+SIX = ["l4", "a10", "a40", "l40", "h100", "h200"]
+
+
+@pytest.fixture
+def owner(user: Client) -> Client:
+    """A user with an image."""
+    user.built()
+    return user
+
+
+def answer_to(owner: Client, **different: Any) -> tuple[int, Any]:
+    """The status, and the text or the errors of the fields."""
+    answer = owner.deploy(**different)
+    if not answer.headers["content-type"].startswith("application/json"):
+        return answer.status_code, answer.text
+    detail = answer.json().get("detail")
+    fields = [f"{error['loc'][-1]}: {error['msg']}" for error in detail] if isinstance(detail, list) else None
+    return answer.status_code, fields or detail
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [{}, {"min_vram_gb_per_gpu": 96}, {"max_hourly_price_per_gpu": 1.8}, {"exclude": ["h100", "b200"]}],
+)
+def test_the_form_that_is_taken(owner: Client, selector: dict[str, Any]) -> None:
+    assert answer_to(owner, node_selector={**ONE, **selector})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("different", "status", "said"),
+    [
+        ({"tee": False, "node_selector": {"gpu_count": 1, "min_vram_gb_per_gpu": 16}}, 400, NEEDS_TEE),
+        ({"tee": False}, 400, NEEDS_TEE),
+        ({"node_selector": {"gpu_count": 1}}, 400, LIMITED),
+        ({"node_selector": {**ONE, "gpu_count": 2}}, 400, LIMITED),
+        ({"node_selector": {**ONE, "include": []}}, 400, LIMITED),
+        ({"node_selector": {**ONE, "include": ["h100"]}}, 400, LIMITED),
+        ({"node_selector": {**ONE, "include": ["pro_6000", "h100"]}}, 400, LIMITED),
+        ({"node_selector": {**ONE, "include": ["PRO_6000"]}}, 500, "Internal Server Error"),
+        ({"node_selector": {**ONE, "exclude": ["pro_6000"]}}, 500, "Internal Server Error"),
+        ({"node_selector": {**ONE, "min_vram_gb_per_gpu": 97}}, 500, "Internal Server Error"),
+        ({"node_selector": {**ONE, "max_hourly_price_per_gpu": 1.79}}, 500, "Internal Server Error"),
+        ({"node_selector": {**ONE, "exclude": SIX}}, 400, "At most 5 GPUs may be excluded"),
+        ({"name": "my-glyphs"}, 403, "Chute names with 'glyph' are reserved for its subnet"),
+        ({"name": "goatee", "tee": False}, 400, "Only TEE chutes may have 'TEE' in their name"),
+        (
+            {"node_selector": {**ONE, "include": ["rtx1"]}},
+            422,
+            ["include: Value error, Invalid GPU identifiers `include`: {'rtx1'}"],
+        ),
+        (
+            {"node_selector": {**ONE, "exclude": ["rtx1"]}},
+            422,
+            ["exclude: Value error, Invalid GPU identifiers `exclude`: {'rtx1'}"],
+        ),
+    ],
+)
+def test_every_other_form_is_refused_in_the_words_of_the_api(
+    owner: Client, different: dict[str, Any], status: int, said: Any
+) -> None:
+    assert answer_to(owner, **different) == (status, said)
+    assert owner.get("/chutes/").json()["total"] == 0
+    assert owner.get("/users/me", "me").json()["balance"] == 100
+
+
+def test_of_several_reasons_the_first_of_the_apis_order_is_given(platform: RunningPlatform, owner: Client) -> None:
+    """One mistake is made good at a time; what is refused next is the next in the order."""
+    state, user_id = platform.state, owner.account.user_id
+    assert owner.deploy().status_code == 200
+    wanted: dict[str, Any] = definition(
+        name="my-glyph-TEE",
+        image="other:v1",
+        public=True,
+        code="import base64\nexec(base64.b64decode('eA=='))",
+        concurrency=257,
+        node_selector={"gpu_count": 2, "include": ["pro_6000"]},
+    )
+    for _ in range(platform_rules.VERSIONS_A_DAY):
+        state.users.count(user_id, Counted.VERSION)
+    state.users.set_balance(user_id, 1)
+
+    def refused(accept_fee: str = "false", **corrected: Any) -> tuple[int, str]:
+        wanted.update(corrected)
+        answer = owner.post("/chutes/", wanted, accept_fee=accept_fee)
+        return answer.status_code, answer.text
+
+    def said(found: tuple[int, str], status: int, words: str) -> bool:
+        return found[0] == status and words in found[1]
+
+    assert said(refused(), 422, "concurrency")
+    assert said(refused(concurrency=1), 403, "'glyph'")
+    assert said(refused(name="my-TEE"), 400, LIMITED)
+    assert said(refused(tee=False), 429, "per day")
+    state.users._database.change("DELETE FROM counters")  # the next day
+    assert said(refused(), 400, "'TEE' in their name")
+    assert said(refused(name="case"), 400, "no longer supports public chutes")
+    assert said(refused(public=False), 400, "Chute image not found")
+    assert said(refused(image="case:v1", code=CODE), 409, "already exists")
+    assert said(refused(name="other"), 400, NEEDS_TEE)
+    assert said(refused(tee=True, node_selector={**ONE, "exclude": ["pro_6000", *SIX]}), 400, "At most 5")
+    assert said(refused(node_selector={**ONE, "exclude": ["pro_6000"]}), 500, "Internal Server Error")
+    assert said(refused(node_selector=ONE), 402, "DEPLOYMENT FEE NOTICE")
+    assert said(refused("true"), 402, "you have a balance of 1")
+    state.users.set_balance(user_id, 6)
+    assert refused("true")[0] == 200
+
+
+def test_a_tee_chute_keeps_its_gpus(platform: RunningPlatform, owner: Client) -> None:
+    chute_id = owner.deploy().json()["chute_id"]
+    chute = platform.state.chutes.by_id(chute_id)
+    assert chute is not None
+    # As an account with a special role may have deployed it.
+    before = {**chute.definition, "node_selector": {**chute.definition["node_selector"], "gpu_count": 2}}
+    deployed = {"user_id": chute.user_id, "username": "tester", "image_id": chute.image_id}
+    platform.state.chutes.save(**deployed, definition=before)
+    assert answer_to(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
+    before = {**chute.definition, "node_selector": {**chute.definition["node_selector"], "include": ["h100"]}}
+    platform.state.chutes.save(**deployed, definition=before)
+    assert answer_to(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
+
+
+def test_a_chute_that_was_deployed_without_tee_may_be_deployed_again_with_it(
+    platform: RunningPlatform, owner: Client
+) -> None:
+    chute = platform.state.chutes.by_id(owner.deploy().json()["chute_id"])
+    assert chute is not None
+    old = {**chute.definition, "tee": False, "node_selector": {"gpu_count": 4, "min_vram_gb_per_gpu": 80}}
+    platform.state.chutes.save(user_id=chute.user_id, username="tester", image_id=chute.image_id, definition=old)
+    assert answer_to(owner, code=OTHER_CODE)[0] == 200

@@ -1,0 +1,86 @@
+"""The one form of TEE and GPU that the platform takes, and every other one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.core import platform_rules
+
+from .modules import described, found, the_only
+
+NODE = described()["node_selector"]
+TWO_LINES = '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),'
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {},
+        {"min_vram_gb_per_gpu": 96},
+        {"max_hourly_price_per_gpu": 1.8},
+        {"max_hourly_price_per_gpu": 9.99},
+        {"exclude": ["h100", "a100", "b200", "L40S", "4090"]},
+    ],
+)
+def test_the_form_that_is_taken(selector: dict[str, Any]) -> None:
+    assert found(node_selector={**NODE, **selector}) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"tee": False}, "tee is False"),
+        ({"tee": None}, "tee is None"),
+        ({"node_selector": None}, "node_selector is not set"),
+    ],
+)
+def test_a_chute_without_tee_or_selector(changes: dict[str, Any], said: str) -> None:
+    the_only(found(**changes), said, "Chute(", TWO_LINES)
+
+
+@pytest.mark.parametrize(
+    ("selector", "said"),
+    [
+        ({"gpu_count": 2}, "gpu_count is 2"),
+        ({"gpu_count": 9}, "gpu_count is 9"),
+        ({"include": None}, "include is not set"),
+        ({"include": []}, "include is not set"),
+        ({"include": ["h100"]}, "include is 'h100'"),
+        ({"include": ["pro_6000", "h100"]}, "include is 'pro_6000', 'h100'"),
+        ({"include": ["pro_6000", "pro_6000"]}, "include is 'pro_6000', 'pro_6000'"),
+        ({"include": ["PRO_6000"]}, "'PRO_6000', which the API finds only in lower case"),
+        ({"exclude": ["pro_6000"]}, "exclude has pro_6000"),
+        ({"exclude": ["PRO_6000"]}, "exclude has pro_6000"),
+        ({"exclude": ["rtx1"]}, "exclude has unknown GPUs: 'rtx1'"),
+        ({"exclude": ["l4", "a10", "a40", "l40", "h100", "h200"]}, "exclude has 6 entries, more than 5"),
+        ({"min_vram_gb_per_gpu": 97}, "min_vram_gb_per_gpu is 97, not from 16 to 96"),
+        ({"min_vram_gb_per_gpu": 15}, "min_vram_gb_per_gpu is 15, not from 16 to 96"),
+        ({"max_hourly_price_per_gpu": 1.79}, "max_hourly_price_per_gpu is 1.79, not from 1.80"),
+        ({"max_hourly_price_per_gpu": 10}, "max_hourly_price_per_gpu is 10, not from 1.80 to below 10"),
+    ],
+)
+def test_another_gpu_or_none(selector: dict[str, Any], said: str) -> None:
+    the_only(found(node_selector={**NODE, **selector}), said, "Chute(", TWO_LINES)
+
+
+def test_everything_about_the_form_is_one_problem() -> None:
+    old = {**NODE, "include": None, "gpu_count": 4}
+    the_only(found(tee=False, node_selector=old), "tee is False; gpu_count is 4; include is not set", TWO_LINES)
+
+
+@pytest.mark.parametrize("name", ["aTEEd", "goatee", "my-Tee"])
+def test_a_name_that_claims_tee(name: str) -> None:
+    assert found(name=name) == []
+    the_only(found(name=name, tee=False), f"the name '{name}' needs tee=True", TWO_LINES)
+
+
+@pytest.mark.parametrize("word", platform_rules.SUBNET_WORDS)
+def test_a_name_that_belongs_to_a_subnet(word: str) -> None:
+    the_only(found(name=f"my-{word.upper()}2"), f"'{word}', which belongs to a subnet", "CHUTE_NAME")
+
+
+def test_it_only_matters_on_the_platform() -> None:
+    problems = found(name="my-glyph", tee=False, concurrency=1000)
+    assert [problem.only_on_platform for problem in problems] == [True, True, False]
