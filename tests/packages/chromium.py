@@ -22,9 +22,10 @@ _ARGUMENTS = (
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--window-size=1200,1600",
-    # Pages name fonts and scripts of other hosts: they must work without.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--disable-background-networking",
 )
+# Pages name fonts and scripts of other hosts: they must work without.
+_THIS_MACHINE_ONLY = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 
 @dataclass
@@ -38,14 +39,14 @@ class Request:
 
 
 @contextlib.contextmanager
-def chromium(profile: Path) -> Iterator[Chrome]:
+def chromium(profile: Path, resolver_rules: str = _THIS_MACHINE_ONLY) -> Iterator[Chrome]:
     """A browser of its own, which ends with the context. Skips where there is none; fails in CI."""
     driver, browser = shutil.which("chromedriver"), next(filter(None, map(shutil.which, _NAMES)), None)
     if driver is None or browser is None:
         without("no Chromium: install the packages chromium and chromium-driver")
     options = ChromeOptions()
     options.binary_location = browser
-    for argument in (*_ARGUMENTS, f"--user-data-dir={profile}"):
+    for argument in (*_ARGUMENTS, f"--host-resolver-rules={resolver_rules}", f"--user-data-dir={profile}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     page = Chrome(options=options, service=ChromeService(driver))

@@ -1,0 +1,183 @@
+"""What web pages of other sites can do to the servers on this machine, in a real Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.server import Settings, running_platform
+from chutes_wrappers.host.forwarding.carrying import Answer
+from chutes_wrappers.host.forwarding.server import ForwardingServer
+from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
+from tests.dev_chute import dev_chute
+from tests.emulator.api.client import Client
+from tests.emulator.tokens import TOKEN
+from tests.packages.chromium import chromium
+from tests.upstreams.menagerie import Menagerie
+
+pytestmark = pytest.mark.packages
+
+# A page that was loaded from its own server, whose name then leads here: DNS rebinding.
+REBOUND = "MAP *.example 127.0.0.1"
+PAGE = b"<!doctype html><title>A page</title><a id='link'>link</a><form id='form' method='post'></form>"
+# Whether the page could read the response, which only a fetch of the same origin, or one with CORS headers, can.
+FETCH = """
+const [url, method, done] = arguments;
+const options = method === "GET" ? {mode: "no-cors"} : {mode: "no-cors", method, body: "{}"};
+fetch(url, options).then(r => r.text().then(text => done([r.type, r.status, text])), e => done(["error", 0, String(e)]));
+"""
+IMAGE = """
+const [url, done] = arguments;
+const image = new Image();
+image.onload = image.onerror = () => done(true);
+image.src = url;
+"""
+SOCKET = """
+const [url, done] = arguments;
+const socket = new WebSocket(url);
+socket.onopen = () => done("open");
+socket.onerror = () => done("error");
+"""
+
+
+class Recording:
+    """A way to a paid chute that remembers who was carried."""
+
+    def __init__(self) -> None:
+        self.calls: list[TunnelCall] = []
+
+    @contextlib.asynccontextmanager
+    async def carry(self, call: TunnelCall) -> AsyncIterator[Answer]:
+        self.calls.append(call)
+        headers = (("Content-Type", "text/html"), ("Access-Control-Allow-Origin", "*"), ("Content-Length", "4"))
+        yield Answer(head=Head(status=200, reason="OK", headers=headers), pieces=self._body())
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        yield b"paid"
+
+
+@dataclass
+class Forwarder:
+    port: int
+    carrier: Recording
+
+
+@pytest.fixture
+def forwarder() -> Iterator[Forwarder]:
+    carrier, ports, loop = Recording(), [], asyncio.new_event_loop()
+    stop, ready = asyncio.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with ForwardingServer(0, 8020, carrier, lambda problem: None) as server:
+            ports.append(server.port)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    ready.wait(10)
+    yield Forwarder(ports[0], carrier)
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[int]:
+    """A web site: the port on which it serves its page under every name."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(PAGE)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with chromium(tmp_path_factory.mktemp("profile"), REBOUND) as page:
+        page.set_script_timeout(30)
+        yield page
+
+
+def attack(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
+    """Everything that a page of evil.example tries on ``port``; what it could read."""
+    browser.get(f"http://evil.example:{site}/")
+    read = []
+    for name in ("127.0.0.1", "localhost", "evil.example"):
+        url = f"http://{name}:{port}{path}"
+        for method in ("GET", "POST"):
+            read.append(browser.execute_async_script(FETCH, url, method))
+        browser.execute_async_script(IMAGE, url)
+        assert browser.execute_async_script(SOCKET, url.replace("http", "ws")) == "error"
+        browser.execute_script("const f = document.getElementById('form'); f.action = arguments[0]; f.submit()", url)
+        WebDriverWait(browser, 20, 0.05).until(lambda page, gone=url: page.current_url == gone)
+        browser.get(f"http://evil.example:{site}/")
+    # The page itself under the server's own port: what a rebound page is.
+    browser.get(f"http://evil.example:{port}{path}")
+    read.append(["page", 0, browser.find_element(By.TAG_NAME, "body").text])
+    return read
+
+
+def test_the_paid_chute_behind_the_forwarder_is_not_called(browser: Chrome, site: int, forwarder: Forwarder) -> None:
+    read = attack(browser, site, forwarder.port, "/paid")
+    # The browser wants an icon for the refusal that it shows.
+    assert {call.target for call in forwarder.carrier.calls} <= {"/favicon.ico"}
+    assert not [text for _, _, text in read if text == "paid"]
+
+
+def test_a_front_end_of_this_machine_and_a_link_call_the_forwarder(
+    browser: Chrome, site: int, forwarder: Forwarder
+) -> None:
+    browser.get(f"http://localhost:{site}/")
+    script = FETCH.replace('mode: "no-cors", method', 'mode: "cors", method')
+    said = browser.execute_async_script(script, f"http://localhost:{forwarder.port}/a", "POST")
+    assert said == ["cors", 200, "paid"]
+    browser.get(f"http://evil.example:{site}/")
+    link = f"http://localhost:{forwarder.port}/b"
+    browser.execute_script("const a = document.getElementById('link'); a.href = arguments[0]; a.click()", link)
+    WebDriverWait(browser, 20, 0.05).until(lambda page: page.current_url == link)
+    assert [call.target for call in forwarder.carrier.calls][:2] == ["/a", "/b"]
+
+
+def test_a_dev_run_is_not_called(browser: Chrome, site: int, service: Menagerie, tmp_path: Path) -> None:
+    routes = [{"path": "/echo"}, {"path": "/echo", "method": "GET"}]
+    with dev_chute(tmp_path, routes, service.port) as chute:
+        read = attack(browser, site, int(chute.base_url.rpartition(":")[2]), "/echo")
+        assert not any("headers" in text for _, _, text in read)
+        assert not any("Received invocation" in line for line in chute.lines)
+
+
+def test_nobody_registers_at_the_emulator_or_uses_its_page(browser: Chrome, site: int, tmp_path: Path) -> None:
+    settings = Settings(registration_token=TOKEN, folder=tmp_path, docker=False)
+    with running_platform(settings, HostLauncher()) as platform:
+        user = Client.registered(platform.url, "tester")
+        user.built()
+        assert user.deploy().ok
+        for path in ("/emulator/call/tester-case/greet", "/emulator/status.json", f"/users/register?token={TOKEN}"):
+            read = attack(browser, site, platform.port, path)
+            assert not any("tester" in text or "hello" in text for _, _, text in read), path
+        assert platform.calls() == []
