@@ -166,13 +166,14 @@ async def serve(reference: str, settings: Settings) -> None:
     config.h2_max_concurrent_streams = max(256, concurrency * 8)
     config.keep_alive_timeout = 75
     config.graceful_timeout = 30
-    app: _App = PlatformAddress(chute)
-    if settings.parent is not None:  # a process of this machine, which browsers can reach
-        app = _guarded(app)
+    app = _guarded(PlatformAddress(chute), settings)
     await sdk.hypercorn_serve(app, config, shutdown_trigger=asyncio.Event().wait)
 
 
-def _guarded(app: _App) -> _App:
+def _guarded(app: _App, settings: Settings) -> _App:
+    if settings.parent is None:
+        return app
+    # A process of this machine, which browsers can reach.
     from chutes_wrappers.core.local_guard import LocalGuard
     from chutes_wrappers.runtime.guarded_app import GuardedApp
 
@@ -192,9 +193,10 @@ async def _start_evidence_server(settings: Settings) -> None:
     """The SDK's own, which every TEE chute has; RuntimeError where its port is taken (SDK entrypoint/verify.py)."""
     from chutes.entrypoint import verify
 
-    def config(**options: Any) -> Any:
+    def config(app: _App, **options: Any) -> Any:
         # The SDK's 0.0.0.0 is for a pod; without a lifespan a module that fails to load has the log's last word.
-        return uvicorn_config(**{**options, "host": settings.host, "lifespan": "off"})
+        own = {**options, "host": settings.host, "lifespan": "off"}
+        return uvicorn_config(app=_guarded(app, settings), **own)
 
     uvicorn_config, verify.Config = verify.Config, config
     os.environ[_SDK_EVIDENCE_PORT] = str(settings.evidence_port)

@@ -1,13 +1,32 @@
 from __future__ import annotations
 
 import ast
+import os
+import socket
+import subprocess
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from chutes_wrappers.emulator import runner
 from chutes_wrappers.emulator.launching import RUNNER_SOURCE
+from tests.scenario import ROOT, free_port
+
+MODULE = """
+import os, socket
+from chutes.chute import Chute, NodeSelector
+
+chute = Chute(
+    username="tester", name="case", image="tester/case:v1",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+)
+with socket.socket() as probe:
+    found = probe.connect_ex(("127.0.0.1", int(os.environ["WATCHED_PORT"])))
+print(f"watched port: {found}, SDK's variable: {os.environ.get('CHUTES_TEE_EVIDENCE_PORT')}")
+"""
 
 
 def test_it_can_be_mounted_alone_it_needs_only_what_the_sdk_brings() -> None:
@@ -20,6 +39,48 @@ def test_it_can_be_mounted_alone_it_needs_only_what_the_sdk_brings() -> None:
 def test_importing_it_does_not_import_the_sdk() -> None:
     assert not hasattr(runner, "sdk")
     assert "GraValMiddleware" not in vars(runner)
+
+
+def run(folder: Path, **settings: str) -> subprocess.Popen[str]:
+    """The runner as a process of its own, serving a chute that says which of its ports are bound when it is loaded."""
+    (folder / "case.py").write_text(MODULE)
+    variables = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "CHUTES_ALLOW_MISSING": "true"}
+    given = {
+        runner.KEY_VARIABLE: "ab" * 32,
+        runner.HOST_VARIABLE: "127.0.0.1",
+        runner.PORT_VARIABLE: str(free_port()),
+        runner.LOGGING_PORT_VARIABLE: str(free_port()),
+        runner.PARENT_VARIABLE: str(os.getpid()),
+        **settings,
+    }
+    argv = [sys.executable, "-u", "-c", "from chutes_wrappers.emulator.runner import main; main()", "case:chute"]
+    return subprocess.Popen(
+        argv, cwd=folder, env={**variables, **given}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_the_attestation_server_is_there_before_the_module_is_loaded_and_takes_no_strangers(tmp_path: Path) -> None:
+    evidence = free_port()
+    with run(tmp_path, **{runner.EVIDENCE_PORT_VARIABLE: str(evidence), "WATCHED_PORT": str(evidence)}) as process:
+        try:
+            assert process.stdout is not None
+            said = next((line for line in process.stdout if line.startswith("watched port")), "the process ended")
+            assert said == "watched port: 0, SDK's variable: None\n"
+            url = f"http://127.0.0.1:{evidence}/nothing"
+            assert requests.get(url, timeout=10).status_code == 404
+            assert requests.get(url, headers={"Host": "rebound.example"}, timeout=10).status_code == 403
+        finally:
+            process.kill()
+
+
+def test_a_taken_port_of_the_attestation_server_ends_the_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = str(server.getsockname()[1])
+        with run(tmp_path, **{runner.EVIDENCE_PORT_VARIABLE: taken, "WATCHED_PORT": taken}) as process:
+            said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "address already in use" in said
+    assert "watched port" not in said
 
 
 async def test_only_signed_requests_seem_to_come_from_the_platform() -> None:

@@ -38,6 +38,17 @@ def test_names_are_the_platforms(variables: dict[str, Any]) -> None:
     assert "from __future__ import annotations\n" not in TEMPLATE.read_text()
 
 
+@pytest.mark.parametrize(
+    "module", [TEMPLATE, *sorted((ROOT / "examples").glob("deploy_*.py"))], ids=lambda path: path.stem
+)
+def test_every_module_has_the_one_form_that_the_platform_takes_and_says_why_once(module: Path) -> None:
+    text = module.read_text()
+    comment, *arguments = text[: text.index(platform_rules.TEE_ARGUMENTS[1])].splitlines()[-3:-1]
+    assert comment.strip().startswith("# Chutes takes only confidential (TEE) chutes")
+    assert [line.strip() for line in arguments] == [platform_rules.TEE_ARGUMENTS[0]]
+    assert (text.count("NodeSelector("), text.count("TEE")) == (1, 1)
+
+
 def test_ports_and_variables_are_the_samples(variables: dict[str, Any]) -> None:
     defaults = Settings()
     assert variables["SERVICE_PORTS"] == [defaults.speaker_port, defaults.listener_port]

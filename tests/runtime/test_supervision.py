@@ -21,6 +21,8 @@ from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.runtime import supervision
 from chutes_wrappers.runtime.launcher import ManagedProcess
 
+from tests.upstreams.scripted import unused_port
+
 from .conftest import FAMILY, Starter
 from .test_launcher import gone, until
 
@@ -144,6 +146,29 @@ def test_the_chutes_normal_end_leaves_no_service_behind(chute: Chute) -> None:
     pids = service_pids(process)
     assert end(process)[0] == 0
     assert all_gone(pids)
+
+
+def test_the_handler_of_a_tee_chutes_attestation_server_does_not_keep_the_service_alive(chute: Chute) -> None:
+    process = chute(f"""
+        import asyncio
+        from chutes.entrypoint import verify
+        uvicorn_config = verify.Config
+        verify.Config = lambda **options: uvicorn_config(**{{**options, "host": "127.0.0.1"}})
+        os.environ["CHUTES_TEE_EVIDENCE_PORT"] = "{unused_port()}"
+
+        async def run():
+            await verify.TeeEvidenceService().start(e2e_pubkey="")
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+            launch("daemon")
+            await asyncio.sleep(600)
+
+        asyncio.run(run())
+    """)
+    pids = service_pids(process)
+    code, errors = end(process, signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM, errors
+    assert all_gone(pids)
+    assert "SIGTERM: stopping the service" in errors
 
 
 def test_a_handler_of_the_module_stays(chute: Chute) -> None:

@@ -98,6 +98,11 @@ _SIGNS: tuple[_Sign, ...] = (
         fix=_said("move it to a port above 1024 with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
     ),
     _Sign(
+        pattern=re.compile(rf"(?i)^(?=.*(EADDRINUSE|address (is )?already in use)).*\b(?P<port>{'|'.join(map(str, platform_rules.RESERVED_PORTS))})\b"),
+        reason=lambda match: platform_rules.reserved_port_problem(int(match["port"])) or "",
+        fix=_said("move the service to another port with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
+    ),
+    _Sign(
         pattern=re.compile(rf"(?i)(permission denied|read-only file system|EACCES|EROFS|not writable|unable to create|cannot create)[^/]*{_PATH}"),
         reason=_not_writable,
         fix=_make_writable,

@@ -23,6 +23,12 @@ LINES = [
     ("nginx: [emerg] setgid(101) failed (1: Operation not permitted)", "needs root", "ENTRYPOINT"),
     ("chown: changing ownership of '/data': Operation not permitted", "needs root", "ENTRYPOINT"),
     ("nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)", "port below 1024", "SERVICE_PORTS"),
+    (
+        "ERROR: [Errno 98] error while attempting to bind on address ('0.0.0.0', 8002): address already in use",
+        "port 8002 belongs to the chute's attestation server",
+        "SERVICE_PORTS",
+    ),
+    ("Error: listen EADDRINUSE: address already in use :::8000", "port 8000 belongs to the chute itself", "CHUTE_ENV"),
     ("socket.gaierror: [Errno -3] Temporary failure in name resolution", "the network", "allow_external_egress"),
     ("urllib3: Failed to establish: [Errno 101] Network is unreachable", "the network", "allow_external_egress"),
     ("curl: (6) Could not resolve host: huggingface.co", "the network", "allow_external_egress"),
@@ -45,6 +51,8 @@ HARMLESS = [
     "permissions are checked at every call",
     "GET /network 200",
     "the root path is /",
+    "Error: listen EADDRINUSE: address already in use :::9090",
+    "uvicorn running on http://0.0.0.0:8002",
     "",
 ]
 
