@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,17 +12,9 @@ import pytest
 
 from docs.record import copied_project
 from tests.scenario import ROOT, RunningCommand, Scenario, environment, free_port
+from tests.traps import FOLDERS, OWN_FOLDERS, spread_traps
 from tests.upstreams.scripted import json_reply, serving
 
-# Of Python (imported while it starts, by runpy, by the first lines of a program), of packages, and our own.
-FILES = (
-    "__future__", "argparse", "calendar", "click", "contextlib", "dataclasses", "json", "runpy", "signal", "sitecustomize",
-    "subprocess", "typing", "aiohttp", "dotenv", "fastapi", "loguru", "pydantic", "rich", "typer",
-)  # fmt: skip
-FOLDERS = ("encodings", "docker", "hypercorn", "pip", "requests", "venv")
-OWN_FOLDERS = ("chutes", "chutes_wrappers", "tools")
-# By what is there before encodings is, the first thing that Python imports.
-TRAP = "import posix\nposix.close(posix.open({folder!r} + b'/' + __name__.encode(), posix.O_CREAT | posix.O_WRONLY))\n"
 SPECIFICATION = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"get": {}}}})}
 
 
@@ -58,15 +49,6 @@ class Place:
     def check(self) -> None:
         """Fails when something was imported from the folder."""
         assert [path.name for path in self.sprung.iterdir()] == []
-
-
-def spread_traps(folder: Path, sprung: Path, names: tuple[str, ...]) -> None:
-    source = TRAP.format(folder=os.fsencode(sprung))
-    for name in FILES:
-        (folder / f"{name}.py").write_text(source)
-    for name in names:
-        (folder / name).mkdir()
-        (folder / name / "__init__.py").write_text(source)
 
 
 @pytest.fixture

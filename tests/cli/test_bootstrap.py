@@ -5,30 +5,48 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.cli import bootstrap
+from chutes_wrappers.cli import bootstrap, virtual_environment
+from tests.traps import spread_traps
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with our scripts and a requirements file that needs nothing."""
-    for name in ("setup.sh", "deploy.sh"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(
-        ROOT / "chutes_wrappers", tmp_path / "chutes_wrappers", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    for name in ("requirements.txt", "requirements-dev.txt"):
-        (tmp_path / name).write_text("# nothing\n")
-    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
-    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(bootstrap, "COMPLETE", tmp_path / ".venv" / ".complete")
-    monkeypatch.setattr(bootstrap, "COMPLETE_DEV", tmp_path / ".venv" / ".complete-dev")
+    """A folder with our scripts and a requirements file that needs nothing; what runs in this process works on it, too."""
+    work_on(copied(tmp_path), monkeypatch)
     return tmp_path
+
+
+def copied(folder: Path) -> Path:
+    for name in ("setup.sh", "deploy.sh"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("chutes_wrappers", "tools"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (folder / name).write_text("# nothing\n")
+        os.utime(folder / name, (0, 0))
+    return folder
+
+
+def work_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = virtual_environment.ROOT
+    for name in ("ROOT", "VENV", "PYTHON", "COMPLETE", "COMPLETE_DEV"):
+        inside = getattr(virtual_environment, name).relative_to(old)
+        monkeypatch.setattr(virtual_environment, name, folder / inside)
+
+
+def run(*argv: str | Path, code: int = 0, **variables: str) -> str:
+    """Run a script with this Python for choice; what it said to standard error. Fails when it fails."""
+    environment = {**os.environ, "CHUTES_WRAPPERS_PYTHON": sys.executable, **variables}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stderr
 
 
 def test_setup_makes_the_environment_once_and_repeats_safely(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -68,13 +86,13 @@ def test_an_environment_that_cannot_be_made_anew_stays_as_it_was(
     assert bootstrap.main(["--yes", "--no-account"]) == 0
     mark = clone / ".venv" / "mark"
     mark.write_text("mine")
-    monkeypatch.setattr(bootstrap, "_is_of_another_python", lambda: True)
+    (clone / ".venv" / ".complete").write_text("/elsewhere/.venv")
     (clone / "requirements.txt").write_text("--no-index\nno-such-package\n")
-    assert bootstrap.main(["--yes", "--python", sys.executable]) == 1
+    assert bootstrap.main(["--yes"]) == 1
     assert mark.exists()
     assert "is there again" in capfd.readouterr().err
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert bootstrap.main(["--yes", "--python", sys.executable]) == 1
+    assert bootstrap.main(["--yes"]) == 1
     assert "a C compiler" in capfd.readouterr().err
     assert [path.name for path in clone.glob(".venv*")] == [".venv"]
 
@@ -105,28 +123,139 @@ def test_help_names_the_flags_of_the_account(clone: Path, capfd: pytest.CaptureF
     assert all(flag in told for flag in ("--register", "--wallet", "--link", "--config", "--key", "--python", "--yes"))
 
 
-def test_deploy_sh_sets_up_by_itself_and_says_so(clone: Path) -> None:
-    environment = {**os.environ, "CHUTES_WRAPPERS_PYTHON": sys.executable}
-    done = subprocess.run(
-        [clone / "deploy.sh", "--help"], env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert "setting it up first" in done.stderr
-    assert (clone / ".venv" / ".complete").exists()
+def test_deploy_sh_sets_up_by_itself_and_says_so(
+    clone: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sprung = tmp_path_factory.mktemp("sprung")
+    spread_traps(clone, sprung)
+    monkeypatch.chdir(clone)
+    said = run("./deploy.sh", "--help", code=1, PYTHONPATH=":.")  # nothing was installed
+    assert "setting it up first" in said
+    assert "the package click is missing" in said
+    assert (clone / ".venv" / ".complete").read_text() == str(clone / ".venv")
+    assert list(sprung.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone that was set up. Whoever moves it moves it back."""
+    folder = copied(tmp_path_factory.mktemp("made"))
+    run(folder / "setup.sh", "--yes", "--no-account")
+    return folder
+
+
+def is_bound_to(folder: Path) -> bool:
+    """Whether activation and console scripts lead to the environment there, and its stamp says so."""
+    own = folder / ".venv"
+    scripts = [path.read_text() for name in ("activate", "pip") if (path := own / "bin" / name).exists()]
+    return (own / ".complete").read_text() == str(own) and all(str(own) in script for script in scripts)
+
+
+def test_a_copied_checkout_gets_its_own_environment_and_leaves_the_original_alone(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "copy", symlinks=True)
+    before = {path: path.lstat().st_mtime_ns for path in made.rglob("*")}
+    assert run(tmp_path / "copy" / "deploy.sh", _DEPLOY_SH_COMPLETE="bash_complete") == ""
+    said = run(tmp_path / "copy" / "deploy.sh", "--help", code=1)
+    assert f".venv was made in {made}: it is made anew" in said
+    assert is_bound_to(tmp_path / "copy")
+    assert [path.name for path in (tmp_path / "copy").glob(".venv*")] == [".venv"]
+    assert before == {path: path.lstat().st_mtime_ns for path in made.rglob("*")}
+    assert "setting it up" not in run(tmp_path / "copy" / "deploy.sh", "--help", code=1)
+
+
+def test_a_moved_checkout_keeps_the_python_of_its_environment(made: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "with space"
+    shutil.copytree(made, tmp_path / "first", symlinks=True)
+    (tmp_path / "first" / ".venv" / ".complete").write_text(str(tmp_path / "first" / ".venv"))
+    (tmp_path / "first").rename(moved)
+    said = run(moved / "setup.sh", "--yes", "--no-account", CHUTES_WRAPPERS_PYTHON="", PATH="/usr/bin:/bin")
+    assert f".venv was made in {tmp_path / 'first'}: it is made anew" in said
+    assert is_bound_to(moved)
+    version = [str(moved / ".venv" / "bin" / "python"), "-V"]
+    assert subprocess.run(version, capture_output=True, text=True, check=True).stdout.split()[1] in sys.version
+
+
+def test_a_checkout_that_is_where_it_was_keeps_its_environment(made: Path, tmp_path: Path) -> None:
+    made.rename(tmp_path / "there")
+    (tmp_path / "there").rename(made)
+    (tmp_path / "link").symlink_to(made)
+    for folder in (made, tmp_path / "link"):
+        assert "setting it up" not in run(folder / "deploy.sh", "--help", code=1)
+        assert "ready" in run(folder / "setup.sh", "--yes", "--no-account")
+    assert is_bound_to(made)
 
 
 @pytest.mark.parametrize("is_absolute", [True, False])
-def test_the_scripts_find_their_project_through_links(clone: Path, is_absolute: bool) -> None:
-    folder = clone / "elsewhere"
-    folder.mkdir()
+def test_the_scripts_find_their_project_through_links(made: Path, tmp_path: Path, is_absolute: bool) -> None:
     for name in ("setup.sh", "deploy.sh"):
-        (folder / f"to-{name}").symlink_to(clone / name if is_absolute else Path("..") / name)
-        (folder / name).symlink_to(f"to-{name}")
-    environment = {**os.environ, "CHUTES_WRAPPERS_PYTHON": sys.executable}
-    for name in ("setup.sh", "deploy.sh"):
-        argv = [str(folder / name), "--help"]
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
-        assert "No such file" not in done.stderr
-    assert (clone / ".venv" / ".complete").exists()
+        target = made / name if is_absolute else os.path.relpath(made / name, tmp_path)
+        (tmp_path / f"to-{name}").symlink_to(target)
+        (tmp_path / name).symlink_to(f"to-{name}")
+    assert "ready" in run(tmp_path / "setup.sh", "--yes", "--no-account")
+    assert "the package click is missing" in run(tmp_path / "deploy.sh", "--help", code=1)
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "copy", symlinks=True)
+    unshare = ["unshare", "--mount", "--map-root-user"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("nobody may mount here")
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$0/deploy.sh" --help'
+    argv = [*unshare, "sh", "-c", script, str(tmp_path / "copy")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    assert f"{tmp_path}/copy/.venv cannot be replaced (Read-only file system)" in done.stderr
+    assert f"Next: let your user write to {tmp_path}/copy" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def bare(clone: Path) -> Path:
+    """A clone with an environment of which nothing is used but that it is there, made in no time."""
+    venv.create(clone / ".venv", symlinks=True, with_pip=False)
+    (clone / ".venv" / ".complete").write_text("")
+    return clone
+
+
+def fault() -> str | None:
+    return virtual_environment.fault_of_what_is_there(is_python_chosen=False)
+
+
+def test_a_stamp_from_before_it_named_the_place_gets_it(bare: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert bootstrap.main(["--yes"]) == 0
+    assert "ready" in capfd.readouterr().err
+    assert (bare / ".venv" / ".complete").read_text() == str(bare / ".venv")
+
+
+def test_an_environment_with_such_a_stamp_is_known_to_be_moved(
+    bare: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = tmp_path_factory.mktemp("moved")
+    (bare / ".venv").rename(moved / ".venv")
+    work_on(moved, monkeypatch)
+    assert fault() == f"was made in {bare}"
+
+
+def test_a_link_to_the_environment_of_another_checkout_is_good(
+    bare: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / ".venv").symlink_to(bare / ".venv")
+    work_on(other, monkeypatch)
+    assert fault() is None
+
+
+def test_an_environment_without_its_python_is_replaced(bare: Path) -> None:
+    python = bare / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python")
+    assert fault() == "has no Python that runs"
+    assert "setting it up first" in run(bare / "deploy.sh", "--help", CHUTES_WRAPPERS_PYTHON="/nowhere", code=2)
+
+
+def test_an_environment_whose_python_was_upgraded_is_replaced(bare: Path) -> None:
+    (bare / ".venv" / "lib").rename(bare / ".venv" / "library")
+    assert "was made with another Python" in str(fault())
 
 
 def test_scripts_stay_under_forty_lines() -> None:
