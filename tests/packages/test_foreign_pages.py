@@ -177,7 +177,12 @@ def test_nobody_registers_at_the_emulator_or_uses_its_page(browser: Chrome, site
         user = Client.registered(platform.url, "tester")
         user.built()
         assert user.deploy().ok
-        for path in ("/emulator/call/tester-case/greet", "/emulator/status.json", f"/users/register?token={TOKEN}"):
+        for path in (
+            "/ping",
+            "/emulator/call/tester-case/greet",
+            "/emulator/status.json",
+            f"/users/register?token={TOKEN}",
+        ):
             read = attack(browser, site, platform.port, path)
-            assert not any("tester" in text or "hello" in text for _, _, text in read), path
+            assert not any(word in text for _, _, text in read for word in ("pong", "tester", "hello")), path
         assert platform.calls() == []
