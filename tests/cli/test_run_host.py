@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario import ROOT, Scenario, command, free_port
+from tests.scenario import OLD_PLACEMENT, ROOT, Scenario, command, free_port
 
 ECHO = ROOT / "tests" / "upstreams" / "echo_service.py"
 ROUTES = [{"path": "/echo", "method": method} for method in ("GET", "POST", "PUT")]
@@ -42,6 +42,16 @@ def test_the_chute_serves_the_hosts_service_until_ctrl_c(service_port: int, tmp_
         assert chute.post("/echo/put", {"n": 2}).json() == {"method": "PUT", "query": {}, "body": {"n": 2}}
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", port))
+
+
+def test_a_module_that_the_platform_would_refuse_runs_with_a_warning(service_port: int, tmp_path: Path) -> None:
+    old = Scenario(tmp_path, "old", "vendor/unused:1", [service_port], static_routes=ROUTES, placement=OLD_PLACEMENT)
+    with old.running("--run", "--port", str(free_port())) as chute:
+        assert "! Chutes would refuse this: " in chute.command.said
+        assert (
+            '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),\n' in chute.command.said
+        )
+        assert chute.get("/echo", x="1").json() == {"method": "GET", "query": {"x": "1"}}
 
 
 def test_a_port_in_use_is_named_with_the_flag(tmp_path: Path) -> None:
