@@ -106,6 +106,14 @@ def test_people_and_their_front_ends_reach_it(chute: DevChute, headers: dict[str
     assert answer.json() == {"own": {"a": 1}}
 
 
+def test_a_chutes_own_headers_do_not_shut_out_its_streams(service: Menagerie, tmp_path: Path) -> None:
+    own = {"Host": "api.internal", "Origin": "https://app.example", "Sec-Fetch-Mode": "cors"}
+    more = f"\nchute.passthrough_headers = {own!r}\n"
+    with dev_chute(tmp_path, [{"path": "/events", "method": "GET", "stream": True}], service.port, more=more) as chute:
+        answer = chute.get("/events")
+    assert (answer.status_code, "data: " in answer.text) == (200, True), answer.text
+
+
 def test_http_2_is_no_way_around_it(chute: DevChute) -> None:
     for host, status in (("evil.example", "403"), ("localhost", "200")):
         argv = ["curl", "-sS", "--http2-prior-knowledge", "-o", os.devnull, "-w", "%{http_version} %{http_code}"]
