@@ -71,7 +71,8 @@ class Admission:
         if refusal := self._registration.refusal(query.get("token", [""])[-1]):
             await _refuse(send, *refusal)
             return
-        messages, size = [], 0
+        messages: list[Any] = []
+        size = 0
         while not messages or (messages[-1]["type"] == "http.request" and messages[-1].get("more_body")):
             messages.append(await receive())
             size += len(messages[-1].get("body", b""))

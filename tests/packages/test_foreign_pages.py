@@ -123,6 +123,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
         yield page
 
 
+def at(browser: Chrome, url: str) -> None:
+    """Wait until the browser has gone to ``url``."""
+    WebDriverWait(browser, 20, 0.05).until(lambda page: page.current_url == url)
+
+
 def attack(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
     """Everything that a page of evil.example tries on ``port``; what it could read."""
     browser.get(f"http://evil.example:{site}/")
@@ -134,7 +139,7 @@ def attack(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
         browser.execute_async_script(IMAGE, url)
         assert browser.execute_async_script(SOCKET, url.replace("http", "ws")) == "error"
         browser.execute_script("const f = document.getElementById('form'); f.action = arguments[0]; f.submit()", url)
-        WebDriverWait(browser, 20, 0.05).until(lambda page, gone=url: page.current_url == gone)
+        at(browser, url)
         browser.get(f"http://evil.example:{site}/")
     # The page itself under the server's own port: what a rebound page is.
     browser.get(f"http://evil.example:{port}{path}")
@@ -159,7 +164,7 @@ def test_a_front_end_of_this_machine_and_a_link_call_the_forwarder(
     browser.get(f"http://evil.example:{site}/")
     link = f"http://localhost:{forwarder.port}/b"
     browser.execute_script("const a = document.getElementById('link'); a.href = arguments[0]; a.click()", link)
-    WebDriverWait(browser, 20, 0.05).until(lambda page: page.current_url == link)
+    at(browser, link)
     assert [call.target for call in forwarder.carrier.calls][:2] == ["/a", "/b"]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -39,7 +40,11 @@ def logging_port() -> int:
 
 @pytest.fixture(scope="module")
 def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory, logging_port: int) -> Iterator[DevChute]:
-    routes = [{"path": "/echo"}, {"path": "/echo", "method": "GET"}, {"path": "/drip", "method": "GET", "stream": True}]
+    routes: list[dict[str, Any]] = [
+        {"path": "/echo"},
+        {"path": "/echo", "method": "GET"},
+        {"path": "/drip", "method": "GET", "stream": True},
+    ]
     folder = tmp_path_factory.mktemp("chute")
     with dev_chute(
         folder,
