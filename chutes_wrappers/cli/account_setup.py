@@ -22,7 +22,6 @@ from chutes_wrappers.host.platform_objects import plain
 from chutes_wrappers.host.wallets import Hotkey
 from chutes_wrappers.sdk.account import config_file
 
-TOKEN_VARIABLE = "CHUTES_REGISTRATION_TOKEN"
 _OWNERS = 0o600
 
 
@@ -62,13 +61,13 @@ def register_account(username: str, hotkey: Hotkey) -> None:
 
 def _token(url: str) -> str:
     """The registration token for the API at ``url``; empty where it does not want one."""
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    token = os.environ.get(registration.TOKEN_VARIABLE, "").strip()
     if token or not registration.needs_token(url):
         return token
     if not asking.is_possible():
         raise ConfigurationError(
             "the platform wants a registration token",
-            next_step=f"get one at {registration.TOKEN_PAGE}, and set {TOKEN_VARIABLE}",
+            next_step=f"get one at {registration.TOKEN_PAGE}, and set {registration.TOKEN_VARIABLE}",
         )
     output.say(f"The platform wants a token against automatic registrations. Get one at\n  {registration.TOKEN_PAGE}")
     return asking.text("Token (it is not shown)", None, hidden=True)

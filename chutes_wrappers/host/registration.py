@@ -20,7 +20,8 @@ _PUBLIC_API = "api.chutes.ai"
 _REGISTRATION_URL = "https://rtok.chutes.ai"
 TOKEN_PAGE = f"{_REGISTRATION_URL}/users/registration_token"
 _ANY_TOKEN = "replaceme"
-_CONFLICT = 409
+TOKEN_VARIABLE = "CHUTES_REGISTRATION_TOKEN"
+_FORBIDDEN, _CONFLICT = 403, 409
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +65,18 @@ def register(url: str, username: str, hotkey: Hotkey, token: str) -> Registered:
                 params={"token": token or _ANY_TOKEN},
             )
         except PlatformRefused as refused:
+            if refused.status == _FORBIDDEN:
+                refused.next_step = _next_step_for_a_token(url)
             if refused.status == _CONFLICT:
                 refused.next_step = "take another username or wallet; an account that is yours is linked by its API key"
             raise
     return Registered(account=_account(url, told, hotkey), fingerprint=plain(told.get("fingerprint")))
+
+
+def _next_step_for_a_token(url: str) -> str:
+    if needs_token(url):
+        return f"get a new token at {TOKEN_PAGE}, and set {TOKEN_VARIABLE}"
+    return f"set {TOKEN_VARIABLE} to that API's token; an emulator's is in the file of its --config"
 
 
 def link(url: str, key: str, hotkey: Hotkey) -> NewAccount:

@@ -243,6 +243,12 @@ def test_an_api_that_is_not_there_gets_no_wallet_made_for_it(newcomer: Newcomer)
     assert [*newcomer.config.parent.iterdir()] == []
 
 
+def test_a_wrong_registration_token_is_named_with_its_variable(newcomer: Newcomer) -> None:
+    said = newcomer.run("--register", "stranger", "--wallet", "new", code=1, CHUTES_REGISTRATION_TOKEN="guessed-4711")
+    assert "set CHUTES_REGISTRATION_TOKEN" in said
+    assert "4711" not in said
+
+
 def test_a_refused_registration_names_the_wallet_that_was_made_for_it(newcomer: Newcomer) -> None:
     assert "--wallet chutes/default" in newcomer.run("--register", "taken", "--wallet", "new", code=1)
     assert "knows this account as afterwards" in newcomer.run("--register", "afterwards", "--wallet", "chutes/default")
