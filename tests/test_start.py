@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,12 +27,14 @@ class Place:
     checkout: Path
     sprung: Path
 
-    def run(self, *argv: str | Path, pythonpath: str = "", code: int = 0, **variables: str) -> str:
+    def run(
+        self, *argv: str | Path, pythonpath: str = "", code: int = 0, variables: Mapping[str, str] | None = None
+    ) -> str:
         """Run a program there; what it said. Fails when it fails, and when a trap was sprung."""
         done = subprocess.run(
             [self.checkout / argv[0], *argv[1:]],
             cwd=self.folder,
-            env={**environment(), "PYTHONPATH": pythonpath, **variables},
+            env={**environment(), "PYTHONPATH": pythonpath, **(variables or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -80,13 +83,13 @@ def test_a_trap_that_is_on_the_path_is_sprung(elsewhere: Place) -> None:
 
 def test_tab_imports_nothing(place: Place) -> None:
     variables = {"_DEPLOY_SH_COMPLETE": "bash_complete", "COMP_WORDS": "deploy.sh --disc", "COMP_CWORD": "1"}
-    assert "--discover" in place.run("deploy.sh", pythonpath=":", **variables)
+    assert "--discover" in place.run("deploy.sh", pythonpath=":", variables=variables)
 
 
 def test_the_environment_is_looked_at_and_the_account_set_up(place: Place, tmp_path: Path) -> None:
     assert "--register" in place.run("setup.sh", "--account", "--help", pythonpath=":")
     home = {"HOME": str(tmp_path), "CHUTES_CONFIG_PATH": str(tmp_path / "none.ini")}
-    said = place.run("setup.sh", "--account", "--config", "nowhere.ini", pythonpath=":", code=2, **home)
+    said = place.run("setup.sh", "--account", "--config", "nowhere.ini", pythonpath=":", code=2, variables=home)
     assert "nowhere.ini" in said
 
 
@@ -96,9 +99,13 @@ def test_the_script_for_discovery_looks_at_a_service(place: Place) -> None:
 
 
 def test_the_emulator_serves_from_any_folder(place: Place, tmp_path: Path) -> None:
-    argv = [place.checkout / ".venv" / "bin" / "python", place.checkout / "tools" / "emulator.py", "--no-docker"]
+    argv = [str(place.checkout / ".venv/bin/python"), str(place.checkout / "tools/emulator.py"), "--no-docker"]
     with subprocess.Popen(
-        [*argv, "--folder", tmp_path / "state"], cwd=place.folder, env=environment(), stderr=subprocess.PIPE, text=True
+        [*argv, "--folder", str(tmp_path / "state")],
+        cwd=place.folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stderr is not None
         said = next((line for line in process.stderr if "ready at" in line), "")
@@ -126,7 +133,7 @@ def test_a_module_among_traps_is_rehearsed(elsewhere: Place, scenario: Scenario)
 
 
 def test_a_module_among_traps_is_run(elsewhere: Place, scenario: Scenario) -> None:
-    argv = [elsewhere.checkout / "deploy.sh", "--run", scenario.module.name, "--port", str(free_port()), "--yes"]
+    argv = [str(elsewhere.checkout / "deploy.sh"), "--run", scenario.module.name, "--port", str(free_port()), "--yes"]
     (port,) = scenario.ports
     with (
         serving({}, port=port),
@@ -147,7 +154,7 @@ def test_a_module_has_its_neighbours_behind_everything_else(elsewhere: Place, sc
     source = scenario.module.read_text().replace('CHUTE_TAG = "', 'from neighbour import TAG as CHUTE_TAG\nTAG = "')
     scenario.module.write_text(source)
     said = elsewhere.run(
-        "deploy.sh", "--discover", scenario.module.name, "--yes", code=1, DOCKER_HOST="unix:///nowhere"
+        "deploy.sh", "--discover", scenario.module.name, "--yes", code=1, variables={"DOCKER_HOST": "unix:///nowhere"}
     )
     assert "no Docker engine" in said
 
@@ -159,7 +166,7 @@ def test_a_worker_that_a_module_spawns_has_our_package(tmp_path: Path) -> None:
         "def main():\n    worker = multiprocessing.get_context('spawn').Process(target=loaded)\n"
         "    worker.start()\n    worker.join()\n    return worker.exitcode\n"
     )
-    argv = [sys.executable, ROOT / "chutes_wrappers" / "start.py", "spawning:main"]
+    argv = [sys.executable, str(ROOT / "chutes_wrappers" / "start.py"), "spawning:main"]
     variables = {**environment(), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(argv, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "tools.chute_wrappers\n"), done.stderr
@@ -167,7 +174,7 @@ def test_a_worker_that_a_module_spawns_has_our_package(tmp_path: Path) -> None:
 
 def test_a_package_that_is_missing_is_named_with_what_brings_it(tmp_path: Path) -> None:
     (tmp_path / "needy.py").write_text("import no_such_package\n")
-    argv = [sys.executable, ROOT / "chutes_wrappers" / "start.py", "needy:main"]
+    argv = [sys.executable, str(ROOT / "chutes_wrappers" / "start.py"), "needy:main"]
     variables = {**environment(), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.doctor_finding import Finding, Severity, guarded, reinstallation
 from chutes_wrappers.host.doctor_imports import import_findings
+from chutes_wrappers.host.doctor_place import place_findings
 
 if TYPE_CHECKING:
     from chutes_wrappers.host.docker_engine import DockerEngine
@@ -87,6 +88,7 @@ def _environment() -> Iterator[Finding]:
         sys.prefix if in_venv else "none: the system's own packages are used",
         "" if in_venv else "run ./setup.sh, and use ./deploy.sh",
     )
+    yield from place_findings()
     try:
         sdk = metadata.version("chutes")
     except metadata.PackageNotFoundError:
