@@ -6,8 +6,10 @@ import ast
 import difflib
 import os
 import stat
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from chutes_wrappers.host.loading import Loading, Report, load
 from chutes_wrappers.host.rehearsal.given import check_examples
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+_OUR_PACKAGES = ("chutes_wrappers", "tools")
 _REQUIRED = ("CHUTE_NAME", "CHUTE_TAG", "CHUTE_BASE_IMAGE", "SERVICE_PORTS")
 _OPTIONAL = (
     "CHUTE_ENV",
@@ -102,6 +105,20 @@ def _check_file_name(path: Path) -> None:
             where=str(path),
             next_step="rename it: a lower case letter, then lower case letters, digits or '_', then .py",
         )
+    if _is_taken(path):
+        raise ConfigurationError(
+            f"the name {path.stem!r} belongs to a module that Python or an installed package has",
+            where=str(path),
+            next_step=f"rename it, for example to deploy_{path.name}",
+        )
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether another module has the name. The SDK would replace that one, for itself, too (SDK entrypoint/_shared.py)."""
+    if path.stem in sys.stdlib_module_names or path.stem in _OUR_PACKAGES:
+        return True
+    found = PathFinder.find_spec(path.stem)
+    return found is not None and found.origin is not None and Path(found.origin).resolve() != path
 
 
 def module_files(folder: Path) -> list[Path]:

@@ -232,6 +232,20 @@ def test_a_file_name_that_the_platform_refuses_is_an_error_with_the_rule(tmp_pat
         resolve_module(str(tmp_path / "Deploy-Thing"))
 
 
+@pytest.mark.parametrize("name", ["json", "click", "chutes", "docker", "tools", "chutes_wrappers"])
+def test_a_name_that_would_replace_a_module_of_python_or_of_a_package_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("")
+    with pytest.raises(ConfigurationError, match=f"'{name}' belongs to a module") as caught:
+        resolve_module(str(tmp_path / name))
+    assert f"deploy_{name}.py" in str(caught.value)
+
+
+def test_a_module_that_is_on_the_path_itself_is_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "thing.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert resolve_module(str(tmp_path / "thing")) == tmp_path / "thing.py"
+
+
 @given(st.text(max_size=200))
 def test_arbitrary_source_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, source: str) -> None:
     path = tmp_path_factory.mktemp("modules") / "deploy_x.py"
