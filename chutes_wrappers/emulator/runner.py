@@ -277,5 +277,6 @@ def main() -> None:
 
 if __name__ == "__main__":  # in an image
     # `chutes run` has its own folder there; ours must not offer `runner` to the module.
-    sys.path.pop(0)
+    if not getattr(sys.flags, "safe_path", False):  # PYTHONSAFEPATH, which an image may set, keeps it out
+        sys.path.pop(0)
     main()

@@ -116,7 +116,7 @@ def test_a_module_on_the_platform(terminal: Terminal, platform: str) -> None:
 
 def test_the_sdks_own_command_builds_at_the_emulator(terminal: Terminal) -> None:
     terminal.run("docker build -t morse-sample:latest examples/morse")
-    emulator = ".venv/bin/python -m chutes_wrappers.emulator --folder state --config emulated.ini --username tester"
+    emulator = ".venv/bin/python tools/emulator.py --folder state --config emulated.ini --username tester"
     with terminal.running(emulator, until=SERVING):
         build = "CHUTES_CONFIG_PATH=$PWD/emulated.ini .venv/bin/chutes build deploy_example:chute --wait"
         said = terminal.run(build, {"see the rest": "n", r"[Cc]onfirm": "y"})
