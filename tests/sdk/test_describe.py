@@ -16,7 +16,10 @@ from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import build_wrapper_image
 
 image = build_wrapper_image("tester", "case", "v1", "base", env={"HF_TOKEN": "hf_do_not_show"})
-chute = Chute(username="tester", name="case", image=image, node_selector=NodeSelector(), readme="r", tagline="t")
+chute = Chute(
+    username="tester", name="case", image=image, readme="r", tagline="t",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+)
 """
 
 
@@ -29,6 +32,7 @@ def test_what_the_deployment_uploads_is_told(load_module: Loader) -> None:
     said = describe(load_module(WRAPPED).chute)
     assert (said["name"], said["readme"], said["tagline"]) == ("case", "r", "t")
     assert (said["node_selector"]["gpu_count"], said["node_selector"]["min_vram_gb_per_gpu"]) == (1, 16)
+    assert (said["tee"], said["node_selector"]["include"]) == (True, ["pro_6000"])
     assert json.loads(json.dumps(said)) == said
 
 

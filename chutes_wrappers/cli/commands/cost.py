@@ -6,6 +6,7 @@ import json
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
+from chutes_wrappers.cli.commands.placement import warn_of_placement
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import Manifest
@@ -25,7 +26,7 @@ def cost(module: str, *, as_json: bool) -> int:
     known = preparation.known(facts) or Manifest(routes=())
     with staged(facts, known, username=preparation.username()) as stage:
         described = describe_outside(stage, output.report)
-    preparation.warn_of_placement(facts, described)
+    warn_of_placement(facts, described)
     with platform_api.connect(NoCredentials()) as api:
         pricing = api.get("/pricing", "asking for prices", purpose="pricing")
     price, fee = hourly_price(pricing), first_deployment_fee(pricing)

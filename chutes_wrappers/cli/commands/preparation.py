@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.cli.commands.placement import warn
+from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.engine import ContainerEngine
 from chutes_wrappers.host.modules import ModuleFacts, read_module, resolve_module
-from chutes_wrappers.host.preflight.placement import placement_problems
 from chutes_wrappers.host.preflight.preflight import check_not_refused, preflight
 from chutes_wrappers.host.preflight.problem import Problem
-from chutes_wrappers.host.staging import known_manifest, staged
+from chutes_wrappers.host.staging import known_manifest
 
 LOCAL_USERNAME = "local"
 
@@ -43,41 +42,21 @@ def check_with_platform_rules(
     Raises one ConfigurationError that lists everything that the platform would refuse, with its fix.
     """
     problems = [*_problems(facts, described, username), *more]
-    _warn(problem for problem in problems if problem.severity == "warning")
+    warn(problem for problem in problems if problem.severity == "warning")
     check_not_refused(problems, str(facts.path))
 
 
 def check_for_local_use(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> None:
     """As ``check_with_platform_rules``, for what needs no platform: what only that would refuse is a warning too."""
     problems = _problems(facts, described, username)
-    _warn(problem for problem in problems if problem.only_on_platform or problem.severity == "warning")
+    warn(problem for problem in problems if problem.only_on_platform or problem.severity == "warning")
     check_not_refused([problem for problem in problems if not problem.only_on_platform], str(facts.path))
-
-
-def warn_of_placement(facts: ModuleFacts, described: Mapping[str, Any]) -> None:
-    """Warn where the platform would refuse TEE, GPU or name of the module that defines ``described``."""
-    _warn(placement_problems(described, str(facts.path)))
-
-
-def look_at_placement(facts: ModuleFacts) -> None:
-    """As ``warn_of_placement``, where nothing else loads the module; a module that cannot be loaded is not a problem here."""
-    from chutes_wrappers.host.definition import describe_outside
-
-    with contextlib.suppress(WrapperError), staged(facts, Manifest(), username=LOCAL_USERNAME) as stage:
-        warn_of_placement(facts, describe_outside(stage, output.report))
 
 
 def _problems(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> list[Problem]:
     # Its comments may be in another encoding; the rules look at what is ASCII in every one that Python takes.
     code = facts.path.read_bytes().decode("utf-8-sig", errors="replace")
     return preflight(facts, described, code, username=username)
-
-
-def _warn(problems: Iterable[Problem]) -> None:
-    for problem in problems:
-        refused = "Chutes would refuse this: " if problem.severity == "refused" else ""
-        output.warning(f"{refused}{problem}")
-        output.report(f"  Next: {problem.fix}")
 
 
 def known(facts: ModuleFacts) -> Manifest | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, running
+from chutes_wrappers.cli.commands.placement import warn_of_placement
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.local_guard import Allowed, variables_of
@@ -31,7 +32,7 @@ def run_docker(module: str, *, allowed: Allowed) -> int:
         )
     with staged(facts, manifest, username=preparation.username()) as stage:
         described = describe_outside(stage, output.report)
-    preparation.warn_of_placement(facts, described)
+    warn_of_placement(facts, described)
     image = f"{described['image']['name']}:{described['image']['tag']}"
     spec = instance(image, stage.reference, variables_of(allowed))
     check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")

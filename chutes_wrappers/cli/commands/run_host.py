@@ -6,6 +6,7 @@ import socket
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, running
+from chutes_wrappers.cli.commands.placement import warn_of_placement
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
@@ -33,7 +34,7 @@ def run_host(module: str, *, port: int | None, allowed: Allowed) -> int:
         )
     with staged(facts, manifest or Manifest(), username=preparation.username()) as stage:
         described = describe_outside(stage, output.report)
-        preparation.warn_of_placement(facts, described)
+        warn_of_placement(facts, described)
         services = ", ".join(map(str, facts.service_ports))
         output.heading(f"Starting the chute on port {chosen}; it waits for your service on {services}")
         environment = {

@@ -1,0 +1,37 @@
+"""What is wrong with a module for the platform, as warnings of commands that go on all the same."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.host.definition import describe_outside
+from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.preflight.placement import placement_problems
+from chutes_wrappers.host.preflight.problem import Problem
+from chutes_wrappers.host.staging import staged
+
+_NOBODY = "local"
+
+
+def warn(problems: Iterable[Problem]) -> None:
+    """Say each of ``problems``, and its fix."""
+    for problem in problems:
+        refused = "Chutes would refuse this: " if problem.severity == "refused" else ""
+        output.warning(f"{refused}{problem}")
+        output.report(f"  Next: {problem.fix}")
+
+
+def warn_of_placement(facts: ModuleFacts, described: Mapping[str, Any]) -> None:
+    """Warn where the platform would refuse TEE, GPU or name of the module that defines ``described``."""
+    warn(placement_problems(described, str(facts.path)))
+
+
+def look_at_placement(facts: ModuleFacts) -> None:
+    """As ``warn_of_placement``, where nothing else loads the module; a module that cannot be loaded is not a problem here."""
+    with contextlib.suppress(WrapperError), staged(facts, Manifest(), username=_NOBODY) as stage:
+        warn_of_placement(facts, describe_outside(stage, output.report))
