@@ -28,7 +28,7 @@ from chutes_wrappers.host.platform_api import PlatformApi
 from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
-from tests.scenario import DEPLOY, ROOT, environment
+from tests.scenario import DEPLOY, OLD_PLACEMENT, PLACEMENT, ROOT, environment
 from tests.scenario import MODULE as SOURCE
 
 MODULE = SOURCE.format(
@@ -40,6 +40,7 @@ MODULE = SOURCE.format(
     expose="",
     image_arguments="",
     tunnel=False,
+    placement=PLACEMENT,
 )
 NO_SUCH_IMAGE = {"message": "No such image"}
 MANIFEST = {"version": 1, "routes": [{"path": "/a", "method": "GET", "port": 9000, "target_path": "/a"}]}
@@ -491,6 +492,12 @@ def test_what_chutes_would_refuse_of_a_module(machine: Machine) -> None:
     cord = '@chute.cord(public_api_path="/put", public_api_method="PUT")\nasync def put(self):\n    return {}\n'
     (machine.folder / "deploy_case.py").write_text(f"{MODULE}\n\n{cord}")
     expect(machine, "modules deploy_case.py", "failure", "POST")
+
+
+def test_a_module_of_a_form_that_chutes_refuses(machine: Machine) -> None:
+    (machine.folder / "deploy_case.py").write_text(MODULE.replace(PLACEMENT, OLD_PLACEMENT))
+    lines = '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),'
+    expect(machine, "modules deploy_case.py", "failure", lines, found="tee is False; include is not set")
 
 
 @pytest.mark.parametrize(("code", "fix"), [(0, "remove sys.exit()"), (3, "correct what the last line says")])
