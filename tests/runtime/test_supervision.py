@@ -20,7 +20,6 @@ import pytest
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.runtime import supervision
 from chutes_wrappers.runtime.launcher import ManagedProcess
-
 from tests.upstreams.scripted import unused_port
 
 from .conftest import FAMILY, Starter
