@@ -122,3 +122,19 @@ def test_nothing_is_of_a_library_that_only_one_version_of_the_sdk_brings() -> No
     files = [path for folder in folders for path in folder.rglob("*.py")]
     files += [*ROOT.glob("*.py"), *ROOT.glob("*.sh"), *ROOT.glob("requirements*.txt"), ROOT / "pyproject.toml"]
     assert [path for path in files if library.search(path.read_text())] == []
+
+
+def test_a_test_that_imports_the_sdk_runs_under_its_next_release_too() -> None:
+    listed = [ROOT / name for name in re.findall(r"tests/(?!test_layers)[\w/.]+", (ROOT / "test.sh").read_text())]
+    slow = [ROOT / "tests" / name for name in ("docker", "packages")]
+    fast = [path for path in (ROOT / "tests").rglob("test_*.py") if not {*slow} & {*path.parents}]
+    users = [path for path in fast if _imports_the_sdk(path)]
+    assert users
+    assert [path for path in users if not {*listed} & {path, *path.parents}] == []
+
+
+def _imports_the_sdk(path: Path) -> bool:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0]
+    return "chutes" in {name.split(".")[0] for name in names}

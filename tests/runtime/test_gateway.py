@@ -195,6 +195,7 @@ def test_a_caller_that_goes_away_aborts_the_call(gateway: Gateway, service: Mena
 
 
 def test_a_caller_that_has_left_before_is_not_waited_for(gateway: Gateway, service: Menagerie) -> None:
+    service.release.clear()
     running = RunningCall()
     running.abandon()
     with pytest.raises(CancelledError):
