@@ -260,7 +260,10 @@ def test_a_build_that_failed_ends_with_zero_and_blocks_its_tag(developer: Develo
         ({"public_path": "/1a"}, "invalid public API path"),
         ({"tagline": "x" * 1025}, "1024"),
         ({"selector": "gpu_count=1, include=['none']"}, "Invalid GPU identifiers `include`: {'none'}"),
-        ({"selector": "gpu_count=1"}, "TEE private deployments are limited at this time due to infrastructure capacity"),
+        (
+            {"selector": "gpu_count=1"},
+            "TEE private deployments are limited at this time due to infrastructure capacity",
+        ),
         ({"tee": "False"}, "Only TEE chutes are supported as of 2026-05-12, please set tee=True"),
     ],
 )

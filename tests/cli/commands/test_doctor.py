@@ -110,11 +110,17 @@ def test_a_clean_machine_has_nothing_that_would_fail(machine: Machine) -> None:
 
 
 def test_packages_that_cannot_be_imported_are_named_and_hide_nothing_else(tmp_path: Path) -> None:
-    missing = sorted({name.split(".")[0] for name in NEEDED} - {"click", "rich"})  # what the command line itself is made of
+    missing = sorted(
+        {name.split(".")[0] for name in NEEDED} - {"click", "rich"}
+    )  # what the command line itself is made of
     for name in missing:
-        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n")
+        (tmp_path / f"{name}.py").write_text(
+            f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
+        )
     variables = {**environment(), "HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
-    ran = subprocess.run([*DEPLOY, "--doctor"], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [*DEPLOY, "--doctor"], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 1, ran.stderr
     for name in missing:
         assert f"No module named '{name}'" in ran.stdout
