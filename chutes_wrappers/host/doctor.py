@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
@@ -89,19 +90,23 @@ def _environment() -> Iterator[Finding]:
         "" if in_venv else "run ./setup.sh, and use ./deploy.sh",
     )
     yield from place_findings()
-    try:
-        sdk = metadata.version("chutes")
-    except metadata.PackageNotFoundError:
-        yield _finding("SDK", "failure", "chutes is not installed", reinstallation())
-        return
-    tested = _LOWEST_SDK <= _numbers(sdk) < _BELOW_SDK
-    fix = "" if tested else "tested with 0.6.9 to 0.6.x: run ./setup.sh again"
-    yield _finding("SDK", "ok" if tested else "warning", f"chutes {sdk}", fix)
+    yield _sdk()
     yield from import_findings()
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:3])
+def _sdk() -> Finding:
+    try:
+        version = metadata.version("chutes")
+    except metadata.PackageNotFoundError:
+        return _finding("SDK", "failure", "chutes is not installed", reinstallation())
+    if _LOWEST_SDK <= release_numbers(version) < _BELOW_SDK:
+        return _finding("SDK", "ok", f"chutes {version}")
+    return _finding("SDK", "warning", f"chutes {version}", f"tested with 0.6.9 to 0.6.x: {reinstallation()}")
+
+
+def release_numbers(version: str) -> tuple[int, ...]:
+    """The first three numbers of a version, a pre-release's as those of its release: "0.6.11rc2" is (0, 6, 11)."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def _finding(name: str, severity: Severity, found: str, fix: str = "") -> Finding:
