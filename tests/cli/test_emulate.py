@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import requests
 
 from chutes_wrappers.cli.commands.emulate import _Screen
+from chutes_wrappers.emulator.page.access import SECRET_HEADER
 from tests.scenario import ROOT, Scenario, command, free_port, until_interrupted
 
 MORSE = ROOT / "examples" / "morse"
@@ -139,9 +141,12 @@ def test_it_stays_with_a_page_and_a_call_to_try_until_ctrl_c(tmp_path: Path) -> 
     sample, port = Sample(tmp_path), free_port()
     arguments = ("--emulate", str(sample.module), "--no-docker", "--yes", "--port", str(port))
     with until_interrupted(*arguments) as emulating:
-        assert f"http://127.0.0.1:{port}" in emulating.said
+        page = re.search(rf"Page: +http://127\.0\.0\.1:{port}/#(\S+)", emulating.said)
+        assert page is not None, emulating.said
         assert "curl -H 'Authorization: Bearer cpk_" in emulating.said
-        status = requests.get(f"http://127.0.0.1:{port}/emulator/status.json", timeout=10).json()
+        url, secret = f"http://127.0.0.1:{port}/emulator/status.json", {SECRET_HEADER: page[1]}
+        assert requests.get(url, timeout=10).status_code == 403
+        status = requests.get(url, headers=secret, timeout=10).json()
         assert [chute["instances"][0]["state"] for chute in status["chutes"]] == ["active"]
     assert is_free(port)
     assert all(map(is_free, sample.ports))

@@ -12,6 +12,7 @@ import requests
 
 from chutes_wrappers.emulator.deployed import DeployedChute
 from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.page.access import SECRET_HEADER
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.host.rehearsal.direct import DirectRequest
@@ -83,13 +84,11 @@ def test_a_service_beside_the_chute_is_asked_without_it(running: Running, servic
 
 def test_the_page_shows_the_chute(running: Running) -> None:
     assert "Chutes on this machine" in requests.get(running.platform.url, timeout=20).text
-    document = requests.get(
-        f"{running.platform.url}/emulator/chutes/{running.chute.record.slug}/openapi.json", timeout=20
-    )
+    page, _, secret = running.platform.page_url.partition("#")
+    slug, access = running.chute.record.slug, {SECRET_HEADER: secret}
+    document = requests.get(f"{page}emulator/chutes/{slug}/openapi.json", headers=access, timeout=20)
     assert list(document.json()["paths"]) == ["/greet"]
-    status = requests.get(f"{running.platform.url}/emulator/status.json", timeout=20).json()
+    status = requests.get(f"{page}emulator/status.json", headers=access, timeout=20).json()
     assert status["chutes"][0]["instances"][-1]["state"] == "active"
-    called = requests.post(
-        f"{running.platform.url}/emulator/call/{running.chute.record.slug}/greet", json={"name": "page"}, timeout=60
-    )
+    called = requests.post(f"{page}emulator/call/{slug}/greet", json={"name": "page"}, headers=access, timeout=60)
     assert called.json() == {"hello": "page"}
