@@ -15,6 +15,7 @@ import pytest
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.api.platform import NewAccounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.commands import KILLED, Commands, Ran, commands
@@ -145,7 +146,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @contextlib.contextmanager
 def _world(folder: Path) -> Iterator[World]:
-    settings = Settings(registration_token=TOKEN, folder=folder / "state", docker=False)
+    settings = Settings(
+        registration_token=TOKEN,
+        folder=folder / "state",
+        docker=False,
+        new_accounts=NewAccounts(balance=10_000.0),  # each deployment after a deletion costs its fee
+    )
     with running_platform(settings, HostLauncher()) as emulator, faulty(emulator.url) as platform:
         user = Client.registered(emulator.url, "tester")
         other = Client.registered(emulator.url, "second")
