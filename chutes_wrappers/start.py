@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-# Of these a script here adds one to sys.path: its own folder (tools/ and this one), or the project's, which users keep files in.
+# A script's own folder, or the project's: Python or PYTHONPATH may have put them on sys.path, and users keep files there.
 _NEVER_SEARCHED = (_ROOT, os.path.join(_ROOT, "chutes_wrappers"), os.path.join(_ROOT, "tools"))
 # What a person starts: Ctrl-C while it loads ends it without a traceback. cli/output.py catches it from then on.
 _AT_A_TERMINAL = ("chutes_wrappers.cli.", "chutes_wrappers.emulator.__main__", "tools.")
@@ -73,7 +73,12 @@ def _imported(module: str, function: str) -> "Callable[[], int | None]":
     except ModuleNotFoundError as missing:
         if str(missing.name).partition(".")[0] in ("chutes_wrappers", "tools"):
             raise
-        sys.exit(f"✗ {sys.prefix}: the package {missing.name} is missing\n  Next: run {_ROOT}/setup.sh")
+        from shlex import quote
+
+        environment, setup = quote(os.path.join(_ROOT, ".venv")), quote(os.path.join(_ROOT, "setup.sh"))
+        sys.exit(
+            f"✗ {sys.prefix}: the package {missing.name} is missing\n  Next: rm -r {environment}, then run {setup}"
+        )
 
 
 if __name__ == "__main__":

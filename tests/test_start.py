@@ -142,10 +142,13 @@ def test_a_module_among_traps_is_run(elsewhere: Place, scenario: Scenario) -> No
         ) as process,
     ):
         running = RunningCommand(process)
-        running.wait_until_ready(60)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, running.said
-        running.close()
+        try:
+            running.wait_until_ready(150)
+        finally:  # whoever waits for a process that nobody ends, waits for ever
+            process.send_signal(signal.SIGINT)
+            code = process.wait(60)
+            running.close()
+        assert code == 0, running.said
     elsewhere.check()
 
 
@@ -157,6 +160,18 @@ def test_a_module_has_its_neighbours_behind_everything_else(elsewhere: Place, sc
         "deploy.sh", "--discover", scenario.module.name, "--yes", code=1, variables={"DOCKER_HOST": "unix:///nowhere"}
     )
     assert "no Docker engine" in said
+
+
+@pytest.mark.parametrize("name", ["chardet", "simplejson", "email_validator", "ujson"])
+def test_packages_that_libraries_look_for_are_not_taken_from_beside_a_module(
+    elsewhere: Place, scenario: Scenario, name: str
+) -> None:
+    ran = elsewhere.folder / "ran"
+    (elsewhere.folder / f"{name}.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    elsewhere.run(
+        "deploy.sh", "--discover", scenario.module.name, "--yes", code=1, variables={"DOCKER_HOST": "unix:///nowhere"}
+    )
+    assert not ran.exists()
 
 
 def test_a_worker_that_a_module_spawns_has_our_package(tmp_path: Path) -> None:
@@ -179,4 +194,4 @@ def test_a_package_that_is_missing_is_named_with_what_brings_it(tmp_path: Path) 
     done = subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "the package no_such_package is missing" in done.stderr
-    assert f"Next: run {ROOT}/setup.sh" in done.stderr
+    assert f"Next: rm -r {ROOT}/.venv, then run {ROOT}/setup.sh" in done.stderr

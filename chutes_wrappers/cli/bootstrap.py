@@ -1,4 +1,4 @@
-"""``setup.sh``: make ``.venv``, and hand over to the questions about the account. Runs on a bare Python."""
+"""``setup.sh``: make ``.venv``, and start the questions about the account. Runs on a bare Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chutes_wrappers.cli.virtual_environment import say
 
 
 def run() -> int:
-    """What ``setup.sh`` calls: ``main``, with a word about an interrupt."""
+    """What ``setup.sh`` calls: ``main``, with a message after an interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return main()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chutes_wrappers.core import platform_rules
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -31,7 +33,9 @@ class Modules(click.ParamType[str]):
 
         if "/" in incomplete:
             return [CompletionItem(incomplete, type="file")]
-        names = sorted(path.stem for path in Path.cwd().glob("deploy_*.py"))
+        # Other names could not be deployed, and a shell would take some of them for a command.
+        files = (path for path in Path.cwd().glob("deploy_*.py") if platform_rules.MODULE_FILE.match(path.name))
+        names = sorted(path.stem for path in files)
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 

@@ -252,14 +252,14 @@ MODIFIERS = (
         "--allow-host",
         metavar="NAME",
         multiple=True,
-        help="also take requests for this host name, also several times.",
+        help="accept requests for this host name; repeatable.",
     ),
     _modifier(
         "forward emulate run run_docker",
         "--allow-origin",
         metavar="ORIGIN",
         multiple=True,
-        help="also take requests of this web site's pages, also several times.",
+        help="accept requests from pages of this origin; repeatable.",
     ),
     _modifier(
         f"emulate call build deploy doctor {_ASKING}", "--json", "as_json", is_flag=True, help="the result as JSON."

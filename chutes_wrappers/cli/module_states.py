@@ -12,7 +12,7 @@ from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.credentials import account
 from chutes_wrappers.host.docker_engine import connect
-from chutes_wrappers.host.modules import ModuleFacts, module_files, read_module
+from chutes_wrappers.host.modules import ModuleFacts, NotRun, module_files, read_module
 from chutes_wrappers.host.platform_lookup import own_chutes, own_images
 from chutes_wrappers.host.platform_objects import chute_info, image_info
 
@@ -44,14 +44,14 @@ class _Platform:
 def module_states(folder: Path) -> tuple[list[ModuleState], str]:
     """The state of every ``deploy_*.py`` in ``folder``, else in the project's root, and why some of it is not known.
 
-    Asks the platform and the Docker engine, 5 s at most for each answer.
+    Asks the platform and the Docker engine, 5 s at most for each answer. Runs no module: nobody has named one.
     """
     paths = module_files(folder)
     if not paths:
         return [], ""
     known = {path: _facts(path) for path in paths}
     platform = _platform()
-    built_here = _built_here(facts.image for facts in known.values() if facts is not None)
+    built_here = _built_here(facts.image for facts in known.values() if isinstance(facts, ModuleFacts))
     return [_state(path, facts, platform, built_here) for path, facts in known.items()], platform.silence
 
 
@@ -61,15 +61,19 @@ def chute_names(states: Sequence[ModuleState]) -> list[str]:
     return [state.chute_name for state in sorted(named, key=lambda state: state.chute in ("not deployed", UNKNOWN))]
 
 
-def _facts(path: Path) -> ModuleFacts | None:
-    with contextlib.suppress(WrapperError):
-        return read_module(path)
-    return None
+def _facts(path: Path) -> ModuleFacts | str:
+    """What the module says; why that is not known otherwise."""
+    try:
+        return read_module(path, may_run=False)
+    except NotRun:
+        return "not run"
+    except WrapperError:
+        return "cannot be read"
 
 
-def _state(path: Path, facts: ModuleFacts | None, platform: _Platform, built_here: set[str]) -> ModuleState:
-    if facts is None:
-        return ModuleState(name=path.stem, chute_name="", manifest="cannot be read", image=UNKNOWN, chute=UNKNOWN)
+def _state(path: Path, facts: ModuleFacts | str, platform: _Platform, built_here: set[str]) -> ModuleState:
+    if isinstance(facts, str):
+        return ModuleState(name=path.stem, chute_name="", manifest=facts, image=UNKNOWN, chute=UNKNOWN)
     nothing = BUILT_HERE if facts.image in built_here else UNKNOWN if platform.silence else "not built"
     return ModuleState(
         name=path.stem,

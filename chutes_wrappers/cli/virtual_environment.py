@@ -1,15 +1,10 @@
-"""The environment, ``.venv``: whether it can stay, and making it. Runs on a bare Python, before any dependency is there.
-
-The stamp ``.venv/.complete`` holds the path that the environment was made at: activation and console scripts name that path,
-so that those of a moved checkout are broken, and those of a copy use the original. ``deploy.sh`` compares it, too.
-"""
+"""The environment, ``.venv``: whether it can stay, and making it. Runs on a bare Python, before any dependency is there."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,16 +13,18 @@ import time
 from collections import deque
 from pathlib import Path
 
+from chutes_wrappers.core.environment_place import STAMP, is_same_folder, made_at
+
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-COMPLETE = VENV / ".complete"
+COMPLETE = VENV / STAMP
 COMPLETE_DEV = VENV / ".complete-dev"
 _HEARTBEAT_S = 5.0
 
 
 def fault_of_what_is_there(*, is_python_chosen: bool) -> str | None:
-    """Why the environment that is there cannot stay, in words that go on after its name; None when it can, or none is there."""
+    """Why the existing environment must be replaced, as text that follows its name; None when it can stay or there is none."""
     if not os.path.lexists(VENV):
         return None
     found = python_version()
@@ -38,37 +35,22 @@ def fault_of_what_is_there(*, is_python_chosen: bool) -> str | None:
         return f"has Python {found}"
     if not (VENV / "lib" / f"python{major_minor}").exists():
         return f"was made with another Python than {found}, which it has now"
-    place = _place()
-    return f"was made in {place.parent}" if place is not None and not _is_same(place, VENV) else None
-
-
-def _place() -> Path | None:
-    """Where the environment was made, as its stamp says or, without one or from before stamps did, its script for shells."""
-    for path, pattern in ((COMPLETE, r"(/.+)"), (VENV / "bin" / "activate", r"VIRTUAL_ENV=[\"']?(/[^\"'\n]+)")):
-        with contextlib.suppress(OSError):
-            if found := re.search(pattern, path.read_text(encoding="utf-8", errors="replace")):
-                return Path(found[1])
-    return None
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
+    place = made_at(VENV)
+    return f"was made in {place.parent}" if place is not None and not is_same_folder(place, VENV) else None
 
 
 def stamp(*paths: Path) -> None:
-    """Write the stamps of an environment that was made here."""
+    """Write the stamps of an environment that is complete now; one that is reached by a link keeps the place of its own."""
+    place = os.fsencode(made_at(VENV) or VENV)
     for path in paths:
-        path.write_text(str(VENV), encoding="utf-8")
+        path.write_bytes(place)
 
 
 def complete_the_stamp() -> None:
     """Write the place into a stamp from before stamps had it."""
     with contextlib.suppress(OSError):  # a folder that cannot be written to: it is looked up again the next time
-        if not COMPLETE.read_text(encoding="utf-8"):
-            COMPLETE.write_text(str(_place() or VENV), encoding="utf-8")
+        if not COMPLETE.read_bytes():
+            COMPLETE.write_bytes(os.fsencode(made_at(VENV) or VENV))
 
 
 def is_current(stamp: Path, *, dev: bool) -> bool:

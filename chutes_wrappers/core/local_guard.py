@@ -2,8 +2,8 @@
 
 A web page of another site can make its visitor's browser send requests to 127.0.0.1. It can also point a name of its own at
 127.0.0.1 (DNS rebinding), and then read the responses. Both show in the headers: the name in ``Host``, the page's site in
-``Origin`` or ``Sec-Fetch-Site`` (W3C Fetch Metadata). A program that is not a browser may send any headers: what needs an
-owner also needs a secret.
+``Origin`` or ``Sec-Fetch-Site`` (W3C Fetch Metadata). A program that is not a browser may send any headers, so servers that
+act for a user also need a secret.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(?::[0-9]{0,5})?")
 _ORIGIN = re.compile(r"https?://(?P<host>(?:\[[0-9a-f:.]+\]|[^\s:/?#@\[\]*]+)(?::[0-9]{1,5})?)")
 _NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _NEAR_SITES = frozenset({"same-origin", "none"})
+_PURPOSES = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,29 +41,27 @@ class Allowed:
 
 def parse_allowed(hosts: Sequence[str], origins: Sequence[str]) -> Allowed:
     """The names and origins as typed; ConfigurationError for one that is not a single name or origin."""
-    for host in hosts:
-        if not _NAME.fullmatch(host.lower()):
-            raise ConfigurationError(
-                f"{host!r} is not a valid host name",
-                where="--allow-host",
-                next_step="give one name without scheme, port or '*', such as --allow-host box.example",
-            )
-    for origin in origins:
-        if not _ORIGIN.fullmatch(origin.lower()):
-            raise ConfigurationError(
-                f"{origin!r} is not a valid origin",
-                where="--allow-origin",
-                next_step="give scheme, host and port without '*' or a path, such as --allow-origin https://app.example",
-            )
+    name = "give one name without scheme, port or '*', such as --allow-host box.example"
+    origin = "give scheme, host and port without '*' or a path, such as --allow-origin https://app.example"
     return Allowed(
-        hosts=frozenset(host.lower() for host in hosts), origins=frozenset(origin.lower() for origin in origins)
+        hosts=frozenset(_checked(each, _NAME, "--allow-host", "host name", name) for each in hosts),
+        origins=frozenset(_checked(each, _ORIGIN, "--allow-origin", "origin", origin) for each in origins),
     )
 
 
+def _checked(text: str, pattern: re.Pattern[str], flag: str, kind: str, next_step: str) -> str:
+    if not pattern.fullmatch(text.lower()):
+        raise ConfigurationError(f"{text!r} is not a valid {kind}", where=flag, next_step=next_step)
+    return text.lower()
+
+
 def variables_of(allowed: Allowed) -> dict[str, str]:
-    """The environment that hands ``allowed`` to another process; ``allowed_from`` reads it."""
+    """The environment that hands ``allowed`` to another process; ``allowed_from`` reads it.
+
+    Both variables are in it, so that those of an image, or of a shell, allow nothing.
+    """
     values = {_HOSTS_VARIABLE: allowed.hosts, _ORIGINS_VARIABLE: allowed.origins}
-    return {name: ",".join(sorted(each)) for name, each in values.items() if each}
+    return {name: ",".join(sorted(each)) for name, each in values.items()}
 
 
 def allowed_from(environment: Mapping[str, str]) -> Allowed:
@@ -75,10 +74,10 @@ def allowed_from(environment: Mapping[str, str]) -> Allowed:
 class LocalGuard:
     """The rule of one server.
 
-    A request must name this machine in ``Host`` (127.0.0.1, [::1], localhost or a name below it, with any port: published
-    ports and tunnels change it), a host of ``allowed``, or one that ``is_own_host`` accepts. Where it has an ``Origin``, that
-    must be the server's own or one of ``allowed``; with ``loopback_origins`` any page of this machine will do. Without one,
-    ``Sec-Fetch-Site`` decides, except for a top-level navigation by GET.
+    ``Host`` must name this machine: 127.0.0.1, [::1], localhost or a name below it. Any port is accepted, since published
+    ports and tunnels change it. A host of ``allowed``, or one that ``is_own_host`` accepts, is accepted too. An ``Origin`` must
+    be the server's own or one of ``allowed``; with ``loopback_origins`` any page of this machine is accepted. Without an
+    ``Origin``, ``Sec-Fetch-Site`` decides, except for a top-level navigation by GET.
     """
 
     loopback_origins: bool
@@ -116,8 +115,10 @@ class LocalGuard:
 
     def _site_refusal(self, method: str, sent: dict[str, str]) -> str | None:
         site = sent.get("sec-fetch-site")
+        if site == "none" and any(sent.get(name, "").startswith("prefetch") for name in _PURPOSES):
+            site = "hidden"  # browsers hide whose page it is that asks to fetch something in advance
         is_near = site is None or site in _NEAR_SITES or (site == "same-site" and self.loopback_origins)
-        is_navigation = (method, sent.get("sec-fetch-mode"), sent.get("sec-fetch-dest")) == (
+        is_navigation = site != "hidden" and (method, sent.get("sec-fetch-mode"), sent.get("sec-fetch-dest")) == (
             "GET",
             "navigate",
             "document",

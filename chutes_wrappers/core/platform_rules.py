@@ -89,6 +89,8 @@ TEE_GPU = "pro_6000"
 TEE_GPU_COUNT = 1
 TEE_GPU_MEMORY_GB = 96
 TEE_MIN_VRAM_GB = (NODE_RANGES["min_vram_gb_per_gpu"][0], TEE_GPU_MEMORY_GB)
+TEE_NEEDED = "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
+TEE_LIMITED = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
 TEE_ARGUMENTS = ("tee=True,", f'node_selector=NodeSelector(gpu_count={TEE_GPU_COUNT}, include=["{TEE_GPU}"]),')
 MOST_EXCLUDED_GPUS = 5
 HIGHEST_HOURLY_PRICE = 10.0

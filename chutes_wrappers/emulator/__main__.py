@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 logger.info("CHUTES_CONFIG_PATH={} makes {} of whoever runs chutes", options.config, account.username)
                 logger.info("The file's section [emulator] has the page's address and the token that registers users.")
             else:
-                logger.info("Nobody can register, and the page stays locked. Start with --config FILE to change that.")
+                logger.info(
+                    "Without --config FILE no user can register, and the page cannot be opened: start again with it."
+                )
             logger.info("the emulator is ready at {}", platform.url)
             stop.wait()
     except WrapperError as failure:
@@ -80,8 +82,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--username", default="emulated", help="the name of that account")
     parser.add_argument("--balance", type=float, default=NewAccounts.balance, help="dollars of a user who registers")
-    parser.add_argument("--allow-host", action="append", default=[], help="also take requests for this host name")
-    parser.add_argument("--allow-origin", action="append", default=[], help="also take requests of this site's pages")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], help="accept requests for this host name; repeatable"
+    )
+    parser.add_argument(
+        "--allow-origin", action="append", default=[], help="accept requests from pages of this origin; repeatable"
+    )
     return parser.parse_args(arguments)
 
 

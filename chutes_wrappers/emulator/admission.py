@@ -33,7 +33,10 @@ class Registration:
     def refusal(self, token: str) -> tuple[int, str] | None:
         """Status and reason for a registration with ``token``; None when it may go on (api, PLATFORM.md section 4)."""
         if self._is_closed:
-            return 403, "This emulator takes no more registrations: it has its own user"
+            return (
+                403,
+                "Registration is closed: --emulate has its own user. To register others, start tools/emulator.py --config FILE",
+            )
         if not token:
             return 400, "A registration token is required"
         if not secrets.compare_digest(token.encode(), self.token.encode()):
@@ -77,7 +80,11 @@ class Admission:
             messages.append(await receive())
             size += len(messages[-1].get("body", b""))
             if size > LONGEST_REGISTRATION_BYTES:
-                await _refuse(send, 413, f"A registration has at most {LONGEST_REGISTRATION_BYTES:,} bytes")
+                await _refuse(
+                    send,
+                    413,
+                    f"A registration has at most {LONGEST_REGISTRATION_BYTES:,} bytes: send username and coldkey only",
+                )
                 return
 
         async def replay() -> Any:

@@ -10,7 +10,7 @@ HOURLY_PRICE = platform_rules.GPU_HOURLY_PRICES[_GPU]
 
 
 def suitable(selector: NodeSelectorRequest) -> frozenset[str]:
-    """The GPUs that ``selector`` allows, of those that are given out: one kind, which it must name in lower case."""
+    """The GPUs that ``selector`` allows: TEE_GPU, which it must name in lower case, or none."""
     is_named = _GPU in (selector.include or ())
     is_excluded = _GPU in {name.lower() for name in selector.exclude or ()}
     is_large = selector.min_vram_gb_per_gpu <= platform_rules.TEE_GPU_MEMORY_GB

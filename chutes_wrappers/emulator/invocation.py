@@ -94,9 +94,9 @@ class Invocation:
         headers = Headers(scope=scope)
         chute = self._lookup(slug)
         if chute is None:
-            await _send(error_answer(404, f"No chute found: {slug}"), scope, receive, send)
+            await _turn_away(error_answer(404, f"No chute found: {slug}"), scope, receive, send)
         elif not self._authorize(headers):
-            await _send(error_answer(401, "Invalid or missing API key"), scope, receive, send)
+            await _turn_away(error_answer(401, "Invalid or missing API key"), scope, receive, send)
         else:
             call = _Call(chute, Request(scope, receive), self._instances, self._limits, self._observe)
             try:
@@ -258,6 +258,11 @@ async def _fall_into_stream_trap(answer: InstanceAnswer) -> NoReturn:
 async def _send(answer: ClientAnswer, scope: Scope, receive: Receive, send: Send) -> None:
     # As the platform's framework: a text type without a charset gets one.
     await Response(answer.body, answer.status, media_type=answer.media_type)(scope, receive, send)
+
+
+async def _turn_away(answer: ClientAnswer, scope: Scope, receive: Receive, send: Send) -> None:
+    """End the connection as well: a stranger's body is not read."""
+    await Response(answer.body, answer.status, {"connection": "close"}, answer.media_type)(scope, receive, send)
 
 
 def _start(status: int, media_type: str) -> MutableMapping[str, Any]:

@@ -5,7 +5,8 @@ only on the platform: where the SDK encrypts, decrypts and checks the caller, a 
 the environment. The server of attestation evidence is there, and has no evidence. Not emulated: TLS and HTTP/2, end-to-end
 encryption, jobs.
 
-This file is mounted into images that know nothing of it: it imports nothing of ours, and the SDK only when it runs.
+This file is mounted into images that do not have our package. It imports that only where it runs as a process of this
+machine, and the SDK only when it runs.
 """
 
 from __future__ import annotations
@@ -166,14 +167,14 @@ async def serve(reference: str, settings: Settings) -> None:
     config.h2_max_concurrent_streams = max(256, concurrency * 8)
     config.keep_alive_timeout = 75
     config.graceful_timeout = 30
-    app = _guarded(PlatformAddress(chute), settings)
+    app = _behind_local_guard(PlatformAddress(chute), settings)
     await sdk.hypercorn_serve(app, config, shutdown_trigger=asyncio.Event().wait)
 
 
-def _guarded(app: _App, settings: Settings) -> _App:
+def _behind_local_guard(app: _App, settings: Settings) -> _App:
+    """Browsers can reach a process of this machine; an instance in a container is reached by the emulator alone."""
     if settings.parent is None:
         return app
-    # A process of this machine, which browsers can reach.
     from chutes_wrappers.core.local_guard import LocalGuard
     from chutes_wrappers.runtime.guarded_app import GuardedApp
 
@@ -181,10 +182,12 @@ def _guarded(app: _App, settings: Settings) -> _App:
 
 
 def _start_logging_server(settings: Settings) -> None:
-    from chutes.entrypoint.logger import launch_server
+    from chutes.entrypoint import logger as logging_server
+
+    logging_server.app.middleware_stack = _behind_local_guard(logging_server.app.build_middleware_stack(), settings)
 
     def run() -> None:
-        asyncio.run(launch_server(host=settings.host, port=settings.logging_port, dev=False))
+        asyncio.run(logging_server.launch_server(host=settings.host, port=settings.logging_port, dev=False))
 
     threading.Thread(target=run, daemon=True).start()
 
@@ -194,9 +197,9 @@ async def _start_evidence_server(settings: Settings) -> None:
     from chutes.entrypoint import verify
 
     def config(app: _App, **options: Any) -> Any:
-        # The SDK's 0.0.0.0 is for a pod; without a lifespan a module that fails to load has the log's last word.
+        # The SDK's 0.0.0.0 is for a pod; without a lifespan a module that fails to load is the last line of the log.
         own = {**options, "host": settings.host, "lifespan": "off"}
-        return uvicorn_config(app=_guarded(app, settings), **own)
+        return uvicorn_config(app=_behind_local_guard(app, settings), **own)
 
     uvicorn_config, verify.Config = verify.Config, config
     os.environ[_SDK_EVIDENCE_PORT] = str(settings.evidence_port)

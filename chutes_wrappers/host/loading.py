@@ -34,7 +34,7 @@ class Loading:
 
 
 def load(loading: Loading, target: str, arguments: Sequence[str], report: Report) -> dict[str, Any]:
-    """Call ``MODULE:FUNCTION``, which ends with ``sdk/answers.py: answer``; the answer. ``report`` hears when it takes long.
+    """Call ``MODULE:FUNCTION``, and return the JSON that it ends with (``sdk/answers.py``); ``report`` is called when it is slow.
 
     Raises the module's own WrapperError, or ConfigurationError with its last words, where it has no answer.
     """

@@ -136,15 +136,26 @@ def _suggestion(candidate: Path) -> str:
     return f"name one of: {', '.join(known)}" if known else "copy deploy_example.py to deploy_NAME.py and edit it"
 
 
-def read_module(path: Path, report: Report = lambda line: None) -> ModuleFacts:
+class NotRun(ConfigurationError):
+    """A module that has to be run to be read, and was not to be run."""
+
+
+def read_module(path: Path, report: Report = lambda line: None, *, may_run: bool = True) -> ModuleFacts:
     """Read a module's variables: literals from its source; the module is run only when one of them is computed.
 
     ``report`` hears when running it takes long, and which keys of its routes mean nothing.
 
-    Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong.
+    Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong; NotRun
+    without ``may_run``, where a variable is computed.
     """
     tree = _parse(path)
     values, computed = _literals(tree)
+    if computed and not may_run:
+        raise NotRun(
+            f"{', '.join(sorted(computed))} cannot be read without running the module",
+            where=str(path),
+            next_step="name the module in a command, such as --cost, which runs it",
+        )
     if computed:
         values |= _run_for(path, sorted(computed), report)
     missing = [name for name in _REQUIRED if name not in values]

@@ -9,16 +9,16 @@ from chutes_wrappers.core import platform_rules
 
 
 def hourly_price(pricing: Mapping[str, Any]) -> float | None:
-    """Dollars an hour for an instance, or None where ``pricing`` (GET /pricing) does not tell (api, section 5)."""
-    told: Any = pricing
+    """Dollars an hour for an instance, or None where ``pricing`` (GET /pricing) has no price (api, section 5)."""
+    value: Any = pricing
     for name in ("gpu_price_estimates", platform_rules.TEE_GPU, "usd", "hour"):
-        told = told.get(name) if isinstance(told, Mapping) else None
-    if not isinstance(told, int | float) or isinstance(told, bool):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return None
-    return float(told) * platform_rules.TEE_GPU_COUNT
+    return float(value) * platform_rules.TEE_GPU_COUNT
 
 
 def first_deployment_fee(pricing: Mapping[str, Any]) -> float | None:
-    """The one-time fee in dollars (api, PLATFORM.md, section 4), or None where ``pricing`` does not tell."""
+    """The one-time fee in dollars (api, PLATFORM.md, section 4), or None where ``pricing`` has no price."""
     price = hourly_price(pricing)
     return None if price is None else round(platform_rules.FIRST_DEPLOYMENT_HOURS * price, 2)

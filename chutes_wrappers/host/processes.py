@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Starts a Python that imports nothing from its current folder; a path, since it is below every room.
+# Starts a Python that imports nothing from its current folder; a path, since the file belongs to no layer.
 _START = Path(__file__).resolve().parents[1] / "start.py"
 _GRACE_S = 15.0
 _SLOW_S = 2.0

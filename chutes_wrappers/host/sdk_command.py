@@ -22,6 +22,11 @@ def sdk_argv(*arguments: str) -> list[str]:
     return processes.python_argv("chutes.cli:app", *arguments)
 
 
+def dev_run_argv(*arguments: str) -> list[str]:
+    """The argv of ``chutes run --dev`` with more ``arguments``, guarded from its start (``sdk/dev_run.py``)."""
+    return processes.python_argv("chutes_wrappers.sdk.dev_run:main", "run", "--dev", *arguments)
+
+
 def run_sdk(
     stage: Stage,
     arguments: Sequence[str],

@@ -36,7 +36,7 @@ class GuardedApp:
 
 
 async def refuse(send: _Send, status: int, reason: str, media_type: str = "text/plain; charset=utf-8") -> None:
-    """Send ``reason`` with ``status`` and end the connection, so that nobody has to read the request's body."""
+    """Send ``reason`` with ``status`` and end the connection, without reading the request's body."""
     body = reason.encode()
     headers = [
         (b"content-type", media_type.encode()),

@@ -20,6 +20,7 @@ LARGEST_REQUEST_BYTES = 1024**3
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _GUARD = LocalGuard(loopback_origins=False)
 _OF_BROWSERS = "sec-fetch-"
+_REFUSED = "Only the chute itself may call this server. Call the chute's public address instead."
 
 
 class LoopbackServer:
@@ -76,11 +77,11 @@ class LoopbackServer:
         sent = [(name.lower(), value) for name, value in request.headers.items()]
         foreign = [pair for pair in sent if pair not in own]
         if any(name.startswith(_OF_BROWSERS) for name, _ in foreign):
-            return web.Response(status=REFUSAL_STATUS, text="Browsers have no access to this server.")
+            return web.Response(status=REFUSAL_STATUS, text=_REFUSED)
         has_own_host = any(pair in own for pair in sent if pair[0] == "host")
         checked = [*foreign, ("host", "localhost")] if has_own_host else foreign
-        if refusal := _GUARD.refusal(request.method, checked):
-            return web.Response(status=REFUSAL_STATUS, text=refusal)
+        if _GUARD.refusal(request.method, checked):
+            return web.Response(status=REFUSAL_STATUS, text=_REFUSED)
         return await handler(request)
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:

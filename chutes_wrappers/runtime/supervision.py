@@ -60,11 +60,11 @@ def stop_all(grace_s: float = GRACE_S) -> None:
 
 def _install_sigterm_handler() -> None:
     # The SDK installs none, and the kernel drops a signal for PID 1 that has no handler (PLATFORM.md, section 1).
-    if threading.current_thread() is threading.main_thread() and _is_nobodys(signal.getsignal(signal.SIGTERM)):
+    if threading.current_thread() is threading.main_thread() and _may_be_replaced(signal.getsignal(signal.SIGTERM)):
         signal.signal(signal.SIGTERM, _on_sigterm)
 
 
-def _is_nobodys(handler: object) -> bool:
+def _may_be_replaced(handler: object) -> bool:
     """Whether ``handler`` is the default, or uvicorn's, which the attestation server of every TEE chute installs.
 
     That one ends only its own server, then raises the signal again for the default (SDK entrypoint/verify.py).

@@ -26,6 +26,8 @@ def main() -> NoReturn:
 def _described() -> dict[str, Any]:
     from chutes.entrypoint._shared import load_chute
 
+    import chutes_wrappers.sdk.loaded_first  # noqa: F401
+
     _, chute = load_chute(f"{sys.argv[-1]}:chute", None, debug=False)
     return describe(getattr(chute, "chute", chute))
 

@@ -20,11 +20,17 @@ def is_dev_run() -> bool:
 
 
 def guard_dev_run() -> None:
-    """Put the guard in front of every chute of this process and of the SDK's log server; in a dev run only, and once.
+    """``install_guard`` in a dev run, which may have been started by the SDK's own command; nothing on an instance."""
+    if is_dev_run():
+        install_guard()
+
+
+def install_guard() -> None:
+    """Put the guard in front of every chute of this process and of the SDK's log server, once.
 
     It wraps the class's own entry: middleware of a chute would run inside the SDK's, which reads the body first.
     """
-    if not is_dev_run() or Chute.__call__ is not _sdk_call:
+    if Chute.__call__ is not _sdk_call:
         return
     guard = LocalGuard(loopback_origins=True, allowed=allowed_from(os.environ))
 

@@ -38,6 +38,12 @@ _KEPT_PIP_SETTINGS = (
     *("PROXY", "RETRIES", "TIMEOUT", "TRUSTED_HOST", "BREAK_SYSTEM_PACKAGES"),
 )
 _LONGEST_COMMAND = 100_000
+_NEVER_SET = {
+    "CHUTES_DEV_MODE": "the SDK would serve an instance as on a developer's machine",
+    **dict.fromkeys(
+        platform_rules.FAULTHANDLER_VARIABLES, "under the platform's guard library such a Python dies at once"
+    ),
+}
 # SDK image/directive/env.py, which asserts it.
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -92,6 +98,8 @@ def _check_variables(env: Mapping[Any, Any]) -> None:
                 f"env={{{key!r}: …}} is not the name of a variable",
                 next_step="use letters, digits and '_', the first not a digit; other variables can go into CHUTE_ENV",
             )
+        if key in _NEVER_SET:
+            raise ConfigurationError(f"env has {key}: {_NEVER_SET[key]}", next_step=f"leave {key} out")
         if not isinstance(value, str):
             # Without the value, which may be a secret.
             raise ConfigurationError(

@@ -185,6 +185,15 @@ def test_a_checkout_that_is_where_it_was_keeps_its_environment(made: Path, tmp_p
     assert is_bound_to(made)
 
 
+def test_an_environment_that_another_checkout_links_to_keeps_its_place(made: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(made, other, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
+    (other / ".venv").symlink_to(made / ".venv")
+    (other / "requirements.txt").touch()
+    assert "installed into .venv" in run(other / "setup.sh", "--yes", "--no-account")
+    assert is_bound_to(made)
+
+
 @pytest.mark.parametrize("is_absolute", [True, False])
 def test_the_scripts_find_their_project_through_links(made: Path, tmp_path: Path, is_absolute: bool) -> None:
     for name in ("setup.sh", "deploy.sh"):

@@ -7,10 +7,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
 
+from chutes_wrappers.cli.completion import Modules
 from tests.scenario import ROOT, environment
 
 CLEAR_LINE = "\x15"
@@ -39,6 +41,14 @@ class Shell:
         self.terminal.send(f"{CLEAR_LINE}{typed}\t\t")
         self.terminal.expect_exact(completed)
         self.terminal.send(CLEAR_LINE)
+
+
+def test_only_names_that_can_be_deployed_are_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("deploy_good.py", "deploy_$(touch pwned).py", "deploy_a b.py", "deploy_;x.py", "deploy_UPPER.py"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    context: Any = None
+    assert [each.value for each in Modules().shell_complete(context, context, "deploy_")] == ["deploy_good"]
 
 
 @pytest.fixture(params=SHELLS)

@@ -87,6 +87,16 @@ def test_each_module_is_told_as_far_as_it_has_come(client: Client, config: Path,
     assert names == ["case-deployed", "case-built", "case-fresh"]
 
 
+def test_a_module_that_nobody_named_is_not_run(tmp_path: Path) -> None:
+    module = Scenario(tmp_path, "computed", "vendor/unused:1", [9090]).module
+    ran = tmp_path / "ran"
+    source = module.read_text().replace('CHUTE_TAG = "v1"', 'CHUTE_TAG = "".join(["v", "1"])')
+    module.write_text(f"{source}\nopen({str(ran)!r}, 'w')\n")
+    states, names, _ = told(tmp_path, tmp_path / "none.ini")
+    assert (states, names) == ([("deploy_computed", "not run", "?", "?")], [])
+    assert not ran.exists()
+
+
 def test_what_cannot_be_asked_is_not_known_and_says_why(tmp_path: Path) -> None:
     Scenario(tmp_path, "alone", "vendor/unused:1", [9090])
     states, _, unknown_because = told(tmp_path, tmp_path / "none.ini")

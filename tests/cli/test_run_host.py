@@ -10,7 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+import requests
 
 from tests.scenario import OLD_PLACEMENT, ROOT, Scenario, command, free_port
 
@@ -52,6 +54,61 @@ def test_a_module_that_the_platform_would_refuse_runs_with_a_warning(service_por
             '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),\n' in chute.command.said
         )
         assert chute.get("/echo", x="1").json() == {"method": "GET", "query": {"x": "1"}}
+
+
+PURE = """
+import time
+from pathlib import Path
+from chutes.chute import Chute, NodeSelector
+from chutes.image import Image
+
+CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE, SERVICE_PORTS = "case-pure", "v1", "vendor/unused:1", [{port}]
+image = Image(username="tester", name=CHUTE_NAME, tag=CHUTE_TAG).from_base(CHUTE_BASE_IMAGE)
+chute = Chute(
+    username="tester", name=CHUTE_NAME, image=image, tee=True,
+    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
+)
+
+@chute.cord(public_api_path="/own", public_api_method="POST")
+async def own(self, body: dict) -> dict:
+    return body
+"""
+
+
+def test_a_module_without_our_helpers_is_guarded_too(tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path, "pure", "vendor/unused:1", [9090])
+    scenario.module.write_text(PURE.format(port=9090))
+    with scenario.running(
+        "--run", "--port", str(free_port()), "--allow-host", "Box.Example", "--allow-origin", "https://app.example"
+    ) as chute:
+
+        def status(**headers: str) -> int:
+            return requests.post(f"{chute.base_url}/own", json={"a": 1}, headers=headers, timeout=30).status_code
+
+        assert [status(Host=host) for host in ("evil.example", "box.example")] == [403, 200]
+        assert [status(Origin=origin) for origin in ("https://evil.example", "https://app.example")] == [403, 200]
+        log = next(
+            port for port in listening(chute.command.process.pid) if port != int(chute.base_url.rpartition(":")[2])
+        )
+        for headers, expected in (({}, 200), ({"Host": "evil.example"}, 403)):
+            assert requests.get(f"http://127.0.0.1:{log}/_alive", headers=headers, timeout=30).status_code == expected
+
+
+def listening(pid: int) -> set[int]:
+    """The ports of a process's children on this machine."""
+    children = psutil.Process(pid).children(recursive=True)
+    found = [each for child in children for each in child.net_connections("inet") if each.status == psutil.CONN_LISTEN]
+    return {each.laddr[1] for each in found}
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--allow-host", "*"), ("--allow-origin", "null"), ("--allow-host", "a:1")]
+)
+def test_what_cannot_be_allowed_is_wrong_usage(flag: str, value: str, tmp_path: Path) -> None:
+    module = Scenario(tmp_path, "wrong", "vendor/unused:1", [9090]).module
+    for verb in ("--run", "--run-docker", "--emulate", "--forward"):
+        done = command(verb, str(module), flag, value, "--yes")
+        assert (done.returncode, f"{value!r} is not a valid" in done.stderr) == (2, True), (verb, done.stderr)
 
 
 def test_a_port_in_use_is_named_with_the_flag(tmp_path: Path) -> None:

@@ -41,11 +41,21 @@ def test_importing_it_does_not_import_the_sdk() -> None:
     assert "GraValMiddleware" not in vars(runner)
 
 
+def test_it_imports_our_package_only_as_a_process_of_this_machine() -> None:
+    tree = ast.parse(Path(RUNNER_SOURCE).read_text())
+    users = {
+        function.name
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and "chutes_wrappers" in ast.unparse(function)
+    }
+    assert users == {"_behind_local_guard", "_launch_as"}
+
+
 def run(folder: Path, **settings: str) -> subprocess.Popen[str]:
     """The runner as a process of its own, serving a chute that says which of its ports are bound when it is loaded."""
     (folder / "case.py").write_text(MODULE)
     variables = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "CHUTES_ALLOW_MISSING": "true"}
-    given = {
+    emulators = {
         runner.KEY_VARIABLE: "ab" * 32,
         runner.HOST_VARIABLE: "127.0.0.1",
         runner.PORT_VARIABLE: str(free_port()),
@@ -55,7 +65,7 @@ def run(folder: Path, **settings: str) -> subprocess.Popen[str]:
     }
     argv = [sys.executable, "-u", "-c", "from chutes_wrappers.emulator.runner import main; main()", "case:chute"]
     return subprocess.Popen(
-        argv, cwd=folder, env={**variables, **given}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        argv, cwd=folder, env={**variables, **emulators}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
@@ -69,6 +79,29 @@ def test_the_attestation_server_is_there_before_the_module_is_loaded_and_takes_n
             url = f"http://127.0.0.1:{evidence}/nothing"
             assert requests.get(url, timeout=10).status_code == 404
             assert requests.get(url, headers={"Host": "rebound.example"}, timeout=10).status_code == 403
+        finally:
+            process.kill()
+
+
+def test_no_server_of_an_instance_on_this_machine_is_reached_from_elsewhere(tmp_path: Path) -> None:
+    ports = {
+        name: free_port()
+        for name in (runner.PORT_VARIABLE, runner.LOGGING_PORT_VARIABLE, runner.EVIDENCE_PORT_VARIABLE)
+    }
+    numbers = {name: str(port) for name, port in ports.items()}
+    with run(tmp_path, **numbers, WATCHED_PORT=numbers[runner.EVIDENCE_PORT_VARIABLE]) as process:
+        try:
+            assert process.stdout is not None
+            assert next((line for line in process.stdout if "Running on" in line), None), "the process ended"
+            for name, port in ports.items():
+                for headers in (
+                    {"Host": "rebound.example"},
+                    {"Origin": "http://evil.example"},
+                    {"Sec-Fetch-Site": "cross-site"},
+                ):
+                    answer = requests.get(f"http://127.0.0.1:{port}/_alive", headers=headers, timeout=10)
+                    assert answer.status_code == 403, (name, headers)
+                assert requests.get(f"http://127.0.0.1:{port}/_alive", timeout=10).status_code != 403, name
         finally:
             process.kill()
 

@@ -205,6 +205,17 @@ def test_after_a_kill_it_goes_on_where_it_was(tmp_path: Path) -> None:
         assert process.wait(30) == 0
 
 
+def test_its_flags_allow_one_more_host_and_site(tmp_path: Path) -> None:
+    with served(tmp_path, 0, "--allow-host", "box.example", "--allow-origin", "https://app.example") as (_, url):
+        for headers, status in (
+            ({"Host": "box.example"}, 200),
+            ({"Host": "evil.example"}, 403),
+            ({"Origin": "https://app.example"}, 200),
+            ({"Origin": "https://evil.example"}, 403),
+        ):
+            assert requests.get(f"{url}/ping", headers=headers, timeout=10).status_code == status, headers
+
+
 def test_a_folder_in_use_is_said_and_ends_with_two(tmp_path: Path) -> None:
     with served(tmp_path) as (first, _):
         argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path), "--no-docker"]

@@ -177,3 +177,5 @@ def test_an_incomplete_address_is_explained(shown: Shown, tmp_path: Path) -> Non
     with chromium(tmp_path / "profile") as browser:
         browser.get(shown.url)
         assert "whole address" in found(browser, "//p[@id='locked']").text
+        assert not browser.find_element(By.ID, "empty").is_displayed()
+        assert browser.title == "Chutes on this machine"

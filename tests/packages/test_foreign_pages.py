@@ -144,6 +144,9 @@ def attack(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
     # The page itself under the server's own port: what a rebound page is.
     browser.get(f"http://evil.example:{port}{path}")
     read.append(["page", 0, browser.find_element(By.TAG_NAME, "body").text])
+    same_origin = [browser.execute_async_script(FETCH, path, method) for method in ("GET", "POST")]
+    assert [(kind, status) for kind, status, _ in same_origin] == [("basic", 403)] * 2
+    read += same_origin
     return read
 
 

@@ -196,6 +196,8 @@ def test_a_quoted_value_is_what_a_dockerfile_unquotes(value: str) -> None:
         ("env={'TOKEN': b'canary'}", "'TOKEN'.* is of type bytes"),
         ("env={'A-B': 'canary'}", "'A-B'.* is not the name of a variable"),
         ("env={'': 'canary'}", "''.* is not the name of a variable"),
+        ("env={'CHUTES_DEV_MODE': 'canary'}", "CHUTES_DEV_MODE: the SDK would serve"),
+        ("env={'PYTHONFAULTHANDLER': 'canary'}", "PYTHONFAULTHANDLER: under the platform's guard library"),
         ("env={7: 'canary'}", "7.* is not the name of a variable"),
     ],
 )

@@ -32,7 +32,7 @@ def cost(module: str, *, as_json: bool) -> int:
     price, fee = hourly_price(pricing), first_deployment_fee(pricing)
     if price is None or fee is None:
         raise WrapperError(
-            f"the platform names no price for {platform_rules.TEE_GPU}, the GPU that it gives out",
+            f"the platform names no price for {platform_rules.TEE_GPU}, the only GPU that it offers",
             where=str(described["name"]),
             next_step="ask again later",
         )
@@ -43,8 +43,8 @@ def cost(module: str, *, as_json: bool) -> int:
 def _show(name: str, price: float, fee: float, *, as_json: bool) -> None:
     gpu, count = platform_rules.TEE_GPU, platform_rules.TEE_GPU_COUNT
     if as_json:
-        told = {"name": name, "gpu_count": count, "usd_per_hour": {gpu: price}, "first_deployment_usd": fee}
-        output.result(json.dumps(told))
+        shown = {"name": name, "gpu_count": count, "usd_per_hour": {gpu: price}, "first_deployment_usd": fee}
+        output.result(json.dumps(shown))
         return
     rows = [(f"{count} x {gpu}", f"${price:.2f}", f"${price * 24:.2f}")]
     output.table(("an instance on", "an hour", "a day"), rows)

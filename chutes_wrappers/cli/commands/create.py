@@ -124,7 +124,7 @@ def _say(proposal: Proposal, image: ImageFacts) -> None:
         ("labels", f"{image.title} {image.version}".strip()),
         ("health check", " ".join(image.health_check) or "none"),
         ("size", f"{image.size_bytes / _MB:.0f} MB"),
-        ("GPU", f"{platform_rules.TEE_GPU}, {platform_rules.TEE_GPU_MEMORY_GB} GB: the only one that Chutes gives out"),
+        ("GPU", f"{platform_rules.TEE_GPU}, {platform_rules.TEE_GPU_MEMORY_GB} GB: the only one that Chutes offers"),
         ("costs", _costs()),
     ]
     for name, value in rows:

@@ -15,7 +15,7 @@ from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.discovery.container import check_ports
-from chutes_wrappers.host.sdk_command import sdk_argv
+from chutes_wrappers.host.sdk_command import dev_run_argv
 from chutes_wrappers.host.staging import Stage, staged
 
 
@@ -55,7 +55,7 @@ def run_host(module: str, *, port: int | None, allowed: Allowed) -> int:
 def _argv(stage: Stage, port: int) -> list[str]:
     logging_port = _free(0)
     ports = ("--port", str(port), "--logging-port", str(logging_port))
-    return sdk_argv("run", stage.reference, "--dev", "--host", "127.0.0.1", *ports)
+    return dev_run_argv(stage.reference, "--host", "127.0.0.1", *ports)
 
 
 def _free(port: int) -> int:

@@ -19,7 +19,7 @@ from chutes_wrappers.emulator.tables.users import Counted, User
 
 
 class NoGpuLeft(Exception):
-    """No GPU fits the chute's selector: the API answers with a 500 that says nothing."""
+    """No GPU fits the chute's selector: the API sends a bare 500."""
 
 
 def deploy(platform: Platform, user: User, wanted: ChuteRequest, *, accept_fee: bool) -> Chute:
@@ -54,9 +54,7 @@ def _check_name_is_free(name: str) -> None:
 def _check_placement(wanted: ChuteRequest) -> None:
     selector = wanted.node_selector
     if wanted.tee and not platform_rules.is_tee_placement(selector.gpu_count, selector.include):
-        raise HTTPException(
-            400, "TEE private deployments are limited at this time due to infrastructure capacity limitations."
-        )
+        raise HTTPException(400, platform_rules.TEE_LIMITED)
 
 
 def _check_quota(platform: Platform, user: User) -> None:
@@ -96,7 +94,7 @@ def _check_is_new(wanted: ChuteRequest, existing: Chute | None, version: str) ->
 
 def _check_tee(wanted: ChuteRequest) -> None:
     if not wanted.tee:
-        raise HTTPException(400, "Only TEE chutes are supported as of 2026-05-12, please set tee=True")
+        raise HTTPException(400, platform_rules.TEE_NEEDED)
 
 
 def _check_gpus(selector: NodeSelectorRequest) -> None:

@@ -1,4 +1,4 @@
-"""The page's secret: it stands in the address that the emulator prints, and comes with each of the page's own requests.
+"""The page's secret is in the page's address, and comes with each of the page's own requests.
 
 An ``Origin`` header proves nothing, since any local program can send one. The secret is in the address's fragment, which
 browsers send to nobody; ``static/page.js`` reads it there.
@@ -13,7 +13,10 @@ from starlette.requests import Request
 
 CALL_PREFIX = "/emulator/call"
 SECRET_HEADER = "X-Emulator-Page"
-_REFUSAL = "Only the emulator's page has access here: open the whole address that the emulator printed, with its '#…'."
+_REFUSAL = (
+    "Only the emulator's page has access here. Open its whole address, with the '#…': --emulate prints it, and the file of "
+    "tools/emulator.py --config has it as 'page'."
+)
 
 
 def page_address(url: str, secret: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether an image's CUDA runs on the GPU that the platform gives out. Pure."""
+"""Whether an image's CUDA runs on the platform's GPU. Pure."""
 
 from __future__ import annotations
 

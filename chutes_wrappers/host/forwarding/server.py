@@ -104,6 +104,7 @@ class _Client:
         guard: LocalGuard,
     ) -> None:
         self._guard = guard
+        self._method = ""
         self._reader = reader
         self._writer = writer
         self._port = port
@@ -132,7 +133,7 @@ class _Client:
         headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()
         )
-        method = request.method.decode("ascii")
+        method = self._method = request.method.decode("ascii")
         if refusal := self._guard.refusal(method, headers):
             raise NotCarried(REFUSAL_STATUS, refusal)
         if any(name.lower() == "upgrade" and "websocket" in value.lower() for name, value in headers):
@@ -217,7 +218,8 @@ class _Client:
             headers.append(("Connection", "close"))
         reason = HTTPStatus(failure.status).phrase.encode()
         await self._send(h11.Response(status_code=failure.status, headers=_encoded(headers), reason=reason))
-        await self._send(h11.Data(data=text))
+        if self._method != "HEAD":
+            await self._send(h11.Data(data=text))
         await self._send(h11.EndOfMessage())
 
     async def _send(self, event: h11.Event) -> None:

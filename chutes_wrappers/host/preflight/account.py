@@ -54,9 +54,10 @@ def deployment_problems(
             where=_PLATFORM,
             fix="build it with --public under another CHUTE_TAG",
         )
-    if fee is not None and account.balance is not None and account.balance <= fee:
+    if account.balance is not None and account.balance <= (fee or 0.0):
+        costs = f"the deployment costs ${fee:.2f} once, and " if fee else ""
         yield Problem(
-            what=f"the deployment costs ${fee:.2f} once, and the balance must be more: it is ${account.balance:.2f}",
+            what=f"{costs}the balance must be more than ${fee or 0.0:.2f}: it is ${account.balance:.2f}",
             where=f"the account {account.username}",
             fix=f"pay in to {account.payment_address}",
         )

@@ -28,11 +28,21 @@ def placement_problems(described: Mapping[str, Any], file: str) -> Iterator[Prob
         )
     if faults := [*_of_tee(described["tee"], name), *_of_selector(described["node_selector"])]:
         yield Problem(
-            what=f"Chutes takes only confidential (TEE) chutes on one GPU, {_GPU}; here {'; '.join(faults)}",
+            what=f"Chutes takes only confidential (TEE) chutes on one GPU, {_GPU}; here {'; '.join(faults)}"
+            + _api_refusal(described["tee"], described["node_selector"]),
             where=f"{file}, Chute(…)",
             fix=_TWO_LINES,
             only_on_platform=True,
         )
+
+
+def _api_refusal(tee: Any, selector: Mapping[str, Any] | None) -> str:
+    """What the API says to it, for whoever searches for these words; empty where it gives no text."""
+    if tee is not True:
+        return f" (the API: 400 {platform_rules.TEE_NEEDED!r})"
+    if selector and not platform_rules.is_tee_placement(selector["gpu_count"], selector["include"]):
+        return f" (the API: 400 {platform_rules.TEE_LIMITED!r})"
+    return ""
 
 
 def _of_tee(tee: Any, name: str) -> Iterator[str]:

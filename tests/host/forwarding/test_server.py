@@ -219,6 +219,12 @@ async def test_a_page_of_another_site_cannot_call_the_paid_chute(line: bytes, he
     assert carrier.calls == []
 
 
+async def test_a_refused_head_has_no_body() -> None:
+    said = await say(Written(), b"HEAD / HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 403")
+    assert said.endswith(b"\r\n\r\n")
+
+
 async def test_a_websocket_of_another_site_is_refused_as_such() -> None:
     upgrade = b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert (await say(Written(), b"GET / HTTP/1.1\r\n" + FOREIGN[1] + upgrade)).startswith(b"HTTP/1.1 403")

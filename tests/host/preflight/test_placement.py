@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
 
@@ -63,6 +65,21 @@ def test_a_chute_without_tee_or_selector(changes: dict[str, Any], said: str) -> 
 )
 def test_another_gpu_or_none(selector: dict[str, Any], said: str) -> None:
     the_only(found(node_selector={**NODE, **selector}), said, "Chute(", TWO_LINES)
+
+
+def test_the_apis_words_are_quoted_for_whoever_searches_for_them() -> None:
+    the_only(found(tee=False), "400", "Only TEE chutes are supported as of 2026-05-12, please set tee=True")
+    limited = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
+    the_only(found(node_selector={**NODE, "gpu_count": 2}), "400", limited)
+
+
+@given(
+    st.one_of(st.integers(0, 9), st.none()),
+    st.one_of(st.none(), st.lists(st.sampled_from(["pro_6000", "PRO_6000", "h100", "rtx1", ""]), max_size=3)),
+)
+def test_no_placement_that_the_api_refuses_passes_here(gpu_count: int | None, include: list[str] | None) -> None:
+    problems = found(node_selector={**NODE, "gpu_count": gpu_count, "include": include})
+    assert problems or platform_rules.is_tee_placement(gpu_count, include)
 
 
 def test_everything_about_the_form_is_one_problem() -> None:

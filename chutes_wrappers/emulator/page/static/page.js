@@ -115,7 +115,7 @@ async function watch() {
   try {
     refresh(await (await ask("/emulator/status.json")).json());
   } catch {
-    document.title = "The emulator has stopped";
+    if (document.getElementById("locked").hidden) document.title = "The emulator has stopped";
   }
   setTimeout(watch, POLL_MS);
 }

@@ -20,6 +20,7 @@ from tests.upstreams.menagerie import Menagerie
 LARGE = 400 * 1024**2
 FOREIGN = [
     {"Host": "evil.example"},
+    {"Host": "too-late.example"},
     {"Origin": "http://evil.example"},
     {"Origin": "null"},
     {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},

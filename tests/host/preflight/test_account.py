@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from chutes_wrappers.host.platform_objects import AccountInfo, ImageInfo
+from chutes_wrappers.host.preflight.account import deployment_problems
+
+from .modules import the_only
+
+IMAGE = ImageInfo(
+    image_id="i", name="case", tag="v1", status="built and pushed", public=False, owner="tester", created_at=None
+)
+
+
+@pytest.mark.parametrize(
+    ("fee", "balance", "said"),
+    [
+        (5.4, 5.4, "costs $5.40 once, and the balance must be more than $5.40: it is $5.40"),
+        (5.4, 5.41, None),
+        (None, 0.0, "the balance must be more than $0.00: it is $0.00"),  # an update, or a price that is not known
+        (None, -1.0, "the balance must be more than $0.00: it is $-1.00"),
+        (None, 0.01, None),
+        (5.4, None, None),
+    ],
+)
+def test_the_balance_must_be_more_than_the_fee(fee: float | None, balance: float | None, said: str | None) -> None:
+    account = AccountInfo(
+        username="tester", user_id="u", balance=balance, payment_address="5Pay", permissions=(), may_publish=False
+    )
+    problems = [*deployment_problems(account, IMAGE, reference="case:v1", module="m", public=False, fee=fee)]
+    if said is None:
+        assert problems == []
+    else:
+        the_only(problems, said, "5Pay")
