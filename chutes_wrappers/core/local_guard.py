@@ -95,6 +95,8 @@ class LocalGuard:
             return self._site_refusal(method, dict(sent))
         if len(origins) == 1 and self._is_origin(origins[0], hosts[0]):
             return None
+        if origins == ["null"]:
+            return "Pages without a site, such as files, may not call this server. Serve the page over http first."
         return f"Pages of {_shown(origins)} may not call this server. To let them, start with --allow-origin ORIGIN."
 
     def _is_host(self, host: str) -> bool:
@@ -125,7 +127,7 @@ class LocalGuard:
         )
         if is_near or is_navigation:
             return None
-        return "Pages of another site may not call this server. To let them, start with --allow-origin ORIGIN."
+        return "Pages of another site may not load this. Use its URL under the page's own host name, or fetch() with --allow-origin."
 
 
 def _shown(values: Sequence[str]) -> str:

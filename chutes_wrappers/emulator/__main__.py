@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.local_guard import parse_allowed
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.platform import NewAccounts
@@ -26,18 +26,11 @@ from chutes_wrappers.host.docker_engine import connect
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve; the exit code."""
     options = _options(arguments)
-    settings = Settings(
-        folder=options.folder,
-        port=options.port,
-        docker=not options.no_docker,
-        buildah=options.buildah,
-        new_accounts=NewAccounts(balance=options.balance),
-        allowed=parse_allowed(options.allow_host, options.allow_origin),
-    )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
+        settings = _settings(options)
         with contextlib.ExitStack() as stack:
             platform = stack.enter_context(running_platform(settings, _launcher(settings, stack)))
             if options.config is not None:
@@ -56,8 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        folder=options.folder,
+        port=options.port,
+        docker=not options.no_docker,
+        buildah=options.buildah,
+        new_accounts=NewAccounts(balance=options.balance),
+        allowed=parse_allowed(options.allow_host, options.allow_origin),
+    )
+
+
 def _write_config(platform: RunningPlatform, options: argparse.Namespace) -> accounts.Account:
-    token = platform.registration.token
+    path, token = options.config, platform.registration.token
+    if path.exists() and platform.state.users.by_hotkey(accounts.read_config(path).hotkey) is None:
+        raise ConfigurationError(
+            f"the account in it is unknown to the emulator in {options.folder}",
+            where=str(path),
+            next_step="name another file with --config, or the folder in which that account was registered",
+        )
     secret = {"registration_token": token, "page": platform.page_url}
     return accounts.ensure_config(platform.url, options.username, options.config, token, secret)
 
@@ -69,10 +79,16 @@ def _launcher(settings: Settings, stack: contextlib.ExitStack) -> Launcher:
     return DockerLauncher(engine, logger.info)
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid port: give 0 to 65535")
+    return int(text)
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools/emulator.py", description="Chutes on this machine")
     parser.add_argument("--folder", type=Path, required=True, help="where its state is kept")
-    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 is a free one")
+    parser.add_argument("--port", type=_port, metavar="PORT", default=0, help="on 127.0.0.1; 0 is a free one")
     parser.add_argument("--no-docker", action="store_true", help="build no image, run instances as processes")
     parser.add_argument("--buildah", action="store_true", help="build as the platform does, which takes longer")
     parser.add_argument(

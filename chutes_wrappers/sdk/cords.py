@@ -55,7 +55,9 @@ def register_passthrough_routes(
         logger.warning(f"routes: keys without a meaning here are ignored: {', '.join(ignored)}")
     exposed = parse_expose(caller_globals().get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
     if reserved := platform_rules.reserved_port_problem(default_port):
-        raise ConfigurationError(reserved, where="default_port", next_step="name the port that the service listens on")
+        raise ConfigurationError(
+            reserved, where="default_port", next_step="let the service listen on another port, and name that"
+        )
     plan = plan_cords(parse_routes(entries, where="routes"), default_port, public_methods, exposed)
     for skipped in plan.skipped:
         logger.info(f"not published: {skipped.method} {skipped.path} (port {skipped.port}): {skipped.reason}")

@@ -216,6 +216,32 @@ def test_its_flags_allow_one_more_host_and_site(tmp_path: Path) -> None:
             assert requests.get(f"{url}/ping", headers=headers, timeout=10).status_code == status, headers
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--allow-host", "*"), "'*' is not a valid host name"),
+        (("--allow-origin", "null"), "'null' is not a valid origin"),
+        (("--port", "99999"), "'99999' is not a valid port"),
+    ],
+)
+def test_what_cannot_be_set_is_wrong_usage(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path), "--no-docker", *arguments]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
+
+
+def test_an_account_of_another_emulator_is_left_alone(tmp_path: Path) -> None:
+    config = tmp_path / "config.ini"
+    with served(tmp_path):
+        before = config.read_text()
+    argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path / "new"), "--no-docker"]
+    done = subprocess.run(
+        [*argv, "--config", str(config)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "name another file with --config" in done.stderr) == (2, True), done.stderr
+    assert config.read_text() == before
+
+
 def test_a_folder_in_use_is_said_and_ends_with_two(tmp_path: Path) -> None:
     with served(tmp_path) as (first, _):
         argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path), "--no-docker"]

@@ -57,7 +57,7 @@ class Settings:
 
 def discover_module(options: Mapping[str, object]) -> int:
     """``deploy.sh --discover M``: asks for what the flags leave open, then discovers and writes the module's manifest."""
-    from chutes_wrappers.cli.commands.placement import look_at_placement
+    from chutes_wrappers.cli.commands.placement import load_and_warn_of_placement
     from chutes_wrappers.host.docker_engine import connect
     from chutes_wrappers.host.modules import read_module, resolve_module
 
@@ -71,7 +71,7 @@ def discover_module(options: Mapping[str, object]) -> int:
     )
     if options.get("check") and settings.openapi is not None:
         raise ConfigurationError("--check writes nothing", where="--openapi", next_step="give one of them")
-    look_at_placement(facts)
+    load_and_warn_of_placement(facts)
     if options.get("check"):
         return _check(facts, connect(output.report), settings)
     discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
@@ -162,12 +162,12 @@ def _check_port(base_url: str, port: int | None) -> None:
 
 def from_file(chute_file: str, settings: Settings, path: Path | None) -> Manifest:
     """Run the image of a deploy module; the manifest is written to ``path``, or where the module's is kept."""
-    from chutes_wrappers.cli.commands.placement import look_at_placement
+    from chutes_wrappers.cli.commands.placement import load_and_warn_of_placement
     from chutes_wrappers.host.docker_engine import connect
     from chutes_wrappers.host.modules import read_module, resolve_module
 
     facts = read_module(resolve_module(chute_file), output.report)
-    look_at_placement(facts)
+    load_and_warn_of_placement(facts)
     return discover_and_write(facts, connect(output.report), settings, path or facts.manifest_path)
 
 

@@ -14,6 +14,7 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import emulated_image, preparation, running, verdicts
 from chutes_wrappers.cli.commands.emulated_deployment import developer
 from chutes_wrappers.cli.commands.emulated_image import Prepared
+from chutes_wrappers.cli.commands.placement import check_placement
 from chutes_wrappers.cli.commands.public_api import static_routes
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
@@ -65,6 +66,8 @@ def emulate(module: str, options: Options) -> int:
     """Run, call and compare; 1 when a route would fail on the platform. Stays until Ctrl-C unless ``options.check``."""
     facts, username = preparation.facts(module), preparation.username()
     check_names(facts, username)
+    if not facts.manifest_path.exists():
+        check_placement(facts)  # before an image is run to make one
     logger.remove()  # the emulator's log is shown here, line by line
     screen = _Screen()
     with contextlib.ExitStack() as stack:

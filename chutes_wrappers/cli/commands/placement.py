@@ -12,10 +12,11 @@ from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.host.preflight.placement import placement_problems
+from chutes_wrappers.host.preflight.preflight import check_not_refused
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import staged
 
-_NOBODY = "local"
+_ANY_USERNAME = "local"  # the placement does not depend on it
 
 
 def warn(problems: Iterable[Problem]) -> None:
@@ -31,7 +32,17 @@ def warn_of_placement(facts: ModuleFacts, described: Mapping[str, Any]) -> None:
     warn(placement_problems(described, str(facts.path)))
 
 
-def look_at_placement(facts: ModuleFacts) -> None:
+def load_and_warn_of_placement(facts: ModuleFacts) -> None:
     """As ``warn_of_placement``, where nothing else loads the module; a module that cannot be loaded is not a problem here."""
-    with contextlib.suppress(WrapperError), staged(facts, Manifest(), username=_NOBODY) as stage:
-        warn_of_placement(facts, describe_outside(stage, output.report))
+    warn(_loaded_problems(facts))
+
+
+def check_placement(facts: ModuleFacts) -> None:
+    """Raise ConfigurationError for what ``load_and_warn_of_placement`` warns of: before a manifest is made, or missed."""
+    check_not_refused(_loaded_problems(facts), str(facts.path))
+
+
+def _loaded_problems(facts: ModuleFacts) -> list[Problem]:
+    with contextlib.suppress(WrapperError), staged(facts, Manifest(), username=_ANY_USERNAME) as stage:
+        return [*placement_problems(describe_outside(stage, output.report), str(facts.path))]
+    return []

@@ -12,6 +12,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
+from chutes_wrappers.cli.commands.placement import check_placement
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.manifest import Manifest
@@ -63,6 +64,7 @@ def manifest(facts: ModuleFacts) -> Manifest:
     """The module's manifest; ConfigurationError without one: an image that is uploaded must hold what was discovered."""
     if (found := preparation.known(facts)) is not None:
         return found
+    check_placement(facts)
     raise ConfigurationError(
         "the module has no manifest, which image and chute must share",
         where=str(facts.manifest_path),

@@ -97,7 +97,7 @@ def _guess(image: ImageFacts) -> int:
 
 def _is_port(name: str) -> bool:
     words = name.upper().split("_")
-    return words[-1] == "PORT" and not _OTHER_SERVICES.intersection(words)
+    return "PORT" in (words[0], words[-1]) and not _OTHER_SERVICES.intersection(words)
 
 
 def _is_address(name: str) -> bool:

@@ -54,19 +54,20 @@ def check_ports(ports: Sequence[int], launch: LaunchSpec) -> None:
     for port in ports:
         problem = service_port_problem(port)
         if problem:
-            raise ConfigurationError(problem, where="SERVICE_PORTS", next_step=_how_to_move(port, launch))
+            raise ConfigurationError(problem, where="SERVICE_PORTS", next_step=_how_to_move(port, ports, launch))
 
 
-def _how_to_move(port: int, launch: LaunchSpec) -> str:
+def _how_to_move(port: int, ports: Sequence[int], launch: LaunchSpec) -> str:
     free = 8000 + port if port < 1000 else 18000 + port % 1000
+    moved = [free if each == port else each for each in ports]
     names = [name for name in sorted(launch.environment) if name.upper().endswith("PORT")]
     moving = [name for name in names if launch.environment[name] == str(port)]
     if moving:
         settings = ", ".join(f'"{name}": "{free}"' for name in moving)
-        return f"move it: CHUTE_ENV = {{{settings}}} and SERVICE_PORTS = [{free}]"
+        return f"move it: CHUTE_ENV = {{{settings}}} and SERVICE_PORTS = {moved}"
     return (
         f"let the service listen on another port, such as {free}, by its own variable (CHUTE_ENV) or argument (ENTRYPOINT), "
-        f"and set SERVICE_PORTS = [{free}]"
+        f"and set SERVICE_PORTS = {moved}"
     )
 
 

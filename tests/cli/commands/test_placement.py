@@ -86,12 +86,25 @@ def test_build_and_deploy_send_nothing_of_it(world: World, placement: str) -> No
     assert world.user.get("/chutes/").json()["total"] == 0
 
 
-def test_emulate_builds_nothing_of_it(world: World) -> None:
+@pytest.mark.parametrize("has_manifest", [True, False])
+def test_emulate_starts_nothing_of_it(world: World, has_manifest: bool) -> None:
     scenario = world.module(OLD_PLACEMENT)
+    if not has_manifest:
+        scenario.manifest.unlink()
     scenario.module.write_text(scenario.module.read_text() + "HOST_ENTRYPOINT = 'exec sleep 600'\n")
     ran = world.run("--emulate", str(scenario.module), "--no-docker", "--check")
     assert (ran.code, REFUSED in ran.stderr, names_the_two_lines(ran.stderr)) == (2, True, True), ran.stderr
     assert "Uploading" not in ran.stderr
+    assert "Looking at" not in ran.stderr or has_manifest
+
+
+@pytest.mark.parametrize("arguments", [("--build",), ("--deploy", "--accept-fee")])
+def test_a_module_without_a_manifest_is_refused_for_its_form_first(world: World, arguments: tuple[str, ...]) -> None:
+    scenario = world.module(OLD_PLACEMENT)
+    scenario.manifest.unlink()
+    verb, *more = arguments
+    ran = world.run(verb, str(scenario.module), *more)
+    assert (ran.code, REFUSED in ran.stderr, names_the_two_lines(ran.stderr)) == (2, True, True), ran.stderr
 
 
 @pytest.mark.parametrize("placement", FORMS)

@@ -243,11 +243,11 @@ def test_ctrl_c_leaves_nothing_running() -> None:
         (
             8000,
             {"CHROMA_PORT": "8000", "OTHER_PORT": "9000"},
-            'CHUTE_ENV = {"CHROMA_PORT": "18000"} and SERVICE_PORTS = [18000]',
+            'CHUTE_ENV = {"CHROMA_PORT": "18000"} and SERVICE_PORTS = [8020, 18000]',
         ),
         (8001, {}, "by its own variable (CHUTE_ENV) or argument (ENTRYPOINT)"),
-        (8002, {"PORT": "8002"}, 'CHUTE_ENV = {"PORT": "18002"} and SERVICE_PORTS = [18002]'),
-        (80, {"PORT": "80"}, 'CHUTE_ENV = {"PORT": "8080"} and SERVICE_PORTS = [8080]'),
+        (8002, {"PORT": "8002"}, 'CHUTE_ENV = {"PORT": "18002"} and SERVICE_PORTS = [8020, 18002]'),
+        (80, {"PORT": "80"}, 'CHUTE_ENV = {"PORT": "8080"} and SERVICE_PORTS = [8020, 8080]'),
     ],
 )
 def test_a_port_that_no_instance_has_is_refused_before_anything_runs(
