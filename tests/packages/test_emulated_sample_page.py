@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import requests
 from selenium.webdriver import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
+from chutes_wrappers.emulator.page.access import SECRET_HEADER
 from tests.cli.test_emulate import Sample
 from tests.packages.chromium import chromium, exceptions
 from tests.packages.test_emulator_page import found, opened
@@ -20,16 +22,20 @@ pytestmark = pytest.mark.packages
 def test_a_message_travels_through_the_page(tmp_path: Path) -> None:
     sample, port = Sample(tmp_path), free_port()
     arguments = ("--emulate", str(sample.module), "--no-docker", "--yes", "--port", str(port))
-    with until_interrupted(*arguments), chromium(tmp_path / "profile") as page:
+    with until_interrupted(*arguments) as emulating, chromium(tmp_path / "profile") as page:
         url = f"http://127.0.0.1:{port}"
-        page.get(url)
+        address = re.search(rf"{url}/#(\S+)", emulating.said)
+        assert address is not None, emulating.said
+        page.get(address[0])
         block = opened(page, "/speak")
         found(page, f"{block}//textarea").send_keys(Keys.CONTROL, "a", Keys.NULL, '{"text": "SOS"}')
         found(page, f"{block}//button[contains(@class,'execute')]").click()
         spoken = found(page, f"{block}//*[contains(@class,'live-responses-table')]//audio")
         WebDriverWait(page, 20, 0.05).until(lambda _: spoken.get_property("duration"))
-        slug = requests.get(f"{url}/emulator/status.json", timeout=20).json()["chutes"][0]["slug"]
-        sound = requests.post(f"{url}/emulator/call/{slug}/speak", json={"text": "SOS"}, timeout=60)
+        secret = {SECRET_HEADER: address[1]}
+        status = requests.get(f"{url}/emulator/status.json", headers=secret, timeout=20).json()
+        call = f"{url}/emulator/call/{status['chutes'][0]['slug']}/speak"
+        sound = requests.post(call, json={"text": "SOS"}, headers=secret, timeout=60)
         assert sound.headers["content-type"] == "audio/wav"
         (tmp_path / "sos.wav").write_bytes(sound.content)
         block = opened(page, "/inference")
