@@ -1,4 +1,4 @@
-"""Nothing is imported from the current folder, be it any folder or the checkout, by whatever door one comes."""
+"""Nothing is imported from the current folder, be it any folder or the checkout, for every entry point."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_a_module_without_a_manifest_is_refused_for_its_form_first(world: World,
 
 
 @pytest.mark.parametrize("placement", FORMS)
-def test_what_it_costs_is_told_with_a_warning(world: World, placement: str) -> None:
+def test_what_it_costs_is_shown_with_a_warning(world: World, placement: str) -> None:
     ran = world.run("--cost", str(world.module(placement).module))
     assert (ran.code, "1 x pro_6000" in ran.stdout, "$5.40" in ran.stderr) == (0, True, True), ran.stderr
     assert (WARNED in ran.stderr, names_the_two_lines(ran.stderr)) == (True, True)

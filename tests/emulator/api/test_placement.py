@@ -27,14 +27,14 @@ def owner(user: Client) -> Client:
     return user
 
 
-def answer_to(owner: Client, **different: Any) -> tuple[int, Any]:
+def response_to(owner: Client, **different: Any) -> tuple[int, Any]:
     """The status, and the text or the errors of the fields."""
-    answer = owner.deploy(**different)
-    if not answer.headers["content-type"].startswith("application/json"):
-        return answer.status_code, answer.text
-    detail = answer.json().get("detail")
+    response = owner.deploy(**different)
+    if not response.headers["content-type"].startswith("application/json"):
+        return response.status_code, response.text
+    detail = response.json().get("detail")
     fields = [f"{error['loc'][-1]}: {error['msg']}" for error in detail] if isinstance(detail, list) else None
-    return answer.status_code, fields or detail
+    return response.status_code, fields or detail
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def answer_to(owner: Client, **different: Any) -> tuple[int, Any]:
     [{}, {"min_vram_gb_per_gpu": 96}, {"max_hourly_price_per_gpu": 1.8}, {"exclude": ["h100", "b200"]}],
 )
 def test_the_form_that_is_taken(owner: Client, selector: dict[str, Any]) -> None:
-    assert answer_to(owner, node_selector={**ONE, **selector})[0] == 200
+    assert response_to(owner, node_selector={**ONE, **selector})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_the_form_that_is_taken(owner: Client, selector: dict[str, Any]) -> None
 def test_every_other_form_is_refused_in_the_words_of_the_api(
     owner: Client, different: dict[str, Any], status: int, said: Any
 ) -> None:
-    assert answer_to(owner, **different) == (status, said)
+    assert response_to(owner, **different) == (status, said)
     assert owner.get("/chutes/").json()["total"] == 0
     assert owner.get("/users/me", "me").json()["balance"] == 100
 
 
-def test_of_several_reasons_the_first_of_the_apis_order_is_given(platform: RunningPlatform, owner: Client) -> None:
+def test_of_several_reasons_the_first_of_the_apis_order_is_returned(platform: RunningPlatform, owner: Client) -> None:
     """One mistake is made good at a time; what is refused next is the next in the order."""
     state, user_id = platform.state, owner.account.user_id
     assert owner.deploy().status_code == 200
@@ -113,8 +113,10 @@ def test_of_several_reasons_the_first_of_the_apis_order_is_given(platform: Runni
     state.users._database.change("DELETE FROM counters")  # the next day
     assert said(refused(), 400, "'TEE' in their name")
     assert said(refused(name="case"), 400, "no longer supports public chutes")
-    assert said(refused(public=False), 400, "Chute image not found")
-    assert said(refused(image="case:v1", code=CODE), 409, "already exists")
+    state.users.set_permissions(user_id, 1 << platform_rules.PUBLIC_CHUTES_BIT)
+    assert said(refused(), 400, "Chute image not found")
+    assert said(refused(image="case:v1", code=CODE), 409, "non-public images")
+    assert said(refused(public=False), 409, "already exists")
     assert said(refused(name="other"), 400, NEEDS_TEE)
     assert said(refused(tee=True, node_selector={**ONE, "exclude": ["pro_6000", *SIX]}), 400, "At most 5")
     assert said(refused(node_selector={**ONE, "exclude": ["pro_6000"]}), 500, "Internal Server Error")
@@ -132,10 +134,10 @@ def test_a_tee_chute_keeps_its_gpus(platform: RunningPlatform, owner: Client) ->
     before = {**chute.definition, "node_selector": {**chute.definition["node_selector"], "gpu_count": 2}}
     deployed = {"user_id": chute.user_id, "username": "tester", "image_id": chute.image_id}
     platform.state.chutes.save(**deployed, definition=before)
-    assert answer_to(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
+    assert response_to(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
     before = {**chute.definition, "node_selector": {**chute.definition["node_selector"], "include": ["h100"]}}
     platform.state.chutes.save(**deployed, definition=before)
-    assert answer_to(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
+    assert response_to(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
 
 
 def test_a_chute_that_was_deployed_without_tee_may_be_deployed_again_with_it(
@@ -145,4 +147,4 @@ def test_a_chute_that_was_deployed_without_tee_may_be_deployed_again_with_it(
     assert chute is not None
     old = {**chute.definition, "tee": False, "node_selector": {"gpu_count": 4, "min_vram_gb_per_gpu": 80}}
     platform.state.chutes.save(user_id=chute.user_id, username="tester", image_id=chute.image_id, definition=old)
-    assert answer_to(owner, code=OTHER_CODE)[0] == 200
+    assert response_to(owner, code=OTHER_CODE)[0] == 200
