@@ -24,7 +24,7 @@ _HEARTBEAT_S = 5.0
 
 
 def fault_of_what_is_there(*, is_python_chosen: bool) -> str | None:
-    """Why the existing environment must be replaced, as text that follows its name; None when it can stay or there is none."""
+    """Why the existing environment must be replaced, as text that follows its name; None when nothing is to be replaced."""
     if not os.path.lexists(VENV):
         return None
     found = python_version()
@@ -93,7 +93,7 @@ def _is_put_aside(aside: Path, fault: str) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder, or a link and not what it leads to; nothing where there is none."""
+    """Remove a folder, or a link without its target; a missing path is fine."""
     if path.is_symlink():
         path.unlink()
     elif path.exists():

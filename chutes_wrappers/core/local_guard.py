@@ -117,14 +117,13 @@ class LocalGuard:
 
     def _site_refusal(self, method: str, sent: dict[str, str]) -> str | None:
         site = sent.get("sec-fetch-site")
-        if site == "none" and any(sent.get(name, "").startswith("prefetch") for name in _PURPOSES):
-            site = "hidden"  # browsers hide whose page it is that asks to fetch something in advance
+        # Nobody navigates by it; of a foreign page that asks for it, browsers may hide the site as "none".
+        is_prefetch = any(sent.get(name, "").startswith("prefetch") for name in _PURPOSES)
         is_near = site is None or site in _NEAR_SITES or (site == "same-site" and self.loopback_origins)
-        is_navigation = site != "hidden" and (method, sent.get("sec-fetch-mode"), sent.get("sec-fetch-dest")) == (
-            "GET",
-            "navigate",
-            "document",
-        )
+        if is_prefetch and site != "same-origin":
+            is_near = False
+        how = (method, sent.get("sec-fetch-mode"), sent.get("sec-fetch-dest"))
+        is_navigation = how == ("GET", "navigate", "document") and not is_prefetch
         if is_near or is_navigation:
             return None
         return "Pages of another site may not load this. Use its URL under the page's own host name, or fetch() with --allow-origin."

@@ -82,7 +82,7 @@ def read_config(path: Path) -> Account:
 def ensure_config(
     url: str, username: str, path: Path, token: str, emulator: Mapping[str, str] | None = None
 ) -> Account:
-    """The account in ``path``, registered first when there is no such file; the file names ``url`` from now on.
+    """The account in ``path``, registered first when the file is missing; ``url`` is written into it.
 
     ``emulator`` are names and values for a section of that name, which the SDK does not read.
     """

@@ -131,11 +131,12 @@ def test_a_link_of_another_site_may_be_followed(
 
 @pytest.mark.parametrize("guard", BOTH)
 def test_nothing_is_fetched_in_advance_for_a_page_of_another_site(guard: LocalGuard) -> None:
-    # What Chromium sends for speculation rules of a foreign page: it hides the site.
-    sent = headers(Sec_Fetch_Site="none", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document")
-    assert guard.refusal("GET", sent) is None
-    for purpose in ("prefetch", "prefetch;prerender", "Prefetch"):
-        assert guard.refusal("GET", [*sent, ("Sec-Purpose", purpose)]) is not None
+    # For speculation rules of a foreign page Chromium hides the site as "none"; a browser may also say it.
+    for site in ("none", "cross-site"):
+        sent = headers(Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document")
+        assert guard.refusal("GET", sent) is None
+        for purpose in ("prefetch", "prefetch;prerender", "Prefetch"):
+            assert guard.refusal("GET", [*sent, ("Sec-Purpose", purpose)]) is not None
     assert guard.refusal("GET", [*headers(Sec_Fetch_Site="same-origin"), ("Sec-Purpose", "prefetch")]) is None
 
 
