@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ import pytest
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from chutes_wrappers.host import wallets
+from tests.commands import Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
+from tests.fork_server import CHUTES, LONGEST_S, WIZARD
 from tests.scenario import ROOT, environment
+from tests.terminal import Terminal
 
 
 @pytest.fixture(scope="module")
@@ -52,30 +56,14 @@ class Newcomer:
         }
 
     def run(self, *arguments: str, code: int = 0, **variables: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "chutes_wrappers.cli.wizard", *arguments],
-            cwd=ROOT,
-            env={**self.variables, **variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == code, done.stderr
+        wizard = Commands(ROOT, self.variables, WIZARD)
+        done = wizard.run(*arguments, variables=variables)
+        assert done.code == code, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
-    def at_terminal(self, columns: int = 60) -> pexpect.spawn[str]:
-        return pexpect.spawn(
-            sys.executable,
-            ["-m", "chutes_wrappers.cli.wizard"],
-            cwd=str(ROOT),
-            env=self.variables,
-            encoding="utf-8",
-            timeout=30,
-            dimensions=(24, columns),
-        )
+    def at_terminal(self, columns: int = 60) -> Terminal:
+        return Terminal([], target=WIZARD, variables=self.variables, dimensions=(24, columns))
 
 
 @pytest.fixture
@@ -147,16 +135,8 @@ def test_flags_register_keep_what_was_there_and_the_sdk_takes_the_file(newcomer:
     assert not [secret for secret in secrets_of(newcomer) if secret in said]
     kept = newcomer.config.with_name("config.ini.bak-1")
     assert (kept.read_text(), mode(kept)) == ("[old]\n", 0o600)
-    listed = subprocess.run(
-        [str(Path(sys.executable).parent / "chutes"), "chutes", "list"],
-        env=newcomer.variables,
-        cwd=newcomer.home,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert listed.returncode == 0
+    listed = Commands(newcomer.home, newcomer.variables, CHUTES).run("chutes", "list")
+    assert listed.code == 0
     assert "error" not in listed.stderr.lower()
 
 
@@ -177,21 +157,11 @@ def test_an_account_is_linked_by_its_key_and_its_own_hotkey_only(newcomer: Newco
 
 def api_key(newcomer: Newcomer) -> str:
     """An API key of the account in the newcomer's file, made by the API."""
-    script = """
-from chutes_wrappers.host import platform_api
-with platform_api.connect() as api:
-    print(api.post("/api_keys/", "making a key", {"name": "k", "admin": True})["secret_key"])
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=newcomer.variables,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return done.stdout.strip()
+    line = ("keys", "create", "--name", "k", "--admin")
+    made = Commands(newcomer.home, newcomer.variables, CHUTES).run(*line)
+    found = re.search(r'"secret_key": "([^"]+)"', made.stdout + made.stderr)
+    assert found, made
+    return found[1]
 
 
 def test_a_file_is_taken_over_once_it_is_known_to_be_one(newcomer: Newcomer, tmp_path: Path) -> None:
@@ -346,7 +316,7 @@ def test_a_wrong_address_of_the_api_and_a_closed_input_are_said(newcomer: Newcom
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=LONGEST_S,
     )
     assert (done.returncode, "no terminal to ask on" in done.stderr) == (2, True)
 
@@ -388,7 +358,9 @@ def at_setup(newcomer: Newcomer) -> Iterator[pexpect.spawn[str]]:
     if not (ROOT / ".venv" / ".complete-dev").exists():
         pytest.skip("the project's own .venv is not set up here: ./setup.sh --dev")
     variables = {**newcomer.variables, "CHUTES_WRAPPERS_PYTHON": sys.executable}
-    child = pexpect.spawn(str(ROOT / "setup.sh"), env=variables, encoding="utf-8", timeout=60, dimensions=(24, 60))
+    child = pexpect.spawn(
+        str(ROOT / "setup.sh"), env=variables, encoding="utf-8", timeout=LONGEST_S, dimensions=(24, 60)
+    )
     child.expect("✓ the environment is ready")
     child.expect("What to do")
     yield child

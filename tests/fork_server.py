@@ -1,0 +1,244 @@
+"""Starts programs of this project and of the SDK in milliseconds: a process that has loaded their libraries forks one child for each.
+
+A fresh Python needs a second to load them. A forked child has memory, streams, signals, a session and an environment of its own
+all the same, and imports our package and the SDK itself: nothing that one program caches reaches the next one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import fcntl
+import functools
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = "chutes_wrappers.cli.main:main"
+WIZARD = "chutes_wrappers.cli.wizard:main"
+CHUTES = "chutes.cli:app"
+# What ends a wait for a program that does not end: only a fault, on the slowest machine.
+LONGEST_S = 120.0
+_PR_SET_PDEATHSIG = 1
+_LARGEST_REQUEST = 1 << 17
+# Of a fresh Python, in which the SDK was loaded: what it brought that is neither the SDK's nor ours.
+_LIBRARIES_OF = """
+import importlib, json, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+ours = ("chutes", "chutes_wrappers", "tests", "tools", "__main__")
+print(json.dumps([name for name in sys.modules if name.partition(".")[0] not in ours]))
+"""
+# These read no configuration when they are imported, and so stay loaded: our own modules of most commands.
+_OURS = (
+    "chutes_wrappers.host.platform_api", "chutes_wrappers.cli.main", "chutes_wrappers.cli.wizard",
+    "chutes_wrappers.cli.commands.call", "chutes_wrappers.cli.commands.forward",
+)  # fmt: skip
+_OTHERS = ("chutes.cli", "bittensor_wallet", "rich.console", "rich.table", "rich.status", "rich.box", "uvicorn")
+
+
+class Forked:
+    """A running program. ``stdout`` is what it prints, when it was started with a pipe for that."""
+
+    def __init__(self, report: int, stdout: Any = None) -> None:
+        self._report = os.fdopen(report)
+        self.pid = int(self._report.readline())
+        self.stdout = stdout
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        if self.returncode is None and select.select([self._report], [], [], 0)[0]:
+            self._read()
+        return self.returncode
+
+    def wait(self, timeout: float = LONGEST_S) -> int:
+        """The exit code; raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._report], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            self._read()
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the program alone."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End the program and its session's process group at once."""
+        if self.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def _read(self) -> None:
+        self.returncode = int(self._report.readline())
+        self._report.close()
+
+
+class ForkServer:
+    """The process that forks. One is enough for a whole test run: each request brings its own environment."""
+
+    def __init__(self) -> None:
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())],
+                cwd=ROOT,
+                env={**variables, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def start(
+        self,
+        target: str,
+        arguments: Sequence[str],
+        *,
+        folder: Path,
+        variables: Mapping[str, str],
+        streams: Sequence[int],
+        has_terminal: bool = False,
+    ) -> Forked:
+        """Call ``MODULE:FUNCTION`` in a new process with exactly these ``variables``; ``streams`` become 0, 1 and 2.
+
+        With ``has_terminal`` the streams are one terminal, which becomes that of the program's session.
+        """
+        request = {
+            "target": target,
+            "arguments": list(arguments),
+            "folder": str(folder),
+            "variables": dict(variables),
+            "has_terminal": has_terminal,
+        }
+        report, written = os.pipe()
+        try:
+            socket.send_fds(self._requests, [json.dumps(request).encode()], [*streams, written])
+        finally:
+            os.close(written)
+        return Forked(report)
+
+    def close(self) -> None:
+        """End, and with it all that still runs."""
+        self._requests.close()
+        self._process.wait(LONGEST_S)
+
+
+@functools.cache
+def fork_server() -> ForkServer:
+    """The one of this test run."""
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
+
+
+def main() -> None:
+    """Fork for each request that comes, until the socket whose number is our argument is closed at its other end."""
+    _load()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are forked here
+    with socket.socket(fileno=int(sys.argv[1])) as requests:
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(requests, _LARGEST_REQUEST, 4)
+            if not message:
+                return
+            if os.fork() == 0:
+                requests.close()
+                os._exit(_supervise(json.loads(message), *descriptors))
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def _load() -> None:
+    argv = [sys.executable, "-c", _LIBRARIES_OF, *_OTHERS]
+    variables = {**os.environ, "CHUTES_ALLOW_MISSING": "true"}
+    done = subprocess.run(argv, env=variables, stdout=subprocess.PIPE, text=True, check=True)
+    for name in json.loads(done.stdout.splitlines()[-1]):
+        with contextlib.suppress(ImportError):  # compiled modules register names that cannot be imported
+            importlib.import_module(name)
+    for name in _OURS:
+        importlib.import_module(name)
+
+
+def _supervise(request: dict[str, Any], stdin: int, stdout: int, stderr: int, report: int) -> int:
+    """Run the program in a child; report its process id at once, and its exit code at its end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _end_with_parent()
+    child = os.fork()
+    if child == 0:
+        os.close(report)
+        os._exit(_run(request, (stdin, stdout, stderr)))
+    for descriptor in (stdin, stdout, stderr):
+        os.close(descriptor)
+    os.write(report, f"{child}\n".encode())
+    _, status = os.waitpid(child, 0)
+    os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    return 0
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # it must not outlive tests that are killed
+
+
+def _run(request: dict[str, Any], streams: tuple[int, int, int]) -> int:
+    code = 1
+    try:
+        _become(request, streams)
+        module, _, function = request["target"].partition(":")
+        value = getattr(importlib.import_module(module), function)()
+        code = value if isinstance(value, int) else 0
+    except SystemExit as end:
+        code = _code_of(end)
+    except KeyboardInterrupt:
+        traceback.print_exc()
+        code = 130
+    except BaseException:  # noqa: BLE001  # as Python itself ends a program
+        traceback.print_exc()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    return code
+
+
+def _become(request: dict[str, Any], streams: tuple[int, int, int]) -> None:
+    os.setsid()
+    _end_with_parent()
+    if request["has_terminal"]:
+        fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+    for descriptor in set(streams) - {0, 1, 2}:
+        os.close(descriptor)
+    is_terminal = os.isatty(1)
+    sys.stdin = open(0)  # noqa: SIM115  # for as long as the process lives, as the two below
+    sys.stdout = open(1, "w", buffering=1 if is_terminal else -1)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace")  # noqa: SIM115
+    os.environ.clear()
+    os.environ.update(request["variables"])
+    os.chdir(request["folder"])
+    sys.argv = [request["target"].partition(":")[0], *request["arguments"]]
+
+
+def _code_of(end: SystemExit) -> int:
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    sys.stderr.write(f"{end.code}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""A program on a terminal of its own, through the fork server."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import termios
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pexpect.fdpexpect import fdspawn
+
+from tests.fork_server import DEPLOY, LONGEST_S, fork_server
+from tests.scenario import ROOT
+
+if TYPE_CHECKING:
+    _Spawn = fdspawn[str]  # generic only in its type stubs
+else:
+    _Spawn = fdspawn
+
+_INTERRUPT, _END_OF_INPUT = "\x03", "\x04"
+
+
+class Terminal(_Spawn):
+    """What ``pexpect.spawn`` is for a program that Python starts; ``exitstatus`` is set by ``close``."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        variables: Mapping[str, str],
+        target: str = DEPLOY,
+        folder: Path = ROOT,
+        dimensions: tuple[int, int] = (24, 80),
+    ) -> None:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *dimensions, 0, 0))
+        try:
+            self.process = fork_server().start(
+                target, arguments, folder=folder, variables=variables, streams=[theirs] * 3, has_terminal=True
+            )
+        finally:
+            os.close(theirs)
+        self.exitstatus: int | None = None
+        super().__init__(ours, timeout=LONGEST_S, encoding="utf-8")
+
+    def sendcontrol(self, letter: str) -> None:
+        """Press Ctrl and a letter."""
+        self.send(chr(ord(letter.upper()) - ord("A") + 1))
+
+    def sendintr(self) -> None:
+        """Press Ctrl-C."""
+        self.send(_INTERRUPT)
+
+    def sendeof(self) -> None:
+        """Press Ctrl-D, which ends the input of a program that reads lines."""
+        self.send(_END_OF_INPUT)
+
+    def getwinsize(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(self.child_fd, termios.TIOCGWINSZ, bytes(8)))
+        return rows, columns
+
+    def close(self, force: bool = False) -> None:
+        """Wait for the program's end and let go of the terminal; with ``force`` end it."""
+        if self.exitstatus is not None:
+            return
+        if force:
+            self.process.kill()
+        self.exitstatus = self.process.wait()
+        super().close()
