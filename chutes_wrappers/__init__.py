@@ -1,1 +1,47 @@
-"""Wraps Docker images that serve HTTP for Chutes.ai."""
+"""Wraps Docker images that serve HTTP for Chutes.ai.
+
+The helpers for deploy modules are attributes of this package, loaded when they are used: ``start.py`` and submodules import
+nothing else.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from chutes_wrappers.facade import (
+        build_wrapper_image,
+        chutes_username,
+        load_route_manifest,
+        parse_service_ports,
+        probe_services,
+        register_health_check,
+        register_passthrough_routes,
+        register_service_launcher,
+        register_startup_wait,
+        register_tunnel,
+        wait_for_services,
+    )
+
+__all__ = [
+    "build_wrapper_image",
+    "chutes_username",
+    "load_route_manifest",
+    "parse_service_ports",
+    "probe_services",
+    "register_health_check",
+    "register_passthrough_routes",
+    "register_service_launcher",
+    "register_startup_wait",
+    "register_tunnel",
+    "wait_for_services",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from chutes_wrappers import facade
+
+    return getattr(facade, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,7 @@
 """Call a function with nothing imported from the current folder: ``python start.py MODULE:FUNCTION [ARGUMENT…]``.
 
+The commands of an installed package are functions here.
+
 ``python -m`` and ``python -c`` put the current folder first on ``sys.path``, and Python 3.10 has no switch against that which
 leaves PYTHONPATH in force. Every Python that this project starts on a user's machine is started by this file.
 """
@@ -13,11 +15,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+_PACKAGE = os.path.dirname(os.path.realpath(__file__))
+_ROOT = os.path.dirname(_PACKAGE)
+_IS_INSTALLED = os.path.isdir(os.path.join(_PACKAGE, "project"))  # as core/program.py decides it
 # A script's own folder, or the project's: Python or PYTHONPATH may have put them on sys.path, and users keep files there.
-_NEVER_SEARCHED = (_ROOT, os.path.join(_ROOT, "chutes_wrappers"), os.path.join(_ROOT, "tools"))
+# Installed, the folder of the package is the one that all packages are in.
+_NEVER_SEARCHED = (_PACKAGE,) if _IS_INSTALLED else (_ROOT, _PACKAGE, os.path.join(_ROOT, "tools"))
 # What a person starts: Ctrl-C while it loads ends it without a traceback. cli/output.py catches it from then on.
-_AT_A_TERMINAL = ("chutes_wrappers.cli.", "chutes_wrappers.emulator.__main__", "tools.")
+_AT_A_TERMINAL = ("chutes_wrappers.cli.", "chutes_wrappers.emulator.__main__")
+
+
+def deploy() -> "NoReturn":
+    """What ``chutes-wrappers`` calls."""
+    run("chutes_wrappers.cli.main:main")
+
+
+def account() -> "NoReturn":
+    """What ``chutes-wrappers-account`` calls."""
+    run("chutes_wrappers.cli.wizard:main")
+
+
+def discover() -> "NoReturn":
+    """What ``chutes-wrappers-discover`` calls."""
+    run("chutes_wrappers.cli.discover_routes:main")
+
+
+def emulator() -> "NoReturn":
+    """What ``chutes-wrappers-emulator`` calls."""
+    run("chutes_wrappers.emulator.__main__:main")
 
 
 def run(target: str) -> "NoReturn":
@@ -36,6 +61,11 @@ def prepare() -> None:
     """
     removed = {*_NEVER_SEARCHED, *_places_from_the_current_folder()}
     sys.path[:] = [entry for entry in sys.path if os.path.isabs(entry) and os.path.realpath(entry) not in removed]
+    if _IS_INSTALLED:  # found on the path, and tools.chute_wrappers by this, where the .pth file has not done it
+        import _chutes_wrappers_tools
+
+        _chutes_wrappers_tools.install()
+        return
     sys.path.insert(0, _ROOT)
     import chutes_wrappers  # noqa: F401
     import tools  # noqa: F401
@@ -73,12 +103,18 @@ def _imported(module: str, function: str) -> "Callable[[], int | None]":
     except ModuleNotFoundError as missing:
         if str(missing.name).partition(".")[0] in ("chutes_wrappers", "tools"):
             raise
-        from shlex import quote
+        sys.exit(f"✗ {sys.prefix}: the package {missing.name} is missing\n  Next: {_repair()}")
 
-        environment, setup = quote(os.path.join(_ROOT, ".venv")), quote(os.path.join(_ROOT, "setup.sh"))
-        sys.exit(
-            f"✗ {sys.prefix}: the package {missing.name} is missing\n  Next: rm -r {environment}, then run {setup}"
-        )
+
+def _repair() -> str:
+    if _IS_INSTALLED:
+        from chutes_wrappers.core.program import INSTALLED
+
+        return INSTALLED.reinstall
+    from shlex import quote
+
+    environment, setup = quote(os.path.join(_ROOT, ".venv")), quote(os.path.join(_ROOT, "setup.sh"))
+    return f"rm -r {environment}, then run {setup}"
 
 
 if __name__ == "__main__":

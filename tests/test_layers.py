@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import chutes_wrappers
+from chutes_wrappers import facade
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "chutes_wrappers"
@@ -22,6 +26,10 @@ MAY_IMPORT = {
 }
 HOST_ONLY = ("click", "docker", "yaml", "chutes_wrappers.host", "chutes_wrappers.emulator", "chutes_wrappers.cli")
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def _tree(name: str) -> ast.Module:
+    return ast.parse((PACKAGE / name).read_text())
 
 
 def imports_of(path: Path) -> set[str]:
@@ -74,9 +82,41 @@ def test_modules_do_not_import_in_circles() -> None:
 
 
 def test_packages_hold_only_a_docstring() -> None:
-    for path in [*PACKAGE.rglob("__init__.py"), ROOT / "tools" / "__init__.py"]:
+    for path in [*PACKAGE.glob("*/**/__init__.py"), ROOT / "tools" / "__init__.py"]:
         (statement,) = ast.parse(path.read_text()).body
         assert isinstance(statement, ast.Expr), path
+
+
+def test_the_package_has_the_names_of_the_facade_and_imports_it_for_them_only() -> None:
+    """The one package with code: its names are loaded when they are used, and type checkers read where they are from."""
+    assert chutes_wrappers.__all__ == facade.__all__
+    assert {*facade.__all__} <= {*dir(chutes_wrappers)}
+    for name in facade.__all__:
+        assert getattr(chutes_wrappers, name) is getattr(facade, name)
+    (imported,) = [node for node in _tree("__init__.py").body if isinstance(node, ast.If)]
+    assert isinstance(imported.test, ast.Name)
+    assert imported.test.id == "TYPE_CHECKING"
+    assert {alias.name for node in imported.body if isinstance(node, ast.ImportFrom) for alias in node.names} == {
+        *facade.__all__
+    }
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        chutes_wrappers.no_such_name  # noqa: B018
+
+
+def test_importing_a_submodule_imports_nothing_else() -> None:
+    script = "import sys, json; before = {*sys.modules}; import chutes_wrappers.core; print(json.dumps([*({*sys.modules} - before)]))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert sorted(json.loads(done.stdout)) == ["chutes_wrappers", "chutes_wrappers.core"]
+
+
+def test_the_facade_imports_from_what_an_instance_has() -> None:
+    ours = {name.split(".")[1] for name in imports_of(PACKAGE / "facade.py")}
+    assert ours == {"runtime", "sdk"}
 
 
 def test_the_facade_loads_with_every_host_only_dependency_blocked() -> None:
@@ -106,7 +146,9 @@ def test_only_the_process_runner_the_launcher_and_the_bootstrap_start_processes(
 def test_on_an_instance_only_the_launcher_starts_processes() -> None:
     """Where it avoids vfork, which the platform's guard does not let live (PLATFORM.md, section 1)."""
     rooms = ("core", "runtime", "sdk")
-    on_instances = [path for path in MODULES if room_of(path) in rooms] + [PACKAGE / "emulator" / "runner.py"]
+    on_instances = [path for path in MODULES if room_of(path) in (*rooms, "facade.py")] + [
+        PACKAGE / "emulator" / "runner.py"
+    ]
     starters = re.compile(
         r"create_subprocess_\w+|fork|forkpty|posix_spawnp?|popen|Popen|spawn[lv]p?e?|system|ProcessPoolExecutor"
     )

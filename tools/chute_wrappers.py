@@ -1,23 +1,4 @@
-"""The helpers for deploy modules, under the names that the documentation uses."""
+"""The helpers for deploy modules: those of ``chutes_wrappers.facade``, under the name that modules import."""
 
-from chutes_wrappers.runtime.services import parse_service_ports, probe_services, wait_for_services
-from chutes_wrappers.sdk.account import chutes_username
-from chutes_wrappers.sdk.cords import register_passthrough_routes
-from chutes_wrappers.sdk.image import build_wrapper_image
-from chutes_wrappers.sdk.legacy import register_health_check, register_service_launcher, register_startup_wait
-from chutes_wrappers.sdk.route_source import load_route_manifest
-from chutes_wrappers.sdk.tunnel import register_tunnel
-
-__all__ = [
-    "build_wrapper_image",
-    "chutes_username",
-    "load_route_manifest",
-    "parse_service_ports",
-    "probe_services",
-    "register_health_check",
-    "register_passthrough_routes",
-    "register_service_launcher",
-    "register_startup_wait",
-    "register_tunnel",
-    "wait_for_services",
-]
+from chutes_wrappers.facade import *  # noqa: F403
+from chutes_wrappers.facade import __all__ as __all__

@@ -7,4 +7,4 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     from chutes_wrappers import start
 
-    start.run("chutes_wrappers.emulator.__main__:main")
+    start.emulator()

@@ -192,10 +192,9 @@ def _doctor(options: dict[str, object]) -> int:
 def _completion(options: dict[str, object]) -> int:
     from chutes_wrappers.cli import output
     from chutes_wrappers.cli.completion import script
-    from chutes_wrappers.host.modules import PROJECT_ROOT
+    from chutes_wrappers.core.program import executable
 
-    program = PROJECT_ROOT / "deploy.sh"
-    output.result(script(str(options["completion"]), click.get_current_context().command, program))
+    output.result(script(str(options["completion"]), click.get_current_context().command, executable()))
     return 0
 
 

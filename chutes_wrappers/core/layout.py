@@ -27,6 +27,7 @@ RECIPE_VARIABLES = (
 # What goes from the build context (a staging folder, or the project's root) to BAKED_LIB.
 PACKAGE_SOURCES = (
     "chutes_wrappers/__init__.py",
+    "chutes_wrappers/facade.py",
     "chutes_wrappers/core",
     "chutes_wrappers/runtime",
     "chutes_wrappers/sdk",

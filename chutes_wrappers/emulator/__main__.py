@@ -14,6 +14,7 @@ from loguru import logger
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.local_guard import parse_allowed
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.platform import NewAccounts
 from chutes_wrappers.emulator.docker_launching import DockerLauncher
@@ -86,7 +87,7 @@ def _port(text: str) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tools/emulator.py", description="Chutes on this machine")
+    parser = argparse.ArgumentParser(prog=NAMES.emulator, description="Chutes on this machine")
     parser.add_argument("--folder", type=Path, required=True, help="where its state is kept")
     parser.add_argument("--port", type=_port, metavar="PORT", default=0, help="on 127.0.0.1; 0 is a free one")
     parser.add_argument("--no-docker", action="store_true", help="build no image, run instances as processes")

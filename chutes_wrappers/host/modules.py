@@ -13,15 +13,17 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_rules, program
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import Category, parse_expose
 from chutes_wrappers.core.manifest import manifest_path_for
 from chutes_wrappers.core.routes import meaningless_keys
 from chutes_wrappers.host.loading import Loading, Report, load
 from chutes_wrappers.host.rehearsal.given import check_examples
+from chutes_wrappers.host.templates import TEMPLATES
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+# The checkout, whose modules can be named from any folder. Installed there is none: its templates are copied (--template).
+PROJECT_ROOT = None if program.IS_INSTALLED else program.PROJECT_FILES
 _OUR_PACKAGES = ("chutes_wrappers", "tools")
 _REQUIRED = ("CHUTE_NAME", "CHUTE_TAG", "CHUTE_BASE_IMAGE", "SERVICE_PORTS")
 _OPTIONAL = (
@@ -33,6 +35,7 @@ _OPTIONAL = (
     "CHUTE_EXPOSE",
     "CHUTE_EXAMPLES",
 )
+_FIRST = f"begin with a copy of the template: {program.NAMES.deploy} --template deploy_example"
 _READ = "chutes_wrappers.sdk.variables:main"
 
 
@@ -72,15 +75,20 @@ class ModuleFacts:
 def resolve_module(text: str) -> Path:
     """The file that a module name on the command line means: a path, with or without ``.py``.
 
-    Relative to the current folder, then to the project's root. Raises ConfigurationError with the nearest names.
+    Relative to the current folder, then to the checkout. Raises ConfigurationError with the nearest names.
     """
     candidate = Path(text if text.endswith(".py") else f"{text}.py")
-    for base in dict.fromkeys((Path.cwd(), PROJECT_ROOT)):
+    for base in _bases(Path.cwd()):
         path = _file_at(base / candidate)
         if path is not None:
             _check_file_name(path)
             return path
     raise ConfigurationError(f"there is no deploy module {text!r}", next_step=_suggestion(candidate))
+
+
+def _bases(folder: Path) -> list[Path]:
+    """Where modules are looked for: ``folder`` first."""
+    return list(dict.fromkeys(filter(None, (folder, PROJECT_ROOT))))
 
 
 def _file_at(path: Path) -> Path | None:
@@ -122,18 +130,19 @@ def _is_taken(path: Path) -> bool:
 
 
 def module_files(folder: Path) -> list[Path]:
-    """The deploy modules in ``folder``, sorted; those of the project where it has none."""
-    return sorted(folder.glob("deploy_*.py")) or sorted(PROJECT_ROOT.glob("deploy_*.py"))
+    """The deploy modules in ``folder``, sorted; those of the checkout where it has none."""
+    found = (sorted(base.glob("deploy_*.py")) for base in _bases(folder))
+    return next(filter(None, found), [])
 
 
 def _suggestion(candidate: Path) -> str:
-    known = sorted(
-        {path.stem for base in (Path.cwd(), PROJECT_ROOT) for path in base.glob("deploy_*.py") if path.is_file()}
-    )
+    if candidate.stem in TEMPLATES:
+        return f"copy it into the current folder: {program.NAMES.deploy} --template {candidate.stem}"
+    known = sorted({path.stem for base in _bases(Path.cwd()) for path in base.glob("deploy_*.py") if path.is_file()})
     near = difflib.get_close_matches(candidate.stem, known, n=1, cutoff=0.4)
     if near:
         return f"did you mean {near[0]}?"
-    return f"name one of: {', '.join(known)}" if known else "copy deploy_example.py to deploy_NAME.py and edit it"
+    return f"name one of: {', '.join(known)}" if known else _FIRST
 
 
 class NotRun(ConfigurationError):
@@ -240,7 +249,8 @@ def _run_for(path: Path, names: Sequence[str], report: Report) -> dict[str, Any]
         "CHUTES_ALLOW_MISSING": "true",
     }
     environment.setdefault("CHUTES_USERNAME", "local")
-    loading = Loading(module=path, environment=environment, directory=PROJECT_ROOT, paths={})
+    # The SDK wants the sources of the image in the current folder (sdk/image.py); installed nothing is written to theirs.
+    loading = Loading(module=path, environment=environment, directory=PROJECT_ROOT or path.parent, paths={})
     return load(loading, _READ, [str(path), *names], report)
 
 

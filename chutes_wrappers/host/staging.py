@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chutes_wrappers.core import layout
+from chutes_wrappers.core import layout, program
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import SUFFIX, Manifest, write_manifest
-from chutes_wrappers.host.modules import PROJECT_ROOT, ModuleFacts
+from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.sdk.route_source import INLINE_VARIABLE, PATH_VARIABLE, find_manifest
 
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -58,7 +58,7 @@ def staged(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator
         folder, scratch = Path(name) / "context", Path(name) / "scratch"
         scratch.mkdir()
         for source in layout.PACKAGE_SOURCES:
-            _copy(PROJECT_ROOT / source, folder / source)
+            _copy(program.source(source), folder / source)
         try:
             shutil.copyfile(facts.path, folder / facts.path.name)
         except OSError as error:
@@ -75,7 +75,7 @@ def staged(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator
             paths={
                 str(folder / facts.path.name): str(facts.path),
                 str(manifest_path): _own_manifest(facts),
-                str(folder): str(PROJECT_ROOT),
+                str(folder): str(facts.path.parent if program.IS_INSTALLED else program.PROJECT_FILES),
             },
         )
 

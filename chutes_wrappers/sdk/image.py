@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ from chutes.image import Image
 from chutes.util.context import is_remote
 from loguru import logger
 
-from chutes_wrappers.core import layout, platform_rules
+from chutes_wrappers.core import layout, platform_rules, program
 from chutes_wrappers.core.caller import caller_globals
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
@@ -116,7 +117,7 @@ def _launch_spec(module_globals: Mapping[str, Any]) -> LaunchSpec:
         if not is_remote():
             logger.warning(
                 "no manifest says what the base image runs, so nothing will start its service; "
-                "./deploy.sh --discover finds out, and ./deploy.sh --build does so by itself"
+                f"{program.NAMES.deploy} --discover finds out, and {program.NAMES.deploy} --build does so by itself"
             )
         return LaunchSpec()
     return manifest.image
@@ -220,15 +221,22 @@ def _add_package(image: Image, module_globals: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"the manifest must be a file below the folder that `chutes build` runs in ({context})",
             where=INLINE_VARIABLE if inline else str(path),
-            next_step="run ./deploy.sh --build, which puts it there",
+            next_step=f"run {program.NAMES.deploy} --build, which puts it there",
         )
     _add(image, str(path.resolve().relative_to(context)), layout.BAKED_MANIFEST)
 
 
 def _add(image: Image, source: str, destination: str) -> None:
-    if not is_remote() and not Path(source).exists():
+    if is_remote() or Path(source).exists():
+        image.add(source=source, dest=destination)
+    elif not program.IS_INSTALLED or _is_sdk_build():
+        by_hand = "" if program.IS_INSTALLED else ", or `chutes build` from the project's root"
         raise ConfigurationError(
             f"the build context {Path.cwd()} has no {source}",
-            next_step="run ./deploy.sh --build MODULE, or `chutes build` from the project's root",
+            next_step=f"run {program.NAMES.deploy} --build MODULE{by_hand}",
         )
-    image.add(source=source, dest=destination)
+
+
+def _is_sdk_build() -> bool:
+    """Whether this is `chutes build`, the one command that needs the sources: other loading of a module works without."""
+    return sys.argv[1:2] == ["build"]

@@ -33,6 +33,7 @@ def test_the_folder_holds_module_package_and_manifest_and_nothing_else(facts: Mo
         assert {path.name for path in (stage.folder / "chutes_wrappers").iterdir()} == {
             "__init__.py",
             "core",
+            "facade.py",
             "runtime",
             "sdk",
         }

@@ -38,3 +38,4 @@ def test_a_helper_has_the_documented_signature(name: str) -> None:
 
 def test_nothing_else_is_exported() -> None:
     assert chute_wrappers.__all__ == sorted(SIGNATURES)
+    assert {name for name in vars(chute_wrappers) if not name.startswith("_")} == {*SIGNATURES}

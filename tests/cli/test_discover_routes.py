@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chutes_wrappers.cli.commands import discover
+from chutes_wrappers.cli.discover_routes import main
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
 from chutes_wrappers.core.routes import Route
 from tests.upstreams.scripted import Reply, json_reply, serving, unused_port
-from tools.discover_routes import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECIFICATION = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"get": {}}, "/": {"get": {}}}})}

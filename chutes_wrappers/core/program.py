@@ -1,0 +1,74 @@
+"""Which version this is, and what its commands are called: scripts in a checkout, commands of an installed package.
+
+Every message that names a command takes the name from here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+VERSION = "0.2.0"
+PACKAGE = Path(__file__).resolve().parents[1]
+# A wheel carries the checkout's files that lie outside the package in a folder of the package (pyproject.toml).
+_CARRIED = PACKAGE / "project"
+IS_INSTALLED = _CARRIED.is_dir()
+# Where deploy_example.py, examples/ and tools/ lie. Read only: nothing is ever written below an installed package.
+PROJECT_FILES = _CARRIED if IS_INSTALLED else PACKAGE.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What a person types for each program, and what repairs the environment (``reinstall``, as an imperative)."""
+
+    deploy: str
+    account: str
+    discover: str
+    emulator: str
+    reinstall: str
+
+
+CHECKOUT = Names(
+    deploy="./deploy.sh",
+    account="./setup.sh --account",
+    discover="tools/discover_routes.py",
+    emulator="tools/emulator.py",
+    reinstall="run ./setup.sh, and use ./deploy.sh",
+)
+INSTALLED = Names(
+    deploy="chutes-wrappers",
+    account="chutes-wrappers-account",
+    discover="chutes-wrappers-discover",
+    emulator="chutes-wrappers-emulator",
+    reinstall="install chutes-wrappers again in an environment of its own, for example with pipx reinstall chutes-wrappers",
+)
+NAMES = INSTALLED if IS_INSTALLED else CHECKOUT
+_SCRIPTS = {
+    r"\./deploy\.sh": "deploy",
+    r"\./setup\.sh --account": "account",
+    r"(?:\.venv/bin/python )?tools/discover_routes\.py": "discover",
+    r"(?:\.venv/bin/python )?tools/emulator\.py": "emulator",
+}
+
+
+def source(path: str) -> Path:
+    """A file or folder that a checkout has at ``path``, which starts with ``chutes_wrappers/`` or ``tools/``."""
+    return PACKAGE.parent / path if path.startswith(f"{PACKAGE.name}/") else PROJECT_FILES / path
+
+
+def executable() -> Path:
+    """The file of the program that ``NAMES.deploy`` names, for example to complete its command lines."""
+    if not IS_INSTALLED:
+        return PACKAGE.parent / "deploy.sh"
+    started = Path(sys.argv[0])
+    is_ours = started.name == INSTALLED.deploy and started.is_file()
+    return started.absolute() if is_ours else Path(sys.executable).parent / INSTALLED.deploy
+
+
+def renamed(text: str, names: Names = NAMES) -> str:
+    """A file of the project (a template, a page) with the checkout's commands as ``names`` calls them."""
+    for pattern, name in _SCRIPTS.items():
+        text = re.sub(pattern, getattr(names, name), text)
+    return text

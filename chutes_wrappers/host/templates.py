@@ -1,0 +1,83 @@
+"""The modules to begin with, and copying one into a folder with the service that it wraps."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from chutes_wrappers.core import program
+from chutes_wrappers.core.errors import ConfigurationError
+
+# Each module and the folder of its service, as they lie in a checkout.
+TEMPLATES = {
+    "deploy_example": ("deploy_example.py", "examples/morse"),
+    "deploy_completions": ("examples/deploy_completions.py", "examples/completions"),
+    "deploy_gradio_app": ("examples/deploy_gradio_app.py", "examples/gradio"),
+    "deploy_search": ("examples/deploy_search.py", "examples/search"),
+    "deploy_thumbnail": ("examples/deploy_thumbnail.py", "examples/thumbnail"),
+}
+_CHECKOUT_PYTHON = "../.venv/bin/python"  # in a module of examples/
+
+
+def copy_template(name: str, folder: Path) -> list[Path]:
+    """Copy the template ``name`` into ``folder``, at the paths that it has in a checkout; its files, the module first.
+
+    No file is replaced: one that is there with the same content stays, any other is a ConfigurationError before anything is
+    written, as is a folder that cannot be written to. Commands in the files are named as they are called here.
+    """
+    contents = {folder / path: content for path, content in _files(name)}
+    for target, content in contents.items():
+        if os.path.lexists(target) and not _has(target, content):
+            raise ConfigurationError(
+                "is there already, with other content",
+                where=str(target),
+                next_step="move it away, or change to another folder: nothing is overwritten",
+            )
+    for target, content in contents.items():
+        _write(target, content)
+    return list(contents)
+
+
+def _files(name: str) -> Iterator[tuple[str, bytes]]:
+    if name not in TEMPLATES:
+        raise ConfigurationError(f"unknown template {name!r}", next_step=f"name one of: {', '.join(TEMPLATES)}")
+    for source in TEMPLATES[name]:
+        place = program.PROJECT_FILES / source
+        files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if _is_source(path))
+        for path in files:
+            yield str(path.relative_to(program.PROJECT_FILES)), _content(path)
+
+
+def _is_source(path: Path) -> bool:
+    return path.is_file() and path.parent.name != "__pycache__"
+
+
+def _content(path: Path) -> bytes:
+    content = path.read_bytes()
+    if program.IS_INSTALLED and path.suffix in (".py", ".md"):
+        text = program.renamed(content.decode())
+        return text.replace(_CHECKOUT_PYTHON, shlex.quote(sys.executable)).encode()
+    return content
+
+
+def _has(target: Path, content: bytes) -> bool:
+    try:
+        return target.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _write(target: Path, content: bytes) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            file.write(content)
+    except FileExistsError:  # with this content, as was looked up
+        return
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot be written ({error.strerror})", where=str(target), next_step="change to a folder of your own"
+        ) from error
