@@ -21,6 +21,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import refusals
 from chutes_wrappers.host.credentials import Credentials, KeyCredentials, account
 from chutes_wrappers.sdk.account import config_file
@@ -258,7 +259,7 @@ def api_url(configuration: str | None = None) -> str:
             "the Chutes configuration cannot be read",
             where=str(config_file()),
             evidence=type(error).__name__,
-            next_step="correct it, or set the account up again: ./setup.sh --account",
+            next_step=f"correct it, or set the account up again: {NAMES.account}",
         ) from None
     url = parser.get("api", "base_url", fallback="") or os.environ.get("CHUTES_API_URL") or _DEFAULT_URL
     try:
