@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.route_checks import call_problem
 from chutes_wrappers.core.routes import Route, SkippedRoute, meaningless_keys, normalise_entry, written_key
 
@@ -75,7 +76,7 @@ def load_manifest(path: Path) -> Manifest:
         raise ConfigurationError(
             f"the route manifest cannot be read ({error.strerror})",
             where=str(path),
-            next_step="make one with ./deploy.sh --discover MODULE, or correct the path",
+            next_step=f"make one with {NAMES.deploy} --discover MODULE, or correct the path",
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError("the route manifest is not UTF-8 text", where=str(path)) from error

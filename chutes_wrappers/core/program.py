@@ -21,13 +21,14 @@ PROJECT_FILES = _CARRIED if IS_INSTALLED else PACKAGE.parent
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """What a person types for each program, and what repairs the environment (``reinstall``, as an imperative)."""
+    """What a person types for each program, and how the environment is repaired (``reinstall``, ``other_python``)."""
 
     deploy: str
     account: str
     discover: str
     emulator: str
     reinstall: str
+    other_python: str
 
 
 CHECKOUT = Names(
@@ -36,6 +37,7 @@ CHECKOUT = Names(
     discover="tools/discover_routes.py",
     emulator="tools/emulator.py",
     reinstall="run ./setup.sh, and use ./deploy.sh",
+    other_python="./setup.sh --python python3.12",
 )
 INSTALLED = Names(
     deploy="chutes-wrappers",
@@ -43,6 +45,7 @@ INSTALLED = Names(
     discover="chutes-wrappers-discover",
     emulator="chutes-wrappers-emulator",
     reinstall="install chutes-wrappers again in an environment of its own, for example with pipx reinstall chutes-wrappers",
+    other_python="install chutes-wrappers with another Python, for example with pipx reinstall --python python3.12 chutes-wrappers",
 )
 NAMES = INSTALLED if IS_INSTALLED else CHECKOUT
 _SCRIPTS = {

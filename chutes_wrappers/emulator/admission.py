@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
 
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.emulator.page.access import CALL_PREFIX
 from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 from chutes_wrappers.runtime.guarded_app import refuse
@@ -35,7 +36,8 @@ class Registration:
         if self._is_closed:
             return (
                 403,
-                "Registration is closed: --emulate has its own user. To register others, start tools/emulator.py --config FILE",
+                "Registration is closed: --emulate has its own user. "
+                f"To register others, start {NAMES.emulator} --config FILE",
             )
         if not token:
             return 400, "A registration token is required"

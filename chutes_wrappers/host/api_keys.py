@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.program import NAMES
 
 KEY_VARIABLE = "CHUTES_API_KEY"
 
@@ -44,5 +45,5 @@ def required_key() -> str:
     raise ConfigurationError(
         "no API key is known",
         where=f"{KEY_VARIABLE}, {key_file()}",
-        next_step="./setup.sh --account --key makes one, or put yours into either",
+        next_step=f"{NAMES.account} --key makes one, or put yours into either",
     )

@@ -14,13 +14,14 @@ from typing import Protocol
 from loguru import logger
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.api_keys import KEY_VARIABLE, key_file
 from chutes_wrappers.host.keypairs import keypair
 from chutes_wrappers.sdk.account import config_file
 
 _FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_name", "hotkey_ss58address")
 _SEED = re.compile(r"[0-9a-fA-F]{64}\Z")
-_REGISTER = "run ./setup.sh --account, or name the account's file in CHUTES_CONFIG_PATH"
+_REGISTER = f"run {NAMES.account}, or name the account's file in CHUTES_CONFIG_PATH"
 
 
 class Credentials(Protocol):
@@ -189,7 +190,7 @@ def hotkey_problem(own: AccountCredentials) -> ConfigurationError | None:
         return ConfigurationError(
             "hotkey_seed is no seed",
             where=str(own.file),
-            next_step="hotkey_seed is 64 hexadecimal digits, the hotkey's secretSeed: correct it, or ./setup.sh --account",
+            next_step=f"hotkey_seed is 64 hexadecimal digits, the hotkey's secretSeed: correct it, or {NAMES.account}",
         )
     signs = keypair(seed).ss58_address
     if signs == own.address:
@@ -197,7 +198,7 @@ def hotkey_problem(own: AccountCredentials) -> ConfigurationError | None:
     return ConfigurationError(
         f"hotkey_seed and hotkey_ss58address do not belong together: the seed is that of {signs}, the address is {own.address}",
         where=str(own.file),
-        next_step="take both from the same hotkey, or ./setup.sh --account",
+        next_step=f"take both from the same hotkey, or {NAMES.account}",
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.doctor_finding import Finding, Severity, guarded, reinstallation
 from chutes_wrappers.host.doctor_imports import import_findings
 from chutes_wrappers.host.doctor_place import place_findings
@@ -81,13 +82,13 @@ def _environment() -> Iterator[Finding]:
     if _PYTHONS[0] <= version <= _PYTHONS[1]:
         yield _finding("Python", "ok", found)
     else:
-        yield _finding("Python", "failure", found, "./setup.sh --python python3.12")
+        yield _finding("Python", "failure", found, NAMES.other_python)
     in_venv = sys.prefix != sys.base_prefix
     yield _finding(
         "virtual environment",
         "ok" if in_venv else "warning",
         sys.prefix if in_venv else "none: the system's own packages are used",
-        "" if in_venv else "run ./setup.sh, and use ./deploy.sh",
+        "" if in_venv else NAMES.reinstall,
     )
     yield from place_findings()
     yield _sdk()

@@ -15,6 +15,7 @@ from typing import Any
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.api_keys import KEY_VARIABLE, api_key, key_file
 from chutes_wrappers.host.credentials import (
@@ -32,7 +33,7 @@ from chutes_wrappers.sdk.account import config_file
 
 _NONCE_MARGIN_S = 60
 _LONGEST_S = 10.0
-_AGAIN = "./setup.sh --account"
+_AGAIN = f"{NAMES.account}"
 _UNKNOWN_KEY = 401  # one that is known, but may not read the account (403), may call a chute all the same
 
 

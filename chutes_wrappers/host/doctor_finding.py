@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.program import IS_INSTALLED, NAMES
 
 Severity = Literal["ok", "note", "warning", "failure"]
 
@@ -48,8 +49,8 @@ def guarded(group: str, name: str, look: Callable[[], Iterable[Finding]]) -> Ite
 
 def reinstallation() -> str:
     """How the packages are installed again: ``./setup.sh`` alone leaves an environment that looks complete as it is."""
-    if sys.prefix == sys.base_prefix:
-        return "run ./setup.sh, and use ./deploy.sh"
+    if IS_INSTALLED or sys.prefix == sys.base_prefix:
+        return NAMES.reinstall
     return f"rm -r {shlex.quote(sys.prefix)}, then ./setup.sh makes it anew"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, ImageMissing, WrapperError
 from chutes_wrappers.core.manifest import Manifest, load_manifest
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.credentials import account
 from chutes_wrappers.host.definition import describe_outside
@@ -32,7 +33,7 @@ def modules_findings(folder: Path, engine: DockerEngine | WrapperError) -> Itera
             name="modules",
             severity="note",
             found=f"no deploy_*.py in {folder}",
-            fix="./deploy.sh --create IMAGE makes one",
+            fix=f"{NAMES.deploy} --create IMAGE makes one",
         )
     images: dict[str, str] = {}
     for path in paths:
@@ -73,7 +74,7 @@ def module_findings(
     for problem in problems:
         yield "failure" if problem.severity == "refused" else "warning", str(problem), problem.fix
     if manifest is None:
-        yield "note", "no manifest yet", f"./deploy.sh --discover {path.stem}"
+        yield "note", "no manifest yet", f"{NAMES.deploy} --discover {path.stem}"
         return
     stale = _stale(facts, manifest, engine)
     if stale:
@@ -95,7 +96,7 @@ def _problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
 
 def _stale(facts: ModuleFacts, manifest: Manifest, engine: DockerEngine | None) -> tuple[Severity, str, str] | None:
     """What the manifest, or the image that was built here, does not know yet."""
-    discover = f"./deploy.sh --discover {facts.name}"
+    discover = f"{NAMES.deploy} --discover {facts.name}"
     if manifest.image is not None and manifest.image.reference not in ("", facts.base_image):
         return (
             "failure",
@@ -113,7 +114,7 @@ def _stale(facts: ModuleFacts, manifest: Manifest, engine: DockerEngine | None) 
         found = f"{facts.base_image} is not the image that discovery saw"
         return "warning", found, f"{discover} --check tells whether it serves anything else"
     try:
-        build = f"./deploy.sh --build {facts.name} --local"
+        build = f"{NAMES.deploy} --build {facts.name} --local"
         check_current(engine, facts.image, facts, manifest, build=build)
     except WrapperError as wrong:
         if not isinstance(wrong.__cause__, ImageMissing):

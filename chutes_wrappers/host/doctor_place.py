@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chutes_wrappers.core.environment_place import is_same_folder, made_at
+from chutes_wrappers.core.program import IS_INSTALLED, NAMES, PROJECT_FILES
 from chutes_wrappers.host.doctor_finding import Finding
 
-# Not by host/modules.py, which needs a package: --doctor must start where packages are missing.
-_SETUP = Path(__file__).resolve().parents[2] / "setup.sh"
+_SETUP = PROJECT_FILES / "setup.sh"
 
 
 def place_findings() -> Iterator[Finding]:
@@ -20,5 +20,5 @@ def place_findings() -> Iterator[Finding]:
     place = made_at(here)
     if place is not None and not is_same_folder(place, here):
         found = f"{here} was made at {place}: its scripts, chutes too, belong to that place"
-        fix = f"run {shlex.quote(str(_SETUP))}, which makes it anew"
+        fix = NAMES.reinstall if IS_INSTALLED else f"run {shlex.quote(str(_SETUP))}, which makes it anew"
         yield Finding(group="environment", name="place", severity="failure", found=found, fix=fix)

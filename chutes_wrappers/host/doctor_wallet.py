@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import wallets
 from chutes_wrappers.host.doctor_finding import Finding, Severity, plural
 
-_MAKES_ONE = "./setup.sh --account makes one; needed only for an account of the platform"
+_MAKES_ONE = f"{NAMES.account} makes one; needed only for an account of the platform"
 
 
 def wallet_findings() -> Iterator[Finding]:
@@ -31,7 +32,7 @@ def wallet_findings() -> Iterator[Finding]:
     for wallet, name in hotkeys:
         wrong = _problem(folder, wallet, name)
         if wrong is not None and Path(wrong.where or "") not in unreadable:
-            fix = "restore it from a backup, or move it away; ./setup.sh --account makes a new wallet"
+            fix = f"restore it from a backup, or move it away; {NAMES.account} makes a new wallet"
             yield _finding("file", "warning", f"{wrong.where}: {wrong.what}", fix)
     if hotkeys:
         yield _finding("wallets", "ok", f"{plural(len(hotkeys), 'hotkey')} in {folder}")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.program import NAMES
 
 
 def config_file() -> Path:
@@ -33,6 +34,6 @@ def chutes_username() -> str:
     name = parser.get("auth", "username", fallback="")
     if not name:
         raise ConfigurationError(
-            "no Chutes account is known", where=str(path), next_step="run ./setup.sh --account, or set CHUTES_USERNAME"
+            "no Chutes account is known", where=str(path), next_step=f"run {NAMES.account}, or set CHUTES_USERNAME"
         )
     return name

@@ -11,11 +11,13 @@ import secrets
 from fastapi import HTTPException
 from starlette.requests import Request
 
+from chutes_wrappers.core.program import NAMES
+
 CALL_PREFIX = "/emulator/call"
 SECRET_HEADER = "X-Emulator-Page"
 _REFUSAL = (
     "Only the emulator's page has access here. Open its whole address, with the '#…': --emulate prints it, and the file of "
-    "tools/emulator.py --config has it as 'page'."
+    f"{NAMES.emulator} --config has it as 'page'."
 )
 
 

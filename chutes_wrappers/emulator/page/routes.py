@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.routing import Mount, Route
 
+from chutes_wrappers.core.program import renamed
 from chutes_wrappers.emulator.page.access import CALL_PREFIX, SECRET_HEADER, PageAccess
 from chutes_wrappers.emulator.page.document import document_of
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
@@ -55,8 +56,8 @@ def page_router(source: PageSource, invoke: ASGIApp, key: str, secret: str) -> A
     page_alone = [Depends(access)]
 
     @router.get("/")
-    async def page() -> FileResponse:
-        return FileResponse(_STATIC / "index.html")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(renamed((_STATIC / "index.html").read_text(encoding="utf-8")))
 
     @router.get("/emulator/chutes/{slug}/openapi.json", dependencies=page_alone)
     async def document(slug: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.forwarding.carrying import Answer, NotCarried
 from chutes_wrappers.host.forwarding.chute import Chute, PublicCall, read_at_most
 from chutes_wrappers.host.forwarding.matching import Match, RouteTable
@@ -19,7 +20,7 @@ from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
 _LARGEST_EXPLANATION_BYTES = 4 * 1024**2
 _LARGEST_EMPTY_BYTES = 500
 _NO_ROUTE = (
-    "no route of the chute leads to {method} {path} on port {port}; ./deploy.sh --discover M --expose all finds more, and "
+    "no route of the chute leads to {method} {path} on port {port}; {deploy} --discover M --expose all finds more, and "
     "register_tunnel(chute, SERVICE_PORTS) in the module carries everything"
 )
 
@@ -37,7 +38,7 @@ class RouteCarrier:
         path = call.target.partition("?")[0]
         match = self._routes.match(call.port, call.method, path)
         if match is None:
-            raise NotCarried(404, _NO_ROUTE.format(method=call.method, path=path, port=call.port))
+            raise NotCarried(404, _NO_ROUTE.format(deploy=NAMES.deploy, method=call.method, path=path, port=call.port))
         async with self._chute.call(_public_call(match, call)) as answer:
             yield await _answer(answer)
 
