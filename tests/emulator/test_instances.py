@@ -163,6 +163,27 @@ async def test_more_instances_are_started_when_places_are_taken_up_to_max_instan
         assert len(instances.of("chute-1")) == 2
 
 
+async def test_while_one_instance_is_coming_no_other_is_started(instances: Instances, launcher: TinyLauncher) -> None:
+    of = chute(max_instances=3, scaling_threshold=0.1)
+    async with AsyncExitStack() as stack:
+        await instances.deployed(of)
+        await active(instances)
+        launcher.prepare = lambda instance: instance.serves.clear()
+        for _ in range(2):
+            await stack.enter_async_context(instances.lease(of, wait_s=20))
+        assert states(instances) == [InstanceState.ACTIVE, InstanceState.STARTING]
+        with pytest.raises(AtCapacity):
+            async with instances.lease(of, wait_s=20):
+                pass
+        assert states(instances) == [InstanceState.ACTIVE, InstanceState.STARTING]
+
+
+async def test_calls_to_a_cold_chute_wait_for_the_same_instance(instances: Instances, launcher: TinyLauncher) -> None:
+    of = chute(max_instances=3, scaling_threshold=1.0)
+    await asyncio.gather(*(call(instances, of) for _ in range(2)))
+    assert len(launcher.launched) == 1
+
+
 async def test_an_instance_without_calls_ends_after_shutdown_after(instances: Instances, clock: ManualClock) -> None:
     await instances.deployed(chute(shutdown_after_s=300.0))
     await active(instances)

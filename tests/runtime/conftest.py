@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,3 +36,12 @@ def family() -> Iterator[Starter]:
     for process in made:
         process.terminate(grace_s=0.2)
     supervision.stop_all()
+
+
+def as_pid_1() -> list[str]:
+    """The prefix of a command line that runs as process 1, in a process namespace of its own."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    prefix = ["unshare", *user, "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:
+        pytest.skip("unshare cannot make a process namespace here")
+    return prefix

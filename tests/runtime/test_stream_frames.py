@@ -59,8 +59,12 @@ def test_a_last_line_without_a_line_feed_gets_one(kind: str) -> None:
 
 
 def test_what_is_not_utf8_is_replaced_and_breaks_nothing() -> None:
-    (frame,) = frames("text/event-stream", [b"data: \xff\xfe\n"])
-    assert frame.decode("utf-8").startswith("data: ")
+    (frame,) = frames("text/event-stream", [b"data: a\xff\xfeb\n"])
+    assert frame.decode("utf-8") == "data: a\ufffd\ufffdb\n"
+
+
+def test_text_that_is_not_in_its_charset_is_replaced_too() -> None:
+    assert events(frames("text/plain", [b"a\xffb", b"\xc3"])) == [{"text": "a\ufffdb"}, {"text": "\ufffd"}]
 
 
 def test_a_line_that_nobody_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

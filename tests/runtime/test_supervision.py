@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from chutes_wrappers.runtime import supervision
 from chutes_wrappers.runtime.launcher import ManagedProcess
 from tests.upstreams.scripted import unused_port
 
-from .conftest import FAMILY, Starter
+from .conftest import FAMILY, Starter, as_pid_1
 from .test_launcher import gone, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,15 +215,8 @@ def test_a_service_can_be_started_from_another_thread(chute: Chute) -> None:
     assert all_gone(pids)
 
 
-def _as_pid_1() -> list[str]:
-    prefix = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:
-        pytest.skip("unshare may not make a process namespace here")
-    return prefix
-
-
 def test_as_pid_1_sigterm_ends_the_chute_too(chute: Chute) -> None:
-    outer = chute("launch('stubborn'); time.sleep(600)", *_as_pid_1())
+    outer = chute("launch('stubborn'); time.sleep(600)", *as_pid_1())
     service_pids(outer)
     (inner,) = psutil.Process(outer.pid).children()
     os.kill(inner.pid, signal.SIGTERM)
@@ -247,7 +239,7 @@ def test_as_pid_1_the_services_dead_orphans_are_reaped_and_nobody_elses(chute: C
         # More than 60 died; without reaping all of them would be here.
         sys.exit(most > 50)
         """,
-        *_as_pid_1(),
+        *as_pid_1(),
     )
     service_pids(outer)
     code, errors = end(outer)

@@ -13,6 +13,7 @@ DOCUMENT: dict[str, Any] = {
     "chain": {"$ref": "#/end", "summary": "near"},
     "end": {"summary": "far", "get": {}},
     "tilde~key": 1,
+    "a~1b": 3,
     "100%": 2,
 }
 
@@ -23,6 +24,7 @@ DOCUMENT: dict[str, Any] = {
         ("#/paths/~1a%20b~1%7Bc%7D/get/parameters/0/name", "q"),
         ("#/paths/~1a b~1{c}/get/parameters/0/name", "q"),
         ("#/tilde~0key", 1),
+        ("#/a~01b", 3),  # RFC 6901, section 4: "~1" is unescaped before "~0"
         ("#", DOCUMENT),
         ("#/paths/%2Fa%20b%2F{c}/get/parameters/0/name", "q"),
         ("#/100%25", 2),
