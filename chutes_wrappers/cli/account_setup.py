@@ -13,6 +13,7 @@ from typing import Any
 from chutes_wrappers.cli import asking, output
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import write_atomically
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import registration, wallets
 from chutes_wrappers.host.account_file import check_writable, keep, text
 from chutes_wrappers.host.api_keys import KEY_VARIABLE, api_key, key_file
@@ -123,7 +124,7 @@ def _say_known(told: Mapping[str, Any]) -> None:
     balance = told.get("balance")
     shown = f", balance ${balance:,.2f}" if isinstance(balance, int | float) else ""
     output.success(f"the platform knows this account as {plain(told.get('username'))}{shown}")
-    output.report(f"pay in to {plain(told.get('payment_address'))}; next: ./deploy.sh")
+    output.report(f"pay in to {plain(told.get('payment_address'))}; next: {NAMES.deploy}")
 
 
 def make_key() -> None:
@@ -141,6 +142,6 @@ def make_key() -> None:
         raise ConfigurationError(
             f"the API key that is there is {owner}'s, and the account is {own.username}",
             where=f"{KEY_VARIABLE}, {path}",
-            next_step="take it away, then ./setup.sh --account --key makes another",
+            next_step=f"take it away, then {NAMES.account} --key makes another",
         )
     output.report(f"an API key of {owner}'s is in {KEY_VARIABLE} or {path} already")

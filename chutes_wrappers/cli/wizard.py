@@ -10,6 +10,7 @@ import click
 from chutes_wrappers.cli import asking, output
 from chutes_wrappers.cli.account_setup import link_account, make_key, new_wallet, register_account, take_file
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import registration, wallets
 from chutes_wrappers.host.api_keys import KEY_VARIABLE, api_key, checked, required_key
 from chutes_wrappers.host.credentials import account
@@ -70,7 +71,7 @@ def _ask() -> int:
         if not is_there or asking.yes("Set another account up?"):
             _set_up_some()
     except (asking.Quit, asking.Back):
-        output.say(f"{'the account stays as it is' if is_there else 'no account yet'}; ./setup.sh --account asks again")
+        output.say(f"{'the account stays as it is' if is_there else 'no account yet'}; {NAMES.account} asks again")
         return 0
     with contextlib.suppress(asking.Quit, asking.Back):
         _offer_key()
@@ -189,7 +190,7 @@ def _offer_key() -> None:
 
 def main() -> None:
     """What ``setup.sh --account`` calls; ends the process."""
-    wizard(prog_name="./setup.sh --account")
+    wizard(prog_name=NAMES.account)
 
 
 if __name__ == "__main__":

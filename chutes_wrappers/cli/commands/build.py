@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.definition import describe_outside
@@ -42,10 +43,10 @@ def build(module: str, *, debug: bool) -> int:
             seconds = _build(stage, image, watched, debug=debug)
         output.success(f"built {image} in {seconds:.0f} s")
         output.heading(f"Verifying {image} as the platform would run it")
-        check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")
+        check_current(engine, image, facts, manifest, build=f"{NAMES.deploy} --build {module} --local")
         verify_image(engine, image, outside, stage.module, manifest.image, output.report)
     output.success(f"{image} is ready with {len(outside['cords'])} cords")
-    output.report(f"Next: ./deploy.sh --run-docker {module}")
+    output.report(f"Next: {NAMES.deploy} --run-docker {module}")
     return 0
 
 

@@ -14,6 +14,7 @@ from chutes_wrappers.cli.commands.discover import discover_with_defaults
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
 from chutes_wrappers.core.manifest import manifest_path_for, write_atomically
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.creation.code import source
 from chutes_wrappers.host.creation.image import ImageFacts, MalformedDescription, facts
@@ -63,9 +64,9 @@ def create(reference: str, options: CreateOptions) -> int:
             manifest_path_for(path).unlink(missing_ok=True)  # of another image, perhaps
         if engine is not None and options.discover:
             _discover(path, engine)
-            output.report(f"Next: ./deploy.sh --emulate {path.stem} --check")
+            output.report(f"Next: {NAMES.deploy} --emulate {path.stem} --check")
         else:
-            output.report(f"Next: ./deploy.sh --discover {path.stem}, where Docker can run it")
+            output.report(f"Next: {NAMES.deploy} --discover {path.stem}, where Docker can run it")
     return 0
 
 
@@ -163,7 +164,7 @@ def _check_runs(reference: str, engine: DockerEngine) -> None:
 
 
 def _discover(path: Path, engine: DockerEngine) -> None:
-    continuing = f"./deploy.sh --discover {path.stem}"
+    continuing = f"{NAMES.deploy} --discover {path.stem}"
     try:
         discover_with_defaults(read_module(path, output.report), engine)
     except WrapperError as failure:

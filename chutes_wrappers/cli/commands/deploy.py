@@ -12,6 +12,7 @@ from chutes_wrappers.cli import asking, output
 from chutes_wrappers.cli.commands import preparation, uploading
 from chutes_wrappers.cli.commands.uploading import UploadOptions
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import platform_api, uploads
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.modules import ModuleFacts
@@ -147,4 +148,4 @@ def _tell(after: ChuteInfo, before: ChuteInfo | None, host: str, options: Upload
     else:
         output.success(f"{after.name} is deployed with {len(after.cords)} cords, version {after.version}")
     output.report(f"Called at {host}")
-    output.report(f"Next: ./deploy.sh --warmup {after.name}")
+    output.report(f"Next: {NAMES.deploy} --warmup {after.name}")

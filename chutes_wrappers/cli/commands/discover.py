@@ -19,6 +19,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.exposure import Category, parse_expose
 from chutes_wrappers.core.manifest import Manifest, load_manifest, write_manifest
+from chutes_wrappers.core.program import NAMES
 
 if TYPE_CHECKING:
     from chutes_wrappers.host.discovery.probing import Bounds
@@ -75,7 +76,7 @@ def discover_module(options: Mapping[str, object]) -> int:
     if options.get("check"):
         return _check(facts, connect(output.report), settings)
     discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
-    output.report(f"Next: ./deploy.sh --build {options['discover']} --local")
+    output.report(f"Next: {NAMES.deploy} --build {options['discover']} --local")
     return 0
 
 
@@ -90,7 +91,7 @@ def _check(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
     for line in lines:
         output.result(line)
     if lines:
-        next_step = f"./deploy.sh --discover {facts.name} writes what it serves now"
+        next_step = f"{NAMES.deploy} --discover {facts.name} writes what it serves now"
         if only_hidden(known, found):
             next_step = (
                 "what is gone is left out by default: give the --expose that it was discovered with, or write CHUTE_EXPOSE "

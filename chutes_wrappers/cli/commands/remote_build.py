@@ -14,6 +14,7 @@ from chutes_wrappers.cli.commands.build import is_step, without_values
 from chutes_wrappers.cli.commands.uploading import UploadOptions
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import uploads
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused, PlatformUnreachable
@@ -51,14 +52,14 @@ def build_remotely(module: str, options: UploadOptions) -> int:
             else:
                 _upload(api, stage, facts.manifest_path, reference, options, progress)
             try:
-                built = followed(api, reference, progress, f"./deploy.sh --build {module}")
+                built = followed(api, reference, progress, f"{NAMES.deploy} --build {module}")
             except KeyboardInterrupt:
-                output.warning(f"the build goes on at the platform; ./deploy.sh --build {module} joins it again")
+                output.warning(f"the build goes on at the platform; {NAMES.deploy} --build {module} joins it again")
                 raise
     if options.as_json:
         output.result(json.dumps({"image_id": built.image_id, "image": built.reference, "status": built.status}))
     output.success(f"{reference} is {built.status} after {progress.seconds:.0f} s")
-    output.report(f"Next: ./deploy.sh --deploy {module}")
+    output.report(f"Next: {NAMES.deploy} --deploy {module}")
     return 0
 
 

@@ -10,6 +10,7 @@ from chutes_wrappers.cli.commands.placement import warn_of_placement
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.local_guard import Allowed, variables_of
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.baked import check_current
 from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import connect
@@ -28,14 +29,14 @@ def run_docker(module: str, *, allowed: Allowed) -> int:
     manifest = preparation.known(facts)
     if manifest is None:
         raise WrapperError(
-            "there is no manifest, so nothing was built", next_step=f"./deploy.sh --build {module} --local"
+            "there is no manifest, so nothing was built", next_step=f"{NAMES.deploy} --build {module} --local"
         )
     with staged(facts, manifest, username=preparation.username()) as stage:
         described = describe_outside(stage, output.report)
     warn_of_placement(facts, described)
     image = f"{described['image']['name']}:{described['image']['tag']}"
     spec = instance(image, stage.reference, variables_of(allowed))
-    check_current(engine, image, facts, manifest, build=f"./deploy.sh --build {module} --local")
+    check_current(engine, image, facts, manifest, build=f"{NAMES.deploy} --build {module} --local")
     output.heading(
         f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"
     )

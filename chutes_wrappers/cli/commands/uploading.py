@@ -16,6 +16,7 @@ from chutes_wrappers.cli.commands.placement import check_placement
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import credentials, platform_api
 from chutes_wrappers.host.modules import ModuleFacts
 from chutes_wrappers.host.platform_api import PlatformApi
@@ -68,7 +69,7 @@ def manifest(facts: ModuleFacts) -> Manifest:
     raise ConfigurationError(
         "the module has no manifest, which image and chute must share",
         where=str(facts.manifest_path),
-        next_step=f"run ./deploy.sh --discover {facts.name}",
+        next_step=f"run {NAMES.deploy} --discover {facts.name}",
     )
 
 

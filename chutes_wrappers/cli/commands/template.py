@@ -1,0 +1,19 @@
+"""``--template NAME``: a module to begin with, and the service that it wraps, in the current folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.host.templates import copy_template
+
+
+def copy(name: str) -> int:
+    """Copy the template, and name what can be done with it; returns 0. ConfigurationError where it cannot be copied."""
+    module, *service = copy_template(name, Path.cwd())
+    folder = Path(*service[0].relative_to(Path.cwd()).parts[:2])
+    path = module.relative_to(Path.cwd())
+    output.success(f"{path}: the module; {folder}: its service, {len(service)} files")
+    output.report(f"Next: {NAMES.deploy} --emulate {path.with_suffix('')}")
+    return 0
