@@ -8,7 +8,6 @@ from __future__ import annotations
 import configparser
 import contextlib
 import json
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -16,14 +15,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
-from urllib3.util.retry import Retry
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import refusals
 from chutes_wrappers.host.credentials import Credentials, KeyCredentials, account
+from chutes_wrappers.host.platform_sessions import RepeatingAdapter, StreamAdapter, session_with
 from chutes_wrappers.sdk.account import config_file
 
 _DEFAULT_URL = "https://api.chutes.ai"
@@ -31,19 +29,8 @@ _CORRECT_URL = "correct base_url in [api], or CHUTES_API_URL where the file has 
 _CHUTE_HOST = "https://{slug}.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
-_REPEATS = Retry(
-    total=2,
-    read=0,  # an API that says nothing for so long will not say more the second time
-    status_forcelist=(502, 503, 504),
-    allowed_methods=("GET",),
-    backoff_factor=0.3,
-    raise_on_status=False,
-    respect_retry_after_header=False,
-)
 _ITEMS_A_PAGE = 100
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# What it would say of each repetition goes to standard error otherwise.
-logging.getLogger("urllib3").addHandler(logging.NullHandler())
 
 
 class PlatformRefused(WrapperError):
@@ -69,9 +56,7 @@ class PlatformApi:
         self.url = url
         self._credentials = credentials
         self._timeout_s = timeout_s
-        self._session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=_REPEATS))
+        self._session = session_with(RepeatingAdapter())
 
     def __enter__(self) -> PlatformApi:
         return self
@@ -136,12 +121,18 @@ class PlatformApi:
 
         With ``silence_s`` they end when none has come for so many seconds.
         """
-        answer = self._ask("GET", path, what, purpose=purpose, params=params, stream=True)
-        with contextlib.closing(answer):
+        adapter = StreamAdapter()
+        with (
+            session_with(adapter) as session,
+            contextlib.closing(
+                self._ask("GET", path, what, purpose=purpose, params=params, streamed_by=session)
+            ) as answer,
+        ):
             try:
                 if "html" in answer.headers.get("Content-Type", ""):
                     raise self._unexpected(what, path, refusals.detail(answer.text, self._credentials.secrets))
-                _wait_from_now_on(answer, silence_s)
+                # The head of a stream comes soon, but then it is silent for as long as the step of a build takes.
+                adapter.limit_pauses(silence_s)
                 for line in answer.iter_lines(chunk_size=1):
                     yield line.decode(errors="replace")
             except requests.RequestException as error:
@@ -158,13 +149,13 @@ class PlatformApi:
         purpose: str = "",
         body: bytes | None = None,
         params: Mapping[str, Any] | None = None,
-        stream: bool = False,
+        streamed_by: requests.Session | None = None,
     ) -> requests.Response:
         headers = dict(self._credentials.headers(body, purpose))
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            answer = self._session.request(
+            answer = (streamed_by or self._session).request(
                 method,
                 f"{self.url}{path}",
                 headers=headers,
@@ -172,7 +163,7 @@ class PlatformApi:
                 params=params,
                 timeout=self._timeout_s,
                 allow_redirects=False,
-                stream=stream,
+                stream=streamed_by is not None,
             )
             if answer.status_code // 100 != 2:
                 raise self._refused(answer, what)
@@ -230,15 +221,6 @@ class PlatformApi:
             evidence=refusals.detail(f"{type(error).__name__}: {error}", self._credentials.secrets),
             next_step=f"check the network and the address; {TIMEOUT_VARIABLE} sets how many seconds are waited [30]",
         )
-
-
-def _wait_from_now_on(stream: requests.Response, longest_s: float | None) -> None:
-    """The head of a stream comes soon, but then it is silent for as long as the step of a build takes."""
-    # Neither requests nor urllib3 has a way to say so; of a connection that ends with its answer only the file is left.
-    raw: Any = stream.raw
-    file = raw._fp.fp  # None once the answer has ended
-    if connection := getattr(raw.connection, "sock", None) or (file and file.raw._sock):
-        connection.settimeout(longest_s)
 
 
 def connect(credentials: Credentials | None = None) -> PlatformApi:
