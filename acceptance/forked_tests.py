@@ -1,0 +1,102 @@
+"""Pytest in forks of one process, in which the libraries are loaded already: most of a short test run is their import.
+
+A context manager around a process in process and network namespaces of its own. Linux only.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+# What tests and package import, and none of either: each fork imports those anew.
+LIBRARIES = (
+    "aiohttp",
+    "fastapi",
+    "hypothesis",
+    "loguru",
+    "orjson",
+    "psutil",
+    "pybase64",
+    "pydantic",
+    "requests",
+    "uvicorn",
+)
+
+
+class ForkedTests:
+    """Runs test files below ``root``. A context manager; leaving it ends everything that a test has started."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> ForkedTests:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def exit_code(self, tests: str, timeout_s: float) -> int | None:
+        """Pytest's exit code, 0 for all passed; None when it took longer than ``timeout_s``."""
+        process = self._process or self._started()
+        self._process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(tests.encode() + b"\n")
+        process.stdin.flush()
+        is_in_time = bool(select.select([process.stdout], [], [], timeout_s)[0])
+        line = process.stdout.readline() if is_in_time else b""
+        if not line:  # too late, or ended by a test that signals others than it should
+            self._end()
+        return int(line) if line else 1 if is_in_time else None
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        # A shell between: the tests would notice that Python is process 1.
+        shell = ["sh", "-c", 'ip link set lo up && "$@"; exit $?', "sh", sys.executable, __file__]
+        environment = {**os.environ, "PYTHONPATH": str(self._root)}
+        return subprocess.Popen(
+            [*_unshare(), *shell],
+            cwd=self._root,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()  # and with it everything in its namespace
+            self._process.communicate()
+            self._process = None
+
+
+def _unshare() -> list[str]:
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *user, "--pid", "--net", "--mount-proc", "--fork", "--kill-child"]
+
+
+def _serve() -> None:
+    """Read the name of a test file a line, and print its exit code."""
+    import pytest
+
+    for name in LIBRARIES:
+        __import__(name)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for descriptor in range(3):
+                os.dup2(nothing, descriptor)
+            os._exit(
+                pytest.main(["-xq", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-seed=0", line.strip()])
+            )
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,175 @@
+"""A random sample of mutants of ``core`` and ``runtime``, each against the mirrored tests of its module.
+
+    pip install "cosmic-ray>=8.4,<9"
+    python acceptance/mutants.py --seed 11 --count 500 --report mutants.jsonl
+    python acceptance/mutants.py --survivors mutants.jsonl --report again.jsonl
+
+A mutant that no test notices survives: it shows what the tests of its module do not hold. The mirrored tests of
+``runtime/family.py`` are ``tests/runtime/test_family.py``; a module without such a file has none.
+
+The tests run in a copy of the tree, in process and network namespaces of their own: a mutant that signals the wrong processes
+reaches nothing else. That needs Linux and ``unshare``. About three seconds a mutant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from acceptance.forked_tests import ForkedTests  # noqa: E402 - needs the path above
+
+try:
+    from acceptance.mutations import Mutant, sampled
+except ModuleNotFoundError as missing:
+    raise SystemExit(f'{missing}. Install Cosmic Ray first: pip install "cosmic-ray>=8.4,<9"') from None
+
+LAYERS = ("core", "runtime")
+_SHORTEST_TIMEOUT_S = 30.0
+_LONGEST_TESTS_S = 600.0
+_NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.log")
+NO_TEST = "no mirrored test"
+
+
+class Bench:
+    """A copy of the tree, in which one module at a time is mutated. A context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "tree"
+        shutil.copytree(ROOT, self.root, ignore=_NOT_COPIED, symlinks=True)
+        self._tests = ForkedTests(self.root)
+        self._timeouts_s: dict[str, float] = {}
+        self._changes = int(time.time())
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tests.__exit__(kind, failure, trace)
+
+    def outcome(self, mutant: Mutant) -> str:
+        """``killed``, ``survived``, ``timeout`` or ``no mirrored test``."""
+        tests = mirrored_tests(self.root, mutant.module)
+        if tests is None:
+            return NO_TEST
+        if mutant.module not in self._timeouts_s:
+            self._timeouts_s[mutant.module] = self._measured_timeout_s(mutant.module, tests)
+        mutated = mutant.source(self.root)
+        assert mutated is not None, mutant
+        code = self._tested_with(mutant.module, mutated, tests, self._timeouts_s[mutant.module])
+        return "timeout" if code is None else "killed" if code else "survived"
+
+    def _measured_timeout_s(self, module: str, tests: str) -> float:
+        """Several times what the tests of the unchanged module take; they must pass, and fail with a broken module."""
+        source = (self.root / module).read_text(encoding="utf-8")
+        start = time.monotonic()
+        if self._tested_with(module, source, tests, _LONGEST_TESTS_S) != 0:
+            raise SystemExit(f"{tests} fails without a mutant. Correct it first.")
+        taken_s = time.monotonic() - start
+        if self._tested_with(module, "raise RuntimeError\n", tests, _LONGEST_TESTS_S) == 0:
+            raise SystemExit(f"{tests} passes although {module} cannot be imported. Let it import the module.")
+        return _SHORTEST_TIMEOUT_S + 4 * taken_s
+
+    def _tested_with(self, module: str, source: str, tests: str, timeout_s: float) -> int | None:
+        original = (self.root / module).read_bytes()
+        self._write(module, source.encode())
+        try:
+            return self._tests.exit_code(tests, timeout_s)
+        finally:
+            self._write(module, original)
+
+    def _write(self, module: str, source: bytes) -> None:
+        """Write with a time of change that no compiled file has: Python compares seconds."""
+        self._changes += 1
+        (self.root / module).write_bytes(source)
+        os.utime(self.root / module, (self._changes, self._changes))
+
+
+def mirrored_tests(root: Path, module: str) -> str | None:
+    """The test file that mirrors ``module``, below ``root``."""
+    path = Path(module)
+    tests = Path("tests", *path.parts[1:-1], f"test_{path.name}")
+    return str(tests) if (root / tests).is_file() else None
+
+
+def _modules(root: Path) -> list[str]:
+    found = (path for layer in LAYERS for path in (root / "chutes_wrappers" / layer).rglob("*.py"))
+    return sorted(str(path.relative_to(root)) for path in found if path.name != "__init__.py")
+
+
+def _described(root: Path, mutant: Mutant) -> dict[str, Any]:
+    """The mutant, and its change as lines of a diff without its head."""
+    original = (root / mutant.module).read_text(encoding="utf-8").splitlines()
+    changed = (mutant.source(root) or "").splitlines()
+    change = list(difflib.unified_diff(original, changed, lineterm="", n=0))[3:]
+    return {**asdict(mutant), "change": change}
+
+
+def _survivors(root: Path, report: Path) -> Iterator[Mutant]:
+    """Those of a former report that no test noticed; a mutant whose source has changed since is left out, and named."""
+    for line in report.read_text(encoding="utf-8").splitlines():
+        former = json.loads(line)
+        if former.pop("outcome") not in ("survived", NO_TEST):
+            continue
+        change = former.pop("change")
+        mutant = Mutant(**former)
+        if _described(root, mutant)["change"] == change:
+            yield mutant
+        else:
+            print(f"left out, because its source has changed: {mutant.module}:{mutant.line} {change}", file=sys.stderr)
+
+
+def _parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=11, help="of the sample [11]")
+    parser.add_argument("--count", type=int, default=500, help="how many mutants [500]")
+    parser.add_argument("--report", type=Path, required=True, help="a file of JSON lines, one a mutant")
+    parser.add_argument(
+        "--survivors", type=Path, metavar="REPORT", help="test the survivors of a former report instead"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = _parsed()
+    # A shell starts what is in the background with SIGINT ignored, and the tests would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    outcomes: Counter[str] = Counter()
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-") as folder,
+        Bench(Path(folder)) as bench,
+        options.report.open("w", encoding="utf-8") as report,
+    ):
+        if options.survivors:
+            mutants = list(_survivors(bench.root, options.survivors))
+        else:
+            mutants = sampled(bench.root, _modules(bench.root), count=options.count, seed=options.seed)
+        for number, mutant in enumerate(mutants, start=1):
+            described = _described(bench.root, mutant)
+            outcome = bench.outcome(mutant)
+            outcomes[outcome] += 1
+            report.write(json.dumps({**described, "outcome": outcome}) + "\n")
+            report.flush()
+            print(f"{number}/{len(mutants)} {outcome}: {mutant.module}:{mutant.line} {mutant.operator}", flush=True)
+    print(", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()))
+
+
+if __name__ == "__main__":
+    main()
