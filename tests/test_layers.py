@@ -133,29 +133,73 @@ for name in facade.__all__:
     assert done.returncode == 0, done.stderr
 
 
+# What starts a process, beside the modules that are for it.
+STARTERS = re.compile(
+    r"create_subprocess_\w+|fork|forkpty|posix_spawnp?|popen|Popen|spawn[lv]p?e?|subprocess_(exec|shell)|system|ProcessPoolExecutor"
+)
+PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}
+
+
+def starts_processes(source: str) -> bool:
+    """Whether ``source`` can: an import for type checkers only cannot, and an annotation is not evaluated."""
+    tree = ast.parse(source)
+    return any(_is_starter(node) for node in {*ast.walk(tree)} - _never_run(tree))
+
+
+def _never_run(tree: ast.Module) -> set[ast.AST]:
+    roots: list[ast.AST] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            roots += node.body
+        roots += [part for name in ("annotation", "returns") if (part := getattr(node, name, None)) is not None]
+    return {inner for root in roots for inner in ast.walk(root)}
+
+
+def _is_starter(node: ast.AST) -> bool:
+    if isinstance(node, ast.Import):
+        return any(alias.name.split(".")[0] in PROCESS_MODULES for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        is_theirs = (node.module or "").split(".")[0] in PROCESS_MODULES
+        return is_theirs or any(STARTERS.fullmatch(alias.name) for alias in node.names)
+    return isinstance(node, ast.Attribute) and STARTERS.fullmatch(node.attr) is not None
+
+
+@pytest.mark.parametrize(
+    ("source", "starts"),
+    [
+        ("import subprocess\ndef f(p: subprocess.Popen[bytes]) -> None: ...", True),
+        (
+            "if TYPE_CHECKING:\n    import subprocess\ndef f(p: subprocess.Popen[bytes]) -> subprocess.Popen[str]: ...",
+            False,
+        ),
+        ("if TYPE_CHECKING:\n    import subprocess\nsubprocess.Popen(['a'])", True),
+        ("if TYPE_CHECKING:\n    import os\nelse:\n    import subprocess", True),
+        ("from subprocess import run", True),
+        ("from asyncio import create_subprocess_exec", True),
+        ("import asyncio, os\nasyncio.create_subprocess_exec('a')", True),
+        ("import os\nos.system('a')", True),
+        ("import os\nrun = os.posix_spawn", True),
+        ("import multiprocessing.pool", True),
+        ("x: subprocess.Popen[bytes] | None = None", False),
+        ("import os\nos.kill(1, 15)", False),
+    ],
+)
+def test_what_can_start_a_process_is_recognised(source: str, starts: bool) -> None:
+    assert starts_processes(source) is starts
+
+
 def test_only_the_process_runner_the_launcher_and_the_bootstrap_start_processes() -> None:
-    allowed = {"host/processes.py", "runtime/launcher.py", "cli/virtual_environment.py"}
-    users = {
-        str(path.relative_to(PACKAGE))
-        for path in MODULES
-        if "subprocess" in imports_of(path) and "subprocess.Popen[" not in path.read_text()
-    }
-    assert users <= allowed
+    starters = {str(path.relative_to(PACKAGE)) for path in MODULES if starts_processes(path.read_text())}
+    assert starters == {"host/processes.py", "runtime/launcher.py", "cli/virtual_environment.py"}
 
 
 def test_on_an_instance_only_the_launcher_starts_processes() -> None:
     """Where it avoids vfork, which the platform's guard does not let live (PLATFORM.md, section 1)."""
     rooms = ("core", "runtime", "sdk")
-    on_instances = [path for path in MODULES if room_of(path) in (*rooms, "facade.py")] + [
-        PACKAGE / "emulator" / "runner.py"
-    ]
-    starters = re.compile(
-        r"create_subprocess_\w+|fork|forkpty|posix_spawnp?|popen|Popen|spawn[lv]p?e?|system|ProcessPoolExecutor"
-    )
-    for path in set(on_instances) - {PACKAGE / "runtime" / "launcher.py"}:
-        assert not {"subprocess", "multiprocessing", "pty"} & {name.split(".")[0] for name in imports_of(path)}, path
-        used = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-        assert not [name for name in used if starters.fullmatch(name)], path
+    on_instances = {path for path in MODULES if room_of(path) in (*rooms, "facade.py")}
+    on_instances |= {PACKAGE / "emulator" / "runner.py"}
+    starters = {path.relative_to(PACKAGE).as_posix() for path in on_instances if starts_processes(path.read_text())}
+    assert starters == {"runtime/launcher.py"}
 
 
 def test_nothing_is_of_a_library_that_only_one_version_of_the_sdk_brings() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
 from chutes_wrappers.host import processes
+
+if TYPE_CHECKING:
+    import subprocess
 
 # On every image that is built here, with the identity of the state that knows it.
 LABEL = "chutes-wrappers.emulator"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -21,6 +21,9 @@ from chutes_wrappers.emulator.launching import new_key, runner_environment, writ
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.emulator.transport import InstanceClient
 from chutes_wrappers.host import processes
+
+if TYPE_CHECKING:
+    import subprocess
 
 _LOOPBACK = "127.0.0.1"
 _RUNNER = f"{runner.__name__}:main"

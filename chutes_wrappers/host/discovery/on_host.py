@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.exposure import Category
@@ -21,6 +21,9 @@ from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.fetching import Service
 from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
 from chutes_wrappers.runtime.launcher import service_argv, service_environment
+
+if TYPE_CHECKING:
+    import subprocess
 
 _EXIT_POLL_S = 0.1
 _TAIL_LINES = 20
