@@ -1,0 +1,83 @@
+"""Known vulnerabilities of the tested packages: ``python acceptance/audit.py [CONSTRAINTS…]``.
+
+pip-audit calls a package that it could not look up "skipped", and ends with success when it skipped all. Here only what was
+looked up counts. Exit code 0: every package was audited, and none has a known vulnerability.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CONSTRAINTS = Path(__file__).resolve().parents[1] / "constraints"
+_LONGEST_S = 1800
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What one run of pip-audit says: names with a version that were audited, those with vulnerabilities, and those skipped."""
+
+    audited: Sequence[str]
+    vulnerable: Sequence[str]
+    skipped: Sequence[str]
+    failure: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether something was audited, nothing was left out, and nothing is vulnerable."""
+        return bool(self.audited) and not (self.vulnerable or self.skipped or self.failure)
+
+    def lines(self) -> list[str]:
+        """The result for a person, the verdict first."""
+        total = len(self.audited) + len(self.skipped)
+        if not self.audited:
+            return [f"not run: 0 of {total} packages were audited", *filter(None, [self.failure]), *self.skipped[:3]]
+        verdict = f"{len(self.audited)} of {total} packages audited, {len(self.vulnerable)} with known vulnerabilities"
+        return [verdict, *self.vulnerable, *(f"not audited: {reason}" for reason in self.skipped)]
+
+
+def parsed(output: str, errors: str) -> Audit:
+    """The audit in what ``pip-audit --format json`` printed; without JSON, which a failed connection leaves out, none."""
+    try:
+        dependencies = json.loads(output)["dependencies"]
+    except (ValueError, KeyError, TypeError):
+        last = errors.strip().rpartition("\n")[2] or "pip-audit printed no result"
+        return Audit(audited=(), vulnerable=(), skipped=(), failure=last)
+    audited = [each for each in dependencies if "vulns" in each]
+    return Audit(
+        audited=[f"{each['name']} {each['version']}" for each in audited],
+        vulnerable=[_described(each["name"], each["version"], each["vulns"]) for each in audited if each["vulns"]],
+        skipped=[
+            f"{each['name']}: {each.get('skip_reason', 'no reason')}" for each in dependencies if each not in audited
+        ],
+    )
+
+
+def _described(name: str, version: str, vulnerabilities: Sequence[dict[str, list[str]]]) -> str:
+    known = (f"{each['id']} (fixed in {', '.join(each['fix_versions']) or 'no version'})" for each in vulnerabilities)
+    return f"{name} {version}: {', '.join(known)}"
+
+
+def audit(constraints: Path) -> Audit:
+    """Audit the versions that ``constraints`` pins, with no other packages than those."""
+    argv = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
+    argv += ["--no-deps", "--disable-pip", "--requirement", str(constraints)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=_LONGEST_S, check=False)
+    return parsed(done.stdout, done.stderr)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Audit each file of ``arguments``, all of constraints/ by default; 1 unless every audit is good."""
+    files = [Path(name) for name in arguments] or sorted(CONSTRAINTS.glob("*.txt"))
+    results = {file.name: audit(file) for file in files}
+    for name, result in results.items():
+        print(*(f"{name}: {line}" for line in result.lines()), sep="\n")
+    return 0 if results and all(result.is_good for result in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

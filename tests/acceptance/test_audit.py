@@ -1,0 +1,84 @@
+"""What pip-audit prints, counted by what it really looked up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from acceptance import audit
+
+# As pip-audit 2.10 prints them.
+CLEAN = {"name": "click", "version": "8.1.8", "vulns": []}
+VULNERABLE = {
+    "name": "requests",
+    "version": "2.19.0",
+    "vulns": [{"id": "PYSEC-2023-74", "fix_versions": ["2.31.0"]}, {"id": "PYSEC-2018-28", "fix_versions": []}],
+}
+SKIPPED = {
+    "name": "chutes",
+    "skip_reason": "Dependency not found on PyPI and could not be audited: chutes (0.6.9)",
+}
+UNREACHABLE = "Traceback (most recent call last):\nrequests.exceptions.ProxyError: Max retries exceeded"
+
+
+def parsed(*dependencies: object) -> audit.Audit:
+    return audit.parsed(json.dumps({"dependencies": dependencies, "fixes": []}), "No known vulnerabilities found")
+
+
+def test_an_audit_of_everything_without_a_vulnerability_is_good() -> None:
+    assert parsed(CLEAN).is_good
+    assert parsed(CLEAN).lines() == ["1 of 1 packages audited, 0 with known vulnerabilities"]
+
+
+def test_a_vulnerability_is_named_with_the_version_that_fixes_it() -> None:
+    assert not parsed(CLEAN, VULNERABLE).is_good
+    assert parsed(CLEAN, VULNERABLE).lines() == [
+        "2 of 2 packages audited, 1 with known vulnerabilities",
+        "requests 2.19.0: PYSEC-2023-74 (fixed in 2.31.0), PYSEC-2018-28 (fixed in no version)",
+    ]
+
+
+def test_nothing_audited_is_not_run_although_pip_audit_calls_it_a_success() -> None:
+    assert not parsed(SKIPPED).is_good
+    assert parsed(SKIPPED).lines()[0] == "not run: 0 of 1 packages were audited"
+
+
+def test_a_package_that_was_left_out_is_not_good_either() -> None:
+    assert not parsed(CLEAN, SKIPPED).is_good
+    assert parsed(CLEAN, SKIPPED).lines() == [
+        "1 of 2 packages audited, 0 with known vulnerabilities",
+        "not audited: chutes: Dependency not found on PyPI and could not be audited: chutes (0.6.9)",
+    ]
+
+
+@pytest.mark.parametrize(("output", "errors"), [("", UNREACHABLE), ("[]", UNREACHABLE), ('{"dependencies": []}', "")])
+def test_without_a_result_nothing_was_run(output: str, errors: str) -> None:
+    result = audit.parsed(output, errors)
+    assert not result.is_good
+    assert result.lines()[0] == "not run: 0 of 0 packages were audited"
+    assert "Max retries exceeded" in result.failure or not errors
+
+
+def test_each_file_is_audited_and_one_that_is_not_good_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
+    results = {good: parsed(CLEAN), bad: parsed(SKIPPED)}
+    monkeypatch.setattr(audit, "audit", results.__getitem__)
+    assert audit.main([str(good)]) == 0
+    assert audit.main([str(good), str(bad)]) == 1
+    assert "bad.txt: not run" in capsys.readouterr().out
+
+
+def test_a_registry_that_cannot_be_reached_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real pip-audit, with a proxy that nobody listens at."""
+    (tmp_path / "one.txt").write_text("click==8.1.8\n")
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert audit.main([str(tmp_path / "one.txt")]) == 1
+    assert "not run" in capsys.readouterr().out

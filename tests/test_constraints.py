@@ -1,0 +1,63 @@
+"""The constraints files: what the tests passed with, under each SDK that is tested."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from constraints import renew
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted((ROOT / "constraints").glob("*.txt"))
+
+
+def pins(path: Path) -> dict[str, str]:
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return dict(line.split("==") for line in lines)
+
+
+def requirements(name: str) -> list[Requirement]:
+    lines = (ROOT / name).read_text().splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith(("#", "-r"))]
+
+
+def test_there_is_one_for_the_release_and_one_for_the_next() -> None:
+    (following,) = requirements("requirements-next.txt")
+    (pinned,) = [each.version for each in following.specifier]
+    names = {path.stem for path in FILES}
+    assert f"chutes-{pinned}" in names
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_it_satisfies_the_requirements(path: Path) -> None:
+    pinned = pins(path)
+    assert path.stem == f"chutes-{pinned['chutes']}"
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for each in requirements(name):
+            held = pinned.get(canonicalize_name(each.name))
+            assert held is not None, f"{each} is not in {path.name}: run {path.parent.name}/renew.py"
+            assert each.specifier.contains(held, prereleases=True), f"{each}: {held}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_it_has_names_and_versions_only(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][\w.!+]*", line)] == []
+    assert lines == sorted(lines, key=lambda line: line.partition("==")[0])
+
+
+def test_renewing_writes_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renew, "FOLDER", tmp_path)
+    assert renew.main() == 0
+    (written,) = tmp_path.iterdir()
+    assert written.name == f"chutes-{version('chutes')}.txt"
+    assert f"on Python {sys.version_info[0]}.{sys.version_info[1]}" in written.read_text()
+    assert pins(written)["click"] == version("click")
+    assert "pip" not in pins(written)
