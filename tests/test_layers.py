@@ -202,6 +202,41 @@ def test_on_an_instance_only_the_launcher_starts_processes() -> None:
     assert starters == {"runtime/launcher.py"}
 
 
+# Of others' private names: those that have no public way. Each has a test that fails when it is gone.
+PRIVATE_NAMES = {
+    ("emulator/runner.py", "_conn_stats"),
+    ("emulator/runner.py", "_encrypt"),
+    ("runtime/launcher.py", "_USE_VFORK"),
+    ("sdk/describe.py", "_func"),
+    ("sdk/describe.py", "_method"),
+    ("sdk/describe.py", "_passthrough"),
+    ("sdk/describe.py", "_passthrough_port"),
+    ("sdk/describe.py", "_public_api_method"),
+    ("sdk/describe.py", "_shared"),
+    ("sdk/describe.py", "_stream"),
+    ("sdk/own_cords.py", "_public_api_method"),
+}
+DOCUMENTED = {"_exit", "_getframe"}  # of os and sys
+OWN_MODULES = {"_chutes_wrappers_tools"}
+
+
+def private_names(path: Path) -> set[str]:
+    """The private names in ``path`` of things that it does not define."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    own = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}
+    own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"}
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) != "self"}
+    used |= {part for name in imports_of(path) for part in name.split(".")}
+    used -= own | DOCUMENTED | OWN_MODULES
+    return {name for name in used if name.startswith("_") and not name.endswith("__")}
+
+
+def test_private_names_of_others_are_used_only_where_a_test_guards_them() -> None:
+    """The SDK's by tests/sdk/test_sdk_internals.py, which says what to correct."""
+    used = {(str(path.relative_to(PACKAGE)), name) for path in MODULES for name in private_names(path)}
+    assert used == PRIVATE_NAMES
+
+
 def test_nothing_is_of_a_library_that_only_one_version_of_the_sdk_brings() -> None:
     library = re.compile("substrate" + "interface")
     folders = (PACKAGE, *(ROOT / name for name in ("benchmarks", "docs", "examples", "tests", "tools")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from http.client import responses
 
 from chutes_wrappers.host import refusals
 from chutes_wrappers.host.credentials import KeyCredentials
@@ -55,4 +56,4 @@ def _key_source() -> str:
 
 
 def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+    return responses.get(status, "")

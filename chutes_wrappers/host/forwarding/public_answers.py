@@ -6,6 +6,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 import pybase64
@@ -31,7 +32,7 @@ def explained(status: int, body: bytes) -> NotCarried:
         403: "the API key may not call this chute",
         404: "the chute is not deployed, or has no such path: deploy the module as it is now",
     }.get(status, "see the chute's status and its logs")
-    return NotCarried(502, f"the platform answered {status}: {text or HTTPStatus(status).phrase}; {hint}")
+    return NotCarried(502, f"the platform answered {status}: {text or _phrase(status) or 'no text'}; {hint}")
 
 
 def service_error(body: bytes) -> tuple[Head, bytes] | None:
@@ -86,4 +87,4 @@ def _parsed(body: bytes) -> Any:
 
 
 def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+    return responses.get(status, "")

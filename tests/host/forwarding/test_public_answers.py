@@ -55,6 +55,11 @@ def test_what_the_platform_refuses_is_no_answer_of_the_service(status: int, name
     assert named in failure.text
 
 
+@pytest.mark.parametrize(("status", "said"), [(503, "503: Service Unavailable;"), (520, "520: no text;")])
+def test_a_refusal_without_a_text_is_named_by_its_status(status: int, said: str) -> None:
+    assert f"the platform answered {said}" in explained(status, b" ").text
+
+
 @pytest.mark.parametrize(
     ("body", "head"),
     [

@@ -1,0 +1,93 @@
+"""The parts of the SDK that we use and that it does not publish: each must still be there, by its name.
+
+The SDK has no public way to them. A failure here names what has gone and who uses it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import subprocess
+from typing import Any
+
+import pytest
+from chutes.chute import Chute
+
+from chutes_wrappers.sdk.describe import describe
+
+CORD = {
+    "_func": "sdk/describe.py",
+    "_method": "sdk/describe.py",
+    "_passthrough": "sdk/describe.py",
+    "_passthrough_port": "sdk/describe.py",
+    "_public_api_method": "sdk/describe.py and sdk/own_cords.py",
+    "_stream": "sdk/describe.py",
+}
+MODULES = {
+    "chutes.entrypoint._shared": ("load_chute",),
+    "chutes.entrypoint.logger": ("app", "authenticate_request", "launch_server"),
+    "chutes.entrypoint.run": (
+        "ChutePack", "GraValMiddleware", "HypercornConfig", "_conn_stats", "aegis_decrypt", "aegis_encrypt",
+        "authenticate_request", "get_metrics", "hypercorn_serve", "init_user_code_executor", "load_chute", "pong",
+    ),
+    "chutes.entrypoint.verify": ("Config", "TeeEvidenceService"),
+}  # fmt: skip
+
+
+def chute_with_cord(**settings: Any) -> Chute:
+    chute = Chute(username="tester", name="case", image="case:v1")
+
+    @chute.cord(**settings)  # type: ignore[untyped-decorator]  # the SDK has no types
+    async def predict(self: Any) -> None: ...
+
+    return chute
+
+
+@pytest.mark.parametrize("name", CORD)
+def test_a_cord_has_what_we_read_of_it(name: str) -> None:
+    (cord,) = chute_with_cord(public_api_path="/a").cords
+    assert hasattr(cord, name), f"the SDK's Cord has no {name} any more: correct chutes_wrappers/{CORD[name]}"
+
+
+def test_what_we_read_of_a_cord_is_what_was_declared() -> None:
+    chute = chute_with_cord(
+        path="/inside",
+        public_api_path="/a",
+        public_api_method="PUT",
+        method="PATCH",
+        stream=True,
+        passthrough=True,
+        passthrough_path="/b",
+        passthrough_port=8020,
+    )
+    (cord,) = describe(chute)["cords"]
+    read = ("function", "public_api_method", "method", "stream", "passthrough", "passthrough_port")
+    assert [cord[name] for name in read] == ["predict", "PUT", "PATCH", True, True, 8020]
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in MODULES.items() for name in names])
+def test_a_module_of_the_sdk_has_what_we_use(module: str, name: str) -> None:
+    user = "sdk/describe.py" if module.endswith("_shared") else "emulator/runner.py"
+    found = importlib.import_module(module)
+    assert hasattr(found, name), f"{module} has no {name} any more: correct chutes_wrappers/{user}"
+
+
+def test_the_connections_are_counted_by_get_stats() -> None:
+    stats = importlib.import_module("chutes.entrypoint.run")._conn_stats
+    assert callable(getattr(stats, "get_stats", None)), (
+        "_conn_stats has no get_stats any more: correct emulator/runner.py"
+    )
+
+
+def test_the_middleware_leaves_its_cipher_with_the_request() -> None:
+    middleware = importlib.import_module("chutes.entrypoint.run").GraValMiddleware
+    source = inspect.getsource(middleware)
+    for name in ("request.state._encrypt", "request.state.decrypted"):
+        assert f"{name} = " in source, f"GraValMiddleware does not set {name} any more: correct emulator/runner.py"
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_spawn"), reason="only Linux has vfork")
+def test_python_has_its_switch_for_vfork() -> None:
+    """Documented with ``subprocess``; of our versions only early ones of 3.10 lack it."""
+    assert hasattr(subprocess, "_USE_VFORK"), "subprocess has no _USE_VFORK any more: correct runtime/launcher.py"
