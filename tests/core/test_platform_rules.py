@@ -68,3 +68,182 @@ def test_a_very_long_path_is_judged_at_once() -> None:
     assert not hidden_by("/x." + "a" * 100_000 + "!")
     assert hidden_by("/x." + "a" * 100_000)
     assert time.monotonic() - started < 1
+
+
+# PLATFORM.md, by its sections: a fact changes here only when the platform has changed.
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("UPSTREAM_METHODS", ("GET", "POST", "PUT", "PATCH", "DELETE")),
+        ("API_PUBLIC_METHODS", ("GET", "POST")),
+        ("INSTANCE_UID", 1000),
+        ("INSTANCE_GID", 1000),
+        ("INSTANCE_USER", "chutes"),
+        ("INSTANCE_WORKDIR", "/app"),
+        ("INSTANCE_VOLUMES", ("/tmp", "/cache")),
+        ("INSTANCE_SHM_BYTES", 17_179_869_184),
+        ("EXECUTION_CONTEXT_VARIABLE", "CHUTES_EXECUTION_CONTEXT"),
+        ("REMOTE_CONTEXT", "REMOTE"),
+        ("API_CALL_LIMIT_S", 600),
+        ("FAILURES_TO_DELETION", 7),
+        ("UPGRADE_REQUIRED", 426),
+        ("BAD_REQUEST", 400),
+        ("RATE_LIMITED", 429),
+        ("PROVISION_TIMEOUT_S", 180),
+        ("FAULTHANDLER_VARIABLES", ("PYTHONFAULTHANDLER", "PYTHONDEVMODE")),
+        ("LOWEST_GLIBC", (2, 34)),
+        ("LOWEST_CUDA", (12, 8)),
+        ("OPENSSL_LIBRARY", "libcrypto.so.3"),
+        ("LOWEST_PYTHON", (3, 10)),
+        ("HIGHEST_PYTHON", (3, 12)),
+        ("CHUTE_NAME_LENGTH", (3, 127)),
+        ("IMAGE_NAME_LENGTH", (3, 65)),
+        ("IMAGE_TAG_LENGTH", (2, 33)),
+        ("LONGEST_SLUG", 58),
+        ("LONGEST_SOURCE", 150_000),
+        ("LONGEST_TAGLINE", 1_024),
+        ("LONGEST_README", 16_384),
+        (
+            "CHUTE_RANGES",
+            {
+                "concurrency": (0, 256),
+                "max_instances": (1, 100),
+                "shutdown_after_seconds": (60, 604_800),
+                "scaling_threshold": (0, 1),
+            },
+        ),
+        ("NODE_RANGES", {"gpu_count": (1, 8), "min_vram_gb_per_gpu": (16, 140)}),
+        ("TEE_MIN_VRAM_GB", (16, 96)),
+        ("MOST_EXCLUDED_GPUS", 5),
+        ("HIGHEST_HOURLY_PRICE", 10),
+        ("LOWEST_BUILD_BALANCE", 50),
+        ("FIRST_DEPLOYMENT_HOURS", 3),
+        ("BUILDS_A_DAY", 24),
+        ("VERSIONS_A_DAY", 24),
+        ("NONCE_WINDOW_S", 600),
+        ("PUBLIC_CHUTES_BIT", 11),
+    ],
+)
+def test_the_facts_are_those_of_the_platform(name: str, value: object) -> None:
+    assert getattr(platform_rules, name) == value
+
+
+def test_the_gpus_and_their_prices_are_those_of_the_platform() -> None:
+    listed = """
+        pro_6000 1.80, 3090 .25, 4090 .4, 5090 .7, a4000 .2, a4000_ada .21, a5000 .25, a6000 .5, a6000_ada .75, l4 .25,
+        a10 .25, a40 .5, l40 .55, l40s .85, a100 1.2, a100_sxm 1.25, h100 1.79, h100_nvl 2.25, h100_sxm 2.35, h800 1.5,
+        h20 1.2, h200 2.75, mi300x 3, b200 4.5, b300 4.5
+    """
+    prices = {name: float(price) for name, price in (gpu.split() for gpu in listed.split(","))}
+    assert prices == platform_rules.GPU_HOURLY_PRICES
+
+
+def test_gpus_that_the_api_does_not_know_are_named_once_and_sorted() -> None:
+    assert platform_rules.unknown_gpus(["h100", "rtx1", "H200", "gtx", "rtx1"]) == ["gtx", "rtx1"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ping", "/docs", "/redoc", "/openapi.json", "/pricing", "/users", "/images", "/chutes", "/jobs", "/nodes", "/logos",
+        "/audit", "/secrets", "/instances", "/payments", "/users/me", "/audit/a/b",
+    ],
+)  # fmt: skip
+def test_the_platforms_own_paths_never_reach_a_chute(path: str) -> None:
+    assert platform_rules.is_shadowed(path)
+
+
+@pytest.mark.parametrize("path", ["/", "/pings", "/ping/a", "/docs/", "/usersx", "/v1/users", "/pricing/a"])
+def test_other_paths_do(path: str) -> None:
+    assert not platform_rules.is_shadowed(path)
+
+
+def test_a_chutes_name_is_taken_by_its_length_and_its_characters() -> None:
+    rule = "3 to 127 letters, digits, '-', '_', '.' or '/', the first a letter or digit"
+    for name in ("a" * 3, "a" * 127, "A/b-c_d.e", "0ab", "-a/b"):
+        assert platform_rules.chute_name_rule(name) is None
+    for name in ("a" * 2, "a" * 128, "-ab", "ab c", "abc\n", "äbc", "a/-b/ "):
+        assert platform_rules.chute_name_rule(name) == rule
+
+
+def test_an_images_name_and_tag_are_taken_by_their_length_and_their_characters() -> None:
+    for name in ("a" * 3, "a" * 65, "A-b_c.d", "0ab"):
+        assert platform_rules.image_name_rule(name) is None
+    for name in ("a" * 2, "a" * 66, "-ab", "a/b", "abc\n"):
+        said = platform_rules.image_name_rule(name)
+        assert said == "3 to 65 letters, digits, '-', '_' or '.', the first a letter or digit"
+    for tag, is_taken in (("a", False), ("aa", True), ("a" * 33, True), ("a" * 34, False)):
+        said = platform_rules.image_name_rule(tag, platform_rules.IMAGE_TAG_LENGTH)
+        assert (said is None) is is_taken
+        assert is_taken or str(said).startswith("2 to 33 letters")
+
+
+def test_a_users_name_is_3_to_15_letters_digits_or_underscores() -> None:
+    for name in ("abc", "A" * 15, "a_1"):
+        assert platform_rules.username_rule(name) is None
+    for name in ("ab", "a" * 16, "a-b", "abc\n", "äbc"):
+        assert platform_rules.username_rule(name) == "3 to 15 letters, digits or '_'"
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [*((f"x-{word.upper()}y", word) for word in (
+        "affine", "babelbit", "chronoseek", "glyph", "leoma", "prometheon", "turbovision", "vocence",
+    )), ("affin", None), ("my-chute", None)],
+)  # fmt: skip
+def test_a_subnets_word_in_a_name_is_found(name: str, word: str | None) -> None:
+    assert platform_rules.subnet_word(name) == word
+
+
+@pytest.mark.parametrize(
+    ("username", "name", "label"),
+    [
+        ("Ann_1", "My/Chute v2", "ann-1-my-chute-v2"),
+        ("ann", "--x--", "ann-x"),
+        ("ann", "x" * 80, "ann-" + "x" * 54),
+    ],
+)
+def test_a_chutes_host_begins_with_user_and_name(username: str, name: str, label: str) -> None:
+    assert platform_rules.slug(username, name) == label
+
+
+def test_only_a_2xx_with_a_body_is_a_success_and_400_and_429_are_nobodys_failure() -> None:
+    taken = {200, 201, 203, 205, 226, 299}
+    neutral = {400, 429}
+    failed = {100, 199, 204, 300, 301, 302, 401, 402, 403, 404, 409, 422, 426, 428, 499, 500, 502, 503, 599}
+    assert {status for status in taken | neutral | failed if platform_rules.is_success(status)} == taken
+    assert {status for status in taken | neutral | failed if platform_rules.counts_as_failure(status)} == failed
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        (0, "port 0 is not between 1 and 65535"),
+        (65536, "port 65536 is not between 1 and 65535"),
+        (-1, "port -1 is not between 1 and 65535"),
+        (1, "port 1 is below 1024, and an instance runs as uid 1000"),
+        (1023, "port 1023 is below 1024, and an instance runs as uid 1000"),
+        (8000, "port 8000 belongs to the chute itself on an instance"),
+        (8001, "port 8001 belongs to the chute's logging server on an instance"),
+        (8002, "port 8002 belongs to the chute's attestation server on an instance"),
+        (1024, None),
+        (8003, None),
+        (65535, None),
+    ],
+)
+def test_a_port_that_a_service_cannot_have_is_named_with_the_reason(port: int, said: str | None) -> None:
+    assert platform_rules.service_port_problem(port) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("HF_TOKEN", True), ("HFTOKEN", True), ("TOKEN", True), ("api_key", True), ("OPENAI_APIKEY", True), ("KEY", True),
+        ("DB_PASS", True), ("DB_PWD", True), ("PASSWORD", True), ("MY_SECRET_NAME", True), ("AWS_CREDENTIALS", True),
+        ("PRIVATE_PATH", True), ("WALLET_SEED", True), ("ACCESS_KEY_ID", True),
+        ("TOKENIZERS_PARALLELISM", False), ("MONKEY", False), ("PATH", False), ("KEYBOARD", False), ("SEEDED", False),
+        ("MODEL_NAME", False),
+    ],
+)  # fmt: skip
+def test_a_variable_that_holds_a_secret_is_known_by_its_name(name: str, is_secret: bool) -> None:
+    assert bool(platform_rules.SECRET_NAME.search(name)) is is_secret
