@@ -7,7 +7,22 @@ from collections.abc import Iterator
 import pytest
 from loguru import logger
 
+from tests import forked_processes
+from tests.fork_server import fork_server
 from tests.upstreams.menagerie import Menagerie, menagerie
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_processes() -> None:
+    forked_processes.install(fork_server)
+
+
+@pytest.fixture(scope="module")
+def real_processes() -> Iterator[None]:
+    """Each Python is started as the product starts it, not forked from one that has loaded the libraries."""
+    forked_processes.uninstall()
+    yield
+    forked_processes.install(fork_server)
 
 
 @pytest.fixture

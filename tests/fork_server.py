@@ -12,6 +12,8 @@ import ctypes
 import fcntl
 import functools
 import importlib
+import importlib.util
+import io
 import json
 import os
 import select
@@ -20,6 +22,7 @@ import socket
 import subprocess
 import sys
 import termios
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +32,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = "chutes_wrappers.cli.main:main"
 WIZARD = "chutes_wrappers.cli.wizard:main"
 CHUTES = "chutes.cli:app"
+# Programs that find our own modules loaded, as they are in the forking process. All others import them anew.
+_PRELOADED = (DEPLOY, WIZARD)
+# In place of the process that asked, a forked one has its supervisor for parent.
+_PARENT_VARIABLE = "CHUTES_EMULATOR_PARENT"
 # What ends a wait for a program that does not end: only a fault, on the slowest machine.
 LONGEST_S = 120.0
 _PR_SET_PDEATHSIG = 1
@@ -50,33 +57,28 @@ _OTHERS = ("chutes.cli", "bittensor_wallet", "rich.console", "rich.table", "rich
 
 
 class Forked:
-    """A running program. ``stdout`` is what it prints, when it was started with a pipe for that."""
+    """A running program."""
 
-    def __init__(self, report: int, stdout: Any = None) -> None:
+    def __init__(self, report: int) -> None:
         self._report = os.fdopen(report)
-        self.pid = int(self._report.readline())
-        self.stdout = stdout
+        self._lock = threading.Lock()
+        started = self._report.readline()
+        if not started:
+            self._report.close()
+            raise RuntimeError("the process that forks has ended")
+        self.pid = int(started)
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
-        if self.returncode is None and select.select([self._report], [], [], 0)[0]:
-            self._read()
-        return self.returncode
+        return self._ended(0)
 
-    def wait(self, timeout: float = LONGEST_S) -> int:
+    def wait(self, timeout: float | None = LONGEST_S) -> int:
         """The exit code; raises subprocess.TimeoutExpired."""
-        if self.returncode is None:
-            if not select.select([self._report], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
-            self._read()
-        assert self.returncode is not None
-        return self.returncode
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal to the program alone."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
+        code = self._ended(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+        return code
 
     def kill(self) -> None:
         """End the program and its session's process group at once."""
@@ -84,25 +86,22 @@ class Forked:
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
 
-    def _read(self) -> None:
-        self.returncode = int(self._report.readline())
+    def __del__(self) -> None:
         self._report.close()
+
+    def _ended(self, timeout: float | None) -> int | None:
+        with self._lock:
+            if self.returncode is None and select.select([self._report], [], [], timeout)[0]:
+                self.returncode = int(self._report.readline())
+                self._report.close()
+            return self.returncode
 
 
 class ForkServer:
-    """The process that forks. One is enough for a whole test run: each request brings its own environment."""
+    """Asks the process that forks, at the other end of ``requests``. Programs that it starts may ask, too."""
 
-    def __init__(self) -> None:
-        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())],
-                cwd=ROOT,
-                env={**variables, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
+    def __init__(self, requests: socket.socket) -> None:
+        self._requests = requests
 
     def start(
         self,
@@ -127,34 +126,44 @@ class ForkServer:
         }
         report, written = os.pipe()
         try:
-            socket.send_fds(self._requests, [json.dumps(request).encode()], [*streams, written])
+            descriptors = [*streams, written, self._requests.fileno()]
+            socket.send_fds(self._requests, [json.dumps(request).encode()], descriptors)
         finally:
             os.close(written)
         return Forked(report)
-
-    def close(self) -> None:
-        """End, and with it all that still runs."""
-        self._requests.close()
-        self._process.wait(LONGEST_S)
 
 
 @functools.cache
 def fork_server() -> ForkServer:
     """The one of this test run."""
-    server = ForkServer()
-    atexit.register(server.close)
-    return server
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())],
+            cwd=ROOT,
+            env={**variables, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+            stdin=subprocess.PIPE,
+            pass_fds=[theirs.fileno()],
+        )
+
+    def close() -> None:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(LONGEST_S)
+        ours.close()
+
+    atexit.register(close)
+    return ForkServer(ours)
 
 
 def main() -> None:
-    """Fork for each request that comes, until the socket whose number is our argument is closed at its other end."""
+    """Fork for each request that comes on the socket whose number is our argument, until standard input ends."""
     _load()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are forked here
     with socket.socket(fileno=int(sys.argv[1])) as requests:
-        while True:
-            message, descriptors, _, _ = socket.recv_fds(requests, _LARGEST_REQUEST, 4)
-            if not message:
-                return
+        while sys.stdin not in select.select([requests, sys.stdin], [], [])[0]:
+            message, descriptors, _, _ = socket.recv_fds(requests, _LARGEST_REQUEST, 5)
             if os.fork() == 0:
                 requests.close()
                 os._exit(_supervise(json.loads(message), *descriptors))
@@ -173,15 +182,15 @@ def _load() -> None:
         importlib.import_module(name)
 
 
-def _supervise(request: dict[str, Any], stdin: int, stdout: int, stderr: int, report: int) -> int:
+def _supervise(request: dict[str, Any], stdin: int, stdout: int, stderr: int, report: int, requests: int) -> int:
     """Run the program in a child; report its process id at once, and its exit code at its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _end_with_parent()
     child = os.fork()
     if child == 0:
         os.close(report)
-        os._exit(_run(request, (stdin, stdout, stderr)))
-    for descriptor in (stdin, stdout, stderr):
+        os._exit(_run(request, (stdin, stdout, stderr), requests))
+    for descriptor in (stdin, stdout, stderr, requests):
         os.close(descriptor)
     os.write(report, f"{child}\n".encode())
     _, status = os.waitpid(child, 0)
@@ -193,13 +202,12 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # it must not outlive tests that are killed
 
 
-def _run(request: dict[str, Any], streams: tuple[int, int, int]) -> int:
+def _run(request: dict[str, Any], streams: tuple[int, int, int], requests: int) -> int:
     code = 1
     try:
         _become(request, streams)
-        module, _, function = request["target"].partition(":")
-        value = getattr(importlib.import_module(module), function)()
-        code = value if isinstance(value, int) else 0
+        _call(request["target"], requests)
+        code = 0
     except SystemExit as end:
         code = _code_of(end)
     except KeyboardInterrupt:
@@ -223,14 +231,48 @@ def _become(request: dict[str, Any], streams: tuple[int, int, int]) -> None:
         os.dup2(descriptor, number)
     for descriptor in set(streams) - {0, 1, 2}:
         os.close(descriptor)
-    is_terminal = os.isatty(1)
-    sys.stdin = open(0)  # noqa: SIM115  # for as long as the process lives, as the two below
-    sys.stdout = open(1, "w", buffering=1 if is_terminal else -1)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace")  # noqa: SIM115
+    variables = request["variables"]
+    if _PARENT_VARIABLE in variables:
+        variables[_PARENT_VARIABLE] = str(os.getppid())
     os.environ.clear()
-    os.environ.update(request["variables"])
+    os.environ.update(variables)
     os.chdir(request["folder"])
     sys.argv = [request["target"].partition(":")[0], *request["arguments"]]
+    _open_streams(is_unbuffered="PYTHONUNBUFFERED" in variables)
+
+
+def _open_streams(*, is_unbuffered: bool) -> None:
+    sys.stdin = open(0)  # noqa: SIM115  # for as long as the process lives, as the two below
+    if is_unbuffered:
+        sys.stdout = io.TextIOWrapper(open(1, "wb", buffering=0), write_through=True)  # noqa: SIM115
+    else:
+        sys.stdout = open(1, "w", buffering=1 if os.isatty(1) else -1)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace")  # noqa: SIM115
+
+
+def _call(target: str, requests: int) -> None:
+    """Call it as ``chutes_wrappers/start.py`` does."""
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [
+        *(entry for entry in entries if entry),
+        *(entry for entry in sys.path if entry not in ("", str(ROOT))),
+    ]
+    if target in _PRELOADED:
+        from tests.forked_processes import install
+
+        server = ForkServer(socket.socket(fileno=requests))
+        install(lambda: server)
+    else:
+        os.close(requests)
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("chutes_wrappers", "tools", "tests")]:
+            del sys.modules[name]
+    sys.path.insert(0, str(ROOT / "chutes_wrappers"))
+    specification = importlib.util.spec_from_file_location("start", ROOT / "chutes_wrappers" / "start.py")
+    assert specification is not None
+    assert specification.loader is not None
+    start = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(start)
+    start.run(target)
 
 
 def _code_of(end: SystemExit) -> int:

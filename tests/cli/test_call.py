@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
 
 from chutes_wrappers.cli import output
@@ -24,6 +23,7 @@ from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import CORD, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import DEPLOY, ROOT, environment
+from tests.terminal import Terminal
 from tests.upstreams.platform_faults import FAULTS, Asked, FaultyPlatform, faulty
 
 CODE = """
@@ -307,9 +307,7 @@ def test_it_is_called_once_and_only_with_a_key(caller: Caller) -> None:
 def test_bytes_are_not_put_on_a_terminal(caller: Caller) -> None:
     variables: Any = {**environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
     for path, shown, code in (("/sound", "--output FILE", 1), ("/text", "... --- ...", 0)):
-        view = pexpect.spawn(
-            DEPLOY[0], [*DEPLOY[1:], "--call", "case", path], env=variables, encoding="utf-8", timeout=60
-        )
+        view = Terminal(["--call", "case", path], variables=variables)
         said = view.read()
         view.close()
         assert (view.exitstatus, shown in said) == (code, True), said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from chutes_wrappers.cli.menu import ENTRIES
 from tests.scenario import ROOT, Scenario, environment
+from tests.terminal import Terminal
 
 _PROMPT = r"What to do \(number, or flags as on the command line; q quits\): "
 SEED = (
@@ -21,7 +21,7 @@ SEED = (
 
 
 @pytest.fixture(params=[60, 100])
-def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[pexpect.spawn[str]]:
+def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     """A menu in a folder with one module, without an account and without an engine."""
     Scenario(tmp_path, "menu", "vendor/unused:1", [9090])
     variables = {
@@ -33,20 +33,12 @@ def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[pexpect
         "HOME": str(tmp_path),
         "TERM": "xterm",
     }
-    process = pexpect.spawn(
-        sys.executable,
-        ["-m", "chutes_wrappers.cli.main"],
-        cwd=str(tmp_path),
-        env=variables,
-        encoding="utf-8",
-        timeout=30,
-        dimensions=(40, request.param),
-    )
+    process = Terminal([], folder=tmp_path, variables=variables, dimensions=(40, request.param))
     yield process
     process.close(force=True)
 
 
-def ended(terminal: pexpect.spawn[str]) -> int | None:
+def ended(terminal: Terminal) -> int | None:
     terminal.expect(pexpect.EOF)
     terminal.close()
     return terminal.exitstatus
@@ -56,7 +48,7 @@ def test_the_first_nine_entries_are_the_documented_ones() -> None:
     assert tuple(entry.title for entry in ENTRIES[:9]) == SEED
 
 
-def test_entries_and_the_state_of_the_modules_fit_the_terminal(terminal: pexpect.spawn[str]) -> None:
+def test_entries_and_the_state_of_the_modules_fit_the_terminal(terminal: Terminal) -> None:
     terminal.expect(_PROMPT)
     shown = str(terminal.before)
     assert all(entry.title in shown for entry in ENTRIES)
@@ -65,7 +57,7 @@ def test_entries_and_the_state_of_the_modules_fit_the_terminal(terminal: pexpect
     assert [line for line in map(plain, lines) if len(line) > terminal.getwinsize()[1]] == []
 
 
-def test_flags_are_taken_as_on_the_command_line(terminal: pexpect.spawn[str]) -> None:
+def test_flags_are_taken_as_on_the_command_line(terminal: Terminal) -> None:
     for typed, said in (
         ("--cost deploy_nowhere --json", "no deploy module 'deploy_nowhere'"),
         ("--bild deploy_menu", "Did you mean"),
@@ -84,7 +76,7 @@ def test_flags_are_taken_as_on_the_command_line(terminal: pexpect.spawn[str]) ->
     assert ended(terminal) == 0
 
 
-def test_what_is_not_known_says_why(terminal: pexpect.spawn[str]) -> None:
+def test_what_is_not_known_says_why(terminal: Terminal) -> None:
     terminal.expect(_PROMPT)
     assert "?: no Chutes account is set up; 21 says what to do" in str(terminal.before)
     assert ENTRIES[20].title == "Doctor"
@@ -94,7 +86,7 @@ def plain(line: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line.rpartition("\r")[2])
 
 
-def test_wrong_input_is_asked_again_and_b_goes_back(terminal: pexpect.spawn[str]) -> None:
+def test_wrong_input_is_asked_again_and_b_goes_back(terminal: Terminal) -> None:
     terminal.expect(_PROMPT)
     terminal.sendline("99")
     terminal.expect("none of the entries")
@@ -138,7 +130,7 @@ ASKED: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("terminal", [60], indirect=True)
-def test_every_entry_says_the_command_line_that_it_runs(terminal: pexpect.spawn[str]) -> None:
+def test_every_entry_says_the_command_line_that_it_runs(terminal: Terminal) -> None:
     for number, (title, (answers, line)) in enumerate(ASKED.items(), start=1):
         assert ENTRIES[number - 1].title == title
         terminal.expect(_PROMPT)
@@ -159,7 +151,7 @@ def test_every_entry_says_the_command_line_that_it_runs(terminal: pexpect.spawn[
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0)])
-def test_ctrl_c_and_the_end_of_input_end_it(terminal: pexpect.spawn[str], key: str, code: int) -> None:
+def test_ctrl_c_and_the_end_of_input_end_it(terminal: Terminal, key: str, code: int) -> None:
     terminal.expect(_PROMPT)
     terminal.send(key)
     assert ended(terminal) == code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +17,14 @@ from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
+from tests.terminal import Terminal
 
 GO_ON = "Enter goes on, q quits: "
 STATIC = [{"path": "/a", "method": "GET", "port": 9090}]
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[pexpect.spawn[str]]:
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """A menu of somebody with a deployed chute, and with a module of which nothing is on the platform yet."""
     with running_platform(
         Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False), HostLauncher()
@@ -38,11 +38,10 @@ def terminal(tmp_path: Path) -> Iterator[pexpect.spawn[str]]:
         Scenario(tmp_path, "new", "vendor/unused:1", [9090], static_routes=STATIC)
         write_manifest(Manifest(), tmp_path / "deploy_new.routes.json")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
-        process = pexpect.spawn(
-            sys.executable,
-            ["-m", "chutes_wrappers.cli.main"],
-            cwd=str(tmp_path),
-            env={
+        process = Terminal(
+            [],
+            folder=tmp_path,
+            variables={
                 **kept,
                 "HOME": str(tmp_path),
                 "CHUTES_CONFIG_PATH": str(tmp_path / "config.ini"),
@@ -52,8 +51,6 @@ def terminal(tmp_path: Path) -> Iterator[pexpect.spawn[str]]:
                 "TERM": "dumb",
                 "NO_COLOR": "1",
             },
-            encoding="utf-8",
-            timeout=60,
             dimensions=(60, 120),
         )
         yield process
@@ -80,7 +77,7 @@ PLAYED = (
 )
 
 
-def test_what_the_menu_does_on_the_platform_succeeds(terminal: pexpect.spawn[str]) -> None:
+def test_what_the_menu_does_on_the_platform_succeeds(terminal: Terminal) -> None:
     numbers = {entry.title: number for number, entry in enumerate(ENTRIES, start=1)}
     for title, answers, expected in PLAYED:
         terminal.expect("What to do")

@@ -21,6 +21,7 @@ from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
+from tests.terminal import Terminal
 
 PRINTING = CODE.replace('print("greeting"', "print('\\x1b]0;owned\\x07greeting ' + call['name']")
 BROKEN = CODE + "\nraise RuntimeError('no model here')\n"
@@ -44,15 +45,8 @@ class World:
         assert ran.code == 0, ran.stderr
         return json.loads(ran.stdout)
 
-    def at_terminal(self, *arguments: str) -> pexpect.spawn[str]:
-        return pexpect.spawn(
-            sys.executable,
-            ["-m", "chutes_wrappers.cli.main", *arguments],
-            cwd=str(ROOT),
-            env={**self.variables, "TERM": "dumb"},
-            encoding="utf-8",
-            timeout=30,
-        )
+    def at_terminal(self, *arguments: str) -> Terminal:
+        return Terminal(arguments, variables={**self.variables, "TERM": "dumb"})
 
 
 @pytest.fixture(scope="module")

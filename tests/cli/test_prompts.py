@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from tests.scenario import ROOT, Scenario, command, environment
+from tests.scenario import Scenario, command, environment
+from tests.terminal import Terminal
 
 
 @pytest.fixture
@@ -18,25 +18,22 @@ def module(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def terminal(module: str, tmp_path: Path) -> Iterator[pexpect.spawn[str]]:
+def terminal(module: str, tmp_path: Path) -> Iterator[Terminal]:
     """``--discover`` on a terminal of 60 columns, with an engine that is not there."""
     variables = {**environment(), "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock"}
-    arguments = ["-m", "chutes_wrappers.cli.main", "--discover", module]
-    process = pexpect.spawn(
-        sys.executable, arguments, cwd=str(ROOT), env=variables, encoding="utf-8", timeout=20, dimensions=(24, 60)
-    )
+    process = Terminal(["--discover", module], variables=variables, dimensions=(24, 60))
     yield process
     process.close(force=True)
 
 
-def ended(terminal: pexpect.spawn[str]) -> tuple[str, int | None]:
+def ended(terminal: Terminal) -> tuple[str, int | None]:
     terminal.expect(pexpect.EOF)
     said = terminal.before
     terminal.close()
     return str(said), terminal.exitstatus
 
 
-def test_enter_takes_the_seeds_defaults_and_a_wrong_answer_is_asked_again(terminal: pexpect.spawn[str]) -> None:
+def test_enter_takes_the_seeds_defaults_and_a_wrong_answer_is_asked_again(terminal: Terminal) -> None:
     terminal.expect(r"Startup delay.*\[120")
     terminal.sendline("soon")
     terminal.expect("not a valid")
@@ -52,7 +49,7 @@ def test_enter_takes_the_seeds_defaults_and_a_wrong_answer_is_asked_again(termin
 
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"])
-def test_ctrl_c_and_the_end_of_input_end_it(terminal: pexpect.spawn[str], key: str) -> None:
+def test_ctrl_c_and_the_end_of_input_end_it(terminal: Terminal, key: str) -> None:
     terminal.expect("Startup delay")
     terminal.send(key)
     said, code = ended(terminal)

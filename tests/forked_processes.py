@@ -1,0 +1,69 @@
+"""Has ``host/processes.py`` fork the Pythons that it starts on our own modules, the SDK's command line and the emulator's instances.
+
+A test that is about how such a Python starts asks for ``real_processes`` (``tests/conftest.py``).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.host import processes
+from tests.fork_server import ROOT, Forked, ForkServer
+
+_START = str(ROOT / "chutes_wrappers" / "start.py")
+
+
+class ForkedPopen(subprocess.Popen[bytes]):
+    """A process that the fork server has started, with all that ``Popen`` can do. These private methods are its seams."""
+
+    def __init__(self, server: Callable[[], ForkServer], argv: Sequence[str], **options: Any) -> None:
+        self._server = server
+        self._forked: Forked | None = None
+        super().__init__(argv, **options)
+
+    def _execute_child(self, argv: Sequence[str], *rest: Any) -> None:
+        _, _, _, _, directory, environment, _, _, _, *pipes = rest
+        child_reads, our_writes, our_reads, child_writes, our_errors, child_errors = pipes[:6]
+        self._forked = self._server().start(
+            argv[2],
+            argv[3:],
+            folder=Path(directory),
+            variables=environment,
+            streams=[child_reads, child_writes, child_errors],
+        )
+        self.pid = self._forked.pid
+        self._child_created = True
+        self._close_pipe_fds(child_reads, our_writes, our_reads, child_writes, our_errors, child_errors)  # type: ignore[attr-defined]
+
+    def _internal_poll(self, *_: Any, **__: Any) -> int | None:
+        if self.returncode is None and self._forked is not None:
+            self.returncode = self._forked.poll()
+        return self.returncode
+
+    def _wait(self, timeout: float | None) -> int:
+        assert self._forked is not None
+        self.returncode = self._forked.wait(timeout)
+        return self.returncode
+
+
+def install(server: Callable[[], ForkServer]) -> None:
+    """Fork from now on, in this process."""
+
+    def popen(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        is_ours = list(argv[:2]) == [sys.executable, _START]
+        return ForkedPopen(server, argv, **options) if is_ours else subprocess.Popen(argv, **options)
+
+    changed = types.ModuleType(subprocess.__name__)
+    vars(changed).update(vars(subprocess))
+    changed.Popen = popen  # type: ignore[attr-defined]
+    processes.subprocess = changed  # type: ignore[attr-defined]
+
+
+def uninstall() -> None:
+    """Start processes as the product does."""
+    processes.subprocess = subprocess  # type: ignore[attr-defined]
