@@ -72,6 +72,8 @@ def executable() -> Path:
 
 def renamed(text: str, names: Names = NAMES) -> str:
     """A file of the project (a template, a page) with the checkout's commands as ``names`` calls them."""
+    if names == CHECKOUT:
+        return text
     for pattern, name in _SCRIPTS.items():
         text = re.sub(pattern, getattr(names, name), text)
     return text

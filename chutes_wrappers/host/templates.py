@@ -10,6 +10,7 @@ from pathlib import Path
 
 from chutes_wrappers.core import program
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.program import renamed
 
 # Each module and the folder of its service, as they lie in a checkout.
 TEMPLATES = {
@@ -58,7 +59,7 @@ def _is_source(path: Path) -> bool:
 def _content(path: Path) -> bytes:
     content = path.read_bytes()
     if program.IS_INSTALLED and path.suffix in (".py", ".md"):
-        text = program.renamed(content.decode())
+        text = renamed(content.decode())
         return text.replace(_CHECKOUT_PYTHON, shlex.quote(sys.executable)).encode()
     return content
 

@@ -1,0 +1,97 @@
+"""The package as its users have it: a wheel, made from the source distribution, in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.packages.environments import environment_with
+from tests.scenario import ROOT
+
+
+def built(folder: Path) -> Path:
+    """A wheel in ``folder``, beside the source distribution that it was built from."""
+    python = environment_with("build>=1.2,<2")
+    _run([str(python), "-m", "build", "--outdir", str(folder), str(ROOT)])
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """An environment with the package in it. What the package depends on comes from the environment of the tests."""
+
+    prefix: Path
+
+    @property
+    def python(self) -> Path:
+        """Its Python."""
+        return self.prefix / "bin" / "python"
+
+    @property
+    def packages(self) -> Path:
+        """Where its packages lie."""
+        return Path(sysconfig.get_path("purelib", vars={"base": str(self.prefix)}))
+
+    def run(
+        self,
+        program: str,
+        *arguments: str,
+        folder: Path,
+        code: int = 0,
+        variables: Mapping[str, str] | None = None,
+        timeout_s: float = 570,
+    ) -> str:
+        """Run one of its programs in ``folder``; what it printed. Fails for another exit code than ``code``."""
+        done = subprocess.run(
+            [self.prefix / "bin" / program, *arguments],
+            cwd=folder,
+            env={**self.environment(folder), **(variables or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """The variables of a user who has nothing of this project's: neither its checkout nor an account."""
+        dropped = ("CHUTES_", "CHUTE_", "PYTHON", "VIRTUAL_ENV", "COLUMNS", "LINES")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+        return {**kept, "HOME": str(home), "CHUTES_USERNAME": "tester", "NO_COLOR": "1"}
+
+
+def installed(wheel: Path, prefix: Path) -> Installed:
+    """``wheel`` in a new environment at ``prefix``, without anything from a registry."""
+    venv.create(prefix, symlinks=True)
+    made = Installed(prefix=prefix)
+    _pip(made, "install", "--no-deps", "--no-index", str(wheel))
+    (made.packages / "zz_dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return made
+
+
+def uninstall(environment: Installed) -> None:
+    """Take the package out of ``environment``."""
+    _pip(environment, "uninstall", *(() if shutil.which("uv") else ("-y",)), "chutes-wrappers")
+
+
+def _pip(environment: Installed, verb: str, *arguments: str) -> None:
+    python, uv = str(environment.python), shutil.which("uv")
+    if uv:
+        _run([uv, "pip", verb, "--python", python, *arguments])
+    else:
+        _run([sys.executable, "-m", "pip", "--python", python, verb, *arguments])
+
+
+def _run(argv: Sequence[str]) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=580, check=False)
+    assert done.returncode == 0, f"{argv}: {done.stdout[-2000:]}{done.stderr[-2000:]}"

@@ -1,0 +1,233 @@
+"""The package as it is installed, in an empty folder: everything that a checkout does, and nothing of the user's in its way."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tarfile
+import zipfile
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from chutes_wrappers.core.program import INSTALLED, VERSION
+from chutes_wrappers.facade import __all__ as helpers
+from chutes_wrappers.host.templates import TEMPLATES
+from tests.installed import Installed, built, installed, uninstall
+from tests.scenario import ROOT, free_port
+from tests.traps import FOLDERS, OWN_FOLDERS, spread_traps
+from tests.upstreams.scripted import json_reply, serving
+
+pytestmark = pytest.mark.packages
+PROGRAMS = (INSTALLED.deploy, INSTALLED.account, INSTALLED.discover, INSTALLED.emulator)
+# What a user's folder may have as `tools`, and how a module of it is imported.
+FOREIGN_TOOLS = {
+    "nothing": ({}, ""),
+    "a package": ({"tools/__init__.py": "", "tools/own.py": "X = 1\n"}, "from tools.own import X"),
+    "a folder": ({"tools/own.py": "X = 1\n"}, "from tools.own import X"),
+    "a module": ({"tools.py": "X = 1\n"}, "from tools import X"),
+}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def package(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return installed(wheel, tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture
+def sample(package: Installed, tmp_path: Path) -> Path:
+    """The sample's module, on free ports, in a folder with nothing else than its service."""
+    package.run(INSTALLED.deploy, "--template", "deploy_example", folder=tmp_path)
+    module = tmp_path / "deploy_example.py"
+    speak, listen = free_port(), free_port()
+    source = (
+        module.read_text().replace("[8020, 8080]", f"[{speak}, {listen}]").replace('"port": 8080', f'"port": {listen}')
+    )
+    source = source.replace("&& exec python3", f"&& PORT_SPEAK={speak} PORT_LISTEN={listen} exec python3")
+    module.write_text(source)
+    return module
+
+
+def tracked(*patterns: str) -> set[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+
+
+def test_the_wheel_holds_the_package_the_templates_and_the_finder_and_nothing_else(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    project = {"deploy_example.py", "tools/__init__.py", "tools/chute_wrappers.py", *tracked("examples")}
+    assert names == {
+        *tracked("chutes_wrappers"),
+        *(f"chutes_wrappers/project/{name}" for name in project),
+        "_chutes_wrappers_tools.py",
+        "chutes_wrappers_tools.pth",
+    }
+
+
+def test_the_source_distribution_holds_every_file(wheel: Path) -> None:
+    (archive,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        names = {name.partition("/")[2] for name in files.getnames()}
+    assert tracked() <= names
+
+
+def test_version_and_dependencies_come_from_their_one_source(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        metadata = message_from_string(files.read(f"chutes_wrappers-{VERSION}.dist-info/METADATA").decode())
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    required = {str(Requirement(line)).lower() for line in lines if line and not line.startswith("#")}
+    assert metadata["Version"] == VERSION
+    assert {str(Requirement(line)).lower() for line in metadata.get_all("Requires-Dist", [])} == required
+
+
+def test_every_program_starts_and_calls_itself_by_its_name(package: Installed, tmp_path: Path) -> None:
+    for program in PROGRAMS:
+        assert re.match(rf"[Uu]sage: {program} ", package.run(program, "--help", folder=tmp_path))
+
+
+def test_nothing_is_imported_from_the_current_folder(package: Installed, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "sprung").mkdir()
+    spread_traps(tmp_path / "here", tmp_path / "sprung", FOLDERS + OWN_FOLDERS)
+    for program in PROGRAMS:
+        package.run(program, "--help", folder=tmp_path / "here")
+    assert [path.name for path in (tmp_path / "sprung").iterdir()] == []
+
+
+def test_it_says_its_version(package: Installed, tmp_path: Path) -> None:
+    assert VERSION in package.run(INSTALLED.deploy, "--version", folder=tmp_path)
+
+
+def test_a_template_that_is_not_there_is_offered(package: Installed, tmp_path: Path) -> None:
+    said = package.run(INSTALLED.deploy, "--emulate", "deploy_example", "--check", folder=tmp_path, code=2)
+    assert "chutes-wrappers --template deploy_example" in said
+
+
+def test_every_template_is_copied_and_can_be_read(package: Installed, tmp_path: Path) -> None:
+    for name, (module, _) in TEMPLATES.items():
+        package.run(INSTALLED.deploy, "--template", name, folder=tmp_path)
+        package.run("python", str(tmp_path / module), folder=tmp_path)
+    copied = [path.read_text() for path in tmp_path.rglob("*") if path.suffix in (".py", ".md")]
+    assert copied
+    assert not [text for text in copied if re.search(r"deploy\.sh|setup\.sh|\.venv", text)]
+
+
+def test_the_sample_would_work_and_nothing_is_written_into_the_environment(
+    package: Installed, sample: Path, tmp_path: Path
+) -> None:
+    before = files_of(package)
+    said = package.run(
+        INSTALLED.deploy, "--emulate", "deploy_example", "--no-docker", "--check", "--watch", "0", folder=tmp_path
+    )
+    assert "all 7 routes would work" in said
+    assert "deploy.sh" not in said
+    assert sample.with_suffix(".routes.json").exists()
+    assert files_of(package) == before
+
+
+def files_of(package: Installed) -> dict[Path, int]:
+    """Every file of the environment with the time of its last change; without what Python itself keeps."""
+    files = (path for path in package.prefix.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
+@pytest.mark.parametrize("kind", FOREIGN_TOOLS)
+def test_the_helpers_are_imported_beside_tools_of_the_users_own(
+    package: Installed, sample: Path, tmp_path: Path, kind: str
+) -> None:
+    files, own = FOREIGN_TOOLS[kind]
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    plain = sample.read_text()
+    sample.write_text(f"{plain}\n{own}\nassert build_wrapper_image.__module__ == 'chutes_wrappers.sdk.image'\n")
+    package.run("python", sample.name, folder=tmp_path)
+    # The SDK's way to load a module, and a command on one whose variables must be computed.
+    load = "from chutes.entrypoint._shared import load_chute; load_chute('deploy_example:chute', None, True)"
+    package.run("python", "-c", load, folder=tmp_path)
+    sample.write_text(plain.replace('CHUTE_TAG = "', 'CHUTE_TAG = "v" + "'))
+    said = package.run(INSTALLED.deploy, "--cost", "deploy_example", folder=tmp_path, code=1, variables=NOWHERE)
+    assert "127.0.0.1:9" in said
+
+
+# The platform's API at a port that nothing listens on.
+NOWHERE = {"CHUTES_API_URL": "http://127.0.0.1:9"}
+
+
+def test_the_helpers_are_names_of_the_package_too(package: Installed, tmp_path: Path) -> None:
+    script = f"from chutes_wrappers import {', '.join(helpers)}; import tools.chute_wrappers as tools\n"
+    script += f"assert [getattr(tools, name) for name in {helpers}] == [{', '.join(helpers)}]"
+    package.run("python", "-c", script, folder=tmp_path)
+
+
+def test_a_build_by_the_sdks_own_command_names_ours(package: Installed, sample: Path, tmp_path: Path) -> None:
+    build = "from chutes.cli import app; app()"
+    said = package.run("python", "-c", build, "build", "deploy_example:chute", "--local", folder=tmp_path, code=1)
+    assert "chutes-wrappers --build MODULE" in said
+
+
+def test_a_worker_that_a_module_spawns_has_the_helpers(package: Installed, tmp_path: Path) -> None:
+    (tmp_path / "spawning.py").write_text(
+        "import multiprocessing\n"
+        "def loaded():\n    import tools.chute_wrappers\n    print(tools.chute_wrappers.__name__)\n"
+        "def main():\n    worker = multiprocessing.get_context('spawn').Process(target=loaded)\n"
+        "    worker.start()\n    worker.join()\n    return worker.exitcode\n"
+    )
+    start = str(package.packages / "chutes_wrappers" / "start.py")
+    said = package.run("python", start, "spawning:main", folder=tmp_path, variables={"PYTHONPATH": str(tmp_path)})
+    assert said == "tools.chute_wrappers\n"
+
+
+def test_a_service_is_looked_at(package: Installed, tmp_path: Path) -> None:
+    specification = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"get": {}}}})}
+    with serving(specification) as server:
+        said = package.run(INSTALLED.discover, "--base-url", server.root, "--port", "8020", folder=tmp_path)
+    assert '"/say"' in said
+
+
+def test_the_doctor_and_the_help_advise_nothing_that_only_a_checkout_has(package: Installed, tmp_path: Path) -> None:
+    said = subprocess.run(
+        [package.prefix / "bin" / INSTALLED.deploy, "--doctor", "--json"],
+        cwd=tmp_path,
+        env={**package.environment(tmp_path), **NOWHERE},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert json.loads(said.stdout)
+    text = said.stdout + package.run(INSTALLED.deploy, "--help", folder=tmp_path)
+    for group in ("make", "try", "platform", "use", "help"):
+        text += package.run(INSTALLED.deploy, "--help", group, folder=tmp_path)
+    assert not re.findall(r".*(?:deploy\.sh|setup\.sh|\.venv|tools/).*", text)
+
+
+def test_every_python_of_the_environment_starts_without_loading_it(package: Installed, tmp_path: Path) -> None:
+    script = (
+        "import sys; print([name for name in ('chutes_wrappers', 'chutes', 'importlib.util') if name in sys.modules])"
+    )
+    assert package.run("python", "-c", script, folder=tmp_path) == "[]\n"
+
+
+def test_what_is_left_of_a_removed_package_does_no_harm(wheel: Path, tmp_path: Path) -> None:
+    package = installed(wheel, tmp_path / "environment")
+    (package.packages / "_chutes_wrappers_tools.py").unlink()
+    assert package.run("python", "-c", "import json", folder=tmp_path) == ""
+    uninstall(package)
+    left = [path for path in package.packages.iterdir() if "chutes_wrappers" in path.name]
+    assert [path.name for path in left] == []
+    assert not [path for path in (package.prefix / "bin").iterdir() if path.name in PROGRAMS]
