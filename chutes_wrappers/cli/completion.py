@@ -1,96 +1,105 @@
-"""What a shell completes: flags by click, modules and files by us."""
+"""What a shell needs to complete command lines: a script for it, and the words that the script asks for."""
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from string import Template
 
-import click
-
-from chutes_wrappers.core import platform_rules
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, ShellComplete, add_completion_class
 
 VARIABLE = "_DEPLOY_SH_COMPLETE"
+_WORDS = "_DEPLOY_SH_WORDS"
 
-
-class Modules(click.ParamType[str]):
-    """The name of a deploy module: those of the current folder are proposed."""
-
-    name = "module"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
-        """As it was typed; the command that gets it says what is wrong with it."""
-        return str(value)
-
-    def shell_complete(
-        self, context: click.Context, parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The modules whose names begin with ``incomplete``; of another folder whatever the shell proposes."""
-        from click.shell_completion import CompletionItem
-
-        if "/" in incomplete:
-            return [CompletionItem(incomplete, type="file")]
-        # Other names could not be deployed, and a shell would take some of them for a command.
-        files = (path for path in Path.cwd().glob("deploy_*.py") if platform_rules.MODULE_FILE.match(path.name))
-        names = sorted(path.stem for path in files)
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
-class Files(Modules):
-    """A file's name: the shell proposes those that there are."""
-
-    name = "file"
-
-    def shell_complete(
-        self, context: click.Context, parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Left to the shell."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(incomplete, type="file")]
-
-
-# click's scripts run whatever is called deploy.sh where somebody presses Tab. Ours run this project's only, and only where the
-# word that was typed means that. Each pair: what click writes, and what stands there instead.
-_THIS_ONE_ALONE = {
-    "bash": (
-        (
-            "    local response\n",
-            '    local response typed=${{1/#\\~\\//$HOME/}}\n    [[ "$(type -P -- "$typed")" -ef {program} ]] || return 0\n',
-        ),
-        ("_complete $1)", "_complete {program})"),
-    ),
-    "zsh": (
-        (
-            "    (( ! $+commands[deploy.sh] )) && return 1\n",
-            "    local typed=${{~words[1]}}\n    [[ ${{typed:c}} -ef {program} ]] || return 1\n",
-        ),
-        ("_complete deploy.sh)", "_complete {program})"),
-    ),
-    "fish": (
-        (
-            "    set -l response (",
-            "    set -l typed (command -s -- (string replace -r '^~/' \"$HOME/\" -- (commandline -opc)[1]));\n"
-            '    test -n "$typed"; and test (builtin realpath -- $typed) = {program}; or return 1;\n'
-            "    set -l response (",
-        ),
-        ("(commandline -t) deploy.sh)", "(commandline -t) {program})"),
-    ),
+# Each runs one program only, and only where the word that was typed means that one: another file of its name may lie where
+# somebody presses Tab. The words up to the cursor go to it in a variable, one a line; "kind TAB value TAB help" comes back.
+_SCRIPTS = {
+    "bash": r"""
+$function() {
+    local typed=$${1/#\~\//$$HOME/} kind value rest IFS=$$'\n'
+    COMPREPLY=()
+    [[ "$$(type -P -- "$$typed")" -ef $program ]] || return 0
+    while IFS=$$'\t' read -r kind value rest; do
+        case $$kind in
+            plain) COMPREPLY+=("$$value") ;;
+            file) compopt -o default ;;
+        esac
+    done < <(env $words="$${COMP_WORDS[*]:0:COMP_CWORD+1}" $variable=lines_complete $program)
+}
+complete -o nosort -F $function $name
+""",
+    "zsh": r"""
+#compdef $name
+$function() {
+    local typed=$${~words[1]} line
+    local -a plain described
+    [[ $${typed:c} -ef $program ]] || return 1
+    for line in "$${(@f)$$(env $words="$${(F)words[1,CURRENT]}" $variable=lines_complete $program)}"; do
+        case $$line in
+            plain$$'\t'*$$'\t'?*) described+=("$${$${line#*$$'\t'}/$$'\t'/:}") ;;
+            plain$$'\t'*) plain+=("$${$${line#*$$'\t'}%$$'\t'}") ;;
+            file*) _path_files -f ;;
+        esac
+    done
+    (( $$#described )) && _describe -V unsorted described -U
+    (( $$#plain )) && compadd -U -V unsorted -a plain
+}
+if [[ $$zsh_eval_context[-1] == loadautofunc ]]; then $function "$$@"; else compdef $function $name; fi
+""",
+    "fish": r"""
+function $function
+    set -l typed (command -s -- (string replace -r '^~/' "$$HOME/" -- (commandline -opc)[1]))
+    test -n "$$typed"; and test (builtin realpath -- $$typed) = $program; or return 1
+    set -l words (string join \n -- (commandline -opc) "$$(commandline -ct)" | string collect)
+    for line in (env $words="$$words" $variable=lines_complete $program)
+        set -l parts (string split \t -- $$line)
+        switch $$parts[1]
+            case plain
+                echo -- $$parts[2]\t$$parts[3]
+            case file
+                __fish_complete_path $$parts[2]
+        end
+    end
+end
+complete --no-files --command $name --arguments "($function)"
+""",
 }
 
 
-def script(shell: str, command: click.Command, program: Path) -> str:
-    """What ``shell`` ("bash", "zsh" or "fish") has to read to complete the ``deploy.sh`` at ``program``, and no other."""
-    from click.shell_completion import get_completion_class
+class _Lines(ShellComplete):
+    """The words that the scripts ask for, and the lines that they read."""
 
-    kind = get_completion_class(shell)
-    assert kind is not None
-    text = kind(command, {}, program.name, VARIABLE).source()
-    quoted = shlex.quote(str(program.resolve()))
-    for theirs, ours in _THIS_ONE_ALONE[shell]:
-        assert theirs in text, f"click has another script for {shell}"
-        text = text.replace(theirs, ours.format(program=quoted))
-    return text
+    name = "lines"
+    source_template = ""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the one at the cursor, and that."""
+        _, *before, incomplete = map(_unquoted, os.environ[_WORDS].split("\n"))
+        return before, incomplete
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """A line; the scripts have no other use for a tab."""
+        return f"{item.type}\t{item.value}\t{item.help or ''}"
+
+
+add_completion_class(_Lines)
+
+
+def _unquoted(word: str) -> str:
+    try:
+        return "".join(shlex.split(word))
+    except ValueError:  # a quote that is not closed yet
+        return word.lstrip("'\"")
+
+
+def script(shell: str, program: Path) -> str:
+    """What ``shell`` ("bash", "zsh" or "fish") has to read to complete the command lines of ``program``, and of no other."""
+    return Template(_SCRIPTS[shell].lstrip("\n")).substitute(
+        function=f"_complete_{re.sub(r'[^A-Za-z0-9]', '_', program.name)}",
+        name=shlex.quote(program.name),
+        program=shlex.quote(str(program.resolve())),
+        variable=VARIABLE,
+        words=_WORDS,
+    )

@@ -1,98 +1,105 @@
-"""``deploy.sh``: its flags, and what they mean together."""
+"""``deploy.sh``: its command line, and the menu where it has no command."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.completion import VARIABLE
-from chutes_wrappers.cli.dispatch import RUN
-from chutes_wrappers.cli.flags import COMMANDS, EVERYWHERE, MODIFIERS, Command, flag_of
-from chutes_wrappers.cli.usage import help_text, wants_help
+from chutes_wrappers.cli.fault_report import Invocation
+from chutes_wrappers.cli.usage import help_text
+from chutes_wrappers.cli.verbs.command_line import read
+from chutes_wrappers.cli.verbs.groups import VERBS
+from chutes_wrappers.cli.verbs.verb import COMMON, Common, pop_common
+from chutes_wrappers.core.program import NAMES
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
-class _Program(click.Command):
-    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        if wants_help(arguments) and not context.resilient_parsing:
-            click.echo(help_text(arguments), nl=False)
-            context.exit()
-        given = [each.partition("=")[0] for each in arguments]
-        for command in COMMANDS:
-            if given.count(flag_of(str(command.name))) > 1:
-                raise click.UsageError(f"{flag_of(str(command.name))} comes twice: one at a time")
-        return super().parse_args(context, arguments)
+class _Program(click.Group):
+    """All commands. The one that a command line names may stand anywhere in it, with dashes or as the first word."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if context.resilient_parsing:
+            return super().parse_args(context, _completed(args))
+        try:
+            line = read(args, VERBS)
+            if line.topic is not None:
+                click.echo(help_text(line.topic), nl=False)
+                context.exit()
+        except click.UsageError as wrong:
+            wrong.ctx = context
+            raise
+        if line.problem:
+            raise click.UsageError(line.problem, context)
+        return super().parse_args(context, list(line.arguments))
+
+    def collect_usage_pieces(self, context: click.Context) -> list[str]:
+        return ["[COMMAND]", "[FLAGS]"]
 
     def get_help(self, context: click.Context) -> str:
-        return help_text(["--help"])
+        return help_text("").rstrip("\n")
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands in both forms, and every flag: those of a command may stand before it."""
+        from click.shell_completion import CompletionItem
+
+        if not incomplete.startswith("-"):
+            return [CompletionItem(name) for name in VERBS if name.startswith(incomplete)]
+        flags = [option for verb in VERBS.values() for option in verb.options()]
+        names = [name for option in (*flags, *COMMON) for name in (*option.opts, *option.secondary_opts)]
+        known = dict.fromkeys([*(verb.flag for verb in VERBS.values()), *names, "--help"])
+        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
-def _deploy(**options: object) -> None:
-    context = click.get_current_context()
-    verbs = [str(command.name) for command in COMMANDS if options[str(command.name)] is not None]
-    _check_usage(verbs, options)
-    output.be_quiet(bool(options["quiet"]))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever runs is stopped then, too
-    command = (lambda: RUN[verbs[0]](options)) if verbs else (lambda: _menu(options))
-    context.exit(output.run(command, debug=bool(options["debug"])))
+def _completed(arguments: Sequence[str]) -> list[str]:
+    """The words before the cursor with their command in front, as far as they are understood."""
+    try:
+        return list(read(arguments, VERBS).arguments)
+    except click.UsageError:
+        return []
 
 
-def _menu(options: Mapping[str, object]) -> int:
+@click.command(
+    "deploy.sh",
+    cls=_Program,
+    commands=VERBS,
+    params=list(COMMON),
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.pass_context
+def deploy(context: click.Context, /, **options: object) -> None:
+    """The menu, where no command is named."""
+    if context.invoked_subcommand is None:
+        common = pop_common(context)
+        context.exit(output.run(lambda: _menu(common), debug=common.debug, invocation=Invocation(command="menu")))
+
+
+def _menu(common: Common) -> int:
     from chutes_wrappers.cli.menu import Menu
 
-    given = [str(option.name) for option in EVERYWHERE if options[str(option.name)]]
-    return Menu(run_arguments, with_all=[flag_of(name) for name in given]).run()
+    given = [name for name in ("yes", "quiet", "debug") if getattr(common, name)]
+    return Menu(run_arguments, with_all=[f"--{name}" for name in given]).run()
 
 
 def run_arguments(arguments: Sequence[str]) -> int:
     """Run a command line; its exit code. A wrong one is said."""
     try:
-        code: object = deploy.main(list(arguments), prog_name="./deploy.sh", standalone_mode=False)
+        code: object = deploy.main(list(arguments), prog_name=NAMES.deploy, standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.ClickException as wrong:
         wrong.show()
         return wrong.exit_code
 
 
-def _check_usage(verbs: Sequence[str], options: Mapping[str, object]) -> None:
-    if len(verbs) > 1:
-        raise click.UsageError(f"{' and '.join(map(flag_of, verbs))}: one at a time")
-    for command in COMMANDS:
-        if command.name in verbs and not command.is_flag:
-            _check_names(command, options[command.name])
-    context = click.get_current_context()
-    for modifier in MODIFIERS:
-        is_given = context.get_parameter_source(str(modifier.name)) is not ParameterSource.DEFAULT
-        if is_given and not {*modifier.to} & {*verbs}:
-            meant = " or ".join(flag_of(verb) for verb in modifier.to)
-            raise click.UsageError(f"{flag_of(str(modifier.name))} means something only with {meant}")
-    if options["local"]:
-        for name in ("public", "logo", "as_json"):
-            if options[name]:
-                raise click.UsageError(f"{flag_of(name)} means nothing with --build --local, which uploads nothing")
-
-
-def _check_names(command: Command, given: object) -> None:
-    for name in given if isinstance(given, tuple) else (given,):
-        if not name or str(name).startswith("-"):
-            raise click.UsageError(f"{flag_of(str(command.name))} needs {command.metavar}, not {name!r}")
-
-
-deploy = _Program(
-    "deploy.sh",
-    params=[*COMMANDS, *MODIFIERS, *EVERYWHERE],
-    callback=_deploy,
-    options_metavar="[COMMAND] [FLAGS]",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
 def main() -> None:
     """What ``deploy.sh`` calls; ends the process."""
-    deploy(prog_name="./deploy.sh", complete_var=VARIABLE)
+    deploy(prog_name=NAMES.deploy, complete_var=VARIABLE)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,12 @@ from pathlib import Path
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.asking import Back, Quit, is_possible, line, seconds, text, yes
-from chutes_wrappers.cli.flags import EVERYWHERE
 from chutes_wrappers.cli.module_states import ModuleState, chute_names, module_states
+from chutes_wrappers.cli.verbs.groups import VERBS
+from chutes_wrappers.cli.verbs.parameters import SECONDS, ChuteName, Flag, ModuleName, Operand, Question
+from chutes_wrappers.cli.verbs.verb import COMMON, Verb
 from chutes_wrappers.core.errors import ConfigurationError
-
-Ask = Callable[["Questions"], list[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """``ask`` makes the arguments of a command line."""
-
-    title: str
-    ask: Ask
+from chutes_wrappers.core.program import NAMES
 
 
 class Questions:
@@ -56,78 +49,51 @@ def _chosen(what: str, names: Sequence[str], default: str | None) -> str:
         output.warning(f"there is no number {answer}: 1 to {len(names)}, or a name")
 
 
-def _build(ask: Questions) -> list[str]:
-    module = ask.module()
-    return ["--build", module, *(["--local"] if yes("Build here, without an upload?", default=True) else [])]
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A command, as the menu offers it."""
+
+    title: str
+    verb: Verb
+
+    def ask(self, questions: Questions) -> list[str]:
+        """The arguments of a command line, from what somebody answers to the questions of the command's declaration."""
+        words = [self.verb.flag, *(_operand(each, questions) for each in self.verb.operands)]
+        for option in self.verb.options():
+            if isinstance(option, Flag) and option.question is not None:
+                answered = _answered_flag(option, option.question)
+                words += answered
+                if answered and option.question.ends:
+                    break
+        return words
 
 
-def _run(ask: Questions) -> list[str]:
-    return ["--run", ask.module(), "--port", text("Port", "8000")]
+def _operand(operand: Operand, questions: Questions) -> str:
+    if isinstance(operand.type, ChuteName):
+        return questions.chute()
+    if isinstance(operand.type, ModuleName):
+        return questions.module()
+    assert operand.question is not None, f"the menu cannot ask for {operand.name}"
+    return text(operand.question.text, _text(operand.question.default))
 
 
-def _warmup(ask: Questions) -> list[str]:
-    chute, keep = ask.chute(), seconds("Keep it for how many seconds (Enter: as the platform likes)")
-    return ["--warmup", chute, *(["--keep", keep] if keep else [])]
+def _answered_flag(flag: Flag, question: Question) -> list[str]:
+    name = flag.opts[0]
+    if isinstance(question.default, bool):
+        return [name] if yes(question.text, default=question.default) else []
+    if flag.type is SECONDS:
+        answer = seconds(question.text, question.default or "")
+    else:
+        answer = text(question.text, question.default)
+    return [name, answer] if answer else []
 
 
-def _create(ask: Questions) -> list[str]:
-    image, name = text("Image", None), text("Name of the chute (Enter: the image's)")
-    return ["--create", image, *(["--name", name] if name else [])]
-
-
-def _call(ask: Questions) -> list[str]:
-    chute, path = ask.chute(), text("Path", None)
-    body = text("JSON body (Enter: none)")
-    return ["--call", chute, path, *(["--data", body] if body else [])]
-
-
-def _status(ask: Questions) -> list[str]:
-    return ["--status", ask.chute(), *(["--watch"] if yes("As a live view?") else [])]
-
-
-def _logs(ask: Questions) -> list[str]:
-    return ["--logs", ask.chute(), *(["--follow"] if yes("Follow it?") else [])]
-
-
-def _emulate(ask: Questions) -> list[str]:
-    module = ask.module()
-    return ["--emulate", module, *(["--check"] if yes("End after one call of every route?", default=True) else [])]
-
-
-def _discover(ask: Questions) -> list[str]:
-    module = ask.module()
-    if yes("Compare only, and write nothing?"):
-        return ["--discover", module, "--check"]
-    bounds = ["--startup-delay", seconds("Startup delay at most, in seconds", "120")]
-    bounds += ["--probe-timeout", seconds("Probe timeout after that, in seconds", "180")]
-    return ["--discover", module, *bounds, "--docker-gpus", text("GPUs of the container (all, none, a number)", "all")]
+def _text(default: str | bool | None) -> str | None:
+    return default if isinstance(default, str) else None
 
 
 # The first nine are documented with their numbers.
-ENTRIES = (
-    Entry(title="List images", ask=lambda ask: ["--list-images"]),
-    Entry(title="List chutes", ask=lambda ask: ["--list-chutes"]),
-    Entry(title="Build chute", ask=_build),
-    Entry(title="Run in Docker (GPU)", ask=lambda ask: ["--run-docker", ask.module()]),
-    Entry(title="Run dev mode (host)", ask=_run),
-    Entry(title="Deploy chute", ask=lambda ask: ["--deploy", ask.module()]),
-    Entry(title="Chute status", ask=_status),
-    Entry(title="Delete chute", ask=lambda ask: ["--delete", ask.chute()]),
-    Entry(title="Account info", ask=lambda ask: ["--account"]),
-    Entry(title="Create from an image", ask=_create),
-    Entry(title="Discover routes", ask=_discover),
-    Entry(title="Emulate", ask=_emulate),
-    Entry(title="Cost", ask=lambda ask: ["--cost", ask.module()]),
-    Entry(title="Logs", ask=_logs),
-    Entry(title="Warm up", ask=_warmup),
-    Entry(title="Call a route", ask=_call),
-    Entry(title="Forward its API", ask=lambda ask: ["--forward", ask.module()]),
-    Entry(title="Share", ask=lambda ask: ["--share", ask.chute(), text("With which user", None)]),
-    Entry(title="Set a secret", ask=lambda ask: ["--secret", ask.chute(), text("Variable", None)]),
-    Entry(title="Delete image", ask=lambda ask: ["--delete-image", text("Image (name:tag)", None)]),
-    Entry(title="Doctor", ask=lambda ask: ["--doctor"]),
-    Entry(title="Shell completion", ask=lambda ask: ["--completion", text("bash, zsh or fish", "bash")]),
-)
+ENTRIES = tuple(Entry(title=verb.title, verb=verb) for verb in sorted(VERBS.values(), key=lambda verb: verb.number))
 
 
 @dataclass
@@ -158,7 +124,7 @@ class Menu:
         if not arguments:
             return
         arguments = [*self.with_all, *arguments]
-        output.say(f"\n$ ./deploy.sh {shlex.join(arguments)}")
+        output.say(f"\n$ {NAMES.deploy} {shlex.join(arguments)}")
         code = self.run_arguments(arguments)
         if code:
             output.warning(f"exit code {code}")
@@ -180,7 +146,7 @@ class Menu:
 
 def _arguments(answer: str, questions: Questions) -> list[str]:
     """What ``answer`` means; none when that is not clear, which is said."""
-    if answer.startswith("-"):
+    if answer.startswith("-") or answer.split()[0] in (*VERBS, "help"):
         return _command_line(answer)
     if answer.isdecimal() and 1 <= int(answer) <= len(ENTRIES):
         return ENTRIES[int(answer) - 1].ask(questions)
@@ -194,7 +160,7 @@ def _command_line(typed: str) -> list[str]:
     except ValueError as error:
         output.warning(f"{typed!r} is no command line: {error}")
         return []
-    if not {word.partition("=")[0] for word in words} - {name for each in EVERYWHERE for name in each.opts} - {"--"}:
+    if not {word.partition("=")[0] for word in words} - {name for each in COMMON for name in each.opts} - {"--"}:
         output.warning(f"{typed!r} has no command")
         return []
     return words

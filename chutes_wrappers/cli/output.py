@@ -12,10 +12,8 @@ import re
 import signal
 import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.status import Status
     from rich.table import Table
+
+    from chutes_wrappers.cli.fault_report import Invocation
 
 INTERRUPTED = 130
 _HEARTBEAT_S = 10.0
@@ -160,15 +160,15 @@ def error(failure: WrapperError) -> None:
         console().print(f"  Next: {failure.next_step}", markup=False)
 
 
-def run(command: Callable[[], int | None], *, debug: bool = False) -> int:
+def run(action: Callable[[], int | None], *, debug: bool = False, invocation: Invocation | None = None) -> int:
     """Run a command and turn its outcome into an exit code: 0, the error's own, 130 for Ctrl-C, 1 for a bug of ours.
 
-    ``debug`` shows the traceback of a bug instead of one line.
+    ``debug`` shows the traceback of a bug instead of one line. ``invocation`` is what was run, for the report of a bug.
     """
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # start.py, while this was loaded
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        return command() or 0
+        return action() or 0
     except WrapperError as failure:
         error(failure)
         return failure.exit_code
@@ -178,17 +178,9 @@ def run(command: Callable[[], int | None], *, debug: bool = False) -> int:
     except Exception as failure:
         if debug:
             raise
-        place = traceback.extract_tb(failure.__traceback__)[-1]
-        is_incomplete = isinstance(failure, ImportError)
-        error(
-            WrapperError(
-                f"unexpected {type(failure).__name__}: {failure}",
-                where=f"{Path(place.filename).name}, line {place.lineno}",
-                next_step="./deploy.sh --doctor says what the environment lacks, and the fix"
-                if is_incomplete
-                else "this is a fault of the toolkit; --debug shows all of it, for a report",
-            )
-        )
+        from chutes_wrappers.cli.fault_report import Invocation, fault
+
+        error(fault(failure, invocation or Invocation()))
         return WrapperError.exit_code
 
 

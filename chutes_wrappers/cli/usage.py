@@ -1,4 +1,4 @@
-"""The texts of ``--help``: all commands on one screen, and a screen for each group of them."""
+"""The texts of ``--help``: all commands on one screen, and a screen for each group and each command."""
 
 from __future__ import annotations
 
@@ -9,57 +9,41 @@ from collections.abc import Sequence
 
 import click
 
-from chutes_wrappers.cli.flags import COMMANDS, EVERYWHERE, GROUPS, MODIFIERS, Command, Group, Modifier, flag_of
+from chutes_wrappers.cli.verbs.groups import GROUPS, VERBS
+from chutes_wrappers.cli.verbs.verb import COMMON, Group, Verb
+from chutes_wrappers.core.program import NAMES, renamed
 
 _WIDEST = 110
-_HELP = ("--help", "-h")
 
 
-def wants_help(arguments: Sequence[str]) -> bool:
-    """Whether help was asked for."""
-    return any(each in _HELP for each in arguments)
-
-
-def help_text(arguments: Sequence[str]) -> str:
-    """The help that ``arguments`` ask for: of the group or command behind ``--help`` or before it, else of everything.
+def help_text(topic: str) -> str:
+    """The help on a group or a command, with or without dashes; on everything where ``topic`` is empty.
 
     UsageError names the nearest topic to one that there is not.
     """
-    at = next((index for index, each in enumerate(arguments) if each in _HELP), len(arguments))
-    topic = next(iter(arguments[at + 1 :]), "")
-    if topic.startswith("-") and topic.lstrip("-") not in map(_name, COMMANDS):
-        topic = ""  # a flag that came along
-    asked = topic.lstrip("-").replace("_", "-") if topic else _first_command(arguments)
-    if not asked:
+    if not topic:
         return _overview()
+    asked = topic.lstrip("-").replace("_", "-")
     for group in GROUPS:
         if asked == group.name:
             return _group_screen(group)
-    for command in COMMANDS:
-        if asked == _name(command):
-            return _command_screen(command)
-    known = [*(group.name for group in GROUPS), *map(_name, COMMANDS)]
+    if asked in VERBS:
+        return _command_screen(VERBS[asked])
+    known = [*(group.name for group in GROUPS), *VERBS]
     near = difflib.get_close_matches(asked, known, n=1)
-    meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(group.name for group in GROUPS)}"
-    raise click.UsageError(f"no help is called {topic!r}: {meant}")
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(group.name for group in GROUPS)}"
+    raise click.UsageError(f"no help is called {topic!r}: {hint}")
 
 
-def _first_command(arguments: Sequence[str]) -> str:
-    names = {flag_of(str(command.name)) for command in COMMANDS}
-    return next((each.partition("=")[0].lstrip("-") for each in arguments if each.partition("=")[0] in names), "")
+def flags_of(group: Group) -> list[str]:
+    """The long names of the flags of a group's commands."""
+    return list(dict.fromkeys(option.opts[0] for verb in group.verbs for option in verb.options()))
 
 
-def _name(command: Command) -> str:
-    return str(command.name).replace("_", "-")
-
-
-def _of(group: Group) -> list[Command]:
-    return [command for command in COMMANDS if command.group == group.name]
-
-
-def _modifiers(group: Group) -> list[Modifier]:
-    names = {str(command.name) for command in _of(group)}
-    return [modifier for modifier in MODIFIERS if names & {*modifier.to}]
+def described(option: click.Option) -> str:
+    """What a flag does, with its default."""
+    has_default = isinstance(option.default, (int, float)) and not isinstance(option.default, bool)
+    return f"{option.help} [{option.default:g}]." if has_default else str(option.help)
 
 
 def _formatter() -> click.HelpFormatter:
@@ -68,19 +52,19 @@ def _formatter() -> click.HelpFormatter:
 
 def _overview() -> str:
     text = _formatter()
-    text.write_usage("./deploy.sh", "[COMMAND] [FLAGS]")
+    text.write_usage(NAMES.deploy, "[COMMAND] [FLAGS]")
     text.write_paragraph()
     with text.indentation():
         text.write_text(
             "Wrap a Docker image that serves HTTP, and run it as a chute. Without a command: a menu. MODULE is a deploy "
-            "module, with or without .py; NAME a chute's name, id or module."
+            "module, with or without .py; NAME a chute's name, id or module. The dashes of a command may be left out."
         )
     for group in GROUPS:
         with text.section(f"{group.title} (--help {group.name})"):
-            text.write_dl([(_typed(command), str(command.help)) for command in _of(group)])
-            _write_words(text, ["Flags:", *(each.opts[0] for each in _modifiers(group))])
+            text.write_dl([(_typed(verb), str(verb.help)) for verb in group.verbs])
+            _write_words(text, ["Flags:", *flags_of(group)])
     with text.section("With every command"):
-        shown = [(", ".join(each.opts), str(each.help)) for each in EVERYWHERE]
+        shown = [(", ".join(each.opts), str(each.help)) for each in COMMON]
         text.write_dl([*shown, ("--help, -h [TOPIC]", "All commands; flags and examples of a group or a command.")])
     return text.getvalue()
 
@@ -89,9 +73,9 @@ def _group_screen(group: Group) -> str:
     text = _formatter()
     text.write_heading(group.title)
     with text.indentation():
-        text.write_dl([(_typed(command), str(command.help)) for command in _of(group)])
+        text.write_dl([(_typed(verb), str(verb.help)) for verb in group.verbs])
     with text.section("Flags (--help COMMAND tells what they do)"):
-        _write_words(text, [each.opts[0] for each in _modifiers(group)])
+        _write_words(text, flags_of(group))
     _write_examples(text, group.examples)
     return text.getvalue()
 
@@ -102,32 +86,34 @@ def _write_words(text: click.HelpFormatter, words: Sequence[str]) -> None:
         text.write(f"  {line}\n")
 
 
-def _command_screen(command: Command) -> str:
-    text, flag = _formatter(), flag_of(str(command.name))
-    text.write_usage("./deploy.sh", f"{_typed(command)} [FLAGS]")
+def _command_screen(verb: Verb) -> str:
+    text = _formatter()
+    text.write_usage(NAMES.deploy, f"{_typed(verb)} [FLAGS]")
     text.write_paragraph()
     with text.indentation():
-        text.write_text(str(command.help))
-    flags = [(_typed(each), each.to[str(command.name)]) for each in MODIFIERS if command.name in each.to]
-    if flags:
+        text.write_text(str(verb.help))
+    if verb.options():
         with text.section("Flags"):
-            text.write_dl(flags)
-    group = next(group for group in GROUPS if group.name == command.group)
-    _write_examples(text, [example for example in group.examples if flag in example[0].split()])
+            text.write_dl([(_typed_flag(each), described(each)) for each in verb.options()])
+    group = next(group for group in GROUPS if verb in group.verbs)
+    _write_examples(text, [example for example in group.examples if verb.flag in example[0].split()])
     return text.getvalue()
 
 
 def _write_examples(text: click.HelpFormatter, examples: Sequence[tuple[str, str]]) -> None:
     if examples:
         with text.section("Examples"):
-            widest = max(len(line) for line, _ in examples)
-            for line, what in examples:
+            lines = [(renamed(line), what) for line, what in examples]
+            widest = max(len(line) for line, _ in lines)
+            for line, what in lines:
                 fits = widest + len(what) + 6 <= text.width
                 text.write(f"  {line:{widest}}  # {what}\n" if fits else f"  {line}\n      {what}\n")
 
 
-def _typed(option: click.Option) -> str:
-    metavar = option.metavar or ("" if option.is_flag or option.count else option.type.name.upper())
-    if isinstance(option.type, click.Choice):
-        metavar = "|".join(option.type.choices)
-    return " ".join(filter(None, (", ".join((*option.opts, *option.secondary_opts)), metavar)))
+def _typed(verb: Verb) -> str:
+    choices = [each.type.choices for each in verb.operands if isinstance(each.type, click.Choice)]
+    return f"{verb.flag} {'|'.join(choices[0]) if choices else verb.needed}".rstrip()
+
+
+def _typed_flag(option: click.Option) -> str:
+    return " ".join(filter(None, (", ".join((*option.opts, *option.secondary_opts)), option.metavar)))

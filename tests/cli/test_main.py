@@ -1,17 +1,20 @@
 from __future__ import annotations
 
-import shlex
+import platform
 import signal
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from chutes_wrappers.cli.dispatch import RUN
-from chutes_wrappers.cli.flags import COMMANDS, GROUPS, MODIFIERS, Command, Group, flag_of
 from chutes_wrappers.cli.main import deploy
+from chutes_wrappers.cli.usage import described
+from chutes_wrappers.cli.verbs.groups import GROUPS, VERBS
+from chutes_wrappers.cli.verbs.verb import Group, Verb
+from chutes_wrappers.core.program import VERSION
 from tests.scenario import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,10 +27,8 @@ def invoke(*arguments: str) -> Result:
 def test_help_names_every_command_on_one_screen_and_leads_to_every_group() -> None:
     shown = invoke("--help")
     assert shown.exit_code == 0
-    for command in COMMANDS:
-        assert flag_of(str(command.name)) in shown.output
-    for group in GROUPS:
-        assert f"--help {group.name}" in shown.output
+    assert all(verb.flag in shown.output for verb in VERBS.values())
+    assert all(f"--help {group.name}" in shown.output for group in GROUPS)
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
@@ -38,32 +39,44 @@ def test_a_group_has_its_commands_flags_and_examples_on_one_screen(
     monkeypatch.setenv("COLUMNS", str(columns))
     shown = invoke("--help", group.name)
     assert shown.exit_code == 0
-    commands = [command for command in COMMANDS if command.group == group.name]
-    assert all(f"  {flag_of(str(command.name))}" in shown.output for command in commands)
-    for modifier in MODIFIERS:
-        assert (modifier.opts[0] in shown.output.split()) == bool({str(one.name) for one in commands} & {*modifier.to})
+    assert all(f"  {verb.flag}" in shown.output for verb in group.verbs)
+    flags = {option.opts[0] for verb in VERBS.values() for option in verb.options()}
+    own = {option.opts[0] for verb in group.verbs for option in verb.options()}
+    listed = shown.output.partition("Flags (")[2].partition("Examples:")[0].split()
+    assert {flag for flag in flags if flag in listed} == own
     assert all(example in shown.output for example, _ in group.examples)
     assert max(map(len, shown.output.splitlines())) <= columns
-    assert columns < 80 or len(shown.output.splitlines()) <= 24
+    assert columns < 80 or len(shown.output.splitlines()) <= 25
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
-def test_help_of_a_command_tells_what_each_of_its_flags_does(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: str(verb.name))
+def test_help_of_a_command_tells_what_each_of_its_flags_does(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    flag = flag_of(str(command.name))
-    shown = invoke("--help", flag).output
-    assert flag in shown.splitlines()[0]
-    assert str(command.help) in shown
-    for modifier in MODIFIERS:
-        told = modifier.to.get(str(command.name))
-        assert told is None or told in shown
-        listed = shown.partition("Flags:")[2].partition("Examples:")[0].replace(",", " ").split()
-        assert (modifier.opts[0] in listed) == bool(told)
+    shown = invoke("--help", verb.flag).output
+    assert verb.flag in shown.splitlines()[0]
+    assert str(verb.help) in shown
+    listed = shown.partition("Flags:")[2].partition("Examples:")[0]
+    for option in (option for each in VERBS.values() for option in each.options()):
+        assert (option.opts[0] in listed.replace(",", " ").split()) == (
+            option.opts[0] in {own.opts[0] for own in verb.options()}
+        )
+    assert all(described(option) in listed for option in verb.options())
 
 
 @pytest.mark.parametrize(
     "asked",
-    [["--help", "deploy"], ["--deploy", "--help"], ["--deploy", "x", "--help", "--public"], ["-h", "--deploy", "-q"]],
+    [
+        ["--help", "deploy"],
+        ["--deploy", "--help"],
+        ["--deploy", "x", "--help", "--public"],
+        ["-h", "--deploy", "-q"],
+        ["deploy", "--help"],
+        ["deploy", "x", "-h"],
+        ["deploy", "-qh"],
+        ["--json", "deploy", "--help"],
+        ["help", "deploy"],
+        ["help", "--deploy"],
+    ],
 )
 def test_help_of_a_command_may_be_asked_for_in_its_command_line(asked: list[str]) -> None:
     assert invoke(*asked).output == invoke("--help", "--deploy").output
@@ -75,23 +88,41 @@ def test_an_unknown_topic_names_the_nearest() -> None:
     assert "did you mean platform?" in outcome.output
 
 
-def test_an_unknown_flag_names_the_nearest() -> None:
-    outcome = invoke("--discver", "deploy_example")
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["--discver", "deploy_example"], "Did you mean --discover?"),
+        (["discver", "deploy_example"], "Did you mean discover?"),
+        (["--emulate", "deploy_example", "--chek"], "Did you mean --check?"),
+        (["emulate", "deploy_example", "--chek"], "Did you mean --check?"),
+        (["--hepl"], "Did you mean --help?"),
+        (["deploy_example"], "Did you mean deploy?"),
+        (["qqqq"], "--help lists the commands"),
+    ],
+)
+def test_an_unknown_command_or_flag_names_the_nearest(words: list[str], near: str) -> None:
+    outcome = invoke(*words)
     assert outcome.exit_code == 2
-    assert "--discover" in outcome.output
+    assert near in outcome.output
 
 
-def test_every_example_of_the_help_is_a_command_line_that_is_understood() -> None:
-    for group in GROUPS:
-        for example, _ in group.examples:
-            if not example.startswith("./deploy.sh"):
-                continue
-            words = shlex.split(example)[1:]
-            deploy.make_context("deploy.sh", words, resilient_parsing=False)
+@pytest.mark.parametrize(
+    "words",
+    [["--version"], ["--quiet", "--version"], ["build", "deploy_nowhere", "--version"], ["--build", "x", "--version"]],
+)
+def test_versions_are_shown_without_the_sdk(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "chutes", None)
+    shown = invoke(*words)
+    assert shown.exit_code == 0
+    assert shown.output.splitlines() == [
+        f"chutes-wrappers {VERSION}",
+        f"chutes (SDK) {metadata.version('chutes')}",
+        f"Python {platform.python_version()}",
+    ]
 
 
-def test_every_command_is_run_by_something() -> None:
-    assert {str(command.name) for command in COMMANDS} == RUN.keys()
+def test_every_entry_of_the_menu_has_a_number_of_its_own() -> None:
+    assert sorted(verb.number for verb in VERBS.values()) == list(range(1, len(VERBS) + 1))
 
 
 def test_quiet_leaves_results_and_errors(tmp_path: Path) -> None:
@@ -143,7 +174,25 @@ assert not loaded, loaded
         (["stray"], "stray"),
         (["--build", "deploy_example", "--local", "--public"], "--public means nothing with --build --local"),
         (["--build", "deploy_example", "--local", "--json"], "--json means nothing with --build --local"),
-        (["--status", "case", "--watch", "nan"], "give seconds"),
+        (["--status", "case", "--watch", "nan"], "'nan' is not a number of seconds: give 0.2 or more"),
+        (["--status", "case", "--watch", "0"], "'0' is not a number of seconds: give 0.2 or more"),
+        (["--run", "deploy_example", "--port", "abc"], "'abc' is not a port: a number from 1 to 65535"),
+        (["--run", "deploy_example", "--port", "0"], "'0' is not a port: a number from 1 to 65535"),
+        (["--discover", "deploy_example", "--docker-gpus", "some"], "'some' is not a number of GPUs: all, none, or"),
+        (["--discover", "deploy_example", "--expose", "file"], "name some of parameters, files"),
+        (["--discover", "deploy_example", "--startup-delay", "-1"], "'-1' is not a number of seconds: give 0 or more"),
+        (["--forward", "deploy_example", "--listen", "80"], "'80' is not a pair of ports: a port here and"),
+        (["--forward", "deploy_example", "--listen", "0:80"], "'0:80' is not a pair of ports"),
+        (["--run", "deploy_example", "--allow-host", "a:1"], "'a:1' is not a valid host name; give one name"),
+        (["--run", "deploy_example", "--allow-origin", "a"], "'a' is not a valid origin; give scheme, host"),
+        (["build", "--local"], "--build needs MODULE"),
+        (["call", "x"], "--call needs NAME PATH"),
+        (["build", "", "--local"], "--build needs MODULE"),
+        (["run", "a", "--build", "b"], "--run and --build: one at a time"),
+        (["--delete", "a", "delete", "b"], "unexpected"),
+        (["--list-images=5"], "--list-images does not take a value"),
+        (["run", "a", "--local"], "--local means something only with --build"),
+        (["--", "build", "x"], "unexpected argument 'build': a command stands before --"),
         (["--warmup", "case", "--no-wait", "--keep", "5"], "--keep waits"),
         (["--completion", "powershell"], "powershell"),
         (["--local"], "--local means something only with --build"),
@@ -152,9 +201,12 @@ assert not loaded, loaded
         (["--share", "--json", "user"], "--share needs NAME USER"),
         (["--delete", "a", "--delete", "b", "--yes"], "--delete comes twice"),
         (["--no-wait"], "--wait means something only with --warmup"),
-        (["--warmup", "case", "--keep", "nan"], "no number of seconds"),
-        (["--warmup", "case", "--timeout", "inf"], "no number of seconds"),
-        (["--build", "deploy_example", "--local", "--port", "9000"], "--port means something only with --run"),
+        (["--warmup", "case", "--keep", "nan"], "is not a number of seconds"),
+        (["--warmup", "case", "--timeout", "inf"], "is not a number of seconds"),
+        (
+            ["--build", "deploy_example", "--local", "--port", "9000"],
+            "--port means something only with --create or --emulate or --run",
+        ),
         (["--run", "deploy_example", "--local"], "--local means something only with --build"),
         (
             ["--run-docker", "deploy_example", "--startup-delay", "0"],

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.cli.main import deploy
+from chutes_wrappers.cli.verbs.groups import VERBS
+from chutes_wrappers.cli.verbs.verb import COMMON
 from tests.scenario import ROOT
 
 from .readme import README, commands, promised, unsaid
@@ -69,11 +70,9 @@ def test_what_the_readme_shows_of_a_commands_output_is_looked_for() -> None:
 
 
 def test_each_flag_of_the_readme_is_one() -> None:
-    known = (
-        {name for parameter in deploy.params for name in (*parameter.opts, *parameter.secondary_opts)}
-        | OTHER_FLAGS
-        | {"--help"}
-    )
+    options = [*COMMON, *(option for verb in VERBS.values() for option in verb.options())]
+    flags = {name for option in options for name in (*option.opts, *option.secondary_opts)}
+    known = flags | {verb.flag for verb in VERBS.values()} | OTHER_FLAGS | {"--help"}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     assert sorted(named - known) == []
 

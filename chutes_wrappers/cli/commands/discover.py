@@ -8,22 +8,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import click
-
-from chutes_wrappers.cli import asking, output
+from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import public_api
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.core.exposure import Category, parse_expose
-from chutes_wrappers.core.manifest import Manifest, load_manifest, write_manifest
-from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.exposure import Category
+from chutes_wrappers.core.manifest import Manifest, write_manifest
 
 if TYPE_CHECKING:
     from chutes_wrappers.host.discovery.probing import Bounds
-    from chutes_wrappers.host.docker_engine import DockerEngine
     from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec
     from chutes_wrappers.host.modules import ModuleFacts
 
@@ -54,76 +50,6 @@ class Settings:
         from chutes_wrappers.host.discovery.probing import Bounds
 
         return Bounds(timeout_s=self.startup_delay_s + self.probe_timeout_s)
-
-
-def discover_module(options: Mapping[str, object]) -> int:
-    """``deploy.sh --discover M``: asks for what the flags leave open, then discovers and writes the module's manifest."""
-    from chutes_wrappers.cli.commands.placement import load_and_warn_of_placement
-    from chutes_wrappers.host.docker_engine import connect
-    from chutes_wrappers.host.modules import read_module, resolve_module
-
-    facts = read_module(resolve_module(str(options["discover"])), output.report)
-    settings = Settings(
-        startup_delay_s=float(_answer(options, "startup_delay", "Startup delay in seconds, at most", STARTUP_DELAY_S)),
-        probe_timeout_s=float(_answer(options, "probe_timeout", "Probe timeout in seconds, at most", PROBE_TIMEOUT_S)),
-        gpus=str(_answer(options, "docker_gpus", "Docker --gpus (all, none, a number)", GPUS)),
-        expose=parse_expose(str(options.get("expose") or ""), where="--expose"),
-        openapi=Path(str(options["openapi"])) if options.get("openapi") else None,
-    )
-    if options.get("check") and settings.openapi is not None:
-        raise ConfigurationError("--check writes nothing", where="--openapi", next_step="give one of them")
-    load_and_warn_of_placement(facts)
-    if options.get("check"):
-        return _check(facts, connect(output.report), settings)
-    discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
-    output.report(f"Next: {NAMES.deploy} --build {options['discover']} --local")
-    return 0
-
-
-def _check(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
-    """Compare the service with the manifest that is there, and write nothing; 1 when they differ."""
-    from chutes_wrappers.core.drift import differences, only_hidden
-
-    with contextlib.closing(engine):
-        known = load_manifest(facts.manifest_path)
-        found = discover_image(facts, engine, settings, lambda manifest: None)
-    lines = differences(known, found)
-    for line in lines:
-        output.result(line)
-    if lines:
-        next_step = f"{NAMES.deploy} --discover {facts.name} writes what it serves now"
-        if only_hidden(known, found):
-            next_step = (
-                "what is gone is left out by default: give the --expose that it was discovered with, or write CHUTE_EXPOSE "
-                f"into the module; else {next_step}"
-            )
-        raise WrapperError(
-            f"the service differs from its manifest in {len(lines)} point{'' if len(lines) == 1 else 's'}",
-            where=str(facts.manifest_path),
-            next_step=next_step,
-        )
-    output.success(f"{facts.manifest_path.name} is what the service serves: {len(known.routes)} routes")
-    return 0
-
-
-def _answer(options: Mapping[str, object], name: str, question: str, default: float | str) -> float | str:
-    """The flag's value, else the default (``--yes``), else what the person at the terminal says."""
-    given = options.get(name)
-    if isinstance(given, (int, float, str)):
-        return given
-    if options.get("yes") or options.get("check"):  # a check is for a machine, which nobody sits at
-        return default
-    if not asking.is_possible():
-        flag = "--" + name.replace("_", "-")
-        raise ConfigurationError(
-            f"there is no terminal to ask on for {flag}", next_step=f"give {flag}, or --yes for the default ({default})"
-        )
-    kind: click.ParamType[Any] = click.FloatRange(min=0) if isinstance(default, float) else click.STRING
-    try:
-        answer: float | str = click.prompt(question, default=default, type=kind, err=True)
-    except click.Abort as error:  # Ctrl-C, or the end of the input
-        raise KeyboardInterrupt from error
-    return answer
 
 
 def from_url(base_url: str, port: int | None, settings: Settings, path: Path | None) -> Manifest:

@@ -34,8 +34,6 @@ from chutes_wrappers.host.rehearsal.requesting import requested
 from chutes_wrappers.host.staging import staged
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
 
-# A service that dies soon after its start does so within this time, as a rule; --check looks for so long.
-WATCH_S = 40.0
 _CALL_TIMEOUT_S = 610.0
 _POLL_S = 0.1
 _WATCH_EVERY_S = 1.0
@@ -58,7 +56,7 @@ class Options:
     as_json: bool = False
     debug: bool = False
     port: int = 0
-    watch_s: float = WATCH_S
+    watch_s: float
     allowed: Allowed = field(default_factory=Allowed)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation
+from chutes_wrappers.cli.local_port import check_free
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import Allowed
@@ -40,6 +41,8 @@ def forward(module: str, *, url: str | None, listen: Sequence[str], allowed: All
     """
     facts = preparation.facts(module)
     ports = local_ports(listen, facts.service_ports)
+    for port in ports:
+        check_free(port, flag="--listen")
     address = _address(facts, url)
     manifest = preparation.known(facts) or Manifest()
     cords = _cords(facts, manifest)

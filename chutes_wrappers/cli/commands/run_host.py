@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import preparation, running
 from chutes_wrappers.cli.commands.placement import warn_of_placement
+from chutes_wrappers.cli.local_port import check_free
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.local_guard import Allowed, variables_of
 from chutes_wrappers.core.manifest import Manifest
@@ -19,7 +17,7 @@ from chutes_wrappers.host.sdk_command import dev_run_argv
 from chutes_wrappers.host.staging import Stage, staged
 
 
-def run_host(module: str, *, port: int | None, allowed: Allowed) -> int:
+def run_host(module: str, *, port: int, allowed: Allowed) -> int:
     """Run the chute of ``module`` here until it ends or Ctrl-C; 0 for a clean stop after it was ready.
 
     ``allowed`` are hosts and origins beside those of this machine.
@@ -27,7 +25,6 @@ def run_host(module: str, *, port: int | None, allowed: Allowed) -> int:
     facts = preparation.facts(module)
     manifest = preparation.known(facts)
     check_ports(facts.service_ports, (manifest and manifest.image) or LaunchSpec())
-    chosen = _free(port or platform_rules.CHUTE_PORT)
     if manifest is None:
         output.report(
             f"{facts.manifest_path.name} is missing: only static routes are registered (--discover finds more)"
@@ -36,7 +33,7 @@ def run_host(module: str, *, port: int | None, allowed: Allowed) -> int:
         described = describe_outside(stage, output.report)
         warn_of_placement(facts, described)
         services = ", ".join(map(str, facts.service_ports))
-        output.heading(f"Starting the chute on port {chosen}; it waits for your service on {services}")
+        output.heading(f"Starting the chute on port {port}; it waits for your service on {services}")
         environment = {
             **stage.environment,
             **facts.env,
@@ -44,29 +41,15 @@ def run_host(module: str, *, port: int | None, allowed: Allowed) -> int:
             **variables_of(allowed),
             platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
         }
-        with processes.started(_argv(stage, chosen), environment=environment, directory=stage.folder) as process:
+        with processes.started(_argv(stage, port), environment=environment, directory=stage.folder) as process:
             log = running.ChuteLog(processes.lines(process))
-            base_url = f"http://127.0.0.1:{chosen}"
+            base_url = f"http://127.0.0.1:{port}"
             running.wait_until_ready(base_url, lambda: log.check(process.poll()))
             running.report_ready(base_url, described["cords"])
             return running.until_interrupted(lambda: log.check(process.poll()))
 
 
 def _argv(stage: Stage, port: int) -> list[str]:
-    logging_port = _free(0)
+    logging_port = check_free(0)
     ports = ("--port", str(port), "--logging-port", str(logging_port))
     return dev_run_argv(stage.reference, "--host", "127.0.0.1", *ports)
-
-
-def _free(port: int) -> int:
-    """``port`` itself when nothing listens on it; 0 asks for any."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"port {port} cannot be used ({error.strerror})", next_step="name another one with --port"
-            ) from error
-        chosen: int = probe.getsockname()[1]
-        return chosen

@@ -15,7 +15,6 @@ from chutes_wrappers.host.platform_api import PlatformApi
 from chutes_wrappers.host.platform_lookup import chute, chute_name, chute_path
 from chutes_wrappers.host.platform_objects import ChuteInfo, plain
 
-TIMEOUT_S = 900.0
 _LOOK_EVERY_S = 1.0
 
 

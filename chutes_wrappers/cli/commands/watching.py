@@ -16,9 +16,6 @@ from chutes_wrappers.host.platform_api import PlatformApi
 from chutes_wrappers.host.platform_lookup import chute, chute_name
 from chutes_wrappers.host.platform_objects import ChuteInfo
 
-LOOK_EVERY_S = 2.0
-LEAST_S = 0.2
-
 
 def watch(name: str, *, every_s: float, as_json: bool) -> int:
     """Show a chute's state and instances until Ctrl-C, which is a clean end; without a terminal a line for each change.

@@ -1,0 +1,118 @@
+"""``--discover M``: asks for what the flags leave open, then writes the module's manifest or compares with it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from chutes_wrappers.cli import asking, output
+from chutes_wrappers.cli.commands.discover import (
+    GPUS,
+    PROBE_TIMEOUT_S,
+    STARTUP_DELAY_S,
+    Settings,
+    discover_and_write,
+    discover_image,
+)
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.exposure import parse_expose
+from chutes_wrappers.core.manifest import load_manifest
+from chutes_wrappers.core.program import NAMES
+
+if TYPE_CHECKING:
+    from chutes_wrappers.host.docker_engine import DockerEngine
+    from chutes_wrappers.host.modules import ModuleFacts
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the command line says of a discovery; None where a person is asked. ``yes`` takes the defaults instead."""
+
+    startup_delay_s: float | None = None
+    probe_timeout_s: float | None = None
+    gpus: str | None = None
+    expose: str = ""
+    openapi: Path | None = None
+    check: bool = False
+    yes: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """All settings, after the questions."""
+        return Settings(
+            startup_delay_s=self._seconds("--startup-delay", self.startup_delay_s, "Startup delay", STARTUP_DELAY_S),
+            probe_timeout_s=self._seconds("--probe-timeout", self.probe_timeout_s, "Probe timeout", PROBE_TIMEOUT_S),
+            gpus=self._answer("--docker-gpus", self.gpus, "Docker --gpus (all, none, a number)", GPUS, click.STRING),
+            expose=parse_expose(self.expose, where="--expose"),
+            openapi=self.openapi,
+        )
+
+    def _seconds(self, flag: str, value: float | None, what: str, default: float) -> float:
+        return self._answer(flag, value, f"{what} in seconds, at most", default, click.FloatRange(min=0))
+
+    def _answer(self, flag: str, value: _T | None, question: str, default: _T, kind: click.ParamType[Any]) -> _T:
+        """The flag's value, else the default (``--yes``), else what the person at the terminal answers."""
+        if value is not None:
+            return value
+        if self.yes or self.check:  # a check is for a machine, which nobody sits at
+            return default
+        if not asking.is_possible():
+            raise ConfigurationError(
+                f"there is no terminal to ask on for {flag}",
+                next_step=f"give {flag}, or --yes for the default ({default})",
+            )
+        try:
+            answer: _T = click.prompt(question, default=default, type=kind, err=True)
+        except click.Abort as error:  # Ctrl-C, or the end of the input
+            raise KeyboardInterrupt from error
+        return answer
+
+
+def discover_module(module: str, asked: Asked) -> int:
+    """``--discover M``: asks for what the flags leave open, then discovers and writes the module's manifest."""
+    from chutes_wrappers.cli.commands.placement import load_and_warn_of_placement
+    from chutes_wrappers.host.docker_engine import connect
+    from chutes_wrappers.host.modules import read_module, resolve_module
+
+    facts = read_module(resolve_module(module), output.report)
+    settings = asked.settings
+    if asked.check and settings.openapi is not None:
+        raise ConfigurationError("--check writes nothing", where="--openapi", next_step="give one of them")
+    load_and_warn_of_placement(facts)
+    if asked.check:
+        return _check(facts, connect(output.report), settings)
+    discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
+    output.report(f"Next: {NAMES.deploy} --build {module} --local")
+    return 0
+
+
+def _check(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
+    """Compare the service with the manifest that is there, and write nothing; 1 when they differ."""
+    from chutes_wrappers.core.drift import differences, only_hidden
+
+    with contextlib.closing(engine):
+        known = load_manifest(facts.manifest_path)
+        found = discover_image(facts, engine, settings, lambda manifest: None)
+    lines = differences(known, found)
+    for line in lines:
+        output.result(line)
+    if lines:
+        next_step = f"{NAMES.deploy} --discover {facts.name} writes what it serves now"
+        if only_hidden(known, found):
+            next_step = (
+                "what is gone is left out by default: give the --expose that it was discovered with, or write CHUTE_EXPOSE "
+                f"into the module; else {next_step}"
+            )
+        raise WrapperError(
+            f"the service differs from its manifest in {len(lines)} point{'' if len(lines) == 1 else 's'}",
+            where=str(facts.manifest_path),
+            next_step=next_step,
+        )
+    output.success(f"{facts.manifest_path.name} is what the service serves: {len(known.routes)} routes")
+    return 0

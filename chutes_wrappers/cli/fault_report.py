@@ -1,0 +1,128 @@
+"""The report of a fault of this program: enough to find it, and nothing that must stay secret."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chutes_wrappers.cli.version import versions
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.program import NAMES, PACKAGE
+
+_HIDDEN = "••••"
+_SHORTEST_HIDDEN = 4
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|SEED|MNEMONIC|CREDENTIAL|AUTH", re.IGNORECASE)
+# What is a key, a signature, an address or a pass phrase wherever it stands.
+_SECRET_TEXT = (
+    re.compile(r"(?<=bearer )\S+|(?<=basic )\S+", re.IGNORECASE),
+    re.compile(r"\bcp[a-z]_[\w-]+"),
+    re.compile(r"(?<=://)[^/\s@]+(?=@)"),
+    re.compile(
+        r"""(?<=[\w'"])((?:key|token|secret|password|passphrase|seed|mnemonic|signature)['"]?\s*[=:]\s*)[^\s,;)}]+""",
+        re.IGNORECASE,
+    ),
+    re.compile(r"\b(?:[a-z]{3,8} ){11,}[a-z]{3,8}\b"),
+    re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """What was run: the command and the names of its flags; ``values`` are theirs, which no report shows."""
+
+    command: str = ""
+    flags: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+
+def fault(failure: Exception, invocation: Invocation) -> WrapperError:
+    """The error that a person sees for a fault of this program, after a report of it was written."""
+    place = traceback.extract_tb(failure.__traceback__)[-1]
+    if isinstance(failure, ImportError):
+        next_step = f"{NAMES.deploy} --doctor says what the environment lacks, and the fix"
+    else:
+        written = write_report(failure, invocation)
+        report = f"attach {written}, which holds no secrets" if written else "no folder for a report can be written to"
+        next_step = f"report this, it is a fault of the toolkit: {report}; --debug shows all of it here"
+    return WrapperError(
+        f"unexpected {type(failure).__name__}: {masked(str(failure), invocation.values)}",
+        where=f"{Path(place.filename).name}, line {place.lineno}",
+        next_step=next_step,
+    )
+
+
+def write_report(failure: BaseException, invocation: Invocation) -> Path | None:
+    """Write a report that its user alone may read, whole or not at all; its path, None where no folder can be written to."""
+    text = "\n".join(_lines(failure, invocation)) + "\n"
+    for folder in (_state_folder(), Path(tempfile.gettempdir())):
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return _written(folder, text)
+    return None
+
+
+def masked(text: str, values: Sequence[str] = ()) -> str:
+    """``text`` without ``values``, the secrets of this environment, and whatever looks like a key."""
+    secrets = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
+    for value in sorted({*secrets, *values}, key=len, reverse=True):
+        if len(value) >= _SHORTEST_HIDDEN:
+            text = text.replace(value, _HIDDEN)
+    for pattern in _SECRET_TEXT:
+        text = pattern.sub(lambda match: (match[1] if match.re.groups else "") + _HIDDEN, text)
+    return text
+
+
+def _state_folder() -> Path:
+    named = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (named if named.is_absolute() else Path.home() / ".local" / "state") / "chutes-wrappers"
+
+
+def _written(folder: Path, text: str) -> Path:
+    descriptor, partial = tempfile.mkstemp(dir=folder, prefix=".fault-")  # mode 600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{partial.rpartition('-')[2]}.txt"
+        os.replace(partial, path)
+    except OSError:
+        os.unlink(partial)
+        raise
+    return path
+
+
+def _lines(failure: BaseException, invocation: Invocation) -> Iterator[str]:
+    yield "\n".join(f"{name} {version}" for name, version in versions())
+    yield f"platform {platform.platform()}"
+    yield f"command {invocation.command or 'unknown'}"
+    yield f"flags {', '.join(invocation.flags) or 'none'} (values are left out)"
+    yield from _trace(failure, invocation.values)
+
+
+def _trace(failure: BaseException, values: Sequence[str]) -> Iterator[str]:
+    """What failed, innermost cause last; source lines of this program alone, and no variables."""
+    for each in _chain(failure):
+        yield f"\n{type(each).__module__}.{type(each).__name__}: {masked(str(each), values)}"
+        for frame in traceback.extract_tb(each.__traceback__):
+            path = Path(frame.filename)
+            is_ours = path.is_relative_to(PACKAGE)
+            shown = path.relative_to(PACKAGE.parent) if is_ours else Path(*path.parts[-2:])
+            yield f"  {shown}, line {frame.lineno}, in {frame.name}"
+            if is_ours and frame.line:
+                yield f"    {frame.line}"
+
+
+def _chain(failure: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = failure
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)

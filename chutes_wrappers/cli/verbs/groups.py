@@ -1,0 +1,9 @@
+"""All commands, in their groups. Help, menu, completion and the tables of the documents come from these."""
+
+from __future__ import annotations
+
+from chutes_wrappers.cli.verbs import help_group, make_group, platform_group, try_group, use_group
+from chutes_wrappers.cli.verbs.verb import Verb
+
+GROUPS = (make_group.GROUP, try_group.GROUP, platform_group.GROUP, use_group.GROUP, help_group.GROUP)
+VERBS: dict[str, Verb] = {str(verb.name): verb for group in GROUPS for verb in group.verbs}

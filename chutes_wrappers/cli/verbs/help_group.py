@@ -1,0 +1,45 @@
+"""Commands that set this program up and find out what is wrong."""
+
+from __future__ import annotations
+
+import click
+
+from chutes_wrappers.cli.verbs.parameters import Question, as_json, operand
+from chutes_wrappers.cli.verbs.verb import Group, verb
+
+
+@verb(title="Doctor", number=21)
+@as_json
+def doctor(as_json: bool) -> int:
+    """Check Python, Docker, account and modules; name the fixes."""
+    from chutes_wrappers.cli.commands.doctor import doctor as examine
+
+    return examine(as_json=as_json)
+
+
+@verb(title="Shell completion", number=22)
+@operand(
+    "shell",
+    metavar="SHELL",
+    type=click.Choice(("bash", "zsh", "fish")),
+    question=Question(text="bash, zsh or fish", default="bash"),
+)
+def completion(shell: str) -> int:
+    """Print what completes these commands and flags in a shell."""
+    from chutes_wrappers.cli import output
+    from chutes_wrappers.cli.completion import script
+    from chutes_wrappers.core.program import executable
+
+    output.result(script(shell, executable()))
+    return 0
+
+
+GROUP = Group(
+    name="help",
+    title="Set up, find out what is wrong",
+    verbs=(doctor, completion),
+    examples=(
+        ("./deploy.sh --doctor", "what would fail here, and the fix"),
+        ("source <(./deploy.sh --completion bash)", "or zsh; fish: … --completion fish | source"),
+    ),
+)

@@ -1,0 +1,201 @@
+"""Commands that deploy a chute, and look at or change what the platform has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chutes_wrappers.cli.verbs.make_group import logo, public
+from chutes_wrappers.cli.verbs.parameters import (
+    SECONDS,
+    TIMEOUT,
+    ChuteName,
+    Question,
+    as_json,
+    chute,
+    flag,
+    module,
+    operand,
+    seconds,
+)
+from chutes_wrappers.cli.verbs.verb import Common, Group, verb
+from chutes_wrappers.core.errors import ConfigurationError
+
+_LOOK_EVERY_S = 2.0
+_LEAST_S = 0.2
+_WARMUP_TIMEOUT_S = 900.0
+
+
+@verb(title="Deploy chute", number=6)
+@module
+@flag("--accept-fee", help="accept the one-time fee of a first deployment.")
+@public
+@logo
+@as_json
+@click.pass_obj
+def deploy(common: Common, module: str, accept_fee: bool, public: bool, logo: Path | None, as_json: bool) -> int:
+    """Deploy the module, with the image built there."""
+    from chutes_wrappers.cli.commands.deploy import deploy_module
+    from chutes_wrappers.cli.commands.uploading import UploadOptions
+
+    options = UploadOptions(public=public, logo=logo, debug=common.debug, as_json=as_json)
+    return deploy_module(module, options, accept_fee=accept_fee)
+
+
+@verb(title="Cost", number=13)
+@module
+@as_json
+def cost(module: str, as_json: bool) -> int:
+    """What its deployment and its hours cost."""
+    from chutes_wrappers.cli.commands.cost import cost as show_cost
+
+    return show_cost(module, as_json=as_json)
+
+
+@verb(title="List images", number=1)
+@as_json
+def list_images(as_json: bool) -> int:
+    """The account's images."""
+    from chutes_wrappers.cli.commands import listing
+
+    return listing.list_images(as_json=as_json)
+
+
+@verb(title="List chutes", number=2)
+@as_json
+def list_chutes(as_json: bool) -> int:
+    """The account's chutes."""
+    from chutes_wrappers.cli.commands import listing
+
+    return listing.list_chutes(as_json=as_json)
+
+
+@verb(title="Chute status", number=7)
+@chute
+@flag(
+    "--watch",
+    metavar="[SECONDS]",
+    type=seconds(_LEAST_S),
+    flag_value=_LOOK_EVERY_S,
+    help=f"a live view until Ctrl-C; look every so many seconds [{_LOOK_EVERY_S:g}].",
+    question=Question(text="As a live view?", default=False),
+)
+@as_json
+def status(name: str, watch: float | None, as_json: bool) -> int:
+    """How a chute stands: version, routes, instances."""
+    if watch is not None:
+        from chutes_wrappers.cli.commands import watching
+
+        return watching.watch(name, every_s=watch, as_json=as_json)
+    from chutes_wrappers.cli.commands.status import status as show_status
+
+    return show_status(name, as_json=as_json)
+
+
+@verb(title="Logs", number=14)
+@chute
+@flag(
+    "--follow",
+    help="go on until Ctrl-C, also with the next instance.",
+    question=Question(text="Follow it?", default=False),
+)
+@flag("--instance", metavar="ID", default="", help="the one whose id begins so.")
+@as_json
+def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
+    """What an instance prints, by default the newest."""
+    from chutes_wrappers.cli.commands.logs import logs as show_logs
+
+    return show_logs(name, follow=follow, instance=instance, as_json=as_json)
+
+
+@verb(title="Warm up", number=15)
+@chute
+@flag("--wait/--no-wait", default=None, help="until an instance is active [--wait].")
+@flag(
+    "--keep",
+    metavar="SECONDS",
+    type=SECONDS,
+    help="then see to it that there is one for so long.",
+    question=Question(text="Keep it for how many seconds (Enter: as the platform likes)"),
+)
+@flag("--timeout", metavar="SECONDS", type=TIMEOUT, default=_WARMUP_TIMEOUT_S, help="how long to wait for an instance")
+@as_json
+def warmup(name: str, wait: bool | None, keep: float | None, timeout: float, as_json: bool) -> int:
+    """Start an instance, and wait until it is active."""
+    waits = wait is not False
+    if keep is not None and not waits:
+        raise ConfigurationError("--keep waits, and --no-wait does not", next_step="give one of them")
+    from chutes_wrappers.cli.commands.warmup import warm_up
+
+    return warm_up(name, timeout_s=timeout, waits=waits, keep_s=keep or 0.0, as_json=as_json)
+
+
+@verb(title="Share", number=18)
+@chute
+@operand("user", metavar="USER", question=Question(text="With which user", default=None))
+@as_json
+def share(name: str, user: str, as_json: bool) -> int:
+    """Let another user see and call a chute."""
+    from chutes_wrappers.cli.commands import sharing
+
+    return sharing.share(name, user, as_json=as_json)
+
+
+@verb(title="Set a secret", number=19)
+@operand("name", metavar="CHUTE", type=ChuteName())
+@operand("key", metavar="KEY", question=Question(text="Variable", default=None))
+@as_json
+def secret(name: str, key: str, as_json: bool) -> int:
+    """A variable for its instances, from standard input."""
+    from chutes_wrappers.cli.commands.sharing import set_secret
+
+    return set_secret(name, key, as_json=as_json)
+
+
+@verb(title="Delete chute", number=8)
+@chute
+@as_json
+@click.pass_obj
+def delete(common: Common, name: str, as_json: bool) -> int:
+    """Delete a chute; asks for its name."""
+    from chutes_wrappers.cli.commands.deletion import delete_chute
+
+    return delete_chute(name, yes=common.yes, as_json=as_json)
+
+
+@verb(title="Delete image", number=20)
+@operand("image", metavar="NAME:TAG", question=Question(text="Image (name:tag)", default=None))
+@as_json
+@click.pass_obj
+def delete_image(common: Common, image: str, as_json: bool) -> int:
+    """Delete an image that no chute uses."""
+    from chutes_wrappers.cli.commands import deletion
+
+    return deletion.delete_image(image, yes=common.yes, as_json=as_json)
+
+
+@verb(title="Account info", number=9)
+@as_json
+def account(as_json: bool) -> int:
+    """Balance, where to pay in, permissions."""
+    from chutes_wrappers.cli.commands.listing import show_account
+
+    return show_account(as_json=as_json)
+
+
+GROUP = Group(
+    name="platform",
+    title="Deploy it, and keep an eye on it",
+    verbs=(
+        *(deploy, cost, list_images, list_chutes, status, logs, warmup),
+        *(share, secret, delete, delete_image, account),
+    ),
+    examples=(
+        ("./deploy.sh --cost deploy_ocr", "what it costs, before it costs"),
+        ("./deploy.sh --deploy deploy_ocr --accept-fee", "accepts the first fee"),
+        ("./deploy.sh --warmup ocr --keep 600", "an instance, for ten minutes"),
+        ("./deploy.sh --status ocr --watch", "a live view"),
+        ("./deploy.sh --logs ocr --follow", "what it prints, until Ctrl-C"),
+    ),
+)

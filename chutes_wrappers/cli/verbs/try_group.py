@@ -1,0 +1,120 @@
+"""Commands that try a chute on this machine."""
+
+from __future__ import annotations
+
+import click
+
+from chutes_wrappers.cli.local_port import check_free
+from chutes_wrappers.cli.verbs.parameters import (
+    PORT,
+    SECONDS,
+    Question,
+    allow_host,
+    allow_origin,
+    as_json,
+    flag,
+    module,
+)
+from chutes_wrappers.cli.verbs.verb import Common, Group, verb
+from chutes_wrappers.core.local_guard import parse_allowed
+from chutes_wrappers.core.platform_rules import CHUTE_PORT
+
+# A service that dies soon after its start does so within this time, as a rule; --check looks for so long.
+WATCH_S = 40.0
+
+
+@verb(title="Emulate", number=12)
+@module
+@flag(
+    "--check",
+    help="end after the calls; exit code 1 when one would fail.",
+    question=Question(text="End after one call of every route?", default=True),
+)
+@flag(
+    "--watch",
+    metavar="[SECONDS]",
+    type=SECONDS,
+    default=WATCH_S,
+    flag_value=WATCH_S,
+    help="with --check: how long the instance must last",
+)
+@flag("--no-docker", help="run the service here, by the module's HOST_ENTRYPOINT.")
+@flag("--buildah", help="build with buildah, as the platform does; takes longer.")
+@flag("--port", metavar="PORT", type=PORT, help="serve page and chute on this port [a free one].")
+@allow_host
+@allow_origin
+@as_json
+@click.pass_obj
+def emulate(
+    common: Common,
+    module: str,
+    check: bool,
+    watch: float,
+    no_docker: bool,
+    buildah: bool,
+    port: int | None,
+    allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Run it as the platform would, and call every route once."""
+    if port is not None:
+        check_free(port)
+    from chutes_wrappers.cli.commands.emulate import Options
+    from chutes_wrappers.cli.commands.emulate import emulate as emulate_module
+
+    options = Options(
+        watch_s=watch,
+        no_docker=no_docker,
+        buildah=buildah,
+        check=check,
+        as_json=as_json,
+        debug=common.debug,
+        port=port or 0,
+        allowed=parse_allowed(allow_host, allow_origin),
+    )
+    return emulate_module(module, options)
+
+
+@verb(title="Run in Docker (GPU)", number=4)
+@module
+@allow_host
+@allow_origin
+def run_docker(module: str, allow_host: tuple[str, ...], allow_origin: tuple[str, ...]) -> int:
+    """Run the built image as the platform would, until Ctrl-C."""
+    from chutes_wrappers.cli.commands.run_docker import run_docker as run_image
+
+    return run_image(module, allowed=parse_allowed(allow_host, allow_origin))
+
+
+@verb(title="Run dev mode (host)", number=5)
+@module
+@flag(
+    "--port",
+    metavar="PORT",
+    type=PORT,
+    default=CHUTE_PORT,
+    help="listen on this port",
+    question=Question(text="Port", default=str(CHUTE_PORT)),
+)
+@allow_host
+@allow_origin
+def run(module: str, port: int, allow_host: tuple[str, ...], allow_origin: tuple[str, ...]) -> int:
+    """Run the chute on this machine (dev mode), until Ctrl-C."""
+    check_free(port)
+    from chutes_wrappers.cli.commands.run_host import run_host
+
+    return run_host(module, port=port, allowed=parse_allowed(allow_host, allow_origin))
+
+
+GROUP = Group(
+    name="try",
+    title="Try it on this machine",
+    verbs=(emulate, run_docker, run),
+    examples=(
+        ("./deploy.sh --emulate deploy_example", "the sample, without Docker and account too"),
+        ("./deploy.sh --emulate deploy_ocr --check", "every route once; exit code 1 when one fails"),
+        ("./deploy.sh --run-docker deploy_ocr", "the built image, with the machine's GPUs"),
+        ("./deploy.sh --run deploy_ocr --port 9000", "the chute beside your own service"),
+    ),
+)

@@ -1,0 +1,107 @@
+"""Commands that use a deployed chute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chutes_wrappers.cli.local_port import check_free
+from chutes_wrappers.cli.verbs.parameters import (
+    FILE,
+    PAIR_OF_PORTS,
+    TIMEOUT,
+    Question,
+    allow_host,
+    allow_origin,
+    as_json,
+    chute,
+    flag,
+    module,
+    operand,
+)
+from chutes_wrappers.cli.verbs.verb import Group, verb
+from chutes_wrappers.core.local_guard import parse_allowed
+
+# The platform ends a call after 600 s (PLATFORM.md, section 3), and should be the one that says so.
+_CALL_TIMEOUT_S = 610.0
+
+url = flag("--url", metavar="URL", help="where the chute is called [as the platform says]; no key for this machine.")
+
+
+@verb(title="Call a route", number=16)
+@chute
+@operand("path", metavar="PATH", question=Question(text="Path", default=None))
+@flag(
+    "--data",
+    "-d",
+    metavar="JSON",
+    help="the body, a JSON object; @FILE, or @- for standard input.",
+    question=Question(text="JSON body (Enter: none)"),
+)
+@flag(
+    "--form",
+    "-F",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="a field of the body, or a file as NAME=@FILE[;type=audio/wav], also several times.",
+)
+@flag("--output", "-o", metavar="FILE", type=FILE, help="the answer into a file, whole or not at all.")
+@flag(
+    "--timeout",
+    metavar="SECONDS",
+    type=TIMEOUT,
+    default=_CALL_TIMEOUT_S,
+    help="how long nothing may come from the chute",
+)
+@url
+@as_json
+def call(
+    name: str,
+    path: str,
+    data: str | None,
+    form: tuple[str, ...],
+    output: Path | None,
+    timeout: float,
+    url: str | None,
+    as_json: bool,
+) -> int:
+    """Call a route of a deployed chute."""
+    from chutes_wrappers.cli.commands.call import Options
+    from chutes_wrappers.cli.commands.call import call as call_route
+
+    options = Options(data=data, fields=form, file=output, url=url, as_json=as_json, timeout_s=timeout)
+    return call_route(name, path, options)
+
+
+@verb(title="Forward its API", number=17)
+@module
+@url
+@flag(
+    "--listen",
+    metavar="LOCAL:SERVICE",
+    type=PAIR_OF_PORTS,
+    multiple=True,
+    help="a port here for a service's port, also several times [the services' own ports].",
+)
+@allow_host
+@allow_origin
+def forward(
+    module: str, url: str | None, listen: tuple[str, ...], allow_host: tuple[str, ...], allow_origin: tuple[str, ...]
+) -> int:
+    """Serve its original API on 127.0.0.1, until Ctrl-C."""
+    for pair in listen:
+        check_free(int(pair.partition(":")[0]), flag="--listen")
+    from chutes_wrappers.cli.commands.forward import forward as forward_services
+
+    return forward_services(module, url=url, listen=listen, allowed=parse_allowed(allow_host, allow_origin))
+
+
+GROUP = Group(
+    name="use",
+    title="Use it",
+    verbs=(call, forward),
+    examples=(
+        ("./deploy.sh --call ocr /ocr -F image_file=@page.png", "a file, as with curl"),
+        ('./deploy.sh --call ocr /encode -d \'{"text": "SOS"}\' --json', "the answer with its status and time"),
+        ("./deploy.sh --forward deploy_ocr", "existing clients and pages, unchanged"),
+    ),
+)

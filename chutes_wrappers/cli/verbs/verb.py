@@ -1,0 +1,155 @@
+"""A command: declared once, as a typed function; run with the flags that every command has."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.fault_report import Invocation
+from chutes_wrappers.cli.verbs.parameters import ChuteName, ModuleName, Operand
+from chutes_wrappers.cli.version import show_version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What the flags of every command say: no questions, results and errors only, the whole of a failure."""
+
+    yes: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+COMMON = (
+    click.Option(("--yes", "-y"), is_flag=True, help="Ask nothing: take the default of every question."),
+    click.Option(("--quiet", "-q"), is_flag=True, help="Results, warnings and errors only."),
+    click.Option(("--debug",), is_flag=True, help="All lines of a build, the traceback of a fault."),
+    click.Option(
+        ("--version",),
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show_version,
+        help="The versions of this program, the SDK and Python.",
+    ),
+)
+
+
+def pop_common(context: click.Context) -> Common:
+    """The common flags of a parsed command line, which are no longer among its parameters then. Sets how much is shown."""
+    common = Common(**{name: bool(context.params.pop(name)) for name in ("yes", "quiet", "debug")})
+    output.be_quiet(common.quiet)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever runs is stopped then, too
+    return common
+
+
+class Verb(click.Command):
+    """A command. ``title`` and ``number`` are its entry of the menu."""
+
+    def __init__(self, name: str, *, title: str, number: int, **attributes: Any) -> None:
+        attributes["params"] = [*(attributes.get("params") or ()), *COMMON]
+        super().__init__(name, **attributes)
+        self.title = title
+        self.number = number
+
+    @property
+    def flag(self) -> str:
+        """The command with dashes, as messages name it."""
+        return f"--{self.name}"
+
+    @property
+    def operands(self) -> list[Operand]:
+        """The words that it needs."""
+        return [parameter for parameter in self.params if isinstance(parameter, Operand)]
+
+    @property
+    def needed(self) -> str:
+        """The operands as help shows them: ``NAME PATH``."""
+        return " ".join(str(each.metavar) for each in self.operands)
+
+    def options(self) -> list[click.Option]:
+        """Its own flags, in the order of their declaration."""
+        own = [parameter for parameter in self.params if isinstance(parameter, click.Option)]
+        return [option for option in own if option not in COMMON]
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """As click does; a usage error for an operand that is missing, empty or looks like a flag."""
+        try:
+            left = super().parse_args(context, args)
+        except click.MissingParameter as missing:
+            raise click.UsageError(f"{self.flag} needs {self.needed}", context) from missing
+        if not context.resilient_parsing:
+            self._check_operands(context)
+        return left
+
+    def _check_operands(self, context: click.Context) -> None:
+        for each in self.operands:
+            if problem := self.operand_problem(str(context.params[str(each.name)])):
+                raise click.UsageError(problem, context)
+
+    def operand_problem(self, word: str) -> str:
+        """Why ``word`` is not a valid operand; empty when it is one."""
+        return f"{self.flag} needs {self.needed}, not {word!r}" if not word or word.startswith("-") else ""
+
+    def invoke(self, context: click.Context) -> None:
+        """Run the command and exit with its code."""
+        context.obj = common = pop_common(context)
+        run = super().invoke
+
+        def command() -> int:
+            self._check_modules(context)
+            return int(run(context) or 0)
+
+        context.exit(output.run(command, debug=common.debug, invocation=self._invocation(context)))
+
+    def _invocation(self, context: click.Context) -> Invocation:
+        given = [
+            each for each in self.params if context.get_parameter_source(str(each.name)) is ParameterSource.COMMANDLINE
+        ]
+        values = [context.params[str(each.name)] for each in given if each.name in context.params]
+        flat = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+        flags = tuple(each.opts[0] for each in given if isinstance(each, click.Option))
+        return Invocation(command=self.flag, flags=flags, values=tuple(map(str, flat)))
+
+    def _check_modules(self, context: click.Context) -> None:
+        """ConfigurationError for a module that is not there, before anything slow is imported."""
+        for each in self.operands:
+            if isinstance(each.type, ModuleName) and not isinstance(each.type, ChuteName):
+                from chutes_wrappers.host.modules import resolve_module
+
+                resolve_module(str(context.params[str(each.name)]))
+
+    def collect_usage_pieces(self, context: click.Context) -> list[str]:
+        """What a usage error shows behind the command's name."""
+        return [*self.needed.split(), "[FLAGS]"]
+
+    def get_help(self, context: click.Context) -> str:
+        """The screen of ``--help COMMAND``."""
+        from chutes_wrappers.cli.usage import help_text
+
+        return help_text(str(self.name)).rstrip("\n")
+
+
+def verb(*, title: str, number: int) -> Callable[[Callable[..., int]], Verb]:
+    """Declare a function as the command of its name. Its docstring is what help says of it."""
+
+    def declare(function: Callable[..., int]) -> Verb:
+        name = function.__name__.replace("_", "-")
+        return click.command(name, cls=Verb, title=title, number=number)(function)
+
+    return declare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Commands that belong together; ``name`` is what ``--help`` takes, an example a command line and what it does."""
+
+    name: str
+    title: str
+    verbs: tuple[Verb, ...]
+    examples: tuple[tuple[str, str], ...]

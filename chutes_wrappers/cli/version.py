@@ -1,0 +1,26 @@
+"""``--version``: which version of the program, of the SDK and of Python run here."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+import click
+
+from chutes_wrappers.core.program import VERSION
+
+
+def versions() -> list[tuple[str, str]]:
+    """Names and versions; nothing is imported to find them."""
+    try:
+        sdk = metadata.version("chutes")
+    except metadata.PackageNotFoundError:
+        sdk = "not installed"
+    return [("chutes-wrappers", VERSION), ("chutes (SDK)", sdk), ("Python", platform.python_version())]
+
+
+def show_version(context: click.Context, parameter: click.Parameter, is_asked: bool) -> None:
+    """Print the versions and exit, where ``--version`` is in the command line."""
+    if is_asked and not context.resilient_parsing:
+        click.echo("\n".join(f"{name} {version}" for name, version in versions()))
+        context.exit()

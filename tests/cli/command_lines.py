@@ -1,0 +1,49 @@
+"""The command lines of ``deploy.sh`` that documents and help pages show, as the words that a shell would hand over."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+_CODE = re.compile(r"`([^`\n]+)`")
+_PROGRAM = "./deploy.sh"
+_ENDS = re.compile(r"^[<>|)]|^&&$|^;$|^2>")
+
+
+def documented(text: str) -> list[list[str]]:
+    """Every command line in the shell blocks and in the inline code of a Markdown document, without the program's name."""
+    blocks = [block.replace("\\\n", " ") for language, block in _BLOCK.findall(text) if language in ("", "bash")]
+    inline = _CODE.findall(_BLOCK.sub("", text))
+    return _unique([*shown("\n".join(blocks)), *(words for code in inline for words in _of_inline_code(code))])
+
+
+def shown(text: str) -> list[list[str]]:
+    """Every command line of a text that names the program, such as a help page or a comment."""
+    found = []
+    for line in text.splitlines():
+        for piece in line.split(_PROGRAM)[1:]:
+            found += [words for words in [_words(piece)] if words is not None]
+    return _unique(found)
+
+
+def _of_inline_code(code: str) -> list[list[str]]:
+    """``./deploy.sh --build M``, or ``--build M [--local]``: with and without what stands in brackets."""
+    if _PROGRAM in code:
+        return shown(code)
+    if not code.startswith("-"):
+        return []
+    variants = {code.replace("[", "").replace("]", ""), re.sub(r"\s*\[[^]]*\]", "", code)}
+    return [words for variant in sorted(variants) for words in [_words(variant)] if words]
+
+
+def _words(piece: str) -> list[str] | None:
+    """The words up to the end of the command; None for what is no command line, such as the name in a sentence."""
+    words = shlex.split(piece.partition("`")[0].replace("[FLAGS]", ""), comments=True)
+    ended = next((index for index, word in enumerate(words) if _ENDS.match(word)), len(words))
+    words = [word.rstrip(")") if word.endswith(")") and "(" not in word else word for word in words[:ended]]
+    return words if not piece.strip() or (words and words[0].startswith("-")) else None
+
+
+def _unique(lines: list[list[str]]) -> list[list[str]]:
+    return [list(words) for words in dict.fromkeys(map(tuple, lines))]
