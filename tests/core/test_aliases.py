@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chutes_wrappers.core import aliases as module
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.aliases import aliases
 from tests.core.paths import PATH
@@ -47,6 +48,14 @@ def test_the_nearest_path_has_the_alias_and_the_others_a_digest() -> None:
     assert found["/a/"] == "/a"
     assert found["/A"].startswith("/a_")
     assert len(set(found.values())) == 3
+
+
+def test_of_paths_with_the_same_digits_the_later_gets_more_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_DIGEST_LENGTHS", (1, 12))
+    paths = [f"/a{'.' * dots}" for dots in range(1, 30)]  # more than one digit can tell apart
+    found = aliases(paths)
+    assert len(set(found.values())) == len(paths)
+    assert {len(alias) for alias in found.values()} == {len("/a_1"), len("/a_") + 12}
 
 
 def test_paths_that_the_platform_answers_itself_move_when_asked_to() -> None:

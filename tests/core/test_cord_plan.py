@@ -75,6 +75,24 @@ def test_a_method_that_is_not_public_becomes_a_post_on_its_own_path(method: str)
     assert published(Route(path="/item", method=method)) == {("POST", "/item"): (method, "/item")}
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_public_method_stays_what_it_is(method: str) -> None:
+    assert published(Route(path="/item", method=method)) == {(method, "/item"): (method, "/item")}
+
+
+@pytest.mark.parametrize(
+    ("route", "names"),
+    [
+        (Route(path="/a-b/c_d"), ("/cw_post/a_0b/c__d", "cw_post_a_0b_c__d")),
+        (Route(path="/a", method="GET"), ("/cw_get/a", "cw_get_a")),
+        (Route(path="/a", method="DELETE", stream=True), ("/cw_stream_post/a", "cw_stream_post_a")),
+    ],
+)
+def test_the_names_of_cords_are_those_of_chutes_that_are_deployed_already(route: Route, names: tuple[str, str]) -> None:
+    (cord,) = plan_cords([route], 8080).cords
+    assert (cord.internal_path, cord.function_name) == names
+
+
 def test_beside_a_post_it_moves_to_a_path_of_its_own() -> None:
     routes = [Route(path="/item", method=method) for method in ("GET", "POST", "PUT", "DELETE")]
     assert published(*routes) == {

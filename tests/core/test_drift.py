@@ -30,8 +30,23 @@ def test_new_gone_and_changed_routes_are_named() -> None:
     assert differences(manifest(A, B), manifest(A)) == ("gone: GET /b (port 9000)",)
 
 
-def test_an_image_that_runs_otherwise_is_drift() -> None:
-    assert differences(manifest(user="x"), manifest(user="y")) == ("changed: the image's user",)
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [
+        ("entrypoint", ("/serve",)),
+        ("cmd", ("--fast",)),
+        ("working_dir", "/srv"),
+        ("user", "1001"),
+        ("exposed_ports", (9000,)),
+    ],
+)
+def test_an_image_that_runs_otherwise_is_drift(fact: str, value: object) -> None:
+    assert differences(manifest(), manifest(**{fact: value})) == (f"changed: the image's {fact}",)
+
+
+def test_without_an_image_on_either_side_nothing_is_said_of_it() -> None:
+    for known, found in ((manifest(user="x"), Manifest()), (Manifest(), manifest(user="x"))):
+        assert differences(known, found) == ()
 
 
 def test_the_same_image_from_a_registry_is_no_drift() -> None:

@@ -155,6 +155,51 @@ def test_the_file_does_not_depend_on_the_order_of_the_routes(routes: list[Route]
     assert Manifest(routes=tuple(routes)).to_json() == Manifest(routes=tuple(shuffled)).to_json()
 
 
+def test_the_file_does_not_depend_on_the_order_of_what_was_skipped() -> None:
+    skipped = [
+        SkippedRoute(path=path, method=method, port=port, reason=reason)
+        for path in ("/a", "/b")
+        for method in ("GET", "POST")
+        for port in (None, 1, 2)
+        for reason in ("r", "s")
+    ]
+    assert Manifest(skipped=tuple(skipped)).to_json() == Manifest(skipped=tuple(reversed(skipped))).to_json()
+
+
+def test_routes_are_written_by_port_path_and_method() -> None:
+    routes = [
+        Route(path=path, method=method, port=port)
+        for path in ["/b", "/a"]
+        for method in ("POST", "GET")
+        for port in (2, 1)
+    ]
+    written = json.loads(Manifest(routes=tuple(routes)).to_json())["routes"]
+    calls = [(route["port"], route["path"], route["method"]) for route in written]
+    assert calls == sorted(calls)
+
+
+def test_what_is_not_known_is_not_written() -> None:
+    assert Manifest().to_json() == '{\n  "version": 1,\n  "routes": []\n}\n'
+
+
+def test_a_written_manifest_is_loaded_again(tmp_path: Path) -> None:
+    manifest = Manifest(routes=(Route(path="/a", port=80),), source={"80": "x"})
+    write_manifest(manifest, tmp_path / "m.routes.json")
+    assert load_manifest(tmp_path / "m.routes.json") == manifest
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "m.routes.json"
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigurationError, match="is not UTF-8 text") as caught:
+        load_manifest(path)
+    assert caught.value.where == str(path)
+
+
+def test_of_several_problems_the_first_is_named() -> None:
+    assert "`method`" in str(problem([{"path": "/a", "method": "FETCH", "port": 0}]))
+
+
 def test_the_seeds_keys_are_always_written_out() -> None:
     (route,) = json.loads(Manifest(routes=(Route(path="/a", port=8080),)).to_json())["routes"]
     assert route == {"path": "/a", "method": "POST", "port": 8080, "target_path": "/a", "stream": False}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chutes_wrappers.core.routes import Route, meaningless_keys, normalise_entry
+from chutes_wrappers.core.routes import Parameter, Route, SkippedRoute, meaningless_keys, normalise_entry, written_key
 
 
 def test_a_route_needs_a_path_only() -> None:
@@ -97,3 +97,48 @@ def test_keys_of_other_toolkits_are_understood(entry: dict[str, Any], route: Rou
 
 def test_keys_without_a_meaning_are_named() -> None:
     assert meaningless_keys([{"path": "/a", "name": "x", "cord": "y"}, 5]) == ("cord", "name")
+
+
+@pytest.mark.parametrize("port", [1, 65535])
+def test_every_port_of_tcp_is_taken(port: int) -> None:
+    assert Route(path="/a", port=port).port == port
+
+
+def test_a_stream_is_true_false_or_a_switch() -> None:
+    for value in (True, False, "switch"):
+        assert Route.model_validate({"path": "/a", "stream": value}).stream is value
+    with pytest.raises(ValidationError, match='must be true, false or "switch"'):
+        Route.model_validate({"path": "/a", "stream": 1})
+
+
+def test_a_parameters_place_is_written_as_in() -> None:
+    parameter = Parameter.model_validate({"name": "a", "place": "header"})
+    assert parameter == Parameter.model_validate({"name": "a", "in": "header"})
+    assert Parameter(name="a").model_dump(by_alias=True, exclude_defaults=True) == {"name": "a", "in": "query"}
+
+
+def test_a_route_is_named_by_method_and_path() -> None:
+    route = Route(path="/a", method="put", target_method="patch")
+    assert (route.key, route.describe(), route.upstream_method) == (("/a", "PUT"), "PUT /a", "PATCH")
+
+
+@pytest.mark.parametrize(("port", "default", "expected"), [(1, 2, 1), (None, 2, 2), (1, None, 1), (None, None, None)])
+def test_a_skipped_route_is_at_its_own_port_or_the_default(
+    port: int | None, default: int | None, expected: int | None
+) -> None:
+    route = Route(path="/a", method="GET", port=port, target_path="/b")
+    assert route.skipped("why", default) == SkippedRoute(path="/a", method="GET", port=expected, reason="why")
+
+
+@pytest.mark.parametrize(
+    ("entry", "sources"),
+    [
+        ({"path": 1, "public_api_path": 1}, ("public_api_path", "path", "port")),
+        ({"path": 1, "passthrough_path": 1, "passthrough_port": 1}, ("path", "passthrough_path", "passthrough_port")),
+        ({"public_api_path": 1, "target_path": 1, "passthrough_path": 1, "port": 1, "passthrough_port": 1},
+         ("public_api_path", "target_path", "port")),
+        ({}, ("path", "target_path", "port")),
+    ],
+)  # fmt: skip
+def test_a_field_is_taken_from_the_first_key_that_is_there(entry: dict[str, Any], sources: tuple[str, ...]) -> None:
+    assert tuple(written_key(field, entry) for field in ("path", "target_path", "port")) == sources
