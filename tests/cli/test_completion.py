@@ -12,7 +12,10 @@ from typing import Any
 import pexpect
 import pytest
 
-from chutes_wrappers.cli.completion import Modules
+from chutes_wrappers.cli.completion import VARIABLE, script
+from chutes_wrappers.cli.main import deploy
+from chutes_wrappers.cli.verbs.groups import VERBS
+from chutes_wrappers.cli.verbs.parameters import ModuleName
 from tests.scenario import ROOT, environment
 
 CLEAR_LINE = "\x15"
@@ -48,7 +51,65 @@ def test_only_names_that_can_be_deployed_are_proposed(tmp_path: Path, monkeypatc
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     context: Any = None
-    assert [each.value for each in Modules().shell_complete(context, context, "deploy_")] == ["deploy_good"]
+    assert [each.value for each in ModuleName().shell_complete(context, context, "deploy_")] == ["deploy_good"]
+
+
+def completed(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the scripts get for these words, the last of which is being typed."""
+    monkeypatch.setenv(VARIABLE, "lines_complete")
+    monkeypatch.setenv("_DEPLOY_SH_WORDS", "\n".join(["./deploy.sh", *words]))
+    with pytest.raises(SystemExit):
+        deploy(["--doctor"], prog_name="./deploy.sh", complete_var=VARIABLE)
+    return [line.split("\t")[1] for line in capsys.readouterr().out.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    ("words", "proposed"),
+    [
+        (["--buil"], ["--build", "--buildah"]),
+        (["buil"], ["build"]),
+        (["list"], ["list-images", "list-chutes"]),
+        (["--json", "stat"], ["status"]),
+        (["--build", "dep"], ["deploy_good"]),
+        (["build", "dep"], ["deploy_good"]),
+        (["--local", "--build", "dep"], ["deploy_good"]),
+        (["build", "--local", "dep"], ["deploy_good"]),
+        (["--call", "dep"], ["deploy_good"]),
+        (["call", "deploy_good", "dep"], []),
+        (["--status", "x", "--wa"], ["--watch"]),
+        (["status", "x", "--wa"], ["--watch"]),
+        (["--watch", "--status", "x", "--wa"], []),
+        (["emulate", "deploy_good", "--"], "emulate"),
+        (["--emulate", "deploy_good", "--"], "emulate"),
+        (["completion", "z"], ["zsh"]),
+        (["--completion", ""], ["bash", "zsh", "fish"]),
+        (["build", "'dep"], ["deploy_good"]),
+        (["--data", "--logs", "--call", "dep"], ["deploy_good"]),
+    ],
+)
+def test_both_forms_of_a_command_are_completed_and_its_own_flags_alone(
+    words: list[str],
+    proposed: list[str] | str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "deploy_good.py").touch()
+    monkeypatch.chdir(tmp_path)
+    if isinstance(proposed, str):
+        flags = [name for each in VERBS[proposed].params for name in each.opts if name.startswith("--")]
+        proposed = [*flags, "--help"]
+    assert completed(*words, capsys=capsys, monkeypatch=monkeypatch) == proposed
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_script_is_short_and_of_one_program(shell: str, tmp_path: Path) -> None:
+    program = tmp_path / "it's here" / "chutes-wrappers"
+    text = script(shell, program)
+    assert len(text.splitlines()) <= 20
+    assert "deploy.sh" not in text
+    assert "complete" in text
+    assert "-wrappers" in text
 
 
 @pytest.fixture(params=SHELLS)
@@ -60,6 +121,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
         pytest.skip(f"{name} is not installed")
     (tmp_path / "deploy.sh").symlink_to(ROOT / "deploy.sh")
     (tmp_path / "deploy_ocr.py").write_text("")
+    (tmp_path / "picture.png").touch()
     arguments, ready, reads = SHELLS[name]
     variables = {**environment(), "HOME": str(tmp_path), "TERM": "xterm", "PS1": "> "}
     terminal = pexpect.spawn(
@@ -74,6 +136,10 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
 
 def test_flags_and_modules_are_completed(shell: Shell) -> None:
     shell.expect_completed("./deploy.sh --disc", "over")
+    shell.expect_completed("./deploy.sh disc", "over")
+    shell.expect_completed("./deploy.sh build dep", "loy_ocr")
+    shell.expect_completed("./deploy.sh --json --sta", "tus")
+    shell.expect_completed("./deploy.sh --build deploy_ocr --logo pict", "ure.png")
     shell.expect_completed("./deploy.sh --build dep", "loy_ocr")
     shell.expect_completed("./deploy.sh --call dep", "loy_ocr")
     shell.expect_completed("~/deploy.sh --discov", "er")
