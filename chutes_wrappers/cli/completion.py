@@ -11,10 +11,11 @@ from string import Template
 from click.shell_completion import CompletionItem, ShellComplete, add_completion_class
 
 VARIABLE = "_DEPLOY_SH_COMPLETE"
-_WORDS = "_DEPLOY_SH_WORDS"
+_BEFORE = "_DEPLOY_SH_WORDS"
+_WORD = "_DEPLOY_SH_WORD"
 
 # Each runs one program only, and only where the word that was typed means that one: another file of its name may lie where
-# somebody presses Tab. The words up to the cursor go to it in a variable, one a line; "kind TAB value TAB help" comes back.
+# somebody presses Tab. It gets the words before the cursor, one a line, and the one at the cursor; "kind TAB value TAB help" comes back.
 _SCRIPTS = {
     "bash": r"""
 $function() {
@@ -26,7 +27,7 @@ $function() {
             plain) COMPREPLY+=("$$value") ;;
             file) compopt -o default ;;
         esac
-    done < <(env $words="$${COMP_WORDS[*]:0:COMP_CWORD+1}" $variable=lines_complete $program)
+    done < <(env $before="$${COMP_WORDS[*]:0:COMP_CWORD}" $word="$${COMP_WORDS[COMP_CWORD]}" $variable=lines_complete $program)
 }
 complete -o nosort -F $function $name
 """,
@@ -36,7 +37,7 @@ $function() {
     local typed=$${~words[1]} line
     local -a plain described
     [[ $${typed:c} -ef $program ]] || return 1
-    for line in "$${(@f)$$(env $words="$${(F)words[1,CURRENT]}" $variable=lines_complete $program)}"; do
+    for line in "$${(@f)$$(env $before="$${(F)words[1,CURRENT-1]}" $word="$${words[CURRENT]}" $variable=lines_complete $program)}"; do
         case $$line in
             plain$$'\t'*$$'\t'?*) described+=("$${$${line#*$$'\t'}/$$'\t'/:}") ;;
             plain$$'\t'*) plain+=("$${$${line#*$$'\t'}%$$'\t'}") ;;
@@ -52,8 +53,7 @@ if [[ $$zsh_eval_context[-1] == loadautofunc ]]; then $function "$$@"; else comp
 function $function
     set -l typed (command -s -- (string replace -r '^~/' "$$HOME/" -- (commandline -opc)[1]))
     test -n "$$typed"; and test (builtin realpath -- $$typed) = $program; or return 1
-    set -l words (string join \n -- (commandline -opc) "$$(commandline -ct)" | string collect)
-    for line in (env $words="$$words" $variable=lines_complete $program)
+    for line in (env $before="$$(string join \n -- (commandline -opc))" $word="$$(commandline -ct)" $variable=lines_complete $program)
         set -l parts (string split \t -- $$line)
         switch $$parts[1]
             case plain
@@ -76,8 +76,8 @@ class _Lines(ShellComplete):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """The words before the one at the cursor, and that."""
-        _, *before, incomplete = map(_unquoted, os.environ[_WORDS].split("\n"))
-        return before, incomplete
+        _, *before = map(_unquoted, os.environ[_BEFORE].split("\n"))
+        return before, _unquoted(os.environ[_WORD])
 
     def format_completion(self, item: CompletionItem) -> str:
         """A line; the scripts have no other use for a tab."""
@@ -101,5 +101,6 @@ def script(shell: str, program: Path) -> str:
         name=shlex.quote(program.name),
         program=shlex.quote(str(program.resolve())),
         variable=VARIABLE,
-        words=_WORDS,
+        before=_BEFORE,
+        word=_WORD,
     )

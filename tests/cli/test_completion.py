@@ -57,7 +57,8 @@ def test_only_names_that_can_be_deployed_are_proposed(tmp_path: Path, monkeypatc
 def completed(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the scripts get for these words, the last of which is being typed."""
     monkeypatch.setenv(VARIABLE, "lines_complete")
-    monkeypatch.setenv("_DEPLOY_SH_WORDS", "\n".join(["./deploy.sh", *words]))
+    monkeypatch.setenv("_DEPLOY_SH_WORDS", "\n".join(["./deploy.sh", *words[:-1]]))
+    monkeypatch.setenv("_DEPLOY_SH_WORD", words[-1])
     with pytest.raises(SystemExit):
         deploy(["--doctor"], prog_name="./deploy.sh", complete_var=VARIABLE)
     return [line.split("\t")[1] for line in capsys.readouterr().out.splitlines() if line]
@@ -138,6 +139,7 @@ def test_flags_and_modules_are_completed(shell: Shell) -> None:
     shell.expect_completed("./deploy.sh --disc", "over")
     shell.expect_completed("./deploy.sh disc", "over")
     shell.expect_completed("./deploy.sh build dep", "loy_ocr")
+    shell.expect_completed("./deploy.sh --local --build ", "deploy_ocr")
     shell.expect_completed("./deploy.sh --json --sta", "tus")
     shell.expect_completed("./deploy.sh --build deploy_ocr --logo pict", "ure.png")
     shell.expect_completed("./deploy.sh --build dep", "loy_ocr")
