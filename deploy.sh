@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Discover, build, run: ./deploy.sh --help says how. Makes its environment first when it is missing, out of date or not of this folder.
+[ -n "${BASH_VERSION:-}" ] || exec bash -- "$0" "$@" # sh deploy.sh: what follows is bash
 set -euo pipefail
 self=${BASH_SOURCE[0]}
 while [ -L "$self" ]; do # readlink -f is not everywhere

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Make the environment: find a Python that the SDK supports, and hand over to it. ./setup.sh --help says more.
+[ -n "${BASH_VERSION:-}" ] || exec bash -- "$0" "$@" # sh setup.sh: what follows is bash
 set -euo pipefail
 self=${BASH_SOURCE[0]}
 while [ -L "$self" ]; do # readlink -f is not everywhere
