@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from typing import Any
 
 import requests
 
+from tests.fork_server import CHUTES, LONGEST_S
+from tests.forked_processes import forked
 from tests.scenario import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +56,7 @@ def dev_chute(
     service_port: int,
     *,
     more: str = "",
-    timeout_s: float = 60,
+    timeout_s: float = LONGEST_S,
     logging_port: int | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[DevChute]:
@@ -71,8 +72,9 @@ def dev_chute(
         "127.0.0.1",
         "--dev",
     ]
-    process = subprocess.Popen(
-        [str(Path(sys.executable).parent / "chutes"), "run", "m:chute", *arguments],
+    process = forked(
+        CHUTES,
+        *("run", "m:chute", *arguments),
         cwd=folder,
         env={
             **os.environ,
@@ -84,7 +86,6 @@ def dev_chute(
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
     )
     chute = DevChute(base_url=f"http://127.0.0.1:{port}", process=process)
     ready = threading.Event()
@@ -97,10 +98,10 @@ def dev_chute(
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(LONGEST_S)
         except subprocess.TimeoutExpired:
             process.kill()
-        reader.join(10)
+        reader.join(LONGEST_S)
         if process.stdout is not None:
             process.stdout.close()
 

@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = "chutes_wrappers.cli.main:main"
 WIZARD = "chutes_wrappers.cli.wizard:main"
 CHUTES = "chutes.cli:app"
+SCRIPT = "script"  # what ``python -c`` does: the first argument is source
 # Programs that find our own modules loaded, as they are in the forking process. All others import them anew.
 _PRELOADED = (DEPLOY, WIZARD)
 # In place of the process that asked, a forked one has its supervisor for parent.
@@ -266,6 +267,9 @@ def _call(target: str, requests: int) -> None:
         os.close(requests)
         for name in [name for name in sys.modules if name.partition(".")[0] in ("chutes_wrappers", "tools", "tests")]:
             del sys.modules[name]
+    if target == SCRIPT:
+        exec(compile(sys.argv[1], "<script>", "exec"), {"__name__": "__main__"})
+        return
     sys.path.insert(0, str(ROOT / "chutes_wrappers"))
     specification = importlib.util.spec_from_file_location("start", ROOT / "chutes_wrappers" / "start.py")
     assert specification is not None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.host import processes
-from tests.fork_server import ROOT, Forked, ForkServer
+from tests.fork_server import ROOT, Forked, ForkServer, fork_server
 
 _START = str(ROOT / "chutes_wrappers" / "start.py")
 
@@ -29,12 +29,13 @@ class ForkedPopen(subprocess.Popen[bytes]):
     def _execute_child(self, argv: Sequence[str], *rest: Any) -> None:
         _, _, _, _, directory, environment, _, _, _, *pipes = rest
         child_reads, our_writes, our_reads, child_writes, our_errors, child_errors = pipes[:6]
+        streams = (child_reads, child_writes, child_errors)
         self._forked = self._server().start(
             argv[2],
             argv[3:],
             folder=Path(directory),
             variables=environment,
-            streams=[child_reads, child_writes, child_errors],
+            streams=[number if found == -1 else found for number, found in enumerate(streams)],
         )
         self.pid = self._forked.pid
         self._child_created = True
@@ -49,6 +50,13 @@ class ForkedPopen(subprocess.Popen[bytes]):
         assert self._forked is not None
         self.returncode = self._forked.wait(timeout)
         return self.returncode
+
+
+def forked(target: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """A process that calls ``MODULE:FUNCTION``; ``cwd``, ``env`` and the other options are those of ``Popen``."""
+    argv = [sys.executable, _START, target, *arguments]
+    process: Any = ForkedPopen(fork_server, argv, text=True, **options)
+    return process  # type: ignore[no-any-return]
 
 
 def install(server: Callable[[], ForkServer]) -> None:

@@ -18,6 +18,10 @@ from typing import Any
 
 import requests
 
+from tests import fork_server
+from tests.commands import KILLED, Commands
+from tests.forked_processes import forked
+
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = (sys.executable, "-m", "chutes_wrappers.cli.main")
 READY = "Ctrl-C stops it."
@@ -67,32 +71,30 @@ def command(
     *arguments: str, cwd: Path = ROOT, timeout_s: float = 570, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run ``deploy.sh`` (without its shell) to its end."""
-    return subprocess.run(
-        [*DEPLOY, *arguments],
-        cwd=cwd,
-        env={**environment(), **(variables or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    ran = Commands(cwd, {**environment(), **(variables or {})}).run(*arguments, timeout_s=timeout_s)
+    assert ran.code != KILLED, f"{arguments}: still runs after {timeout_s} s\n{ran.stdout}{ran.stderr}"
+    return subprocess.CompletedProcess(arguments, ran.code, ran.stdout, ran.stderr)
 
 
 @contextlib.contextmanager
 def until_interrupted(
-    *arguments: str, variables: Mapping[str, str] | None = None, timeout_s: float = 180
+    *arguments: str, variables: Mapping[str, str] | None = None, timeout_s: float = 180, is_forked: bool = True
 ) -> Iterator[RunningCommand]:
-    """``deploy.sh``, ready to be used, until the context ends: by Ctrl-C, which must be a clean end."""
-    process = subprocess.Popen(
-        [*DEPLOY, *arguments],
-        cwd=ROOT,
-        env={**environment(), **(variables or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    """``deploy.sh``, ready to be used, until the context ends: by Ctrl-C, which must be a clean end.
+
+    Without ``is_forked`` it is a fresh Python, whose children are its own.
+    """
+    options: dict[str, Any] = {
+        "cwd": ROOT,
+        "env": {**environment(), **(variables or {})},
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+    }
+    if is_forked:
+        process = forked(fork_server.DEPLOY, *arguments, **options)
+    else:
+        process = subprocess.Popen([*DEPLOY, *arguments], text=True, **options)
     running = RunningCommand(process)
     try:
         running.wait_until_ready(timeout_s)
@@ -170,9 +172,12 @@ class Scenario:
         return self.run("--build", "--local")
 
     @contextlib.contextmanager
-    def running(self, verb: str = "--run-docker", *arguments: str, timeout_s: float = 180) -> Iterator[Instance]:
+    def running(
+        self, verb: str = "--run-docker", *arguments: str, timeout_s: float = 180, is_forked: bool = True
+    ) -> Iterator[Instance]:
         """``--run-docker`` (or ``--run``) until the context ends."""
-        with until_interrupted(verb, str(self.module), *arguments, "--yes", timeout_s=timeout_s) as running:
+        line = (verb, str(self.module), *arguments, "--yes")
+        with until_interrupted(*line, timeout_s=timeout_s, is_forked=is_forked) as running:
             found = re.search(r"ready after .* at (http://\S+)", running.said)
             assert found, running.said
             yield Instance(found[1], running)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +11,10 @@ import pytest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from tests.emulator.api.client import Client
+from tests.commands import Commands
+from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
+from tests.fork_server import SCRIPT
 from tests.scenario import Scenario, environment
 
 
@@ -30,6 +30,7 @@ def client(platform: RunningPlatform) -> Client:
     return Client.registered(platform.url, "stately")
 
 
+BROKEN = CODE + "\nraise RuntimeError('no model here')\n"
 Told = tuple[list[tuple[str, str, str, str]], list[str], str]
 _ASKED = """
 import json
@@ -43,15 +44,8 @@ print(json.dumps([[(one.name, one.manifest, one.image, one.chute) for one in sta
 def told(folder: Path, config: Path) -> Told:
     """States, names of chutes, and why something is not known, in a process of its own: the SDK reads its file once."""
     nowhere = {"CHUTES_CONFIG_PATH": str(config), "DOCKER_HOST": f"unix://{folder}/nowhere.sock"}
-    done = subprocess.run(
-        [sys.executable, "-c", _ASKED],
-        cwd=folder,
-        env={**environment(), **nowhere},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    done = Commands(folder, {**environment(), **nowhere}, SCRIPT).run(_ASKED)
+    assert done.code == 0, done.stderr
     states, names, because = json.loads(done.stdout)
     return [tuple(one) for one in states], names, because
 
@@ -74,7 +68,8 @@ def test_each_module_is_told_as_far_as_it_has_come(client: Client, config: Path,
     )
     for name in ("deployed", "built"):
         client.built(f"case-{name}")
-    assert client.deploy(name="case-deployed", image="case-deployed:v1").status_code == 200
+    # Its instance never becomes active, so that it is cold however fast the machine is.
+    assert client.deploy(name="case-deployed", image="case-deployed:v1", code=BROKEN).status_code == 200
 
     states, names, unknown_because = told(tmp_path, config)
     assert unknown_because == ""

@@ -78,9 +78,8 @@ async def own(self, body: dict) -> dict:
 def test_a_module_without_our_helpers_is_guarded_too(tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "pure", "vendor/unused:1", [9090])
     scenario.module.write_text(PURE.format(port=9090))
-    with scenario.running(
-        "--run", "--port", str(free_port()), "--allow-host", "Box.Example", "--allow-origin", "https://app.example"
-    ) as chute:
+    allowed = ("--allow-host", "Box.Example", "--allow-origin", "https://app.example")
+    with scenario.running("--run", "--port", str(free_port()), *allowed, is_forked=False) as chute:
 
         def status(**headers: str) -> int:
             return requests.post(f"{chute.base_url}/own", json={"a": 1}, headers=headers, timeout=30).status_code

@@ -6,8 +6,6 @@ import asyncio
 import concurrent.futures
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +24,8 @@ from chutes_wrappers.emulator.instances import Instances
 from chutes_wrappers.emulator.invocation import Invocation, Limits
 from chutes_wrappers.emulator.launching import Launcher
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, CordRecord, InstanceRecord, InstanceState
+from tests.commands import Commands
+from tests.fork_server import SCRIPT
 from tests.scenario import ROOT, free_port
 
 _T = TypeVar("_T")
@@ -57,9 +57,8 @@ def chute_of(folder: Path, code: str, *, manifest: Manifest | None = None, **val
     if manifest is not None:
         write_manifest(manifest, folder / "case.routes.json")
     environment = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "CHUTES_ALLOW_MISSING": "true"}
-    argv = [sys.executable, "-c", _CORDS]
-    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    done = Commands(folder, environment, SCRIPT).run(_CORDS)
+    assert done.code == 0, done.stderr
     cords = tuple(CordRecord(**cord) for cord in json.loads(done.stdout.splitlines()[-1]))
     return record(code=code, cords=cords, **values)
 
