@@ -38,7 +38,8 @@ async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) ->
     if not isinstance(paths, list) or len(paths) != len(files):
         raise CallRefused("the app took the files and did not say where it put them")
     places = iter([_reference(file, path) for file, path in zip(files, paths, strict=True)])
-    return [_replaced(value, lambda _: next(places)) for value in values]
+    replaced: list[Any] = _replaced(values, lambda _: next(places))
+    return replaced
 
 
 async def download(session: aiohttp.ClientSession, api: str, reference: Mapping[str, Any], most_bytes: int) -> File:
