@@ -26,11 +26,12 @@ _SECRET_TEXT = (
     re.compile(r"\bcp[a-z]_[\w-]+"),
     re.compile(r"(?<=://)[^/\s@]+(?=@)"),
     re.compile(
-        r"""(?<=[\w'"])((?:key|token|secret|password|passphrase|seed|mnemonic|signature)['"]?\s*[=:]\s*)[^\s,;)}]+""",
+        r"""((?:key|token|secret|password|passphrase|seed|mnemonic|signature)['"]?\s*[=:]\s*)[^\s,;)}]+""",
         re.IGNORECASE,
     ),
     re.compile(r"\b(?:[a-z]{3,8} ){11,}[a-z]{3,8}\b"),
-    re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}"),
+    re.compile(r"[A-Za-z0-9]{32,}"),
+    re.compile(r"(?<![\w/.~-])[A-Za-z0-9+_-][A-Za-z0-9+/_-]{31,}={0,2}"),  # base64, and not a path
 )
 
 
@@ -50,8 +51,8 @@ def fault(failure: Exception, invocation: Invocation) -> WrapperError:
         next_step = f"{NAMES.deploy} --doctor says what the environment lacks, and the fix"
     else:
         written = write_report(failure, invocation)
-        report = f"attach {written}, which holds no secrets" if written else "no folder for a report can be written to"
-        next_step = f"report this, it is a fault of the toolkit: {report}; --debug shows all of it here"
+        report = f"report it with {written}, which has no secrets" if written else "report it"
+        next_step = f"this is a fault of the toolkit: {report}; --debug shows all of it here"
     return WrapperError(
         f"unexpected {type(failure).__name__}: {masked(str(failure), invocation.values)}",
         where=f"{Path(place.filename).name}, line {place.lineno}",
