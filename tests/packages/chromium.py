@@ -12,7 +12,7 @@ from typing import Any
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-from tests.packages.conftest import without
+from tests.packages.environments import without
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
@@ -54,6 +54,22 @@ def chromium(profile: Path, resolver_rules: str = _THIS_MACHINE_ONLY) -> Iterato
         yield page
     finally:
         page.quit()
+
+
+@contextlib.contextmanager
+def new_tab(browser: Chrome) -> Iterator[Chrome]:
+    """A tab that is closed with the context, in a browser that has forgotten what other tabs left."""
+    first = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    for forget in ("Network.clearBrowserCache", "Network.clearBrowserCookies"):
+        browser.execute_cdp_cmd(forget, {})
+    for kind in ("browser", "performance"):
+        _log(browser, kind)
+    try:
+        yield browser
+    finally:
+        browser.close()
+        browser.switch_to.window(first)
 
 
 def exceptions(page: Chrome) -> list[str]:

@@ -1,63 +1,32 @@
-"""Packages from the registry, each set in a virtual environment of its own; without it the tests skip, and say why (in CI they fail)."""
+"""What the tests with third-party packages share: a browser, and what one process runs together."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Iterator
 
 import pytest
+from selenium.webdriver import Chrome
 
-# Kept between runs, and shared by them.
-FOLDER = Path(tempfile.gettempdir()) / "chutes-wrappers-packages"
-_UNREACHABLE = (
-    "from versions: none",
-    "Max retries exceeded",
-    "NewConnectionError",
-    "error sending request",
-    "dns error",
-)
+from tests.packages.chromium import chromium, new_tab
 
 
-def environment_with(*requirements: str) -> Path:
-    """The Python of an environment with ``requirements``, made first when there is none yet."""
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    name = hashlib.sha256("\0".join([version, *requirements]).encode()).hexdigest()[:12]
-    folder = FOLDER / name
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        _install(folder, python, requirements)
-        (folder / "complete").touch()
-    return python
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file, whose fixtures are made once, or the tests of a group (``-n 2 --dist loadgroup``)."""
+    for item in items:
+        if item.get_closest_marker("packages") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
-def _install(folder: Path, python: Path, requirements: tuple[str, ...]) -> None:
-    uv = shutil.which("uv")
-    if uv:
-        _run(uv, "venv", "-q", "--python", sys.executable, str(folder))
-        _run(uv, "pip", "install", "-q", "--python", str(python), *requirements)
-    else:
-        _run(sys.executable, "-m", "venv", str(folder))
-        _run(str(python), "-m", "pip", "install", "-q", *requirements)
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """A browser that sees nothing but this machine; tests use a ``tab`` of it."""
+    with chromium(tmp_path_factory.mktemp("profile")) as found:
+        yield found
 
 
-def _run(*argv: str) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=580, check=False)
-    if done.returncode == 0:
-        return
-    if any(sign in done.stderr for sign in _UNREACHABLE):
-        without(f"the package registry cannot be reached: {done.stderr.strip().splitlines()[-1]}")
-    pytest.fail(f"{' '.join(argv)}: {done.stderr[-2000:]}")
-
-
-def without(reason: str) -> NoReturn:
-    """Skip, or fail in CI, because of ``reason``."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+@pytest.fixture
+def tab(browser: Chrome) -> Iterator[Chrome]:
+    """The browser with a new tab, which knows nothing of earlier ones."""
+    with new_tab(browser) as found:
+        yield found

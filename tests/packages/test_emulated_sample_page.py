@@ -7,40 +7,40 @@ from pathlib import Path
 
 import pytest
 import requests
-from selenium.webdriver import Keys
+from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from chutes_wrappers.emulator.page.access import SECRET_HEADER
 from tests.cli.test_emulate import Sample
-from tests.packages.chromium import chromium, exceptions
+from tests.packages.chromium import exceptions
 from tests.packages.test_emulator_page import found, opened
 from tests.scenario import free_port, until_interrupted
 
 pytestmark = pytest.mark.packages
 
 
-def test_a_message_travels_through_the_page(tmp_path: Path) -> None:
+def test_a_message_travels_through_the_page(tab: Chrome, tmp_path: Path) -> None:
     sample, port = Sample(tmp_path), free_port()
     arguments = ("--emulate", str(sample.module), "--no-docker", "--yes", "--port", str(port))
-    with until_interrupted(*arguments) as emulating, chromium(tmp_path / "profile") as page:
+    with until_interrupted(*arguments) as emulating:
         url = f"http://127.0.0.1:{port}"
         address = re.search(rf"{url}/#(\S+)", emulating.said)
         assert address is not None, emulating.said
-        page.get(address[0])
-        block = opened(page, "/speak")
-        found(page, f"{block}//textarea").send_keys(Keys.CONTROL, "a", Keys.NULL, '{"text": "SOS"}')
-        found(page, f"{block}//button[contains(@class,'execute')]").click()
-        spoken = found(page, f"{block}//*[contains(@class,'live-responses-table')]//audio")
-        WebDriverWait(page, 20, 0.05).until(lambda _: spoken.get_property("duration"))
+        tab.get(address[0])
+        block = opened(tab, "/speak")
+        found(tab, f"{block}//textarea").send_keys(Keys.CONTROL, "a", Keys.NULL, '{"text": "SOS"}')
+        found(tab, f"{block}//button[contains(@class,'execute')]").click()
+        spoken = found(tab, f"{block}//*[contains(@class,'live-responses-table')]//audio")
+        WebDriverWait(tab, 20, 0.05).until(lambda _: spoken.get_property("duration"))
         secret = {SECRET_HEADER: address[1]}
         status = requests.get(f"{url}/emulator/status.json", headers=secret, timeout=20).json()
         call = f"{url}/emulator/call/{status['chutes'][0]['slug']}/speak"
         sound = requests.post(call, json={"text": "SOS"}, headers=secret, timeout=60)
         assert sound.headers["content-type"] == "audio/wav"
         (tmp_path / "sos.wav").write_bytes(sound.content)
-        block = opened(page, "/inference")
-        found(page, f"{block}//input[@type='file']").send_keys(str(tmp_path / "sos.wav"))
-        found(page, f"{block}//button[contains(@class,'execute')]").click()
-        assert "SOS" in found(page, f"{block}//*[contains(@class,'live-responses-table')]//pre").text
-        found(page, "//table[@id='instances']//td[.='active']")
-        assert exceptions(page) == []
+        block = opened(tab, "/inference")
+        found(tab, f"{block}//input[@type='file']").send_keys(str(tmp_path / "sos.wav"))
+        found(tab, f"{block}//button[contains(@class,'execute')]").click()
+        assert "SOS" in found(tab, f"{block}//*[contains(@class,'live-responses-table')]//pre").text
+        found(tab, "//table[@id='instances']//td[.='active']")
+        assert exceptions(tab) == []

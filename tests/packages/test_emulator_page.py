@@ -28,7 +28,7 @@ from chutes_wrappers.emulator.page.routes import page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord, InstanceState
 from chutes_wrappers.host.rehearsal.samples import sound
 from tests.emulator.records import call_record, chute_record, cord_record
-from tests.packages.chromium import chromium, exceptions
+from tests.packages.chromium import exceptions
 from tests.scenario import free_port
 
 pytestmark = pytest.mark.packages
@@ -105,11 +105,10 @@ def shown() -> Iterator[Shown]:
 
 
 @pytest.fixture
-def page(shown: Shown, tmp_path: Path) -> Iterator[Chrome]:
-    with chromium(tmp_path / "profile") as browser:
-        browser.get(f"{shown.url}/#{SECRET}")
-        yield browser
-        assert exceptions(browser) == []
+def page(shown: Shown, tab: Chrome) -> Iterator[Chrome]:
+    tab.get(f"{shown.url}/#{SECRET}")
+    yield tab
+    assert exceptions(tab) == []
 
 
 def found(page: Chrome, path: str) -> WebElement:
@@ -173,9 +172,8 @@ def test_without_the_secret_nothing_is_called_or_shown(shown: Shown, secret: dic
     assert len(shown.source.bodies) == before
 
 
-def test_an_incomplete_address_is_explained(shown: Shown, tmp_path: Path) -> None:
-    with chromium(tmp_path / "profile") as browser:
-        browser.get(shown.url)
-        assert "whole address" in found(browser, "//p[@id='locked']").text
-        assert not browser.find_element(By.ID, "empty").is_displayed()
-        assert browser.title == "Chutes on this machine"
+def test_an_incomplete_address_is_explained(shown: Shown, tab: Chrome) -> None:
+    tab.get(shown.url)
+    assert "whole address" in found(tab, "//p[@id='locked']").text
+    assert not tab.find_element(By.ID, "empty").is_displayed()
+    assert tab.title == "Chutes on this machine"

@@ -27,7 +27,7 @@ from chutes_wrappers.host.discovery.probing import Bounds
 from chutes_wrappers.host.discovery.remote import discover_service
 from chutes_wrappers.runtime import gradio
 from chutes_wrappers.runtime.refusal import CallRefused
-from tests.packages.conftest import environment_with
+from tests.packages.environments import environment_with
 from tests.scenario import ROOT, free_port
 
 pytestmark = pytest.mark.packages
@@ -41,6 +41,8 @@ GRADIO = {
     5: ("gradio>=5,<6",),
     6: ("gradio>=6,<7",),
 }  # fmt: skip
+# Tests of one Gradio run in one process, which makes its environment.
+MAJORS = [pytest.param(major, marks=pytest.mark.xdist_group(f"gradio{major}"), id=f"gradio{major}") for major in GRADIO]
 ENDPOINTS = {
     "/greet", "/greet_again/x", "/service/docs", "/invert", "/louder", "/measure", "/copy", "/copy_video", "/copies", "/words",
     "/frames", "/count", "/refuse", "/crash", "/stumble", "/remember", "/slow", "/update", "/nothing", "/service/ping", "/batch",
@@ -117,7 +119,7 @@ def _discovered(port: int, process: subprocess.Popen[bytes], log: Path) -> Manif
     return parse_manifest(found.to_json(), where="the manifest")  # as it is read on an instance
 
 
-@pytest.fixture(scope="module", params=GRADIO, ids=lambda major: f"gradio{major}")
+@pytest.fixture(scope="module", params=MAJORS)
 def major(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 

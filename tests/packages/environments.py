@@ -1,0 +1,76 @@
+"""Packages from the registry, each set in a virtual environment of its own; without it the tests skip, and say why (in CI they fail)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+# Kept between runs, and shared by them.
+FOLDER = Path(tempfile.gettempdir()) / "chutes-wrappers-packages"
+_UNREACHABLE = (
+    "from versions: none",
+    "Max retries exceeded",
+    "NewConnectionError",
+    "error sending request",
+    "dns error",
+)
+
+
+def environment_with(*requirements: str) -> Path:
+    """The Python of an environment with ``requirements``, made first when there is none yet."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    name = hashlib.sha256("\0".join([version, *requirements]).encode()).hexdigest()[:12]
+    folder = FOLDER / name
+    python = folder / "bin" / "python"
+    with locked(name):
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _install(folder, python, requirements)
+            (folder / "complete").touch()
+    return python
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Only one process at a time makes what is kept under ``name``."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _install(folder: Path, python: Path, requirements: tuple[str, ...]) -> None:
+    uv = shutil.which("uv")
+    if uv:
+        _run(uv, "venv", "-q", "--python", sys.executable, str(folder))
+        _run(uv, "pip", "install", "-q", "--python", str(python), *requirements)
+    else:
+        _run(sys.executable, "-m", "venv", str(folder))
+        _run(str(python), "-m", "pip", "install", "-q", *requirements)
+
+
+def _run(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=580, check=False)
+    if done.returncode == 0:
+        return
+    if any(sign in done.stderr for sign in _UNREACHABLE):
+        without(f"the package registry cannot be reached: {done.stderr.strip().splitlines()[-1]}")
+    pytest.fail(f"{' '.join(argv)}: {done.stderr[-2000:]}")
+
+
+def without(reason: str) -> NoReturn:
+    """Skip, or fail in CI, because of ``reason``."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
