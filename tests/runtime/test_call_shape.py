@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.runtime.call_shape import AbandonMiddleware, CordCalls
 
 ROOT = Path(__file__).resolve().parents[2]
 # A process of its own: importing the SDK's run module changes the interpreter (bytecode caches).
@@ -82,3 +88,68 @@ def test_calls_to_passthrough_cords_arrive_in_productions_shape_and_others_untou
         {"json": {}, "params": {}},
         {"json": 1, "params": 2, "headers": 3},
     ]
+
+
+CALLS = CordCalls(public=[("POST", "/a")], internal=["/cw_post/a"])
+
+
+async def served(scope: dict[str, Any]) -> dict[str, Any]:
+    """The state that the application sees behind AbandonMiddleware."""
+    seen: list[dict[str, Any]] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(dict(scope.get("state", {})))
+
+    async def nothing(*arguments: Any) -> None: ...
+
+    await AbandonMiddleware(application, CALLS)(scope, nothing, nothing)
+    (state,) = seen
+    return state
+
+
+@pytest.mark.parametrize("scope", [{"path": "/a", "method": "POST"}, {"path": "/cw_post/a", "method": "POST"}])
+async def test_the_work_of_a_call_ends_with_its_request(scope: dict[str, Any]) -> None:
+    call: dict[str, Any] = {"json": {}, "params": {}}
+    await served({"type": "http", **scope, "state": {"decrypted": call}})
+    work: Future[None] = Future()
+    with pytest.raises(CancelledError):
+        call["running"].result_of(work)
+
+
+async def test_it_ends_when_the_application_fails_too() -> None:
+    call: dict[str, Any] = {}
+
+    async def application(*arguments: Any) -> None:
+        raise OSError("broken")
+
+    async def nothing(*arguments: Any) -> None: ...
+
+    scope = {"type": "http", "path": "/a", "method": "POST", "state": {"decrypted": call}}
+    with pytest.raises(OSError, match="broken"):
+        await AbandonMiddleware(application, CALLS)(scope, nothing, nothing)
+    with pytest.raises(CancelledError):
+        call["running"].result_of(Future())
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"type": "http", "path": "/own", "method": "POST", "state": {"decrypted": {"json": 1}}},
+        {"type": "http", "path": "/a", "method": "GET", "state": {"decrypted": {"json": 1}}},
+        {"type": "http", "path": "/a", "method": "POST", "state": {"decrypted": [1]}},
+        {"type": "http", "path": "/a", "method": "POST"},
+        {"type": "websocket", "path": "/cw_post/a"},
+    ],
+)
+async def test_anything_else_is_passed_on_as_it_is(scope: dict[str, Any]) -> None:
+    before = json.dumps(scope)
+    await served(scope)
+    assert json.dumps(scope) == before
+
+
+def test_a_withdrawn_call_is_somebody_elses() -> None:
+    calls = CordCalls(public=[("POST", "/a"), ("GET", "/a")], internal=[])
+    calls.withdraw(("POST", "/a"))
+    calls.withdraw(("POST", "/never"))
+    assert not calls.has_public({"type": "http", "method": "POST", "path": "/a"})
+    assert calls.has_public({"type": "http", "method": "GET", "path": "/a"})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -61,3 +62,31 @@ async def test_that_a_caller_is_gone_is_the_applications_to_see() -> None:
     received, sent = await exchange("POST", [b"{"], leaves=True)
     assert received[-1] == {"type": "http.disconnect"}
     assert sent == []
+
+
+async def test_a_refusal_is_json_of_its_own_length() -> None:
+    _, (start, body) = await exchange("POST", [b"no"])
+    assert start["headers"] == [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body["body"])).encode()),
+    ]
+    assert list(json.loads(body["body"])) == ["detail"]
+
+
+async def test_up_to_a_mebibyte_is_checked() -> None:
+    assert LARGEST_CHECKED_BYTES == 1024**2
+    _, sent = await exchange("POST", [b"x" * LARGEST_CHECKED_BYTES])
+    assert sent[0]["status"] == 400
+
+
+@pytest.mark.parametrize("scope", [{"type": "websocket"}, {"type": "lifespan"}, {"type": "http", "method": "HEAD"}])
+async def test_what_has_no_body_is_passed_on_as_it_is(scope: dict[str, Any]) -> None:
+    seen: list[Any] = []
+
+    async def application(*arguments: Any) -> None:
+        seen.extend(arguments)
+
+    async def nothing(*arguments: Any) -> None: ...
+
+    await DevBodyMiddleware(application)(scope, nothing, nothing)
+    assert seen == [scope, nothing, nothing]

@@ -90,3 +90,27 @@ async def test_a_servers_failure_is_the_applications_to_see() -> None:
             await receive()
 
     await run(Broken(), application)
+
+
+async def test_a_question_that_is_open_at_the_end_is_dropped() -> None:
+    before = asyncio.all_tasks()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        assert await polled(receive) is None
+        assert asyncio.all_tasks() - before
+
+    await run(Server(), application)
+    await asyncio.wait(asyncio.all_tasks() - before or [asyncio.ensure_future(asyncio.sleep(0))], timeout=20)
+    assert asyncio.all_tasks() == before
+
+
+async def test_other_connections_are_passed_on_as_they_are() -> None:
+    seen: list[Any] = []
+
+    async def application(*arguments: Any) -> None:
+        seen.extend(arguments)
+
+    async def nothing(*arguments: Any) -> None: ...
+
+    await LastingDisconnects(application)({"type": "websocket"}, nothing, nothing)
+    assert seen == [{"type": "websocket"}, nothing, nothing]

@@ -104,6 +104,8 @@ def test_session_state_stays_out_and_updates_are_their_values() -> None:
         ("'no entry'", "no entry"),
         ('"it\'s over"', "it's over"),
         ("'half", "'half"),
+        ("'a' and 'b", "'a' and 'b"),
+        ("'a'b'", "'a'b'"),
         (None, "does not say why"),
         ([{"message": "too long", "is_valid": False}], "too long"),
     ],

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import LAUNCH_SETTINGS_VARIABLE, RECIPE_VARIABLES
+from chutes_wrappers.runtime.family import ProcessFamily
 from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
 
 from .conftest import Starter
@@ -31,7 +32,7 @@ SPEC = LaunchSpec(
 NAMES = st.dictionaries(st.text("ABC", min_size=1, max_size=2), st.text("xyz", max_size=2), max_size=4)
 
 
-def until(condition: Callable[[], object], timeout_s: float = 10) -> None:
+def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
     """Poll a fact about another process until it holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -285,3 +286,54 @@ def test_values_of_the_environment_are_not_logged(family: Starter, log_lines: li
     until(lambda: any("line 0" in line for line in log_lines))
     assert not any("canary" in line for line in log_lines)
     assert os.environ.get("SECRET") is None
+
+
+def test_a_start_avoids_vfork_which_the_platforms_guard_does_not_let_live(
+    family: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "_USE_VFORK", True)
+    family("daemon").start()
+    assert not subprocess._USE_VFORK  # type: ignore[attr-defined]  # documented, but not in typeshed
+
+
+def test_one_that_was_never_started_has_no_end() -> None:
+    process = ManagedProcess(["/bin/true"], environment={}, directory="/")
+    process.terminate()
+    assert (process.exit_code, process.has_failed, process.tail, process.family()) == (None, False, "", [])
+
+
+def test_while_it_runs_the_dead_are_reaped_again_and_again(family: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    reaped = threading.Semaphore(0)
+    monkeypatch.setattr(ProcessFamily, "reap_orphans", lambda self: reaped.release())
+    family("daemon").start()
+    for _ in range(3):
+        assert reaped.acquire(timeout=20)
+
+
+@pytest.mark.parametrize("mode", [("fail", "0", "1"), ("daemon",)])
+def test_of_a_family_that_is_gone_no_thread_is_left(family: Starter, mode: tuple[str, ...]) -> None:
+    before = {*threading.enumerate()}
+    process = family(*mode)
+    process.start()
+    if mode == ("daemon",):
+        until(lambda: process.tail)
+        assert {*threading.enumerate()} - before
+        process.terminate()
+    until(lambda: not {*threading.enumerate()} - before)
+    assert process.exit_code is not None
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    process = ManagedProcess(["/bin/sh", "-c", "kill -40 $$"], environment={}, directory="/")
+    process.start()
+    until(lambda: process.exit_code is not None)
+    assert "the service ended with signal 40" in str(process.failure())
+
+
+def test_a_missing_program_is_not_taken_for_a_missing_interpreter(tmp_path: Path) -> None:
+    for argv, directory in ((["/no/such"], "/"), (["/no/such"], str(tmp_path))):
+        with pytest.raises(ServiceFailed) as caught:
+            ManagedProcess(argv, environment={}, directory=directory).start()
+        assert caught.value.where == "/no/such"
+        assert "interpreter" not in str(caught.value)
+        assert "working directory" not in str(caught.value)

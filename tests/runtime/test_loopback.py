@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from chutes_wrappers.runtime.loopback import LoopbackServer
+from chutes_wrappers.runtime.loopback import LARGEST_REQUEST_BYTES, LoopbackServer
 
 OWN = {"Host": "api.internal", "Origin": "https://app.example", "Sec-Fetch-Mode": "cors", "Authorization": "Bearer x"}
 
@@ -61,3 +62,26 @@ async def test_a_chutes_headers_open_nothing_for_others() -> None:
     assert await status(OWN, {**OWN, "Host": "evil.example"}) == 403
     assert await status(OWN, {**OWN, "Origin": "https://evil.example"}) == 403
     assert await status(OWN, {**OWN, "Sec-Fetch-Mode": "navigate"}) == 403
+
+
+async def test_a_large_request_is_taken_and_the_limit_is_a_gibibyte() -> None:
+    assert LARGEST_REQUEST_BYTES == 1024**3
+    body = b"x" * (3 * 1024**2)
+    async with served({}) as (session, url), session.post(url + "/t", data=io.BytesIO(body)) as answer:
+        assert len(await answer.text()) == len(body)
+
+
+async def test_after_the_stop_nobody_listens() -> None:
+    async with served({}) as (session, url):
+        pass
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.post(url + "/t")
+
+
+async def test_a_start_can_be_repeated_and_a_stop_needs_none() -> None:
+    server = LoopbackServer()
+    await server.start()
+    await server.start()
+    await server.stop()
+    await LoopbackServer().stop()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import mimetypes
+
 import pytest
 
 from chutes_wrappers.runtime.media_types import extension_of, type_of_bytes, type_of_name
@@ -33,3 +35,65 @@ def test_a_name_says_its_type(name: str, kind: str) -> None:
 )
 def test_the_first_bytes_show_the_type(data: bytes, kind: str) -> None:
     assert type_of_bytes(data) == kind
+
+
+@pytest.mark.parametrize(
+    ("extension", "kinds"),
+    [
+        (".wav", ["audio/wav", "audio/x-wav", "audio/wave"]),
+        (".mp3", ["audio/mpeg", "audio/mp3"]),
+        (".flac", ["audio/flac", "audio/x-flac"]),
+        (".ogg", ["audio/ogg"]),
+        (".opus", ["audio/opus"]),
+        (".m4a", ["audio/mp4"]),
+        (".aac", ["audio/aac"]),
+        (".png", ["image/png"]),
+        (".jpg", ["image/jpeg"]),
+        (".webp", ["image/webp"]),
+        (".gif", ["image/gif"]),
+        (".bmp", ["image/bmp"]),
+        (".tiff", ["image/tiff"]),
+        (".svg", ["image/svg+xml"]),
+        (".mp4", ["video/mp4"]),
+        (".webm", ["video/webm", "audio/webm"]),
+        (".mov", ["video/quicktime"]),
+        (".pdf", ["application/pdf"]),
+        (".zip", ["application/zip"]),
+        (".json", ["application/json"]),
+        (".txt", ["text/plain"]),
+        (".csv", ["text/csv"]),
+        (".html", ["text/html"]),
+    ],
+)
+def test_the_usual_types_do_not_depend_on_the_machine(
+    monkeypatch: pytest.MonkeyPatch, extension: str, kinds: list[str]
+) -> None:
+    monkeypatch.setattr(mimetypes, "guess_extension", lambda kind: None)
+    monkeypatch.setattr(mimetypes, "guess_type", lambda name: (None, None))
+    assert {extension_of(kind) for kind in kinds} == {extension}
+    assert type_of_name(f"a{extension}") == kinds[0]
+
+
+@pytest.mark.parametrize(
+    ("beginning", "kind"),
+    [
+        (b"RIFF\0\0\0\0WAVE", "audio/wav"),
+        (b"RIFF\0\0\0\0WEBP", "image/webp"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"GIF87a", "image/gif"),
+        (b"fLaC", "audio/flac"),
+        (b"OggS", "audio/ogg"),
+        (b"ID3\x04", "audio/mpeg"),
+        (b"\xff\xfb\x90", "audio/mpeg"),
+        (b"\0\0\0\x20ftypM4A ", "audio/mp4"),
+        (b"\0\0\0\x20ftypmp42", "video/mp4"),
+        (b"\x1a\x45\xdf\xa3", "video/webm"),
+        (b"%PDF-1.7", "application/pdf"),
+        (b"PK\x03\x04", "application/zip"),
+    ],
+)
+def test_a_type_is_shown_by_bytes_at_their_place_only(beginning: bytes, kind: str) -> None:
+    assert type_of_bytes(beginning + b"more") == kind
+    assert type_of_bytes(b"x" + beginning) == ""

@@ -161,3 +161,39 @@ async def test_a_service_that_listens_nowhere_is_told_so(family: Starter) -> Non
     process.start()
     with pytest.raises(ServiceFailed, match="listens on no port"):
         await wait_until_ready(probes([unused_port()], "127.0.0.1", {}), 0.3, [process])
+
+
+@pytest.mark.parametrize(("status", "is_ready"), [(200, True), (299, True), (300, False), (404, False)])
+async def test_any_2xx_is_ready_and_nothing_else(status: int, is_ready: bool) -> None:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=status)
+
+    async with serving(handler) as port:
+        problem = await ReadinessProbe(host="127.0.0.1", port=port, path="/").problem(20)
+    assert (problem is None) is is_ready
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "refuses connections"),
+        (OSError(113, "No route to host"), "No route to host"),
+        (ValueError("the text"), "the text"),
+        (ValueError(), "ValueError"),
+    ],
+)
+async def test_a_problem_is_named_by_its_reason(monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
+    async def fail(check: ReadinessProbe) -> None:
+        raise error
+
+    monkeypatch.setattr(ReadinessProbe, "_connect", fail)
+    assert await ReadinessProbe(host="127.0.0.1", port=1).problem(20) == f"port 1: {said}"
+
+
+async def test_after_the_end_nothing_is_probed_any_more(family: Starter) -> None:
+    process = family("fail", "3", "1")
+    process.start()
+    before = asyncio.all_tasks()
+    with pytest.raises(ServiceFailed):
+        await asyncio.wait_for(wait_until_ready(probes([unused_port()], "127.0.0.1", {}), 600, [process]), 60)
+    assert asyncio.all_tasks() == before
