@@ -9,6 +9,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -42,13 +43,13 @@ class ForkedTests:
     ) -> None:
         self._end()
 
-    def exit_code(self, tests: str, timeout_s: float) -> int | None:
+    def exit_code(self, tests: Sequence[str], timeout_s: float) -> int | None:
         """Pytest's exit code, 0 for all passed; None when it took longer than ``timeout_s``."""
         process = self._process or self._started()
         self._process = process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(tests.encode() + b"\n")
+        process.stdin.write(" ".join(tests).encode() + b"\n")
         process.stdin.flush()
         is_in_time = bool(select.select([process.stdout], [], [], timeout_s)[0])
         line = process.stdout.readline() if is_in_time else b""
@@ -81,7 +82,7 @@ def _unshare() -> list[str]:
 
 
 def _serve() -> None:
-    """Read the name of a test file a line, and print its exit code."""
+    """Read the names of test files, those of one run a line, and print its exit code."""
     import pytest
 
     for name in LIBRARIES:
@@ -93,7 +94,7 @@ def _serve() -> None:
             for descriptor in range(3):
                 os.dup2(nothing, descriptor)
             os._exit(
-                pytest.main(["-xq", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-seed=0", line.strip()])
+                pytest.main(["-xq", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-seed=0", *line.split()])
             )
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 

@@ -5,7 +5,7 @@
     python acceptance/mutants.py --survivors mutants.jsonl --report again.jsonl
 
 A mutant that no test notices survives: it shows what the tests of its module do not hold. The mirrored tests of
-``runtime/family.py`` are ``tests/runtime/test_family.py``; a module without such a file has none.
+``runtime/family.py`` are ``tests/runtime/test_family.py`` and ``test_family_*.py``; a module without such a file has none.
 
 The tests run in a copy of the tree, in process and network namespaces of their own: a mutant that signals the wrong processes
 reaches nothing else. That needs Linux and ``unshare``. About three seconds a mutant.
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -67,7 +67,7 @@ class Bench:
     def outcome(self, mutant: Mutant) -> str:
         """``killed``, ``survived``, ``timeout`` or ``no mirrored test``."""
         tests = mirrored_tests(self.root, mutant.module)
-        if tests is None:
+        if not tests:
             return NO_TEST
         if mutant.module not in self._timeouts_s:
             self._timeouts_s[mutant.module] = self._measured_timeout_s(mutant.module, tests)
@@ -76,18 +76,20 @@ class Bench:
         code = self._tested_with(mutant.module, mutated, tests, self._timeouts_s[mutant.module])
         return "timeout" if code is None else "killed" if code else "survived"
 
-    def _measured_timeout_s(self, module: str, tests: str) -> float:
+    def _measured_timeout_s(self, module: str, tests: Sequence[str]) -> float:
         """Several times what the tests of the unchanged module take; they must pass, and fail with a broken module."""
         source = (self.root / module).read_text(encoding="utf-8")
         start = time.monotonic()
         if self._tested_with(module, source, tests, _LONGEST_TESTS_S) != 0:
-            raise SystemExit(f"{tests} fails without a mutant. Correct it first.")
+            raise SystemExit(f"{' '.join(tests)} fails without a mutant. Correct it first.")
         taken_s = time.monotonic() - start
         if self._tested_with(module, "raise RuntimeError\n", tests, _LONGEST_TESTS_S) == 0:
-            raise SystemExit(f"{tests} passes although {module} cannot be imported. Let it import the module.")
+            raise SystemExit(
+                f"{' '.join(tests)} passes although {module} cannot be imported. Let it import the module."
+            )
         return _SHORTEST_TIMEOUT_S + 4 * taken_s
 
-    def _tested_with(self, module: str, source: str, tests: str, timeout_s: float) -> int | None:
+    def _tested_with(self, module: str, source: str, tests: Sequence[str], timeout_s: float) -> int | None:
         original = (self.root / module).read_bytes()
         self._write(module, source.encode())
         try:
@@ -102,11 +104,13 @@ class Bench:
         os.utime(self.root / module, (self._changes, self._changes))
 
 
-def mirrored_tests(root: Path, module: str) -> str | None:
-    """The test file that mirrors ``module``, below ``root``."""
+def mirrored_tests(root: Path, module: str) -> tuple[str, ...]:
+    """The test files that mirror ``module``, below ``root``: ``test_<module>.py``, and ``test_<module>_<part>.py`` of no other."""
     path = Path(module)
-    tests = Path("tests", *path.parts[1:-1], f"test_{path.name}")
-    return str(tests) if (root / tests).is_file() else None
+    tests = root.joinpath("tests", *path.parts[1:-1])
+    others = {f"test_{other.stem}" for other in (root / path).parent.glob("*.py")} - {f"test_{path.stem}"}
+    found = [tests / f"test_{path.name}", *tests.glob(f"test_{path.stem}_*.py")]
+    return tuple(sorted(str(file.relative_to(root)) for file in found if file.is_file() and file.stem not in others))
 
 
 def _modules(root: Path) -> list[str]:
