@@ -45,8 +45,9 @@ class ForkedTests:
 
     def exit_code(self, tests: Sequence[str], timeout_s: float) -> int | None:
         """Pytest's exit code, 0 for all passed; None when it took longer than ``timeout_s``."""
-        process = self._process or self._started()
-        self._process = process
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._started()
+        process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(" ".join(tests).encode() + b"\n")
