@@ -23,7 +23,7 @@ from chutes_wrappers.runtime.refusal import LARGEST_QUOTED_BYTES, CallRefused
 from chutes_wrappers.runtime.running_call import RunningCall
 from tests.scenario import free_port
 from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
-from tests.upstreams.raw import full
+from tests.upstreams.raw import answering, full
 
 
 @pytest.fixture
@@ -313,3 +313,28 @@ def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: Me
         deep = [deep]
     refused = refusal(gateway, service, "/echo", "POST", json={"a": {"b": deep}}, request={"encoding": encoding})
     assert (refused.status, refused.detail["error"]) == (400, "the call is nested too deeply")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: some\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_never_the_instances_failure(gateway: Gateway, said: bytes) -> None:
+    async with answering(said) as port:
+        for _ in range(health.MOST_FAILURES_IN_A_ROW + 1):
+            with pytest.raises(CallRefused, match="the service's answer cannot be read") as refused:
+                await asyncio.to_thread(gateway.answer, Route(path="/x"), port, {"json": {}, "params": {}})
+            assert refused.value.status == 400
+
+
+def test_an_answer_may_be_as_large_as_the_limit(
+    gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "LARGEST_ANSWER_BYTES", len(EVERY_BYTE))
+    assert call(gateway, service, "/bytes").body == EVERY_BYTE
+    monkeypatch.setattr(gateway_module, "LARGEST_ANSWER_BYTES", len(EVERY_BYTE) - 1)
+    assert "only the tunnel can carry" in str(refusal(gateway, service, "/bytes"))

@@ -16,7 +16,7 @@ from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import LAUNCH_SETTINGS_VARIABLE
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.runtime import services, supervision
-from chutes_wrappers.runtime.services import parse_service_ports, probe_services, wait_for_services
+from chutes_wrappers.runtime.services import has_been_ready, parse_service_ports, probe_services, wait_for_services
 
 from .conftest import FAMILY
 from .test_launcher import until
@@ -81,6 +81,16 @@ async def test_outside_a_wrapped_image_it_only_waits() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert await wait_for_services([server.getsockname()[1]], timeout=5) is True
     assert supervision.launched() == ()
+
+
+async def test_what_was_ready_once_is_remembered_by_its_port() -> None:
+    missing = unused_port()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        await wait_for_services([port, missing], timeout=0.1, soft_fail=True)
+        assert not has_been_ready(port)
+        await wait_for_services([port], timeout=5)
+    assert (has_been_ready(port), has_been_ready(missing)) == (True, False)
 
 
 async def test_a_timeout_raises_and_with_soft_fail_is_false(log_lines: list[str]) -> None:

@@ -67,6 +67,11 @@ def test_text_that_is_not_in_its_charset_is_replaced_too() -> None:
     assert events(frames("text/plain", [b"a\xffb", b"\xc3"])) == [{"text": "a\ufffdb"}, {"text": "\ufffd"}]
 
 
+def test_a_line_may_have_half_of_what_the_sdks_reader_takes() -> None:
+    """aiohttp gives up on a line of twice its buffer; the SDK's session has one of 8 MiB (SDK chute/cord.py)."""
+    assert stream_frames.LONGEST_LINE_BYTES == 8_388_608
+
+
 def test_a_line_that_nobody_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_frames, "LONGEST_LINE_BYTES", 10)
     framing = framing_for("text/event-stream")

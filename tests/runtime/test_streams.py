@@ -12,15 +12,18 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chutes_wrappers.core.gradio import GradioEndpoint
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.runtime import streams
+from chutes_wrappers.runtime import stream_frames, streams
 from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.call_request import make_request
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.loopback import LoopbackServer
 from chutes_wrappers.runtime.streams import stream_handler
 from chutes_wrappers.runtime.upstream import UpstreamRequest
+from tests.upstreams.gradio_app import StandIn, completed, generating
 from tests.upstreams.menagerie import Menagerie, menagerie
+from tests.upstreams.raw import answering
 
 ROUTE = Route(path="/echo")
 
@@ -90,3 +93,81 @@ async def test_a_call_is_read_and_encoded_outside_of_the_loop_that_carries_the_o
     assert (await stream(gateway, service.port, "{}"))[0] == 200
     assert len(threads) == 1
     assert threads[0] is not await BACKGROUND.run(loop_thread())
+
+
+async def relayed(
+    gateway: Gateway, said: bytes, route: Route = ROUTE, query: str = ""
+) -> tuple[aiohttp.ClientResponse, bytes]:
+    """What a caller gets of a stream cord whose service says ``said``."""
+    async with answering(said) as port:
+        return await called(gateway, route, port, query)
+
+
+async def called(gateway: Gateway, route: Route, port: int, query: str = "") -> tuple[aiohttp.ClientResponse, bytes]:
+    server = LoopbackServer()
+    server.add("/s", stream_handler(gateway, route, port))
+    await server.start()
+    try:
+        url = f"http://127.0.0.1:{server.port}/s{query}"
+        async with aiohttp.ClientSession() as session, session.post(url, data="{}") as answer:
+            return answer, await answer.read()
+    finally:
+        await server.stop()
+
+
+def head(content_type: str, more: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n%b\r\n" % (content_type.encode(), more)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "frames"),
+    [
+        ("text/event-stream", b"data: 1\n\ndata: 2\n\n", b"data: 1\n\ndata: 2\n\n"),
+        ("application/x-ndjson", b"1\n2", b"1\n2\n"),
+        ("text/plain", b"hi", b'data: {"text":"hi"}\n\n'),
+        ("audio/wav", b"\xff", b'data: {"content_type":"audio/wav","data":"/w=="}\n\n'),
+        ("text/event-stream", b"", b'data: {"status":200}\n\n'),
+        ("text/plain", b"", b'data: {"status":200}\n\n'),
+    ],
+)
+async def test_an_answer_comes_as_events_or_lines_to_its_end(
+    gateway: Gateway, content_type: str, body: bytes, frames: bytes
+) -> None:
+    answer, seen = await relayed(gateway, head(content_type) + body)
+    assert (answer.status, answer.content_type, seen) == (200, "text/event-stream", frames)
+
+
+async def test_a_stream_that_breaks_off_ends_with_the_reason(gateway: Gateway) -> None:
+    said = head("text/event-stream", b"Content-Length: 99\r\n") + b"data: 1\n\ndata: 2"
+    _, seen = await relayed(gateway, said)
+    assert seen.startswith(b"data: 1\n\ndata: 2\n")
+    assert b'data: {"error":"the service broke its stream off (ClientPayloadError)"}\n\n' in seen
+
+
+async def test_a_line_that_is_too_long_ends_the_stream_with_the_way_out(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_frames, "LONGEST_LINE_BYTES", 10)
+    _, seen = await relayed(gateway, head("text/event-stream") + b"data: 1\n\ndata: 23456789")
+    assert b'"error":"a line of the answer is longer than 8 MiB; only the tunnel carries it"' in seen
+
+
+async def test_a_refusal_keeps_its_status_and_detail(gateway: Gateway) -> None:
+    said = b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"
+    answer, seen = await relayed(gateway, said)
+    assert (answer.status, json.loads(seen)["status"], json.loads(seen)["body"]) == (400, 404, "no")
+
+
+async def test_the_query_reaches_the_service(gateway: Gateway, service: Menagerie) -> None:
+    _, seen = await called(gateway, ROUTE, service.port, "?a=1&b=%C3%BC")
+    assert json.loads(seen)["target"] == "/echo?a=1&b=%C3%BC"
+
+
+async def test_a_gradio_endpoint_streams_what_it_yields(gateway: Gateway) -> None:
+    endpoint = GradioEndpoint(prefix="/api", api_name="x", fn_index=7, protocol="sse_v1")
+    app = StandIn([generating("one"), generating("two"), completed("two")])
+    async with app.serving() as url:
+        route = Route(path="/x", gradio=endpoint, stream=True)
+        answer, seen = await called(gateway, route, int(url.rsplit(":", 1)[1]))
+    assert (answer.status, answer.content_type) == (200, "text/event-stream")
+    assert seen == b'data: {"data":["one"]}\n\ndata: {"data":["two"]}\n\n'
