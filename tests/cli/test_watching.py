@@ -137,7 +137,7 @@ def test_the_live_view_says_when_the_platform_does_not_answer_and_goes_on(world:
 
 def test_looking_without_a_pause_is_refused(world: World) -> None:
     process = world.at_terminal("--status", "case", "--watch", "0")
-    process.expect("give seconds, 0.2 at least")
+    process.expect("give 0.2 or more")
     assert ended(process) == 2
 
 

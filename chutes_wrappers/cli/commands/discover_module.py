@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from chutes_wrappers.cli import asking, output
-from chutes_wrappers.cli.commands.discover import (
-    GPUS,
-    PROBE_TIMEOUT_S,
-    STARTUP_DELAY_S,
-    Settings,
-    discover_and_write,
-    discover_image,
-)
+from chutes_wrappers.cli.commands import discover
+from chutes_wrappers.cli.commands.discover import GPUS, PROBE_TIMEOUT_S, STARTUP_DELAY_S, Settings
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import load_manifest
@@ -86,19 +80,19 @@ def discover_module(module: str, asked: Asked) -> int:
         raise ConfigurationError("--check writes nothing", where="--openapi", next_step="give one of them")
     load_and_warn_of_placement(facts)
     if asked.check:
-        return _check(facts, connect(output.report), settings)
-    discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
+        return compare(facts, connect(output.report), settings)
+    discover.discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
     output.report(f"Next: {NAMES.deploy} --build {module} --local")
     return 0
 
 
-def _check(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
-    """Compare the service with the manifest that is there, and write nothing; 1 when they differ."""
+def compare(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
+    """Compare the service with the manifest that is there, and write nothing; WrapperError when they differ."""
     from chutes_wrappers.core.drift import differences, only_hidden
 
     with contextlib.closing(engine):
         known = load_manifest(facts.manifest_path)
-        found = discover_image(facts, engine, settings, lambda manifest: None)
+        found = discover.discover_image(facts, engine, settings, lambda manifest: None)
     lines = differences(known, found)
     for line in lines:
         output.result(line)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,6 @@ from chutes_wrappers.core.platform_rules import INSTANCE_SHM_BYTES
 from chutes_wrappers.host.modules import ModuleFacts
 from tests.host.discovery.engines import FakeContainer, FakeEngine
 from tests.upstreams.scripted import json_reply, serving, unused_port
-
-MODULE = """
-CHUTE_NAME = "x"
-CHUTE_TAG = "v1"
-CHUTE_BASE_IMAGE = "base:1"
-SERVICE_PORTS = [8020]
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -144,81 +136,6 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_runs(tmp_path: 
 
 def test_secrets_stay_out_of_repr() -> None:
     assert "hunter2" not in repr(discover.Settings(environment={"TOKEN": "hunter2"}))
-
-
-def run_module(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: FakeEngine, **options: object
-) -> dict[str, Any]:
-    (tmp_path / "deploy_x.py").write_text(MODULE)
-    monkeypatch.setattr("chutes_wrappers.host.docker_engine.connect", lambda report: engine)
-    seen: dict[str, Any] = {}
-
-    def record(facts: ModuleFacts, engine: FakeEngine, settings: discover.Settings, path: Path) -> None:
-        seen.update(settings=settings, path=path)
-
-    monkeypatch.setattr(discover, "discover_and_write", record)
-    names = ("startup_delay", "probe_timeout", "docker_gpus")
-    discover.discover_module({"discover": str(tmp_path / "deploy_x"), "yes": False, **dict.fromkeys(names), **options})
-    return seen
-
-
-def test_yes_takes_the_seeds_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})), yes=True)
-    assert seen["settings"] == discover.Settings(startup_delay_s=120, probe_timeout_s=180, gpus="all")
-    assert seen["settings"].bounds.timeout_s == 300
-    assert seen["path"] == tmp_path / "deploy_x.routes.json"
-
-
-def test_flags_answer_the_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {
-        "startup_delay": 1.0,
-        "probe_timeout": 2.0,
-        "docker_gpus": "none",
-        "expose": "files",
-        "openapi": "a.json",
-    }
-    seen = run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})), **options)
-    assert seen["settings"] == discover.Settings(
-        startup_delay_s=1, probe_timeout_s=2, gpus="none", expose=frozenset({"files"}), openapi=Path("a.json")
-    )
-
-
-def test_a_wrong_category_is_refused_before_anything_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="'file' cannot be exposed"):
-        run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})), yes=True, expose="file")
-
-
-def test_at_a_terminal_what_no_flag_answers_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.stdin", Terminal(["5", "", "none"]))
-    seen = run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})))
-    assert seen["settings"] == discover.Settings(startup_delay_s=5, probe_timeout_s=180, gpus="none")
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert "Startup delay" in printed.err
-
-
-def test_without_a_terminal_the_missing_flag_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO())
-    with pytest.raises(ConfigurationError, match="--startup-delay"):
-        run_module(tmp_path, monkeypatch, FakeEngine(FakeContainer({})))
-
-
-class Terminal:
-    """Standard input of somebody who types ``lines``."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self._lines = iter(lines)
-
-    def isatty(self) -> bool:
-        return True
-
-    def readline(self) -> str:
-        return next(self._lines) + "\n"
-
-    def fileno(self) -> int:
-        raise OSError("not a file")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from chutes_wrappers.cli.commands import discover
+from chutes_wrappers.cli.commands import discover, discover_module
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.host.docker_engine import DockerEngine
@@ -52,7 +52,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleFacts:
 def check(module: ModuleFacts, *paths: str) -> None:
     with serving_paths(*paths) as engine:
         try:
-            discover._check(module, cast(DockerEngine, engine), PLAIN)
+            discover_module.compare(module, cast(DockerEngine, engine), PLAIN)
         finally:
             assert engine.is_closed
 

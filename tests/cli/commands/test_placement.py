@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.cli.commands import discover, preparation
+from chutes_wrappers.cli.commands import discover, discover_module, preparation
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.core.routes import Route
@@ -124,8 +124,8 @@ def discovered(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, *, by_file: 
     if by_file:
         discover.from_file(str(scenario.module), discover.Settings(), None)
     else:
-        options = {"startup_delay": 1.0, "probe_timeout": 1.0, "docker_gpus": "none"}
-        discover.discover_module({"discover": str(scenario.module), **options})
+        asked = discover_module.Asked(startup_delay_s=1.0, probe_timeout_s=1.0, gpus="none")
+        discover_module.discover_module(str(scenario.module), asked)
     return seen
 
 
