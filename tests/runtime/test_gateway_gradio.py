@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from contextlib import aclosing
 from typing import Any
@@ -44,6 +45,30 @@ async def test_arguments_may_be_in_the_query_string() -> None:
         assert json.loads((await answer(gateway, url, text="from the query")).body) == {"data": ["out"]}
         await BACKGROUND.run(gateway.close())
     assert app.joined[0]["data"] == ["from the query"]
+
+
+async def test_arguments_may_be_in_both_of_which_the_body_counts() -> None:
+    app, gateway = StandIn([completed("out")]), Gateway()
+    endpoint = ENDPOINT.model_copy(
+        update={"parameters": tuple(GradioParameter(name=name, default="") for name in ("a", "b", "c"))}
+    )
+    call = {"json": {"a": "body", "b": "body"}, "params": {"b": "query", "c": "query"}}
+    async with app.serving() as url:
+        route = Route(path="/x", gradio=endpoint)
+        await asyncio.to_thread(gateway.answer, route, int(url.rsplit(":", 1)[1]), call)
+        await BACKGROUND.run(gateway.close())
+    assert app.joined[0]["data"] == ["body", "body", "query"]
+
+
+@pytest.mark.parametrize("messages", [[completed("out")], [failed("words")]])
+async def test_an_app_that_has_answered_and_is_gone_is_the_instances_failure(messages: list[dict[str, Any]]) -> None:
+    app, gateway = StandIn(messages), Gateway()
+    async with app.serving() as url:
+        assert await status(gateway, "http://127.0.0.1:1") == 429  # it may be starting
+        with contextlib.suppress(CallRefused):
+            await answer(gateway, url)
+    assert await status(gateway, url) == 503
+    await BACKGROUND.run(gateway.close())
 
 
 async def test_an_app_whose_own_routes_fail_five_times_is_the_instances_failure() -> None:
