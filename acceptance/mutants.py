@@ -1,6 +1,6 @@
 """A random sample of mutants of ``core`` and ``runtime``, each against the mirrored tests of its module.
 
-    pip install "cosmic-ray>=8.4,<9"
+    pip install "cosmic-ray>=8.7,<9"
     python acceptance/mutants.py --seed 11 --count 500 --report mutants.jsonl
     python acceptance/mutants.py --survivors mutants.jsonl --report again.jsonl
 
@@ -37,7 +37,7 @@ from acceptance.forked_tests import ForkedTests  # noqa: E402 - needs the path a
 try:
     from acceptance.mutations import Mutant, sampled
 except ModuleNotFoundError as missing:
-    raise SystemExit(f'{missing}. Install Cosmic Ray first: pip install "cosmic-ray>=8.4,<9"') from None
+    raise SystemExit(f'{missing}. Install Cosmic Ray first: pip install "cosmic-ray>=8.7,<9"') from None
 
 LAYERS = ("core", "runtime")
 _SHORTEST_TIMEOUT_S = 30.0
