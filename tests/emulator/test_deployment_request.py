@@ -39,6 +39,12 @@ def test_a_setting_is_taken_up_to_its_ends_and_no_further(name: str) -> None:
     assert refused_fields(with_setting(name, high + step)) == [name]
 
 
+@pytest.mark.parametrize(("price", "is_taken"), [(0, False), (0.01, True), (9.99, True), (10, False), (None, True)])
+def test_a_highest_price_is_above_0_and_below_10(price: float | None, is_taken: bool) -> None:
+    refused = refused_fields(definition(node_selector={"max_hourly_price_per_gpu": price}))
+    assert refused == ([] if is_taken else ["max_hourly_price_per_gpu"])
+
+
 @pytest.mark.parametrize(
     ("name", "most"),
     [
