@@ -1,36 +1,35 @@
 #!/usr/bin/env bash
-# Run every check. Arguments go to pytest: ./test.sh tests/core -k manifest
+# Run every check, and the tests of CI; --all adds the exhaustive ones. Other arguments go to pytest: ./test.sh tests/core -k manifest
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 ./setup.sh --yes --dev
 export PATH="$PWD/.venv/bin:$PATH"
+tier="and not exhaustive"
+if [ "${1:-}" = --all ]; then
+    shift
+    tier="" HYPOTHESIS_PROFILE=all && export HYPOTHESIS_PROFILE
+fi
 [ $# -eq 0 ] || exec pytest "$@"
-fast=(-n logical --dist loadfile -m "not docker and not packages") # each file's fixtures are made once
-
-# The next SDK's own environment. `tests/test_layers.py` sees to it that no test of the SDK is left out.
-under_the_next_sdk() {
-    local next=$PWD/.venv-next
-    if ! [ "$next/.complete" -nt requirements-next.txt ] || ! [ "$next/.complete" -nt .venv/.complete-dev ]; then
-        rm -rf "$next"
-        if command -v uv >/dev/null; then
-            uv venv -q --python .venv/bin/python "$next"
-            uv pip install -q --python "$next/bin/python" -r requirements-next.txt
-        else
-            python -m venv "$next"
-            "$next/bin/python" -m pip install -q --disable-pip-version-check -r requirements-next.txt
-        fi
-        touch "$next/.complete"
-    fi
-    PATH="$next/bin:$PATH" "$next/bin/python" -m pytest "${fast[@]}" tests/core tests/sdk tests/runtime tests/emulator \
-        tests/host tests/cli/test_remote_deployment.py tests/cli/test_wizard.py
-}
+reports=$(mktemp -d) # each stage's times, which are summed up at the end, also after a failure
+trap 'python tests/stages.py "$reports"; rm -rf "$reports"' EXIT
+fast=(-n logical --dist worksteal -m "not docker and not packages $tier")
+# What runs the SDK, or on the libraries that it brings. `tests/test_layers.py` sees to it that no test that imports it is left out.
+sdk=(
+    tests/core tests/sdk tests/runtime tests/emulator/test_sdk_cli.py tests/emulator/test_conformance_calls.py
+    tests/emulator/test_conformance_cords.py tests/emulator/test_conformance_failures.py tests/emulator/test_gateway_cords.py
+    tests/emulator/test_runner.py tests/emulator/test_host_launching.py tests/emulator/test_builds.py
+    tests/emulator/test_signatures.py tests/emulator/api/test_chutes.py tests/emulator/api/test_images.py
+    tests/host/preflight tests/host/test_modules.py tests/host/test_definition.py tests/host/discovery/test_random_specifications.py
+    tests/host/forwarding/test_fidelity.py tests/cli/test_remote_deployment.py tests/cli/test_wizard.py
+)
 
 ruff check .
 ruff format --check .
 mypy
 git ls-files '*.sh' .ci/run | xargs shellcheck
-pytest "${fast[@]}"
-under_the_next_sdk
-pytest -m packages
-pytest -m docker
+pytest "${fast[@]}" --junitxml="$reports/1-fast.xml"
+next=$(tests/next_environment.sh)
+PATH="$next:$PATH" "$next/python" -m pytest "${fast[@]}" --junitxml="$reports/2-next-sdk.xml" "${sdk[@]}"
+pytest -m "packages $tier" --junitxml="$reports/3-packages.xml"
+pytest -m "docker $tier" --junitxml="$reports/4-docker.xml"

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from loguru import logger
 
 from tests import forked_processes
 from tests.fork_server import fork_server
 from tests.upstreams.menagerie import Menagerie, menagerie
+
+# In CI the same examples in each run; with ./test.sh --all others, and more of them. No deadline: machines differ.
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("all", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(scope="session", autouse=True)

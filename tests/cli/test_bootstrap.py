@@ -14,6 +14,32 @@ from chutes_wrappers.cli import bootstrap, virtual_environment
 from tests.traps import spread_traps
 
 ROOT = Path(__file__).resolve().parents[2]
+# What is used of uv, done by this Python's venv and pip, and without the seconds that a pip of its own takes in each environment.
+UV = f"""#!{sys.executable} -I
+import subprocess, sys
+
+match sys.argv[1:]:
+    case ["venv", "--python", base, folder]:
+        argv = [base, "-I", "-m", "venv", "--without-pip", folder]
+    case ["pip", "install", "--python", python, "-r", requirements]:
+        options = ["--disable-pip-version-check", "-r", requirements]
+        argv = [sys.executable, "-I", "-m", "pip", "--python", python, "install", *options]
+sys.exit(subprocess.run(argv).returncode)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder_of_uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uv")
+    (folder / "uv").write_text(UV)
+    (folder / "uv").chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def uv(folder_of_uv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environments are made by uv; without this by venv and pip, where the machine has no uv."""
+    monkeypatch.setenv("PATH", f"{folder_of_uv}:{os.environ['PATH']}")
 
 
 @pytest.fixture
@@ -69,6 +95,7 @@ def test_a_missing_compiler_or_header_is_named_before_anything_is_installed(
     assert not (clone / ".venv").exists()
 
 
+@pytest.mark.usefixtures("uv")
 def test_a_failed_installation_shows_the_reason_and_does_not_count_as_done(
     clone: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +107,7 @@ def test_a_failed_installation_shows_the_reason_and_does_not_count_as_done(
     assert not (clone / ".venv" / ".complete").exists()
 
 
+@pytest.mark.usefixtures("uv")
 def test_an_environment_that_cannot_be_made_anew_stays_as_it_was(
     clone: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +151,7 @@ def test_help_names_the_flags_of_the_account(clone: Path, capfd: pytest.CaptureF
     assert all(flag in told for flag in ("--register", "--wallet", "--link", "--config", "--key", "--python", "--yes"))
 
 
+@pytest.mark.usefixtures("uv")
 def test_deploy_sh_sets_up_by_itself_and_says_so(
     clone: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,10 +166,10 @@ def test_deploy_sh_sets_up_by_itself_and_says_so(
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory, folder_of_uv: Path) -> Path:
     """A clone that was set up. Whoever moves it moves it back."""
     folder = copied(tmp_path_factory.mktemp("made"))
-    run(folder / "setup.sh", "--yes", "--no-account")
+    run(folder / "setup.sh", "--yes", "--no-account", PATH=f"{folder_of_uv}:{os.environ['PATH']}")
     return folder
 
 
@@ -151,6 +180,7 @@ def is_bound_to(folder: Path) -> bool:
     return (own / ".complete").read_text() == str(own) and all(str(own) in script for script in scripts)
 
 
+@pytest.mark.usefixtures("uv")
 def test_a_copied_checkout_gets_its_own_environment_and_leaves_the_original_alone(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made, tmp_path / "copy", symlinks=True)
     before = {path: path.lstat().st_mtime_ns for path in made.rglob("*")}
@@ -185,6 +215,7 @@ def test_a_checkout_that_is_where_it_was_keeps_its_environment(made: Path, tmp_p
     assert is_bound_to(made)
 
 
+@pytest.mark.usefixtures("uv")
 def test_an_environment_that_another_checkout_links_to_keeps_its_place(made: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(made, other, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
@@ -284,6 +315,7 @@ def test_a_machine_without_a_fitting_python_is_told_so(clone: Path, tmp_path: Pa
     assert "Next:" in done.stderr
 
 
+@pytest.mark.usefixtures("uv")
 @pytest.mark.parametrize(
     "flag", [["--python", sys.executable], [f"--python={sys.executable}"]], ids=["apart", "joined"]
 )
