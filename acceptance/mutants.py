@@ -131,11 +131,11 @@ def _survivors(root: Path, report: Path) -> Iterator[Mutant]:
     """Those of a former report that no test noticed; a mutant whose source has changed since is left out, and named."""
     for line in report.read_text(encoding="utf-8").splitlines():
         former = json.loads(line)
-        if former.pop("outcome") not in ("survived", NO_TEST):
+        if former.pop("outcome") in ("killed", "timeout"):
             continue
         change = former.pop("change")
         mutant = Mutant(**former)
-        if _described(root, mutant)["change"] == change:
+        if (root / mutant.module).is_file() and _described(root, mutant)["change"] == change:
             yield mutant
         else:
             print(f"left out, because its source has changed: {mutant.module}:{mutant.line} {change}", file=sys.stderr)
