@@ -73,7 +73,7 @@ PLAYED = (
     ("Deploy chute", (("Module", ""), (r"\[y/N\]", "y")), "is deployed"),
     ("Delete chute", (("Chute", "case-menu"), ("Type case-menu", "case-menu")), "is gone"),
     ("Delete image", (("Image", "case-menu:v1"), ("Type case-menu:v1", "case-menu:v1")), "is gone"),
-    ("Shell completion", (("bash, zsh or fish", "fish"),), "_deploysh_completion"),
+    ("Shell completion", (("bash, zsh or fish", "fish"),), "_complete_deploy_sh"),
 )
 
 
