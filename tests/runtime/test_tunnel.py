@@ -268,6 +268,18 @@ async def test_while_the_service_starts_a_call_is_to_be_tried_again_and_later_it
     assert str(port) in error
 
 
+async def test_a_service_that_has_answered_and_is_gone_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "_ready", set())
+    said = b"HTTP/1.1 204 No Content\r\n\r\n"
+    port = unused_port()
+    call = orjson.dumps({"port": port, "method": "GET", "target": "/"})
+    async with tunnel_to(port) as through:
+        assert (await through.refusal(call))[0] == 429
+        async with answering(said, port=port):
+            assert (await through.answer(port))[0].status == 204
+        assert (await through.refusal(call))[0] == 503
+
+
 async def test_a_service_too_busy_to_take_a_connection_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "_CONNECT_TIMEOUT_S", 0.02)
     with full() as port:

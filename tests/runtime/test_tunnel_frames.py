@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.tunnel_frames import (
     LARGEST_DATA_BYTES,
+    LONGEST_LINE_BYTES,
     Data,
     End,
     Failed,
@@ -79,6 +80,20 @@ def test_a_call_comes_back_however_it_is_cut(body: bytes, piece: int) -> None:
     sent = b"".join(call_pieces(call))
     assert len(sent) == call_length(call)
     assert read(sent, piece=piece) == call
+
+
+def test_the_bounds_of_a_line_and_of_its_bytes_are_fixed() -> None:
+    """Forwarders of other versions read these lines too."""
+    assert (LARGEST_DATA_BYTES, LONGEST_LINE_BYTES) == (131_072, 4_194_304)
+
+
+@pytest.mark.parametrize("size", [LARGEST_DATA_BYTES - 1, LARGEST_DATA_BYTES, 10 * LARGEST_DATA_BYTES + 7])
+def test_a_large_body_is_sent_in_bounded_pieces(size: int) -> None:
+    call = TunnelCall(port=80, method="PUT", target="/", body=(bytes(range(256)) * (size // 256 + 1))[:size])
+    pieces = list(call_pieces(call))
+    assert max(map(len, pieces)) <= LARGEST_DATA_BYTES * 4 // 3
+    assert sum(map(len, pieces)) == call_length(call)
+    assert read(b"".join(pieces)) == call
 
 
 def test_the_body_may_come_first() -> None:

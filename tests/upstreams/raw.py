@@ -11,7 +11,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def talking(talk: Talk) -> AsyncIterator[int]:
+async def talking(talk: Talk, port: int = 0) -> AsyncIterator[int]:
     """Runs ``talk`` for each connection, which it closes afterwards; yields the port."""
 
     conversations: set[asyncio.Task[None]] = set()
@@ -25,7 +25,7 @@ async def talking(talk: Talk) -> AsyncIterator[int]:
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**20)
+    server = await asyncio.start_server(serve, "127.0.0.1", port, limit=2**20)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -35,7 +35,7 @@ async def talking(talk: Talk) -> AsyncIterator[int]:
 
 
 @contextlib.asynccontextmanager
-async def answering(answer: bytes, asked: list[bytes] | None = None) -> AsyncIterator[int]:
+async def answering(answer: bytes, asked: list[bytes] | None = None, *, port: int = 0) -> AsyncIterator[int]:
     """Says ``answer`` to every request, whose head goes to ``asked``; yields the port."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,8 +44,8 @@ async def answering(answer: bytes, asked: list[bytes] | None = None) -> AsyncIte
             asked.append(head)
         writer.write(answer)
 
-    async with talking(talk) as port:
-        yield port
+    async with talking(talk, port) as found:
+        yield found
 
 
 @contextlib.contextmanager
