@@ -21,7 +21,9 @@ DOCUMENTS = sorted(
     )
     if path.exists()
 )
-RUNNERS = (ROOT / "tests/docs/test_commands.py", ROOT / "tests/docker/test_readme.py")
+RUNNERS = tuple(
+    ROOT / "tests" / name for name in ("docs/test_commands.py", "docker/test_readme.py", "packages/test_wheel.py")
+)
 # Why a command is run by no test.
 NOT_RUN = {
     "./test.sh": "it is what runs the tests",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 import tarfile
 import zipfile
 from email import message_from_string
@@ -17,12 +19,14 @@ from chutes_wrappers.core.program import INSTALLED, VERSION
 from chutes_wrappers.facade import __all__ as helpers
 from chutes_wrappers.host.templates import TEMPLATES
 from tests.installed import Installed, built, installed, uninstall
+from tests.packages.environments import environment_with
 from tests.scenario import ROOT, free_port
 from tests.traps import FOLDERS, OWN_FOLDERS, spread_traps
 from tests.upstreams.scripted import json_reply, serving
 
 pytestmark = pytest.mark.packages
 PROGRAMS = (INSTALLED.deploy, INSTALLED.account, INSTALLED.discover, INSTALLED.emulator)
+INSTALL = "pipx install ."
 # What a user's folder may have as `tools`, and how a module of it is imported.
 FOREIGN_TOOLS = {
     "nothing": ({}, ""),
@@ -45,7 +49,7 @@ def package(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
 @pytest.fixture
 def sample(package: Installed, tmp_path: Path) -> Path:
     """The sample's module, on free ports, in a folder with nothing else than its service."""
-    package.run(INSTALLED.deploy, "--template", "deploy_example", folder=tmp_path)
+    run(package, "chutes-wrappers --template deploy_example", tmp_path)
     module = tmp_path / "deploy_example.py"
     speak, listen = free_port(), free_port()
     source = (
@@ -54,6 +58,12 @@ def sample(package: Installed, tmp_path: Path) -> Path:
     source = source.replace("&& exec python3", f"&& PORT_SPEAK={speak} PORT_LISTEN={listen} exec python3")
     module.write_text(source)
     return module
+
+
+def run(package: Installed, command: str, folder: Path, *more: str) -> str:
+    """A command of the README, as it stands, with ``more`` arguments."""
+    program, *arguments = command.split()
+    return package.run(program, *arguments, *more, folder=folder)
 
 
 def tracked(*patterns: str) -> set[str]:
@@ -130,9 +140,8 @@ def test_the_sample_would_work_and_nothing_is_written_into_the_environment(
     package: Installed, sample: Path, tmp_path: Path
 ) -> None:
     before = files_of(package)
-    said = package.run(
-        INSTALLED.deploy, "emulate", sample.stem, "--no-docker", "--check", "--watch", "0", folder=tmp_path
-    )
+    check = ("--no-docker", "--check", "--watch", "0")
+    said = run(package, "chutes-wrappers --emulate deploy_example", tmp_path, *check)
     assert "all 7 routes would work" in said
     assert "deploy.sh" not in said
     assert files_of(package) == before
@@ -142,6 +151,26 @@ def files_of(package: Installed) -> dict[Path, int]:
     """Every file of the environment with the time of its last change; without what Python itself keeps."""
     files = (path for path in package.prefix.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
     return {path: path.stat().st_mtime_ns for path in files}
+
+
+def test_the_verb_without_dashes_works_too(package: Installed, sample: Path, tmp_path: Path) -> None:
+    said = package.run(INSTALLED.deploy, "emulate", sample.stem, "--port", "0x50", folder=tmp_path, code=2)
+    assert "not a port" in said
+
+
+@pytest.mark.exhaustive
+def test_pipx_installs_it_with_everything_that_it_needs(tmp_path: Path) -> None:
+    pipx = environment_with("pipx>=1.7,<2").parent / "pipx"
+    places = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "HOME": str(tmp_path)}
+    argv = [str(pipx), *INSTALL.split()[1:], "--python", sys.executable]
+    done = subprocess.run(
+        argv, cwd=ROOT, env={**os.environ, **places}, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    package = Installed(prefix=tmp_path / "pipx" / "venvs" / "chutes-wrappers")
+    package.run(INSTALLED.deploy, "--template", "deploy_search", folder=tmp_path)
+    emulate = ("--emulate", "examples/deploy_search", "--no-docker", "--check", "--watch", "0")
+    assert "would work on Chutes" in package.run(INSTALLED.deploy, *emulate, folder=tmp_path)
 
 
 @pytest.mark.parametrize("kind", FOREIGN_TOOLS)
