@@ -12,7 +12,8 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.asking import Back, Quit, is_possible, line, seconds, text, yes
 from chutes_wrappers.cli.module_states import ModuleState, chute_names, module_states
 from chutes_wrappers.cli.verbs.groups import VERBS
-from chutes_wrappers.cli.verbs.parameters import SECONDS, ChuteName, Flag, ModuleName, Operand, Question
+from chutes_wrappers.cli.verbs.parameters import Flag, Operand, Question
+from chutes_wrappers.cli.verbs.values import SECONDS, ChuteName, ModuleName
 from chutes_wrappers.cli.verbs.verb import COMMON, Verb
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.program import NAMES

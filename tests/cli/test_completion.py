@@ -15,7 +15,7 @@ import pytest
 from chutes_wrappers.cli.completion import VARIABLE, script
 from chutes_wrappers.cli.main import deploy
 from chutes_wrappers.cli.verbs.groups import VERBS
-from chutes_wrappers.cli.verbs.parameters import ModuleName
+from chutes_wrappers.cli.verbs.values import ModuleName
 from tests.scenario import ROOT, environment
 
 CLEAR_LINE = "\x15"

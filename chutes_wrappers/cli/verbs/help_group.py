@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chutes_wrappers.cli.verbs.parameters import Question, as_json, operand
+from chutes_wrappers.cli.verbs.parameters import as_json, operand
 from chutes_wrappers.cli.verbs.verb import Group, verb
 
 
@@ -18,12 +18,7 @@ def doctor(as_json: bool) -> int:
 
 
 @verb(title="Shell completion", number=22)
-@operand(
-    "shell",
-    metavar="SHELL",
-    type=click.Choice(("bash", "zsh", "fish")),
-    question=Question(text="bash, zsh or fish", default="bash"),
-)
+@operand("shell", "SHELL", click.Choice(("bash", "zsh", "fish")), ask="bash, zsh or fish", answer="bash")
 def completion(shell: str) -> int:
     """Print what completes these commands and flags in a shell."""
     from chutes_wrappers.cli import output

@@ -6,35 +6,20 @@ from pathlib import Path
 
 import click
 
-from chutes_wrappers.cli.verbs.parameters import (
-    EXPOSE,
-    FILE,
-    GPUS,
-    PORT,
-    SECONDS,
-    Question,
-    as_json,
-    flag,
-    module,
-    operand,
-)
+from chutes_wrappers.cli.verbs.parameters import as_json, flag, module, operand
+from chutes_wrappers.cli.verbs.values import EXPOSE, FILE, GPUS, PORT, SECONDS
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import EXPOSABLE
 
 public = flag("--public", help="for everybody; needs a permission.")
-logo = flag("--logo", metavar="FILE", type=FILE, help="a picture for the listing.")
+logo = flag("--logo FILE", FILE, help="a picture for the listing.")
 
 
 @verb(title="Create from an image", number=10)
-@operand("image", metavar="IMAGE", question=Question(text="Image", default=None))
-@flag(
-    "--name",
-    metavar="NAME",
-    help="the chute's name [the image's].",
-    question=Question(text="Name of the chute (Enter: the image's)"),
-)
-@flag("--port", metavar="PORT", type=PORT, help="the service's port [what the image says].")
+@operand("image", "IMAGE", ask="Image")
+@flag("--name NAME", help="the chute's name [the image's].", ask="Name of the chute (Enter: the image's)")
+@flag("--port PORT", PORT, help="the service's port [what the image says].")
 @flag("--no-discover", help="write the module only.")
 @flag("--force", help="replace a module and a manifest that are there.")
 def create(image: str, name: str | None, port: int | None, no_discover: bool, force: bool) -> int:
@@ -46,7 +31,7 @@ def create(image: str, name: str | None, port: int | None, no_discover: bool, fo
 
 
 @verb(title="Copy a template", number=23)
-@operand("template", metavar="TEMPLATE", question=Question(text="Template", default="deploy_example"))
+@operand("template", "TEMPLATE", ask="Template", answer="deploy_example")
 def template(template: str) -> int:
     """Copy a module to begin with, such as deploy_example."""
     from chutes_wrappers.cli.commands.template import copy
@@ -59,31 +44,33 @@ def template(template: str) -> int:
 @flag(
     "--check",
     help="write nothing; exit code 1 when the service serves anything else.",
-    question=Question(text="Compare only, and write nothing?", default=False, ends=True),
+    ask="Compare only, and write nothing?",
+    answer=False,
+    ends=True,
 )
 @flag(
-    "--startup-delay",
-    metavar="SECONDS",
-    type=SECONDS,
+    "--startup-delay SECONDS",
+    SECONDS,
     help="seconds to start up, at most [120].",
-    question=Question(text="Startup delay at most, in seconds", default="120"),
+    ask="Startup delay at most, in seconds",
+    answer="120",
 )
 @flag(
-    "--probe-timeout",
-    metavar="SECONDS",
-    type=SECONDS,
+    "--probe-timeout SECONDS",
+    SECONDS,
     help="seconds to answer after that, at most [180].",
-    question=Question(text="Probe timeout after that, in seconds", default="180"),
+    ask="Probe timeout after that, in seconds",
+    answer="180",
 )
 @flag(
-    "--docker-gpus",
-    metavar="GPUS",
-    type=GPUS,
+    "--docker-gpus GPUS",
+    GPUS,
     help="GPUs for the container: all, none, a number [all].",
-    question=Question(text="GPUs of the container (all, none, a number)", default="all"),
+    ask="GPUs of the container (all, none, a number)",
+    answer="all",
 )
-@flag("--expose", metavar="CATEGORIES", type=EXPOSE, help=f"publish what is left out: {EXPOSABLE}.")
-@flag("--openapi", metavar="FILE", type=FILE, help="write the chute's OpenAPI document, too.")
+@flag("--expose CATEGORIES", EXPOSE, help=f"publish what is left out: {EXPOSABLE}.")
+@flag("--openapi FILE", FILE, help="write the chute's OpenAPI document, too.")
 @click.pass_obj
 def discover(
     common: Common,
@@ -115,7 +102,8 @@ def discover(
 @flag(
     "--local",
     help="here instead of on the platform, and verify the image.",
-    question=Question(text="Build here, without an upload?", default=True),
+    ask="Build here, without an upload?",
+    answer=True,
 )
 @public
 @logo

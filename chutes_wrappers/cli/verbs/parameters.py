@@ -1,43 +1,34 @@
-"""The parameters of commands: which values are valid, and the decorators that declare an operand or a flag."""
+"""The decorators that declare what a command takes: operands and flags, and what the menu asks for them."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.exposure import parse_expose
-from chutes_wrappers.core.local_guard import parse_allowed
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+from chutes_wrappers.cli.verbs.values import HOST, ORIGIN, ChuteName, ModuleName
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What the menu asks for a parameter. ``default`` None: an answer is needed; True or False: the answer is yes or no.
+    """What the menu asks. ``default`` None: an answer is needed; True or False: the answer is yes or no.
 
-    A flag that was answered with yes is the last one that is asked for where ``ends`` is set.
+    ``ends``: after yes nothing more is asked.
     """
 
     text: str
-    default: str | bool | None = ""
+    default: str | bool | None
     ends: bool = False
 
 
 class Operand(click.Argument):
     """A word that a command needs, such as a module."""
 
-    def __init__(self, *declarations: Any, question: Question | None = None, **attributes: Any) -> None:
+    def __init__(self, *declarations: Any, question: Question | None, **attributes: Any) -> None:
         super().__init__(*declarations, **attributes)
         self.question = question
 
@@ -45,166 +36,48 @@ class Operand(click.Argument):
 class Flag(click.Option):
     """A flag of a command. ``has_optional_value``: it may stand without its value."""
 
-    def __init__(self, *declarations: Any, question: Question | None = None, **attributes: Any) -> None:
+    def __init__(self, *declarations: Any, question: Question | None, **attributes: Any) -> None:
         super().__init__(*declarations, **attributes)
         self.question = question
         self.has_optional_value = not self.is_flag and "flag_value" in attributes
 
 
 def operand(
-    name: str, *, metavar: str, type: click.ParamType[Any] | None = None, question: Question | None = None
+    name: str, metavar: str, type: click.ParamType[Any] | None = None, *, ask: str = "", answer: str | None = None
 ) -> Callable[[Function], Function]:
-    """Declare a word that the command needs."""
+    """Declare a word that the command needs; ``ask`` and ``answer`` are the menu's question and its default."""
+    question = Question(text=ask, default=answer) if ask else None
     return click.argument(name, cls=Operand, metavar=metavar, type=type, question=question)
 
 
 def flag(
-    *declarations: str,
-    help: str,
-    metavar: str = "",
+    declaration: str,
     type: click.ParamType[Any] | None = None,
-    question: Question | None = None,
+    *,
+    help: str,
+    ask: str = "",
+    answer: str | bool = "",
+    ends: bool = False,
     **attributes: Any,
 ) -> Callable[[Function], Function]:
-    """Declare a flag: a switch, or with ``metavar`` one that takes a value of ``type`` (by default any text)."""
-    kind: dict[str, Any] = {"metavar": metavar, "type": type} if metavar else {"is_flag": True}
-    if "flag_value" in attributes:
-        kind["is_flag"] = False
-    return click.option(*declarations, cls=Flag, help=help, question=question, **kind, **attributes)
+    """Declare a flag as help shows it: ``--check``, or with a value ``--data -d JSON``, which may be of a ``type``.
+
+    ``ask``, ``answer`` and ``ends`` make the menu's Question.
+    """
+    names = [word for word in declaration.split() if word.startswith("-")]
+    metavar = " ".join(word for word in declaration.split() if not word.startswith("-"))
+    if not metavar or "flag_value" in attributes:
+        attributes["is_flag"] = not metavar
+    question = Question(text=ask, default=answer, ends=ends) if ask else None
+    if metavar:
+        attributes |= {"metavar": metavar, "type": type}
+    return click.option(*names, cls=Flag, help=help, question=question, **attributes)
 
 
-class Value(click.ParamType[Any]):
-    """A text that ``parse`` makes a value of; ValueError says that it is not a valid ``name``, which is ``form``."""
-
-    def __init__(self, name: str, form: str, parse: Callable[[Any], Any]) -> None:
-        self.name = name
-        self._form = form
-        self._parse = parse
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        """The value; a usage error names the text, and what is valid."""
-        try:
-            return self._parse(value)
-        except ConfigurationError as invalid:
-            self.fail(f"{invalid.what}; {invalid.next_step}", parameter, context)
-        except ValueError:
-            self.fail(f"{value!r} is not a {self.name}: {self._form}", parameter, context)
-
-
-class ModuleName(click.ParamType[str]):
-    """The name of a deploy module: those of the current folder are completed."""
-
-    name = "module"
-
-    def shell_complete(
-        self, context: click.Context, parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The modules whose names begin with ``incomplete``; of another folder whatever the shell proposes."""
-        from click.shell_completion import CompletionItem
-
-        if "/" in incomplete:
-            return [CompletionItem(incomplete, type="file")]
-        # Other names could not be deployed, and a shell would take some of them for a command.
-        files = (path for path in Path.cwd().glob("deploy_*.py") if platform_rules.MODULE_FILE.match(path.name))
-        names = sorted(path.stem for path in files)
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
-class ChuteName(ModuleName):
-    """The name of a chute, its id, or its module."""
-
-    name = "chute"
-
-
-class FilePath(click.ParamType[Path]):
-    """A file's path, completed by the shell; None for an empty one."""
-
-    name = "file"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path | None:  # type: ignore[override]  # click hands None on as it is
-        """The path."""
-        return Path(value) if value else None
-
-    def shell_complete(
-        self, context: click.Context, parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Left to the shell."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(incomplete, type="file")]
-
-
-def _port(text: Any) -> int:
-    port = int(text)
-    if not 1 <= port <= 65535:
-        raise ValueError
-    return port
-
-
-def _pair_of_ports(text: str) -> str:
-    local, separator, service = text.partition(":")
-    if not separator or not re.fullmatch("[0-9]{1,5}", local) or not re.fullmatch("[0-9]{1,5}", service):
-        raise ValueError
-    _port(local)
-    return text
-
-
-def _seconds(least: float, *, is_least_valid: bool = True) -> Callable[[Any], float]:
-    def parse(text: Any) -> float:
-        seconds = float(text)
-        if not math.isfinite(seconds) or seconds < least or (seconds == least and not is_least_valid):
-            raise ValueError
-        return seconds
-
-    return parse
-
-
-def _gpus(text: str) -> str:
-    if not re.fullmatch("all|none|[0-9]{1,3}|", text):
-        raise ValueError
-    return text
-
-
-def _expose(text: str) -> str:
-    parse_expose(text, where="--expose")
-    return text
-
-
-def _host(text: str) -> str:
-    parse_allowed((text,), ())
-    return text
-
-
-def _origin(text: str) -> str:
-    parse_allowed((), (text,))
-    return text
-
-
-def seconds(least: float) -> Value:
-    """A number of seconds, ``least`` or more."""
-    return Value("number of seconds", f"give {least:g} or more, such as 40", _seconds(least))
-
-
-PORT = Value("port", "a number from 1 to 65535", _port)
-PAIR_OF_PORTS = Value("pair of ports", "a port here and a port of the service, as in 18020:8020", _pair_of_ports)
-SECONDS = seconds(0)
-TIMEOUT = Value("number of seconds", "give more than 0, such as 60", _seconds(0, is_least_valid=False))
-GPUS = Value("number of GPUs", "all, none, or a number such as 1", _gpus)
-EXPOSE = Value("list of categories", "such as parameters,files", _expose)
-HOST = Value("host name", "such as box.example", _host)
-ORIGIN = Value("origin", "such as https://app.example", _origin)
-FILE = FilePath()
-
-module = operand("module", metavar="MODULE", type=ModuleName())
-chute = operand("name", metavar="NAME", type=ChuteName())
-as_json = flag("--json", "as_json", help="the result as JSON.")
-allow_host = flag(
-    "--allow-host", metavar="NAME", type=HOST, multiple=True, help="accept requests for this host name; repeatable."
-)
+module = operand("module", "MODULE", ModuleName())
+chute = operand("name", "NAME", ChuteName())
+as_json = click.option("--json", "as_json", cls=Flag, is_flag=True, help="the result as JSON.", question=None)
+allow_host = flag("--allow-host NAME", HOST, multiple=True, help="accept requests for this host name; repeatable.")
 allow_origin = flag(
-    "--allow-origin",
-    metavar="ORIGIN",
-    type=ORIGIN,
-    multiple=True,
-    help="accept requests from pages of this origin; repeatable.",
+    "--allow-origin ORIGIN", ORIGIN, multiple=True, help="accept requests from pages of this origin; repeatable."
 )

@@ -7,18 +7,8 @@ from pathlib import Path
 import click
 
 from chutes_wrappers.cli.verbs.make_group import logo, public
-from chutes_wrappers.cli.verbs.parameters import (
-    SECONDS,
-    TIMEOUT,
-    ChuteName,
-    Question,
-    as_json,
-    chute,
-    flag,
-    module,
-    operand,
-    seconds,
-)
+from chutes_wrappers.cli.verbs.parameters import as_json, chute, flag, module, operand
+from chutes_wrappers.cli.verbs.values import SECONDS, TIMEOUT, ChuteName, seconds
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.errors import ConfigurationError
 
@@ -74,12 +64,12 @@ def list_chutes(as_json: bool) -> int:
 @verb(title="Chute status", number=7)
 @chute
 @flag(
-    "--watch",
-    metavar="[SECONDS]",
-    type=seconds(_LEAST_S),
+    "--watch [SECONDS]",
+    seconds(_LEAST_S),
     flag_value=_LOOK_EVERY_S,
     help=f"a live view until Ctrl-C; look every so many seconds [{_LOOK_EVERY_S:g}].",
-    question=Question(text="As a live view?", default=False),
+    ask="As a live view?",
+    answer=False,
 )
 @as_json
 def status(name: str, watch: float | None, as_json: bool) -> int:
@@ -95,12 +85,8 @@ def status(name: str, watch: float | None, as_json: bool) -> int:
 
 @verb(title="Logs", number=14)
 @chute
-@flag(
-    "--follow",
-    help="go on until Ctrl-C, also with the next instance.",
-    question=Question(text="Follow it?", default=False),
-)
-@flag("--instance", metavar="ID", default="", help="the one whose id begins so.")
+@flag("--follow", help="go on until Ctrl-C, also with the next instance.", ask="Follow it?", answer=False)
+@flag("--instance ID", default="", help="the one whose id begins so.")
 @as_json
 def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
     """What an instance prints, by default the newest."""
@@ -113,13 +99,12 @@ def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
 @chute
 @flag("--wait/--no-wait", default=None, help="until an instance is active [--wait].")
 @flag(
-    "--keep",
-    metavar="SECONDS",
-    type=SECONDS,
+    "--keep SECONDS",
+    SECONDS,
     help="then see to it that there is one for so long.",
-    question=Question(text="Keep it for how many seconds (Enter: as the platform likes)"),
+    ask="Keep it for how many seconds (Enter: as the platform likes)",
 )
-@flag("--timeout", metavar="SECONDS", type=TIMEOUT, default=_WARMUP_TIMEOUT_S, help="how long to wait for an instance")
+@flag("--timeout SECONDS", TIMEOUT, default=_WARMUP_TIMEOUT_S, help="how long to wait for an instance")
 @as_json
 def warmup(name: str, wait: bool | None, keep: float | None, timeout: float, as_json: bool) -> int:
     """Start an instance, and wait until it is active."""
@@ -133,7 +118,7 @@ def warmup(name: str, wait: bool | None, keep: float | None, timeout: float, as_
 
 @verb(title="Share", number=18)
 @chute
-@operand("user", metavar="USER", question=Question(text="With which user", default=None))
+@operand("user", "USER", ask="With which user")
 @as_json
 def share(name: str, user: str, as_json: bool) -> int:
     """Let another user see and call a chute."""
@@ -143,8 +128,8 @@ def share(name: str, user: str, as_json: bool) -> int:
 
 
 @verb(title="Set a secret", number=19)
-@operand("name", metavar="CHUTE", type=ChuteName())
-@operand("key", metavar="KEY", question=Question(text="Variable", default=None))
+@operand("name", "CHUTE", ChuteName())
+@operand("key", "KEY", ask="Variable")
 @as_json
 def secret(name: str, key: str, as_json: bool) -> int:
     """A variable for its instances, from standard input."""
@@ -165,7 +150,7 @@ def delete(common: Common, name: str, as_json: bool) -> int:
 
 
 @verb(title="Delete image", number=20)
-@operand("image", metavar="NAME:TAG", question=Question(text="Image (name:tag)", default=None))
+@operand("image", "NAME:TAG", ask="Image (name:tag)")
 @as_json
 @click.pass_obj
 def delete_image(common: Common, image: str, as_json: bool) -> int:

@@ -5,16 +5,8 @@ from __future__ import annotations
 import click
 
 from chutes_wrappers.cli.local_port import check_free
-from chutes_wrappers.cli.verbs.parameters import (
-    PORT,
-    SECONDS,
-    Question,
-    allow_host,
-    allow_origin,
-    as_json,
-    flag,
-    module,
-)
+from chutes_wrappers.cli.verbs.parameters import allow_host, allow_origin, as_json, flag, module
+from chutes_wrappers.cli.verbs.values import PORT, SECONDS
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.local_guard import parse_allowed
 from chutes_wrappers.core.platform_rules import CHUTE_PORT
@@ -28,19 +20,19 @@ WATCH_S = 40.0
 @flag(
     "--check",
     help="end after the calls; exit code 1 when one would fail.",
-    question=Question(text="End after one call of every route?", default=True),
+    ask="End after one call of every route?",
+    answer=True,
 )
 @flag(
-    "--watch",
-    metavar="[SECONDS]",
-    type=SECONDS,
+    "--watch [SECONDS]",
+    SECONDS,
     default=WATCH_S,
     flag_value=WATCH_S,
     help="with --check: how long the instance must last",
 )
 @flag("--no-docker", help="run the service here, by the module's HOST_ENTRYPOINT.")
 @flag("--buildah", help="build with buildah, as the platform does; takes longer.")
-@flag("--port", metavar="PORT", type=PORT, help="serve page and chute on this port [a free one].")
+@flag("--port PORT", PORT, help="serve page and chute on this port [a free one].")
 @allow_host
 @allow_origin
 @as_json
@@ -89,14 +81,7 @@ def run_docker(module: str, allow_host: tuple[str, ...], allow_origin: tuple[str
 
 @verb(title="Run dev mode (host)", number=5)
 @module
-@flag(
-    "--port",
-    metavar="PORT",
-    type=PORT,
-    default=CHUTE_PORT,
-    help="listen on this port",
-    question=Question(text="Port", default=str(CHUTE_PORT)),
-)
+@flag("--port PORT", PORT, default=CHUTE_PORT, help="listen on this port", ask="Port", answer=str(CHUTE_PORT))
 @allow_host
 @allow_origin
 def run(module: str, port: int, allow_host: tuple[str, ...], allow_origin: tuple[str, ...]) -> int:

@@ -5,53 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from chutes_wrappers.cli.local_port import check_free
-from chutes_wrappers.cli.verbs.parameters import (
-    FILE,
-    PAIR_OF_PORTS,
-    TIMEOUT,
-    Question,
-    allow_host,
-    allow_origin,
-    as_json,
-    chute,
-    flag,
-    module,
-    operand,
-)
+from chutes_wrappers.cli.verbs.parameters import allow_host, allow_origin, as_json, chute, flag, module, operand
+from chutes_wrappers.cli.verbs.values import FILE, PAIR_OF_PORTS, TIMEOUT
 from chutes_wrappers.cli.verbs.verb import Group, verb
 from chutes_wrappers.core.local_guard import parse_allowed
 
 # The platform ends a call after 600 s (PLATFORM.md, section 3), and should be the one that says so.
 _CALL_TIMEOUT_S = 610.0
 
-url = flag("--url", metavar="URL", help="where the chute is called [as the platform says]; no key for this machine.")
+url = flag("--url URL", help="where the chute is called [as the platform says]; no key for this machine.")
 
 
 @verb(title="Call a route", number=16)
 @chute
-@operand("path", metavar="PATH", question=Question(text="Path", default=None))
+@operand("path", "PATH", ask="Path")
+@flag("--data -d JSON", help="the body, a JSON object; @FILE, or @- for standard input.", ask="JSON body (Enter: none)")
 @flag(
-    "--data",
-    "-d",
-    metavar="JSON",
-    help="the body, a JSON object; @FILE, or @- for standard input.",
-    question=Question(text="JSON body (Enter: none)"),
-)
-@flag(
-    "--form",
-    "-F",
-    metavar="NAME=VALUE",
+    "--form -F NAME=VALUE",
     multiple=True,
     help="a field of the body, or a file as NAME=@FILE[;type=audio/wav], also several times.",
 )
-@flag("--output", "-o", metavar="FILE", type=FILE, help="the answer into a file, whole or not at all.")
-@flag(
-    "--timeout",
-    metavar="SECONDS",
-    type=TIMEOUT,
-    default=_CALL_TIMEOUT_S,
-    help="how long nothing may come from the chute",
-)
+@flag("--output -o FILE", FILE, help="the answer into a file, whole or not at all.")
+@flag("--timeout SECONDS", TIMEOUT, default=_CALL_TIMEOUT_S, help="how long nothing may come from the chute")
 @url
 @as_json
 def call(
@@ -76,9 +51,8 @@ def call(
 @module
 @url
 @flag(
-    "--listen",
-    metavar="LOCAL:SERVICE",
-    type=PAIR_OF_PORTS,
+    "--listen LOCAL:SERVICE",
+    PAIR_OF_PORTS,
     multiple=True,
     help="a port here for a service's port, also several times [the services' own ports].",
 )

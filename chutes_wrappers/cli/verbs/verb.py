@@ -12,7 +12,8 @@ from click.core import ParameterSource
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.fault_report import Invocation
-from chutes_wrappers.cli.verbs.parameters import ChuteName, ModuleName, Operand
+from chutes_wrappers.cli.verbs.parameters import Operand
+from chutes_wrappers.cli.verbs.values import ChuteName, ModuleName
 from chutes_wrappers.cli.version import show_version
 
 
