@@ -200,11 +200,11 @@ class Instance:
 
     def get(self, path: str, **params: Any) -> requests.Response:
         """Call a public GET cord."""
-        return requests.get(f"{self.base_url}{path}", params=params, timeout=30)
+        return requests.get(f"{self.base_url}{path}", params=params, timeout=60)
 
     def post(self, path: str, body: Any = None, **params: Any) -> requests.Response:
         """Call a public POST cord."""
-        return requests.post(f"{self.base_url}{path}", json={} if body is None else body, params=params, timeout=30)
+        return requests.post(f"{self.base_url}{path}", json={} if body is None else body, params=params, timeout=60)
 
 
 class RunningCommand:
@@ -229,7 +229,7 @@ class RunningCommand:
 
     def close(self) -> None:
         """Let go of its output."""
-        self._reader.join(10)
+        self._reader.join(60)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -324,7 +324,7 @@ def test_a_long_wait_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call, "_SILENT_S", 0.0)
     monkeypatch.setattr(output, "heading", heading)
     with call._said_when_long("Waiting for POST /x", "no answer yet"):
-        assert said.wait(10)
+        assert said.wait(60)
     assert lines == ["Waiting for POST /x"]
 
 
@@ -343,8 +343,8 @@ def test_an_interrupted_call_ends_with_130_and_leaves_no_file(caller: Caller) ->
         caller.platform.failing(hang, hangs),
         subprocess.Popen(argv, env=variables, cwd=ROOT, stderr=subprocess.PIPE) as process,
     ):
-        assert reached.wait(30)
+        assert reached.wait(60)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
         assert process.returncode == 130, said
     assert [path.name for path in caller.folder.iterdir() if "never" in path.name] == []

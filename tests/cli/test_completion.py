@@ -126,7 +126,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
     arguments, ready, reads = SHELLS[name]
     variables = {**environment(), "HOME": str(tmp_path), "TERM": "xterm", "PS1": "> "}
     terminal = pexpect.spawn(
-        name, arguments, cwd=str(tmp_path), env=variables, encoding="utf-8", timeout=30, dimensions=(60, 200)
+        name, arguments, cwd=str(tmp_path), env=variables, encoding="utf-8", timeout=60, dimensions=(60, 200)
     )
     started = Shell(name, terminal)
     started.run(ready)

@@ -145,8 +145,8 @@ def test_it_stays_with_a_page_and_a_call_to_try_until_ctrl_c(tmp_path: Path) -> 
         assert page is not None, emulating.said
         assert "curl -H 'Authorization: Bearer cpk_" in emulating.said
         url, secret = f"http://127.0.0.1:{port}/emulator/status.json", {SECRET_HEADER: page[1]}
-        assert requests.get(url, timeout=10).status_code == 403
-        status = requests.get(url, headers=secret, timeout=10).json()
+        assert requests.get(url, timeout=60).status_code == 403
+        status = requests.get(url, headers=secret, timeout=60).json()
         assert [chute["instances"][0]["state"] for chute in status["chutes"]] == ["active"]
     assert is_free(port)
     assert all(map(is_free, sample.ports))

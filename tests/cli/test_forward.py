@@ -33,12 +33,12 @@ def test_a_client_of_the_service_works_through_the_tunnel_and_the_routes(service
         with until_interrupted(*forward, variables=home) as forwarder:
             through = f"http://127.0.0.1:{local} is port {service.port} of {chute.base_url}, through its tunnel"
             assert through in forwarder.said
-            answer = requests.delete(f"http://127.0.0.1:{local}/Echo/A.b", headers={"X-A": "1"}, timeout=30)
+            answer = requests.delete(f"http://127.0.0.1:{local}/Echo/A.b", headers={"X-A": "1"}, timeout=60)
             assert answer.json()["headers"]["X-A"] == "1"
         scenario.module.write_text(without_tunnel)
         with until_interrupted(*forward, variables=home) as forwarder:
             assert "register_tunnel(chute, SERVICE_PORTS)" in forwarder.said
-            answer = requests.get(f"http://127.0.0.1:{local}/bytes", timeout=30)
+            answer = requests.get(f"http://127.0.0.1:{local}/bytes", timeout=60)
             assert (answer.content, answer.headers["Content-Type"]) == (EVERY_BYTE, "audio/wav")
 
 

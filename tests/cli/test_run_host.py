@@ -82,7 +82,7 @@ def test_a_module_without_our_helpers_is_guarded_too(tmp_path: Path) -> None:
     with scenario.running("--run", "--port", str(free_port()), *allowed, is_forked=False) as chute:
 
         def status(**headers: str) -> int:
-            return requests.post(f"{chute.base_url}/own", json={"a": 1}, headers=headers, timeout=30).status_code
+            return requests.post(f"{chute.base_url}/own", json={"a": 1}, headers=headers, timeout=60).status_code
 
         assert [status(Host=host) for host in ("evil.example", "box.example")] == [403, 200]
         assert [status(Origin=origin) for origin in ("https://evil.example", "https://app.example")] == [403, 200]
@@ -90,7 +90,7 @@ def test_a_module_without_our_helpers_is_guarded_too(tmp_path: Path) -> None:
             port for port in listening(chute.command.process.pid) if port != int(chute.base_url.rpartition(":")[2])
         )
         for headers, expected in (({}, 200), ({"Host": "evil.example"}, 403)):
-            assert requests.get(f"http://127.0.0.1:{log}/_alive", headers=headers, timeout=30).status_code == expected
+            assert requests.get(f"http://127.0.0.1:{log}/_alive", headers=headers, timeout=60).status_code == expected
 
 
 def listening(pid: int) -> set[int]:

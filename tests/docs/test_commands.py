@@ -43,11 +43,11 @@ def sample() -> Iterator[None]:
         with requests.Session() as session:
             retries = requests.adapters.Retry(total=10, connect=10, backoff_factor=0.1)
             session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
-            assert session.get("http://127.0.0.1:8020/health", timeout=10).ok
+            assert session.get("http://127.0.0.1:8020/health", timeout=60).ok
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.mark.usefixtures("sample")

@@ -113,7 +113,7 @@ class Platform:
         self.run(newest.settled.wait(), timeout_s)
         return newest.record
 
-    def gone(self, instance_id: str, timeout_s: float = 30) -> InstanceRecord:
+    def gone(self, instance_id: str, timeout_s: float = 60) -> InstanceRecord:
         """An instance, once all of it is gone."""
         instance = self.instances._instances[instance_id]
         self.run(instance.closed.wait(), timeout_s)
@@ -186,7 +186,7 @@ def platform(
 
     running_server = uvicorn.Server(uvicorn.Config(PlainTextResponse(""), lifespan="off"))
     running_server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # not in the main thread
-    found = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    found = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
     serving = asyncio.run_coroutine_threadsafe(_serve(running_server), loop)
     try:
         _wait_until_listening(running_server, serving)
@@ -194,9 +194,9 @@ def platform(
     finally:
         asyncio.run_coroutine_threadsafe(found.instances.close(), loop).result(60)
         running_server.should_exit = running_server.force_exit = True
-        serving.result(20)
+        serving.result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

@@ -25,7 +25,7 @@ class ScriptedBuilder:
         self.files = {path.name: path.read_text() for path in context.rglob("*") if path.is_file()}
         on_line("Step 1/2")
         self.began.set()
-        assert self.go.wait(30)
+        assert self.go.wait(60)
         on_line("Step 2/2")
         if self.failure:
             raise WrapperError(self.failure)

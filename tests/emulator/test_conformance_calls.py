@@ -160,7 +160,7 @@ def test_a_chute_that_is_not_there_is_404(chute: Platform) -> None:
 
 
 def test_any_other_host_header_is_the_platform_itself(chute: Platform) -> None:
-    assert requests.get(f"{chute.url}/args", timeout=10).text == "the platform itself"
+    assert requests.get(f"{chute.url}/args", timeout=60).text == "the platform itself"
 
 
 def test_the_host_header_may_be_the_one_of_production(chute: Platform) -> None:
@@ -321,7 +321,7 @@ def test_calls_run_at_the_same_time_up_to_the_concurrency_and_one_more_is_429(
         client = chute.instances._instances[chute.newest().instance_id].client
         assert chute.run(status_of(client)) == 429  # the instance itself refuses as well
         service.release.set()
-        assert [call.result(30).json() for call in held] == [{"slow": True}] * 8
+        assert [call.result(60).json() for call in held] == [{"slow": True}] * 8
 
 
 def test_a_client_that_calls_again_at_once_finds_its_place_free(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_a_client_that_calls_again_at_once_finds_its_place_free(tmp_path: Path) 
         with requests.Session() as session:
             session.headers.update({"Host": "tester-case.localhost", "Authorization": "Bearer cpk_test"})
             paths = ["/args", "/stream", "/wav", "/both"] * 40
-            assert {session.post(running.url + path, json={}, timeout=20).status_code for path in paths} == {200}
+            assert {session.post(running.url + path, json={}, timeout=60).status_code for path in paths} == {200}
 
 
 def test_a_call_ends_after_its_limit_as_a_failure(tmp_path: Path) -> None:

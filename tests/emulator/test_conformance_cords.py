@@ -127,9 +127,9 @@ def test_on_the_instance_each_cord_is_post_of_its_internal_path(chute: Platform)
 
 def test_the_instance_lets_nobody_in_who_does_not_have_its_key(chute: Platform) -> None:
     base_url = chute.instances._instances[chute.newest().instance_id].client._base_url
-    forged = requests.post(f"{base_url}/inner", json={"a": 1}, headers={"X-Chutes-Signature": "00"}, timeout=10)
+    forged = requests.post(f"{base_url}/inner", json={"a": 1}, headers={"X-Chutes-Signature": "00"}, timeout=60)
     assert forged.status_code == 404  # the path is not encrypted with the key
-    assert requests.post(f"{base_url}/inner", json={"a": 1}, timeout=10).status_code >= 400
+    assert requests.post(f"{base_url}/inner", json={"a": 1}, timeout=60).status_code >= 400
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_native_streaming_passthrough_whose_client_leaves_is_closed(chute: Pla
     with chute.post("/events", params={"count": "100000", "pause_s": "0.01"}, stream=True) as answer:
         # Not at the first byte: the SDK now and then misses a client that leaves while its answer begins (0.6.9, measured).
         assert len([*zip(range(200), answer.iter_content(1), strict=False)]) == 200
-    assert service.aborted.wait(20)
+    assert service.aborted.wait(60)
 
 
 def test_a_passthrough_whose_client_leaves_is_closed(chute: Platform, service: Menagerie) -> None:
@@ -235,7 +235,7 @@ def test_a_passthrough_whose_client_leaves_is_closed(chute: Platform, service: M
         event.clear()
     with pytest.raises(requests.exceptions.ReadTimeout):
         chute.post("/slow", timeout=2)
-    assert service.aborted.wait(20)
+    assert service.aborted.wait(60)
 
 
 def test_a_streaming_handler_whose_client_leaves_keeps_its_thread_four_hang_every_later_call(tmp_path: Path) -> None:
@@ -266,5 +266,5 @@ async def until_free(running: Platform) -> None:
 def test_the_pods_probe_answers_on_the_logging_port(chute: Platform) -> None:
     # Not by the log: the attestation server, of the same uvicorn, may silence the line that says the port.
     ports = chute.run(chute.instances.listening("chute-1"))
-    answers = [requests.get(f"http://127.0.0.1:{port}/_alive", timeout=10) for port in ports]
+    answers = [requests.get(f"http://127.0.0.1:{port}/_alive", timeout=60) for port in ports]
     assert [answer.json() for answer in answers if answer.ok] == [{"alive": True}]

@@ -68,7 +68,7 @@ def test_nobody_else_does(running: Running) -> None:
 
 def test_what_an_instance_prints_is_heard(running: Running) -> None:
     running.post("/greet", {"name": "you"})
-    assert running.greeted.wait(20)
+    assert running.greeted.wait(60)
 
 
 def test_a_service_beside_the_chute_is_asked_without_it(running: Running, service: Menagerie) -> None:
@@ -83,12 +83,12 @@ def test_a_service_beside_the_chute_is_asked_without_it(running: Running, servic
 
 
 def test_the_page_shows_the_chute(running: Running) -> None:
-    assert "Chutes on this machine" in requests.get(running.platform.url, timeout=20).text
+    assert "Chutes on this machine" in requests.get(running.platform.url, timeout=60).text
     page, _, secret = running.platform.page_url.partition("#")
     slug, access = running.chute.record.slug, {SECRET_HEADER: secret}
-    document = requests.get(f"{page}emulator/chutes/{slug}/openapi.json", headers=access, timeout=20)
+    document = requests.get(f"{page}emulator/chutes/{slug}/openapi.json", headers=access, timeout=60)
     assert list(document.json()["paths"]) == ["/greet"]
-    status = requests.get(f"{page}emulator/status.json", headers=access, timeout=20).json()
+    status = requests.get(f"{page}emulator/status.json", headers=access, timeout=60).json()
     assert status["chutes"][0]["instances"][-1]["state"] == "active"
     called = requests.post(f"{page}emulator/call/{slug}/greet", json={"name": "page"}, headers=access, timeout=60)
     assert called.json() == {"hello": "page"}

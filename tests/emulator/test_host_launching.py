@@ -26,7 +26,7 @@ register_passthrough_routes(chute, load_route_manifest(), {port})
 
 @chute.on_startup()
 async def boot(self):
-    await wait_for_services([{port}], timeout=30)
+    await wait_for_services([{port}], timeout=60)
 
 
 @chute.cord(public_api_path="/environment")
@@ -136,7 +136,7 @@ with HostLauncher().launch(record(code=HEAD.format(concurrency=1))) as instance:
         child = psutil.Process(int(emulator.stdout.readline()))
         assert emulator.stdout.readline() == "running\n"
         emulator.send_signal(signal.SIGKILL)
-    psutil.wait_procs([child], timeout=15)
+    psutil.wait_procs([child], timeout=60)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 

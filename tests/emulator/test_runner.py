@@ -77,8 +77,8 @@ def test_the_attestation_server_is_there_before_the_module_is_loaded_and_takes_n
             said = next((line for line in process.stdout if line.startswith("watched port")), "the process ended")
             assert said == "watched port: 0, SDK's variable: None\n"
             url = f"http://127.0.0.1:{evidence}/nothing"
-            assert requests.get(url, timeout=10).status_code == 404
-            assert requests.get(url, headers={"Host": "rebound.example"}, timeout=10).status_code == 403
+            assert requests.get(url, timeout=60).status_code == 404
+            assert requests.get(url, headers={"Host": "rebound.example"}, timeout=60).status_code == 403
         finally:
             process.kill()
 
@@ -99,9 +99,9 @@ def test_no_server_of_an_instance_on_this_machine_is_reached_from_elsewhere(tmp_
                     {"Origin": "http://evil.example"},
                     {"Sec-Fetch-Site": "cross-site"},
                 ):
-                    answer = requests.get(f"http://127.0.0.1:{port}/_alive", headers=headers, timeout=10)
+                    answer = requests.get(f"http://127.0.0.1:{port}/_alive", headers=headers, timeout=60)
                     assert answer.status_code == 403, (name, headers)
-                assert requests.get(f"http://127.0.0.1:{port}/_alive", timeout=10).status_code != 403, name
+                assert requests.get(f"http://127.0.0.1:{port}/_alive", timeout=60).status_code != 403, name
         finally:
             process.kill()
 

@@ -196,7 +196,7 @@ def test_a_logo_and_a_readme_travel_with_the_chute(developer: Developer) -> None
     code, printed = developer.deploy("--accept-fee", "--logo", "logo.png")
     assert code == 0, printed
     logo_id = developer.client().get("/chutes/case").json()["logo_id"]
-    assert requests.get(f"{developer.platform.url}/logos/{logo_id}", timeout=10).content.startswith(b"\x89PNG")
+    assert requests.get(f"{developer.platform.url}/logos/{logo_id}", timeout=60).content.startswith(b"\x89PNG")
 
 
 def test_keys_are_made_listed_and_deleted(developer: Developer) -> None:

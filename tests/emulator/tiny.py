@@ -145,7 +145,7 @@ def _handler(instance: TinyInstance) -> type[BaseHTTPRequestHandler]:
                 self._answer(503, b"")
                 return
             if path == b"/hold":
-                instance.release.wait(30)
+                instance.release.wait(60)
             if path == b"/status":
                 self._answer(value["code"], b'{"detail":"ordered"}')
                 return

@@ -22,8 +22,8 @@ def served(argv: Sequence[str]) -> Iterator[str]:
         with requests.Session() as session:
             retries = Retry(total=20, connect=20, backoff_factor=0.1, backoff_max=0.5)
             session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
-            assert session.get(f"http://127.0.0.1:{port}/health", timeout=10).ok
+            assert session.get(f"http://127.0.0.1:{port}/health", timeout=60).ok
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)

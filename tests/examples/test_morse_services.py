@@ -38,7 +38,7 @@ def call(
     body: bytes | Iterator[bytes] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(
             method, path, body, headers or {}, encode_chunked=body is not None and not isinstance(body, bytes)
@@ -68,7 +68,7 @@ def infer(port: int, **fields: bytes) -> Answer:
 
 
 def raw(port: int, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -204,7 +204,7 @@ def test_a_body_may_come_in_chunks(speaker_port: int) -> None:
 
 
 def test_a_connection_serves_several_requests_also_after_a_refusal(speaker_port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", speaker_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", speaker_port, timeout=60)
     statuses = []
     for body in (b'{"text": "A"}', b"no", b'{"text": "B"}'):
         connection.request("POST", "/encode", body)

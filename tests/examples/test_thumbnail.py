@@ -27,11 +27,11 @@ def picture(mode: str, kind: str) -> bytes:
 def test_pictures_of_every_mode_come_back_as_png(mode: str, kind: str) -> None:
     with served([sys.executable, str(FOLDER / "app.py")]) as url:
         for path in ("/thumbnail?size=16", "/grey"):
-            answer = requests.post(f"{url}{path}", data=picture(mode, kind), timeout=10)
+            answer = requests.post(f"{url}{path}", data=picture(mode, kind), timeout=60)
             assert answer.status_code == 200, answer.text
             assert Image.open(io.BytesIO(answer.content)).format == "PNG"
 
 
 def test_what_is_no_picture_is_refused() -> None:
     with served([sys.executable, str(FOLDER / "app.py")]) as url:
-        assert requests.post(f"{url}/grey", data=b"no picture", timeout=10).status_code == 415
+        assert requests.post(f"{url}/grey", data=b"no picture", timeout=60).status_code == 415

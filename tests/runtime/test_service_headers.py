@@ -26,7 +26,7 @@ LATIN, UTF_8 = "é".encode("latin-1"), "日".encode()
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[Gateway]:
-    made = Gateway(timeout_s=20)
+    made = Gateway(timeout_s=60)
     yield made
     await BACKGROUND.run(made.close())
 

@@ -79,7 +79,7 @@ def test_any_text_is_ports_or_a_configuration_error(text: str) -> None:
 
 async def test_outside_a_wrapped_image_it_only_waits() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert await wait_for_services([server.getsockname()[1]], timeout=5) is True
+        assert await wait_for_services([server.getsockname()[1]], timeout=60) is True
     assert supervision.launched() == ()
 
 
@@ -128,11 +128,11 @@ async def test_in_a_wrapped_image_it_starts_the_service_with_the_modules_setting
     port = unused_port()
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)])
     monkeypatch.setitem(globals(), "CHUTE_ENV", {"FROM_MODULE": "yes"})
-    assert await wait_for_services([port], timeout=20)
+    assert await wait_for_services([port], timeout=60)
     (process,) = supervision.launched()
     assert process._environment["FROM_MODULE"] == "yes"
     assert process._directory == str(tmp_path)
-    assert await wait_for_services([port], timeout=20)
+    assert await wait_for_services([port], timeout=60)
     assert supervision.launched() == (process,)
 
 
@@ -141,7 +141,7 @@ async def test_the_settings_baked_by_build_wrapper_image_count(wrapped: Path, mo
     settings = {"entrypoint": [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)], "env": ["HOME"]}
     monkeypatch.setenv(LAUNCH_SETTINGS_VARIABLE, json.dumps(settings))
     monkeypatch.setenv("HOME", "/kept")
-    assert await wait_for_services([port], timeout=20)
+    assert await wait_for_services([port], timeout=60)
     assert supervision.launched()[0]._environment["HOME"] == "/kept"
 
 
@@ -153,7 +153,7 @@ async def test_autostart_off_leaves_starting_to_the_module(wrapped: Path, monkey
 
 async def test_a_service_that_already_answers_is_not_started_again(wrapped: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert await wait_for_services([server.getsockname()[1]], timeout=5)
+        assert await wait_for_services([server.getsockname()[1]], timeout=60)
     assert supervision.launched() == ()
 
 
@@ -165,7 +165,7 @@ async def test_the_services_own_exit_ends_the_start_up_with_its_reason(
     with pytest.raises(ServiceFailed, match="exit code 7") as caught:
         await wait_for_services([unused_port()], timeout=60)
     assert "line 2" in str(caught.value)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 async def test_waiting_again_after_the_service_ended_does_not_start_it_again(
@@ -191,7 +191,7 @@ async def test_an_exit_after_the_wait_is_told_at_once(
 ) -> None:
     port = unused_port()
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)])
-    assert await wait_for_services([port], timeout=20)
+    assert await wait_for_services([port], timeout=60)
     supervision.launched()[0].family()[0].kill()
     until(lambda: any("ERROR" in line and "SIGKILL" in line and "listening on" in line for line in log_lines))
 
@@ -201,7 +201,7 @@ async def test_a_service_that_a_script_left_in_the_background_is_waited_for(
 ) -> None:
     port = unused_port()
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "background", str(port)])
-    assert await wait_for_services([port], timeout=20)
+    assert await wait_for_services([port], timeout=60)
 
 
 async def test_a_command_that_cannot_be_run_fails_softly_too(wrapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ async def test_the_shell_form_of_entrypoint_is_run_by_the_shell(wrapped: Path, m
     port = unused_port()
     monkeypatch.setitem(globals(), "ENTRYPOINT", f"exec {sys.executable} {FAMILY} listen 127.0.0.1 $PORT")
     monkeypatch.setitem(globals(), "CHUTE_ENV", {"PORT": port})
-    assert await wait_for_services([port], timeout=20)
+    assert await wait_for_services([port], timeout=60)
 
 
 async def test_an_image_without_a_command_says_what_to_set(wrapped: Path) -> None:

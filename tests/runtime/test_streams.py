@@ -36,7 +36,7 @@ def service() -> Iterator[Menagerie]:
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[Gateway]:
-    made = Gateway(timeout_s=20)
+    made = Gateway(timeout_s=60)
     yield made
     await BACKGROUND.run(made.close())
 

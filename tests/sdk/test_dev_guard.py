@@ -63,7 +63,7 @@ def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory, logging_
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=lambda headers: " ".join(headers.values()))
 def test_nothing_is_reached_from_elsewhere(chute: DevChute, headers: dict[str, str]) -> None:
-    document = requests.get(f"{chute.base_url}/openapi.json", timeout=30).json()
+    document = requests.get(f"{chute.base_url}/openapi.json", timeout=60).json()
     served = [(method, path) for path, operations in document["paths"].items() for method in operations]
     assert len(served) >= 4
     for method, path in [
@@ -73,7 +73,7 @@ def test_nothing_is_reached_from_elsewhere(chute: DevChute, headers: dict[str, s
         ("post", "/nowhere"),
         ("options", "/own"),
     ]:
-        answer = requests.request(method, chute.base_url + path, headers=headers, timeout=30)
+        answer = requests.request(method, chute.base_url + path, headers=headers, timeout=60)
         assert answer.status_code == 403, (method, path)
         assert "may not" in answer.text or "--allow-host" in answer.text, (method, path)
 
@@ -83,14 +83,14 @@ def test_the_sdks_log_server_is_not_reached_from_elsewhere(
     chute: DevChute, logging_port: int, headers: dict[str, str]
 ) -> None:
     url = f"http://127.0.0.1:{logging_port}"
-    assert requests.get(f"{url}/_alive", timeout=30).status_code == 200
+    assert requests.get(f"{url}/_alive", timeout=60).status_code == 200
     for path in ("/_alive", "/logs", "/nowhere"):
-        assert requests.get(url + path, headers=headers, timeout=30).status_code == 403, path
+        assert requests.get(url + path, headers=headers, timeout=60).status_code == 403, path
 
 
 def test_a_foreign_body_is_refused_before_it_is_read(chute: DevChute) -> None:
     address = chute.base_url.removeprefix("http://").partition(":")
-    with socket.create_connection((address[0], int(address[2])), timeout=10) as connection:
+    with socket.create_connection((address[0], int(address[2])), timeout=60) as connection:
         head = f"POST /own HTTP/1.1\r\nHost: evil.example\r\nContent-Length: {LARGE}\r\n\r\n"
         connection.sendall(head.encode())
         assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 403")
@@ -109,7 +109,7 @@ def test_a_foreign_body_is_refused_before_it_is_read(chute: DevChute) -> None:
     ids=lambda headers: " ".join(headers.values()),
 )
 def test_people_and_their_front_ends_reach_it(chute: DevChute, headers: dict[str, str]) -> None:
-    answer = requests.post(f"{chute.base_url}/own", json={"a": 1}, headers=headers, timeout=30)
+    answer = requests.post(f"{chute.base_url}/own", json={"a": 1}, headers=headers, timeout=60)
     assert answer.json() == {"own": {"a": 1}}
 
 
@@ -133,7 +133,7 @@ def test_http_2_is_no_way_around_it(chute: DevChute) -> None:
             "Content-Type: application/json",
             f"{chute.base_url}/own",
         ]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
         assert done.stdout == f"2 {status}", done.stderr
 
 

@@ -58,7 +58,7 @@ def test_the_launcher_starts_its_command_with_its_environment_and_waits(
     argv = [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)]
     entrypoint = " ".join(argv) if as_text else argv
     module = load_module(
-        HEAD + f"register_service_launcher(chute, {entrypoint!r}, [{port}], timeout=20, env={{'A': 'b'}})\n"
+        HEAD + f"register_service_launcher(chute, {entrypoint!r}, [{port}], timeout=60, env={{'A': 'b'}})\n"
     )
     asyncio.run(module.chute.initialize())
     (process,) = supervision.launched()
@@ -68,7 +68,7 @@ def test_the_launcher_starts_its_command_with_its_environment_and_waits(
 
 def test_without_env_the_launcher_takes_the_modules_chute_env(load_module: Loader, port: int) -> None:
     argv = [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)]
-    source = f"CHUTE_ENV = {{'A': 'module'}}\nregister_service_launcher(chute, {argv!r}, [{port}], timeout=20)\n"
+    source = f"CHUTE_ENV = {{'A': 'module'}}\nregister_service_launcher(chute, {argv!r}, [{port}], timeout=60)\n"
     asyncio.run(load_module(HEAD + source).chute.initialize())
     (process,) = supervision.launched()
     assert process._environment["A"] == "module"
@@ -112,7 +112,7 @@ def test_in_a_wrapped_image_the_wait_alone_starts_what_the_module_says(
     source = f"""
 ENTRYPOINT = {argv!r}
 CHUTE_ENV = {{"A": "module"}}
-register_startup_wait(chute, [{port}], timeout=20)
+register_startup_wait(chute, [{port}], timeout=60)
 """
     asyncio.run(load_module(HEAD + source).chute.initialize())
     (process,) = supervision.launched()
@@ -146,7 +146,7 @@ def test_a_launcher_that_fails_hard_ends_the_start_up(load_module: Loader, port:
 def test_the_start_up_wait_waits_for_what_the_launcher_started(load_module: Loader, port: int) -> None:
     argv = [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)]
     wait_first = (
-        f"register_startup_wait(chute, [{port}], timeout=20)\nregister_service_launcher(chute, {argv!r}, [{port}])\n"
+        f"register_startup_wait(chute, [{port}], timeout=60)\nregister_service_launcher(chute, {argv!r}, [{port}])\n"
     )
     asyncio.run(load_module(HEAD + wait_first).chute.initialize())
     assert len(supervision.launched()) == 1

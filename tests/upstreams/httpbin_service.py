@@ -29,4 +29,4 @@ def serving_httpbin() -> Iterator[int]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)

@@ -57,7 +57,7 @@ class Menagerie:
     def assert_streams_as_it_is_made(self, url: str) -> None:
         """Whoever asks ``url``, which leads to ``/events``, has the first event before the others are made."""
         self.release.clear()
-        with requests.get(f"{url}?hold=1", stream=True, timeout=20) as answer:
+        with requests.get(f"{url}?hold=1", stream=True, timeout=60) as answer:
             lines = answer.iter_lines(chunk_size=1)
             assert next(lines) == "data: 0 é".encode()
             self.release.set()
@@ -69,7 +69,7 @@ class Menagerie:
         self.aborted.clear()
         with pytest.raises(requests.Timeout):
             requests.get(url, timeout=0.5)
-        assert self.aborted.wait(20)
+        assert self.aborted.wait(60)
 
     async def echo(self, request: web.Request) -> web.Response:
         self.connections.add(request.transport)

@@ -237,4 +237,4 @@ def faulty(upstream: str) -> Iterator[FaultyPlatform]:
         server.released.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)

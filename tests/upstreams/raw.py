@@ -31,7 +31,7 @@ async def talking(talk: Talk, port: int = 0) -> AsyncIterator[int]:
     finally:
         server.close()
         if conversations:
-            await asyncio.wait(conversations, timeout=5)
+            await asyncio.wait(conversations, timeout=60)
 
 
 @contextlib.asynccontextmanager

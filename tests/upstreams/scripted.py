@@ -104,7 +104,7 @@ def serving(script: Script, *, otherwise: Reply | None = None, port: int = 0) ->
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def speaking(greeting: bytes) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    thread.join(60)
 
 
 def unused_port() -> int:

@@ -116,7 +116,7 @@ class Client:
 
     def delete(self, path: str) -> requests.Response:
         """A signed DELETE."""
-        return requests.delete(f"{self.url}{path}", headers=self.headers(purpose=path.split("/")[1]), timeout=30)
+        return requests.delete(f"{self.url}{path}", headers=self.headers(purpose=path.split("/")[1]), timeout=60)
 
     def post(self, path: str, value: Any, **params: Any) -> requests.Response:
         """A signed POST of JSON."""

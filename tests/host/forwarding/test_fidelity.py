@@ -147,15 +147,15 @@ def test_a_compressed_body_stays_compressed(ways: Ways) -> None:
 def test_requests_and_its_sessions(bin_ways: Ways) -> None:
     url = f"http://127.0.0.1:{bin_ways.forwarded}"
     with requests.Session() as session:
-        assert session.get(f"{url}/cookies/set?a=1", timeout=30).json() == {"cookies": {"a": "1"}}
-        assert session.get(f"{url}/redirect/3", timeout=30).url == f"{url}/get"
-        assert session.get(f"{url}/gzip", timeout=30).json()["gzipped"]
+        assert session.get(f"{url}/cookies/set?a=1", timeout=60).json() == {"cookies": {"a": "1"}}
+        assert session.get(f"{url}/redirect/3", timeout=60).url == f"{url}/get"
+        assert session.get(f"{url}/gzip", timeout=60).json()["gzipped"]
         sent = session.post(
             f"{url}/post", files={"ä": ("ö.bin", EVERY_BYTE)}, data={"x": ["1", "2"]}, timeout=30
         ).json()
         assert sent["form"] == {"x": ["1", "2"]}
         assert list(sent["files"]) == ["ä"]
-        with session.get(f"{url}/stream/5", stream=True, timeout=30) as answer:
+        with session.get(f"{url}/stream/5", stream=True, timeout=60) as answer:
             assert len([*answer.iter_lines()]) == 5
 
 

@@ -25,7 +25,7 @@ def port() -> Iterator[int]:
 def echoed(port: int, example: dict[str, Any], **route: Any) -> Any:
     made = direct_request(Route.model_validate({"path": "/anything", **route}), port, example)
     url = f"http://127.0.0.1:{made.port}{made.target}"
-    return requests.request(made.method, url, data=made.body, headers=dict(made.headers), timeout=30).json()
+    return requests.request(made.method, url, data=made.body, headers=dict(made.headers), timeout=60).json()
 
 
 def test_json_goes_as_it_is(port: int) -> None:
