@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import ast
+import re
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -49,3 +52,37 @@ def test_the_version_is_that_of_the_package_where_it_is_installed() -> None:
         assert version("chutes-wrappers") == program.VERSION
     except PackageNotFoundError:
         assert f'VERSION = "{program.VERSION}"' in (ROOT / "chutes_wrappers" / "core" / "program.py").read_text()
+
+
+# The set-up of a checkout, and examples of --help, which are renamed when they are shown.
+_MAY_NAME_SCRIPTS = (
+    "cli/bootstrap.py",
+    "cli/virtual_environment.py",
+    "cli/verbs/",
+    "core/program.py",
+    "host/doctor_finding.py",
+)
+
+
+def test_messages_take_the_names_of_commands_from_here() -> None:
+    named = {
+        str(path.relative_to(program.PACKAGE))
+        for path in program.PACKAGE.rglob("*.py")
+        for text in _texts(ast.parse(path.read_text()))
+        if re.search(r"\./(?:deploy|setup)\.sh|tools/(?:emulator|discover_routes)\.py", text)
+    }
+    assert {name for name in named if not name.startswith(_MAY_NAME_SCRIPTS)} == set()
+
+
+def _texts(module: ast.Module) -> Iterator[str]:
+    """Every string of a module but its docstrings."""
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            yield node.value
