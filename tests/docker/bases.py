@@ -1,6 +1,8 @@
 """Base images for tests, made from Debian's archive: nothing is pulled.
 
-An image is named after the hash of what it is made from, and reused when the engine still has it.
+An image is named after the hash of what it is made from, and reused when the engine still has it. Those that are there to test the
+recipe begin with a bare Debian. All others begin with ``python-venv``: a vendor's image that has what the recipe would install, and
+the SDK's wheels in a folder that pip looks into.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
+
+from .turns import locked
 
 ROOT = Path(__file__).resolve().parents[2]
 ECHO = (ROOT / "tests" / "upstreams" / "echo_service.py").read_text()
@@ -19,8 +24,20 @@ HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 IMAGE_CA = "/usr/local/share/host-ca.pem"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 APT = "RUN apt-get update -q && apt-get install -q -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*"
+# As in Debian's official images: what is written goes into a layer, and survives no crash anyway.
+DPKG_SETTINGS = ("force-unsafe-io",)
 PYTHON = APT.format("python3")
 SERVE = 'CMD ["python3", "/srv/echo/service.py"]'
+ECHOING = f"COPY service.py /srv/echo/service.py\nEXPOSE 9090\n{SERVE}"
+# What sdk/recipe installs. That it does so is tested on bases without it.
+RECIPE_PACKAGES = (
+    "curl ca-certificates clinfo ocl-icd-libopencl1 libclblast1 libopenmpi3 libssl3 cmake git opencl-headers openmpi-bin "
+    "python3 python3-venv gcc libc6-dev libpython3-dev"
+)
+WHEELS = (
+    "RUN python3 -m venv /tmp/wheels && /tmp/wheels/bin/pip install -q --no-cache-dir wheel && /tmp/wheels/bin/pip wheel -q "
+    f"--no-cache-dir -w /opt/wheels chutes=={version('chutes')} pip uv && rm -rf /tmp/wheels\nENV PIP_FIND_LINKS=/opt/wheels"
+)
 
 
 @dataclass(frozen=True)
@@ -34,10 +51,9 @@ class Recipe:
 
 RECIPES = {
     "python": Recipe("bookworm", PYTHON),
-    "python-venv": Recipe("bookworm", APT.format("python3 python3-venv")),
-    "python3-no-pip": Recipe(
-        "python", f"COPY service.py /srv/echo/service.py\nEXPOSE 9090\n{SERVE}", {"service.py": ECHO}
-    ),
+    "python3-no-pip": Recipe("python", ECHOING, {"service.py": ECHO}),
+    "python-venv": Recipe("bookworm", f"{APT.format(RECIPE_PACKAGES)}\n{WHEELS}"),
+    "echo": Recipe("python-venv", ECHOING, {"service.py": ECHO}),
     "no-python": Recipe(
         "bookworm",
         "COPY serve.pl /srv/serve.pl\nEXPOSE 9090\nCMD perl /srv/serve.pl",
@@ -61,26 +77,25 @@ while (my $client = $server->accept()) {
         },
     ),
     "vendor-venv-path": Recipe(
-        "bookworm",
-        APT.format("python3 python3-venv")
-        + "\nRUN python3 -m venv /opt/venv\nCOPY service.py /srv/echo/service.py"
+        "python-venv",
+        "RUN python3 -m venv /opt/venv\nCOPY service.py /srv/echo/service.py"
         + "\nENV PATH=/opt/venv/bin:/usr/bin:/bin VIRTUAL_ENV=/opt/venv PYTHONPATH=/srv/echo PIP_USER=1\nEXPOSE 9090"
         + '\nCMD ["python", "-m", "service"]',
         {"service.py": ECHO},
     ),
     "uid-1000-taken": Recipe(
-        "python3-no-pip",
+        "echo",
         "RUN groupadd -g 1000 ubuntu && useradd -m -u 1000 -g 1000 -s /bin/bash ubuntu\nUSER ubuntu\n" + SERVE,
     ),
     "other-user": Recipe(
-        "python3-no-pip",
+        "echo",
         "RUN useradd -m -u 1001 -s /bin/bash app && chmod 700 /home/app && mkdir /home/app/state && chown app /home/app/state"
         f"\nUSER app\nWORKDIR /home/app\nENV WRITE_TO=/home/app/state/log.txt\n{SERVE}",
     ),
-    "root-workdir": Recipe("python3-no-pip", f"WORKDIR /srv/data\nENV WRITE_TO=runs.txt\n{SERVE}"),
-    "writes-root-home": Recipe("python3-no-pip", f"ENV WRITE_TO=~/.cache/echo/log.txt\n{SERVE}"),
+    "root-workdir": Recipe("echo", f"WORKDIR /srv/data\nENV WRITE_TO=runs.txt\n{SERVE}"),
+    "writes-root-home": Recipe("echo", f"ENV WRITE_TO=~/.cache/echo/log.txt\n{SERVE}"),
     "entrypoint-script": Recipe(
-        "python3-no-pip",
+        "echo",
         "COPY start.sh helper settings.txt /opt/vendor/\nRUN chmod 755 /opt/vendor/start.sh /opt/vendor/helper"
         f"\nENV PATH=/opt/vendor:{PATH} VENDOR_MODE=fast REQUIRE=FROM_HELPER\nWORKDIR /opt/vendor"
         '\nENTRYPOINT ["start.sh"]\nCMD ["python3", "/srv/echo/service.py"]',
@@ -110,23 +125,27 @@ while (my $client = $server->accept()) {
         "ENV PIP_NO_INDEX=1 PIP_REQUIRE_HASHES=1 PIP_NO_BINARY=:all: PIP_PLATFORM=any PIP_REQUIREMENT=/gone",
         {},
     ),
-    "trixie": Recipe(
-        "trixie-suite", PYTHON + f"\nCOPY service.py /srv/echo/service.py\nEXPOSE 9090\n{SERVE}", {"service.py": ECHO}
-    ),
-    "privileged-port": Recipe("python3-no-pip", f"ENV PORT=80\nEXPOSE 80\n{SERVE}"),
+    "trixie": Recipe("trixie-suite", f"{PYTHON}\n{ECHOING}", {"service.py": ECHO}),
+    "privileged-port": Recipe("echo", f"ENV PORT=80\nEXPOSE 80\n{SERVE}"),
     "chromadb": Recipe(
-        "bookworm",
-        APT.format("python3 python3-venv")
-        + "\nRUN python3 -m venv /opt/chroma && /opt/chroma/bin/pip install -q --no-cache-dir 'chromadb>=1,<2'"
+        "python-venv",
+        "RUN python3 -m venv /opt/chroma && /opt/chroma/bin/pip install -q --no-cache-dir 'chromadb>=1,<2'"
         + '\nWORKDIR /data\nEXPOSE 8010\nCMD ["/opt/chroma/bin/chroma", "run", "--host", "0.0.0.0", "--port", "8010", '
         + '"--path", "/data"]',
     ),
     "rapidocr": Recipe(
-        "bookworm",
-        APT.format("python3 python3-venv libgl1 libglib2.0-0")
+        "python-venv",
+        APT.format("libgl1 libglib2.0-0")
         + "\nRUN python3 -m venv /opt/ocr && /opt/ocr/bin/pip install -q --no-cache-dir rapidocr_api rapidocr onnxruntime"
         + '\nWORKDIR /srv/ocr\nEXPOSE 9003\nCMD ["/opt/ocr/bin/rapidocr_api", "-ip", "0.0.0.0", "-p", "9003"]',
     ),
+}
+EXAMPLES = {
+    "completions": "completions:latest",
+    "gradio": "gradio-app:latest",
+    "morse": "morse-sample:latest",
+    "search": "search:latest",
+    "thumbnail": "thumbnail:latest",
 }
 SUITES = {"bookworm": "bookworm", "trixie-suite": "trixie", "bullseye": "bullseye"}
 
@@ -145,16 +164,30 @@ def built_from_scratch(name: str, dockerfile: str, files: dict[str, str]) -> str
     return _built(name, dockerfile, files)
 
 
+def example(folder: str) -> str:
+    """The image of an example, as its deploy module names it."""
+    tag = EXAMPLES[folder]
+    with locked(f"example-{folder}"):
+        _docker(
+            "build", "-q", "--build-arg", f"BASE={image('python-venv')}", "-t", tag, str(ROOT / "examples" / folder)
+        )
+    return tag
+
+
 def _built(name: str, dockerfile: str, files: dict[str, str]) -> str:
     tag = f"cw-test/{name}:{_hash(dockerfile, *(f'{key}={files[key]}' for key in sorted(files)))}"
-    if _exists(tag):
-        return tag
+    with locked(f"base-{name}"):
+        if not _exists(tag):
+            _build(tag, {**files, "Dockerfile": dockerfile})
+    return tag
+
+
+def _build(tag: str, files: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        for path, content in {**files, "Dockerfile": dockerfile}.items():
+        for path, content in files.items():
             (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
             (Path(folder) / path).write_text(content)
         _docker("build", "-q", "-t", tag, folder)
-    return tag
 
 
 def _suite(suite: str) -> str:
@@ -162,18 +195,23 @@ def _suite(suite: str) -> str:
         f"ENV PATH={PATH}",
         *(f"ENV {name}={IMAGE_CA}" for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")),
     ]
-    tag = f"cw-test/{suite}:{_hash(suite, *changes, HOST_CA.read_text())}"
-    if _exists(tag):
-        return tag
+    tag = f"cw-test/{suite}:{_hash(suite, *changes, *DPKG_SETTINGS, HOST_CA.read_text())}"
+    with locked(f"base-{suite}"):
+        if not _exists(tag):
+            _bootstrap(suite, changes, tag)
+    return tag
+
+
+def _bootstrap(suite: str, changes: list[str], tag: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         subprocess.run(["debootstrap", "--variant=minbase", suite, str(tree)], check=True, capture_output=True)
         shutil.copy(HOST_CA, f"{tree}{IMAGE_CA}")
+        (tree / "etc/dpkg/dpkg.cfg.d/image").write_text("".join(f"{line}\n" for line in DPKG_SETTINGS))
         shutil.rmtree(tree / "var/cache/apt/archives", ignore_errors=True)
         archive = Path(folder) / "tree.tar"
         subprocess.run(["tar", "-C", str(tree), "-cf", str(archive), "."], check=True, capture_output=True)
         _docker("import", *(part for change in changes for part in ("-c", change)), str(archive), tag)
-    return tag
 
 
 def _exists(tag: str) -> bool:

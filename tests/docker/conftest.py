@@ -1,10 +1,14 @@
-"""The Docker engine for tests; without one they skip, and say why (in CI they fail)."""
+"""The Docker engine for tests; without one they skip, and say why (in CI they fail).
+
+Several processes may run these tests at once (``pytest -n 2 -m docker tests/docker``). A test marked ``alone`` has the engine to itself: it
+counts all containers, or leaves one behind that any other command would remove.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import NoReturn
 
 import docker
@@ -13,6 +17,40 @@ import pytest
 
 from chutes_wrappers.core.errors import EngineUnavailable
 from chutes_wrappers.host.docker_engine import LABEL, DockerEngine, connect
+from tests import scheduling
+
+from . import turns
+
+# They begin first, so that no process is left alone with one at the end.
+_FIRST = (
+    *("test_readme.py", "test_canary.py", "test_create.py", "test_remote_build.py", "test_image.py"),
+    *("test_emulated_build.py", "test_real_services.py"),
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: no other test may use the Docker engine meanwhile")
+    config.addinivalue_line("markers", "exhaustive: runs only under ./test.sh --all")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first."""
+    items.sort(key=lambda item: _FIRST.index(item.path.name) if item.path.name in _FIRST else len(_FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.InGroups:
+    return scheduling.InGroups(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Wait for the test's turn before its fixtures are made; it ends when they are gone."""
+    if item.get_closest_marker("docker") is None:
+        return (yield)
+    with turns.turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -84,9 +84,7 @@ def user(tmp_path: Path, engine: DockerEngine) -> Iterator[User]:
 
 
 def test_no_secret_is_to_be_found_where_people_look(user: User, engine: DockerEngine) -> None:
-    scenario = Scenario(
-        user.home, "canary", bases.image("python3-no-pip"), [9090], {"TOKEN": IN_CHUTE_ENV}, image_arguments="slim=True"
-    )
+    scenario = Scenario(user.home, "canary", bases.image("python3-no-pip"), [9090], {"TOKEN": IN_CHUTE_ENV})
     module = str(scenario.module)
     with ProcessList() as processes:
         user.run([sys.executable, "-m", "chutes_wrappers.cli.wizard", "--register", "canary", "--wallet", "new"])

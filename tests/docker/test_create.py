@@ -1,4 +1,4 @@
-"""From an image reference to a chute, without a hand on the code: third-party services, from a registry and from the engine."""
+"""From an image reference to a chute, without a hand on the code, from a registry and from the engine."""
 
 from __future__ import annotations
 
@@ -80,18 +80,26 @@ def published(image: str, reference: str) -> Iterator[None]:
 
 @pytest.fixture
 def pushed(registry: str) -> Iterator[str]:
-    """ChromaDB's image, known to the registry alone."""
-    reference = f"{registry}/vendor/chroma:1.0"
-    with published(bases.image("chromadb"), reference):
+    """An image, known to the registry by this reference."""
+    reference = f"{registry}/vendor/echo:1.0"
+    with published(bases.image("python3-no-pip"), reference):
         pass
     yield reference
     subprocess.run(["docker", "rmi", reference], check=False, capture_output=True)
 
 
+@pytest.fixture
+def image(request: pytest.FixtureRequest) -> str:
+    """The reference that a test's parameter stands for."""
+    if request.param == "pushed":
+        return str(request.getfixturevalue("pushed"))
+    return bases.example("gradio") if request.param == "gradio" else bases.image(request.param)
+
+
 def test_a_registry_tells_all_that_a_module_needs_without_a_pull(pushed: str, tmp_path: Path) -> None:
     done = run(tmp_path, "--create", pushed, DOCKER_HOST="unix:///nowhere.sock")
     assert "no Docker engine answers" in done.stderr
-    assert "SERVICE_PORTS = [8010]" in (tmp_path / "deploy_chroma.py").read_text()
+    assert "SERVICE_PORTS = [9090]" in (tmp_path / "deploy_echo.py").read_text()
     again = run(tmp_path, "--create", pushed, code=2, DOCKER_HOST="unix:///nowhere.sock")
     assert "--force" in again.stderr
 
@@ -102,25 +110,30 @@ def test_an_image_that_no_registry_and_no_engine_has_is_said(registry: str, tmp_
     assert not list(tmp_path.glob("deploy_*"))
 
 
-@pytest.fixture(scope="module")
-def gradio_image() -> str:
-    """A Gradio app, in the image of its example."""
-    base = f"BASE={bases.image('python-venv')}"
-    build = ["docker", "build", "-q", "--build-arg", base, "-t", "gradio-app:latest", str(ROOT / "examples" / "gradio")]
-    subprocess.run(build, check=True, capture_output=True)
-    return "gradio-app:latest"
+@pytest.mark.parametrize(
+    "image",
+    [
+        "pushed",
+        "gradio",
+        pytest.param("chromadb", marks=pytest.mark.exhaustive),
+        pytest.param("rapidocr", marks=pytest.mark.exhaustive),
+    ],
+    indirect=True,
+)
+def test_a_created_module_works_with_no_hand_edit(image: str, tmp_path: Path) -> None:
+    run(tmp_path, "--create", image, "--name", "created")
+    told = json.loads(run(tmp_path, "--emulate", "deploy_created", "--check", "--watch", "0", "--json").stdout)
+    assert told["routes"]
+    assert told["good"]
+    assert "is what the service serves" in run(tmp_path, "--discover", "deploy_created", "--check", "--yes").stderr
 
 
-def test_a_created_module_works_with_no_hand_edit(
-    registry: str, pushed: str, gradio_image: str, tmp_path: Path
-) -> None:
-    images = {"chroma": pushed, "rapid": bases.image("rapidocr"), "gradio": gradio_image}
-    for name, image in images.items():
-        run(tmp_path, "--create", image, "--name", name)
-        told = json.loads(run(tmp_path, "--emulate", f"deploy_{name}", "--check", "--watch", "0", "--json").stdout)
-        assert told["routes"], name
-        assert told["good"], name
-    with published(gradio_image, f"{registry}/vendor/gradio:1"):  # which gives it another digest, and changes nothing
-        for name in images:
-            unchanged = run(tmp_path, "--discover", f"deploy_{name}", "--check", "--yes")
-            assert "is what the service serves" in unchanged.stderr
+def test_an_image_that_is_pushed_later_is_the_same_image(registry: str, tmp_path: Path) -> None:
+    image = bases.built_from_scratch(
+        "unpublished", f"FROM {bases.image('python3-no-pip')}\nLABEL published=later\n", {}
+    )
+    run(tmp_path, "--create", image, "--name", "published")
+    run(tmp_path, "--discover", "deploy_published", "--yes")
+    with published(image, f"{registry}/vendor/published:1"):  # which gives it a digest, and changes nothing
+        unchanged = run(tmp_path, "--discover", "deploy_published", "--check", "--yes")
+        assert "is what the service serves" in unchanged.stderr

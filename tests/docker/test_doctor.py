@@ -26,7 +26,7 @@ def tag(name: str) -> None:
 def scenario(engine: DockerEngine, tmp_path: Path) -> Iterator[Scenario]:
     """A module that is discovered and built."""
     tag("python3-no-pip")
-    made = Scenario(tmp_path, "doctor", BASE, [9090], image_arguments="slim=True")
+    made = Scenario(tmp_path, "doctor", BASE, [9090])
     made.discover()
     made.build()
     yield made

@@ -71,10 +71,12 @@ def append(scenario: Scenario, source: str) -> None:
 def faulty(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Scenario:
     base = bases.built_from_scratch(
         "faulty",
-        f'FROM {bases.image("python3-no-pip")}\nCOPY faulty.py /srv/faulty.py\nCMD ["python3", "/srv/faulty.py"]\n',
+        f'FROM {bases.image("echo")}\nCOPY faulty.py /srv/faulty.py\nCMD ["python3", "/srv/faulty.py"]\n',
         {"faulty.py": FAULTY},
     )
-    scenario = Scenario(tmp_path_factory.mktemp("faulty"), "faulty", base, [9090], image_arguments="slim=True")
+    scenario = Scenario(
+        tmp_path_factory.mktemp("faulty"), "faulty", base, [9090], image_arguments="python_version='3.11'"
+    )
     scenario.module.write_text(scenario.module.read_text().replace("timeout=60", "timeout=15"))
     scenario.discover()
     return scenario
@@ -107,8 +109,9 @@ def test_a_file_that_the_image_lacks_is_named(faulty: Scenario, tmp_path: Path) 
     assert "image.add()" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_rapidocr_reads_a_picture_through_the_platform(engine: DockerEngine, tmp_path: Path) -> None:
-    scenario = Scenario(tmp_path, "rapidocr", bases.image("rapidocr"), [9003])
+    scenario = Scenario(tmp_path, "ocr-emulated", bases.image("rapidocr"), [9003])
     (tmp_path / "page.png").write_bytes(text_picture("CHUTES 42"))
     append(scenario, 'CHUTE_EXAMPLES = {"POST /ocr": {"image_file": {"content_of": "page.png"}}}\n')
     found = verdicts(emulated(scenario))
@@ -118,8 +121,9 @@ def test_rapidocr_reads_a_picture_through_the_platform(engine: DockerEngine, tmp
     assert all(route["good"] for route in found.values())
 
 
+@pytest.mark.exhaustive
 def test_chromadb_answers_through_the_platform_as_it_does_itself(engine: DockerEngine, tmp_path: Path) -> None:
-    scenario = Scenario(tmp_path, "chromadb", bases.image("chromadb"), [8010])
+    scenario = Scenario(tmp_path, "chroma-emulated", bases.image("chromadb"), [8010])
     found = verdicts(emulated(scenario))
     assert len(found) >= 5
     assert all(route["good"] for route in found.values())

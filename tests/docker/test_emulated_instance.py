@@ -86,7 +86,7 @@ def neighbour(engine: DockerEngine) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def scenario(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    made = Scenario(tmp_path_factory.mktemp("case"), "python3-no-pip", bases.image("python3-no-pip"), [9090])
+    made = Scenario(tmp_path_factory.mktemp("case"), "instance", bases.image("python3-no-pip"), [9090])
     made.discover()
     made.build()
     return made
@@ -166,6 +166,7 @@ def test_a_start_that_fails_is_recorded_with_the_containers_last_lines(
         assert "case-never-built:v1" in missing.ended_because
 
 
+@pytest.mark.alone
 def test_what_a_killed_emulator_leaves_is_removed_by_the_next_one(engine: DockerEngine) -> None:
     program = (
         "import sys\nfrom chutes_wrappers.host.docker_engine import connect\n"

@@ -216,6 +216,7 @@ def test_files_of_an_image_are_read_without_running_it(engine: DockerEngine, ima
             assert files.read(path) is None
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_everything_is_gone_after_a_fault_in_the_middle(
     engine: DockerEngine, volume_image: str, client: docker.DockerClient, fault: type[BaseException]
@@ -249,6 +250,7 @@ def test_ctrl_c_leaves_nothing(engine: DockerEngine, image: str) -> None:
         assert process.wait(30) != 0
 
 
+@pytest.mark.alone
 def test_what_a_killed_process_leaves_is_removed_by_the_next_command(engine: DockerEngine, image: str) -> None:
     with program(image) as process:
         process.kill()

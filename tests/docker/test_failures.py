@@ -78,6 +78,7 @@ def test_an_interrupted_discovery_removes_its_container(silent: Scenario, number
     assert silent.manifest.read_text() == "[]"
 
 
+@pytest.mark.alone
 def test_what_a_killed_command_left_is_removed_by_the_next_one(silent: Scenario) -> None:
     with Running("--discover", str(silent.module), "--yes") as running:
         running.until(lambda line: "echo service listens" in line)
@@ -95,6 +96,7 @@ def test_what_a_killed_command_left_is_removed_by_the_next_one(silent: Scenario)
         client.close()
 
 
+@pytest.mark.alone
 def test_an_interrupted_build_stops_building(engine: DockerEngine, tmp_path: Path) -> None:
     scenario = Scenario(
         tmp_path, "halted", bases.image("python3-no-pip"), [9090], image_arguments="python_version='3.10'"
@@ -192,6 +194,7 @@ def test_an_engine_that_goes_away_during_a_build_fails_it(engine: DockerEngine, 
     assert "Traceback" not in said
 
 
+@pytest.mark.alone
 def test_an_engine_that_goes_away_during_discovery_is_named(silent: Scenario, relay: Relay) -> None:
     with Running("--discover", str(silent.module), "--yes", DOCKER_HOST=relay.url) as running:
         running.until(lambda line: "echo service listens" in line)
@@ -207,10 +210,10 @@ def test_an_engine_that_goes_away_during_discovery_is_named(silent: Scenario, re
 def test_a_service_that_needs_root_is_told_by_run_docker(engine: DockerEngine, tmp_path: Path) -> None:
     base = bases.built_from_scratch(
         "needs-root",
-        f'FROM {bases.image("python3-no-pip")}\nCOPY start.sh /start.sh\nRUN chmod 700 /start.sh\nCMD ["/start.sh"]\n',
+        f'FROM {bases.image("echo")}\nCOPY start.sh /start.sh\nRUN chmod 700 /start.sh\nCMD ["/start.sh"]\n',
         {"start.sh": "#!/bin/sh\nexec python3 /srv/echo/service.py\n"},
     )
-    scenario = Scenario(tmp_path, "root", base, [9090], image_arguments="slim=True")
+    scenario = Scenario(tmp_path, "root", base, [9090], image_arguments="python_version='3.11'")
     scenario.discover()
     scenario.build()
     done = command("--run-docker", str(scenario.module), "--yes", timeout_s=50)

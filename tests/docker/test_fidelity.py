@@ -54,10 +54,10 @@ def story(root: str) -> Iterator[Told]:
         yield told("GET", f"{DATABASE}/collections_count")
 
 
-@pytest.mark.parametrize("tunnel", [True, False], ids=["tunnel", "typed routes"])
+@pytest.mark.parametrize("tunnel", [True, pytest.param(False, marks=pytest.mark.exhaustive)], ids=["tunnel", "typed"])
 def test_chromadb_lives_the_same_life_through_the_forwarder(engine: DockerEngine, tmp_path: Path, tunnel: bool) -> None:
     image = bases.image("chromadb")
-    scenario = Scenario(tmp_path, "chromadb", image, [8010], expose="all", tunnel=tunnel)
+    scenario = Scenario(tmp_path, f"chroma-{tunnel}".lower(), image, [8010], expose="all", tunnel=tunnel)
     scenario.discover()
     scenario.build()
     with (
@@ -70,9 +70,10 @@ def test_chromadb_lives_the_same_life_through_the_forwarder(engine: DockerEngine
         assert found == (expected if tunnel else [(200 if told[0] == 201 else told[0], *told[1:]) for told in expected])
 
 
+@pytest.mark.exhaustive
 def test_rapidocr_and_the_public_description_of_it(engine: DockerEngine, tmp_path: Path) -> None:
     image = bases.image("rapidocr")
-    scenario = Scenario(tmp_path, "rapidocr", image, [9003], expose="all", tunnel=True)
+    scenario = Scenario(tmp_path, "ocr-fidelity", image, [9003], expose="all", tunnel=True)
     scenario.discover()
     scenario.build()
     picture = text_picture("PARROT 7")

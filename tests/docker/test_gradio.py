@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,10 +21,7 @@ ENDPOINTS = {"/shout", "/tone", "/reverse_sound", "/countdown"}
 
 
 def test_the_gradio_example_is_wrapped_as_it_stands(engine: DockerEngine, tmp_path: Path) -> None:
-    base = f"BASE={bases.image('python-venv')}"
-    build = ["docker", "build", "-q", "--build-arg", base, "-t", "gradio-app:latest", str(ROOT / "examples" / "gradio")]
-    subprocess.run(build, check=True, capture_output=True)
-    scenario = Scenario(tmp_path, "gradio-app", "gradio-app:latest", [7860])
+    scenario = Scenario(tmp_path, "gradio-app", bases.example("gradio"), [7860])
     scenario.module.write_text((ROOT / "examples" / "deploy_gradio_app.py").read_text())
     scenario.discover()
     assert {route.path for route in load_manifest(scenario.manifest).routes if route.gradio} == ENDPOINTS

@@ -8,7 +8,7 @@ import pytest
 
 from chutes_wrappers.core import layout
 from chutes_wrappers.host.docker_engine import DockerEngine
-from tests.scenario import ROOT, Scenario, command
+from tests.scenario import Scenario, command
 
 from . import bases
 
@@ -33,20 +33,11 @@ USER chutes
 @pytest.fixture(scope="module")
 def guarded(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Scenario:
     """The sample service, wrapped and under the guard."""
-    base = f"BASE={bases.image('python-venv')}"
-    sample = [
-        "docker",
-        "build",
-        "-q",
-        "--build-arg",
-        base,
-        "-t",
-        "morse-sample:latest",
-        str(ROOT / "examples" / "morse"),
-    ]
-    subprocess.run(sample, check=True, capture_output=True)
+    bases.example("morse")
     image = bases.built_from_scratch("guarded", SAMPLE, {})
-    scenario = Scenario(tmp_path_factory.mktemp("guard"), "guarded", image, [8020, 8080])
+    scenario = Scenario(
+        tmp_path_factory.mktemp("guard"), "guarded", image, [8020, 8080], image_arguments="python_version='3.11'"
+    )
     scenario.discover()
     scenario.build()
     add(scenario, GUARDED)

@@ -90,6 +90,7 @@ def test_verification_sees_a_path_that_a_later_layer_took_away(wrapped: Scenario
     assert "| /models\n" in done.stdout + done.stderr
 
 
+@pytest.mark.alone
 def test_a_failed_step_leaves_no_container(wrapped: Scenario) -> None:
     module = wrapped.module.read_text()
     before = containers()

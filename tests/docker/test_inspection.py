@@ -103,6 +103,7 @@ def test_a_real_image_that_can_never_run_is_refused(
     assert caught.value.where == reference
 
 
+@pytest.mark.exhaustive
 def test_debian_11_is_refused_for_its_c_library(engine: DockerEngine) -> None:
     try:
         reference = bases.image("bullseye")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +79,7 @@ def names(answer: requests.Response) -> list[str]:
     return [collection["name"] for collection in answer.json()]
 
 
+@pytest.mark.exhaustive
 def test_rapidocr_reads_an_uploaded_image_through_its_cord_as_it_does_itself(
     engine: DockerEngine, tmp_path: Path
 ) -> None:
@@ -118,15 +118,7 @@ def text_picture(text: str) -> bytes:
 
 
 def test_the_sample_is_wrapped_by_the_template_as_it_stands(engine: DockerEngine, tmp_path: Path) -> None:
-    subprocess.run(
-        [
-            *("docker", "build", "-q", "--build-arg", f"BASE={bases.image('python')}"),
-            *("-t", "morse-sample:latest", str(ROOT / "examples" / "morse")),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    scenario = Scenario(tmp_path, "morse", "morse-sample:latest", [8020, 8080])
+    scenario = Scenario(tmp_path, "morse", bases.example("morse"), [8020, 8080])
     scenario.module.write_text((ROOT / "deploy_example.py").read_text())
     scenario.discover()
     scenario.build()

@@ -1,4 +1,4 @@
-"""What the tests with third-party packages share: a browser, and what one process runs together."""
+"""What the tests with third-party packages share: a browser, and what one process of several runs together."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver import Chrome
 
+from tests import scheduling
 from tests.packages.chromium import chromium, new_tab
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file, whose fixtures are made once, or the tests of a group (``-n 2 --dist loadgroup``)."""
-    for item in items:
-        if item.get_closest_marker("packages") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.InGroups:
+    return scheduling.InGroups(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -41,8 +41,7 @@ GRADIO = {
     5: ("gradio>=5,<6",),
     6: ("gradio>=6,<7",),
 }  # fmt: skip
-# Tests of one Gradio run in one process, which makes its environment.
-MAJORS = [pytest.param(major, marks=pytest.mark.xdist_group(f"gradio{major}"), id=f"gradio{major}") for major in GRADIO]
+MAJORS = [pytest.param(major, id=f"gradio{major}") for major in GRADIO]
 ENDPOINTS = {
     "/greet", "/greet_again/x", "/service/docs", "/invert", "/louder", "/measure", "/copy", "/copy_video", "/copies", "/words",
     "/frames", "/count", "/refuse", "/crash", "/stumble", "/remember", "/slow", "/update", "/nothing", "/service/ping", "/batch",
