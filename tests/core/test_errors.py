@@ -46,8 +46,14 @@ def test_an_error_goes_to_another_process_whole(kind: type[WrapperError], where:
     error = kind("it failed", where=where, evidence="seen", next_step="try again")
     found = error_from_data(error.as_data())
     assert type(found) is kind
-    assert found.as_data() == error.as_data()
-    assert error.as_data()["exit_code"] == kind.exit_code
+    assert (str(found), found.as_data()) == (str(error), error.as_data())
+    assert error.as_data() == {
+        "what": "it failed",
+        "where": where,
+        "evidence": "seen",
+        "next_step": "try again",
+        "exit_code": kind.exit_code,
+    }
 
 
 def test_an_error_of_another_kind_arrives_as_the_general_one() -> None:
