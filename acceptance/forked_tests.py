@@ -36,6 +36,10 @@ class ForkedTests:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ForkedTests:
+        if subprocess.run([*_unshare(), "ip", "link", "set", "lo", "up"]).returncode:
+            raise SystemExit(
+                "No namespaces can be made here. Run it on Linux, with unshare and ip, as root or where users may."
+            )
         return self
 
     def __exit__(

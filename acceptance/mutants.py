@@ -57,6 +57,7 @@ class Bench:
         self._changes = int(time.time())
 
     def __enter__(self) -> Bench:
+        self._tests.__enter__()
         return self
 
     def __exit__(
