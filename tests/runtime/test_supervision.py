@@ -215,6 +215,21 @@ def test_a_service_can_be_started_from_another_thread(chute: Chute) -> None:
     assert all_gone(pids)
 
 
+def test_what_the_chute_has_printed_is_not_lost_with_it(chute: Chute) -> None:
+    process = chute("""
+        launch("daemon")
+        sys.stdout = open(1, "w", closefd=False)  # buffered, whatever PYTHONUNBUFFERED says
+        print("last words")
+        os.write(1, b"printed\\n")
+        time.sleep(600)
+    """)
+    service_pids(process)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "printed\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60)[0] == "last words\n"
+
+
 def test_as_pid_1_sigterm_ends_the_chute_too(chute: Chute) -> None:
     outer = chute("launch('stubborn'); time.sleep(600)", *as_pid_1())
     service_pids(outer)
