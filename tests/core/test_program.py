@@ -45,6 +45,9 @@ def test_files_of_the_project_name_the_installed_commands() -> None:
         "chutes-wrappers-account, chutes-wrappers --emulate M, chutes-wrappers-discover, chutes-wrappers-emulator --config"
     )
     assert renamed(text, CHECKOUT) == text
+    page = (program.PACKAGE / "emulator" / "page" / "static" / "index.html").read_text()
+    assert "<code>chutes-wrappers --emulate MODULE</code>" in renamed(page, INSTALLED)
+    assert "<code>chutes-wrappers-emulator --config</code>" in renamed(page, INSTALLED)
 
 
 def test_the_version_is_that_of_the_package_where_it_is_installed() -> None:

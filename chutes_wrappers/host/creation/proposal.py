@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.creation.gpu import cuda_note
 from chutes_wrappers.host.creation.image import ImageFacts
 from chutes_wrappers.host.creation.ports import place
@@ -68,7 +69,8 @@ def _check_runs(reference: str, image: ImageFacts) -> None:
         raise UnsupportedImage(
             "it names no ENTRYPOINT and no CMD, so it serves nothing by itself",
             where=reference,
-            next_step="use the image that runs the service, or copy deploy_example.py and set ENTRYPOINT",
+            next_step="use the image that runs the service, or begin with "
+            f"{NAMES.deploy} --template deploy_example and set ENTRYPOINT",
         )
 
 
