@@ -139,7 +139,7 @@ class Platform:
     def recorded(self) -> CallRecord:
         """The record of the last call, which is made when the answer has been sent."""
         look = threading.Event()
-        for _ in range(250):
+        for _ in range(3000):
             if len(self.calls) > self.before:
                 return self.calls[-1]
             look.wait(0.02)

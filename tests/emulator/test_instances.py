@@ -40,7 +40,7 @@ async def until(condition: Callable[[], bool]) -> None:
         while not condition():
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(look(), 20)
+    await asyncio.wait_for(look(), 60)
 
 
 async def active(instances: Instances, chute_id: str = "chute-1", count: int = 1) -> list[InstanceRecord]:
@@ -265,7 +265,7 @@ async def test_its_log_is_followed_until_it_is_gone(instances: Instances, launch
     launcher.launched[0].say("a line of its own")
     await until(lambda: "a line of its own" in seen)
     await instances.removed("chute-1")
-    await asyncio.wait_for(following, 10)
+    await asyncio.wait_for(following, 60)
     assert seen[0] == "started"
     assert [line async for line in instances.logs("nobody", 100)] == []
 

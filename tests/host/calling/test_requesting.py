@@ -96,7 +96,7 @@ async def test_a_large_upload_has_its_length_and_goes_out_whole() -> None:
     def sent(port: int) -> str:
         upload = upload_of({"data": "x" * 3_000_000})
         address = ChuteAddress(url=f"http://127.0.0.1:{port}", host="tester-case.localhost", key=KEY)
-        with called(address, Target(method="POST", path="/"), upload, timeout_s=10) as answer:
+        with called(address, Target(method="POST", path="/"), upload, timeout_s=60) as answer:
             list(answer.pieces)
         return str(upload)
 

@@ -55,7 +55,7 @@ async def say(carrier: Written, *requests: bytes) -> bytes:
         for request in requests:
             writer.write(request)
             await writer.drain()
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 60)
 
 
 async def test_the_answer_is_the_carriers_bytes_and_nothing_else() -> None:
@@ -164,7 +164,7 @@ async def test_an_answer_whose_rest_is_lost_breaks_off(reason: NotCarried | None
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\no")
         with contextlib.suppress(ConnectionResetError):
-            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert await asyncio.wait_for(reader.read(), 60) == b""
 
 
 async def test_a_client_that_goes_away_ends_its_call() -> None:
@@ -177,7 +177,7 @@ async def test_a_client_that_goes_away_ends_its_call() -> None:
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
         writer.close()
-        await asyncio.wait_for(carrier.left.wait(), 10)
+        await asyncio.wait_for(carrier.left.wait(), 60)
 
 
 async def test_the_end_of_the_server_ends_its_calls() -> None:
@@ -246,6 +246,6 @@ async def test_front_ends_of_this_machine_and_what_is_allowed_call_it(head: byte
     async with ForwardingServer(0, 8020, carrier, lambda problem: None, allowed) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\n" + head + b"\r\nConnection: close\r\n\r\n")
-        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200")
+        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 200")
         writer.close()
     assert dict(carrier.calls[0].headers)["Host"].encode() in head
