@@ -103,6 +103,16 @@ def test_beside_a_post_it_moves_to_a_path_of_its_own() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("methods", "first"), [("PUT PATCH DELETE", "PUT"), ("PATCH DELETE", "PATCH"), ("PUT DELETE", "PUT")]
+)
+def test_without_a_post_the_first_of_put_patch_and_delete_keeps_the_path(methods: str, first: str) -> None:
+    for order in itertools.permutations(methods.split()):
+        found = published(*(Route(path="/item", method=method) for method in order))
+        assert found[("POST", "/item")] == (first, "/item")
+        assert len(found) == len(order)
+
+
 def test_a_moved_method_never_takes_a_path_that_the_service_has() -> None:
     routes = [Route(path="/item", method="DELETE"), Route(path="/item"), Route(path="/item/delete")]
     assert published(*routes)[("POST", "/item/delete")] == ("POST", "/item/delete")

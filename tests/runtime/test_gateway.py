@@ -79,7 +79,7 @@ def test_an_empty_answer_says_its_status(gateway: Gateway, service: Menagerie) -
     assert (answer.content_type, json.loads(answer.body)) == ("application/json", {"status": 204})
 
 
-@pytest.mark.parametrize("status", [301, 304, 400, 401, 403, 404, 409, 422, 426, 429, 451, 499, 500, 502, 503])
+@pytest.mark.parametrize("status", [300, 301, 304, 400, 401, 403, 404, 409, 422, 426, 429, 451, 499, 500, 502, 503])
 def test_the_services_own_errors_are_a_400_that_quotes_them(gateway: Gateway, service: Menagerie, status: int) -> None:
     refused = refusal(gateway, service, f"/status/{status}")
     assert (refused.status, refused.detail["status"]) == (400, status)

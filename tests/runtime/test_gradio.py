@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -15,6 +17,7 @@ from chutes_wrappers.core.gradio import GradioEndpoint, GradioParameter
 from chutes_wrappers.runtime import gradio
 from chutes_wrappers.runtime.refusal import CallRefused
 from tests.upstreams.gradio_app import MARK, StandIn, completed, failed, generating, reference
+from tests.upstreams.raw import talking
 
 ENDPOINT = GradioEndpoint(
     prefix="/api",
@@ -120,6 +123,38 @@ async def test_a_stream_ends_with_its_error_or_is_refused_before_it_begins() -> 
     ]
     with pytest.raises(CallRefused, match="lost"):
         await stream(StandIn([failed("lost")]))
+
+
+@contextlib.asynccontextmanager
+async def queue_that_says(said: bytes) -> AsyncIterator[str]:
+    """An app that takes a call into its queue, and whose queue says ``said`` and hangs up."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        is_call = head.startswith(b"POST")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}" if is_call else said)
+
+    async with talking(talk) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+async def test_a_connection_that_is_lost_ends_a_stream_with_the_reason() -> None:
+    first = b'data: {"msg":"process_generating","success":true,"output":{"data":["a"],"is_generating":true}}\n\n'
+    said = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + first
+    async with queue_that_says(said) as url, aiohttp.ClientSession() as session:
+        events = [event async for event in gradio.stream(session, url, ENDPOINT, {})]
+    assert events == [
+        b'data: {"data":["a"]}\n\n',
+        b'data: {"error":"the app broke its answer off (ClientPayloadError)"}\n\n',
+    ]
+
+
+async def test_a_queue_that_refuses_is_told_with_its_status() -> None:
+    said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nWhy."
+    async with queue_that_says(said) as url, aiohttp.ClientSession() as session:
+        with pytest.raises(CallRefused) as refused:
+            await gradio.call(session, url, ENDPOINT, {})
+    assert (refused.value.detail["status"], refused.value.detail["body"]) == (404, "Why.")
 
 
 async def test_an_event_that_no_line_holds_is_an_error() -> None:

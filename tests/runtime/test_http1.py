@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 import pytest
 
@@ -156,3 +158,22 @@ async def test_leaving_ends_the_connection_while_the_body_is_still_sent() -> Non
             assert (await exchange.start(call)).status == 200
         await asyncio.wait_for(gone.wait(), 20)
     assert all(task.done() for task in asyncio.all_tasks() - before)
+
+
+async def test_a_connection_that_the_service_resets_is_broken() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK[:-1])
+        await writer.drain()
+        await asked_for_more.wait()
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    asked_for_more = asyncio.Event()
+    async with talking(talk) as port, connected(port) as exchange:
+        await exchange.start(TunnelCall(port=port, method="GET", target="/"))
+        pieces = exchange.pieces()
+        assert await anext(pieces) == b"h"
+        asked_for_more.set()
+        with pytest.raises(ServiceBroke, match="reset"):
+            await anext(pieces)
