@@ -41,9 +41,6 @@ class _Program(click.Group):
     def collect_usage_pieces(self, context: click.Context) -> list[str]:
         return ["[COMMAND]", "[FLAGS]"]
 
-    def get_help(self, context: click.Context) -> str:
-        return help_text("").rstrip("\n")
-
     def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands in both forms, and every flag: those of a command may stand before it."""
         from click.shell_completion import CompletionItem

@@ -101,9 +101,11 @@ class _Reader:
         self.others.append(word)
         for at, letter in enumerate(word[1:], start=2):
             option = self._options.get(f"-{letter}")
-            if option is None and f"-{letter}" not in HELP:
+            if f"-{letter}" in HELP:
+                self.topic = self._topic()
+            elif option is None:
                 raise _unknown("flag", f"-{letter}", [])
-            if option is not None:
+            else:
                 self.flags.append(option)
                 if not option.is_flag:
                     self._take_values(option, needs_value=at == len(word))

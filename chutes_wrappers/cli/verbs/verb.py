@@ -129,12 +129,6 @@ class Verb(click.Command):
         """What a usage error shows behind the command's name."""
         return [*self.needed.split(), "[FLAGS]"]
 
-    def get_help(self, context: click.Context) -> str:
-        """The screen of ``--help COMMAND``."""
-        from chutes_wrappers.cli.usage import help_text
-
-        return help_text(str(self.name)).rstrip("\n")
-
 
 def verb(*, title: str, number: int) -> Callable[[Callable[..., int]], Verb]:
     """Declare a function as the command of its name. Its docstring is what help says of it."""
