@@ -36,6 +36,10 @@ FOREIGN_TOOLS = {
 }
 
 
+# The platform's API at a port that nothing listens on.
+NOWHERE = {"CHUTES_API_URL": "http://127.0.0.1:9"}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(tmp_path_factory.mktemp("built"))
@@ -177,23 +181,32 @@ def test_pipx_installs_it_with_everything_that_it_needs(tmp_path: Path) -> None:
 def test_the_helpers_are_imported_beside_tools_of_the_users_own(
     package: Installed, sample: Path, tmp_path: Path, kind: str
 ) -> None:
-    files, own = FOREIGN_TOOLS[kind]
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(content)
-    plain = sample.read_text()
-    sample.write_text(f"{plain}\n{own}\nassert build_wrapper_image.__module__ == 'chutes_wrappers.sdk.image'\n")
+    own = put_tools(tmp_path, kind)
+    source = f"{sample.read_text()}\n{own}\nassert build_wrapper_image.__module__ == 'chutes_wrappers.sdk.image'\n"
+    sample.write_text(source)
     package.run("python", sample.name, folder=tmp_path)
-    # The SDK's way to load a module, and a command on one whose variables must be computed.
+
+
+def test_the_sdk_and_commands_load_a_module_beside_tools_of_the_users_own(
+    package: Installed, sample: Path, tmp_path: Path
+) -> None:
+    own = put_tools(tmp_path, "a package")
+    plain = sample.read_text()
+    sample.write_text(f"{plain}\n{own}\n")
     load = "from chutes.entrypoint._shared import load_chute; load_chute('deploy_example:chute', None, True)"
     package.run("python", "-c", load, folder=tmp_path)
-    sample.write_text(plain.replace('CHUTE_TAG = "', 'CHUTE_TAG = "v" + "'))
+    sample.write_text(plain.replace('CHUTE_TAG = "', 'CHUTE_TAG = "v" + "'))  # a command has to run it
     said = package.run(INSTALLED.deploy, "--cost", "deploy_example", folder=tmp_path, code=1, variables=NOWHERE)
     assert "127.0.0.1:9" in said
 
 
-# The platform's API at a port that nothing listens on.
-NOWHERE = {"CHUTES_API_URL": "http://127.0.0.1:9"}
+def put_tools(folder: Path, kind: str) -> str:
+    """Tools of the user's own in ``folder``; how a module imports one of them."""
+    files, own = FOREIGN_TOOLS[kind]
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
+    return own
 
 
 def test_the_helpers_are_names_of_the_package_too(package: Installed, tmp_path: Path) -> None:
