@@ -31,5 +31,5 @@ git ls-files '*.sh' .ci/run | xargs shellcheck
 pytest "${fast[@]}" --junitxml="$reports/1-fast.xml"
 next=$(tests/next_environment.sh)
 PATH="$next:$PATH" "$next/python" -m pytest "${fast[@]}" --junitxml="$reports/2-next-sdk.xml" "${sdk[@]}"
-pytest -m "packages $tier" --junitxml="$reports/3-packages.xml"
-pytest -m "docker $tier" --junitxml="$reports/4-docker.xml"
+pytest -n logical -m "packages $tier" tests/packages --junitxml="$reports/3-packages.xml"
+pytest -n logical --maxprocesses 4 -m "docker $tier" tests/docker --junitxml="$reports/4-docker.xml"

@@ -30,7 +30,6 @@ _FIRST = (
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: no other test may use the Docker engine meanwhile")
-    config.addinivalue_line("markers", "exhaustive: runs only under ./test.sh --all")
 
 
 @pytest.hookimpl(tryfirst=True)
