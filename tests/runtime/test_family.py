@@ -67,16 +67,21 @@ def test_a_descendant_is_found_wherever_it_went(leader: Leader, script: str) -> 
     assert pids(family) == set(started)
 
 
-def test_one_that_was_seen_stays_a_member_when_nothing_tells_it_from_others_any_more(leader: Leader) -> None:
-    """Its session is its own, its environment has no mark, and its parent ends."""
-    unmarked = "import os; os.setsid(); os.execvpe('sleep', ['sleep', '600'], {})"
-    family, (first, child) = leader(f'{sys.executable} -c "{unmarked}" >/dev/null & echo $!')
+def test_one_that_was_seen_stays_a_member_when_nothing_tells_it_from_others_any_more(
+    leader: Leader, tmp_path: Path
+) -> None:
+    """It leaves for a session of its own, its environment has no mark any more, and its parent ends."""
+    os.mkfifo(tmp_path / "go")
+    leaves = "import os, sys; open(sys.argv[1]).read(); os.setsid(); os.execvpe('sleep', ['sleep', '600'], {})"
+    family, (first, child) = leader(f'{sys.executable} -c "{leaves}" {tmp_path / "go"} >/dev/null & echo $!')
+    assert pids(family) == {first, child}
+    (tmp_path / "go").write_text("now")
     while psutil.Process(child).name() != "sleep" or os.getsid(child) != child:
         time.sleep(0.01)
-    assert pids(family) == {first, child}
     os.kill(first, signal.SIGKILL)
     os.waitpid(first, 0)
     assert pids(family) == {child}
+    assert pids(family) == {child}  # again, by what was remembered from the last time
 
 
 def test_no_other_process_is_a_member(leader: Leader) -> None:

@@ -62,6 +62,21 @@ async def test_files_come_down_with_the_type_that_fits() -> None:
     assert await call(app) == ("video/mp4", b"film")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": {"b": reference("/t/x.txt")}, "c": None},
+        {"video": reference("/t/x.txt"), "subtitles": "words"},
+        [reference("/t/x.txt")],
+    ],
+)
+async def test_a_file_among_other_values_is_json(value: Any) -> None:
+    app = StandIn([completed(value)])
+    app.files["/t/x.txt"] = web.Response(body=b"film", content_type="text/plain")
+    kind, answer = await call(app)
+    assert (kind, b'"data":"ZmlsbQ=="' in answer) == ("application/json", True)
+
+
 async def test_an_empty_file_is_json() -> None:
     app = StandIn([completed(reference("/t/x.txt"))])
     app.files["/t/x.txt"] = web.Response(body=b"", content_type="text/plain")

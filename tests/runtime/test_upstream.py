@@ -40,7 +40,7 @@ class Redirector:
             await upstream.close()
 
     async def send(self, upstream: Upstream, method: str = "GET") -> int:
-        body = b"body" if method in ("POST", "PUT") else None
+        body = None if method == "GET" else b"body"
         headers = {"Content-Type": "text/x-note"} if body else {}
         request = UpstreamRequest(
             port=self.port, method=method, target="/here", headers=headers, make_data=lambda: body
@@ -96,7 +96,7 @@ async def test_an_odd_address_is_followed_as_it_is_meant(location: bytes, target
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_what_browsers_turn_into_a_get_arrives_as_one(method: str, status: int) -> None:
     service = Redirector(b"/there", status)
     async with service.serving() as upstream:
