@@ -12,7 +12,8 @@ from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.host import platform_api
 from chutes_wrappers.host.credentials import account
 from chutes_wrappers.host.docker_engine import connect
-from chutes_wrappers.host.modules import ModuleFacts, NotRun, module_files, read_module
+from chutes_wrappers.host.module_files import module_files
+from chutes_wrappers.host.modules import ModuleFacts, NotRun, read_module
 from chutes_wrappers.host.platform_lookup import own_chutes, own_images
 from chutes_wrappers.host.platform_objects import chute_info, image_info
 

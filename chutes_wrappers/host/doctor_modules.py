@@ -16,7 +16,8 @@ from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.docker_engine import DockerEngine
 from chutes_wrappers.host.doctor_finding import Finding, Severity, guarded, plural, said
 from chutes_wrappers.host.inspection import digests, inspect
-from chutes_wrappers.host.modules import ModuleFacts, module_files, read_module
+from chutes_wrappers.host.module_files import module_files
+from chutes_wrappers.host.modules import ModuleFacts, read_module
 from chutes_wrappers.host.preflight.preflight import preflight
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import staged

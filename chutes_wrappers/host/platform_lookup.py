@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.modules import read_module, resolve_module
+from chutes_wrappers.host.module_files import resolve_module
+from chutes_wrappers.host.modules import read_module
 from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused
 from chutes_wrappers.host.platform_objects import ChuteInfo, ImageInfo, chute_info, image_info
 

@@ -91,7 +91,8 @@ def from_file(chute_file: str, settings: Settings, path: Path | None) -> Manifes
     """Run the image of a deploy module; the manifest is written to ``path``, or where the module's is kept."""
     from chutes_wrappers.cli.commands.placement import load_and_warn_of_placement
     from chutes_wrappers.host.docker_engine import connect
-    from chutes_wrappers.host.modules import read_module, resolve_module
+    from chutes_wrappers.host.module_files import resolve_module
+    from chutes_wrappers.host.modules import read_module
 
     facts = read_module(resolve_module(chute_file), output.report)
     load_and_warn_of_placement(facts)

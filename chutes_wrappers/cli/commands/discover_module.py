@@ -72,7 +72,8 @@ def discover_module(module: str, asked: Asked) -> int:
     """``--discover M``: asks for what the flags leave open, then discovers and writes the module's manifest."""
     from chutes_wrappers.cli.commands.placement import load_and_warn_of_placement
     from chutes_wrappers.host.docker_engine import connect
-    from chutes_wrappers.host.modules import read_module, resolve_module
+    from chutes_wrappers.host.module_files import resolve_module
+    from chutes_wrappers.host.modules import read_module
 
     facts = read_module(resolve_module(module), output.report)
     settings = asked.settings

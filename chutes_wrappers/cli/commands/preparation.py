@@ -10,7 +10,8 @@ from chutes_wrappers.cli.commands.placement import warn
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.engine import ContainerEngine
-from chutes_wrappers.host.modules import ModuleFacts, read_module, resolve_module
+from chutes_wrappers.host.module_files import resolve_module
+from chutes_wrappers.host.modules import ModuleFacts, read_module
 from chutes_wrappers.host.preflight.preflight import check_not_refused, preflight
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import known_manifest

@@ -121,7 +121,7 @@ class Verb(click.Command):
         """ConfigurationError for a module that is not there, before anything slow is imported."""
         for each in self.operands:
             if isinstance(each.type, ModuleName) and not isinstance(each.type, ChuteName):
-                from chutes_wrappers.host.modules import resolve_module
+                from chutes_wrappers.host.module_files import resolve_module
 
                 resolve_module(str(context.params[str(each.name)]))
 
