@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from chutes_wrappers.runtime.family import MARK_VARIABLE, ProcessFamily
 
 from .conftest import as_pid_1
+from .test_launcher import until
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "test-family"
@@ -51,6 +51,11 @@ def pids(family: ProcessFamily) -> set[int]:
     return {process.pid for process in family.members()}
 
 
+def until_members_are(family: ProcessFamily, expected: set[int]) -> None:
+    """Look again while a program begins: then its environment cannot be read for a moment."""
+    until(lambda: pids(family) == expected)
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -64,7 +69,7 @@ def pids(family: ProcessFamily) -> set[int]:
 )
 def test_a_descendant_is_found_wherever_it_went(leader: Leader, script: str) -> None:
     family, started = leader(script)
-    assert pids(family) == set(started)
+    until_members_are(family, set(started))
 
 
 def test_one_that_was_seen_stays_a_member_when_nothing_tells_it_from_others_any_more(
@@ -74,10 +79,9 @@ def test_one_that_was_seen_stays_a_member_when_nothing_tells_it_from_others_any_
     os.mkfifo(tmp_path / "go")
     leaves = "import os, sys; open(sys.argv[1]).read(); os.setsid(); os.execvpe('sleep', ['sleep', '600'], {})"
     family, (first, child) = leader(f'{sys.executable} -c "{leaves}" {tmp_path / "go"} >/dev/null & echo $!')
-    assert pids(family) == {first, child}
+    until_members_are(family, {first, child})
     (tmp_path / "go").write_text("now")
-    while psutil.Process(child).name() != "sleep" or os.getsid(child) != child:
-        time.sleep(0.01)
+    until(lambda: psutil.Process(child).name() == "sleep")
     os.kill(first, signal.SIGKILL)
     os.waitpid(first, 0)
     assert pids(family) == {child}
@@ -94,16 +98,18 @@ def test_no_other_process_is_a_member(leader: Leader) -> None:
 
 
 def test_a_signal_goes_to_every_member(leader: Leader) -> None:
-    family, _ = leader("setsid sleep 600 >/dev/null & echo $!")
+    family, started = leader("setsid sleep 600 >/dev/null & echo $!")
+    until_members_are(family, set(started))
     family.send(signal.SIGKILL)
     assert family.wait_until_gone(20)
 
 
 def test_those_that_do_not_end_are_waited_for_so_long_and_killed_on_demand(leader: Leader) -> None:
     family, started = leader("trap '' TERM; echo $(setsid sh -c 'sleep 600 >/dev/null & echo $!')")
+    until_members_are(family, set(started))
     family.send(signal.SIGTERM)
     assert not family.wait_until_gone(0.1)
-    assert pids(family) & set(started)
+    assert pids(family) == set(started)
     assert family.wait_until_gone(20, kill=True)
     assert pids(family) == set()
 
@@ -127,7 +133,8 @@ family = ProcessFamily("test")
 first = subprocess.Popen(["sh", "-c", "exit 7"], env=marked, start_new_session=True)
 family.descend_from(first.pid)
 seen = orphan()
-assert seen in {process.pid for process in family.members()}
+while seen not in {process.pid for process in family.members()}:
+    time.sleep(0.01)
 unseen, own = orphan(), subprocess.Popen(["sh", "-c", "exit 8"])
 for pid in (seen, unseen):
     os.kill(pid, signal.SIGKILL)
@@ -141,6 +148,8 @@ print(first.wait(), own.wait())
 
 def test_as_pid_1_dead_orphans_are_reaped_and_nobody_elses_children() -> None:
     """At once when they were members; at the second time when they were never seen alive."""
-    done = subprocess.run([*as_pid_1(), sys.executable, "-c", _AS_PID_1], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [*as_pid_1(), sys.executable, "-c", _AS_PID_1], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["False True", "False False", "False False", "7 8"]
