@@ -18,8 +18,12 @@ from chutes_wrappers.core.local_guard import parse_allowed
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    _ValueType = click.ParamType[Any]
+else:
+    _ValueType = click.ParamType  # click 8.1 and 8.2 cannot subscript it
 
-class Value(click.ParamType[Any]):
+
+class Value(_ValueType):
     """A text that ``parse`` makes a value of; ValueError says that it is not a valid ``name``, which is ``form``."""
 
     def __init__(self, name: str, form: str, parse: Callable[[Any], Any]) -> None:
@@ -37,7 +41,7 @@ class Value(click.ParamType[Any]):
             self.fail(f"{value!r} is not a {self.name}: {self._form}", parameter, context)
 
 
-class ModuleName(click.ParamType[str]):
+class ModuleName(_ValueType):
     """The name of a deploy module: those of the current folder are completed."""
 
     name = "module"
@@ -62,12 +66,12 @@ class ChuteName(ModuleName):
     name = "chute"
 
 
-class FilePath(click.ParamType[Path]):
+class FilePath(_ValueType):
     """A file's path, completed by the shell; None for an empty one."""
 
     name = "file"
 
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path | None:  # type: ignore[override]  # click hands None on as it is
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path | None:
         """The path."""
         return Path(value) if value else None
 
