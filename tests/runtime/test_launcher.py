@@ -337,3 +337,8 @@ def test_a_missing_program_is_not_taken_for_a_missing_interpreter(tmp_path: Path
         assert caught.value.where == "/no/such"
         assert "interpreter" not in str(caught.value)
         assert "working directory" not in str(caught.value)
+
+
+def test_a_command_that_is_its_own_working_directory_is_no_missing_directory(tmp_path: Path) -> None:
+    with pytest.raises(ServiceFailed, match="set ENTRYPOINT"):
+        ManagedProcess([str(tmp_path)], environment={}, directory=str(tmp_path)).start()
