@@ -31,6 +31,8 @@ LONGEST_S = 120
 # What would make the session another one than a newcomer's. A test runner says how many columns it has.
 NOT_KEPT = ("CHUTES_", "CHUTE_", "NO_COLOR", "COLUMNS", "LINES")
 # Seconds, the milliseconds before a verdict, the widths of columns that follow from them; and the name of a version.
+# Printed only where loading takes more than two seconds.
+SLOW = re.compile(r"loading \S+ \(at most")
 MEASURED = re.compile(r"\d+(\.\d+)? s\b|\d+(?=\s+[✓✗])|[ ─]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 CHARACTER, LINE, MARGIN, BAR = 8.0, 19, 16, 34
@@ -109,8 +111,12 @@ def _joined(line: Sequence[Span]) -> str:
 
 
 def differences(old: Lines, new: Lines) -> list[str]:
-    """What came and went from ``old`` to ``new``, but for what was measured, and for the order: ports answer as they like."""
-    before, after = ([MEASURED.sub(" ", _joined(line)).strip() for line in lines] for lines in (old, new))
+    """What came and went from ``old`` to ``new``, but for what was measured, and for the order: ports answer as they like.
+
+    What only a slow machine prints is no difference.
+    """
+    told = ([_joined(line) for line in lines] for lines in (old, new))
+    before, after = ([MEASURED.sub(" ", line).strip() for line in lines if not SLOW.search(line)] for lines in told)
     return [f"+ {line}" for line in after if line not in before] + [f"- {line}" for line in before if line not in after]
 
 

@@ -262,13 +262,14 @@ def _call(target: str, requests: int) -> None:
         from tests.forked_processes import install
 
         server = ForkServer(socket.socket(fileno=requests))
-        install(lambda: server)
+        install(lambda: server, and_scripts=True)
     else:
         os.close(requests)
         for name in [name for name in sys.modules if name.partition(".")[0] in ("chutes_wrappers", "tools", "tests")]:
             del sys.modules[name]
     if target == SCRIPT:
-        exec(compile(sys.argv[1], "<script>", "exec"), {"__name__": "__main__"})
+        source = sys.argv.pop(1)
+        exec(compile(source, "<script>", "exec"), {"__name__": "__main__"})
         return
     sys.path.insert(0, str(ROOT / "chutes_wrappers"))
     specification = importlib.util.spec_from_file_location("start", ROOT / "chutes_wrappers" / "start.py")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.host import processes
-from tests.fork_server import ROOT, Forked, ForkServer, fork_server
+from tests.fork_server import ROOT, SCRIPT, Forked, ForkServer, fork_server
 
 _START = str(ROOT / "chutes_wrappers" / "start.py")
 
@@ -30,9 +30,10 @@ class ForkedPopen(subprocess.Popen[bytes]):
         _, _, _, _, directory, environment, _, _, _, *pipes = rest
         child_reads, our_writes, our_reads, child_writes, our_errors, child_errors = pipes[:6]
         streams = (child_reads, child_writes, child_errors)
+        target, *arguments = argv[2:] if argv[1] == _START else (SCRIPT, *argv[2:])
         self._forked = self._server().start(
-            argv[2],
-            argv[3:],
+            target,
+            arguments,
             folder=Path(directory),
             variables=environment,
             streams=[number if found == -1 else found for number, found in enumerate(streams)],
@@ -59,11 +60,12 @@ def forked(target: str, *arguments: str, **options: Any) -> subprocess.Popen[str
     return process  # type: ignore[no-any-return]
 
 
-def install(server: Callable[[], ForkServer]) -> None:
-    """Fork from now on, in this process."""
+def install(server: Callable[[], ForkServer], *, and_scripts: bool = False) -> None:
+    """Fork from now on, in this process; with ``and_scripts`` also what ``python -c`` is given."""
+    beginnings = ([sys.executable, _START], *([[sys.executable, "-c"]] if and_scripts else []))
 
     def popen(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-        is_ours = list(argv[:2]) == [sys.executable, _START]
+        is_ours = list(argv[:2]) in beginnings
         return ForkedPopen(server, argv, **options) if is_ours else subprocess.Popen(argv, **options)
 
     changed = types.ModuleType(subprocess.__name__)

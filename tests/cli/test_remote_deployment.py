@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
+from tests.terminal import Terminal
 
 IMAGE = "case-wrapped:v1"
 
@@ -151,20 +153,22 @@ def test_a_failed_build_is_told_with_its_log_and_can_be_deleted(world: World, tm
     assert world.build().code == 0
 
 
-def test_a_build_under_way_is_joined(world: World) -> None:
+def test_a_build_under_way_is_joined(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.user.built("case-wrapped")
     images = world.platform.state.images
     image_id = world.user.get(f"/images/{IMAGE}").json()["image_id"]
     images.settle(image_id, platform_rules.IMAGE_BUILDING, None)
-    joining = pexpect.spawn(
-        sys.executable,
-        ["-m", "chutes_wrappers.cli.main", "--build", str(world.scenario.module)],
-        cwd=str(ROOT),
-        env={**world.variables, "TERM": "dumb"},
-        encoding="utf-8",
-        timeout=60,
-    )
+    is_followed = threading.Event()
+    read_log = images.log_of
+
+    def log_of(*asked: Any, **how: Any) -> Any:
+        is_followed.set()
+        return read_log(*asked, **how)
+
+    monkeypatch.setattr(images, "log_of", log_of)
+    joining = Terminal(["--build", str(world.scenario.module)], variables={**world.variables, "TERM": "dumb"})
     joining.expect("being built already")
+    assert is_followed.wait(60)
     joining.sendintr()
     joining.expect("the build goes on at the platform")
     joining.expect(pexpect.EOF)

@@ -73,5 +73,7 @@ def test_only_what_is_measured_may_differ() -> None:
 
     old = session("✓ active after 1.4 s", "POST /a  200  15  14  ✓ same")
     assert record.differences(old, session("✓ active after 12 s", "POST /a  200  15  9   ✓ same")) == []
+    slow = session("✓ active after 12 s", "loading deploy_a.py (at most 120 s)", "POST /a  200  15  9   ✓ same")
+    assert record.differences(old, slow) == []
     assert record.differences(old, session("✓ active after 1.4 s", "POST /a 200 16 14 ✓ same"))
     assert record.differences(old, old[:1])

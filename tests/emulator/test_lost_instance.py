@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import psutil
+import pytest
 
 from chutes_wrappers.emulator.host_launching import HostLauncher
 from chutes_wrappers.emulator.records import InstanceState
@@ -48,6 +49,7 @@ def runner() -> psutil.Process:
     return next(child for child in psutil.Process().children() if "emulator.runner" in " ".join(child.cmdline()))
 
 
+@pytest.mark.usefixtures("real_processes")  # one is killed
 def test_only_the_calls_in_flight_are_lost_and_each_is_reported(tmp_path: Path) -> None:
     with running_platform(
         Settings(registration_token=TOKEN, folder=tmp_path, docker=False), HostLauncher()
