@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The fast tests twice beside two busy loops, which have the same right to the processor. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export PATH="$PWD/.venv/bin:$PATH"
+loops=()
+trap 'kill "${loops[@]}"' EXIT
+for _ in 1 2; do
+    bash -c 'while :; do :; done' &
+    loops+=($!)
+done
+for _ in 1 2; do
+    pytest -n logical --dist worksteal -m "not docker and not packages and not exhaustive" "$@"
+done
