@@ -190,6 +190,7 @@ assert not loaded, loaded
         (["build", "", "--local"], "--build needs MODULE"),
         (["run", "a", "--build", "b"], "--run and --build: one at a time"),
         (["--delete", "a", "delete", "b"], "unexpected"),
+        (["-", "--build", "x"], "no such command: -."),
         (["--list-images=5"], "--list-images does not take a value"),
         (["run", "a", "--local"], "--local means something only with --build"),
         (["--", "build", "x"], "unexpected argument 'build': a command stands before --"),

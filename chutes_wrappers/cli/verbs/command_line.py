@@ -149,7 +149,7 @@ class _Reader:
         if not needs_value or not self.left:
             return
         is_optional = isinstance(option, Flag) and option.has_optional_value
-        if not (is_optional and self.left[0].startswith("-") and self.left[0] != "-"):
+        if not (is_optional and self.left[0].startswith("-")):
             self.others.append(self.left.popleft())
 
 
