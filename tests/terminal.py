@@ -7,10 +7,12 @@ import os
 import pty
 import struct
 import termios
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from tests.fork_server import DEPLOY, LONGEST_S, fork_server
@@ -21,7 +23,18 @@ if TYPE_CHECKING:
 else:
     _Spawn = fdspawn
 
+_BEFORE_TYPING_S = 0.05
+_AGAIN_S = 5.0
 _INTERRUPT, _END_OF_INPUT = "\x03", "\x04"
+
+
+def interrupt(child: Any) -> None:
+    """Press Ctrl-C until the program has ended: Python loses one that comes while readline begins to read a line."""
+    for _ in range(int(LONGEST_S / _AGAIN_S)):
+        child.send(_INTERRUPT)
+        if child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=_AGAIN_S) == 0:
+            return
+    raise AssertionError(child.before)
 
 
 class Terminal(_Spawn):
@@ -46,6 +59,11 @@ class Terminal(_Spawn):
             os.close(theirs)
         self.exitstatus: int | None = None
         super().__init__(ours, timeout=LONGEST_S, encoding="utf-8")
+
+    def send(self, s: str | bytes) -> int:
+        """Type it, a moment after the question that was seen: as ``pexpect.spawn`` does, and any person."""
+        time.sleep(_BEFORE_TYPING_S)
+        return int(super().send(s))
 
     def sendcontrol(self, letter: str) -> None:
         """Press Ctrl and a letter."""

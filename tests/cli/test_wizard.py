@@ -21,7 +21,7 @@ from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.fork_server import CHUTES, LONGEST_S, WIZARD
 from tests.scenario import ROOT, environment
-from tests.terminal import Terminal
+from tests.terminal import Terminal, interrupt
 
 
 @pytest.fixture(scope="module")
@@ -395,8 +395,7 @@ def test_setup_registers_a_newcomer(at_setup: pexpect.spawn[str], newcomer: Newc
 
 
 def test_ctrl_c_at_a_question_of_setup_is_130(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
-    at_setup.sendintr()
-    at_setup.expect(pexpect.EOF)
+    interrupt(at_setup)
     at_setup.close()
     assert (at_setup.exitstatus, newcomer.config.exists()) == (130, False)
     assert "Traceback" not in str(at_setup.before)
