@@ -16,12 +16,12 @@ pytestmark = pytest.mark.docker
 
 # What each base is there to show, asked of the service's own /who.
 BASES: dict[str, dict[str, Any]] = {
+    "trixie": {"home": "/root", "cwd": "/"},  # longest, so first
     "python3-no-pip": {"home": "/root", "cwd": "/"},
     "vendor-venv-path": {"home": "/root", "cwd": "/"},
     "uid-1000-taken": {"home": "/home/ubuntu"},
     "other-user": {"home": "/home/app", "cwd": "/home/app"},
     "entrypoint-script": {"cwd": "/opt/vendor"},
-    "trixie": {"home": "/root", "cwd": "/"},
 }
 # What these show is seen elsewhere, too: a relative path below a root's folder with ChromaDB's image, a closed home in
 # test_recipe.py, and an /app with a package `tools` in test_image.py.
