@@ -67,10 +67,11 @@ def models() -> dict[str, Any]:
 def chat(order: ChatRequest) -> Any:
     known(order.model)
     words = continued(order.messages[-1].content, order.max_tokens, order.seed)
+    now = int(time.time())
     if order.stream:
-        return StreamingResponse(events(words), media_type="text/event-stream")
+        return StreamingResponse(events(words, now), media_type="text/event-stream")
     message = {"role": "assistant", "content": " ".join(words)}
-    return described("chat.completion", {"message": message, "finish_reason": "stop"})
+    return described("chat.completion", now, {"message": message, "finish_reason": "stop"})
 
 
 @app.post("/v1/embeddings")
@@ -97,10 +98,11 @@ def continued(prompt: str, most: int, seed: int) -> Iterator[str]:
         yield last
 
 
-def events(words: Iterator[str]) -> Iterator[str]:
+def events(words: Iterator[str], now: int) -> Iterator[str]:
+    """One completion in chunks: as at OpenAI, all of them have its id and its time."""
     for word in words:
-        yield event(described("chat.completion.chunk", {"delta": {"content": f"{word} "}, "finish_reason": None}))
-    yield event(described("chat.completion.chunk", {"delta": {}, "finish_reason": "stop"}))
+        yield event(described("chat.completion.chunk", now, {"delta": {"content": f"{word} "}, "finish_reason": None}))
+    yield event(described("chat.completion.chunk", now, {"delta": {}, "finish_reason": "stop"}))
     yield "data: [DONE]\n\n"
 
 
@@ -108,8 +110,7 @@ def event(value: dict[str, Any]) -> str:
     return f"data: {json.dumps(value)}\n\n"
 
 
-def described(kind: str, choice: dict[str, Any]) -> dict[str, Any]:
-    now = int(time.time())
+def described(kind: str, now: int, choice: dict[str, Any]) -> dict[str, Any]:
     return {"id": f"{kind}-{now}", "object": kind, "created": now, "model": MODEL, "choices": [{"index": 0, **choice}]}
 
 
