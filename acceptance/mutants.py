@@ -8,7 +8,7 @@ A mutant that no test notices survives: it shows what the tests of its module do
 ``runtime/family.py`` are ``tests/runtime/test_family.py`` and ``test_family_*.py``; a module without such a file has none.
 
 The tests run in a copy of the tree, in process and network namespaces of their own: a mutant that signals the wrong processes
-reaches nothing else. That needs Linux and ``unshare``. About three seconds a mutant.
+reaches nothing else. That needs Linux and ``unshare``. A mutant takes a few seconds.
 """
 
 from __future__ import annotations

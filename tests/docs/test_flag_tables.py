@@ -18,7 +18,7 @@ from .readme import README
 FLAG_TABLES = {"The emulator": "emulate", "From the command line": "call"}
 OF_LOCAL_SERVERS = {"--allow-host", "--allow-origin"}
 # How the tables abbreviate what a command needs.
-SHORT = {"MODULE": "M", "TEMPLATE": "NAME"}
+SHORT = {"MODULE": "M"}
 CODE = re.compile(r"`(-[^`]+)`")
 
 

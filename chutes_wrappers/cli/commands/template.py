@@ -1,4 +1,4 @@
-"""``--template NAME``: a module to begin with, and the service that it wraps, in the current folder."""
+"""``--template TEMPLATE``: a module to begin with, and the service that it wraps, in the current folder."""
 
 from __future__ import annotations
 
