@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import re
@@ -19,19 +20,22 @@ from chutes_wrappers.core.program import NAMES, PACKAGE
 
 _HIDDEN = "••••"
 _SHORTEST_HIDDEN = 4
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|SEED|MNEMONIC|CREDENTIAL|AUTH", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"KEY|TOKEN(?!IZ)|SECRET|PASS|PWD$|SEED|MNEMONIC|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
 # What is a key, a signature, an address or a pass phrase wherever it stands.
 _SECRET_TEXT = (
-    re.compile(r"(?<=bearer )\S+|(?<=basic )\S+", re.IGNORECASE),
-    re.compile(r"\bcp[a-z]_[\w-]+"),
-    re.compile(r"(?<=://)[^/\s@]+(?=@)"),
-    re.compile(
-        r"""((?:key|token|secret|password|passphrase|seed|mnemonic|signature)['"]?\s*[=:]\s*)[^\s,;)}]+""",
+    re.compile(r"(\b(?:bearer|basic)\s+)[^\s'\"]+", re.IGNORECASE),
+    re.compile(r"\bcp[a-z]_[\w-]+|\beyJ[\w-]+(?:\.[\w-]+)*"),
+    re.compile(r"(?<=://)[^/?#\s]+(?=@)"),
+    re.compile(  # a name, also in JSON within a string, and its value, which may be quoted
+        r"""((?:key|token|secret|pass|password|passwd|passphrase|pwd|seed|mnemonic|signature|credentials?|auth|authorization"""
+        r"""|cookie)\\*['"]?\s*[=:]\s*)(?:(?P<quote>\\*['"]).*?(?P=quote)[^\s,;)}]*|[^\s,;)}]+)""",
         re.IGNORECASE,
     ),
-    re.compile(r"\b(?:[a-z]{3,8} ){11,}[a-z]{3,8}\b"),
+    re.compile(r"""\b(?:[a-z]{3,8}[\s'",]+){11,}[a-z]{3,8}\b"""),
     re.compile(r"[A-Za-z0-9]{32,}"),
-    re.compile(r"(?<![\w/.~-])[A-Za-z0-9+_-][A-Za-z0-9+/_-]{31,}={0,2}"),  # base64, and not a path
+    re.compile(  # base64, and neither a path nor a name of Python's
+        r"(?<![\w/.~-])(?=[a-z+/_-]*[A-Z0-9])[A-Za-z0-9+_-][A-Za-z0-9+/_-]{31,}={0,2}"
+    ),
 )
 
 
@@ -51,10 +55,10 @@ def fault(failure: Exception, invocation: Invocation) -> WrapperError:
         next_step = f"{NAMES.deploy} --doctor says what the environment lacks, and the fix"
     else:
         written = write_report(failure, invocation)
-        report = f"report it with {written}, which has no secrets" if written else "report it"
+        report = f"read {written}, in which secrets are masked, and report it" if written else "report it"
         next_step = f"this is a fault of the toolkit: {report}; --debug shows all of it here"
     return WrapperError(
-        f"unexpected {type(failure).__name__}: {masked(str(failure), invocation.values)}",
+        f"unexpected {type(failure).__name__}: {masked(_message(failure), invocation.values)}",
         where=f"{Path(place.filename).name}, line {place.lineno}",
         next_step=next_step,
     )
@@ -63,22 +67,52 @@ def fault(failure: Exception, invocation: Invocation) -> WrapperError:
 def write_report(failure: BaseException, invocation: Invocation) -> Path | None:
     """Write a report that its user alone may read, whole or not at all; its path, None where no folder can be written to."""
     text = "\n".join(_lines(failure, invocation)) + "\n"
-    for folder in (_state_folder(), Path(tempfile.gettempdir())):
-        with contextlib.suppress(OSError):
+    for find in (_state_folder, _temporary_folder):
+        with contextlib.suppress(OSError, RuntimeError):  # the latter: this user has no home folder
+            folder = find()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             return _written(folder, text)
     return None
 
 
 def masked(text: str, values: Sequence[str] = ()) -> str:
-    """``text`` without ``values``, the secrets of this environment, and whatever looks like a key."""
+    """``text`` without ``values`` and their parts, the secrets of this environment, and whatever looks like a key."""
     secrets = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
-    for value in sorted({*secrets, *values}, key=len, reverse=True):
+    parts = [part for value in values for part in _parts(value)]
+    for value in sorted({*secrets, *parts}, key=len, reverse=True):
         if len(value) >= _SHORTEST_HIDDEN:
             text = text.replace(value, _HIDDEN)
     for pattern in _SECRET_TEXT:
         text = pattern.sub(lambda match: (match[1] if match.re.groups else "") + _HIDDEN, text)
     return text
+
+
+def _parts(value: str) -> Iterator[str]:
+    """What a message may quote of a flag's value: all of it, the value in NAME=VALUE, each text in JSON."""
+    with contextlib.suppress(ValueError, RecursionError):
+        yield from _texts(json.loads(value))
+    for part in (value, value.partition("=")[2]):
+        yield part
+        yield repr(part)[1:-1]
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+
+
+def _message(failure: BaseException) -> str:
+    try:
+        return str(failure)
+    except Exception:  # noqa: BLE001 - of somebody else's class, and the report is about another fault
+        return "(its message cannot be shown)"
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.gettempdir())
 
 
 def _state_folder() -> Path:
@@ -89,11 +123,12 @@ def _state_folder() -> Path:
 def _written(folder: Path, text: str) -> Path:
     descriptor, partial = tempfile.mkstemp(dir=folder, prefix=".fault-")  # mode 600
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        # The name of a file may have bytes that are not UTF-8, which Python has as lone surrogates.
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{partial.rpartition('-')[2]}.txt"
         os.replace(partial, path)
-    except OSError:
+    except BaseException:
         os.unlink(partial)
         raise
     return path
@@ -110,7 +145,7 @@ def _lines(failure: BaseException, invocation: Invocation) -> Iterator[str]:
 def _trace(failure: BaseException, values: Sequence[str]) -> Iterator[str]:
     """What failed, innermost cause last; source lines of this program alone, and no variables."""
     for each in _chain(failure):
-        yield f"\n{type(each).__module__}.{type(each).__name__}: {masked(str(each), values)}"
+        yield f"\n{type(each).__module__}.{type(each).__name__}: {masked(_message(each), values)}"
         for frame in traceback.extract_tb(each.__traceback__):
             path = Path(frame.filename)
             is_ours = path.is_relative_to(PACKAGE)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.fault_report import Invocation, masked, write_report
+from chutes_wrappers.cli.fault_report import Invocation, fault, masked, write_report
 from chutes_wrappers.cli.main import deploy
 from chutes_wrappers.cli.version import versions
 from chutes_wrappers.core.manifest import parse_manifest
@@ -92,6 +92,15 @@ def test_a_report_has_our_frames_with_their_lines_and_others_without(state: Path
         "token=abc123",
         "{'password': 'hunter2'}",
         'api_key="abc123"',
+        "password = 'one hunter2 three'",
+        'client({"passwd": "hunter2"})',
+        r"body \"{\\\"password\\\": \\\"hunter2\\\"}\"",
+        "DB_PASS=hunter2",
+        "Authorization: hunter2",
+        "Cookie: session=hunter2",
+        "https://user:p@hunter2@example.com/",
+        f"eyJhbGciOiJ.{'abc123-' * 7}.abc123",
+        repr(PHRASE.split()),
     ],
 )
 def test_what_looks_like_a_secret_is_in_no_report(secret: str, state: Path) -> None:
@@ -100,7 +109,61 @@ def test_what_looks_like_a_secret_is_in_no_report(secret: str, state: Path) -> N
     assert secret not in report.read_text()
     hidden = masked(secret)
     assert "••••" in hidden
-    assert not [part for part in ("hunter2", "abc123", "abc.def", KEY, PHRASE) if part in hidden]
+    assert not [part for part in ("hunter2", "abc123", "abc.def", KEY, PHRASE, "accident") if part in hidden]
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ('{"user": "bob", "more": [{"word": "hunter2"}]}', "hunter2"),
+        ("word=hunter2", "hunter2"),
+        ('it\'s "hunter2"', repr('it\'s "hunter2"')),
+        ("[" * 100_000, "["),
+    ],
+    ids=["json", "field", "repr", "nested"],
+)
+def test_a_part_of_a_flags_value_is_masked(value: str, quoted: str, state: Path) -> None:
+    assert "hunter2" not in masked(f"cannot use {quoted}", [value])
+
+
+def test_a_setting_that_is_no_secret_is_not_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "somebody")
+    monkeypatch.setenv("HF_TOKEN", "word")
+    assert masked("somebody has false and word") == "somebody has false and ••••"
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no message")
+
+
+@pytest.mark.parametrize(
+    ("failure", "shown"), [(ValueError("file \udcff"), r"file \udcff"), (Silent(), "its message cannot be shown")]
+)
+def test_a_message_that_cannot_be_written_is_reported(failure: Exception, shown: str, state: Path) -> None:
+    assert "unexpected" in fault(failure_with_trace(failure), Invocation()).what
+    (report,) = state.iterdir()
+    assert shown in report.read_text()
+
+
+def failure_with_trace(failure: Exception) -> Exception:
+    with pytest.raises(type(failure)) as raised:
+        raise failure
+    return raised.value
+
+
+def test_a_user_without_home_and_temporary_folder_sees_the_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    def no_folder() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr("tempfile.gettempdir", no_folder)
+    assert "report it; --debug" in str(fault(failure_with_trace(ValueError("x")), Invocation()).next_step)
 
 
 @given(st.text("abcdef0123456789", min_size=32, max_size=64), st.text(max_size=20), st.text(max_size=20))
@@ -112,6 +175,7 @@ def test_an_ordinary_message_stays_readable() -> None:
     for message in (
         "invalid literal for int() with base 10: 'abc'",
         "port 8000 is not in the list of 3 ports",
+        "function() got an unexpected keyword argument 'timeout_of_the_very_long_operation'",
         "[Errno 2] No such file or directory: '/home/somebody/Projects2/speech-to-text/deploy_whisper.py'",
     ):
         assert masked(message) == message
