@@ -27,22 +27,29 @@ _AT_A_TERMINAL = ("chutes_wrappers.cli.", "chutes_wrappers.emulator.__main__")
 
 def deploy() -> "NoReturn":
     """What ``chutes-wrappers`` calls."""
-    run("chutes_wrappers.cli.main:main")
+    _run_script("chutes_wrappers.cli.main:main")
 
 
 def account() -> "NoReturn":
     """What ``chutes-wrappers-account`` calls."""
-    run("chutes_wrappers.cli.wizard:main")
+    _run_script("chutes_wrappers.cli.wizard:main")
 
 
 def discover() -> "NoReturn":
     """What ``chutes-wrappers-discover`` calls."""
-    run("chutes_wrappers.cli.discover_routes:main")
+    _run_script("chutes_wrappers.cli.discover_routes:main")
 
 
 def emulator() -> "NoReturn":
     """What ``chutes-wrappers-emulator`` calls."""
-    run("chutes_wrappers.emulator.__main__:main")
+    _run_script("chutes_wrappers.emulator.__main__:main")
+
+
+def _run_script(target: str) -> "NoReturn":
+    """As ``run`` for a script; Python has put its folder first, which other scripts lie in, not modules."""
+    folder = os.path.dirname(os.path.realpath(sys.argv[0]))
+    sys.path[:] = [entry for entry in sys.path if not os.path.isabs(entry) or os.path.realpath(entry) != folder]
+    run(target)
 
 
 def run(target: str) -> "NoReturn":

@@ -174,6 +174,20 @@ def test_packages_that_libraries_look_for_are_not_taken_from_beside_a_module(
     assert not ran.exists()
 
 
+def test_a_script_imports_nothing_from_the_folder_that_scripts_lie_in(tmp_path: Path) -> None:
+    (tmp_path / "sprung").mkdir()
+    (tmp_path / "bin").mkdir()
+    spread_traps(tmp_path / "bin", tmp_path / "sprung", ("docker", "requests"))
+    script = tmp_path / "bin" / "a-script"
+    script.write_text(
+        f"import sys\nsys.path.append({str(ROOT)!r})\nfrom chutes_wrappers.start import deploy\ndeploy()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script, "--help"], env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr, [*(tmp_path / "sprung").iterdir()]) == (0, "", [])
+
+
 def test_a_worker_that_a_module_spawns_has_our_package(tmp_path: Path) -> None:
     (tmp_path / "spawning.py").write_text(
         "import multiprocessing\n"
