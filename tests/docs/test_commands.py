@@ -1,7 +1,4 @@
-"""The README's commands that need no Docker, run as they stand; and its recording, recorded again.
-
-One file, so that no two of them want the sample's ports at a time.
-"""
+"""The README's commands that need no Docker, run as they stand; and its recording, recorded again."""
 
 from __future__ import annotations
 
@@ -16,9 +13,17 @@ import requests
 
 from docs import record
 from docs.record import copied_project
+from tests.docker.turns import locked
 from tests.scenario import READY, ROOT
 
 from .readme import Terminal
+
+
+@pytest.fixture(autouse=True)
+def _alone_on_the_samples_ports() -> Iterator[None]:
+    """Several processes of pytest-xdist may run the tests of this file."""
+    with locked("sample-ports"):
+        yield
 
 
 @pytest.fixture
