@@ -31,12 +31,10 @@ def copy_template(name: str, folder: Path) -> list[Path]:
     """
     contents = {folder / path: content for path, content in _files(name)}
     for target, content in contents.items():
-        if os.path.lexists(target) and not _has(target, content):
-            raise ConfigurationError(
-                "is there already, with other content",
-                where=str(target),
-                next_step="move it away, or change to another folder: nothing is overwritten",
-            )
+        if os.path.lexists(target):
+            _check_same(target, content)
+    for folder in {target.parent: None for target in contents}:
+        _make_folder(folder)
     for target, content in contents.items():
         _write(target, content)
     return list(contents)
@@ -64,21 +62,45 @@ def _content(path: Path) -> bytes:
     return content
 
 
+def _check_same(target: Path, content: bytes) -> None:
+    if not _has(target, content):
+        raise ConfigurationError(
+            "is there already, with other content",
+            where=str(target),
+            next_step="move it away, or change to another folder: nothing is overwritten",
+        )
+
+
 def _has(target: Path, content: bytes) -> bool:
     try:
-        return target.read_bytes() == content
+        return target.is_file() and target.read_bytes() == content  # reading a pipe could take for ever
     except OSError:
         return False
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _failure(folder, error) from error
+
+
 def _write(target: Path, content: bytes) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as file:
-            file.write(content)
-    except FileExistsError:  # with this content, as was looked up
-        return
+        file = target.open("xb")
+    except FileExistsError:
+        return _check_same(target, content)
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot be written ({error.strerror})", where=str(target), next_step="change to a folder of your own"
-        ) from error
+        raise _failure(target, error) from error
+    try:
+        with file:
+            file.write(content)
+    except OSError as error:
+        target.unlink(missing_ok=True)  # half of it would be in the way of the next copy
+        raise _failure(target, error) from error
+
+
+def _failure(target: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot be written ({error.strerror})", where=str(target), next_step="change to a folder of your own"
+    )

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,13 +40,61 @@ def test_a_file_that_is_there_with_other_content_stops_the_copy_before_anything_
     assert not (tmp_path / "deploy_example.py").exists()
 
 
-@pytest.mark.parametrize("kind", ["a folder", "a link that leads nowhere"])
-def test_what_is_no_file_is_not_replaced_either(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")],
+    ids=["a folder", "a pipe", "a link that leads nowhere"],
+)
+def test_what_is_no_file_is_not_replaced_either(make: Callable[[Path], None], tmp_path: Path) -> None:
     module = tmp_path / "deploy_example.py"
-    module.mkdir() if kind == "a folder" else module.symlink_to(tmp_path / "nowhere")
+    make(module)
     with pytest.raises(ConfigurationError, match="nothing is overwritten"):
         copy_template("deploy_example", tmp_path)
     assert list(tmp_path.iterdir()) == [module]
+
+
+@pytest.mark.parametrize(
+    ("place", "make"),
+    [("examples/search", Path.touch), ("examples", Path.touch), ("examples", lambda path: path.symlink_to("nowhere"))],
+    ids=[
+        "the service's folder is a file",
+        "the first folder is a file",
+        "the first folder is a link that leads nowhere",
+    ],
+)
+def test_a_folder_that_cannot_be_made_stops_the_copy_before_anything_is_written(
+    place: str, make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    make(tmp_path / place)
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        copy_template("deploy_search", tmp_path)
+    assert list(tmp_path.rglob("*.py")) == []
+
+
+def test_a_file_that_appears_while_others_are_copied_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / "examples" / "search" / "app.py"
+
+    def make_folder(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder == theirs.parent:
+            theirs.write_text("theirs")
+
+    monkeypatch.setattr(templates, "_make_folder", make_folder)
+    with pytest.raises(ConfigurationError, match="is there already"):
+        copy_template("deploy_search", tmp_path)
+    assert theirs.read_text() == "theirs"
+
+
+def test_half_a_file_is_removed(tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="File too large"):
+            copy_template("deploy_search", tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_copying_again_changes_nothing(tmp_path: Path) -> None:
