@@ -50,23 +50,16 @@ def _chosen(what: str, names: Sequence[str], default: str | None) -> str:
         output.warning(f"there is no number {answer}: 1 to {len(names)}, or a name")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A command, as the menu offers it."""
-
-    title: str
-    verb: Verb
-
-    def ask(self, questions: Questions) -> list[str]:
-        """The arguments of a command line, from what somebody answers to the questions of the command's declaration."""
-        words = [self.verb.flag, *(_operand(each, questions) for each in self.verb.operands)]
-        for option in self.verb.options():
-            if isinstance(option, Flag) and option.question is not None:
-                answered = _answered_flag(option, option.question)
-                words += answered
-                if answered and option.question.ends:
-                    break
-        return words
+def _asked(verb: Verb, questions: Questions) -> list[str]:
+    """The arguments of a command line, from what somebody answers to the questions of the command's declaration."""
+    words = [verb.flag, *(_operand(each, questions) for each in verb.operands)]
+    for option in verb.options():
+        if isinstance(option, Flag) and option.question is not None:
+            answered = _answered_flag(option, option.question)
+            words += answered
+            if answered and option.question.ends:
+                break
+    return words
 
 
 def _operand(operand: Operand, questions: Questions) -> str:
@@ -94,7 +87,7 @@ def _text(default: str | bool | None) -> str | None:
 
 
 # The first nine are documented with their numbers.
-ENTRIES = tuple(Entry(title=verb.title, verb=verb) for verb in sorted(VERBS.values(), key=lambda verb: verb.number))
+ENTRIES = tuple(sorted(VERBS.values(), key=lambda verb: verb.number))
 
 
 @dataclass
@@ -150,7 +143,7 @@ def _arguments(answer: str, questions: Questions) -> list[str]:
     if answer.startswith("-") or answer.split()[0] in (*VERBS, "help"):
         return _command_line(answer)
     if answer.isdecimal() and 1 <= int(answer) <= len(ENTRIES):
-        return ENTRIES[int(answer) - 1].ask(questions)
+        return _asked(ENTRIES[int(answer) - 1], questions)
     output.warning(f"{answer!r} is none of the entries: a number from 1 to {len(ENTRIES)}, flags, or q")
     return []
 

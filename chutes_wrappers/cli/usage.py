@@ -19,7 +19,7 @@ _WIDEST = 110
 def help_text(topic: str) -> str:
     """The help on a group or a command, with or without dashes; on everything where ``topic`` is empty.
 
-    UsageError names the nearest topic to one that there is not.
+    UsageError for an unknown topic, with the nearest known one.
     """
     if not topic:
         return _overview()
@@ -29,10 +29,10 @@ def help_text(topic: str) -> str:
             return _group_screen(group)
     if asked in VERBS:
         return _command_screen(VERBS[asked])
-    known = [*(group.name for group in GROUPS), *VERBS]
-    near = difflib.get_close_matches(asked, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(group.name for group in GROUPS)}"
-    raise click.UsageError(f"no help is called {topic!r}: {hint}")
+    groups = [group.name for group in GROUPS]
+    near = difflib.get_close_matches(asked, [*groups, *VERBS], n=1)
+    hint = f"did you mean {near[0]}?" if near else f"name one of {', '.join(groups)}, or a command"
+    raise click.UsageError(f"unknown help topic {topic!r}: {hint}")
 
 
 def flags_of(group: Group) -> list[str]:
@@ -74,7 +74,7 @@ def _group_screen(group: Group) -> str:
     text.write_heading(group.title)
     with text.indentation():
         text.write_dl([(_typed(verb), str(verb.help)) for verb in group.verbs])
-    with text.section("Flags (--help COMMAND tells what they do)"):
+    with text.section("Flags (--help COMMAND says what they do)"):
         _write_words(text, flags_of(group))
     _write_examples(text, group.examples)
     return text.getvalue()

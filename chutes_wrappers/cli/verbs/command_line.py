@@ -127,15 +127,13 @@ class _Reader:
         self.verb = name
 
     def _take_operands(self, words: list[str]) -> None:
-        """Those behind ``--verb``: the next words, whatever they look like."""
+        """Those behind ``--verb``: the next words, whatever they look like. The command itself finds that one is missing."""
         verb = self.verbs[self.verb]
         wanted = len(verb.operands)
         if len(words) > wanted:
             self.problem = f"{verb.flag} does not take a value"
         while len(words) < wanted and self.left and self.left[0] not in HELP:
             words.append(self.left.popleft())
-        if len(words) < wanted:
-            self.problem = f"{verb.flag} needs {verb.needed}"
         self.problem = self.problem or next(filter(None, map(verb.operand_problem, words)), "")
         self.operands = words
 
