@@ -46,7 +46,8 @@ def service_error(
         detail["location"] = location
     if len(body) > len(quoted):
         detail["truncated"] = True
-    return CallRefused(f"the service answered {status} {_phrase(status)}".rstrip(), answer_with=answer_with, **detail)
+    what = f"the service answered {status} {responses.get(status, '')}".rstrip()
+    return CallRefused(what, answer_with=answer_with, **detail)
 
 
 def half_pair(fields: Mapping[str, Any]) -> CallRefused:
@@ -68,7 +69,3 @@ def _is_text(value: Any) -> bool:
 def _encodable(value: Any) -> Any:
     # A caller's key may hold half of a surrogate pair, with which the SDK's answer would become a bare 500.
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _phrase(status: int) -> str:
-    return responses.get(status, "")

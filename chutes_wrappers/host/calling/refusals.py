@@ -28,7 +28,8 @@ _GATEWAY = "the platform is not well, or has no instance: look with --status {na
 def refused(status: int, body: bytes, *, name: str, where: str, key: str | None) -> PlatformRefused:
     """The error for an answer with ``status`` to a call of the chute ``name``; ``key`` is shown in none of it."""
     secrets = (key,) if key else ()
-    what = f"the call was answered {status}" + (f" ({_phrase(status)})" if _phrase(status) else "")
+    phrase = responses.get(status, "")
+    what = f"the call was answered {status}" + (f" ({phrase})" if phrase else "")
     text = body.decode("utf-8", "replace")
     if status == HTTPStatus.BAD_REQUEST:
         if (error := service_error(body)) is not None:
@@ -53,7 +54,3 @@ def _next_step(status: int, name: str) -> str:
 
 def _key_source() -> str:
     return KeyCredentials(key="").source
-
-
-def _phrase(status: int) -> str:
-    return responses.get(status, "")

@@ -32,7 +32,7 @@ def explained(status: int, body: bytes) -> NotCarried:
         403: "the API key may not call this chute",
         404: "the chute is not deployed, or has no such path: deploy the module as it is now",
     }.get(status, "see the chute's status and its logs")
-    return NotCarried(502, f"the platform answered {status}: {text or _phrase(status) or 'no text'}; {hint}")
+    return NotCarried(502, f"the platform answered {status}: {text or responses.get(status, 'no text')}; {hint}")
 
 
 def service_error(body: bytes) -> tuple[Head, bytes] | None:
@@ -51,7 +51,7 @@ def service_error(body: bytes) -> tuple[Head, bytes] | None:
         return None
     fields = {"Content-Type": detail.get("content_type"), "Location": detail.get("location")}
     headers = tuple((name, str(value)) for name, value in fields.items() if value)
-    return Head(status=status, reason=_phrase(status), headers=headers), quoted
+    return Head(status=status, reason=responses.get(status, ""), headers=headers), quoted
 
 
 def empty_answer(content_type: str, body: bytes) -> Head | None:
@@ -65,7 +65,7 @@ def empty_answer(content_type: str, body: bytes) -> Head | None:
     kind = fields.get("content_type")
     headers = (("Content-Type", str(kind)),) if kind else ()
     length = () if status == HTTPStatus.NO_CONTENT else (("Content-Length", "0"),)
-    return Head(status=status, reason=_phrase(status), headers=(*headers, *length))
+    return Head(status=status, reason=responses.get(status, ""), headers=(*headers, *length))
 
 
 def _detail(body: bytes) -> Mapping[str, Any]:
@@ -84,7 +84,3 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _phrase(status: int) -> str:
-    return responses.get(status, "")
