@@ -27,7 +27,7 @@ def requirements(name: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith(("#", "-r"))]
 
 
-def test_there_is_one_for_the_release_and_one_for_the_next() -> None:
+def test_the_release_and_the_next_one_have_constraints() -> None:
     (following,) = requirements("requirements-next.txt")
     (pinned,) = [each.version for each in following.specifier]
     names = {path.stem for path in FILES}
@@ -36,7 +36,7 @@ def test_there_is_one_for_the_release_and_one_for_the_next() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_it_satisfies_the_requirements(path: Path) -> None:
+def test_constraints_satisfy_the_requirements(path: Path) -> None:
     pinned = pins(path)
     assert path.stem == f"chutes-{pinned['chutes']}"
     for name in ("requirements.txt", "requirements-dev.txt"):
@@ -47,7 +47,7 @@ def test_it_satisfies_the_requirements(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_it_has_names_and_versions_only(path: Path) -> None:
+def test_constraints_have_names_and_versions_only(path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][\w.!+]*", line)] == []
     assert lines == sorted(lines, key=lambda line: line.partition("==")[0])

@@ -15,7 +15,7 @@ REPORT = """<?xml version="1.0"?>
 </testsuite></testsuites>"""
 
 
-def test_each_stages_time_the_skips_with_their_reasons_and_the_slowest_are_told(tmp_path: Path) -> None:
+def test_each_stages_time_the_skips_with_their_reasons_and_the_slowest_are_shown(tmp_path: Path) -> None:
     (tmp_path / "1-fast.xml").write_text(REPORT)
     lines = [line.strip() for line in summary(tmp_path).splitlines()]
     assert "1-fast           61 s  9 tests, 3 not good, 2 skipped" in lines
@@ -25,5 +25,5 @@ def test_each_stages_time_the_skips_with_their_reasons_and_the_slowest_are_told(
     assert len(slowest) == 4
 
 
-def test_without_a_report_nothing_is_told(tmp_path: Path) -> None:
+def test_without_a_report_nothing_is_shown(tmp_path: Path) -> None:
     assert summary(tmp_path) == ""

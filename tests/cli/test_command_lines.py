@@ -101,7 +101,7 @@ def test_wrong_usage_stays_wrong_usage(record: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("record", [one for one in RECORDS if "help" in one], ids=readable)
-def test_help_stays_help(record: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_request_for_help_stays_one(record: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert parsed(record["words"]) == {"help": True}
     assert capsys.readouterr().out.strip()
 
@@ -165,7 +165,7 @@ def test_a_second_command_is_wrong_usage(
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 @pytest.mark.parametrize("words", ["--call x /y -d", "--call x /y --data", "--create i --name", "--deploy m --logo"])
-def test_a_flags_value_is_no_command(words: str, verb: str) -> None:
+def test_a_flags_value_is_not_taken_for_a_command(words: str, verb: str) -> None:
     for value in (verb, f"--{verb}"):
         found = parsed([*words.split(), value])
         assert value in found["flags"].values()
@@ -180,7 +180,7 @@ def test_nothing_behind_two_dashes_is_a_command(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
-def test_an_operand_is_no_command(verb: str) -> None:
+def test_an_operand_is_not_taken_for_a_command(verb: str) -> None:
     assert parsed(["--status", verb])["operands"] == [verb]
     assert parsed(["status", verb])["operands"] == [verb]
 

@@ -76,7 +76,7 @@ def test_a_command_that_goes_on_is_seen_to_start_the_sdk(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "words", ["discover", "build", "build --local", "emulate", "run-docker", "run", "deploy", "cost", "forward"]
 )
-def test_a_module_that_is_not_there(words: str, tmp_path: Path) -> None:
+def test_a_module_that_is_not_there_is_reported_before_the_sdk_starts(words: str, tmp_path: Path) -> None:
     verb, *flags = words.split()
     done = run(tmp_path, f"--{verb}", "deploy_nowhere", *flags)
     assert done.returncode == 2
@@ -93,7 +93,7 @@ def test_a_module_that_is_not_there(words: str, tmp_path: Path) -> None:
         "--forward {} --url http://127.0.0.1:9",
     ],
 )
-def test_a_port_that_is_taken(words: str, tmp_path: Path, taken: int) -> None:
+def test_a_port_in_use_is_reported_before_the_sdk_starts(words: str, tmp_path: Path, taken: int) -> None:
     own = taken if "--url" in words else 18080
     done = run(tmp_path, *words.format(module(tmp_path, own), taken).split())
     assert done.returncode == 2, done.stderr
@@ -114,7 +114,7 @@ def test_a_port_that_is_taken(words: str, tmp_path: Path, taken: int) -> None:
         ("--build {} --local --json", "--json means nothing with --build --local"),
     ],
 )
-def test_a_value_that_does_not_parse(words: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_value_is_reported_before_the_sdk_starts(words: str, said: str, tmp_path: Path) -> None:
     done = run(tmp_path, *words.format(module(tmp_path)).split())
     assert done.returncode == 2
     assert said in " ".join(done.stderr.split())

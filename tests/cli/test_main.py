@@ -50,7 +50,7 @@ def test_a_group_has_its_commands_flags_and_examples_on_one_screen(
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: str(verb.name))
-def test_help_of_a_command_tells_what_each_of_its_flags_does(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_of_a_command_says_what_each_of_its_flags_does(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     shown = invoke("--help", verb.flag).output
     assert verb.flag in shown.splitlines()[0]

@@ -14,7 +14,7 @@ from chutes_wrappers.core.program import CHECKOUT, INSTALLED, NAMES, executable,
 from tests.scenario import ROOT
 
 
-def test_the_checkout_is_no_installed_package_and_has_its_scripts() -> None:
+def test_a_checkout_counts_as_not_installed_and_names_its_scripts() -> None:
     assert not program.IS_INSTALLED
     assert NAMES == CHECKOUT
     assert (ROOT / NAMES.deploy).is_file()

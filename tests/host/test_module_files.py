@@ -85,7 +85,7 @@ def test_a_name_that_would_replace_a_module_of_python_or_of_a_package_is_refused
     assert f"deploy_{name}.py" in str(caught.value)
 
 
-def test_a_module_that_is_on_the_path_itself_is_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_is_on_the_path_itself_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "thing.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     assert resolve_module(str(tmp_path / "thing")) == tmp_path / "thing.py"

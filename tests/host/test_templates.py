@@ -45,7 +45,7 @@ def test_a_file_that_is_there_with_other_content_stops_the_copy_before_anything_
     [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")],
     ids=["a folder", "a pipe", "a link that leads nowhere"],
 )
-def test_what_is_no_file_is_not_replaced_either(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_not_replaced_either(make: Callable[[Path], None], tmp_path: Path) -> None:
     module = tmp_path / "deploy_example.py"
     make(module)
     with pytest.raises(ConfigurationError, match="nothing is overwritten"):

@@ -122,7 +122,7 @@ def test_nothing_is_imported_from_the_current_folder(package: Installed, tmp_pat
     assert [path.name for path in (tmp_path / "sprung").iterdir()] == []
 
 
-def test_it_says_its_version(package: Installed, tmp_path: Path) -> None:
+def test_the_installed_command_says_its_version(package: Installed, tmp_path: Path) -> None:
     assert VERSION in package.run(INSTALLED.deploy, "--version", folder=tmp_path)
 
 
@@ -233,7 +233,7 @@ def test_a_worker_that_a_module_spawns_has_the_helpers(package: Installed, tmp_p
     assert said == "tools.chute_wrappers\n"
 
 
-def test_a_service_is_looked_at(package: Installed, tmp_path: Path) -> None:
+def test_the_installed_discovery_finds_the_routes_of_a_service(package: Installed, tmp_path: Path) -> None:
     specification = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"get": {}}}})}
     with serving(specification) as server:
         said = package.run(INSTALLED.discover, "--base-url", server.root, "--port", "8020", folder=tmp_path)

@@ -253,6 +253,6 @@ def test_any_json_is_a_body_or_a_named_refusal(encoding: Encoding, body: Any) ->
 
 
 @pytest.mark.parametrize("encoding", ["json", "none"])
-def test_a_value_that_is_no_object_travels_as_json(encoding: Encoding) -> None:
+def test_a_value_that_is_not_an_object_travels_as_json(encoding: Encoding) -> None:
     body = encode_body(RequestFormat(encoding=encoding, content_type="application/x+json"), [1], may_be_empty=True)
     assert (body.make(), body.content_type) == (b"[1]", "application/x+json")

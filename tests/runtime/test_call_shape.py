@@ -130,7 +130,7 @@ async def test_the_work_of_a_call_ends_with_its_request(scope: dict[str, Any]) -
     assert has_ended(call["running"])
 
 
-async def test_it_ends_when_the_application_fails_too() -> None:
+async def test_the_work_of_a_call_ends_when_the_application_fails_too() -> None:
     call: dict[str, Any] = {}
 
     async def application(*arguments: Any) -> None:

@@ -164,7 +164,7 @@ async def test_a_connection_that_is_lost_ends_a_stream_with_the_reason() -> None
     ]
 
 
-async def test_a_queue_that_refuses_is_told_with_its_status() -> None:
+async def test_the_refusal_of_a_queue_keeps_its_status() -> None:
     said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nWhy."
     async with queue_that_says(said) as url, aiohttp.ClientSession() as session:
         with pytest.raises(CallRefused) as refused:

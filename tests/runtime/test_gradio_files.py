@@ -118,7 +118,7 @@ async def test_an_app_that_does_not_say_where_its_files_are_is_refused(
         ({"mime_type": 5}, "text/css", "x.txt", "text/css"),
     ],
 )
-async def test_a_file_comes_down_with_the_name_and_type_that_are_told(
+async def test_a_file_is_downloaded_with_the_name_and_type_of_its_reference(
     of: dict[str, Any], served_as: str, filename: str, content_type: str
 ) -> None:
     file = await downloaded(web.Response(body=b"data", content_type=served_as), **of)

@@ -61,7 +61,7 @@ async def test_a_refused_websocket_is_closed_with_the_reason() -> None:
     assert "'evil.example'" in message["reason"]
 
 
-async def test_the_method_counts() -> None:
+async def test_a_link_of_a_foreign_page_may_get_and_not_post() -> None:
     link = [
         *NEAR,
         (b"sec-fetch-site", b"cross-site"),

@@ -323,7 +323,7 @@ def test_of_a_family_that_is_gone_no_thread_is_left(family: Starter, mode: tuple
     assert process.exit_code is not None
 
 
-def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+def test_a_signal_without_a_name_is_shown_by_its_number() -> None:
     process = ManagedProcess(["/bin/sh", "-c", "kill -40 $$"], environment={}, directory="/")
     process.start()
     until(lambda: process.exit_code is not None)
@@ -339,6 +339,6 @@ def test_a_missing_program_is_not_taken_for_a_missing_interpreter(tmp_path: Path
         assert "working directory" not in str(caught.value)
 
 
-def test_a_command_that_is_its_own_working_directory_is_no_missing_directory(tmp_path: Path) -> None:
+def test_a_command_that_is_its_own_working_directory_is_not_a_missing_directory(tmp_path: Path) -> None:
     with pytest.raises(ServiceFailed, match="set ENTRYPOINT"):
         ManagedProcess([str(tmp_path)], environment={}, directory=str(tmp_path)).start()

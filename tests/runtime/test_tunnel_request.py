@@ -94,7 +94,7 @@ def test_an_unknown_field_is_refused() -> None:
     assert "a call is" in refusal(timeout=1)
 
 
-def test_a_second_body_and_one_that_is_no_string_are_refused() -> None:
+def test_a_second_body_and_one_that_is_not_a_string_are_refused() -> None:
     with pytest.raises(CallRefused, match="is there twice"):
         read(b'{"port": 8020, "method": "GET", "target": "/", "body": "YQ==", "body": "YQ=="}')
     for body in (5, {"a": 1}, ["YQ=="]):
