@@ -21,7 +21,7 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import refusals
 from chutes_wrappers.host.credentials import Credentials, KeyCredentials, account
-from chutes_wrappers.host.platform_sessions import RepeatingAdapter, StreamAdapter, session_with
+from chutes_wrappers.host.platform_sessions import RepeatingAdapter, StreamAdapter, session_with, split_lines
 from chutes_wrappers.sdk.account import config_file
 
 _DEFAULT_URL = "https://api.chutes.ai"
@@ -133,7 +133,7 @@ class PlatformApi:
                     raise self._unexpected(what, path, refusals.detail(answer.text, self._credentials.secrets))
                 # The head of a stream comes soon, but then it is silent for as long as the step of a build takes.
                 adapter.limit_pauses(silence_s)
-                for line in answer.iter_lines(chunk_size=1):
+                for line in split_lines(answer.iter_content(chunk_size=1)):
                     yield line.decode(errors="replace")
             except requests.RequestException as error:
                 if silence_s is not None and isinstance(error.args[0], ReadTimeoutError):

@@ -16,6 +16,7 @@ import pytest
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.credentials import KeyCredentials
 from chutes_wrappers.host.platform_api import PlatformApi
+from chutes_wrappers.host.platform_sessions import split_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 # Head, line, and line after the pause. http.client keeps the socket of the second kind as a file only.
@@ -125,3 +126,32 @@ with PlatformApi({server.root!r}, KeyCredentials(key="cpk_x")) as platform:
             reader.send_signal(signal.SIGINT)
             assert reader.wait(60) == -signal.SIGINT
         assert server.is_silent
+
+
+@pytest.mark.parametrize(
+    ("pieces", "lines"),
+    [
+        ([b"a", b"\n", b"b"], [b"a", b"b"]),
+        ([b"one\r\ntw", b"o\rthree\n"], [b"one", b"two", b"three"]),
+        ([b"\n", b"", b"\n"], [b"", b""]),
+        ([], []),
+    ],
+)
+def test_lines_are_put_together_from_pieces(pieces: list[bytes], lines: list[bytes]) -> None:
+    assert list(split_lines(pieces)) == lines
+
+
+def test_a_line_is_there_as_soon_as_it_has_ended() -> None:
+    pieces = iter([b"a\n", b"b"])
+    assert next(split_lines(pieces)) == b"a"
+    assert next(pieces) == b"b"
+
+
+def test_a_long_line_takes_seconds() -> None:
+    """Copied for each of its bytes it would be 80 GB: minutes."""
+    line = b"x" * 400_000
+    with Pausing(b"Connection: close", line, b"\n") as server, api(server, timeout_s=60) as platform:
+        server.go_on()
+        start = time.monotonic()
+        assert list(platform.lines("/x", "reading", purpose="x")) == [line.decode()]
+        assert time.monotonic() - start < 60
