@@ -38,7 +38,7 @@ def _of_inline_code(code: str) -> list[list[str]]:
 
 
 def _words(piece: str) -> list[str] | None:
-    """The words up to the end of the command; None for what is no command line, such as the name in a sentence."""
+    """The words up to the end of the command; None for anything else, such as the name in a sentence."""
     words = shlex.split(piece.partition("`")[0].replace("[FLAGS]", ""), comments=True)
     ended = next((index for index, word in enumerate(words) if _ENDS.match(word)), len(words))
     words = [word.rstrip(")") if word.endswith(")") and "(" not in word else word for word in words[:ended]]

@@ -42,10 +42,13 @@ COMMON = (
 
 
 def pop_common(context: click.Context) -> Common:
-    """The common flags of a parsed command line, which are no longer among its parameters then. Sets how much is shown."""
+    """The common flags of a parsed command line, which are removed from its parameters.
+
+    Sets how much is shown, and has SIGTERM end a command as Ctrl-C does.
+    """
     common = Common(**{name: bool(context.params.pop(name)) for name in ("yes", "quiet", "debug")})
     output.be_quiet(common.quiet)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever runs is stopped then, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever the command has started is stopped
     return common
 
 
