@@ -154,7 +154,8 @@ def _command_line(typed: str) -> list[str]:
     except ValueError as error:
         output.warning(f"{typed!r} is no command line: {error}")
         return []
-    if not {word.partition("=")[0] for word in words} - {name for each in COMMON for name in each.opts} - {"--"}:
+    switches = {name for each in COMMON if each.expose_value for name in each.opts}
+    if not {word.partition("=")[0] for word in words} - switches - {"--"}:
         output.warning(f"{typed!r} has no command")
         return []
     return words

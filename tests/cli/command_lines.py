@@ -1,13 +1,16 @@
-"""The command lines of ``deploy.sh`` that documents and help pages show, as the words that a shell would hand over."""
+"""The command lines of the program that documents and help pages show, as the words that a shell would hand over."""
 
 from __future__ import annotations
 
 import re
 import shlex
 
+from chutes_wrappers.cli.verbs.groups import VERBS
+
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 _CODE = re.compile(r"`([^`\n]+)`")
-_PROGRAM = "./deploy.sh"
+# Either name of it: of a checkout, and of an installed package, where others begin with the same word.
+_PROGRAM = re.compile(r"\./deploy\.sh|\bchutes-wrappers(?= )")
 _ENDS = re.compile(r"^[<>|)]|^&&$|^;$|^2>")
 
 
@@ -22,14 +25,14 @@ def shown(text: str) -> list[list[str]]:
     """Every command line of a text that names the program, such as a help page or a comment."""
     found = []
     for line in text.splitlines():
-        for piece in line.split(_PROGRAM)[1:]:
+        for piece in _PROGRAM.split(line)[1:]:
             found += [words for words in [_words(piece)] if words is not None]
     return _unique(found)
 
 
 def _of_inline_code(code: str) -> list[list[str]]:
     """``./deploy.sh --build M``, or ``--build M [--local]``: with and without what stands in brackets."""
-    if _PROGRAM in code:
+    if _PROGRAM.search(code):
         return shown(code)
     if not code.startswith("-"):
         return []
@@ -42,7 +45,8 @@ def _words(piece: str) -> list[str] | None:
     words = shlex.split(piece.partition("`")[0].replace("[FLAGS]", ""), comments=True)
     ended = next((index for index, word in enumerate(words) if _ENDS.match(word)), len(words))
     words = [word.rstrip(")") if word.endswith(")") and "(" not in word else word for word in words[:ended]]
-    return words if not piece.strip() or (words and words[0].startswith("-")) else None
+    is_line = not piece.strip() or (words and (words[0].startswith("-") or words[0] in (*VERBS, "help")))
+    return words if is_line else None
 
 
 def _unique(lines: list[list[str]]) -> list[list[str]]:

@@ -137,9 +137,6 @@ def test_the_order_of_flags_means_nothing(drawn: tuple[dict[str, Any], list[list
 def test_the_command_may_be_a_plain_word(drawn: tuple[dict[str, Any], list[list[str]]]) -> None:
     record, parts = drawn
     plain_parts = [as_word(part, record["verb"]) for part in parts]
-    at = next(index for index, part in enumerate(plain_parts) if part[0] == record["verb"])
-    if at and plain_parts[at - 1] == ["--watch"]:  # it may have a value, and takes the word for that
-        plain_parts[at - 1 : at + 1] = [plain_parts[at], plain_parts[at - 1]]
     assert parsed(words_of(plain_parts)) == expected(record)
 
 
@@ -185,6 +182,16 @@ def test_an_operand_is_not_taken_for_a_command(verb: str) -> None:
     assert parsed(["status", verb])["operands"] == [verb]
 
 
+@pytest.mark.parametrize("watched", [["--watch"], ["--watch", "5"], ["--watch=5"]])
+@pytest.mark.parametrize("verb", ["status", "emulate"])
+def test_a_command_behind_a_flag_is_not_its_optional_value(verb: str, watched: list[str]) -> None:
+    expected = parsed([f"--{verb}", "deploy_x", *watched])
+    assert "error" not in expected
+    assert parsed([*watched, verb, "deploy_x"]) == parsed([*watched, f"--{verb}", "deploy_x"]) == expected
+    for words in ([*watched, "--quiet", verb, "deploy_x"], [verb, *watched, "--quiet", "--", "deploy_x"]):
+        assert parsed(words) == {**expected, "flags": {**expected["flags"], "quiet": True}}
+
+
 def test_a_flag_takes_a_value_in_every_command_or_in_none() -> None:
     """So a command line can be read before its command is known."""
     shapes: dict[str, set[tuple[Any, ...]]] = {}
@@ -197,7 +204,11 @@ def test_a_flag_takes_a_value_in_every_command_or_in_none() -> None:
     assert not {name[2:] for name in shapes} & {*VERBS}
 
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+]
 
 
 def documented_lines() -> Iterator[list[str]]:
@@ -218,12 +229,12 @@ def test_every_documented_command_line_is_one(capsys: pytest.CaptureFixture[str]
 
 def is_complete(words: Sequence[str]) -> bool:
     """Whether a document shows a whole command line, and not the name of a flag or of a command alone."""
-    verbs = [word[2:] for word in words if word[2:] in VERBS]
+    verbs = [word.removeprefix("--") for word in words if word.removeprefix("--") in VERBS]
     needed = len(VERBS[verbs[0]].operands) if verbs else 0
     return (
         bool(verbs)
-        and not any("|" in word for word in words)
-        and len([word for word in words if not re.match("-", word)]) >= needed
+        and not any(mark in word for word in words for mark in ("|", "[", "SHELL"))
+        and len([word for word in words if not re.match("-", word) and word != verbs[0]]) >= needed
     )
 
 

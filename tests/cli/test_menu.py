@@ -65,6 +65,7 @@ def test_flags_are_taken_as_on_the_command_line(terminal: Terminal) -> None:
         ("bild deploy_menu", "is none of the entries"),
         ("--data '{", "is no command line"),
         ("--quiet -y", "has no command"),
+        ("--version", "chutes-wrappers "),
         ("--help try", "Try it on this machine"),
     ):
         terminal.expect(_PROMPT)

@@ -35,7 +35,7 @@ def read(arguments: Sequence[str], verbs: Mapping[str, Verb]) -> CommandLine:
     """
     reader = _Reader(verbs=verbs, left=deque(arguments))
     reader.read()
-    arranged = (*filter(None, [reader.verb]), *reader.operands, *reader.others)
+    arranged = (*filter(None, [reader.verb]), *reader.operands, *reader.others, *reader.bare, *reader.rest)
     problem = reader.problem or _flag_problem(reader.verb, reader.flags, verbs)
     return CommandLine(verb=reader.verb, arguments=arranged, topic=reader.topic, problem=problem)
 
@@ -47,6 +47,8 @@ class _Reader:
     verb: str = ""
     operands: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    bare: list[str] = field(default_factory=list)  # flags without their optional value: no word may stand behind them
+    rest: list[str] = field(default_factory=list)
     flags: list[click.Option] = field(default_factory=list)
     topic: str | None = None
     problem: str = ""
@@ -75,7 +77,7 @@ class _Reader:
         rest = list(self.left)
         self.left.clear()
         if self.verb:
-            self.others += ["--", *rest]
+            self.rest = ["--", *rest]
         elif rest:
             self.problem = f"unexpected argument {rest[0]!r}: a command stands before --"
 
@@ -88,7 +90,9 @@ class _Reader:
 
     def _take_long(self, word: str) -> None:
         name, has_value, value = word.partition("=")
-        if name[2:] in self.verbs:
+        if name in HELP:
+            self.topic = value
+        elif name[2:] in self.verbs:
             self._take_verb(name[2:])
             self._take_operands([value] if has_value else [])
         elif option := self._options.get(name):
@@ -117,7 +121,7 @@ class _Reader:
         elif word in self.verbs:
             self._take_verb(word)
         else:
-            raise _unknown("command", word, [*self.verbs])
+            raise _unknown("command", word, [*self.verbs, "help", "--version"])
 
     def _take_verb(self, name: str) -> None:
         if self.verb == name:
@@ -146,8 +150,11 @@ class _Reader:
     def _take_values(self, option: click.Option, *, needs_value: bool) -> None:
         if not needs_value or not self.left:
             return
+        following = self.left[0]
         is_optional = isinstance(option, Flag) and option.has_optional_value
-        if not (is_optional and self.left[0].startswith("-")):
+        if is_optional and (following.startswith("-") or (not self.verb and following in self.verbs)):
+            self.bare.append(self.others.pop())
+        else:
             self.others.append(self.left.popleft())
 
 
@@ -165,4 +172,4 @@ def _flag_problem(name: str, flags: Iterable[click.Option], verbs: Mapping[str, 
 def _unknown(kind: str, word: str, known: Sequence[str]) -> click.UsageError:
     near = difflib.get_close_matches(word, known, n=1)
     hint = f"Did you mean {near[0]}?" if near else "--help lists the commands, --help COMMAND its flags."
-    return click.UsageError(f"no such {kind}: {word}. {hint}")
+    return click.UsageError(f"no such {kind}: {word or repr(word)}. {hint}")
