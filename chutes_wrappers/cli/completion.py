@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 
@@ -75,16 +76,31 @@ class _Lines(ShellComplete):
     source_template = ""
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the one at the cursor, and that."""
+        """The words before the one at the cursor, and that. The value of ``--flag=value`` is a word of its own."""
         _, *before = map(_unquoted, os.environ[_BEFORE].split("\n"))
-        return before, _unquoted(os.environ[_WORD])
+        *before, word = _rejoined([*before, _unquoted(os.environ[_WORD])])
+        name, equals, value = word.partition("=")
+        return ([*before, name], value) if name.startswith("--") and equals else (before, word)
 
     def format_completion(self, item: CompletionItem) -> str:
         """A line; the scripts have no other use for a tab."""
-        return f"{item.type}\t{item.value}\t{item.help or ''}"
+        replaced = _unquoted(os.environ[_WORD])
+        prefix = replaced[: replaced.find("=") + 1] if replaced.startswith("--") and item.type == "plain" else ""
+        return f"{item.type}\t{prefix}{item.value}\t{item.help or ''}"
 
 
 add_completion_class(_Lines)
+
+
+def _rejoined(words: Iterable[str]) -> list[str]:
+    """The words with each ``--flag=value`` as one: bash makes three of it."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1].startswith("--") and (word == "=" or joined[-1].endswith("=")):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined
 
 
 def _unquoted(word: str) -> str:

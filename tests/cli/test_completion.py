@@ -87,6 +87,13 @@ def completed(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         (["--completion", ""], ["bash", "zsh", "fish"]),
         (["build", "'dep"], ["deploy_good"]),
         (["--data", "--logs", "--call", "dep"], ["deploy_good"]),
+        (["--watch", "status", "dep"], ["deploy_good"]),
+        (["--build=dep"], ["--build=deploy_good"]),
+        (["--local", "--build=dep"], ["--build=deploy_good"]),
+        (["--build", "=", "dep"], ["deploy_good"]),  # how bash has it
+        (["--build", "="], ["deploy_good"]),
+        (["--build", "=", "deploy_good", "--loc"], ["--local"]),
+        (["--build=deploy_good", "--loc"], ["--local"]),
     ],
 )
 def test_both_forms_of_a_command_are_completed_and_its_own_flags_alone(
@@ -144,6 +151,7 @@ def test_flags_and_modules_are_completed(shell: Shell) -> None:
     shell.expect_completed("./deploy.sh --build deploy_ocr --logo pict", "ure.png")
     shell.expect_completed("./deploy.sh --build dep", "loy_ocr")
     shell.expect_completed("./deploy.sh --call dep", "loy_ocr")
+    shell.expect_completed("./deploy.sh --call=dep", "loy_ocr")
     shell.expect_completed("~/deploy.sh --discov", "er")
 
 
