@@ -195,11 +195,6 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300 and status != 204
 
 
-def counts_as_failure(status: int) -> bool:
-    """Whether an instance's answer with ``status`` counts against it (api, section 3)."""
-    return not is_success(status) and status not in (BAD_REQUEST, RATE_LIMITED)
-
-
 def service_port_problem(port: int) -> str | None:
     """Why a wrapped service cannot listen on ``port`` of an instance, or None (section 1)."""
     if not 1 <= port <= 65535:
