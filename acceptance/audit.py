@@ -37,18 +37,24 @@ class Audit:
         if not self.audited:
             return [f"not run: 0 of {total} packages were audited", *filter(None, [self.failure]), *self.skipped[:3]]
         verdict = f"{len(self.audited)} of {total} packages audited, {len(self.vulnerable)} with known vulnerabilities"
-        return [verdict, *self.vulnerable, *(f"not audited: {reason}" for reason in self.skipped)]
+        skipped = (f"not audited: {reason}" for reason in self.skipped)
+        return [verdict, *self.vulnerable, *skipped, *filter(None, [self.failure])]
 
 
-def parsed(output: str, errors: str) -> Audit:
-    """The audit in what ``pip-audit --format json`` printed; without JSON, which a failed connection leaves out, none."""
+def parsed(output: str, errors: str, *, pinned: int) -> Audit:
+    """The audit in what ``pip-audit --format json`` printed; without JSON, which a failed connection leaves out, none.
+
+    Of ``pinned`` packages pip-audit leaves out those whose markers do not fit this Python, and does not say so.
+    """
     try:
         dependencies = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):
         last = errors.strip().rpartition("\n")[2] or "pip-audit printed no result"
         return Audit(audited=(), vulnerable=(), skipped=(), failure=last)
     audited = [each for each in dependencies if "vulns" in each]
+    missing = pinned - len(dependencies)
     return Audit(
+        failure=f"pip-audit left out {missing} of {pinned} packages" if missing else "",
         audited=[f"{each['name']} {each['version']}" for each in audited],
         vulnerable=[_described(each["name"], each["version"], each["vulns"]) for each in audited if each["vulns"]],
         skipped=[
@@ -67,7 +73,8 @@ def audit(constraints: Path) -> Audit:
     argv = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
     argv += ["--no-deps", "--disable-pip", "--requirement", str(constraints)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=_LONGEST_S, check=False)
-    return parsed(done.stdout, done.stderr)
+    lines = constraints.read_text(encoding="utf-8").splitlines()
+    return parsed(done.stdout, done.stderr, pinned=sum("==" in line.partition("#")[0] for line in lines))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from acceptance import audit
+from tests.scenario import ROOT
 
 # As pip-audit 2.10 prints them.
 CLEAN = {"name": "click", "version": "8.1.8", "vulns": []}
@@ -23,8 +25,10 @@ SKIPPED = {
 UNREACHABLE = "Traceback (most recent call last):\nrequests.exceptions.ProxyError: Max retries exceeded"
 
 
-def parsed(*dependencies: object) -> audit.Audit:
-    return audit.parsed(json.dumps({"dependencies": dependencies, "fixes": []}), "No known vulnerabilities found")
+def parsed(*dependencies: object, pinned: int | None = None) -> audit.Audit:
+    output = json.dumps({"dependencies": dependencies, "fixes": []})
+    count = len(dependencies) if pinned is None else pinned
+    return audit.parsed(output, "No known vulnerabilities found", pinned=count)
 
 
 def test_an_audit_of_everything_without_a_vulnerability_is_good() -> None:
@@ -53,9 +57,36 @@ def test_a_package_that_was_left_out_is_not_good_either() -> None:
     ]
 
 
+def test_a_package_that_pip_audit_does_not_mention_is_not_good_either() -> None:
+    assert not parsed(CLEAN, pinned=2).is_good
+    assert parsed(CLEAN, pinned=2).lines() == [
+        "1 of 1 packages audited, 0 with known vulnerabilities",
+        "pip-audit left out 1 of 2 packages",
+    ]
+
+
+def test_the_pins_of_the_file_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = json.dumps({"dependencies": [CLEAN]})
+    monkeypatch.setattr(subprocess, "run", lambda argv, **_: subprocess.CompletedProcess(argv, 0, output, ""))
+    file = tmp_path / "two.txt"
+    file.write_text("# a==1\nclick==8.1.8\n")
+    assert audit.audit(file).is_good
+    file.write_text('click==8.1.8\nrich==13.0.0 ; python_version < "3"\n')
+    assert not audit.audit(file).is_good
+
+
+def test_without_arguments_every_file_of_constraints_is_audited(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = dict.fromkeys((ROOT / "constraints").glob("*.txt"), parsed(CLEAN))
+    monkeypatch.setattr(audit, "audit", good.pop)
+    assert audit.main([]) == 0
+    assert good == {}
+    monkeypatch.setattr(audit, "CONSTRAINTS", ROOT / "nowhere")
+    assert audit.main([]) == 1
+
+
 @pytest.mark.parametrize(("output", "errors"), [("", UNREACHABLE), ("[]", UNREACHABLE), ('{"dependencies": []}', "")])
 def test_without_a_result_nothing_was_run(output: str, errors: str) -> None:
-    result = audit.parsed(output, errors)
+    result = audit.parsed(output, errors, pinned=0)
     assert not result.is_good
     assert result.lines()[0] == "not run: 0 of 0 packages were audited"
     assert "Max retries exceeded" in result.failure or not errors
