@@ -134,16 +134,21 @@ def test_an_instance_that_dies_loses_the_call_in_flight_and_the_next_one_waits_f
     assert chute.newest().instance_id != instance.instance_id
 
 
-def test_an_instance_that_dies_among_calls_loses_only_those_in_flight(chute: Platform) -> None:
-    callers, instance = 12, chute.newest()
-    with ThreadPoolExecutor(callers) as pool:
+def test_an_instance_that_dies_among_calls_loses_only_its_own(chute: Platform) -> None:
+    instance, earlier = chute.newest(), len(chute.calls)
+    with ThreadPoolExecutor(12) as pool:
         calls = [pool.submit(chute.post, "/fine") for _ in range(200)]
         killing = pool.submit(chute.post, "/killed")
         calls += [pool.submit(chute.post, "/fine") for _ in range(200)]
         assert killing.result(60).status_code == 500
         outcomes = [call.result(60).status_code for call in calls]
-    assert outcomes.count(200) >= len(calls) - (callers - 1)
     assert set(outcomes) <= {200, 500}
+    # Its end is noticed a moment later: how many calls it gets until then depends on the machine.
+    instances: dict[int, set[str | None]] = {200: set(), 500: set()}
+    for call in chute.calls[earlier:]:
+        instances[call.status].add(call.instance_id)
+    assert instances[500] == {instance.instance_id}
+    assert instances[200] == {instance.instance_id, chute.newest().instance_id}
     # However many calls failed by it, the reason is that it died.
     assert "exit code -9" in chute.gone(instance.instance_id).ended_because
 
