@@ -12,6 +12,7 @@ from typing import Any
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import Category, parse_expose
 from chutes_wrappers.core.manifest import manifest_path_for
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.routes import meaningless_keys
 from chutes_wrappers.host.loading import Loading, Report, load
 from chutes_wrappers.host.module_files import PROJECT_ROOT
@@ -27,6 +28,7 @@ _OPTIONAL = (
     "CHUTE_EXPOSE",
     "CHUTE_EXAMPLES",
 )
+_TEMPLATE = f"set it as in the template: {NAMES.deploy} --template deploy_example"
 _READ = "chutes_wrappers.sdk.variables:main"
 
 
@@ -90,7 +92,7 @@ def read_module(path: Path, report: Report = lambda line: None, *, may_run: bool
         raise ConfigurationError(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
             where=str(path),
-            next_step="set it as in deploy_example.py",
+            next_step=_TEMPLATE,
         )
     facts = _checked(path, values)
     if ignored := meaningless_keys(facts.static_routes):
@@ -179,9 +181,7 @@ def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
             return default
         if not isinstance(value, kinds) or (name in _REQUIRED and not value):
             shown = f"a {type(value).__name__}" if name == "CHUTE_ENV" else repr(value)
-            raise ConfigurationError(
-                f"{name} is {shown}; it must be {what}", where=str(path), next_step="set it as in deploy_example.py"
-            )
+            raise ConfigurationError(f"{name} is {shown}; it must be {what}", where=str(path), next_step=_TEMPLATE)
         return value
 
     def command(name: str) -> str | tuple[str, ...] | None:

@@ -86,6 +86,8 @@ def completed(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         (["completion", "z"], ["zsh"]),
         (["--completion", ""], ["bash", "zsh", "fish"]),
         (["build", "'dep"], ["deploy_good"]),
+        (["template", "deploy_s"], ["deploy_search"]),
+        (["--template", "deploy_s"], ["deploy_search"]),
         (["--data", "--logs", "--call", "dep"], ["deploy_good"]),
         (["--watch", "status", "dep"], ["deploy_good"]),
         (["--build=dep"], ["--build=deploy_good"]),

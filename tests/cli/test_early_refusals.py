@@ -112,6 +112,7 @@ def test_a_port_in_use_is_reported_before_the_sdk_starts(words: str, tmp_path: P
         ("--forward {} --listen x", "'x' is not a pair of ports"),
         ("--emulate {} --allow-host a/b", "'a/b' is not a valid host name"),
         ("--build {} --local --json", "--json means nothing with --build --local"),
+        ("--create vendor/unused:1 --name A!", "'A!' cannot be the name of a chute"),
     ],
 )
 def test_an_invalid_value_is_reported_before_the_sdk_starts(words: str, said: str, tmp_path: Path) -> None:

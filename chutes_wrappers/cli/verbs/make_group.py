@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chutes_wrappers.cli.verbs.parameters import as_json, flag, module, operand
-from chutes_wrappers.cli.verbs.values import EXPOSE, FILE, GPUS, PORT, SECONDS
+from chutes_wrappers.cli.verbs.values import EXPOSE, FILE, GPUS, PORT, SECONDS, TemplateName
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import EXPOSABLE
@@ -24,6 +24,10 @@ logo = flag("--logo FILE", FILE, help="a picture for the listing.")
 @flag("--force", help="replace a module and a manifest that are there.")
 def create(image: str, name: str | None, port: int | None, no_discover: bool, force: bool) -> int:
     """Write a module for an image, and find its routes."""
+    if name is not None:
+        from chutes_wrappers.host.creation.proposal import check_name
+
+        check_name(name)
     from chutes_wrappers.cli.commands.create import CreateOptions
     from chutes_wrappers.cli.commands.create import create as create_module
 
@@ -31,7 +35,7 @@ def create(image: str, name: str | None, port: int | None, no_discover: bool, fo
 
 
 @verb(title="Copy a template", number=23)
-@operand("template", "TEMPLATE", ask="Template", answer="deploy_example")
+@operand("template", "TEMPLATE", TemplateName(), ask="Template", answer="deploy_example")
 def template(template: str) -> int:
     """Copy a module to begin with, such as deploy_example."""
     from chutes_wrappers.cli.commands.template import copy

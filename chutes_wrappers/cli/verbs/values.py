@@ -66,6 +66,22 @@ class ChuteName(ModuleName):
     name = "chute"
 
 
+class TemplateName(_ValueType):
+    """The name of a template, completed from those that there are."""
+
+    name = "template"
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The templates whose names begin with ``incomplete``."""
+        from click.shell_completion import CompletionItem
+
+        from chutes_wrappers.host.templates import TEMPLATES
+
+        return [CompletionItem(name) for name in TEMPLATES if name.startswith(incomplete)]
+
+
 class FilePath(_ValueType):
     """A file's path, completed by the shell; None for an empty one."""
 

@@ -76,6 +76,12 @@ def _check_runs(reference: str, image: ImageFacts) -> None:
 
 def _name(wanted: str | None, reference: str) -> str:
     name = wanted if wanted is not None else name_of(reference)
+    check_name(name)
+    return name
+
+
+def check_name(name: str) -> None:
+    """ConfigurationError for a name that no chute and image can have."""
     rule = platform_rules.image_name_rule(name) or platform_rules.chute_name_rule(name)
     if rule or name != name.lower():
         longest = platform_rules.IMAGE_NAME_LENGTH[1]
@@ -84,7 +90,6 @@ def _name(wanted: str | None, reference: str) -> str:
             where="--name",
             next_step=f"give 3 to {longest} of a-z, 0-9, '-', '_' and '.', the first a letter or digit, such as --name ocr",
         )
-    return name
 
 
 def name_of(reference: str) -> str:
