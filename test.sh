@@ -13,7 +13,8 @@ fi
 [ $# -eq 0 ] || exec pytest "$@"
 reports=$(mktemp -d) # each stage's times, which are summed up at the end, also after a failure
 trap 'python tests/stages.py "$reports"; rm -rf "$reports"' EXIT
-fast=(-n logical --dist worksteal -m "not docker and not packages $tier")
+processes=$(python -c 'import os; print(2 * os.cpu_count())') # these tests wait as long as they compute
+fast=(-n "$processes" --dist worksteal -m "not docker and not packages $tier")
 # What runs the SDK, or on the libraries that it brings. `tests/test_layers.py` sees to it that no test that imports it is left out.
 sdk=(
     tests/core tests/sdk tests/runtime tests/emulator/test_sdk_cli.py tests/emulator/test_conformance_calls.py
