@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from chutes_wrappers.cli import output
@@ -9,6 +11,13 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 @pytest.fixture(autouse=True)
 def fresh_console(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "_console", None)
+
+
+@pytest.fixture(autouse=True)
+def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the reports of faults go: not into the home of who runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "chutes-wrappers"
 
 
 def failing(failure: BaseException) -> int:
@@ -64,12 +73,13 @@ def test_what_somebody_else_says_does_nothing_to_the_terminal(
     assert capsys.readouterr().err.splitlines() == [f"  | {shown}", "✗ it broke", f"  | {shown}"]
 
 
-def test_a_bug_of_ours_is_one_line_or_with_debug_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_of_ours_is_one_line_or_with_debug_a_traceback(capsys: pytest.CaptureFixture[str], reports: Path) -> None:
     def command() -> int:
         raise ValueError("a bug")
 
     assert output.run(command) == 1
     assert "--debug" in capsys.readouterr().err
+    assert len([*reports.iterdir()]) == 1
     with pytest.raises(ValueError, match="a bug"):
         output.run(command, debug=True)
 
