@@ -390,7 +390,7 @@ def test_a_socket_that_nobody_serves(machine: Machine, tmp_path: Path) -> None:
     ("source", "fix"),
     [
         ("CHUTE_NAME = \n", "correct it"),
-        ('CHUTE_NAME = "case"\n', "deploy_example.py"),
+        ('CHUTE_NAME = "case"\n', "--template deploy_example"),
         (MODULE.replace("[9000]", "[0]"), "SERVICE_PORTS"),
         (f"{MODULE}\nimport nowhere_to_be_found\n", "correct what the last line says"),
     ],
