@@ -112,3 +112,20 @@ def test_a_whole_answer_on_a_streams_path_may_have_the_streams_media_type(
     whole = next(outcome for outcome in rehearsal.outcomes() if outcome.travels == "json")
     assert whole.verdict.good is good
     assert words in whole.verdict.words
+
+
+@pytest.mark.parametrize(
+    ("bodies", "good"),
+    [((b'{"created":1}', b'{"created":2}'), True), ((b'{"created":1}', b'{"created":1}'), False), ((b"{}",), False)],
+)
+def test_a_clock_that_moves_on_between_two_calls_is_not_a_difference(bodies: tuple[bytes, ...], good: bool) -> None:
+    left = iter(bodies)
+    rehearsal = Rehearsal(
+        cords=plan_cords([Route.model_validate({"path": "/clock", "method": "GET"})], 9000).cords,
+        through=lambda call: Exchange(status=200, content_type="application/json", body=next(left)),
+        direct=lambda request: Exchange(status=200, content_type="application/json", body=b'{"created":2}'),
+        examples={},
+        folder=Path("."),
+    )
+    (outcome,) = rehearsal.outcomes()
+    assert (outcome.verdict.good, list(left)) == (good, [])
