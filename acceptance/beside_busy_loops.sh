@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export PATH="$PWD/.venv/bin:$PATH"
+processes=$(python -c 'import os; print(2 * os.cpu_count())') # as test.sh
 loops=()
 trap 'kill "${loops[@]}"' EXIT
 for _ in 1 2; do
@@ -11,5 +12,5 @@ for _ in 1 2; do
     loops+=($!)
 done
 for _ in 1 2; do
-    pytest -n logical --dist worksteal -m "not docker and not packages and not exhaustive" "$@"
+    pytest -n "$processes" --dist worksteal -m "not docker and not packages and not exhaustive" "$@"
 done
