@@ -246,3 +246,28 @@ def test_wrong_usage_and_an_expected_failure_write_no_report(state: Path) -> Non
         deploy(["--cost", "deploy_nowhere"])
     assert ended.value.code == 2
     assert not state.exists()
+
+
+def test_only_what_led_to_a_failure_is_reported_of_its_context(state: Path) -> None:
+    def report_of(cause: Exception | None, *, is_explicit: bool) -> str:
+        try:
+            try:
+                raise KeyError("first")
+            except KeyError:
+                if is_explicit:
+                    raise ValueError("second") from cause
+                raise ValueError("second")  # noqa: B904
+        except ValueError as error:
+            report = write_report(error, Invocation())
+        assert report is not None
+        return report.read_text()
+
+    assert "KeyError: 'first'" in report_of(None, is_explicit=False)
+    assert "KeyError" not in report_of(None, is_explicit=True)
+    assert "KeyError" not in (caused := report_of(TypeError("cause"), is_explicit=True))
+    assert "TypeError: cause" in caused
+
+
+def test_the_longest_secret_is_masked_first_and_a_short_one_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHORT_TOKEN", "e")
+    assert masked("one of wordsmith", ["word", "wordsmith"]) == "one of ••••"

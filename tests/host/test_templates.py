@@ -25,6 +25,17 @@ def test_a_template_comes_with_its_service_as_both_lie_in_the_checkout(name: str
         assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes()
 
 
+def test_what_python_has_compiled_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, folder = tmp_path / "project", tmp_path / "folder"
+    compiled = project / "examples" / "search" / "__pycache__"
+    compiled.mkdir(parents=True)
+    for path in (project / "examples" / "deploy_search.py", compiled.parent / "app.py", compiled / "app.pyc"):
+        path.touch()
+    monkeypatch.setattr(program, "PROJECT_FILES", project)
+    copied = [path.relative_to(folder).as_posix() for path in copy_template("deploy_search", folder)]
+    assert copied == ["examples/deploy_search.py", "examples/search/app.py"]
+
+
 def test_every_module_of_the_project_is_a_template() -> None:
     examples = {path.stem for path in (ROOT / "examples").glob("deploy_*.py")}
     assert {*TEMPLATES} == {"deploy_example", *examples}

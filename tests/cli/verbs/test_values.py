@@ -1,0 +1,59 @@
+"""The ends of what is valid, and what is left to the shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from chutes_wrappers.cli.verbs.values import FILE, GPUS, PAIR_OF_PORTS, PORT, SECONDS, TIMEOUT, ModuleName, seconds
+
+CONTEXT = click.Context(click.Command("x"))
+PARAMETER = click.Option(["--x"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (PORT, "1", 1),
+        (PORT, "65535", 65535),
+        (PAIR_OF_PORTS, "1:65535", "1:65535"),
+        (SECONDS, "0", 0),
+        (TIMEOUT, "0.1", 0.1),
+        (seconds(5), "5", 5),
+        (GPUS, "", ""),
+        (GPUS, "none", "none"),
+        (GPUS, "999", "999"),
+        (FILE, "", None),
+        (FILE, "a/b", Path("a/b")),
+    ],
+)
+def test_what_is_valid_is_taken(kind: click.ParamType[Any], text: str, value: object) -> None:
+    assert kind.convert(text, None, None) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (PORT, "0"),
+        (PORT, "65536"),
+        (PAIR_OF_PORTS, "0:1"),
+        (PAIR_OF_PORTS, "65536:1"),
+        (SECONDS, "-0.1"),
+        (SECONDS, "inf"),
+        (TIMEOUT, "0"),
+        (seconds(5), "4.9"),
+        (GPUS, "1000"),
+        (GPUS, "alle"),
+    ],
+)
+def test_what_is_not_valid_is_wrong_usage(kind: click.ParamType[Any], text: str) -> None:
+    with pytest.raises(click.BadParameter, match=f"'{text}' is not a "):
+        kind.convert(text, None, None)
+
+
+def test_a_module_of_another_folder_is_left_to_the_shell() -> None:
+    (item,) = ModuleName().shell_complete(CONTEXT, PARAMETER, "elsewhere/dep")
+    assert (item.value, item.type) == ("elsewhere/dep", "file")
