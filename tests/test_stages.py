@@ -27,3 +27,11 @@ def test_each_stages_time_the_skips_with_their_reasons_and_the_slowest_are_shown
 
 def test_without_a_report_nothing_is_shown(tmp_path: Path) -> None:
     assert summary(tmp_path) == ""
+
+
+def test_reasons_that_are_not_listed_are_counted(tmp_path: Path) -> None:
+    cases = "".join(f'<testcase name="t"><skipped message="reason {number}"/></testcase>' for number in range(22))
+    (tmp_path / "1-fast.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    text = summary(tmp_path)
+    assert text.count("of 1-fast: reason") == 20
+    assert "  and 2 more reasons" in text.splitlines()

@@ -95,6 +95,12 @@ def test_a_stream_without_a_limit_outlasts_the_timeout(framing: bytes, first: by
         timer.join()
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 0\r\nConnection: close", b"Content-Length: 0"])
+def test_a_stream_that_has_ended_with_its_head_has_no_lines(framing: bytes) -> None:
+    with Pausing(framing, b"", b"") as server, api(server, timeout_s=60) as platform:
+        assert list(platform.lines("/x", "reading", purpose="x", silence_s=60)) == []
+
+
 @KINDS
 @pytest.mark.parametrize("start", [b"500 No", b"200 OK\r\nContent-Type: text/html"])
 def test_what_is_not_the_stream_is_read_within_the_timeout(
