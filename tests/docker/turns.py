@@ -15,7 +15,7 @@ FOLDER = Path(tempfile.gettempdir()) / "chutes-wrappers-docker"
 def locked(name: str, *, shared: bool = False) -> Iterator[None]:
     """Hold the lock ``name``: alone, or together with all others that share it."""
     FOLDER.mkdir(exist_ok=True)
-    with (FOLDER / f"{name}.lock").open("w") as file:  # programs that are started do not inherit it
+    with (FOLDER / f"{name}.lock").open("a") as file:  # programs that are started do not inherit it
         fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
 
