@@ -19,6 +19,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -193,8 +194,11 @@ def _start_logging_server(settings: Settings) -> None:
 
 
 async def _start_evidence_server(settings: Settings) -> None:
-    """The SDK's own, which every TEE chute has; RuntimeError where its port is taken (SDK entrypoint/verify.py)."""
+    """The SDK's own, which every TEE chute has; OSError where its port is taken (SDK entrypoint/verify.py)."""
     from chutes.entrypoint import verify
+
+    # The SDK takes whatever listens there for its server, when that has not failed yet.
+    socket.create_server((settings.host, settings.evidence_port)).close()
 
     def config(app: _App, **options: Any) -> Any:
         # The SDK's 0.0.0.0 is for a pod; without a lifespan a module that fails to load is the last line of the log.
