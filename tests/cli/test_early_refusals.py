@@ -111,7 +111,7 @@ def test_a_port_in_use_is_reported_before_the_sdk_starts(words: str, tmp_path: P
         ("--discover {} --docker-gpus some", "'some' is not a number of GPUs"),
         ("--forward {} --listen x", "'x' is not a pair of ports"),
         ("--emulate {} --allow-host a/b", "'a/b' is not a valid host name"),
-        ("--build {} --local --json", "--json means nothing with --build --local"),
+        ("--build {} --local --json", "--json cannot be used with --build --local"),
         ("--create vendor/unused:1 --name A!", "'A!' cannot be the name of a chute"),
     ],
 )

@@ -118,7 +118,9 @@ def build(common: Common, module: str, local: bool, public: bool, logo: Path | N
     if local:
         for name, is_given in (("--public", public), ("--logo", logo), ("--json", as_json)):
             if is_given:
-                raise ConfigurationError(f"{name} means nothing with --build --local, which uploads nothing")
+                raise ConfigurationError(
+                    f"{name} cannot be used with --build --local, which uploads nothing", next_step="leave one of them out"
+                )
         from chutes_wrappers.cli.commands.build import build as build_here
 
         return build_here(module, debug=common.debug)
