@@ -119,7 +119,8 @@ def build(common: Common, module: str, local: bool, public: bool, logo: Path | N
         for name, is_given in (("--public", public), ("--logo", logo), ("--json", as_json)):
             if is_given:
                 raise ConfigurationError(
-                    f"{name} cannot be used with --build --local, which uploads nothing", next_step="leave one of them out"
+                    f"{name} cannot be used with --build --local, which uploads nothing",
+                    next_step="leave one of them out",
                 )
         from chutes_wrappers.cli.commands.build import build as build_here
 
