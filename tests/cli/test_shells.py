@@ -1,4 +1,4 @@
-"""``deploy.sh`` and ``setup.sh`` hand over to Python from any shell that is told to run them, also through links."""
+"""``deploy.sh`` and ``setup.sh`` hand over to Python from any shell that runs them, also through links."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ HELP = ("--help", "-h")
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
-    """A command line with its command in front. ``verb`` is its name without dashes, empty where there is none.
+    """A command line with its command in front. ``verb`` is its name without dashes, empty without a command.
 
     ``topic`` is what help was asked for: "" for all commands, None where it was not asked for. ``problem`` says what is wrong.
     """
@@ -82,7 +82,7 @@ class _Reader:
             self.problem = f"unexpected argument {rest[0]!r}: a command stands before --"
 
     def _topic(self) -> str:
-        """What stands behind ``--help``, unless it is a flag that came along; else the command before it."""
+        """The topic of ``--help``: the word after it, unless that is a flag; else the command before it."""
         topic = self.left[0] if self.left else ""
         if topic.startswith("-") and topic.lstrip("-") not in self.verbs:
             topic = ""
