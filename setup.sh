@@ -34,4 +34,4 @@ if [ -z "$python" ]; then
     echo "  Next: install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it with --python" >&2
     exit 1
 fi
-exec "$python" -I chutes_wrappers/start.py chutes_wrappers.cli.bootstrap:run "$@" # -I: PYTHONPATH is for other programs
+exec "$python" -I chutes_wrappers/start.py chutes_wrappers.cli.setup.bootstrap:run "$@" # -I: PYTHONPATH is for other programs

@@ -19,10 +19,10 @@ fast=(-n "$processes" --dist worksteal -m "not docker and not packages $tier")
 sdk=(
     tests/core tests/sdk tests/runtime tests/emulator/test_sdk_cli.py tests/emulator/test_conformance_calls.py
     tests/emulator/test_conformance_cords.py tests/emulator/test_conformance_failures.py tests/emulator/test_gateway_cords.py
-    tests/emulator/test_runner.py tests/emulator/test_host_launching.py tests/emulator/test_builds.py
-    tests/emulator/test_signatures.py tests/emulator/api/test_chutes.py tests/emulator/api/test_images.py
-    tests/host/preflight tests/host/test_modules.py tests/host/test_definition.py tests/host/discovery/test_random_specifications.py
-    tests/host/forwarding/test_fidelity.py tests/cli/test_remote_deployment.py tests/cli/test_wizard.py
+    tests/emulator/test_runner.py tests/emulator/test_host_launcher.py tests/emulator/test_builds.py
+    tests/emulator/test_signatures.py tests/emulator/api/test_chute_routes.py tests/emulator/api/test_image_routes.py
+    tests/host/preflight tests/host/modules/test_module_facts.py tests/host/modules/test_definition.py tests/host/discovery/test_random_specifications.py
+    tests/host/forwarding/test_fidelity.py tests/cli/test_remote_deployment.py tests/cli/setup/test_wizard.py
 )
 
 ruff check .

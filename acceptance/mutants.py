@@ -5,7 +5,7 @@
     python acceptance/mutants.py --survivors mutants.jsonl --report again.jsonl
 
 A mutant that no test notices survives: it shows what the tests of its module do not hold. The mirrored tests of
-``runtime/family.py`` are ``tests/runtime/test_family.py`` and ``test_family_*.py``; a module without such a file has none.
+``runtime/process_tree.py`` are ``tests/runtime/test_process_tree.py`` and ``test_family_*.py``; a module without such a file has none.
 
 The tests run in a copy of the tree, in process and network namespaces of their own: a mutant that signals the wrong processes
 reaches nothing else. That needs Linux and ``unshare``. A mutant takes a few seconds.

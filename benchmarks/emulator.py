@@ -24,8 +24,8 @@ sys.path.insert(0, str(ROOT))
 from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords  # noqa: E402 - needs the path above
 from chutes_wrappers.core.manifest import Manifest, write_manifest  # noqa: E402
 from chutes_wrappers.core.routes import Route  # noqa: E402
-from chutes_wrappers.emulator.deployed import DeployedChute  # noqa: E402
-from chutes_wrappers.emulator.host_launching import HostImage, HostLauncher  # noqa: E402
+from chutes_wrappers.emulator.deployed_chute import DeployedChute  # noqa: E402
+from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher  # noqa: E402
 from chutes_wrappers.emulator.records import InstanceState  # noqa: E402
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform  # noqa: E402
 from chutes_wrappers.host.discovery.on_host import host_launch  # noqa: E402

@@ -27,8 +27,8 @@ from tests.dev_chute import dev_chute  # noqa: E402 - needs the path above
 
 _SERVICE = """
 import sys
-from tests.upstreams.menagerie import menagerie
-with menagerie() as service:
+from tests.upstreams.http_fixture import http_fixture
+with http_fixture() as service:
     print(service.port, flush=True)
     sys.stdin.read()
 """

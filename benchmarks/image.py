@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from chutes_wrappers.core.launch_spec import LaunchSpec  # noqa: E402 - needs the path above
 from chutes_wrappers.core.manifest import Manifest  # noqa: E402
 from chutes_wrappers.host import processes  # noqa: E402
-from chutes_wrappers.host.modules import read_module  # noqa: E402
+from chutes_wrappers.host.modules.module_facts import read_module  # noqa: E402
 from chutes_wrappers.host.staging import Stage, staged  # noqa: E402
 
 # The seed's package list as one would first write it: development packages, recommends, one venv, the SDK.

@@ -3,13 +3,13 @@
 Modules import them from ``tools.chute_wrappers``. ``chutes_wrappers`` itself has them, too, and loads them when they are used.
 """
 
-from chutes_wrappers.runtime.services import parse_service_ports, probe_services, wait_for_services
-from chutes_wrappers.sdk.account import chutes_username
+from chutes_wrappers.runtime.startup import parse_service_ports, probe_services, wait_for_services
 from chutes_wrappers.sdk.cords import register_passthrough_routes
 from chutes_wrappers.sdk.image import build_wrapper_image
 from chutes_wrappers.sdk.legacy import register_health_check, register_service_launcher, register_startup_wait
 from chutes_wrappers.sdk.route_source import load_route_manifest
-from chutes_wrappers.sdk.tunnel import register_tunnel
+from chutes_wrappers.sdk.tunnel_cord import register_tunnel
+from chutes_wrappers.sdk.username import chutes_username
 
 __all__ = [
     "build_wrapper_image",

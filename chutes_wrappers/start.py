@@ -32,7 +32,7 @@ def deploy() -> "NoReturn":
 
 def account() -> "NoReturn":
     """What ``chutes-wrappers-account`` calls."""
-    _run_script("chutes_wrappers.cli.wizard:main")
+    _run_script("chutes_wrappers.cli.setup.wizard:main")
 
 
 def discover() -> "NoReturn":

@@ -11,7 +11,7 @@ from loguru import logger
 
 from tests import forked_processes
 from tests.fork_server import fork_server
-from tests.upstreams.menagerie import Menagerie, menagerie
+from tests.upstreams.http_fixture import HttpFixture, http_fixture
 
 # In CI the same examples in each run; with ./test.sh --all others, and more of them. No deadline: machines differ.
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
@@ -42,7 +42,7 @@ def log_lines() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
+def service() -> Iterator[HttpFixture]:
     """A service with everything that HTTP can say."""
-    with menagerie() as running:
+    with http_fixture() as running:
         yield running

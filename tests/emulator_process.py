@@ -15,8 +15,8 @@ from tests.scenario import ROOT, environment
 READY = r"the emulator is ready at (http://\S+)"
 _LONGEST_S = 60.0
 _NEW_KEY = """
-from chutes_wrappers.host import platform_api
-with platform_api.connect() as api:
+from chutes_wrappers.host.platform_api import api_client
+with api_client.connect() as api:
     print(api.post("/api_keys/", "making a key", {"name": "test", "admin": True})["secret_key"])
 """
 

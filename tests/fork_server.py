@@ -30,7 +30,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = "chutes_wrappers.cli.main:main"
-WIZARD = "chutes_wrappers.cli.wizard:main"
+WIZARD = "chutes_wrappers.cli.setup.wizard:main"
 CHUTES = "chutes.cli:app"
 SCRIPT = "script"  # what ``python -c`` does: the first argument is source
 # Programs that find our own modules loaded, as they are in the forking process. All others import them anew.
@@ -51,7 +51,7 @@ print(json.dumps([name for name in sys.modules if name.partition(".")[0] not in 
 """
 # These read no configuration when they are imported, and so stay loaded: our own modules of most commands.
 _OURS = (
-    "chutes_wrappers.host.platform_api", "chutes_wrappers.cli.main", "chutes_wrappers.cli.wizard",
+    "chutes_wrappers.host.platform_api.api_client", "chutes_wrappers.cli.main", "chutes_wrappers.cli.setup.wizard",
     "chutes_wrappers.cli.commands.call", "chutes_wrappers.cli.commands.forward",
 )  # fmt: skip
 _OTHERS = ("chutes.cli", "bittensor_wallet", "rich.console", "rich.table", "rich.status", "rich.box", "uvicorn")

@@ -190,7 +190,7 @@ def test_what_can_start_a_process_is_recognised(source: str, starts: bool) -> No
 
 def test_only_the_process_runner_the_launcher_and_the_bootstrap_start_processes() -> None:
     starters = {str(path.relative_to(PACKAGE)) for path in MODULES if starts_processes(path.read_text())}
-    assert starters == {"host/processes.py", "runtime/launcher.py", "cli/virtual_environment.py"}
+    assert starters == {"host/processes.py", "runtime/launcher.py", "cli/setup/virtual_environment.py"}
 
 
 def test_on_an_instance_only_the_launcher_starts_processes() -> None:
@@ -214,7 +214,7 @@ PRIVATE_NAMES = {
     ("sdk/describe.py", "_public_api_method"),
     ("sdk/describe.py", "_shared"),
     ("sdk/describe.py", "_stream"),
-    ("sdk/own_cords.py", "_public_api_method"),
+    ("sdk/cord_overrides.py", "_public_api_method"),
 }
 DOCUMENTED = {"_exit", "_getframe"}  # of os and sys
 OWN_MODULES = {"_chutes_wrappers_tools"}

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.asking import Back, Quit, is_possible, line, seconds, text, yes
 from chutes_wrappers.cli.module_states import ModuleState, chute_names, module_states
+from chutes_wrappers.cli.prompts import Back, Quit, is_possible, line, seconds, text, yes
+from chutes_wrappers.cli.verbs.declarations import Flag, Operand, Question
 from chutes_wrappers.cli.verbs.groups import VERBS
-from chutes_wrappers.cli.verbs.parameters import Flag, Operand, Question
 from chutes_wrappers.cli.verbs.values import SECONDS, ChuteName, ModuleName
 from chutes_wrappers.cli.verbs.verb import COMMON, Verb
 from chutes_wrappers.core.errors import ConfigurationError

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import load_manifest
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.credentials import account
-from chutes_wrappers.host.docker_engine import connect
-from chutes_wrappers.host.module_files import module_files
-from chutes_wrappers.host.modules import ModuleFacts, NotRun, read_module
-from chutes_wrappers.host.platform_lookup import own_chutes, own_images
-from chutes_wrappers.host.platform_objects import chute_info, image_info
+from chutes_wrappers.host.account.credentials import account
+from chutes_wrappers.host.container_engine.docker_engine import connect
+from chutes_wrappers.host.modules.module_facts import ModuleFacts, NotRun, read_module
+from chutes_wrappers.host.modules.module_files import module_files
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.lookup import own_chutes, own_images
+from chutes_wrappers.host.platform_api.objects import chute_info, image_info
 
 UNKNOWN = "?"
 BUILT_HERE = "built here"
@@ -104,7 +104,7 @@ def _built_here(references: Iterable[str]) -> set[str]:
 def _platform() -> _Platform:
     try:
         own = account()
-        with platform_api.PlatformApi(platform_api.api_url(), own, timeout_s=_TIMEOUT_S) as api:
+        with api_client.PlatformApi(api_client.api_url(), own, timeout_s=_TIMEOUT_S) as api:
             images = [image_info(one) for one in own_images(api)]
             chutes = [chute_info(one) for one in own_chutes(api)]
     except WrapperError as failure:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.gradio import GradioEndpoint
+from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 
 Place = Literal["path", "query", "header"]
 Style = Literal["simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject"]

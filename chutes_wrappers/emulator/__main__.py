@@ -16,12 +16,12 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.local_guard import parse_allowed
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.api.platform import NewAccounts
-from chutes_wrappers.emulator.docker_launching import DockerLauncher
-from chutes_wrappers.emulator.host_launching import HostLauncher
-from chutes_wrappers.emulator.launching import Launcher
+from chutes_wrappers.emulator.api.context import NewAccounts
+from chutes_wrappers.emulator.docker_launcher import DockerLauncher
+from chutes_wrappers.emulator.host_launcher import HostLauncher
+from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from chutes_wrappers.host.docker_engine import connect
+from chutes_wrappers.host.container_engine.docker_engine import connect
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import write_atomically
-from chutes_wrappers.host import account_file
-from chutes_wrappers.host.credentials import SeedCredentials
-from chutes_wrappers.host.keypairs import keypair
-from chutes_wrappers.host.platform_api import PlatformApi
+from chutes_wrappers.host.account import config_file
+from chutes_wrappers.host.account.credentials import SeedCredentials
+from chutes_wrappers.host.account.keypairs import keypair
+from chutes_wrappers.host.platform_api.api_client import PlatformApi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +93,8 @@ def ensure_config(
 
 def write_config(account: Account, url: str, path: Path, emulator: Mapping[str, str] | None = None) -> None:
     """Write what ``CHUTES_CONFIG_PATH`` can name (SDK ``config.py``), readable by its owner alone; all of it or nothing."""
-    text = account_file.text(
-        account_file.NewAccount(
+    text = config_file.text(
+        config_file.NewAccount(
             url=url,
             username=account.username,
             user_id=account.user_id,

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers
 
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.emulator.page.access import CALL_PREFIX
+from chutes_wrappers.emulator.page.page_access import CALL_PREFIX
 from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 from chutes_wrappers.runtime.guarded_app import refuse
 

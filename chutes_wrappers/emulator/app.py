@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from chutes_wrappers.emulator.api import api_keys, chutes, images, instances, logos, pricing, secrets, users, warmup
-from chutes_wrappers.emulator.api.platform import Platform
+from chutes_wrappers.emulator.api import (
+    api_key_routes,
+    chute_routes,
+    image_routes,
+    instance_routes,
+    logo_routes,
+    pricing_routes,
+    secret_routes,
+    user_routes,
+    warmup_routes,
+)
+from chutes_wrappers.emulator.api.context import Platform
 
 # In this order: a route of warmup comes before those that take any path below /chutes.
 _ROUTERS = (
-    *(users.router, secrets.router, logos.router, images.router, warmup.router, chutes.router),
-    *(api_keys.router, instances.router, pricing.router),
+    *(
+        user_routes.router,
+        secret_routes.router,
+        logo_routes.router,
+        image_routes.router,
+        warmup_routes.router,
+        chute_routes.router,
+    ),
+    *(api_key_routes.router, instance_routes.router, pricing_routes.router),
 )
 
 

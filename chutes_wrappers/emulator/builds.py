@@ -16,9 +16,9 @@ from loguru import logger
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.emulator.builder import Builder
-from chutes_wrappers.emulator.changes import Changes
+from chutes_wrappers.emulator.change_events import Changes
 from chutes_wrappers.emulator.state import INTERRUPTED, State
-from chutes_wrappers.emulator.tables.images import Image, LogLine, Upload
+from chutes_wrappers.emulator.tables.image_table import Image, LogLine, Upload
 
 NOT_BUILT = "The emulator runs without Docker: nothing was built. The image is only recorded as built and pushed."
 _DOCKERFILE = "Dockerfile"

@@ -17,7 +17,7 @@ from loguru import logger
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
 from chutes_wrappers.emulator.instance_log import InstanceLog
-from chutes_wrappers.emulator.launching import LaunchedInstance, Launcher
+from chutes_wrappers.emulator.launcher import LaunchedInstance, Launcher
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord, InstanceState
 from chutes_wrappers.emulator.transport import InstanceClient
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from types import TracebackType
 
 from chutes_wrappers.emulator.instance import Clock, Instance, SystemClock
-from chutes_wrappers.emulator.launching import Launcher
+from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord, InstanceState
 
 _KEPT_GONE = 20

@@ -22,10 +22,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.emulator import answer as answers
-from chutes_wrappers.emulator.answer import AT_CAPACITY, NO_INFRASTRUCTURE, ClientAnswer, InstanceFailed, error_answer
-from chutes_wrappers.emulator.call import PreparedCall, Refused, prepare, slug_of
+from chutes_wrappers.emulator import client_response as answers
+from chutes_wrappers.emulator.client_response import (
+    AT_CAPACITY,
+    NO_INFRASTRUCTURE,
+    ClientAnswer,
+    InstanceFailed,
+    error_answer,
+)
 from chutes_wrappers.emulator.instance import Instance
+from chutes_wrappers.emulator.instance_request import PreparedCall, Refused, prepare, slug_of
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord
 from chutes_wrappers.emulator.transport import InstanceAnswer

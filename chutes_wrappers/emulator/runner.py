@@ -262,9 +262,9 @@ def _end_with(parent: int) -> None:
 
 def _launch_as(manifest: str) -> None:
     """Have our package, which the module may use, start the service as ``manifest`` says."""
-    from chutes_wrappers.runtime import services
+    from chutes_wrappers.runtime import startup
 
-    services.BAKED_MANIFEST = manifest  # type: ignore[attr-defined]  # a constant of that module, taken from another
+    startup.BAKED_MANIFEST = manifest  # type: ignore[attr-defined]  # a constant of that module, taken from another
 
 
 def main() -> None:

@@ -19,19 +19,19 @@ from loguru import logger
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import Allowed, LocalGuard
 from chutes_wrappers.emulator.admission import Admission, Registration
-from chutes_wrappers.emulator.api.platform import NewAccounts, Platform
+from chutes_wrappers.emulator.api.context import NewAccounts, Platform
 from chutes_wrappers.emulator.app import create_app
 from chutes_wrappers.emulator.buildah_builder import BuildahBuilder
 from chutes_wrappers.emulator.builder import Builder, DockerBuilder
 from chutes_wrappers.emulator.builds import Builds
-from chutes_wrappers.emulator.call import slug_of
-from chutes_wrappers.emulator.deployed import DeployedChute
+from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.instance_log import InstanceLog
+from chutes_wrappers.emulator.instance_request import slug_of
 from chutes_wrappers.emulator.instances import Instances
 from chutes_wrappers.emulator.invocation import App, Invocation
-from chutes_wrappers.emulator.launching import Launcher
-from chutes_wrappers.emulator.page.access import page_address
-from chutes_wrappers.emulator.page.routes import page_router
+from chutes_wrappers.emulator.launcher import Launcher
+from chutes_wrappers.emulator.page.page_access import page_address
+from chutes_wrappers.emulator.page.page_routes import page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
 from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, UNKNOWN_HOTKEY, UNSIGNED, Unauthorized, key_secret
 from chutes_wrappers.emulator.state import State

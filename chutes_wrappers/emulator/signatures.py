@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bittensor_wallet import Keypair
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.emulator.tables.keys import PREFIX
+from chutes_wrappers.emulator.tables.key_table import PREFIX
 
 # SDK constants.py; headers come with lower-case names.
 USER_ID_HEADER = "x-chutes-userid"

@@ -15,12 +15,12 @@ from loguru import logger
 
 from chutes_wrappers.emulator.database import Database
 from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
-from chutes_wrappers.emulator.tables.chutes import Chute, Chutes
-from chutes_wrappers.emulator.tables.images import Images
-from chutes_wrappers.emulator.tables.keys import ApiKeys
-from chutes_wrappers.emulator.tables.logos import Logos
-from chutes_wrappers.emulator.tables.secrets import Secrets
-from chutes_wrappers.emulator.tables.users import Users
+from chutes_wrappers.emulator.tables.chute_table import Chute, Chutes
+from chutes_wrappers.emulator.tables.image_table import Images
+from chutes_wrappers.emulator.tables.key_table import ApiKeys
+from chutes_wrappers.emulator.tables.logo_table import Logos
+from chutes_wrappers.emulator.tables.secret_table import Secrets
+from chutes_wrappers.emulator.tables.user_table import Users
 
 INTERRUPTED = "the emulator stopped while it was being built"
 _CORD_FIELDS = tuple(field.name for field in fields(CordRecord))

@@ -10,7 +10,7 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.host.engine import ContainerEngine, ImageFiles
+from chutes_wrappers.host.container_engine.engine import ContainerEngine, ImageFiles
 
 _LIBRARY_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _PACKAGE_MANAGERS = ("/usr/bin/apt-get", "/usr/bin/dnf", "/usr/bin/microdnf", "/usr/bin/yum")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host import processes
-from chutes_wrappers.host.platform_api import TIMEOUT_VARIABLE, request_timeout_s
+from chutes_wrappers.host.platform_api.api_client import TIMEOUT_VARIABLE, request_timeout_s
 from chutes_wrappers.host.staging import Stage
 
 # More than any command asks (PLATFORM.md, section 5): to see all files, to upload, to deploy.

@@ -17,7 +17,7 @@ from pathlib import Path
 from chutes_wrappers.core import layout, program
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import SUFFIX, Manifest, write_manifest
-from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.sdk.route_source import INLINE_VARIABLE, PATH_VARIABLE, find_manifest
 
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")

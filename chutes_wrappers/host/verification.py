@@ -10,10 +10,10 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError, error_from_data
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import BAKED_WRITABLE
-from chutes_wrappers.host.definition import DESCRIBE
-from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec, RunningContainer
-from chutes_wrappers.host.rehearsal.diagnosis import diagnose
-from chutes_wrappers.sdk.answers import ERROR
+from chutes_wrappers.host.container_engine.engine import ContainerEngine, ContainerSpec, RunningContainer
+from chutes_wrappers.host.modules.definition import DESCRIBE
+from chutes_wrappers.host.parity.log_diagnosis import diagnose
+from chutes_wrappers.sdk.child_result import ERROR
 
 # A wheel is a zip file, so that installing one needs neither a network nor a build.
 _INSTALL_PROBE = """

@@ -17,6 +17,7 @@ import orjson
 from aiohttp import MultipartWriter, payload
 
 from chutes_wrappers.core.routes import RequestFormat
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.files import (
     BASE64_SUFFIX,
     BINARY_TYPE,
@@ -28,7 +29,6 @@ from chutes_wrappers.runtime.files import (
     file_in,
     is_file_object,
 )
-from chutes_wrappers.runtime.refusal import CallRefused
 
 JSON_TYPE = "application/json"
 

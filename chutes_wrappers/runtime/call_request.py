@@ -7,8 +7,8 @@ from typing import Any
 
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.bodies import encode_body, undeclared
+from chutes_wrappers.runtime.call_errors import CallRefused, half_pair
 from chutes_wrappers.runtime.parameters import address
-from chutes_wrappers.runtime.refusal import CallRefused, half_pair
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 
 _BODILESS = frozenset({"GET", "DELETE"})

@@ -14,8 +14,8 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
+from chutes_wrappers.runtime.call_errors import CallRefused, half_pair
 from chutes_wrappers.runtime.media_types import extension_of, type_of_bytes, type_of_name
-from chutes_wrappers.runtime.refusal import CallRefused, half_pair
 
 BINARY_TYPE = "application/octet-stream"
 TEXT_TYPE = "text/plain; charset=utf-8"

@@ -17,20 +17,20 @@ import aiohttp
 import orjson
 from aiohttp.http_exceptions import ContentEncodingError
 
-from chutes_wrappers.core.gradio import GradioEndpoint
+from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.runtime import gradio
+from chutes_wrappers.runtime import gradio_call
 from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
 from chutes_wrappers.runtime.bodies import JSON_TYPE
-from chutes_wrappers.runtime.call_request import make_request
-from chutes_wrappers.runtime.files import BINARY_TYPE
-from chutes_wrappers.runtime.health import ServiceHealth
-from chutes_wrappers.runtime.refusal import (
+from chutes_wrappers.runtime.call_errors import (
     CLIENT_ERROR,
     LARGEST_QUOTED_BYTES,
     CallRefused,
     service_error,
 )
+from chutes_wrappers.runtime.call_request import make_request
+from chutes_wrappers.runtime.failure_attribution import ServiceHealth
+from chutes_wrappers.runtime.files import BINARY_TYPE
 from chutes_wrappers.runtime.running_call import RunningCall
 from chutes_wrappers.runtime.service_headers import as_sent, header_of
 from chutes_wrappers.runtime.upstream import HOST, KeptConnectionLost, Upstream, UpstreamRequest
@@ -86,14 +86,14 @@ class Gateway:
     ) -> AsyncGenerator[bytes, None]:
         """The frames of a Gradio endpoint's answer, as it yields them; on the background loop only. CallRefused as above."""
         async with self._outcome_counted(port):
-            stream = gradio.stream(self._upstream.session, _base_url(port), endpoint, _arguments(call))
+            stream = gradio_call.stream(self._upstream.session, _base_url(port), endpoint, _arguments(call))
             async with aclosing(stream) as frames:
                 async for frame in frames:
                     yield frame
 
     async def _gradio_answer(self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]) -> Answer:
         async with self._outcome_counted(port):
-            work = gradio.call(self._upstream.session, _base_url(port), endpoint, _arguments(call))
+            work = gradio_call.call(self._upstream.session, _base_url(port), endpoint, _arguments(call))
             content_type, body = await asyncio.wait_for(work, self._timeout_s)
         return Answer(content_type=as_sent(content_type), body=body)
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chutes_wrappers.core.gradio import GradioEndpoint, GradioParameter
+from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.files import BASE64_SUFFIX, File, file_from_base64, file_in
-from chutes_wrappers.runtime.refusal import CallRefused
 
 POSITIONAL = "data"
 # How Gradio marks a file in the values of an endpoint.

@@ -11,10 +11,10 @@ import aiohttp
 from aiohttp import FormData
 from yarl import URL
 
+from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallRefused, service_error
 from chutes_wrappers.runtime.files import BINARY_TYPE, File
 from chutes_wrappers.runtime.gradio_arguments import FILE_MARK
 from chutes_wrappers.runtime.media_types import type_of_name
-from chutes_wrappers.runtime.refusal import LARGEST_QUOTED_BYTES, CallRefused, service_error
 from chutes_wrappers.runtime.service_headers import header_of
 
 # All files of one answer together.

@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from chutes_wrappers.core.gradio import GradioEndpoint
-from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
+from chutes_wrappers.runtime.call_errors import CallRefused
 
 LARGEST_MESSAGE_BYTES = 128 * 1024**2
 _ASTRAY = "what the app yielded does not follow from what it yielded before"

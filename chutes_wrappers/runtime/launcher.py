@@ -18,7 +18,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import RECIPE_VARIABLES
-from chutes_wrappers.runtime.family import MARK_VARIABLE, ProcessFamily
+from chutes_wrappers.runtime.process_tree import MARK_VARIABLE, ProcessFamily
 
 # Below the ten seconds that `docker stop` gives by default.
 GRACE_S = 5.0

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from chutes_wrappers.core.path_templates import VARIABLE, variable_name
 from chutes_wrappers.core.routes import Parameter, Place, Route
-from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.runtime.call_errors import CallRefused
 
 _Declared = Mapping[tuple[Place, str], Parameter]
 _Values = Mapping[tuple[Place, str], Any]

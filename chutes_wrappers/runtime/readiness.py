@@ -15,7 +15,7 @@ import aiohttp
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.runtime.launcher import ManagedProcess
-from chutes_wrappers.runtime.listening import explain, listeners_of
+from chutes_wrappers.runtime.listening_ports import explain, listeners_of
 
 _FIRST_POLL_S = 0.05
 _SLOWEST_POLL_S = 1.0

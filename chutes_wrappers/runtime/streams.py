@@ -12,11 +12,11 @@ from aiohttp import web
 from loguru import logger
 
 from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.call_request import make_request
-from chutes_wrappers.runtime.collector import PausedCollector
 from chutes_wrappers.runtime.gateway import Gateway
+from chutes_wrappers.runtime.gc_pause import PausedCollector
 from chutes_wrappers.runtime.loopback import Handler
-from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.service_headers import header_of
 from chutes_wrappers.runtime.stream_frames import LONGEST_LINE_BYTES, Framing, LineTooLong, event, framing_for
 from chutes_wrappers.runtime.upstream import UpstreamRequest

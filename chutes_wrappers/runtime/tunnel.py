@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Collection
 
 from aiohttp import web
 
+from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.failure_attribution import ServiceHealth
 from chutes_wrappers.runtime.gateway import CALL_TIMEOUT_S
-from chutes_wrappers.runtime.health import ServiceHealth
 from chutes_wrappers.runtime.http1 import CallUnsendable, Exchange, ServiceBroke, connected
 from chutes_wrappers.runtime.loopback import Handler
-from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.tunnel_frames import Data, End, Failed, Frame, TunnelCall, Wait, encode
 from chutes_wrappers.runtime.tunnel_request import CallReader
 

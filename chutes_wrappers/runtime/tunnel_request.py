@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import orjson
 import pybase64
 
-from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
 
 LARGEST_CALL_BYTES = 1024**3

@@ -12,20 +12,20 @@ from loguru import logger
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.body_schemas import schema_of
-from chutes_wrappers.core.caller import caller_globals
+from chutes_wrappers.core.calling_module import caller_globals
 from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
 from chutes_wrappers.core.routes import meaningless_keys
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.call_shape import AbandonMiddleware, Call, CallShapeMiddleware, CordCalls
 from chutes_wrappers.runtime.dev_bodies import refuse_bad_bodies
 from chutes_wrappers.runtime.gateway import Gateway
-from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.streams import stream_handler
+from chutes_wrappers.sdk.cord_overrides import call_of, give_way
 from chutes_wrappers.sdk.dev_guard import guard_dev_run, is_dev_run
 from chutes_wrappers.sdk.loopback import loopback_of
-from chutes_wrappers.sdk.own_cords import call_of, give_way
 from chutes_wrappers.sdk.route_source import registration_is_skipped
 
 EXPOSE_VARIABLE = "CHUTE_EXPOSE"

@@ -11,7 +11,7 @@ import sys
 from typing import Any, NoReturn
 
 from chutes_wrappers.core import layout
-from chutes_wrappers.sdk.answers import answer
+from chutes_wrappers.sdk.child_result import answer
 
 # Lines of the Dockerfile that the SDK makes of an image. A module may put the package in place by itself, with .add().
 _PUTS_TOOLKIT = re.compile(rf"{re.escape(layout.BAKED_RECIPE)}/|^ADD (?:.*\b(?:tools|chutes_wrappers)\b|\.)")
@@ -26,7 +26,7 @@ def main() -> NoReturn:
 def _described() -> dict[str, Any]:
     from chutes.entrypoint._shared import load_chute
 
-    import chutes_wrappers.sdk.loaded_first  # noqa: F401
+    import chutes_wrappers.sdk.preloads  # noqa: F401
 
     _, chute = load_chute(f"{sys.argv[-1]}:chute", None, debug=False)
     return describe(getattr(chute, "chute", chute))

@@ -16,7 +16,7 @@ from chutes.util.context import is_remote
 from loguru import logger
 
 from chutes_wrappers.core import layout, platform_rules, program
-from chutes_wrappers.core.caller import caller_globals
+from chutes_wrappers.core.calling_module import caller_globals
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.sdk.dev_guard import guard_dev_run

@@ -9,12 +9,12 @@ from typing import Any
 from chutes.chute import Chute
 from loguru import logger
 
-from chutes_wrappers.core.caller import caller_globals
+from chutes_wrappers.core.calling_module import caller_globals
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
 from chutes_wrappers.runtime.readiness import probes, wait_until_ready
-from chutes_wrappers.runtime.services import already_answer, check_ports, launch_spec, probe_services, wait_as
+from chutes_wrappers.runtime.startup import already_answer, check_ports, launch_spec, probe_services, wait_as
 from chutes_wrappers.runtime.supervision import start_once
 
 # Before a module's own hooks, whose priority is 50 unless they say otherwise.

@@ -9,7 +9,7 @@ from typing import Any
 
 from loguru import logger
 
-from chutes_wrappers.core.caller import caller_globals
+from chutes_wrappers.core.calling_module import caller_globals
 from chutes_wrappers.core.layout import BAKED_MANIFEST
 from chutes_wrappers.core.manifest import (
     Manifest,

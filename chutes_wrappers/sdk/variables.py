@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.sdk.answers import answer
+from chutes_wrappers.sdk.child_result import answer
 
 
 def main() -> NoReturn:
@@ -27,7 +27,7 @@ def read_variables(path: str, names: Iterable[str]) -> dict[str, Any]:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConfigurationError("is not a Python file", where=path, next_step="name a file that ends in .py")
-    import chutes_wrappers.sdk.loaded_first  # noqa: F401
+    import chutes_wrappers.sdk.preloads  # noqa: F401
 
     sys.path.append(os.path.dirname(path))
     module = importlib.util.module_from_spec(spec)

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from chutes_wrappers.cli import main
 from chutes_wrappers.cli.main import deploy
 from chutes_wrappers.cli.usage import help_text
+from chutes_wrappers.cli.verbs.declarations import Flag
 from chutes_wrappers.cli.verbs.groups import GROUPS, VERBS
-from chutes_wrappers.cli.verbs.parameters import Flag
 from chutes_wrappers.cli.verbs.verb import COMMON, Common, Verb
 from docs.record import COMMAND
 from tests.scenario import ROOT

@@ -12,7 +12,7 @@ import pytest
 from chutes_wrappers.cli.menu import ENTRIES
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN

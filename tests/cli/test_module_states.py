@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.commands import Commands
 from tests.emulator.api.client import CODE, Client

@@ -15,8 +15,8 @@ import pytest
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.api.platform import NewAccounts
-from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.api.context import NewAccounts
+from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
 from tests.commands import KILLED, Commands, Ran, commands
 from tests.emulator.api.client import CODE, Client

@@ -18,7 +18,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.api.platform import NewAccounts
+from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import Client

@@ -44,7 +44,7 @@ def checkout(tmp_path: Path) -> Path:
     ("name", "started"),
     [
         ("deploy.sh", ["{}/chutes_wrappers/start.py", "chutes_wrappers.cli.main:main"]),
-        ("setup.sh", ["-I", "chutes_wrappers/start.py", "chutes_wrappers.cli.bootstrap:run"]),
+        ("setup.sh", ["-I", "chutes_wrappers/start.py", "chutes_wrappers.cli.setup.bootstrap:run"]),
     ],
 )
 def test_any_shell_hands_over_to_python(

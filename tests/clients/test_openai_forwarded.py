@@ -13,8 +13,8 @@ from openai.types.chat import ChatCompletionMessageParam
 from chutes_wrappers.cli.commands import discover
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.host.forwarding.matching import RouteTable
-from chutes_wrappers.host.forwarding.routes import RouteCarrier
-from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
+from chutes_wrappers.host.forwarding.route_transport import RouteCarrier
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelCarrier
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import MakeCarrier, forwarder_thread
 from tests.upstreams import openai_service

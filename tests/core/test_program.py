@@ -59,11 +59,11 @@ def test_the_version_is_that_of_the_package_where_it_is_installed() -> None:
 
 # The set-up of a checkout, and examples of --help, which are renamed when they are shown.
 _MAY_NAME_SCRIPTS = (
-    "cli/bootstrap.py",
-    "cli/virtual_environment.py",
+    "cli/setup/bootstrap.py",
+    "cli/setup/virtual_environment.py",
     "cli/verbs/",
     "core/program.py",
-    "host/doctor_finding.py",
+    "host/doctor/finding.py",
 )
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from chutes_wrappers.core.errors import EngineUnavailable
-from chutes_wrappers.host.docker_engine import LABEL, DockerEngine, connect
+from chutes_wrappers.host.container_engine.docker_engine import LABEL, DockerEngine, connect
 from tests import scheduling
 
 from . import turns

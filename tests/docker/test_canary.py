@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chutes_wrappers.host import wallets
-from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.account import wallets
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from tests.emulator_process import emulator_process, new_api_key
 from tests.scenario import DEPLOY, READY, ROOT, Scenario, environment, free_port, until_interrupted
 
@@ -87,11 +87,11 @@ def test_no_secret_is_to_be_found_where_people_look(user: User, engine: DockerEn
     scenario = Scenario(user.home, "canary", bases.image("python3-no-pip"), [9090], {"TOKEN": IN_CHUTE_ENV})
     module = str(scenario.module)
     with ProcessList() as processes:
-        user.run([sys.executable, "-m", "chutes_wrappers.cli.wizard", "--register", "canary", "--wallet", "new"])
+        user.run([sys.executable, "-m", "chutes_wrappers.cli.setup.wizard", "--register", "canary", "--wallet", "new"])
         user.variables["CHUTES_USERNAME"] = "canary"
         key = new_api_key({**environment(), "HOME": str(user.home), **user.variables})
         user.variables["CHUTES_API_KEY"] = key
-        user.run([sys.executable, "-m", "chutes_wrappers.cli.wizard", "--link"])
+        user.run([sys.executable, "-m", "chutes_wrappers.cli.setup.wizard", "--link"])
 
         user.deploy("--discover", module, "--yes", "--debug")
         user.deploy("--build", module, "--local", "--yes", "--debug")
@@ -135,7 +135,7 @@ def _fail(user: User, scenario: Scenario) -> None:
     user.deploy("--call case-canary /echo --debug --url http://127.0.0.1:9/", code=1)
     known = {**user.variables}
     user.variables |= {"CHUTES_API_URL": "http://127.0.0.1:9", "CHUTES_CONFIG_PATH": str(user.home / "no.ini")}
-    user.run([sys.executable, "-m", "chutes_wrappers.cli.wizard", "--link"], code=1)
+    user.run([sys.executable, "-m", "chutes_wrappers.cli.setup.wizard", "--link"], code=1)
     user.variables = known
     for broken in (
         source.replace(f"{IN_CHUTE_ENV}'", f"{IN_CHUTE_ENV}"),  # a string without its end

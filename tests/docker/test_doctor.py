@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from tests.scenario import Scenario, command
 
 from . import bases

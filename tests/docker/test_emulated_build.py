@@ -17,10 +17,10 @@ from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.builder import LABEL
 from chutes_wrappers.emulator.builds import sdk_version
-from chutes_wrappers.emulator.docker_launching import DockerLauncher
+from chutes_wrappers.emulator.docker_launcher import DockerLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from chutes_wrappers.host.docker_engine import DockerEngine
-from chutes_wrappers.host.modules import read_module
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
+from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.staging import staged
 from tests.emulator.api.client import Client, bearer
 from tests.emulator.tokens import TOKEN

@@ -14,10 +14,10 @@ import docker
 import pytest
 
 from chutes_wrappers.core.manifest import load_manifest
-from chutes_wrappers.emulator.docker_launching import DockerLauncher
+from chutes_wrappers.emulator.docker_launcher import DockerLauncher
 from chutes_wrappers.emulator.records import InstanceState
-from chutes_wrappers.host.docker_engine import LABEL, DockerEngine, connect
-from chutes_wrappers.host.engine import ContainerSpec
+from chutes_wrappers.host.container_engine.docker_engine import LABEL, DockerEngine, connect
+from chutes_wrappers.host.container_engine.engine import ContainerSpec
 from tests.emulator.platforms import HEAD, chute_of, is_active, platform, record
 from tests.scenario import ROOT, Scenario
 
@@ -169,8 +169,8 @@ def test_a_start_that_fails_is_recorded_with_the_containers_last_lines(
 @pytest.mark.alone
 def test_what_a_killed_emulator_leaves_is_removed_by_the_next_one(engine: DockerEngine) -> None:
     program = (
-        "import sys\nfrom chutes_wrappers.host.docker_engine import connect\n"
-        "from chutes_wrappers.host.engine import ContainerSpec\n"
+        "import sys\nfrom chutes_wrappers.host.container_engine.docker_engine import connect\n"
+        "from chutes_wrappers.host.container_engine.engine import ContainerSpec\n"
         "engine = connect()\n"
         "spec = ContainerSpec(image=sys.argv[1], entrypoint=['sleep'], command=['600'])\n"
         "with engine.internal_network() as network, engine.run(spec) as container:\n"

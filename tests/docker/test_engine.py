@@ -14,8 +14,8 @@ import docker
 import pytest
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.docker_engine import DockerEngine, connect
-from chutes_wrappers.host.engine import ContainerSpec
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
+from chutes_wrappers.host.container_engine.engine import ContainerSpec
 
 from . import bases
 
@@ -233,8 +233,8 @@ def test_everything_is_gone_after_a_fault_in_the_middle(
 
 PROGRAM = """
 import sys
-from chutes_wrappers.host.docker_engine import connect
-from chutes_wrappers.host.engine import ContainerSpec
+from chutes_wrappers.host.container_engine.docker_engine import connect
+from chutes_wrappers.host.container_engine.engine import ContainerSpec
 
 engine = connect(lambda line: print(line, flush=True))
 spec = ContainerSpec(image=sys.argv[1], entrypoint=["sleep"], command=["60"], empty_volumes=["/tmp"])

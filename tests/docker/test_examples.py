@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from tests.scenario import command
 
 from . import bases
@@ -42,7 +42,7 @@ EXAMPLES = {
 }
 
 
-# Wrapped and called as they stand by test_readme.py and test_gradio.py, too.
+# Wrapped and called as they stand by test_readme.py and test_gradio_image.py, too.
 ELSEWHERE = ("deploy_example", "examples/deploy_gradio_app")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from chutes_wrappers.host.docker_engine import LABEL, DockerEngine
+from chutes_wrappers.host.container_engine.docker_engine import LABEL, DockerEngine
 from tests.scenario import ROOT, Scenario, command, environment
 
 from . import bases

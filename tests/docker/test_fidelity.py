@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from tests.scenario import Scenario
 
 from . import bases

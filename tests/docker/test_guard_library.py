@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from chutes_wrappers.core import layout
-from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from tests.scenario import Scenario, command
 
 from . import bases

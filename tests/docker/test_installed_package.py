@@ -12,7 +12,7 @@ import requests
 
 from chutes_wrappers.core import layout
 from chutes_wrappers.core.program import INSTALLED
-from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from tests.installed import Installed, built, installed
 from tests.scenario import RunningCommand, Scenario
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from tests.scenario import OLD_PLACEMENT, Scenario
 
 from . import bases

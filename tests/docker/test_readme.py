@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from docs.record import copied_project
 from tests.docs.readme import Terminal
 from tests.emulator_process import READY as SERVING

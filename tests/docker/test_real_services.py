@@ -15,8 +15,8 @@ import requests
 from PIL import Image, ImageDraw, ImageFont
 
 from chutes_wrappers.core.manifest import load_manifest
-from chutes_wrappers.host.docker_engine import DockerEngine
-from chutes_wrappers.host.engine import ContainerSpec
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.engine import ContainerSpec
 from tests.scenario import ROOT, Scenario
 
 from . import bases

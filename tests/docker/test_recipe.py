@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chutes_wrappers.host.docker_engine import DockerEngine
-from chutes_wrappers.host.engine import ContainerSpec
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.engine import ContainerSpec
 from tests.scenario import ROOT
 
 from . import bases

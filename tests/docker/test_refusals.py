@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core.errors import UnsupportedImage
-from chutes_wrappers.host.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from chutes_wrappers.host.inspection import inspect
 from tests.scenario import Scenario, command
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core.manifest import load_manifest
-from chutes_wrappers.host.docker_engine import DockerEngine
-from chutes_wrappers.host.modules import read_module
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
+from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.staging import staged
 from tests.scenario import Scenario
 

@@ -11,7 +11,7 @@ import pytest
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.builds import NOT_BUILT, Builds, platform_dockerfile, sdk_version
 from chutes_wrappers.emulator.state import State
-from chutes_wrappers.emulator.tables.images import Image, Upload, image_id_of
+from chutes_wrappers.emulator.tables.image_table import Image, Upload, image_id_of
 from tests.emulator.api.client import zipped
 from tests.emulator.scripted_builder import ScriptedBuilder
 

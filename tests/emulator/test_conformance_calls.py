@@ -14,7 +14,7 @@ import requests
 from chutes_wrappers.emulator.invocation import Limits
 from chutes_wrappers.emulator.transport import InstanceClient
 from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
-from tests.upstreams.menagerie import Menagerie, menagerie
+from tests.upstreams.http_fixture import HttpFixture, http_fixture
 
 MODULE = """
 import threading
@@ -113,13 +113,13 @@ def sleep(self):
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
+def service() -> Iterator[HttpFixture]:
+    with http_fixture() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
     with platform() as running:
         found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code))
@@ -310,7 +310,7 @@ def test_standard_templates_choose_by_the_switch(chute: Platform) -> None:
 
 
 def test_calls_run_at_the_same_time_up_to_the_concurrency_and_one_more_is_429(
-    chute: Platform, service: Menagerie
+    chute: Platform, service: HttpFixture
 ) -> None:
     service.release.clear()
     with ThreadPoolExecutor(8) as pool:

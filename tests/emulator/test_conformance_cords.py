@@ -12,7 +12,7 @@ import requests
 
 from chutes_wrappers.emulator.transport import InstanceClient
 from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
-from tests.upstreams.menagerie import Menagerie, menagerie
+from tests.upstreams.http_fixture import HttpFixture, http_fixture
 
 MODULE = """
 import asyncio, threading
@@ -85,13 +85,13 @@ def quick(self):
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
+def service() -> Iterator[HttpFixture]:
+    with http_fixture() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
     with platform() as running:
         found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code))
@@ -188,7 +188,7 @@ def test_the_upstream_method_of_a_cord_is_free(chute: Platform) -> None:
     assert chute.post("/echo_put").json()["method"] == "PUT"
 
 
-def test_passthrough_opens_a_new_session_per_call(chute: Platform, service: Menagerie) -> None:
+def test_passthrough_opens_a_new_session_per_call(chute: Platform, service: HttpFixture) -> None:
     service.connections.clear()
     for _ in range(3):
         chute.post("/echo")
@@ -222,7 +222,7 @@ def test_chunks_of_a_native_stream_are_lines_of_the_upstreams_answer(chute: Plat
     assert chute.run(chunks()) == [line for n in range(3) for line in (f"data: {n} é\n".encode(), b"\n")]
 
 
-def test_a_native_streaming_passthrough_whose_client_leaves_is_closed(chute: Platform, service: Menagerie) -> None:
+def test_a_native_streaming_passthrough_whose_client_leaves_is_closed(chute: Platform, service: HttpFixture) -> None:
     service.aborted.clear()
     with chute.post("/events", params={"count": "100000", "pause_s": "0.01"}, stream=True) as answer:
         # Not at the first byte: the SDK now and then misses a client that leaves while its answer begins (0.6.9, measured).
@@ -230,7 +230,7 @@ def test_a_native_streaming_passthrough_whose_client_leaves_is_closed(chute: Pla
     assert service.aborted.wait(60)
 
 
-def test_a_passthrough_whose_client_leaves_is_closed(chute: Platform, service: Menagerie) -> None:
+def test_a_passthrough_whose_client_leaves_is_closed(chute: Platform, service: HttpFixture) -> None:
     for event in (service.entered, service.aborted, service.release):
         event.clear()
     with pytest.raises(requests.exceptions.ReadTimeout):

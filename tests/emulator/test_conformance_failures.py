@@ -10,7 +10,7 @@ import pytest
 
 from chutes_wrappers.emulator.records import InstanceState
 from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
-from tests.upstreams.menagerie import Menagerie, menagerie
+from tests.upstreams.http_fixture import HttpFixture, http_fixture
 
 MODULE = """
 import os, signal
@@ -48,13 +48,13 @@ async def upstream(self, *args):
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
+def service() -> Iterator[HttpFixture]:
+    with http_fixture() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     code = HEAD.format(concurrency=16) + MODULE.format(port=service.port)
     with platform() as running:
         found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code, concurrency=16))

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.core.manifest import Manifest, parse_routes
-from chutes_wrappers.emulator.host_launching import HostImage
+from chutes_wrappers.emulator.host_launcher import HostImage
 from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
-from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture, http_fixture
 
 ROUTES: list[dict[str, Any]] = [
     {"path": "/echo", "method": "GET"},
@@ -33,13 +33,13 @@ register_passthrough_routes(chute, load_route_manifest(), {port})
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
+def service() -> Iterator[HttpFixture]:
+    with http_fixture() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     manifest = Manifest(routes=parse_routes(ROUTES, where="test"))
     code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
     with platform(image=HostImage(manifest=manifest)) as running:

@@ -15,9 +15,9 @@ from starlette.routing import Route
 
 from chutes_wrappers.core.local_guard import Allowed
 from chutes_wrappers.emulator.app import create_app
-from chutes_wrappers.emulator.host_launching import HostLauncher
-from chutes_wrappers.emulator.page.access import SECRET_HEADER
-from chutes_wrappers.emulator.page.routes import page_router
+from chutes_wrappers.emulator.host_launcher import HostLauncher
+from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
+from chutes_wrappers.emulator.page.page_routes import page_router
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.emulator.api.client import Client, bearer
 from tests.emulator.tokens import TOKEN

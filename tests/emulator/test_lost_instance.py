@@ -10,7 +10,7 @@ import aiohttp
 import psutil
 import pytest
 
-from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.emulator.api.client import CODE, Client

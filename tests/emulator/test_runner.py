@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from chutes_wrappers.emulator import runner
-from chutes_wrappers.emulator.launching import RUNNER_SOURCE
+from chutes_wrappers.emulator.launcher import RUNNER_SOURCE
 from tests.scenario import ROOT, free_port
 
 MODULE = """

@@ -18,8 +18,8 @@ import requests
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from chutes_wrappers.emulator.tables.users import Counted
-from chutes_wrappers.host.keypairs import keypair
+from chutes_wrappers.emulator.tables.user_table import Counted
+from chutes_wrappers.host.account.keypairs import keypair
 from tests.commands import Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN

@@ -20,8 +20,8 @@ import requests
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.host_launching import HostLauncher
-from chutes_wrappers.emulator.page.access import SECRET_HEADER
+from chutes_wrappers.emulator.host_launcher import HostLauncher
+from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
 from tests.emulator.api.client import CODE, Client, bearer
 from tests.emulator.tokens import TOKEN

@@ -18,7 +18,7 @@ from chutes_wrappers.emulator.signatures import (
     key_secret,
     signer,
 )
-from chutes_wrappers.host.keypairs import keypair
+from chutes_wrappers.host.account.keypairs import keypair
 
 KEY = keypair("5a" * 32)
 NOW = 1_795_000_000

@@ -14,9 +14,9 @@ import pytest
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator.database import FILE_NAME
 from chutes_wrappers.emulator.state import State
-from chutes_wrappers.emulator.tables.images import Image, Upload
-from chutes_wrappers.emulator.tables.keys import ApiKey, Scope
-from chutes_wrappers.emulator.tables.users import Counted, User
+from chutes_wrappers.emulator.tables.image_table import Image, Upload
+from chutes_wrappers.emulator.tables.key_table import ApiKey, Scope
+from chutes_wrappers.emulator.tables.user_table import Counted, User
 from tests.emulator.api.client import definition
 from tests.scenario import ROOT
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.emulator.launching import new_key
+from chutes_wrappers.emulator.launcher import new_key
 from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
 from chutes_wrappers.emulator.runner import Seal
 from chutes_wrappers.emulator.transport import InstanceClient, opened

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.host.engine import ContainerSpec, ImageFiles, RunningContainer
+from chutes_wrappers.host.container_engine.engine import ContainerSpec, ImageFiles, RunningContainer
 from chutes_wrappers.host.inspection import describe_concerns, home_of, inspect, written_paths
 
 REFERENCE = "registry.example:5000/team/service@sha256:" + "ab" * 32

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.credentials import KeyCredentials
-from chutes_wrappers.host.platform_api import PlatformApi
+from chutes_wrappers.host.account.credentials import KeyCredentials
+from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from tests.upstreams.platform_faults import FAULTS, Fault, FaultyPlatform, faulty
 from tests.upstreams.scripted import Reply, serving
 

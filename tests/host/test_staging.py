@@ -8,7 +8,7 @@ import pytest
 from chutes_wrappers.core import layout
 from chutes_wrappers.core.manifest import Manifest, load_manifest
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.staging import known_manifest, staged
 
 MANIFEST = Manifest(routes=(Route(path="/a", port=8020),))

@@ -10,8 +10,8 @@ import requests
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from chutes_wrappers.emulator.page.access import SECRET_HEADER
-from tests.cli.test_emulate import Sample
+from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
+from tests.cli.commands.test_emulate import Sample
 from tests.packages.chromium import exceptions
 from tests.packages.test_emulator_page import found, opened
 from tests.scenario import free_port, until_interrupted

@@ -23,10 +23,10 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from chutes_wrappers.core.body_schemas import FILE
-from chutes_wrappers.emulator.page.access import SECRET_HEADER
-from chutes_wrappers.emulator.page.routes import page_router
+from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
+from chutes_wrappers.emulator.page.page_routes import page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord, InstanceState
-from chutes_wrappers.host.rehearsal.samples import sound
+from chutes_wrappers.host.parity.sample_files import sound
 from tests.emulator.records import call_record, chute_record, cord_record
 from tests.packages.chromium import exceptions
 from tests.scenario import free_port

@@ -16,16 +16,16 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import Settings, running_platform
-from chutes_wrappers.host.forwarding.carrying import Answer
 from chutes_wrappers.host.forwarding.server import ForwardingServer
+from chutes_wrappers.host.forwarding.transport import Answer
 from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
 from tests.dev_chute import dev_chute
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.packages.chromium import chromium
-from tests.upstreams.menagerie import Menagerie
+from tests.upstreams.http_fixture import HttpFixture
 
 pytestmark = pytest.mark.packages
 
@@ -171,7 +171,7 @@ def test_a_front_end_of_this_machine_and_a_link_call_the_forwarder(
     assert [call.target for call in forwarder.carrier.calls][:2] == ["/a", "/b"]
 
 
-def test_a_dev_run_is_not_called(browser: Chrome, site: int, service: Menagerie, tmp_path: Path) -> None:
+def test_a_dev_run_is_not_called(browser: Chrome, site: int, service: HttpFixture, tmp_path: Path) -> None:
     routes = [{"path": "/echo"}, {"path": "/echo", "method": "GET"}]
     with dev_chute(tmp_path, routes, service.port) as chute:
         read = attack(browser, site, int(chute.base_url.rpartition(":")[2]), "/echo")

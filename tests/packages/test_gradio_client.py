@@ -16,12 +16,12 @@ import requests
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.manifest import parse_routes
 from chutes_wrappers.host.forwarding.matching import RouteTable
-from chutes_wrappers.host.forwarding.routes import RouteCarrier
-from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
+from chutes_wrappers.host.forwarding.route_transport import RouteCarrier
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelCarrier
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
 from tests.packages.environments import environment_with
-from tests.packages.test_gradio import GRADIO, MAJORS, running
+from tests.packages.test_gradio_versions import GRADIO, MAJORS, running
 from tests.scenario import ROOT
 
 pytestmark = pytest.mark.packages

@@ -17,12 +17,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelCarrier
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
 from tests.packages.chromium import Request, exceptions, requests_of
 from tests.packages.environments import environment_with
-from tests.packages.test_gradio import GRADIO, MAJORS, running, wav
+from tests.packages.test_gradio_versions import GRADIO, MAJORS, running, wav
 from tests.scenario import ROOT
 
 pytestmark = pytest.mark.packages

@@ -18,10 +18,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from benchmarks import specifications
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.exposure import CATEGORIES
-from chutes_wrappers.host.description import describe_api
 from chutes_wrappers.host.discovery import servers
 from chutes_wrappers.host.discovery.documents import parse_document
 from chutes_wrappers.host.discovery.specification import read_operations
+from chutes_wrappers.host.public_api_document import describe_api
 from tests.packages.environments import FOLDER, locked, without
 
 pytestmark = pytest.mark.packages

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from chutes_wrappers.core.program import INSTALLED, VERSION
 from chutes_wrappers.facade import __all__ as helpers
-from chutes_wrappers.host.templates import TEMPLATES
+from chutes_wrappers.host.modules.templates import TEMPLATES
 from tests.installed import Installed, built, installed, uninstall
 from tests.packages.environments import environment_with
 from tests.scenario import ROOT, free_port

@@ -15,13 +15,13 @@ import pytest
 from chutes_wrappers.runtime import supervision
 from chutes_wrappers.runtime.launcher import ManagedProcess
 
-FAMILY = Path(__file__).resolve().parents[1] / "upstreams" / "service_family.py"
+FAMILY = Path(__file__).resolve().parents[1] / "upstreams" / "process_tree.py"
 Starter = Callable[..., ManagedProcess]
 
 
 @pytest.fixture
 def family() -> Iterator[Starter]:
-    """Make a ManagedProcess of ``service_family.py`` with these arguments (not started)."""
+    """Make a ManagedProcess of ``process_tree.py`` with these arguments (not started)."""
     made: list[ManagedProcess] = []
 
     def make(*arguments: str, **environment: str) -> ManagedProcess:

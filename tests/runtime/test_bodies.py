@@ -18,7 +18,7 @@ from starlette.formparsers import MultiPartParser
 
 from chutes_wrappers.core.routes import Encoding, RequestFormat
 from chutes_wrappers.runtime.bodies import encode_body, undeclared
-from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.runtime.call_errors import CallRefused
 
 EVERY_BYTE = bytes(range(256))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import MultipartWriter
 
 from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.call_request import make_request
-from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 
 

@@ -27,10 +27,10 @@ from .test_readiness import unused_port
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = """
 from chutes.chute import Chute, NodeSelector
-from chutes_wrappers.runtime import services
+from chutes_wrappers.runtime import startup
 from tools.chute_wrappers import register_health_check, wait_for_services
 
-services.BAKED_MANIFEST = "baked.json"
+startup.BAKED_MANIFEST = "baked.json"
 CHUTE_ENV = {{"FROM_MODULE": "yes"}}
 SERVICE_PORTS = [{port}]
 chute = Chute(

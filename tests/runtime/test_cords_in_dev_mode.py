@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.dev_chute import DevChute, dev_chute
-from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
+from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
 
 ROUTES: list[dict[str, Any]] = [
     *({"path": "/echo", "method": method} for method in ("GET", "POST", "PUT", "DELETE")),
@@ -39,7 +39,7 @@ async def own(self, body: dict) -> dict:
 
 
 @pytest.fixture(scope="module")
-def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
+def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
     with dev_chute(tmp_path_factory.mktemp("chute"), ROUTES, service.port, more=OWN_CORD) as running:
         yield running
 
@@ -105,12 +105,12 @@ def test_errors_of_the_service_cost_the_instance_nothing(chute: DevChute, path: 
     assert (answer.json()["detail"]["status"], answer.json()["detail"]["body"]) == (status, f"this is {status}")
 
 
-def test_the_first_event_arrives_before_the_service_has_finished(chute: DevChute, service: Menagerie) -> None:
+def test_the_first_event_arrives_before_the_service_has_finished(chute: DevChute, service: HttpFixture) -> None:
     service.assert_streams_as_it_is_made(f"{chute.base_url}/events")
 
 
 def test_more_abandoned_streams_than_the_sdk_has_threads_leave_the_instance_well(
-    chute: DevChute, service: Menagerie
+    chute: DevChute, service: HttpFixture
 ) -> None:
     for _ in range(20):  # each leaves at once, which the SDK alone misses now and then
         service.release.clear()
@@ -122,7 +122,7 @@ def test_more_abandoned_streams_than_the_sdk_has_threads_leave_the_instance_well
     assert chute.get("/echo").status_code == 200
 
 
-def test_a_caller_that_leaves_aborts_a_plain_call(chute: DevChute, service: Menagerie) -> None:
+def test_a_caller_that_leaves_aborts_a_plain_call(chute: DevChute, service: HttpFixture) -> None:
     service.assert_hears_of_a_caller_that_leaves(f"{chute.base_url}/slow")
 
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.dev_chute import DevChute, dev_chute
-from tests.upstreams.menagerie import Menagerie
+from tests.upstreams.http_fixture import HttpFixture
 
 CALLS = 250
 # So many of the same in a row that the last would be a 503, if the service were blamed for them.
@@ -76,7 +76,7 @@ TUNNELLED = st.fixed_dictionaries(
 
 
 @pytest.fixture(scope="module")
-def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
+def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
     more = f"from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{service.port}])"
     with dev_chute(tmp_path_factory.mktemp("chute"), ROUTES, service.port, more=more) as running:
         yield running
@@ -102,7 +102,7 @@ def test_the_service_still_answers_after_them(chute: DevChute) -> None:
 
 
 def test_a_service_that_died_is_reported_as_failed_by_the_next_call(tmp_path: Path) -> None:
-    script = "from tests.upstreams.menagerie import menagerie\nimport sys\nwith menagerie() as m:\n    print(m.port, flush=True)\n    sys.stdin.read()"
+    script = "from tests.upstreams.http_fixture import http_fixture\nimport sys\nwith http_fixture() as m:\n    print(m.port, flush=True)\n    sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     ) as process:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.files import File, decoded, file_from_base64, file_in, is_file_object
-from chutes_wrappers.runtime.refusal import CallRefused
 
 WAV = b"RIFF\x00\x00\x00\x00WAVE"
 WAV_BASE64 = "UklGRgAAAABXQVZF"

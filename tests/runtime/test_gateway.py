@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.runtime import call_request, health, services, upstream
+from chutes_wrappers.runtime import call_request, failure_attribution, startup, upstream
 from chutes_wrappers.runtime import gateway as gateway_module
 from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.bodies import Body
+from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallRefused
 from chutes_wrappers.runtime.gateway import Answer, Gateway
-from chutes_wrappers.runtime.refusal import LARGEST_QUOTED_BYTES, CallRefused
 from chutes_wrappers.runtime.running_call import RunningCall
 from tests.scenario import free_port
-from tests.upstreams.menagerie import EVERY_BYTE, Menagerie, menagerie
+from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture, http_fixture
 from tests.upstreams.raw import answering, full
 
 
@@ -32,13 +32,13 @@ def gateway() -> Iterator[Gateway]:
     asyncio.run(BACKGROUND.run(made.close()))
 
 
-def call(gateway: Gateway, service: Menagerie, target: str, method: str = "GET", **options: Any) -> Answer:
+def call(gateway: Gateway, service: HttpFixture, target: str, method: str = "GET", **options: Any) -> Answer:
     body, query = options.pop("json", {}), options.pop("params", {})
     route = Route.model_validate({"path": "/x", "target_path": target, "method": method, **options})
     return gateway.answer(route, service.port, {"json": body, "params": query})
 
 
-def refusal(gateway: Gateway, service: Menagerie, target: str, method: str = "GET", **options: Any) -> CallRefused:
+def refusal(gateway: Gateway, service: HttpFixture, target: str, method: str = "GET", **options: Any) -> CallRefused:
     with pytest.raises(CallRefused) as caught:
         call(gateway, service, target, method, **options)
     return caught.value
@@ -50,37 +50,37 @@ def echoed(answer: Answer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-def test_every_method_reaches_the_service(gateway: Gateway, service: Menagerie, method: str) -> None:
+def test_every_method_reaches_the_service(gateway: Gateway, service: HttpFixture, method: str) -> None:
     assert echoed(call(gateway, service, "/echo", method))["method"] == method
 
 
-def test_query_and_body_reach_the_service(gateway: Gateway, service: Menagerie) -> None:
+def test_query_and_body_reach_the_service(gateway: Gateway, service: HttpFixture) -> None:
     seen = echoed(call(gateway, service, "/echo", "POST", json={"a": 1}, params={"q": "é"}))
     assert (seen["target"], json.loads(seen["body"])) == ("/echo?q=%C3%A9", {"a": 1})
     assert seen["content_type"] == "application/json"
 
 
-def test_a_get_and_an_empty_delete_carry_no_body(gateway: Gateway, service: Menagerie) -> None:
+def test_a_get_and_an_empty_delete_carry_no_body(gateway: Gateway, service: HttpFixture) -> None:
     for method in ("GET", "DELETE"):
         assert echoed(call(gateway, service, "/echo", method))["body"] == ""
     assert echoed(call(gateway, service, "/echo", "DELETE", json={"ids": [1]}))["body"] == '{"ids":[1]}'
 
 
-def test_binary_answers_come_back_as_they_are(gateway: Gateway, service: Menagerie) -> None:
+def test_binary_answers_come_back_as_they_are(gateway: Gateway, service: HttpFixture) -> None:
     assert call(gateway, service, "/bytes") == Answer(content_type="audio/wav", body=EVERY_BYTE)
 
 
-def test_a_compressed_answer_comes_back_unpacked(gateway: Gateway, service: Menagerie) -> None:
+def test_a_compressed_answer_comes_back_unpacked(gateway: Gateway, service: HttpFixture) -> None:
     assert json.loads(call(gateway, service, "/gzip").body) == {"packed": True}
 
 
-def test_an_empty_answer_says_its_status(gateway: Gateway, service: Menagerie) -> None:
+def test_an_empty_answer_says_its_status(gateway: Gateway, service: HttpFixture) -> None:
     answer = call(gateway, service, "/status/204")
     assert (answer.content_type, json.loads(answer.body)) == ("application/json", {"status": 204})
 
 
 @pytest.mark.parametrize("status", [300, 301, 304, 400, 401, 403, 404, 409, 422, 426, 429, 451, 499, 500, 502, 503])
-def test_the_services_own_errors_are_a_400_that_quotes_them(gateway: Gateway, service: Menagerie, status: int) -> None:
+def test_the_services_own_errors_are_a_400_that_quotes_them(gateway: Gateway, service: HttpFixture, status: int) -> None:
     refused = refusal(gateway, service, f"/status/{status}")
     assert (refused.status, refused.detail["status"]) == (400, status)
     if status != 304:
@@ -90,45 +90,45 @@ def test_the_services_own_errors_are_a_400_that_quotes_them(gateway: Gateway, se
         )
 
 
-def test_a_long_error_is_cut_and_says_so(gateway: Gateway, service: Menagerie) -> None:
+def test_a_long_error_is_cut_and_says_so(gateway: Gateway, service: HttpFixture) -> None:
     refused = refusal(gateway, service, "/large-error")
     assert len(refused.detail["body"]) == LARGEST_QUOTED_BYTES
     assert refused.detail["truncated"]
 
 
-def test_redirects_are_followed_on_the_service_only(gateway: Gateway, service: Menagerie) -> None:
+def test_redirects_are_followed_on_the_service_only(gateway: Gateway, service: HttpFixture) -> None:
     assert echoed(call(gateway, service, "/redirect"))["target"] == "/echo?redirected=yes"
     refused = refusal(gateway, service, "/elsewhere")
     assert (refused.status, refused.detail["status"]) == (400, 302)
     assert refused.detail["location"] == "http://example.invalid/secret"
 
 
-def test_a_redirect_that_never_ends_is_a_400(gateway: Gateway, service: Menagerie) -> None:
+def test_a_redirect_that_never_ends_is_a_400(gateway: Gateway, service: HttpFixture) -> None:
     assert refusal(gateway, service, "/round").detail["status"] == 302
 
 
-def test_an_answer_that_breaks_off_is_a_400_while_the_service_is_well(gateway: Gateway, service: Menagerie) -> None:
+def test_an_answer_that_breaks_off_is_a_400_while_the_service_is_well(gateway: Gateway, service: HttpFixture) -> None:
     refused = refusal(gateway, service, "/broken")
     assert refused.status == 400
     assert "broke the call off" in refused.detail["error"]
 
 
-def test_the_fifth_failure_in_a_row_is_the_instances(gateway: Gateway, service: Menagerie) -> None:
+def test_the_fifth_failure_in_a_row_is_the_instances(gateway: Gateway, service: HttpFixture) -> None:
     statuses = [refusal(gateway, service, "/status/500").status for _ in range(5)]
     assert statuses == [400, 400, 400, 400, 503]
     refusal(gateway, service, "/status/404")
     assert refusal(gateway, service, "/status/500").status == 400
 
 
-def test_not_implemented_is_the_answer_of_a_service_in_good_health(gateway: Gateway, service: Menagerie) -> None:
+def test_not_implemented_is_the_answer_of_a_service_in_good_health(gateway: Gateway, service: HttpFixture) -> None:
     assert [refusal(gateway, service, "/status/501").status for _ in range(10)] == [400] * 10
 
 
 def test_a_5xx_is_the_instances_failure_when_the_readiness_probe_fails_too(
-    gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "readiness_paths", lambda spec: {service.port: "/health"})
-    monkeypatch.setattr(health, "launch_spec", lambda: object())
+    monkeypatch.setattr(failure_attribution, "readiness_paths", lambda spec: {service.port: "/health"})
+    monkeypatch.setattr(failure_attribution, "launch_spec", lambda: object())
     assert refusal(gateway, service, "/status/500").status == 400
     service.healthy = False
     try:
@@ -139,9 +139,9 @@ def test_a_5xx_is_the_instances_failure_when_the_readiness_probe_fails_too(
 
 def test_a_refused_connection_is_a_429_until_the_service_has_answered_once() -> None:
     gateway = Gateway()
-    with menagerie() as service:
+    with http_fixture() as service:
         port = service.port
-        nothing = Menagerie()
+        nothing = HttpFixture()
         nothing.port = free_port()
         assert refusal(gateway, nothing, "/echo").status == 429
         call(gateway, service, "/echo")
@@ -154,15 +154,15 @@ def test_a_service_too_busy_to_take_a_connection_is_a_429_however_often(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstream, "_CONNECT_TIMEOUT_S", 0.02)
-    busy = Menagerie()
+    busy = HttpFixture()
     with full() as busy.port:
-        monkeypatch.setattr(services, "_ready", {busy.port})
-        for _ in range(health.MOST_FAILURES_IN_A_ROW + 1):
+        monkeypatch.setattr(startup, "_ready", {busy.port})
+        for _ in range(failure_attribution.MOST_FAILURES_IN_A_ROW + 1):
             refused = refusal(gateway, busy, "/echo")
             assert (refused.status, "the service is busy" in refused.detail["error"]) == (429, True)
 
 
-def test_a_service_that_takes_too_long_is_named_with_the_limit(service: Menagerie) -> None:
+def test_a_service_that_takes_too_long_is_named_with_the_limit(service: HttpFixture) -> None:
     gateway = Gateway(timeout_s=0.2)
     service.release.clear()
     refused = refusal(gateway, service, "/slow")
@@ -170,14 +170,14 @@ def test_a_service_that_takes_too_long_is_named_with_the_limit(service: Menageri
     asyncio.run(BACKGROUND.run(gateway.close()))
 
 
-def test_the_limit_is_for_all_redirects_together(service: Menagerie) -> None:
+def test_the_limit_is_for_all_redirects_together(service: HttpFixture) -> None:
     gateway = Gateway(timeout_s=0.3)
     refused = refusal(gateway, service, "/round", params={"pause_s": "0.1"})
     assert (refused.status, "within 0.3 s" in refused.detail["error"]) == (400, True)
     asyncio.run(BACKGROUND.run(gateway.close()))
 
 
-def test_a_caller_that_goes_away_aborts_the_call(gateway: Gateway, service: Menagerie) -> None:
+def test_a_caller_that_goes_away_aborts_the_call(gateway: Gateway, service: HttpFixture) -> None:
     for event in (service.entered, service.aborted, service.release):
         event.clear()
     running = RunningCall()
@@ -191,7 +191,7 @@ def test_a_caller_that_goes_away_aborts_the_call(gateway: Gateway, service: Mena
     assert service.aborted.wait(60)
 
 
-def test_a_caller_that_has_left_before_is_not_waited_for(gateway: Gateway, service: Menagerie) -> None:
+def test_a_caller_that_has_left_before_is_not_waited_for(gateway: Gateway, service: HttpFixture) -> None:
     service.release.clear()
     running = RunningCall()
     running.abandon()
@@ -199,7 +199,7 @@ def test_a_caller_that_has_left_before_is_not_waited_for(gateway: Gateway, servi
         gateway.answer(Route(path="/slow", method="GET"), service.port, {"json": {}, "params": {}, "running": running})
 
 
-def test_connections_are_reused_across_calls(gateway: Gateway, service: Menagerie) -> None:
+def test_connections_are_reused_across_calls(gateway: Gateway, service: HttpFixture) -> None:
     service.connections.clear()
     for method in ("GET", "POST", "POST", "PUT", "GET"):
         call(gateway, service, "/echo", method)
@@ -207,7 +207,7 @@ def test_connections_are_reused_across_calls(gateway: Gateway, service: Menageri
 
 
 def test_an_answer_beyond_the_limit_is_refused_by_name(
-    gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway_module, "LARGEST_ANSWER_BYTES", 3 * 1024**2)
     assert len(call(gateway, service, "/large", params={"megabytes": "3"}).body) == 3 * 1024**2
@@ -216,13 +216,13 @@ def test_an_answer_beyond_the_limit_is_refused_by_name(
 
 @pytest.mark.parametrize("where", [{"json": {"stream": True}}, {"params": {"stream": "false"}}])
 def test_stream_in_a_call_to_a_plain_route_is_named(
-    gateway: Gateway, service: Menagerie, where: dict[str, Any]
+    gateway: Gateway, service: HttpFixture, where: dict[str, Any]
 ) -> None:
     refused = refusal(gateway, service, "/echo", "POST", **where)
     assert (refused.status, refused.detail["parameter"]) == (400, "stream")
 
 
-def test_stream_false_in_a_body_is_a_field_like_any_other(gateway: Gateway, service: Menagerie) -> None:
+def test_stream_false_in_a_body_is_a_field_like_any_other(gateway: Gateway, service: HttpFixture) -> None:
     assert json.loads(echoed(call(gateway, service, "/echo", "POST", json={"stream": False}))["body"]) == {
         "stream": False
     }
@@ -243,7 +243,7 @@ FORMATS = st.sampled_from(["json", "multipart", "form", "binary", "text", "none"
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=JSON, query=st.dictionaries(st.text(max_size=6), st.text(max_size=6), max_size=3), encoding=FORMATS)
 def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
-    gateway: Gateway, service: Menagerie, body: Any, query: dict[str, str], encoding: str
+    gateway: Gateway, service: HttpFixture, body: Any, query: dict[str, str], encoding: str
 ) -> None:
     route = Route.model_validate(
         {
@@ -267,10 +267,10 @@ def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
 
 
 def test_what_cannot_be_written_into_a_request_is_never_the_services_failure(
-    gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_request, "encode_body", lambda *_, **__: Body(content_type="a/b\r\nc"))
-    for _ in range(health.MOST_FAILURES_IN_A_ROW + 1):
+    for _ in range(failure_attribution.MOST_FAILURES_IN_A_ROW + 1):
         refused = refusal(gateway, service, "/echo", "POST")
         assert (refused.status, "cannot be carried" in refused.detail["error"]) == (400, True)
 
@@ -293,9 +293,9 @@ HALF = "\ud800"
     ],
 )
 def test_text_that_cannot_be_sent_is_named_and_never_the_services_failure(
-    gateway: Gateway, service: Menagerie, encoding: str, body: Any, named: str
+    gateway: Gateway, service: HttpFixture, encoding: str, body: Any, named: str
 ) -> None:
-    for _ in range(health.MOST_FAILURES_IN_A_ROW + 1):
+    for _ in range(failure_attribution.MOST_FAILURES_IN_A_ROW + 1):
         refused = refusal(gateway, service, "/echo", "POST", json=body, request={"encoding": encoding})
         json.dumps(refused.detail, ensure_ascii=False).encode()
         assert refused.status == 400
@@ -304,7 +304,7 @@ def test_text_that_cannot_be_sent_is_named_and_never_the_services_failure(
 
 
 @pytest.mark.parametrize("encoding", FORMATS_OF_OBJECTS)
-def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: Menagerie, encoding: str) -> None:
+def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: HttpFixture, encoding: str) -> None:
     deep: Any = "a"
     for _ in range(100_000):
         deep = [deep]
@@ -322,14 +322,14 @@ def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: Me
 )
 async def test_an_answer_that_cannot_be_read_is_never_the_instances_failure(gateway: Gateway, said: bytes) -> None:
     async with answering(said) as port:
-        for _ in range(health.MOST_FAILURES_IN_A_ROW + 1):
+        for _ in range(failure_attribution.MOST_FAILURES_IN_A_ROW + 1):
             with pytest.raises(CallRefused, match="the service's answer cannot be read") as refused:
                 await asyncio.to_thread(gateway.answer, Route(path="/x"), port, {"json": {}, "params": {}})
             assert refused.value.status == 400
 
 
 def test_an_answer_may_be_as_large_as_the_limit(
-    gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway_module, "LARGEST_ANSWER_BYTES", len(EVERY_BYTE))
     assert call(gateway, service, "/bytes").body == EVERY_BYTE

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chutes_wrappers.core.gradio import GradioEndpoint, GradioParameter
+from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.background import BACKGROUND
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.gateway import Answer, Gateway
-from chutes_wrappers.runtime.refusal import CallRefused
 from tests.upstreams.gradio_app import StandIn, completed, failed, generating
 
 ENDPOINT = GradioEndpoint(

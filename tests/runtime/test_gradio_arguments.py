@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.core.gradio import GradioEndpoint, GradioParameter
+from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_arguments import FILE_MARK, arguments
-from chutes_wrappers.runtime.refusal import CallRefused
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

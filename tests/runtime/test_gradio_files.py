@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from chutes_wrappers.runtime import gradio_files
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_files import (
     checked_json,
@@ -18,7 +19,6 @@ from chutes_wrappers.runtime.gradio_files import (
     upload,
     with_files,
 )
-from chutes_wrappers.runtime.refusal import CallRefused
 from tests.upstreams.gradio_app import MARK, StandIn, reference
 
 A = File(filename="a.txt", content_type="text/plain", data=b"a")

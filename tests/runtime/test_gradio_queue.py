@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.core.gradio import GradioEndpoint
+from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.runtime import gradio_queue
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.gradio_queue import MessageLines, Outputs, patched
-from chutes_wrappers.runtime.refusal import CallRefused
 from tests.upstreams.gradio_app import completed, failed, generating
 
 JSON = st.recursive(

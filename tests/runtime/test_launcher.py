@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import LAUNCH_SETTINGS_VARIABLE, RECIPE_VARIABLES
-from chutes_wrappers.runtime.family import ProcessFamily
 from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
+from chutes_wrappers.runtime.process_tree import ProcessFamily
 
 from .conftest import Starter
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.routes import Route
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.parameters import address
-from chutes_wrappers.runtime.refusal import CallRefused
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.background import BACKGROUND
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.gateway import Answer, Gateway
 from chutes_wrappers.runtime.loopback import LoopbackServer
-from chutes_wrappers.runtime.refusal import CallRefused
 from chutes_wrappers.runtime.service_headers import as_sent
 from chutes_wrappers.runtime.streams import stream_handler
 from tests.upstreams.raw import answering

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chutes_wrappers.core.gradio import GradioEndpoint
+from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime import stream_frames, streams
 from chutes_wrappers.runtime.background import BACKGROUND
@@ -22,15 +22,15 @@ from chutes_wrappers.runtime.loopback import LoopbackServer
 from chutes_wrappers.runtime.streams import stream_handler
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 from tests.upstreams.gradio_app import StandIn, completed, generating
-from tests.upstreams.menagerie import Menagerie, menagerie
+from tests.upstreams.http_fixture import HttpFixture, http_fixture
 from tests.upstreams.raw import answering
 
 ROUTE = Route(path="/echo")
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Menagerie]:
-    with menagerie() as running:
+def service() -> Iterator[HttpFixture]:
+    with http_fixture() as running:
         yield running
 
 
@@ -59,7 +59,7 @@ async def plain(gateway: Gateway, port: int, body: Any) -> Any:
 
 
 @pytest.mark.parametrize("number", [10**40, -(2**64), 2**63, 0.1, 1e300, math.inf, math.nan])
-async def test_numbers_travel_as_on_a_plain_cord(gateway: Gateway, service: Menagerie, number: float) -> None:
+async def test_numbers_travel_as_on_a_plain_cord(gateway: Gateway, service: HttpFixture, number: float) -> None:
     status, streamed = await stream(gateway, service.port, json.dumps({"n": number}))
     assert (status, streamed["body"]) == (200, (await plain(gateway, service.port, {"n": number}))["body"])
     [arrived] = json.loads(streamed["body"]).values()
@@ -67,18 +67,18 @@ async def test_numbers_travel_as_on_a_plain_cord(gateway: Gateway, service: Mena
 
 
 @pytest.mark.parametrize("body", ["no json", '{"a": ', "\ud800".encode("utf-8", "surrogatepass").decode("latin-1")])
-async def test_a_body_that_is_no_json_is_refused(gateway: Gateway, service: Menagerie, body: str) -> None:
+async def test_a_body_that_is_no_json_is_refused(gateway: Gateway, service: HttpFixture, body: str) -> None:
     status, refused = await stream(gateway, service.port, body)
     assert (status, "is not JSON" in refused["error"]) == (400, True)
 
 
-async def test_a_body_that_is_nested_too_deeply_is_refused(gateway: Gateway, service: Menagerie) -> None:
+async def test_a_body_that_is_nested_too_deeply_is_refused(gateway: Gateway, service: HttpFixture) -> None:
     status, refused = await stream(gateway, service.port, '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")
     assert (status, refused["error"]) == (400, "the call is nested too deeply")
 
 
 async def test_a_call_is_read_and_encoded_outside_of_the_loop_that_carries_the_others(
-    gateway: Gateway, service: Menagerie, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def loop_thread() -> threading.Thread:
         return threading.current_thread()
@@ -158,7 +158,7 @@ async def test_a_refusal_keeps_its_status_and_detail(gateway: Gateway) -> None:
     assert (answer.status, json.loads(seen)["status"], json.loads(seen)["body"]) == (400, 404, "no")
 
 
-async def test_the_query_reaches_the_service(gateway: Gateway, service: Menagerie) -> None:
+async def test_the_query_reaches_the_service(gateway: Gateway, service: HttpFixture) -> None:
     _, seen = await called(gateway, ROUTE, service.port, "?a=1&b=%C3%BC")
     assert json.loads(seen)["target"] == "/echo?a=1&b=%C3%BC"
 

@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 import pytest
 
-from chutes_wrappers.runtime import http1, services, tunnel
+from chutes_wrappers.runtime import http1, startup, tunnel
 from chutes_wrappers.runtime.loopback import LoopbackServer
 from chutes_wrappers.runtime.tunnel import tunnel_handler
 from chutes_wrappers.runtime.tunnel_frames import Data, End, Failed, Frame, Head, TunnelCall, Wait, call_pieces, decode
@@ -257,19 +257,19 @@ async def test_what_is_no_call_is_a_400(unused_tcp_port: int) -> None:
 async def test_while_the_service_starts_a_call_is_to_be_tried_again_and_later_it_is_a_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(services, "_ready", set())
+    monkeypatch.setattr(startup, "_ready", set())
     port = unused_port()
     call = orjson.dumps({"port": port, "method": "GET", "target": "/"})
     async with tunnel_to(port) as through:
         assert (await through.refusal(call))[0] == 429
-        monkeypatch.setattr(services, "_ready", {port})
+        monkeypatch.setattr(startup, "_ready", {port})
         status, error = await through.refusal(call)
     assert status == 503
     assert str(port) in error
 
 
 async def test_a_service_that_has_answered_and_is_gone_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "_ready", set())
+    monkeypatch.setattr(startup, "_ready", set())
     said = b"HTTP/1.1 204 No Content\r\n\r\n"
     port = unused_port()
     call = orjson.dumps({"port": port, "method": "GET", "target": "/"})
@@ -283,7 +283,7 @@ async def test_a_service_that_has_answered_and_is_gone_is_a_failure(monkeypatch:
 async def test_a_service_too_busy_to_take_a_connection_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "_CONNECT_TIMEOUT_S", 0.02)
     with full() as port:
-        monkeypatch.setattr(services, "_ready", {port})
+        monkeypatch.setattr(startup, "_ready", {port})
         async with tunnel_to(port) as through:
             status, error = await through.refusal(orjson.dumps({"port": port, "method": "GET", "target": "/"}))
     assert (status, "the service is busy" in error) == (429, True)

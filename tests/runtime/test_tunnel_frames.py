@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.tunnel_frames import (
     LARGEST_DATA_BYTES,
     LONGEST_LINE_BYTES,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.runtime import tunnel_request
-from chutes_wrappers.runtime.refusal import CallRefused
+from chutes_wrappers.runtime.call_errors import CallRefused
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 from chutes_wrappers.runtime.tunnel_request import CallReader, hop_by_hop
 

@@ -15,7 +15,7 @@ import requests
 
 from tests.dev_chute import DevChute, dev_chute
 from tests.scenario import ROOT, free_port
-from tests.upstreams.menagerie import Menagerie
+from tests.upstreams.http_fixture import HttpFixture
 
 LARGE = 400 * 1024**2
 FOREIGN = [
@@ -40,7 +40,7 @@ def logging_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def chute(service: Menagerie, tmp_path_factory: pytest.TempPathFactory, logging_port: int) -> Iterator[DevChute]:
+def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory, logging_port: int) -> Iterator[DevChute]:
     routes: list[dict[str, Any]] = [
         {"path": "/echo"},
         {"path": "/echo", "method": "GET"},
@@ -113,7 +113,7 @@ def test_people_and_their_front_ends_reach_it(chute: DevChute, headers: dict[str
     assert answer.json() == {"own": {"a": 1}}
 
 
-def test_a_chutes_own_headers_do_not_shut_out_its_streams(service: Menagerie, tmp_path: Path) -> None:
+def test_a_chutes_own_headers_do_not_shut_out_its_streams(service: HttpFixture, tmp_path: Path) -> None:
     own = {"Host": "api.internal", "Origin": "https://app.example", "Sec-Fetch-Mode": "cors"}
     more = f"\nchute.passthrough_headers = {own!r}\n"
     with dev_chute(tmp_path, [{"path": "/events", "method": "GET", "stream": True}], service.port, more=more) as chute:

@@ -15,11 +15,11 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, write_manifest
-from chutes_wrappers.runtime import services, supervision
+from chutes_wrappers.runtime import startup, supervision
 
 from .conftest import Loader
 
-FAMILY = Path(__file__).resolve().parents[1] / "upstreams" / "service_family.py"
+FAMILY = Path(__file__).resolve().parents[1] / "upstreams" / "process_tree.py"
 HEAD = """
 from chutes.chute import Chute, NodeSelector
 from tools.chute_wrappers import register_health_check, register_service_launcher, register_startup_wait
@@ -37,10 +37,10 @@ def _remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def bake(folder: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    """Make this a wrapped image whose own command is ``service_family.py`` with these arguments."""
+    """Make this a wrapped image whose own command is ``process_tree.py`` with these arguments."""
     spec = LaunchSpec(reference="x", entrypoint=(sys.executable, str(FAMILY)), cmd=arguments, working_dir="/")
     write_manifest(Manifest(image=spec), folder / "baked.json")
-    monkeypatch.setattr(services, "BAKED_MANIFEST", str(folder / "baked.json"))
+    monkeypatch.setattr(startup, "BAKED_MANIFEST", str(folder / "baked.json"))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ CORD = {
     "_method": "sdk/describe.py",
     "_passthrough": "sdk/describe.py",
     "_passthrough_port": "sdk/describe.py",
-    "_public_api_method": "sdk/describe.py and sdk/own_cords.py",
+    "_public_api_method": "sdk/describe.py and sdk/cord_overrides.py",
     "_stream": "sdk/describe.py",
 }
 MODULES = {

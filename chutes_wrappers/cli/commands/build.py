@@ -7,15 +7,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 
-from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import preparation
+from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import processes
-from chutes_wrappers.host.baked import check_current
-from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.docker_engine import DockerEngine, connect
-from chutes_wrappers.host.names import check_names
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
+from chutes_wrappers.host.image_freshness import check_current
+from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.modules.name_checks import check_names
 from chutes_wrappers.host.sdk_command import sdk_argv
 from chutes_wrappers.host.staging import Stage, staged
 from chutes_wrappers.host.verification import verify_image
@@ -27,17 +26,17 @@ _STEP_CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")
 
 def build(module: str, *, debug: bool) -> int:
     """Build and verify the wrapped image of ``module``; returns 0 only for an image that passed every check."""
-    facts, username = preparation.facts(module), preparation.username()
+    facts, username = module_preparation.facts(module), module_preparation.username()
     check_names(facts, username)
     if shutil.which("docker") is None:
         raise EngineUnavailable(
             "the SDK builds with the docker command, which is not on PATH", next_step="install Docker's command line"
         )
     engine = connect()
-    manifest = preparation.manifest(facts, engine)
+    manifest = module_preparation.manifest(facts, engine)
     with staged(facts, manifest, username=username) as stage:
         outside = describe_outside(stage, output.report)
-        preparation.check_for_local_use(facts, outside, username)
+        module_preparation.check_for_local_use(facts, outside, username)
         image = f"{outside['image']['name']}:{outside['image']['tag']}"
         with _without_leftovers(engine) as watched:
             seconds = _build(stage, image, watched, debug=debug)

@@ -11,19 +11,19 @@ from typing import Any
 from urllib.parse import quote
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands.answers import deliver, kept, say_kept, show_json
+from chutes_wrappers.cli.response_output import deliver, kept, say_kept, show_json
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.api_keys import api_key, required_key
+from chutes_wrappers.host.account.api_key import api_key, required_key
+from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.calling.body import fitted, form_body, json_body
-from chutes_wrappers.host.calling.refusals import refused
-from chutes_wrappers.host.calling.requesting import called, upload_of
+from chutes_wrappers.host.calling.call_failures import refused
+from chutes_wrappers.host.calling.sending import called, upload_of
 from chutes_wrappers.host.calling.target import Target, chosen, without_cords
 from chutes_wrappers.host.calling.whole_file import written_whole
-from chutes_wrappers.host.credentials import KeyCredentials
-from chutes_wrappers.host.forwarding.chute import ChuteAddress, chute_address
-from chutes_wrappers.host.platform_lookup import chute_name
-from chutes_wrappers.host.refusals import masked_bytes
+from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, chute_address
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.error_responses import masked_bytes
+from chutes_wrappers.host.platform_api.lookup import chute_name
 
 _OK = 200
 _SILENT_S = 2.0
@@ -88,9 +88,9 @@ def _place(name: str, path: str, body: Mapping[str, Any] | None, url: str | None
         # A name below localhost is an emulator's chute, which is called with a key.
         return replace(address, key=api_key()) if address.host else address, without_cords(path, body)
     key = required_key()
-    with platform_api.connect(KeyCredentials(key=key)) as api:
+    with api_client.connect(KeyCredentials(key=key)) as api:
         chute = api.get(f"/chutes/{quote(name, safe='')}", f"asking for the chute {name!r}", purpose="chutes")
-        address = chute_address(platform_api.host_of(chute, api.url), key)
+        address = chute_address(api_client.host_of(chute, api.url), key)
     # An emulator's chute is on this machine, and wants the key all the same.
     return replace(address, key=key), chosen(chute, path, body)
 

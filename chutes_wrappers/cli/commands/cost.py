@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 
-from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import preparation
-from chutes_wrappers.cli.commands.placement import warn_of_placement
+from chutes_wrappers.cli import module_preparation, output
+from chutes_wrappers.cli.placement_warnings import warn_of_placement
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.credentials import NoCredentials
-from chutes_wrappers.host.definition import describe_outside
+from chutes_wrappers.host.account.credentials import NoCredentials
+from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.pricing import first_deployment_fee, hourly_price
 from chutes_wrappers.host.staging import staged
 
@@ -22,12 +21,12 @@ def cost(module: str, *, as_json: bool) -> int:
 
     Of a module that the platform refuses this is what it costs in the form that the platform takes.
     """
-    facts = preparation.facts(module)
-    known = preparation.known(facts) or Manifest(routes=())
-    with staged(facts, known, username=preparation.username()) as stage:
+    facts = module_preparation.facts(module)
+    known = module_preparation.known(facts) or Manifest(routes=())
+    with staged(facts, known, username=module_preparation.username()) as stage:
         described = describe_outside(stage, output.report)
     warn_of_placement(facts, described)
-    with platform_api.connect(NoCredentials()) as api:
+    with api_client.connect(NoCredentials()) as api:
         pricing = api.get("/pricing", "asking for prices", purpose="pricing")
     price, fee = hourly_price(pricing), first_deployment_fee(pricing)
     if price is None or fee is None:

@@ -15,16 +15,16 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
 from chutes_wrappers.core.manifest import manifest_path_for, write_atomically
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.creation.code import source
-from chutes_wrappers.host.creation.image import ImageFacts, MalformedDescription, facts
+from chutes_wrappers.host.account.credentials import NoCredentials
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
+from chutes_wrappers.host.creation.image_config import ImageFacts, MalformedDescription, facts
+from chutes_wrappers.host.creation.module_source import source
 from chutes_wrappers.host.creation.proposal import Proposal, propose
 from chutes_wrappers.host.creation.reference import Reference, image_id_problem, parse
 from chutes_wrappers.host.creation.registry import RegistryUnavailable, look_up
-from chutes_wrappers.host.credentials import NoCredentials
-from chutes_wrappers.host.docker_engine import DockerEngine, connect
 from chutes_wrappers.host.inspection import inspect
-from chutes_wrappers.host.modules import read_module
+from chutes_wrappers.host.modules.module_facts import read_module
+from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.pricing import first_deployment_fee, hourly_price
 
 _PRICES_TIMEOUT_S = 5.0
@@ -143,8 +143,8 @@ def _printable(text: str) -> str:
 def _costs() -> str:
     """What that GPU costs, as far as the platform can be asked."""
     with contextlib.suppress(WrapperError):
-        url = platform_api.api_url()
-        with platform_api.PlatformApi(url, NoCredentials(), timeout_s=_PRICES_TIMEOUT_S) as api:
+        url = api_client.api_url()
+        with api_client.PlatformApi(url, NoCredentials(), timeout_s=_PRICES_TIMEOUT_S) as api:
             pricing = api.get("/pricing", "asking for prices", purpose="pricing")
         price, fee = hourly_price(pricing), first_deployment_fee(pricing)
         if price is not None and fee is not None:

@@ -6,12 +6,12 @@ import json
 
 import click
 
-from chutes_wrappers.cli import asking, output
+from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.cli.commands.status import show_instances
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused
-from chutes_wrappers.host.platform_lookup import (
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRefused
+from chutes_wrappers.host.platform_api.lookup import (
     chute,
     chute_name,
     chute_path,
@@ -21,7 +21,7 @@ from chutes_wrappers.host.platform_lookup import (
     image_path,
     own_chutes,
 )
-from chutes_wrappers.host.platform_objects import age, chute_info
+from chutes_wrappers.host.platform_api.objects import age, chute_info
 
 _CONFLICT = 409
 
@@ -29,7 +29,7 @@ _CONFLICT = 409
 def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
     """Delete a chute and end its instances; 0 once the API knows of it no more."""
     wanted = chute_name(name, output.report)
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         found = chute(api, wanted)
         output.report(f"This deletes the chute {found.name}, version {found.version[:8]}, with its instances:")
         if not as_json:
@@ -44,7 +44,7 @@ def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
 
 def delete_image(reference: str, *, yes: bool, as_json: bool) -> int:
     """Delete an image that no chute uses; 0 once the API knows of it no more."""
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         found = image(api, reference)
         output.report(f"This deletes the image {found.reference}: {found.status}, {age(found.created_at) or '?'} old")
         _confirm(found.reference, reference, "image", yes=yes)
@@ -67,7 +67,7 @@ def _confirm(exact: str, given: str, kind: str, *, yes: bool) -> None:
                 f"with --yes the {kind} must be named exactly, and {given!r} is {exact!r}", next_step=f"name it {exact}"
             )
         return
-    if not asking.is_possible():
+    if not prompts.is_possible():
         raise ConfigurationError(
             f"nobody can be asked whether to delete {exact}", next_step="add --yes to delete it without a question"
         )

@@ -8,17 +8,17 @@ from typing import Any
 
 import click
 
-from chutes_wrappers.cli import asking, output
-from chutes_wrappers.cli.commands import preparation, uploading
-from chutes_wrappers.cli.commands.uploading import UploadOptions
+from chutes_wrappers.cli import module_preparation, output, prompts, sdk_upload
+from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host import platform_api, uploads
-from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.modules import ModuleFacts
-from chutes_wrappers.host.platform_api import PlatformApi
-from chutes_wrappers.host.platform_lookup import deployed_chute, find_chute, find_image
-from chutes_wrappers.host.platform_objects import AccountInfo, ChuteInfo, ImageInfo
+from chutes_wrappers.host import upload_records
+from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.lookup import deployed_chute, find_chute, find_image
+from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, ImageInfo
 from chutes_wrappers.host.preflight.account import deployment_problems, logo_problems
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.pricing import first_deployment_fee
@@ -30,10 +30,10 @@ _COMPARED = ("path", "public_api_path", "public_api_method", "method", "stream",
 
 def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> int:
     """Deploy ``module``, without a question about the fee where it is accepted; 0 once the API tells a new version with the module's own cords, or that this one is deployed."""
-    facts = preparation.facts(module)
-    manifest = uploading.manifest(facts)
+    facts = module_preparation.facts(module)
+    manifest = sdk_upload.manifest(facts)
     with (
-        uploading.connected() as (api, user),
+        sdk_upload.connected() as (api, user),
         staged(facts, manifest, username=user.username) as stage,
     ):
         described = describe_outside(stage, output.report)
@@ -43,13 +43,13 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         _check(api, user, facts, described, stage, module, fee, options)
         agreed = _fee_argument(described["name"], fee, accepted=accept_fee) if before is None else []
         arguments = [*agreed, *options.arguments]
-        uploading.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
+        sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
         with output.Progress(f"Deploying {described['name']}", verbose=options.debug) as progress:
-            said = uploading.run(stage, ["deploy", stage.reference, *arguments], progress, {})
+            said = sdk_upload.run(stage, ["deploy", stage.reference, *arguments], progress, {})
             after = deployed_chute(api, described["name"])
         check_deployed(after, before, described["cords"], said)
         assert after is not None
-        _tell(after, before, platform_api.host_of({"slug": after.slug, "name": after.name}, api.url), options)
+        _tell(after, before, api_client.host_of({"slug": after.slug, "name": after.name}, api.url), options)
     return 0
 
 
@@ -58,10 +58,10 @@ def check_deployed(
 ) -> None:
     """Raise WrapperError unless ``after`` is a new version, or the same one again, and has the module's ``cords``."""
     if after is None:
-        raise uploading.refused("the chute was not taken", said)
+        raise sdk_upload.refused("the chute was not taken", said)
     is_same = before is not None and before.version == after.version
     if is_same and not (after.version in said and "already exists" in said):
-        raise uploading.refused(f"{after.name} is still at version {after.version}", said)
+        raise sdk_upload.refused(f"{after.name} is still at version {after.version}", said)
     told, ours = _compared(after.cords, after.cords), _compared(cords, after.cords)
     if told != ours:
         different = sorted({cord[1] for cord in {*told} ^ {*ours}})
@@ -93,10 +93,10 @@ def _check(
     options: UploadOptions,
 ) -> None:
     """All that would be refused, at once."""
-    reference = uploading.image_reference(described)
+    reference = sdk_upload.image_reference(described)
     image = find_image(api, reference)
     more = deployment_problems(user, image, reference=reference, module=module, public=options.public, fee=fee)
-    preparation.check_with_platform_rules(
+    module_preparation.check_with_platform_rules(
         facts,
         described,
         user.username,
@@ -105,7 +105,7 @@ def _check(
 
 
 def _of_stale_image(image: ImageInfo | None, stage: Stage, facts: ModuleFacts) -> list[Problem]:
-    if image is None or not uploads.is_stale(image.image_id, stage):
+    if image is None or not upload_records.is_stale(image.image_id, stage):
         return []
     return [
         Problem(
@@ -120,7 +120,7 @@ def _fee_argument(name: str, fee: float | None, *, accepted: bool) -> list[str]:
     """The flag that accepts the fee of a first deployment, once it is accepted; updates are free."""
     amount = f"${fee:.2f}" if fee is not None else "three times its hourly price"
     if not accepted:
-        if not asking.is_possible():
+        if not prompts.is_possible():
             raise ConfigurationError(
                 f"the first deployment of {name} costs {amount} once", next_step="accept that with --accept-fee"
             )

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import public_api
+from chutes_wrappers.cli import openapi_output, output
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 
 if TYPE_CHECKING:
+    from chutes_wrappers.host.container_engine.engine import ContainerEngine, ContainerSpec
     from chutes_wrappers.host.discovery.probing import Bounds
-    from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec
-    from chutes_wrappers.host.modules import ModuleFacts
+    from chutes_wrappers.host.modules.module_facts import ModuleFacts
 
 STARTUP_DELAY_S = 120.0
 PROBE_TIMEOUT_S = 180.0
@@ -70,7 +69,7 @@ def from_url(base_url: str, port: int | None, settings: Settings, path: Path | N
     if path is not None:
         write(manifest, path)
     if settings.openapi is not None:
-        public_api.write_of_manifest(manifest, settings.openapi)
+        openapi_output.write_of_manifest(manifest, settings.openapi)
     return manifest
 
 
@@ -89,10 +88,10 @@ def _check_port(base_url: str, port: int | None) -> None:
 
 def from_file(chute_file: str, settings: Settings, path: Path | None) -> Manifest:
     """Run the image of a deploy module; the manifest is written to ``path``, or where the module's is kept."""
-    from chutes_wrappers.cli.commands.placement import load_and_warn_of_placement
-    from chutes_wrappers.host.docker_engine import connect
-    from chutes_wrappers.host.module_files import resolve_module
-    from chutes_wrappers.host.modules import read_module
+    from chutes_wrappers.cli.placement_warnings import load_and_warn_of_placement
+    from chutes_wrappers.host.container_engine.docker_engine import connect
+    from chutes_wrappers.host.modules.module_facts import read_module
+    from chutes_wrappers.host.modules.module_files import resolve_module
 
     facts = read_module(resolve_module(chute_file), output.report)
     load_and_warn_of_placement(facts)
@@ -112,7 +111,7 @@ def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Se
     def keep(manifest: Manifest) -> None:
         write(manifest, path)
         if settings.openapi is not None:
-            public_api.write_of_module(facts, manifest, settings.openapi)
+            openapi_output.write_of_module(facts, manifest, settings.openapi)
 
     return discover_image(facts, engine, settings, keep)
 
@@ -130,7 +129,7 @@ def discover_image(
     from chutes_wrappers.host.discovery.container import Task, check_ports, discover_container
     from chutes_wrappers.host.inspection import describe_concerns, inspect
 
-    static = public_api.static_routes(facts)
+    static = openapi_output.static_routes(facts)
     container = _container(facts, settings)
     output.heading(f"Inspecting {facts.base_image}")
     launch = inspect(engine, facts.base_image)
@@ -159,7 +158,7 @@ def _ports(ports: Sequence[int]) -> str:
 
 
 def _container(facts: ModuleFacts, settings: Settings) -> ContainerSpec:
-    from chutes_wrappers.host.engine import ContainerSpec
+    from chutes_wrappers.host.container_engine.engine import ContainerSpec
 
     own = facts.entrypoint
     module_entrypoint = ("/bin/sh", "-c", own) if isinstance(own, str) else own

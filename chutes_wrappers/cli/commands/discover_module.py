@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from chutes_wrappers.cli import asking, output
+from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.cli.commands import discover
 from chutes_wrappers.cli.commands.discover import GPUS, PROBE_TIMEOUT_S, STARTUP_DELAY_S, Settings
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
@@ -18,8 +18,8 @@ from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.core.program import NAMES
 
 if TYPE_CHECKING:
-    from chutes_wrappers.host.docker_engine import DockerEngine
-    from chutes_wrappers.host.modules import ModuleFacts
+    from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
+    from chutes_wrappers.host.modules.module_facts import ModuleFacts
 
 _T = TypeVar("_T")
 
@@ -56,7 +56,7 @@ class Asked:
             return value
         if self.yes or self.check:  # a check is for a machine, which nobody sits at
             return default
-        if not asking.is_possible():
+        if not prompts.is_possible():
             raise ConfigurationError(
                 f"there is no terminal to ask on for {flag}",
                 next_step=f"give {flag}, or --yes for the default ({default})",
@@ -70,10 +70,10 @@ class Asked:
 
 def discover_module(module: str, asked: Asked) -> int:
     """``--discover M``: asks for what the flags leave open, then discovers and writes the module's manifest."""
-    from chutes_wrappers.cli.commands.placement import load_and_warn_of_placement
-    from chutes_wrappers.host.docker_engine import connect
-    from chutes_wrappers.host.module_files import resolve_module
-    from chutes_wrappers.host.modules import read_module
+    from chutes_wrappers.cli.placement_warnings import load_and_warn_of_placement
+    from chutes_wrappers.host.container_engine.docker_engine import connect
+    from chutes_wrappers.host.modules.module_facts import read_module
+    from chutes_wrappers.host.modules.module_files import resolve_module
 
     facts = read_module(resolve_module(module), output.report)
     settings = asked.settings

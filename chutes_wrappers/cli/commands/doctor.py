@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.host.doctor import Finding, examine
+from chutes_wrappers.host.doctor.checks import Finding, examine
 
 
 def doctor(*, as_json: bool) -> int:

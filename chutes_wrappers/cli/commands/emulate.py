@@ -10,27 +10,27 @@ from dataclasses import dataclass, field
 
 from loguru import logger
 
-from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import emulated_image, preparation, running, verdicts
-from chutes_wrappers.cli.commands.emulated_deployment import developer
-from chutes_wrappers.cli.commands.emulated_image import Prepared
-from chutes_wrappers.cli.commands.placement import check_placement
-from chutes_wrappers.cli.commands.public_api import static_routes
+from chutes_wrappers.cli import local_run, module_preparation, output
+from chutes_wrappers.cli.emulation import emulated_image, report
+from chutes_wrappers.cli.emulation.emulated_deployment import developer
+from chutes_wrappers.cli.emulation.emulated_image import Prepared
+from chutes_wrappers.cli.openapi_output import static_routes
+from chutes_wrappers.cli.placement_warnings import check_placement
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import Allowed
 from chutes_wrappers.core.manifest import Manifest, merge_static
-from chutes_wrappers.emulator.deployed import DeployedChute
+from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform
-from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.modules import ModuleFacts
-from chutes_wrappers.host.names import check_names
-from chutes_wrappers.host.rehearsal.comparison import Exchange
-from chutes_wrappers.host.rehearsal.diagnosis import Diagnosis, diagnose, elsewhere
-from chutes_wrappers.host.rehearsal.direct import DirectRequest
-from chutes_wrappers.host.rehearsal.rehearse import Outcome, PublicCall, Rehearsal
-from chutes_wrappers.host.rehearsal.requesting import requested
+from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+from chutes_wrappers.host.modules.name_checks import check_names
+from chutes_wrappers.host.parity.comparison import Exchange
+from chutes_wrappers.host.parity.direct_request import DirectRequest
+from chutes_wrappers.host.parity.http_exchange import requested
+from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose, elsewhere
+from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall, Rehearsal
 from chutes_wrappers.host.staging import staged
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
 
@@ -62,7 +62,7 @@ class Options:
 
 def emulate(module: str, options: Options) -> int:
     """Run, call and compare; 1 when a route would fail on the platform. Stays until Ctrl-C unless ``options.check``."""
-    facts, username = preparation.facts(module), preparation.username()
+    facts, username = module_preparation.facts(module), module_preparation.username()
     check_names(facts, username)
     if not facts.manifest_path.exists():
         check_placement(facts)  # before an image is run to make one
@@ -72,7 +72,7 @@ def emulate(module: str, options: Options) -> int:
         prepared = stack.enter_context(_prepared(facts, options))
         stage = stack.enter_context(staged(facts, prepared.manifest, username=username))
         described = describe_outside(stage, output.report)
-        preparation.check_with_platform_rules(facts, described, username)
+        module_preparation.check_with_platform_rules(facts, described, username)
         user = stack.enter_context(
             developer(
                 prepared,
@@ -111,14 +111,14 @@ def _run(
 ) -> int:
     output.heading("Calling every route, through the platform and at the service itself")
     outcomes = list(_rehearsed(facts, manifest, platform, chute))
-    bad = verdicts.report(outcomes, screen.lines, as_json=options.as_json)
+    bad = report.report(outcomes, screen.lines, as_json=options.as_json)
     if options.check:
         if options.watch_s:
             _watch(chute, facts.service_ports, screen, options.watch_s)
         return 1 if bad else 0
     _invite(platform, chute, outcomes)
     screen.is_open = True
-    code = running.until_interrupted(lambda: None)
+    code = local_run.until_interrupted(lambda: None)
     return 1 if bad else code
 
 
@@ -232,4 +232,4 @@ def _invite(platform: RunningPlatform, chute: DeployedChute, outcomes: Sequence[
     good = [outcome.call for outcome in outcomes if outcome.verdict.good]
     if good:
         shortest = min(good, key=lambda call: len(str(call.example)) if call.example else _NO_EXAMPLE)
-        output.report(f"Try it:  {verdicts.curl(shortest, platform.chute_url(chute.record), platform.key)}")
+        output.report(f"Try it:  {report.curl(shortest, platform.chute_url(chute.record), platform.key)}")

@@ -10,23 +10,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import preparation
+from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.cli.local_port import check_free
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import Allowed
 from chutes_wrappers.core.manifest import Manifest, merge_static, parse_routes
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.api_keys import api_key, required_key
-from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.forwarding.carrying import Carrier
-from chutes_wrappers.host.forwarding.chute import Chute, ChuteAddress, chute_address
+from chutes_wrappers.host.account.api_key import api_key, required_key
+from chutes_wrappers.host.forwarding.chute_client import Chute, ChuteAddress, chute_address
 from chutes_wrappers.host.forwarding.matching import RouteTable
-from chutes_wrappers.host.forwarding.routes import RouteCarrier
+from chutes_wrappers.host.forwarding.route_transport import RouteCarrier
 from chutes_wrappers.host.forwarding.server import HOST, ForwardingServer
-from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
-from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.forwarding.transport import Carrier
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelCarrier
+from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.staging import staged
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
 
@@ -39,12 +38,12 @@ def forward(module: str, *, url: str | None, listen: Sequence[str], allowed: All
     ``url`` is where the chute is called, by default where the platform says; ``listen`` holds ``LOCAL:SERVICE`` pairs of
     ports, by default each service's own. ``allowed`` are hosts and origins beside those of this machine.
     """
-    facts = preparation.facts(module)
+    facts = module_preparation.facts(module)
     ports = local_ports(listen, facts.service_ports)
     for port in ports:
         check_free(port, flag="--listen")
     address = _address(facts, url)
-    manifest = preparation.known(facts) or Manifest()
+    manifest = module_preparation.known(facts) or Manifest()
     cords = _cords(facts, manifest)
     has_tunnel = any(cord["public_api_path"] == PUBLIC_PATH for cord in cords)
     table = None if has_tunnel else _routes(facts, manifest, {cord["path"] for cord in cords})
@@ -80,7 +79,7 @@ def _address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
     if url is None:
         key = required_key()
         # An emulator's chute is on this machine, and wants the key all the same.
-        return replace(chute_address(platform_api.chute_url(facts.chute_name, key), key), key=key)
+        return replace(chute_address(api_client.chute_url(facts.chute_name, key), key), key=key)
     address = chute_address(url, api_key())
     if not address.is_local and address.key is None:
         required_key()
@@ -88,7 +87,7 @@ def _address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
 
 
 def _cords(facts: ModuleFacts, manifest: Manifest) -> list[dict[str, Any]]:
-    with staged(facts, manifest, username=preparation.username()) as stage:
+    with staged(facts, manifest, username=module_preparation.username()) as stage:
         cords: list[dict[str, Any]] = describe_outside(stage, output.report)["cords"]
     return cords
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.platform_lookup import own_chutes, own_images
-from chutes_wrappers.host.platform_objects import ChuteInfo, ImageInfo, account_info, age, chute_info, image_info
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.lookup import own_chutes, own_images
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, ImageInfo, account_info, age, chute_info, image_info
 
 
 def list_images(*, as_json: bool) -> int:
     """Show the account's images; as JSON the list of them as the API tells it."""
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         told = own_images(api)
     rows = [_image_row(image_info(one)) for one in told]
     none = "there is no image yet: --build MODULE uploads one"
@@ -24,7 +24,7 @@ def list_images(*, as_json: bool) -> int:
 
 def list_chutes(*, as_json: bool) -> int:
     """Show the account's chutes and those shared with it; as JSON the list of them as the API tells it."""
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         told = own_chutes(api)
     rows = [_chute_row(chute_info(one)) for one in told]
     none = "there is no chute yet: --deploy MODULE deploys one"
@@ -33,7 +33,7 @@ def list_chutes(*, as_json: bool) -> int:
 
 def show_account(*, as_json: bool) -> int:
     """Show who the account is, what it has and what it may do; never its keys."""
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         told = api.get("/users/me", "asking for the account", purpose="me")
     account = account_info(told, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
     balance = "not told" if account.balance is None else f"${account.balance:,.2f}"

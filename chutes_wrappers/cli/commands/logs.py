@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands.patience import Patience
+from chutes_wrappers.cli.outage_tolerance import Patience
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused, PlatformUnreachable
-from chutes_wrappers.host.platform_lookup import chute, chute_name
-from chutes_wrappers.host.platform_objects import ChuteInfo, InstanceInfo, plain
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRefused, PlatformUnreachable
+from chutes_wrappers.host.platform_api.lookup import chute, chute_name
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo, plain
 
 _SHOWN_LINES = 200
 _SILENCE_S = 2.0
@@ -31,7 +31,7 @@ def logs(name: str, *, follow: bool, instance: str = "", as_json: bool) -> int:
     ``instance`` is how the wanted instance's id begins; by default it is the newest one.
     """
     wanted = chute_name(name, output.report)
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         found = chute(api, wanted)
         chosen = _named(found, instance) if instance else _newest(found)
         if chosen is None and not follow:

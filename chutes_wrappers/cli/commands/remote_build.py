@@ -8,18 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import preparation, uploading
+from chutes_wrappers.cli import module_preparation, output, sdk_upload
 from chutes_wrappers.cli.commands.build import is_step, without_values
-from chutes_wrappers.cli.commands.uploading import UploadOptions
+from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host import uploads
-from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused, PlatformUnreachable
-from chutes_wrappers.host.platform_lookup import find_image, image_path
-from chutes_wrappers.host.platform_objects import ImageInfo
+from chutes_wrappers.host import upload_records
+from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRefused, PlatformUnreachable
+from chutes_wrappers.host.platform_api.lookup import find_image, image_path
+from chutes_wrappers.host.platform_api.objects import ImageInfo
 from chutes_wrappers.host.preflight.account import has_failed, logo_problems, upload_problems
 from chutes_wrappers.host.staging import Stage, staged
 
@@ -32,18 +31,18 @@ _EVENT = "data: "
 
 def build_remotely(module: str, options: UploadOptions) -> int:
     """Upload the image of ``module``, or join its build, and wait; 0 once the API says that it is built."""
-    facts = preparation.facts(module)
-    manifest = uploading.manifest(facts)
+    facts = module_preparation.facts(module)
+    manifest = sdk_upload.manifest(facts)
     with (
-        uploading.connected() as (api, user),
+        sdk_upload.connected() as (api, user),
         staged(facts, manifest, username=user.username) as stage,
     ):
         described = describe_outside(stage, output.report)
-        reference = uploading.image_reference(described)
+        reference = sdk_upload.image_reference(described)
         known = find_image(api, reference)
         joins = known is not None and known.status != IMAGE_BUILT and not has_failed(known)
         more = [] if joins else [*upload_problems(user, known, module), *logo_problems(options.logo)]
-        preparation.check_with_platform_rules(facts, described, user.username, more)
+        module_preparation.check_with_platform_rules(facts, described, user.username, more)
         with output.Progress(
             f"Building {reference} on the platform", verbose=options.debug, important=is_step
         ) as progress:
@@ -73,10 +72,10 @@ def upload(
     variables: Mapping[str, str],
 ) -> ImageInfo:
     """Let the SDK upload the image of ``stage``; the image as the API then knows it, WrapperError when it does not."""
-    said = uploading.run(stage, ["build", stage.reference, *arguments], progress, variables)
+    said = sdk_upload.run(stage, ["build", stage.reference, *arguments], progress, variables)
     found = find_image(api, reference)
     if found is None:
-        raise uploading.refused(f"the image {reference} was not taken", said)
+        raise sdk_upload.refused(f"the image {reference} was not taken", said)
     return found
 
 
@@ -105,9 +104,9 @@ def followed(api: PlatformApi, reference: str, progress: output.Progress, again:
 def _upload(
     api: PlatformApi, stage: Stage, manifest: Path, reference: str, options: UploadOptions, progress: output.Progress
 ) -> None:
-    uploading.show_command(manifest, "build", stage.reference, *options.arguments)
+    sdk_upload.show_command(manifest, "build", stage.reference, *options.arguments)
     found = upload(api, stage, reference, progress, arguments=options.arguments, variables={})
-    uploads.remember(found.image_id, stage)
+    upload_records.remember(found.image_id, stage)
 
 
 def _show_log(api: PlatformApi, reference: str, progress: output.Progress, offset: dict[str, Any]) -> bool:

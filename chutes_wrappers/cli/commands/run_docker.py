@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import preparation, running
-from chutes_wrappers.cli.commands.placement import warn_of_placement
+from chutes_wrappers.cli import local_run, module_preparation, output
+from chutes_wrappers.cli.placement_warnings import warn_of_placement
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.local_guard import Allowed, variables_of
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.baked import check_current
-from chutes_wrappers.host.definition import describe_outside
-from chutes_wrappers.host.docker_engine import connect
-from chutes_wrappers.host.engine import ContainerSpec, started
-from chutes_wrappers.host.instance_container import instance_container
+from chutes_wrappers.host.container_engine.docker_engine import connect
+from chutes_wrappers.host.container_engine.engine import ContainerSpec, started
+from chutes_wrappers.host.container_engine.instance_container import instance_container
+from chutes_wrappers.host.image_freshness import check_current
+from chutes_wrappers.host.modules.definition import describe_outside
 from chutes_wrappers.host.staging import staged
 
 
@@ -24,14 +23,14 @@ def run_docker(module: str, *, allowed: Allowed) -> int:
 
     ``allowed`` are hosts and origins beside those of this machine.
     """
-    facts = preparation.facts(module)
+    facts = module_preparation.facts(module)
     engine = connect()
-    manifest = preparation.known(facts)
+    manifest = module_preparation.known(facts)
     if manifest is None:
         raise WrapperError(
             "there is no manifest, so nothing was built", next_step=f"{NAMES.deploy} --build {module} --local"
         )
-    with staged(facts, manifest, username=preparation.username()) as stage:
+    with staged(facts, manifest, username=module_preparation.username()) as stage:
         described = describe_outside(stage, output.report)
     warn_of_placement(facts, described)
     image = f"{described['image']['name']}:{described['image']['tag']}"
@@ -41,11 +40,11 @@ def run_docker(module: str, *, allowed: Allowed) -> int:
         f"Starting {image} as uid {platform_rules.INSTANCE_UID}, with empty {' and '.join(spec.empty_volumes)}"
     )
     with started(engine, spec, output.report) as container:
-        log = running.ChuteLog(container.logs())
+        log = local_run.ChuteLog(container.logs())
         base_url = f"http://127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"
-        running.wait_until_ready(base_url, lambda: log.check(container.exit_code()))
-        running.report_ready(base_url, described["cords"])
-        return running.until_interrupted(lambda: log.check(container.exit_code()))
+        local_run.wait_until_ready(base_url, lambda: log.check(container.exit_code()))
+        local_run.report_ready(base_url, described["cords"])
+        return local_run.until_interrupted(lambda: log.check(container.exit_code()))
 
 
 def instance(image: str, reference: str, environment: Mapping[str, str] | None = None) -> ContainerSpec:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands import preparation, running
-from chutes_wrappers.cli.commands.placement import warn_of_placement
+from chutes_wrappers.cli import local_run, module_preparation, output
 from chutes_wrappers.cli.local_port import check_free
+from chutes_wrappers.cli.placement_warnings import warn_of_placement
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.local_guard import Allowed, variables_of
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host import processes
-from chutes_wrappers.host.definition import describe_outside
 from chutes_wrappers.host.discovery.container import check_ports
+from chutes_wrappers.host.modules.definition import describe_outside
 from chutes_wrappers.host.sdk_command import dev_run_argv
 from chutes_wrappers.host.staging import Stage, staged
 
@@ -22,14 +21,14 @@ def run_host(module: str, *, port: int, allowed: Allowed) -> int:
 
     ``allowed`` are hosts and origins beside those of this machine.
     """
-    facts = preparation.facts(module)
-    manifest = preparation.known(facts)
+    facts = module_preparation.facts(module)
+    manifest = module_preparation.known(facts)
     check_ports(facts.service_ports, (manifest and manifest.image) or LaunchSpec())
     if manifest is None:
         output.report(
             f"{facts.manifest_path.name} is missing: only static routes are registered (--discover finds more)"
         )
-    with staged(facts, manifest or Manifest(), username=preparation.username()) as stage:
+    with staged(facts, manifest or Manifest(), username=module_preparation.username()) as stage:
         described = describe_outside(stage, output.report)
         warn_of_placement(facts, described)
         services = ", ".join(map(str, facts.service_ports))
@@ -42,11 +41,11 @@ def run_host(module: str, *, port: int, allowed: Allowed) -> int:
             platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
         }
         with processes.started(_argv(stage, port), environment=environment, directory=stage.folder) as process:
-            log = running.ChuteLog(processes.lines(process))
+            log = local_run.ChuteLog(processes.lines(process))
             base_url = f"http://127.0.0.1:{port}"
-            running.wait_until_ready(base_url, lambda: log.check(process.poll()))
-            running.report_ready(base_url, described["cords"])
-            return running.until_interrupted(lambda: log.check(process.poll()))
+            local_run.wait_until_ready(base_url, lambda: log.check(process.poll()))
+            local_run.report_ready(base_url, described["cords"])
+            return local_run.until_interrupted(lambda: log.check(process.poll()))
 
 
 def _argv(stage: Stage, port: int) -> list[str]:

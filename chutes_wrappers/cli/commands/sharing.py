@@ -7,13 +7,13 @@ import sys
 
 import click
 
-from chutes_wrappers.cli import asking, output
+from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.platform_api import PlatformApi, PlatformRefused
-from chutes_wrappers.host.platform_lookup import chute, chute_name
-from chutes_wrappers.host.platform_objects import plain
-from chutes_wrappers.host.refusals import masked
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRefused
+from chutes_wrappers.host.platform_api.error_responses import masked
+from chutes_wrappers.host.platform_api.lookup import chute, chute_name
+from chutes_wrappers.host.platform_api.objects import plain
 
 _CONFLICT = 409
 
@@ -21,7 +21,7 @@ _CONFLICT = 409
 def share(name: str, user: str, *, as_json: bool) -> int:
     """Let another user see and call a chute."""
     wanted = chute_name(name, output.report)
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         found = chute(api, wanted)
         body = {"chute_id_or_name": found.chute_id, "user_id_or_name": user}
         told = api.post("/chutes/share", f"sharing the chute {found.name} with {user}", body)
@@ -41,7 +41,7 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
     purpose = chute_name(name, output.report)
     if not key.isidentifier():
         raise ConfigurationError(f"{key!r} is no name of a variable", next_step="name it like HF_TOKEN")
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         value = _value(key)
         body = {"purpose": purpose, "key": key, "value": value}
         try:
@@ -63,7 +63,7 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
 
 
 def _value(key: str) -> str:
-    if asking.is_possible():
+    if prompts.is_possible():
         value: str = click.prompt(
             f"Value of {key} (it is not shown)", hide_input=True, default="", show_default=False, err=True
         )

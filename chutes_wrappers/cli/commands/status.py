@@ -6,9 +6,9 @@ import json
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.platform_lookup import chute, chute_name, chute_path
-from chutes_wrappers.host.platform_objects import ChuteInfo, InstanceInfo, age
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.lookup import chute, chute_name, chute_path
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo, age
 
 INSTANCE_COLUMNS = ("instance", "state", "for", "failures", "what happened")
 
@@ -16,7 +16,7 @@ INSTANCE_COLUMNS = ("instance", "state", "for", "failures", "what happened")
 def status(name: str, *, as_json: bool) -> int:
     """Show a chute's version, image, address, routes and instances; as JSON all that the API tells, but its source."""
     wanted = chute_name(name, output.report)
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         found = chute(api, wanted)
         if as_json:
             told = api.get(chute_path(wanted), f"asking for the chute {wanted!r}", purpose="chutes")
@@ -75,6 +75,6 @@ def _row(instance: InstanceInfo) -> tuple[str, ...]:
 
 def _host(found: ChuteInfo, url: str) -> str:
     try:
-        return platform_api.host_of({"slug": found.slug, "name": found.name}, url)
+        return api_client.host_of({"slug": found.slug, "name": found.name}, url)
     except WrapperError:
         return "not told"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.templates import copy_template
+from chutes_wrappers.host.modules.templates import copy_template
 
 
 def copy(name: str) -> int:

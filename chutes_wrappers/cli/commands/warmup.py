@@ -8,12 +8,12 @@ import time
 from datetime import datetime, timezone
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands.patience import Patience
+from chutes_wrappers.cli.outage_tolerance import Patience
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host import platform_api
-from chutes_wrappers.host.platform_api import PlatformApi
-from chutes_wrappers.host.platform_lookup import chute, chute_name, chute_path
-from chutes_wrappers.host.platform_objects import ChuteInfo, plain
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.lookup import chute, chute_name, chute_path
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, plain
 
 _LOOK_EVERY_S = 1.0
 
@@ -25,7 +25,7 @@ def warm_up(name: str, *, timeout_s: float, waits: bool = True, keep_s: float = 
     none is active.
     """
     wanted = chute_name(name, output.report)
-    with platform_api.connect() as api:
+    with api_client.connect() as api:
         found = chute(api, wanted)
         if not waits:
             _ask(api, found)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from chutes_wrappers.cli.verbs.parameters import Flag
+from chutes_wrappers.cli.verbs.declarations import Flag
 from chutes_wrappers.cli.verbs.verb import COMMON, Verb
 
 HELP = ("--help", "-h")

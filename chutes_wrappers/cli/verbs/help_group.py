@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chutes_wrappers.cli.verbs.parameters import as_json, operand
+from chutes_wrappers.cli.verbs.declarations import as_json, operand
 from chutes_wrappers.cli.verbs.verb import Group, verb
 
 

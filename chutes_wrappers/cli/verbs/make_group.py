@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chutes_wrappers.cli.verbs.parameters import as_json, flag, module, operand
+from chutes_wrappers.cli.verbs.declarations import as_json, flag, module, operand
 from chutes_wrappers.cli.verbs.values import EXPOSE, FILE, GPUS, PORT, SECONDS, TemplateName
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.errors import ConfigurationError
@@ -126,7 +126,7 @@ def build(common: Common, module: str, local: bool, public: bool, logo: Path | N
 
         return build_here(module, debug=common.debug)
     from chutes_wrappers.cli.commands.remote_build import build_remotely
-    from chutes_wrappers.cli.commands.uploading import UploadOptions
+    from chutes_wrappers.cli.sdk_upload import UploadOptions
 
     return build_remotely(module, UploadOptions(public=public, logo=logo, debug=common.debug, as_json=as_json))
 

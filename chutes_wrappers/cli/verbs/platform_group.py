@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from chutes_wrappers.cli.verbs.declarations import as_json, chute, flag, module, operand
 from chutes_wrappers.cli.verbs.make_group import logo, public
-from chutes_wrappers.cli.verbs.parameters import as_json, chute, flag, module, operand
 from chutes_wrappers.cli.verbs.values import SECONDS, TIMEOUT, ChuteName, seconds
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.errors import ConfigurationError
@@ -27,7 +27,7 @@ _WARMUP_TIMEOUT_S = 900.0
 def deploy(common: Common, module: str, accept_fee: bool, public: bool, logo: Path | None, as_json: bool) -> int:
     """Deploy the module, with the image built there."""
     from chutes_wrappers.cli.commands.deploy import deploy_module
-    from chutes_wrappers.cli.commands.uploading import UploadOptions
+    from chutes_wrappers.cli.sdk_upload import UploadOptions
 
     options = UploadOptions(public=public, logo=logo, debug=common.debug, as_json=as_json)
     return deploy_module(module, options, accept_fee=accept_fee)
@@ -75,9 +75,9 @@ def list_chutes(as_json: bool) -> int:
 def status(name: str, watch: float | None, as_json: bool) -> int:
     """How a chute stands: version, routes, instances."""
     if watch is not None:
-        from chutes_wrappers.cli.commands import watching
+        from chutes_wrappers.cli.commands import status_watch
 
-        return watching.watch(name, every_s=watch, as_json=as_json)
+        return status_watch.watch(name, every_s=watch, as_json=as_json)
     from chutes_wrappers.cli.commands.status import status as show_status
 
     return show_status(name, as_json=as_json)

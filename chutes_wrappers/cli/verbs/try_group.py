@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from chutes_wrappers.cli.local_port import check_free
-from chutes_wrappers.cli.verbs.parameters import allow_host, allow_origin, as_json, flag, module
+from chutes_wrappers.cli.verbs.declarations import allow_host, allow_origin, as_json, flag, module
 from chutes_wrappers.cli.verbs.values import PORT, SECONDS
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.local_guard import parse_allowed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chutes_wrappers.cli.local_port import check_free
-from chutes_wrappers.cli.verbs.parameters import allow_host, allow_origin, as_json, chute, flag, module, operand
+from chutes_wrappers.cli.verbs.declarations import allow_host, allow_origin, as_json, chute, flag, module, operand
 from chutes_wrappers.cli.verbs.values import FILE, PAIR_OF_PORTS, TIMEOUT
 from chutes_wrappers.cli.verbs.verb import Group, verb
 from chutes_wrappers.core.local_guard import parse_allowed

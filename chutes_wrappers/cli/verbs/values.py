@@ -77,7 +77,7 @@ class TemplateName(_ValueType):
         """The templates whose names begin with ``incomplete``."""
         from click.shell_completion import CompletionItem
 
-        from chutes_wrappers.host.templates import TEMPLATES
+        from chutes_wrappers.host.modules.templates import TEMPLATES
 
         return [CompletionItem(name) for name in TEMPLATES if name.startswith(incomplete)]
 

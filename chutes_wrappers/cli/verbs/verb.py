@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.fault_report import Invocation
-from chutes_wrappers.cli.verbs.parameters import Operand
+from chutes_wrappers.cli.verbs.declarations import Operand
 from chutes_wrappers.cli.verbs.values import ChuteName, ModuleName
 from chutes_wrappers.cli.version import show_version
 
@@ -124,7 +124,7 @@ class Verb(click.Command):
         """ConfigurationError for a module that is not there, before anything slow is imported."""
         for each in self.operands:
             if isinstance(each.type, ModuleName) and not isinstance(each.type, ChuteName):
-                from chutes_wrappers.host.module_files import resolve_module
+                from chutes_wrappers.host.modules.module_files import resolve_module
 
                 resolve_module(str(context.params[str(each.name)]))
 

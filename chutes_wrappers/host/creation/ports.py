@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
-from chutes_wrappers.host.creation.image import ImageFacts
+from chutes_wrappers.host.creation.image_config import ImageFacts
 from chutes_wrappers.host.inspection import tcp_ports
 
 _PORTS = range(1, 65536)

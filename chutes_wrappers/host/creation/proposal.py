@@ -10,7 +10,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.creation.gpu import cuda_note
-from chutes_wrappers.host.creation.image import ImageFacts
+from chutes_wrappers.host.creation.image_config import ImageFacts
 from chutes_wrappers.host.creation.ports import place
 from chutes_wrappers.host.creation.reference import Reference
 

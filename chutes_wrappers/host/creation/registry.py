@@ -15,10 +15,10 @@ import urllib3
 from requests.utils import parse_dict_header
 
 from chutes_wrappers.core.errors import UnsupportedImage, WrapperError
-from chutes_wrappers.host import refusals
-from chutes_wrappers.host.creation.image import ImageFacts, facts
-from chutes_wrappers.host.creation.login import Login, login
+from chutes_wrappers.host.creation.image_config import ImageFacts, facts
 from chutes_wrappers.host.creation.reference import Reference
+from chutes_wrappers.host.creation.registry_login import Login, login
+from chutes_wrappers.host.platform_api import error_responses
 
 _LONGEST_S = 60.0
 _TIMEOUT_S = 20.0
@@ -118,7 +118,7 @@ class _Registry:
             self._log_in(answer.headers.get("WWW-Authenticate", ""))
             answer = self._get(path, accepted)
         if answer.status != requests.codes.ok:
-            raise self._unavailable(f"it answers {answer.status}", refusals.detail(answer.reason))
+            raise self._unavailable(f"it answers {answer.status}", error_responses.detail(answer.reason))
         value = _object(answer.body)
         if value is None:
             raise self._unavailable("its answer is none of a registry", "")
@@ -231,7 +231,7 @@ def _for_our_platform(entries: list[Any], reference: str) -> Mapping[str, Any]:
     if plain := [entry for (name, _), entry in platforms if not name]:
         return plain[0]
     raise UnsupportedImage(
-        f"it is built for {refusals.detail(', '.join(named)) or 'no platform'}; Chutes runs {_OURS}",
+        f"it is built for {error_responses.detail(', '.join(named)) or 'no platform'}; Chutes runs {_OURS}",
         where=reference,
         next_step=f"build it for {_OURS} too, and push it",
     )

@@ -13,11 +13,11 @@ from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.platform_rules import service_port_problem
+from chutes_wrappers.host.container_engine.engine import ContainerEngine, ContainerSpec, RunningContainer, started
 from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.fetching import Service
 from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
 from chutes_wrappers.host.discovery.sockets import Listener, parse_listeners
-from chutes_wrappers.host.engine import ContainerEngine, ContainerSpec, RunningContainer, started
 from chutes_wrappers.host.inspection import written_paths
 
 _EXIT_POLL_S = 0.25

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.gradio import FilePlace
+from chutes_wrappers.core.gradio_endpoints import FilePlace
 from chutes_wrappers.host.discovery.references import lookup
 from chutes_wrappers.host.discovery.schemas import self_contained
 

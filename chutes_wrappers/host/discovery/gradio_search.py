@@ -8,7 +8,7 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import SkippedRoute
 from chutes_wrappers.host.discovery.documents import parse_document
 from chutes_wrappers.host.discovery.fetching import Answer
-from chutes_wrappers.host.discovery.gradio import is_api_info, read_endpoints
+from chutes_wrappers.host.discovery.gradio_routes import is_api_info, read_endpoints
 from chutes_wrappers.host.discovery.search import Found, Get
 from chutes_wrappers.host.discovery.specification import Operations
 

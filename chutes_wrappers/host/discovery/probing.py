@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from chutes_wrappers.core.exposure import Category
-from chutes_wrappers.host.discovery import health
+from chutes_wrappers.host.discovery import readiness_paths
 from chutes_wrappers.host.discovery.fetching import NOT_YET, Answer, Service, Silence, fetch, open_session
 from chutes_wrappers.host.discovery.gradio_search import combined, find_gradio
 from chutes_wrappers.host.discovery.search import SEED_PATHS, Found, Search
@@ -105,7 +105,7 @@ class _PortProbe:
         self._paths = paths
         self._expose = expose
         self._change = change
-        self._checked_path = health.checked_path(health_check, service.port)
+        self._checked_path = readiness_paths.checked_path(health_check, service.port)
         self._started = time.monotonic()
         self._answered = False
         self._silence: Silence | None = None
@@ -175,12 +175,12 @@ class _PortProbe:
             if 200 <= answer.status < 300:
                 self._readiness = self._checked_path
                 return None
-        nonsense = await self._get(health.NONSENSE, follow=False)
+        nonsense = await self._get(readiness_paths.NONSENSE, follow=False)
         if nonsense is None or nonsense.status in NOT_YET:
-            return health.NONSENSE
+            return readiness_paths.NONSENSE
         if 200 <= nonsense.status < 300:
             return None
-        for path in health.candidates(self._found.operations.routes if self._found else ()):
+        for path in readiness_paths.candidates(self._found.operations.routes if self._found else ()):
             answer = await self._get(path, follow=False)
             if answer is None or answer.status in NOT_YET:
                 return path

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.exposure import Category
-from chutes_wrappers.host.discovery import pages, servers, specification
+from chutes_wrappers.host.discovery import documentation_pages, servers, specification
 from chutes_wrappers.host.discovery.bundling import bundle
 from chutes_wrappers.host.discovery.documents import LARGEST_BYTES, parse_document
 from chutes_wrappers.host.discovery.fetching import NOT_HERE, NOT_YET, Answer, Service
@@ -102,13 +102,14 @@ class Search:
         if answer is None or answer.status != 200 or answer.problem:
             return []
         text = answer.body.decode("utf-8", "replace")
-        named = [(answer.path, url) for url in pages.specification_urls(text)]
-        for script in pages.script_urls(text):
+        named = [(answer.path, url) for url in documentation_pages.specification_urls(text)]
+        for script in documentation_pages.script_urls(text):
             path = self._own_path(answer.path, script)
             content = await self._get(path) if path else None
             if content is not None:
                 named += [
-                    (answer.path, url) for url in pages.specification_urls(content.body.decode("utf-8", "replace"))
+                    (answer.path, url)
+                    for url in documentation_pages.specification_urls(content.body.decode("utf-8", "replace"))
                 ]
         paths = []
         for base, url in named:

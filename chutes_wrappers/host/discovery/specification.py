@@ -15,10 +15,10 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.path_templates import nameless_variable
 from chutes_wrappers.core.platform_rules import UPSTREAM_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH, RequestFormat, ResponseHint, Route, SkippedRoute
-from chutes_wrappers.host.discovery import media, parameters, requests, servers
-from chutes_wrappers.host.discovery.parameters import Declared
+from chutes_wrappers.host.discovery import declared_media, operation_parameters, request_bodies, servers
+from chutes_wrappers.host.discovery.operation_parameters import Declared
 from chutes_wrappers.host.discovery.references import resolve
-from chutes_wrappers.host.discovery.requests import Body
+from chutes_wrappers.host.discovery.request_bodies import Body
 from chutes_wrappers.host.discovery.schemas import LARGEST_SCHEMA_BYTES, self_contained, size
 from chutes_wrappers.host.discovery.shapes import Shapes
 
@@ -149,14 +149,19 @@ class _Reader:
     def described(self, route: Route, operation: _Operation) -> Route:
         """``route`` with everything that the operation says of its calls."""
         what = f"{route.method} {route.target_path}"
-        nodes, problems = parameters.nodes(self._document, operation.node, operation.item)
+        nodes, problems = operation_parameters.nodes(self._document, operation.node, operation.item)
         self.notes += [f"{what}: a parameter left out: {problem}" for problem in problems]
-        given = parameters.declared(nodes, route.target_path)
-        body = self._try(f"{what}: body", lambda: requests.body_of(self._shapes, self._document, operation.node, nodes))
-        answer = self._try(f"{what}: answer", lambda: media.answer(self._document, operation.node)) or media.Answer()
+        given = operation_parameters.declared(nodes, route.target_path)
+        body = self._try(
+            f"{what}: body", lambda: request_bodies.body_of(self._shapes, self._document, operation.node, nodes)
+        )
+        answer = (
+            self._try(f"{what}: answer", lambda: declared_media.answer(self._document, operation.node))
+            or declared_media.Answer()
+        )
         fields = self._shapes.properties(body.schema) if body else {}
-        hint = answer.content_type if answer.content_type != media.JSON else None
-        public = requests.public_schema(self._shapes, body, given)
+        hint = answer.content_type if answer.content_type != declared_media.JSON else None
+        public = request_bodies.public_schema(self._shapes, body, given)
         return route.model_copy(
             update={
                 "stream": self._stream(answer, given, body),
@@ -174,7 +179,7 @@ class _Reader:
             }
         )
 
-    def _stream(self, answer: media.Answer, given: Iterable[Declared], body: Body | None) -> Any:
+    def _stream(self, answer: declared_media.Answer, given: Iterable[Declared], body: Body | None) -> Any:
         """The platform itself looks for ``stream`` in a call (PLATFORM.md, section 3): whoever takes one must be able to."""
         if answer.stream:
             return True
@@ -193,7 +198,7 @@ class _Reader:
         if body is None:
             is_bodiless = not is_declared and route.method not in ("GET", "DELETE")
             return RequestFormat(encoding="none") if is_bodiless else None
-        if body.request == route.request_format and not requests.is_mistakable(self._shapes, body.schema):
+        if body.request == route.request_format and not request_bodies.is_mistakable(self._shapes, body.schema):
             return None
         return body.request
 

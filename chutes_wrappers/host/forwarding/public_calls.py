@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 import pybase64
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.host.forwarding.carrying import NotCarried
 from chutes_wrappers.host.forwarding.matching import Match
-from chutes_wrappers.host.forwarding.multipart import Field, NotMultipart, fields_of, parameters
+from chutes_wrappers.host.forwarding.multipart_reader import Field, NotMultipart, fields_of, parameters
+from chutes_wrappers.host.forwarding.transport import NotCarried
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 
 _UNSUPPORTED = 415

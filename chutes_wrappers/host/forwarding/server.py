@@ -13,7 +13,7 @@ import h11
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import REFUSAL_STATUS, Allowed, LocalGuard
-from chutes_wrappers.host.forwarding.carrying import Answer, Carrier, NotCarried
+from chutes_wrappers.host.forwarding.transport import Answer, Carrier, NotCarried
 from chutes_wrappers.runtime.http1 import LARGEST_HEAD_BYTES
 from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
 

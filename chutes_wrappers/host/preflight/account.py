@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.host.platform_objects import AccountInfo, ImageInfo
+from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo
 from chutes_wrappers.host.preflight.problem import Problem
 
 _PLATFORM = "the platform"

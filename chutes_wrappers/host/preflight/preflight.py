@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.preflight.cords import cord_problems
 from chutes_wrappers.host.preflight.placement import placement_problems
 from chutes_wrappers.host.preflight.problem import Problem

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.host.names import USERNAME_SOURCE
+from chutes_wrappers.host.modules.name_checks import USERNAME_SOURCE
 from chutes_wrappers.host.preflight.problem import Problem
 
 _TEXTS = {"readme": platform_rules.LONGEST_README, "tagline": platform_rules.LONGEST_TAGLINE}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.preflight.problem import Problem
 
 _OURS = ("tools", "chutes_wrappers")

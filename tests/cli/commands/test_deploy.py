@@ -8,8 +8,8 @@ import pytest
 
 from chutes_wrappers.cli.commands.deploy import check_deployed
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.platform_lookup import with_listed_cords
-from chutes_wrappers.host.platform_objects import ChuteInfo, chute_info
+from chutes_wrappers.host.platform_api.lookup import with_listed_cords
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, chute_info
 
 CORD = {
     "path": "/cw_post/a",

@@ -11,7 +11,7 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, load_manifest
 from chutes_wrappers.core.platform_rules import INSTANCE_SHM_BYTES
-from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from tests.host.discovery.engines import FakeContainer, FakeEngine
 from tests.upstreams.scripted import json_reply, serving, unused_port
 

@@ -12,8 +12,8 @@ import pytest
 from chutes_wrappers.cli.commands import discover, discover_module
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.host.docker_engine import DockerEngine
-from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from tests.host.discovery.engines import FakeContainer, FakeEngine
 from tests.upstreams.scripted import json_reply, serving
 

@@ -11,7 +11,7 @@ import pytest
 from chutes_wrappers.cli.commands import discover
 from chutes_wrappers.cli.commands.discover_module import Asked, discover_module
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.modules import ModuleFacts
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from tests.host.discovery.engines import FakeContainer, FakeEngine
 
 MODULE = """
@@ -25,7 +25,7 @@ SERVICE_PORTS = [8020]
 def run_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Asked) -> dict[str, Any]:
     (tmp_path / "deploy_x.py").write_text(MODULE)
     engine = FakeEngine(FakeContainer({}))
-    monkeypatch.setattr("chutes_wrappers.host.docker_engine.connect", lambda report: engine)
+    monkeypatch.setattr("chutes_wrappers.host.container_engine.docker_engine.connect", lambda report: engine)
     seen: dict[str, Any] = {}
 
     def record(facts: ModuleFacts, engine: FakeEngine, settings: discover.Settings, path: Path) -> None:

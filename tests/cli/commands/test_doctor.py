@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.api.platform import NewAccounts
-from chutes_wrappers.emulator.host_launching import HostLauncher
+from chutes_wrappers.emulator.api.context import NewAccounts
+from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from chutes_wrappers.host.credentials import SeedCredentials
-from chutes_wrappers.host.doctor_imports import NEEDED
-from chutes_wrappers.host.keypairs import keypair
-from chutes_wrappers.host.platform_api import PlatformApi
+from chutes_wrappers.host.account.credentials import SeedCredentials
+from chutes_wrappers.host.account.keypairs import keypair
+from chutes_wrappers.host.doctor.import_checks import NEEDED
+from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from tests.commands import Commands, Ran, commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN

@@ -14,7 +14,7 @@ from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER
 from chutes.util.auth import get_signing_message
 
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.host.keypairs import keypair
+from chutes_wrappers.host.account.keypairs import keypair
 from tests.emulator.tokens import TOKEN
 
 CODE = """

@@ -8,7 +8,7 @@ import pytest
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.server import RunningPlatform
-from chutes_wrappers.emulator.tables.users import Counted
+from chutes_wrappers.emulator.tables.user_table import Counted
 
 from .client import CODE, Client, definition
 

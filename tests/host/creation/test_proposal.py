@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
-from chutes_wrappers.host.creation.code import source
-from chutes_wrappers.host.creation.image import facts
+from chutes_wrappers.host.creation.image_config import facts
+from chutes_wrappers.host.creation.module_source import source
 from chutes_wrappers.host.creation.proposal import Proposal, name_of, propose
 from chutes_wrappers.host.creation.reference import parse
 

@@ -19,7 +19,7 @@ import pytest
 
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.host.creation import registry as registry_module
-from chutes_wrappers.host.creation.image import ImageFacts, MalformedDescription
+from chutes_wrappers.host.creation.image_config import ImageFacts, MalformedDescription
 from chutes_wrappers.host.creation.reference import parse
 from chutes_wrappers.host.creation.registry import RegistryUnavailable
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.engine import ContainerSpec, ExecResult, ImageFiles
+from chutes_wrappers.host.container_engine.engine import ContainerSpec, ExecResult, ImageFiles
 
 
 @dataclass

@@ -11,10 +11,10 @@ import pytest
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.host.container_engine.engine import ContainerSpec
 from chutes_wrappers.host.discovery import container as container_module
 from chutes_wrappers.host.discovery.container import Task, check_ports, discover_container
 from chutes_wrappers.host.discovery.probing import Bounds
-from chutes_wrappers.host.engine import ContainerSpec
 from tests.host.discovery.engines import FakeContainer, FakeEngine, listening_on
 from tests.upstreams.scripted import json_reply, serving, speaking, unused_port
 

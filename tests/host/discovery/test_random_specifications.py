@@ -16,8 +16,8 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.exposure import CATEGORIES, LEFT_OUT
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
-from chutes_wrappers.host.description import describe_api
 from chutes_wrappers.host.discovery.specification import Operations, read_operations
+from chutes_wrappers.host.public_api_document import describe_api
 from chutes_wrappers.sdk.cords import register_passthrough_routes
 
 WORD = st.sampled_from(

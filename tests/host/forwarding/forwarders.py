@@ -7,9 +7,9 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from chutes_wrappers.host.forwarding.carrying import Carrier
-from chutes_wrappers.host.forwarding.chute import Chute, chute_address
+from chutes_wrappers.host.forwarding.chute_client import Chute, chute_address
 from chutes_wrappers.host.forwarding.server import ForwardingServer
+from chutes_wrappers.host.forwarding.transport import Carrier
 
 MakeCarrier = Callable[[Chute], Carrier]
 

@@ -17,11 +17,11 @@ import psutil
 import pytest
 import requests
 
-from chutes_wrappers.host.forwarding.tunnel import TunnelCarrier
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelCarrier
 from tests.dev_chute import DevChute, dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
+from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
 from tests.upstreams.httpbin_service import serving_httpbin
-from tests.upstreams.menagerie import EVERY_BYTE, Menagerie
 
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, {ports})\n"
 # What two connections decide for themselves, and the time of day.
@@ -44,7 +44,7 @@ def httpbin_port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def chute(service: Menagerie, httpbin_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
+def chute(service: HttpFixture, httpbin_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
     more = TUNNEL.format(ports=[service.port, httpbin_port])
     with dev_chute(tmp_path_factory.mktemp("chute"), [], service.port, more=more) as running:
         yield running
@@ -57,7 +57,7 @@ def bin_ways(chute: DevChute, httpbin_port: int) -> Iterator[Ways]:
 
 
 @pytest.fixture(scope="module")
-def ways(chute: DevChute, service: Menagerie) -> Iterator[Ways]:
+def ways(chute: DevChute, service: HttpFixture) -> Iterator[Ways]:
     with forwarder_thread(chute.base_url, service.port, TunnelCarrier) as port:
         yield Ways(service.port, port)
 
@@ -192,11 +192,11 @@ def _without_boundary(text: bytes) -> bytes:
     return b"\n".join(lines)
 
 
-def test_the_first_event_arrives_before_the_service_has_finished(ways: Ways, service: Menagerie) -> None:
+def test_the_first_event_arrives_before_the_service_has_finished(ways: Ways, service: HttpFixture) -> None:
     service.assert_streams_as_it_is_made(f"http://127.0.0.1:{ways.forwarded}/events")
 
 
-def test_a_client_that_goes_away_ends_the_call_to_the_service(ways: Ways, service: Menagerie) -> None:
+def test_a_client_that_goes_away_ends_the_call_to_the_service(ways: Ways, service: HttpFixture) -> None:
     service.assert_hears_of_a_caller_that_leaves(f"http://127.0.0.1:{ways.forwarded}/slow")
 
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.host.forwarding.carrying import NotCarried
 from chutes_wrappers.host.forwarding.matching import RouteTable
-from chutes_wrappers.host.forwarding.multipart import fields_of
+from chutes_wrappers.host.forwarding.multipart_reader import fields_of
 from chutes_wrappers.host.forwarding.public_calls import public_parts
+from chutes_wrappers.host.forwarding.transport import NotCarried
 from chutes_wrappers.runtime.call_request import make_request
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 from chutes_wrappers.runtime.upstream import UpstreamRequest

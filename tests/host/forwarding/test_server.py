@@ -12,8 +12,8 @@ import pytest
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import parse_allowed
 from chutes_wrappers.host.forwarding import server as server_module
-from chutes_wrappers.host.forwarding.carrying import Answer, NotCarried
 from chutes_wrappers.host.forwarding.server import ForwardingServer
+from chutes_wrappers.host.forwarding.transport import Answer, NotCarried
 from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
 
 OK = Head(status=200, reason="Fine", headers=(("X-A", "1"), ("x-a", "\xe9"), ("Content-Length", "2")))

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from chutes_wrappers.host.platform_objects import AccountInfo, ImageInfo
+from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo
 from chutes_wrappers.host.preflight.account import deployment_problems
 
-from .modules import the_only
+from .module_texts import the_only
 
 IMAGE = ImageInfo(
     image_id="i", name="case", tag="v1", status="built and pushed", public=False, owner="tester", created_at=None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .modules import cord, found, the_only
+from .module_texts import cord, found, the_only
 
 FIRST = st.sampled_from(string.ascii_lowercase)
 

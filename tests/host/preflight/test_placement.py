@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
 
-from .modules import described, found, the_only
+from .module_texts import described, found, the_only
 
 NODE = described()["node_selector"]
 TWO_LINES = '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),'

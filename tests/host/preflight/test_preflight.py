@@ -5,7 +5,7 @@ import pytest
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.preflight.preflight import check_not_refused
 
-from .modules import cord, found
+from .module_texts import cord, found
 
 
 def test_all_refusals_are_said_at_once_each_with_its_fix() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
 
-from .modules import described, found, the_only
+from .module_texts import described, found, the_only
 
 IMAGE = described()["image"]
 LIMITS = {

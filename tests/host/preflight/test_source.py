@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
 
-from .modules import CODE, described, found, the_only
+from .module_texts import CODE, described, found, the_only
 
 WITHOUT = {**described()["image"], "holds_toolkit": False}
 NAMED: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
@@ -48,7 +48,7 @@ def test_another_future_is_no_problem() -> None:
     [
         "import tools.chute_wrappers",
         "from tools import chute_wrappers",
-        "def f():\n    from chutes_wrappers.sdk.account import chutes_username",
+        "def f():\n    from chutes_wrappers.sdk.username import chutes_username",
     ],
 )
 def test_our_package_is_not_in_an_image_of_another_kind(code: str) -> None:

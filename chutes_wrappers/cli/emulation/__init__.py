@@ -1,0 +1,1 @@
+"""The steps of ``--emulate``: the image, the deployment and the report."""

@@ -1,0 +1,95 @@
+"""A module's way onto the emulated platform, which is that of the real one: an account, ``chutes build``, ``chutes deploy``."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.cli import output, sdk_upload
+from chutes_wrappers.cli.commands.build import is_step
+from chutes_wrappers.cli.commands.deploy import check_deployed
+from chutes_wrappers.cli.commands.remote_build import followed, upload
+from chutes_wrappers.cli.emulation.emulated_image import Prepared
+from chutes_wrappers.core.local_guard import Allowed
+from chutes_wrappers.core.platform_rules import IMAGE_BUILT
+from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.deployed_chute import DeployedChute
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.lookup import deployed_chute
+from chutes_wrappers.host.staging import Stage
+
+
+class Developer:
+    """A throw-away user of an emulated platform, with the SDK's command line. ``variables`` make it theirs."""
+
+    def __init__(self, platform: RunningPlatform, username: str, folder: Path, *, builds: bool) -> None:
+        config = folder / "config.ini"
+        self.platform = platform
+        self._builds = builds
+        self.account = accounts.ensure_config(platform.url, username, config, platform.registration.token)
+        platform.registration.close()
+        self.variables = {"CHUTES_CONFIG_PATH": str(config)}
+
+    def build(self, stage: Stage, described: Mapping[str, Any], *, debug: bool) -> None:
+        """Upload the image of what ``stage`` holds, and wait until it is built; WrapperError says why it is not."""
+        name = sdk_upload.image_reference(described)
+        with (
+            output.Progress(self._title(name), verbose=debug, important=is_step) as progress,
+            PlatformApi(self.platform.url, self.account) as api,
+        ):
+            upload(api, stage, name, progress, arguments=[], variables=self.variables)
+            followed(api, name, progress, "the same command")
+        if self._builds:
+            output.success(f"{name} is {IMAGE_BUILT} after {progress.seconds:.0f} s")
+        else:
+            output.success(f"{name} is uploaded, and recorded as built: without Docker nothing is built")
+
+    def deploy(self, stage: Stage, described: Mapping[str, Any]) -> DeployedChute:
+        """Upload the module of ``stage``; the chute, whose first instance is on its way."""
+        name = described["name"]
+        with (
+            output.Progress(f"Deploying {name}") as progress,
+            PlatformApi(self.platform.url, self.account) as api,
+        ):
+            said = sdk_upload.run(stage, ["deploy", stage.reference, "--accept-fee"], progress, self.variables)
+            chute = deployed_chute(api, name)
+        check_deployed(chute, None, described["cords"], said)
+        assert chute is not None
+        output.success(f"version {chute.version} of {name} is deployed")
+        return self.platform.deployed(chute.slug)
+
+    def _title(self, name: str) -> str:
+        return f"Building {name} as the platform does" if self._builds else f"Uploading {name}"
+
+
+@contextlib.contextmanager
+def developer(
+    prepared: Prepared,
+    username: str,
+    *,
+    module: Path,
+    port: int,
+    buildah: bool,
+    on_line: Callable[[str], None],
+    allowed: Allowed,
+) -> Iterator[Developer]:
+    """An emulated platform on ``port`` and its one user, for the chute of ``module``; nothing of them is left but the image."""
+    with tempfile.TemporaryDirectory(prefix="chutes-emulator-") as name:
+        # The same for the same module: the engine finds the layers of the last build, and keeps one image, not many.
+        identity = hashlib.sha256(str(module).encode()).hexdigest()[:8]
+        settings = Settings(
+            folder=Path(name) / "state",
+            port=port,
+            docker=prepared.docker,
+            buildah=buildah,
+            on_line=on_line,
+            identity=identity,
+            allowed=allowed,
+        )
+        with running_platform(settings, prepared.launcher) as platform:
+            yield Developer(platform, username, Path(name), builds=prepared.docker)

@@ -1,0 +1,104 @@
+"""Where ``--emulate`` runs a module's chute: in Docker, or on this machine by the module's own entrypoint."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chutes_wrappers.cli import module_preparation, output
+from chutes_wrappers.cli.openapi_output import static_routes
+from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.emulator.docker_launcher import DockerLauncher
+from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher
+from chutes_wrappers.emulator.launcher import Launcher
+from chutes_wrappers.emulator.records import ChuteRecord
+from chutes_wrappers.host.container_engine.docker_engine import connect
+from chutes_wrappers.host.discovery.container import check_ports
+from chutes_wrappers.host.discovery.on_host import HostTask, discover_on_host, host_launch
+from chutes_wrappers.host.discovery.probing import Bounds
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+
+_LONGEST_START_S = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What is needed to run a module's chute: its manifest, and where its instances run; ``docker``: in the engine."""
+
+    manifest: Manifest
+    launcher: Launcher
+    docker: bool
+
+
+def has_engine(facts: ModuleFacts) -> bool:
+    """Whether to use Docker: without a HOST_ENTRYPOINT always, with one where an engine answers that has the image."""
+    if facts.host_entrypoint is None:
+        return True
+    try:
+        engine = connect()
+        try:
+            with engine.files(facts.base_image):  # which pulls nothing
+                return True
+        finally:
+            engine.close()
+    except EngineUnavailable as error:
+        output.report(f"{error.what}: running the service on this machine, by the module's HOST_ENTRYPOINT")
+        return False
+    except ImageMissing:
+        output.report(
+            f"{facts.base_image} is not on this machine: running the service here, by the module's HOST_ENTRYPOINT; "
+            "build or pull the image to run it in Docker"
+        )
+        return False
+
+
+@contextlib.contextmanager
+def in_docker(facts: ModuleFacts) -> Iterator[Prepared]:
+    """Images and instances in Docker."""
+    with contextlib.closing(connect(output.report)) as engine:
+        manifest = module_preparation.manifest(facts, engine)
+        yield Prepared(manifest=manifest, launcher=DockerLauncher(engine, output.report), docker=True)
+
+
+def on_host(facts: ModuleFacts) -> Prepared:
+    """The module's service as a process of this machine."""
+    if facts.host_entrypoint is None:
+        raise ConfigurationError(
+            "the module does not say how its service starts without Docker",
+            where=str(facts.path),
+            next_step="set HOST_ENTRYPOINT, a command that is run in the module's folder, or leave --no-docker out",
+        )
+    check_ports(facts.service_ports, LaunchSpec())
+    launch = host_launch(facts.host_entrypoint, facts.path.parent)
+    launch = launch.model_copy(update={"exposed_ports": facts.service_ports})
+    manifest = _manifest(facts, launch)
+
+    def image_of(chute: ChuteRecord) -> HostImage:
+        return HostImage(manifest=manifest, environment=facts.env, starts_service=True)
+
+    return Prepared(manifest=manifest, launcher=HostLauncher(image_of), docker=False)
+
+
+def _manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:
+    """The module's own, else what its service publishes now; never written: the launch facts are this machine's."""
+    known = module_preparation.known(facts)
+    if known is not None:
+        readiness = known.image.readiness if known.image is not None else {}
+        return known.model_copy(update={"image": launch.model_copy(update={"readiness": readiness})})
+    output.heading("Looking at what the service publishes")
+    with output.Progress("Starting it") as progress:
+        return discover_on_host(
+            HostTask(
+                launch=launch,
+                ports=facts.service_ports,
+                bounds=Bounds(timeout_s=_LONGEST_START_S),
+                report=output.report,
+                log=progress.line,
+                environment=facts.env,
+                expose=facts.expose,
+                has_static_routes=bool(static_routes(facts)),
+            )
+        )

@@ -1,0 +1,123 @@
+"""What both run modes share: poll until ready, verify the cords, show a call, wait for Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from chutes_wrappers.cli import output
+from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.host.parity.schema_examples import example_object
+
+_POLL_S = 0.25
+_LAST_LINES_S = 2.0
+# After this line the SDK waits a minute before it ends (entrypoint/run.py, _logged_run).
+_START_FAILED = "Unexpected error executing _run_chute()"
+_LONGEST_START_S = 3600.0
+
+
+class ChuteLog:
+    """Shows a chute's log as it comes, and keeps what an error needs."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._tail: deque[str] = deque(maxlen=50)
+        self._start_failed = threading.Event()
+        self._thread = threading.Thread(target=self._show, args=(lines,), daemon=True)
+        self._thread.start()
+
+    def check(self, exit_code: int | None) -> None:
+        """Raise ServiceFailed when the chute ended (``exit_code``), or its start-up failed and it only lingers."""
+        if exit_code is None and not self._start_failed.is_set():
+            return
+        self._thread.join(_LAST_LINES_S)
+        how = "its start-up failed" if exit_code is None else f"it ended with exit code {exit_code}"
+        raise ServiceFailed(
+            f"the chute does not run: {how}",
+            evidence="\n".join(self._tail),
+            next_step="correct what its last lines name, then build and run again",
+        )
+
+    def _show(self, lines: Iterable[str]) -> None:
+        with contextlib.suppress(WrapperError, ValueError):  # the container or the pipe is gone
+            for line in lines:
+                self._tail.append(line)
+                output.log(line)
+                if _START_FAILED in line:
+                    self._start_failed.set()
+
+
+def wait_until_ready(base_url: str, check_alive: Callable[[], None]) -> None:
+    """Return once the chute answers HTTP; ``check_alive`` raises when it can no longer become ready."""
+    started = time.monotonic()
+    while time.monotonic() - started < _LONGEST_START_S:
+        check_alive()
+        if _routes(base_url) is not None:
+            output.success(f"ready after {time.monotonic() - started:.0f} s at {base_url}")
+            return
+        time.sleep(_POLL_S)
+    raise WrapperError(
+        "the chute did not become ready within an hour", next_step="look for the reason in its log above"
+    )
+
+
+def report_ready(base_url: str, cords: Sequence[Mapping[str, Any]]) -> None:
+    """Verify that every cord is served, and print a call for one; WrapperError names those that are missing."""
+    served = _routes(base_url) or {}
+    expected = [(cord["public_api_method"], cord["public_api_path"]) for cord in cords if cord["public_api_path"]]
+    missing = [f"{method} {path}" for method, path in expected if method.lower() not in served.get(path, {})]
+    if missing:
+        raise WrapperError(
+            f"{len(missing)} of {len(expected)} cords are not served: {', '.join(missing[:10])}",
+            where=base_url,
+            next_step="the image was built from another version of the module or manifest: build it again",
+        )
+    output.success(f"all {len(expected)} cords are served")
+    for method, path in expected:
+        output.report(f"  {method:5} {path}")
+    if cords:
+        output.report(f"Try it:  {curl_example(base_url, _best_example(cords))}")
+
+
+def until_interrupted(check_alive: Callable[[], None]) -> int:
+    """Say so, and wait for Ctrl-C, which is a clean stop; ``check_alive`` raises when the chute ends by itself."""
+    try:
+        output.report("Ctrl-C stops it.")
+        while True:
+            check_alive()
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        output.report("stopping")
+        return 0
+
+
+def curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
+    """A command that calls ``cord``, with a body made from its schema."""
+    url = f"{base_url}{cord['public_api_path']}"
+    if cord["public_api_method"] == "GET":
+        return f"curl {url}"
+    body = json.dumps(example_object(cord["input_schema"] or {}))
+    return f"curl -X POST {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+
+
+def _best_example(cords: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A GET that is not a health check, else a POST, else whatever there is."""
+    gets = [cord for cord in cords if cord["public_api_method"] == "GET" and "health" not in cord["public_api_path"]]
+    return [*gets, *(cord for cord in cords if cord["public_api_method"] == "POST"), *cords][0]
+
+
+def _routes(base_url: str) -> dict[str, Any] | None:
+    """Paths of the chute's own OpenAPI document, which FastAPI serves in dev mode; None while it does not answer."""
+    import requests
+
+    try:
+        answer = requests.get(f"{base_url}/openapi.json", timeout=5)
+        paths: dict[str, Any] = answer.json()["paths"]
+        return paths
+    except (requests.RequestException, ValueError, KeyError):
+        return None

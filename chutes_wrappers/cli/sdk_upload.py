@@ -1,0 +1,105 @@
+"""What a build on the platform and a deployment have in common: the account, the manifest, and the SDK's own command."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.cli import module_preparation, output
+from chutes_wrappers.cli.placement_warnings import check_placement
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.host.account import credentials
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.objects import AccountInfo, account_info, plain
+from chutes_wrappers.host.sdk_command import run_sdk
+from chutes_wrappers.host.staging import Stage
+from chutes_wrappers.sdk.route_source import PATH_VARIABLE
+from chutes_wrappers.sdk.username import chutes_username
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadOptions:
+    """``public``: whoever wants may use the image, or call the chute; ``logo``: its picture."""
+
+    public: bool = False
+    logo: Path | None = None
+    debug: bool = False
+    as_json: bool = False
+
+    @property
+    def arguments(self) -> list[str]:
+        """What the SDK's command is told of them."""
+        public = ["--public"] if self.public else []
+        return public + (["--logo", str(self.logo.absolute())] if self.logo else [])
+
+
+@contextlib.contextmanager
+def connected() -> Iterator[tuple[PlatformApi, AccountInfo]]:
+    """The platform and the account there; ConfigurationError when the modules would be somebody else's."""
+    own, named = credentials.account(), chutes_username()
+    if named != own.username:
+        raise ConfigurationError(
+            f"CHUTES_USERNAME is {named!r}, and the account is {own.username!r}",
+            where=str(own.file),
+            next_step="unset CHUTES_USERNAME, or name that user's account in CHUTES_CONFIG_PATH",
+        )
+    with api_client.connect(own) as api:
+        told = api.get("/users/me", "asking for the account", purpose="me")
+        yield api, account_info(told, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
+
+
+def manifest(facts: ModuleFacts) -> Manifest:
+    """The module's manifest; ConfigurationError without one: an image that is uploaded must hold what was discovered."""
+    if (found := module_preparation.known(facts)) is not None:
+        return found
+    check_placement(facts)
+    raise ConfigurationError(
+        "the module has no manifest, which image and chute must share",
+        where=str(facts.manifest_path),
+        next_step=f"run {NAMES.deploy} --discover {facts.name}",
+    )
+
+
+def image_reference(described: Mapping[str, Any]) -> str:
+    """How the API knows the image of what a module defines; one without a tag is an image of the platform's own."""
+    image = described["image"]
+    return f"{image['name']}:{image['tag']}" if image["tag"] else str(image["name"])
+
+
+def show_command(manifest: Path, *arguments: str) -> None:
+    """Print the SDK's command that is run, as one could run it oneself."""
+    output.report(f"  $ {PATH_VARIABLE}={shlex.quote(manifest.name)} {shlex.join(('chutes', *arguments))}")
+
+
+def run(stage: Stage, arguments: list[str], progress: output.Progress, variables: Mapping[str, str]) -> str:
+    """Run the SDK's command; what it said went wrong, in one line, or empty. Its exit code tells nothing."""
+    errors: list[str] = []
+
+    def see(line: str) -> None:
+        line = _COLOUR.sub("", line)
+        if match := _ERROR.search(line):
+            errors.append(plain(match[1]))
+        progress.line(line)
+
+    run_sdk(stage, arguments, on_line=see, variables=variables)
+    return errors[-1] if errors else ""
+
+
+def refused(
+    what: str, said: str, next_step: str = "correct what the platform names, then run the command again"
+) -> WrapperError:
+    """The error for an upload that the API knows nothing of afterwards; ``said`` are the SDK's words."""
+    return WrapperError(what, where="the platform", evidence=said[:400] or "it did not say why", next_step=next_step)

@@ -1,0 +1,1 @@
+"""The commands of ``setup.sh``: the environment and the account."""

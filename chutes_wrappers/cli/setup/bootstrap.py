@@ -1,0 +1,100 @@
+"""``setup.sh``: make ``.venv``, and start the questions about the account. Runs on a bare Python."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from chutes_wrappers.cli.setup import virtual_environment as environment
+from chutes_wrappers.cli.setup.virtual_environment import say
+
+
+def run() -> int:
+    """What ``setup.sh`` calls: ``main``, with a message after an interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        say("interrupted; run ./setup.sh again to continue")
+        return 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Set the environment up; returns the exit code. Repeats safely: what is there and current stays."""
+    options = _options(arguments)
+    requirements = environment.ROOT / ("requirements-dev.txt" if options.dev else "requirements.txt")
+    stamp = environment.COMPLETE_DEV if options.dev else environment.COMPLETE
+    fault = environment.fault_of_what_is_there(is_python_chosen=bool(options.python))
+    if fault is None and environment.is_current(stamp, dev=options.dev):
+        environment.complete_the_stamp()
+        say(f"✓ the environment is ready: {environment.VENV.name} (Python {environment.python_version()})")
+    elif not environment.make(requirements, fault):
+        return 1
+    else:
+        environment.stamp(environment.COMPLETE, stamp)
+        say(f"✓ installed into {environment.VENV.name}: {requirements.name}")
+    if options.account or (_is_at_terminal() and not (options.dev or options.yes or options.no_account)):
+        _hand_over_to_the_wizard(options.answers)
+    if not options.dev and not options.no_account:
+        _say_next()
+    return 0
+
+
+def _is_at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _hand_over_to_the_wizard(answers: list[str]) -> None:
+    """Become the part that needs what was installed: a process less that a Ctrl-C would reach."""
+    start = environment.ROOT / "chutes_wrappers" / "start.py"
+    argv = [str(environment.PYTHON), str(start), "chutes_wrappers.cli.setup.wizard:main", *answers]
+    os.execv(argv[0], argv)
+
+
+def _say_next() -> None:
+    account = Path(os.environ.get("CHUTES_CONFIG_PATH") or Path.home() / ".chutes" / "config.ini")
+    if account.exists():
+        say(f"✓ an account is in {account}")
+    else:
+        say("· no Chutes account yet, which only the platform needs: ./setup.sh --account")
+    say("Next: ./deploy.sh for a menu, ./deploy.sh --doctor when something is wrong")
+
+
+def _is_usable() -> bool:
+    is_current = environment.is_current(environment.COMPLETE, dev=False)
+    return is_current and environment.fault_of_what_is_there(is_python_chosen=False) is None
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="setup.sh",
+        description="Make .venv and install what the toolkit needs; at a terminal, also set the Chutes account up.",
+        epilog="What --account takes instead of questions: --register USERNAME [--wallet NAME/HOTKEY|new], --link [--wallet "
+        "NAME/HOTKEY], --config FILE, and --key for an API key; ./setup.sh --account --help says more.",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    parser.add_argument(
+        "--python", metavar="X", help="use this Python, 3.10 to 3.13; .venv is made anew for another one"
+    )
+    parser.add_argument("--dev", action="store_true", help="also install what the tests need")
+    account = parser.add_mutually_exclusive_group()
+    account.add_argument("--no-account", action="store_true", help="the environment only")
+    account.add_argument("--account", action="store_true", help="the account, too, also without a terminal")
+    parser.add_argument("-h", "--help", action="store_true", help="show this")
+    options, answers = parser.parse_known_args(arguments)
+    if options.help:
+        if not options.account or not _is_usable():
+            parser.print_help()
+            parser.exit()
+        answers.append("--help")
+    if answers and not options.account:
+        parser.error(f"unrecognized arguments: {' '.join(answers)} (those of the account need --account)")
+    if options.yes and options.account and not answers:
+        parser.error("--yes asks nothing, so --account needs its answers as flags: --account --help lists them")
+    options.answers = answers
+    return options

@@ -1,0 +1,182 @@
+"""The environment, ``.venv``: whether it can stay, and making it. Runs on a bare Python, before any dependency is there."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections import deque
+from pathlib import Path
+
+from chutes_wrappers.core.environment_location import STAMP, is_same_folder, made_at
+
+ROOT = Path(__file__).resolve().parents[3]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+COMPLETE = VENV / STAMP
+COMPLETE_DEV = VENV / ".complete-dev"
+_HEARTBEAT_S = 5.0
+
+
+def fault_of_what_is_there(*, is_python_chosen: bool) -> str | None:
+    """Why the existing environment must be replaced, as text that follows its name; None when nothing is to be replaced."""
+    if not os.path.lexists(VENV):
+        return None
+    found = python_version()
+    if not found:
+        return "has no Python that runs"
+    major_minor = ".".join(found.split(".")[:2])
+    if is_python_chosen and major_minor != _own_version():
+        return f"has Python {found}"
+    if not (VENV / "lib" / f"python{major_minor}").exists():
+        return f"was made with another Python than {found}, which it has now"
+    place = made_at(VENV)
+    return f"was made in {place.parent}" if place is not None and not is_same_folder(place, VENV) else None
+
+
+def stamp(*paths: Path) -> None:
+    """Write the stamps of an environment that is complete now; one that is reached by a link keeps the place of its own."""
+    place = os.fsencode(made_at(VENV) or VENV)
+    for path in paths:
+        path.write_bytes(place)
+
+
+def complete_the_stamp() -> None:
+    """Write the place into a stamp from before stamps had it."""
+    with contextlib.suppress(OSError):  # a folder that cannot be written to: it is looked up again the next time
+        if not COMPLETE.read_bytes():
+            COMPLETE.write_bytes(os.fsencode(made_at(VENV) or VENV))
+
+
+def is_current(stamp: Path, *, dev: bool) -> bool:
+    """Whether what ``stamp`` stands for was installed after the requirements had changed."""
+    files = [ROOT / "requirements.txt"] + ([ROOT / "requirements-dev.txt"] if dev else [])
+    return stamp.exists() and all(stamp.stat().st_mtime > file.stat().st_mtime for file in files)
+
+
+def make(requirements: Path, fault: str | None) -> bool:
+    """Make the environment, and say whether that succeeded; one with a ``fault`` is replaced, and put back otherwise."""
+    if problem := _missing_parts(is_new=fault is not None or not COMPLETE.exists()):
+        say(problem)
+        return False
+    aside = VENV.with_name(f"{VENV.name}.replaced")
+    if fault is not None and not _is_put_aside(aside, fault):
+        return False
+    is_made = False
+    try:
+        is_made = _install(requirements)
+    finally:
+        if fault is not None and not is_made:
+            shutil.rmtree(VENV, ignore_errors=True)
+            aside.rename(VENV)
+            say(f"the {VENV.name} that was there is there again")
+    if is_made:
+        _remove(aside)
+    return is_made
+
+
+def _is_put_aside(aside: Path, fault: str) -> bool:
+    say(f"{VENV.name} {fault}: it is made anew")
+    try:
+        _remove(aside)
+        VENV.rename(aside)
+    except OSError as error:
+        say(f"✗ {VENV} cannot be replaced ({error.strerror})")
+        say(f"  Next: let your user write to {ROOT}, then run ./setup.sh again")
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or a link without its target; a missing path is fine."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+
+
+def _missing_parts(*, is_new: bool) -> str | None:
+    """What the installation would fail for: the SDK's netifaces has no wheels, so it is compiled."""
+    version = _own_version()
+    missing = []
+    if not any(shutil.which(compiler) for compiler in ("cc", "gcc", "clang")):
+        missing.append(("a C compiler", "gcc libc6-dev"))
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        missing.append((f"the headers of Python {version}", f"python{version}-dev"))
+    if not shutil.which("uv") and importlib.util.find_spec("ensurepip") is None and is_new:
+        missing.append(("Python's venv module", f"python{version}-venv"))
+    if not missing or not is_new:
+        return None
+    return (
+        f"✗ missing: {', '.join(name for name, _ in missing)} (the SDK's netifaces is compiled during installation)\n"
+        f"  Next: install them (Debian, Ubuntu: apt-get install {' '.join(package for _, package in missing)}; "
+        "Fedora, RHEL: gcc and the -devel package of your Python), then run this again"
+    )
+
+
+def _install(requirements: Path) -> bool:
+    uv = shutil.which("uv")
+    if not PYTHON.exists():
+        say(f"Making {VENV.name} with Python {sys.version.split()[0]} ({'uv' if uv else 'venv'})")
+        base = _base_python()
+        if not _run([uv, "venv", "--python", base, str(VENV)] if uv else [base, "-I", "-m", "venv", str(VENV)]):
+            return False
+    say(f"Installing {requirements.name} (about 250 MB the first time)")
+    if uv:
+        return _run([uv, "pip", "install", "--python", str(PYTHON), "-r", str(requirements)])
+    return _run([str(PYTHON), "-I", "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)])
+
+
+def _base_python() -> str:
+    """This Python; where it is that of the environment, which may just be replaced, the one that it was made from."""
+    prefix = Path(sys.prefix)
+    if prefix.parent.resolve() / prefix.name != VENV:
+        return sys.executable
+    base = Path(sys.base_prefix, "bin", f"python{_own_version()}")
+    return str(base) if base.exists() else os.path.realpath(sys.executable)
+
+
+def _run(argv: list[str]) -> bool:
+    """Run a command; show its latest line, and on failure its last 30."""
+    tail: deque[str] = deque(maxlen=30)
+    started = spoken = time.monotonic()
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        for raw in process.stdout:
+            line = raw.decode(errors="replace").rstrip()
+            tail.append(line)
+            if time.monotonic() - spoken > _HEARTBEAT_S:
+                spoken = time.monotonic()
+                say(f"  {spoken - started:3.0f} s  {line.strip()[:100]}")
+    if process.returncode == 0:
+        return True
+    for line in tail:
+        say(f"  | {line}")
+    say(f"✗ {os.path.basename(argv[0])} failed with exit code {process.returncode}")
+    say("  Next: correct what the lines above name, then run ./setup.sh again; it continues where it stopped")
+    return False
+
+
+def python_version() -> str:
+    """That of the environment's Python; empty where it does not start, which ``-V`` would not notice."""
+    argv = [str(PYTHON), "-I", "-c", "import sys; print('Python', sys.version.split()[0])"]
+    try:
+        said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ""
+    return said.strip().removeprefix("Python ")
+
+
+def _own_version() -> str:
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def say(line: str) -> None:
+    """Print a line to standard error, at once."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,80 @@
+"""What the routes work with, and who asks them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import HTTPException, Request
+
+from chutes_wrappers.emulator.builds import Builds
+from chutes_wrappers.emulator.instance_service import InstanceService
+from chutes_wrappers.emulator.signatures import UNKNOWN_HOTKEY, Unauthorized, key_secret, signer
+from chutes_wrappers.emulator.state import State
+from chutes_wrappers.emulator.tables.key_table import ApiKey
+from chutes_wrappers.emulator.tables.user_table import User
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewAccounts:
+    """What a user has after the registration: dollars, and the bit mask of permissions."""
+
+    balance: float = 100.0
+    permissions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Everything behind the API. Without ``instances`` nothing ever runs."""
+
+    state: State
+    builds: Builds
+    instances: InstanceService | None
+    new_accounts: NewAccounts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who asks, and with which API key, if not by a signature."""
+
+    user: User
+    key: ApiKey | None
+
+    def require(self, action: str, object_type: str, *names: str) -> None:
+        """Answer 403 where the caller's key may not do ``action`` on the object that is known by ``names``."""
+        if self.key is not None and not self.key.may(action, object_type, *names):
+            raise HTTPException(403, f"This API key may not {action} {object_type}")
+
+
+def platform_of(request: Request) -> Platform:
+    """The platform that a request came to."""
+    return cast(Platform, request.app.state.platform)
+
+
+def authenticated(purpose: str) -> Callable[[Request], Awaitable[Caller]]:
+    """Who asks; 401 when that does not show. A request without a body must be signed for ``purpose``."""
+
+    async def caller(request: Request) -> Caller:
+        body = await request.body()
+        try:
+            return _caller(request, body, purpose)
+        except Unauthorized as problem:
+            raise HTTPException(401, str(problem)) from problem
+
+    return caller
+
+
+def _caller(request: Request, body: bytes, purpose: str) -> Caller:
+    state = platform_of(request).state
+    if (secret := key_secret(request.headers)) is not None:
+        key = state.api_keys.by_secret(secret)
+        owner = state.users.by_id(key.user_id) if key is not None else None
+        if owner is None:
+            raise Unauthorized("Invalid API key")
+        return Caller(user=owner, key=key)
+    signed = signer(request.headers, body=body, purpose=purpose, now=state.now())
+    user = state.users.by_hotkey(signed.hotkey)
+    if user is None or signed.user_id not in (None, user.user_id):
+        raise Unauthorized(UNKNOWN_HOTKEY)
+    return Caller(user=user, key=None)

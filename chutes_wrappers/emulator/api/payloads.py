@@ -1,0 +1,130 @@
+"""The shapes in which the API tells of what it has, as the SDK's command line reads them (SDK ``crud.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from chutes_wrappers.emulator.api.context import Platform
+from chutes_wrappers.emulator.records import InstanceRecord, InstanceState
+from chutes_wrappers.emulator.tables.chute_table import Chute
+from chutes_wrappers.emulator.tables.image_table import Image
+from chutes_wrappers.emulator.tables.key_table import ApiKey
+from chutes_wrappers.emulator.tables.secret_table import Secret
+
+Answer = dict[str, Any]
+_SHOWN_ENDED = 5
+
+
+def moment(unix_s: float | None) -> str | None:
+    """A time as the API writes it: ISO 8601, UTC."""
+    return None if unix_s is None else datetime.fromtimestamp(unix_s, timezone.utc).isoformat()
+
+
+def page_of(items: Sequence[Answer], page: int, limit: int, **more: Any) -> Answer:
+    """One page of a list; pages count from 0."""
+    shown = items[page * limit : (page + 1) * limit]
+    return {"total": len(items), "page": page, "limit": limit, "items": shown, **more}
+
+
+def image_answer(platform: Platform, image: Image) -> Answer:
+    """An image."""
+    return {
+        "image_id": image.image_id,
+        "user": _user(platform, image.user_id),
+        "name": image.name,
+        "tag": image.tag,
+        "readme": image.readme,
+        "public": image.public,
+        "logo_id": image.logo_id,
+        "status": image.status,
+        "chutes_version": image.sdk_version,
+        "created_at": moment(image.created_at),
+        "build_started_at": moment(image.build_started_at),
+        "build_completed_at": moment(image.build_completed_at),
+    }
+
+
+def chute_answer(platform: Platform, chute: Chute, *, with_cords: bool = True) -> Answer:
+    """A chute; in a list its cords are elsewhere."""
+    definition, instances = chute.definition, living(platform, chute.chute_id)
+    image = platform.state.images.by_id(chute.image_id)
+    kept = {name: value for name, value in definition.items() if name not in ("cords", "image", "code")}
+    cords = {"cords": definition["cords"], "code": definition["code"]} if with_cords else {}
+    return {
+        **kept,
+        **cords,
+        "chute_id": chute.chute_id,
+        "user": _user(platform, chute.user_id),
+        "name": chute.name,
+        "slug": chute.slug,
+        "version": chute.version,
+        "image": image_answer(platform, image) if image else None,
+        "cord_ref_id": chute.cord_ref_id,
+        "hot": any(record.state is InstanceState.ACTIVE for record in instances),
+        "instances": [instance_answer(record) for record in instances],
+        # The platform's API tells nothing of these.
+        "ended_instances": [instance_answer(record) for record in _ended(platform, chute.chute_id)],
+        "created_at": moment(chute.created_at),
+        "updated_at": moment(chute.updated_at),
+    }
+
+
+def _ended(platform: Platform, chute_id: str) -> list[InstanceRecord]:
+    """The last of a chute's instances that are gone."""
+    records = platform.instances.of(chute_id) if platform.instances is not None else ()
+    return [record for record in records if record.state is InstanceState.GONE][-_SHOWN_ENDED:]
+
+
+def living(platform: Platform, chute_id: str) -> list[InstanceRecord]:
+    """A chute's instances that are not gone."""
+    records = platform.instances.of(chute_id) if platform.instances is not None else ()
+    return [record for record in records if record.state is not InstanceState.GONE]
+
+
+def instance_answer(record: InstanceRecord) -> Answer:
+    """An instance, as ``chutes warmup`` reads it (SDK ``entrypoint/warmup.py``), with what the emulator knows besides."""
+    is_active = record.state is InstanceState.ACTIVE
+    return {
+        "instance_id": record.instance_id,
+        "chute_id": record.chute_id,
+        "version": record.version,
+        "active": is_active,
+        "verified": is_active,
+        "region": "localhost",
+        "last_verified_at": moment(record.active_since),
+        "created_at": moment(record.started_at),
+        "state": record.state.value,
+        "running_calls": record.running_calls,
+        "failures": record.failures,
+        "last_failure": record.last_failure,
+        "ended_because": record.ended_because,
+    }
+
+
+def key_answer(key: ApiKey) -> Answer:
+    """An API key, without its secret."""
+    return {
+        "api_key_id": key.api_key_id,
+        "user_id": key.user_id,
+        "name": key.name,
+        "admin": key.admin,
+        "scopes": [dict(vars(scope)) for scope in key.scopes],
+        "created_at": moment(key.created_at),
+    }
+
+
+def secret_answer(secret: Secret) -> Mapping[str, Any]:
+    """A secret, without its value."""
+    return {
+        "secret_id": secret.secret_id,
+        "purpose": secret.purpose,
+        "key": secret.key,
+        "created_at": moment(secret.created_at),
+    }
+
+
+def _user(platform: Platform, user_id: str) -> Answer:
+    user = platform.state.users.by_id(user_id)
+    return {"user_id": user_id, "username": user.username if user else None}

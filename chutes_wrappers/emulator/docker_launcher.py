@@ -1,0 +1,106 @@
+"""Instances in Docker, from the built image, as the platform's pods run them (PLATFORM.md, section 1)."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.emulator.launcher import RUNNER_SOURCE, new_key, runner_environment, write_module
+from chutes_wrappers.emulator.records import ChuteRecord
+from chutes_wrappers.emulator.runner import Seal
+from chutes_wrappers.emulator.transport import InstanceClient
+from chutes_wrappers.host.container_engine.docker_container import DockerContainer
+from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
+from chutes_wrappers.host.container_engine.engine import ContainerSpec, started
+from chutes_wrappers.host.container_engine.instance_container import instance_container
+from chutes_wrappers.host.discovery.sockets import parse_listeners
+
+_MOUNTED_RUNNER = "/opt/chutes-emulator/runner.py"
+
+
+class DockerLauncher:
+    """Starts instances as containers of ``engine``; ``report`` hears when there is no GPU to give them.
+
+    An instance that has no outbound network is called over an internal network of its own, which this machine reaches
+    where the engine runs on it directly (Linux).
+    """
+
+    most_at_once: int | None = None
+
+    def __init__(self, engine: DockerEngine, report: Callable[[str], None] = lambda line: None) -> None:
+        self._engine = engine
+        self._report = report
+
+    @contextlib.contextmanager
+    def launch(self, chute: ChuteRecord) -> Iterator[DockerInstance]:
+        """A container from the chute's image; WrapperError when the engine refuses it."""
+        key = new_key()
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chutes-emulator-")))
+            folder.chmod(0o755)
+            spec = container_of(chute, module=write_module(chute, folder), key=key)
+            inside = None if chute.allow_external_egress else stack.enter_context(self._engine.internal_network())
+            container = stack.enter_context(started(self._engine, spec, self._report))
+            assert isinstance(container, DockerContainer)  # that is what a DockerEngine runs
+            if inside is None:
+                address = f"127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"
+            else:
+                address = f"{container.join(inside)}:{platform_rules.CHUTE_PORT}"
+            yield DockerInstance(container, InstanceClient(f"http://{address}", Seal(key)), inside)
+
+
+class DockerInstance:
+    """A running container, and the network in which it stays when it is locked."""
+
+    def __init__(self, container: DockerContainer, client: InstanceClient, inside: str | None) -> None:
+        self._container = container
+        self._inside = inside
+        self.client = client
+
+    def lines(self) -> Iterator[str]:
+        """What the container prints, until it ends."""
+        last = ""
+        for last in self._container.logs():
+            yield last
+        # Its very last words may be missing there, and they say why it ended.
+        tail = self._container.tail().split("\n")
+        seen = max((index for index, line in enumerate(tail) if line == last), default=-1)
+        yield from tail[seen + 1 :]
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._container.exit_code()
+
+    def listening(self) -> Collection[int]:
+        """The ports that it listens on now; none where its image cannot tell."""
+        try:
+            tables = self._container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output
+        except WrapperError:  # it is gone, or has no cat
+            return ()
+        return {listener.port for listener in parse_listeners(tables)}
+
+    def lock_network(self) -> None:
+        """Leave it only in its internal network."""
+        if self._inside is not None:
+            self._container.stay_only_in(self._inside)
+
+
+def container_of(chute: ChuteRecord, *, module: Path, key: bytes) -> ContainerSpec:
+    """What to run for ``chute``: its image, with our runner and its ``module`` mounted; ConfigurationError without an image."""
+    if chute.image is None:
+        raise ConfigurationError(
+            "the chute's image was not built in Docker", where=chute.name, next_step="build it again, with an engine"
+        )
+    source = f"{platform_rules.INSTANCE_WORKDIR}/{module.name}"
+    return instance_container(
+        chute.image,
+        entrypoint=["python", _MOUNTED_RUNNER],
+        command=[chute.reference],
+        environment={**chute.environment, **runner_environment(key)},
+        volumes=[f"{RUNNER_SOURCE}:{_MOUNTED_RUNNER}:ro", f"{module}:{source}:ro"],
+        ports=[platform_rules.CHUTE_PORT] if chute.allow_external_egress else [],
+    )

@@ -1,0 +1,117 @@
+"""The page's own routes on the emulator: the page at ``/``, all else below ``/emulator/``, of which the platform knows nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.routing import Mount, Route
+
+from chutes_wrappers.core.program import renamed
+from chutes_wrappers.emulator.page.document import document_of
+from chutes_wrappers.emulator.page.page_access import CALL_PREFIX, SECRET_HEADER, PageAccess
+from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
+
+_STATIC = Path(__file__).parent / "static"
+_MOST_CALLS = 50
+_OF_THE_PAGE = (b"host", b"authorization", SECRET_HEADER.lower().encode())
+_Scope = MutableMapping[str, Any]
+ASGIApp = Callable[[_Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+
+
+class PageSource(Protocol):
+    """What the page shows."""
+
+    def chutes(self) -> Sequence[ChuteRecord]:
+        """Every deployed chute."""
+        ...
+
+    def instances(self, chute_id: str) -> Sequence[InstanceRecord]:
+        """A chute's instances, those that are gone included."""
+        ...
+
+    def calls(self) -> Sequence[CallRecord]:
+        """The latest calls, the oldest first."""
+        ...
+
+    def log(self) -> AsyncIterator[str]:
+        """The latest lines of the emulator's and the instances' log, and those to come."""
+        ...
+
+
+def page_router(source: PageSource, invoke: ASGIApp, key: str, secret: str) -> APIRouter:
+    """The page's routes. Its calls go to ``invoke``, as those to a chute's own host do, with the API key ``key``.
+
+    Its files are for everybody; what it shows and calls needs ``secret`` in the header ``SECRET_HEADER``, else 403.
+    """
+    router = APIRouter(include_in_schema=False)
+    access = PageAccess(secret)
+    page_alone = [Depends(access)]
+
+    @router.get("/")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(renamed((_STATIC / "index.html").read_text(encoding="utf-8")))
+
+    @router.get("/emulator/chutes/{slug}/openapi.json", dependencies=page_alone)
+    async def document(slug: str) -> dict[str, Any]:
+        for chute in source.chutes():
+            if chute.slug == slug:
+                return document_of(chute, f"{CALL_PREFIX}/{slug}")
+        raise HTTPException(status_code=404, detail=f"no chute {slug!r} is deployed here")
+
+    @router.get("/emulator/status.json", dependencies=page_alone)
+    async def status() -> dict[str, Any]:
+        return {
+            "chutes": [
+                {"name": chute.name, "slug": chute.slug, "version": chute.version, "instances": _shown(source, chute)}
+                for chute in source.chutes()
+            ],
+            "calls": [dataclasses.asdict(call) for call in source.calls()[-_MOST_CALLS:]],
+        }
+
+    @router.get("/emulator/log", dependencies=page_alone)
+    async def log() -> StreamingResponse:
+        return StreamingResponse(_events(source.log()), media_type="text/event-stream")
+
+    router.routes.append(
+        Route(CALL_PREFIX + "/{slug}/{path:path}", _PageCalls(invoke, key, access), methods=["GET", "POST"])
+    )
+    router.routes.append(Mount("/emulator/static", StaticFiles(directory=_STATIC)))
+    swagger = Path(str(files("fastapi_offline") / "static"))
+    router.routes.append(Mount("/emulator/swagger", StaticFiles(directory=swagger)))
+    return router
+
+
+def _shown(source: PageSource, chute: ChuteRecord) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(instance) for instance in source.instances(chute.chute_id)]
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for line in lines:
+        yield f"data: {json.dumps(line)}\n\n"
+
+
+class _PageCalls:
+    """Hands a call of the page on as one to the chute's host."""
+
+    def __init__(self, invoke: ASGIApp, key: str, access: PageAccess) -> None:
+        self._invoke = invoke
+        self._key = key
+        self._access = access
+
+    async def __call__(self, scope: _Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
+        request = Request(scope, receive)
+        self._access(request)
+        slug, path = request.path_params["slug"], "/" + request.path_params["path"]
+        kept = [(name, value) for name, value in scope["headers"] if name not in _OF_THE_PAGE]
+        host = (b"host", f"{slug}.localhost:{request.url.port or 80}".encode())
+        headers = [*kept, host, (b"authorization", f"Bearer {self._key}".encode())]
+        call = {**scope, "path": path, "raw_path": path.encode(), "root_path": "", "headers": headers}
+        await self._invoke(call, receive, send)

@@ -1,0 +1,112 @@
+"""Who is registered, what they have, and how often they did what is counted by the day."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any
+
+from chutes_wrappers.emulator.database import Database
+from chutes_wrappers.host.account.keypairs import keypair
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """A registered user. ``balance`` is in dollars, ``permissions`` the bit mask that ``/users/me`` shows."""
+
+    user_id: str
+    username: str
+    hotkey: str
+    coldkey: str
+    payment_address: str
+    balance: float
+    permissions: int
+    created_at: float
+
+
+class Counted(str, Enum):
+    """What is limited per user and day."""
+
+    BUILD = "build"
+    VERSION = "version"
+
+
+class Users:
+    """Users, and counters of the UTC day of ``now`` (unix seconds)."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        self._database = database
+        self._now = now
+
+    def add(self, *, username: str, hotkey: str, coldkey: str, balance: float, permissions: int) -> tuple[User, str]:
+        """Register somebody; the user and their fingerprint, which is kept as a hash only."""
+        user = User(
+            user_id=str(uuid.uuid4()),
+            username=username,
+            hotkey=hotkey,
+            coldkey=coldkey,
+            payment_address=keypair(secrets.token_hex(32)).ss58_address,
+            balance=balance,
+            permissions=permissions,
+            created_at=self._now(),
+        )
+        fingerprint = secrets.token_hex(16)
+        self._database.change(
+            "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(user.user_id, username, hotkey, coldkey, user.payment_address),
+            *(hashlib.sha256(fingerprint.encode()).hexdigest(), balance, permissions, user.created_at),
+        )
+        return user, fingerprint
+
+    def by_id(self, user_id: str) -> User | None:
+        """The user with this id."""
+        return self._one("user_id = ?", user_id)
+
+    def by_hotkey(self, hotkey: str) -> User | None:
+        """The user with this hotkey's address."""
+        return self._one("hotkey = ?", hotkey)
+
+    def by_name(self, username: str) -> User | None:
+        """The user of this name, whatever its case."""
+        return self._one("username = ?", username)
+
+    def set_balance(self, user_id: str, dollars: float) -> None:
+        """What the user has from now on."""
+        self._database.change("UPDATE users SET balance = ? WHERE user_id = ?", dollars, user_id)
+
+    def charge(self, user_id: str, dollars: float) -> None:
+        """Take ``dollars`` of the user's balance."""
+        self._database.change("UPDATE users SET balance = balance - ? WHERE user_id = ?", dollars, user_id)
+
+    def set_permissions(self, user_id: str, permissions: int) -> None:
+        """What the user may from now on."""
+        self._database.change("UPDATE users SET permissions = ? WHERE user_id = ?", permissions, user_id)
+
+    def count(self, user_id: str, what: Counted) -> None:
+        """Note that the user did it once more today."""
+        self._database.change(
+            "INSERT INTO counters VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET number = number + 1",
+            *(user_id, self._today(), what.value),
+        )
+
+    def today(self, user_id: str, what: Counted) -> int:
+        """How often the user did it today."""
+        row = self._database.row(
+            "SELECT number FROM counters WHERE user_id = ? AND day = ? AND kind = ?", user_id, self._today(), what.value
+        )
+        return int(str(row["number"])) if row else 0
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._now(), timezone.utc).date().isoformat()
+
+    def _one(self, condition: str, value: str) -> User | None:
+        row: Any = self._database.row(f"SELECT * FROM users WHERE {condition}", value)
+        if row is None:
+            return None
+        del row["fingerprint_hash"]
+        return User(**row)

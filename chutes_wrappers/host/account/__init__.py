@@ -1,0 +1,1 @@
+"""The account on this machine: configuration file, keys, wallets and registration."""

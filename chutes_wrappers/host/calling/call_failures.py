@@ -1,0 +1,56 @@
+"""What the platform's answer to a call means when it is not 200 (PLATFORM.md, section 3, the table of statuses). Pure."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from http.client import responses
+
+from chutes_wrappers.host.account.credentials import KeyCredentials
+from chutes_wrappers.host.forwarding.public_responses import explained, service_error
+from chutes_wrappers.host.platform_api import error_responses
+from chutes_wrappers.host.platform_api.api_client import PlatformRefused
+
+_NEXT_STEPS = {
+    400: 'correct the body: the README\'s "Calling a chute" says what each kind of route takes',
+    401: "check {key}: it may be another account's, or may not invoke this chute",
+    402: "see the balance with --account, and pay in",
+    403: "check what {key} may do; its owner gives you the chute with --share",
+    404: "see its public paths with --status {name}; deploy the module again if the path is new",
+    429: "try again: every instance has as many calls as its concurrency allows, or the service is still starting "
+    "(--warmup {name} waits for it)",
+    500: "the instance failed, or answered what the platform does not pass on: look with --status {name} and --logs {name}; "
+    "--warmup {name} starts an instance where there is none",
+    503: "no instance took the call: --warmup {name} starts one and says why it does not come",
+}
+_GATEWAY = "the platform is not well, or has no instance: look with --status {name}, then call again"
+
+
+def refused(status: int, body: bytes, *, name: str, where: str, key: str | None) -> PlatformRefused:
+    """The error for an answer with ``status`` to a call of the chute ``name``; ``key`` is shown in none of it."""
+    secrets = (key,) if key else ()
+    phrase = responses.get(status, "")
+    what = f"the call was answered {status}" + (f" ({phrase})" if phrase else "")
+    text = body.decode("utf-8", "replace")
+    if status == HTTPStatus.BAD_REQUEST:
+        if (error := service_error(body)) is not None:
+            head, said = error
+            what = f"the service in the chute answered {head.status} ({head.reason or 'its own status'})"
+            text = said.decode("utf-8", "replace")
+        else:
+            text = explained(status, body).text
+    return PlatformRefused(
+        what,
+        status=status,
+        where=where,
+        evidence=error_responses.detail(text, secrets) or "(an empty answer)",
+        next_step=_next_step(status, name),
+    )
+
+
+def _next_step(status: int, name: str) -> str:
+    step = _NEXT_STEPS.get(status) or (_GATEWAY if status >= 500 else error_responses.next_step(status, _key_source()))
+    return step.format(name=name, key=_key_source())
+
+
+def _key_source() -> str:
+    return KeyCredentials(key="").source

@@ -1,0 +1,1 @@
+"""Docker: one protocol, and the engine behind it."""

@@ -1,0 +1,39 @@
+"""A container that is to a chute what an instance of the platform is (PLATFORM.md, section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.host.container_engine.engine import ContainerSpec
+
+
+def instance_container(
+    image: str,
+    *,
+    command: Sequence[str],
+    entrypoint: Sequence[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    volumes: Sequence[str] = (),
+    ports: Sequence[int] = (platform_rules.CHUTE_PORT,),
+) -> ContainerSpec:
+    """What to run: ``image`` as the platform's pods do, with ``environment`` over what every instance has."""
+    return ContainerSpec(
+        image=image,
+        entrypoint=entrypoint,
+        command=command,
+        user=f"{platform_rules.INSTANCE_UID}:{platform_rules.INSTANCE_GID}",
+        environment={
+            "HF_HOME": "/cache",
+            "PYTHONUNBUFFERED": "1",
+            **(environment or {}),
+            platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
+        },
+        ports=ports,
+        volumes=volumes,
+        empty_volumes=platform_rules.INSTANCE_VOLUMES,
+        shm_bytes=platform_rules.INSTANCE_SHM_BYTES,
+        gpus="all",
+        # Engines let containers bind any port; an instance cannot bind those below 1024.
+        sysctls={"net.ipv4.ip_unprivileged_port_start": str(platform_rules.LOWEST_UNPRIVILEGED_PORT)},
+    )

@@ -1,0 +1,102 @@
+"""What an image says of itself: the description that engines and registries give, checked once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
+from pydantic.alias_generators import to_pascal
+
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.platform_api import error_responses
+
+_TITLES = ("org.opencontainers.image.title", "org.opencontainers.image.ref.name")
+_VERSION = "org.opencontainers.image.version"
+_NO_CHECK = ("NONE",)
+
+
+class MalformedDescription(WrapperError):
+    """An image's description is not of the form that it must have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """An image's own words. ``exposed`` are EXPOSE's ("8080/tcp"); ``size_bytes`` is packed where a registry tells it."""
+
+    platform: str = "linux/amd64"
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    user: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    exposed: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    health_check: tuple[str, ...] = ()
+    size_bytes: int = 0
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command line that it runs; empty when it names none."""
+        return (*self.entrypoint, *self.cmd)
+
+    @property
+    def title(self) -> str:
+        """What its labels call it; empty when they do not."""
+        return " ".join(filter(None, (self.labels.get(name) for name in _TITLES)))
+
+    @property
+    def version(self) -> str:
+        """The version that its labels tell; empty when they do not."""
+        return self.labels.get(_VERSION, "")
+
+
+class _Described(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_pascal)
+
+
+class _Check(_Described):
+    test: tuple[StrictStr, ...] | None = None
+
+
+class _Config(_Described):
+    entrypoint: tuple[StrictStr, ...] | None = None
+    cmd: tuple[StrictStr, ...] | None = None
+    user: StrictStr | None = None
+    env: tuple[StrictStr, ...] | None = None
+    exposed_ports: dict[str, Any] | None = None
+    labels: dict[str, StrictStr | None] | None = None
+    healthcheck: _Check | None = None
+
+
+class _Image(_Described):
+    os: StrictStr = Field(default="linux", pattern=r"^[\w.-]*$")
+    architecture: StrictStr = Field(default="amd64", pattern=r"^[\w.-]*$")
+    config: _Config | None = None
+
+
+def facts(reference: str, attributes: Mapping[str, Any], size_bytes: int) -> ImageFacts:
+    """The facts among ``attributes``, which are as of ``docker inspect``; MalformedDescription names the first that is none."""
+    try:
+        told = _Image.model_validate(dict(attributes))
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        raise MalformedDescription(
+            "the image's description is malformed",
+            where=reference,
+            evidence=error_responses.detail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"),
+            next_step="build the image again, with `docker build` or buildah",
+        ) from error
+    config = told.config or _Config()
+    check = (config.healthcheck.test if config.healthcheck else None) or ()
+    return ImageFacts(
+        platform=f"{told.os}/{told.architecture}",
+        entrypoint=config.entrypoint or (),
+        cmd=config.cmd or (),
+        user=config.user or "",
+        environment=dict(entry.partition("=")[::2] for entry in config.env or ()),
+        exposed=tuple(config.exposed_ports or ()),
+        labels={name: value or "" for name, value in (config.labels or {}).items()},
+        health_check=() if check == _NO_CHECK else check,
+        size_bytes=size_bytes,
+    )

@@ -1,0 +1,165 @@
+"""The chute as the platform's callers see it: its public paths, the key, and calls that are to be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.forwarding.transport import NotCarried
+
+# Of the platform (PLATFORM.md, section 3).
+LONGEST_CALL_S = 600.0
+_CONNECT_TIMEOUT_S = 30.0
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 5.0
+_READ_BUFFER_BYTES = 4 * 1024**2
+_TOO_MANY = 429
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChuteAddress:
+    """Where a chute is called. ``host``: the Host header, when it is not the URL's own. ``key``: of the platform's API."""
+
+    url: str
+    host: str = ""
+    key: str | None = field(default=None, repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine, where no key is needed or sent."""
+        return _is_loopback(URL(self.url).host or "")
+
+    @property
+    def shown(self) -> str:
+        """The address as its user wrote it."""
+        return f"{URL(self.url).scheme}://{self.host}" if self.host else self.url
+
+
+def chute_address(url: str, key: str | None) -> ChuteAddress:
+    """The address that a URL on the command line means; a ``*.localhost`` is called on this machine, by that name.
+
+    The key stays here when the URL is this machine's. ConfigurationError for what is no such URL, or when it would be sent in
+    the clear.
+    """
+    try:
+        parsed = URL(url.rstrip("/"))
+    except ValueError as error:
+        raise _no_url(url) from error
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query_string or parsed.user:
+        raise _no_url(url)
+    if parsed.host.endswith(".localhost"):
+        return ChuteAddress(url=str(parsed.with_host("127.0.0.1")), host=parsed.authority)
+    if _is_loopback(parsed.host):
+        return ChuteAddress(url=str(parsed))
+    if key and parsed.scheme == "http":
+        raise ConfigurationError(f"{url} would show your API key to the network", next_step="use https")
+    return ChuteAddress(url=str(parsed), key=key)
+
+
+def _no_url(url: str) -> ConfigurationError:
+    return ConfigurationError(f"{url!r} is no URL of a chute", next_step="give one like https://user-name.chutes.ai")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicCall:
+    """A call of a public path. ``pieces`` makes its body, which is JSON of ``length`` bytes, anew for each attempt."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    pieces: Callable[[], AsyncIterator[bytes]] | None = None
+    length: int = 0
+
+
+class Chute:
+    """A deployed chute. A context manager; its calls belong to one event loop."""
+
+    def __init__(self, address: ChuteAddress, *, patience_s: float = LONGEST_CALL_S) -> None:
+        self._address = address
+        self._patience_s = patience_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Chute:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=_READ_BUFFER_BYTES,
+            headers=self._headers(),
+            timeout=aiohttp.ClientTimeout(total=LONGEST_CALL_S + _CONNECT_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S),
+        )
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    @contextlib.asynccontextmanager
+    async def call(self, call: PublicCall) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The platform's answer. A 429 (no free instance, or the service starts) is tried again, nothing else.
+
+        NotCarried when the chute cannot be reached, and when answers stay 429 for ten minutes.
+        """
+        deadline = asyncio.get_running_loop().time() + self._patience_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            async with self._attempt(call) as answer:
+                if answer.status != _TOO_MANY:
+                    yield answer
+                    return
+                text = await answer.text(errors="replace")
+            if asyncio.get_running_loop().time() + pause_s > deadline:
+                raise NotCarried(_TOO_MANY, f"the chute was busy for {self._patience_s:g} s: {text[:500]}")
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    @contextlib.asynccontextmanager
+    async def _attempt(self, call: PublicCall) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None
+        body: Mapping[str, Any] = {}
+        if call.pieces is not None:
+            headers = {"Content-Type": "application/json", "Content-Length": str(call.length)}
+            body = {"data": call.pieces(), "headers": headers}
+        url = URL(self._address.url + call.path).with_query(list(call.query))
+        try:
+            async with self._session.request(call.method, url, allow_redirects=False, **body) as answer:
+                yield answer
+        except asyncio.TimeoutError as error:
+            raise NotCarried(
+                504, f"no complete answer within the {LONGEST_CALL_S:g} s that the platform gives a call"
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise NotCarried(502, f"{self._address.url} cannot be reached, or broke off: {error}") from error
+
+    def _headers(self) -> dict[str, str]:
+        # A compressed answer would not have the length that its head says.
+        headers = {"Accept-Encoding": "identity"}
+        if self._address.host:
+            headers["Host"] = self._address.host
+        if self._address.key:
+            headers["Authorization"] = f"Bearer {self._address.key}"
+        return headers
+
+
+async def read_at_most(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    """The beginning of an answer's body."""
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) >= most_bytes:
+            break
+    return bytes(body[:most_bytes])

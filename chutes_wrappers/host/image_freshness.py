@@ -1,0 +1,43 @@
+"""What a build put into a wrapped image, beside what is on this machine now."""
+
+from __future__ import annotations
+
+from chutes_wrappers.core import layout, platform_rules
+from chutes_wrappers.core.errors import ConfigurationError, ImageMissing, WrapperError
+from chutes_wrappers.core.manifest import Manifest, parse_manifest
+from chutes_wrappers.host.container_engine.engine import ImageFiles, ImageReader
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+
+
+def check_current(engine: ImageReader, image: str, facts: ModuleFacts, manifest: Manifest, *, build: str) -> None:
+    """Raise WrapperError unless ``image`` is there and holds this module and this manifest; ``build`` is what makes it."""
+    try:
+        with engine.files(image) as files:
+            stale = _stale(files, facts, manifest)
+    except ImageMissing as error:
+        raise WrapperError("the image is not built yet", where=image, next_step=f"build it: {build}") from error
+    if stale:
+        raise WrapperError(
+            f"the image was built from another version of {' and '.join(stale)}",
+            where=image,
+            next_step=f"build again: {build}",
+        )
+
+
+def _stale(files: ImageFiles, facts: ModuleFacts, manifest: Manifest) -> list[str]:
+    """By content and not by cords: whatever a cord is made from, and whatever a start-up hook does, is in these two."""
+    baked = files.read(f"{platform_rules.INSTANCE_WORKDIR}/{facts.path.name}")
+    stale = [] if baked == facts.path.read_bytes() else [facts.path.name]
+    if not _is_baked(files, manifest):
+        stale.append("the route manifest")
+    return stale
+
+
+def _is_baked(files: ImageFiles, manifest: Manifest) -> bool:
+    content = files.read(layout.BAKED_MANIFEST)
+    try:
+        baked = parse_manifest((content or b"").decode("utf-8", errors="replace"), where=layout.BAKED_MANIFEST)
+    except ConfigurationError:  # none, or of another version of the toolkit
+        return False
+    # A manifest without launch facts gets the image's own at the build.
+    return manifest.model_copy(update={"image": manifest.image or baked.image}).to_json() == baked.to_json()

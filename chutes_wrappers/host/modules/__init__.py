@@ -1,0 +1,1 @@
+"""Deploy modules: their files, what they define, and loading them."""

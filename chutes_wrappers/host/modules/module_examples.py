@@ -1,0 +1,88 @@
+"""The examples that a module gives of calls to its routes: ``CHUTE_EXAMPLES``.
+
+``{"POST /speak": {"text": "SOS"}, "POST /hear": {"file": {"answer_of": "POST /speak"}}}``: a public method and path → the JSON
+object that a caller sends. ``{"answer_of": ROUTE}`` stands for another route's answer as a file, ``{"content_of": PATH}`` for
+a file beside the module.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.parity.comparison import Exchange
+from chutes_wrappers.runtime.files import BINARY_TYPE
+from chutes_wrappers.runtime.media_types import extension_of, type_of_name
+
+_ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) /\S*")
+_ANSWER, _CONTENT = "answer_of", "content_of"
+Examples = Mapping[str, Mapping[str, Any]]
+
+
+def check_examples(value: Any, where: str) -> dict[str, dict[str, Any]]:
+    """``CHUTE_EXAMPLES`` as it may be used; ConfigurationError names what is wrong with it."""
+    if not isinstance(value, Mapping):
+        raise _wrong(where, f"it is a {type(value).__name__}")
+    for route, example in value.items():
+        if not isinstance(route, str) or not _ROUTE.fullmatch(route):
+            raise _wrong(where, f"the key {route!r} is no method and path")
+        if not isinstance(example, Mapping):
+            raise _wrong(where, f"the example of {route} is a {type(example).__name__}, not an object")
+        for source in answers_needed(example):
+            if source not in value or source == route:
+                raise _wrong(where, f"{route} wants the answer of {source!r}, which is no other key of it")
+    return {route: dict(example) for route, example in value.items()}
+
+
+def _wrong(where: str, what: str) -> ConfigurationError:
+    step = 'write it as in CHUTE_EXAMPLES = {"POST /speak": {"text": "SOS"}}'
+    return ConfigurationError(f"CHUTE_EXAMPLES: {what}", where=where, next_step=step)
+
+
+def answers_needed(example: Any) -> Iterator[str]:
+    """The routes whose answers stand in ``example``."""
+    if isinstance(example, Mapping):
+        if example.keys() == {_ANSWER}:
+            yield str(example[_ANSWER])
+        for child in example.values():
+            yield from answers_needed(child)
+    elif isinstance(example, list):
+        for child in example:
+            yield from answers_needed(child)
+
+
+def filled(example: Any, folder: Path, answer_of: Callable[[str], Exchange]) -> Any:
+    """``example`` with the files that it stands for, as callers write files.
+
+    ConfigurationError for a file that cannot be read; what ``answer_of`` raises comes through.
+    """
+    if isinstance(example, Mapping):
+        if example.keys() == {_ANSWER}:
+            answer = answer_of(str(example[_ANSWER]))
+            return _file(f"answer{extension_of(answer.kind)}", answer.content_type, answer.body)
+        if example.keys() == {_CONTENT}:
+            return _from_disk(folder / str(example[_CONTENT]))
+        return {name: filled(child, folder, answer_of) for name, child in example.items()}
+    if isinstance(example, list):
+        return [filled(child, folder, answer_of) for child in example]
+    return example
+
+
+def _from_disk(path: Path) -> dict[str, str]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the file of an example cannot be read ({error.strerror})",
+            where=str(path),
+            next_step="correct its content_of in CHUTE_EXAMPLES",
+        ) from error
+    return _file(path.name, type_of_name(path.name) or BINARY_TYPE, data)
+
+
+def _file(filename: str, content_type: str, data: bytes) -> dict[str, str]:
+    return {"filename": filename, "content_type": content_type, "data": base64.b64encode(data).decode("ascii")}

@@ -1,0 +1,232 @@
+"""What a ``deploy_*.py`` says, without running more of it than needed."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.exposure import Category, parse_expose
+from chutes_wrappers.core.manifest import manifest_path_for
+from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.core.routes import meaningless_keys
+from chutes_wrappers.host.modules.loading import Loading, Report, load
+from chutes_wrappers.host.modules.module_examples import check_examples
+from chutes_wrappers.host.modules.module_files import PROJECT_ROOT
+
+_REQUIRED = ("CHUTE_NAME", "CHUTE_TAG", "CHUTE_BASE_IMAGE", "SERVICE_PORTS")
+_OPTIONAL = (
+    "CHUTE_ENV",
+    "CHUTE_STATIC_ROUTES",
+    "CHUTE_TAGLINE",
+    "ENTRYPOINT",
+    "HOST_ENTRYPOINT",
+    "CHUTE_EXPOSE",
+    "CHUTE_EXAMPLES",
+)
+_TEMPLATE = f"set it as in the template: {NAMES.deploy} --template deploy_example"
+_READ = "chutes_wrappers.sdk.variables:main"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleFacts:
+    """The variables of a deploy module. ``env`` (CHUTE_ENV) may hold secrets and stays out of ``repr``."""
+
+    path: Path
+    chute_name: str
+    chute_tag: str
+    base_image: str
+    service_ports: tuple[int, ...]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    static_routes: Sequence[Mapping[str, Any]] = ()
+    tagline: str = ""
+    entrypoint: str | tuple[str, ...] | None = None
+    host_entrypoint: str | tuple[str, ...] | None = None
+    expose: frozenset[Category] = frozenset()
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The module's name, as in ``chutes build <name>:chute``."""
+        return self.path.stem
+
+    @property
+    def image(self) -> str:
+        """What its wrapped image is called: name and tag, as the platform compares them."""
+        return f"{self.chute_name}:{self.chute_tag}".lower()
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where the module's route manifest is kept."""
+        return manifest_path_for(self.path)
+
+
+class NotRun(ConfigurationError):
+    """A module that has to be run to be read, and was not to be run."""
+
+
+def read_module(path: Path, report: Report = lambda line: None, *, may_run: bool = True) -> ModuleFacts:
+    """Read a module's variables: literals from its source; the module is run only when one of them is computed.
+
+    ``report`` hears when running it takes long, and which keys of its routes mean nothing.
+
+    Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong; NotRun
+    without ``may_run``, where a variable is computed.
+    """
+    tree = _parse(path)
+    values, computed = _literals(tree)
+    if computed and not may_run:
+        raise NotRun(
+            f"{', '.join(sorted(computed))} cannot be read without running the module",
+            where=str(path),
+            next_step="name the module in a command, such as --cost, which runs it",
+        )
+    if computed:
+        values |= _run_for(path, sorted(computed), report)
+    missing = [name for name in _REQUIRED if name not in values]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+            where=str(path),
+            next_step=_TEMPLATE,
+        )
+    facts = _checked(path, values)
+    if ignored := meaningless_keys(facts.static_routes):
+        report(f"{path.name}, CHUTE_STATIC_ROUTES: keys without a meaning here are ignored: {', '.join(ignored)}")
+    return facts
+
+
+def _parse(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        # Without the line itself, which may hold a secret. A NUL byte has no line in every version of Python.
+        where = f"{path}, line {error.lineno}" if error.lineno else str(path)
+        raise ConfigurationError(
+            f"syntax error: {error.msg}", where=where, next_step="correct it: the file must be Python source"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"cannot be read ({error})", where=str(path), next_step="it must be Python source that you may read"
+        ) from error
+
+
+def _literals(tree: ast.Module) -> tuple[dict[str, Any], set[str]]:
+    """Values of the variables that are plain literals, and the names of those that only running the module can tell."""
+    bindings: dict[str, list[ast.AST]] = {}
+    for node in ast.walk(tree):
+        for name in _bound_names(node):
+            bindings.setdefault(name, []).append(node)
+    values: dict[str, Any] = {}
+    computed = {*_REQUIRED} if "*" in bindings else set()
+    for name in bindings.keys() & {*_REQUIRED, *_OPTIONAL}:
+        try:
+            values[name] = _literal(bindings[name], tree)
+            computed.discard(name)
+        except ValueError:
+            computed.add(name)
+    return values, computed
+
+
+def _literal(nodes: Sequence[ast.AST], tree: ast.Module) -> Any:
+    node = nodes[0]
+    if (
+        len(nodes) > 1
+        or node not in tree.body
+        or not isinstance(node, ast.Assign | ast.AnnAssign)
+        or node.value is None
+    ):
+        raise ValueError("not a single assignment at the top level")
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    if not all(isinstance(target, ast.Name) for target in targets):
+        raise ValueError("one of several targets")
+    try:
+        return ast.literal_eval(node.value)
+    except (TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise ValueError("not a literal") from error
+
+
+def _bound_names(node: ast.AST) -> set[str]:
+    """Names that a statement gives a value to or changes in place (``CHUTE_ENV["A"] = …``, ``CHUTE_ENV.update(…)``)."""
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+        return {node.func.value.id}
+    if isinstance(node, ast.ImportFrom):
+        return {alias.asname or alias.name for alias in node.names}
+    return set()
+
+
+def _run_for(path: Path, names: Sequence[str], report: Report) -> dict[str, Any]:
+    environment = {
+        **os.environ,
+        "CHUTES_SKIP_ROUTE_REGISTRATION": "1",
+        "CHUTES_ALLOW_MISSING": "true",
+    }
+    environment.setdefault("CHUTES_USERNAME", "local")
+    # The SDK wants the sources of the image in the current folder (sdk/image.py); installed nothing is written to theirs.
+    loading = Loading(module=path, environment=environment, directory=PROJECT_ROOT or path.parent, paths={})
+    return load(loading, _READ, [str(path), *names], report)
+
+
+def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
+    def expect(name: str, kinds: type | tuple[type, ...], what: str, default: Any) -> Any:
+        value = values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, kinds) or (name in _REQUIRED and not value):
+            shown = f"a {type(value).__name__}" if name == "CHUTE_ENV" else repr(value)
+            raise ConfigurationError(f"{name} is {shown}; it must be {what}", where=str(path), next_step=_TEMPLATE)
+        return value
+
+    def command(name: str) -> str | tuple[str, ...] | None:
+        value = expect(name, (str, list, tuple), "a string or a list of strings", None)
+        return tuple(str(part) for part in value) if isinstance(value, list | tuple) else value
+
+    return ModuleFacts(
+        path=path,
+        chute_name=expect("CHUTE_NAME", str, "a string", ""),
+        chute_tag=expect("CHUTE_TAG", str, "a string", ""),
+        base_image=expect("CHUTE_BASE_IMAGE", str, "an image reference", ""),
+        service_ports=_ports(path, expect("SERVICE_PORTS", (list, tuple), "a list of ports", ())),
+        env=_environment(path, expect("CHUTE_ENV", dict, "a dictionary", {})),
+        static_routes=tuple(expect("CHUTE_STATIC_ROUTES", (list, tuple), "a list of routes", ())),
+        tagline=expect("CHUTE_TAGLINE", str, "a string", ""),
+        entrypoint=command("ENTRYPOINT"),
+        host_entrypoint=command("HOST_ENTRYPOINT"),
+        expose=parse_expose(values.get("CHUTE_EXPOSE") or (), where=f"{path}, CHUTE_EXPOSE"),
+        examples=check_examples(values.get("CHUTE_EXAMPLES") or {}, str(path)),
+    )
+
+
+def _ports(path: Path, ports: Sequence[Any]) -> tuple[int, ...]:
+    for index, port in enumerate(ports):
+        if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+            raise ConfigurationError(
+                f"SERVICE_PORTS[{index}] is {port!r}, not a port (1-65535)",
+                where=str(path),
+                next_step="name the ports that the service listens on, as in SERVICE_PORTS = [8020, 8080]",
+            )
+        if port in ports[:index]:
+            raise ConfigurationError(
+                f"SERVICE_PORTS names port {port} twice", where=str(path), next_step="name each port once"
+            )
+    return tuple(ports)
+
+
+def _environment(path: Path, environment: Mapping[Any, Any]) -> dict[str, str]:
+    checked = {}
+    for key, value in environment.items():
+        if not isinstance(key, str) or not key or "=" in key or isinstance(value, dict | list) or value is None:
+            raise ConfigurationError(
+                f"CHUTE_ENV[{key!r}] must map a name to a string, not to a {type(value).__name__}",
+                where=str(path),
+                next_step='write names and texts, as in CHUTE_ENV = {"MODEL": "large"}',
+            )
+        checked[key] = str(value)
+    return checked

@@ -1,0 +1,92 @@
+"""Which files are deploy modules, and the one that a name on the command line means. Nothing is read or run here."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from chutes_wrappers.core import platform_rules, program
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.modules.templates import TEMPLATES
+
+# The checkout, whose modules can be named from any folder. Installed there is none: its templates are copied (--template).
+PROJECT_ROOT = None if program.IS_INSTALLED else program.PROJECT_FILES
+_OUR_PACKAGES = ("chutes_wrappers", "tools")
+_FIRST = f"begin with a copy of the template: {program.NAMES.deploy} --template deploy_example"
+
+
+def resolve_module(text: str) -> Path:
+    """The file that a module name on the command line means: a path, with or without ``.py``.
+
+    Relative to the current folder, then to the checkout. Raises ConfigurationError with the nearest names.
+    """
+    candidate = Path(text if text.endswith(".py") else f"{text}.py")
+    for base in _bases(Path.cwd()):
+        path = _file_at(base / candidate)
+        if path is not None:
+            _check_file_name(path)
+            return path
+    raise ConfigurationError(f"there is no deploy module {text!r}", next_step=_suggestion(candidate))
+
+
+def _bases(folder: Path) -> list[Path]:
+    """Where modules are looked for: ``folder`` first."""
+    return list(dict.fromkeys(filter(None, (folder, PROJECT_ROOT))))
+
+
+def _file_at(path: Path) -> Path | None:
+    try:
+        resolved = path.resolve()
+        return resolved if stat.S_ISREG(os.stat(resolved).st_mode) else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long, no permission, a NUL, a circle of links
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(
+            f"no deploy module can be read there ({reason})",
+            where=repr(str(path))[1:101],
+            next_step="name a file that you may read, such as deploy_example",
+        ) from error
+
+
+def _check_file_name(path: Path) -> None:
+    if not platform_rules.MODULE_FILE.match(path.name):
+        raise ConfigurationError(
+            f"the platform refuses the module name {path.name!r}",
+            where=str(path),
+            next_step="rename it: a lower case letter, then lower case letters, digits or '_', then .py",
+        )
+    if _is_taken(path):
+        raise ConfigurationError(
+            f"the name {path.stem!r} belongs to a module that Python or an installed package has",
+            where=str(path),
+            next_step=f"rename it, for example to deploy_{path.name}",
+        )
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether another module has the name. The SDK would replace that one, for itself, too (SDK entrypoint/_shared.py)."""
+    if path.stem in sys.stdlib_module_names or path.stem in _OUR_PACKAGES:
+        return True
+    found = PathFinder.find_spec(path.stem)
+    return found is not None and found.origin is not None and Path(found.origin).resolve() != path
+
+
+def module_files(folder: Path) -> list[Path]:
+    """The deploy modules in ``folder``, sorted; those of the checkout where it has none."""
+    found = (sorted(base.glob("deploy_*.py")) for base in _bases(folder))
+    return next(filter(None, found), [])
+
+
+def _suggestion(candidate: Path) -> str:
+    if candidate.stem in TEMPLATES:
+        return f"copy it into the current folder: {program.NAMES.deploy} --template {candidate.stem}"
+    known = sorted({path.stem for base in _bases(Path.cwd()) for path in base.glob("deploy_*.py") if path.is_file()})
+    near = difflib.get_close_matches(candidate.stem, known, n=1, cutoff=0.4)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"name one of: {', '.join(known)}" if known else _FIRST

@@ -1,0 +1,26 @@
+"""Names that the platform refuses, told before anything is built for them."""
+
+from __future__ import annotations
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+
+USERNAME_SOURCE = "CHUTES_USERNAME, or ~/.chutes/config.ini"
+
+
+def check_names(facts: ModuleFacts, username: str) -> None:
+    """Raise ConfigurationError for the module's CHUTE_NAME or CHUTE_TAG, or a username, with the rule that it breaks."""
+    where = str(facts.path)
+    if rule := platform_rules.chute_name_rule(facts.chute_name):
+        raise _refused("CHUTE_NAME", facts.chute_name, rule, where)
+    if rule := platform_rules.image_name_rule(facts.chute_tag, platform_rules.IMAGE_TAG_LENGTH):
+        raise _refused("CHUTE_TAG", facts.chute_tag, rule, where)
+    if rule := platform_rules.username_rule(username):
+        raise _refused("username", username, rule, USERNAME_SOURCE)
+
+
+def _refused(field: str, value: str, rule: str, where: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{field} {value[:200]!r} is refused by the platform", where=where, next_step=f"use {rule}"
+    )

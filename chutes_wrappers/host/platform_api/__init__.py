@@ -1,0 +1,1 @@
+"""The Chutes API: requests, look-ups, values and errors."""

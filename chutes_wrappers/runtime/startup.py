@@ -1,0 +1,144 @@
+"""Starting the wrapped service and waiting for it: the helpers that deploy modules call on an instance."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.calling_module import caller_globals
+from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.layout import BAKED_MANIFEST, BAKED_MANIFEST_VARIABLE, LAUNCH_SETTINGS_VARIABLE
+from chutes_wrappers.core.manifest import load_manifest
+from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
+from chutes_wrappers.runtime.readiness import probes, problems_of, readiness_paths, wait_until_ready
+from chutes_wrappers.runtime.supervision import launched, start_once
+
+PORTS_VARIABLE = "CHUTE_PORTS"
+DEFAULT_PORTS = "8020,8080"
+_LOOPBACK = "127.0.0.1"
+_QUICK_LOOK_S = 1.0
+_ready: set[int] = set()
+
+
+def parse_service_ports(env_value: str | None = None) -> list[int]:
+    """Ports from ``env_value``, else from ``CHUTE_PORTS``, else 8020 and 8080 (also when that is blank).
+
+    Spaces around a port are fine. ConfigurationError names a part that is no port; an empty one is none.
+    """
+    text = env_value if env_value is not None else os.environ.get(PORTS_VARIABLE, "").strip() or DEFAULT_PORTS
+    ports = []
+    for part in text.split(","):
+        if not re.fullmatch(r"[0-9]{1,5}", part.strip()) or not 1 <= int(part) <= 65535:
+            raise ConfigurationError(
+                f"{part!r} in {text!r} is not a port (1-65535)",
+                where=PORTS_VARIABLE,
+                next_step=f"give ports as in {DEFAULT_PORTS}",
+            )
+        ports.append(int(part))
+    return ports
+
+
+def wait_for_services(
+    ports: Sequence[int], timeout: float = 600, *, host: str = _LOOPBACK, soft_fail: bool = False
+) -> Awaitable[bool]:
+    """Wait until a service is ready on every port; awaited, it returns True.
+
+    Ready means that the known HTTP readiness path answers 2xx, else that the port accepts a connection. In a wrapped image
+    what the base image would have started is started first, once, unless the ports already answer: with the calling
+    module's ``ENTRYPOINT`` and ``CHUTE_ENV``. After ``timeout`` seconds, or as soon as that service ends, ServiceFailed says
+    why; with ``soft_fail`` that is logged and the result is False. ConfigurationError at once for what is no list of ports.
+    """
+    check_ports(ports)
+    # Taken now and not when it is awaited: then the caller may be another frame.
+    return wait_as(caller_globals(), ports, timeout, host=host, soft_fail=soft_fail)
+
+
+async def probe_services(ports: Sequence[int], timeout: float = 5) -> list[str]:
+    """One sentence for each port that is not ready within ``timeout`` seconds, all looked at in parallel; [] if all are."""
+    check_ports(ports)
+    spec = launch_spec()
+    return await problems_of(probes(ports, _LOOPBACK, readiness_paths(spec) if spec else {}), timeout)
+
+
+async def wait_as(
+    module: Mapping[str, Any], ports: Sequence[int], timeout_s: float, *, host: str, soft_fail: bool
+) -> bool:
+    """``wait_for_services`` for the module with these globals; ``ports`` have been checked."""
+    spec = launch_spec()
+    try:
+        if spec is not None:
+            _check_against_platform(ports)
+            if not await already_answer(ports, host):
+                _start(spec, module)
+        await wait_until_ready(probes(ports, host, readiness_paths(spec) if spec else {}), timeout_s, launched())
+    except ServiceFailed as failure:
+        if not soft_fail:
+            raise
+        logger.error("{}", failure)
+        return False
+    _ready.update(ports)
+    logger.info(f"the service is ready on {', '.join(map(str, ports))}")
+    return True
+
+
+def launch_spec() -> LaunchSpec | None:
+    """The launch facts baked into a wrapped image, or those that stand in for them; None anywhere else."""
+    path = Path(os.environ.get(BAKED_MANIFEST_VARIABLE) or BAKED_MANIFEST)
+    return load_manifest(path).image if path.exists() else None
+
+
+def has_been_ready(port: int) -> bool:
+    """Whether a wait for ``port`` of this instance has succeeded."""
+    return port in _ready
+
+
+async def already_answer(ports: Sequence[int], host: str) -> bool:
+    """Whether nothing needs to be started, because every port accepts connections."""
+    if await problems_of(probes(ports, host, {}), _QUICK_LOOK_S):
+        return False
+    logger.info(f"{', '.join(map(str, ports))} already accept connections: the service is not started again")
+    return True
+
+
+def check_ports(ports: Sequence[int]) -> None:
+    """Raise ConfigurationError unless ``ports`` is a list of at least one port."""
+    next_step = "give a list of ports, as in SERVICE_PORTS = [8020, 8080]"
+    if isinstance(ports, str) or not isinstance(ports, Sequence) or not ports:
+        raise ConfigurationError(f"{ports!r} is not a list of ports", next_step=next_step)
+    for port in ports:
+        if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+            raise ConfigurationError(f"{port!r} in {ports!r} is not a port (1-65535)", next_step=next_step)
+
+
+def _check_against_platform(ports: Sequence[int]) -> None:
+    for port in ports:
+        # What answers there is the chute, which would be mistaken for the service.
+        if problem := platform_rules.reserved_port_problem(port):
+            raise ConfigurationError(
+                problem,
+                next_step="have the service listen on another port (CHUTE_ENV or ENTRYPOINT), and name it in SERVICE_PORTS",
+            )
+
+
+def _start(spec: LaunchSpec, module: Mapping[str, Any]) -> None:
+    settings = json.loads(os.environ.get(LAUNCH_SETTINGS_VARIABLE) or "{}")
+    if launched():
+        return
+    if not settings.get("autostart", True):
+        logger.info("autostart is off: the module starts the service itself")
+        return
+    argv = service_argv(spec, module.get("ENTRYPOINT") or settings.get("entrypoint"))
+    if not argv:
+        raise ServiceFailed(
+            "nothing can be started: the base image names no command", next_step="set ENTRYPOINT in the module"
+        )
+    environment = service_environment(spec, os.environ, module.get("CHUTE_ENV") or {}, settings.get("env", ()))
+    start_once(ManagedProcess(argv, environment=environment, directory=spec.working_dir))

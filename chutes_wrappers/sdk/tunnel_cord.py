@@ -1,0 +1,66 @@
+"""The tunnel's cord: any HTTP request to the services of a chute, through one public path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chutes.chute import Chute
+
+from chutes_wrappers.runtime.call_shape import CallShapeMiddleware, CordCalls
+from chutes_wrappers.runtime.startup import check_ports
+from chutes_wrappers.runtime.tunnel import tunnel_handler
+from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
+from chutes_wrappers.sdk.dev_guard import guard_dev_run
+from chutes_wrappers.sdk.loopback import loopback_of
+from chutes_wrappers.sdk.route_source import registration_is_skipped
+
+# Routes have internal paths below /cw_get and the like (core/cord_plan.py).
+_INTERNAL_PATH = "/cw_tunnel"
+_CALL_SCHEMA = {
+    "type": "object",
+    "required": ["port", "method", "target"],
+    "properties": {
+        "port": {"type": "integer"},
+        "method": {"type": "string"},
+        "target": {"type": "string", "description": "path and query"},
+        "headers": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}},
+        "body": {"type": "string", "description": "base64"},
+    },
+}
+
+
+def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
+    """Carry any HTTP request to the services on ``ports`` of ``chute``'s instances, for ``./deploy.sh --forward``.
+
+    Everything that they serve is then open to whoever may call the chute: also what is no route of it, such as an
+    administration page. ConfigurationError for what is no list of ports.
+    """
+    check_ports(ports)
+    guard_dev_run()
+    if registration_is_skipped():
+        return
+    server = loopback_of(chute)
+    if server is not None:
+        server.add(_INTERNAL_PATH, tunnel_handler(tuple(ports)))
+        # The SDK would take a bare body with the keys "json" and "params" for the arguments of its own request.
+        chute.add_middleware(
+            CallShapeMiddleware, calls=CordCalls(public=[("POST", PUBLIC_PATH)], internal=[_INTERNAL_PATH])
+        )
+    chute.cord(
+        path=_INTERNAL_PATH,
+        public_api_path=PUBLIC_PATH,
+        public_api_method="POST",
+        method="POST",
+        stream=True,
+        passthrough=True,
+        passthrough_path=_INTERNAL_PATH,
+        passthrough_port=server.port if server else None,
+        input_schema=_CALL_SCHEMA,
+        output_content_type="text/event-stream",
+    )(_carry)
+
+
+async def _carry(self: Any, answer: Any = None) -> Any:
+    """What the SDK names the cord by; its own passthrough answers the calls."""
+    return answer

@@ -1,0 +1,350 @@
+"""``--call``: a real chute on the emulator, called from the command line."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.cli import output, response_output
+from chutes_wrappers.cli.commands import call
+from chutes_wrappers.core.body_schemas import BINARY
+from chutes_wrappers.emulator.host_launcher import HostLauncher
+from chutes_wrappers.emulator.server import Settings, running_platform
+from tests.commands import Commands, Ran, commands
+from tests.emulator.api.client import CORD, Client
+from tests.emulator.tokens import TOKEN
+from tests.scenario import DEPLOY, ROOT, environment
+from tests.terminal import Terminal
+from tests.upstreams.platform_faults import FAULTS, Asked, FaultyPlatform, faulty
+
+CODE = """
+from chutes.chute import Chute, NodeSelector
+from fastapi import HTTPException, Response
+
+chute = Chute(
+    username="tester", name="case", image="tester/case:v1",
+    tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]), concurrency=4,
+)
+WORDS = ["schön", 256 * "x", "... --- ..."]
+
+
+@chute.cord(path="/echo", public_api_path="/echo", public_api_method="POST", method="POST")
+async def echo(self, call: dict = None) -> dict:
+    return {"got": call}
+
+
+@chute.cord(path="/health", public_api_path="/health", public_api_method="GET", method="GET")
+async def health(self) -> dict:
+    return {"fine": WORDS[0]}
+
+
+@chute.cord(path="/sound", public_api_path="/sound", public_api_method="GET", method="GET", output_content_type="audio/wav")
+async def sound(self) -> Response:
+    return Response(bytes(range(len(WORDS[1]))), media_type="audio/wav")
+
+
+@chute.cord(path="/text", public_api_path="/text", public_api_method="GET", method="GET", output_content_type="text/plain")
+async def text(self) -> Response:
+    return Response(WORDS[2], media_type="text/plain")
+
+
+@chute.cord(path="/events", public_api_path="/events", public_api_method="POST", method="POST", stream=True)
+async def events(self, call: dict = None):
+    for number in range(3):
+        yield "data: %d\\n\\n" % number
+    if call.get("ends") == "error":
+        yield 'data: {"error": "the service broke its stream off"}\\n\\n'
+    if call.get("ends") == "broken":
+        yield b"\\xff\\xfe"  # the platform reads each chunk as text
+
+
+@chute.cord(path="/bytes", public_api_path="/bytes", public_api_method="POST", method="POST")
+async def bytes_(self, call: dict) -> dict:
+    return {"got": call}
+
+
+@chute.cord(path="/refuse", public_api_path="/refuse", public_api_method="POST", method="POST")
+async def refuse(self, call: dict) -> dict:
+    raise HTTPException(status_code=call["status"], detail=call["detail"])
+"""
+ROUTES = {
+    "/echo": "POST",
+    "/health": "GET",
+    "/sound": "GET",
+    "/text": "GET",
+    "/events": "POST",
+    "/refuse": "POST",
+    "/bytes": "POST",
+}
+BYTES = {
+    **BINARY["properties"],
+    "n": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+    "tags": {"type": "array", "items": {"type": "integer"}},
+    "on": {"type": "boolean"},
+}
+CORDS = [
+    {
+        **CORD,
+        "path": path,
+        "public_api_path": path,
+        "public_api_method": method,
+        "method": method,
+        "stream": path == "/events",
+        "input_schema": {"type": "object", "properties": BYTES if path == "/bytes" else {}},
+    }
+    for path, method in ROUTES.items()
+]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with an API key, in a folder of their own."""
+
+    commands: Commands
+    folder: Path
+    key: str
+    platform: FaultyPlatform
+    chute_id: str
+
+    def call(self, *arguments: str, said: str = "", **variables: str) -> Ran:
+        ran = self.commands.run("--call", *arguments, said=said, variables=variables)
+        assert self.key not in ran.stdout + ran.stderr
+        return ran
+
+    def answer(self, *arguments: str, said: str = "") -> str:
+        ran = self.call(*arguments, said=said)
+        assert ran.code == 0, ran.stderr
+        return ran.stdout
+
+    def refusal(self, *arguments: str, **variables: str) -> Ran:
+        ran = self.call(*arguments, **variables)
+        assert ran.code in (1, 2)
+        assert "Next:" in ran.stderr
+        return ran
+
+
+@pytest.fixture(scope="module")
+def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    folder = tmp_path_factory.mktemp("caller")
+    settings = Settings(registration_token=TOKEN, folder=tmp_path_factory.mktemp("state"), docker=False)
+    with running_platform(settings, HostLauncher()) as emulator, faulty(emulator.url) as platform:
+        user = Client.registered(emulator.url, "tester")
+        user.built()
+        chute = user.deploy(code=CODE, cords=CORDS)
+        assert chute.ok, chute.text
+        assert user.get("/chutes/warmup/case").ok
+        key = user.key(admin=True)["secret_key"]
+        variables = {**environment(), "HOME": str(folder), "CHUTES_API_URL": platform.url, "CHUTES_API_KEY": key}
+        with commands(folder, variables) as running:
+            yield Caller(running, folder, key, platform, chute.json()["chute_id"])
+
+
+def test_a_body_makes_it_a_post_whose_json_is_shown_for_people(caller: Caller) -> None:
+    shown = caller.answer("case", "/echo", "-d", '{"text": "schön", "n": [1]}')
+    assert json.loads(shown) == {"got": {"text": "schön", "n": [1]}}
+    assert '\n  "got": {\n' in shown
+    assert "schön" in shown
+
+
+def test_half_a_surrogate_pair_is_shown_as_its_escape() -> None:
+    assert response_output._indented(["\ud800"]) == b'[\n  "\\ud800"\n]\n'
+
+
+def test_without_a_body_the_cord_says_the_method(caller: Caller) -> None:
+    assert json.loads(caller.answer("case", "/health")) == {"fine": "schön"}
+    caller.answer("case", "echo?x=1")
+    assert caller.platform.asked[-1].path == "/echo?x=1"
+    assert (caller.platform.asked[-1].method, caller.platform.asked[-1].body) == ("POST", b"{}")
+
+
+def test_a_chute_is_named_by_its_id_and_by_its_module_as_well(caller: Caller) -> None:
+    assert caller.answer(caller.chute_id, "/health")
+    (caller.folder / "deploy_mine.py").write_text(
+        'CHUTE_NAME = "case"\nCHUTE_TAG = "v1"\nCHUTE_BASE_IMAGE = "x:1"\nSERVICE_PORTS = [9000]\n'
+    )
+    assert caller.answer("deploy_mine", "/health")
+    assert caller.answer(str(caller.folder / "deploy_mine.py"), "/health")
+
+
+def test_files_and_fields_become_what_the_gateway_takes(caller: Caller) -> None:
+    (caller.folder / "a.wav").write_bytes(b"RIFF\x00\xff")
+    fields = (
+        "-F",
+        "file=@a.wav",
+        "-F",
+        "model=tiny",
+        "-F",
+        "tag=a",
+        "-F",
+        "tag=b=c",
+        "-F",
+        "raw=@-;type=image/png;filename=x.png",
+    )
+    got = json.loads(caller.answer("case", "/echo", *fields, said="PNG"))["got"]
+    data = base64.b64encode(b"RIFF\x00\xff").decode()
+    assert got["file"] == {"filename": "a.wav", "content_type": "audio/wav", "data": data}
+    assert (got["model"], got["tag"]) == ("tiny", ["a", "b=c"])
+    assert got["raw"] == {"filename": "x.png", "content_type": "image/png", "data": base64.b64encode(b"PNG").decode()}
+
+
+def test_fields_are_what_the_routes_schema_says(caller: Caller) -> None:
+    (caller.folder / "a.png").write_bytes(b"PNG")
+    got = json.loads(
+        caller.answer("case", "/bytes", "-F", "data=@a.png", "-F", "n=3", "-F", "tags=[1", "-F", "on=true")
+    )["got"]
+    data = base64.b64encode(b"PNG").decode()
+    assert got == {"data": data, "content_type": "image/png", "n": 3, "tags": ["[1"], "on": True}
+
+
+def test_a_body_comes_from_a_file_or_from_standard_input(caller: Caller) -> None:
+    (caller.folder / "body.json").write_text('{"from": "file"}')
+    assert json.loads(caller.answer("case", "/echo", "-d", "@body.json")) == {"got": {"from": "file"}}
+    assert json.loads(caller.answer("case", "/echo", "-d", "@-", said='{"from": "stdin"}')) == {
+        "got": {"from": "stdin"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("case", "/echo", "-d", "[1]"), '{"body": …}'),
+        (("case", "/echo", "-d", "{no"), "no JSON"),
+        (("case", "/echo", "-d", "@missing.json"), "missing.json"),
+        (("case", "/echo", "-F", "file"), "NAME=@FILE"),
+        (("case", "/echo", "-F", "file=@missing.wav"), "missing.wav"),
+        (("case", "/echo", "-F", "a=b", "-d", "{}"), "two bodies"),
+        (("case", "/health", "-d", "{}"), "takes no body"),
+        (("case", "/ehco", "-d", "{}"), "POST /echo"),
+        (("case", "/echo", "-d", '{"stream": true}'), "does not stream"),
+        (("case", "/echo?stream=1"), "does not stream"),
+        (("case", "/sound", "--output", "missing/a.wav"), "missing/a.wav"),
+    ],
+)
+def test_what_the_platform_would_break_on_is_refused_here(
+    caller: Caller, arguments: tuple[str, ...], named: str
+) -> None:
+    before = len(caller.platform.asked)
+    ran = caller.refusal(*arguments)
+    assert (ran.code, named in ran.stderr, ran.stdout) == (2, True, ""), ran.stderr
+    assert all(asked.host.startswith("127.0.0.1") for asked in caller.platform.asked[before:])
+
+
+def test_bytes_and_text_go_to_a_pipe_or_a_file_unchanged(caller: Caller) -> None:
+    file = caller.folder / "out.wav"
+    caller.answer("case", "/sound", "--output", "out.wav")
+    assert file.read_bytes() == bytes(range(256))
+    assert caller.answer("case", "/text") == "... --- ..."
+    assert [path.name for path in caller.folder.iterdir() if path.name.startswith(".out")] == []
+
+
+def test_json_is_one_object_whatever_the_answer(caller: Caller) -> None:
+    said = json.loads(caller.answer("case", "/sound", "--json"))
+    assert base64.b64decode(said.pop("data")) == bytes(range(256))
+    assert said.pop("milliseconds") >= 0
+    assert said == {"status": 200, "content_type": "audio/wav"}
+    assert json.loads(caller.answer("case", "/health", "--json"))["body"] == {"fine": "schön"}
+    assert json.loads(caller.answer("case", "/text", "--json"))["body"] == "... --- ..."
+    assert json.loads(caller.answer("case", "/text", "--json", "-o", "t.txt"))["bytes"] == 11
+
+
+def test_a_stream_is_shown_and_its_bad_end_is_an_error(caller: Caller) -> None:
+    events = "data: 0\n\ndata: 1\n\ndata: 2\n\n"
+    assert caller.answer("case", "/events", "-d", "{}") == events
+    for end in ("error", "broken"):
+        body = json.dumps({"ends": end})
+        ran = caller.refusal("case", "/events", "-d", body)
+        assert (ran.code, ran.stdout.startswith(events)) == (1, True), ran.stderr
+        assert caller.refusal("case", "/events", "-d", body, "-o", "events.txt").code == 1
+        assert not (caller.folder / "events.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "named"),
+    [
+        (400, "correct the body"),
+        (429, "--warmup case"),
+        (404, "--logs case"),
+        (500, "--status case"),
+        (409, "--logs case"),
+    ],
+)
+def test_a_refusal_is_told_with_what_it_means(caller: Caller, status: int, named: str) -> None:
+    body = json.dumps({"status": status, "detail": "as the service says"})
+    ran = caller.refusal("case", "/refuse", "-d", body, "--json")
+    assert (ran.code, named in ran.stderr) == (1, True), ran.stderr
+    shown = json.loads(ran.stdout)
+    assert shown["status"] == (status if status in (400, 429) else 500)
+    if status == 400:
+        assert "as the service says" in ran.stderr
+    assert caller.answer("case", "/echo", "-d", "{}")  # an instance with seven failures in a row would be gone
+
+
+def test_the_services_own_error_is_told_as_such(caller: Caller) -> None:
+    detail = {"error": "the service refused", "status": 422, "content_type": "text/plain", "body": "no such voice"}
+    ran = caller.refusal("case", "/refuse", "-d", json.dumps({"status": 400, "detail": detail}))
+    assert "the service in the chute answered 422" in ran.stderr
+    assert "no such voice" in ran.stderr
+
+
+def test_it_is_called_once_and_only_with_a_key(caller: Caller) -> None:
+    before = len(caller.platform.asked)
+    caller.refusal("case", "/refuse", "-d", '{"status": 500, "detail": ""}')
+    assert [asked.method for asked in caller.platform.asked[before:]] == ["GET", "POST"]
+    assert "CHUTES_API_KEY" in caller.refusal("case", "/health", CHUTES_API_KEY="").stderr
+    assert "API key" in caller.refusal("case", "/health", CHUTES_API_KEY="cpk_other").stderr
+    assert "missing" in caller.refusal("missing", "/health").stderr
+
+
+def test_bytes_are_not_put_on_a_terminal(caller: Caller) -> None:
+    variables: Any = {**environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
+    for path, shown, code in (("/sound", "--output FILE", 1), ("/text", "... --- ...", 0)):
+        view = Terminal(["--call", "case", path], variables=variables)
+        said = view.read()
+        view.close()
+        assert (view.exitstatus, shown in said) == (code, True), said
+
+
+def test_a_long_wait_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    said = threading.Event()
+
+    def heading(line: str) -> None:
+        lines.append(line)
+        said.set()
+
+    monkeypatch.setattr(call, "_SILENT_S", 0.0)
+    monkeypatch.setattr(output, "heading", heading)
+    with call._said_when_long("Waiting for POST /x", "no answer yet"):
+        assert said.wait(60)
+    assert lines == ["Waiting for POST /x"]
+
+
+def test_an_interrupted_call_ends_with_130_and_leaves_no_file(caller: Caller) -> None:
+    variables = {**environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
+    hang = next(fault for fault in FAULTS if fault.name == "hang")
+    reached = threading.Event()
+
+    def hangs(asked: Asked) -> bool:
+        if asked.changes:
+            reached.set()
+        return asked.changes
+
+    argv = [*DEPLOY, "--call", "case", "/echo", "-d", "{}", "-o", str(caller.folder / "never.json")]
+    with (
+        caller.platform.failing(hang, hangs),
+        subprocess.Popen(argv, env=variables, cwd=ROOT, stderr=subprocess.PIPE) as process,
+    ):
+        assert reached.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130, said
+    assert [path.name for path in caller.folder.iterdir() if "never" in path.name] == []

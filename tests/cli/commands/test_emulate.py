@@ -1,0 +1,167 @@
+"""``--emulate`` without Docker: a real service, the SDK's own code in an instance, every route called."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from chutes_wrappers.cli.commands.emulate import _Screen
+from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
+from tests.scenario import ROOT, Scenario, command, free_port, until_interrupted
+
+MORSE = ROOT / "examples" / "morse"
+UPLOAD = {"encoding": "multipart", "files": ["file"]}
+EXAMPLES = {"POST /speak": {"text": "SOS"}, "POST /inference": {"file": {"answer_of": "POST /speak"}}}
+
+
+class Sample:
+    """The Morse sample on free ports, as a module that is to be emulated."""
+
+    def __init__(self, folder: Path, entrypoint: str = "", **inference: Any) -> None:
+        self.ports = [free_port(), free_port()]
+        speak, listen = self.ports
+        own = f"cd {MORSE} && PORT_SPEAK={speak} PORT_LISTEN={listen} exec {sys.executable} -m morse"
+        route = {"path": "/inference", "port": listen, "request": UPLOAD, **inference}
+        scenario = Scenario(folder, "emulated", "vendor/unused:1", self.ports, static_routes=[route])
+        self.module = scenario.module
+        self.append(f"HOST_ENTRYPOINT = {entrypoint or own!r}\nCHUTE_EXAMPLES = {EXAMPLES!r}\n")
+
+    def append(self, source: str) -> None:
+        self.module.write_text(self.module.read_text() + source)
+
+    def check(self, *arguments: str, watch_s: float = 0) -> Any:
+        watch = ("--watch", str(watch_s))
+        return command(
+            "--emulate", str(self.module), "--no-docker", "--check", "--yes", *watch, *arguments, timeout_s=120
+        )
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_message_goes_from_text_to_sound_and_back_through_the_platform(tmp_path: Path) -> None:
+    sample = Sample(tmp_path)
+    done = sample.check("--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    routes = {route["route"]: route for route in result["routes"]}
+    assert {"POST /speak", "POST /encode", "GET /alphabet", "POST /inference"} <= set(routes)
+    assert result["good"]
+    assert all(route["good"] for route in routes.values())
+    assert routes["POST /speak"]["media_type"] == "audio/wav"
+    assert routes["POST /inference"] | {"milliseconds": 0} == {
+        "route": "POST /inference",
+        "travels": "multipart",
+        "status": 200,
+        "media_type": "application/json",
+        "bytes": len('{"text": "SOS"}'),
+        "milliseconds": 0,
+        "good": True,
+        "verdict": "same bytes",
+        "fix": "",
+    }
+    assert all(map(is_free, sample.ports))
+    assert not sample.module.with_suffix(".routes.json").exists()
+
+
+def test_an_upload_through_the_sdks_own_passthrough_is_found_with_its_fix(tmp_path: Path) -> None:
+    done = Sample(tmp_path, native=True, request=None).check()
+    assert done.returncode == 1
+    assert "POST /inference would fail on Chutes" in done.stderr
+    assert 'leave "native" out of the route' in done.stderr
+
+
+def test_a_service_that_dies_after_a_while_is_found(tmp_path: Path) -> None:
+    port = free_port()
+    serve = f"{sys.executable} -m http.server --bind 127.0.0.1 {port} & sleep 8; kill $!; echo no more tokens; exit 3"
+    sample = Sample(tmp_path, serve)
+    source = (
+        sample.module.read_text()
+        .replace(repr(sample.ports), f"[{port}]")
+        .replace(f"'port': {sample.ports[1]}", f"'port': {port}")
+    )
+    sample.module.write_text(
+        source.replace("'path': '/inference'", "'path': '/inference', 'method': 'GET', 'target_path': '/'")
+    )
+    done = sample.check(watch_s=40)
+    assert done.returncode == 1
+    assert "the service did not last" in done.stderr
+    assert "the service ended by itself" in done.stderr
+
+
+def test_a_port_that_something_else_holds_is_named(tmp_path: Path) -> None:
+    sample = Sample(tmp_path)
+    with socket.create_server(("127.0.0.1", sample.ports[1])):
+        done = sample.check()
+    assert done.returncode == 2
+    assert f"port {sample.ports[1]}" in done.stderr
+
+
+def test_a_start_that_fails_is_explained(tmp_path: Path) -> None:
+    sample = Sample(tmp_path)
+    sample.append("\nif __import__('chutes.util.context', fromlist=['x']).is_remote():\n    open('voices.json')\n")
+    done = sample.check()
+    assert done.returncode == 1
+    assert "would not start on Chutes" in done.stderr
+    assert "voices.json is not in the image" in done.stderr
+    assert all(map(is_free, sample.ports))
+
+
+def test_what_the_platform_would_refuse_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    sample = Sample(tmp_path)
+    source = sample.module.read_text().replace(
+        "SERVICE_PORTS[0])\n", "SERVICE_PORTS[0], public_methods=['GET', 'POST', 'PUT'])\n", 1
+    )
+    sample.module.write_text(source.replace("'path': '/inference'", "'path': '/inference', 'method': 'PUT'"))
+    sample.append("#" * 150_000)
+    done = sample.check()
+    assert done.returncode == 2
+    assert "/inference: PUT is no public method" in done.stderr
+    assert "150,000" in done.stderr
+    assert "Starting" not in done.stderr.partition("would refuse")[2]
+
+
+def test_without_a_way_to_start_the_service_it_says_what_to_set(tmp_path: Path) -> None:
+    module = Scenario(tmp_path, "emulated", "vendor/unused:1", [free_port()]).module
+    done = command("--emulate", str(module), "--no-docker", "--yes")
+    assert done.returncode == 2
+    assert "HOST_ENTRYPOINT" in done.stderr
+
+
+def test_it_stays_with_a_page_and_a_call_to_try_until_ctrl_c(tmp_path: Path) -> None:
+    sample, port = Sample(tmp_path), free_port()
+    arguments = ("--emulate", str(sample.module), "--no-docker", "--yes", "--port", str(port))
+    with until_interrupted(*arguments) as emulating:
+        page = re.search(rf"Page: +http://127\.0\.0\.1:{port}/#(\S+)", emulating.said)
+        assert page is not None, emulating.said
+        assert "curl -H 'Authorization: Bearer cpk_" in emulating.said
+        url, secret = f"http://127.0.0.1:{port}/emulator/status.json", {SECRET_HEADER: page[1]}
+        assert requests.get(url, timeout=60).status_code == 403
+        status = requests.get(url, headers=secret, timeout=60).json()
+        assert [chute["instances"][0]["state"] for chute in status["chutes"]] == ["active"]
+    assert is_free(port)
+    assert all(map(is_free, sample.ports))
+
+
+@pytest.mark.parametrize("flag", ["--check", "--no-docker", "--json"])
+def test_its_flags_mean_nothing_elsewhere(flag: str) -> None:
+    done = command("--run", "deploy_example", flag)
+    assert done.returncode == 2
+    assert "--emulate" in done.stderr
+
+
+def test_the_instance_may_print_while_its_lines_are_read() -> None:
+    screen = _Screen()
+    screen.line("one")
+    for line in screen.lines:
+        screen.line(f"after {line}")
+    assert screen.lines == ["one", "after one"]

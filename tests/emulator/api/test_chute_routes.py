@@ -1,0 +1,190 @@
+"""Chutes at the API: deployment with every refusal, versions, lists and shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.emulator.server import RunningPlatform
+from chutes_wrappers.emulator.tables.user_table import Counted
+
+from .client import CODE, CORD, Client
+
+OTHER_CODE = CODE + "\n# another version\n"
+
+
+@pytest.fixture
+def owner(user: Client) -> Client:
+    """A user with an image."""
+    user.built()
+    return user
+
+
+def test_a_deployment_is_what_was_sent(owner: Client) -> None:
+    from chutes.chute import Chute
+
+    deployed = owner.deploy()
+    assert deployed.status_code == 200
+    chute = deployed.json()
+    assert chute["chute_id"] == Chute(username="tester", name="case", image="x").uid
+    assert (chute["slug"], chute["hot"], chute["instances"]) == ("tester-case", False, [])
+    for name in (chute["chute_id"], "case", "CASE"):
+        found = owner.get(f"/chutes/{name}").json()
+        assert (found["version"], found["cords"], found["code"]) == (chute["version"], [CORD], CODE)
+    assert found["image"]["name"] == "case"
+    assert found["node_selector"]["gpu_count"] == 1
+
+
+def test_an_update_is_a_new_version_and_free(platform: RunningPlatform, owner: Client) -> None:
+    first = owner.deploy().json()
+    second = owner.deploy(accept_fee=False, code=OTHER_CODE)
+    assert second.status_code == 200
+    assert (second.json()["chute_id"], second.json()["slug"]) == (first["chute_id"], first["slug"])
+    assert second.json()["version"] != first["version"]
+    assert list(platform.state.chutes.versions(first["chute_id"])) == [first["version"], second.json()["version"]]
+
+
+def test_the_same_version_twice_is_a_duplicate(owner: Client) -> None:
+    owner.deploy()
+    answer = owner.deploy()
+    assert (answer.status_code, "already exists" in answer.json()["detail"]) == (409, True)
+
+
+def test_the_first_deployment_costs_three_hours(platform: RunningPlatform, owner: Client) -> None:
+    refused = owner.deploy(accept_fee=False)
+    notice = refused.json()["detail"]
+    assert (refused.status_code, notice.startswith("DEPLOYMENT FEE NOTICE:\n===\n")) == (402, True)
+    assert "which for this configuration is: $5.4\n" in notice
+    assert "The hourly price is $1.8." in notice
+    assert owner.get("/users/me", "me").json()["balance"] == 100
+    assert owner.deploy().status_code == 200
+    assert owner.get("/users/me", "me").json()["balance"] == pytest.approx(94.6)
+
+
+def test_who_cannot_pay_deploys_nothing(platform: RunningPlatform, owner: Client) -> None:
+    platform.state.users.set_balance(owner.account.user_id, 5.4)  # the fee itself: it must be more
+    answer = owner.deploy()
+    assert (answer.status_code, "is $5.4, but you have a balance of 5.4.\n" in answer.json()["detail"]) == (402, True)
+    assert owner.get("/chutes/").json()["total"] == 0
+
+
+def test_an_update_is_free_but_not_for_an_account_without_money(platform: RunningPlatform, owner: Client) -> None:
+    assert owner.deploy().status_code == 200
+    platform.state.users.set_balance(owner.account.user_id, 0)
+    assert owner.deploy(code=OTHER_CODE).status_code == 402
+    platform.state.users.set_balance(owner.account.user_id, 0.01)
+    assert owner.deploy(code=OTHER_CODE).status_code == 200
+
+
+def test_an_image_must_be_there_and_built(platform: RunningPlatform, owner: Client) -> None:
+    unknown = owner.deploy(image="other:v1")
+    assert (unknown.status_code, unknown.json()["detail"]) == (
+        400,
+        "Chute image not found, or does not belong to you",
+    )
+    image = owner.get("/images/case:v1").json()
+    for status in ("pending build", "building", "error: it failed"):
+        platform.state.images.settle(image["image_id"], status, None)
+        answer = owner.deploy()
+        assert (answer.status_code, status in answer.json()["detail"]) == (400, True)
+
+
+def test_public_needs_a_permission_and_a_public_image(platform: RunningPlatform, owner: Client) -> None:
+    owner.built("open", "v1", public="True")
+    refused = owner.deploy(public=True, image="open:v1")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        400,
+        "Chutes no longer supports public chutes. You can instead deploy the chute as a private chute and share it with "
+        "other users.",
+    )
+    platform.state.users.set_permissions(owner.account.user_id, 1 << platform_rules.PUBLIC_CHUTES_BIT)
+    assert owner.deploy(public=True).status_code == 409
+    assert owner.deploy(public=True, image="open:v1").status_code == 200
+
+
+def test_the_twenty_fifth_version_of_a_day_is_refused(platform: RunningPlatform, owner: Client) -> None:
+    for _ in range(platform_rules.VERSIONS_A_DAY - 1):
+        platform.state.users.count(owner.account.user_id, Counted.VERSION)
+    assert owner.deploy().status_code == 200
+    assert owner.deploy(code=OTHER_CODE).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("different", "status", "said"),
+    [
+        ({"name": "ab"}, 400, "chute name"),
+        ({"filename": "Deploy.py", "ref_str": "Deploy:chute"}, 400, "filename"),
+        ({"ref_str": "other:chute"}, 400, "reference"),
+        ({"code": "x" * 150_001}, 422, "150000"),
+        ({"concurrency": 257}, 422, "256"),
+        ({"cords": [{**CORD, "public_api_method": "PUT"}]}, 422, "GET and POST"),
+        ({"cords": [{**CORD, "path": "/has-dash"}]}, 422, "path"),
+        ({"cords": [{**CORD, "public_api_path": "/1"}]}, 422, "path"),
+        ({"node_selector": {"gpu_count": 9}}, 422, "8"),
+        ({"code": "import base64\nexec(base64.b64decode('eA=='))"}, 403, "obfuscated"),
+    ],
+)
+def test_deployments_that_are_refused(owner: Client, different: dict[str, Any], status: int, said: str) -> None:
+    answer = owner.deploy(**different)
+    assert (answer.status_code, said in str(answer.json()["detail"])) == (status, True), answer.text
+    assert owner.get("/chutes/").json()["total"] == 0
+    assert owner.get("/users/me", "me").json()["balance"] == 100
+
+
+def test_a_list_tells_cords_apart_from_chutes(owner: Client) -> None:
+    owner.deploy()
+    owner.deploy(name="again")
+    owner.deploy(name="other", cords=[{**CORD, "public_api_path": "/other"}])
+    listed = owner.get("/chutes/").json()
+    assert (listed["total"], len(listed["cord_refs"])) == (3, 2)
+    for item in listed["items"]:
+        (cord,) = listed["cord_refs"][item["cord_ref_id"]]
+        assert cord["public_api_path"] == ("/other" if item["name"] == "other" else "/greet")
+        assert "cords" not in item
+
+
+def test_a_cord_without_a_public_path_is_taken_and_reached_by_none(platform: RunningPlatform, owner: Client) -> None:
+    deployed = owner.deploy(cords=[CORD, {**CORD, "path": "/inner", "public_api_path": None}]).json()
+    assert [cord["public_api_path"] for cord in deployed["cords"]] == ["/greet", None]
+    (chute,) = platform.chutes()
+    assert [cord.public_api_path for cord in chute.cords] == ["/greet", ""]
+
+
+def test_a_name_may_hold_slashes(owner: Client) -> None:
+    owner.deploy(name="models/case")
+    assert owner.get("/chutes/models/case").json()["slug"] == "tester-models-case"
+    assert owner.delete("/chutes/models/case").status_code == 200
+
+
+def test_only_who_it_is_shared_with_sees_it(owner: Client) -> None:
+    owner.deploy()
+    other = Client.registered(owner.url, "second")
+    wanted = {"chute_id_or_name": "case", "user_id_or_name": "second"}
+    assert other.get("/chutes/case").status_code == 404
+    assert other.post("/chutes/share", {**wanted, "user_id_or_name": "second"}).status_code == 404
+    assert "second" in owner.post("/chutes/share", wanted).json()["status"]
+    assert other.get("/chutes/case").status_code == 200
+    assert [one["name"] for one in other.get("/chutes/").json()["items"]] == ["case"]
+    assert other.delete("/chutes/case").status_code == 404
+    assert owner.post("/chutes/unshare", wanted).status_code == 200
+    assert owner.post("/chutes/unshare", wanted).status_code == 404
+    assert other.get("/chutes/case").status_code == 404
+    assert owner.post("/chutes/share", {**wanted, "user_id_or_name": "nobody"}).status_code == 404
+
+
+def test_a_deleted_chute_is_gone(owner: Client) -> None:
+    chute_id = owner.deploy().json()["chute_id"]
+    assert owner.delete("/chutes/case").json() == {"chute_id": chute_id, "deleted": True}
+    assert owner.delete("/chutes/case").status_code == 404
+    assert owner.deploy(accept_fee=False).status_code == 402
+
+
+def test_without_instances_a_chute_stays_cold(owner: Client) -> None:
+    owner.deploy()
+    assert owner.get("/chutes/warmup/case", quick="true").json()["status"] == "cold"
+    assert '"status": "cold"' in owner.get("/chutes/warmup/case").text
+    assert owner.get("/chutes/warmup/other").status_code == 404
+    assert owner.get("/instances/x").status_code == 404
+    assert owner.get("/instances/x/logs", "logs").status_code == 404

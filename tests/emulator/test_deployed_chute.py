@@ -1,0 +1,94 @@
+"""A deployed chute from inside: its instances, what they print, and a service that is asked without the chute."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from chutes_wrappers.emulator.deployed_chute import DeployedChute
+from chutes_wrappers.emulator.host_launcher import HostLauncher
+from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
+from chutes_wrappers.emulator.records import InstanceState
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.host.parity.direct_request import DirectRequest
+from tests.emulator.api.client import Client
+from tests.emulator.tokens import TOKEN
+from tests.scenario import free_port
+from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
+
+
+@dataclass(frozen=True)
+class Running:
+    platform: RunningPlatform
+    chute: DeployedChute
+    greeted: threading.Event
+
+    def post(self, path: str, body: Any, key: str | None = None, slug: str | None = None) -> requests.Response:
+        headers = {
+            "Host": f"{slug or self.chute.record.slug}.localhost",
+            "Authorization": f"Bearer {key or self.platform.key}",
+        }
+        return requests.post(f"{self.platform.url}{path}", json=body, headers=headers, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    active, greeted = threading.Event(), threading.Event()
+
+    def hear(line: str) -> None:
+        if line.endswith(": active"):
+            active.set()
+        if "greeting" in line:
+            greeted.set()
+
+    settings = Settings(registration_token=TOKEN, folder=tmp_path_factory.mktemp("state"), docker=False, on_line=hear)
+    with running_platform(settings, HostLauncher()) as platform:
+        user = Client.registered(platform.url, "tester")
+        user.built()
+        slug = user.deploy().json()["slug"]
+        assert active.wait(60)
+        yield Running(platform, platform.deployed(slug), greeted)
+
+
+def test_its_user_calls_a_chute_by_its_host(running: Running) -> None:
+    assert running.post("/greet", {"name": "you"}).json() == {"hello": "you"}
+    assert running.chute.newest_instance().state is InstanceState.ACTIVE
+    assert (running.platform.calls()[-1].path, running.platform.calls()[-1].status) == ("/greet", 200)
+
+
+def test_nobody_else_does(running: Running) -> None:
+    assert running.post("/greet", {"name": "you"}, key="cpk_other").status_code == 401
+    assert running.post("/greet", {"name": "you"}, slug="another").status_code == 404
+
+
+def test_what_an_instance_prints_is_heard(running: Running) -> None:
+    running.post("/greet", {"name": "you"})
+    assert running.greeted.wait(60)
+
+
+def test_a_service_beside_the_chute_is_asked_without_it(running: Running, service: HttpFixture) -> None:
+    answer = running.chute.direct(DirectRequest(port=service.port, method="GET", target="/bytes"))
+    assert (answer.status, answer.content_type, answer.body) == (200, "audio/wav", EVERY_BYTE)
+    sent = DirectRequest(port=service.port, method="PUT", target="/echo?a=%2F", headers={"X-A": "1"}, body=b"\x00\xff")
+    told = running.chute.direct(sent).body
+    assert b'"method": "PUT"' in told
+    assert b'"target": "/echo?a=%2F"' in told
+    silent = running.chute.direct(DirectRequest(port=free_port(), method="GET", target="/"))
+    assert (silent.status, "ClientConnectorError" in silent.problem) == (0, True)
+
+
+def test_the_page_shows_the_chute(running: Running) -> None:
+    assert "Chutes on this machine" in requests.get(running.platform.url, timeout=60).text
+    page, _, secret = running.platform.page_url.partition("#")
+    slug, access = running.chute.record.slug, {SECRET_HEADER: secret}
+    document = requests.get(f"{page}emulator/chutes/{slug}/openapi.json", headers=access, timeout=60)
+    assert list(document.json()["paths"]) == ["/greet"]
+    status = requests.get(f"{page}emulator/status.json", headers=access, timeout=60).json()
+    assert status["chutes"][0]["instances"][-1]["state"] == "active"
+    called = requests.post(f"{page}emulator/call/{slug}/greet", json={"name": "page"}, headers=access, timeout=60)
+    assert called.json() == {"hello": "page"}

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import Manifest, parse_routes
+from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher
+from chutes_wrappers.emulator.records import InstanceState
+from tests.emulator.platforms import HEAD, chute_of, is_active, platform, record
+from tests.scenario import ROOT, free_port
+
+MODULE = """
+import os
+from tools.chute_wrappers import load_route_manifest, register_passthrough_routes, wait_for_services
+
+register_passthrough_routes(chute, load_route_manifest(), {port})
+
+
+@chute.on_startup()
+async def boot(self):
+    await wait_for_services([{port}], timeout=60)
+
+
+@chute.cord(public_api_path="/environment")
+def environment(self):
+    return {{**os.environ, "cwd": os.getcwd(), "cache": os.listdir(os.environ["HF_HOME"])}}
+"""
+SERVICE = """
+import json, os, http.server
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps(dict(os.environ)).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def image(folder: Path, port: int) -> HostImage:
+    """A service that its module starts as the manifest says."""
+    (folder / "service.py").write_text(SERVICE)
+    spec = LaunchSpec(
+        entrypoint=(sys.executable, str(folder / "service.py")),
+        working_dir=str(folder),
+        environment={"PORT": str(port), "VENDOR": "yes"},
+        exposed_ports=(port,),
+    )
+    routes = parse_routes([{"path": "/who", "method": "GET"}], where="test")
+    return HostImage(
+        manifest=Manifest(image=spec, routes=routes), environment={"CHUTE_SPEED": "9"}, starts_service=True
+    )
+
+
+def test_the_module_starts_its_service_as_the_manifest_says_and_both_end_with_the_emulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHUTES_API_KEY", "cpk_own")
+    monkeypatch.setenv("SOMETHING_OF_MINE", "private")
+    port = free_port()
+    brought = image(tmp_path, port)
+    with platform(image=brought) as running:
+        found = running.deploy(
+            chute_of(
+                tmp_path, HEAD.format(concurrency=2) + MODULE.format(port=port), manifest=brought.manifest,
+                environment={"HF_TOKEN": "hf_secret"},
+            )
+        )  # fmt: skip
+        assert is_active(found), found.ended_because
+        service = running.get("/who").json()
+        assert (service["PORT"], service["VENDOR"]) == (str(port), "yes")
+        seen = running.post("/environment").json()
+        assert (seen["HF_TOKEN"], seen["CHUTE_SPEED"], seen["cache"]) == ("hf_secret", "9", [])
+        assert seen["cwd"] != str(tmp_path)
+        for environment in (seen, service):
+            assert not {"CHUTES_API_KEY", "SOMETHING_OF_MINE"} & environment.keys()
+            assert not [name for name in environment if "EMULATOR" in name]
+        assert "hf_secret" not in running.log(found.instance_id)
+        folder = Path(seen["cwd"])
+    assert not folder.exists()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_port_that_something_else_holds_is_an_error_that_names_it_and_never_taken_for_the_service(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with platform(image=image(tmp_path, port)) as running:
+            found = running.deploy(record(code=HEAD.format(concurrency=1)))
+            assert found.state is InstanceState.GONE
+            assert f"port {port}, which the service needs, is held by" in found.ended_because
+            assert f"(pid {os.getpid()})" in found.ended_because
+
+
+def test_a_module_that_cannot_be_imported_says_so(tmp_path: Path) -> None:
+    with platform() as running:
+        found = running.deploy(record(code="import no_such_module_anywhere"))
+        assert found.state is InstanceState.GONE
+        assert "No module named 'no_such_module_anywhere'" in found.ended_because
+
+
+def test_an_instance_ends_when_its_emulator_was_killed(tmp_path: Path) -> None:
+    script = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from chutes_wrappers.emulator.host_launcher import HostLauncher
+from tests.emulator.platforms import HEAD, record
+with HostLauncher().launch(record(code=HEAD.format(concurrency=1))) as instance:
+    print(instance._process.pid, flush=True)
+    for line in instance.lines():
+        if "Running on" in line:
+            print("running", flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as emulator:  # fmt: skip
+        assert emulator.stdout is not None
+        child = psutil.Process(int(emulator.stdout.readline()))
+        assert emulator.stdout.readline() == "running\n"
+        emulator.send_signal(signal.SIGKILL)
+    psutil.wait_procs([child], timeout=60)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_only_one_runs_at_a_time() -> None:
+    assert HostLauncher().most_at_once == 1

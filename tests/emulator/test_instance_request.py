@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chutes_wrappers.emulator.instance_request import Refused, prepare, slug_of
+from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
+from tests.emulator.platforms import record
+
+
+@pytest.mark.parametrize(
+    ("host", "slug"),
+    [
+        ("me-chute.localhost:8000", "me-chute"),
+        ("ME-Chute.localhost", "me-chute"),
+        ("me-chute.chutes.ai", "me-chute"),
+        ("localhost:8000", None),
+        ("127.0.0.1:8000", None),
+        ("api.example.com", None),
+        (".localhost", None),
+        ("a.b.localhost", None),
+        ("", None),
+    ],
+)
+def test_the_slug_is_the_first_label_of_a_host_below_ours(host: str, slug: str | None) -> None:
+    assert slug_of(host) == slug
+
+
+def chute(*, passthrough: bool) -> ChuteRecord:
+    cord = CordRecord(
+        method="POST", path="/in", public_api_path="/out", public_api_method="POST", stream=False,
+        passthrough=passthrough, function="f",
+    )  # fmt: skip
+    return record(cords=(cord,))
+
+
+def test_a_passthrough_gets_body_and_query_any_other_cord_the_body() -> None:
+    call = ("POST", "/out", "a=1&a=2&b=", "application/json", b'{"n": 1}')
+    assert prepare(chute(passthrough=True), *call).payload == {"json": {"n": 1}, "params": {"a": "2", "b": ""}}
+    assert prepare(chute(passthrough=False), *call).payload == {"n": 1}
+
+
+@pytest.mark.parametrize("body", [{"stream": True}, {"stream": "yes"}, {"stream": 1}])
+def test_what_is_true_in_the_body_asks_for_a_stream(body: object) -> None:
+    sent = json.dumps(body).encode()
+    assert prepare(chute(passthrough=False), "POST", "/out", "", "", sent).wants_stream
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"", 400), (b"{", 400), (b"[" * 100_000, 400), (b"[1]", 500), (b'"x"', 500), (b"null", 500), (b"1", 500)],
+)
+def test_a_body_that_is_no_object_is_refused(body: bytes, status: int) -> None:
+    with pytest.raises(Refused) as refused:
+        prepare(chute(passthrough=False), "POST", "/out", "", "application/json", body)
+    assert refused.value.status == status

@@ -1,0 +1,114 @@
+"""The call on the wire, against servers that say what the test writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+
+import pytest
+
+from chutes_wrappers.host.calling.sending import called, upload_of
+from chutes_wrappers.host.calling.target import Target
+from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
+from chutes_wrappers.host.platform_api.api_client import PlatformUnreachable
+from tests.upstreams.raw import answering, full, talking
+from tests.upstreams.scripted import unused_port
+
+KEY = "cpk_secret"
+
+
+def ask(port: int, method: str = "POST") -> tuple[int, bytes]:
+    address = ChuteAddress(url=f"http://127.0.0.1:{port}", host="tester-case.localhost", key=KEY)
+    with called(address, Target(method=method, path="/x?token=hidden"), upload_of(None), timeout_s=0.3) as answer:
+        return answer.status, b"".join(answer.pieces)
+
+
+async def asked(answer: bytes, method: str = "POST") -> tuple[tuple[int, bytes] | Exception, list[bytes]]:
+    heads: list[bytes] = []
+    async with answering(answer, heads) as port:
+        try:
+            return await asyncio.to_thread(ask, port, method), heads
+        except PlatformUnreachable as error:
+            return error, heads
+
+
+async def test_the_host_and_the_key_travel_in_headers_whatever_netrc_says(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path_factory.mktemp("home") / ".netrc"
+    netrc.write_text("default login me password mine\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
+    outcome, heads = await asked(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    assert outcome == (200, b"{}")
+    (head,) = heads
+    assert head.startswith(b"POST /x?token=hidden HTTP/1.1\r\n")
+    assert b"\r\nHost: tester-case.localhost\r\n" in head
+    assert b"\r\nAuthorization: Bearer cpk_secret\r\n" in head
+    assert b"\r\nContent-Type: application/json\r\n" in head
+
+
+async def test_a_redirect_is_an_answer_and_not_followed() -> None:
+    redirect = f"HTTP/1.1 307 See\r\nLocation: http://127.0.0.1:{unused_port()}/\r\nContent-Length: 0\r\n\r\n".encode()
+    assert (await asked(redirect))[0] == (307, b"")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+async def test_what_breaks_off_is_an_error_and_nothing_is_sent_again(answer: bytes) -> None:
+    for method in ("GET", "POST"):
+        outcome, heads = await asked(answer, method)
+        assert isinstance(outcome, PlatformUnreachable), outcome
+        assert len(heads) == 1
+        for hidden in (KEY, "token=hidden"):
+            assert hidden not in str(outcome)
+
+
+def test_silence_is_an_error_that_names_the_flag() -> None:
+    with full() as port, pytest.raises(PlatformUnreachable, match="--timeout"):
+        ask(port)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(PlatformUnreachable, match="nothing came"):
+        ask(silent.getsockname()[1])
+    with pytest.raises(PlatformUnreachable, match="nothing is sent again"):
+        ask(unused_port())
+
+
+def test_an_upload_says_how_much_of_it_is_sent() -> None:
+    upload = upload_of({"data": "x" * 3_000_000})
+    assert str(upload) == "sent 0.0 of 3.0 MB"
+    upload.read(1_500_000)
+    assert str(upload) == "sent 1.5 of 3.0 MB"
+    upload.read()
+    assert str(upload) == "no answer yet"
+
+
+async def test_a_large_upload_has_its_length_and_goes_out_whole() -> None:
+    def sent(port: int) -> str:
+        upload = upload_of({"data": "x" * 3_000_000})
+        address = ChuteAddress(url=f"http://127.0.0.1:{port}", host="tester-case.localhost", key=KEY)
+        with called(address, Target(method="POST", path="/"), upload, timeout_s=60) as answer:
+            list(answer.pieces)
+        return str(upload)
+
+    came: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(await reader.readuntil(b"\r\n\r\n"))
+        came.append(await reader.readexactly(3_000_012))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with talking(talk) as port:
+        assert await asyncio.to_thread(sent, port) == "no answer yet"
+    assert b"\r\nContent-Length: 3000012\r\n" in came[0]
+    assert b"transfer-encoding" not in came[0].lower()
+    assert came[1] == json.dumps({"data": "x" * 3_000_000}).encode()

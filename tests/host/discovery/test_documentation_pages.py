@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from chutes_wrappers.host.discovery.documentation_pages import script_urls, specification_urls
+
+
+@pytest.mark.parametrize(
+    ("page", "urls"),
+    [
+        ("<script>const ui = SwaggerUIBundle({\n        url: '/v2/openapi.json',\n})</script>", ("/v2/openapi.json",)),
+        ('<redoc spec-url="/spec.yaml?a=1&amp;b=2"></redoc>', ("/spec.yaml?a=1&b=2",)),
+        ("Redoc.init('api.json', {}, el)", ("api.json",)),
+        (
+            '{"configUrl": "/c", "urls": [{"url": "\\/a.json", "name": "a"}, {"url": "/b.json"}]}',
+            ("/a.json", "/b.json"),
+        ),
+        ('<elements-api apiDescriptionUrl="openapi.yaml"/>', ("openapi.yaml",)),
+        ('<script id="api-reference" data-url="/scalar.json">', ("/scalar.json",)),
+        ("<a href='/x'>curl: 'nothing'</a>", ()),
+        ("", ()),
+    ],
+)
+def test_documentation_pages_name_their_specification(page: str, urls: tuple[str, ...]) -> None:
+    assert specification_urls(page) == urls
+
+
+def test_the_script_of_swagger_uis_distribution_is_found() -> None:
+    assert script_urls('<script src="./swagger-initializer.js" charset="UTF-8"></script>') == (
+        "./swagger-initializer.js",
+    )
+
+
+@pytest.mark.parametrize("noise", ["url: '", 'spec-url="', "src='", "src='swagger-initializer", "url" + " " * 50])
+def test_a_hostile_page_is_read_in_time(noise: str) -> None:
+    page = noise * (2 * 1024**2 // len(noise))
+    started = time.perf_counter()
+    assert len(specification_urls(page)) <= 5
+    assert len(script_urls(page)) <= 5
+    assert time.perf_counter() - started < 60

@@ -1,0 +1,65 @@
+"""Multipart bodies as real clients write them."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.host.forwarding.multipart_reader import Field, NotMultipart, fields_of, parameters
+
+NAMES = st.text(st.characters(blacklist_characters='"\\%', blacklist_categories=["Cs", "Cc"]), min_size=1)
+
+
+@given(st.lists(st.tuples(NAMES, st.binary(max_size=300)), min_size=1))
+def test_what_requests_writes_comes_back_in_order(files: list[tuple[str, bytes]]) -> None:
+    parts = [(name, ("file.bin", data, "x/y")) for name, data in files]
+    request = requests.Request("POST", "http://a/", files=parts).prepare()
+    assert isinstance(request.body, bytes)
+    fields = fields_of(request.headers["Content-Type"], request.body)
+    assert [(field.name, field.data, field.filename, field.content_type) for field in fields] == [
+        (name, data, "file.bin", "x/y") for name, data in files
+    ]
+
+
+def test_a_browsers_form_is_read() -> None:
+    body = (
+        b'--B\r\nContent-Disposition: form-data; name="a%22b"\r\n\r\n\xc3\xa9\r\n--B\r\n'
+        b'content-disposition: form-data; name=f; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n\r\n--B\r\n'
+        b'Content-Disposition: form-data; name="g"; filename="x"; filename*=UTF-8\'\'%C3%A4.bin\r\n\r\n-- B\r\n\r\n--B--\r\n'
+    )
+    assert fields_of('multipart/form-data; boundary="B"', body) == [
+        Field(name='a"b', data="é".encode()),
+        Field(name="f", data=b"", filename="", content_type="application/octet-stream"),
+        Field(name="g", data=b"-- B\r\n", filename="ä.bin"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("form-data; name=a; filename=b.c", {"name": "a", "filename": "b.c"}),
+        (r'form-data; name="a\"b\\c"; x=""', {"name": 'a"b\\c', "x": ""}),
+        ('a/b; boundary="x; y=z"', {"boundary": "x; y=z"}),
+        ("text/plain;charset=latin-1", {"charset": "latin-1"}),
+        ("text/plain", {}),
+    ],
+)
+def test_parameters_of_a_header(header: str, expected: dict[str, str]) -> None:
+    assert parameters(header) == expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"--B--\r\n"),
+        ("multipart/form-data; boundary=B", b""),
+        ("multipart/form-data; boundary=B", b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\ncut'),
+        ("multipart/form-data; boundary=B", b"--B\r\nno headers\r\n--B--"),
+        ("multipart/form-data; boundary=B", b"--B\r\nX: y\r\n\r\nno name\r\n--B--"),
+    ],
+)
+def test_what_is_not_multipart_is_named(content_type: str, body: bytes) -> None:
+    with pytest.raises(NotMultipart):
+        fields_of(content_type, body)

@@ -1,0 +1,82 @@
+"""What the service had answered, told from what the platform answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chutes_wrappers.host.forwarding.public_responses import empty_answer, explained, service_error
+from chutes_wrappers.runtime.call_errors import service_error as refusal
+from chutes_wrappers.runtime.tunnel_frames import Head
+
+
+def wrapped(detail: Any) -> list[bytes]:
+    """The ways in which an instance's 400 reaches a client."""
+    inner = json.dumps({"detail": detail})
+    texts = [f"Invalid request: {inner}", f"Invalid request: {json.dumps(detail)}"]
+    return [inner.encode(), *(json.dumps({"detail": text}).encode() for text in texts), *map(str.encode, texts)]
+
+
+@pytest.mark.parametrize("body", ["text é", '{"detail": "its own"}', b"\xff\x00", ""])
+@pytest.mark.parametrize("status", [302, 404, 422, 500])
+def test_the_services_error_comes_back(body: str | bytes, status: int) -> None:
+    data = body.encode() if isinstance(body, str) else body
+    for text in wrapped(refusal(status, "x/y", data, location="/there").detail)[:3]:
+        answer = service_error(text)
+        assert answer is not None
+        head, quoted = answer
+        assert (head.status, head.headers, quoted) == (status, (("Content-Type", "x/y"), ("Location", "/there")), data)
+
+
+@pytest.mark.parametrize(
+    "text", [*wrapped({"error": "`x` is missing"}), b"", b"[]", b"not json", b'{"status": 404}', b'{"status": "404"}']
+)
+def test_any_other_refusal_is_not_the_services(text: bytes) -> None:
+    answer = service_error(text)
+    assert answer is None or answer[0].status == 404
+
+
+@pytest.mark.parametrize("text", wrapped({"error": "`x` is missing"}))
+def test_a_refusal_is_told_in_its_own_words(text: bytes) -> None:
+    failure = explained(400, text)
+    assert failure.status == 400
+    assert "`x` is missing" in failure.text
+
+
+@pytest.mark.parametrize(
+    ("status", "named"),
+    [(401, "key"), (402, "balance"), (403, "key"), (404, "deploy"), (500, "No infra"), (599, "599")],
+)
+def test_what_the_platform_refuses_is_no_answer_of_the_service(status: int, named: str) -> None:
+    failure = explained(status, b'{"detail": "No infrastructure available"}')
+    assert failure.status == 502
+    assert named in failure.text
+
+
+@pytest.mark.parametrize(("status", "said"), [(503, "503: Service Unavailable;"), (520, "520: no text;")])
+def test_a_refusal_without_a_text_is_named_by_its_status(status: int, said: str) -> None:
+    assert f"the platform answered {said}" in explained(status, b" ").text
+
+
+@pytest.mark.parametrize(
+    ("body", "head"),
+    [
+        ({"status": 204}, Head(status=204, reason="No Content")),
+        ({"status": 200}, Head(status=200, reason="OK", headers=(("Content-Length", "0"),))),
+        ({"status": 201, "content_type": "x/y"}, Head(status=201, reason="Created", headers=(("Content-Type", "x/y"), ("Content-Length", "0")))),
+        ({"status": "ok"}, None),
+        ({"status": True}, None),
+        ({"status": 404}, None),
+        ({"status": 200, "more": 1}, None),
+        ([204], None),
+    ],
+)  # fmt: skip
+def test_an_answer_without_a_body_is_one_again(body: Any, head: Head | None) -> None:
+    assert empty_answer("application/json", json.dumps(body).encode()) == head
+
+
+def test_other_media_types_are_bodies() -> None:
+    assert empty_answer("text/plain", b'{"status": 204}') is None
+    assert empty_answer("application/json", b'{"status": 204') is None

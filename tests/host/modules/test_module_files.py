@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.modules import module_files
+from chutes_wrappers.host.modules.module_files import resolve_module
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "deploy_thing.py"
+
+
+@pytest.mark.parametrize("suffix", ["", ".py"])
+def test_a_module_is_named_with_or_without_its_ending(
+    path: Path, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text("")
+    assert resolve_module(f"{path.with_suffix('')}{suffix}") == path
+    monkeypatch.chdir(tmp_path)
+    assert resolve_module(f"deploy_thing{suffix}") == path
+
+
+def test_a_module_may_be_named_from_anywhere_relative_to_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module_files, "PROJECT_ROOT", tmp_path / "project")
+    (tmp_path / "project" / "examples").mkdir(parents=True)
+    path = tmp_path / "project" / "examples" / "deploy_thing.py"
+    path.write_text("")
+    assert resolve_module("examples/deploy_thing") == path
+
+
+def test_an_unknown_module_suggests_the_nearest(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text("")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="did you mean deploy_thing"):
+        resolve_module("deploy_thin")
+
+
+@pytest.mark.parametrize("name", ["../x", "/", "", ".", "a b", "x" * 300, "deploy\0x", "loop/deploy_x"])
+def test_odd_names_are_refused_as_configuration_errors(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_module(name)
+    assert caught.value.next_step
+
+
+def test_a_folder_that_one_may_not_enter_is_an_error_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path, strict: bool = False) -> Path:  # we may be root, whom nothing is denied
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "resolve", denied)
+    with pytest.raises(ConfigurationError, match="Permission denied"):
+        resolve_module("deploy_example")
+
+
+def test_a_folder_is_not_suggested_as_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deploy_dir.py").mkdir()
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_module("deploy_dir")
+    assert "deploy_dir?" not in str(caught.value.next_step)
+
+
+def test_a_file_name_that_the_platform_refuses_is_an_error_with_the_rule(tmp_path: Path) -> None:
+    (tmp_path / "Deploy-Thing.py").write_text("")
+    with pytest.raises(ConfigurationError, match="lower case"):
+        resolve_module(str(tmp_path / "Deploy-Thing"))
+
+
+@pytest.mark.parametrize("name", ["json", "click", "chutes", "docker", "tools", "chutes_wrappers"])
+def test_a_name_that_would_replace_a_module_of_python_or_of_a_package_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("")
+    with pytest.raises(ConfigurationError, match=f"'{name}' belongs to a module") as caught:
+        resolve_module(str(tmp_path / name))
+    assert f"deploy_{name}.py" in str(caught.value)
+
+
+def test_a_module_that_is_on_the_path_itself_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "thing.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert resolve_module(str(tmp_path / "thing")) == tmp_path / "thing.py"
+
+
+def test_modules_of_the_folder_come_first_and_those_of_the_checkout_where_it_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout, folder = tmp_path / "checkout", tmp_path / "folder"
+    for each in (checkout, folder):
+        each.mkdir()
+    (checkout / "deploy_theirs.py").touch()
+    monkeypatch.setattr(module_files, "PROJECT_ROOT", checkout)
+    assert module_files.module_files(folder) == [checkout / "deploy_theirs.py"]
+    (folder / "deploy_b.py").touch()
+    (folder / "deploy_a.py").touch()
+    assert module_files.module_files(folder) == [folder / "deploy_a.py", folder / "deploy_b.py"]
+
+
+def test_installed_only_the_current_folder_is_searched_and_templates_are_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module_files, "PROJECT_ROOT", None)
+    monkeypatch.chdir(tmp_path)
+    assert module_files.module_files(tmp_path) == []
+    with pytest.raises(ConfigurationError, match="--template deploy_example"):
+        resolve_module("deploy_example")
+    with pytest.raises(ConfigurationError, match="begin with a copy of the template"):
+        resolve_module("deploy_anything")

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.core import program
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.modules import templates
+from chutes_wrappers.host.modules.templates import TEMPLATES, copy_template
+from tests.scenario import ROOT
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_comes_with_its_service_as_both_lie_in_the_checkout(name: str, tmp_path: Path) -> None:
+    copied = copy_template(name, tmp_path)
+    module, service = TEMPLATES[name]
+    assert copied[0] == tmp_path / module
+    assert {path.relative_to(tmp_path).parts[:2] for path in copied[1:]} == {Path(service).parts}
+    for path in copied:
+        assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes()
+
+
+def test_what_python_has_compiled_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, folder = tmp_path / "project", tmp_path / "folder"
+    compiled = project / "examples" / "search" / "__pycache__"
+    compiled.mkdir(parents=True)
+    for path in (project / "examples" / "deploy_search.py", compiled.parent / "app.py", compiled / "app.pyc"):
+        path.touch()
+    monkeypatch.setattr(program, "PROJECT_FILES", project)
+    copied = [path.relative_to(folder).as_posix() for path in copy_template("deploy_search", folder)]
+    assert copied == ["examples/deploy_search.py", "examples/search/app.py"]
+
+
+def test_every_module_of_the_project_is_a_template() -> None:
+    examples = {path.stem for path in (ROOT / "examples").glob("deploy_*.py")}
+    assert {*TEMPLATES} == {"deploy_example", *examples}
+
+
+def test_a_file_that_is_there_with_other_content_stops_the_copy_before_anything_is_written(tmp_path: Path) -> None:
+    theirs = tmp_path / "examples" / "morse" / "Dockerfile"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("FROM theirs\n")
+    with pytest.raises(ConfigurationError, match=r"Dockerfile: is there already"):
+        copy_template("deploy_example", tmp_path)
+    assert theirs.read_text() == "FROM theirs\n"
+    assert not (tmp_path / "deploy_example.py").exists()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")],
+    ids=["a folder", "a pipe", "a link that leads nowhere"],
+)
+def test_what_is_not_a_file_is_not_replaced_either(make: Callable[[Path], None], tmp_path: Path) -> None:
+    module = tmp_path / "deploy_example.py"
+    make(module)
+    with pytest.raises(ConfigurationError, match="nothing is overwritten"):
+        copy_template("deploy_example", tmp_path)
+    assert list(tmp_path.iterdir()) == [module]
+
+
+@pytest.mark.parametrize(
+    ("place", "make"),
+    [("examples/search", Path.touch), ("examples", Path.touch), ("examples", lambda path: path.symlink_to("nowhere"))],
+    ids=[
+        "the service's folder is a file",
+        "the first folder is a file",
+        "the first folder is a link that leads nowhere",
+    ],
+)
+def test_a_folder_that_cannot_be_made_stops_the_copy_before_anything_is_written(
+    place: str, make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    make(tmp_path / place)
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        copy_template("deploy_search", tmp_path)
+    assert list(tmp_path.rglob("*.py")) == []
+
+
+def test_a_file_that_appears_while_others_are_copied_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / "examples" / "search" / "app.py"
+
+    def make_folder(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder == theirs.parent:
+            theirs.write_text("theirs")
+
+    monkeypatch.setattr(templates, "_make_folder", make_folder)
+    with pytest.raises(ConfigurationError, match="is there already"):
+        copy_template("deploy_search", tmp_path)
+    assert theirs.read_text() == "theirs"
+
+
+def test_half_a_file_is_removed(tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="File too large"):
+            copy_template("deploy_search", tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_copying_again_changes_nothing(tmp_path: Path) -> None:
+    first = {path: path.stat().st_mtime_ns for path in copy_template("deploy_search", tmp_path)}
+    assert {path: path.stat().st_mtime_ns for path in copy_template("deploy_search", tmp_path)} == first
+
+
+def test_an_unknown_template_and_a_folder_that_cannot_be_written_to_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"unknown template 'deploy_x'\nNext: name one of: deploy_example"):
+        copy_template("deploy_x", tmp_path)
+    (tmp_path / "examples").write_text("a file")
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        copy_template("deploy_search", tmp_path)
+
+
+def test_installed_the_files_name_the_commands_and_the_python_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "IS_INSTALLED", True)
+    monkeypatch.setattr(templates, "renamed", lambda text: program.renamed(text, program.INSTALLED))
+    text = "\n".join(path.read_text() for path in copy_template("deploy_example", tmp_path) if path.suffix == ".py")
+    assert "chutes-wrappers --discover deploy_example" in text
+    assert "chutes-wrappers-account set up" in text
+    assert "deploy.sh" not in text
+    module, *_ = copy_template("deploy_completions", tmp_path)
+    assert f"exec {sys.executable} completions/app.py" in module.read_text()

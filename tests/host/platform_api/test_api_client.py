@@ -1,0 +1,79 @@
+"""What is asked of the platform, and with which key."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.platform_api import api_client
+from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serving, unused_port
+
+KEY = "cpk_secret"
+PATH = "/chutes/my-chute"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No account, no key."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CHUTES_API_KEY", "CHUTES_API_URL", "CHUTES_CONFIG_PATH"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@contextlib.contextmanager
+def platform(monkeypatch: pytest.MonkeyPatch, reply: Reply) -> Iterator[ScriptedServer]:
+    with serving({PATH: reply}) as server:
+        monkeypatch.setenv("CHUTES_API_URL", server.root + "/")
+        yield server
+
+
+def test_the_sdks_configuration_file_beats_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert api_client.api_url() == "https://api.chutes.ai"
+    monkeypatch.setenv("CHUTES_API_URL", "http://variable/")
+    assert api_client.api_url() == "http://variable"
+    (tmp_path / "config").write_text("[api]\nbase_url = http://file\n")
+    monkeypatch.setenv("CHUTES_CONFIG_PATH", str(tmp_path / "config"))
+    assert api_client.api_url() == "http://file"
+
+
+def test_a_chute_is_called_by_its_slug_below_the_platforms_domain_or_at_the_emulators_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with platform(monkeypatch, json_reply({"slug": "tester-my-chute"})) as server:
+        port = server.root.rpartition(":")[2]
+        assert api_client.chute_url("my-chute", KEY) == f"http://tester-my-chute.localhost:{port}"
+    assert server.asked == [PATH]
+    chute = {"slug": "tester-my-chute"}
+    assert api_client.host_of(chute, "https://api.chutes.ai") == "https://tester-my-chute.chutes.ai"
+
+
+@pytest.mark.parametrize(
+    ("reply", "named"),
+    [
+        (Reply(status=401, body=b'{"detail": "no"}'), "API key"),
+        (Reply(status=403, body=b"{}"), "API key"),
+        (Reply(status=404, body=b'{"detail": "not found"}'), "deploy"),
+        (Reply(status=502, body=b"bad gateway"), "502"),
+        (Reply(status=307, headers={"Location": "http://elsewhere.invalid/"}), "307"),
+        (json_reply({}), "--url"),
+        (json_reply([]), "CHUTES_API_URL"),
+        (html_reply("<html>"), "base_url"),
+    ],
+)
+def test_why_the_platform_does_not_tell_is_named_without_the_key(
+    reply: Reply, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with platform(monkeypatch, reply), pytest.raises(WrapperError) as caught:
+        api_client.chute_url("my-chute", KEY)
+    assert named in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_platform_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHUTES_API_URL", f"http://127.0.0.1:{unused_port()}")
+    with pytest.raises(WrapperError, match="does not answer"):
+        api_client.chute_url("my-chute", KEY)

@@ -1,0 +1,75 @@
+"""What the API tells, as values: whatever it leaves out or adds."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.platform_api.objects import account_info, age, chute_info, image_info, plain
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(
+    [
+        *(
+            "user",
+            "name",
+            "slug",
+            "version",
+            "tagline",
+            "public",
+            "hot",
+            "image",
+            "instances",
+            "ended_instances",
+            "cords",
+        ),
+        *("node_selector", "updated_at", "status", "tag", "balance", "permissions", "permissions_bitmask"),
+    ]
+)
+NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+
+@given(st.dictionaries(FIELDS, VALUES))
+def test_any_answer_is_a_value_or_an_error_that_says_what_is_missing(told: dict[str, Any]) -> None:
+    whole = {"chute_id": "1", "image_id": "1", "username": "u", **told}
+    refused = []
+    for parse in (chute_info, image_info, lambda one: account_info(one, 11, "publish")):
+        try:
+            parse(whole)
+        except WrapperError as error:
+            refused.append(error.what)
+    assert all("the platform's answer has no" in what for what in refused)
+
+
+def test_an_instance_is_active_by_its_state_or_by_the_platforms_own_flag() -> None:
+    told = [{"instance_id": "a", "active": True}, {"instance_id": "b", "state": "gone"}, {"instance_id": "c"}]
+    found = chute_info({"chute_id": "1", "name": "case", "instances": told})
+    assert [one.state for one in found.instances] == ["active", "gone", "starting"]
+    assert found.hot
+
+
+@given(st.text())
+def test_no_text_makes_a_terminal_do_anything(text: str) -> None:
+    assert all(character.isprintable() or character not in "\x1b\x07\x9b\r\n\x08" for character in plain(text))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (200_000, "2 d"), (-5, "0 s")]
+)
+def test_an_age_has_one_unit(seconds: float, shown: str) -> None:
+    assert age(NOW - timedelta(seconds=seconds), NOW) == shown
+
+
+def test_a_bit_or_a_word_allows_to_publish() -> None:
+    assert account_info({"username": "u", "permissions_bitmask": 1 << 11}, 11, "publish").may_publish
+    assert account_info({"username": "u", "permissions": ["publish"]}, 11, "publish").may_publish
+    assert not account_info({"username": "u", "permissions_bitmask": 1 << 10}, 11, "publish").may_publish

@@ -1,0 +1,70 @@
+"""A module that the platform takes, to be changed by one thing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
+from chutes_wrappers.host.preflight.preflight import preflight
+from chutes_wrappers.host.preflight.problem import Problem
+
+CODE = "from tools.chute_wrappers import build_wrapper_image\n"
+FACTS = ModuleFacts(
+    path=Path("/x/deploy_case.py"), chute_name="case", chute_tag="v1", base_image="base", service_ports=(8020,)
+)
+
+
+def cord(**changes: Any) -> dict[str, Any]:
+    """A cord as ``sdk/describe.py`` tells it."""
+    return {
+        "function": "speak",
+        "path": "/speak",
+        "public_api_path": "/v1/speak-now",
+        "public_api_method": "POST",
+        "stream": False,
+        **changes,
+    }
+
+
+def described(**changes: Any) -> dict[str, Any]:
+    """A chute as ``sdk/describe.py`` tells it."""
+    return {
+        "image": {"name": "case", "tag": "v1", "holds_toolkit": True, "env": []},
+        "name": "case",
+        "tagline": "",
+        "readme": "",
+        "tee": True,
+        "node_selector": {
+            "gpu_count": 1,
+            "min_vram_gb_per_gpu": 16,
+            "max_hourly_price_per_gpu": None,
+            "include": ["pro_6000"],
+            "exclude": None,
+        },
+        "concurrency": 8,
+        "max_instances": 1,
+        "scaling_threshold": 0.75,
+        "shutdown_after_seconds": 300,
+        "cords": [cord()],
+        **changes,
+    }
+
+
+def found(
+    *, code: str = CODE, username: str = "tester", path: str = "/x/deploy_case.py", env: Any = None, **changes: Any
+) -> list[Problem]:
+    """What the preflight says about the module with ``changes`` in what it defines."""
+    facts = replace(FACTS, path=Path(path), env=env or {})
+    return preflight(facts, described(**changes), code, username=username)
+
+
+def the_only(problems: list[Problem], *words: str, severity: str = "refused") -> None:
+    """Assert that one problem was found, with these words in what it says, and a fix."""
+    assert len(problems) == 1, problems
+    (problem,) = problems
+    for word in words:
+        assert word in f"{problem}\n{problem.fix}"
+    assert problem.fix
+    assert problem.severity == severity
