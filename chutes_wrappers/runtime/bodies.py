@@ -17,7 +17,7 @@ import orjson
 from aiohttp import MultipartWriter, payload
 
 from chutes_wrappers.core.routes import RequestFormat
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import (
     BASE64_SUFFIX,
     BINARY_TYPE,
@@ -67,7 +67,7 @@ def encode_body(request: RequestFormat, body: Any, *, may_be_empty: bool) -> Bod
     if request.encoding in ("json", "none") and not isinstance(body, Mapping):
         return _json(body, request)
     if not isinstance(body, Mapping):
-        raise CallRefused(f"this route takes a JSON object, not a {type(body).__name__}")
+        raise CallFailed(f"this route takes a JSON object, not a {type(body).__name__}")
     if not body and may_be_empty:
         return Body()
     return _ENCODERS[request.encoding](body, request)
@@ -77,7 +77,7 @@ def _encode_json(body: Mapping[str, Any], request: RequestFormat) -> Body:
     if request.wrapped:
         if set(body) - {"body"}:
             others = ", ".join(sorted(set(body) - {"body"}))
-            raise CallRefused(f'this route takes {{"body": …}} and its parameters; it has no {others}')
+            raise CallFailed(f'this route takes {{"body": …}} and its parameters; it has no {others}')
         return _json(body["body"], request) if body else Body()
     if request.wrapped is None and set(body) == {"body"} and not isinstance(body["body"], Mapping):
         return _json(body["body"], request)
@@ -95,7 +95,7 @@ def _json(value: Any, request: RequestFormat) -> Body:
 def _encode_text(body: Mapping[str, Any], request: RequestFormat) -> Body:
     text = _only(body, "text", request)
     if not isinstance(text, str):
-        raise CallRefused("`text` is not a string")
+        raise CallFailed("`text` is not a string")
     data = text.encode()
     return Body(make=lambda: data, content_type=_named_type(body) or request.content_type or TEXT_TYPE)
 
@@ -104,7 +104,7 @@ def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
     given = _only(body, "data", request)
     file = file_in("data", given, declared=True)
     if file is None and not isinstance(given, str):
-        raise CallRefused("`data` is neither a string in base64 nor a file: " + _A_FILE % "data", field="data")
+        raise CallFailed("`data` is neither a string in base64 nor a file: " + _A_FILE % "data", field="data")
     data = file.data if file else decoded("data", given)
     kind = _named_type(body) or (file.content_type if file else request.content_type) or BINARY_TYPE
     return Body(make=lambda: data, content_type=kind)
@@ -112,7 +112,7 @@ def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
 
 def _only(body: Mapping[str, Any], key: str, request: RequestFormat) -> Any:
     if key not in body or set(body) - {key, "content_type"}:
-        raise CallRefused(
+        raise CallFailed(
             f'this route takes a {request.encoding} body: {{"{key}": …, "content_type": …}} and its parameters, '
             f"not {', '.join(map(str, body)) or 'nothing'}"
         )
@@ -122,7 +122,7 @@ def _only(body: Mapping[str, Any], key: str, request: RequestFormat) -> Any:
 def _named_type(body: Mapping[str, Any]) -> str:
     named = body.get("content_type") or ""
     if not isinstance(named, str) or UNSENDABLE.search(named):
-        raise CallRefused("`content_type` is not a media type, such as image/png", field="content_type")
+        raise CallFailed("`content_type` is not a media type, such as image/png", field="content_type")
     return named
 
 
@@ -148,7 +148,7 @@ def _repeated(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, File | bytes]:
     """One field: its name, and a file or its text. ``files`` are the fields that are files, None when nobody knows."""
     if UNSENDABLE.search(name):
-        raise CallRefused(f"{name!r} cannot be the name of a field: use letters, digits and punctuation", field=name)
+        raise CallFailed(f"{name!r} cannot be the name of a field: use letters, digits and punctuation", field=name)
     bare = name.removesuffix(BASE64_SUFFIX)
     if isinstance(value, str) and bare != name and (_is_base64(value) if files is None else bare in files):
         return bare, file_from_base64(bare, value)
@@ -158,14 +158,14 @@ def _part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, Fi
     if is_candidate and (file := file_in(name, value, declared=declared)):
         return name, file
     if declared:
-        raise CallRefused(f"`{name}` is a file: send {_A_FILE % name}", field=name)
+        raise CallFailed(f"`{name}` is a file: send {_A_FILE % name}", field=name)
     return name, _text(value).encode()
 
 
 def _is_base64(text: str) -> bool:
     try:
         file_from_base64("", text)
-    except CallRefused:
+    except CallFailed:
         return False
     return True
 

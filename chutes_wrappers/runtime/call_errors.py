@@ -16,7 +16,7 @@ INSTANCE_FAILURE = 503
 LARGEST_QUOTED_BYTES = 256 * 1024
 
 
-class CallRefused(Exception):
+class CallFailed(Exception):
     """A call that is answered with the status ``answer_with`` and ``detail``, a JSON object whose ``error`` is a sentence.
 
     400 is the caller's or the service's own error and costs the instance nothing, 429 asks to try again, and 503 is a
@@ -31,7 +31,7 @@ class CallRefused(Exception):
 
 def service_error(
     status: int, content_type: str, body: bytes, *, location: str = "", answer_with: int = CLIENT_ERROR
-) -> CallRefused:
+) -> CallFailed:
     """The service's own error answer, so that the caller can read it: its status, media type, body, and ``location``.
 
     The body is ``body`` (text) or ``body_base64``, at most 256 KiB of it; ``truncated`` says when that is not all.
@@ -47,13 +47,13 @@ def service_error(
     if len(body) > len(quoted):
         detail["truncated"] = True
     what = f"the service answered {status} {responses.get(status, '')}".rstrip()
-    return CallRefused(what, answer_with=answer_with, **detail)
+    return CallFailed(what, answer_with=answer_with, **detail)
 
 
-def half_pair(fields: Mapping[str, Any]) -> CallRefused:
+def half_pair(fields: Mapping[str, Any]) -> CallFailed:
     """The refusal of a call whose ``fields`` hold half of a surrogate pair; names the first that does."""
     name = next((name for name, value in fields.items() if not _is_text({name: value})), "the call")
-    return CallRefused(f"`{name}` holds half of a surrogate pair, which is no text: send whole characters", field=name)
+    return CallFailed(f"`{name}` holds half of a surrogate pair, which is no text: send whole characters", field=name)
 
 
 def _is_text(value: Any) -> bool:

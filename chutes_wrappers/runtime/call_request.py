@@ -7,7 +7,7 @@ from typing import Any
 
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.bodies import encode_body, undeclared
-from chutes_wrappers.runtime.call_errors import CallRefused, half_pair
+from chutes_wrappers.runtime.call_errors import CallFailed, half_pair
 from chutes_wrappers.runtime.parameters import address
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 
@@ -27,7 +27,7 @@ def make_request(route: Route, port: int, call: Mapping[str, Any]) -> UpstreamRe
     except UnicodeEncodeError as error:
         raise half_pair({**query, **(body if isinstance(body, Mapping) else {"body": body})}) from error
     except RecursionError as error:
-        raise CallRefused("the call is nested too deeply") from error
+        raise CallFailed("the call is nested too deeply") from error
     headers = {"Content-Type": encoded.content_type} if encoded.content_type else {}
     return UpstreamRequest(
         port=port,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from chutes_wrappers.runtime.call_errors import CLIENT_ERROR, INSTANCE_FAILURE, TRY_AGAIN, CallRefused
+from chutes_wrappers.runtime.call_errors import CLIENT_ERROR, INSTANCE_FAILURE, TRY_AGAIN, CallFailed
 from chutes_wrappers.runtime.readiness import probes, problems_of, readiness_paths
 from chutes_wrappers.runtime.startup import has_been_ready, launch_spec
 from chutes_wrappers.runtime.supervision import launched
@@ -37,7 +37,7 @@ class ServiceHealth:
             return INSTANCE_FAILURE
         return INSTANCE_FAILURE if await self._problems(port) else CLIENT_ERROR
 
-    def no_connection(self, port: int, error: Exception) -> CallRefused:
+    def no_connection(self, port: int, error: Exception) -> CallFailed:
         """What a call ends with when ``error`` kept it from the service on ``port``.
 
         429 while the service starts, or takes no more connections for now; 503 when it has answered before, or has exited.
@@ -45,11 +45,11 @@ class ServiceHealth:
         # aiohttp wraps the socket's error. On loopback only a full queue makes a connection wait.
         if isinstance(getattr(error, "os_error", error), (asyncio.TimeoutError, TimeoutError)):
             hint = "the service is busy; try again"
-            return CallRefused(f"port {port} takes no more connections for now: {hint}", answer_with=TRY_AGAIN)
+            return CallFailed(f"port {port} takes no more connections for now: {hint}", answer_with=TRY_AGAIN)
         is_starting = self._is_starting(port)
         hint = "it is starting; try again" if is_starting else "it answered before, or has exited"
         status = TRY_AGAIN if is_starting else INSTANCE_FAILURE
-        return CallRefused(f"nothing accepts connections on port {port}: {hint}", answer_with=status)
+        return CallFailed(f"nothing accepts connections on port {port}: {hint}", answer_with=status)
 
     def _is_starting(self, port: int) -> bool:
         services = launched()

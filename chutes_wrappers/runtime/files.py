@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from chutes_wrappers.runtime.call_errors import CallRefused, half_pair
+from chutes_wrappers.runtime.call_errors import CallFailed, half_pair
 from chutes_wrappers.runtime.media_types import extension_of, type_of_bytes, type_of_name
 
 BINARY_TYPE = "application/octet-stream"
@@ -61,7 +61,7 @@ def is_file_object(value: Mapping[str, Any], *, declared: bool) -> bool:
 def file_from_base64(name: str, text: Any) -> File:
     """The file whose bytes are given under the key ``<name>_base64``."""
     if not isinstance(text, str):
-        raise CallRefused(f"`{name}{BASE64_SUFFIX}` is not a string", field=name)
+        raise CallFailed(f"`{name}{BASE64_SUFFIX}` is not a string", field=name)
     data = decoded(name + BASE64_SUFFIX, text)
     kind = type_of_bytes(data)
     return File(filename=_filename(name, kind), content_type=kind or BINARY_TYPE, data=data)
@@ -69,10 +69,10 @@ def file_from_base64(name: str, text: Any) -> File:
 
 def _from_object(name: str, value: Mapping[str, Any]) -> File:
     if not all(isinstance(item, str) for item in value.values()):
-        raise CallRefused(f"`{name}`: filename, content_type and data are strings", field=name)
+        raise CallFailed(f"`{name}`: filename, content_type and data are strings", field=name)
     for key in ("filename", "content_type"):
         if UNSENDABLE.search(value.get(key, "")):
-            raise CallRefused(f"`{name}`: {key} cannot hold control characters or half of a surrogate pair", field=name)
+            raise CallFailed(f"`{name}`: {key} cannot hold control characters or half of a surrogate pair", field=name)
     data = decoded(name, value["data"])
     kind = value.get("content_type") or type_of_name(value.get("filename", "")) or type_of_bytes(data) or BINARY_TYPE
     filename = value["filename"] if "filename" in value else _filename(name, kind)
@@ -105,4 +105,4 @@ def decoded(name: str, text: str) -> bytes:
     try:  # as `base64` and MIME print it: in lines
         return pybase64.b64decode(re.sub(r"\s+", "", text), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise CallRefused(f"`{name}` is not base64: {error}", field=name) from error
+        raise CallFailed(f"`{name}` is not base64: {error}", field=name) from error

@@ -25,7 +25,7 @@ from chutes_wrappers.runtime.bodies import JSON_TYPE
 from chutes_wrappers.runtime.call_errors import (
     CLIENT_ERROR,
     LARGEST_QUOTED_BYTES,
-    CallRefused,
+    CallFailed,
     service_error,
 )
 from chutes_wrappers.runtime.call_request import make_request
@@ -103,7 +103,7 @@ class Gateway:
         async with self._errors_as_refusals(port):
             try:
                 yield
-            except CallRefused as refusal:
+            except CallFailed as refusal:
                 if refusal.detail.get("status", 0) >= 500:
                     refusal.status = await self._health.status_of_failure(port)
                 else:
@@ -139,18 +139,18 @@ class Gateway:
             raise self._health.no_connection(port, error) from error
         except KeptConnectionLost as error:
             lost = "the service closed the connection as the call was sent; it may have carried it out, or not"
-            raise CallRefused(lost) from error
+            raise CallFailed(lost) from error
         except aiohttp.ClientResponseError as error:
             raise _unreadable(error) from error
         except ValueError as error:
             # What the caller gave, or we made of it: never the failure of a service.
-            raise CallRefused(f"the call cannot be carried: {error}") from error
+            raise CallFailed(f"the call cannot be carried: {error}") from error
         except (asyncio.TimeoutError, aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, ContentEncodingError):
                 raise _unreadable(error.__cause__) from error
             raise await self._broken(port, error) from error
 
-    async def _refused(self, port: int, answer: aiohttp.ClientResponse) -> CallRefused:
+    async def _refused(self, port: int, answer: aiohttp.ClientResponse) -> CallFailed:
         quoted = await _read_at_most(answer, LARGEST_QUOTED_BYTES + 1)
         if answer.status < 500 or answer.status == HTTPStatus.NOT_IMPLEMENTED:  # which a service in good health says
             self._health.answered(port)
@@ -160,16 +160,16 @@ class Gateway:
         kind, location = header_of(answer, "Content-Type"), header_of(answer, "Location")
         return service_error(answer.status, kind, quoted, location=location, answer_with=status)
 
-    async def _broken(self, port: int, error: Exception) -> CallRefused:
+    async def _broken(self, port: int, error: Exception) -> CallFailed:
         status = await self._health.status_of_failure(port)
         if isinstance(error, asyncio.TimeoutError):
-            return CallRefused(f"the service did not answer within {self._timeout_s:g} s", answer_with=status)
-        return CallRefused(f"the service broke the call off ({type(error).__name__})", answer_with=status)
+            return CallFailed(f"the service did not answer within {self._timeout_s:g} s", answer_with=status)
+        return CallFailed(f"the service broke the call off ({type(error).__name__})", answer_with=status)
 
 
-def _unreadable(error: Exception) -> CallRefused:
+def _unreadable(error: Exception) -> CallFailed:
     """Not counted: services in good health answer so where a caller chooses the headers of the answer."""
-    return CallRefused(f"the service's answer cannot be read: {' '.join(str(error).split())[:_LONGEST_REASON]}")
+    return CallFailed(f"the service's answer cannot be read: {' '.join(str(error).split())[:_LONGEST_REASON]}")
 
 
 def _arguments(call: Mapping[str, Any]) -> Any:
@@ -186,7 +186,7 @@ def _refuse_stream(call: Mapping[str, Any]) -> None:
     # The platform would read the answer as a stream, fail, and count that against the instance (PLATFORM.md, section 3).
     in_body = isinstance(call["json"], Mapping) and call["json"].get("stream")
     if in_body or "stream" in call["params"]:
-        raise CallRefused("`stream` is in the call, and this route does not stream: leave it out", parameter="stream")
+        raise CallFailed("`stream` is in the call, and this route does not stream: leave it out", parameter="stream")
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
@@ -197,7 +197,7 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     )
     if max(answer.content_length or 0, len(body)) > LARGEST_ANSWER_BYTES:
         limit = LARGEST_ANSWER_BYTES // 1024**2
-        raise CallRefused(f"the answer is larger than {limit} MiB, which only the tunnel can carry")
+        raise CallFailed(f"the answer is larger than {limit} MiB, which only the tunnel can carry")
     return body
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import BASE64_SUFFIX, File, file_from_base64, file_in
 
 POSITIONAL = "data"
@@ -24,7 +24,7 @@ _BASE64_URI = re.compile(r"data:[^,\s]*;base64,", re.IGNORECASE)
 def arguments(endpoint: GradioEndpoint, body: Any) -> list[Any]:
     """The arguments that ``body`` gives, defaults filled in. CallRefused names what does not fit, and the parameters."""
     if not isinstance(body, Mapping):
-        raise CallRefused(f"this route takes a JSON object, not a {type(body).__name__}")
+        raise CallFailed(f"this route takes a JSON object, not a {type(body).__name__}")
     given = _by_position(endpoint, body[POSITIONAL]) if _is_positional(endpoint, body) else _by_name(endpoint, body)
     return [_argument(endpoint, parameter, given) for parameter in endpoint.parameters]
 
@@ -87,7 +87,7 @@ def _one_file(parameter: GradioParameter, value: Any) -> Any:
         form = (
             f'{{"filename", "content_type", "data": base64}}, a data: URI, or the key `{parameter.name}{BASE64_SUFFIX}`'
         )
-        raise CallRefused(f"`{parameter.name}` is a file: send {form}", field=parameter.name)
+        raise CallFailed(f"`{parameter.name}` is a file: send {form}", field=parameter.name)
     return {key: file} if key else file
 
 
@@ -104,7 +104,7 @@ def _file_or_address(name: str, value: Any) -> Any:
 def _with_files(name: str, value: Any, depth: int = 0) -> Any:
     """``value`` with every file in it, at any depth."""
     if depth > _DEEPEST:
-        raise CallRefused(f"`{name}` is nested too deeply", field=name)
+        raise CallFailed(f"`{name}` is nested too deeply", field=name)
     file = value if isinstance(value, File) else _file_inside(name, value)
     if file is not None:
         return file
@@ -119,8 +119,8 @@ def _file_inside(name: str, value: Any) -> File | None:
     return None if is_text else file_in(name, value, declared=False)
 
 
-def _refused(endpoint: GradioEndpoint, problem: str) -> CallRefused:
+def _refused(endpoint: GradioEndpoint, problem: str) -> CallFailed:
     names = [
         parameter.name if parameter.required else f"{parameter.name} (optional)" for parameter in endpoint.parameters
     ]
-    return CallRefused(f"{problem}; parameters: {', '.join(names) or 'none'}", endpoint=f"/{endpoint.api_name}")
+    return CallFailed(f"{problem}; parameters: {', '.join(names) or 'none'}", endpoint=f"/{endpoint.api_name}")

@@ -16,7 +16,7 @@ from yarl import URL
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.runtime import gradio_files
-from chutes_wrappers.runtime.call_errors import TRY_AGAIN, CallRefused
+from chutes_wrappers.runtime.call_errors import TRY_AGAIN, CallFailed
 from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_arguments import arguments
 from chutes_wrappers.runtime.gradio_queue import MessageLines, Outputs
@@ -57,14 +57,14 @@ async def stream(
                 files = await _downloaded(session, base_url + endpoint.prefix, values)
                 frame = b"data: " + _encoded(values, files) + b"\n\n"
                 if len(frame) > LONGEST_LINE_BYTES:
-                    raise CallRefused(f"an event is larger than {LONGEST_LINE_BYTES // 1024**2} MiB")
+                    raise CallFailed(f"an event is larger than {LONGEST_LINE_BYTES // 1024**2} MiB")
                 has_begun = True
                 yield frame
-    except (CallRefused, aiohttp.ClientError) as error:
+    except (CallFailed, aiohttp.ClientError) as error:
         if not has_begun:
             raise
         broken_off = {"error": f"the app broke its answer off ({type(error).__name__})"}
-        yield event(error.detail if isinstance(error, CallRefused) else broken_off)
+        yield event(error.detail if isinstance(error, CallFailed) else broken_off)
 
 
 async def _outputs(
@@ -85,24 +85,24 @@ async def _outputs(
                     yield values
                 if read.is_complete:
                     return
-    raise CallRefused("the app broke its answer off before it was complete")
+    raise CallFailed("the app broke its answer off before it was complete")
 
 
 async def _join(session: aiohttp.ClientSession, api: str, endpoint: GradioEndpoint, request: Mapping[str, Any]) -> None:
     try:
         data = orjson.dumps({**request, "fn_index": endpoint.fn_index})
     except orjson.JSONEncodeError as error:  # half a surrogate pair, an integer of more than 64 bits, endless nesting
-        raise CallRefused(f"an argument cannot be sent on: {error}") from error
+        raise CallFailed(f"an argument cannot be sent on: {error}") from error
     headers = {**gradio_files.AS_IT_IS, "Content-Type": JSON_TYPE}
     async with session.post(
         URL(f"{api}/queue/join"), data=data, headers=headers, timeout=gradio_files.NO_LIMIT
     ) as answer:
         try:
             await gradio_files.check(answer)
-        except CallRefused as refusal:
+        except CallFailed as refusal:
             if answer.status != _QUEUE_FULL:
                 raise
-            raise CallRefused("the app's queue is full; try again", answer_with=TRY_AGAIN) from refusal
+            raise CallFailed("the app's queue is full; try again", answer_with=TRY_AGAIN) from refusal
 
 
 async def _downloaded(session: aiohttp.ClientSession, api: str, values: list[Any]) -> list[File]:

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import FormData
 from yarl import URL
 
-from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallRefused, service_error
+from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallFailed, service_error
 from chutes_wrappers.runtime.files import BINARY_TYPE, File
 from chutes_wrappers.runtime.gradio_arguments import FILE_MARK
 from chutes_wrappers.runtime.media_types import type_of_name
@@ -36,7 +36,7 @@ async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) ->
     async with session.post(URL(f"{api}/upload"), data=form, headers=AS_IT_IS, timeout=NO_LIMIT) as answer:
         paths = await checked_json(answer)
     if not isinstance(paths, list) or len(paths) != len(files):
-        raise CallRefused("the app took the files and did not say where it put them")
+        raise CallFailed("the app took the files and did not say where it put them")
     places = iter([_reference(file, path) for file, path in zip(files, paths, strict=True)])
     replaced: list[Any] = _replaced(values, lambda _: next(places))
     return replaced
@@ -94,7 +94,7 @@ async def checked_json(answer: aiohttp.ClientResponse) -> Any:
     try:
         return await answer.json(content_type=None)
     except ValueError as error:
-        raise CallRefused("the app answered something that is not JSON") from error
+        raise CallFailed("the app answered something that is not JSON") from error
 
 
 async def _bytes(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
@@ -102,7 +102,7 @@ async def _bytes(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
     async for piece in answer.content.iter_any():
         size += len(piece)
         if size > most_bytes:
-            raise CallRefused(f"the files of the answer are larger than {LARGEST_FILES_BYTES // 1024**2} MiB")
+            raise CallFailed(f"the files of the answer are larger than {LARGEST_FILES_BYTES // 1024**2} MiB")
         pieces.append(piece)
     return b"".join(pieces)
 
@@ -134,7 +134,7 @@ def _children(value: Any) -> Iterator[Any]:
 
 def _check_depth(depth: int) -> None:
     if depth > _DEEPEST:
-        raise CallRefused("the app's answer is nested too deeply")
+        raise CallFailed("the app's answer is nested too deeply")
 
 
 def _reference(file: File, path: Any) -> dict[str, Any]:

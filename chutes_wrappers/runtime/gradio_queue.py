@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 
 LARGEST_MESSAGE_BYTES = 128 * 1024**2
 _ASTRAY = "what the app yielded does not follow from what it yielded before"
@@ -38,7 +38,7 @@ class MessageLines:
         self._open.append(rest)
         self._open_bytes += len(rest)
         if self._open_bytes > LARGEST_MESSAGE_BYTES:
-            raise CallRefused(f"an answer of the app is larger than {LARGEST_MESSAGE_BYTES // 1024**2} MiB")
+            raise CallFailed(f"an answer of the app is larger than {LARGEST_MESSAGE_BYTES // 1024**2} MiB")
 
 
 def _message(line: bytes) -> dict[str, Any] | None:
@@ -47,7 +47,7 @@ def _message(line: bytes) -> dict[str, Any] | None:
     try:
         message = orjson.loads(line[5:])
     except orjson.JSONDecodeError as error:
-        raise CallRefused(f"the app's queue sent no JSON: {error}") from error
+        raise CallFailed(f"the app's queue sent no JSON: {error}") from error
     return message if isinstance(message, dict) else None
 
 
@@ -69,14 +69,14 @@ class Outputs:
             data = _data(message)  # of a generator: what it yielded last
             return self._shown(data) if self._yielded is None else None
         if kind in ("unexpected_error", "server_stopped", "queue_full"):
-            raise CallRefused(_words(message.get("message")) or _NO_WORDS)
+            raise CallFailed(_words(message.get("message")) or _NO_WORDS)
         return None
 
     def _generated(self, data: list[Any]) -> list[Any]:
         known = self._yielded
         if known is not None and self._endpoint.sends_differences:
             if len(known) != len(data):
-                raise CallRefused(_ASTRAY)
+                raise CallFailed(_ASTRAY)
             data = [patched(value, edits) for value, edits in zip(known, data, strict=True)]
         self._yielded = data
         return data
@@ -89,7 +89,7 @@ def _data(message: Mapping[str, Any]) -> list[Any]:
     output = message.get("output")
     output = output if isinstance(output, dict) else {}
     if not message.get("success") or not isinstance(output.get("data"), list):
-        raise CallRefused(_words(output.get("error")) or _NO_WORDS)
+        raise CallFailed(_words(output.get("error")) or _NO_WORDS)
     data: list[Any] = output["data"]
     return data
 
@@ -119,7 +119,7 @@ def patched(value: Any, edits: Sequence[Sequence[Any]]) -> Any:
         for action, path, new in edits:
             _edit(root, [0, *path], action, new)
     except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise CallRefused(_ASTRAY) from error
+        raise CallFailed(_ASTRAY) from error
     return root[0]
 
 

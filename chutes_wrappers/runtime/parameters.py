@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from chutes_wrappers.core.path_templates import VARIABLE, variable_name
 from chutes_wrappers.core.routes import Parameter, Place, Route
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 
 _Declared = Mapping[tuple[Place, str], Parameter]
 _Values = Mapping[tuple[Place, str], Any]
@@ -113,8 +113,8 @@ def _fill_query(route: Route, query: str, declared: _Declared, values: dict[tupl
     return VARIABLE.sub(value, query)
 
 
-def _missing(route: Route, name: str) -> CallRefused:
-    return CallRefused(
+def _missing(route: Route, name: str) -> CallFailed:
+    return CallFailed(
         f"`{name}` is missing: it is part of the path of {route.method} {route.target_path}; "
         "give it in the query string or as a key of the JSON body",
         parameter=name,
@@ -133,7 +133,7 @@ def _in_path(parameter: Parameter, value: Any, many: bool) -> str:
     segments = (prefix + filled).split("/") if many else [prefix + filled]
     # Without a value the path is its parent's; Tomcat and Jetty read `..;x` as `..`, and `;x` as nothing.
     if not filled or any(segment.partition(";")[0] in (".", "..") for segment in segments):
-        raise CallRefused(f"`{parameter.name}` = {filled!r} would lead to another path", parameter=parameter.name)
+        raise CallFailed(f"`{parameter.name}` = {filled!r} would lead to another path", parameter=parameter.name)
     return "/".join(quote(segment, safe=",;=" if prefix == ";" else ",=") for segment in segments)
 
 
@@ -167,7 +167,7 @@ def _in_query(parameter: Parameter, value: Any) -> Iterator[tuple[str, str]]:
 def _header(name: str, value: Any) -> str:
     text = _joined(value)
     if not text.isprintable():
-        raise CallRefused(f"`{name}` cannot be sent as a header: it holds control characters", parameter=name)
+        raise CallFailed(f"`{name}` cannot be sent as a header: it holds control characters", parameter=name)
     return text
 
 

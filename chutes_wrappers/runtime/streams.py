@@ -12,7 +12,7 @@ from aiohttp import web
 from loguru import logger
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.call_request import make_request
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.gc_pause import PausedCollector
@@ -44,7 +44,7 @@ def stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
             made = await asyncio.to_thread(_request, route, port, body, query)
             async with gateway.open(made) as answer:
                 return await _relay(request, answer)
-        except CallRefused as refusal:
+        except CallFailed as refusal:
             return web.json_response(refusal.detail, status=refusal.status)
 
     return handle
@@ -60,9 +60,9 @@ def _parsed(body: bytes) -> object:
         with _PAUSED_COLLECTOR:
             return json.loads(body) if body else {}
     except RecursionError as error:
-        raise CallRefused("the call is nested too deeply") from error
+        raise CallFailed("the call is nested too deeply") from error
     except ValueError as error:
-        raise CallRefused(f"the body is not JSON: {error}") from error
+        raise CallFailed(f"the body is not JSON: {error}") from error
 
 
 async def _send_all(request: web.Request, frames: AsyncGenerator[bytes, None]) -> web.StreamResponse:

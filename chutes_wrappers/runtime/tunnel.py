@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Collection
 
 from aiohttp import web
 
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.failure_attribution import ServiceHealth
 from chutes_wrappers.runtime.gateway import CALL_TIMEOUT_S
 from chutes_wrappers.runtime.http1 import CallUnsendable, Exchange, ServiceBroke, connected
@@ -37,7 +37,7 @@ def tunnel_handler(ports: Collection[int]) -> Handler:
             call = await _read(request, ports)
             async with _connected(call.port, health) as exchange:
                 return await _relay(request, exchange, call)
-        except CallRefused as refusal:
+        except CallFailed as refusal:
             return web.json_response(refusal.detail, status=refusal.status)
 
     return handle

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import orjson
 import pybase64
 
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
 
 LARGEST_CALL_BYTES = 1024**3
@@ -46,7 +46,7 @@ class CallReader:
         """Take the next piece; CallRefused as soon as the call cannot be right any more."""
         self._size += len(piece)
         if self._size > LARGEST_CALL_BYTES:
-            raise CallRefused(f"the call is larger than {LARGEST_CALL_BYTES // 1024**2} MiB")
+            raise CallFailed(f"the call is larger than {LARGEST_CALL_BYTES // 1024**2} MiB")
         if self._body is None:
             self._look_for_body(piece)
         elif self._ended:
@@ -59,7 +59,7 @@ class CallReader:
         try:
             fields = orjson.loads(self._around)
         except orjson.JSONDecodeError as error:
-            raise CallRefused(f"the call is not a JSON object: {error}") from error
+            raise CallFailed(f"the call is not a JSON object: {error}") from error
         return _checked(fields, bytes(self._body or b""), ports)
 
     def _look_for_body(self, piece: bytes) -> None:
@@ -80,7 +80,7 @@ class CallReader:
         try:
             self._body += pybase64.b64decode(text[:usable], validate=True)
         except (binascii.Error, ValueError) as error:
-            raise CallRefused(f"`body` is not base64: {error}") from error
+            raise CallFailed(f"`body` is not base64: {error}") from error
         if quote:
             self._ended = True
             self._around += quote + rest
@@ -96,14 +96,14 @@ def hop_by_hop(headers: Collection[Header]) -> frozenset[str]:
 
 def _checked(fields: Any, body: bytes, ports: Collection[int]) -> TunnelCall:
     if not isinstance(fields, Mapping) or set(fields) - _KEYS or not {"port", "method", "target"} <= set(fields):
-        raise CallRefused(
+        raise CallFailed(
             'a call is {"port", "method", "target": path and query, "headers": [[name, value], …], "body": base64}'
         )
     if fields.get("body") not in ("", None):
-        raise CallRefused("`body` is not a string in base64, or is there twice")
+        raise CallFailed("`body` is not a string in base64, or is there twice")
     port = fields["port"]
     if type(port) is not int or port not in ports:
-        raise CallRefused(f"`port` is not one that this tunnel leads to ({', '.join(map(str, sorted(ports)))})")
+        raise CallFailed(f"`port` is not one that this tunnel leads to ({', '.join(map(str, sorted(ports)))})")
     return TunnelCall(
         port=port,
         method=_method(fields["method"]),
@@ -115,7 +115,7 @@ def _checked(fields: Any, body: bytes, ports: Collection[int]) -> TunnelCall:
 
 def _method(method: Any) -> str:
     if not isinstance(method, str) or not _TOKEN.fullmatch(method) or method.upper() == "CONNECT":
-        raise CallRefused("`method` is not an HTTP method that a tunnel carries")
+        raise CallFailed("`method` is not an HTTP method that a tunnel carries")
     return method
 
 
@@ -123,18 +123,18 @@ def _target(target: Any, method: str) -> str:
     if target == "*" and method == "OPTIONS":
         return "*"
     if not isinstance(target, str) or not _TARGET.fullmatch(target) or "#" in target:
-        raise CallRefused("`target` is not a path and query of ASCII that begins with '/'; hosts cannot be named")
+        raise CallFailed("`target` is not a path and query of ASCII that begins with '/'; hosts cannot be named")
     path = target.partition("?")[0]
     for _ in range(_MOST_ENCODINGS):
         if any(segment.split(";")[0] == ".." for segment in re.split(r"[/\\]", path)):
-            raise CallRefused("`target` holds the segment '..'")
+            raise CallFailed("`target` holds the segment '..'")
         path = unquote(path)
     return target
 
 
 def _headers(headers: Any) -> tuple[Header, ...]:
     if not isinstance(headers, list) and headers != ():
-        raise CallRefused("`headers` is not a list of [name, value]")
+        raise CallFailed("`headers` is not a list of [name, value]")
     checked = tuple(_header(pair) for pair in headers)
     dropped = hop_by_hop(checked)
     return tuple((name, value) for name, value in checked if name.lower() not in dropped)
@@ -142,9 +142,9 @@ def _headers(headers: Any) -> tuple[Header, ...]:
 
 def _header(pair: Any) -> Header:
     if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
-        raise CallRefused("`headers` is not a list of [name, value]")
+        raise CallFailed("`headers` is not a list of [name, value]")
     name, value = pair
     value = value.strip(" \t")
     if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value) or any(ord(character) > 255 for character in value):
-        raise CallRefused(f"the header {name[:100]!r} cannot be sent: a name is a token, a value one line of latin-1")
+        raise CallFailed(f"the header {name[:100]!r} cannot be sent: a name is a token, a value one line of latin-1")
     return name, value

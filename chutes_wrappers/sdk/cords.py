@@ -18,7 +18,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
 from chutes_wrappers.core.routes import meaningless_keys
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.call_shape import AbandonMiddleware, Call, CallShapeMiddleware, CordCalls
 from chutes_wrappers.runtime.dev_bodies import refuse_bad_bodies
 from chutes_wrappers.runtime.gateway import Gateway
@@ -165,7 +165,7 @@ def _handler(cord: PlannedCord, gateway: Gateway) -> Callable[..., Any]:
     def carry(self: Any, call: Any = None) -> Any:
         try:
             answer = gateway.answer(cord.route, cord.port, call)
-        except CallRefused as refusal:
+        except CallFailed as refusal:
             raise HTTPException(status_code=refusal.status, detail=refusal.detail) from refusal
         return Response(content=answer.body, media_type=answer.content_type)
 

@@ -26,7 +26,7 @@ from chutes_wrappers.core.manifest import Manifest, parse_manifest
 from chutes_wrappers.host.discovery.probing import Bounds
 from chutes_wrappers.host.discovery.remote import discover_service
 from chutes_wrappers.runtime import gradio_call
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from tests.packages.environments import environment_with
 from tests.scenario import ROOT, free_port
 
@@ -192,12 +192,12 @@ async def test_arguments_go_by_name_or_position_with_defaults(app: App) -> None:
 
 
 async def test_wrong_arguments_are_refused_with_the_right_ones(app: App) -> None:
-    with pytest.raises(CallRefused, match=r"`nam` is no parameter.*name, punctuation \(optional\)") as unknown:
+    with pytest.raises(CallFailed, match=r"`nam` is no parameter.*name, punctuation \(optional\)") as unknown:
         await app.call("/greet", nam="you")
     assert unknown.value.status == 400
-    with pytest.raises(CallRefused, match="`name` is missing"):
+    with pytest.raises(CallFailed, match="`name` is missing"):
         await app.call("/greet")
-    with pytest.raises(CallRefused, match="4 arguments"):
+    with pytest.raises(CallFailed, match="4 arguments"):
         await app.call("/greet", {"data": [1, 2, 3, 4]})
 
 
@@ -275,10 +275,10 @@ async def test_streams_carry_files(app: App) -> None:
 
 
 async def test_the_apps_errors_are_the_callers_to_read(app: App) -> None:
-    with pytest.raises(CallRefused, match=r"^no entry$") as refused:
+    with pytest.raises(CallFailed, match=r"^no entry$") as refused:
         await app.call("/refuse", text="entry")
     assert refused.value.status == 400
-    with pytest.raises(CallRefused, match="the app failed and does not say why"):
+    with pytest.raises(CallFailed, match="the app failed and does not say why"):
         await app.call("/crash", text="x")
     assert [event async for event in app.stream("/stumble", text="one")] == [{"data": ["one"]}, {"error": "it's over"}]
 
@@ -312,5 +312,5 @@ def test_the_example_runs_under_every_version(major: int, tmp_path: Path) -> Non
         assert kind == "audio/wav"
         backwards, seconds = asyncio.run(app.data("/reverse_sound", sound_base64=encoded(sound)))
         assert (backwards["content_type"], seconds) == ("audio/wav", 0.5)
-        with pytest.raises(CallRefused, match="nothing to shout"):
+        with pytest.raises(CallFailed, match="nothing to shout"):
             asyncio.run(app.call("/shout", text=" "))

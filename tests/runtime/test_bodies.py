@@ -18,7 +18,7 @@ from starlette.formparsers import MultiPartParser
 
 from chutes_wrappers.core.routes import Encoding, RequestFormat
 from chutes_wrappers.runtime.bodies import encode_body, undeclared
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 
 EVERY_BYTE = bytes(range(256))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -97,7 +97,7 @@ def test_a_body_whose_schema_has_a_field_called_body_is_left_alone() -> None:
 
 def test_a_wrapped_body_may_be_an_object_and_has_no_other_keys() -> None:
     assert json.loads(encoded("json", {"body": {"a": 1}}, wrapped=True)[0]) == {"a": 1}
-    with pytest.raises(CallRefused, match="no other"):
+    with pytest.raises(CallFailed, match="no other"):
         encoded("json", {"body": 1, "other": 2}, wrapped=True)
 
 
@@ -141,7 +141,7 @@ def test_an_empty_file_is_a_file() -> None:
 
 
 def test_a_declared_file_that_is_plain_text_is_explained() -> None:
-    with pytest.raises(CallRefused, match=r"`file` is a file: send .*file_base64"):
+    with pytest.raises(CallFailed, match=r"`file` is a file: send .*file_base64"):
         fields({"file": "hello"}, files=("file",))
 
 
@@ -159,7 +159,7 @@ def test_where_it_is_known_that_nothing_is_a_file_texts_stay_texts() -> None:
 
 @pytest.mark.parametrize("data", ["%%%", "abc", "a" * 5])
 def test_what_is_not_base64_is_named(data: str) -> None:
-    with pytest.raises(CallRefused, match="`file` is not base64"):
+    with pytest.raises(CallFailed, match="`file` is not base64"):
         fields({"file": {"filename": "x", "data": data}})
 
 
@@ -170,15 +170,15 @@ def test_base64_in_lines_is_read() -> None:
 @pytest.mark.parametrize("text", ["a\r\nb", "\0", "\x01", "a\tb", "\x7f", "\ud800"])
 @pytest.mark.parametrize("key", ["filename", "content_type"])
 def test_what_no_header_carries_is_refused_in_a_files_description(key: str, text: str) -> None:
-    with pytest.raises(CallRefused, match=f"`file`: {key} cannot hold control characters"):
+    with pytest.raises(CallFailed, match=f"`file`: {key} cannot hold control characters"):
         encoded("multipart", {"file": {"filename": "x", "data": "", key: text}})
 
 
 @pytest.mark.parametrize("text", ["\x01", "\r\n", "\ud800"])
 def test_what_no_header_carries_is_no_field_name_and_no_media_type(text: str) -> None:
-    with pytest.raises(CallRefused, match="cannot be the name of a field"):
+    with pytest.raises(CallFailed, match="cannot be the name of a field"):
         encoded("multipart", {text: "value"})
-    with pytest.raises(CallRefused, match="`content_type` is not a media type"):
+    with pytest.raises(CallFailed, match="`content_type` is not a media type"):
         encoded("binary", {"data": "", "content_type": text})
 
 
@@ -189,7 +189,7 @@ def test_half_of_a_surrogate_pair_is_found_before_anything_is_sent(encoding: Enc
 
 
 def test_half_of_a_surrogate_pair_in_a_data_uri_is_named() -> None:
-    with pytest.raises(CallRefused, match="`file` holds half of a surrogate pair"):
+    with pytest.raises(CallFailed, match="`file` holds half of a surrogate pair"):
         encoded("multipart", {"file": "data:text/plain,\ud800"})
 
 
@@ -204,7 +204,7 @@ def test_binary_and_text_travel_as_bytes() -> None:
     assert encoded("binary", file(b"x", content_type="image/png"), content_type="a/b") == (b"x", "image/png")
     assert encoded("binary", {"data": "data:image/gif;base64,eA=="}) == (b"x", "image/gif")
     assert encoded("binary", {"data": file(b"x", content_type="image/png")}) == (b"x", "image/png")
-    with pytest.raises(CallRefused, match="neither a string in base64 nor a file"):
+    with pytest.raises(CallFailed, match="neither a string in base64 nor a file"):
         encoded("binary", {"data": {"bytes": "eA=="}})
     assert encoded("text", {"text": "é"}) == ("é".encode(), "text/plain; charset=utf-8")
     assert encoded("text", {"text": "<a/>"}, content_type="application/xml") == (b"<a/>", "application/xml")
@@ -212,7 +212,7 @@ def test_binary_and_text_travel_as_bytes() -> None:
 
 @pytest.mark.parametrize("encoding", ["binary", "text"])
 def test_other_keys_of_a_binary_or_text_body_are_named(encoding: Encoding) -> None:
-    with pytest.raises(CallRefused, match="other"):
+    with pytest.raises(CallFailed, match="other"):
         encoded(encoding, {"other": 1})
 
 
@@ -247,7 +247,7 @@ def test_what_a_form_parser_reads_is_what_was_sent(body: dict[str, list[str]]) -
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT | st.sampled_from(["data", "text", "body"]), inner, max_size=3),
 ))  # fmt: skip
 def test_any_json_is_a_body_or_a_named_refusal(encoding: Encoding, body: Any) -> None:
-    with contextlib.suppress(CallRefused):
+    with contextlib.suppress(CallFailed):
         data, kind = encoded(encoding, body)
         assert data is None or kind or encoding == "multipart"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.runtime import call_errors
-from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallRefused, half_pair, service_error
+from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallFailed, half_pair, service_error
 
 HALF = "a\ud800"
 
@@ -16,17 +16,17 @@ HALF = "a\ud800"
 def test_the_statuses_are_those_that_an_instance_may_send() -> None:
     """PLATFORM.md, section 3: 400 and 429 are nobody's failure, 503 is the instance's."""
     assert (call_errors.CLIENT_ERROR, call_errors.TRY_AGAIN, call_errors.INSTANCE_FAILURE) == (400, 429, 503)
-    assert CallRefused("why").status == 400
-    assert CallRefused("why", answer_with=429).status == 429
+    assert CallFailed("why").status == 400
+    assert CallFailed("why", answer_with=429).status == 429
 
 
 def test_a_refusal_says_why_and_what_else_is_known() -> None:
-    refused = CallRefused("why", field="a")
+    refused = CallFailed("why", field="a")
     assert (str(refused), refused.detail) == ("why", {"error": "why", "field": "a"})
 
 
 def test_half_of_a_surrogate_pair_is_replaced_in_every_text_of_a_refusal() -> None:
-    detail = CallRefused(HALF, field=HALF, status=500).detail
+    detail = CallFailed(HALF, field=HALF, status=500).detail
     assert detail == {"error": "a?", "field": "a?", "status": 500}
     json.dumps(detail, ensure_ascii=False).encode()
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import MultipartWriter
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.call_request import make_request
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 
@@ -57,7 +57,7 @@ def test_a_file_in_a_call_to_an_undeclared_body_makes_a_form_of_it() -> None:
     [({"a": "\ud800"}, {}, "a"), ({}, {"q": "\ud800"}, "q"), (["\ud800"], {}, "body")],
 )
 def test_half_of_a_surrogate_pair_is_named_by_its_field(body: Any, query: dict[str, str], field: str) -> None:
-    with pytest.raises(CallRefused) as caught:
+    with pytest.raises(CallFailed) as caught:
         made(body, query)
     assert caught.value.detail["field"] == field
 
@@ -66,5 +66,5 @@ def test_endless_nesting_is_refused() -> None:
     deep: Any = "x"
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(CallRefused, match="nested too deeply"):
+    with pytest.raises(CallFailed, match="nested too deeply"):
         made({"a": deep})

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import File, decoded, file_from_base64, file_in, is_file_object
 
 WAV = b"RIFF\x00\x00\x00\x00WAVE"
 WAV_BASE64 = "UklGRgAAAABXQVZF"
 
 
-def refusal(value: Any, *, declared: bool = True) -> CallRefused:
-    with pytest.raises(CallRefused) as caught:
+def refusal(value: Any, *, declared: bool = True) -> CallFailed:
+    with pytest.raises(CallFailed) as caught:
         file_in("sound", value, declared=declared)
     assert caught.value.detail["field"] == "sound"
     return caught.value
@@ -113,7 +113,7 @@ def test_bytes_under_a_key_of_their_own_are_a_file() -> None:
     assert file_from_base64("sound", WAV_BASE64) == File(filename="sound.wav", content_type="audio/wav", data=WAV)
     assert file_from_base64("x", "AAA=") == File(filename="x", content_type="application/octet-stream", data=b"\0\0")
     for value, said in ((5, "`sound_base64` is not a string"), ("Y", "`sound_base64` is not base64")):
-        with pytest.raises(CallRefused, match=said):
+        with pytest.raises(CallFailed, match=said):
             file_from_base64("sound", value)
 
 

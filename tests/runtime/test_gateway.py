@@ -17,7 +17,7 @@ from chutes_wrappers.runtime import call_request, failure_attribution, startup, 
 from chutes_wrappers.runtime import gateway as gateway_module
 from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.bodies import Body
-from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallRefused
+from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallFailed
 from chutes_wrappers.runtime.gateway import Answer, Gateway
 from chutes_wrappers.runtime.running_call import RunningCall
 from tests.scenario import free_port
@@ -38,8 +38,8 @@ def call(gateway: Gateway, service: HttpFixture, target: str, method: str = "GET
     return gateway.answer(route, service.port, {"json": body, "params": query})
 
 
-def refusal(gateway: Gateway, service: HttpFixture, target: str, method: str = "GET", **options: Any) -> CallRefused:
-    with pytest.raises(CallRefused) as caught:
+def refusal(gateway: Gateway, service: HttpFixture, target: str, method: str = "GET", **options: Any) -> CallFailed:
+    with pytest.raises(CallFailed) as caught:
         call(gateway, service, target, method, **options)
     return caught.value
 
@@ -80,7 +80,9 @@ def test_an_empty_answer_says_its_status(gateway: Gateway, service: HttpFixture)
 
 
 @pytest.mark.parametrize("status", [300, 301, 304, 400, 401, 403, 404, 409, 422, 426, 429, 451, 499, 500, 502, 503])
-def test_the_services_own_errors_are_a_400_that_quotes_them(gateway: Gateway, service: HttpFixture, status: int) -> None:
+def test_the_services_own_errors_are_a_400_that_quotes_them(
+    gateway: Gateway, service: HttpFixture, status: int
+) -> None:
     refused = refusal(gateway, service, f"/status/{status}")
     assert (refused.status, refused.detail["status"]) == (400, status)
     if status != 304:
@@ -257,7 +259,7 @@ def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
     refused = None
     try:
         answer = gateway.answer(route, service.port, {"json": given, "params": query})
-    except CallRefused as caught:
+    except CallFailed as caught:
         refused = caught
     else:
         assert json.loads(answer.body)["method"] == "POST"
@@ -323,7 +325,7 @@ def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: Ht
 async def test_an_answer_that_cannot_be_read_is_never_the_instances_failure(gateway: Gateway, said: bytes) -> None:
     async with answering(said) as port:
         for _ in range(failure_attribution.MOST_FAILURES_IN_A_ROW + 1):
-            with pytest.raises(CallRefused, match="the service's answer cannot be read") as refused:
+            with pytest.raises(CallFailed, match="the service's answer cannot be read") as refused:
                 await asyncio.to_thread(gateway.answer, Route(path="/x"), port, {"json": {}, "params": {}})
             assert refused.value.status == 400
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.background import BACKGROUND
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.gateway import Answer, Gateway
 from tests.upstreams.gradio_app import StandIn, completed, failed, generating
 
@@ -34,7 +34,7 @@ async def answer(gateway: Gateway, url: str, **query: str) -> Answer:
 
 
 async def status(gateway: Gateway, url: str) -> int:
-    with pytest.raises(CallRefused) as refused:
+    with pytest.raises(CallFailed) as refused:
         await answer(gateway, url)
     return refused.value.status
 
@@ -65,7 +65,7 @@ async def test_an_app_that_has_answered_and_is_gone_is_the_instances_failure(mes
     app, gateway = StandIn(messages), Gateway()
     async with app.serving() as url:
         assert await status(gateway, "http://127.0.0.1:1") == 429  # it may be starting
-        with contextlib.suppress(CallRefused):
+        with contextlib.suppress(CallFailed):
             await answer(gateway, url)
     assert await status(gateway, url) == 503
     await BACKGROUND.run(gateway.close())
@@ -96,7 +96,7 @@ async def test_a_file_that_cannot_be_sent_is_named_and_never_the_apps_failure(fi
     async with app.serving() as url:
         port = int(url.rsplit(":", 1)[1])
         for _ in range(6):
-            with pytest.raises(CallRefused, match=r"`f`.*surrogate pair") as refused:
+            with pytest.raises(CallFailed, match=r"`f`.*surrogate pair") as refused:
                 await asyncio.to_thread(gateway.answer, UPLOAD, port, {"json": {"f": file}, "params": {}})
             assert refused.value.status == 400
         await BACKGROUND.run(gateway.close())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_arguments import FILE_MARK, arguments
 
@@ -127,11 +127,11 @@ def nested(depth: int) -> Any:
 )
 def test_what_does_not_fit_is_named(body: Any, problem: str) -> None:
     takes = endpoint(GradioParameter(name="image", required=True, file="one"), GradioParameter(name="size", default=1))
-    with pytest.raises(CallRefused, match=problem) as refused:
+    with pytest.raises(CallFailed, match=problem) as refused:
         arguments(takes, body)
     assert refused.value.status == 400
 
 
 def test_endless_nesting_is_refused() -> None:
-    with pytest.raises(CallRefused, match="nested too deeply"):
+    with pytest.raises(CallFailed, match="nested too deeply"):
         arguments(endpoint(GradioParameter(name="x", file="inside")), {"x": nested(900)})

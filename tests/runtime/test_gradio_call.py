@@ -15,7 +15,7 @@ from aiohttp import web
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
 from chutes_wrappers.runtime import gradio_call
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from tests.upstreams.gradio_app import MARK, StandIn, completed, failed, generating, reference
 from tests.upstreams.raw import talking
 
@@ -96,7 +96,7 @@ async def test_what_the_app_does_not_hold_stays_as_it_is() -> None:
 async def test_a_call_that_the_app_refuses_is_told(status: int, answer_with: int) -> None:
     app = StandIn()
     app.refusal = web.json_response({"detail": "Why."}, status=status)
-    with pytest.raises(CallRefused) as refused:
+    with pytest.raises(CallFailed) as refused:
         await call(app)
     assert refused.value.status == answer_with
     if answer_with == 400:
@@ -104,13 +104,13 @@ async def test_a_call_that_the_app_refuses_is_told(status: int, answer_with: int
 
 
 async def test_an_answer_that_breaks_off_is_an_error() -> None:
-    with pytest.raises(CallRefused, match="broke its answer off"):
+    with pytest.raises(CallFailed, match="broke its answer off"):
         await call(StandIn([generating("a")]))
-    with pytest.raises(CallRefused, match=r"^lost$"):
+    with pytest.raises(CallFailed, match=r"^lost$"):
         await call(StandIn([failed("lost")]))
     app = StandIn([completed(reference("/gone"))])
     app.files["/gone"] = web.Response(status=404)
-    with pytest.raises(CallRefused) as missing:
+    with pytest.raises(CallFailed) as missing:
         await call(app)
     assert missing.value.detail["status"] == 404
 
@@ -120,7 +120,7 @@ async def test_an_argument_that_no_json_holds_is_refused(text: Any) -> None:
     value: Any = text
     for _ in range(900 if text == "deep" else 0):
         value = [value]
-    with pytest.raises(CallRefused, match="cannot be sent on"):
+    with pytest.raises(CallFailed, match="cannot be sent on"):
         await call(StandIn(), {"text": value})
 
 
@@ -136,7 +136,7 @@ async def test_a_stream_ends_with_its_error_or_is_refused_before_it_begins() -> 
         {"data": ["a"]},
         {"error": "the app broke its answer off before it was complete"},
     ]
-    with pytest.raises(CallRefused, match="lost"):
+    with pytest.raises(CallFailed, match="lost"):
         await stream(StandIn([failed("lost")]))
 
 
@@ -167,7 +167,7 @@ async def test_a_connection_that_is_lost_ends_a_stream_with_the_reason() -> None
 async def test_the_refusal_of_a_queue_keeps_its_status() -> None:
     said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nWhy."
     async with queue_that_says(said) as url, aiohttp.ClientSession() as session:
-        with pytest.raises(CallRefused) as refused:
+        with pytest.raises(CallFailed) as refused:
             await gradio_call.call(session, url, ENDPOINT, {})
     assert (refused.value.detail["status"], refused.value.detail["body"]) == (404, "Why.")
 

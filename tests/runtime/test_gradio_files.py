@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from chutes_wrappers.runtime import gradio_files
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_files import (
     checked_json,
@@ -100,7 +100,7 @@ async def test_an_app_that_does_not_say_where_its_files_are_is_refused(
         return places
 
     monkeypatch.setattr(gradio_files, "checked_json", say)
-    with pytest.raises(CallRefused, match="did not say where"):
+    with pytest.raises(CallFailed, match="did not say where"):
         await uploaded(StandIn([]), A)
 
 
@@ -128,13 +128,13 @@ async def test_a_file_is_downloaded_with_the_name_and_type_of_its_reference(
 async def test_a_file_is_taken_up_to_a_limit() -> None:
     assert gradio_files.LARGEST_FILES_BYTES == 512 * 1024**2
     assert len((await downloaded(web.Response(body=b"x" * 10), most_bytes=10)).data) == 10
-    with pytest.raises(CallRefused, match="larger than 512 MiB"):
+    with pytest.raises(CallFailed, match="larger than 512 MiB"):
         await downloaded(web.Response(body=b"x" * 11), most_bytes=10)
 
 
 @pytest.mark.parametrize("status", [300, 404, 500])
 async def test_an_error_of_the_app_is_quoted(status: int) -> None:
-    with pytest.raises(CallRefused) as caught:
+    with pytest.raises(CallFailed) as caught:
         await downloaded(web.Response(status=status, text="nothing here"))
     assert (caught.value.detail["status"], caught.value.detail["body"]) == (status, "nothing here")
 
@@ -150,7 +150,7 @@ async def test_json_is_read_whatever_its_type_says(body: bytes, content_type: st
         if value is not None:
             assert await checked_json(answer) == value
         else:
-            with pytest.raises(CallRefused, match="not JSON"):
+            with pytest.raises(CallFailed, match="not JSON"):
                 await checked_json(answer)
 
 
@@ -194,7 +194,7 @@ def nested(value: Any, depth: int) -> Any:
 
 def test_nesting_of_an_answer_is_bounded() -> None:
     assert len([*references_in(nested(reference("/1"), 100))]) == 1
-    with pytest.raises(CallRefused, match="nested too deeply"):
+    with pytest.raises(CallFailed, match="nested too deeply"):
         list(references_in(nested("x", 101)))
 
 

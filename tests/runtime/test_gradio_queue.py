@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.runtime import gradio_queue
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.gradio_queue import MessageLines, Outputs, patched
 from tests.upstreams.gradio_app import completed, failed, generating
 
@@ -50,7 +50,7 @@ def test_a_difference_leads_from_the_old_value_to_the_new(old: Any, new: Any) ->
     "edit", [["replace", ["x", 3], 1], ["append", [], 3], ["dance", [], 1], ["add", ["a", 0], 1], [1], None]
 )
 def test_a_difference_that_does_not_fit_is_an_error_of_the_app(edit: Any) -> None:
-    with pytest.raises(CallRefused, match="does not follow"):
+    with pytest.raises(CallFailed, match="does not follow"):
         patched({"a": "b"}, [edit])
 
 
@@ -66,7 +66,7 @@ def test_messages_arrive_whole_however_they_are_cut(messages: list[dict[str, str
 
 def test_other_lines_mean_nothing_and_broken_ones_are_errors_of_the_app() -> None:
     assert list(MessageLines().feed(b": ping\nevent: x\ndata: 3\n\n")) == []
-    with pytest.raises(CallRefused, match="no JSON"):
+    with pytest.raises(CallFailed, match="no JSON"):
         list(MessageLines().feed(b"data: {\n"))
 
 
@@ -74,7 +74,7 @@ def test_a_message_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(gradio_queue, "LARGEST_MESSAGE_BYTES", 1024**2)
     lines = MessageLines()
     assert list(lines.feed(b"x" * 1024**2)) == []
-    with pytest.raises(CallRefused, match="larger than 1 MiB"):
+    with pytest.raises(CallFailed, match="larger than 1 MiB"):
         list(lines.feed(b"x"))
 
 
@@ -111,7 +111,7 @@ def test_session_state_stays_out_and_updates_are_their_values() -> None:
     ],
 )
 def test_the_apps_own_words_are_kept(error: Any, words: str) -> None:
-    with pytest.raises(CallRefused) as refused:
+    with pytest.raises(CallFailed) as refused:
         outputs(failed(error))
     assert words in str(refused.value)
     assert (refused.value.status, words.startswith("'")) == (400, str(refused.value).startswith("'"))
@@ -121,18 +121,18 @@ def test_the_apps_own_words_are_kept(error: Any, words: str) -> None:
     "message", [{"msg": "unexpected_error", "message": "lost"}, {"msg": "server_stopped", "message": "lost"}]
 )
 def test_the_queues_own_errors_end_a_call(message: dict[str, Any]) -> None:
-    with pytest.raises(CallRefused, match="lost"):
+    with pytest.raises(CallFailed, match="lost"):
         outputs(message)
 
 
 @pytest.mark.parametrize("output", [None, {}, {"data": "text"}, 3])
 def test_an_answer_without_data_is_an_error_of_the_app(output: Any) -> None:
-    with pytest.raises(CallRefused):
+    with pytest.raises(CallFailed):
         outputs({"msg": "process_completed", "success": True, "output": output})
 
 
 def test_differences_of_another_number_of_outputs_are_an_error_of_the_app() -> None:
     outputs = Outputs(GradioEndpoint(api_name="x", fn_index=0, protocol="sse_v3"))
     assert outputs.read(generating("a", "b")) == ["a", "b"]
-    with pytest.raises(CallRefused, match="does not follow"):
+    with pytest.raises(CallFailed, match="does not follow"):
         outputs.read(generating([]))

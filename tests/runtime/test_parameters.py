@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.parameters import address
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -54,22 +54,22 @@ def test_a_fragment_is_dropped_and_a_query_in_the_path_stays() -> None:
 def test_a_parameter_in_the_query_of_the_path_is_filled_in_there() -> None:
     assert target("/search?q={q}&v=1", q="a b&c") == "/search?q=a%20b%26c&v=1"
     assert target("/search?q={q}", {"name": "q", "in": "query"}, query={"q": "x", "n": "2"}) == "/search?q=x&n=2"
-    with pytest.raises(CallRefused, match="`q` is missing"):
+    with pytest.raises(CallFailed, match="`q` is missing"):
         target("/search?q={q}")
 
 
 @pytest.mark.parametrize("value", [".", "..", "..;", ".;x=1"])
 def test_a_value_that_would_lead_to_another_path_is_refused(value: str) -> None:
-    with pytest.raises(CallRefused, match="another path"):
+    with pytest.raises(CallFailed, match="another path"):
         target("/files/{name}", name=value)
-    with pytest.raises(CallRefused, match="another path"):
+    with pytest.raises(CallFailed, match="another path"):
         target("/files/{name:path}", name=f"a/{value}/b")
 
 
 @pytest.mark.parametrize("style", ["simple", "label", "matrix"])
 @pytest.mark.parametrize("value", [[], {}])
 def test_an_empty_value_does_not_lead_to_the_parent(value: Any, style: str) -> None:
-    with pytest.raises(CallRefused, match="`id` = '' would lead to another path"):
+    with pytest.raises(CallFailed, match="`id` = '' would lead to another path"):
         target("/files/{id}", {"name": "id", "in": "path", "style": style}, id=value)
 
 
@@ -78,7 +78,7 @@ def test_a_semicolon_in_a_value_begins_no_parameter_of_the_path() -> None:
 
 
 def test_a_missing_path_parameter_is_named() -> None:
-    with pytest.raises(CallRefused, match=r"`id` is missing.*/v/\{id\}"):
+    with pytest.raises(CallFailed, match=r"`id` is missing.*/v/\{id\}"):
         target("/v/{id}")
 
 
@@ -171,7 +171,7 @@ def test_a_null_parameter_is_not_sent() -> None:
 def test_header_parameters_are_sent_and_cannot_break_out() -> None:
     parameter = {"name": "X-Model", "in": "header"}
     assert address(route("/a", parameter), {}, {"X-Model": "large"}).headers == {"X-Model": "large"}
-    with pytest.raises(CallRefused, match="control characters"):
+    with pytest.raises(CallFailed, match="control characters"):
         address(route("/a", parameter), {}, {"X-Model": "large\r\nHost: other"})
 
 

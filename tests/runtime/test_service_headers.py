@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.background import BACKGROUND
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.gateway import Answer, Gateway
 from chutes_wrappers.runtime.loopback import LoopbackServer
 from chutes_wrappers.runtime.service_headers import as_sent
@@ -70,7 +70,7 @@ async def test_an_error_quotes_headers_beyond_ascii(gateway: Gateway, byte: byte
         "location": f"http://elsewhere/{text}",
     }
     async with answering(error) as port:
-        with pytest.raises(CallRefused) as refused:
+        with pytest.raises(CallFailed) as refused:
             await ask(gateway, port)
         assert (refused.value.status, refused.value.detail) == (400, quoted)
         assert await stream(gateway, port) == (400, quoted)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.tunnel_frames import (
     LARGEST_DATA_BYTES,
     LONGEST_LINE_BYTES,
@@ -155,7 +155,7 @@ def test_headers_between_neighbours_are_dropped() -> None:
     ],
 )
 def test_what_is_no_call_is_refused(call: dict[str, object] | bytes, named: str) -> None:
-    with pytest.raises(CallRefused, match=named) as caught:
+    with pytest.raises(CallFailed, match=named) as caught:
         read(call)
     assert caught.value.status == 400
 
@@ -167,5 +167,5 @@ def test_other_targets_stay_as_they_are(target: str) -> None:
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda parts: st.lists(parts) | st.dictionaries(st.sampled_from(["port", "method", "target", "headers", "body"]), parts)))  # fmt: skip
 def test_nothing_that_can_be_sent_raises_anything_else(call: object) -> None:
-    with pytest.raises(CallRefused):
+    with pytest.raises(CallFailed):
         read(json.dumps(call).encode())

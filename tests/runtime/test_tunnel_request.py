@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.runtime import tunnel_request
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 from chutes_wrappers.runtime.tunnel_request import CallReader, hop_by_hop
 
@@ -30,7 +30,7 @@ def call(**fields: Any) -> TunnelCall:
 
 
 def refusal(**fields: Any) -> str:
-    with pytest.raises(CallRefused) as caught:
+    with pytest.raises(CallFailed) as caught:
         call(**fields)
     assert caught.value.status == 400
     return str(caught.value)
@@ -62,7 +62,7 @@ def test_a_long_text_before_the_body_hides_it_from_nobody() -> None:
 @pytest.mark.parametrize("text", ["YQ=", "a-b_", "Y Q=", "ü", "YWJj=AAA"])
 def test_a_body_that_is_not_base64_is_refused_as_soon_as_it_is_seen(text: str) -> None:
     reader = CallReader()
-    with pytest.raises(CallRefused, match="`body` is not base64"):
+    with pytest.raises(CallFailed, match="`body` is not base64"):
         reader.feed(json.dumps({"body": text}, ensure_ascii=False).encode())
 
 
@@ -72,13 +72,13 @@ def test_a_call_that_is_too_large_is_refused_before_it_is_whole(monkeypatch: pyt
     reader = CallReader()
     reader.feed(b"x" * 1024**2)
     reader.feed(b"x" * 1024**2)
-    with pytest.raises(CallRefused, match="larger than 2 MiB"):
+    with pytest.raises(CallFailed, match="larger than 2 MiB"):
         reader.feed(b"x")
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"5", b'"x"', b"null", b'{"port": 8020', b'{"body": "YQ=="'])
 def test_what_is_not_an_object_is_refused(text: bytes) -> None:
-    with pytest.raises(CallRefused):
+    with pytest.raises(CallFailed):
         read(text)
 
 
@@ -86,7 +86,7 @@ def test_what_is_not_an_object_is_refused(text: bytes) -> None:
 def test_a_call_names_port_method_and_target(missing: str) -> None:
     fields = {"port": 8020, "method": "GET", "target": "/"}
     del fields[missing]
-    with pytest.raises(CallRefused, match="a call is"):
+    with pytest.raises(CallFailed, match="a call is"):
         read(json.dumps(fields).encode())
 
 
@@ -95,7 +95,7 @@ def test_an_unknown_field_is_refused() -> None:
 
 
 def test_a_second_body_and_one_that_is_not_a_string_are_refused() -> None:
-    with pytest.raises(CallRefused, match="is there twice"):
+    with pytest.raises(CallFailed, match="is there twice"):
         read(b'{"port": 8020, "method": "GET", "target": "/", "body": "YQ==", "body": "YQ=="}')
     for body in (5, {"a": 1}, ["YQ=="]):
         assert "`body`" in refusal(body=body)

@@ -15,7 +15,7 @@ from chutes_wrappers.host.modules.module_examples import Examples, answers_neede
 from chutes_wrappers.host.parity.comparison import EVENTS, Exchange, Verdict, compare
 from chutes_wrappers.host.parity.direct_request import DirectRequest, direct_request
 from chutes_wrappers.host.parity.schema_examples import example_body
-from chutes_wrappers.runtime.call_errors import CallRefused
+from chutes_wrappers.runtime.call_errors import CallFailed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ class Rehearsal:
             return _of_gradio(answer)
         try:
             request = direct_request(cord.route, cord.port, call.fields, call.query)
-        except (CallRefused, WrapperError, ValueError, KeyError) as error:
+        except (CallFailed, WrapperError, ValueError, KeyError) as error:
             return Verdict(good=False, words="no example can be sent to the service itself", evidence=str(error))
         direct = self.direct(request)
         is_repeated = answer.body == direct.body or direct.status >= 300 or bool(direct.problem)
