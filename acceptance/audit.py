@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONSTRAINTS = Path(__file__).resolve().parents[1] / "constraints"
-_LONGEST_S = 1800
+_TIMEOUT_S = 1800
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Audit:
         return [verdict, *self.vulnerable, *skipped, *filter(None, [self.failure])]
 
 
-def parsed(output: str, errors: str, *, pinned: int) -> Audit:
+def parse_audit(output: str, errors: str, *, pinned: int) -> Audit:
     """The audit in what ``pip-audit --format json`` printed; without JSON, which a failed connection leaves out, none.
 
     Of ``pinned`` packages pip-audit leaves out those whose markers do not fit this Python, and does not say so.
@@ -56,14 +56,16 @@ def parsed(output: str, errors: str, *, pinned: int) -> Audit:
     return Audit(
         failure=f"pip-audit left out {missing} of {pinned} packages" if missing else "",
         audited=[f"{each['name']} {each['version']}" for each in audited],
-        vulnerable=[_described(each["name"], each["version"], each["vulns"]) for each in audited if each["vulns"]],
+        vulnerable=[
+            _describe_package(each["name"], each["version"], each["vulns"]) for each in audited if each["vulns"]
+        ],
         skipped=[
             f"{each['name']}: {each.get('skip_reason', 'no reason')}" for each in dependencies if each not in audited
         ],
     )
 
 
-def _described(name: str, version: str, vulnerabilities: Sequence[dict[str, list[str]]]) -> str:
+def _describe_package(name: str, version: str, vulnerabilities: Sequence[dict[str, list[str]]]) -> str:
     known = (f"{each['id']} (fixed in {', '.join(each['fix_versions']) or 'no version'})" for each in vulnerabilities)
     return f"{name} {version}: {', '.join(known)}"
 
@@ -72,9 +74,9 @@ def audit(constraints: Path) -> Audit:
     """Audit the versions that ``constraints`` pins, with no other packages than those."""
     argv = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
     argv += ["--no-deps", "--disable-pip", "--requirement", str(constraints)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=_LONGEST_S, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     lines = constraints.read_text(encoding="utf-8").splitlines()
-    return parsed(done.stdout, done.stderr, pinned=sum("==" in line.partition("#")[0] for line in lines))
+    return parse_audit(done.stdout, done.stderr, pinned=sum("==" in line.partition("#")[0] for line in lines))
 
 
 def main(arguments: Sequence[str]) -> int:

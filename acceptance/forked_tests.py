@@ -47,10 +47,10 @@ class ForkedTests:
     ) -> None:
         self._end()
 
-    def exit_code(self, tests: Sequence[str], timeout_s: float) -> int | None:
+    def run_tests(self, tests: Sequence[str], timeout_s: float) -> int | None:
         """Pytest's exit code, 0 for all passed; None when it took longer than ``timeout_s``."""
         if self._process is None or self._process.poll() is not None:
-            self._process = self._started()
+            self._process = self._start()
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -62,7 +62,7 @@ class ForkedTests:
             self._end()
         return int(line) if line else 1 if is_in_time else None
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         # A shell between: the tests would notice that Python is process 1.
         shell = ["sh", "-c", 'ip link set lo up && "$@"; exit $?', "sh", sys.executable, __file__]
         environment = {**os.environ, "PYTHONPATH": str(self._root)}

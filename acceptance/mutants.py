@@ -35,28 +35,28 @@ sys.path.insert(0, str(ROOT))
 from acceptance.forked_tests import ForkedTests  # noqa: E402 - needs the path above
 
 try:
-    from acceptance.mutations import Mutant, sampled
+    from acceptance.mutations import Mutant, sample_mutants
 except ModuleNotFoundError as missing:
     raise SystemExit(f'{missing}. Install Cosmic Ray first: pip install "cosmic-ray>=8.7,<9"') from None
 
 LAYERS = ("core", "runtime")
-_SHORTEST_TIMEOUT_S = 30.0
-_LONGEST_TESTS_S = 600.0
-_NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.log")
+_MIN_TIMEOUT_S = 30.0
+_MAX_TESTS_S = 600.0
+_IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.log")
 NO_TEST = "no mirrored test"
 
 
-class Bench:
+class MutationBench:
     """A copy of the tree, in which one module at a time is mutated. A context manager."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "tree"
-        shutil.copytree(ROOT, self.root, ignore=_NOT_COPIED, symlinks=True)
+        shutil.copytree(ROOT, self.root, ignore=_IGNORED, symlinks=True)
         self._tests = ForkedTests(self.root)
         self._timeouts_s: dict[str, float | str] = {}
         self._changes = int(time.time())
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> MutationBench:
         self._tests.__enter__()
         return self
 
@@ -65,37 +65,37 @@ class Bench:
     ) -> None:
         self._tests.__exit__(kind, failure, trace)
 
-    def outcome(self, mutant: Mutant) -> str:
+    def test_mutant(self, mutant: Mutant) -> str:
         """``killed``, ``survived``, ``timeout``, ``no mirrored test``, or what keeps the tests from judging."""
-        tests = mirrored_tests(self.root, mutant.module)
+        tests = find_mirrored_tests(self.root, mutant.module)
         if not tests:
             return NO_TEST
         if mutant.module not in self._timeouts_s:
-            self._timeouts_s[mutant.module] = self._measured_timeout_s(mutant.module, tests)
+            self._timeouts_s[mutant.module] = self._measure_timeout_s(mutant.module, tests)
         timeout_s = self._timeouts_s[mutant.module]
         if isinstance(timeout_s, str):
             return timeout_s
         mutated = mutant.source(self.root)
         assert mutated is not None, mutant
-        code = self._tested_with(mutant.module, mutated, tests, timeout_s)
+        code = self._test_with(mutant.module, mutated, tests, timeout_s)
         return "timeout" if code is None else "killed" if code else "survived"
 
-    def _measured_timeout_s(self, module: str, tests: Sequence[str]) -> float | str:
+    def _measure_timeout_s(self, module: str, tests: Sequence[str]) -> float | str:
         """Several times what the tests of the unchanged module take; a text when they fail with it, or pass with a broken one."""
         source = (self.root / module).read_text(encoding="utf-8")
         start = time.monotonic()
-        if self._tested_with(module, source, tests, _LONGEST_TESTS_S) != 0:
+        if self._test_with(module, source, tests, _MAX_TESTS_S) != 0:
             return "tests fail without a mutant"
         taken_s = time.monotonic() - start
-        if self._tested_with(module, "raise RuntimeError\n", tests, _LONGEST_TESTS_S) == 0:
+        if self._test_with(module, "raise RuntimeError\n", tests, _MAX_TESTS_S) == 0:
             return "tests do not import the module"
-        return _SHORTEST_TIMEOUT_S + 4 * taken_s
+        return _MIN_TIMEOUT_S + 4 * taken_s
 
-    def _tested_with(self, module: str, source: str, tests: Sequence[str], timeout_s: float) -> int | None:
+    def _test_with(self, module: str, source: str, tests: Sequence[str], timeout_s: float) -> int | None:
         original = (self.root / module).read_bytes()
         self._write(module, source.encode())
         try:
-            return self._tests.exit_code(tests, timeout_s)
+            return self._tests.run_tests(tests, timeout_s)
         finally:
             self._write(module, original)
 
@@ -106,21 +106,23 @@ class Bench:
         os.utime(self.root / module, (self._changes, self._changes))
 
 
-def mirrored_tests(root: Path, module: str) -> tuple[str, ...]:
+def find_mirrored_tests(root: Path, module: str) -> tuple[str, ...]:
     """The test files that mirror ``module``, below ``root``: ``test_<module>.py``, and ``test_<module>_<part>.py`` of no other."""
     path = Path(module)
     tests = root.joinpath("tests", *path.parts[1:-1])
     others = {f"test_{other.stem}" for other in (root / path).parent.glob("*.py")} - {f"test_{path.stem}"}
-    found = [tests / f"test_{path.name}", *tests.glob(f"test_{path.stem}_*.py")]
-    return tuple(sorted(str(file.relative_to(root)) for file in found if file.is_file() and file.stem not in others))
+    candidates = [tests / f"test_{path.name}", *tests.glob(f"test_{path.stem}_*.py")]
+    return tuple(
+        sorted(str(file.relative_to(root)) for file in candidates if file.is_file() and file.stem not in others)
+    )
 
 
-def _modules(root: Path) -> list[str]:
-    found = (path for layer in LAYERS for path in (root / "chutes_wrappers" / layer).rglob("*.py"))
-    return sorted(str(path.relative_to(root)) for path in found if path.name != "__init__.py")
+def _find_modules(root: Path) -> list[str]:
+    paths = (path for layer in LAYERS for path in (root / "chutes_wrappers" / layer).rglob("*.py"))
+    return sorted(str(path.relative_to(root)) for path in paths if path.name != "__init__.py")
 
 
-def _described(root: Path, mutant: Mutant) -> dict[str, Any]:
+def _describe(root: Path, mutant: Mutant) -> dict[str, Any]:
     """The mutant, and its change as lines of a diff without its head."""
     original = (root / mutant.module).read_text(encoding="utf-8").splitlines()
     changed = (mutant.source(root) or "").splitlines()
@@ -128,7 +130,7 @@ def _described(root: Path, mutant: Mutant) -> dict[str, Any]:
     return {**asdict(mutant), "change": change}
 
 
-def _survivors(root: Path, report: Path) -> Iterator[Mutant]:
+def _read_survivors(root: Path, report: Path) -> Iterator[Mutant]:
     """Those of a former report that no test noticed; a mutant whose source has changed since is left out, and named."""
     for line in report.read_text(encoding="utf-8").splitlines():
         former = json.loads(line)
@@ -136,13 +138,13 @@ def _survivors(root: Path, report: Path) -> Iterator[Mutant]:
             continue
         change = former.pop("change")
         mutant = Mutant(**former)
-        if (root / mutant.module).is_file() and _described(root, mutant)["change"] == change:
+        if (root / mutant.module).is_file() and _describe(root, mutant)["change"] == change:
             yield mutant
         else:
             print(f"left out, because its source has changed: {mutant.module}:{mutant.line} {change}", file=sys.stderr)
 
 
-def _parsed() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=11, help="of the sample [11]")
     parser.add_argument("--count", type=int, default=500, help="how many mutants [500]")
@@ -154,22 +156,22 @@ def _parsed() -> argparse.Namespace:
 
 
 def main() -> None:
-    options = _parsed()
+    options = _parse_arguments()
     # A shell starts what is in the background with SIGINT ignored, and the tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     outcomes: Counter[str] = Counter()
     with (
         tempfile.TemporaryDirectory(prefix="mutants-") as folder,
-        Bench(Path(folder)) as bench,
+        MutationBench(Path(folder)) as bench,
         options.report.open("w", encoding="utf-8") as report,
     ):
         if options.survivors:
-            mutants = list(_survivors(bench.root, options.survivors))
+            mutants = list(_read_survivors(bench.root, options.survivors))
         else:
-            mutants = sampled(bench.root, _modules(bench.root), count=options.count, seed=options.seed)
+            mutants = sample_mutants(bench.root, _find_modules(bench.root), count=options.count, seed=options.seed)
         for number, mutant in enumerate(mutants, start=1):
-            described = _described(bench.root, mutant)
-            outcome = bench.outcome(mutant)
+            described = _describe(bench.root, mutant)
+            outcome = bench.test_mutant(mutant)
             outcomes[outcome] += 1
             report.write(json.dumps({**described, "outcome": outcome}) + "\n")
             report.flush()

@@ -53,29 +53,29 @@ class Mutant:
         return None if mutated == original else str(mutated)
 
 
-def sampled(root: Path, modules: list[str], *, count: int, seed: int) -> list[Mutant]:
+def sample_mutants(root: Path, modules: list[str], *, count: int, seed: int) -> list[Mutant]:
     """``count`` mutants of different places of ``modules``, the same for the same seed and sources; fewer where there are fewer."""
     choices = random.Random(seed)
-    places = [place for module in modules for place in _places(root, module)]
-    choices.shuffle(places)
+    candidates = [place for module in modules for place in _find_mutants(root, module)]
+    choices.shuffle(candidates)
     chosen: list[Mutant] = []
-    for alternatives in places:
+    for alternatives in candidates:
         mutant = choices.choice(alternatives)
         if len(chosen) < count and mutant.source(root) is not None:
             chosen.append(mutant)
     return sorted(chosen, key=lambda mutant: (mutant.module, mutant.line, mutant.operator, mutant.occurrence))
 
 
-def _places(root: Path, module: str) -> list[list[Mutant]]:
-    places: dict[tuple[str, _Position, _Position], list[Mutant]] = {}
+def _find_mutants(root: Path, module: str) -> list[list[Mutant]]:
+    mutants_by_position: dict[tuple[str, _Position, _Position], list[Mutant]] = {}
     nodes = list(ast_nodes(get_ast((root / module).read_text(encoding="utf-8"))))
     for name, operator in _operators().items():
-        found = [(node, position) for node in nodes for position in operator.mutation_positions(node)]
-        for occurrence, (node, (start, end)) in enumerate(found):
+        positions = [(node, position) for node in nodes for position in operator.mutation_positions(node)]
+        for occurrence, (node, (start, end)) in enumerate(positions):
             if not _is_annotation(node):
                 mutant = Mutant(module=module, operator=name, occurrence=occurrence, line=start[0])
-                places.setdefault((name.partition("_")[0], start, end), []).append(mutant)
-    return list(places.values())
+                mutants_by_position.setdefault((name.partition("_")[0], start, end), []).append(mutant)
+    return list(mutants_by_position.values())
 
 
 @cache
@@ -89,8 +89,8 @@ def _operators() -> dict[str, _Operator]:
 def _is_annotation(node: Any) -> bool:
     """Whether ``node`` is inside the annotation of a variable, of a parameter or of a result."""
     while (parent := node.parent) is not None:
-        place = {"annassign": 1, "tfpdef": 2}.get(parent.type)
-        annotation = parent.annotation if parent.type == "funcdef" else place and parent.children[place]
+        position = {"annassign": 1, "tfpdef": 2}.get(parent.type)
+        annotation = parent.annotation if parent.type == "funcdef" else position and parent.children[position]
         if node is annotation:
             return True
         node = parent

@@ -23,7 +23,7 @@ import requests
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.gateway import service  # noqa: E402 - needs the path above
+from benchmarks.gateway import run_service  # noqa: E402 - needs the path above
 from tests.dev_chute import DevChute, dev_chute  # noqa: E402
 
 MIB = 1024**2
@@ -36,37 +36,37 @@ ROUTES: list[dict[str, Any]] = [
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, service() as port:
+    with tempfile.TemporaryDirectory() as folder, run_service() as port:
         more = f"from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])"
         with dev_chute(Path(folder), ROUTES, port, more=more) as chute:
             print(f"{'':16} {'MiB':>5} {'s':>7} {'MiB/s':>7} {'memory, bytes a byte':>21}")
             for size in SIZES_MIB:
-                for name, call in calls(chute, port, size * MIB).items():
+                for name, call in build_calls(chute, port, size * MIB).items():
                     report(name, chute.process.pid, size, call)
 
 
-def calls(chute: DevChute, port: int, size: int) -> dict[str, Callable[[], int]]:
+def build_calls(chute: DevChute, port: int, size: int) -> dict[str, Callable[[], int]]:
     """Each moves ``size`` bytes and returns how many of the answer came."""
     data = base64.b64encode(b"\xa5" * size).decode()
     up = {"port": port, "method": "POST", "target": "/echo/size", "body": data}
     down = {"port": port, "method": "GET", "target": f"/large?megabytes={size // MIB}"}
     return {
-        "native up": lambda: received(chute, "POST", "/native", {"data": data}),
-        "gateway up": lambda: received(chute, "POST", "/upload", {"data": data}),
-        "gateway down": lambda: received(chute, "GET", f"/large?megabytes={size // MIB}"),
-        "tunnel up": lambda: received(chute, "POST", "/cw-tunnel", up),
-        "tunnel down": lambda: received(chute, "POST", "/cw-tunnel", down),
+        "native up": lambda: read_response(chute, "POST", "/native", {"data": data}),
+        "gateway up": lambda: read_response(chute, "POST", "/upload", {"data": data}),
+        "gateway down": lambda: read_response(chute, "GET", f"/large?megabytes={size // MIB}"),
+        "tunnel up": lambda: read_response(chute, "POST", "/cw-tunnel", up),
+        "tunnel down": lambda: read_response(chute, "POST", "/cw-tunnel", down),
     }
 
 
-def received(chute: DevChute, method: str, path: str, body: Any = None) -> int:
+def read_response(chute: DevChute, method: str, path: str, body: Any = None) -> int:
     sent = json.dumps(body) if body is not None else None
     headers = {"Content-Type": "application/json"}
     with requests.request(
         method, chute.base_url + path, data=sent, headers=headers, stream=True, timeout=300
-    ) as answer:
-        assert answer.status_code == 200, answer.text[:500]
-        return sum(len(piece) for piece in answer.iter_content(MIB))
+    ) as response:
+        assert response.status_code == 200, response.text[:500]
+        return sum(len(piece) for piece in response.iter_content(MIB))
 
 
 def report(name: str, pid: int, size: int, call: Callable[[], int]) -> None:
@@ -74,17 +74,17 @@ def report(name: str, pid: int, size: int, call: Callable[[], int]) -> None:
     started = time.perf_counter()
     call()
     seconds = time.perf_counter() - started
-    grown = peak(pid) - before
-    print(f"{name:16} {size:5} {seconds:7.2f} {size / seconds:7.1f} {grown / (size * MIB):21.2f}")
+    growth = read_peak(pid) - before
+    print(f"{name:16} {size:5} {seconds:7.2f} {size / seconds:7.1f} {growth / (size * MIB):21.2f}")
 
 
 def reset_peak(pid: int) -> int:
     """Forget the process's peak of memory; the bytes that it has now."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
-    return peak(pid)
+    return read_peak(pid)
 
 
-def peak(pid: int) -> int:
+def read_peak(pid: int) -> int:
     """Bytes: the most resident memory since the last reset."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024

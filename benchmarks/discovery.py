@@ -87,7 +87,7 @@ def measure(routes: int, delay_s: float) -> float:
         port = reserved.getsockname()[1]
         reserved.close()
         note = Path(folder) / "first-answer"
-        with _service(port, routes, delay_s, note):
+        with _run_service(port, routes, delay_s, note):
             manifest = discover_service(
                 f"http://127.0.0.1:{port}", None, bounds=Bounds(timeout_s=60), report=lambda line: None
             )
@@ -98,7 +98,7 @@ def measure(routes: int, delay_s: float) -> float:
 
 
 @contextlib.contextmanager
-def _service(port: int, routes: int, delay_s: float, note: Path) -> Iterator[None]:
+def _run_service(port: int, routes: int, delay_s: float, note: Path) -> Iterator[None]:
     argv = [sys.executable, "-c", _SERVICE, str(port), str(routes), str(delay_s), str(note)]
     with subprocess.Popen(argv) as process:
         try:

@@ -27,14 +27,14 @@ from chutes_wrappers.core.routes import Route  # noqa: E402
 from chutes_wrappers.emulator.deployed_chute import DeployedChute  # noqa: E402
 from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher  # noqa: E402
 from chutes_wrappers.emulator.records import InstanceState  # noqa: E402
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform  # noqa: E402
-from chutes_wrappers.host.discovery.on_host import host_launch  # noqa: E402
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform  # noqa: E402
+from chutes_wrappers.host.discovery.on_host import build_host_launch  # noqa: E402
 from tests.emulator.api.client import CORD, Client  # noqa: E402
 from tests.emulator.tokens import TOKEN  # noqa: E402
-from tests.scenario import free_port  # noqa: E402
+from tests.scenario import find_free_port  # noqa: E402
 
 CALLS = 10_000
-CROWD = 64
+CONCURRENCY = 64
 # Of ten calls: six JSON, three that answer a sound, one that hears it, which takes the sample most of its time.
 MIX = (0, 1, 0, 1, 0, 2, 0, 1, 0, 0)
 MODULE = """
@@ -53,9 +53,9 @@ async def boot(self):
 """
 
 
-def manifest(speak: int, listen: int) -> Manifest:
+def build_manifest(speak: int, listen: int) -> Manifest:
     command = f"PORT_SPEAK={speak} PORT_LISTEN={listen} exec {sys.executable} -m morse"
-    launch = host_launch(command, ROOT / "examples" / "morse")
+    launch = build_host_launch(command, ROOT / "examples" / "morse")
     upload: dict[str, Any] = {"encoding": "multipart", "files": ["file"]}
     routes = (
         Route(path="/encode", port=speak),
@@ -65,7 +65,7 @@ def manifest(speak: int, listen: int) -> Manifest:
     return Manifest(routes=routes, image=launch.model_copy(update={"exposed_ports": (speak, listen)}))
 
 
-def cord(planned: PlannedCord) -> dict[str, Any]:
+def build_cord(planned: PlannedCord) -> dict[str, Any]:
     return {
         **CORD,
         "method": planned.route.method,
@@ -77,18 +77,18 @@ def cord(planned: PlannedCord) -> dict[str, Any]:
     }
 
 
-def deployed(platform: RunningPlatform, made: Manifest, speak: int, listen: int) -> DeployedChute:
-    user = Client.registered(platform.url, "bench")
-    user.built()
-    answer = user.deploy(
+def deploy(platform: RunningPlatform, manifest: Manifest, speak: int, listen: int) -> DeployedChute:
+    user = Client.register(platform.url, "bench")
+    user.build_and_wait()
+    response = user.deploy(
         filename="load.py",
         ref_str="load:chute",
         code=MODULE.format(speak=speak, listen=listen),
-        cords=[cord(planned) for planned in plan_cords(made.routes, speak).cords],
-        concurrency=CROWD,
+        cords=[build_cord(planned) for planned in plan_cords(manifest.routes, speak).cords],
+        concurrency=CONCURRENCY,
     )
-    chute = platform.deployed(answer.json()["slug"])
-    while chute.newest_instance().state is InstanceState.STARTING:
+    chute = platform.get_deployed_chute(response.json()["slug"])
+    while chute.get_newest_instance().state is InstanceState.STARTING:
         time.sleep(0.1)
     return chute
 
@@ -96,51 +96,51 @@ def deployed(platform: RunningPlatform, made: Manifest, speak: int, listen: int)
 async def load(platform: RunningPlatform, slug: str) -> tuple[int, float]:
     """How many answers were wrong or lost, and the seconds that all took."""
     headers = {"Host": f"{slug}.localhost", "Authorization": f"Bearer {platform.key}"}
-    connector = aiohttp.TCPConnector(limit=CROWD)
+    connector = aiohttp.TCPConnector(limit=CONCURRENCY)
     async with aiohttp.ClientSession(platform.url, headers=headers, connector=connector) as session:
 
         async def call(path: str, body: Any) -> tuple[int, bytes]:
-            async with session.post(path, json=body) as answer:
-                return answer.status, await answer.read()
+            async with session.post(path, json=body) as response:
+                return response.status, await response.read()
 
         sound = (await call("/speak", {"text": "SOS"}))[1]
         file = {"filename": "sos.wav", "content_type": "audio/wav", "data": base64.b64encode(sound).decode()}
         mixed = [("/encode", {"text": "SOS"}), ("/speak", {"text": "SOS"}), ("/inference", {"file": file})]
         expected = [await call(*each) for each in mixed]
         assert [status for status, _ in expected] == [200, 200, 200], expected
-        left, wrong = iter(range(CALLS)), 0
+        remaining, mismatches = iter(range(CALLS)), 0
 
         async def caller() -> None:
-            nonlocal wrong
-            for number in left:
+            nonlocal mismatches
+            for number in remaining:
                 kind = MIX[number % len(MIX)]
-                wrong += await call(*mixed[kind]) != expected[kind]
+                mismatches += await call(*mixed[kind]) != expected[kind]
 
         started = time.perf_counter()
-        await asyncio.gather(*(caller() for _ in range(CROWD)))
-        return wrong, time.perf_counter() - started
+        await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
+        return mismatches, time.perf_counter() - started
 
 
-def megabytes() -> dict[str, float]:
+def measure_memory_mib() -> dict[str, float]:
     """Resident memory of this process, which holds the emulator, and of the instance."""
-    own = psutil.Process()
-    instance = next(child for child in own.children() if "runner.py" in " ".join(child.cmdline()))
-    return {name: each.memory_info().rss / 2**20 for name, each in (("emulator", own), ("instance", instance))}
+    process = psutil.Process()
+    instance = next(child for child in process.children() if "runner.py" in " ".join(child.cmdline()))
+    return {name: each.memory_info().rss / 2**20 for name, each in (("emulator", process), ("instance", instance))}
 
 
 def main() -> None:
-    speak, listen = free_port(), free_port()
-    made = manifest(speak, listen)
+    speak, listen = find_free_port(), find_free_port()
+    manifest = build_manifest(speak, listen)
     with tempfile.TemporaryDirectory() as folder:
-        write_manifest(made, Path(folder) / "load.routes.json")
-        launcher = HostLauncher(lambda chute: HostImage(manifest=made, starts_service=True))
+        write_manifest(manifest, Path(folder) / "load.routes.json")
+        launcher = HostLauncher(lambda chute: HostImage(manifest=manifest, starts_service=True))
         settings = Settings(registration_token=TOKEN, folder=Path(folder) / "state", docker=False)
-        with running_platform(settings, launcher) as platform:
-            slug = deployed(platform, made, speak, listen).record.slug
+        with run_platform(settings, launcher) as platform:
+            slug = deploy(platform, manifest, speak, listen).record.slug
             for run in range(1, 3):
-                wrong, seconds = asyncio.run(load(platform, slug))
-                memory = ", ".join(f"{name} {value:.0f} MiB" for name, value in megabytes().items())
-                print(f"run {run}: {CALLS} calls, {wrong} wrong or lost, {CALLS / seconds:.0f} calls/s; {memory}")
+                mismatches, seconds = asyncio.run(load(platform, slug))
+                memory = ", ".join(f"{name} {value:.0f} MiB" for name, value in measure_memory_mib().items())
+                print(f"run {run}: {CALLS} calls, {mismatches} wrong or lost, {CALLS / seconds:.0f} calls/s; {memory}")
 
 
 if __name__ == "__main__":

@@ -27,15 +27,15 @@ from tests.dev_chute import dev_chute  # noqa: E402 - needs the path above
 
 _SERVICE = """
 import sys
-from tests.upstreams.http_fixture import http_fixture
-with http_fixture() as service:
+from tests.upstreams.http_fixture import serve_http_fixture
+with serve_http_fixture() as service:
     print(service.port, flush=True)
     sys.stdin.read()
 """
 
 CALLS = 300
 ROUNDS = 5
-CROWD = 32
+CONCURRENCY = 32
 ROUTES: list[dict[str, Any]] = [
     {"path": "/gateway", "target_path": "/echo"},
     {"path": "/native", "target_path": "/echo", "native": True},
@@ -44,25 +44,25 @@ ROUTES: list[dict[str, Any]] = [
 
 async def call(session: aiohttp.ClientSession, path: str) -> float:
     started = time.perf_counter()
-    async with session.post(path, json={"text": "a" * 200}) as answer:
-        assert answer.status == 200
-        await answer.read()
+    async with session.post(path, json={"text": "a" * 200}) as response:
+        assert response.status == 200
+        await response.read()
     return time.perf_counter() - started
 
 
-async def one_at_a_time(session: aiohttp.ClientSession, path: str) -> list[float]:
+async def measure_sequential(session: aiohttp.ClientSession, path: str) -> list[float]:
     return [await call(session, path) for _ in range(CALLS)]
 
 
-async def crowded(session: aiohttp.ClientSession, path: str) -> float:
-    left = iter(range(CALLS * 2))
+async def measure_concurrent(session: aiohttp.ClientSession, path: str) -> float:
+    remaining = iter(range(CALLS * 2))
 
     async def caller() -> None:
-        for _ in left:
+        for _ in remaining:
             await call(session, path)
 
     started = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(CROWD)))
+    await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
     return CALLS * 2 / (time.perf_counter() - started)
 
 
@@ -71,16 +71,16 @@ async def measure(base_url: str) -> None:
     rates: dict[str, list[float]] = {"/native": [], "/gateway": []}
     async with aiohttp.ClientSession(base_url) as session:
         for path in times:
-            await one_at_a_time(session, path)
+            await measure_sequential(session, path)
         for _ in range(ROUNDS):  # in turn, so that what the machine does meanwhile hits both
             for path in times:
-                times[path] += await one_at_a_time(session, path)
-                rates[path].append(await crowded(session, path))
+                times[path] += await measure_sequential(session, path)
+                rates[path].append(await measure_concurrent(session, path))
     rows = {
         "p50 ms": {path: statistics.median(all_) * 1000 for path, all_ in times.items()},
         "p99 ms": {path: statistics.quantiles(all_, n=100)[98] * 1000 for path, all_ in times.items()},
         "calls/s, 1 at a time": {path: 1 / statistics.fmean(all_) for path, all_ in times.items()},
-        f"calls/s, {CROWD} at a time": {path: statistics.median(all_) for path, all_ in rates.items()},
+        f"calls/s, {CONCURRENCY} at a time": {path: statistics.median(all_) for path, all_ in rates.items()},
     }
     print(f"{'':24} {'native':>10} {'gateway':>10} {'ratio':>7}")
     for name, row in rows.items():
@@ -88,7 +88,7 @@ async def measure(base_url: str) -> None:
 
 
 @contextmanager
-def service() -> Iterator[int]:
+def run_service() -> Iterator[int]:
     """The service in a process of its own; its port."""
     command = [sys.executable, "-c", _SERVICE]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -98,7 +98,7 @@ def service() -> Iterator[int]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, service() as port, dev_chute(Path(folder), ROUTES, port) as chute:
+    with tempfile.TemporaryDirectory() as folder, run_service() as port, dev_chute(Path(folder), ROUTES, port) as chute:
         asyncio.run(measure(chute.base_url))
 
 

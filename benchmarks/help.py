@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def median_s(argv: list[str], runs: int = 7) -> float:
+def measure_median_s(argv: list[str], runs: int = 7) -> float:
     """Median seconds of a command, after one run that warms the disk's cache."""
     seconds = []
     for _ in range(runs + 1):
@@ -22,6 +22,6 @@ def median_s(argv: list[str], runs: int = 7) -> float:
 
 
 if __name__ == "__main__":
-    ours = median_s(["./deploy.sh", "--help"])
-    theirs = median_s([str(Path(sys.executable).parent / "chutes"), "--help"])
+    ours = measure_median_s(["./deploy.sh", "--help"])
+    theirs = measure_median_s([str(Path(sys.executable).parent / "chutes"), "--help"])
     print(f"deploy.sh --help {ours:.3f} s, chutes --help {theirs:.3f} s: {ours / theirs:.2f} of it (aim: at most 0.25)")

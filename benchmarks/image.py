@@ -18,7 +18,7 @@ from chutes_wrappers.core.launch_spec import LaunchSpec  # noqa: E402 - needs th
 from chutes_wrappers.core.manifest import Manifest  # noqa: E402
 from chutes_wrappers.host import processes  # noqa: E402
 from chutes_wrappers.host.modules.module_facts import read_module  # noqa: E402
-from chutes_wrappers.host.staging import Stage, staged  # noqa: E402
+from chutes_wrappers.host.staging import Stage, create_stage  # noqa: E402
 
 # The seed's package list as one would first write it: development packages, recommends, one venv, the SDK.
 PLAIN = """
@@ -54,38 +54,38 @@ def run(argv: list[str], stage: Stage | None = None) -> float:
     return time.monotonic() - started
 
 
-def size(image: str) -> int:
+def size_of(image: str) -> int:
     """Bytes of an image."""
     argv = ["docker", "image", "inspect", "-f", "{{.Size}}", image]
     return int(processes.capture(argv, environment={"PATH": "/usr/bin:/usr/local/bin:/bin"}, directory=ROOT).output)
 
 
-def wrapped(base: str, *, slim: bool) -> tuple[int, float, float]:
+def build_wrapped(base: str, *, slim: bool) -> tuple[int, float, float]:
     """Bytes added, seconds cold, seconds of the build when only the module changed."""
     extent = "slim" if slim else "full"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deploy_bench.py"
         path.write_text(MODULE.format(base=base, slim=slim, extent=extent))
         manifest = Manifest(image=LaunchSpec(reference=base, cmd=("sleep", "1"), working_dir="/srv"))
-        with staged(read_module(path), manifest, username="bench") as stage:
+        with create_stage(read_module(path), manifest, username="bench") as stage:
             argv = [str(Path(sys.executable).parent / "chutes"), "build", stage.reference, "--local"]
             cold = run(argv, stage)
             (stage.folder / "deploy_bench.py").open("a").write("# edited\n")
             again = run(argv, stage)
-    return size(f"bench-{extent}:v1") - size(base), cold, again
+    return size_of(f"bench-{extent}:v1") - size_of(base), cold, again
 
 
-def plain(base: str) -> tuple[int, float]:
+def build_plain(base: str) -> tuple[int, float]:
     """Bytes added, seconds cold."""
     from importlib.metadata import version
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "Dockerfile").write_text(PLAIN.format(base=base, sdk=version("chutes")))
         cold = run(["docker", "build", "--no-cache", "-t", "bench-plain:v1", folder])
-    return size("bench-plain:v1") - size(base), cold
+    return size_of("bench-plain:v1") - size_of(base), cold
 
 
-def fresh(base: str) -> str:
+def make_uncached_base(base: str) -> str:
     """The same image under a new identity, so that no layer on top of it is cached."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "Dockerfile").write_text(f"FROM {base}\nLABEL benchmark={time.time_ns()}\n")
@@ -95,12 +95,12 @@ def fresh(base: str) -> str:
 
 def main() -> None:
     """Print one row a recipe."""
-    base = fresh(sys.argv[1])
-    plain_bytes, plain_cold = plain(base)
+    base = make_uncached_base(sys.argv[1])
+    plain_bytes, plain_cold = build_plain(base)
     print(f"{'recipe':8} {'MB added':>9} {'of plain':>9} {'s cold':>7} {'s edited module':>16}")
     print(f"{'plain':8} {plain_bytes / 1e6:9.0f} {'100%':>9} {plain_cold:7.0f} {'':>16}")
     for slim in (False, True):
-        added, cold, again = wrapped(base, slim=slim)
+        added, cold, again = build_wrapped(base, slim=slim)
         name = "slim" if slim else "default"
         print(f"{name:8} {added / 1e6:9.0f} {added / plain_bytes:9.0%} {cold:7.0f} {again:16.1f}")
 

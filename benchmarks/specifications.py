@@ -54,7 +54,7 @@ def fetch(folder: Path) -> Path:
     return next(folder.glob("*.tgz"))
 
 
-def documents(tarball: Path) -> Iterator[tuple[str, bytes]]:
+def iterate_documents(tarball: Path) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of every document in the package's tarball."""
     with tarfile.open(tarball) as archive:
         for member in archive:
@@ -78,9 +78,9 @@ def check(name: str, data: bytes) -> Result:
     started = time.monotonic()
     document = parse_document(data)
     check_dialect(document)
-    prefix = (*servers.prefixes(document, "/openapi.json"), "")[0]
-    found = read_operations(document, port=PORT, prefix=prefix, expose=CATEGORIES)
-    text = Manifest(routes=found.routes, skipped=found.skipped).to_json()
+    prefix = (*servers.read_prefixes(document, "/openapi.json"), "")[0]
+    discovered = read_operations(document, port=PORT, prefix=prefix, expose=CATEGORIES)
+    text = Manifest(routes=discovered.routes, skipped=discovered.skipped).to_json()
     chute = Chute(
         username="tester",
         name="case",
@@ -89,14 +89,14 @@ def check(name: str, data: bytes) -> Result:
         node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
     )
     routes = parse_manifest(text, where=name).routes
-    register_passthrough_routes(chute, [route.entry() for route in routes], PORT)
+    register_passthrough_routes(chute, [route.to_entry() for route in routes], PORT)
     return Result(
         name=name,
         operations=count_operations(json.loads(data)),
         routes=len(routes),
-        reasons=Counter(entry.reason for entry in found.skipped),
+        reasons=Counter(entry.reason for entry in discovered.skipped),
         cords=len(chute.cords),
-        without_schema=sum(" schema left out" in note for note in found.notes),
+        without_schema=sum(" schema left out" in note for note in discovered.notes),
         digest=hashlib.sha256(text.encode()).hexdigest(),
         seconds=time.monotonic() - started,
     )
@@ -124,7 +124,7 @@ def main() -> None:
             files = sorted(options.folder.rglob("*.json"))
             everything = [(str(file.relative_to(options.folder)), file.read_bytes()) for file in files]
         else:
-            everything = sorted(documents(fetch(Path(folder))))
+            everything = sorted(iterate_documents(fetch(Path(folder))))
     started = time.monotonic()
     results, crashes = run(everything)
     elapsed_s = time.monotonic() - started
@@ -136,7 +136,7 @@ def main() -> None:
 def run(everything: list[tuple[str, bytes]]) -> tuple[list[Result], dict[str, BaseException]]:
     """Check every document, in new processes: each with a hash seed of its own. What was raised is returned, too."""
     results, crashes = [], {}
-    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=_be_quiet) as pool:
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=_disable_logging) as pool:
         pending = {name: pool.submit(check, name, data) for name, data in everything}
         for name, future in pending.items():
             error = future.exception()
@@ -147,7 +147,7 @@ def run(everything: list[tuple[str, bytes]]) -> tuple[list[Result], dict[str, Ba
     return results, crashes
 
 
-def _be_quiet() -> None:
+def _disable_logging() -> None:
     from loguru import logger
 
     logger.disable("chutes_wrappers")

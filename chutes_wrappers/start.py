@@ -20,9 +20,9 @@ _ROOT = os.path.dirname(_PACKAGE)
 _IS_INSTALLED = os.path.isdir(os.path.join(_PACKAGE, "project"))  # as core/program.py decides it
 # A script's own folder, or the project's: Python or PYTHONPATH may have put them on sys.path, and users keep files there.
 # Installed, the folder of the package is the one that all packages are in.
-_NEVER_SEARCHED = (_PACKAGE,) if _IS_INSTALLED else (_ROOT, _PACKAGE, os.path.join(_ROOT, "tools"))
+_EXCLUDED_PATHS = (_PACKAGE,) if _IS_INSTALLED else (_ROOT, _PACKAGE, os.path.join(_ROOT, "tools"))
 # What a person starts: Ctrl-C while it loads ends it without a traceback. cli/output.py catches it from then on.
-_AT_A_TERMINAL = ("chutes_wrappers.cli.", "chutes_wrappers.emulator.__main__")
+_INTERACTIVE_MODULES = ("chutes_wrappers.cli.", "chutes_wrappers.emulator.__main__")
 
 
 def deploy() -> "NoReturn":
@@ -56,9 +56,9 @@ def run(target: str) -> "NoReturn":
     """Call ``MODULE:FUNCTION`` without arguments, and end with what it returns; ``sys.argv`` is its command line."""
     prepare()
     module, _, function = target.partition(":")
-    if module.startswith(_AT_A_TERMINAL):
+    if module.startswith(_INTERACTIVE_MODULES):
         _end_silently_on_interrupt()
-    sys.exit(_imported(module, function)())
+    sys.exit(_import_function(module, function)())
 
 
 def prepare() -> None:
@@ -66,7 +66,7 @@ def prepare() -> None:
 
     Entries of PYTHONPATH that are empty or relative mean the current folder or one below it, and are removed.
     """
-    removed = {*_NEVER_SEARCHED, *_places_from_the_current_folder()}
+    removed = {*_EXCLUDED_PATHS, *_remove_relative_entries()}
     sys.path[:] = [entry for entry in sys.path if os.path.isabs(entry) and os.path.realpath(entry) not in removed]
     if _IS_INSTALLED:  # found on the path, and tools.chute_wrappers by this, where the .pth file has not done it
         import _chutes_wrappers_tools
@@ -80,7 +80,7 @@ def prepare() -> None:
     del sys.path[0]
 
 
-def _places_from_the_current_folder() -> "list[str]":
+def _remove_relative_entries() -> "list[str]":
     """What PYTHONPATH has of them, which it loses."""
     value = os.environ.get("PYTHONPATH")
     entries = value.split(os.pathsep) if value else []
@@ -101,19 +101,19 @@ def _end_silently_on_interrupt() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _imported(module: str, function: str) -> "Callable[[], int | None]":
+def _import_function(module: str, function: str) -> "Callable[[], int | None]":
     from importlib import import_module
 
     try:
-        called: Callable[[], int | None] = getattr(import_module(module), function)
-        return called
-    except ModuleNotFoundError as missing:
-        if str(missing.name).partition(".")[0] in ("chutes_wrappers", "tools"):
+        entry_point: Callable[[], int | None] = getattr(import_module(module), function)
+        return entry_point
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] in ("chutes_wrappers", "tools"):
             raise
-        sys.exit(f"✗ {sys.prefix}: the package {missing.name} is missing\n  Next: {_repair()}")
+        sys.exit(f"✗ {sys.prefix}: the package {error.name} is missing\n  Next: {_find_repair_step()}")
 
 
-def _repair() -> str:
+def _find_repair_step() -> str:
     if _IS_INSTALLED:
         from chutes_wrappers.core.program import INSTALLED
 

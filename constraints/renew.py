@@ -12,20 +12,20 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 # What makes an environment, and differs with what made it.
-_OF_THE_ENVIRONMENT = {"chutes-wrappers", "pip", "setuptools", "uv", "wheel"}
+_ENVIRONMENT_PACKAGES = {"chutes-wrappers", "pip", "setuptools", "uv", "wheel"}
 
 
-def held() -> list[str]:
+def list_installed_versions() -> list[str]:
     """``name==version`` of every package here, sorted. Only names and versions: where they came from is of this machine."""
-    found = {re.sub(r"[-_.]+", "-", each.name).lower(): each.version for each in distributions()}
-    return [f"{name}=={found[name]}" for name in sorted(found.keys() - _OF_THE_ENVIRONMENT)]
+    versions = {re.sub(r"[-_.]+", "-", each.name).lower(): each.version for each in distributions()}
+    return [f"{name}=={versions[name]}" for name in sorted(versions.keys() - _ENVIRONMENT_PACKAGES)]
 
 
 def main() -> int:
     """Write the file of the SDK that is installed here."""
     sdk, python = version("chutes"), f"{sys.version_info[0]}.{sys.version_info[1]}"
     head = f"# What the tests passed with under chutes {sdk} on Python {python}; constraints/renew.py writes this file."
-    (FOLDER / f"chutes-{sdk}.txt").write_text("\n".join([head, *held()]) + "\n", encoding="utf-8")
+    (FOLDER / f"chutes-{sdk}.txt").write_text("\n".join([head, *list_installed_versions()]) + "\n", encoding="utf-8")
     return 0
 
 

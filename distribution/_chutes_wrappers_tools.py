@@ -25,10 +25,12 @@ class ToolsFinder:
     ) -> "ModuleSpec | None":
         """What ``import`` loads for ``name``; None for all but the two names."""
         if name == _FACADE:
-            return self._others(name, path, target) or _facade()
-        return _package(self._others(name, path, target)) if name == _PARENT else None
+            return self._find_elsewhere(name, path, target) or _find_facade()
+        return _make_package(self._find_elsewhere(name, path, target)) if name == _PARENT else None
 
-    def _others(self, name: str, path: "Sequence[str] | None", target: "ModuleType | None") -> "ModuleSpec | None":
+    def _find_elsewhere(
+        self, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
+    ) -> "ModuleSpec | None":
         for finder in sys.meta_path:
             find = None if finder is self else getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find(name, path, target) if find else None
@@ -37,7 +39,7 @@ class ToolsFinder:
         return None
 
 
-def _package(spec: "ModuleSpec | None") -> "ModuleSpec | None":
+def _make_package(spec: "ModuleSpec | None") -> "ModuleSpec | None":
     from importlib.machinery import ModuleSpec
     from importlib.util import find_spec
 
@@ -48,7 +50,7 @@ def _package(spec: "ModuleSpec | None") -> "ModuleSpec | None":
     return spec
 
 
-def _facade() -> "ModuleSpec | None":
+def _find_facade() -> "ModuleSpec | None":
     from importlib.util import find_spec, spec_from_file_location
 
     found = find_spec("chutes_wrappers.facade")

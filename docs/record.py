@@ -23,13 +23,13 @@ import pexpect
 import pyte
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT = ROOT / "docs" / "recording.json"
-DRAWN = ROOT / "docs" / "recording.svg"
+RECORDING = ROOT / "docs" / "recording.json"
+DRAWING = ROOT / "docs" / "recording.svg"
 COMMAND = "./deploy.sh --emulate deploy_example --check --watch 0 --no-docker"
 COLUMNS, ROWS = 134, 120  # no cell is folded, also when a call takes seconds
-LONGEST_S = 120
+TIMEOUT_S = 120
 # What would make the session another one than a newcomer's. A test runner says how many columns it has.
-NOT_KEPT = ("CHUTES_", "CHUTE_", "NO_COLOR", "COLUMNS", "LINES")
+DROPPED_VARIABLES = ("CHUTES_", "CHUTE_", "NO_COLOR", "COLUMNS", "LINES")
 # Seconds, the milliseconds before a verdict, the widths of columns that follow from them; and the name of a version.
 # Printed only where loading takes more than two seconds.
 SLOW = re.compile(r"loading \S+ \(at most")
@@ -53,27 +53,27 @@ class Span:
 Lines = list[list[Span]]
 
 
-def recorded() -> Lines:
+def record_session() -> Lines:
     """What the session shows on a terminal, line by line. AssertionError when its command fails."""
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.Stream(screen)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_KEPT)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED_VARIABLES)}
     with tempfile.TemporaryDirectory() as home:
-        variables = {**kept, "HOME": home, "TERM": "xterm-256color", "CHUTES_API_URL": "http://127.0.0.1:9"}
-        folder = str(copied_project(Path(home) / "project"))
+        variables = {**inherited, "HOME": home, "TERM": "xterm-256color", "CHUTES_API_URL": "http://127.0.0.1:9"}
+        folder = str(copy_project(Path(home) / "project"))
         program, *arguments = COMMAND.split()
         child = pexpect.spawn(
             program, arguments, cwd=folder, env=variables, encoding="utf-8", dimensions=(ROWS, COLUMNS)
         )
-        child.expect(pexpect.EOF, timeout=LONGEST_S)
+        child.expect(pexpect.EOF, timeout=TIMEOUT_S)
         child.close()
     stream.feed(str(child.before))
-    lines = [_spans(screen, row) for row in range(screen.cursor.y)]
+    lines = [_find_spans(screen, row) for row in range(screen.cursor.y)]
     assert child.exitstatus == 0, text_of(lines)
     return lines
 
 
-def copied_project(folder: Path) -> Path:
+def copy_project(folder: Path) -> Path:
     """The project's own files in ``folder``, with this environment as their .venv: a fresh clone after its set-up."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
@@ -87,7 +87,7 @@ def copied_project(folder: Path) -> Path:
     return folder
 
 
-def _spans(screen: pyte.Screen, row: int) -> list[Span]:
+def _find_spans(screen: pyte.Screen, row: int) -> list[Span]:
     line = screen.buffer[row]
     spans = []
     for (colour, bold), columns in groupby(range(COLUMNS), key=lambda column: (line[column].fg, line[column].bold)):
@@ -100,38 +100,38 @@ def _spans(screen: pyte.Screen, row: int) -> list[Span]:
 
 def text_of(lines: Lines) -> str:
     """The session as text."""
-    return "\n".join(_joined(line) for line in lines)
+    return "\n".join(_join_spans(line) for line in lines)
 
 
-def _joined(line: Sequence[Span]) -> str:
-    said = ""
+def _join_spans(line: Sequence[Span]) -> str:
+    text = ""
     for span in line:
-        said = said.ljust(span.column) + span.text
-    return said
+        text = text.ljust(span.column) + span.text
+    return text
 
 
-def differences(old: Lines, new: Lines) -> list[str]:
+def find_differences(old: Lines, new: Lines) -> list[str]:
     """What came and went from ``old`` to ``new``, but for what was measured, and for the order: ports answer as they like.
 
     What only a slow machine prints is no difference.
     """
-    told = ([_joined(line) for line in lines] for lines in (old, new))
-    before, after = ([MEASURED.sub(" ", line).strip() for line in lines if not SLOW.search(line)] for lines in told)
+    texts = ([_join_spans(line) for line in lines] for lines in (old, new))
+    before, after = ([MEASURED.sub(" ", line).strip() for line in lines if not SLOW.search(line)] for lines in texts)
     return [f"+ {line}" for line in after if line not in before] + [f"- {line}" for line in before if line not in after]
 
 
-def load(text: str) -> Lines:
+def parse_recording(text: str) -> Lines:
     """What ``dump`` has written."""
     return [[Span(**span) for span in line] for line in json.loads(text)]
 
 
-def dump(lines: Lines) -> str:
+def format_recording(lines: Lines) -> str:
     """The session as JSON, a line of it in each line."""
-    shown = (json.dumps([vars(span) for span in line], ensure_ascii=False) for line in lines)
-    return "[\n" + ",\n".join(shown) + "\n]\n"
+    rows = (json.dumps([vars(span) for span in line], ensure_ascii=False) for line in lines)
+    return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
-def drawn(lines: Lines) -> str:
+def draw_session(lines: Lines) -> str:
     """The session as SVG, in which its lines appear one after the other."""
     width = round(COLUMNS * CHARACTER + 2 * MARGIN)
     height = BAR + (len(lines) + 2) * LINE + MARGIN
@@ -143,14 +143,14 @@ def drawn(lines: Lines) -> str:
         "@media(prefers-reduced-motion){.l{animation:none}}</style>",
         f'<rect width="{width}" height="{height}" rx="8" fill="#1b2028"/>',
         *(f'<circle cx="{20 + 18 * n}" cy="18" r="5.5" fill="#3d4653"/>' for n in range(3)),
-        *_drawn_line([Span(column=0, text=f"$ {COMMAND}", colour="default", bold=True)], 0, 0.2),
+        *_draw_line([Span(column=0, text=f"$ {COMMAND}", colour="default", bold=True)], 0, 0.2),
     ]
     for number, line in enumerate(lines, start=1):
-        parts += _drawn_line(line, number, TYPING_S + number * LINE_S)
+        parts += _draw_line(line, number, TYPING_S + number * LINE_S)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _drawn_line(line: Sequence[Span], number: int, after_s: float) -> Iterator[str]:
+def _draw_line(line: Sequence[Span], number: int, after_s: float) -> Iterator[str]:
     if not line:
         return
     y = BAR + LINE + number * LINE
@@ -169,14 +169,14 @@ def _drawn_line(line: Sequence[Span], number: int, after_s: float) -> Iterator[s
 
 def main() -> int:
     """Record again, and say whether anything but measurements is new."""
-    lines = recorded()
-    old = load(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
-    new = differences(old, lines)
+    lines = record_session()
+    old = parse_recording(RECORDING.read_text(encoding="utf-8")) if RECORDING.exists() else []
+    new = find_differences(old, lines)
     if new:
-        KEPT.write_text(dump(lines), encoding="utf-8")
+        RECORDING.write_text(format_recording(lines), encoding="utf-8")
     else:
         lines = old
-    DRAWN.write_text(drawn(lines), encoding="utf-8")
+    DRAWING.write_text(draw_session(lines), encoding="utf-8")
     sys.stderr.write("".join(f"{line}\n" for line in new) or "nothing new\n")
     return 0
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fork_server import DEPLOY, LONGEST_S, Forked, fork_server
+from tests.fork_server import DEPLOY, TIMEOUT_S, ForkedProcess, get_fork_server
 
 KILLED = -1
-_LOOK_S = 0.02
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ran:
+class CommandResult:
     """How a command ended: KILLED when it had to be."""
 
     code: int
@@ -36,27 +36,27 @@ class Commands:
     def run(
         self,
         *arguments: str,
-        said: str = "",
-        timeout_s: float = LONGEST_S,
+        stdin_text: str = "",
+        timeout_s: float = TIMEOUT_S,
         variables: Mapping[str, str] | None = None,
         folder: Path | None = None,
         until: str = "",
-    ) -> Ran:
+    ) -> CommandResult:
         """Run one to its end, or until it prints ``until``; ``said`` is its standard input."""
         with tempfile.TemporaryDirectory() as scratch:
             stdin, *others = (Path(scratch) / name for name in ("stdin", "stdout", "stderr"))
-            stdin.write_text(said)
+            stdin.write_text(stdin_text)
             with stdin.open() as read, others[0].open("a") as stdout, others[1].open("a") as stderr:
-                process = fork_server().start(
+                process = get_fork_server().start(
                     self.target,
                     arguments,
                     folder=folder or self.folder,
                     variables={"NO_COLOR": "1", **self.variables, **(variables or {})},
                     streams=[read.fileno(), stdout.fileno(), stderr.fileno()],
                 )
-            code = _end_of(process, others, until, timeout_s)
-            printed, complained = (path.read_bytes().decode(errors="replace") for path in others)
-            return Ran(code=code, stdout=printed, stderr=complained)
+            code = _wait_for_end(process, others, until, timeout_s)
+            stdout_text, stderr_text = (path.read_bytes().decode(errors="replace") for path in others)
+            return CommandResult(code=code, stdout=stdout_text, stderr=stderr_text)
 
 
 @contextlib.contextmanager
@@ -65,11 +65,11 @@ def commands(folder: Path, variables: Mapping[str, str]) -> Iterator[Commands]:
     yield Commands(folder, variables)
 
 
-def _end_of(process: Forked, streams: list[Path], until: str, timeout_s: float) -> int:
+def _wait_for_end(process: ForkedProcess, streams: list[Path], until: str, timeout_s: float) -> int:
     give_up_at = time.monotonic() + timeout_s
     while time.monotonic() < give_up_at:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(_LOOK_S if until else timeout_s)
+            return process.wait(_POLL_S if until else timeout_s)
         if until and any(until in path.read_text() for path in streams):
             break
     process.kill()

@@ -10,8 +10,8 @@ from hypothesis import settings
 from loguru import logger
 
 from tests import forked_processes
-from tests.fork_server import fork_server
-from tests.upstreams.http_fixture import HttpFixture, http_fixture
+from tests.fork_server import get_fork_server
+from tests.upstreams.http_fixture import HttpFixture, serve_http_fixture
 
 # In CI the same examples in each run; with ./test.sh --all others, and more of them. No deadline: machines differ.
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
@@ -21,7 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 @pytest.fixture(scope="session", autouse=True)
 def _forked_processes() -> None:
-    forked_processes.install(fork_server)
+    forked_processes.install(get_fork_server)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def real_processes() -> Iterator[None]:
     """Each Python is started as the product starts it, not forked from one that has loaded the libraries."""
     forked_processes.uninstall()
     yield
-    forked_processes.install(fork_server)
+    forked_processes.install(get_fork_server)
 
 
 @pytest.fixture
@@ -44,5 +44,5 @@ def log_lines() -> Iterator[list[str]]:
 @pytest.fixture(scope="module")
 def service() -> Iterator[HttpFixture]:
     """A service with everything that HTTP can say."""
-    with http_fixture() as running:
+    with serve_http_fixture() as running:
         yield running

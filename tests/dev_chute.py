@@ -13,9 +13,9 @@ from typing import Any
 
 import requests
 
-from tests.fork_server import CHUTES, LONGEST_S
-from tests.forked_processes import forked
-from tests.scenario import free_port
+from tests.fork_server import CHUTES, TIMEOUT_S
+from tests.forked_processes import start_forked
+from tests.scenario import find_free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = """
@@ -56,23 +56,23 @@ def dev_chute(
     service_port: int,
     *,
     more: str = "",
-    timeout_s: float = LONGEST_S,
+    timeout_s: float = TIMEOUT_S,
     logging_port: int | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[DevChute]:
     """Run a module that registers ``routes`` until the context ends; ``more`` is more source for it."""
     (folder / "m.py").write_text(MODULE.format(routes=[dict(route) for route in routes], port=service_port, more=more))
-    port = free_port()
+    port = find_free_port()
     arguments = [
         "--port",
         str(port),
         "--logging-port",
-        str(logging_port or free_port()),
+        str(logging_port or find_free_port()),
         "--host",
         "127.0.0.1",
         "--dev",
     ]
-    process = forked(
+    process = start_forked(
         CHUTES,
         *("run", "m:chute", *arguments),
         cwd=folder,
@@ -89,7 +89,7 @@ def dev_chute(
     )
     chute = DevChute(base_url=f"http://127.0.0.1:{port}", process=process)
     ready = threading.Event()
-    reader = threading.Thread(target=_read, args=(chute, ready))
+    reader = threading.Thread(target=_read_lines, args=(chute, ready))
     reader.start()
     try:
         assert ready.wait(timeout_s), "".join(chute.lines)
@@ -98,15 +98,15 @@ def dev_chute(
     finally:
         process.terminate()
         try:
-            process.wait(LONGEST_S)
+            process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
-        reader.join(LONGEST_S)
+        reader.join(TIMEOUT_S)
         if process.stdout is not None:
             process.stdout.close()
 
 
-def _read(chute: DevChute, ready: threading.Event) -> None:
+def _read_lines(chute: DevChute, ready: threading.Event) -> None:
     assert chute.process.stdout is not None
     for line in chute.process.stdout:
         chute.lines.append(line)

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.scenario import ROOT, environment
+from tests.scenario import ROOT, make_environment
 
 READY = r"the emulator is ready at (http://\S+)"
-_LONGEST_S = 60.0
+_TIMEOUT_S = 60.0
 _NEW_KEY = """
 from chutes_wrappers.host.platform_api import api_client
 with api_client.connect() as api:
@@ -22,7 +22,7 @@ with api_client.connect() as api:
 
 
 @contextlib.contextmanager
-def emulator_process(folder: Path) -> Iterator[dict[str, str]]:
+def run_emulator_process(folder: Path) -> Iterator[dict[str, str]]:
     """The variables with which a user registers there; ``folder`` gets its state, configuration and ``emulator.log``."""
     log, config = folder / "emulator.log", folder / "emulator.ini"
     with log.open("wb") as written:
@@ -32,37 +32,37 @@ def emulator_process(folder: Path) -> Iterator[dict[str, str]]:
                 *("--folder", str(folder / "state"), "--config", str(config)),
             ],
             cwd=ROOT,
-            env=environment(),
+            env=make_environment(),
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=subprocess.STDOUT,
         )
         try:
-            url = _url(process, log)
-            yield {"CHUTES_API_URL": url, "CHUTES_REGISTRATION_TOKEN": registration_token(config)}
+            url = _wait_for_url(process, log)
+            yield {"CHUTES_API_URL": url, "CHUTES_REGISTRATION_TOKEN": read_registration_token(config)}
         finally:
             process.terminate()
             process.wait(60)
 
 
-def registration_token(config: Path) -> str:
+def read_registration_token(config: Path) -> str:
     """What the emulator wrote for its user."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(config)
     return parser["emulator"]["registration_token"]
 
 
-def _url(process: subprocess.Popen[bytes], log: Path) -> str:
-    for _ in range(int(_LONGEST_S / 0.1)):
-        if found := re.search(READY, log.read_text()):
-            return found[1]
+def _wait_for_url(process: subprocess.Popen[bytes], log: Path) -> str:
+    for _ in range(int(_TIMEOUT_S / 0.1)):
+        if match := re.search(READY, log.read_text()):
+            return match[1]
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.1)
             break
     raise AssertionError(log.read_text())
 
 
-def new_api_key(variables: Mapping[str, str]) -> str:
+def make_api_key(variables: Mapping[str, str]) -> str:
     """A key of the account that these variables lead to."""
     done = subprocess.run(
         [sys.executable, "-c", _NEW_KEY], cwd=ROOT, env=dict(variables), capture_output=True, text=True, check=True

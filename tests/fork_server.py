@@ -38,9 +38,9 @@ _PRELOADED = (DEPLOY, WIZARD)
 # In place of the process that asked, a forked one has its supervisor for parent.
 _PARENT_VARIABLE = "CHUTES_EMULATOR_PARENT"
 # What ends a wait for a program that does not end: only a fault, on the slowest machine.
-LONGEST_S = 120.0
+TIMEOUT_S = 120.0
 _PR_SET_PDEATHSIG = 1
-_LARGEST_REQUEST = 1 << 17
+_MAX_REQUEST_BYTES = 1 << 17
 # Of a fresh Python, in which the SDK was loaded: what it brought that is neither the SDK's nor ours.
 _LIBRARIES_OF = """
 import importlib, json, sys
@@ -57,7 +57,7 @@ _OURS = (
 _OTHERS = ("chutes.cli", "bittensor_wallet", "rich.console", "rich.table", "rich.status", "rich.box", "uvicorn")
 
 
-class Forked:
+class ForkedProcess:
     """A running program."""
 
     def __init__(self, report: int) -> None:
@@ -72,11 +72,11 @@ class Forked:
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
-        return self._ended(0)
+        return self._read_exit_code(0)
 
-    def wait(self, timeout: float | None = LONGEST_S) -> int:
+    def wait(self, timeout: float | None = TIMEOUT_S) -> int:
         """The exit code; raises subprocess.TimeoutExpired."""
-        code = self._ended(timeout)
+        code = self._read_exit_code(timeout)
         if code is None:
             raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
         return code
@@ -90,7 +90,7 @@ class Forked:
     def __del__(self) -> None:
         self._report.close()
 
-    def _ended(self, timeout: float | None) -> int | None:
+    def _read_exit_code(self, timeout: float | None) -> int | None:
         with self._lock:
             if self.returncode is None and select.select([self._report], [], [], timeout)[0]:
                 self.returncode = int(self._report.readline())
@@ -113,7 +113,7 @@ class ForkServer:
         variables: Mapping[str, str],
         streams: Sequence[int],
         has_terminal: bool = False,
-    ) -> Forked:
+    ) -> ForkedProcess:
         """Call ``MODULE:FUNCTION`` in a new process with exactly these ``variables``; ``streams`` become 0, 1 and 2.
 
         With ``has_terminal`` the streams are one terminal, which becomes that of the program's session.
@@ -131,11 +131,11 @@ class ForkServer:
             socket.send_fds(self._requests, [json.dumps(request).encode()], descriptors)
         finally:
             os.close(written)
-        return Forked(report)
+        return ForkedProcess(report)
 
 
 @functools.cache
-def fork_server() -> ForkServer:
+def get_fork_server() -> ForkServer:
     """The one of this test run."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
@@ -151,7 +151,7 @@ def fork_server() -> ForkServer:
     def close() -> None:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(LONGEST_S)
+        process.wait(TIMEOUT_S)
         ours.close()
 
     atexit.register(close)
@@ -160,11 +160,11 @@ def fork_server() -> ForkServer:
 
 def main() -> None:
     """Fork for each request that comes on the socket whose number is our argument, until standard input ends."""
-    _load()
+    _load_libraries()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are forked here
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         while sys.stdin not in select.select([requests, sys.stdin], [], [])[0]:
-            message, descriptors, _, _ = socket.recv_fds(requests, _LARGEST_REQUEST, 5)
+            message, descriptors, _, _ = socket.recv_fds(requests, _MAX_REQUEST_BYTES, 5)
             if os.fork() == 0:
                 requests.close()
                 os._exit(_supervise(json.loads(message), *descriptors))
@@ -172,7 +172,7 @@ def main() -> None:
                 os.close(descriptor)
 
 
-def _load() -> None:
+def _load_libraries() -> None:
     argv = [sys.executable, "-c", _LIBRARIES_OF, *_OTHERS]
     variables = {**os.environ, "CHUTES_ALLOW_MISSING": "true"}
     done = subprocess.run(argv, env=variables, stdout=subprocess.PIPE, text=True, check=True)
@@ -186,11 +186,11 @@ def _load() -> None:
 def _supervise(request: dict[str, Any], stdin: int, stdout: int, stderr: int, report: int, requests: int) -> int:
     """Run the program in a child; report its process id at once, and its exit code at its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _end_with_parent()
+    _die_with_parent()
     child = os.fork()
     if child == 0:
         os.close(report)
-        os._exit(_run(request, (stdin, stdout, stderr), requests))
+        os._exit(_run_program(request, (stdin, stdout, stderr), requests))
     for descriptor in (stdin, stdout, stderr, requests):
         os.close(descriptor)
     os.write(report, f"{child}\n".encode())
@@ -199,18 +199,18 @@ def _supervise(request: dict[str, Any], stdin: int, stdout: int, stderr: int, re
     return 0
 
 
-def _end_with_parent() -> None:
+def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # it must not outlive tests that are killed
 
 
-def _run(request: dict[str, Any], streams: tuple[int, int, int], requests: int) -> int:
+def _run_program(request: dict[str, Any], streams: tuple[int, int, int], requests: int) -> int:
     code = 1
     try:
-        _become(request, streams)
-        _call(request["target"], requests)
+        _set_up_process(request, streams)
+        _call_target(request["target"], requests)
         code = 0
     except SystemExit as end:
-        code = _code_of(end)
+        code = _exit_code_of(end)
     except KeyboardInterrupt:
         traceback.print_exc()
         code = 130
@@ -223,9 +223,9 @@ def _run(request: dict[str, Any], streams: tuple[int, int, int], requests: int) 
     return code
 
 
-def _become(request: dict[str, Any], streams: tuple[int, int, int]) -> None:
+def _set_up_process(request: dict[str, Any], streams: tuple[int, int, int]) -> None:
     os.setsid()
-    _end_with_parent()
+    _die_with_parent()
     if request["has_terminal"]:
         fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
     for number, descriptor in enumerate(streams):
@@ -251,7 +251,7 @@ def _open_streams(*, is_unbuffered: bool) -> None:
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace")  # noqa: SIM115
 
 
-def _call(target: str, requests: int) -> None:
+def _call_target(target: str, requests: int) -> None:
     """Call it as ``chutes_wrappers/start.py`` does."""
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [
@@ -280,7 +280,7 @@ def _call(target: str, requests: int) -> None:
     start.run(target)
 
 
-def _code_of(end: SystemExit) -> int:
+def _exit_code_of(end: SystemExit) -> int:
     if end.code is None or isinstance(end.code, int):
         return end.code or 0
     sys.stderr.write(f"{end.code}\n")

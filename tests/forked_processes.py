@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.host import processes
-from tests.fork_server import ROOT, SCRIPT, Forked, ForkServer, fork_server
+from tests.fork_server import ROOT, SCRIPT, ForkedProcess, ForkServer, get_fork_server
 
 _START = str(ROOT / "chutes_wrappers" / "start.py")
 
@@ -23,7 +23,7 @@ class ForkedPopen(subprocess.Popen[bytes]):
 
     def __init__(self, server: Callable[[], ForkServer], argv: Sequence[str], **options: Any) -> None:
         self._server = server
-        self._forked: Forked | None = None
+        self._forked: ForkedProcess | None = None
         super().__init__(argv, **options)
 
     def _execute_child(self, argv: Sequence[str], *rest: Any) -> None:
@@ -36,7 +36,7 @@ class ForkedPopen(subprocess.Popen[bytes]):
             arguments,
             folder=Path(directory),
             variables=environment,
-            streams=[number if found == -1 else found for number, found in enumerate(streams)],
+            streams=[number if descriptor == -1 else descriptor for number, descriptor in enumerate(streams)],
         )
         self.pid = self._forked.pid
         self._child_created = True
@@ -53,25 +53,25 @@ class ForkedPopen(subprocess.Popen[bytes]):
         return self.returncode
 
 
-def forked(target: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+def start_forked(target: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     """A process that calls ``MODULE:FUNCTION``; ``cwd``, ``env`` and the other options are those of ``Popen``."""
     argv = [sys.executable, _START, target, *arguments]
-    process: Any = ForkedPopen(fork_server, argv, text=True, **options)
+    process: Any = ForkedPopen(get_fork_server, argv, text=True, **options)
     return process  # type: ignore[no-any-return]
 
 
 def install(server: Callable[[], ForkServer], *, and_scripts: bool = False) -> None:
     """Fork from now on, in this process; with ``and_scripts`` also what ``python -c`` is given."""
-    beginnings = ([sys.executable, _START], *([[sys.executable, "-c"]] if and_scripts else []))
+    prefixes = ([sys.executable, _START], *([[sys.executable, "-c"]] if and_scripts else []))
 
     def popen(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-        is_ours = list(argv[:2]) in beginnings
+        is_ours = list(argv[:2]) in prefixes
         return ForkedPopen(server, argv, **options) if is_ours else subprocess.Popen(argv, **options)
 
-    changed = types.ModuleType(subprocess.__name__)
-    vars(changed).update(vars(subprocess))
-    changed.Popen = popen  # type: ignore[attr-defined]
-    processes.subprocess = changed  # type: ignore[attr-defined]
+    module = types.ModuleType(subprocess.__name__)
+    vars(module).update(vars(subprocess))
+    module.Popen = popen  # type: ignore[attr-defined]
+    processes.subprocess = module  # type: ignore[attr-defined]
 
 
 def uninstall() -> None:

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.packages.environments import environment_with
+from tests.packages.environments import create_environment
 from tests.scenario import ROOT
 
 
-def built(folder: Path) -> Path:
+def build_wheel(folder: Path) -> Path:
     """A wheel in ``folder``, beside the source distribution that it was built from."""
-    python = environment_with("build>=1.2,<2")
-    _run([str(python), "-m", "build", "--outdir", str(folder), str(ROOT)])
+    python = create_environment("build>=1.2,<2")
+    _run_checked([str(python), "-m", "build", "--outdir", str(folder), str(ROOT)])
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -66,17 +66,17 @@ class Installed:
     def environment(self, home: Path) -> dict[str, str]:
         """The variables of a user who has nothing of this project's: neither its checkout nor an account."""
         dropped = ("CHUTES_", "CHUTE_", "PYTHON", "VIRTUAL_ENV", "COLUMNS", "LINES")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-        return {**kept, "HOME": str(home), "CHUTES_USERNAME": "tester", "NO_COLOR": "1"}
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+        return {**variables, "HOME": str(home), "CHUTES_USERNAME": "tester", "NO_COLOR": "1"}
 
 
-def installed(wheel: Path, prefix: Path) -> Installed:
+def install(wheel: Path, prefix: Path) -> Installed:
     """``wheel`` in a new environment at ``prefix``, without anything from a registry."""
     venv.create(prefix, symlinks=True)
-    made = Installed(prefix=prefix)
-    _pip(made, "install", "--no-deps", "--no-index", str(wheel))
-    (made.packages / "zz_dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    return made
+    environment = Installed(prefix=prefix)
+    _pip(environment, "install", "--no-deps", "--no-index", str(wheel))
+    (environment.packages / "zz_dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return environment
 
 
 def uninstall(environment: Installed) -> None:
@@ -87,11 +87,11 @@ def uninstall(environment: Installed) -> None:
 def _pip(environment: Installed, verb: str, *arguments: str) -> None:
     python, uv = str(environment.python), shutil.which("uv")
     if uv:
-        _run([uv, "pip", verb, "--python", python, *arguments])
+        _run_checked([uv, "pip", verb, "--python", python, *arguments])
     else:
-        _run([sys.executable, "-m", "pip", "--python", python, verb, *arguments])
+        _run_checked([sys.executable, "-m", "pip", "--python", python, verb, *arguments])
 
 
-def _run(argv: Sequence[str]) -> None:
+def _run_checked(argv: Sequence[str]) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=580, check=False)
     assert done.returncode == 0, f"{argv}: {done.stdout[-2000:]}{done.stderr[-2000:]}"

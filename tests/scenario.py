@@ -20,7 +20,7 @@ import requests
 
 from tests import fork_server
 from tests.commands import KILLED, Commands
-from tests.forked_processes import forked
+from tests.forked_processes import start_forked
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = (sys.executable, "-m", "chutes_wrappers.cli.main")
@@ -59,7 +59,7 @@ async def boot(self):
 """
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A loopback port that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -67,11 +67,11 @@ def free_port() -> int:
         return port
 
 
-def command(
+def run_command(
     *arguments: str, cwd: Path = ROOT, timeout_s: float = 570, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run ``deploy.sh`` (without its shell) to its end."""
-    ran = Commands(cwd, {**environment(), **(variables or {})}).run(*arguments, timeout_s=timeout_s)
+    ran = Commands(cwd, {**make_environment(), **(variables or {})}).run(*arguments, timeout_s=timeout_s)
     assert ran.code != KILLED, f"{arguments}: still runs after {timeout_s} s\n{ran.stdout}{ran.stderr}"
     return subprocess.CompletedProcess(arguments, ran.code, ran.stdout, ran.stderr)
 
@@ -86,34 +86,34 @@ def until_interrupted(
     """
     options: dict[str, Any] = {
         "cwd": ROOT,
-        "env": {**environment(), **(variables or {})},
+        "env": {**make_environment(), **(variables or {})},
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,
         "stderr": subprocess.STDOUT,
     }
     if is_forked:
-        process = forked(fork_server.DEPLOY, *arguments, **options)
+        process = start_forked(fork_server.DEPLOY, *arguments, **options)
     else:
         process = subprocess.Popen([*DEPLOY, *arguments], text=True, **options)
-    running = RunningCommand(process)
+    running_command = RunningCommand(process)
     try:
-        running.wait_until_ready(timeout_s)
-        yield running
+        running_command.wait_until_ready(timeout_s)
+        yield running_command
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, running.said
+        assert process.wait(60) == 0, running_command.output_text
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             process.wait(60)
-        running.close()
+        running_command.close()
 
 
-def environment() -> dict[str, str]:
+def make_environment() -> dict[str, str]:
     """Ours, without what would change which manifest or account is used, or how wide a terminal is."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
     for name in ("COLUMNS", "LINES"):  # pytest-xdist sets them
-        kept.pop(name, None)
-    return {**kept, "PYTHONPATH": str(ROOT), "CHUTES_USERNAME": "tester", "NO_COLOR": "1"}
+        variables.pop(name, None)
+    return {**variables, "PYTHONPATH": str(ROOT), "CHUTES_USERNAME": "tester", "NO_COLOR": "1"}
 
 
 @dataclass
@@ -159,7 +159,7 @@ class Scenario:
 
     def run(self, verb: str, *arguments: str) -> str:
         """Run one verb on the module; returns what it said, fails with it when it failed."""
-        done = command(verb, str(self.module), *arguments, "--yes")
+        done = run_command(verb, str(self.module), *arguments, "--yes")
         assert done.returncode == 0, f"{verb}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
@@ -178,17 +178,17 @@ class Scenario:
         """``--run-docker`` (or ``--run``) until the context ends."""
         line = (verb, str(self.module), *arguments, "--yes")
         with until_interrupted(*line, timeout_s=timeout_s, is_forked=is_forked) as running:
-            found = re.search(r"ready after .* at (http://\S+)", running.said)
-            assert found, running.said
-            yield Instance(found[1], running)
+            match = re.search(r"ready after .* at (http://\S+)", running.output_text)
+            assert match, running.output_text
+            yield Instance(match[1], running)
 
     @contextlib.contextmanager
     def forwarded(self, chute: Instance) -> Iterator[list[str]]:
         """``--forward`` to ``chute``, until the context ends; a root URL here for each of the service's ports."""
-        here = [free_port() for _ in self.ports]
-        listen = [f"--listen={local}:{port}" for local, port in zip(here, self.ports, strict=True)]
+        local_ports = [find_free_port() for _ in self.ports]
+        listen = [f"--listen={local}:{port}" for local, port in zip(local_ports, self.ports, strict=True)]
         with until_interrupted("--forward", str(self.module), "--url", chute.base_url, *listen):
-            yield [f"http://127.0.0.1:{port}" for port in here]
+            yield [f"http://127.0.0.1:{port}" for port in local_ports]
 
 
 @dataclass(frozen=True)
@@ -213,19 +213,19 @@ class RunningCommand:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self._lines: deque[str] = deque(maxlen=400)
-        self._settled = threading.Event()
+        self._is_settled = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
     @property
-    def said(self) -> str:
+    def output_text(self) -> str:
         """The last lines that it printed."""
         return "\n".join(self._lines)
 
     def wait_until_ready(self, timeout_s: float) -> None:
         """Return once it says how it is stopped; fails with its output when it ends before."""
-        assert self._settled.wait(timeout_s), f"not ready in time\n{self.said}"
-        assert READY in self.said, f"exit code {self.process.poll()}\n{self.said}"
+        assert self._is_settled.wait(timeout_s), f"not ready in time\n{self.output_text}"
+        assert READY in self.output_text, f"exit code {self.process.poll()}\n{self.output_text}"
 
     def close(self) -> None:
         """Let go of its output."""
@@ -238,5 +238,5 @@ class RunningCommand:
         for line in self.process.stdout:
             self._lines.append(line.rstrip("\n"))
             if READY in line:
-                self._settled.set()
-        self._settled.set()
+                self._is_settled.set()
+        self._is_settled.set()

@@ -11,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 _GROUP = re.compile(r"\bgradio\d\b|test_wrap\.py::.*")
 
 
-class InGroups(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
     """Files, whose fixtures are made once; but smaller or larger groups where parameters say so. In the order of collection.
 
     The marker ``xdist_group`` cannot do it: pytest-xdist 3.8 does not see it under pytest 9.2.
@@ -23,5 +23,5 @@ class InGroups(LoadScopeScheduling):  # type: ignore[misc]  # for the same reaso
 
     def _split_scope(self, nodeid: str) -> str:
         parameters = nodeid.partition("[")[2]
-        found = _GROUP.search(parameters) or _GROUP.search(nodeid.partition("/docker/")[2])
-        return found[0] if found else nodeid.partition("::")[0]
+        match = _GROUP.search(parameters) or _GROUP.search(nodeid.partition("/docker/")[2])
+        return match[0] if match else nodeid.partition("::")[0]

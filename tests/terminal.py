@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
-from tests.fork_server import DEPLOY, LONGEST_S, fork_server
+from tests.fork_server import DEPLOY, TIMEOUT_S, get_fork_server
 from tests.scenario import ROOT
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ else:
     _Spawn = fdspawn
 
 _BEFORE_TYPING_S = 0.05
-_AGAIN_S = 5.0
+_RETRY_S = 5.0
 _INTERRUPT, _END_OF_INPUT = "\x03", "\x04"
 
 
 def interrupt(child: Any) -> None:
     """Press Ctrl-C until the program has ended: Python loses one that comes while readline begins to read a line."""
-    for _ in range(int(LONGEST_S / _AGAIN_S)):
+    for _ in range(int(TIMEOUT_S / _RETRY_S)):
         child.send(_INTERRUPT)
-        if child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=_AGAIN_S) == 0:
+        if child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=_RETRY_S) == 0:
             return
     raise AssertionError(child.before)
 
@@ -52,13 +52,13 @@ class Terminal(_Spawn):
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *dimensions, 0, 0))
         try:
-            self.process = fork_server().start(
+            self.process = get_fork_server().start(
                 target, arguments, folder=folder, variables=variables, streams=[theirs] * 3, has_terminal=True
             )
         finally:
             os.close(theirs)
         self.exitstatus: int | None = None
-        super().__init__(ours, timeout=LONGEST_S, encoding="utf-8")
+        super().__init__(ours, timeout=TIMEOUT_S, encoding="utf-8")
 
     def send(self, s: str | bytes) -> int:
         """Type it, a moment after the question that was seen: as ``pexpect.spawn`` does, and any person."""

@@ -17,18 +17,18 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "constraints").glob("*.txt"))
 
 
-def pins(path: Path) -> dict[str, str]:
+def read_pins(path: Path) -> dict[str, str]:
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     return dict(line.split("==") for line in lines)
 
 
-def requirements(name: str) -> list[Requirement]:
+def read_requirements(name: str) -> list[Requirement]:
     lines = (ROOT / name).read_text().splitlines()
     return [Requirement(line) for line in lines if line and not line.startswith(("#", "-r"))]
 
 
 def test_the_release_and_the_next_one_have_constraints() -> None:
-    (following,) = requirements("requirements-next.txt")
+    (following,) = read_requirements("requirements-next.txt")
     (pinned,) = [each.version for each in following.specifier]
     names = {path.stem for path in FILES}
     assert f"chutes-{pinned}" in names
@@ -37,10 +37,10 @@ def test_the_release_and_the_next_one_have_constraints() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_constraints_satisfy_the_requirements(path: Path) -> None:
-    pinned = pins(path)
+    pinned = read_pins(path)
     assert path.stem == f"chutes-{pinned['chutes']}"
     for name in ("requirements.txt", "requirements-dev.txt"):
-        for each in requirements(name):
+        for each in read_requirements(name):
             held = pinned.get(canonicalize_name(each.name))
             assert held is not None, f"{each} is not in {path.name}: run {path.parent.name}/renew.py"
             assert each.specifier.contains(held, prereleases=True), f"{each}: {held}"
@@ -59,5 +59,5 @@ def test_renewing_writes_what_is_installed(tmp_path: Path, monkeypatch: pytest.M
     (written,) = tmp_path.iterdir()
     assert written.name == f"chutes-{version('chutes')}.txt"
     assert f"on Python {sys.version_info[0]}.{sys.version_info[1]}" in written.read_text()
-    assert pins(written)["click"] == version("click")
-    assert "pip" not in pins(written)
+    assert read_pins(written)["click"] == version("click")
+    assert "pip" not in read_pins(written)

@@ -28,7 +28,7 @@ HOST_ONLY = ("click", "docker", "yaml", "chutes_wrappers.host", "chutes_wrappers
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
-def _tree(name: str) -> ast.Module:
+def _parse_file(name: str) -> ast.Module:
     return ast.parse((PACKAGE / name).read_text())
 
 
@@ -44,15 +44,15 @@ def imports_of(path: Path) -> set[str]:
     return names
 
 
-def room_of(path: Path) -> str:
+def layer_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0]
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if len(path.relative_to(PACKAGE).parts) > 1], ids=str)
-def test_a_room_imports_only_from_rooms_below(path: Path) -> None:
-    room = room_of(path)
+def test_a_layer_imports_only_from_layers_below(path: Path) -> None:
+    layer = layer_of(path)
     used = {name.split(".")[1] for name in imports_of(path) if name.startswith("chutes_wrappers.")}
-    assert used <= MAY_IMPORT[room] | {room}
+    assert used <= MAY_IMPORT[layer] | {layer}
 
 
 def test_core_needs_only_the_standard_library_and_pydantic() -> None:
@@ -61,7 +61,7 @@ def test_core_needs_only_the_standard_library_and_pydantic() -> None:
         assert foreign <= {"pydantic", "chutes_wrappers"}, path
 
 
-def test_modules_do_not_import_in_circles() -> None:
+def test_modules_have_no_circular_imports() -> None:
     graph = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts): imports_of(path)
         for path in MODULES
@@ -93,7 +93,7 @@ def test_the_package_has_the_names_of_the_facade_and_imports_it_for_them_only() 
     assert {*facade.__all__} <= {*dir(chutes_wrappers)}
     for name in facade.__all__:
         assert getattr(chutes_wrappers, name) is getattr(facade, name)
-    (imported,) = [node for node in _tree("__init__.py").body if isinstance(node, ast.If)]
+    (imported,) = [node for node in _parse_file("__init__.py").body if isinstance(node, ast.If)]
     assert isinstance(imported.test, ast.Name)
     assert imported.test.id == "TYPE_CHECKING"
     assert {alias.name for node in imported.body if isinstance(node, ast.ImportFrom) for alias in node.names} == {
@@ -140,13 +140,13 @@ STARTERS = re.compile(
 PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}
 
 
-def starts_processes(source: str) -> bool:
+def can_start_processes(source: str) -> bool:
     """Whether ``source`` can: an import for type checkers only cannot, and an annotation is not evaluated."""
     tree = ast.parse(source)
-    return any(_is_starter(node) for node in {*ast.walk(tree)} - _never_run(tree))
+    return any(_is_starter(node) for node in {*ast.walk(tree)} - _find_unreachable(tree))
 
 
-def _never_run(tree: ast.Module) -> set[ast.AST]:
+def _find_unreachable(tree: ast.Module) -> set[ast.AST]:
     roots: list[ast.AST] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -184,21 +184,21 @@ def _is_starter(node: ast.AST) -> bool:
         ("import os\nos.kill(1, 15)", False),
     ],
 )
-def test_what_can_start_a_process_is_recognised(source: str, starts: bool) -> None:
-    assert starts_processes(source) is starts
+def test_code_that_can_start_a_process_is_recognised(source: str, starts: bool) -> None:
+    assert can_start_processes(source) is starts
 
 
 def test_only_the_process_runner_the_launcher_and_the_bootstrap_start_processes() -> None:
-    starters = {str(path.relative_to(PACKAGE)) for path in MODULES if starts_processes(path.read_text())}
+    starters = {str(path.relative_to(PACKAGE)) for path in MODULES if can_start_processes(path.read_text())}
     assert starters == {"host/processes.py", "runtime/launcher.py", "cli/setup/virtual_environment.py"}
 
 
 def test_on_an_instance_only_the_launcher_starts_processes() -> None:
     """Where it avoids vfork, which the platform's guard does not let live (PLATFORM.md, section 1)."""
-    rooms = ("core", "runtime", "sdk")
-    on_instances = {path for path in MODULES if room_of(path) in (*rooms, "facade.py")}
+    layers = ("core", "runtime", "sdk")
+    on_instances = {path for path in MODULES if layer_of(path) in (*layers, "facade.py")}
     on_instances |= {PACKAGE / "emulator" / "runner.py"}
-    starters = {path.relative_to(PACKAGE).as_posix() for path in on_instances if starts_processes(path.read_text())}
+    starters = {path.relative_to(PACKAGE).as_posix() for path in on_instances if can_start_processes(path.read_text())}
     assert starters == {"runtime/launcher.py"}
 
 
@@ -220,24 +220,24 @@ DOCUMENTED = {"_exit", "_getframe"}  # of os and sys
 OWN_MODULES = {"_chutes_wrappers_tools"}
 
 
-def private_names(path: Path) -> set[str]:
+def find_private_names(path: Path) -> set[str]:
     """The private names in ``path`` of things that it does not define."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
-    own = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}
-    own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"}
+    defined = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}
+    defined |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"}
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) != "self"}
     used |= {part for name in imports_of(path) for part in name.split(".")}
-    used -= own | DOCUMENTED | OWN_MODULES
+    used -= defined | DOCUMENTED | OWN_MODULES
     return {name for name in used if name.startswith("_") and not name.endswith("__")}
 
 
 def test_private_names_of_others_are_used_only_where_a_test_guards_them() -> None:
     """The SDK's by tests/sdk/test_sdk_internals.py, which says what to correct."""
-    used = {(str(path.relative_to(PACKAGE)), name) for path in MODULES for name in private_names(path)}
+    used = {(str(path.relative_to(PACKAGE)), name) for path in MODULES for name in find_private_names(path)}
     assert used == PRIVATE_NAMES
 
 
-def test_nothing_is_of_a_library_that_only_one_version_of_the_sdk_brings() -> None:
+def test_no_code_uses_a_library_that_only_one_sdk_version_installs() -> None:
     library = re.compile("substrate" + "interface")
     folders = (PACKAGE, *(ROOT / name for name in ("benchmarks", "docs", "examples", "tests", "tools")))
     files = [path for folder in folders for path in folder.rglob("*.py")]

@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from docs.record import copied_project
-from tests.scenario import ROOT, RunningCommand, Scenario, environment, free_port
+from docs.record import copy_project
+from tests.scenario import ROOT, RunningCommand, Scenario, find_free_port, make_environment
 from tests.traps import FOLDERS, OWN_FOLDERS, spread_traps
-from tests.upstreams.scripted import json_reply, serving
+from tests.upstreams.scripted import json_reply, serve_script
 
 SPECIFICATION = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"get": {}}}})}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class CheckoutTarget:
     """A current folder, and the checkout whose programs are started there."""
 
     folder: Path
     checkout: Path
-    sprung: Path
+    triggered_folder: Path
 
     def run(
         self, *argv: str | Path, pythonpath: str = "", code: int = 0, variables: Mapping[str, str] | None = None
@@ -34,7 +34,7 @@ class Place:
         done = subprocess.run(
             [self.checkout / argv[0], *argv[1:]],
             cwd=self.folder,
-            env={**environment(), "PYTHONPATH": pythonpath, **(variables or {})},
+            env={**make_environment(), "PYTHONPATH": pythonpath, **(variables or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -51,94 +51,106 @@ class Place:
 
     def check(self) -> None:
         """Fails when something was imported from the folder."""
-        assert [path.name for path in self.sprung.iterdir()] == []
+        assert [path.name for path in self.triggered_folder.iterdir()] == []
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Place:
+def elsewhere(tmp_path: Path) -> CheckoutTarget:
     """A folder full of traps, while the checkout has its own."""
     (tmp_path / "here").mkdir()
     (tmp_path / "sprung").mkdir()
-    checkout = copied_project(tmp_path / "project")
+    checkout = copy_project(tmp_path / "project")
     spread_traps(tmp_path / "here", tmp_path / "sprung", FOLDERS + OWN_FOLDERS)
     spread_traps(checkout, tmp_path / "sprung", FOLDERS)
-    return Place(folder=tmp_path / "here", checkout=checkout, sprung=tmp_path / "sprung")
+    return CheckoutTarget(folder=tmp_path / "here", checkout=checkout, triggered_folder=tmp_path / "sprung")
 
 
 @pytest.fixture(params=["elsewhere", "in the checkout"])
-def place(request: pytest.FixtureRequest, elsewhere: Place) -> Place:
+def place(request: pytest.FixtureRequest, elsewhere: CheckoutTarget) -> CheckoutTarget:
     return elsewhere if request.param == "elsewhere" else replace(elsewhere, folder=elsewhere.checkout)
 
 
 # Empty and relative entries, as in PYTHONPATH=$PYTHONPATH:/opt/lib, are the current folder for Python.
 @pytest.mark.parametrize("pythonpath", ["", ":/nowhere", "/nowhere:", "/nowhere::/nowhere", ".", "../here:../project"])
-def test_help_comes_from_the_checkout(place: Place, pythonpath: str) -> None:
+def test_help_comes_from_the_checkout(place: CheckoutTarget, pythonpath: str) -> None:
     assert "--emulate" in place.run("deploy.sh", "--help", pythonpath=pythonpath)
 
 
-def test_a_trap_that_is_on_the_path_is_sprung(elsewhere: Place) -> None:
+def test_a_trap_on_the_path_is_triggered(elsewhere: CheckoutTarget) -> None:
     with pytest.raises(AssertionError, match="encodings"):
         elsewhere.run("deploy.sh", "--help", pythonpath=str(elsewhere.folder))
 
 
-def test_tab_imports_nothing(place: Place) -> None:
+def test_tab_imports_nothing(place: CheckoutTarget) -> None:
     variables = {"_DEPLOY_SH_COMPLETE": "bash_complete", "COMP_WORDS": "deploy.sh --disc", "COMP_CWORD": "1"}
     assert "--discover" in place.run("deploy.sh", pythonpath=":", variables=variables)
 
 
-def test_the_environment_is_looked_at_and_the_account_set_up(place: Place, tmp_path: Path) -> None:
+def test_the_environment_is_checked_and_the_account_set_up(place: CheckoutTarget, tmp_path: Path) -> None:
     assert "--register" in place.run("setup.sh", "--account", "--help", pythonpath=":")
     home = {"HOME": str(tmp_path), "CHUTES_CONFIG_PATH": str(tmp_path / "none.ini")}
-    said = place.run("setup.sh", "--account", "--config", "nowhere.ini", pythonpath=":", code=2, variables=home)
-    assert "nowhere.ini" in said
+    output_text = place.run("setup.sh", "--account", "--config", "nowhere.ini", pythonpath=":", code=2, variables=home)
+    assert "nowhere.ini" in output_text
 
 
-def test_the_script_for_discovery_looks_at_a_service(place: Place) -> None:
-    with serving(SPECIFICATION) as server:
+def test_the_discovery_script_reads_a_service(place: CheckoutTarget) -> None:
+    with serve_script(SPECIFICATION) as server:
         assert '"/say"' in place.python("tools/discover_routes.py", "--base-url", server.root, "--port", "8020")
 
 
-def test_the_emulator_serves_from_any_folder(place: Place, tmp_path: Path) -> None:
+def test_the_emulator_serves_from_any_folder(place: CheckoutTarget, tmp_path: Path) -> None:
     argv = [str(place.checkout / ".venv/bin/python"), str(place.checkout / "tools/emulator.py"), "--no-docker"]
     with subprocess.Popen(
         [*argv, "--folder", str(tmp_path / "state")],
         cwd=place.folder,
-        env=environment(),
+        env=make_environment(),
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stderr is not None
-        said = next((line for line in process.stderr if "ready at" in line), "")
+        output_text = next((line for line in process.stderr if "ready at" in line), "")
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
-    assert (said != "", process.returncode) == (True, 0), rest
+    assert (output_text != "", process.returncode) == (True, 0), rest
     place.check()
 
 
 @pytest.fixture
-def scenario(elsewhere: Place) -> Scenario:
+def scenario(elsewhere: CheckoutTarget) -> Scenario:
     """A module among the traps, which computes a variable, and a service for it."""
-    port = free_port()
+    port = find_free_port()
     route = {"path": "/list", "method": "GET", "target_path": "/"}
-    made = Scenario(elsewhere.folder, "trapped", "vendor/unused:1", [port], static_routes=[route])
+    target = Scenario(elsewhere.folder, "trapped", "vendor/unused:1", [port], static_routes=[route])
     serves = f"exec {sys.executable} -I -m http.server --bind 127.0.0.1 {port}"
-    source = made.module.read_text().replace('CHUTE_TAG = "v1"', 'CHUTE_TAG = "".join(["v", "1"])')
-    made.module.write_text(f"{source}\nHOST_ENTRYPOINT = {serves!r}\n")
-    return made
+    source = target.module.read_text().replace('CHUTE_TAG = "v1"', 'CHUTE_TAG = "".join(["v", "1"])')
+    target.module.write_text(f"{source}\nHOST_ENTRYPOINT = {serves!r}\n")
+    return target
 
 
-def test_a_module_among_traps_is_rehearsed(elsewhere: Place, scenario: Scenario) -> None:
+def test_a_module_among_traps_passes_the_parity_check(elsewhere: CheckoutTarget, scenario: Scenario) -> None:
     check = ("--no-docker", "--check", "--yes", "--watch", "0")
     assert "all 1 routes would work" in elsewhere.run("deploy.sh", "--emulate", scenario.module.name, *check)
 
 
-def test_a_module_among_traps_is_run(elsewhere: Place, scenario: Scenario) -> None:
-    argv = [str(elsewhere.checkout / "deploy.sh"), "--run", scenario.module.name, "--port", str(free_port()), "--yes"]
+def test_a_module_among_traps_is_run(elsewhere: CheckoutTarget, scenario: Scenario) -> None:
+    argv = [
+        str(elsewhere.checkout / "deploy.sh"),
+        "--run",
+        scenario.module.name,
+        "--port",
+        str(find_free_port()),
+        "--yes",
+    ]
     (port,) = scenario.ports
     with (
-        serving({}, port=port),
+        serve_script({}, port=port),
         subprocess.Popen(
-            argv, cwd=elsewhere.folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            argv,
+            cwd=elsewhere.folder,
+            env=make_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         ) as process,
     ):
         running = RunningCommand(process)
@@ -148,23 +160,25 @@ def test_a_module_among_traps_is_run(elsewhere: Place, scenario: Scenario) -> No
             process.send_signal(signal.SIGINT)
             code = process.wait(60)
             running.close()
-        assert code == 0, running.said
+        assert code == 0, running.output_text
     elsewhere.check()
 
 
-def test_a_module_has_its_neighbours_behind_everything_else(elsewhere: Place, scenario: Scenario) -> None:
+def test_a_module_can_import_from_its_folder_after_everything_else(
+    elsewhere: CheckoutTarget, scenario: Scenario
+) -> None:
     (elsewhere.folder / "neighbour.py").write_text("import json\nTAG = json.loads('[\"v1\"]')[0]\n")
     source = scenario.module.read_text().replace('CHUTE_TAG = "', 'from neighbour import TAG as CHUTE_TAG\nTAG = "')
     scenario.module.write_text(source)
-    said = elsewhere.run(
+    output_text = elsewhere.run(
         "deploy.sh", "--discover", scenario.module.name, "--yes", code=1, variables={"DOCKER_HOST": "unix:///nowhere"}
     )
-    assert "no Docker engine" in said
+    assert "no Docker engine" in output_text
 
 
 @pytest.mark.parametrize("name", ["chardet", "simplejson", "email_validator", "ujson"])
-def test_packages_that_libraries_look_for_are_not_taken_from_beside_a_module(
-    elsewhere: Place, scenario: Scenario, name: str
+def test_optional_packages_are_not_imported_from_the_folder_of_a_module(
+    elsewhere: CheckoutTarget, scenario: Scenario, name: str
 ) -> None:
     ran = elsewhere.folder / "ran"
     (elsewhere.folder / f"{name}.py").write_text(f"open({str(ran)!r}, 'w')\n")
@@ -174,7 +188,7 @@ def test_packages_that_libraries_look_for_are_not_taken_from_beside_a_module(
     assert not ran.exists()
 
 
-def test_a_script_imports_nothing_from_the_folder_that_scripts_lie_in(tmp_path: Path) -> None:
+def test_a_script_imports_nothing_from_its_folder(tmp_path: Path) -> None:
     (tmp_path / "sprung").mkdir()
     (tmp_path / "bin").mkdir()
     spread_traps(tmp_path / "bin", tmp_path / "sprung", ("docker", "requests"))
@@ -183,7 +197,12 @@ def test_a_script_imports_nothing_from_the_folder_that_scripts_lie_in(tmp_path: 
         f"import sys\nsys.path.append({str(ROOT)!r})\nfrom chutes_wrappers.start import deploy\ndeploy()\n"
     )
     done = subprocess.run(
-        [sys.executable, script, "--help"], env=environment(), capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, script, "--help"],
+        env=make_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (done.returncode, done.stderr, [*(tmp_path / "sprung").iterdir()]) == (0, "", [])
 
@@ -196,15 +215,15 @@ def test_a_worker_that_a_module_spawns_has_our_package(tmp_path: Path) -> None:
         "    worker.start()\n    worker.join()\n    return worker.exitcode\n"
     )
     argv = [sys.executable, str(ROOT / "chutes_wrappers" / "start.py"), "spawning:main"]
-    variables = {**environment(), "PYTHONPATH": str(tmp_path)}
+    variables = {**make_environment(), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(argv, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "tools.chute_wrappers\n"), done.stderr
 
 
-def test_a_package_that_is_missing_is_named_with_what_brings_it(tmp_path: Path) -> None:
+def test_a_missing_package_is_named_with_the_fix(tmp_path: Path) -> None:
     (tmp_path / "needy.py").write_text("import no_such_package\n")
     argv = [sys.executable, str(ROOT / "chutes_wrappers" / "start.py"), "needy:main"]
-    variables = {**environment(), "PYTHONPATH": str(tmp_path)}
+    variables = {**make_environment(), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "the package no_such_package is missing" in done.stderr

@@ -14,12 +14,14 @@ FILES = (
 FOLDERS = ("encodings", "docker", "hypercorn", "pip", "requests", "venv")
 OWN_FOLDERS = ("chutes", "chutes_wrappers", "tools")
 # By what is there before encodings is, the first thing that Python imports.
-TRAP = "import posix\nposix.close(posix.open({folder!r} + b'/' + __name__.encode(), posix.O_CREAT | posix.O_WRONLY))\n"
+TRAP_SOURCE = (
+    "import posix\nposix.close(posix.open({folder!r} + b'/' + __name__.encode(), posix.O_CREAT | posix.O_WRONLY))\n"
+)
 
 
-def spread_traps(folder: Path, sprung: Path, folders: Sequence[str] = FOLDERS) -> None:
+def spread_traps(folder: Path, triggered_folder: Path, folders: Sequence[str] = FOLDERS) -> None:
     """Put them into ``folder``; each that is imported leaves a file of its name in ``sprung``."""
-    source = TRAP.format(folder=os.fsencode(sprung))
+    source = TRAP_SOURCE.format(folder=os.fsencode(triggered_folder))
     for name in FILES:
         (folder / f"{name}.py").write_text(source)
     for name in folders:

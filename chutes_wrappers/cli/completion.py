@@ -69,7 +69,7 @@ complete --no-files --command $name --arguments "($function)"
 }
 
 
-class _Lines(ShellComplete):
+class _LineCompletion(ShellComplete):
     """The words that the scripts ask for, and the lines that they read."""
 
     name = "lines"
@@ -77,22 +77,22 @@ class _Lines(ShellComplete):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """The words before the one at the cursor, and that. The value of ``--flag=value`` is a word of its own."""
-        _, *before = map(_unquoted, os.environ[_BEFORE].split("\n"))
-        *before, word = _rejoined([*before, _unquoted(os.environ[_WORD])])
+        _, *before = map(_unquote, os.environ[_BEFORE].split("\n"))
+        *before, word = _rejoin_flags([*before, _unquote(os.environ[_WORD])])
         name, equals, value = word.partition("=")
         return ([*before, name], value) if name.startswith("--") and equals else (before, word)
 
     def format_completion(self, item: CompletionItem) -> str:
         """A line; the scripts have no other use for a tab."""
-        replaced = _unquoted(os.environ[_WORD])
+        replaced = _unquote(os.environ[_WORD])
         prefix = replaced[: replaced.find("=") + 1] if replaced.startswith("--") and item.type == "plain" else ""
         return f"{item.type}\t{prefix}{item.value}\t{item.help or ''}"
 
 
-add_completion_class(_Lines)
+add_completion_class(_LineCompletion)
 
 
-def _rejoined(words: Iterable[str]) -> list[str]:
+def _rejoin_flags(words: Iterable[str]) -> list[str]:
     """The words with each ``--flag=value`` as one: bash makes three of it."""
     joined: list[str] = []
     for word in words:
@@ -103,14 +103,14 @@ def _rejoined(words: Iterable[str]) -> list[str]:
     return joined
 
 
-def _unquoted(word: str) -> str:
+def _unquote(word: str) -> str:
     try:
         return "".join(shlex.split(word))
     except ValueError:  # a quote that is not closed yet
         return word.lstrip("'\"")
 
 
-def script(shell: str, program: Path) -> str:
+def build_script(shell: str, program: Path) -> str:
     """What ``shell`` ("bash", "zsh" or "fish") has to read to complete the command lines of ``program``, and of no other."""
     return Template(_SCRIPTS[shell].lstrip("\n")).substitute(
         function=f"_complete_{re.sub(r'[^A-Za-z0-9]', '_', program.name)}",

@@ -81,9 +81,9 @@ def _discover(
     )
     path = Path(target) if target else None
     if base_url is not None:
-        manifest = discover.from_url(base_url, port, settings, path)
+        manifest = discover.discover_url(base_url, port, settings, path)
     else:
-        manifest = discover.from_file(str(chute_file), settings, path)
+        manifest = discover.discover_file(str(chute_file), settings, path)
     if as_json or (base_url and path is None):
-        output.result(manifest.to_json())
+        output.print_result(manifest.to_json())
     return 0

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chutes_wrappers.cli.version import versions
+from chutes_wrappers.cli.version import collect_versions
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.program import NAMES, PACKAGE
 
@@ -48,37 +48,37 @@ class Invocation:
     values: tuple[str, ...] = ()
 
 
-def fault(failure: Exception, invocation: Invocation) -> WrapperError:
+def report_fault(failure: Exception, invocation: Invocation) -> WrapperError:
     """The error that a person sees for a fault of this program, after a report of it was written."""
-    place = traceback.extract_tb(failure.__traceback__)[-1]
+    frame = traceback.extract_tb(failure.__traceback__)[-1]
     if isinstance(failure, ImportError):
         next_step = f"{NAMES.deploy} --doctor says what the environment lacks, and the fix"
     else:
-        written = write_report(failure, invocation)
-        report = f"read {written}, in which secrets are masked, and report it" if written else "report it"
-        next_step = f"this is a fault of the toolkit: {report}; --debug shows all of it here"
+        report_path = write_report(failure, invocation)
+        advice = f"read {report_path}, in which secrets are masked, and report it" if report_path else "report it"
+        next_step = f"this is a fault of the toolkit: {advice}; --debug shows all of it here"
     return WrapperError(
-        f"unexpected {type(failure).__name__}: {masked(_message(failure), invocation.values)}",
-        where=f"{Path(place.filename).name}, line {place.lineno}",
+        f"unexpected {type(failure).__name__}: {mask_secrets(_format_message(failure), invocation.values)}",
+        where=f"{Path(frame.filename).name}, line {frame.lineno}",
         next_step=next_step,
     )
 
 
 def write_report(failure: BaseException, invocation: Invocation) -> Path | None:
     """Write a report that its user alone may read, whole or not at all; its path, None where no folder can be written to."""
-    text = "\n".join(_lines(failure, invocation)) + "\n"
-    for find in (_state_folder, _temporary_folder):
+    text = "\n".join(_report_lines(failure, invocation)) + "\n"
+    for find_folder in (_find_state_folder, _find_temporary_folder):
         with contextlib.suppress(OSError, RuntimeError):  # the latter: this user has no home folder
-            folder = find()
+            folder = find_folder()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return _written(folder, text)
+            return _write_atomically(folder, text)
     return None
 
 
-def masked(text: str, values: Sequence[str] = ()) -> str:
+def mask_secrets(text: str, values: Sequence[str] = ()) -> str:
     """``text`` without ``values`` and their parts, the secrets of this environment, and whatever looks like a key."""
     secrets = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
-    parts = [part for value in values for part in _parts(value)]
+    parts = [part for value in values for part in _split_value(value)]
     for value in sorted({*secrets, *parts}, key=len, reverse=True):
         if len(value) >= _SHORTEST_HIDDEN:
             text = text.replace(value, _HIDDEN)
@@ -87,78 +87,78 @@ def masked(text: str, values: Sequence[str] = ()) -> str:
     return text
 
 
-def _parts(value: str) -> Iterator[str]:
+def _split_value(value: str) -> Iterator[str]:
     """What a message may quote of a flag's value: all of it, the value in NAME=VALUE, each text in JSON."""
     with contextlib.suppress(ValueError, RecursionError):
-        yield from _texts(json.loads(value))
+        yield from _iterate_texts(json.loads(value))
     for part in (value, value.partition("=")[2]):
         yield part
         yield repr(part)[1:-1]
 
 
-def _texts(value: object) -> Iterator[str]:
+def _iterate_texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
+            yield from _iterate_texts(each)
 
 
-def _message(failure: BaseException) -> str:
+def _format_message(failure: BaseException) -> str:
     try:
         return str(failure)
     except Exception:  # noqa: BLE001 - of somebody else's class, and the report is about another fault
         return "(its message cannot be shown)"
 
 
-def _temporary_folder() -> Path:
+def _find_temporary_folder() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _state_folder() -> Path:
-    named = Path(os.environ.get("XDG_STATE_HOME", ""))
-    return (named if named.is_absolute() else Path.home() / ".local" / "state") / "chutes-wrappers"
+def _find_state_folder() -> Path:
+    state_home = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (state_home if state_home.is_absolute() else Path.home() / ".local" / "state") / "chutes-wrappers"
 
 
-def _written(folder: Path, text: str) -> Path:
-    descriptor, partial = tempfile.mkstemp(dir=folder, prefix=".fault-")  # mode 600
+def _write_atomically(folder: Path, text: str) -> Path:
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".fault-")  # mode 600
     try:
         # The name of a file may have bytes that are not UTF-8, which Python has as lone surrogates.
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
-        path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{partial.rpartition('-')[2]}.txt"
-        os.replace(partial, path)
+        path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{temporary.rpartition('-')[2]}.txt"
+        os.replace(temporary, path)
     except BaseException:
-        os.unlink(partial)
+        os.unlink(temporary)
         raise
     return path
 
 
-def _lines(failure: BaseException, invocation: Invocation) -> Iterator[str]:
-    yield "\n".join(f"{name} {version}" for name, version in versions())
+def _report_lines(failure: BaseException, invocation: Invocation) -> Iterator[str]:
+    yield "\n".join(f"{name} {version}" for name, version in collect_versions())
     yield f"platform {platform.platform()}"
     yield f"command {invocation.command or 'unknown'}"
     yield f"flags {', '.join(invocation.flags) or 'none'} (values are left out)"
-    yield from _trace(failure, invocation.values)
+    yield from _format_trace(failure, invocation.values)
 
 
-def _trace(failure: BaseException, values: Sequence[str]) -> Iterator[str]:
+def _format_trace(failure: BaseException, values: Sequence[str]) -> Iterator[str]:
     """What failed, innermost cause last; source lines of this program alone, and no variables."""
-    for each in _chain(failure):
-        yield f"\n{type(each).__module__}.{type(each).__name__}: {masked(_message(each), values)}"
+    for each in _iterate_causes(failure):
+        yield f"\n{type(each).__module__}.{type(each).__name__}: {mask_secrets(_format_message(each), values)}"
         for frame in traceback.extract_tb(each.__traceback__):
             path = Path(frame.filename)
             is_ours = path.is_relative_to(PACKAGE)
-            shown = path.relative_to(PACKAGE.parent) if is_ours else Path(*path.parts[-2:])
-            yield f"  {shown}, line {frame.lineno}, in {frame.name}"
+            display_path = path.relative_to(PACKAGE.parent) if is_ours else Path(*path.parts[-2:])
+            yield f"  {display_path}, line {frame.lineno}, in {frame.name}"
             if is_ours and frame.line:
                 yield f"    {frame.line}"
 
 
-def _chain(failure: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
+def _iterate_causes(failure: BaseException) -> Iterator[BaseException]:
+    visited: set[int] = set()
     current: BaseException | None = failure
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
+    while current is not None and id(current) not in visited:
+        visited.add(id(current))
         yield current
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)

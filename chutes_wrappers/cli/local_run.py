@@ -13,7 +13,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
-from chutes_wrappers.host.parity.schema_examples import example_object
+from chutes_wrappers.host.parity.schema_examples import build_example_object
 
 _POLL_S = 0.25
 _LAST_LINES_S = 2.0
@@ -36,9 +36,9 @@ class ChuteLog:
         if exit_code is None and not self._start_failed.is_set():
             return
         self._thread.join(_LAST_LINES_S)
-        how = "its start-up failed" if exit_code is None else f"it ended with exit code {exit_code}"
+        reason = "its start-up failed" if exit_code is None else f"it ended with exit code {exit_code}"
         raise ServiceFailed(
-            f"the chute does not run: {how}",
+            f"the chute does not run: {reason}",
             evidence="\n".join(self._tail),
             next_step="correct what its last lines name, then build and run again",
         )
@@ -57,7 +57,7 @@ def wait_until_ready(base_url: str, check_alive: Callable[[], None]) -> None:
     started = time.monotonic()
     while time.monotonic() - started < _LONGEST_START_S:
         check_alive()
-        if _routes(base_url) is not None:
+        if _fetch_paths(base_url) is not None:
             output.success(f"ready after {time.monotonic() - started:.0f} s at {base_url}")
             return
         time.sleep(_POLL_S)
@@ -68,9 +68,9 @@ def wait_until_ready(base_url: str, check_alive: Callable[[], None]) -> None:
 
 def report_ready(base_url: str, cords: Sequence[Mapping[str, Any]]) -> None:
     """Verify that every cord is served, and print a call for one; WrapperError names those that are missing."""
-    served = _routes(base_url) or {}
+    paths = _fetch_paths(base_url) or {}
     expected = [(cord["public_api_method"], cord["public_api_path"]) for cord in cords if cord["public_api_path"]]
-    missing = [f"{method} {path}" for method, path in expected if method.lower() not in served.get(path, {})]
+    missing = [f"{method} {path}" for method, path in expected if method.lower() not in paths.get(path, {})]
     if missing:
         raise WrapperError(
             f"{len(missing)} of {len(expected)} cords are not served: {', '.join(missing[:10])}",
@@ -81,10 +81,10 @@ def report_ready(base_url: str, cords: Sequence[Mapping[str, Any]]) -> None:
     for method, path in expected:
         output.report(f"  {method:5} {path}")
     if cords:
-        output.report(f"Try it:  {curl_example(base_url, _best_example(cords))}")
+        output.report(f"Try it:  {build_curl_example(base_url, _select_example(cords))}")
 
 
-def until_interrupted(check_alive: Callable[[], None]) -> int:
+def wait_until_interrupted(check_alive: Callable[[], None]) -> int:
     """Say so, and wait for Ctrl-C, which is a clean stop; ``check_alive`` raises when the chute ends by itself."""
     try:
         output.report("Ctrl-C stops it.")
@@ -96,28 +96,28 @@ def until_interrupted(check_alive: Callable[[], None]) -> int:
         return 0
 
 
-def curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
+def build_curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
     """A command that calls ``cord``, with a body made from its schema."""
     url = f"{base_url}{cord['public_api_path']}"
     if cord["public_api_method"] == "GET":
         return f"curl {url}"
-    body = json.dumps(example_object(cord["input_schema"] or {}))
+    body = json.dumps(build_example_object(cord["input_schema"] or {}))
     return f"curl -X POST {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
 
 
-def _best_example(cords: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _select_example(cords: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """A GET that is not a health check, else a POST, else whatever there is."""
     gets = [cord for cord in cords if cord["public_api_method"] == "GET" and "health" not in cord["public_api_path"]]
     return [*gets, *(cord for cord in cords if cord["public_api_method"] == "POST"), *cords][0]
 
 
-def _routes(base_url: str) -> dict[str, Any] | None:
+def _fetch_paths(base_url: str) -> dict[str, Any] | None:
     """Paths of the chute's own OpenAPI document, which FastAPI serves in dev mode; None while it does not answer."""
     import requests
 
     try:
-        answer = requests.get(f"{base_url}/openapi.json", timeout=5)
-        paths: dict[str, Any] = answer.json()["paths"]
+        response = requests.get(f"{base_url}/openapi.json", timeout=5)
+        paths: dict[str, Any] = response.json()["paths"]
         return paths
     except (requests.RequestException, ValueError, KeyError):
         return None

@@ -10,8 +10,8 @@ import click
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.completion import VARIABLE
 from chutes_wrappers.cli.fault_report import Invocation
-from chutes_wrappers.cli.usage import help_text
-from chutes_wrappers.cli.verbs.command_line import read
+from chutes_wrappers.cli.usage import format_help
+from chutes_wrappers.cli.verbs.command_line import parse_command_line
 from chutes_wrappers.cli.verbs.groups import VERBS
 from chutes_wrappers.cli.verbs.verb import COMMON, Common, pop_common
 from chutes_wrappers.core.program import NAMES
@@ -25,14 +25,14 @@ class _Program(click.Group):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         if context.resilient_parsing:
-            return super().parse_args(context, _completed(args))
+            return super().parse_args(context, _arrange_for_completion(args))
         try:
-            line = read(args, VERBS)
+            line = parse_command_line(args, VERBS)
             if line.topic is not None:
-                click.echo(help_text(line.topic), nl=False)
+                click.echo(format_help(line.topic), nl=False)
                 context.exit()
-        except click.UsageError as wrong:
-            wrong.ctx = context
+        except click.UsageError as error:
+            error.ctx = context
             raise
         if line.problem:
             raise click.UsageError(line.problem, context)
@@ -47,16 +47,16 @@ class _Program(click.Group):
 
         if not incomplete.startswith("-"):
             return [CompletionItem(name) for name in VERBS if name.startswith(incomplete)]
-        flags = [option for verb in VERBS.values() for option in verb.options()]
+        flags = [option for verb in VERBS.values() for option in verb.get_options()]
         names = [name for option in (*flags, *COMMON) for name in (*option.opts, *option.secondary_opts)]
         known = dict.fromkeys([*(verb.flag for verb in VERBS.values()), *names, "--help"])
         return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
-def _completed(arguments: Sequence[str]) -> list[str]:
+def _arrange_for_completion(arguments: Sequence[str]) -> list[str]:
     """The words before the cursor with their command in front, as far as they are understood."""
     try:
-        return list(read(arguments, VERBS).arguments)
+        return list(parse_command_line(arguments, VERBS).arguments)
     except click.UsageError:
         return []
 
@@ -74,14 +74,14 @@ def deploy(context: click.Context, /, **options: object) -> None:
     """The menu, where no command is named."""
     if context.invoked_subcommand is None:
         common = pop_common(context)
-        context.exit(output.run(lambda: _menu(common), debug=common.debug, invocation=Invocation(command="menu")))
+        context.exit(output.run(lambda: _run_menu(common), debug=common.debug, invocation=Invocation(command="menu")))
 
 
-def _menu(common: Common) -> int:
+def _run_menu(common: Common) -> int:
     from chutes_wrappers.cli.menu import Menu
 
-    given = [name for name in ("yes", "quiet", "debug") if getattr(common, name)]
-    return Menu(run_arguments, with_all=[f"--{name}" for name in given]).run()
+    names = [name for name in ("yes", "quiet", "debug") if getattr(common, name)]
+    return Menu(run_arguments, with_all=[f"--{name}" for name in names]).run()
 
 
 def run_arguments(arguments: Sequence[str]) -> int:
@@ -89,9 +89,9 @@ def run_arguments(arguments: Sequence[str]) -> int:
     try:
         code: object = deploy.main(list(arguments), prog_name=NAMES.deploy, standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except click.ClickException as wrong:
-        wrong.show()
-        return wrong.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
 
 
 def main() -> None:

@@ -6,25 +6,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.placement_warnings import warn
+from chutes_wrappers.cli.placement_warnings import print_problems
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.container_engine.engine import ContainerEngine
 from chutes_wrappers.host.modules.module_facts import ModuleFacts, read_module
 from chutes_wrappers.host.modules.module_files import resolve_module
-from chutes_wrappers.host.preflight.preflight import check_not_refused, preflight
+from chutes_wrappers.host.preflight.preflight import check_not_rejected, find_problems
 from chutes_wrappers.host.preflight.problem import Problem
-from chutes_wrappers.host.staging import known_manifest
+from chutes_wrappers.host.staging import find_known_manifest
 
 LOCAL_USERNAME = "local"
 
 
-def facts(module: str) -> ModuleFacts:
+def read_facts(module: str) -> ModuleFacts:
     """What the module on the command line says."""
     return read_module(resolve_module(module), output.report)
 
 
-def username() -> str:
+def resolve_username() -> str:
     """The account's name; without an account a stand-in that local builds and runs can do with."""
     from chutes_wrappers.sdk.username import chutes_username
 
@@ -36,59 +36,59 @@ def username() -> str:
 
 
 def check_with_platform_rules(
-    facts: ModuleFacts, described: Mapping[str, Any], username: str, more: Sequence[Problem] = ()
+    facts: ModuleFacts, definition: Mapping[str, Any], username: str, extra_problems: Sequence[Problem] = ()
 ) -> None:
     """Warn of what would not work on the platform about a module that defines ``described``; ``more`` is known already.
 
     Raises one ConfigurationError that lists everything that the platform would refuse, with its fix.
     """
-    problems = [*_problems(facts, described, username), *more]
-    warn(problem for problem in problems if problem.severity == "warning")
-    check_not_refused(problems, str(facts.path))
+    problems = [*_find_problems(facts, definition, username), *extra_problems]
+    print_problems(problem for problem in problems if problem.severity == "warning")
+    check_not_rejected(problems, str(facts.path))
 
 
-def check_for_local_use(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> None:
+def check_for_local_use(facts: ModuleFacts, definition: Mapping[str, Any], username: str) -> None:
     """As ``check_with_platform_rules``, for what needs no platform: what only that would refuse is a warning too."""
-    problems = _problems(facts, described, username)
-    warn(problem for problem in problems if problem.only_on_platform or problem.severity == "warning")
-    check_not_refused([problem for problem in problems if not problem.only_on_platform], str(facts.path))
+    problems = _find_problems(facts, definition, username)
+    print_problems(problem for problem in problems if problem.only_on_platform or problem.severity == "warning")
+    check_not_rejected([problem for problem in problems if not problem.only_on_platform], str(facts.path))
 
 
-def _problems(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> list[Problem]:
+def _find_problems(facts: ModuleFacts, definition: Mapping[str, Any], username: str) -> list[Problem]:
     # Its comments may be in another encoding; the rules look at what is ASCII in every one that Python takes.
     code = facts.path.read_bytes().decode("utf-8-sig", errors="replace")
-    return preflight(facts, described, code, username=username)
+    return find_problems(facts, definition, code, username=username)
 
 
-def known(facts: ModuleFacts) -> Manifest | None:
+def find_manifest(facts: ModuleFacts) -> Manifest | None:
     """The module's manifest as it is there, or None; keys of its routes that mean nothing are named."""
-    found = known_manifest(facts)
-    if found is not None and found.ignored_keys:
-        keys = ", ".join(found.ignored_keys)
+    manifest = find_known_manifest(facts)
+    if manifest is not None and manifest.ignored_keys:
+        keys = ", ".join(manifest.ignored_keys)
         output.warning(f"{facts.manifest_path.name}: keys without a meaning here are ignored: {keys}")
-    return found
+    return manifest
 
 
-def manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
+def ensure_manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
     """The module's manifest with the launch facts of its image; discovered first, and said so, when there is none.
 
     Raises UnsupportedImage or ConfigurationError for an image or ports that can never work, before anything is built.
     """
     from chutes_wrappers.cli.commands.discover import discover_with_defaults
     from chutes_wrappers.host.discovery.container import check_ports
-    from chutes_wrappers.host.inspection import digests, inspect
+    from chutes_wrappers.host.inspection import inspect_image, list_digests
 
-    found = known(facts)
-    if found is None:
+    manifest = find_manifest(facts)
+    if manifest is None:
         output.report(f"{facts.manifest_path.name} is missing: discovering the routes first")
         return discover_with_defaults(facts, engine)
-    launch = inspect(engine, facts.base_image)
+    launch = inspect_image(engine, facts.base_image)
     check_ports(facts.service_ports, launch)
-    if found.image is None:
+    if manifest.image is None:
         output.report(f"the manifest does not say what {facts.base_image} runs: taken from the image itself")
-        return found.model_copy(update={"image": launch})
-    if found.image.digest not in digests(engine.inspect_image(facts.base_image)):
+        return manifest.model_copy(update={"image": launch})
+    if manifest.image.digest not in list_digests(engine.inspect_image(facts.base_image)):
         output.warning(
             f"{facts.base_image} is not the image that discovery saw: run --discover again if it serves anything new"
         )
-    return found
+    return manifest

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import load_manifest
-from chutes_wrappers.host.account.credentials import account
+from chutes_wrappers.host.account.credentials import read_account
 from chutes_wrappers.host.container_engine.docker_engine import connect
-from chutes_wrappers.host.modules.module_facts import ModuleFacts, NotRun, read_module
-from chutes_wrappers.host.modules.module_files import module_files
+from chutes_wrappers.host.modules.module_facts import ModuleFacts, ModuleRunRequired, read_module
+from chutes_wrappers.host.modules.module_files import list_module_files
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.lookup import own_chutes, own_images
-from chutes_wrappers.host.platform_api.objects import chute_info, image_info
+from chutes_wrappers.host.platform_api.lookup import list_own_chutes, list_own_images
+from chutes_wrappers.host.platform_api.objects import parse_chute, parse_image
 
 UNKNOWN = "?"
 BUILT_HERE = "built here"
@@ -34,58 +34,62 @@ class ModuleState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Platform:
+class _PlatformStatuses:
     """Status of every image and chute of the account, by its name; ``silence`` is why there are none to be had."""
 
     images: Mapping[str, str]
     chutes: Mapping[str, str]
-    silence: str = ""
+    error: str = ""
 
 
-def module_states(folder: Path) -> tuple[list[ModuleState], str]:
+def list_module_states(folder: Path) -> tuple[list[ModuleState], str]:
     """The state of every ``deploy_*.py`` in ``folder``, else in the project's root, and why some of it is not known.
 
     Asks the platform and the Docker engine, 5 s at most for each answer. Runs no module: nobody has named one.
     """
-    paths = module_files(folder)
+    paths = list_module_files(folder)
     if not paths:
         return [], ""
-    known = {path: _facts(path) for path in paths}
-    platform = _platform()
-    built_here = _built_here(facts.image for facts in known.values() if isinstance(facts, ModuleFacts))
-    return [_state(path, facts, platform, built_here) for path, facts in known.items()], platform.silence
+    facts_by_path = {path: _read_facts(path) for path in paths}
+    statuses = _fetch_statuses()
+    local_images = _find_local_images(facts.image for facts in facts_by_path.values() if isinstance(facts, ModuleFacts))
+    return [_build_state(path, facts, statuses, local_images) for path, facts in facts_by_path.items()], statuses.error
 
 
-def chute_names(states: Sequence[ModuleState]) -> list[str]:
+def list_chute_names(states: Sequence[ModuleState]) -> list[str]:
     """The chutes that the modules define, the deployed ones first."""
-    named = [state for state in states if state.chute_name]
-    return [state.chute_name for state in sorted(named, key=lambda state: state.chute in ("not deployed", UNKNOWN))]
+    with_names = [state for state in states if state.chute_name]
+    return [
+        state.chute_name for state in sorted(with_names, key=lambda state: state.chute in ("not deployed", UNKNOWN))
+    ]
 
 
-def _facts(path: Path) -> ModuleFacts | str:
+def _read_facts(path: Path) -> ModuleFacts | str:
     """What the module says; why that is not known otherwise."""
     try:
         return read_module(path, may_run=False)
-    except NotRun:
+    except ModuleRunRequired:
         return "not run"
     except WrapperError:
         return "cannot be read"
 
 
-def _state(path: Path, facts: ModuleFacts | str, platform: _Platform, built_here: set[str]) -> ModuleState:
+def _build_state(
+    path: Path, facts: ModuleFacts | str, statuses: _PlatformStatuses, local_images: set[str]
+) -> ModuleState:
     if isinstance(facts, str):
         return ModuleState(name=path.stem, chute_name="", manifest=facts, image=UNKNOWN, chute=UNKNOWN)
-    nothing = BUILT_HERE if facts.image in built_here else UNKNOWN if platform.silence else "not built"
+    image_default = BUILT_HERE if facts.image in local_images else UNKNOWN if statuses.error else "not built"
     return ModuleState(
         name=path.stem,
         chute_name=facts.chute_name,
-        manifest=_manifest(facts),
-        image=platform.images.get(facts.image, nothing),
-        chute=platform.chutes.get(facts.chute_name.lower(), UNKNOWN if platform.silence else "not deployed"),
+        manifest=_describe_manifest(facts),
+        image=statuses.images.get(facts.image, image_default),
+        chute=statuses.chutes.get(facts.chute_name.lower(), UNKNOWN if statuses.error else "not deployed"),
     )
 
 
-def _manifest(facts: ModuleFacts) -> str:
+def _describe_manifest(facts: ModuleFacts) -> str:
     if not facts.manifest_path.exists():
         return "none"
     try:
@@ -94,22 +98,22 @@ def _manifest(facts: ModuleFacts) -> str:
         return "broken"
 
 
-def _built_here(references: Iterable[str]) -> set[str]:
+def _find_local_images(references: Iterable[str]) -> set[str]:
     """Those that the Docker engine has; none where there is no engine."""
     with contextlib.suppress(WrapperError), contextlib.closing(connect(timeout_s=_TIMEOUT_S)) as engine:
         return {reference for reference in references if engine.find_image(reference) is not None}
     return set()
 
 
-def _platform() -> _Platform:
+def _fetch_statuses() -> _PlatformStatuses:
     try:
-        own = account()
-        with api_client.PlatformApi(api_client.api_url(), own, timeout_s=_TIMEOUT_S) as api:
-            images = [image_info(one) for one in own_images(api)]
-            chutes = [chute_info(one) for one in own_chutes(api)]
+        credentials = read_account()
+        with api_client.PlatformApi(api_client.resolve_api_url(), credentials, timeout_s=_TIMEOUT_S) as api:
+            images = [parse_image(one) for one in list_own_images(api)]
+            chutes = [parse_chute(one) for one in list_own_chutes(api)]
     except WrapperError as failure:
-        return _Platform(images={}, chutes={}, silence=failure.what)
-    return _Platform(
+        return _PlatformStatuses(images={}, chutes={}, error=failure.what)
+    return _PlatformStatuses(
         images={one.reference.lower(): one.status for one in images},
         chutes={one.name.lower(): "hot" if one.hot else "cold" for one in chutes},
     )

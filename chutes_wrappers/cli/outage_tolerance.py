@@ -7,48 +7,48 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.platform_api.api_client import PlatformRefused, PlatformUnreachable
+from chutes_wrappers.host.platform_api.api_client import PlatformRequestFailed, PlatformUnreachable
 
 LONGEST_OUTAGE_S = 60.0
 _TOO_MANY_REQUESTS = 429
 _T = TypeVar("_T")
 
 
-class Patience:
+class OutageTolerance:
     """Forgives a platform that gives no useful answer for a minute, counted from the first time that it gave none."""
 
     def __init__(self) -> None:
         self._failing_since: float | None = None
 
     @property
-    def silence_s(self) -> float:
+    def outage_s(self) -> float:
         """Seconds since the first failure after the last answer; 0 without one."""
         return 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
 
-    def look(self, ask: Callable[[], _T]) -> _T | None:
+    def call(self, request: Callable[[], _T]) -> _T | None:
         """What ``ask`` returns; None where it fails as it may for a while. Its WrapperError when it has for too long."""
         try:
-            found = ask()
+            result = request()
         except WrapperError as failure:
-            self.forgive(failure)
+            self.record_failure(failure)
             return None
-        self.answered()
-        return found
+        self.record_success()
+        return result
 
-    def forgive(self, failure: WrapperError) -> None:
+    def record_failure(self, failure: WrapperError) -> None:
         """Raise ``failure`` unless it may be over soon, and nothing has come for less than a minute."""
-        if not _is_passing(failure) or self.silence_s > LONGEST_OUTAGE_S:
+        if not _is_temporary(failure) or self.outage_s > LONGEST_OUTAGE_S:
             raise failure
         if self._failing_since is None:
             self._failing_since = time.monotonic()
 
-    def answered(self) -> None:
+    def record_success(self) -> None:
         """Something has come."""
         self._failing_since = None
 
 
-def _is_passing(failure: WrapperError) -> bool:
+def _is_temporary(failure: WrapperError) -> bool:
     """Whether a failure may be over soon: no answer, too many requests, or a fault of the platform's."""
-    if isinstance(failure, PlatformRefused):
+    if isinstance(failure, PlatformRequestFailed):
         return failure.status == _TOO_MANY_REQUESTS or failure.status >= 500
     return isinstance(failure, PlatformUnreachable)

@@ -31,25 +31,25 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _HEARTBEAT_S = 10.0
-_WIDEST_TABLE = 200
+_MAX_TABLE_WIDTH = 200
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _console: Console | None = None
 _quiet = False
 
 
-def be_quiet(quiet: bool) -> None:
+def set_quiet(quiet: bool) -> None:
     """Whether from now on only results, warnings and errors are shown."""
     global _quiet
     _quiet = quiet
 
 
-def _say(line: str, style: str = "") -> None:
+def _print_unless_quiet(line: str, style: str = "") -> None:
     if not _quiet:
-        console().print(line, markup=False, style=style)
+        get_console().print(line, markup=False, style=style)
 
 
-def console() -> Console:
+def get_console() -> Console:
     """The console on standard error, made when first needed: rich takes a tenth of a second to load."""
     global _console
     if _console is None:
@@ -59,22 +59,22 @@ def console() -> Console:
     return _console
 
 
-def result(text: str) -> None:
+def print_result(text: str) -> None:
     """Print what the command was asked for to standard output."""
-    with _read_by_somebody():
+    with _check_reader():
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
 
 
-def data(piece: bytes) -> None:
+def write_data(piece: bytes) -> None:
     """Put bytes that the command was asked for on standard output, at once and as they are."""
-    with _read_by_somebody():
+    with _check_reader():
         sys.stdout.buffer.write(piece)
         sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _read_by_somebody() -> Iterator[None]:
+def _check_reader() -> Iterator[None]:
     """WrapperError where what reads standard output has ended before."""
     try:
         yield
@@ -85,79 +85,79 @@ def _read_by_somebody() -> Iterator[None]:
         ) from None
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table to standard output; as wide as it needs where that is no terminal."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _WIDEST_TABLE
-    Console(width=width, highlight=False, markup=False).print(_table(columns, rows))
+    width = None if sys.stdout.isatty() else _MAX_TABLE_WIDTH
+    Console(width=width, highlight=False, markup=False).print(_build_table(columns, rows))
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def _build_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")  # a path that is cut off cannot be called
+        table.add_column(column, overflow="fold")  # a path that is cut off cannot be called
     for row in rows:
-        made.add_row(*map(Text, row))
-    return made
+        table.add_row(*map(Text, row))
+    return table
 
 
 def report(line: str) -> None:
     """Say what is going on."""
-    _say(line)
+    _print_unless_quiet(line)
 
 
-def say(line: str) -> None:
+def show(line: str) -> None:
     """What a question needs to be answered, also when nothing else is said."""
-    console().print(line, markup=False)
+    get_console().print(line, markup=False)
 
 
-def columns(cells: Sequence[str]) -> None:
+def print_columns(cells: Sequence[str]) -> None:
     """Show short texts in columns, from the top to the bottom, as many as fit."""
     from rich.columns import Columns
     from rich.text import Text
 
-    shown = Columns(list(map(Text, cells)), column_first=True, padding=(0, 3))
-    console().print(shown, soft_wrap=False, width=min(console().width, 90))
+    renderable = Columns(list(map(Text, cells)), column_first=True, padding=(0, 3))
+    get_console().print(renderable, soft_wrap=False, width=min(get_console().width, 90))
 
 
-def heading(line: str) -> None:
+def print_heading(line: str) -> None:
     """Say what begins now."""
-    _say(line, "bold")
+    _print_unless_quiet(line, "bold")
 
 
 def success(line: str) -> None:
     """Say what was achieved and verified."""
-    _say(f"✓ {line}", "green")
+    _print_unless_quiet(f"✓ {line}", "green")
 
 
 def warning(line: str) -> None:
     """Say what may turn out wrong."""
-    console().print(f"! {line}", markup=False, style="yellow")
+    get_console().print(f"! {line}", markup=False, style="yellow")
 
 
 def log(line: str) -> None:
     """A line of somebody else's output, without what a terminal would obey."""
-    _say(_quoted(line), "dim")
+    _print_unless_quiet(_format_log_line(line), "dim")
 
 
-def _quoted(line: str) -> str:
-    return "  | " + _UNPRINTABLE.sub("", _ESCAPE.sub("", line).expandtabs())
+def _format_log_line(line: str) -> str:
+    return "  | " + _CONTROL_CHARACTER.sub("", _ESCAPE.sub("", line).expandtabs())
 
 
 def error(failure: WrapperError) -> None:
     """Say what failed, where, the evidence, and the next step."""
     head = f"{failure.where}: {failure.what}" if failure.where else failure.what
-    console().print(f"✗ {head}", markup=False, style="bold red")
+    get_console().print(f"✗ {head}", markup=False, style="bold red")
     if failure.evidence:
         for line in failure.evidence.splitlines():
-            console().print(_quoted(line), markup=False, style="dim")
+            get_console().print(_format_log_line(line), markup=False, style="dim")
     if failure.next_step:
-        console().print(f"  Next: {failure.next_step}", markup=False)
+        get_console().print(f"  Next: {failure.next_step}", markup=False)
 
 
 def run(action: Callable[[], int | None], *, debug: bool = False, invocation: Invocation | None = None) -> int:
@@ -178,19 +178,19 @@ def run(action: Callable[[], int | None], *, debug: bool = False, invocation: In
     except Exception as failure:
         if debug:
             raise
-        from chutes_wrappers.cli.fault_report import Invocation, fault
+        from chutes_wrappers.cli.fault_report import Invocation, report_fault
 
-        error(fault(failure, invocation or Invocation()))
+        error(report_fault(failure, invocation or Invocation()))
         return WrapperError.exit_code
 
 
 @contextlib.contextmanager
-def waiting(title: str) -> Iterator[None]:
+def show_status(title: str) -> Iterator[None]:
     """Show ``title`` on a terminal for as long as the block takes; nothing of it stays."""
-    if _quiet or not console().is_terminal:
+    if _quiet or not get_console().is_terminal:
         yield
         return
-    with console().status(title):
+    with get_console().status(title):
         yield
 
 
@@ -202,20 +202,20 @@ class Progress:
     """
 
     def __init__(
-        self, title: str, *, verbose: bool = False, important: Callable[[str], bool] = lambda line: False
+        self, title: str, *, verbose: bool = False, is_important: Callable[[str], bool] = lambda line: False
     ) -> None:
         self._title = title
         self._verbose = verbose
-        self._important = important
+        self._is_important = is_important
         self._tail: deque[str] = deque(maxlen=50)
-        self._started = self._spoken = time.monotonic()
+        self._started_at = self._last_output_at = time.monotonic()
         self._status: Status | None = None
 
     def __enter__(self) -> Progress:
-        self._started = self._spoken = time.monotonic()
-        heading(self._title)
-        if console().is_terminal and not self._verbose and not _quiet:
-            self._status = console().status("")
+        self._started_at = self._last_output_at = time.monotonic()
+        print_heading(self._title)
+        if get_console().is_terminal and not self._verbose and not _quiet:
+            self._status = get_console().status("")
             self._status.start()
         return self
 
@@ -228,29 +228,29 @@ class Progress:
     @property
     def seconds(self) -> float:
         """Seconds since the step began."""
-        return time.monotonic() - self._started
+        return time.monotonic() - self._started_at
 
     @property
     def tail(self) -> str:
         """The last 50 lines."""
         return "\n".join(self._tail)
 
-    def line(self, text: str) -> None:
+    def add_line(self, text: str) -> None:
         """Take one line of output."""
         text = _ESCAPE.sub("", text)
         if not text.strip():
             return
         self._tail.append(text)
-        if self._verbose or self._important(text):
-            self._spoken = time.monotonic()
+        if self._verbose or self._is_important(text):
+            self._last_output_at = time.monotonic()
             log(text)
         elif self._status is not None:
             from rich.markup import escape
 
-            width = max(20, console().width - 20)
+            width = max(20, get_console().width - 20)
             self._status.update(f"{self.seconds:4.0f} s  [dim]{escape(text[:width])}[/dim]")
-        elif time.monotonic() - self._spoken > _HEARTBEAT_S:
-            self._spoken = time.monotonic()
+        elif time.monotonic() - self._last_output_at > _HEARTBEAT_S:
+            self._last_output_at = time.monotonic()
             log(f"{self.seconds:.0f} s: {text[:150]}")
 
 
@@ -276,12 +276,12 @@ class LiveTable:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, is_news: bool) -> None:
+    def show(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, is_changed: bool) -> None:
         """Show the table as it is now, below its title."""
         if self._live is None:
-            if is_news:
-                result("\n".join((title, *("  ".join(filter(None, row)) for row in rows))))
+            if is_changed:
+                print_result("\n".join((title, *("  ".join(filter(None, row)) for row in rows))))
             return
         from rich.console import Group
 
-        self._live.update(Group(title, _table(columns, rows)), refresh=True)
+        self._live.update(Group(title, _build_table(columns, rows)), refresh=True)

@@ -22,7 +22,7 @@ def is_possible() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def line(prompt: str, *, hidden: bool = False) -> str:
+def ask_line(prompt: str, *, hidden: bool = False) -> str:
     """What was typed, without spaces around it; ``hidden`` shows nothing of it. Raises Back, Quit, or KeyboardInterrupt."""
     try:
         answer: str = click.prompt(
@@ -39,29 +39,29 @@ def line(prompt: str, *, hidden: bool = False) -> str:
     return answer
 
 
-def text(question: str, default: str | None = "", *, hidden: bool = False) -> str:
+def ask_text(question: str, default: str | None = "", *, hidden: bool = False) -> str:
     """A line; with ``default`` None one that is not empty."""
     while True:
-        shown = f" [{default}]" if default else ""
-        answer = line(f"{question}{shown}: ", hidden=hidden)
+        hint = f" [{default}]" if default else ""
+        answer = ask_line(f"{question}{hint}: ", hidden=hidden)
         if answer or default is not None:
             return answer or default or ""
         output.warning("that needs an answer; b goes back, q quits")
 
 
-def yes(question: str, *, default: bool = False) -> bool:
+def ask_yes_no(question: str, *, default: bool = False) -> bool:
     """Yes or no."""
     while True:
-        answer = text(f"{question} (y/n)", "y" if default else "n").lower()
+        answer = ask_text(f"{question} (y/n)", "y" if default else "n").lower()
         if answer in ("y", "yes", "n", "no"):
             return answer.startswith("y")
         output.warning(f"{answer!r} is neither y nor n")
 
 
-def seconds(question: str, default: str = "") -> str:
+def ask_seconds(question: str, default: str = "") -> str:
     """A number of seconds; empty where that is the default and was taken."""
     while True:
-        answer = text(question, default)
+        answer = ask_text(question, default)
         if not answer or answer.replace(".", "", 1).isdecimal():
             return answer
         output.warning(f"{answer!r} is no number of seconds")

@@ -20,7 +20,7 @@ from chutes_wrappers.host.account import credentials
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.objects import AccountInfo, account_info, plain
+from chutes_wrappers.host.platform_api.objects import AccountInfo, clean_text, parse_account
 from chutes_wrappers.host.sdk_command import run_sdk
 from chutes_wrappers.host.staging import Stage
 from chutes_wrappers.sdk.route_source import PATH_VARIABLE
@@ -47,24 +47,24 @@ class UploadOptions:
 
 
 @contextlib.contextmanager
-def connected() -> Iterator[tuple[PlatformApi, AccountInfo]]:
+def connect_as_owner() -> Iterator[tuple[PlatformApi, AccountInfo]]:
     """The platform and the account there; ConfigurationError when the modules would be somebody else's."""
-    own, named = credentials.account(), chutes_username()
-    if named != own.username:
+    account, username = credentials.read_account(), chutes_username()
+    if username != account.username:
         raise ConfigurationError(
-            f"CHUTES_USERNAME is {named!r}, and the account is {own.username!r}",
-            where=str(own.file),
+            f"CHUTES_USERNAME is {username!r}, and the account is {account.username!r}",
+            where=str(account.file),
             next_step="unset CHUTES_USERNAME, or name that user's account in CHUTES_CONFIG_PATH",
         )
-    with api_client.connect(own) as api:
-        told = api.get("/users/me", "asking for the account", purpose="me")
-        yield api, account_info(told, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
+    with api_client.connect(account) as api:
+        response = api.get("/users/me", "asking for the account", purpose="me")
+        yield api, parse_account(response, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
 
 
-def manifest(facts: ModuleFacts) -> Manifest:
+def require_manifest(facts: ModuleFacts) -> Manifest:
     """The module's manifest; ConfigurationError without one: an image that is uploaded must hold what was discovered."""
-    if (found := module_preparation.known(facts)) is not None:
-        return found
+    if (manifest := module_preparation.find_manifest(facts)) is not None:
+        return manifest
     check_placement(facts)
     raise ConfigurationError(
         "the module has no manifest, which image and chute must share",
@@ -73,9 +73,9 @@ def manifest(facts: ModuleFacts) -> Manifest:
     )
 
 
-def image_reference(described: Mapping[str, Any]) -> str:
+def build_image_reference(definition: Mapping[str, Any]) -> str:
     """How the API knows the image of what a module defines; one without a tag is an image of the platform's own."""
-    image = described["image"]
+    image = definition["image"]
     return f"{image['name']}:{image['tag']}" if image["tag"] else str(image["name"])
 
 
@@ -84,22 +84,24 @@ def show_command(manifest: Path, *arguments: str) -> None:
     output.report(f"  $ {PATH_VARIABLE}={shlex.quote(manifest.name)} {shlex.join(('chutes', *arguments))}")
 
 
-def run(stage: Stage, arguments: list[str], progress: output.Progress, variables: Mapping[str, str]) -> str:
+def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, variables: Mapping[str, str]) -> str:
     """Run the SDK's command; what it said went wrong, in one line, or empty. Its exit code tells nothing."""
     errors: list[str] = []
 
-    def see(line: str) -> None:
+    def handle_line(line: str) -> None:
         line = _COLOUR.sub("", line)
         if match := _ERROR.search(line):
-            errors.append(plain(match[1]))
-        progress.line(line)
+            errors.append(clean_text(match[1]))
+        progress.add_line(line)
 
-    run_sdk(stage, arguments, on_line=see, variables=variables)
+    run_sdk(stage, arguments, on_line=handle_line, variables=variables)
     return errors[-1] if errors else ""
 
 
-def refused(
-    what: str, said: str, next_step: str = "correct what the platform names, then run the command again"
+def make_upload_error(
+    what: str, sdk_error: str, next_step: str = "correct what the platform names, then run the command again"
 ) -> WrapperError:
     """The error for an upload that the API knows nothing of afterwards; ``said`` are the SDK's words."""
-    return WrapperError(what, where="the platform", evidence=said[:400] or "it did not say why", next_step=next_step)
+    return WrapperError(
+        what, where="the platform", evidence=sdk_error[:400] or "it did not say why", next_step=next_step
+    )

@@ -10,7 +10,7 @@ import click
 from chutes_wrappers.core.program import VERSION
 
 
-def versions() -> list[tuple[str, str]]:
+def collect_versions() -> list[tuple[str, str]]:
     """Names and versions; nothing is imported to find them."""
     try:
         sdk = metadata.version("chutes")
@@ -19,8 +19,8 @@ def versions() -> list[tuple[str, str]]:
     return [("chutes-wrappers", VERSION), ("chutes (SDK)", sdk), ("Python", platform.python_version())]
 
 
-def show_version(context: click.Context, parameter: click.Parameter, is_asked: bool) -> None:
+def show_version(context: click.Context, parameter: click.Parameter, is_requested: bool) -> None:
     """Print the versions and exit, where ``--version`` is in the command line."""
-    if is_asked and not context.resilient_parsing:
-        click.echo("\n".join(f"{name} {version}" for name, version in versions()))
+    if is_requested and not context.resilient_parsing:
+        click.echo("\n".join(f"{name} {version}" for name, version in collect_versions()))
         context.exit()

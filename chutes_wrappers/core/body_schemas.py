@@ -30,7 +30,7 @@ BINARY: dict[str, Any] = {
 }
 
 
-def schema_of(request: RequestFormat | None) -> dict[str, Any] | None:
+def build_fallback_schema(request: RequestFormat | None) -> dict[str, Any] | None:
     """What the way that a body travels says of it, where nobody described it: its files, its text, its bytes; or None."""
     if request is None:
         return None

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-_OURS = ("chutes_wrappers", "tools.chute_wrappers")
+_OWN_MODULES = ("chutes_wrappers", "tools.chute_wrappers")
 
 
-def caller_globals() -> Mapping[str, Any]:
+def find_caller_globals() -> Mapping[str, Any]:
     """Globals of the nearest calling frame outside this toolkit. Call it before anything is awaited."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_OURS):
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_OWN_MODULES):
         frame = frame.f_back
     return frame.f_globals

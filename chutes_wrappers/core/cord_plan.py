@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.aliases import aliases
-from chutes_wrappers.core.exposure import filter_reason, hidden_by
+from chutes_wrappers.core.aliases import build_aliases
+from chutes_wrappers.core.exposure import find_filter_reason, find_hidden_categories
 from chutes_wrappers.core.routes import STREAM_SWITCH, Route, SkippedRoute
 
 
@@ -36,7 +36,7 @@ class CordPlan(BaseModel):
     warnings: tuple[str, ...] = ()
 
 
-def publish(
+def assign_public_paths(
     routes: Iterable[Route], expose: Iterable[str] = (), default_port: int | None = None
 ) -> tuple[tuple[Route, ...], tuple[SkippedRoute, ...]]:
     """Give ``routes`` their public paths; those that the filters leave out come back with the reason.
@@ -44,14 +44,14 @@ def publish(
     ``expose`` names the categories (``core/exposure.py``) that are published although they are left out by default.
     """
     exposed = frozenset(expose)
-    reasons = [(route, None if route.exposed else filter_reason(route.path, exposed)) for route in routes]
-    kept = [route for route, reason in reasons if reason is None]
-    names = aliases((route.path for route in kept), move_reserved="reserved" in exposed)
+    reasons = [(route, None if route.exposed else find_filter_reason(route.path, exposed)) for route in routes]
+    selected = [route for route, reason in reasons if reason is None]
+    names = build_aliases((route.path for route in selected), move_reserved="reserved" in exposed)
     published = tuple(
-        route.model_copy(update={"path": names[route.path], "exposed": bool(hidden_by(names[route.path]))})
-        for route in kept
+        route.model_copy(update={"path": names[route.path], "exposed": bool(find_hidden_categories(names[route.path]))})
+        for route in selected
     )
-    return published, tuple(route.skipped(reason, default_port) for route, reason in reasons if reason)
+    return published, tuple(route.to_skipped(reason, default_port) for route, reason in reasons if reason)
 
 
 def plan_cords(
@@ -61,21 +61,21 @@ def plan_cords(
     expose: Iterable[str] = (),
 ) -> CordPlan:
     """Decide which cords publish ``routes``: one each, and two for a route whose caller decides about streaming."""
-    named, left_out = publish(routes, expose, default_port)
-    problems = [(route, _native_problem(route)) for route in named]
+    published_routes, filtered = assign_public_paths(routes, expose, default_port)
+    problems = [(route, _find_native_problem(route)) for route in published_routes]
     publishable = [route for route, problem in problems if problem is None]
-    skipped = [*left_out, *(route.skipped(problem, default_port) for route, problem in problems if problem)]
-    names = _public_names(publishable, public_methods)
+    skipped = [*filtered, *(route.to_skipped(problem, default_port) for route, problem in problems if problem)]
+    names = _assign_public_names(publishable, public_methods)
     cords: dict[tuple[str, str], tuple[PlannedCord, ...]] = {}
     warnings: list[str] = []
     for route in publishable:
         name = names[route.key]
         if name in cords:
-            skipped.append(route.skipped("another route has the same path and method", default_port))
+            skipped.append(route.to_skipped("another route has the same path and method", default_port))
             continue
         if platform_rules.is_shadowed(name[0]):
-            warnings.append(_shadowed(*name))
-        cords[name] = _cords_of(route, *name, route.port or default_port)
+            warnings.append(_format_shadowed_warning(*name))
+        cords[name] = _build_cords(route, *name, route.port or default_port)
     return CordPlan(
         cords=tuple(cord for pair in cords.values() for cord in pair), skipped=tuple(skipped), warnings=tuple(warnings)
     )
@@ -93,13 +93,13 @@ def separate_ports(routes: Iterable[Route], ports: Iterable[int]) -> tuple[Route
     return tuple(separated.values())
 
 
-def _cords_of(route: Route, public_path: str, public_method: str, port: int) -> tuple[PlannedCord, ...]:
+def _build_cords(route: Route, public_path: str, public_method: str, port: int) -> tuple[PlannedCord, ...]:
     # Of two cords on one public path the platform takes the first: the one that can stream.
     kinds = (True, False) if route.stream == STREAM_SWITCH else (bool(route.stream),)
-    return tuple(_cord(route, public_path, public_method, port, stream) for stream in kinds)
+    return tuple(_build_cord(route, public_path, public_method, port, stream) for stream in kinds)
 
 
-def _cord(route: Route, public_path: str, public_method: str, port: int, stream: bool) -> PlannedCord:
+def _build_cord(route: Route, public_path: str, public_method: str, port: int, stream: bool) -> PlannedCord:
     kind = public_method.lower() if not stream else f"stream_{public_method.lower()}"
     # "-" is legal in a public path only. "__", "_0" and "_" before a letter (the function's "/") cannot be mistaken for each
     # other, so both names are one to one with the public path, and independent of the other routes.
@@ -115,7 +115,9 @@ def _cord(route: Route, public_path: str, public_method: str, port: int, stream:
     )
 
 
-def _public_names(routes: Iterable[Route], public_methods: Iterable[str]) -> dict[tuple[str, str], tuple[str, str]]:
+def _assign_public_names(
+    routes: Iterable[Route], public_methods: Iterable[str]
+) -> dict[tuple[str, str], tuple[str, str]]:
     """For each route key its public (path, method): a method that is not public becomes a POST.
 
     Of the methods that are not public, the first of PUT, PATCH, DELETE keeps a path that has no POST; any other gets
@@ -139,7 +141,7 @@ def _public_names(routes: Iterable[Route], public_methods: Iterable[str]) -> dic
     return names
 
 
-def _native_problem(route: Route) -> str | None:
+def _find_native_problem(route: Route) -> str | None:
     """Why the SDK's own passthrough cannot carry ``route`` although it asks for that, or None (PLATFORM.md, section 2)."""
     if not route.native or platform_rules.SDK_PATH.match(route.target_path):
         return None
@@ -149,7 +151,7 @@ def _native_problem(route: Route) -> str | None:
     )
 
 
-def _shadowed(public_path: str, public_method: str) -> str:
+def _format_shadowed_warning(public_path: str, public_method: str) -> str:
     return (
         f"{public_method} {public_path}: the platform answers this path itself, calls will not reach the service; "
         "publish it under another `path` with this one as `target_path`, or expose `reserved`"

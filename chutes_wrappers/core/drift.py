@@ -10,38 +10,38 @@ from chutes_wrappers.core.routes import Route
 _LAUNCH_FACTS = ("entrypoint", "cmd", "working_dir", "user", "exposed_ports")
 
 
-def differences(known: Manifest, found: Manifest) -> tuple[str, ...]:
+def find_differences(recorded: Manifest, current: Manifest) -> tuple[str, ...]:
     """One line for each route that is new, gone or different in ``found``, and each changed fact of its image; sorted."""
-    before, after = _by_call(known), _by_call(found)
+    before, after = _index_by_call(recorded), _index_by_call(current)
     lines = [f"gone: {name}" for name in before.keys() - after.keys()]
     lines += [f"new: {name}" for name in after.keys() - before.keys()]
     for name in before.keys() & after.keys():
-        changed = _changed(before[name], after[name])
+        changed = _find_changed_keys(before[name], after[name])
         if changed:
             lines.append(f"changed: {name}: {', '.join(changed)}")
-    if known.image is not None and found.image is not None:
+    if recorded.image is not None and current.image is not None:
         for fact in _LAUNCH_FACTS:
-            if getattr(known.image, fact) != getattr(found.image, fact):
+            if getattr(recorded.image, fact) != getattr(current.image, fact):
                 lines.append(f"changed: the image's {fact}")
     return tuple(sorted(lines))
 
 
-def only_hidden(known: Manifest, found: Manifest) -> bool:
+def is_only_hidden(recorded: Manifest, current: Manifest) -> bool:
     """Whether all that is gone from ``found`` is left out there for a reason: it was published by another ``--expose``."""
-    gone = _by_call(known).keys() - _by_call(found).keys()
-    hidden = {(each.method, each.path, each.port) for each in found.skipped}
+    removed = _index_by_call(recorded).keys() - _index_by_call(current).keys()
+    hidden = {(each.method, each.path, each.port) for each in current.skipped}
     calls = [
         (route.upstream_method, route.target_path, route.port)
-        for name, route in _by_call(known).items()
-        if name in gone
+        for name, route in _index_by_call(recorded).items()
+        if name in removed
     ]
     return bool(calls) and hidden.issuperset(calls)
 
 
-def _by_call(manifest: Manifest) -> dict[str, Route]:
+def _index_by_call(manifest: Manifest) -> dict[str, Route]:
     return {f"{route.method} {route.path} (port {route.port})": route for route in manifest.routes}
 
 
-def _changed(before: Route, after: Route) -> list[str]:
-    old, new = before.entry(), after.entry()
+def _find_changed_keys(before: Route, after: Route) -> list[str]:
+    old, new = before.to_entry(), after.to_entry()
     return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))

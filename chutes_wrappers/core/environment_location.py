@@ -15,15 +15,15 @@ STAMP = ".complete"
 _ACTIVATED = r"VIRTUAL_ENV=[\"']?(/[^\"'\n]+)"
 
 
-def made_at(environment: Path) -> Path | None:
+def read_creation_path(environment: Path) -> Path | None:
     """The path that ``environment`` was made at; None where nothing says so.
 
     The stamp says it; the shells' script does where there is no stamp, or an empty one of earlier versions.
     """
     for path, pattern in ((environment / STAMP, r"(/.+)"), (environment / "bin" / "activate", _ACTIVATED)):
         with contextlib.suppress(OSError):
-            if found := re.search(pattern, os.fsdecode(path.read_bytes())):
-                return Path(found[1])
+            if match := re.search(pattern, os.fsdecode(path.read_bytes())):
+                return Path(match[1])
     return None
 
 

@@ -36,7 +36,7 @@ class WrapperError(Exception):
         tail = f"Next: {self.next_step}" if self.next_step else None
         return "\n".join(part for part in (head, self.evidence, tail) if part)
 
-    def as_data(self) -> dict[str, str | int | None]:
+    def to_data(self) -> dict[str, str | int | None]:
         """This error as plain values, for another process: ``error_from_data`` makes it again."""
         return {
             "what": self.what,
@@ -70,7 +70,7 @@ class ServiceFailed(WrapperError):
 
 
 def error_from_data(data: Mapping[str, str | int | None]) -> WrapperError:
-    """The error that ``as_data`` described: a ConfigurationError where it was one, else a WrapperError."""
+    """The error that ``to_data`` described: a ConfigurationError where it was one, else a WrapperError."""
 
     def text(key: str) -> str | None:
         value = data.get(key)

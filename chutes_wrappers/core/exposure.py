@@ -27,24 +27,24 @@ def parse_expose(value: str | Iterable[str], *, where: str) -> frozenset[Categor
     ConfigurationError names ``where`` and the part that is none.
     """
     parts = value.split(",") if isinstance(value, str) else value
-    named = {str(part).strip() for part in parts} - {""} if isinstance(parts, Iterable) else {str(value)}
-    if unknown := sorted(named - {*CATEGORIES, EVERYTHING}):
+    names = {str(part).strip() for part in parts} - {""} if isinstance(parts, Iterable) else {str(value)}
+    if unknown := sorted(names - {*CATEGORIES, EVERYTHING}):
         raise ConfigurationError(
             f"{unknown[0]!r} cannot be exposed",
             where=where,
             next_step=f"name some of {', '.join(CATEGORIES)}, separated by commas, or {EVERYTHING}",
         )
-    return frozenset(name for name in CATEGORIES if EVERYTHING in named or name in named)
+    return frozenset(name for name in CATEGORIES if EVERYTHING in names or name in names)
 
 
-def hidden_by(path: str) -> dict[Category, str]:
+def find_hidden_categories(path: str) -> dict[Category, str]:
     """The categories because of which ``path`` is not published by default, each with its reason; {} when it is."""
     hidden: dict[Category, str] = {}
     if path.strip("/") == "":
         hidden["root"] = "the root path"
     if "{" in path or "}" in path:
         hidden["parameters"] = "path parameters"
-    if internal := _internal_part(path):
+    if internal := _find_internal_prefix(path):
         hidden["internal"] = f"internal route ({internal})"
     _, dot, extension = path.rstrip("/").rpartition("/")[2].rpartition(".")
     if dot and _EXTENSION.fullmatch(extension):
@@ -52,15 +52,19 @@ def hidden_by(path: str) -> dict[Category, str]:
     return hidden
 
 
-def filter_reason(path: str, exposed: Iterable[str] = ()) -> str | None:
+def find_filter_reason(path: str, exposed: Iterable[str] = ()) -> str | None:
     """Why ``path`` is not published when the categories ``exposed`` are, or None."""
-    left = {category: reason for category, reason in hidden_by(path).items() if category not in frozenset(exposed)}
-    if not left:
+    remaining = {
+        category: reason
+        for category, reason in find_hidden_categories(path).items()
+        if category not in frozenset(exposed)
+    }
+    if not remaining:
         return None
-    return f"{' and '.join(left.values())}, {LEFT_OUT}; --expose {','.join(left)} publishes it"
+    return f"{' and '.join(remaining.values())}, {LEFT_OUT}; --expose {','.join(remaining)} publishes it"
 
 
-def _internal_part(path: str) -> str | None:
+def _find_internal_prefix(path: str) -> str | None:
     if path.startswith(INTERNAL_MARK):
         return f"{INTERNAL_MARK}*"
     return next(

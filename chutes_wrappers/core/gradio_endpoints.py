@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 # Where a parameter's value holds files: it is one, it is a list of them, or they lie somewhere in it.
-FilePlace = Literal["one", "many", "inside"]
+FileShape = Literal["one", "many", "inside"]
 # Of the queue; the app's /config names it. Gradio 4 (its last releases), 5 and 6 all speak sse_v3.
 Protocol = Literal["sse_v1", "sse_v2", "sse_v2.1", "sse_v3"]
 
@@ -26,7 +26,7 @@ class GradioParameter(BaseModel):
     name: str = Field(min_length=1)
     required: StrictBool = False
     default: Any = None
-    file: FilePlace | None = None
+    file: FileShape | None = None
     file_key: str = ""
 
 
@@ -48,17 +48,17 @@ class GradioEndpoint(BaseModel):
     hidden_outputs: tuple[StrictInt, ...] = ()
 
     @property
-    def sends_differences(self) -> bool:
+    def is_diff_protocol(self) -> bool:
         """Whether what a generator yields comes as the difference to what it yielded before."""
         return self.protocol != "sse_v1"
 
-    def all_inputs(self, arguments: Iterable[Any]) -> list[Any]:
+    def insert_hidden_inputs(self, arguments: Iterable[Any]) -> list[Any]:
         """``arguments`` with nothing where session state goes; the app puts it there."""
         values = list(arguments)
         for position in sorted(self.hidden_inputs):
             values.insert(position, None)
         return values
 
-    def shown_outputs(self, values: Sequence[Any]) -> list[Any]:
+    def remove_hidden_outputs(self, values: Sequence[Any]) -> list[Any]:
         """``values`` without session state."""
         return [value for position, value in enumerate(values) if position not in self.hidden_outputs]

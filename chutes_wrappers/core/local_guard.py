@@ -24,39 +24,39 @@ _LOOPBACK = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9_-]+\.)*localhost")
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(?::[0-9]{0,5})?")
 _ORIGIN = re.compile(r"https?://(?P<host>(?:\[[0-9a-f:.]+\]|[^\s:/?#@\[\]*]+)(?::[0-9]{1,5})?)")
 _NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
-_NEAR_SITES = frozenset({"same-origin", "none"})
+_TRUSTED_SITES = frozenset({"same-origin", "none"})
 _PURPOSES = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Allowed:
+class AllowList:
     """What a user allows beside this machine itself: ``hosts`` are names without a port, ``origins`` are ``scheme://host[:port]``.
 
-    Both are in lower case; ``parse_allowed`` makes them of what was typed.
+    Both are in lower case; ``parse_allow_list`` makes them of what was typed.
     """
 
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
 
 
-def parse_allowed(hosts: Sequence[str], origins: Sequence[str]) -> Allowed:
+def parse_allow_list(hosts: Sequence[str], origins: Sequence[str]) -> AllowList:
     """The names and origins as typed; ConfigurationError for one that is not a single name or origin."""
     name = "give one name without scheme, port or '*', such as --allow-host box.example"
     origin = "give scheme, host and port without '*' or a path, such as --allow-origin https://app.example"
-    return Allowed(
-        hosts=frozenset(_checked(each, _NAME, "--allow-host", "host name", name) for each in hosts),
-        origins=frozenset(_checked(each, _ORIGIN, "--allow-origin", "origin", origin) for each in origins),
+    return AllowList(
+        hosts=frozenset(_parse_value(each, _NAME, "--allow-host", "host name", name) for each in hosts),
+        origins=frozenset(_parse_value(each, _ORIGIN, "--allow-origin", "origin", origin) for each in origins),
     )
 
 
-def _checked(text: str, pattern: re.Pattern[str], flag: str, kind: str, next_step: str) -> str:
+def _parse_value(text: str, pattern: re.Pattern[str], flag: str, kind: str, next_step: str) -> str:
     if not pattern.fullmatch(text.lower()):
         raise ConfigurationError(f"{text!r} is not a valid {kind}", where=flag, next_step=next_step)
     return text.lower()
 
 
-def variables_of(allowed: Allowed) -> dict[str, str]:
-    """The environment that hands ``allowed`` to another process; ``allowed_from`` reads it.
+def environment_from_allow_list(allowed: AllowList) -> dict[str, str]:
+    """The environment that hands ``allowed`` to another process; ``allow_list_from_environment`` reads it.
 
     Both variables are in it, so that those of an image, or of a shell, allow nothing.
     """
@@ -64,10 +64,10 @@ def variables_of(allowed: Allowed) -> dict[str, str]:
     return {name: ",".join(sorted(each)) for name, each in values.items()}
 
 
-def allowed_from(environment: Mapping[str, str]) -> Allowed:
-    """What ``variables_of`` wrote into ``environment``; ConfigurationError for anything else."""
+def allow_list_from_environment(environment: Mapping[str, str]) -> AllowList:
+    """What ``environment_from_allow_list`` wrote into ``environment``; ConfigurationError for anything else."""
     hosts, origins = environment.get(_HOSTS_VARIABLE, ""), environment.get(_ORIGINS_VARIABLE, "")
-    return parse_allowed([*filter(None, hosts.split(","))], [*filter(None, origins.split(","))])
+    return parse_allow_list([*filter(None, hosts.split(","))], [*filter(None, origins.split(","))])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,23 +81,25 @@ class LocalGuard:
     """
 
     loopback_origins: bool
-    allowed: Allowed = Allowed()
+    allowed: AllowList = AllowList()
     is_own_host: Callable[[str], bool] = lambda name: False
 
-    def refusal(self, method: str, headers: Sequence[Header]) -> str | None:
+    def find_refusal(self, method: str, headers: Sequence[Header]) -> str | None:
         """Why a request with these headers is refused, as a sentence; None when it is accepted."""
-        sent = [(name.lower(), value.strip().lower()) for name, value in headers]
-        hosts = [value for name, value in sent if name == "host"]
+        lower_headers = [(name.lower(), value.strip().lower()) for name, value in headers]
+        hosts = [value for name, value in lower_headers if name == "host"]
         if len(hosts) != 1 or not self._is_host(hosts[0]):
-            return f"The host {_shown(hosts)} is not this machine. Use 127.0.0.1, or start with --allow-host NAME."
-        origins = [value for name, value in sent if name == "origin"]
+            return (
+                f"The host {_format_values(hosts)} is not this machine. Use 127.0.0.1, or start with --allow-host NAME."
+            )
+        origins = [value for name, value in lower_headers if name == "origin"]
         if not origins:
-            return self._site_refusal(method, dict(sent))
+            return self._find_site_refusal(method, dict(lower_headers))
         if len(origins) == 1 and self._is_origin(origins[0], hosts[0]):
             return None
         if origins == ["null"]:
             return "Pages without a site, such as files, may not call this server. Serve the page over http first."
-        return f"Pages of {_shown(origins)} may not call this server. To let them, start with --allow-origin ORIGIN."
+        return f"Pages of {_format_values(origins)} may not call this server. To let them, start with --allow-origin ORIGIN."
 
     def _is_host(self, host: str) -> bool:
         parts = _HOST.fullmatch(host)
@@ -115,19 +117,19 @@ class LocalGuard:
         name = _HOST.fullmatch(parts["host"])
         return self.loopback_origins and name is not None and bool(_LOOPBACK.fullmatch(name["name"]))
 
-    def _site_refusal(self, method: str, sent: dict[str, str]) -> str | None:
-        site = sent.get("sec-fetch-site")
+    def _find_site_refusal(self, method: str, lower_headers: dict[str, str]) -> str | None:
+        site = lower_headers.get("sec-fetch-site")
         # Nobody navigates by it; of a foreign page that asks for it, browsers may hide the site as "none".
-        is_prefetch = any(sent.get(name, "").startswith("prefetch") for name in _PURPOSES)
-        is_near = site is None or site in _NEAR_SITES or (site == "same-site" and self.loopback_origins)
+        is_prefetch = any(lower_headers.get(name, "").startswith("prefetch") for name in _PURPOSES)
+        is_trusted_site = site is None or site in _TRUSTED_SITES or (site == "same-site" and self.loopback_origins)
         if is_prefetch and site != "same-origin":
-            is_near = False
-        how = (method, sent.get("sec-fetch-mode"), sent.get("sec-fetch-dest"))
-        is_navigation = how == ("GET", "navigate", "document") and not is_prefetch
-        if is_near or is_navigation:
+            is_trusted_site = False
+        navigation = (method, lower_headers.get("sec-fetch-mode"), lower_headers.get("sec-fetch-dest"))
+        is_navigation = navigation == ("GET", "navigate", "document") and not is_prefetch
+        if is_trusted_site or is_navigation:
             return None
         return "Pages of another site may not load this. Use its URL under the page's own host name, or fetch() with --allow-origin."
 
 
-def _shown(values: Sequence[str]) -> str:
+def _format_values(values: Sequence[str]) -> str:
     return " and ".join(repr(value[:100]) for value in values) or "(none)"

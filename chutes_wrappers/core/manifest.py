@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.core.route_checks import call_problem
-from chutes_wrappers.core.routes import Route, SkippedRoute, meaningless_keys, normalise_entry, written_key
+from chutes_wrappers.core.route_checks import find_call_problem
+from chutes_wrappers.core.routes import Route, SkippedRoute, find_source_key, find_unknown_keys, normalise_entry
 
 VERSION = 1
 SUFFIX = ".routes.json"
@@ -50,20 +50,20 @@ class Manifest(BaseModel):
             }
         )
         data = ordered.model_dump(mode="json", exclude_defaults=True)
-        data["routes"] = [_readable(route) for route in ordered.routes]
+        data["routes"] = [_route_to_json(route) for route in ordered.routes]
         return json.dumps({"version": VERSION, **data}, indent=2) + "\n"
 
 
-def _readable(route: Route) -> dict[str, Any]:
+def _route_to_json(route: Route) -> dict[str, Any]:
     """A route with the seed's keys always spelt out, and the others where they differ from the default."""
     keys = ("path", "method", "port", "target_path", "stream")
     return {
         **{key: getattr(route, key) for key in keys},
-        **{key: value for key, value in route.entry().items() if key not in keys},
+        **{key: value for key, value in route.to_entry().items() if key not in keys},
     }
 
 
-def manifest_path_for(module_file: str | Path) -> Path:
+def build_manifest_path(module_file: str | Path) -> Path:
     """``deploy_x.routes.json`` beside ``deploy_x.py``."""
     return Path(module_file).with_suffix(SUFFIX)
 
@@ -111,30 +111,30 @@ def parse_manifest(text: str, *, where: str) -> Manifest:
         rest = Manifest.model_validate({**data, "routes": (), "ignored_keys": ()})
     except ValidationError as error:
         raise ConfigurationError(
-            _first_problem(error), where=where, next_step="correct it, or discover again"
+            _format_first_problem(error), where=where, next_step="correct it, or discover again"
         ) from error
-    return rest.model_copy(update={"routes": routes, "ignored_keys": meaningless_keys(data["routes"])})
+    return rest.model_copy(update={"routes": routes, "ignored_keys": find_unknown_keys(data["routes"])})
 
 
 def parse_routes(entries: Iterable[Any], *, where: str) -> tuple[Route, ...]:
     """Validate route entries (a manifest's or ``CHUTE_STATIC_ROUTES``).
 
     Raises one ConfigurationError for the first bad entry, naming its index, its field, the value and the fix. Keys of
-    other toolkits are understood where they mean something; others are ignored (``meaningless_keys`` names them).
+    other toolkits are understood where they mean something; others are ignored (``find_unknown_keys`` names them).
     """
     routes: dict[tuple[str, str], tuple[int, Route]] = {}
     for index, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
-            raise _bad_route(where, index, f"a route is an object, not {type(entry).__name__}")
+            raise _make_route_error(where, index, f"a route is an object, not {type(entry).__name__}")
         try:
             route = Route.model_validate(normalise_entry(entry))
         except ValidationError as error:
-            raise _bad_route(where, index, _first_problem(error, entry)) from error
-        if problem := call_problem(route):
-            raise _bad_route(where, index, f"`{written_key(problem[0], entry)}`: {problem[1]}")
+            raise _make_route_error(where, index, _format_first_problem(error, entry)) from error
+        if problem := find_call_problem(route):
+            raise _make_route_error(where, index, f"`{find_source_key(problem[0], entry)}`: {problem[1]}")
         if route.key in routes:
             other = routes[route.key][0]
-            raise _bad_route(
+            raise _make_route_error(
                 where,
                 index,
                 f"{route.describe()} is also route {other}; give one of them another `path` and keep `target_path`",
@@ -143,7 +143,7 @@ def parse_routes(entries: Iterable[Any], *, where: str) -> tuple[Route, ...]:
     return tuple(route for _, route in routes.values())
 
 
-def merge_static(manifest: Manifest, static: Iterable[Route]) -> tuple[Manifest, tuple[str, ...]]:
+def merge_static_routes(manifest: Manifest, static: Iterable[Route]) -> tuple[Manifest, tuple[str, ...]]:
     """Add static routes that the manifest lacks; a duplicate by path and method is skipped.
 
     Returns the merged manifest, and a warning for each skipped route that would have gone elsewhere.
@@ -192,17 +192,17 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
                 os.unlink(temporary)
 
 
-def _bad_route(where: str, index: int, problem: str) -> ConfigurationError:
+def _make_route_error(where: str, index: int, problem: str) -> ConfigurationError:
     return ConfigurationError(
         problem, where=f"{where}, route {index}", next_step="correct this route, then run the command again"
     )
 
 
-def _first_problem(error: ValidationError, entry: Mapping[str, Any] = MappingProxyType({})) -> str:
+def _format_first_problem(error: ValidationError, entry: Mapping[str, Any] = MappingProxyType({})) -> str:
     """What is wrong first, by the key that ``entry`` writes it under."""
     problem = error.errors(include_url=False)[0]
     first, *rest = problem["loc"]
-    field = written_key(str(first), entry) + "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in rest)
+    field = find_source_key(str(first), entry) + "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in rest)
     if problem["type"] == "missing":
         return f"`{field}` is missing"
     if problem["type"] == "extra_forbidden":

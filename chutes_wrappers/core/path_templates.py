@@ -12,12 +12,12 @@ _NAMELESS = re.compile(r"\{(?:\+|\*|:path)?\}")
 _OPERATOR = re.compile(r"(?:\+|\*|:path)\Z")
 
 
-def variable_name(text: str, declared: Container[str] = ()) -> str:
+def parse_variable_name(text: str, declared: Container[str] = ()) -> str:
     """What callers call the variable ``{text}``: its name without an operator, unless one is ``declared`` with it."""
     return text if text in declared else _OPERATOR.sub("", text)
 
 
-def nameless_variable(template: str) -> str | None:
+def find_nameless_variable(template: str) -> str | None:
     """The first variable in ``template`` that has no name, or None."""
-    found = _NAMELESS.search(template)
-    return found[0] if found else None
+    match = _NAMELESS.search(template)
+    return match[0] if match else None

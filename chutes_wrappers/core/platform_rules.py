@@ -40,7 +40,7 @@ RESERVED_PORTS = {
     LOGGING_PORT: "the chute's logging server",
     EVIDENCE_PORT: "the chute's attestation server",
 }
-LOWEST_UNPRIVILEGED_PORT = 1024
+MIN_UNPRIVILEGED_PORT = 1024
 EXECUTION_CONTEXT_VARIABLE = "CHUTES_EXECUTION_CONTEXT"
 REMOTE_CONTEXT = "REMOTE"
 
@@ -56,13 +56,13 @@ PROVISION_TIMEOUT_S = 180.0
 # Section 1, measured: a Python that has faulthandler on, by either of these, ends with SIGSEGV under chutes-aegis.so.
 FAULTHANDLER_VARIABLES = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE")
 # Section 1, measured: chutes-aegis.so needs this glibc, graval's libraries need libcrypto.so.3.
-LOWEST_GLIBC = (2, 34)
+MIN_GLIBC = (2, 34)
 # Section 1: TEE_GPU is of the Blackwell generation (sm_120). The SDK's own words, 12.2 to 12.6, are older.
-LOWEST_CUDA = (12, 8)
+MIN_CUDA = (12, 8)
 OPENSSL_LIBRARY = "libcrypto.so.3"
 # The SDK asks for 3.10; its chutes-inspecto.so crashes under CPython 3.13 (measured with 0.6.9 on glibc 2.36 and 2.41).
-LOWEST_PYTHON = (3, 10)
-HIGHEST_PYTHON = (3, 12)
+MIN_PYTHON = (3, 10)
+MAX_PYTHON = (3, 12)
 
 # (api) section 4.
 MODULE_FILE = re.compile(r"^[a-z][a-z0-9_]*\.py\Z")
@@ -71,10 +71,10 @@ CHUTE_NAME_LENGTH = (3, 127)
 IMAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9-_.]*\Z", re.IGNORECASE)
 IMAGE_NAME_LENGTH = (3, 65)
 IMAGE_TAG_LENGTH = (2, 33)
-LONGEST_SLUG = 58
-LONGEST_SOURCE = 150_000
-LONGEST_TAGLINE = 1_024
-LONGEST_README = 16_384
+MAX_SLUG_LENGTH = 58
+MAX_SOURCE_LENGTH = 150_000
+MAX_TAGLINE_LENGTH = 1_024
+MAX_README_LENGTH = 16_384
 # Settings of a Chute by the names of its arguments; seconds for the third.
 CHUTE_RANGES: dict[str, tuple[float, float]] = {
     "concurrency": (0, 256),
@@ -89,11 +89,11 @@ TEE_GPU = "pro_6000"
 TEE_GPU_COUNT = 1
 TEE_GPU_MEMORY_GB = 96
 TEE_MIN_VRAM_GB = (NODE_RANGES["min_vram_gb_per_gpu"][0], TEE_GPU_MEMORY_GB)
-TEE_NEEDED = "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
-TEE_LIMITED = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
+TEE_REQUIRED_MESSAGE = "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
+TEE_LIMITED_MESSAGE = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
 TEE_ARGUMENTS = ("tee=True,", f'node_selector=NodeSelector(gpu_count={TEE_GPU_COUNT}, include=["{TEE_GPU}"]),')
-MOST_EXCLUDED_GPUS = 5
-HIGHEST_HOURLY_PRICE = 10.0
+MAX_EXCLUDED_GPUS = 5
+MAX_HOURLY_PRICE = 10.0
 SUBNET_WORDS = ("affine", "babelbit", "chronoseek", "glyph", "leoma", "prometheon", "turbovision", "vocence")
 # (api) section 4, mid 2026: the GPUs that the API knows → dollars an hour for one.
 GPU_HOURLY_PRICES = {
@@ -106,11 +106,11 @@ USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}\Z")
 # SDK entrypoint/_shared.py CHUTE_REF_RE; (api) lower case.
 CHUTE_REFERENCE = re.compile(r"^[a-z][a-z0-9_]*:[a-z][a-z0-9_]+\Z")
 # (api) section 4: dollars, and hours of a chute's GPUs.
-LOWEST_BUILD_BALANCE = 50.0
+MIN_BUILD_BALANCE = 50.0
 FIRST_DEPLOYMENT_HOURS = 3
 # (api) section 4: per user and day.
-BUILDS_A_DAY = 24
-VERSIONS_A_DAY = 24
+MAX_BUILDS_PER_DAY = 24
+MAX_VERSIONS_PER_DAY = 24
 
 # (api) section 5: who asks, and what an image's status says.
 NONCE_WINDOW_S = 600
@@ -127,7 +127,7 @@ SECRET_NAME = re.compile(
 )
 
 
-def chute_name_rule(name: str) -> str | None:
+def find_chute_name_problem(name: str) -> str | None:
     """The rule that ``name`` breaks as a chute's, or None (api, section 4)."""
     shortest, longest = CHUTE_NAME_LENGTH
     if CHUTE_NAME.match(name) and shortest <= len(name) <= longest:
@@ -135,7 +135,7 @@ def chute_name_rule(name: str) -> str | None:
     return f"{shortest} to {longest} letters, digits, '-', '_', '.' or '/', the first a letter or digit"
 
 
-def image_name_rule(name: str, length: tuple[int, int] = IMAGE_NAME_LENGTH) -> str | None:
+def find_image_name_problem(name: str, length: tuple[int, int] = IMAGE_NAME_LENGTH) -> str | None:
     """The rule that ``name`` breaks as an image's, or, with IMAGE_TAG_LENGTH, as a tag; or None (api, section 4)."""
     shortest, longest = length
     if IMAGE_NAME.match(name) and shortest <= len(name) <= longest:
@@ -143,14 +143,14 @@ def image_name_rule(name: str, length: tuple[int, int] = IMAGE_NAME_LENGTH) -> s
     return f"{shortest} to {longest} letters, digits, '-', '_' or '.', the first a letter or digit"
 
 
-def username_rule(username: str) -> str | None:
+def find_username_problem(username: str) -> str | None:
     """The rule that ``username`` breaks, or None (api, section 4)."""
     return None if USERNAME.match(username) else "3 to 15 letters, digits or '_'"
 
 
-def slug(username: str, chute_name: str) -> str:
+def build_slug(username: str, chute_name: str) -> str:
     """The first label of a chute's host, unless it is taken (api, section 4)."""
-    return re.sub("[^a-z0-9]+", "-", f"{username}-{chute_name}".lower()).strip("-")[:LONGEST_SLUG]
+    return re.sub("[^a-z0-9]+", "-", f"{username}-{chute_name}".lower()).strip("-")[:MAX_SLUG_LENGTH]
 
 
 def is_shadowed(public_path: str) -> bool:
@@ -169,38 +169,38 @@ def is_tee_placement(gpu_count: object, include: object) -> bool:
     return gpu_count == TEE_GPU_COUNT and names == [TEE_GPU]
 
 
-def subnet_word(chute_name: str) -> str | None:
+def find_subnet_word(chute_name: str) -> str | None:
     """The subnet's word in ``chute_name``, which only that subnet may use, or None (api, section 4)."""
     return next((word for word in SUBNET_WORDS if word in chute_name.lower()), None)
 
 
-def claims_tee(chute_name: str) -> bool:
+def is_tee_name(chute_name: str) -> bool:
     """Whether a chute of this name needs ``tee=True`` (api, section 4)."""
     return "TEE" in chute_name or chute_name.lower().endswith("tee")
 
 
-def unknown_gpus(names: Iterable[str]) -> list[str]:
+def find_unknown_gpus(names: Iterable[str]) -> list[str]:
     """Those of ``names`` that the API does not know as GPUs, in any case (api, section 4), sorted."""
     return sorted({name for name in names if name.lower() not in GPU_HOURLY_PRICES})
 
 
-def reserved_port_problem(port: int) -> str | None:
+def find_reserved_port_problem(port: int) -> str | None:
     """Why ``port`` of an instance is never a wrapped service's, or None (section 1)."""
     owner = RESERVED_PORTS.get(port)
     return f"port {port} belongs to {owner} on an instance" if owner else None
 
 
-def is_success(status: int) -> bool:
+def is_success_status(status: int) -> bool:
     """Whether the API takes an instance's answer with ``status`` for one: 2xx with a body (api, section 3)."""
     return 200 <= status < 300 and status != 204
 
 
-def service_port_problem(port: int) -> str | None:
+def find_service_port_problem(port: int) -> str | None:
     """Why a wrapped service cannot listen on ``port`` of an instance, or None (section 1)."""
     if not 1 <= port <= 65535:
         return f"port {port} is not between 1 and 65535"
-    if reserved := reserved_port_problem(port):
-        return reserved
-    if port < LOWEST_UNPRIVILEGED_PORT:
-        return f"port {port} is below {LOWEST_UNPRIVILEGED_PORT}, and an instance runs as uid {INSTANCE_UID}"
+    if problem := find_reserved_port_problem(port):
+        return problem
+    if port < MIN_UNPRIVILEGED_PORT:
+        return f"port {port} is below {MIN_UNPRIVILEGED_PORT}, and an instance runs as uid {INSTANCE_UID}"
     return None

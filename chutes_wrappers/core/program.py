@@ -13,14 +13,14 @@ from pathlib import Path
 VERSION = "0.2.0"
 PACKAGE = Path(__file__).resolve().parents[1]
 # A wheel carries the checkout's files that lie outside the package in a folder of the package (pyproject.toml).
-_CARRIED = PACKAGE / "project"
-IS_INSTALLED = _CARRIED.is_dir()
+_BUNDLED_FILES = PACKAGE / "project"
+IS_INSTALLED = _BUNDLED_FILES.is_dir()
 # Where deploy_example.py, examples/ and tools/ lie. Read only: nothing is ever written below an installed package.
-PROJECT_FILES = _CARRIED if IS_INSTALLED else PACKAGE.parent
+PROJECT_FILES = _BUNDLED_FILES if IS_INSTALLED else PACKAGE.parent
 
 
 @dataclass(frozen=True, kw_only=True)
-class Names:
+class CommandNames:
     """What a person types for each program, and how the environment is repaired (``reinstall``, ``other_python``)."""
 
     deploy: str
@@ -31,7 +31,7 @@ class Names:
     other_python: str
 
 
-CHECKOUT = Names(
+CHECKOUT = CommandNames(
     deploy="./deploy.sh",
     account="./setup.sh --account",
     discover="tools/discover_routes.py",
@@ -39,7 +39,7 @@ CHECKOUT = Names(
     reinstall="run ./setup.sh, and use ./deploy.sh",
     other_python="./setup.sh --python python3.12",
 )
-INSTALLED = Names(
+INSTALLED = CommandNames(
     deploy="chutes-wrappers",
     account="chutes-wrappers-account",
     discover="chutes-wrappers-discover",
@@ -56,21 +56,21 @@ _SCRIPTS = {
 }
 
 
-def source(path: str) -> Path:
+def find_source(path: str) -> Path:
     """A file or folder that a checkout has at ``path``, which starts with ``chutes_wrappers/`` or ``tools/``."""
     return PACKAGE.parent / path if path.startswith(f"{PACKAGE.name}/") else PROJECT_FILES / path
 
 
-def executable() -> Path:
+def find_executable() -> Path:
     """The file of the program that ``NAMES.deploy`` names, for example to complete its command lines."""
     if not IS_INSTALLED:
         return PACKAGE.parent / "deploy.sh"
-    started = Path(sys.argv[0])
-    is_ours = started.name == INSTALLED.deploy and started.is_file()
-    return started.absolute() if is_ours else Path(sys.executable).parent / INSTALLED.deploy
+    script = Path(sys.argv[0])
+    is_our_script = script.name == INSTALLED.deploy and script.is_file()
+    return script.absolute() if is_our_script else Path(sys.executable).parent / INSTALLED.deploy
 
 
-def renamed(text: str, names: Names = NAMES) -> str:
+def replace_command_names(text: str, names: CommandNames = NAMES) -> str:
     """A file of the project (a template, a page) with the checkout's commands as ``names`` calls them."""
     if names == CHECKOUT:
         return text

@@ -22,7 +22,7 @@ from pydantic import (
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 
-Place = Literal["path", "query", "header"]
+ParameterLocation = Literal["path", "query", "header"]
 Style = Literal["simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject"]
 Collection = Literal["array", "object"]
 Encoding = Literal["json", "multipart", "form", "binary", "text", "none"]
@@ -53,7 +53,7 @@ class Parameter(BaseModel):
     model_config = _STRICT
 
     name: str = Field(min_length=1)
-    place: Place = Field(default="query", alias="in")
+    place: ParameterLocation = Field(default="query", alias="in")
     type: Collection | None = None
     style: Style | None = None
     explode: StrictBool | None = None
@@ -61,7 +61,7 @@ class Parameter(BaseModel):
     shared: StrictBool = False
 
     @model_serializer(mode="wrap")
-    def _with_place(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _serialize_location(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {"name": self.name, "in": self.place, **default(self)}  # the place also where it is the default
 
 
@@ -80,7 +80,7 @@ class RequestFormat(BaseModel):
     wrapped: StrictBool | None = None
 
     @model_serializer(mode="wrap")
-    def _with_encoding(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _serialize_encoding(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {
             "encoding": self.encoding,
             **default(self),
@@ -127,21 +127,21 @@ class Route(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _target_path_defaults_to_path(cls, data: Any) -> Any:
+    def _default_target_path(cls, data: Any) -> Any:
         if isinstance(data, dict) and not data.get("target_path") and "path" in data:
             return {**data, "target_path": data["path"]}
         return data
 
     @field_validator("path", "target_path")
     @classmethod
-    def _absolute(cls, value: str) -> str:
+    def _check_absolute(cls, value: str) -> str:
         if not value.startswith("/"):
             raise ValueError("must start with '/'")
         return value
 
     @field_validator("method", "target_method")
     @classmethod
-    def _known_method(cls, value: str) -> str:
+    def _check_method(cls, value: str) -> str:
         method = value.upper()
         if method and method not in platform_rules.UPSTREAM_METHODS:
             raise ValueError(f"is not one of {', '.join(platform_rules.UPSTREAM_METHODS)}")
@@ -149,7 +149,7 @@ class Route(BaseModel):
 
     @field_validator("stream", mode="before")
     @classmethod
-    def _stream_or_switch(cls, value: Any) -> Any:
+    def _check_stream(cls, value: Any) -> Any:
         if not isinstance(value, bool) and value != STREAM_SWITCH:
             raise ValueError(f'must be true, false or "{STREAM_SWITCH}"')
         return value
@@ -173,11 +173,11 @@ class Route(BaseModel):
         """``METHOD path``, as people name a route."""
         return f"{self.method} {self.path}"
 
-    def entry(self) -> dict[str, Any]:
+    def to_entry(self) -> dict[str, Any]:
         """This route as an entry of a manifest, without default values."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
-    def skipped(self, reason: str, default_port: int | None = None) -> SkippedRoute:
+    def to_skipped(self, reason: str, default_port: int | None = None) -> SkippedRoute:
         """This route as an entry of ``skipped``."""
         return SkippedRoute(path=self.path, method=self.method, port=self.port or default_port, reason=reason)
 
@@ -191,28 +191,28 @@ _SOURCES = {
 
 
 def normalise_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate one raw route entry into the fields of Route; ``meaningless_keys`` names what has no place among them.
+    """Translate one raw route entry into the fields of Route; ``find_unknown_keys`` names what has no place among them.
 
     ``public_api_path`` beats ``path``, which then names the service's path unless ``passthrough_path`` or ``target_path``
     does; ``passthrough_port`` is the port.
     """
     fields = {key: value for key, value in entry.items() if key in Route.model_fields}
-    keys = {field: written_key(field, entry) for field in _SOURCES}
+    keys = {field: find_source_key(field, entry) for field in _SOURCES}
     return {**fields, **{field: entry[key] for field, key in keys.items() if key in entry}}
 
 
-def written_key(field: str, entry: Mapping[str, Any]) -> str:
+def find_source_key(field: str, entry: Mapping[str, Any]) -> str:
     """The key of a raw ``entry`` that ``field`` is taken from."""
     return next((key for key in _SOURCES.get(field, ()) if key in entry), field)
 
 
-def meaningless_keys(entries: Iterable[Any]) -> tuple[str, ...]:
+def find_unknown_keys(entries: Iterable[Any]) -> tuple[str, ...]:
     """Keys that ``entries`` carry and that have no meaning here, sorted, each with the key that it may be a slip of."""
     known = {*Route.model_fields, *chain.from_iterable(_SOURCES.values())}
-    foreign = {key for entry in entries if isinstance(entry, Mapping) for key in entry if key not in known}
-    return tuple(sorted(_with_hint(str(key)) for key in foreign))
+    unknown = {key for entry in entries if isinstance(entry, Mapping) for key in entry if key not in known}
+    return tuple(sorted(_format_with_hint(str(key)) for key in unknown))
 
 
-def _with_hint(key: str) -> str:
-    near = difflib.get_close_matches(key, Route.model_fields, n=1, cutoff=0.75)
-    return f"{key} (did you mean {near[0]}?)" if near else key
+def _format_with_hint(key: str) -> str:
+    matches = difflib.get_close_matches(key, Route.model_fields, n=1, cutoff=0.75)
+    return f"{key} (did you mean {matches[0]}?)" if matches else key

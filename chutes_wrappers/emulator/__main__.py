@@ -13,27 +13,27 @@ from pathlib import Path
 from loguru import logger
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.core.local_guard import parse_allowed
+from chutes_wrappers.core.local_guard import parse_allow_list
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.docker_launcher import DockerLauncher
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.launcher import Launcher
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.container_engine.docker_engine import connect
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve; the exit code."""
-    options = _options(arguments)
+    options = _parse_options(arguments)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, lambda *_: stop.set())
     try:
-        settings = _settings(options)
+        settings = _build_settings(options)
         with contextlib.ExitStack() as stack:
-            platform = stack.enter_context(running_platform(settings, _launcher(settings, stack)))
+            platform = stack.enter_context(run_platform(settings, _open_launcher(settings, stack)))
             if options.config is not None:
                 account = _write_config(platform, options)
                 logger.info("CHUTES_CONFIG_PATH={} makes {} of whoever runs chutes", options.config, account.username)
@@ -50,46 +50,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _build_settings(options: argparse.Namespace) -> Settings:
     return Settings(
         folder=options.folder,
         port=options.port,
         docker=not options.no_docker,
         buildah=options.buildah,
         new_accounts=NewAccounts(balance=options.balance),
-        allowed=parse_allowed(options.allow_host, options.allow_origin),
+        allowed=parse_allow_list(options.allow_host, options.allow_origin),
     )
 
 
 def _write_config(platform: RunningPlatform, options: argparse.Namespace) -> accounts.Account:
     path, token = options.config, platform.registration.token
-    if path.exists() and platform.state.users.by_hotkey(accounts.read_config(path).hotkey) is None:
+    if path.exists() and platform.state.users.find_by_hotkey(accounts.read_config(path).hotkey) is None:
         raise ConfigurationError(
             f"the account in it is unknown to the emulator in {options.folder}",
             where=str(path),
             next_step="name another file with --config, or the folder in which that account was registered",
         )
-    secret = {"registration_token": token, "page": platform.page_url}
-    return accounts.ensure_config(platform.url, options.username, options.config, token, secret)
+    emulator_section = {"registration_token": token, "page": platform.page_url}
+    return accounts.ensure_config(platform.url, options.username, options.config, token, emulator_section)
 
 
-def _launcher(settings: Settings, stack: contextlib.ExitStack) -> Launcher:
+def _open_launcher(settings: Settings, stack: contextlib.ExitStack) -> Launcher:
     if not settings.docker:
         return HostLauncher()
     engine = stack.enter_context(contextlib.closing(connect(logger.info)))
     return DockerLauncher(engine, logger.info)
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid port: give 0 to 65535")
     return int(text)
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=NAMES.emulator, description="Chutes on this machine")
     parser.add_argument("--folder", type=Path, required=True, help="where its state is kept")
-    parser.add_argument("--port", type=_port, metavar="PORT", default=0, help="on 127.0.0.1; 0 is a free one")
+    parser.add_argument("--port", type=_parse_port, metavar="PORT", default=0, help="on 127.0.0.1; 0 is a free one")
     parser.add_argument("--no-docker", action="store_true", help="build no image, run instances as processes")
     parser.add_argument("--buildah", action="store_true", help="build as the platform does, which takes longer")
     parser.add_argument(

@@ -12,7 +12,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import write_atomically
 from chutes_wrappers.host.account import config_file
 from chutes_wrappers.host.account.credentials import SeedCredentials
-from chutes_wrappers.host.account.keypairs import keypair
+from chutes_wrappers.host.account.keypairs import keypair_from_seed
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 
 
@@ -31,7 +31,7 @@ class Account(SeedCredentials):
         return f"the throw-away account {self.username}"
 
 
-def new_seed() -> str:
+def generate_seed() -> str:
     """The private key of a new hotkey: 64 hexadecimal digits."""
     return secrets.token_hex(32)
 
@@ -41,20 +41,20 @@ def register(url: str, username: str, token: str) -> Account:
 
     WrapperError with the API's own words when it refuses.
     """
-    seed = new_seed()
-    coldkey = keypair(new_seed()).ss58_address
+    seed = generate_seed()
+    coldkey = keypair_from_seed(generate_seed()).ss58_address
     with PlatformApi(url, SeedCredentials(seed=seed, secret_token=token)) as api:
-        answer = api.post(
+        response = api.post(
             "/users/register",
             f"registering {username!r}",
             {"username": username, "coldkey": coldkey},
             params={"token": token},
         )
     return Account(
-        username=answer["username"],
-        user_id=answer["user_id"],
-        payment_address=answer["payment_address"],
-        hotkey=keypair(seed).ss58_address,
+        username=response["username"],
+        user_id=response["user_id"],
+        payment_address=response["payment_address"],
+        hotkey=keypair_from_seed(seed).ss58_address,
         seed=seed,
     )
 
@@ -93,7 +93,7 @@ def ensure_config(
 
 def write_config(account: Account, url: str, path: Path, emulator: Mapping[str, str] | None = None) -> None:
     """Write what ``CHUTES_CONFIG_PATH`` can name (SDK ``config.py``), readable by its owner alone; all of it or nothing."""
-    text = config_file.text(
+    text = config_file.format_config(
         config_file.NewAccount(
             url=url,
             username=account.username,

@@ -16,7 +16,7 @@ from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 from chutes_wrappers.runtime.guarded_app import refuse
 
 REGISTRATION_PATH = "/users/register"
-LONGEST_REGISTRATION_BYTES = 64 * 1024
+MAX_REGISTRATION_BYTES = 64 * 1024
 _JSON = "application/json"
 
 
@@ -31,7 +31,7 @@ class Registration:
         """Refuse every registration from now on."""
         self._is_closed = True
 
-    def refusal(self, token: str) -> tuple[int, str] | None:
+    def find_refusal(self, token: str) -> tuple[int, str] | None:
         """Status and reason for a registration with ``token``; None when it may go on (api, PLATFORM.md section 4)."""
         if self._is_closed:
             return (
@@ -49,31 +49,35 @@ class Registration:
 class Admission:
     """ASGI middleware: a request with a body needs a known hotkey, a known API key, or a registration's token.
 
-    ``caller_problem`` says what is wrong with a request's caller by its headers (lower-case names), or None. The page's calls
+    ``find_caller_problem`` says what is wrong with a request's caller by its headers (lower-case names), or None. The page's calls
     pass, since the page checks its own secret first (``page/access.py``).
     """
 
     def __init__(
-        self, app: ASGIApp, *, registration: Registration, caller_problem: Callable[[Mapping[str, str]], str | None]
+        self,
+        app: ASGIApp,
+        *,
+        registration: Registration,
+        find_caller_problem: Callable[[Mapping[str, str]], str | None],
     ) -> None:
         self._app = app
         self._registration = registration
-        self._caller_problem = caller_problem
+        self._find_caller_problem = find_caller_problem
 
     async def __call__(self, scope: Scope, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["path"].startswith(f"{CALL_PREFIX}/"):
             await self._app(scope, receive, send)
         elif scope["path"] == REGISTRATION_PATH and scope["method"] == "POST":
-            await self._register(scope, receive, send)
-        elif _has_body(headers := Headers(scope=scope)) and (problem := self._caller_problem(headers)):
+            await self._admit_registration(scope, receive, send)
+        elif _has_body(headers := Headers(scope=scope)) and (problem := self._find_caller_problem(headers)):
             await _refuse(send, 401, problem)
         else:
             await self._app(scope, receive, send)
 
-    async def _register(self, scope: Scope, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+    async def _admit_registration(self, scope: Scope, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        if refusal := self._registration.refusal(query.get("token", [""])[-1]):
+        if refusal := self._registration.find_refusal(query.get("token", [""])[-1]):
             await _refuse(send, *refusal)
             return
         messages: list[Any] = []
@@ -81,11 +85,11 @@ class Admission:
         while not messages or (messages[-1]["type"] == "http.request" and messages[-1].get("more_body")):
             messages.append(await receive())
             size += len(messages[-1].get("body", b""))
-            if size > LONGEST_REGISTRATION_BYTES:
+            if size > MAX_REGISTRATION_BYTES:
                 await _refuse(
                     send,
                     413,
-                    f"A registration has at most {LONGEST_REGISTRATION_BYTES:,} bytes: send username and coldkey only",
+                    f"A registration has at most {MAX_REGISTRATION_BYTES:,} bytes: send username and coldkey only",
                 )
                 return
 

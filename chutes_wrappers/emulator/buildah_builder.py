@@ -26,10 +26,10 @@ class BuildahBuilder:
 
     def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
         """Build the Dockerfile in ``context`` as ``reference``; WrapperError says why not. Blocks."""
-        for base in base_images((context / "Dockerfile").read_text(encoding="utf-8")):
+        for base in find_base_images((context / "Dockerfile").read_text(encoding="utf-8")):
             if self._docker.try_run("image", "inspect", base):
                 on_line(f"taking {base} from the Docker engine")
-                self._run(["pull", f"docker-daemon:{_tagged(base)}"], context, on_line)
+                self._run(["pull", f"docker-daemon:{_add_default_tag(base)}"], context, on_line)
         options = ["--isolation", "chroot", "--layers", "--label", self._label, "-t", reference]
         self._run(["bud", *options, "."], context, on_line)
         on_line(f"handing {reference} to the Docker engine")
@@ -48,7 +48,7 @@ class BuildahBuilder:
         self._buildah.run([*self._storage, *arguments], context, on_line)
 
 
-def base_images(dockerfile: str) -> Iterator[str]:
+def find_base_images(dockerfile: str) -> Iterator[str]:
     """The images that a Dockerfile begins from, but its own earlier stages and ``scratch``."""
     stages = {"scratch"}
     for match in _FROM.finditer(dockerfile):
@@ -58,6 +58,6 @@ def base_images(dockerfile: str) -> Iterator[str]:
             stages.add(match[2].lower())
 
 
-def _tagged(reference: str) -> str:
+def _add_default_tag(reference: str) -> str:
     """``reference`` with a tag, which the docker-daemon transport wants."""
     return reference if ":" in reference.rpartition("/")[2] or "@" in reference else f"{reference}:latest"

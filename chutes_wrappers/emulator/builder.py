@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # On every image that is built here, with the identity of the state that knows it.
 LABEL = "chutes-wrappers.emulator"
-_SHORT_S = 60
+_COMMAND_TIMEOUT_S = 60
 
 
 class Builder(Protocol):
@@ -53,23 +53,26 @@ class BuildCommands:
 
     def run(self, arguments: Sequence[str], directory: Path, on_line: Callable[[str], None]) -> None:
         """Run a command to its end; WrapperError with its last words when it fails."""
-        last = ""
+        last_line = ""
         argv = [self._command, *arguments]
-        with processes.started(argv, environment=os.environ, directory=directory) as process, self._watched(process):
-            for line in processes.lines(process):
-                last = line.strip() or last
+        with (
+            processes.start_process(argv, environment=os.environ, directory=directory) as process,
+            self._track_process(process),
+        ):
+            for line in processes.read_lines(process):
+                last_line = line.strip() or last_line
                 on_line(line)
-            code = process.wait()
-        if code != 0:
-            raise WrapperError(f"the build ended with exit code {code}: {last}")
+            exit_code = process.wait()
+        if exit_code != 0:
+            raise WrapperError(f"the build ended with exit code {exit_code}: {last_line}")
 
-    def try_run(self, *arguments: str, timeout_s: float = _SHORT_S) -> bool:
+    def try_run(self, *arguments: str, timeout_s: float = _COMMAND_TIMEOUT_S) -> bool:
         """Run a command whose failure is no fault; whether it succeeded."""
         with contextlib.suppress(TimeoutError):
-            done = processes.capture(
+            result = processes.capture(
                 [self._command, *arguments], environment=os.environ, directory=Path.cwd(), timeout_s=timeout_s
             )
-            return done.exit_code == 0
+            return result.exit_code == 0
         return False
 
     def stop(self) -> None:
@@ -80,7 +83,7 @@ class BuildCommands:
                 self._running.terminate()
 
     @contextlib.contextmanager
-    def _watched(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    def _track_process(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
         with self._lock:
             self._running = process
             if self._is_stopped:

@@ -16,7 +16,7 @@ from loguru import logger
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.emulator.builder import Builder
-from chutes_wrappers.emulator.change_events import Changes
+from chutes_wrappers.emulator.change_events import ChangeNotifier
 from chutes_wrappers.emulator.state import INTERRUPTED, State
 from chutes_wrappers.emulator.tables.image_table import Image, LogLine, Upload
 
@@ -24,19 +24,19 @@ NOT_BUILT = "The emulator runs without Docker: nothing was built. The image is o
 _DOCKERFILE = "Dockerfile"
 
 
-def sdk_version() -> str:
+def get_sdk_version() -> str:
     """The version of the SDK that goes into every image: the one that is installed here."""
     return version("chutes")
 
 
-def platform_dockerfile(uploaded: str, sdk: str) -> str:
+def make_platform_dockerfile(dockerfile: str, sdk: str) -> str:
     """An uploaded Dockerfile as the platform builds it: exactly so, and a last line of its own."""
-    return f"{uploaded}\nRUN pip install chutes=={sdk}\n"
+    return f"{dockerfile}\nRUN pip install chutes=={sdk}\n"
 
 
-def reference_of(image: Image, username: str, identity: str) -> str:
+def make_reference(image: Image, username: str, identity: str) -> str:
     """The name of an image in the local engine, which no other emulator gives."""
-    name = platform_rules.slug(username, image.name) or "image"
+    name = platform_rules.build_slug(username, image.name) or "image"
     return f"chutes-emulator/{name}:{image.tag.lower()}-{identity}-{image.image_id[:8]}"
 
 
@@ -51,7 +51,7 @@ def write_context(folder: Path, upload: Upload, sdk: str) -> None:
         RuntimeError,
     ) as error:  # the last for one that is encrypted, or of an unknown kind
         raise WrapperError(f"the build context cannot be unpacked: {error}") from error
-    (folder / _DOCKERFILE).write_text(platform_dockerfile(upload.dockerfile, sdk), encoding="utf-8")
+    (folder / _DOCKERFILE).write_text(make_platform_dockerfile(upload.dockerfile, sdk), encoding="utf-8")
 
 
 class Builds:
@@ -60,9 +60,9 @@ class Builds:
     def __init__(self, state: State, builder: Builder | None) -> None:
         self._state = state
         self._builder = builder
-        self._changes = Changes()
+        self._notifier = ChangeNotifier()
         self._is_closed = False
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="emulator-build")
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="emulator-build")
 
     def __enter__(self) -> Builds:
         return self
@@ -77,13 +77,13 @@ class Builds:
         self._is_closed = True
         if self._builder is not None:
             self._builder.stop()
-        self._thread.shutdown(cancel_futures=True)
-        self._state.images.settle_interrupted(INTERRUPTED)
-        self._changes.announce()
+        self._executor.shutdown(cancel_futures=True)
+        self._state.images.fail_interrupted_builds(INTERRUPTED)
+        self._notifier.notify()
 
     def submit(self, image_id: str) -> None:
         """Build it when its turn comes."""
-        self._thread.submit(self._build, image_id)
+        self._executor.submit(self._run_build, image_id)
 
     def remove(self, image: Image) -> None:
         """Take the name of a deleted image away in the engine. Blocks."""
@@ -92,50 +92,50 @@ class Builds:
 
     async def follow(self, image_id: str, after: int = 0) -> AsyncIterator[LogLine]:
         """The lines of a build's log behind a position, and those to come until its build is over."""
-        with self._changes.watch() as changed:
+        with self._notifier.watch() as changed:
             while True:
                 changed.clear()
                 # First the image: once its build is over, all of its log is there.
-                image = self._state.images.by_id(image_id)
-                for line in self._state.images.log_of(image_id, after):
+                image = self._state.images.find_by_id(image_id)
+                for line in self._state.images.read_log(image_id, after):
                     after = line.position
                     yield line
-                if image is None or image.is_settled:
+                if image is None or image.is_build_finished:
                     return
                 await changed.wait()
 
-    def _build(self, image_id: str) -> None:
-        image = self._state.images.by_id(image_id)
+    def _run_build(self, image_id: str) -> None:
+        image = self._state.images.find_by_id(image_id)
         if image is None or self._is_closed:
             return
-        self._state.images.start(image_id)
+        self._state.images.start_build(image_id)
         logger.info("building the image {}:{}", image.name, image.tag)
         status, reference = platform_rules.IMAGE_BUILT, None
         try:
-            reference = self._built(image)
+            reference = self._build_image(image)
         except WrapperError as failure:
             status = platform_rules.IMAGE_FAILED + (INTERRUPTED if self._is_closed else failure.what)
         except Exception as failure:  # noqa: BLE001  # whatever it was, the image's owner must hear that it is over
             logger.exception("the image {}:{} cannot be built", image.name, image.tag)
             status = f"{platform_rules.IMAGE_FAILED}the emulator cannot build it: {failure!r}"
         self._log(image_id, status)
-        self._state.images.settle(image_id, status, reference)
+        self._state.images.finish_build(image_id, status, reference)
         logger.info("the image {}:{}: {}", image.name, image.tag, status)
-        self._changes.announce()
+        self._notifier.notify()
 
-    def _built(self, image: Image) -> str | None:
-        owner = self._state.users.by_id(image.user_id)
+    def _build_image(self, image: Image) -> str | None:
+        owner = self._state.users.find_by_id(image.user_id)
         assert owner is not None
         if self._builder is None:
             self._log(image.image_id, NOT_BUILT)
             return None
-        reference = reference_of(image, owner.username, self._state.identity)
+        reference = make_reference(image, owner.username, self._state.identity)
         report: Callable[[str], None] = lambda line: self._log(image.image_id, line)  # noqa: E731
         with tempfile.TemporaryDirectory(prefix="chutes-emulator-", ignore_cleanup_errors=True) as name:
-            write_context(Path(name), self._state.images.upload_of(image.image_id), image.sdk_version)
+            write_context(Path(name), self._state.images.read_upload(image.image_id), image.sdk_version)
             self._builder.build(Path(name), reference, report)
         return reference
 
     def _log(self, image_id: str, line: str) -> None:
-        self._state.images.log(image_id, [line])
-        self._changes.announce()
+        self._state.images.append_log(image_id, [line])
+        self._notifier.notify()

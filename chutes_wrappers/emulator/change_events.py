@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 
-class Changes:
+class ChangeNotifier:
     """Something that changes, and whoever waits for that."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Changes:
             with self._lock:
                 del self._watchers[event]
 
-    def announce(self) -> None:
+    def notify(self) -> None:
         """It changed."""
         with self._lock:
             watchers = list(self._watchers.items())

@@ -16,7 +16,7 @@ FILE_NAME = "emulator.sqlite"
 _LOCK_NAME = "emulator.lock"
 _VERSION = 1
 # For somebody who looks into the file with a tool of theirs.
-_WAIT_S = 5.0
+_BUSY_TIMEOUT_S = 5.0
 _SCHEMA = (
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE users (user_id TEXT PRIMARY KEY, username TEXT NOT NULL UNIQUE COLLATE NOCASE, hotkey TEXT NOT NULL UNIQUE,"
@@ -59,14 +59,14 @@ class Database:
         self._lock = threading.RLock()
         self._path = folder / FILE_NAME
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_held(folder))
+            stack.enter_context(_lock_folder(folder))
             self._connection = sqlite3.connect(
-                self._path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+                self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
             stack.callback(self._connection.close)
             self._connection.row_factory = sqlite3.Row
             try:
-                self._open()
+                self._initialize()
             except sqlite3.Error as error:
                 raise ConfigurationError(
                     "this is not the state of an emulator", where=str(self._path), evidence=str(error)
@@ -93,21 +93,21 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
-    def change(self, statement: str, *values: Value) -> int:
+    def execute(self, statement: str, *values: Value) -> int:
         """Run one statement in a transaction; how many rows it changed."""
         with self.transaction():
             return self._connection.execute(statement, values).rowcount
 
-    def rows(self, statement: str, *values: Value) -> list[dict[str, Value]]:
+    def query(self, statement: str, *values: Value) -> list[dict[str, Value]]:
         """Every row that a query finds, as column → value."""
         with self._lock:
             return [dict(row) for row in self._connection.execute(statement, values)]
 
-    def row(self, statement: str, *values: Value) -> dict[str, Value] | None:
+    def query_one(self, statement: str, *values: Value) -> dict[str, Value] | None:
         """The first row that a query finds."""
-        return next(iter(self.rows(statement, *values)), None)
+        return next(iter(self.query(statement, *values)), None)
 
-    def _open(self) -> None:
+    def _initialize(self) -> None:
         # Written ahead: what was committed survives the end of this process (not of the machine, which needs no promise).
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -127,7 +127,7 @@ class Database:
 
 
 @contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     """The folder, made when it is not there, and this process's own until the context, or the process, ends."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

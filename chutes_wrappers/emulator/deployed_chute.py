@@ -13,8 +13,8 @@ import aiohttp
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord
 from chutes_wrappers.emulator.runner import DIRECT_PATH
-from chutes_wrappers.emulator.transport import Unreadable
-from chutes_wrappers.host.parity.comparison import Exchange
+from chutes_wrappers.emulator.transport import InvalidResponse
+from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.direct_request import DirectRequest
 
 _T = TypeVar("_T")
@@ -24,34 +24,34 @@ _DIRECT_TIMEOUT_S = 600.0
 class DeployedChute:
     """A chute as it was deployed last. Its methods may be called from any thread but the platform's own.
 
-    ``on_loop`` runs a coroutine on the platform's event loop; it and ``instances`` are the platform's.
+    ``run_on_loop`` runs a coroutine on the platform's event loop; it and ``instances`` are the platform's.
     """
 
     def __init__(
-        self, record: ChuteRecord, instances: Instances, on_loop: Callable[[Coroutine[Any, Any, Any]], Any]
+        self, record: ChuteRecord, instances: Instances, run_on_loop: Callable[[Coroutine[Any, Any, Any]], Any]
     ) -> None:
         self.record = record
         self._instances = instances
-        self._on_loop = on_loop
+        self._run_on_loop = run_on_loop
 
-    def newest_instance(self) -> InstanceRecord:
+    def get_newest_instance(self) -> InstanceRecord:
         """The instance that was started last."""
 
         async def newest() -> InstanceRecord:
-            return self._instances.of(self.record.chute_id)[-1]
+            return self._instances.list_records(self.record.chute_id)[-1]
 
         return self._run(newest())
 
-    def listening(self) -> Collection[int]:
+    def list_listening_ports(self) -> Collection[int]:
         """The ports that its newest instance listens on now."""
-        return self._run(self._instances.listening(self.record.chute_id))
+        return self._run(self._instances.list_listening_ports(self.record.chute_id))
 
-    def direct(self, request: DirectRequest) -> Exchange:
+    def send_direct(self, request: DirectRequest) -> HttpResponse:
         """What the wrapped service in an instance answers to a request of its own clients."""
-        return self._run(self._direct(request))
+        return self._run(self._send_direct(request))
 
-    async def _direct(self, request: DirectRequest) -> Exchange:
-        wanted = {
+    async def _send_direct(self, request: DirectRequest) -> HttpResponse:
+        payload = {
             "port": request.port,
             "method": request.method,
             "target": request.target,
@@ -61,16 +61,16 @@ class DeployedChute:
         try:
             async with (
                 self._instances.lease(self.record, wait_s=_DIRECT_TIMEOUT_S) as instance,
-                instance.client.post(DIRECT_PATH, wanted, timeout_s=_DIRECT_TIMEOUT_S) as answer,
+                instance.client.post(DIRECT_PATH, payload, timeout_s=_DIRECT_TIMEOUT_S) as response,
             ):
-                told = json.loads((await answer.value())["json"])
-        except (AtCapacity, NoInstance, Unreadable, aiohttp.ClientError, asyncio.TimeoutError) as error:
-            return Exchange(status=0, problem=f"{type(error).__name__}: {error}")
-        if "problem" in told:
-            return Exchange(status=0, problem=told["problem"])
-        body = base64.b64decode(told["body"])
-        return Exchange(status=told["status"], content_type=told["content_type"], body=body)
+                result = json.loads((await response.read_value())["json"])
+        except (AtCapacity, NoInstance, InvalidResponse, aiohttp.ClientError, asyncio.TimeoutError) as error:
+            return HttpResponse(status=0, problem=f"{type(error).__name__}: {error}")
+        if "problem" in result:
+            return HttpResponse(status=0, problem=result["problem"])
+        body = base64.b64decode(result["body"])
+        return HttpResponse(status=result["status"], content_type=result["content_type"], body=body)
 
-    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        found: _T = self._on_loop(work)
-        return found
+    def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        result: _T = self._run_on_loop(coroutine)
+        return result

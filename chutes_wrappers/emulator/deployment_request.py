@@ -13,24 +13,26 @@ from chutes_wrappers.core import platform_rules
 _CHUTE, _NODE = platform_rules.CHUTE_RANGES, platform_rules.NODE_RANGES
 
 
-def _matching(pattern: Pattern[str], what: str) -> Callable[[str], str]:
+def _build_pattern_validator(pattern: Pattern[str], field_name: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if not pattern.match(value):
-            raise ValueError(f"invalid {what}: it must match {pattern.pattern}")
+            raise ValueError(f"invalid {field_name}: it must match {pattern.pattern}")
         return value
 
     return check
 
 
-def _public_method(value: str) -> str:
+def _check_public_method(value: str) -> str:
     if value not in platform_rules.API_PUBLIC_METHODS:
         raise ValueError(f"invalid public API method: {' and '.join(platform_rules.API_PUBLIC_METHODS)} are supported")
     return value
 
 
-_InternalPath = Annotated[str, AfterValidator(_matching(platform_rules.API_INTERNAL_PATH, "path"))]
-_PublicPath = Annotated[str, AfterValidator(_matching(platform_rules.API_PUBLIC_PATH, "public API path"))]
-_PublicMethod = Annotated[str, AfterValidator(_public_method)]
+_InternalPath = Annotated[str, AfterValidator(_build_pattern_validator(platform_rules.API_INTERNAL_PATH, "path"))]
+_PublicPath = Annotated[
+    str, AfterValidator(_build_pattern_validator(platform_rules.API_PUBLIC_PATH, "public API path"))
+]
+_PublicMethod = Annotated[str, AfterValidator(_check_public_method)]
 
 
 class CordRequest(BaseModel):
@@ -56,15 +58,15 @@ class NodeSelectorRequest(BaseModel):
     min_vram_gb_per_gpu: int = Field(
         _NODE["min_vram_gb_per_gpu"][0], ge=_NODE["min_vram_gb_per_gpu"][0], le=_NODE["min_vram_gb_per_gpu"][1]
     )
-    max_hourly_price_per_gpu: float | None = Field(None, gt=0, lt=platform_rules.HIGHEST_HOURLY_PRICE)
+    max_hourly_price_per_gpu: float | None = Field(None, gt=0, lt=platform_rules.MAX_HOURLY_PRICE)
     include: list[str] | None = None
     exclude: list[str] | None = None
 
     @field_validator("include", "exclude")
     @classmethod
-    def _known(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        if unknown := platform_rules.unknown_gpus(names or ()):
-            raise ValueError(f"Invalid GPU identifiers `{info.field_name}`: {set(unknown)}")
+    def _check_known(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if unknown_names := platform_rules.find_unknown_gpus(names or ()):
+            raise ValueError(f"Invalid GPU identifiers `{info.field_name}`: {set(unknown_names)}")
         return names
 
 
@@ -72,8 +74,8 @@ class ChuteRequest(BaseModel):
     """A deployment. What the emulator has no use for is kept as it came."""
 
     name: str
-    tagline: str | None = Field("", max_length=platform_rules.LONGEST_TAGLINE)
-    readme: str | None = Field("", max_length=platform_rules.LONGEST_README)
+    tagline: str | None = Field("", max_length=platform_rules.MAX_TAGLINE_LENGTH)
+    readme: str | None = Field("", max_length=platform_rules.MAX_README_LENGTH)
     logo_id: str | None = None
     image: str
     public: bool = False
@@ -81,7 +83,7 @@ class ChuteRequest(BaseModel):
     node_selector: NodeSelectorRequest
     filename: str
     ref_str: str
-    code: str = Field(max_length=platform_rules.LONGEST_SOURCE)
+    code: str = Field(max_length=platform_rules.MAX_SOURCE_LENGTH)
     concurrency: int = Field(1, ge=_CHUTE["concurrency"][0], le=_CHUTE["concurrency"][1])
     max_instances: int = Field(1, ge=_CHUTE["max_instances"][0], le=_CHUTE["max_instances"][1])
     scaling_threshold: float = Field(0.75, ge=_CHUTE["scaling_threshold"][0], le=_CHUTE["scaling_threshold"][1])
@@ -97,10 +99,10 @@ class ChuteRequest(BaseModel):
     jobs: list[dict[str, Any]] = []
 
 
-def name_problem(request: ChuteRequest) -> str | None:
+def find_name_problem(request: ChuteRequest) -> str | None:
     """Which name of a deployment the API refuses with 400 (api, section 4), or None."""
-    shortest, longest = platform_rules.CHUTE_NAME_LENGTH
-    if not platform_rules.CHUTE_NAME.match(request.name) or not shortest <= len(request.name) <= longest:
+    minimum, maximum = platform_rules.CHUTE_NAME_LENGTH
+    if not platform_rules.CHUTE_NAME.match(request.name) or not minimum <= len(request.name) <= maximum:
         return f"Invalid chute name: {request.name[:200]!r}"
     if not platform_rules.MODULE_FILE.match(request.filename):
         return f"Invalid filename: {request.filename[:200]!r}"
@@ -110,12 +112,12 @@ def name_problem(request: ChuteRequest) -> str | None:
     return None
 
 
-def image_problem(name: str, tag: str) -> str | None:
+def find_image_problem(name: str, tag: str) -> str | None:
     """Which name of an image the API refuses with 400 (api, section 4), or None. A tag of one character is worse."""
-    for value, what, (shortest, longest) in (
+    for value, part, (minimum, maximum) in (
         (name, "name", platform_rules.IMAGE_NAME_LENGTH),
         (tag, "tag", (1, platform_rules.IMAGE_TAG_LENGTH[1])),
     ):
-        if not platform_rules.IMAGE_NAME.match(value) or not shortest <= len(value) <= longest:
-            return f"Invalid image {what}: {value[:200]!r}"
+        if not platform_rules.IMAGE_NAME.match(value) or not minimum <= len(value) <= maximum:
+            return f"Invalid image {part}: {value[:200]!r}"
     return None

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.emulator.launcher import RUNNER_SOURCE, new_key, runner_environment, write_module
+from chutes_wrappers.emulator.launcher import RUNNER_SOURCE, build_runner_environment, generate_key, write_module
 from chutes_wrappers.emulator.records import ChuteRecord
-from chutes_wrappers.emulator.runner import Seal
+from chutes_wrappers.emulator.runner import SessionCipher
 from chutes_wrappers.emulator.transport import InstanceClient
 from chutes_wrappers.host.container_engine.docker_container import DockerContainer
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from chutes_wrappers.host.container_engine.engine import ContainerSpec, started
-from chutes_wrappers.host.container_engine.instance_container import instance_container
+from chutes_wrappers.host.container_engine.engine import ContainerSpec, start_container
+from chutes_wrappers.host.container_engine.instance_container import build_instance_spec
 from chutes_wrappers.host.discovery.sockets import parse_listeners
 
 _MOUNTED_RUNNER = "/opt/chutes-emulator/runner.py"
@@ -29,7 +29,7 @@ class DockerLauncher:
     where the engine runs on it directly (Linux).
     """
 
-    most_at_once: int | None = None
+    max_running: int | None = None
 
     def __init__(self, engine: DockerEngine, report: Callable[[str], None] = lambda line: None) -> None:
         self._engine = engine
@@ -38,19 +38,19 @@ class DockerLauncher:
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[DockerInstance]:
         """A container from the chute's image; WrapperError when the engine refuses it."""
-        key = new_key()
+        key = generate_key()
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chutes-emulator-")))
             folder.chmod(0o755)
-            spec = container_of(chute, module=write_module(chute, folder), key=key)
-            inside = None if chute.allow_external_egress else stack.enter_context(self._engine.internal_network())
-            container = stack.enter_context(started(self._engine, spec, self._report))
+            spec = build_container_spec(chute, module=write_module(chute, folder), key=key)
+            network = None if chute.allow_external_egress else stack.enter_context(self._engine.internal_network())
+            container = stack.enter_context(start_container(self._engine, spec, self._report))
             assert isinstance(container, DockerContainer)  # that is what a DockerEngine runs
-            if inside is None:
+            if network is None:
                 address = f"127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"
             else:
-                address = f"{container.join(inside)}:{platform_rules.CHUTE_PORT}"
-            yield DockerInstance(container, InstanceClient(f"http://{address}", Seal(key)), inside)
+                address = f"{container.join_network(network)}:{platform_rules.CHUTE_PORT}"
+            yield DockerInstance(container, InstanceClient(f"http://{address}", SessionCipher(key)), network)
 
 
 class DockerInstance:
@@ -58,24 +58,24 @@ class DockerInstance:
 
     def __init__(self, container: DockerContainer, client: InstanceClient, inside: str | None) -> None:
         self._container = container
-        self._inside = inside
+        self._network = inside
         self.client = client
 
-    def lines(self) -> Iterator[str]:
+    def read_lines(self) -> Iterator[str]:
         """What the container prints, until it ends."""
         last = ""
-        for last in self._container.logs():
+        for last in self._container.stream_logs():
             yield last
         # Its very last words may be missing there, and they say why it ended.
-        tail = self._container.tail().split("\n")
-        seen = max((index for index, line in enumerate(tail) if line == last), default=-1)
-        yield from tail[seen + 1 :]
+        tail = self._container.read_tail().split("\n")
+        last_index = max((index for index, line in enumerate(tail) if line == last), default=-1)
+        yield from tail[last_index + 1 :]
 
-    def exit_code(self) -> int | None:
+    def poll_exit_code(self) -> int | None:
         """None while it runs."""
-        return self._container.exit_code()
+        return self._container.read_exit_code()
 
-    def listening(self) -> Collection[int]:
+    def list_listening_ports(self) -> Collection[int]:
         """The ports that it listens on now; none where its image cannot tell."""
         try:
             tables = self._container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output
@@ -85,22 +85,22 @@ class DockerInstance:
 
     def lock_network(self) -> None:
         """Leave it only in its internal network."""
-        if self._inside is not None:
-            self._container.stay_only_in(self._inside)
+        if self._network is not None:
+            self._container.leave_other_networks(self._network)
 
 
-def container_of(chute: ChuteRecord, *, module: Path, key: bytes) -> ContainerSpec:
+def build_container_spec(chute: ChuteRecord, *, module: Path, key: bytes) -> ContainerSpec:
     """What to run for ``chute``: its image, with our runner and its ``module`` mounted; ConfigurationError without an image."""
     if chute.image is None:
         raise ConfigurationError(
             "the chute's image was not built in Docker", where=chute.name, next_step="build it again, with an engine"
         )
     source = f"{platform_rules.INSTANCE_WORKDIR}/{module.name}"
-    return instance_container(
+    return build_instance_spec(
         chute.image,
         entrypoint=["python", _MOUNTED_RUNNER],
         command=[chute.reference],
-        environment={**chute.environment, **runner_environment(key)},
+        environment={**chute.environment, **build_runner_environment(key)},
         volumes=[f"{RUNNER_SOURCE}:{_MOUNTED_RUNNER}:ro", f"{module}:{source}:ro"],
         ports=[platform_rules.CHUTE_PORT] if chute.allow_external_egress else [],
     )

@@ -9,16 +9,16 @@ _GPU = platform_rules.TEE_GPU
 HOURLY_PRICE = platform_rules.GPU_HOURLY_PRICES[_GPU]
 
 
-def suitable(selector: NodeSelectorRequest) -> frozenset[str]:
+def find_suitable_gpus(selector: NodeSelectorRequest) -> frozenset[str]:
     """The GPUs that ``selector`` allows: TEE_GPU, which it must name in lower case, or none."""
     is_named = _GPU in (selector.include or ())
     is_excluded = _GPU in {name.lower() for name in selector.exclude or ()}
-    is_large = selector.min_vram_gb_per_gpu <= platform_rules.TEE_GPU_MEMORY_GB
-    highest = selector.max_hourly_price_per_gpu
-    is_paid = highest is None or highest >= HOURLY_PRICE
-    return frozenset({_GPU}) if is_named and not is_excluded and is_large and is_paid else frozenset()
+    has_memory = selector.min_vram_gb_per_gpu <= platform_rules.TEE_GPU_MEMORY_GB
+    max_price = selector.max_hourly_price_per_gpu
+    is_affordable = max_price is None or max_price >= HOURLY_PRICE
+    return frozenset({_GPU}) if is_named and not is_excluded and has_memory and is_affordable else frozenset()
 
 
-def first_deployment_fee(gpu_count: int) -> float:
+def compute_first_deployment_fee(gpu_count: int) -> float:
     """What the first deployment of a chute on ``gpu_count`` GPUs costs once, in dollars."""
     return round(platform_rules.FIRST_DEPLOYMENT_HOURS * HOURLY_PRICE * gpu_count, 2)

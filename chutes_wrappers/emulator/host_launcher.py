@@ -17,7 +17,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import SUFFIX, Manifest, write_manifest
 from chutes_wrappers.emulator import runner
-from chutes_wrappers.emulator.launcher import new_key, runner_environment, write_module
+from chutes_wrappers.emulator.launcher import build_runner_environment, generate_key, write_module
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.emulator.transport import InstanceClient
 from chutes_wrappers.host import processes
@@ -50,7 +50,7 @@ class HostLauncher:
     ``image_of`` says what a chute's image would hold. The network is never locked: the processes are this machine's.
     """
 
-    most_at_once: int | None = 1
+    max_running: int | None = 1
 
     def __init__(self, image_of: Callable[[ChuteRecord], HostImage] = lambda chute: HostImage()) -> None:
         self._image_of = image_of
@@ -58,19 +58,19 @@ class HostLauncher:
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[HostInstance]:
         """A process that serves the chute; ConfigurationError names a port of its service that something else holds."""
-        image, key, port = self._image_of(chute), new_key(), _free_port()
+        image, key, port = self._image_of(chute), generate_key(), _find_free_port()
         if image.starts_service and image.manifest is not None:
             check_ports_are_free(ports_of(image.manifest), chute.name)
         with tempfile.TemporaryDirectory(prefix="chutes-emulator-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             module = write_module(chute, folder)
             environment = {
-                **_environment(chute, image, module, folder),
-                **runner_environment(key, **_settings(image, module, port)),
+                **_build_environment(chute, image, module, folder),
+                **build_runner_environment(key, **_build_settings(image, module, port)),
             }
-            argv = processes.python_argv(_RUNNER, chute.reference)
-            with processes.started(argv, environment=environment, directory=folder) as process:
-                client = InstanceClient(f"http://{_LOOPBACK}:{port}", runner.Seal(key))
+            argv = processes.build_python_argv(_RUNNER, chute.reference)
+            with processes.start_process(argv, environment=environment, directory=folder) as process:
+                client = InstanceClient(f"http://{_LOOPBACK}:{port}", runner.SessionCipher(key))
                 yield HostInstance(process, client)
 
 
@@ -81,22 +81,22 @@ class HostInstance:
         self._process = process
         self.client = client
 
-    def lines(self) -> Iterator[str]:
+    def read_lines(self) -> Iterator[str]:
         """What the process prints, until it ends."""
-        return processes.lines(self._process)
+        return processes.read_lines(self._process)
 
-    def exit_code(self) -> int | None:
+    def poll_exit_code(self) -> int | None:
         """None while it runs."""
         return self._process.poll()
 
-    def listening(self) -> Collection[int]:
+    def list_listening_ports(self) -> Collection[int]:
         """The ports that the process and its children listen on now."""
         ports = set()
         with contextlib.suppress(psutil.Error, OSError):
             chute = psutil.Process(self._process.pid)
             for process in (chute, *chute.children(recursive=True)):
-                found = process.net_connections("inet")
-                ports |= {each.laddr[1] for each in found if each.status == psutil.CONN_LISTEN}
+                connections = process.net_connections("inet")
+                ports |= {connection.laddr[1] for connection in connections if connection.status == psutil.CONN_LISTEN}
         return ports
 
     def lock_network(self) -> None:
@@ -118,13 +118,13 @@ def check_ports_are_free(ports: list[int], where: str) -> None:
                 probe.bind((_LOOPBACK, port))
             except OSError as error:
                 raise ConfigurationError(
-                    f"port {port}, which the service needs, is held by {_holder(port)} ({error.strerror})",
+                    f"port {port}, which the service needs, is held by {_find_port_holder(port)} ({error.strerror})",
                     where=where,
                     next_step="stop what holds it, or run the instance in Docker",
                 ) from error
 
 
-def _holder(port: int) -> str:
+def _find_port_holder(port: int) -> str:
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("inet"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,) and connection.pid:
@@ -132,7 +132,7 @@ def _holder(port: int) -> str:
     return "another process"
 
 
-def _environment(chute: ChuteRecord, image: HostImage, module: Path, folder: Path) -> Mapping[str, str]:
+def _build_environment(chute: ChuteRecord, image: HostImage, module: Path, folder: Path) -> Mapping[str, str]:
     if image.manifest is not None:
         write_manifest(image.manifest, module.with_suffix(SUFFIX))
     cache, scratch = folder / "cache", folder / "tmp"
@@ -154,19 +154,19 @@ def _environment(chute: ChuteRecord, image: HostImage, module: Path, folder: Pat
     }
 
 
-def _settings(image: HostImage, module: Path, port: int) -> Mapping[str, str]:
+def _build_settings(image: HostImage, module: Path, port: int) -> Mapping[str, str]:
     launch = {runner.LAUNCH_VARIABLE: str(module.with_suffix(SUFFIX))} if image.starts_service else {}
     return {
         runner.HOST_VARIABLE: _LOOPBACK,
         runner.PORT_VARIABLE: str(port),
-        runner.LOGGING_PORT_VARIABLE: str(_free_port()),
-        runner.EVIDENCE_PORT_VARIABLE: str(_free_port()),
+        runner.LOGGING_PORT_VARIABLE: str(_find_free_port()),
+        runner.EVIDENCE_PORT_VARIABLE: str(_find_free_port()),
         runner.PARENT_VARIABLE: str(os.getpid()),
         **launch,
     }
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind((_LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -23,13 +23,13 @@ from chutes_wrappers.emulator.transport import InstanceClient
 
 _T = TypeVar("_T")
 
-_LOOK_EVERY_S = 0.2
-_LAST_LINES = 30
-_LONGEST_START_S = 3600.0
-_REAP_S = 0.05
-_LAST_OUTPUT_S = 1.0
+_POLL_INTERVAL_S = 0.2
+_MAX_EVIDENCE_LINES = 30
+_START_TIMEOUT_S = 3600.0
+_REAP_DELAY_S = 0.05
+_OUTPUT_DRAIN_S = 1.0
 # The end of its output tells at once that it ended; a child that got away may hold that open.
-_LOOK_AGAIN_S = 2.0
+_RECHECK_INTERVAL_S = 2.0
 
 
 class Clock(Protocol):
@@ -88,7 +88,7 @@ class Instance:
         self._output_ended = asyncio.Event()
         self._last_used = clock.now()
         # Its calls block; another instance's must not have to wait for them.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="emulator-instance")
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="emulator-instance")
 
     @property
     def state(self) -> InstanceState:
@@ -102,142 +102,142 @@ class Instance:
         return self._client
 
     @property
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether it takes one more call."""
         return self.state is InstanceState.ACTIVE and self.record.running_calls < self.chute.concurrency
 
     @contextlib.contextmanager
-    def running_call(self) -> Any:
+    def track_call(self) -> Any:
         """A call that runs there, for as long as the context lasts."""
-        self._change(running_calls=self.record.running_calls + 1)
+        self._update_record(running_calls=self.record.running_calls + 1)
         try:
             yield
         finally:
             self._last_used = self._clock.now()
-            self._change(running_calls=self.record.running_calls - 1)
+            self._update_record(running_calls=self.record.running_calls - 1)
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """A call succeeded: failures are counted in a row."""
-        self._change(failures=0)
+        self._update_record(failures=0)
 
-    def failed(self, why: str) -> None:
+    def record_failure(self, reason: str) -> None:
         """A call failed; the seventh in a row ends the instance (PLATFORM.md, section 3)."""
-        self._change(failures=self.record.failures + 1, last_failure=why)
-        logger.warning("{}: a call failed ({} in a row): {}", self._name(), self.record.failures, why)
+        self._update_record(failures=self.record.failures + 1, last_failure=reason)
+        logger.warning("{}: a call failed ({} in a row): {}", self._describe(), self.record.failures, reason)
         if self.record.failures >= platform_rules.FAILURES_TO_DELETION:
-            self.end(f"deleted: {self.record.failures} calls in a row failed, the last one: {why}")
+            self.end(f"deleted: {self.record.failures} calls in a row failed, the last one: {reason}")
 
-    def end(self, because: str) -> None:
+    def end(self, reason: str) -> None:
         """Take no more calls, and go away; ``because`` is a sentence for the owner. The first reason stays."""
         if self.state is InstanceState.GONE:
             return
-        self._change(state=InstanceState.GONE, ended_because=because)
-        logger.info("{}: gone: {}", self._name(), because)
+        self._update_record(state=InstanceState.GONE, ended_because=reason)
+        logger.info("{}: gone: {}", self._describe(), reason)
         self._ending.set()
         self.settled.set()
 
-    async def listening(self) -> Collection[int]:
+    async def list_listening_ports(self) -> Collection[int]:
         """The ports that it listens on now; none before its launch."""
         launched = self._launched
-        return () if launched is None else await asyncio.to_thread(launched.listening)
+        return () if launched is None else await asyncio.to_thread(launched.list_listening_ports)
 
     async def is_gone_within(self, seconds: float) -> bool:
         """Whether it ends within ``seconds``, or has ended."""
         return await _is_set_within(self._ending, seconds)
 
-    async def live(self, after: Iterable[Instance] = ()) -> None:
+    async def run(self, predecessors: Iterable[Instance] = ()) -> None:
         """Be launched, once those in ``after`` are gone, become active, and last until something ends it."""
         try:
-            for other in after:
-                await other.closed.wait()
+            for predecessor in predecessors:
+                await predecessor.closed.wait()
             with contextlib.ExitStack() as stack:
                 try:
-                    await self._last(stack)
+                    await self._run_until_exit(stack)
                 except WrapperError as failure:
                     self.end(str(failure))
                 except Exception as failure:  # noqa: BLE001  # one instance's trouble must not be another's
-                    logger.exception("{}", self._name())
+                    logger.exception("{}", self._describe())
                     self.end(f"the emulator could not go on with it: {failure!r}")
                 finally:
                     await self._close(stack)
         finally:
             self.end("the emulator stopped")  # unless there is a reason already
-            self._thread.shutdown(wait=False)
+            self._executor.shutdown(wait=False)
             self.log.close()
             self.closed.set()
 
-    async def _last(self, stack: contextlib.ExitStack) -> None:
+    async def _run_until_exit(self, stack: contextlib.ExitStack) -> None:
         if self._ending.is_set():
             return
-        logger.info("{}: starting", self._name())
-        launched = await self._blocking(stack.enter_context, self._launcher.launch(self.chute))
+        logger.info("{}: starting", self._describe())
+        launched = await self._run_blocking(stack.enter_context, self._launcher.launch(self.chute))
         self._launched, self._client = launched, launched.client
-        self._read_output(launched)
-        if not await self._becomes_active(launched):
+        self._start_reading_output(launched)
+        if not await self._wait_until_active(launched):
             return
-        idle = asyncio.create_task(self._until_idle())
+        idle = asyncio.create_task(self._end_when_idle())
         try:
-            code = await self._until_exit(launched)
+            exit_code = await self._wait_until_exit(launched)
         finally:
             idle.cancel()
-        if code is not None:
-            await self._read_to_the_end()
+        if exit_code is not None:
+            await self._wait_for_output_end()
             raise ServiceFailed(
-                f"it ended by itself with exit code {code}",
-                evidence=self.log.tail(_LAST_LINES),
+                f"it ended by itself with exit code {exit_code}",
+                evidence=self.log.tail(_MAX_EVIDENCE_LINES),
                 next_step="correct what its last lines name",
             )
 
     async def _close(self, stack: contextlib.ExitStack) -> None:
         if self._client is not None:
             await self._client.close()
-        await self._blocking(stack.close)
+        await self._run_blocking(stack.close)
         if self._client is not None:
-            await self._read_to_the_end()
+            await self._wait_for_output_end()
 
-    async def _read_to_the_end(self) -> None:
+    async def _wait_for_output_end(self) -> None:
         # Not waited for long: a process that got away may hold its output open.
-        await _is_set_within(self._output_ended, _LAST_OUTPUT_S)
+        await _is_set_within(self._output_ended, _OUTPUT_DRAIN_S)
 
-    async def _becomes_active(self, launched: LaunchedInstance) -> bool:
+    async def _wait_until_active(self, launched: LaunchedInstance) -> bool:
         """Whether it serves, and is locked as the platform would; False when it was ended meanwhile."""
-        deadline = time.monotonic() + _LONGEST_START_S
+        deadline = time.monotonic() + _START_TIMEOUT_S
         while not await launched.client.is_serving():
-            if (code := await self._blocking(launched.exit_code)) is not None:
-                await self._read_to_the_end()
-                raise self._not_started(f"exit code {code}")
+            if (exit_code := await self._run_blocking(launched.poll_exit_code)) is not None:
+                await self._wait_for_output_end()
+                raise self._make_start_failure(f"exit code {exit_code}")
             if time.monotonic() > deadline:
-                raise self._not_started(f"not ready after {_LONGEST_START_S:g} s")
-            if await _is_set_within(self._ending, _LOOK_EVERY_S):
+                raise self._make_start_failure(f"not ready after {_START_TIMEOUT_S:g} s")
+            if await _is_set_within(self._ending, _POLL_INTERVAL_S):
                 return False
         if not self.chute.allow_external_egress:
-            await self._blocking(launched.lock_network)
+            await self._run_blocking(launched.lock_network)
         if self._ending.is_set():
             return False
         self._last_used = self._clock.now()
-        self._change(state=InstanceState.ACTIVE, active_since=time.time())
-        logger.info("{}: active", self._name())
+        self._update_record(state=InstanceState.ACTIVE, active_since=time.time())
+        logger.info("{}: active", self._describe())
         self.settled.set()
         return True
 
-    def _not_started(self, how: str) -> ServiceFailed:
+    def _make_start_failure(self, reason: str) -> ServiceFailed:
         return ServiceFailed(
-            f"it did not start: {how}",
-            evidence=self.log.tail(_LAST_LINES),
+            f"it did not start: {reason}",
+            evidence=self.log.tail(_MAX_EVIDENCE_LINES),
             next_step="correct what its last lines name, and deploy again",
         )
 
-    async def _until_exit(self, launched: LaunchedInstance) -> int | None:
+    async def _wait_until_exit(self, launched: LaunchedInstance) -> int | None:
         """Its exit code; None when it was ended."""
         while not self._ending.is_set():
-            if (code := await self._blocking(launched.exit_code)) is not None:
-                return code
+            if (exit_code := await self._run_blocking(launched.poll_exit_code)) is not None:
+                return exit_code
             if self._output_ended.is_set():
-                await asyncio.sleep(_REAP_S)
-            await _first_of(self._ending, self._output_ended, within_s=_LOOK_AGAIN_S)
+                await asyncio.sleep(_REAP_DELAY_S)
+            await _wait_for_first(self._ending, self._output_ended, timeout_s=_RECHECK_INTERVAL_S)
         return None
 
-    async def _until_idle(self) -> None:
+    async def _end_when_idle(self) -> None:
         """End it when it had nothing to do for as long as its chute says."""
         while True:
             idle_s = 0.0 if self.record.running_calls else self._clock.now() - self._last_used
@@ -246,30 +246,30 @@ class Instance:
                 return
             await self._clock.sleep(self.chute.shutdown_after_s - idle_s)
 
-    def _read_output(self, launched: LaunchedInstance) -> None:
+    def _start_reading_output(self, launched: LaunchedInstance) -> None:
         loop = asyncio.get_running_loop()
 
         def read() -> None:
             # The loop may be gone before the last line, and what was launched before it is read to its end.
             with contextlib.suppress(RuntimeError):
                 with contextlib.suppress(WrapperError, OSError, ValueError):
-                    for line in launched.lines():
-                        loop.call_soon_threadsafe(self._take, line)
+                    for line in launched.read_lines():
+                        loop.call_soon_threadsafe(self._append_line, line)
                 loop.call_soon_threadsafe(self._output_ended.set)
 
         threading.Thread(target=read, daemon=True, name="emulator-log").start()
 
-    def _take(self, line: str) -> None:
+    def _append_line(self, line: str) -> None:
         self.log.append(line)
         self._on_line(line)
 
-    async def _blocking(self, call: Callable[..., _T], *arguments: Any) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+    async def _run_blocking(self, call: Callable[..., _T], *arguments: Any) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
 
-    def _change(self, **values: Any) -> None:
+    def _update_record(self, **values: Any) -> None:
         self.record = replace(self.record, **values)
 
-    def _name(self) -> str:
+    def _describe(self) -> str:
         return f"instance {self.record.instance_id[:8]} of {self.chute.name}"
 
 
@@ -279,10 +279,10 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
     return event.is_set()
 
 
-async def _first_of(*events: asyncio.Event, within_s: float) -> None:
-    waiting = [asyncio.create_task(event.wait()) for event in events]
+async def _wait_for_first(*events: asyncio.Event, timeout_s: float) -> None:
+    tasks = [asyncio.create_task(event.wait()) for event in events]
     try:
-        await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in waiting:
+        for task in tasks:
             task.cancel()

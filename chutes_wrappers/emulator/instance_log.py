@@ -7,35 +7,35 @@ from collections import deque
 from collections.abc import AsyncIterator
 from itertools import islice
 
-KEPT_LINES = 5000
-LONGEST_LINE = 4096
+MAX_LINES = 5000
+MAX_LINE_LENGTH = 4096
 
 
 class InstanceLog:
     """The last 5000 lines, and those to come until it is closed. Used on one event loop."""
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._lines: deque[str] = deque(maxlen=MAX_LINES)
         self._total = 0
         self._is_closed = False
         self._changed = asyncio.Event()
 
     def append(self, line: str) -> None:
         """Add a line, cut to 4096 characters."""
-        self._lines.append(line[:LONGEST_LINE])
+        self._lines.append(line[:MAX_LINE_LENGTH])
         self._total += 1
-        self._wake()
+        self._notify_readers()
 
     def close(self) -> None:
         """No line comes any more: readers end when they have read the last one."""
         self._is_closed = True
-        self._wake()
+        self._notify_readers()
 
     def tail(self, count: int) -> str:
         """The last lines as one text."""
         return "\n".join(islice(self._lines, max(0, len(self._lines) - count), None))
 
-    async def follow(self, backfill: int = KEPT_LINES) -> AsyncIterator[str]:
+    async def follow(self, backfill: int = MAX_LINES) -> AsyncIterator[str]:
         """The last ``backfill`` lines that are kept, then each as it comes; one that is too slow for 5000 lines misses some."""
         position = self._total - backfill
         while True:
@@ -50,6 +50,6 @@ class InstanceLog:
                 return
             await self._changed.wait()
 
-    def _wake(self) -> None:
+    def _notify_readers(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()

@@ -16,7 +16,7 @@ from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
 CHUTE_DOMAINS = ("localhost", "chutes.ai")
 
 
-class Refused(Exception):
+class RequestRejected(Exception):
     """The platform answers a call itself, with ``status`` and ``detail``, and asks no instance."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -40,34 +40,36 @@ def slug_of(host: str) -> str | None:
     return slug if slug and domain in CHUTE_DOMAINS else None
 
 
-def prepare(chute: ChuteRecord, method: str, path: str, query: str, content_type: str, body: bytes) -> PreparedCall:
+def prepare_call(
+    chute: ChuteRecord, method: str, path: str, query: str, content_type: str, body: bytes
+) -> PreparedCall:
     """The call to an instance of ``chute``; Refused when the platform itself answers the request."""
     # Of repeated keys the last one wins.
     params = dict(parse_qsl(query, keep_blank_values=True))
     cords = [cord for cord in chute.cords if cord.public_api_path == path and cord.public_api_method.upper() == method]
     if not cords:
-        raise Refused(404, "No matching cord found!")
-    value = {} if method == "GET" else _object(content_type, body)
+        raise RequestRejected(404, "No matching cord found!")
+    value = {} if method == "GET" else _parse_object(content_type, body)
     wants_stream = bool(value.get("stream")) or "stream" in params
-    cord = _chosen(cords, wants_stream, switches=chute.standard_template is not None)
+    cord = _select_cord(cords, wants_stream, is_switching=chute.standard_template is not None)
     payload = {"json": value, "params": params} if cord.passthrough else value
     return PreparedCall(cord=cord, payload=payload, wants_stream=wants_stream)
 
 
-def _chosen(cords: list[CordRecord], wants_stream: bool, *, switches: bool) -> CordRecord:
+def _select_cord(cords: list[CordRecord], wants_stream: bool, *, is_switching: bool) -> CordRecord:
     """The first cord; for a standard template the first one that streams as asked."""
-    fitting = [cord for cord in cords if cord.stream == wants_stream] if switches else []
-    return (fitting or cords)[0]
+    matches = [cord for cord in cords if cord.stream == wants_stream] if is_switching else []
+    return (matches or cords)[0]
 
 
-def _object(content_type: str, body: bytes) -> dict[str, Any]:
+def _parse_object(content_type: str, body: bytes) -> dict[str, Any]:
     if content_type.partition(";")[0].strip().lower().startswith("multipart/"):
-        raise Refused(400, "Invalid request body: only JSON objects can be sent")
+        raise RequestRejected(400, "Invalid request body: only JSON objects can be sent")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Refused(400, "Invalid request body: not valid JSON") from error
+        raise RequestRejected(400, "Invalid request body: not valid JSON") from error
     if not isinstance(value, dict):
         # Not a decision of the platform's: its code takes the body for an object.
-        raise Refused(500, "Internal Server Error")
+        raise RequestRejected(500, "Internal Server Error")
     return value

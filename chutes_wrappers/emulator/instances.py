@@ -11,7 +11,7 @@ from chutes_wrappers.emulator.instance import Clock, Instance, SystemClock
 from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord, InstanceState
 
-_KEPT_GONE = 20
+_MAX_ENDED_RECORDS = 20
 
 
 class NoInstance(Exception):
@@ -38,7 +38,7 @@ class Instances:
         self._clock = clock or SystemClock()
         self._chutes: dict[str, ChuteRecord] = {}
         self._instances: dict[str, Instance] = {}
-        self._lives: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Instances:
         return self
@@ -48,45 +48,45 @@ class Instances:
     ) -> None:
         await self.close()
 
-    def know(self, chute: ChuteRecord) -> None:
+    def register(self, chute: ChuteRecord) -> None:
         """Remember a chute that was deployed before, without starting anything: its first call does, or ``warm``."""
         self._chutes[chute.chute_id] = chute
 
-    async def deployed(self, chute: ChuteRecord) -> None:
+    async def replace_instances(self, chute: ChuteRecord) -> None:
         """Replace the chute's instances by one of this version; returns when the old ones are gone and it is launching."""
         self._chutes[chute.chute_id] = chute
-        await self._end_all(self._living(chute.chute_id), "a newer version was deployed")
+        await self._end_all(self._list_live(chute.chute_id), "a newer version was deployed")
         self._start(chute)
 
-    async def removed(self, chute_id: str) -> None:
+    async def end_instances(self, chute_id: str) -> None:
         """End all instances of a chute that was deleted; returns when they are gone."""
         self._chutes.pop(chute_id, None)
-        await self._end_all(self._living(chute_id), "the chute was deleted")
+        await self._end_all(self._list_live(chute_id), "the chute was deleted")
 
-    async def warm(self, chute_id: str) -> None:
+    async def warm_up(self, chute_id: str) -> None:
         """Start an instance unless there is one; nothing for a chute that is not known."""
         chute = self._chutes.get(chute_id)
-        if chute is not None and not self._living(chute_id):
+        if chute is not None and not self._list_live(chute_id):
             self._start(chute)
 
-    def of(self, chute_id: str) -> list[InstanceRecord]:
+    def list_records(self, chute_id: str) -> list[InstanceRecord]:
         """The instances of a chute, the oldest first; of those that are gone the last twenty."""
-        return [one.record for one in self._instances.values() if one.chute.chute_id == chute_id]
+        return [instance.record for instance in self._instances.values() if instance.chute.chute_id == chute_id]
 
-    def get(self, instance_id: str) -> InstanceRecord | None:
+    def find_record(self, instance_id: str) -> InstanceRecord | None:
         """One instance; None for one that never was, or went long ago."""
         instance = self._instances.get(instance_id)
         return instance.record if instance is not None else None
 
-    async def listening(self, chute_id: str) -> Collection[int]:
+    async def list_listening_ports(self, chute_id: str) -> Collection[int]:
         """The ports that the newest instance of a chute listens on now."""
-        living = self._living(chute_id)
-        return await living[-1].listening() if living else ()
+        live = self._list_live(chute_id)
+        return await live[-1].list_listening_ports() if live else ()
 
-    def logs(self, instance_id: str, backfill: int) -> AsyncIterator[str]:
+    def follow_log(self, instance_id: str, backfill: int) -> AsyncIterator[str]:
         """Its last ``backfill`` lines, and those to come; ends when it is gone, at once when it is not known."""
         instance = self._instances.get(instance_id)
-        return instance.log.follow(backfill) if instance is not None else _nothing()
+        return instance.log.follow(backfill) if instance is not None else _empty_log()
 
     @contextlib.asynccontextmanager
     async def lease(self, chute: ChuteRecord, *, wait_s: float) -> AsyncIterator[Instance]:
@@ -95,91 +95,95 @@ class Instances:
         Without one, starts one and waits ``wait_s`` for it. Raises AtCapacity, or NoInstance when it does not come.
         """
         self._chutes[chute.chute_id] = chute
-        instance = self._least_busy(chute) or await self._started(chute, wait_s)
-        if not instance.has_room:
+        instance = self._find_least_busy(chute) or await self._start_and_wait(chute, wait_s)
+        if not instance.has_capacity:
             self._scale(chute)
             raise AtCapacity
-        with instance.running_call():
+        with instance.track_call():
             self._scale(chute)
             yield instance
 
     async def close(self) -> None:
         """End everything; returns when it is gone."""
         await self._end_all(list(self._instances.values()), "the emulator stopped")
-        await asyncio.gather(*self._lives, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _living(self, chute_id: str | None = None) -> list[Instance]:
+    def _list_live(self, chute_id: str | None = None) -> list[Instance]:
         return [
             instance
             for instance in self._instances.values()
             if instance.state is not InstanceState.GONE and chute_id in (None, instance.chute.chute_id)
         ]
 
-    def _least_busy(self, chute: ChuteRecord) -> Instance | None:
-        active = [one for one in self._living(chute.chute_id) if one.state is InstanceState.ACTIVE]
-        return min(active, key=lambda one: one.record.running_calls, default=None)
+    def _find_least_busy(self, chute: ChuteRecord) -> Instance | None:
+        active = [instance for instance in self._list_live(chute.chute_id) if instance.state is InstanceState.ACTIVE]
+        return min(active, key=lambda instance: instance.record.running_calls, default=None)
 
-    async def _started(self, chute: ChuteRecord, wait_s: float) -> Instance:
+    async def _start_and_wait(self, chute: ChuteRecord, wait_s: float) -> Instance:
         """The first instance of a chute without one, once it is active."""
-        starting = next(iter(self._living(chute.chute_id)), None) or self._start(chute)
+        instance = next(iter(self._list_live(chute.chute_id)), None) or self._start(chute)
         try:
-            await asyncio.wait_for(starting.settled.wait(), wait_s)
+            await asyncio.wait_for(instance.settled.wait(), wait_s)
         except asyncio.TimeoutError:
             raise NoInstance(f"no instance became active within {wait_s:g} s") from None
-        if starting.state is InstanceState.GONE:
-            raise NoInstance(starting.record.ended_because)
-        return self._least_busy(chute) or starting
+        if instance.state is InstanceState.GONE:
+            raise NoInstance(instance.record.ended_because)
+        return self._find_least_busy(chute) or instance
 
     def _scale(self, chute: ChuteRecord) -> None:
         """Start one more instance when too many places are taken, and none is on its way."""
-        living = self._living(chute.chute_id)
-        places = len(living) * max(1, chute.concurrency)
-        taken = sum(one.record.running_calls for one in living)
-        is_coming = any(one.state is InstanceState.STARTING for one in living)
-        most = self._launcher.most_at_once
-        has_place = len(living) < chute.max_instances and (most is None or len(self._living()) < most)
-        if has_place and not is_coming and taken >= chute.scaling_threshold * places:
+        live = self._list_live(chute.chute_id)
+        slots = len(live) * max(1, chute.concurrency)
+        used_slots = sum(instance.record.running_calls for instance in live)
+        is_starting = any(instance.state is InstanceState.STARTING for instance in live)
+        limit = self._launcher.max_running
+        has_free_slot = len(live) < chute.max_instances and (limit is None or len(self._list_live()) < limit)
+        if has_free_slot and not is_starting and used_slots >= chute.scaling_threshold * slots:
             self._start(chute)
 
     def _start(self, chute: ChuteRecord) -> Instance:
         instance = Instance(chute, self._launcher, self._clock, self._on_line)
-        refusal = self._make_room(chute)
-        after = [one for one in self._instances.values() if not one.closed.is_set()]
+        refusal = self._free_slot(chute)
+        predecessors = [other for other in self._instances.values() if not other.closed.is_set()]
         self._instances[instance.record.instance_id] = instance
-        self._forget()
+        self._drop_old_records()
         if refusal:
             instance.end(refusal)
         # Two services on one port do not fit, not even for the moment in which one ends.
-        is_limited = self._launcher.most_at_once is not None
-        life = asyncio.create_task(instance.live(after if is_limited else ()))
-        self._lives.add(life)
-        life.add_done_callback(self._lives.discard)
+        has_limit = self._launcher.max_running is not None
+        task = asyncio.create_task(instance.run(predecessors if has_limit else ()))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return instance
 
-    def _make_room(self, chute: ChuteRecord) -> str:
+    def _free_slot(self, chute: ChuteRecord) -> str:
         """End an idle instance of another chute where only so many may run; a sentence when none is idle, else empty."""
-        most = self._launcher.most_at_once
-        living = self._living()
-        if most is None or len(living) < most:
+        limit = self._launcher.max_running
+        live = self._list_live()
+        if limit is None or len(live) < limit:
             return ""
-        idle = next((one for one in living if one.record.running_calls == 0), None)
+        idle = next((instance for instance in live if instance.record.running_calls == 0), None)
         if idle is None:
-            return f"not started: {most} instance at a time can run here, and {living[0].chute.name} is being called"
-        idle.end(f"made room for {chute.name}: {most} instance at a time can run here")
+            return f"not started: {limit} instance at a time can run here, and {live[0].chute.name} is being called"
+        idle.end(f"made room for {chute.name}: {limit} instance at a time can run here")
         return ""
 
-    async def _end_all(self, instances: list[Instance], because: str) -> None:
+    async def _end_all(self, instances: list[Instance], reason: str) -> None:
         for instance in instances:
-            instance.end(because)
+            instance.end(reason)
         for instance in instances:
             await instance.closed.wait()
 
-    def _forget(self) -> None:
-        gone = [one for one in self._instances.values() if one.state is InstanceState.GONE and one.closed.is_set()]
-        for instance in gone[: max(0, len(gone) - _KEPT_GONE)]:
+    def _drop_old_records(self) -> None:
+        ended = [
+            instance
+            for instance in self._instances.values()
+            if instance.state is InstanceState.GONE and instance.closed.is_set()
+        ]
+        for instance in ended[: max(0, len(ended) - _MAX_ENDED_RECORDS)]:
             del self._instances[instance.record.instance_id]
 
 
-async def _nothing() -> AsyncIterator[str]:
+async def _empty_log() -> AsyncIterator[str]:
     return
     yield

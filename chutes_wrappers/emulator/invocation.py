@@ -22,19 +22,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.emulator import client_response as answers
+from chutes_wrappers.emulator import client_response
 from chutes_wrappers.emulator.client_response import (
     AT_CAPACITY,
     NO_INFRASTRUCTURE,
-    ClientAnswer,
+    ClientResponse,
     InstanceFailed,
-    error_answer,
+    make_error_response,
 )
 from chutes_wrappers.emulator.instance import Instance
-from chutes_wrappers.emulator.instance_request import PreparedCall, Refused, prepare, slug_of
+from chutes_wrappers.emulator.instance_request import PreparedCall, RequestRejected, prepare_call, slug_of
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord
-from chutes_wrappers.emulator.transport import InstanceAnswer
+from chutes_wrappers.emulator.transport import InstanceResponse
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,7 +43,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _STREAM_TYPE = "text/event-stream"
 # Within which the end of an instance is noticed, if that is why it does not answer.
-_NOTICED_S = 1.0
+_END_DETECTION_S = 1.0
 _UNREACHABLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
@@ -58,12 +58,12 @@ class Limits:
 class StreamEnd(Enum):
     """How a stream ended that the client has seen begin."""
 
-    WHOLE = "whole"
+    COMPLETE = "complete"
     BROKEN = "broken"
 
 
 # What is left to send when a call has been carried.
-Ending = ClientAnswer | StreamEnd
+CallResult = ClientResponse | StreamEnd
 
 
 class Invocation:
@@ -100,13 +100,13 @@ class Invocation:
         headers = Headers(scope=scope)
         chute = self._lookup(slug)
         if chute is None:
-            await _turn_away(error_answer(404, f"No chute found: {slug}"), scope, receive, send)
+            await _reject(make_error_response(404, f"No chute found: {slug}"), scope, receive, send)
         elif not self._authorize(headers):
-            await _turn_away(error_answer(401, "Invalid or missing API key"), scope, receive, send)
+            await _reject(make_error_response(401, "Invalid or missing API key"), scope, receive, send)
         else:
             call = _Call(chute, Request(scope, receive), self._instances, self._limits, self._observe)
             try:
-                await call.answer(send)
+                await call.respond(send)
             finally:
                 call.observe()
 
@@ -132,16 +132,16 @@ class _Call:
         self._instance: Instance | None = None
         self._instance_status: int | None = None
         self._status = 499
-        self._streams = False
+        self._is_streaming = False
         self._failure = ""
 
     def observe(self) -> None:
         """Hand on what became of the call, once."""
         observe, self._observe = self._observe, None
         if observe is not None:
-            observe(self._record())
+            observe(self._build_record())
 
-    def _record(self) -> CallRecord:
+    def _build_record(self) -> CallRecord:
         return CallRecord(
             chute_id=self._chute.chute_id,
             instance_id=self._instance.record.instance_id if self._instance else None,
@@ -154,122 +154,122 @@ class _Call:
             failure=self._failure,
         )
 
-    async def answer(self, send: Send) -> None:
+    async def respond(self, send: Send) -> None:
         """Answer the client; one that goes away ends the call."""
         try:
-            prepared = await self._prepared()
+            call = await self._prepare()
         except ClientDisconnect:
             return
-        except Refused as refused:
-            await self._end(error_answer(refused.status, refused.detail), send)
+        except RequestRejected as rejection:
+            await self._finish(make_error_response(rejection.status, rejection.detail), send)
             return
-        answering = asyncio.create_task(self._answer(prepared, send))
-        leaving = asyncio.create_task(self._until_client_leaves())
+        response_task = asyncio.create_task(self._process(call, send))
+        disconnect_task = asyncio.create_task(self._wait_for_disconnect())
         try:
-            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({response_task, disconnect_task}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (answering, leaving):
+            for task in (response_task, disconnect_task):
                 if not task.done():
                     task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await answering
+                await response_task
 
-    async def _prepared(self) -> PreparedCall:
+    async def _prepare(self) -> PreparedCall:
         request = self._request
         content_type = request.headers.get("content-type", "")
         query = request.scope.get("query_string", b"").decode("latin-1")
         body = await request.body()
-        return prepare(self._chute, request.method, request.scope["path"], query, content_type, body)
+        return prepare_call(self._chute, request.method, request.scope["path"], query, content_type, body)
 
-    async def _until_client_leaves(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
 
-    async def _answer(self, call: PreparedCall, send: Send) -> None:
+    async def _process(self, call: PreparedCall, send: Send) -> None:
         try:
-            while (ending := await self._tried(call, send)) is None:
+            while (result := await self._try_call(call, send)) is None:
                 logger.info("{}: a call met an instance that had just ended, and goes to the next", self._chute.name)
         except AtCapacity:
-            ending = error_answer(429, AT_CAPACITY)
-        except NoInstance as nothing:
-            self._failure = str(nothing)
+            result = make_error_response(429, AT_CAPACITY)
+        except NoInstance as error:
+            self._failure = str(error)
             first_line = self._failure.partition("\n")[0]
             logger.warning("{}: no instance for a call: {}", self._chute.name, first_line)
-            ending = error_answer(503, NO_INFRASTRUCTURE)
-        await self._end(ending, send)
+            result = make_error_response(503, NO_INFRASTRUCTURE)
+        await self._finish(result, send)
 
-    async def _tried(self, call: PreparedCall, send: Send) -> Ending | None:
+    async def _try_call(self, call: PreparedCall, send: Send) -> CallResult | None:
         """Carry the call, and count how it ended; None when it reached nobody, because its instance had just ended."""
         async with self._instances.lease(self._chute, wait_s=self._limits.cold_wait_s) as instance:
             self._instance = instance
             try:
-                ending = await self._carried(instance, call, send)
-            except answers.InstanceOutdated:
+                result = await self._send_to_instance(instance, call, send)
+            except client_response.InstanceOutdated:
                 self._failure = "the instance answered 426"
                 instance.end("deleted: it answered 426, and has to start anew")
             except (InstanceFailed, *_UNREACHABLE) as failure:
                 # First whether it has ended: that is then the reason in its record, and not the calls that failed by it.
-                is_cut = isinstance(failure, aiohttp.ClientConnectionError)
-                is_gone = is_cut and await instance.is_gone_within(_NOTICED_S)
+                is_connection_lost = isinstance(failure, aiohttp.ClientConnectionError)
+                is_gone = is_connection_lost and await instance.is_gone_within(_END_DETECTION_S)
                 if is_gone and isinstance(failure, aiohttp.ClientConnectorError):
                     return None
                 self._failure = str(failure) or f"it did not answer ({type(failure).__name__})"
-                instance.failed(self._failure)
+                instance.record_failure(self._failure)
             else:
-                if self._instance_status is not None and platform_rules.is_success(self._instance_status):
-                    instance.succeeded()
-                return ending
-        return StreamEnd.BROKEN if self._streams else error_answer(500, NO_INFRASTRUCTURE)
+                if self._instance_status is not None and platform_rules.is_success_status(self._instance_status):
+                    instance.record_success()
+                return result
+        return StreamEnd.BROKEN if self._is_streaming else make_error_response(500, NO_INFRASTRUCTURE)
 
-    async def _carried(self, instance: Instance, call: PreparedCall, send: Send) -> Ending:
+    async def _send_to_instance(self, instance: Instance, call: PreparedCall, send: Send) -> CallResult:
         async with AsyncExitStack() as stack:
-            post = instance.client.post(call.cord.path, call.payload, timeout_s=self._limits.call_s)
-            answer = await stack.enter_async_context(post)
-            self._instance_status = answer.status
-            if refusal := await answers.refusal(answer):
-                return refusal
+            request = instance.client.post(call.cord.path, call.payload, timeout_s=self._limits.call_s)
+            response = await stack.enter_async_context(request)
+            self._instance_status = response.status
+            if error_response := await client_response.translate_error(response):
+                return error_response
             if call.cord.stream:
-                return await self._stream(answer, send)
+                return await self._stream_response(response, send)
             if call.wants_stream:
-                await _fall_into_stream_trap(answer)
-            return await answers.plain(answer)
+                await _decode_plain_as_stream(response)
+            return await client_response.read_plain_response(response)
 
-    async def _stream(self, answer: InstanceAnswer, send: Send) -> StreamEnd:
-        self._status, self._streams = 200, True
-        await send(_start(200, _STREAM_TYPE))
-        async with aclosing(answers.chunks(answer)) as chunks:
+    async def _stream_response(self, response: InstanceResponse, send: Send) -> StreamEnd:
+        self._status, self._is_streaming = 200, True
+        await send(_build_start_message(200, _STREAM_TYPE))
+        async with aclosing(client_response.read_chunks(response)) as chunks:
             async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        return StreamEnd.WHOLE
+        return StreamEnd.COMPLETE
 
-    async def _end(self, ending: Ending, send: Send) -> None:
+    async def _finish(self, result: CallResult, send: Send) -> None:
         """Send what is left to send, now that the instance is free and the call is counted: a client may call at once."""
-        if isinstance(ending, ClientAnswer):
-            self._status = ending.status
+        if isinstance(result, ClientResponse):
+            self._status = result.status
         self.observe()
-        if isinstance(ending, ClientAnswer):
-            await _send(ending, self._request.scope, self._request.receive, send)
-        elif ending is StreamEnd.WHOLE:
+        if isinstance(result, ClientResponse):
+            await _send(result, self._request.scope, self._request.receive, send)
+        elif result is StreamEnd.COMPLETE:
             await send({"type": "http.response.body", "body": b""})
         # A broken stream is left without its end: the server then closes the connection in the middle.
 
 
-async def _fall_into_stream_trap(answer: InstanceAnswer) -> NoReturn:
+async def _decode_plain_as_stream(response: InstanceResponse) -> NoReturn:
     """What the platform does with a plain answer when the client asked for a stream: it decodes the JSON as one."""
-    async for _ in answers.chunks(answer):
+    async for _ in client_response.read_chunks(response):
         pass
     raise InstanceFailed("the client asked for a stream, and the cord does not stream")
 
 
-async def _send(answer: ClientAnswer, scope: Scope, receive: Receive, send: Send) -> None:
+async def _send(response: ClientResponse, scope: Scope, receive: Receive, send: Send) -> None:
     # As the platform's framework: a text type without a charset gets one.
-    await Response(answer.body, answer.status, media_type=answer.media_type)(scope, receive, send)
+    await Response(response.body, response.status, media_type=response.media_type)(scope, receive, send)
 
 
-async def _turn_away(answer: ClientAnswer, scope: Scope, receive: Receive, send: Send) -> None:
+async def _reject(response: ClientResponse, scope: Scope, receive: Receive, send: Send) -> None:
     """End the connection as well: a stranger's body is not read."""
-    await Response(answer.body, answer.status, {"connection": "close"}, answer.media_type)(scope, receive, send)
+    await Response(response.body, response.status, {"connection": "close"}, response.media_type)(scope, receive, send)
 
 
-def _start(status: int, media_type: str) -> MutableMapping[str, Any]:
+def _build_start_message(status: int, media_type: str) -> MutableMapping[str, Any]:
     return {"type": "http.response.start", "status": status, "headers": [(b"content-type", media_type.encode())]}

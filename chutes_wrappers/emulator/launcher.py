@@ -25,15 +25,15 @@ class LaunchedInstance(Protocol):
         """How to call it."""
         ...
 
-    def lines(self) -> Iterator[str]:
+    def read_lines(self) -> Iterator[str]:
         """What it prints, line by line, until it ends."""
         ...
 
-    def exit_code(self) -> int | None:
+    def poll_exit_code(self) -> int | None:
         """None while it runs."""
         ...
 
-    def listening(self) -> Collection[int]:
+    def list_listening_ports(self) -> Collection[int]:
         """The ports that it listens on now, as far as that can be told."""
         ...
 
@@ -43,10 +43,10 @@ class LaunchedInstance(Protocol):
 
 
 class Launcher(Protocol):
-    """Starts instances. ``most_at_once`` bounds how many may run at a time, whatever the chutes say; None: nothing does."""
+    """Starts instances. ``max_running`` bounds how many may run at a time, whatever the chutes say; None: nothing does."""
 
     @property
-    def most_at_once(self) -> int | None:
+    def max_running(self) -> int | None:
         """How many instances may run at a time."""
         ...
 
@@ -55,12 +55,12 @@ class Launcher(Protocol):
         ...
 
 
-def new_key() -> bytes:
+def generate_key() -> bytes:
     """A key for one instance."""
     return secrets.token_bytes(_KEY_BYTES)
 
 
-def runner_environment(key: bytes, **settings: str) -> Mapping[str, str]:
+def build_runner_environment(key: bytes, **settings: str) -> Mapping[str, str]:
     """The variables that hand an instance its settings; they end with its start."""
     return {runner.KEY_VARIABLE: key.hex(), **settings}
 

@@ -46,7 +46,7 @@ NONCE_HEADER = "X-Chutes-Nonce"
 SIGNATURE_HEADER = "X-Chutes-Signature"
 _SDK_EVIDENCE_PORT = "CHUTES_TEE_EVIDENCE_PORT"
 # SDK entrypoint/_shared.py, authenticate_request.
-_LONGEST_NONCE_AGE_S = 540
+_MAX_NONCE_AGE_S = 540
 # The SDK lets 127.0.0.1 in without encryption (health checks); the emulator's own calls must not look like those.
 # An address for documentation (RFC 5737), never anybody's.
 _PLATFORM_ADDRESS = "192.0.2.1"
@@ -58,7 +58,7 @@ _Send = Callable[[Any], Awaitable[None]]
 _App = Callable[[MutableMapping[str, Any], _Receive, _Send], Awaitable[None]]
 
 
-class Seal:
+class SessionCipher:
     """Stands for the SDK's native session encryption: AES-GCM with one key for one instance."""
 
     def __init__(self, key: bytes) -> None:
@@ -70,10 +70,10 @@ class Seal:
         iv = secrets.token_bytes(_IV_BYTES)
         return iv + self._cipher.encrypt(iv, plain, None)
 
-    def decrypt(self, sealed: bytes) -> bytes | None:
+    def decrypt(self, encrypted: bytes) -> bytes | None:
         """What was encrypted; None for anything else, as the SDK's guard answers."""
         try:
-            return self._cipher.decrypt(sealed[:_IV_BYTES], sealed[_IV_BYTES:], None)
+            return self._cipher.decrypt(encrypted[:_IV_BYTES], encrypted[_IV_BYTES:], None)
         except (InvalidTag, ValueError):
             return None
 
@@ -82,9 +82,9 @@ class Seal:
         text = f"{nonce}:{hashlib.sha256(body).hexdigest() if body else 'chutes'}"
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
-    def has_signed(self, nonce: str, signature: str, body: bytes) -> bool:
+    def is_signature_valid(self, nonce: str, signature: str, body: bytes) -> bool:
         """Whether ``signature`` is ours and not too old."""
-        if not nonce.isdigit() or time.time() - int(nonce) >= _LONGEST_NONCE_AGE_S:
+        if not nonce.isdigit() or time.time() - int(nonce) >= _MAX_NONCE_AGE_S:
             return False
         return hmac.compare_digest(self.sign(nonce, body), signature)
 
@@ -96,7 +96,7 @@ class Settings:
     ``launch`` is a manifest file whose launch facts say how the wrapped service starts, where no image has one baked in.
     """
 
-    seal: Seal = field(repr=False)
+    cipher: SessionCipher = field(repr=False)
     host: str
     port: int
     logging_port: int
@@ -105,11 +105,11 @@ class Settings:
     launch: str | None
 
 
-def take_settings(environment: MutableMapping[str, str]) -> Settings:
+def pop_settings(environment: MutableMapping[str, str]) -> Settings:
     """Read the settings and take them out: neither the module nor the service shall see them. KeyError without a key."""
     parent = environment.pop(PARENT_VARIABLE, "")
     return Settings(
-        seal=Seal(bytes.fromhex(environment.pop(KEY_VARIABLE))),
+        cipher=SessionCipher(bytes.fromhex(environment.pop(KEY_VARIABLE))),
         host=environment.pop(HOST_VARIABLE, "0.0.0.0"),
         port=int(environment.pop(PORT_VARIABLE, "8000")),
         logging_port=int(environment.pop(LOGGING_PORT_VARIABLE, "8001")),
@@ -132,8 +132,8 @@ class PlatformAddress:
         await self._app(scope, receive, send)
 
 
-def replace_guard(seal: Seal) -> Any:
-    """The SDK's ``entrypoint.run`` with ``seal`` in the place of its native guard."""
+def replace_guard(cipher: SessionCipher) -> Any:
+    """The SDK's ``entrypoint.run`` with ``cipher`` in the place of its native guard."""
     from chutes.entrypoint import logger as logging_server
     from chutes.entrypoint import run as sdk
     from fastapi.responses import ORJSONResponse
@@ -141,26 +141,26 @@ def replace_guard(seal: Seal) -> Any:
     async def authenticate_request(request: Any) -> tuple[bytes | None, Any]:
         body = await request.body() if request.method in ("POST", "PUT", "PATCH") else None
         nonce, signature = (request.headers.get(name, "") for name in (NONCE_HEADER, SIGNATURE_HEADER))
-        if not seal.has_signed(nonce, signature, body or b""):
+        if not cipher.is_signature_valid(nonce, signature, body or b""):
             return None, ORJSONResponse(status_code=401, content={"detail": "go away (sig)"})
         return body, None
 
-    sdk.aegis_encrypt = seal.encrypt
-    sdk.aegis_decrypt = seal.decrypt
+    sdk.aegis_encrypt = cipher.encrypt
+    sdk.aegis_decrypt = cipher.decrypt
     sdk.authenticate_request = logging_server.authenticate_request = authenticate_request
     return sdk
 
 
 async def serve(reference: str, settings: Settings) -> None:
     """Load the chute and serve it, in the order of the SDK's ``_run_chute``."""
-    sdk = replace_guard(settings.seal)
+    sdk = replace_guard(settings.cipher)
     _start_logging_server(settings)
     await _start_evidence_server(settings)
     _, loaded = sdk.load_chute(chute_ref_str=reference, config_path=None, debug=False)
     chute = loaded.chute if isinstance(loaded, sdk.ChutePack) else loaded
     await chute.initialize()
     chute.add_middleware(sdk.GraValMiddleware, concurrency=chute.concurrency)
-    _add_own_routes(sdk, chute)
+    _add_emulator_routes(sdk, chute)
     concurrency = max(1, int(getattr(chute, "concurrency", 1) or 1))
     sdk.init_user_code_executor(concurrency)
     config = sdk.HypercornConfig()
@@ -168,11 +168,11 @@ async def serve(reference: str, settings: Settings) -> None:
     config.h2_max_concurrent_streams = max(256, concurrency * 8)
     config.keep_alive_timeout = 75
     config.graceful_timeout = 30
-    app = _behind_local_guard(PlatformAddress(chute), settings)
+    app = _wrap_in_local_guard(PlatformAddress(chute), settings)
     await sdk.hypercorn_serve(app, config, shutdown_trigger=asyncio.Event().wait)
 
 
-def _behind_local_guard(app: _App, settings: Settings) -> _App:
+def _wrap_in_local_guard(app: _App, settings: Settings) -> _App:
     """Browsers can reach a process of this machine; an instance in a container is reached by the emulator alone."""
     if settings.parent is None:
         return app
@@ -185,7 +185,7 @@ def _behind_local_guard(app: _App, settings: Settings) -> _App:
 def _start_logging_server(settings: Settings) -> None:
     from chutes.entrypoint import logger as logging_server
 
-    logging_server.app.middleware_stack = _behind_local_guard(logging_server.app.build_middleware_stack(), settings)
+    logging_server.app.middleware_stack = _wrap_in_local_guard(logging_server.app.build_middleware_stack(), settings)
 
     def run() -> None:
         asyncio.run(logging_server.launch_server(host=settings.host, port=settings.logging_port, dev=False))
@@ -200,12 +200,12 @@ async def _start_evidence_server(settings: Settings) -> None:
     # The SDK takes whatever listens there for its server, when that has not failed yet.
     socket.create_server((settings.host, settings.evidence_port)).close()
 
-    def config(app: _App, **options: Any) -> Any:
+    def build_config(app: _App, **options: Any) -> Any:
         # The SDK's 0.0.0.0 is for a pod; without a lifespan a module that fails to load is the last line of the log.
-        own = {**options, "host": settings.host, "lifespan": "off"}
-        return uvicorn_config(app=_behind_local_guard(app, settings), **own)
+        config_options = {**options, "host": settings.host, "lifespan": "off"}
+        return uvicorn_config(app=_wrap_in_local_guard(app, settings), **config_options)
 
-    uvicorn_config, verify.Config = verify.Config, config
+    uvicorn_config, verify.Config = verify.Config, build_config
     os.environ[_SDK_EVIDENCE_PORT] = str(settings.evidence_port)
     try:
         await verify.TeeEvidenceService().start(e2e_pubkey="")
@@ -214,42 +214,42 @@ async def _start_evidence_server(settings: Settings) -> None:
         del os.environ[_SDK_EVIDENCE_PORT]
 
 
-def _add_own_routes(sdk: Any, chute: Any) -> None:
+def _add_emulator_routes(sdk: Any, chute: Any) -> None:
     async def conn_stats() -> Any:
         return sdk._conn_stats.get_stats()
 
     chute.add_api_route("/_ping", sdk.pong, methods=["POST"])
-    chute.add_route(DIRECT_PATH, _answer_directly, methods=["POST"])
+    chute.add_route(DIRECT_PATH, _handle_direct_request, methods=["POST"])
     chute.add_api_route("/_metrics", sdk.get_metrics, methods=["GET"])
     chute.add_api_route("/_conn_stats", conn_stats, methods=["GET"])
 
 
-async def _answer_directly(request: Any) -> Any:
+async def _handle_direct_request(request: Any) -> Any:
     """Make the request that the call describes: ``{"port", "method", "target", "headers", "body": base64}``."""
     from starlette.responses import JSONResponse
 
-    answer = await _asked(request.state.decrypted)
-    return JSONResponse({"json": request.state._encrypt(json.dumps(answer))})
+    result = await _send_direct_request(request.state.decrypted)
+    return JSONResponse({"json": request.state._encrypt(json.dumps(result))})
 
 
-async def _asked(wanted: Any) -> dict[str, Any]:
+async def _send_direct_request(request: Any) -> dict[str, Any]:
     import aiohttp
     from yarl import URL
 
-    url = URL(f"http://127.0.0.1:{wanted['port']}{wanted['target']}", encoded=True)
-    data = base64.b64decode(wanted["body"]) or None
+    url = URL(f"http://127.0.0.1:{request['port']}{request['target']}", encoded=True)
+    data = base64.b64decode(request["body"]) or None
     try:
         async with (
             aiohttp.ClientSession(auto_decompress=True) as session,
-            session.request(wanted["method"], url, data=data, headers=wanted["headers"]) as answer,
+            session.request(request["method"], url, data=data, headers=request["headers"]) as response,
         ):
-            body = base64.b64encode(await answer.read()).decode()
-            return {"status": answer.status, "content_type": answer.headers.get("Content-Type", ""), "body": body}
+            body = base64.b64encode(await response.read()).decode()
+            return {"status": response.status, "content_type": response.headers.get("Content-Type", ""), "body": body}
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
         return {"problem": f"{type(error).__name__}: {error}"}
 
 
-def _end_with(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     """End this process soon after ``parent`` is no longer its parent, also when that was killed."""
 
     def watch() -> None:
@@ -260,7 +260,7 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _launch_as(manifest: str) -> None:
+def _set_launch_manifest(manifest: str) -> None:
     """Have our package, which the module may use, start the service as ``manifest`` says."""
     from chutes_wrappers.runtime import startup
 
@@ -269,11 +269,11 @@ def _launch_as(manifest: str) -> None:
 
 def main() -> None:
     """Serve until the process is ended; exit code 1 when the chute cannot be served."""
-    settings = take_settings(os.environ)
+    settings = pop_settings(os.environ)
     if settings.parent is not None:
-        _end_with(settings.parent)
+        _exit_with_parent(settings.parent)
     if settings.launch is not None:
-        _launch_as(settings.launch)
+        _set_launch_manifest(settings.launch)
     try:
         asyncio.run(serve(sys.argv[1], settings))
     except Exception:  # noqa: BLE001  # as the SDK does: whatever a module raises ends the instance

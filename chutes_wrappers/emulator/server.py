@@ -17,7 +17,7 @@ import uvicorn
 from loguru import logger
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.local_guard import Allowed, LocalGuard
+from chutes_wrappers.core.local_guard import AllowList, LocalGuard
 from chutes_wrappers.emulator.admission import Admission, Registration
 from chutes_wrappers.emulator.api.context import NewAccounts, Platform
 from chutes_wrappers.emulator.app import create_app
@@ -30,16 +30,16 @@ from chutes_wrappers.emulator.instance_request import slug_of
 from chutes_wrappers.emulator.instances import Instances
 from chutes_wrappers.emulator.invocation import App, Invocation
 from chutes_wrappers.emulator.launcher import Launcher
-from chutes_wrappers.emulator.page.page_access import page_address
-from chutes_wrappers.emulator.page.page_routes import page_router
+from chutes_wrappers.emulator.page.page_access import build_page_url
+from chutes_wrappers.emulator.page.page_routes import build_page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
-from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, UNKNOWN_HOTKEY, UNSIGNED, Unauthorized, key_secret
+from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, UNKNOWN_HOTKEY, UNSIGNED, Unauthorized, parse_api_key
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.runtime.guarded_app import GuardedApp
 
 HOST = "127.0.0.1"
-_KEPT_CALLS = 500
-_GRACE_S = 2
+_MAX_CALL_RECORDS = 500
+_SHUTDOWN_GRACE_S = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Settings:
     identity: str | None = None
     new_accounts: NewAccounts = field(default_factory=NewAccounts)
     registration_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    allowed: Allowed = field(default_factory=Allowed)
+    allowed: AllowList = field(default_factory=AllowList)
 
 
 class RunningPlatform:
@@ -79,7 +79,7 @@ class RunningPlatform:
         self._on_line = settings.on_line
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._calls: deque[CallRecord] = deque(maxlen=_KEPT_CALLS)
+        self._calls: deque[CallRecord] = deque(maxlen=_MAX_CALL_RECORDS)
         self._log = InstanceLog()
         self._instances: Instances | None = None
 
@@ -91,155 +91,160 @@ class RunningPlatform:
     @property
     def page_url(self) -> str:
         """Where its page is opened. It holds a secret: for the user's screen, and for files of mode 600."""
-        return page_address(self.url, self._page_secret)
+        return build_page_url(self.url, self._page_secret)
 
-    def chute_url(self, chute: ChuteRecord) -> str:
+    def build_chute_url(self, chute: ChuteRecord) -> str:
         """Where clients call ``chute``."""
         return f"http://{chute.slug}.localhost:{self.port}"
 
-    def deployed(self, slug: str) -> DeployedChute:
+    def get_deployed_chute(self, slug: str) -> DeployedChute:
         """The chute of that slug, which must be deployed, on a platform that has instances."""
-        record = self._lookup(slug)
+        record = self._find_chute(slug)
         assert record is not None
         assert self._instances is not None
-        return DeployedChute(record, self._instances, self._on_loop)
+        return DeployedChute(record, self._instances, self._run_on_loop)
 
     # What the page shows (page/routes.py: PageSource).
 
-    def chutes(self) -> list[ChuteRecord]:
+    def list_chutes(self) -> list[ChuteRecord]:
         """Every deployed chute, as its instances run it."""
-        return [self.state.record(chute) for chute in self.state.chutes.every()]
+        return [self.state.build_record(chute) for chute in self.state.chutes.list_all()]
 
-    def instances(self, chute_id: str) -> list[InstanceRecord]:
+    def list_instances(self, chute_id: str) -> list[InstanceRecord]:
         """A chute's instances, those that are gone included."""
-        return self._instances.of(chute_id) if self._instances is not None else []
+        return self._instances.list_records(chute_id) if self._instances is not None else []
 
-    def calls(self) -> list[CallRecord]:
+    def list_calls(self) -> list[CallRecord]:
         """The latest calls, the oldest first."""
         return list(self._calls)
 
-    def log(self) -> AsyncIterator[str]:
+    def follow_log(self) -> AsyncIterator[str]:
         """The latest lines of the instances, and those to come."""
         return self._log.follow()
 
-    def _on_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _run_on_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    def _take(self, line: str) -> None:
+    def _append_line(self, line: str) -> None:
         self._log.append(line)
         self._on_line(line)
 
     async def _serve(
-        self, listening: socket.socket, settings: Settings, launcher: Launcher | None, ready: Callable[[], None]
+        self, listener: socket.socket, settings: Settings, launcher: Launcher | None, ready: Callable[[], None]
     ) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if launcher is not None:
-                self._instances = await stack.enter_async_context(Instances(launcher, on_line=self._take))
+                self._instances = await stack.enter_async_context(Instances(launcher, on_line=self._append_line))
             server = uvicorn.Server(
-                uvicorn.Config(self._app(settings), log_config=None, lifespan="off", timeout_graceful_shutdown=_GRACE_S)
+                uvicorn.Config(
+                    self._build_app(settings),
+                    log_config=None,
+                    lifespan="off",
+                    timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
+                )
             )
-            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            server_task = asyncio.create_task(server.serve(sockets=[listener]))
             ready()
             await self._stop.wait()
             self._log.close()
             # Whoever follows a build must not keep the server waiting.
             await asyncio.to_thread(self._builds.close)
             server.should_exit = True
-            await serving
+            await server_task
 
-    def _app(self, settings: Settings) -> App:
+    def _build_app(self, settings: Settings) -> App:
         platform = Platform(
             state=self.state, builds=self._builds, instances=self._instances, new_accounts=settings.new_accounts
         )
         api = create_app(platform)
-        app: App = Admission(api, registration=self.registration, caller_problem=self._caller_problem)
+        app: App = Admission(api, registration=self.registration, find_caller_problem=self._find_caller_problem)
         guard = LocalGuard(loopback_origins=False, allowed=settings.allowed, is_own_host=self._is_chute_host)
         if self._instances is None:
             return GuardedApp(app, guard)
-        for chute in self.chutes():
-            self._instances.know(chute)
+        for chute in self.list_chutes():
+            self._instances.register(chute)
         invocation = Invocation(
             app,
-            lookup=self._lookup,
-            authorize=self._authorizes,
+            lookup=self._find_chute,
+            authorize=self._is_authorized,
             instances=self._instances,
             observe=self._calls.append,
         )
-        api.include_router(page_router(self, invocation, self.key, self._page_secret))
+        api.include_router(build_page_router(self, invocation, self.key, self._page_secret))
         return GuardedApp(invocation, guard)
 
     def _is_chute_host(self, name: str) -> bool:
         slug = slug_of(name)
-        return slug is not None and self.state.chutes.by_slug(slug) is not None
+        return slug is not None and self.state.chutes.find_by_slug(slug) is not None
 
-    def _caller_problem(self, headers: Mapping[str, str]) -> str | None:
+    def _find_caller_problem(self, headers: Mapping[str, str]) -> str | None:
         """Why a request's caller is unknown, by its headers; whether it is really theirs is for the route to check."""
         try:
-            secret = key_secret(headers)
+            secret = parse_api_key(headers)
         except Unauthorized as problem:
             return str(problem)
         if secret is not None:
-            return None if self.state.api_keys.by_secret(secret) else "Invalid API key"
+            return None if self.state.api_keys.find_by_secret(secret) else "Invalid API key"
         hotkey = headers.get(HOTKEY_HEADER)
         if not hotkey:
             return UNSIGNED
-        return None if self.state.users.by_hotkey(hotkey) else UNKNOWN_HOTKEY
+        return None if self.state.users.find_by_hotkey(hotkey) else UNKNOWN_HOTKEY
 
-    def _lookup(self, slug: str) -> ChuteRecord | None:
-        chute = self.state.chutes.by_slug(slug)
-        return self.state.record(chute) if chute is not None else None
+    def _find_chute(self, slug: str) -> ChuteRecord | None:
+        chute = self.state.chutes.find_by_slug(slug)
+        return self.state.build_record(chute) if chute is not None else None
 
-    def _authorizes(self, headers: Mapping[str, str]) -> bool:
+    def _is_authorized(self, headers: Mapping[str, str]) -> bool:
         """Whether the request's API key may invoke the chute that its Host header names."""
         try:
-            secret = key_secret(headers)
+            secret = parse_api_key(headers)
         except Unauthorized:
             return False
         if secret is None:
             return False
         if secrets.compare_digest(secret, self.key):
             return True
-        key = self.state.api_keys.by_secret(secret)
-        chute = self.state.chutes.by_slug(slug_of(headers.get("host", "")) or "")
-        if key is None or chute is None or not self.state.chutes.may_use(chute, key.user_id):
+        key = self.state.api_keys.find_by_secret(secret)
+        chute = self.state.chutes.find_by_slug(slug_of(headers.get("host", "")) or "")
+        if key is None or chute is None or not self.state.chutes.can_use(chute, key.user_id):
             return False
-        return key.may("invoke", "chutes", chute.chute_id, chute.name)
+        return key.is_allowed_to("invoke", "chutes", chute.chute_id, chute.name)
 
 
 @contextlib.contextmanager
-def running_platform(settings: Settings, launcher: Launcher | None = None) -> Iterator[RunningPlatform]:
+def run_platform(settings: Settings, launcher: Launcher | None = None) -> Iterator[RunningPlatform]:
     """The platform, until the context ends; all that it started is gone then. Without a ``launcher`` no instance ever runs.
 
     ConfigurationError for a port or a folder in use, EngineUnavailable when images cannot be built.
     """
     with contextlib.ExitStack() as stack:
         state = stack.enter_context(State(settings.folder, identity=settings.identity))
-        builds = stack.enter_context(Builds(state, _builder(settings, state.identity)))
-        listening = stack.enter_context(_listening(settings.port))
-        platform = RunningPlatform(state, builds, listening.getsockname()[1], settings)
-        stack.enter_context(_thread(platform, listening, settings, launcher))
+        builds = stack.enter_context(Builds(state, _create_builder(settings, state.identity)))
+        listener = stack.enter_context(_open_listener(settings.port))
+        platform = RunningPlatform(state, builds, listener.getsockname()[1], settings)
+        stack.enter_context(_run_in_thread(platform, listener, settings, launcher))
         yield platform
 
 
 @contextlib.contextmanager
-def _thread(
-    platform: RunningPlatform, listening: socket.socket, settings: Settings, launcher: Launcher | None
+def _run_in_thread(
+    platform: RunningPlatform, listener: socket.socket, settings: Settings, launcher: Launcher | None
 ) -> Iterator[None]:
     loop, ready = platform._loop, threading.Event()
     failure: list[BaseException] = []
 
     def serve() -> None:
         try:
-            loop.run_until_complete(platform._serve(listening, settings, launcher, ready.set))
+            loop.run_until_complete(platform._serve(listener, settings, launcher, ready.set))
         except BaseException as error:  # noqa: BLE001  # raised in the thread that waits
             failure.append(error)
         finally:
             ready.set()
 
-    def hear(message: Any) -> None:
-        loop.call_soon_threadsafe(platform._take, str(message).rstrip("\n"))
+    def append_message(message: Any) -> None:
+        loop.call_soon_threadsafe(platform._append_line, str(message).rstrip("\n"))
 
-    heard = logger.add(hear, format="{message}", filter="chutes_wrappers.emulator", level="INFO")
+    handler_id = logger.add(append_message, format="{message}", filter="chutes_wrappers.emulator", level="INFO")
     thread = threading.Thread(target=serve, name="emulated-platform")
     thread.start()
     ready.wait()
@@ -249,13 +254,13 @@ def _thread(
     finally:
         loop.call_soon_threadsafe(platform._stop.set)
         thread.join()
-        logger.remove(heard)
+        logger.remove(handler_id)
         loop.close()
         if failure:
             raise failure[0]
 
 
-def _builder(settings: Settings, identity: str) -> Builder | None:
+def _create_builder(settings: Settings, identity: str) -> Builder | None:
     if not settings.docker:
         return None
     if settings.buildah:
@@ -263,7 +268,7 @@ def _builder(settings: Settings, identity: str) -> Builder | None:
     return DockerBuilder(identity)
 
 
-def _listening(port: int) -> socket.socket:
+def _open_listener(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
     except OSError as error:

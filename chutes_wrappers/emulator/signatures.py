@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bittensor_wallet import Keypair
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.emulator.tables.key_table import PREFIX
+from chutes_wrappers.emulator.tables.key_table import KEY_PREFIX
 
 # SDK constants.py; headers come with lower-case names.
 USER_ID_HEADER = "x-chutes-userid"
@@ -38,26 +38,26 @@ class Signer:
     user_id: str | None
 
 
-def signer(headers: Mapping[str, str], *, body: bytes, purpose: str, now: float) -> Signer:
+def verify_signature(headers: Mapping[str, str], *, body: bytes, purpose: str, now: float) -> Signer:
     """Who signed the request with these ``headers``; Unauthorized when nobody did. ``now`` is in unix seconds."""
     hotkey, nonce, signature = (headers.get(name) for name in (HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER))
     if not hotkey or not nonce or not signature:
         raise Unauthorized(UNSIGNED)
     if not nonce.isascii() or not nonce.isdecimal() or abs(now - int(nonce)) > platform_rules.NONCE_WINDOW_S:
         raise Unauthorized("Invalid nonce: it must be the time now, in unix seconds")
-    signed = hashlib.sha256(body).hexdigest() if body else purpose
-    if not _is_signed(f"{hotkey}:{nonce}:{signed}".encode(), signature, hotkey):
+    signed_text = hashlib.sha256(body).hexdigest() if body else purpose
+    if not _is_signed(f"{hotkey}:{nonce}:{signed_text}".encode(), signature, hotkey):
         raise Unauthorized("Invalid request signature")
     return Signer(hotkey=hotkey, user_id=headers.get(USER_ID_HEADER) or None)
 
 
-def key_secret(headers: Mapping[str, str]) -> str | None:
+def parse_api_key(headers: Mapping[str, str]) -> str | None:
     """The API key of a request; None where it carries none. Unauthorized for another kind of authorization."""
     value = headers.get(_AUTHORIZATION)
     if value is None:
         return None
     scheme, _, secret = value.strip().rpartition(" ")
-    if scheme.strip().lower() not in _KEY_SCHEMES or not secret.startswith(PREFIX):
+    if scheme.strip().lower() not in _KEY_SCHEMES or not secret.startswith(KEY_PREFIX):
         raise Unauthorized("Invalid authorization: an API key goes there as `Bearer cpk_…`")
     return secret
 

@@ -42,8 +42,8 @@ class State:
         self.secrets = Secrets(self._database, now)
         self.api_keys = ApiKeys(self._database, now)
         self.logos = Logos(self._database)
-        self.identity = self._identity(identity or secrets.token_hex(4))
-        if count := self.images.settle_interrupted(INTERRUPTED):
+        self.identity = self._load_identity(identity or secrets.token_hex(4))
+        if count := self.images.fail_interrupted_builds(INTERRUPTED):
             logger.warning("{} builds were under way when the emulator stopped, and have failed", count)
 
     def __enter__(self) -> State:
@@ -62,9 +62,9 @@ class State:
         """All changes inside, or none."""
         return self._database.transaction()
 
-    def record(self, chute: Chute) -> ChuteRecord:
+    def build_record(self, chute: Chute) -> ChuteRecord:
         """A chute as its instances run it, with its secrets."""
-        owner, image = self.users.by_id(chute.user_id), self.images.by_id(chute.image_id)
+        owner, image = self.users.find_by_id(chute.user_id), self.images.find_by_id(chute.image_id)
         assert owner is not None
         definition = chute.definition
         return ChuteRecord(
@@ -77,26 +77,26 @@ class State:
             reference=definition["ref_str"],
             code=definition["code"],
             image=image.reference if image else None,
-            cords=tuple(_cord_record(cord) for cord in definition["cords"]),
+            cords=tuple(_build_cord_record(cord) for cord in definition["cords"]),
             concurrency=definition["concurrency"],
             max_instances=definition["max_instances"],
             scaling_threshold=definition["scaling_threshold"],
             shutdown_after_s=definition["shutdown_after_seconds"],
             allow_external_egress=definition["allow_external_egress"],
             standard_template=definition["standard_template"],
-            environment=self.secrets.environment(chute.user_id, chute.chute_id, chute.name),
+            environment=self.secrets.build_environment(chute.user_id, chute.chute_id, chute.name),
         )
 
-    def _identity(self, new: str) -> str:
+    def _load_identity(self, new_identity: str) -> str:
         """What tells its images in the engine from those of another state with the same names."""
         with self._database.transaction():
-            self._database.change("INSERT OR IGNORE INTO settings VALUES ('identity', ?)", new)
-            row = self._database.row("SELECT value FROM settings WHERE name = 'identity'")
+            self._database.execute("INSERT OR IGNORE INTO settings VALUES ('identity', ?)", new_identity)
+            row = self._database.query_one("SELECT value FROM settings WHERE name = 'identity'")
         assert row is not None
         return str(row["value"])
 
 
-def _cord_record(cord: Mapping[str, Any]) -> CordRecord:
-    kept = {name: cord[name] for name in _CORD_FIELDS}
+def _build_cord_record(cord: Mapping[str, Any]) -> CordRecord:
+    values = {name: cord[name] for name in _CORD_FIELDS}
     # No call has an empty path: that is how a cord without a public one is reached by none.
-    return CordRecord(**{**kept, "public_api_path": cord["public_api_path"] or ""})
+    return CordRecord(**{**values, "public_api_path": cord["public_api_path"] or ""})

@@ -9,31 +9,33 @@ from chutes_wrappers.host.container_engine.engine import ImageFiles, ImageReader
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 
 
-def check_current(engine: ImageReader, image: str, facts: ModuleFacts, manifest: Manifest, *, build: str) -> None:
+def check_image_freshness(
+    engine: ImageReader, image: str, facts: ModuleFacts, manifest: Manifest, *, build: str
+) -> None:
     """Raise WrapperError unless ``image`` is there and holds this module and this manifest; ``build`` is what makes it."""
     try:
-        with engine.files(image) as files:
-            stale = _stale(files, facts, manifest)
+        with engine.open_files(image) as files:
+            stale_parts = _find_stale_parts(files, facts, manifest)
     except ImageMissing as error:
         raise WrapperError("the image is not built yet", where=image, next_step=f"build it: {build}") from error
-    if stale:
+    if stale_parts:
         raise WrapperError(
-            f"the image was built from another version of {' and '.join(stale)}",
+            f"the image was built from another version of {' and '.join(stale_parts)}",
             where=image,
             next_step=f"build again: {build}",
         )
 
 
-def _stale(files: ImageFiles, facts: ModuleFacts, manifest: Manifest) -> list[str]:
+def _find_stale_parts(files: ImageFiles, facts: ModuleFacts, manifest: Manifest) -> list[str]:
     """By content and not by cords: whatever a cord is made from, and whatever a start-up hook does, is in these two."""
-    baked = files.read(f"{platform_rules.INSTANCE_WORKDIR}/{facts.path.name}")
-    stale = [] if baked == facts.path.read_bytes() else [facts.path.name]
-    if not _is_baked(files, manifest):
-        stale.append("the route manifest")
-    return stale
+    module_source = files.read(f"{platform_rules.INSTANCE_WORKDIR}/{facts.path.name}")
+    stale_parts = [] if module_source == facts.path.read_bytes() else [facts.path.name]
+    if not _has_manifest(files, manifest):
+        stale_parts.append("the route manifest")
+    return stale_parts
 
 
-def _is_baked(files: ImageFiles, manifest: Manifest) -> bool:
+def _has_manifest(files: ImageFiles, manifest: Manifest) -> bool:
     content = files.read(layout.BAKED_MANIFEST)
     try:
         baked = parse_manifest((content or b"").decode("utf-8", errors="replace"), where=layout.BAKED_MANIFEST)

@@ -22,15 +22,15 @@ _PYTHONS = tuple(
 _GLIBC_VERSION = re.compile(rb"GNU C Library [^\n]*? version (\d+)\.(\d+)")
 _EXPOSED = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/tcp)?\Z")
 _HIGHEST_PORT = 65535
-_SUPPORTED = "use a base image on Debian 12, Ubuntu 22.04, RHEL 9 or newer"
+_SUPPORTED_IMAGES_HINT = "use a base image on Debian 12, Ubuntu 22.04, RHEL 9 or newer"
 
 
-def inspect(engine: ContainerEngine, reference: str) -> LaunchSpec:
+def inspect_image(engine: ContainerEngine, reference: str) -> LaunchSpec:
     """The launch facts of an image. Raises UnsupportedImage, naming image and reason, when it can never run on Chutes."""
     attributes = engine.inspect_image(reference)
-    with engine.files(reference) as files:
-        _refuse_impossible(files, reference, attributes)
-        return _launch_spec(files, reference, attributes)
+    with engine.open_files(reference) as files:
+        _check_supported(files, reference, attributes)
+        return _build_launch_spec(files, reference, attributes)
 
 
 def describe_concerns(spec: LaunchSpec) -> tuple[str, ...]:
@@ -47,39 +47,45 @@ def describe_concerns(spec: LaunchSpec) -> tuple[str, ...]:
             f"the image declares VOLUME {path}: what a build changes there is lost, so it may not be writable"
         )
     for port in spec.exposed_ports:
-        if problem := platform_rules.service_port_problem(port):
+        if problem := platform_rules.find_service_port_problem(port):
             concerns.append(f"the image exposes a port that it cannot have there: {problem}")
     return tuple(concerns)
 
 
-def _refuse_impossible(files: ImageFiles, reference: str, attributes: Mapping[str, Any]) -> None:
-    def refuse(reason: str, next_step: str = _SUPPORTED) -> UnsupportedImage:
+def _check_supported(files: ImageFiles, reference: str, attributes: Mapping[str, Any]) -> None:
+    def build_error(reason: str, next_step: str = _SUPPORTED_IMAGES_HINT) -> UnsupportedImage:
         return UnsupportedImage(reason, where=reference, next_step=next_step)
 
-    def has(*paths: str) -> bool:
+    def has_file(*paths: str) -> bool:
         return any(files.exists(path) for path in paths)
 
     platform = f"{attributes.get('Os', 'linux')}/{attributes.get('Architecture', 'amd64')}"
     if platform != "linux/amd64":
-        raise refuse(f"it is built for {platform}; instances are linux/amd64", "use the image's linux/amd64 variant")
-    if not has("/bin/sh", "/usr/bin/sh"):
-        raise refuse("it has no shell (/bin/sh), so nothing can be installed into it", "use its variant with a shell")
-    if has("/lib/ld-musl-x86_64.so.1"):
-        raise refuse("it is built on musl (Alpine); the SDK's libraries need glibc", "use its Debian or Ubuntu variant")
-    version = _glibc_version(files)
-    if version is None or version < platform_rules.LOWEST_GLIBC:
-        found = ".".join(map(str, version)) if version else "none"
-        lowest = ".".join(map(str, platform_rules.LOWEST_GLIBC))
-        raise refuse(f"its glibc is {found}; the SDK's libraries need {lowest} or newer")
-    manager = has(*_PACKAGE_MANAGERS)
-    if not manager and not has(*_PYTHONS):
-        raise refuse("it has neither Python 3.10 or newer nor a package manager that could install it")
+        raise build_error(
+            f"it is built for {platform}; instances are linux/amd64", "use the image's linux/amd64 variant"
+        )
+    if not has_file("/bin/sh", "/usr/bin/sh"):
+        raise build_error(
+            "it has no shell (/bin/sh), so nothing can be installed into it", "use its variant with a shell"
+        )
+    if has_file("/lib/ld-musl-x86_64.so.1"):
+        raise build_error(
+            "it is built on musl (Alpine); the SDK's libraries need glibc", "use its Debian or Ubuntu variant"
+        )
+    version = _read_glibc_version(files)
+    if version is None or version < platform_rules.MIN_GLIBC:
+        version_text = ".".join(map(str, version)) if version else "none"
+        min_version = ".".join(map(str, platform_rules.MIN_GLIBC))
+        raise build_error(f"its glibc is {version_text}; the SDK's libraries need {min_version} or newer")
+    has_package_manager = has_file(*_PACKAGE_MANAGERS)
+    if not has_package_manager and not has_file(*_PYTHONS):
+        raise build_error("it has neither Python 3.10 or newer nor a package manager that could install it")
     openssl = [f"{folder}/{platform_rules.OPENSSL_LIBRARY}" for folder in _LIBRARY_FOLDERS]
-    if not manager and not has(*openssl):
-        raise refuse("it has no OpenSSL 3 and no package manager that could install it")
+    if not has_package_manager and not has_file(*openssl):
+        raise build_error("it has no OpenSSL 3 and no package manager that could install it")
 
 
-def _glibc_version(files: ImageFiles) -> tuple[int, int] | None:
+def _read_glibc_version(files: ImageFiles) -> tuple[int, int] | None:
     for folder in _LIBRARY_FOLDERS:
         content = files.read(f"{folder}/libc.so.6")
         if content and (match := _GLIBC_VERSION.search(content)):
@@ -87,7 +93,7 @@ def _glibc_version(files: ImageFiles) -> tuple[int, int] | None:
     return None
 
 
-def _launch_spec(files: ImageFiles, reference: str, attributes: Mapping[str, Any]) -> LaunchSpec:
+def _build_launch_spec(files: ImageFiles, reference: str, attributes: Mapping[str, Any]) -> LaunchSpec:
     config = attributes.get("Config") or {}
     digests = attributes.get("RepoDigests") or ()
     user = config.get("User") or ""
@@ -95,42 +101,44 @@ def _launch_spec(files: ImageFiles, reference: str, attributes: Mapping[str, Any
     return LaunchSpec(
         reference=reference,
         digest=digests[0].rpartition("@")[2] if digests else attributes.get("Id", ""),
-        distribution=_distribution(files.read("/etc/os-release") or b""),
+        distribution=_read_distribution(files.read("/etc/os-release") or b""),
         entrypoint=tuple(config.get("Entrypoint") or ()),
         cmd=tuple(config.get("Cmd") or ()),
         working_dir=posixpath.join("/", config.get("WorkingDir") or ""),
         user=user,
-        home=environment.get("HOME") or home_of(user, files.read("/etc/passwd") or b""),
+        home=environment.get("HOME") or find_home(user, files.read("/etc/passwd") or b""),
         environment=environment,
-        exposed_ports=tcp_ports(config.get("ExposedPorts") or ()),
+        exposed_ports=parse_tcp_ports(config.get("ExposedPorts") or ()),
         volumes=tuple(sorted(config.get("Volumes") or ())),
         health_check=tuple((config.get("Healthcheck") or {}).get("Test") or ()),
     )
 
 
-def tcp_ports(exposed: Iterable[str]) -> tuple[int, ...]:
+def parse_tcp_ports(exposed: Iterable[str]) -> tuple[int, ...]:
     """The TCP ports of EXPOSE's keys ("8080/tcp"), sorted."""
     # Builders other than Docker's leave the protocol out, and keep ranges as they were written.
-    found: set[int] = set()
+    ports: set[int] = set()
     for match in filter(None, map(_EXPOSED.match, exposed)):
         first, last = int(match[1]), int(match[2] or match[1])
-        found.update(range(first, max(first, min(last, _HIGHEST_PORT)) + 1))
-    return tuple(sorted(found))
+        ports.update(range(first, max(first, min(last, _HIGHEST_PORT)) + 1))
+    return tuple(sorted(ports))
 
 
-def digests(attributes: Mapping[str, Any]) -> frozenset[str]:
+def list_digests(attributes: Mapping[str, Any]) -> frozenset[str]:
     """Every digest that an image goes by: it gets another one with each registry that has it."""
-    named = (str(each).rpartition("@")[2] for each in attributes.get("RepoDigests") or ())
-    return frozenset((str(attributes.get("Id", "")), *named))
+    repository_digests = (
+        str(repository_digest).rpartition("@")[2] for repository_digest in attributes.get("RepoDigests") or ()
+    )
+    return frozenset((str(attributes.get("Id", "")), *repository_digests))
 
 
-def _distribution(os_release: bytes) -> str:
+def _read_distribution(os_release: bytes) -> str:
     pairs = (line.partition("=")[::2] for line in os_release.decode(errors="replace").splitlines())
     values = {key: value.strip("\"'") for key, value in pairs}
     return "-".join(filter(None, (values.get("ID"), values.get("VERSION_ID"))))
 
 
-def home_of(user: str, passwd: bytes) -> str:
+def find_home(user: str, passwd: bytes) -> str:
     """Home folder of an image's USER (name or uid, with or without a group); root's for none, "/" for an unknown one."""
     name = user.partition(":")[0] or "root"
     for line in passwd.decode(errors="replace").splitlines():
@@ -141,7 +149,7 @@ def home_of(user: str, passwd: bytes) -> str:
 
 
 # What the engine or the GPU runtime puts into a container, volumes hide, or nobody needs again.
-_NOT_THE_SERVICES = re.compile(
+_EXCLUDED_PATHS = re.compile(
     r"^/(proc|sys|dev|tmp|cache|\.dockerenv)(/|$)"
     r"|^/etc/((hosts|hostname|resolv\.conf|mtab|ld\.so\.cache)$|nvidia(/|$)|ld\.so\.conf\.d/.*nvcr)"
     r"|/__pycache__(/|$)|\.pyc$"
@@ -151,7 +159,7 @@ _NOT_THE_SERVICES = re.compile(
 )
 
 
-def written_paths(changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def find_writable_paths(changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """What must become writable so that uid 1000 can do again what the service did; sorted.
 
     ``changes`` is the engine's diff, which lists the folders above each change as changed. For an entry that was added or
@@ -159,19 +167,19 @@ def written_paths(changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     whole, and databases keep journals beside theirs, which leave no other trace. A new top-level folder is named itself: the
     root stays closed.
     """
-    listed = list(changes)
-    kept = [(kind, path) for kind, path in listed if not _NOT_THE_SERVICES.search(path)]
-    appeared = {path for kind, path in kept if kind == "added"}
-    folders = {_parent(path) for _, path in listed}
-    needed = set()
-    for kind, path in kept:
-        if _parent(path) in appeared or (kind == "changed" and path in folders):
+    all_changes = list(changes)
+    service_changes = [(kind, path) for kind, path in all_changes if not _EXCLUDED_PATHS.search(path)]
+    added_paths = {path for kind, path in service_changes if kind == "added"}
+    changed_folders = {_get_parent(path) for _, path in all_changes}
+    writable_paths = set()
+    for kind, path in service_changes:
+        if _get_parent(path) in added_paths or (kind == "changed" and path in changed_folders):
             continue
-        needed.add(_parent(path))
-        if kind == "changed" or (kind == "added" and _parent(path) == "/"):
-            needed.add(path)
-    return tuple(sorted(needed - {"/"}))
+        writable_paths.add(_get_parent(path))
+        if kind == "changed" or (kind == "added" and _get_parent(path) == "/"):
+            writable_paths.add(path)
+    return tuple(sorted(writable_paths - {"/"}))
 
 
-def _parent(path: str) -> str:
+def _get_parent(path: str) -> str:
     return posixpath.dirname(path)

@@ -8,7 +8,7 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 
 
-def hourly_price(pricing: Mapping[str, Any]) -> float | None:
+def parse_hourly_price(pricing: Mapping[str, Any]) -> float | None:
     """Dollars an hour for an instance, or None where ``pricing`` (GET /pricing) has no price (api, section 5)."""
     value: Any = pricing
     for name in ("gpu_price_estimates", platform_rules.TEE_GPU, "usd", "hour"):
@@ -18,7 +18,7 @@ def hourly_price(pricing: Mapping[str, Any]) -> float | None:
     return float(value) * platform_rules.TEE_GPU_COUNT
 
 
-def first_deployment_fee(pricing: Mapping[str, Any]) -> float | None:
+def compute_first_deployment_fee(pricing: Mapping[str, Any]) -> float | None:
     """The one-time fee in dollars (api, PLATFORM.md, section 4), or None where ``pricing`` has no price."""
-    price = hourly_price(pricing)
+    price = parse_hourly_price(pricing)
     return None if price is None else round(platform_rules.FIRST_DEPLOYMENT_HOURS * price, 2)

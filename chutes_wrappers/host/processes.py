@@ -19,7 +19,7 @@ _SLOW_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Captured:
+class ProcessResult:
     """What a short command left behind."""
 
     exit_code: int
@@ -27,7 +27,7 @@ class Captured:
     errors: str
 
 
-def python_argv(target: str, *arguments: str) -> list[str]:
+def build_python_argv(target: str, *arguments: str) -> list[str]:
     """The argv that calls ``MODULE:FUNCTION`` in a Python like this one, where its current folder shadows no package."""
     return [sys.executable, str(_START), target, *arguments]
 
@@ -39,18 +39,18 @@ def capture(
     directory: Path,
     timeout_s: float | None = None,
     on_slow: Callable[[], None] = lambda: None,
-) -> Captured:
+) -> ProcessResult:
     """Run a short command to its end, without a standard input, and return both of its streams.
 
     ``on_slow`` is called once when it takes more than two seconds. After ``timeout_s`` the command and its children are
     killed, and TimeoutError is raised.
     """
-    with started(argv, environment=environment, directory=directory, merge=False) as process:
+    with start_process(argv, environment=environment, directory=directory, merge=False) as process:
         try:
-            output, errors = _communicated(process, timeout_s, on_slow)
+            output, errors = _communicate(process, timeout_s, on_slow)
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"still runs after {timeout_s:g} s") from error
-    return Captured(
+    return ProcessResult(
         exit_code=process.returncode, output=output.decode(errors="replace"), errors=errors.decode(errors="replace")
     )
 
@@ -61,7 +61,7 @@ def stream(
     environment: Mapping[str, str],
     directory: Path,
     on_line: Callable[[str], None],
-    answers: str = "",
+    input_text: str = "",
     timeout_s: float | None = None,
 ) -> int:
     """Run a command to its end, handing on each line of its output as it comes; returns the exit code.
@@ -69,12 +69,12 @@ def stream(
     ``answers`` is its standard input, at most some kilobytes; without any it has none. After ``timeout_s`` the command and its
     children are ended, and TimeoutError is raised.
     """
-    with started(argv, environment=environment, directory=directory, has_input=bool(answers)) as process:
+    with start_process(argv, environment=environment, directory=directory, has_input=bool(input_text)) as process:
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(answers.encode())
-        with _ended_after(process, timeout_s) as is_late:
-            for line in lines(process):
+                process.stdin.write(input_text.encode())
+        with _kill_after(process, timeout_s) as is_late:
+            for line in read_lines(process):
                 on_line(line)
             code = process.wait()
         if is_late.is_set():
@@ -82,14 +82,16 @@ def stream(
         return code
 
 
-def without_source(errors: str) -> str:
+def strip_source_lines(errors: str) -> str:
     """The end of a traceback without the lines of source that it quotes, which may hold a secret."""
-    kept = [line for line in errors.splitlines() if line.startswith("  File ") or not line.startswith(" ")]
-    return "\n".join(kept[-8:])
+    lines_without_source = [
+        line for line in errors.splitlines() if line.startswith("  File ") or not line.startswith(" ")
+    ]
+    return "\n".join(lines_without_source[-8:])
 
 
 @contextlib.contextmanager
-def started(
+def start_process(
     argv: Sequence[str],
     *,
     environment: Mapping[str, str],
@@ -110,14 +112,14 @@ def started(
     try:
         yield process
     finally:
-        _end(process)
+        _terminate(process)
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
 
-def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+def read_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     """The process's output, line by line, until it closes it."""
     assert process.stdout is not None
     for raw in process.stdout:
@@ -125,13 +127,13 @@ def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _ended_after(process: subprocess.Popen[bytes], timeout_s: float | None) -> Iterator[threading.Event]:
+def _kill_after(process: subprocess.Popen[bytes], timeout_s: float | None) -> Iterator[threading.Event]:
     """Ends a process that takes too long; the event says that it had to."""
     is_late = threading.Event()
 
     def end() -> None:
         is_late.set()
-        _signal(process, signal.SIGKILL)
+        _send_signal(process, signal.SIGKILL)
 
     if timeout_s is None:
         yield is_late
@@ -145,27 +147,27 @@ def _ended_after(process: subprocess.Popen[bytes], timeout_s: float | None) -> I
         timer.join()
 
 
-def _communicated(
+def _communicate(
     process: subprocess.Popen[bytes], timeout_s: float | None, on_slow: Callable[[], None]
 ) -> tuple[bytes, bytes]:
-    soon_s = _SLOW_S if timeout_s is None else min(_SLOW_S, timeout_s)
+    first_timeout_s = _SLOW_S if timeout_s is None else min(_SLOW_S, timeout_s)
     try:
-        return process.communicate(timeout=soon_s)
+        return process.communicate(timeout=first_timeout_s)
     except subprocess.TimeoutExpired:  # what was read until now is kept (subprocess documents it)
         on_slow()
-    return process.communicate(timeout=None if timeout_s is None else timeout_s - soon_s)
+    return process.communicate(timeout=None if timeout_s is None else timeout_s - first_timeout_s)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _terminate(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        _signal(process, signal.SIGTERM)
+        _send_signal(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_S)
     # The leader may be gone while children of its session live on.
-    _signal(process, signal.SIGKILL)
+    _send_signal(process, signal.SIGKILL)
     process.wait()
 
 
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _send_signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

@@ -12,13 +12,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-PLACE = "#/components/schemas/"
-_LOCAL = "#/$defs/"
+COMPONENTS_PREFIX = "#/components/schemas/"
+_DEFINITIONS_PREFIX = "#/$defs/"
 
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
-_MAPS = frozenset({"properties", "patternProperties", "dependentSchemas"})
-_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_ONES = frozenset({
+_MAP_KEYWORDS = frozenset({"properties", "patternProperties", "dependentSchemas"})
+_LIST_KEYWORDS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_SCHEMA_KEYWORDS = frozenset({
     "items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains", "propertyNames",
     "contentSchema", "not", "if", "then", "else",
 })  # fmt: skip
@@ -31,85 +31,87 @@ class Components:
         self.schemas: dict[str, Any] = {}
         self._names: dict[tuple[str, str], str] = {}
 
-    def take(self, schema: Mapping[str, Any]) -> Any:
+    def add_schema(self, schema: Mapping[str, Any]) -> Any:
         """``schema`` as it may stand in the document; its ``$defs`` have become components."""
         definitions = schema.get("$defs")
         definitions = definitions if isinstance(definitions, Mapping) else {}
-        renamed: dict[str, str] = {}
-        added = [name for name in sorted(definitions) if self._add(name, definitions, renamed)]
-        for name in added:
-            self.schemas[renamed[name]] = _schema(definitions[name], renamed)
-        return _schema(schema, renamed)
+        component_names: dict[str, str] = {}
+        new_names = [name for name in sorted(definitions) if self._add_definition(name, definitions, component_names)]
+        for name in new_names:
+            self.schemas[component_names[name]] = _convert_schema(definitions[name], component_names)
+        return _convert_schema(schema, component_names)
 
-    def _add(self, name: str, definitions: Mapping[str, Any], renamed: dict[str, str]) -> bool:
+    def _add_definition(self, name: str, definitions: Mapping[str, Any], component_names: dict[str, str]) -> bool:
         """Find the component that a definition is, or make room for it; whether it is new."""
-        reached = _reached(name, definitions)
-        meaning = json.dumps({each: definitions[each] for each in reached}, sort_keys=True)
-        known = (name, meaning) in self._names
-        if not known:
-            self._names[name, meaning] = self._free_name(name)
-            self.schemas[self._names[name, meaning]] = {}
-        renamed[name] = self._names[name, meaning]
-        return not known
+        reachable = _find_reachable(name, definitions)
+        fingerprint = json.dumps(
+            {definition_name: definitions[definition_name] for definition_name in reachable}, sort_keys=True
+        )
+        is_known = (name, fingerprint) in self._names
+        if not is_known:
+            self._names[name, fingerprint] = self._find_free_name(name)
+            self.schemas[self._names[name, fingerprint]] = {}
+        component_names[name] = self._names[name, fingerprint]
+        return not is_known
 
-    def _free_name(self, name: str) -> str:
-        wanted = re.sub(r"[^A-Za-z0-9._-]+", "_", name) or "schema"
-        number, free = 1, wanted
-        while free in self.schemas:
+    def _find_free_name(self, name: str) -> str:
+        base_name = re.sub(r"[^A-Za-z0-9._-]+", "_", name) or "schema"
+        number, candidate = 1, base_name
+        while candidate in self.schemas:
             number += 1
-            free = f"{wanted}_{number}"
-        return free
+            candidate = f"{base_name}_{number}"
+        return candidate
 
 
-def _reached(name: str, definitions: Mapping[str, Any]) -> list[str]:
+def _find_reachable(name: str, definitions: Mapping[str, Any]) -> list[str]:
     """The definitions that one needs, itself included."""
-    found, pending = {name}, [name]
+    reachable, pending = {name}, [name]
     while pending:
-        for reference in _references(definitions[pending.pop()]):
-            target = reference.removeprefix(_LOCAL)
-            if target in definitions and target not in found:
-                found.add(target)
+        for reference in _iterate_references(definitions[pending.pop()]):
+            target = reference.removeprefix(_DEFINITIONS_PREFIX)
+            if target in definitions and target not in reachable:
+                reachable.add(target)
                 pending.append(target)
-    return sorted(found)
+    return sorted(reachable)
 
 
-def _references(node: Any) -> Iterator[str]:
+def _iterate_references(node: Any) -> Iterator[str]:
     if isinstance(node, Mapping):
         if isinstance(node.get("$ref"), str):
             yield node["$ref"]
         for child in node.values():
-            yield from _references(child)
+            yield from _iterate_references(child)
     elif isinstance(node, list):
         for child in node:
-            yield from _references(child)
+            yield from _iterate_references(child)
 
 
-def _schema(schema: Any, renamed: Mapping[str, str]) -> Any:
+def _convert_schema(schema: Any, component_names: Mapping[str, str]) -> Any:
     if not isinstance(schema, Mapping):
         return schema if isinstance(schema, bool) else {}
     result: dict[str, Any] = {}
     for keyword, value in schema.items():
-        if keyword == "$ref" and isinstance(value, str) and value.removeprefix(_LOCAL) in renamed:
-            result[keyword] = PLACE + renamed[value.removeprefix(_LOCAL)]
-        elif keyword in _MAPS and isinstance(value, Mapping):
+        if keyword == "$ref" and isinstance(value, str) and value.removeprefix(_DEFINITIONS_PREFIX) in component_names:
+            result[keyword] = COMPONENTS_PREFIX + component_names[value.removeprefix(_DEFINITIONS_PREFIX)]
+        elif keyword in _MAP_KEYWORDS and isinstance(value, Mapping):
             result[keyword] = {
-                key: _schema(child, renamed)
+                key: _convert_schema(child, component_names)
                 for key, child in value.items()
                 if keyword != "patternProperties" or _is_pattern(key)
             }
-        elif keyword in _LISTS and isinstance(value, list) and value:
-            result[keyword] = [_schema(child, renamed) for child in value]
+        elif keyword in _LIST_KEYWORDS and isinstance(value, list) and value:
+            result[keyword] = [_convert_schema(child, component_names) for child in value]
         elif keyword == "items" and isinstance(value, list):  # as it was written before 2020
-            result |= {"prefixItems": [_schema(child, renamed) for child in value]} if value else {}
-        elif keyword in _ONES and isinstance(value, (Mapping, bool)):
-            result[keyword] = _schema(value, renamed)
-        elif keyword in _VALUES and _VALUES[keyword](value):
+            result |= {"prefixItems": [_convert_schema(child, component_names) for child in value]} if value else {}
+        elif keyword in _SCHEMA_KEYWORDS and isinstance(value, (Mapping, bool)):
+            result[keyword] = _convert_schema(value, component_names)
+        elif keyword in _VALUE_CHECKS and _VALUE_CHECKS[keyword](value):
             result[keyword] = value
-    return _tidied(result)
+    return _clean_up(result)
 
 
-def _tidied(schema: dict[str, Any]) -> dict[str, Any]:
-    if "default" in schema and not _fits(schema["default"], schema):
+def _clean_up(schema: dict[str, Any]) -> dict[str, Any]:
+    if "default" in schema and not _is_valid_value(schema["default"], schema):
         del schema["default"]
     if "required" in schema:
         names = list(dict.fromkeys(name for name in schema.pop("required") if isinstance(name, str)))
@@ -118,21 +120,23 @@ def _tidied(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _fits(value: Any, schema: dict[str, Any] | bool) -> bool:
+def _is_valid_value(value: Any, schema: dict[str, Any] | bool) -> bool:
     """Whether ``schema`` certainly allows ``value``; False where that takes more than a look."""
     if isinstance(schema, bool):
         return schema
-    if not set(schema) <= _LOOKED_AT:
+    if not set(schema) <= _CHECKED_KEYWORDS:
         return False
     types = schema.get("type", [])
-    if types and not any(_is_of(value, name) for name in ([types] if isinstance(types, str) else types)):
+    if types and not any(_has_type(value, type_name) for type_name in ([types] if isinstance(types, str) else types)):
         return False
-    if "enum" in schema and not any(value == each and type(value) is type(each) for each in schema["enum"]):
+    if "enum" in schema and not any(
+        value == allowed_value and type(value) is type(allowed_value) for allowed_value in schema["enum"]
+    ):
         return False
-    if not any(_fits(value, child) for child in schema.get("anyOf", [True])):
+    if not any(_is_valid_value(value, child) for child in schema.get("anyOf", [True])):
         return False
     if isinstance(value, list):
-        return all(_fits(item, schema.get("items", True)) for item in value)
+        return all(_is_valid_value(item, schema.get("items", True)) for item in value)
     if isinstance(value, str):
         return _is_between(len(value), schema.get("minLength"), schema.get("maxLength"))
     if _is_number(value):
@@ -144,11 +148,17 @@ def _is_between(value: float, low: float | None, high: float | None) -> bool:
     return (low is None or low <= value) and (high is None or value <= high)
 
 
-def _is_of(value: Any, name: str) -> bool:
-    if name in ("number", "integer"):
-        return _is_number(value) and (name == "number" or value == int(value))
-    kinds: dict[str, Any] = {"object": Mapping, "array": list, "string": str, "boolean": bool, "null": type(None)}
-    return isinstance(value, kinds[name])
+def _has_type(value: Any, type_name: str) -> bool:
+    if type_name in ("number", "integer"):
+        return _is_number(value) and (type_name == "number" or value == int(value))
+    python_types: dict[str, Any] = {
+        "object": Mapping,
+        "array": list,
+        "string": str,
+        "boolean": bool,
+        "null": type(None),
+    }
+    return isinstance(value, python_types[type_name])
 
 
 def _is_number(value: Any) -> bool:
@@ -172,12 +182,12 @@ def _is_pattern(value: Any) -> bool:
 
 
 def _is_type(value: Any) -> bool:
-    names = [value] if isinstance(value, str) else value
+    type_names = [value] if isinstance(value, str) else value
     return (
-        isinstance(names, list)
-        and bool(names)
-        and all(isinstance(name, str) and name in _TYPES for name in names)
-        and len(set(names)) == len(names)
+        isinstance(type_names, list)
+        and bool(type_names)
+        and all(isinstance(type_name, str) and type_name in _TYPES for type_name in type_names)
+        and len(set(type_names)) == len(type_names)
     )
 
 
@@ -185,7 +195,7 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_flag(value: Any) -> bool:
+def _is_boolean(value: Any) -> bool:
     return isinstance(value, bool)
 
 
@@ -193,7 +203,7 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-_VALUES: dict[str, Callable[[Any], bool]] = {
+_VALUE_CHECKS: dict[str, Callable[[Any], bool]] = {
     "type": _is_type,
     "pattern": _is_pattern,
     "multipleOf": lambda value: _is_number(value) and value > 0,
@@ -202,9 +212,9 @@ _VALUES: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("title", "description", "format", "contentEncoding", "contentMediaType"), _is_text),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _is_count),
-    **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), _is_flag),
+    **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), _is_boolean),
 }
-_LOOKED_AT = frozenset({
+_CHECKED_KEYWORDS = frozenset({
     "type", "enum", "anyOf", "items", "minLength", "maxLength", "minimum", "maximum", "default", "title", "description",
     "example", "examples", "deprecated", "readOnly", "writeOnly",
 })  # fmt: skip

@@ -6,25 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host import processes
-from chutes_wrappers.host.platform_api.api_client import TIMEOUT_VARIABLE, request_timeout_s
+from chutes_wrappers.host.platform_api.api_client import TIMEOUT_VARIABLE, read_request_timeout_s
 from chutes_wrappers.host.staging import Stage
 
 # More than any command asks (PLATFORM.md, section 5): to see all files, to upload, to deploy.
-_YES = "y\n" * 4
-_REQUESTS = 20
+_YES_INPUT = "y\n" * 4
+_TIMEOUT_REQUESTS = 20
 
 
-def sdk_argv(*arguments: str) -> list[str]:
+def build_sdk_argv(*arguments: str) -> list[str]:
     """The argv of ``chutes`` with ``arguments``: the function that its console script calls (SDK pyproject, scripts).
 
     Not the script itself, which names the folder that the environment was made in.
     """
-    return processes.python_argv("chutes.cli:app", *arguments)
+    return processes.build_python_argv("chutes.cli:app", *arguments)
 
 
-def dev_run_argv(*arguments: str) -> list[str]:
+def build_dev_run_argv(*arguments: str) -> list[str]:
     """The argv of ``chutes run --dev`` with more ``arguments``, guarded from its start (``sdk/dev_run.py``)."""
-    return processes.python_argv("chutes_wrappers.sdk.dev_run:main", "run", "--dev", *arguments)
+    return processes.build_python_argv("chutes_wrappers.sdk.dev_run:main", "run", "--dev", *arguments)
 
 
 def run_sdk(
@@ -39,28 +39,28 @@ def run_sdk(
     ``variables`` are added to the folder's environment. WrapperError when the command is still at it after twenty times as
     long as one request may take: it waits without end for an API that says nothing.
     """
-    longest_s = _REQUESTS * request_timeout_s()
+    timeout_s = _TIMEOUT_REQUESTS * read_request_timeout_s()
     try:
-        return _streamed(stage, arguments, on_line, {**stage.environment, **(variables or {})}, longest_s)
+        return _stream(stage, arguments, on_line, {**stage.environment, **(variables or {})}, timeout_s)
     except TimeoutError as error:
         raise WrapperError(
-            f"`chutes {arguments[0]}` was ended after {longest_s:g} s: the platform does not answer it",
+            f"`chutes {arguments[0]}` was ended after {timeout_s:g} s: the platform does not answer it",
             next_step=f"look with --status and --list-images what came of it; {TIMEOUT_VARIABLE} sets the patience [30]",
         ) from error
 
 
-def _streamed(
+def _stream(
     stage: Stage,
     arguments: Sequence[str],
     on_line: Callable[[str], None],
     environment: Mapping[str, str],
-    longest_s: float,
+    timeout_s: float,
 ) -> int:
     return processes.stream(
-        sdk_argv(*arguments),
+        build_sdk_argv(*arguments),
         environment=environment,
         directory=stage.folder,
         on_line=on_line,
-        answers=_YES,
-        timeout_s=longest_s,
+        input_text=_YES_INPUT,
+        timeout_s=timeout_s,
     )

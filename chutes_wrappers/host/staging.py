@@ -20,7 +20,7 @@ from chutes_wrappers.core.manifest import SUFFIX, Manifest, write_manifest
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.sdk.route_source import INLINE_VARIABLE, PATH_VARIABLE, find_manifest
 
-_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+_IGNORE_CACHES = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Stage:
 
     folder: Path
     module: str
-    own_module: Path
+    user_module: Path
     environment: Mapping[str, str]
     variables: Mapping[str, str]
     paths: Mapping[str, str]
@@ -43,13 +43,13 @@ class Stage:
         return f"{self.module}:chute"
 
 
-def known_manifest(facts: ModuleFacts) -> Manifest | None:
+def find_known_manifest(facts: ModuleFacts) -> Manifest | None:
     """The manifest of a module from the first source that is there: inline variable, path variable, file beside it."""
     return find_manifest({"__file__": str(facts.path)})
 
 
 @contextlib.contextmanager
-def staged(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator[Stage]:
+def create_stage(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator[Stage]:
     """A staging folder for ``facts``, gone when the context ends.
 
     Raises ConfigurationError when the module is not readable.
@@ -58,29 +58,29 @@ def staged(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator
         folder, scratch = Path(name) / "context", Path(name) / "scratch"
         scratch.mkdir()
         for source in layout.PACKAGE_SOURCES:
-            _copy(program.source(source), folder / source)
+            _copy(program.find_source(source), folder / source)
         try:
             shutil.copyfile(facts.path, folder / facts.path.name)
         except OSError as error:
             raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(facts.path)) from error
         manifest_path = folder / f"{facts.name}{SUFFIX}"
         write_manifest(manifest, manifest_path)
-        variables = _variables(folder, scratch, manifest_path, username)
+        variables = _build_variables(folder, scratch, manifest_path, username)
         yield Stage(
             folder=folder,
             module=facts.name,
-            own_module=facts.path,
-            environment={**_inherited(), **variables},
+            user_module=facts.path,
+            environment={**_inherit_environment(), **variables},
             variables=variables,
             paths={
                 str(folder / facts.path.name): str(facts.path),
-                str(manifest_path): _own_manifest(facts),
+                str(manifest_path): _find_manifest_source(facts),
                 str(folder): str(facts.path.parent if program.IS_INSTALLED else program.PROJECT_FILES),
             },
         )
 
 
-def _own_manifest(facts: ModuleFacts) -> str:
+def _find_manifest_source(facts: ModuleFacts) -> str:
     if os.environ.get(INLINE_VARIABLE):
         return INLINE_VARIABLE
     return os.environ.get(PATH_VARIABLE) or str(facts.manifest_path)
@@ -88,17 +88,17 @@ def _own_manifest(facts: ModuleFacts) -> str:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=_IGNORED)
+        shutil.copytree(source, target, ignore=_IGNORE_CACHES)
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
 
 
-def _inherited() -> dict[str, str]:
+def _inherit_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != INLINE_VARIABLE}
 
 
-def _variables(folder: Path, scratch: Path, manifest_path: Path, username: str) -> dict[str, str]:
+def _build_variables(folder: Path, scratch: Path, manifest_path: Path, username: str) -> dict[str, str]:
     return {
         PATH_VARIABLE: str(manifest_path),
         "CHUTES_USERNAME": username,

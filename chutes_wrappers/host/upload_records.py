@@ -12,26 +12,26 @@ from chutes_wrappers.core.manifest import SUFFIX, write_atomically
 from chutes_wrappers.host.staging import Stage
 
 
-def remember(image_id: str, stage: Stage) -> None:
+def save_upload_record(image_id: str, stage: Stage) -> None:
     """Keep what ``stage`` holds as the content of an image; a folder that cannot be written is no failure."""
-    path = _record(image_id)
+    path = _build_record_path(image_id)
     with contextlib.suppress(OSError, WrapperError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps({"manifest": _fingerprint(stage)}))
+        write_atomically(path, json.dumps({"manifest": _compute_fingerprint(stage)}))
 
 
 def is_stale(image_id: str, stage: Stage) -> bool:
     """Whether an image that was uploaded from here holds another manifest than ``stage``; False where nobody knows."""
     try:
-        known = json.loads(_record(image_id).read_text(encoding="utf-8"))["manifest"]
+        recorded = json.loads(_build_record_path(image_id).read_text(encoding="utf-8"))["manifest"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(known != _fingerprint(stage))
+    return bool(recorded != _compute_fingerprint(stage))
 
 
-def _record(image_id: str) -> Path:
+def _build_record_path(image_id: str) -> Path:
     return Path.home() / ".chutes" / "uploads" / f"{hashlib.sha256(image_id.encode()).hexdigest()[:32]}.json"
 
 
-def _fingerprint(stage: Stage) -> str:
+def _compute_fingerprint(stage: Stage) -> str:
     return hashlib.sha256((stage.folder / f"{stage.module}{SUFFIX}").read_bytes()).hexdigest()

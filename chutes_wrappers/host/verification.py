@@ -11,7 +11,7 @@ from chutes_wrappers.core.errors import WrapperError, error_from_data
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import BAKED_WRITABLE
 from chutes_wrappers.host.container_engine.engine import ContainerEngine, ContainerSpec, RunningContainer
-from chutes_wrappers.host.modules.definition import DESCRIBE
+from chutes_wrappers.host.modules.definition import DESCRIBE_SCRIPT
 from chutes_wrappers.host.parity.log_diagnosis import diagnose
 from chutes_wrappers.sdk.child_result import ERROR
 
@@ -40,7 +40,7 @@ exit ${{lost:-0}}
 def verify_image(
     engine: ContainerEngine,
     image: str,
-    outside: dict[str, Any],
+    host_description: dict[str, Any],
     module: str,
     launch: LaunchSpec | None,
     report: Callable[[str], None],
@@ -55,27 +55,27 @@ def verify_image(
     )
     failures: list[str] = []
     with engine.run(spec) as container:
-        for name, argv in _checks(launch):
-            outcome = container.execute(argv)
-            if outcome.exit_code == 0:
+        for name, argv in _build_checks(launch):
+            result = container.execute(argv)
+            if result.exit_code == 0:
                 report(f"ok: {name}")
             else:
-                failures.append(_failure(name, outcome.exit_code, outcome.output))
-        if problem := _compare_cords(container, module, outside):
+                failures.append(_format_failure(name, result.exit_code, result.output))
+        if problem := _compare_cords(container, module, host_description):
             failures.append(problem)
         else:
-            report(f"ok: {len(outside['cords'])} cords, the same inside and outside")
+            report(f"ok: {len(host_description['cords'])} cords, the same inside and outside")
     if failures:
-        found = "; ".join(map(str, diagnose(line for failure in failures for line in failure.splitlines())))
+        diagnosis = "; ".join(map(str, diagnose(line for failure in failures for line in failure.splitlines())))
         raise WrapperError(
             "the built image does not pass its checks",
             where=image,
             evidence="\n".join(failures),
-            next_step=found or "correct what the evidence names and build again (--debug shows the whole build)",
+            next_step=diagnosis or "correct what the evidence names and build again (--debug shows the whole build)",
         )
 
 
-def _checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
+def _build_checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
     checks: list[tuple[str, Sequence[str]]] = [
         ("the SDK's native libraries load", ["chutes", "run", "does_not_exist:chute", "--generate-inspecto-hash"]),
         (
@@ -92,27 +92,30 @@ def _checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
     return checks
 
 
-def _failure(name: str, exit_code: int, output: str) -> str:
+def _format_failure(name: str, exit_code: int, output: str) -> str:
     crash = " (crashed: the base image's libraries do not fit the SDK's)" if exit_code == 139 else ""
     return "\n".join([f"failed: {name}: exit code {exit_code}{crash}", *output.splitlines()[-5:]])
 
 
-def _compare_cords(container: RunningContainer, module: str, outside: dict[str, Any]) -> str | None:
-    outcome = container.execute(["sh", "-c", f'exec python -I -c "{DESCRIBE}" {module} 2>&1'])
+def _compare_cords(container: RunningContainer, module: str, host_description: dict[str, Any]) -> str | None:
+    result = container.execute(["sh", "-c", f'exec python -I -c "{DESCRIBE_SCRIPT}" {module} 2>&1'])
     try:
-        inside = json.loads(outcome.output.splitlines()[-1])
+        image_description = json.loads(result.output.splitlines()[-1])
     except (ValueError, IndexError):
-        return _failure("the module loads inside the image", outcome.exit_code, outcome.output)
-    if ERROR in inside:
-        return f"failed: the module loads inside the image: {error_from_data(inside[ERROR])}"
-    mine, theirs = ([_without_passthrough(cord) for cord in side["cords"]] for side in (outside, inside))
-    if mine == theirs:
+        return _format_failure("the module loads inside the image", result.exit_code, result.output)
+    if ERROR in image_description:
+        return f"failed: the module loads inside the image: {error_from_data(image_description[ERROR])}"
+    host_cords, image_cords = (
+        [_strip_passthrough(cord) for cord in description["cords"]]
+        for description in (host_description, image_description)
+    )
+    if host_cords == image_cords:
         return None
-    different = [cord["public_api_path"] for cord in mine if cord not in theirs]
-    different += [cord["public_api_path"] for cord in theirs if cord not in mine]
-    return f"failed: cords differ between this machine and the image: {', '.join(dict.fromkeys(map(str, different)))}"
+    different_paths = [cord["public_api_path"] for cord in host_cords if cord not in image_cords]
+    different_paths += [cord["public_api_path"] for cord in image_cords if cord not in host_cords]
+    return f"failed: cords differ between this machine and the image: {', '.join(dict.fromkeys(map(str, different_paths)))}"
 
 
-def _without_passthrough(cord: dict[str, Any]) -> dict[str, Any]:
+def _strip_passthrough(cord: dict[str, Any]) -> dict[str, Any]:
     # Whether a cord is passthrough may differ by design: the platform is told one thing, the instance does another.
     return {key: value for key, value in cord.items() if key != "passthrough"}

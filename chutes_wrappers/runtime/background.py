@@ -25,13 +25,13 @@ class BackgroundLoop:
 
     def submit(self, work: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
         """Start ``work`` on the loop, from any thread; cancelling the future cancels the work."""
-        return asyncio.run_coroutine_threadsafe(work, self._running())
+        return asyncio.run_coroutine_threadsafe(work, self._get_loop())
 
     async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Await ``work``, done on the loop, from another loop; a cancelled await cancels the work."""
         return await asyncio.wrap_future(self.submit(work))
 
-    def _running(self) -> asyncio.AbstractEventLoop:
+    def _get_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

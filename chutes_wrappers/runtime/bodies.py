@@ -24,15 +24,15 @@ from chutes_wrappers.runtime.files import (
     TEXT_TYPE,
     UNSENDABLE,
     File,
-    decoded,
+    decode_base64,
     file_from_base64,
-    file_in,
     is_file_object,
+    parse_file,
 )
 
 JSON_TYPE = "application/json"
 
-_A_FILE = '{"filename", "content_type", "data": base64}, a data: URI, or the key `%s_base64`'
+_FILE_HINT = '{"filename", "content_type", "data": base64}, a data: URI, or the key `%s_base64`'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Body:
     content_type: str = ""
 
 
-def undeclared(body: Any) -> RequestFormat:
+def infer_request_format(body: Any) -> RequestFormat:
     """The format of a body that no one declared: multipart when a file is in it, else JSON."""
     values = body.values() if isinstance(body, Mapping) else ()
     has_file = any(
@@ -65,7 +65,7 @@ def encode_body(request: RequestFormat, body: Any, *, may_be_empty: bool) -> Bod
     UnicodeEncodeError for half of a surrogate pair, RecursionError for what is nested too deeply.
     """
     if request.encoding in ("json", "none") and not isinstance(body, Mapping):
-        return _json(body, request)
+        return _encode_json_value(body, request)
     if not isinstance(body, Mapping):
         raise CallFailed(f"this route takes a JSON object, not a {type(body).__name__}")
     if not body and may_be_empty:
@@ -78,13 +78,13 @@ def _encode_json(body: Mapping[str, Any], request: RequestFormat) -> Body:
         if set(body) - {"body"}:
             others = ", ".join(sorted(set(body) - {"body"}))
             raise CallFailed(f'this route takes {{"body": …}} and its parameters; it has no {others}')
-        return _json(body["body"], request) if body else Body()
+        return _encode_json_value(body["body"], request) if body else Body()
     if request.wrapped is None and set(body) == {"body"} and not isinstance(body["body"], Mapping):
-        return _json(body["body"], request)
-    return _json(body, request)
+        return _encode_json_value(body["body"], request)
+    return _encode_json_value(body, request)
 
 
-def _json(value: Any, request: RequestFormat) -> Body:
+def _encode_json_value(value: Any, request: RequestFormat) -> Body:
     try:
         data = orjson.dumps(value)  # NaN and the infinities become null: JSON has no word for them
     except TypeError:  # integers beyond 64 bits, or very deep
@@ -93,24 +93,24 @@ def _json(value: Any, request: RequestFormat) -> Body:
 
 
 def _encode_text(body: Mapping[str, Any], request: RequestFormat) -> Body:
-    text = _only(body, "text", request)
+    text = _get_single_field(body, "text", request)
     if not isinstance(text, str):
         raise CallFailed("`text` is not a string")
     data = text.encode()
-    return Body(make=lambda: data, content_type=_named_type(body) or request.content_type or TEXT_TYPE)
+    return Body(make=lambda: data, content_type=_get_content_type(body) or request.content_type or TEXT_TYPE)
 
 
 def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
-    given = _only(body, "data", request)
-    file = file_in("data", given, declared=True)
-    if file is None and not isinstance(given, str):
-        raise CallFailed("`data` is neither a string in base64 nor a file: " + _A_FILE % "data", field="data")
-    data = file.data if file else decoded("data", given)
-    kind = _named_type(body) or (file.content_type if file else request.content_type) or BINARY_TYPE
-    return Body(make=lambda: data, content_type=kind)
+    value = _get_single_field(body, "data", request)
+    file = parse_file("data", value, declared=True)
+    if file is None and not isinstance(value, str):
+        raise CallFailed("`data` is neither a string in base64 nor a file: " + _FILE_HINT % "data", field="data")
+    data = file.data if file else decode_base64("data", value)
+    content_type = _get_content_type(body) or (file.content_type if file else request.content_type) or BINARY_TYPE
+    return Body(make=lambda: data, content_type=content_type)
 
 
-def _only(body: Mapping[str, Any], key: str, request: RequestFormat) -> Any:
+def _get_single_field(body: Mapping[str, Any], key: str, request: RequestFormat) -> Any:
     if key not in body or set(body) - {key, "content_type"}:
         raise CallFailed(
             f'this route takes a {request.encoding} body: {{"{key}": …, "content_type": …}} and its parameters, '
@@ -119,25 +119,25 @@ def _only(body: Mapping[str, Any], key: str, request: RequestFormat) -> Any:
     return body[key]
 
 
-def _named_type(body: Mapping[str, Any]) -> str:
-    named = body.get("content_type") or ""
-    if not isinstance(named, str) or UNSENDABLE.search(named):
+def _get_content_type(body: Mapping[str, Any]) -> str:
+    content_type = body.get("content_type") or ""
+    if not isinstance(content_type, str) or UNSENDABLE.search(content_type):
         raise CallFailed("`content_type` is not a media type, such as image/png", field="content_type")
-    return named
+    return content_type
 
 
 def _encode_form(body: Mapping[str, Any], request: RequestFormat) -> Body:
-    pairs = [(name, _text(value)) for name, value in _repeated(body)]
+    pairs = [(name, _to_text(value)) for name, value in _iter_fields(body)]
     data = urlencode(pairs).encode()
     return Body(make=lambda: data, content_type=request.content_type or "application/x-www-form-urlencoded")
 
 
 def _encode_multipart(body: Mapping[str, Any], request: RequestFormat) -> Body:
-    parts = [_part(name, value, request.files) for name, value in _repeated(body)]
-    return Body(make=lambda: _multipart(parts))
+    parts = [_build_part(name, value, request.files) for name, value in _iter_fields(body)]
+    return Body(make=lambda: _build_multipart(parts))
 
 
-def _repeated(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _iter_fields(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Fields in the caller's order; a list repeats its field, null is left out."""
     for name, value in body.items():
         for item in value if isinstance(value, list) else [value]:
@@ -145,21 +145,21 @@ def _repeated(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield name, item
 
 
-def _part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, File | bytes]:
+def _build_part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, File | bytes]:
     """One field: its name, and a file or its text. ``files`` are the fields that are files, None when nobody knows."""
     if UNSENDABLE.search(name):
         raise CallFailed(f"{name!r} cannot be the name of a field: use letters, digits and punctuation", field=name)
-    bare = name.removesuffix(BASE64_SUFFIX)
-    if isinstance(value, str) and bare != name and (_is_base64(value) if files is None else bare in files):
-        return bare, file_from_base64(bare, value)
+    base_name = name.removesuffix(BASE64_SUFFIX)
+    if isinstance(value, str) and base_name != name and (_is_base64(value) if files is None else base_name in files):
+        return base_name, file_from_base64(base_name, value)
     declared = files is not None and name in files
     # Specifications call files strings, too: an object with a file's keys is one whatever they say, a text is not.
     is_candidate = declared or files is None or isinstance(value, Mapping)
-    if is_candidate and (file := file_in(name, value, declared=declared)):
+    if is_candidate and (file := parse_file(name, value, declared=declared)):
         return name, file
     if declared:
-        raise CallFailed(f"`{name}` is a file: send {_A_FILE % name}", field=name)
-    return name, _text(value).encode()
+        raise CallFailed(f"`{name}` is a file: send {_FILE_HINT % name}", field=name)
+    return name, _to_text(value).encode()
 
 
 def _is_base64(text: str) -> bool:
@@ -170,11 +170,11 @@ def _is_base64(text: str) -> bool:
     return True
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _multipart(parts: list[tuple[str, File | bytes]]) -> MultipartWriter:
+def _build_multipart(parts: list[tuple[str, File | bytes]]) -> MultipartWriter:
     writer = MultipartWriter("form-data")
     for name, value in parts:
         if isinstance(value, bytes):

@@ -13,30 +13,30 @@ CLIENT_ERROR = 400
 TRY_AGAIN = 429
 INSTANCE_FAILURE = 503
 
-LARGEST_QUOTED_BYTES = 256 * 1024
+MAX_QUOTED_BYTES = 256 * 1024
 
 
 class CallFailed(Exception):
-    """A call that is answered with the status ``answer_with`` and ``detail``, a JSON object whose ``error`` is a sentence.
+    """A call that is answered with the status ``response_status`` and ``detail``, a JSON object whose ``error`` is a sentence.
 
     400 is the caller's or the service's own error and costs the instance nothing, 429 asks to try again, and 503 is a
     failure of the instance: seven in a row and the platform deletes it. Texts in ``detail`` can always be encoded as UTF-8.
     """
 
-    def __init__(self, error: str, *, answer_with: int = CLIENT_ERROR, **detail: Any) -> None:
+    def __init__(self, error: str, *, response_status: int = CLIENT_ERROR, **detail: Any) -> None:
         super().__init__(error)
-        self.status = answer_with
-        self.detail: dict[str, Any] = {key: _encodable(value) for key, value in {"error": error, **detail}.items()}
+        self.status = response_status
+        self.detail: dict[str, Any] = {key: _make_encodable(value) for key, value in {"error": error, **detail}.items()}
 
 
-def service_error(
-    status: int, content_type: str, body: bytes, *, location: str = "", answer_with: int = CLIENT_ERROR
+def make_service_error(
+    status: int, content_type: str, body: bytes, *, location: str = "", response_status: int = CLIENT_ERROR
 ) -> CallFailed:
     """The service's own error answer, so that the caller can read it: its status, media type, body, and ``location``.
 
     The body is ``body`` (text) or ``body_base64``, at most 256 KiB of it; ``truncated`` says when that is not all.
     """
-    quoted = body[:LARGEST_QUOTED_BYTES]
+    quoted = body[:MAX_QUOTED_BYTES]
     detail: dict[str, Any] = {"status": status, "content_type": content_type}
     try:
         detail["body"] = quoted.decode("utf-8")
@@ -46,17 +46,17 @@ def service_error(
         detail["location"] = location
     if len(body) > len(quoted):
         detail["truncated"] = True
-    what = f"the service answered {status} {responses.get(status, '')}".rstrip()
-    return CallFailed(what, answer_with=answer_with, **detail)
+    message = f"the service answered {status} {responses.get(status, '')}".rstrip()
+    return CallFailed(message, response_status=response_status, **detail)
 
 
-def half_pair(fields: Mapping[str, Any]) -> CallFailed:
+def make_surrogate_error(fields: Mapping[str, Any]) -> CallFailed:
     """The refusal of a call whose ``fields`` hold half of a surrogate pair; names the first that does."""
-    name = next((name for name, value in fields.items() if not _is_text({name: value})), "the call")
+    name = next((name for name, value in fields.items() if not _is_encodable({name: value})), "the call")
     return CallFailed(f"`{name}` holds half of a surrogate pair, which is no text: send whole characters", field=name)
 
 
-def _is_text(value: Any) -> bool:
+def _is_encodable(value: Any) -> bool:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -66,6 +66,6 @@ def _is_text(value: Any) -> bool:
     return True
 
 
-def _encodable(value: Any) -> Any:
+def _make_encodable(value: Any) -> Any:
     # A caller's key may hold half of a surrogate pair, with which the SDK's answer would become a bare 500.
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -28,7 +28,7 @@ class CordCalls:
         """Whether ``scope`` is such a call, as the platform delivers it."""
         return scope["type"] == "http" and scope["path"] in self._internal
 
-    def withdraw(self, call: Call) -> None:
+    def remove_public(self, call: Call) -> None:
         """A public call that is answered by somebody else from now on."""
         self._public.discard(call)
 
@@ -48,9 +48,9 @@ class CallShapeMiddleware:
         state = scope.setdefault("state", {})
         if self._calls.has_public(scope):
             query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-            state["decrypted"] = _shaped(state.get("decrypted"), dict(query))
+            state["decrypted"] = _build_call(state.get("decrypted"), dict(query))
         elif self._calls.has_internal(scope) and state.get("e2e"):
-            state["decrypted"] = _shaped(state.get("decrypted"), {})
+            state["decrypted"] = _build_call(state.get("decrypted"), {})
         await self._app(scope, receive, send)
 
 
@@ -77,5 +77,5 @@ class AbandonMiddleware:
             running.abandon()
 
 
-def _shaped(body: Any, query: dict[str, str]) -> dict[str, Any]:
+def _build_call(body: Any, query: dict[str, str]) -> dict[str, Any]:
     return {"json": {} if body is None else body, "params": query}

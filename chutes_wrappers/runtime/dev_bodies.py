@@ -9,16 +9,16 @@ from typing import Any
 from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 
 _WITH_BODY = ("POST", "PUT", "PATCH")
-_REFUSAL = json.dumps({"detail": "the body must be JSON: an object, {} when there is nothing to send"}).encode()
+_REJECTION = json.dumps({"detail": "the body must be JSON: an object, {} when there is nothing to send"}).encode()
 # A larger body is not parsed twice: it is nobody's slip of the keyboard.
-LARGEST_CHECKED_BYTES = 1024**2
+MAX_CHECKED_BYTES = 1024**2
 Receive = Callable[[], Awaitable[Any]]
 
 
 class DevBodyMiddleware:
     """Answer 400 to a body that is no JSON, where the SDK's dev middleware ends in a bare 500 (SDK entrypoint/run.py).
 
-    It runs outside of that one, so it is no middleware of the chute's: ``refuse_bad_bodies`` puts it around all of them.
+    It runs outside of that one, so it is no middleware of the chute's: ``reject_invalid_bodies`` puts it around all of them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -28,25 +28,25 @@ class DevBodyMiddleware:
         if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
-        messages, is_whole = await _first_messages(receive)
-        if not is_whole or _is_json(b"".join(message.get("body", b"") for message in messages)):
-            await self._app(scope, _replayed(messages, receive), send)
+        messages, is_complete = await _read_first_messages(receive)
+        if not is_complete or _is_json(b"".join(message.get("body", b"") for message in messages)):
+            await self._app(scope, _replay_messages(messages, receive), send)
             return
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(_REFUSAL)).encode())]
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(_REJECTION)).encode())]
         await send({"type": "http.response.start", "status": 400, "headers": headers})
-        await send({"type": "http.response.body", "body": _REFUSAL})
+        await send({"type": "http.response.body", "body": _REJECTION})
 
 
-def refuse_bad_bodies(application: Any) -> None:
+def reject_invalid_bodies(application: Any) -> None:
     """Put DevBodyMiddleware around a Starlette ``application`` that has not started: outside what is added to it later."""
     build = application.build_middleware_stack
     application.build_middleware_stack = lambda: DevBodyMiddleware(build())
 
 
-async def _first_messages(receive: Receive) -> tuple[list[Any], bool]:
+async def _read_first_messages(receive: Receive) -> tuple[list[Any], bool]:
     """The messages of a body, and whether they are all of it."""
     messages, size = [], 0
-    while size <= LARGEST_CHECKED_BYTES:
+    while size <= MAX_CHECKED_BYTES:
         messages.append(await receive())
         if messages[-1]["type"] != "http.request":  # the caller is gone, which is the application's to see
             return messages, False
@@ -64,7 +64,7 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _replayed(messages: list[Any], receive: Receive) -> Receive:
+def _replay_messages(messages: list[Any], receive: Receive) -> Receive:
     async def replay() -> Any:
         return messages.pop(0) if messages else await receive()
 

@@ -11,7 +11,7 @@ from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 _Receive = Callable[[], Awaitable[Any]]
 
 
-class LastingDisconnects:
+class DisconnectMiddleware:
     """Innermost middleware: no message of the caller's is lost to a question that is dropped.
 
     The server says once that the caller has gone. The SDK asks for it between two pieces of a stream and drops the question
@@ -38,22 +38,22 @@ class _Messages:
 
     def __init__(self, receive: _Receive) -> None:
         self._receive = receive
-        self._coming: asyncio.Task[Any] | None = None
+        self._pending: asyncio.Task[Any] | None = None
 
     async def next(self) -> Any:
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(self._ask())
-        coming = self._coming
-        if not coming.done():
-            await asyncio.shield(coming)
-        message = coming.result()
-        if message["type"] != "http.disconnect" and coming is self._coming:
-            self._coming = None
+        if self._pending is None:
+            self._pending = asyncio.ensure_future(self._receive_next())
+        pending = self._pending
+        if not pending.done():
+            await asyncio.shield(pending)
+        message = pending.result()
+        if message["type"] != "http.disconnect" and pending is self._pending:
+            self._pending = None
         return message
 
-    async def _ask(self) -> Any:
+    async def _receive_next(self) -> Any:
         return await self._receive()
 
     def close(self) -> None:
-        if self._coming is not None:
-            self._coming.cancel()
+        if self._pending is not None:
+            self._pending.cancel()

@@ -14,8 +14,8 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from chutes_wrappers.runtime.call_errors import CallFailed, half_pair
-from chutes_wrappers.runtime.media_types import extension_of, type_of_bytes, type_of_name
+from chutes_wrappers.runtime.call_errors import CallFailed, make_surrogate_error
+from chutes_wrappers.runtime.media_types import guess_extension, guess_type_of_bytes, guess_type_of_name
 
 BINARY_TYPE = "application/octet-stream"
 TEXT_TYPE = "text/plain; charset=utf-8"
@@ -35,26 +35,28 @@ class File:
     content_type: str
     data: bytes = field(repr=False)
 
-    def as_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str]:
         """The file as callers write and read it."""
         encoded = pybase64.b64encode(self.data).decode("ascii")
         return {"filename": self.filename, "content_type": self.content_type, "data": encoded}
 
 
-def file_in(name: str, value: Any, *, declared: bool) -> File | None:
+def parse_file(name: str, value: Any, *, declared: bool) -> File | None:
     """The file that ``value`` of field ``name`` is, or None; CallRefused when it is one that cannot be read.
 
     ``declared``: the field takes files; without that an object needs a filename or a media type beside its data.
     """
     if isinstance(value, str):
-        return _from_data_uri(name, value)
+        return _file_from_data_uri(name, value)
     return (
-        _from_object(name, value) if isinstance(value, Mapping) and is_file_object(value, declared=declared) else None
+        _file_from_object(name, value)
+        if isinstance(value, Mapping) and is_file_object(value, declared=declared)
+        else None
     )
 
 
 def is_file_object(value: Mapping[str, Any], *, declared: bool) -> bool:
-    """Whether ``value`` has the keys of a file; ``declared`` as in ``file_in``."""
+    """Whether ``value`` has the keys of a file; ``declared`` as in ``parse_file``."""
     return "data" in value and set(value) <= _KEYS and (declared or len(value) > 1)
 
 
@@ -62,41 +64,46 @@ def file_from_base64(name: str, text: Any) -> File:
     """The file whose bytes are given under the key ``<name>_base64``."""
     if not isinstance(text, str):
         raise CallFailed(f"`{name}{BASE64_SUFFIX}` is not a string", field=name)
-    data = decoded(name + BASE64_SUFFIX, text)
-    kind = type_of_bytes(data)
-    return File(filename=_filename(name, kind), content_type=kind or BINARY_TYPE, data=data)
+    data = decode_base64(name + BASE64_SUFFIX, text)
+    kind = guess_type_of_bytes(data)
+    return File(filename=_build_filename(name, kind), content_type=kind or BINARY_TYPE, data=data)
 
 
-def _from_object(name: str, value: Mapping[str, Any]) -> File:
+def _file_from_object(name: str, value: Mapping[str, Any]) -> File:
     if not all(isinstance(item, str) for item in value.values()):
         raise CallFailed(f"`{name}`: filename, content_type and data are strings", field=name)
     for key in ("filename", "content_type"):
         if UNSENDABLE.search(value.get(key, "")):
             raise CallFailed(f"`{name}`: {key} cannot hold control characters or half of a surrogate pair", field=name)
-    data = decoded(name, value["data"])
-    kind = value.get("content_type") or type_of_name(value.get("filename", "")) or type_of_bytes(data) or BINARY_TYPE
-    filename = value["filename"] if "filename" in value else _filename(name, kind)
+    data = decode_base64(name, value["data"])
+    kind = (
+        value.get("content_type")
+        or guess_type_of_name(value.get("filename", ""))
+        or guess_type_of_bytes(data)
+        or BINARY_TYPE
+    )
+    filename = value["filename"] if "filename" in value else _build_filename(name, kind)
     return File(filename=filename, content_type=kind, data=data)
 
 
-def _from_data_uri(name: str, value: str) -> File | None:
+def _file_from_data_uri(name: str, value: str) -> File | None:
     match = _DATA_URI.match(value)
     if match is None or UNSENDABLE.search(match["type"]):
         return None
     rest = value[match.end() :]
     try:
-        data = decoded(name, rest) if match["base64"] else unquote_to_bytes(rest)
+        data = decode_base64(name, rest) if match["base64"] else unquote_to_bytes(rest)
     except UnicodeEncodeError as error:
-        raise half_pair({name: value}) from error
+        raise make_surrogate_error({name: value}) from error
     kind = match["type"] or TEXT_TYPE
-    return File(filename=_filename(name, kind), content_type=kind, data=data)
+    return File(filename=_build_filename(name, kind), content_type=kind, data=data)
 
 
-def _filename(name: str, content_type: str) -> str:
-    return name + extension_of(content_type)
+def _build_filename(name: str, content_type: str) -> str:
+    return name + guess_extension(content_type)
 
 
-def decoded(name: str, text: str) -> bytes:
+def decode_base64(name: str, text: str) -> bytes:
     """The bytes of ``text`` in base64, in lines or not; CallRefused names the field."""
     try:
         return pybase64.b64decode(text, validate=True)

@@ -24,25 +24,25 @@ from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
 from chutes_wrappers.runtime.bodies import JSON_TYPE
 from chutes_wrappers.runtime.call_errors import (
     CLIENT_ERROR,
-    LARGEST_QUOTED_BYTES,
+    MAX_QUOTED_BYTES,
     CallFailed,
-    service_error,
+    make_service_error,
 )
-from chutes_wrappers.runtime.call_request import make_request
+from chutes_wrappers.runtime.call_request import build_request
 from chutes_wrappers.runtime.failure_attribution import ServiceHealth
 from chutes_wrappers.runtime.files import BINARY_TYPE
 from chutes_wrappers.runtime.running_call import RunningCall
-from chutes_wrappers.runtime.service_headers import as_sent, header_of
-from chutes_wrappers.runtime.upstream import HOST, KeptConnectionLost, Upstream, UpstreamRequest
+from chutes_wrappers.runtime.service_headers import encode_header_value, read_header
+from chutes_wrappers.runtime.upstream import HOST, ReusedConnectionLost, Upstream, UpstreamRequest
 
 # The platform ends a call after 600 s (PLATFORM.md, section 3); a reason should arrive before.
 CALL_TIMEOUT_S = 590.0
-LARGEST_ANSWER_BYTES = 512 * 1024**2
-_LONGEST_REASON = 200
+MAX_RESPONSE_BYTES = 512 * 1024**2
+_MAX_REASON_LENGTH = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class CallResponse:
     """A successful answer: its media type, as a header holds it, and bytes.
 
     Status and headers do not survive the platform.
@@ -61,159 +61,165 @@ class Gateway:
         self._upstream = Upstream()
         self._health = ServiceHealth()
 
-    def answer(self, route: Route, port: int, call: Mapping[str, Any]) -> Answer:
+    def handle_call(self, route: Route, port: int, call: Mapping[str, Any]) -> CallResponse:
         """Make one call whole, blocking; CallRefused says how it failed.
 
         ``call`` is ``{"json": body, "params": query}``, with a RunningCall as ``running`` when the caller may go away.
         """
         if route.stream is False:
-            _refuse_stream(call)
+            _reject_stream(call)
         if route.gradio is None:
-            work = self._background.submit(self._answer(make_request(route, port, call)))
+            work = self._background.submit(self._request(build_request(route, port, call)))
         else:
-            work = self._background.submit(self._gradio_answer(route.gradio, port, call))
-        return (call.get("running") or RunningCall()).result_of(work)
+            work = self._background.submit(self._call_gradio(route.gradio, port, call))
+        return (call.get("running") or RunningCall()).wait_for_result(work)
 
     @asynccontextmanager
     async def open(self, request: UpstreamRequest) -> AsyncIterator[aiohttp.ClientResponse]:
         """The service's successful answer, to be read as it comes; on the background loop only. CallRefused as above."""
-        async with self._send(request) as answer:
-            self._health.answered(request.port)
-            yield answer
+        async with self._send(request) as response:
+            self._health.record_success(request.port)
+            yield response
 
     async def open_gradio(
         self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]
     ) -> AsyncGenerator[bytes, None]:
         """The frames of a Gradio endpoint's answer, as it yields them; on the background loop only. CallRefused as above."""
-        async with self._outcome_counted(port):
-            stream = gradio_call.stream(self._upstream.session, _base_url(port), endpoint, _arguments(call))
+        async with self._count_outcome(port):
+            stream = gradio_call.stream(
+                self._upstream.session, _build_base_url(port), endpoint, _get_gradio_arguments(call)
+            )
             async with aclosing(stream) as frames:
                 async for frame in frames:
                     yield frame
 
-    async def _gradio_answer(self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]) -> Answer:
-        async with self._outcome_counted(port):
-            work = gradio_call.call(self._upstream.session, _base_url(port), endpoint, _arguments(call))
+    async def _call_gradio(self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]) -> CallResponse:
+        async with self._count_outcome(port):
+            work = gradio_call.call(
+                self._upstream.session, _build_base_url(port), endpoint, _get_gradio_arguments(call)
+            )
             content_type, body = await asyncio.wait_for(work, self._timeout_s)
-        return Answer(content_type=as_sent(content_type), body=body)
+        return CallResponse(content_type=encode_header_value(content_type), body=body)
 
     @asynccontextmanager
-    async def _outcome_counted(self, port: int) -> AsyncIterator[None]:
+    async def _count_outcome(self, port: int) -> AsyncIterator[None]:
         """Counts how a call to a Gradio app ended; its own requests to the app are no answers of a route."""
-        async with self._errors_as_refusals(port):
+        async with self._convert_errors(port):
             try:
                 yield
-            except CallFailed as refusal:
-                if refusal.detail.get("status", 0) >= 500:
-                    refusal.status = await self._health.status_of_failure(port)
+            except CallFailed as failure:
+                if failure.detail.get("status", 0) >= 500:
+                    failure.status = await self._health.record_failure(port)
                 else:
-                    self._health.answered(port)
+                    self._health.record_success(port)
                 raise
-        self._health.answered(port)
+        self._health.record_success(port)
 
     async def close(self) -> None:
         """Close the connections to the services; on the background loop."""
         await self._upstream.close()
 
-    async def _answer(self, request: UpstreamRequest) -> Answer:
-        async with self._send(request) as answer:
-            async with self._errors_as_refusals(request.port):
-                body = await _read(answer)
-            self._health.answered(request.port)
-            return _carried(answer, body)
+    async def _request(self, request: UpstreamRequest) -> CallResponse:
+        async with self._send(request) as response:
+            async with self._convert_errors(request.port):
+                body = await _read_body(response)
+            self._health.record_success(request.port)
+            return _build_response(response, body)
 
     @asynccontextmanager
     async def _send(self, request: UpstreamRequest) -> AsyncIterator[aiohttp.ClientResponse]:
         async with AsyncExitStack() as stack:
-            async with self._errors_as_refusals(request.port):
-                answer = await stack.enter_async_context(self._upstream.send(request, self._timeout_s))
-                if answer.status >= 300:
-                    raise await self._refused(request.port, answer)
-            yield answer
+            async with self._convert_errors(request.port):
+                response = await stack.enter_async_context(self._upstream.send(request, self._timeout_s))
+                if response.status >= 300:
+                    raise await self._make_service_error(request.port, response)
+            yield response
 
     @asynccontextmanager
-    async def _errors_as_refusals(self, port: int) -> AsyncIterator[None]:
+    async def _convert_errors(self, port: int) -> AsyncIterator[None]:
         try:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise self._health.no_connection(port, error) from error
-        except KeptConnectionLost as error:
-            lost = "the service closed the connection as the call was sent; it may have carried it out, or not"
-            raise CallFailed(lost) from error
+            raise self._health.make_connection_error(port, error) from error
+        except ReusedConnectionLost as error:
+            message = "the service closed the connection as the call was sent; it may have carried it out, or not"
+            raise CallFailed(message) from error
         except aiohttp.ClientResponseError as error:
-            raise _unreadable(error) from error
+            raise _make_unreadable_error(error) from error
         except ValueError as error:
             # What the caller gave, or we made of it: never the failure of a service.
             raise CallFailed(f"the call cannot be carried: {error}") from error
         except (asyncio.TimeoutError, aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, ContentEncodingError):
-                raise _unreadable(error.__cause__) from error
-            raise await self._broken(port, error) from error
+                raise _make_unreadable_error(error.__cause__) from error
+            raise await self._make_broken_error(port, error) from error
 
-    async def _refused(self, port: int, answer: aiohttp.ClientResponse) -> CallFailed:
-        quoted = await _read_at_most(answer, LARGEST_QUOTED_BYTES + 1)
-        if answer.status < 500 or answer.status == HTTPStatus.NOT_IMPLEMENTED:  # which a service in good health says
-            self._health.answered(port)
+    async def _make_service_error(self, port: int, response: aiohttp.ClientResponse) -> CallFailed:
+        body_prefix = await _read_at_most(response, MAX_QUOTED_BYTES + 1)
+        if (
+            response.status < 500 or response.status == HTTPStatus.NOT_IMPLEMENTED
+        ):  # which a service in good health says
+            self._health.record_success(port)
             status = CLIENT_ERROR
         else:
-            status = await self._health.status_of_failure(port)
-        kind, location = header_of(answer, "Content-Type"), header_of(answer, "Location")
-        return service_error(answer.status, kind, quoted, location=location, answer_with=status)
+            status = await self._health.record_failure(port)
+        content_type, location = read_header(response, "Content-Type"), read_header(response, "Location")
+        return make_service_error(response.status, content_type, body_prefix, location=location, response_status=status)
 
-    async def _broken(self, port: int, error: Exception) -> CallFailed:
-        status = await self._health.status_of_failure(port)
+    async def _make_broken_error(self, port: int, error: Exception) -> CallFailed:
+        status = await self._health.record_failure(port)
         if isinstance(error, asyncio.TimeoutError):
-            return CallFailed(f"the service did not answer within {self._timeout_s:g} s", answer_with=status)
-        return CallFailed(f"the service broke the call off ({type(error).__name__})", answer_with=status)
+            return CallFailed(f"the service did not answer within {self._timeout_s:g} s", response_status=status)
+        return CallFailed(f"the service broke the call off ({type(error).__name__})", response_status=status)
 
 
-def _unreadable(error: Exception) -> CallFailed:
+def _make_unreadable_error(error: Exception) -> CallFailed:
     """Not counted: services in good health answer so where a caller chooses the headers of the answer."""
-    return CallFailed(f"the service's answer cannot be read: {' '.join(str(error).split())[:_LONGEST_REASON]}")
+    return CallFailed(f"the service's answer cannot be read: {' '.join(str(error).split())[:_MAX_REASON_LENGTH]}")
 
 
-def _arguments(call: Mapping[str, Any]) -> Any:
+def _get_gradio_arguments(call: Mapping[str, Any]) -> Any:
     """A Gradio endpoint's arguments: keys of the body, or of the query string."""
     body, query = call["json"], call["params"]
     return {**query, **body} if query and isinstance(body, Mapping) else body
 
 
-def _base_url(port: int) -> str:
+def _build_base_url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _refuse_stream(call: Mapping[str, Any]) -> None:
+def _reject_stream(call: Mapping[str, Any]) -> None:
     # The platform would read the answer as a stream, fail, and count that against the instance (PLATFORM.md, section 3).
     in_body = isinstance(call["json"], Mapping) and call["json"].get("stream")
     if in_body or "stream" in call["params"]:
         raise CallFailed("`stream` is in the call, and this route does not stream: leave it out", parameter="stream")
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     body = (
         b""
-        if (answer.content_length or 0) > LARGEST_ANSWER_BYTES
-        else await _read_at_most(answer, LARGEST_ANSWER_BYTES + 1)
+        if (response.content_length or 0) > MAX_RESPONSE_BYTES
+        else await _read_at_most(response, MAX_RESPONSE_BYTES + 1)
     )
-    if max(answer.content_length or 0, len(body)) > LARGEST_ANSWER_BYTES:
-        limit = LARGEST_ANSWER_BYTES // 1024**2
+    if max(response.content_length or 0, len(body)) > MAX_RESPONSE_BYTES:
+        limit = MAX_RESPONSE_BYTES // 1024**2
         raise CallFailed(f"the answer is larger than {limit} MiB, which only the tunnel can carry")
     return body
 
 
-async def _read_at_most(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
-    pieces, left = [], most_bytes
-    async for piece in answer.content.iter_any():
-        pieces.append(piece[:left])
-        left -= len(piece)
-        if left <= 0:
+async def _read_at_most(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    pieces, remaining = [], max_bytes
+    async for piece in response.content.iter_any():
+        pieces.append(piece[:remaining])
+        remaining -= len(piece)
+        if remaining <= 0:
             break
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _carried(answer: aiohttp.ClientResponse, body: bytes) -> Answer:
-    kind = header_of(answer, "Content-Type")
+def _build_response(response: aiohttp.ClientResponse, body: bytes) -> CallResponse:
+    content_type = read_header(response, "Content-Type")
     if body:
-        return Answer(content_type=as_sent(kind) or BINARY_TYPE, body=body)
-    facts = {"status": answer.status, **({"content_type": kind} if kind else {})}
-    return Answer(content_type=JSON_TYPE, body=orjson.dumps(facts))
+        return CallResponse(content_type=encode_header_value(content_type) or BINARY_TYPE, body=body)
+    summary = {"status": response.status, **({"content_type": content_type} if content_type else {})}
+    return CallResponse(content_type=JSON_TYPE, body=orjson.dumps(summary))

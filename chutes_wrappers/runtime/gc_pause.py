@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 
 
-class PausedCollector:
+class GCPause:
     """A context manager for any number of threads at once: the collector works again when the last one has left.
 
     Parsing 100 MB of JSON takes a third of the time without it (measured), and the interpreter's lock is held meanwhile.
@@ -15,20 +15,20 @@ class PausedCollector:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._inside = 0
+        self._depth = 0
         self._was_enabled = False
 
     def __enter__(self) -> None:
         with self._lock:
-            if self._inside == 0:
+            if self._depth == 0:
                 self._was_enabled = gc.isenabled()
                 gc.disable()
-            self._inside += 1
+            self._depth += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            self._inside -= 1
-            if self._inside == 0 and self._was_enabled:
+            self._depth -= 1
+            if self._depth == 0 and self._was_enabled:
                 gc.enable()

@@ -11,22 +11,26 @@ from typing import Any
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
 from chutes_wrappers.runtime.call_errors import CallFailed
-from chutes_wrappers.runtime.files import BASE64_SUFFIX, File, file_from_base64, file_in
+from chutes_wrappers.runtime.files import BASE64_SUFFIX, File, file_from_base64, parse_file
 
 POSITIONAL = "data"
 # How Gradio marks a file in the values of an endpoint.
 FILE_MARK = {"_type": "gradio.FileData"}
 
-_DEEPEST = 50
+_MAX_DEPTH = 50
 _BASE64_URI = re.compile(r"data:[^,\s]*;base64,", re.IGNORECASE)
 
 
-def arguments(endpoint: GradioEndpoint, body: Any) -> list[Any]:
+def parse_arguments(endpoint: GradioEndpoint, body: Any) -> list[Any]:
     """The arguments that ``body`` gives, defaults filled in. CallRefused names what does not fit, and the parameters."""
     if not isinstance(body, Mapping):
         raise CallFailed(f"this route takes a JSON object, not a {type(body).__name__}")
-    given = _by_position(endpoint, body[POSITIONAL]) if _is_positional(endpoint, body) else _by_name(endpoint, body)
-    return [_argument(endpoint, parameter, given) for parameter in endpoint.parameters]
+    arguments = (
+        _parse_positional(endpoint, body[POSITIONAL])
+        if _is_positional(endpoint, body)
+        else _parse_named(endpoint, body)
+    )
+    return [_build_argument(endpoint, parameter, arguments) for parameter in endpoint.parameters]
 
 
 def _is_positional(endpoint: GradioEndpoint, body: Mapping[str, Any]) -> bool:
@@ -34,92 +38,94 @@ def _is_positional(endpoint: GradioEndpoint, body: Mapping[str, Any]) -> bool:
     return set(body) == {POSITIONAL} and isinstance(body[POSITIONAL], list) and not is_name
 
 
-def _by_position(endpoint: GradioEndpoint, values: Sequence[Any]) -> dict[str, Any]:
+def _parse_positional(endpoint: GradioEndpoint, values: Sequence[Any]) -> dict[str, Any]:
     if len(values) > len(endpoint.parameters):
         count = len(endpoint.parameters)
-        raise _refused(endpoint, f"`{POSITIONAL}` holds {len(values)} arguments, the endpoint takes {count}")
+        raise _make_argument_error(
+            endpoint, f"`{POSITIONAL}` holds {len(values)} arguments, the endpoint takes {count}"
+        )
     return {parameter.name: value for parameter, value in zip(endpoint.parameters, values, strict=False)}
 
 
-def _by_name(endpoint: GradioEndpoint, body: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_named(endpoint: GradioEndpoint, body: Mapping[str, Any]) -> dict[str, Any]:
     parameters = {parameter.name: parameter for parameter in endpoint.parameters}
-    given: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for key, value in body.items():
-        bare = key.removesuffix(BASE64_SUFFIX)
-        if key not in parameters and bare in parameters and parameters[bare].file:
-            value = _files_from_base64(bare, value)
-            key = bare
+        base_name = key.removesuffix(BASE64_SUFFIX)
+        if key not in parameters and base_name in parameters and parameters[base_name].file:
+            value = _decode_files(base_name, value)
+            key = base_name
         if key not in parameters:
-            raise _refused(endpoint, f"`{key}` is no parameter of this endpoint")
-        if key in given:
-            raise _refused(endpoint, f"`{key}` is given twice")
-        given[key] = value
-    return given
+            raise _make_argument_error(endpoint, f"`{key}` is no parameter of this endpoint")
+        if key in arguments:
+            raise _make_argument_error(endpoint, f"`{key}` is given twice")
+        arguments[key] = value
+    return arguments
 
 
-def _files_from_base64(name: str, value: Any) -> Any:
+def _decode_files(name: str, value: Any) -> Any:
     return (
         [file_from_base64(name, item) for item in value] if isinstance(value, list) else file_from_base64(name, value)
     )
 
 
-def _argument(endpoint: GradioEndpoint, parameter: GradioParameter, given: Mapping[str, Any]) -> Any:
-    if parameter.name not in given:
+def _build_argument(endpoint: GradioEndpoint, parameter: GradioParameter, arguments: Mapping[str, Any]) -> Any:
+    if parameter.name not in arguments:
         if parameter.required:
-            raise _refused(endpoint, f"`{parameter.name}` is missing")
+            raise _make_argument_error(endpoint, f"`{parameter.name}` is missing")
         return parameter.default
-    value = given[parameter.name]
+    value = arguments[parameter.name]
     if parameter.file == "one":
-        return _one_file(parameter, value)
+        return _convert_file(parameter, value)
     if parameter.file == "many":
         items = value if isinstance(value, list) or value is None else [value]
-        return items and [_one_file(parameter, item) for item in items]
-    return value if parameter.file is None else _with_files(parameter.name, value)
+        return items and [_convert_file(parameter, item) for item in items]
+    return value if parameter.file is None else _convert_nested_files(parameter.name, value)
 
 
-def _one_file(parameter: GradioParameter, value: Any) -> Any:
+def _convert_file(parameter: GradioParameter, value: Any) -> Any:
     """A file as the app wants it; null, and an object in the app's own words, stay."""
     key = parameter.file_key
     if value is None or (isinstance(value, Mapping) and key and key in value):
-        return _with_files(parameter.name, value)
-    file = _file_or_address(parameter.name, value)
+        return _convert_nested_files(parameter.name, value)
+    file = _parse_file_or_url(parameter.name, value)
     if file is None:
-        form = (
+        hint = (
             f'{{"filename", "content_type", "data": base64}}, a data: URI, or the key `{parameter.name}{BASE64_SUFFIX}`'
         )
-        raise CallFailed(f"`{parameter.name}` is a file: send {form}", field=parameter.name)
+        raise CallFailed(f"`{parameter.name}` is a file: send {hint}", field=parameter.name)
     return {key: file} if key else file
 
 
-def _file_or_address(name: str, value: Any) -> Any:
+def _parse_file_or_url(name: str, value: Any) -> Any:
     if isinstance(value, File):
         return value
     if isinstance(value, str) and value.lower().startswith(("http://", "https://")):
         return {"path": value, "meta": FILE_MARK}
     if isinstance(value, Mapping) and ("path" in value or "url" in value):
         return {"meta": FILE_MARK, **value}
-    return file_in(name, value, declared=True)
+    return parse_file(name, value, declared=True)
 
 
-def _with_files(name: str, value: Any, depth: int = 0) -> Any:
+def _convert_nested_files(name: str, value: Any, depth: int = 0) -> Any:
     """``value`` with every file in it, at any depth."""
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         raise CallFailed(f"`{name}` is nested too deeply", field=name)
-    file = value if isinstance(value, File) else _file_inside(name, value)
+    file = value if isinstance(value, File) else _parse_nested_file(name, value)
     if file is not None:
         return file
     if isinstance(value, Mapping):
-        return {key: _with_files(name, item, depth + 1) for key, item in value.items()}
-    return [_with_files(name, item, depth + 1) for item in value] if isinstance(value, list) else value
+        return {key: _convert_nested_files(name, item, depth + 1) for key, item in value.items()}
+    return [_convert_nested_files(name, item, depth + 1) for item in value] if isinstance(value, list) else value
 
 
-def _file_inside(name: str, value: Any) -> File | None:
+def _parse_nested_file(name: str, value: Any) -> File | None:
     # Among other values a string is more likely text: only what is surely a file is taken for one.
     is_text = isinstance(value, str) and not _BASE64_URI.match(value)
-    return None if is_text else file_in(name, value, declared=False)
+    return None if is_text else parse_file(name, value, declared=False)
 
 
-def _refused(endpoint: GradioEndpoint, problem: str) -> CallFailed:
+def _make_argument_error(endpoint: GradioEndpoint, problem: str) -> CallFailed:
     names = [
         parameter.name if parameter.required else f"{parameter.name} (optional)" for parameter in endpoint.parameters
     ]

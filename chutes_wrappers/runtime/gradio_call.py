@@ -18,9 +18,9 @@ from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.runtime import gradio_files
 from chutes_wrappers.runtime.call_errors import TRY_AGAIN, CallFailed
 from chutes_wrappers.runtime.files import File
-from chutes_wrappers.runtime.gradio_arguments import arguments
-from chutes_wrappers.runtime.gradio_queue import MessageLines, Outputs
-from chutes_wrappers.runtime.stream_frames import LONGEST_LINE_BYTES, event
+from chutes_wrappers.runtime.gradio_arguments import parse_arguments
+from chutes_wrappers.runtime.gradio_queue import MessageParser, OutputReader
+from chutes_wrappers.runtime.stream_frames import MAX_LINE_BYTES, encode_event
 
 JSON_TYPE = "application/json"
 _QUEUE_FULL = 503
@@ -34,13 +34,13 @@ async def call(session: aiohttp.ClientSession, base_url: str, endpoint: GradioEn
     the arguments lack; aiohttp's errors pass. There is no time limit.
     """
     last: list[Any] = []
-    async with aclosing(_outputs(session, base_url, endpoint, body)) as outputs:
+    async with aclosing(_iter_outputs(session, base_url, endpoint, body)) as outputs:
         async for values in outputs:
             last = values
-    files = await _downloaded(session, base_url + endpoint.prefix, last)
-    if len(files) == 1 and files[0].data and _is_file_alone(last):
+    files = await _download_files(session, base_url + endpoint.prefix, last)
+    if len(files) == 1 and files[0].data and _is_single_file(last):
         return files[0].content_type, files[0].data
-    return JSON_TYPE, _encoded(last, files)
+    return JSON_TYPE, _encode_outputs(last, files)
 
 
 async def stream(
@@ -52,38 +52,40 @@ async def stream(
     """
     has_begun = False
     try:
-        async with aclosing(_outputs(session, base_url, endpoint, body)) as outputs:
+        async with aclosing(_iter_outputs(session, base_url, endpoint, body)) as outputs:
             async for values in outputs:
-                files = await _downloaded(session, base_url + endpoint.prefix, values)
-                frame = b"data: " + _encoded(values, files) + b"\n\n"
-                if len(frame) > LONGEST_LINE_BYTES:
-                    raise CallFailed(f"an event is larger than {LONGEST_LINE_BYTES // 1024**2} MiB")
+                files = await _download_files(session, base_url + endpoint.prefix, values)
+                frame = b"data: " + _encode_outputs(values, files) + b"\n\n"
+                if len(frame) > MAX_LINE_BYTES:
+                    raise CallFailed(f"an event is larger than {MAX_LINE_BYTES // 1024**2} MiB")
                 has_begun = True
                 yield frame
     except (CallFailed, aiohttp.ClientError) as error:
         if not has_begun:
             raise
-        broken_off = {"error": f"the app broke its answer off ({type(error).__name__})"}
-        yield event(error.detail if isinstance(error, CallFailed) else broken_off)
+        interrupted = {"error": f"the app broke its answer off ({type(error).__name__})"}
+        yield encode_event(error.detail if isinstance(error, CallFailed) else interrupted)
 
 
-async def _outputs(
+async def _iter_outputs(
     session: aiohttp.ClientSession, base_url: str, endpoint: GradioEndpoint, body: Any
 ) -> AsyncGenerator[list[Any], None]:
     api = base_url + endpoint.prefix
-    given = await gradio_files.upload(session, api, arguments(endpoint, body))
+    arguments = await gradio_files.upload(session, api, parse_arguments(endpoint, body))
     # Of its own for every call, so that no caller meets the state of another.
-    token = uuid.uuid4().hex
-    await _join(session, api, endpoint, {"data": endpoint.all_inputs(given), "session_hash": token})
-    url = URL(f"{api}/queue/data").with_query(session_hash=token)
-    lines, read = MessageLines(), Outputs(endpoint)
-    async with session.get(url, headers=gradio_files.AS_IT_IS, timeout=gradio_files.NO_LIMIT) as answer:
-        await gradio_files.check(answer)
-        async for piece in answer.content.iter_any():
-            for message in lines.feed(piece):
-                if (values := read.read(message)) is not None:
+    session_hash = uuid.uuid4().hex
+    await _join(
+        session, api, endpoint, {"data": endpoint.insert_hidden_inputs(arguments), "session_hash": session_hash}
+    )
+    url = URL(f"{api}/queue/data").with_query(session_hash=session_hash)
+    parser, reader = MessageParser(), OutputReader(endpoint)
+    async with session.get(url, headers=gradio_files.IDENTITY_ENCODING, timeout=gradio_files.NO_TIMEOUT) as response:
+        await gradio_files.check_response(response)
+        async for piece in response.content.iter_any():
+            for message in parser.feed(piece):
+                if (values := reader.read(message)) is not None:
                     yield values
-                if read.is_complete:
+                if reader.is_complete:
                     return
     raise CallFailed("the app broke its answer off before it was complete")
 
@@ -93,36 +95,36 @@ async def _join(session: aiohttp.ClientSession, api: str, endpoint: GradioEndpoi
         data = orjson.dumps({**request, "fn_index": endpoint.fn_index})
     except orjson.JSONEncodeError as error:  # half a surrogate pair, an integer of more than 64 bits, endless nesting
         raise CallFailed(f"an argument cannot be sent on: {error}") from error
-    headers = {**gradio_files.AS_IT_IS, "Content-Type": JSON_TYPE}
+    headers = {**gradio_files.IDENTITY_ENCODING, "Content-Type": JSON_TYPE}
     async with session.post(
-        URL(f"{api}/queue/join"), data=data, headers=headers, timeout=gradio_files.NO_LIMIT
-    ) as answer:
+        URL(f"{api}/queue/join"), data=data, headers=headers, timeout=gradio_files.NO_TIMEOUT
+    ) as response:
         try:
-            await gradio_files.check(answer)
-        except CallFailed as refusal:
-            if answer.status != _QUEUE_FULL:
+            await gradio_files.check_response(response)
+        except CallFailed as failure:
+            if response.status != _QUEUE_FULL:
                 raise
-            raise CallFailed("the app's queue is full; try again", answer_with=TRY_AGAIN) from refusal
+            raise CallFailed("the app's queue is full; try again", response_status=TRY_AGAIN) from failure
 
 
-async def _downloaded(session: aiohttp.ClientSession, api: str, values: list[Any]) -> list[File]:
-    files, left = [], gradio_files.LARGEST_FILES_BYTES
-    for reference in gradio_files.references_in(values):
-        file = await gradio_files.download(session, api, reference, left)
-        left -= len(file.data)
+async def _download_files(session: aiohttp.ClientSession, api: str, values: list[Any]) -> list[File]:
+    files, remaining_bytes = [], gradio_files.MAX_FILES_BYTES
+    for reference in gradio_files.iter_references(values):
+        file = await gradio_files.download(session, api, reference, remaining_bytes)
+        remaining_bytes -= len(file.data)
         files.append(file)
     return files
 
 
-def _is_file_alone(values: list[Any]) -> bool:
+def _is_single_file(values: list[Any]) -> bool:
     """Whether a single file is all that came out; Gradio 4 and 5 wrap a video with the subtitles that it may have."""
     if len(values) != 1:
         return False
     if gradio_files.is_downloadable(values[0]) or not isinstance(values[0], dict):
         return gradio_files.is_downloadable(values[0])
-    inner = [item for item in values[0].values() if item is not None]
-    return len(inner) == 1 and gradio_files.is_downloadable(inner[0])
+    items = [item for item in values[0].values() if item is not None]
+    return len(items) == 1 and gradio_files.is_downloadable(items[0])
 
 
-def _encoded(values: list[Any], files: list[File]) -> bytes:
-    return orjson.dumps({"data": gradio_files.with_files(values, iter(files))})
+def _encode_outputs(values: list[Any], files: list[File]) -> bytes:
+    return orjson.dumps({"data": gradio_files.replace_references(values, iter(files))})

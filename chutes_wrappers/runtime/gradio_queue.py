@@ -16,32 +16,32 @@ import orjson
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.runtime.call_errors import CallFailed
 
-LARGEST_MESSAGE_BYTES = 128 * 1024**2
-_ASTRAY = "what the app yielded does not follow from what it yielded before"
-_NO_WORDS = "the app failed and does not say why; launch(show_error=True) lets it say so"
+MAX_MESSAGE_BYTES = 128 * 1024**2
+_INVALID_DIFF = "what the app yielded does not follow from what it yielded before"
+_NO_ERROR_MESSAGE = "the app failed and does not say why; launch(show_error=True) lets it say so"
 
 
-class MessageLines:
+class MessageParser:
     """Pieces of the event stream → its messages. aiohttp's own lines end at a few megabytes."""
 
     def __init__(self) -> None:
-        self._open: list[bytes] = []
-        self._open_bytes = 0
+        self._buffered: list[bytes] = []
+        self._buffered_bytes = 0
 
     def feed(self, piece: bytes) -> Iterator[dict[str, Any]]:
         """The messages that ``piece`` completes."""
-        *whole, rest = piece.split(b"\n")
-        for line in whole:
-            if message := _message(b"".join([*self._open, line])):
+        *lines, rest = piece.split(b"\n")
+        for line in lines:
+            if message := _parse_message(b"".join([*self._buffered, line])):
                 yield message
-            self._open, self._open_bytes = [], 0
-        self._open.append(rest)
-        self._open_bytes += len(rest)
-        if self._open_bytes > LARGEST_MESSAGE_BYTES:
-            raise CallFailed(f"an answer of the app is larger than {LARGEST_MESSAGE_BYTES // 1024**2} MiB")
+            self._buffered, self._buffered_bytes = [], 0
+        self._buffered.append(rest)
+        self._buffered_bytes += len(rest)
+        if self._buffered_bytes > MAX_MESSAGE_BYTES:
+            raise CallFailed(f"an answer of the app is larger than {MAX_MESSAGE_BYTES // 1024**2} MiB")
 
 
-def _message(line: bytes) -> dict[str, Any] | None:
+def _parse_message(line: bytes) -> dict[str, Any] | None:
     if not line.startswith(b"data:"):
         return None
     try:
@@ -51,7 +51,7 @@ def _message(line: bytes) -> dict[str, Any] | None:
     return message if isinstance(message, dict) else None
 
 
-class Outputs:
+class OutputReader:
     """What one call has put out so far. ``is_complete`` once there is no more to come."""
 
     def __init__(self, endpoint: GradioEndpoint) -> None:
@@ -63,38 +63,38 @@ class Outputs:
         """The endpoint's outputs when ``message`` brings new ones. CallRefused carries the app's own words."""
         kind = message.get("msg")
         if kind == "process_generating":
-            return self._shown(self._generated(_data(message)))
+            return self._build_outputs(self._apply_diff(_get_data(message)))
         if kind == "process_completed":
             self.is_complete = True
-            data = _data(message)  # of a generator: what it yielded last
-            return self._shown(data) if self._yielded is None else None
+            data = _get_data(message)  # of a generator: what it yielded last
+            return self._build_outputs(data) if self._yielded is None else None
         if kind in ("unexpected_error", "server_stopped", "queue_full"):
-            raise CallFailed(_words(message.get("message")) or _NO_WORDS)
+            raise CallFailed(_parse_error_message(message.get("message")) or _NO_ERROR_MESSAGE)
         return None
 
-    def _generated(self, data: list[Any]) -> list[Any]:
-        known = self._yielded
-        if known is not None and self._endpoint.sends_differences:
-            if len(known) != len(data):
-                raise CallFailed(_ASTRAY)
-            data = [patched(value, edits) for value, edits in zip(known, data, strict=True)]
+    def _apply_diff(self, data: list[Any]) -> list[Any]:
+        previous = self._yielded
+        if previous is not None and self._endpoint.is_diff_protocol:
+            if len(previous) != len(data):
+                raise CallFailed(_INVALID_DIFF)
+            data = [apply_edits(value, edits) for value, edits in zip(previous, data, strict=True)]
         self._yielded = data
         return data
 
-    def _shown(self, data: Sequence[Any]) -> list[Any]:
-        return [_updated(value) for value in self._endpoint.shown_outputs(data)]
+    def _build_outputs(self, data: Sequence[Any]) -> list[Any]:
+        return [_unwrap_update(value) for value in self._endpoint.remove_hidden_outputs(data)]
 
 
-def _data(message: Mapping[str, Any]) -> list[Any]:
+def _get_data(message: Mapping[str, Any]) -> list[Any]:
     output = message.get("output")
     output = output if isinstance(output, dict) else {}
     if not message.get("success") or not isinstance(output.get("data"), list):
-        raise CallFailed(_words(output.get("error")) or _NO_WORDS)
+        raise CallFailed(_parse_error_message(output.get("error")) or _NO_ERROR_MESSAGE)
     data: list[Any] = output["data"]
     return data
 
 
-def _words(error: Any) -> str:
+def _parse_error_message(error: Any) -> str:
     """The message of an error; Gradio 4 quotes it like a Python string."""
     if not isinstance(error, str):
         return orjson.dumps(error).decode() if error else ""
@@ -106,24 +106,24 @@ def _words(error: Any) -> str:
     return error
 
 
-def _updated(value: Any) -> Any:
+def _unwrap_update(value: Any) -> Any:
     """The value that an update of a component sets; null when it sets none."""
     is_update = isinstance(value, dict) and value.get("__type__") == "update"
     return value.get("value") if is_update else value
 
 
-def patched(value: Any, edits: Sequence[Sequence[Any]]) -> Any:
+def apply_edits(value: Any, edits: Sequence[Sequence[Any]]) -> Any:
     """``value`` after the ``[action, path, new]`` of ``edits``. CallRefused when they do not fit."""
     root = [copy.deepcopy(value)]
     try:
         for action, path, new in edits:
-            _edit(root, [0, *path], action, new)
+            _apply_edit(root, [0, *path], action, new)
     except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise CallFailed(_ASTRAY) from error
+        raise CallFailed(_INVALID_DIFF) from error
     return root[0]
 
 
-def _edit(target: Any, path: Sequence[Any], action: str, new: Any) -> None:
+def _apply_edit(target: Any, path: Sequence[Any], action: str, new: Any) -> None:
     for key in path[:-1]:
         target = target[key]
     key = path[-1]

@@ -21,18 +21,18 @@ class GuardedApp:
 
     async def __call__(self, scope: Scope, receive: _Receive, send: _Send) -> None:
         """Serve one ASGI connection."""
-        refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
-        if refusal is None:
+        problem = self._find_refusal(scope) if scope["type"] in ("http", "websocket") else None
+        if problem is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await refuse(send, REFUSAL_STATUS, refusal)
+            await refuse(send, REFUSAL_STATUS, problem)
         else:
             # The server makes a 403 of it (ASGI specification, "Close").
-            await send({"type": "websocket.close", "reason": refusal})
+            await send({"type": "websocket.close", "reason": problem})
 
-    def _refusal(self, scope: Scope) -> str | None:
+    def _find_refusal(self, scope: Scope) -> str | None:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        return self._guard.refusal(scope.get("method", "GET"), headers)
+        return self._guard.find_refusal(scope.get("method", "GET"), headers)
 
 
 async def refuse(send: _Send, status: int, reason: str, media_type: str = "text/plain; charset=utf-8") -> None:

@@ -12,31 +12,31 @@ from collections.abc import AsyncIterator, Iterator
 import h11
 
 from chutes_wrappers.runtime.tunnel_frames import Head, Header, TunnelCall
-from chutes_wrappers.runtime.tunnel_request import hop_by_hop
+from chutes_wrappers.runtime.tunnel_request import find_hop_by_hop_names
 
 HOST = "127.0.0.1"
-LARGEST_HEAD_BYTES = 256 * 1024
+MAX_HEAD_BYTES = 256 * 1024
 _PIECE_BYTES = 256 * 1024
 _CONNECT_TIMEOUT_S = 5.0
 
 
-class ServiceBroke(Exception):
+class ServiceDisconnected(Exception):
     """The service closed the connection early, or answered something that is not HTTP/1.1."""
 
 
-class CallUnsendable(Exception):
+class InvalidCall(Exception):
     """The call's headers contradict each other, or its body."""
 
 
 @contextlib.asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Exchange]:
+async def connect(port: int) -> AsyncIterator[Exchange]:
     """A connection to the service on ``port`` for one exchange, gone when the context ends.
 
     OSError when there is none, TimeoutError when the service is too busy to take it.
     """
     try:
-        opening = asyncio.open_connection(HOST, port, limit=_PIECE_BYTES)
-        reader, writer = await asyncio.wait_for(opening, _CONNECT_TIMEOUT_S)
+        connection = asyncio.open_connection(HOST, port, limit=_PIECE_BYTES)
+        reader, writer = await asyncio.wait_for(connection, _CONNECT_TIMEOUT_S)
     except asyncio.TimeoutError as error:
         raise TimeoutError(f"no connection within {_CONNECT_TIMEOUT_S:g} s") from error
     exchange = Exchange(reader, writer)
@@ -52,24 +52,24 @@ class Exchange:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD_BYTES)
+        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._sending: asyncio.Task[None] | None = None
 
     async def start(self, call: TunnelCall) -> Head:
-        """Begin to send ``call``, and wait for its answer, which may come first. Raises ServiceBroke and CallUnsendable."""
+        """Begin to send ``call``, and wait for its answer, which may come first. Raises ServiceDisconnected and InvalidCall."""
         try:
-            first = self._protocol.send(
-                h11.Request(method=call.method, target=call.target, headers=_wire_headers(call))
+            head = self._protocol.send(
+                h11.Request(method=call.method, target=call.target, headers=_build_wire_headers(call))
             )
         except h11.LocalProtocolError as error:
-            raise CallUnsendable(f"the call cannot be sent: {error}") from error
-        self._writer.write(first or b"")
+            raise InvalidCall(f"the call cannot be sent: {error}") from error
+        self._writer.write(head or b"")
         self._sending = asyncio.create_task(self._send_body(call.body))
-        return await self._head()
+        return await self._read_head()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The bytes of the answer as they come. Raises ServiceBroke."""
-        while isinstance(event := await self._next(), h11.Data):
+    async def iter_body(self) -> AsyncIterator[bytes]:
+        """The bytes of the answer as they come. Raises ServiceDisconnected."""
+        while isinstance(event := await self._next_event(), h11.Data):
             yield bytes(event.data)
 
     def close(self) -> None:
@@ -90,50 +90,52 @@ class Exchange:
     def _write(self, event: h11.Event) -> None:
         self._writer.write(self._protocol.send(event) or b"")
 
-    async def _head(self) -> Head:
-        event = await self._next()
+    async def _read_head(self) -> Head:
+        event = await self._next_event()
         while isinstance(event, h11.InformationalResponse):
-            event = await self._next()
+            event = await self._next_event()
         if not isinstance(event, h11.Response):
-            raise ServiceBroke("the service closed the connection without an answer")
+            raise ServiceDisconnected("the service closed the connection without an answer")
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items())
-        dropped = hop_by_hop(headers) | {"transfer-encoding"}
-        kept = tuple((name, value) for name, value in headers if name.lower() not in dropped)
-        return Head(status=event.status_code, reason=bytes(event.reason).decode("latin-1"), headers=kept)
+        removed = find_hop_by_hop_names(headers) | {"transfer-encoding"}
+        forwarded = tuple((name, value) for name, value in headers if name.lower() not in removed)
+        return Head(status=event.status_code, reason=bytes(event.reason).decode("latin-1"), headers=forwarded)
 
-    async def _next(self) -> h11.Event | type[h11.PAUSED]:
+    async def _next_event(self) -> h11.Event | type[h11.PAUSED]:
         try:
             while (event := self._protocol.next_event()) is h11.NEED_DATA:
                 self._protocol.receive_data(await self._reader.read(_PIECE_BYTES))
         except (h11.RemoteProtocolError, OSError) as error:
-            raise ServiceBroke(f"the service broke its answer off: {error}") from error
+            raise ServiceDisconnected(f"the service broke its answer off: {error}") from error
         return event  # type: ignore[return-value]  # NEED_DATA is excluded
 
 
-def _wire_headers(call: TunnelCall) -> list[tuple[bytes, bytes]]:
-    pairs = [*_with_host(call), ("Connection", "close")]
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _framed(pairs, len(call.body))]
+def _build_wire_headers(call: TunnelCall) -> list[tuple[bytes, bytes]]:
+    pairs = [*_set_host(call), ("Connection", "close")]
+    return [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in _set_content_length(pairs, len(call.body))
+    ]
 
 
-def _with_host(call: TunnelCall) -> Iterator[Header]:
+def _set_host(call: TunnelCall) -> Iterator[Header]:
     """The headers with one Host: the client's own, of which services build links and which they check, or the port's.
 
     A foreign name is not replaced: a service that refuses it protects itself against DNS rebinding.
     """
     hosts = [value for name, value in call.headers if name.lower() == "host"]
     if len(hosts) > 1:
-        raise CallUnsendable("the request has more than one Host header")
+        raise InvalidCall("the request has more than one Host header")
     yield "Host", hosts[0] if hosts else f"{HOST}:{call.port}"
     yield from ((name, value) for name, value in call.headers if name.lower() != "host")
 
 
-def _framed(headers: list[Header], length: int) -> Iterator[Header]:
+def _set_content_length(headers: list[Header], length: int) -> Iterator[Header]:
     """The headers with the length of the body that is sent, at the place where the client gave one; chunks stay chunks."""
-    named = {name.lower() for name, _ in headers}
+    names = {name.lower() for name, _ in headers}
     for name, value in headers:
         if name.lower() != "content-length":
             yield name, value
-        elif "transfer-encoding" not in named:
+        elif "transfer-encoding" not in names:
             yield name, str(length)
-    if length and not named & {"content-length", "transfer-encoding"}:
+    if length and not names & {"content-length", "transfer-encoding"}:
         yield "Content-Length", str(length)

@@ -18,47 +18,51 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import RECIPE_VARIABLES
-from chutes_wrappers.runtime.process_tree import MARK_VARIABLE, ProcessFamily
+from chutes_wrappers.runtime.process_tree import TREE_ID_VARIABLE, ProcessTree
 
 # Below the ten seconds that `docker stop` gives by default.
-GRACE_S = 5.0
+STOP_TIMEOUT_S = 5.0
 # What Docker gives a container whose image sets no PATH.
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PLATFORM_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HF_HOME", "LD_PRELOAD")
 _TAIL_LINES = 50
-_LONGEST_LINE = 4096
-_TRACK_EVERY_S = 1.0
-_DRAIN_S = 0.5
+_MAX_LINE_LENGTH = 4096
+_TRACK_INTERVAL_S = 1.0
+_OUTPUT_TIMEOUT_S = 0.5
 
 
-def service_argv(spec: LaunchSpec, entrypoint: str | Sequence[str] | None = None) -> tuple[str, ...]:
+def build_service_argv(spec: LaunchSpec, entrypoint: str | Sequence[str] | None = None) -> tuple[str, ...]:
     """The command line to start: the image's, or ``entrypoint`` as Docker takes one (a string is for the shell, no CMD)."""
     if not entrypoint:
         return spec.argv
     return ("/bin/sh", "-c", entrypoint) if isinstance(entrypoint, str) else tuple(entrypoint)
 
 
-def service_environment(
+def build_service_environment(
     spec: LaunchSpec,
     instance: Mapping[str, str],
     module: Mapping[str, str],
-    kept: Iterable[str] = (),
+    kept_names: Iterable[str] = (),
 ) -> dict[str, str]:
     """The service's environment: what the base image sets over what the instance was given, without our recipe's part.
 
-    ``module`` (CHUTE_ENV) beats both. The instance's value stays for the names in ``kept`` (set in the image by the module),
+    ``module`` (CHUTE_ENV) beats both. The instance's value stays for the names in ``kept_names`` (set in the image by the module),
     for the model cache, the GPU and the preloaded guard, which are the platform's, and where the image has but a placeholder.
     What turns Python's faulthandler on is left out, whoever set it: the guard ends such a Python (PLATFORM.md, section 1).
     """
-    kept = frozenset(kept)
+    kept_names = frozenset(kept_names)
     image = {"HOME": spec.home, "PATH": _DEFAULT_PATH, **spec.environment}
-    ours = {name: value for name, value in instance.items() if name not in RECIPE_VARIABLES}
-    own = {name: value for name, value in ours.items() if name in kept or _is_the_platforms(name, value, image)}
-    seen = {**ours, **image, **own, **{name: str(value) for name, value in module.items()}}
-    return {name: value for name, value in seen.items() if name not in platform_rules.FAULTHANDLER_VARIABLES}
+    instance_values = {name: value for name, value in instance.items() if name not in RECIPE_VARIABLES}
+    overrides = {
+        name: value
+        for name, value in instance_values.items()
+        if name in kept_names or _is_platform_value(name, value, image)
+    }
+    merged = {**instance_values, **image, **overrides, **{name: str(value) for name, value in module.items()}}
+    return {name: value for name, value in merged.items() if name not in platform_rules.FAULTHANDLER_VARIABLES}
 
 
-def _is_the_platforms(name: str, value: str, image: Mapping[str, str]) -> bool:
+def _is_platform_value(name: str, value: str, image: Mapping[str, str]) -> bool:
     is_placeholder = bool(value) and image.get(name) == ""
     return is_placeholder or name in _PLATFORM_VARIABLES or name.startswith("NVIDIA_")
 
@@ -71,17 +75,17 @@ class ManagedProcess:
     """
 
     def __init__(self, argv: Sequence[str], *, environment: Mapping[str, str], directory: str) -> None:
-        mark = secrets.token_hex(8)
+        tree_id = secrets.token_hex(8)
         self.argv = tuple(argv)
-        self._environment = {**environment, MARK_VARIABLE: mark}
+        self._environment = {**environment, TREE_ID_VARIABLE: tree_id}
         self._directory = directory
-        self._family = ProcessFamily(mark)
+        self._tree = ProcessTree(tree_id)
         self._process: subprocess.Popen[bytes] | None = None
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._awaited = False
+        self._is_exit_log_suppressed = False
         self._stopping = threading.Event()
-        self._over = threading.Event()
-        self._pump: threading.Thread | None = None
+        self._has_ended = threading.Event()
+        self._output_thread: threading.Thread | None = None
 
     def __enter__(self) -> ManagedProcess:
         self.start()
@@ -105,10 +109,10 @@ class ManagedProcess:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            raise _cannot_start(error, self.argv[0], self._directory) from error
-        self._family.descend_from(process.pid)
-        self._pump = threading.Thread(target=self._pump_output, args=(process,), daemon=True)
-        self._pump.start()
+            raise _make_start_error(error, self.argv[0], self._directory) from error
+        self._tree.set_root(process.pid)
+        self._output_thread = threading.Thread(target=self._forward_output, args=(process,), daemon=True)
+        self._output_thread.start()
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
         threading.Thread(target=self._track, daemon=True).start()
 
@@ -121,60 +125,60 @@ class ManagedProcess:
     def has_failed(self) -> bool:
         """Whether it ended, and did not just put its work into the background."""
         code = self.exit_code
-        return code is not None and (code != 0 or not self.family())
+        return code is not None and (code != 0 or not self.find_processes())
 
     @property
     def tail(self) -> str:
         """The last 50 lines that it printed."""
         return "\n".join(self._tail)
 
-    def failure(self) -> ServiceFailed:
+    def make_failure(self) -> ServiceFailed:
         """The error that says how it ended."""
-        self._drain()
+        self._wait_for_output()
         return ServiceFailed(
-            f"the service ended with {_describe_end(self.exit_code)}",
+            f"the service ended with {_describe_exit(self.exit_code)}",
             where=self.argv[0],
             evidence=self.tail or "(it printed nothing)",
             next_step="correct what its last lines name; on an instance it runs as uid 1000, not as root",
         )
 
-    def family(self) -> list[psutil.Process]:
+    def find_processes(self) -> list[psutil.Process]:
         """Every living process that it started, wherever it went, and itself."""
-        return self._family.members()
+        return self._tree.find_members()
 
     @contextlib.contextmanager
-    def awaits(self) -> Iterator[None]:
+    def suppress_exit_log(self) -> Iterator[None]:
         """While this lasts, whoever waits for the service reports its end."""
-        self._awaited = True
+        self._is_exit_log_suppressed = True
         try:
             yield
         finally:
-            self._awaited = False
+            self._is_exit_log_suppressed = False
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """SIGTERM to all of the family."""
         self._stopping.set()
-        self._family.send(signal.SIGTERM)
+        self._tree.send_signal(signal.SIGTERM)
 
-    def terminate(self, grace_s: float = GRACE_S) -> None:
-        """SIGTERM to all of the family, SIGKILL for what is left after ``grace_s`` seconds; returns when they are gone."""
-        self.ask_to_stop()
-        if not self._family.wait_until_gone(grace_s):
-            self._family.wait_until_gone(GRACE_S, kill=True)
+    def terminate(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """SIGTERM to all of the family, SIGKILL for what is left after ``timeout_s`` seconds; returns when they are gone."""
+        self.request_stop()
+        if not self._tree.wait_until_gone(timeout_s):
+            self._tree.wait_until_gone(STOP_TIMEOUT_S, kill=True)
         if self._process is not None:
-            self._over.wait(_DRAIN_S)
-        self._drain()
+            self._has_ended.wait(_OUTPUT_TIMEOUT_S)
+        self._wait_for_output()
 
-    def _drain(self) -> None:
+    def _wait_for_output(self) -> None:
         # Not longer: a descendant may keep the pipe open for as long as it lives.
-        if self._pump is not None:
-            self._pump.join(_DRAIN_S)
+        if self._output_thread is not None:
+            self._output_thread.join(_OUTPUT_TIMEOUT_S)
 
-    def _pump_output(self, process: subprocess.Popen[bytes]) -> None:
+    def _forward_output(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         with process.stdout as pipe:
             # A line longer than the bound comes in pieces: no memory grows with what a service prints.
-            while raw := pipe.readline(_LONGEST_LINE):
+            while raw := pipe.readline(_MAX_LINE_LENGTH):
                 # Of a progress bar, what a terminal would show at last.
                 line = raw.decode("utf-8", errors="replace").rstrip("\r\n").rsplit("\r", 1)[-1]
                 self._tail.append(line)
@@ -182,15 +186,15 @@ class ManagedProcess:
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
-        self._over.set()
-        if not (self._stopping.is_set() or self._awaited):
-            logger.error("{}", self.failure())
+        self._has_ended.set()
+        if not (self._stopping.is_set() or self._is_exit_log_suppressed):
+            logger.error("{}", self.make_failure())
 
     def _track(self) -> None:
         """Learn of new descendants while their parents still live, and reap the dead, until the last of them is gone."""
-        while not self._stopping.wait(_TRACK_EVERY_S):
-            self._family.reap_orphans()
-            if not self.family() and self._over.is_set():
+        while not self._stopping.wait(_TRACK_INTERVAL_S):
+            self._tree.reap_orphans()
+            if not self.find_processes() and self._has_ended.is_set():
                 break
 
 
@@ -203,7 +207,7 @@ def _avoid_vfork() -> None:
         subprocess._USE_VFORK = False
 
 
-def _describe_end(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is None or code >= 0:
         return f"exit code {code}"
     try:
@@ -212,7 +216,7 @@ def _describe_end(code: int | None) -> str:
         return f"signal {-code}"
 
 
-def _cannot_start(error: OSError | ValueError, command: str, directory: str) -> ServiceFailed:
+def _make_start_error(error: OSError | ValueError, command: str, directory: str) -> ServiceFailed:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     where, next_step = command, "check ENTRYPOINT, CHUTE_ENV, and that discovery looked at the image that is wrapped"
     if isinstance(error, OSError) and error.filename == directory and not _is_usable(directory):

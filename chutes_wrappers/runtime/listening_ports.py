@@ -18,33 +18,35 @@ class Listener(NamedTuple):
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-def listeners_of(processes: Iterable[psutil.Process]) -> list[Listener]:
+def find_listeners(processes: Iterable[psutil.Process]) -> list[Listener]:
     """The sockets that the processes listen on, sorted; a process that may not be looked into has none."""
-    found = set()
+    listeners = set()
     for process in processes:
         try:
             connections = process.net_connections(kind="tcp")
         except psutil.Error:
             continue
-        found |= {Listener(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN}
-    return sorted(found)
+        listeners |= {Listener(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN}
+    return sorted(listeners)
 
 
-def explain(missing: Iterable[int], expected: Iterable[int], host: str, listeners: Iterable[Listener]) -> list[str]:
+def explain_missing_ports(
+    missing: Iterable[int], expected: Iterable[int], host: str, listeners: Iterable[Listener]
+) -> list[str]:
     """Sentences that say where the service listens, when that is not where it was looked for; pure."""
     everywhere = ("0.0.0.0", "::", host)
-    seen = list(listeners)
+    all_listeners = list(listeners)
     sentences = []
     for port in missing:
-        here = [listener for listener in seen if listener.port == port]
-        if here and not any(listener.address in everywhere for listener in here):
-            places = ", ".join(map(str, here))
-            sentences.append(f"the service listens on {places} only; have it listen on 0.0.0.0 or {host}")
-    known = set(expected)
-    elsewhere = [listener for listener in seen if listener.port not in known]
-    if elsewhere:
-        places = ", ".join(map(str, elsewhere))
-        sentences.append(f"the service listens on {places}; if that is it, correct SERVICE_PORTS")
-    if not seen:
+        on_port = [listener for listener in all_listeners if listener.port == port]
+        if on_port and not any(listener.address in everywhere for listener in on_port):
+            addresses = ", ".join(map(str, on_port))
+            sentences.append(f"the service listens on {addresses} only; have it listen on 0.0.0.0 or {host}")
+    expected_ports = set(expected)
+    unexpected = [listener for listener in all_listeners if listener.port not in expected_ports]
+    if unexpected:
+        addresses = ", ".join(map(str, unexpected))
+        sentences.append(f"the service listens on {addresses}; if that is it, correct SERVICE_PORTS")
+    if not all_listeners:
         sentences.append("the service listens on no port")
     return sentences

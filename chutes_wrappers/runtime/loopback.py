@@ -15,12 +15,12 @@ from aiohttp import web
 from chutes_wrappers.core.local_guard import REFUSAL_STATUS, LocalGuard
 from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
 
-LARGEST_REQUEST_BYTES = 1024**3
+MAX_REQUEST_BYTES = 1024**3
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _GUARD = LocalGuard(loopback_origins=False)
-_OF_BROWSERS = "sec-fetch-"
-_REFUSED = "Only the chute itself may call this server. Call the chute's public address instead."
+_BROWSER_HEADER_PREFIX = "sec-fetch-"
+_REJECTION = "Only the chute itself may call this server. Call the chute's public address instead."
 
 
 class LoopbackServer:
@@ -43,7 +43,7 @@ class LoopbackServer:
         weakref.finalize(self, self._socket.close)
         self.port: int = self._socket.getsockname()[1]
 
-    def add(self, path: str, handler: Handler) -> None:
+    def add_handler(self, path: str, handler: Handler) -> None:
         """Answer ``path`` with ``handler``; also after the start."""
         self._handlers[path] = handler
 
@@ -58,7 +58,7 @@ class LoopbackServer:
     async def _start(self) -> None:
         if self._runner is not None:
             return
-        application = web.Application(client_max_size=LARGEST_REQUEST_BYTES, middlewares=[self._guard])
+        application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[self._check_request])
         application.router.add_post("/{path:.*}", self._dispatch)
         self._runner = web.AppRunner(
             application, access_log=None, handler_cancellation=True, shutdown_timeout=1.0, handle_signals=False
@@ -72,16 +72,16 @@ class LoopbackServer:
         self._socket.close()
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        own = {(name.lower(), str(value).strip()) for name, value in self._own_headers().items()}
-        sent = [(name.lower(), value) for name, value in request.headers.items()]
-        foreign = [pair for pair in sent if pair not in own]
-        if any(name.startswith(_OF_BROWSERS) for name, _ in foreign):
-            return web.Response(status=REFUSAL_STATUS, text=_REFUSED)
-        has_own_host = any(pair in own for pair in sent if pair[0] == "host")
-        checked = [*foreign, ("host", "localhost")] if has_own_host else foreign
-        if _GUARD.refusal(request.method, checked):
-            return web.Response(status=REFUSAL_STATUS, text=_REFUSED)
+    async def _check_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        allowed_headers = {(name.lower(), str(value).strip()) for name, value in self._own_headers().items()}
+        headers = [(name.lower(), value) for name, value in request.headers.items()]
+        client_headers = [pair for pair in headers if pair not in allowed_headers]
+        if any(name.startswith(_BROWSER_HEADER_PREFIX) for name, _ in client_headers):
+            return web.Response(status=REFUSAL_STATUS, text=_REJECTION)
+        has_own_host = any(pair in allowed_headers for pair in headers if pair[0] == "host")
+        checked_headers = [*client_headers, ("host", "localhost")] if has_own_host else client_headers
+        if _GUARD.find_refusal(request.method, checked_headers):
+            return web.Response(status=REFUSAL_STATUS, text=_REJECTION)
         return await handler(request)
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:

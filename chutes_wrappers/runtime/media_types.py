@@ -18,7 +18,7 @@ _EXTENSIONS = {
 # The first type of an extension is the one that it stands for, save where a video is likelier.
 _TYPES = {**{extension: kind for kind, extension in reversed(_EXTENSIONS.items())}, ".webm": "video/webm"}
 # How files of a type begin: bytes, and where they are.
-_BEGINNINGS: tuple[tuple[str, bytes, int], ...] = (
+_MAGIC_BYTES: tuple[tuple[str, bytes, int], ...] = (
     ("audio/wav", b"WAVE", 8), ("image/webp", b"WEBP", 8), ("image/png", b"\x89PNG\r\n\x1a\n", 0),
     ("image/jpeg", b"\xff\xd8\xff", 0), ("image/gif", b"GIF8", 0), ("audio/flac", b"fLaC", 0), ("audio/ogg", b"OggS", 0),
     ("audio/mpeg", b"ID3", 0), ("audio/mpeg", b"\xff\xfb", 0), ("audio/mp4", b"ftypM4A", 4), ("video/mp4", b"ftyp", 4),
@@ -26,18 +26,18 @@ _BEGINNINGS: tuple[tuple[str, bytes, int], ...] = (
 )  # fmt: skip
 
 
-def extension_of(content_type: str) -> str:
+def guess_extension(content_type: str) -> str:
     """The file extension for a media type, with its dot; empty when there is none."""
     kind = content_type.split(";")[0].strip().lower()
     return _EXTENSIONS.get(kind) or mimetypes.guess_extension(kind) or ""
 
 
-def type_of_name(filename: str) -> str:
+def guess_type_of_name(filename: str) -> str:
     """The media type that a file's name says; empty when it says none."""
     suffix = filename[filename.rfind(".") :].lower() if "." in filename else ""
     return _TYPES.get(suffix) or mimetypes.guess_type(filename)[0] or ""
 
 
-def type_of_bytes(data: bytes) -> str:
+def guess_type_of_bytes(data: bytes) -> str:
     """The media type that a file's first bytes show; empty when they show none."""
-    return next((kind for kind, beginning, at in _BEGINNINGS if data.startswith(beginning, at)), "")
+    return next((kind for kind, beginning, at in _MAGIC_BYTES if data.startswith(beginning, at)), "")

@@ -9,70 +9,73 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from chutes_wrappers.core.path_templates import VARIABLE, variable_name
-from chutes_wrappers.core.routes import Parameter, Place, Route
+from chutes_wrappers.core.path_templates import VARIABLE, parse_variable_name
+from chutes_wrappers.core.routes import Parameter, ParameterLocation, Route
 from chutes_wrappers.runtime.call_errors import CallFailed
 
-_Declared = Mapping[tuple[Place, str], Parameter]
-_Values = Mapping[tuple[Place, str], Any]
+_Parameters = Mapping[tuple[ParameterLocation, str], Parameter]
+_Values = Mapping[tuple[ParameterLocation, str], Any]
 _LITERAL = "/%:@!$&'()*+,;=~-._"
 _DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|"}
 
 
 @dataclass
-class Addressed:
+class RequestTarget:
     """Where a call goes: the path and query string as they are sent, and the header parameters."""
 
     target: str
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def address(route: Route, query: Mapping[str, str], fields: MutableMapping[str, Any]) -> Addressed:
+def build_target(route: Route, query: Mapping[str, str], fields: MutableMapping[str, Any]) -> RequestTarget:
     """Fill ``route``'s target with the parameters in ``query`` and ``fields``; those used are taken out of ``fields``.
 
     A parameter is looked for in the query string, then among the fields. One that the body has, too (``shared``), stays
     there, and is used only where the route cannot do without it. What else is in the query string is passed on.
     CallRefused names a path parameter that is missing or cannot be part of a path.
     """
-    left = dict(query)
+    remaining_query = dict(query)
     values = {
-        (parameter.place, parameter.name): _take(parameter, left, fields) for parameter in _declared_and_implied(route)
+        (parameter.place, parameter.name): _take_value(parameter, remaining_query, fields)
+        for parameter in _iter_parameters(route)
     }
     declared = {(parameter.place, parameter.name): parameter for parameter in route.parameters}
-    path, _, own_query = route.target_path.partition("#")[0].partition("?")
-    filled = _fill(route, path, declared, values)
-    own_query = _fill_query(route, own_query, declared, values)
-    pairs = [*left.items(), *_query_pairs(declared, values)]
-    rest = "&".join(part for part in (own_query, urlencode(pairs)) if part)
+    path, _, target_query = route.target_path.partition("#")[0].partition("?")
+    path_text = _fill_path(route, path, declared, values)
+    target_query = _fill_query(route, target_query, declared, values)
+    pairs = [*remaining_query.items(), *_iter_query_pairs(declared, values)]
+    query_string = "&".join(part for part in (target_query, urlencode(pairs)) if part)
     headers = {
-        name: _header(name, value) for (place, name), value in values.items() if place == "header" and value is not None
+        name: _format_header(name, value)
+        for (place, name), value in values.items()
+        if place == "header" and value is not None
     }
-    return Addressed(target=f"{filled}?{rest}" if rest else filled, headers=headers)
+    return RequestTarget(target=f"{path_text}?{query_string}" if query_string else path_text, headers=headers)
 
 
-def _declared_and_implied(route: Route) -> Iterator[Parameter]:
+def _iter_parameters(route: Route) -> Iterator[Parameter]:
     yield from route.parameters
     path, _, query = route.target_path.partition("?")
     declared = {parameter.name for parameter in route.parameters if parameter.place == "path"}
     in_query = {parameter.name for parameter in route.parameters if parameter.place == "query"}
     for text in [*VARIABLE.findall(path), *(name for name in VARIABLE.findall(query) if name not in in_query)]:
-        if variable_name(text, declared) not in declared:
-            yield _path_parameter(variable_name(text, declared))
+        if parse_variable_name(text, declared) not in declared:
+            yield _make_path_parameter(parse_variable_name(text, declared))
 
 
-def _path_parameter(name: str) -> Parameter:
+def _make_path_parameter(name: str) -> Parameter:
     return Parameter.model_validate({"name": name, "in": "path", "required": True})
 
 
-def _take(parameter: Parameter, query: MutableMapping[str, Any], fields: MutableMapping[str, Any]) -> Any:
+def _take_value(parameter: Parameter, query: MutableMapping[str, Any], fields: MutableMapping[str, Any]) -> Any:
     if parameter.name in query:
-        return _meant(parameter, query.pop(parameter.name))
+        return _parse_text(parameter, query.pop(parameter.name))
     if not parameter.shared:
         return fields.pop(parameter.name, None)
     return fields.get(parameter.name) if parameter.required or parameter.place == "path" else None
 
 
-def _meant(parameter: Parameter, text: str) -> Any:
+def _parse_text(parameter: Parameter, text: str) -> Any:
     """What ``text`` of a query string stands for: there a list is ``a,b``, or JSON, and an object is JSON."""
     if parameter.type is None:
         return text
@@ -85,35 +88,37 @@ def _meant(parameter: Parameter, text: str) -> Any:
     return text.split(",") if parameter.type == "array" else text
 
 
-def _fill(route: Route, path: str, declared: _Declared, values: _Values) -> str:
+def _fill_path(route: Route, path: str, declared: _Parameters, values: _Values) -> str:
     names = {name for place, name in declared if place == "path"}
     pieces, end = [], 0
     for match in VARIABLE.finditer(path):
-        name = variable_name(match[1], names)
+        name = parse_variable_name(match[1], names)
         value = values.get(("path", name))
         if value is None or value == "":
-            raise _missing(route, name)
-        parameter = declared.get(("path", name)) or _path_parameter(name)
-        pieces += [quote(path[end : match.start()], safe=_LITERAL), _in_path(parameter, value, match[1] != name)]
+            raise _make_missing_error(route, name)
+        parameter = declared.get(("path", name)) or _make_path_parameter(name)
+        pieces += [quote(path[end : match.start()], safe=_LITERAL), _format_in_path(parameter, value, match[1] != name)]
         end = match.end()
     return "".join([*pieces, quote(path[end:], safe=_LITERAL)])
 
 
-def _fill_query(route: Route, query: str, declared: _Declared, values: dict[tuple[Place, str], Any]) -> str:
+def _fill_query(
+    route: Route, query: str, declared: _Parameters, values: dict[tuple[ParameterLocation, str], Any]
+) -> str:
     """The query that stands in the target itself, with its parameters, which are then no others."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
-        place: Place = "query" if ("query", name) in declared else "path"
-        found, values[place, name] = values.get((place, name)), None
-        if found is None:
-            raise _missing(route, name)
-        return quote(_joined(found), safe="")
+        place: ParameterLocation = "query" if ("query", name) in declared else "path"
+        value_found, values[place, name] = values.get((place, name)), None
+        if value_found is None:
+            raise _make_missing_error(route, name)
+        return quote(_join(value_found), safe="")
 
     return VARIABLE.sub(value, query)
 
 
-def _missing(route: Route, name: str) -> CallFailed:
+def _make_missing_error(route: Route, name: str) -> CallFailed:
     return CallFailed(
         f"`{name}` is missing: it is part of the path of {route.method} {route.target_path}; "
         "give it in the query string or as a key of the JSON body",
@@ -121,34 +126,36 @@ def _missing(route: Route, name: str) -> CallFailed:
     )
 
 
-def _in_path(parameter: Parameter, value: Any, many: bool) -> str:
+def _format_in_path(parameter: Parameter, value: Any, many: bool) -> str:
     prefix, joiner = {"label": (".", "."), "matrix": (";", ";")}.get(parameter.style or "simple", ("", ","))
     if isinstance(value, Mapping):
-        parts = [f"{key}={_text(item)}" if parameter.explode else f"{key},{_text(item)}" for key, item in value.items()]
+        parts = [
+            f"{key}={_to_text(item)}" if parameter.explode else f"{key},{_to_text(item)}" for key, item in value.items()
+        ]
     else:
-        parts = [_text(item) for item in (value if isinstance(value, list) else [value])]
+        parts = [_to_text(item) for item in (value if isinstance(value, list) else [value])]
         if prefix == ";":
             parts = [f"{parameter.name}={part}" for part in parts]
-    filled = joiner.join(parts)
-    segments = (prefix + filled).split("/") if many else [prefix + filled]
+    path_text = joiner.join(parts)
+    segments = (prefix + path_text).split("/") if many else [prefix + path_text]
     # Without a value the path is its parent's; Tomcat and Jetty read `..;x` as `..`, and `;x` as nothing.
-    if not filled or any(segment.partition(";")[0] in (".", "..") for segment in segments):
-        raise CallFailed(f"`{parameter.name}` = {filled!r} would lead to another path", parameter=parameter.name)
+    if not path_text or any(segment.partition(";")[0] in (".", "..") for segment in segments):
+        raise CallFailed(f"`{parameter.name}` = {path_text!r} would lead to another path", parameter=parameter.name)
     return "/".join(quote(segment, safe=",;=" if prefix == ";" else ",=") for segment in segments)
 
 
-def _query_pairs(declared: _Declared, values: _Values) -> Iterator[tuple[str, str]]:
+def _iter_query_pairs(declared: _Parameters, values: _Values) -> Iterator[tuple[str, str]]:
     for (place, name), parameter in declared.items():
         value = values[place, name]
         if place == "query" and value is not None:
-            yield from _in_query(parameter, value)
+            yield from _format_in_query(parameter, value)
 
 
-def _in_query(parameter: Parameter, value: Any) -> Iterator[tuple[str, str]]:
+def _format_in_query(parameter: Parameter, value: Any) -> Iterator[tuple[str, str]]:
     name, style = parameter.name, parameter.style or "form"
     explode = style == "form" if parameter.explode is None else parameter.explode
     if isinstance(value, Mapping):
-        items = [(str(key), _text(item)) for key, item in value.items()]
+        items = [(str(key), _to_text(item)) for key, item in value.items()]
         if style == "deepObject":
             yield from ((f"{name}[{key}]", item) for key, item in items)
         elif explode:
@@ -157,23 +164,23 @@ def _in_query(parameter: Parameter, value: Any) -> Iterator[tuple[str, str]]:
             yield name, ",".join(part for item in items for part in item)
     elif isinstance(value, list):
         if explode:
-            yield from ((name, _text(item)) for item in value)
+            yield from ((name, _to_text(item)) for item in value)
         else:
-            yield name, _DELIMITERS.get(style, ",").join(map(_text, value))
+            yield name, _DELIMITERS.get(style, ",").join(map(_to_text, value))
     else:
-        yield name, _text(value)
+        yield name, _to_text(value)
 
 
-def _header(name: str, value: Any) -> str:
-    text = _joined(value)
+def _format_header(name: str, value: Any) -> str:
+    text = _join(value)
     if not text.isprintable():
         raise CallFailed(f"`{name}` cannot be sent as a header: it holds control characters", parameter=name)
     return text
 
 
-def _joined(value: Any) -> str:
-    return ",".join(map(_text, value)) if isinstance(value, list) else _text(value)
+def _join(value: Any) -> str:
+    return ",".join(map(_to_text, value)) if isinstance(value, list) else _to_text(value)
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -15,23 +15,23 @@ import aiohttp
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.runtime.launcher import ManagedProcess
-from chutes_wrappers.runtime.listening_ports import explain, listeners_of
+from chutes_wrappers.runtime.listening_ports import explain_missing_ports, find_listeners
 
-_FIRST_POLL_S = 0.05
-_SLOWEST_POLL_S = 1.0
-_LONGEST_PROBE_S = 10.0
-_DEATH_POLL_S = 0.2
+_MIN_POLL_S = 0.05
+_MAX_POLL_S = 1.0
+_PROBE_TIMEOUT_S = 10.0
+_EXIT_POLL_S = 0.2
 _HEALTH_URL = re.compile(r"(http://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\]):(\d{1,5})(/[^\s\"'|;&)>]*)?")
 # What makes a health check's request more than a plain GET.
 _SPECIAL_REQUEST = re.compile(r"https:|\$|\s-[A-Za-z]*[HXudL]|\s--(?:header|request|user|data|location)")
 
 
-def readiness_paths(spec: LaunchSpec) -> dict[int, str]:
+def find_readiness_paths(spec: LaunchSpec) -> dict[int, str]:
     """Port → HTTP path that answers 2xx when ready: what discovery saw, else what the image's health check asks for."""
     test = " ".join(spec.health_check)
-    asked = [] if _SPECIAL_REQUEST.search(test) else _HEALTH_URL.findall(test)
+    urls = [] if _SPECIAL_REQUEST.search(test) else _HEALTH_URL.findall(test)
     # Without a scheme and a path it may be any protocol.
-    return {**{int(port): path or "/" for scheme, port, path in asked if scheme or path}, **spec.readiness}
+    return {**{int(port): path or "/" for scheme, port, path in urls if scheme or path}, **spec.readiness}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,14 @@ class ReadinessProbe:
     port: int
     path: str | None = None
 
-    async def problem(self, timeout_s: float) -> str | None:
+    async def find_problem(self, timeout_s: float) -> str | None:
         """Why the service is not ready, or None; never raises, never takes longer than ``timeout_s``."""
         try:
             return await asyncio.wait_for(self._get() if self.path else self._connect(), timeout_s)
         except asyncio.TimeoutError:
             return f"port {self.port} did not answer within {timeout_s:.1f} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return f"port {self.port}: {_reason(error)}"
+            return f"port {self.port}: {_format_reason(error)}"
 
     async def _connect(self) -> None:
         _, writer = await asyncio.open_connection(self.host, self.port)
@@ -58,21 +58,21 @@ class ReadinessProbe:
     async def _get(self) -> str | None:
         host = f"[{self.host}]" if ":" in self.host else self.host
         url = f"http://{host}:{self.port}{self.path}"
-        async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as answer:
-            if 200 <= answer.status < 300:
+        async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as response:
+            if 200 <= response.status < 300:
                 return None
-            return f"port {self.port}: GET {self.path} answers {answer.status}"
+            return f"port {self.port}: GET {self.path} answers {response.status}"
 
 
-def probes(ports: Iterable[int], host: str, paths: Mapping[int, str]) -> list[ReadinessProbe]:
+def build_probes(ports: Iterable[int], host: str, paths: Mapping[int, str]) -> list[ReadinessProbe]:
     """A probe for each port."""
     return [ReadinessProbe(host=host, port=port, path=paths.get(port)) for port in dict.fromkeys(ports)]
 
 
-async def problems_of(checks: Iterable[ReadinessProbe], timeout_s: float) -> list[str]:
+async def find_problems(checks: Iterable[ReadinessProbe], timeout_s: float) -> list[str]:
     """What the checks say, all made at once; [] when every one passes."""
-    found = await asyncio.gather(*(check.problem(timeout_s) for check in checks))
-    return [problem for problem in found if problem]
+    result = await asyncio.gather(*(check.find_problem(timeout_s) for check in checks))
+    return [problem for problem in result if problem]
 
 
 async def wait_until_ready(
@@ -83,14 +83,14 @@ async def wait_until_ready(
     Raises ServiceFailed after ``timeout_s`` seconds, and as soon as none of ``services`` is left (if any was given).
     """
     deadline = time.monotonic() + timeout_s
-    with ExitStack() as awaited:
+    with ExitStack() as stack:
         for service in services:
-            awaited.enter_context(service.awaits())
+            stack.enter_context(service.suppress_exit_log())
         waiting = asyncio.gather(*(_wait_for(check, deadline) for check in checks))
-        watching = asyncio.ensure_future(_end_of(services))
+        watching = asyncio.ensure_future(_wait_for_exit(services))
         try:
-            either: list[asyncio.Future[Any]] = [waiting, watching]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            tasks: list[asyncio.Future[Any]] = [waiting, watching]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 raise watching.result()
             problems = {check.port: problem for check, problem in zip(checks, waiting.result(), strict=True) if problem}
@@ -99,36 +99,36 @@ async def wait_until_ready(
             waiting.cancel()
             await asyncio.gather(waiting, watching, return_exceptions=True)
         if problems:
-            raise _not_ready(problems, checks, timeout_s, services)
+            raise _make_not_ready_error(problems, checks, timeout_s, services)
 
 
 async def _wait_for(check: ReadinessProbe, deadline: float) -> str | None:
-    pause_s = _FIRST_POLL_S
+    pause_s = _MIN_POLL_S
     problem: str | None = f"port {check.port} was not looked at: no time was given"
     while (left_s := deadline - time.monotonic()) > 0:
-        found = await check.problem(min(left_s, _LONGEST_PROBE_S))
-        if found is None:
+        result = await check.find_problem(min(left_s, _PROBE_TIMEOUT_S))
+        if result is None:
             return None
-        problem = found
+        problem = result
         await asyncio.sleep(max(0.0, min(pause_s, deadline - time.monotonic())))
-        pause_s = min(pause_s * 2, _SLOWEST_POLL_S)
+        pause_s = min(pause_s * 2, _MAX_POLL_S)
     return problem
 
 
-async def _end_of(services: Sequence[ManagedProcess]) -> ServiceFailed:
+async def _wait_for_exit(services: Sequence[ManagedProcess]) -> ServiceFailed:
     """What happened, once every one of ``services`` has ended; never, when there is none."""
     while not services or not all(service.has_failed for service in services):
-        await asyncio.sleep(_DEATH_POLL_S)
-    return next((service for service in services if service.exit_code), services[-1]).failure()
+        await asyncio.sleep(_EXIT_POLL_S)
+    return next((service for service in services if service.exit_code), services[-1]).make_failure()
 
 
-def _not_ready(
+def _make_not_ready_error(
     problems: Mapping[int, str], checks: Sequence[ReadinessProbe], timeout_s: float, services: Sequence[ManagedProcess]
 ) -> ServiceFailed:
     evidence = list(problems.values())
     if services:
-        listeners = listeners_of(process for service in services for process in service.family())
-        evidence += explain(problems, [check.port for check in checks], checks[0].host, listeners)
+        listeners = find_listeners(process for service in services for process in service.find_processes())
+        evidence += explain_missing_ports(problems, [check.port for check in checks], checks[0].host, listeners)
         evidence += [service.tail for service in services if service.tail]
     ports = ", ".join(map(str, problems))
     return ServiceFailed(
@@ -141,7 +141,7 @@ def _not_ready(
     )
 
 
-def _reason(error: Exception) -> str:
+def _format_reason(error: Exception) -> str:
     # aiohttp wraps the socket's error, whose text alone names the reason.
     cause = getattr(error, "os_error", error)
     if isinstance(cause, ConnectionRefusedError):

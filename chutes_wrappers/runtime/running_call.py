@@ -21,7 +21,7 @@ class RunningCall:
         self._work: concurrent.futures.Future[object] | None = None
         self._is_abandoned = False
 
-    def result_of(self, work: concurrent.futures.Future[_T]) -> _T:
+    def wait_for_result(self, work: concurrent.futures.Future[_T]) -> _T:
         """Wait for ``work``; raises concurrent.futures.CancelledError once the caller has gone."""
         with self._lock:
             self._work = work  # type: ignore[assignment]  # only ever cancelled

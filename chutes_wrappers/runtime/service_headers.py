@@ -5,9 +5,9 @@ from __future__ import annotations
 import aiohttp
 
 
-def header_of(answer: aiohttp.ClientResponse, name: str) -> str:
+def read_header(response: aiohttp.ClientResponse, name: str) -> str:
     """The header ``name`` as it is meant: UTF-8, else latin-1; empty when there is none."""
-    value = answer.headers.get(name, "")
+    value = response.headers.get(name, "")
     try:
         value.encode()
     except UnicodeEncodeError:  # what is no UTF-8 aiohttp keeps as surrogates
@@ -15,6 +15,6 @@ def header_of(answer: aiohttp.ClientResponse, name: str) -> str:
     return value
 
 
-def as_sent(value: str) -> str:
+def encode_header_value(value: str) -> str:
     """``value`` as a header of ours holds it: the latin-1 characters of its bytes in UTF-8, without what is not printable."""
     return "".join(character for character in value if character.isprintable()).encode().decode("latin-1")

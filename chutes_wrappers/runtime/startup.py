@@ -12,19 +12,19 @@ from typing import Any
 from loguru import logger
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.calling_module import caller_globals
+from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import BAKED_MANIFEST, BAKED_MANIFEST_VARIABLE, LAUNCH_SETTINGS_VARIABLE
 from chutes_wrappers.core.manifest import load_manifest
-from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
-from chutes_wrappers.runtime.readiness import probes, problems_of, readiness_paths, wait_until_ready
-from chutes_wrappers.runtime.supervision import launched, start_once
+from chutes_wrappers.runtime.launcher import ManagedProcess, build_service_argv, build_service_environment
+from chutes_wrappers.runtime.readiness import build_probes, find_problems, find_readiness_paths, wait_until_ready
+from chutes_wrappers.runtime.supervision import get_services, start_once
 
 PORTS_VARIABLE = "CHUTE_PORTS"
 DEFAULT_PORTS = "8020,8080"
 _LOOPBACK = "127.0.0.1"
-_QUICK_LOOK_S = 1.0
+_PORT_CHECK_TIMEOUT_S = 1.0
 _ready: set[int] = set()
 
 
@@ -58,27 +58,29 @@ def wait_for_services(
     """
     check_ports(ports)
     # Taken now and not when it is awaited: then the caller may be another frame.
-    return wait_as(caller_globals(), ports, timeout, host=host, soft_fail=soft_fail)
+    return wait_for_services_as(find_caller_globals(), ports, timeout, host=host, soft_fail=soft_fail)
 
 
 async def probe_services(ports: Sequence[int], timeout: float = 5) -> list[str]:
     """One sentence for each port that is not ready within ``timeout`` seconds, all looked at in parallel; [] if all are."""
     check_ports(ports)
-    spec = launch_spec()
-    return await problems_of(probes(ports, _LOOPBACK, readiness_paths(spec) if spec else {}), timeout)
+    spec = load_launch_spec()
+    return await find_problems(build_probes(ports, _LOOPBACK, find_readiness_paths(spec) if spec else {}), timeout)
 
 
-async def wait_as(
+async def wait_for_services_as(
     module: Mapping[str, Any], ports: Sequence[int], timeout_s: float, *, host: str, soft_fail: bool
 ) -> bool:
     """``wait_for_services`` for the module with these globals; ``ports`` have been checked."""
-    spec = launch_spec()
+    spec = load_launch_spec()
     try:
         if spec is not None:
             _check_against_platform(ports)
-            if not await already_answer(ports, host):
-                _start(spec, module)
-        await wait_until_ready(probes(ports, host, readiness_paths(spec) if spec else {}), timeout_s, launched())
+            if not await is_already_listening(ports, host):
+                _start_service(spec, module)
+        await wait_until_ready(
+            build_probes(ports, host, find_readiness_paths(spec) if spec else {}), timeout_s, get_services()
+        )
     except ServiceFailed as failure:
         if not soft_fail:
             raise
@@ -89,7 +91,7 @@ async def wait_as(
     return True
 
 
-def launch_spec() -> LaunchSpec | None:
+def load_launch_spec() -> LaunchSpec | None:
     """The launch facts baked into a wrapped image, or those that stand in for them; None anywhere else."""
     path = Path(os.environ.get(BAKED_MANIFEST_VARIABLE) or BAKED_MANIFEST)
     return load_manifest(path).image if path.exists() else None
@@ -100,9 +102,9 @@ def has_been_ready(port: int) -> bool:
     return port in _ready
 
 
-async def already_answer(ports: Sequence[int], host: str) -> bool:
+async def is_already_listening(ports: Sequence[int], host: str) -> bool:
     """Whether nothing needs to be started, because every port accepts connections."""
-    if await problems_of(probes(ports, host, {}), _QUICK_LOOK_S):
+    if await find_problems(build_probes(ports, host, {}), _PORT_CHECK_TIMEOUT_S):
         return False
     logger.info(f"{', '.join(map(str, ports))} already accept connections: the service is not started again")
     return True
@@ -121,24 +123,24 @@ def check_ports(ports: Sequence[int]) -> None:
 def _check_against_platform(ports: Sequence[int]) -> None:
     for port in ports:
         # What answers there is the chute, which would be mistaken for the service.
-        if problem := platform_rules.reserved_port_problem(port):
+        if problem := platform_rules.find_reserved_port_problem(port):
             raise ConfigurationError(
                 problem,
                 next_step="have the service listen on another port (CHUTE_ENV or ENTRYPOINT), and name it in SERVICE_PORTS",
             )
 
 
-def _start(spec: LaunchSpec, module: Mapping[str, Any]) -> None:
+def _start_service(spec: LaunchSpec, module: Mapping[str, Any]) -> None:
     settings = json.loads(os.environ.get(LAUNCH_SETTINGS_VARIABLE) or "{}")
-    if launched():
+    if get_services():
         return
     if not settings.get("autostart", True):
         logger.info("autostart is off: the module starts the service itself")
         return
-    argv = service_argv(spec, module.get("ENTRYPOINT") or settings.get("entrypoint"))
+    argv = build_service_argv(spec, module.get("ENTRYPOINT") or settings.get("entrypoint"))
     if not argv:
         raise ServiceFailed(
             "nothing can be started: the base image names no command", next_step="set ENTRYPOINT in the module"
         )
-    environment = service_environment(spec, os.environ, module.get("CHUTE_ENV") or {}, settings.get("env", ()))
+    environment = build_service_environment(spec, os.environ, module.get("CHUTE_ENV") or {}, settings.get("env", ()))
     start_once(ManagedProcess(argv, environment=environment, directory=spec.working_dir))

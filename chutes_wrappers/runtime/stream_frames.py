@@ -15,7 +15,7 @@ import orjson
 from pybase64 import b64encode
 
 # aiohttp, with which the SDK reads, gives up on a line of twice its 8 MiB buffer (SDK chute/cord.py).
-LONGEST_LINE_BYTES = 8 * 1024**2
+MAX_LINE_BYTES = 8 * 1024**2
 _LINE_TYPES = frozenset({
     "text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
     "application/jsonlines", "application/json-seq", "application/stream+json", "application/json",
@@ -37,19 +37,19 @@ class Framing(Protocol):
     def feed(self, piece: bytes) -> bytes:
         """What can be sent now that ``piece`` has come; may be empty. LineTooLong when it never can."""
 
-    def end(self) -> bytes:
+    def finish(self) -> bytes:
         """What is left when the answer is complete."""
 
 
-def framing_for(content_type: str) -> Framing:
+def select_framing(content_type: str) -> Framing:
     """The framing for an answer of this media type."""
     kind = content_type.split(";")[0].strip().lower()
     if kind in _LINE_TYPES or kind.endswith("+json"):
         return _Lines()
-    return _TextEvents(_charset(content_type)) if kind.startswith("text/") else _BinaryEvents(content_type)
+    return _TextEvents(_parse_charset(content_type)) if kind.startswith("text/") else _BinaryEvents(content_type)
 
 
-def event(value: Any) -> bytes:
+def encode_event(value: Any) -> bytes:
     """One server-sent event with ``value`` as JSON."""
     return b"data: " + orjson.dumps(value) + b"\n\n"
 
@@ -58,27 +58,27 @@ class _Lines:
     """Whole lines, as they are."""
 
     def __init__(self) -> None:
-        self._open: list[bytes] = []
-        self._open_bytes = 0
+        self._buffered: list[bytes] = []
+        self._buffered_bytes = 0
 
     def feed(self, piece: bytes) -> bytes:
         end = piece.rfind(b"\n") + 1
         if not end:
-            self._keep(piece)
+            self._buffer(piece)
             return b""
-        whole = b"".join([*self._open, piece[:end]])
-        self._open, self._open_bytes = [], 0
-        self._keep(piece[end:])
-        return _utf8(whole)
+        complete_lines = b"".join([*self._buffered, piece[:end]])
+        self._buffered, self._buffered_bytes = [], 0
+        self._buffer(piece[end:])
+        return _to_utf8(complete_lines)
 
-    def end(self) -> bytes:
-        left = b"".join(self._open)
-        return _utf8(left) + b"\n" if left else b""
+    def finish(self) -> bytes:
+        remaining = b"".join(self._buffered)
+        return _to_utf8(remaining) + b"\n" if remaining else b""
 
-    def _keep(self, piece: bytes) -> None:
-        self._open.append(piece)
-        self._open_bytes += len(piece)
-        if self._open_bytes > LONGEST_LINE_BYTES:
+    def _buffer(self, piece: bytes) -> None:
+        self._buffered.append(piece)
+        self._buffered_bytes += len(piece)
+        if self._buffered_bytes > MAX_LINE_BYTES:
             raise LineTooLong
 
 
@@ -89,14 +89,14 @@ class _TextEvents:
         self._decoder = codecs.getincrementaldecoder(charset)("replace")
 
     def feed(self, piece: bytes) -> bytes:
-        return b"".join(self._events(self._decoder.decode(piece)))
+        return b"".join(self._iter_events(self._decoder.decode(piece)))
 
-    def end(self) -> bytes:
-        return b"".join(self._events(self._decoder.decode(b"", final=True)))
+    def finish(self) -> bytes:
+        return b"".join(self._iter_events(self._decoder.decode(b"", final=True)))
 
-    def _events(self, text: str) -> Iterator[bytes]:
+    def _iter_events(self, text: str) -> Iterator[bytes]:
         if text:
-            yield event({"text": text})
+            yield encode_event({"text": text})
 
 
 class _BinaryEvents:
@@ -106,13 +106,13 @@ class _BinaryEvents:
         self._content_type = content_type or "application/octet-stream"
 
     def feed(self, piece: bytes) -> bytes:
-        return event({"content_type": self._content_type, "data": b64encode(piece).decode("ascii")})
+        return encode_event({"content_type": self._content_type, "data": b64encode(piece).decode("ascii")})
 
-    def end(self) -> bytes:
+    def finish(self) -> bytes:
         return b""
 
 
-def _charset(content_type: str) -> str:
+def _parse_charset(content_type: str) -> str:
     """The charset that a media type names, if it is one of the web's: Python's other codecs are no text, or raise."""
     match = _CHARSET.search(content_type)
     try:
@@ -122,7 +122,7 @@ def _charset(content_type: str) -> str:
     return name if _WEB_CHARSET.fullmatch(name) else "utf-8"
 
 
-def _utf8(lines: bytes) -> bytes:
+def _to_utf8(lines: bytes) -> bytes:
     try:
         lines.decode("utf-8")
     except UnicodeDecodeError:

@@ -11,7 +11,7 @@ import threading
 import time
 from types import FrameType
 
-from chutes_wrappers.runtime.launcher import GRACE_S, ManagedProcess
+from chutes_wrappers.runtime.launcher import STOP_TIMEOUT_S, ManagedProcess
 
 _launched: dict[tuple[str, ...], ManagedProcess] = {}
 _lock = threading.Lock()
@@ -40,31 +40,31 @@ def start_once(process: ManagedProcess) -> ManagedProcess:
         return process
 
 
-def launched() -> tuple[ManagedProcess, ...]:
+def get_services() -> tuple[ManagedProcess, ...]:
     """Every service that this chute started, also one that has ended."""
     return tuple(_launched.values())
 
 
-def stop_all(grace_s: float = GRACE_S) -> None:
-    """Terminate every service that this chute started, all within the same ``grace_s`` seconds."""
+def stop_all(timeout_s: float = STOP_TIMEOUT_S) -> None:
+    """Terminate every service that this chute started, all within the same ``timeout_s`` seconds."""
     # No lock: the handler of SIGTERM may have interrupted whoever holds it.
     if _owner != os.getpid():
         return
-    deadline = time.monotonic() + grace_s
-    for process in launched():
-        process.ask_to_stop()
-    for process in launched():
+    deadline = time.monotonic() + timeout_s
+    for process in get_services():
+        process.request_stop()
+    for process in get_services():
         process.terminate(max(0.0, deadline - time.monotonic()))
     _launched.clear()
 
 
 def _install_sigterm_handler() -> None:
     # The SDK installs none, and the kernel drops a signal for PID 1 that has no handler (PLATFORM.md, section 1).
-    if threading.current_thread() is threading.main_thread() and _may_be_replaced(signal.getsignal(signal.SIGTERM)):
+    if threading.current_thread() is threading.main_thread() and _is_replaceable(signal.getsignal(signal.SIGTERM)):
         signal.signal(signal.SIGTERM, _on_sigterm)
 
 
-def _may_be_replaced(handler: object) -> bool:
+def _is_replaceable(handler: object) -> bool:
     """Whether ``handler`` is the default, or uvicorn's, which the attestation server of every TEE chute installs.
 
     That one ends only its own server, then raises the signal again for the default (SDK entrypoint/verify.py).
@@ -83,7 +83,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     with contextlib.suppress(OSError):
         os.write(2, b"SIGTERM: stopping the service\n")
     try:
-        stop_all(GRACE_S)
+        stop_all(STOP_TIMEOUT_S)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, RuntimeError, ValueError):
                 stream.flush()

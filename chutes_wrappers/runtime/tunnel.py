@@ -15,17 +15,17 @@ from aiohttp import web
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.failure_attribution import ServiceHealth
 from chutes_wrappers.runtime.gateway import CALL_TIMEOUT_S
-from chutes_wrappers.runtime.http1 import CallUnsendable, Exchange, ServiceBroke, connected
+from chutes_wrappers.runtime.http1 import Exchange, InvalidCall, ServiceDisconnected, connect
 from chutes_wrappers.runtime.loopback import Handler
-from chutes_wrappers.runtime.tunnel_frames import Data, End, Failed, Frame, TunnelCall, Wait, encode
+from chutes_wrappers.runtime.tunnel_frames import Data, End, Failure, Frame, TunnelCall, Wait, encode
 from chutes_wrappers.runtime.tunnel_request import CallReader
 
 # The SDK notices that a client has gone when there is something to send it (SDK chute/cord.py).
-SILENCE_S = 2.0
+KEEPALIVE_INTERVAL_S = 2.0
 _PIECE_BYTES = 256 * 1024
 
 
-def tunnel_handler(ports: Collection[int]) -> Handler:
+def make_tunnel_handler(ports: Collection[int]) -> Handler:
     """Carries calls to the services on ``ports``. A call that is none is answered 400 with ``{"error": …}``.
 
     When its port takes no connection the answer is 429 while the service starts or is busy, and 503 when it answered before.
@@ -34,16 +34,16 @@ def tunnel_handler(ports: Collection[int]) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            call = await _read(request, ports)
-            async with _connected(call.port, health) as exchange:
+            call = await _read_call(request, ports)
+            async with _connect(call.port, health) as exchange:
                 return await _relay(request, exchange, call)
-        except CallFailed as refusal:
-            return web.json_response(refusal.detail, status=refusal.status)
+        except CallFailed as failure:
+            return web.json_response(failure.detail, status=failure.status)
 
     return handle
 
 
-async def _read(request: web.Request, ports: Collection[int]) -> TunnelCall:
+async def _read_call(request: web.Request, ports: Collection[int]) -> TunnelCall:
     reader = CallReader()
     async for piece in request.content.iter_chunked(_PIECE_BYTES):
         reader.feed(piece)
@@ -51,26 +51,26 @@ async def _read(request: web.Request, ports: Collection[int]) -> TunnelCall:
 
 
 @contextlib.asynccontextmanager
-async def _connected(port: int, health: ServiceHealth) -> AsyncIterator[Exchange]:
+async def _connect(port: int, health: ServiceHealth) -> AsyncIterator[Exchange]:
     async with contextlib.AsyncExitStack() as stack:
         try:
-            exchange = await stack.enter_async_context(connected(port))
+            exchange = await stack.enter_async_context(connect(port))
         except OSError as error:
-            raise health.no_connection(port, error) from error
-        health.answered(port)
+            raise health.make_connection_error(port, error) from error
+        health.record_success(port)
         yield exchange
 
 
 async def _relay(request: web.Request, exchange: Exchange, call: TunnelCall) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
-    lines = _Lines(response)
-    waiting = asyncio.create_task(lines.break_silence())
+    lines = _FrameWriter(response)
+    waiting = asyncio.create_task(lines.send_keepalives())
     try:
-        await asyncio.wait_for(_send_all(lines, _frames(exchange, call)), CALL_TIMEOUT_S)
+        await asyncio.wait_for(_send_all(lines, _iter_frames(exchange, call)), CALL_TIMEOUT_S)
     except asyncio.TimeoutError:
         await lines.send(
-            Failed(f"a call ends after {CALL_TIMEOUT_S:g} s: the platform carries none for longer than 600 s")
+            Failure(f"a call ends after {CALL_TIMEOUT_S:g} s: the platform carries none for longer than 600 s")
         )
     finally:
         waiting.cancel()
@@ -78,36 +78,36 @@ async def _relay(request: web.Request, exchange: Exchange, call: TunnelCall) -> 
     return response
 
 
-async def _send_all(lines: _Lines, frames: AsyncIterator[Frame]) -> None:
+async def _send_all(lines: _FrameWriter, frames: AsyncIterator[Frame]) -> None:
     async for frame in frames:
         await lines.send(frame)
 
 
-async def _frames(exchange: Exchange, call: TunnelCall) -> AsyncIterator[Frame]:
+async def _iter_frames(exchange: Exchange, call: TunnelCall) -> AsyncIterator[Frame]:
     try:
         yield await exchange.start(call)
-        async for piece in exchange.pieces():
+        async for piece in exchange.iter_body():
             yield Data(piece)
         yield End()
-    except (ServiceBroke, CallUnsendable) as error:
-        yield Failed(str(error))
+    except (ServiceDisconnected, InvalidCall) as error:
+        yield Failure(str(error))
 
 
-class _Lines:
+class _FrameWriter:
     """Writes frames, each at once, and something while there are none."""
 
     def __init__(self, response: web.StreamResponse) -> None:
         self._response = response
-        self._spoke_at = asyncio.get_running_loop().time()
+        self._last_sent_at = asyncio.get_running_loop().time()
 
     async def send(self, frame: Frame) -> None:
-        self._spoke_at = asyncio.get_running_loop().time()
+        self._last_sent_at = asyncio.get_running_loop().time()
         await self._response.write(encode(frame))
 
-    async def break_silence(self) -> None:
+    async def send_keepalives(self) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):  # the caller is gone, and the handler will be cancelled
             while True:
-                await asyncio.sleep(max(0.0, self._spoke_at + SILENCE_S - loop.time()))
-                if loop.time() - self._spoke_at >= SILENCE_S:
+                await asyncio.sleep(max(0.0, self._last_sent_at + KEEPALIVE_INTERVAL_S - loop.time()))
+                if loop.time() - self._last_sent_at >= KEEPALIVE_INTERVAL_S:
                     await self.send(Wait())

@@ -17,9 +17,9 @@ import pybase64
 
 # Legal as a public path for SDK and API (PLATFORM.md, section 2), and no service's own.
 PUBLIC_PATH = "/cw-tunnel"
-LARGEST_DATA_BYTES = 128 * 1024
+MAX_DATA_BYTES = 128 * 1024
 # aiohttp, with which the SDK and the forwarder read lines, has a limit; a line is at most this long.
-LONGEST_LINE_BYTES = 4 * 1024**2
+MAX_LINE_BYTES = 4 * 1024**2
 
 Header = tuple[str, str]
 
@@ -66,37 +66,37 @@ class End:
 
 
 @dataclass(frozen=True)
-class Failed:
+class Failure:
     """The answer cannot be had, or not the rest of it."""
 
     error: str
 
 
-Frame = Head | Data | Wait | End | Failed
+Frame = Head | Data | Wait | End | Failure
 
 
-def call_pieces(call: TunnelCall) -> Iterator[bytes]:
+def iter_call_pieces(call: TunnelCall) -> Iterator[bytes]:
     """The JSON object that asks for ``call``, in pieces: the body is the last key, so that it need never be held twice."""
     head = {"port": call.port, "method": call.method, "target": call.target, "headers": call.headers}
     yield json.dumps(head)[:-1].encode() + b', "body": "'
-    step = LARGEST_DATA_BYTES // 3 * 3
+    step = MAX_DATA_BYTES // 3 * 3
     for start in range(0, len(call.body), step):
         yield pybase64.b64encode(call.body[start : start + step])
     yield b'"}'
 
 
-def call_length(call: TunnelCall) -> int:
-    """How many bytes ``call_pieces`` makes."""
+def compute_call_length(call: TunnelCall) -> int:
+    """How many bytes ``iter_call_pieces`` makes."""
     without_body = TunnelCall(port=call.port, method=call.method, target=call.target, headers=call.headers)
-    return sum(map(len, call_pieces(without_body))) + (len(call.body) + 2) // 3 * 4
+    return sum(map(len, iter_call_pieces(without_body))) + (len(call.body) + 2) // 3 * 4
 
 
 def encode(frame: Frame) -> bytes:
-    """``frame`` as lines; bytes beyond ``LARGEST_DATA_BYTES`` make several."""
+    """``frame`` as lines; bytes beyond ``MAX_DATA_BYTES`` make several."""
     if isinstance(frame, Data):
-        starts = range(0, len(frame.data), LARGEST_DATA_BYTES)
-        return b"".join(pybase64.b64encode(frame.data[at : at + LARGEST_DATA_BYTES]) + b"\n" for at in starts)
-    return json.dumps(_fields(frame)).encode() + b"\n"
+        starts = range(0, len(frame.data), MAX_DATA_BYTES)
+        return b"".join(pybase64.b64encode(frame.data[at : at + MAX_DATA_BYTES]) + b"\n" for at in starts)
+    return json.dumps(_fields_from_frame(frame)).encode() + b"\n"
 
 
 def decode(line: bytes) -> Frame:
@@ -105,28 +105,34 @@ def decode(line: bytes) -> Frame:
     if text == line:
         raise TunnelBroken("the answer was cut off in the middle of a line")
     try:
-        return _frame(json.loads(text)) if text.startswith(b"{") else Data(pybase64.b64decode(text, validate=True))
+        return (
+            _frame_from_fields(json.loads(text))
+            if text.startswith(b"{")
+            else Data(pybase64.b64decode(text, validate=True))
+        )
     except (ValueError, TypeError, KeyError, binascii.Error) as error:
         raise TunnelBroken(f"not a line of a tunnel: {text[:200]!r}") from error
 
 
-def _fields(frame: Head | Wait | End | Failed) -> dict[str, Any]:
+def _fields_from_frame(frame: Head | Wait | End | Failure) -> dict[str, Any]:
     if isinstance(frame, Head):
         return {"status": frame.status, "reason": frame.reason, "headers": frame.headers}
-    if isinstance(frame, Failed):
+    if isinstance(frame, Failure):
         return {"error": frame.error}
     return {"wait": True} if isinstance(frame, Wait) else {"end": True}
 
 
-def _frame(fields: dict[str, Any]) -> Frame:
+def _frame_from_fields(fields: dict[str, Any]) -> Frame:
     if "status" in fields:
-        return Head(status=int(fields["status"]), reason=str(fields["reason"]), headers=_headers(fields["headers"]))
+        return Head(
+            status=int(fields["status"]), reason=str(fields["reason"]), headers=_parse_headers(fields["headers"])
+        )
     if "error" in fields:
-        return Failed(str(fields["error"]))
+        return Failure(str(fields["error"]))
     kinds: dict[str, Frame] = {"wait": Wait(), "end": End()}
     (kind,) = fields
     return kinds[kind]
 
 
-def _headers(pairs: Sequence[Sequence[str]]) -> tuple[Header, ...]:
+def _parse_headers(pairs: Sequence[Sequence[str]]) -> tuple[Header, ...]:
     return tuple((str(name), str(value)) for name, value in pairs)

@@ -14,14 +14,14 @@ import pybase64
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
 
-LARGEST_CALL_BYTES = 1024**3
+MAX_CALL_BYTES = 1024**3
 _BODY_KEY = re.compile(rb'"body"\s*:\s*"')
-_LONGEST_BODY_KEY = 64
+_MAX_BODY_KEY_LENGTH = 64
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"/[\x21-\x7e]*")
 _VALUE = re.compile(r"[^\r\n\0]*")
 _KEYS = frozenset({"port", "method", "target", "headers", "body"})
-_MOST_ENCODINGS = 4
+_MAX_DECODINGS = 4
 # RFC 9110, section 7.6.1. Transfer-Encoding stays: it says how the client framed the body, and the service may care.
 _HOP_BY_HOP = frozenset({
     "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade",
@@ -36,38 +36,38 @@ class CallReader:
     """
 
     def __init__(self) -> None:
-        self._around = bytearray()
+        self._envelope = bytearray()
         self._body: bytearray | None = None
         self._undecoded = b""
-        self._ended = False
+        self._has_body_ended = False
         self._size = 0
 
     def feed(self, piece: bytes) -> None:
         """Take the next piece; CallRefused as soon as the call cannot be right any more."""
         self._size += len(piece)
-        if self._size > LARGEST_CALL_BYTES:
-            raise CallFailed(f"the call is larger than {LARGEST_CALL_BYTES // 1024**2} MiB")
+        if self._size > MAX_CALL_BYTES:
+            raise CallFailed(f"the call is larger than {MAX_CALL_BYTES // 1024**2} MiB")
         if self._body is None:
             self._look_for_body(piece)
-        elif self._ended:
-            self._around += piece
+        elif self._has_body_ended:
+            self._envelope += piece
         else:
             self._feed_body(piece)
 
     def finish(self, ports: Collection[int]) -> TunnelCall:
         """The call, when it is one for one of ``ports``; CallRefused names what is wrong with it."""
         try:
-            fields = orjson.loads(self._around)
+            fields = orjson.loads(self._envelope)
         except orjson.JSONDecodeError as error:
             raise CallFailed(f"the call is not a JSON object: {error}") from error
-        return _checked(fields, bytes(self._body or b""), ports)
+        return _parse_call(fields, bytes(self._body or b""), ports)
 
     def _look_for_body(self, piece: bytes) -> None:
-        searched = max(0, len(self._around) - _LONGEST_BODY_KEY)
-        self._around += piece
-        if match := _BODY_KEY.search(self._around, searched):
-            rest = bytes(self._around[match.end() :])
-            del self._around[match.end() :]
+        search_start = max(0, len(self._envelope) - _MAX_BODY_KEY_LENGTH)
+        self._envelope += piece
+        if match := _BODY_KEY.search(self._envelope, search_start):
+            rest = bytes(self._envelope[match.end() :])
+            del self._envelope[match.end() :]
             self._body = bytearray()
             self._feed_body(rest)
 
@@ -75,26 +75,26 @@ class CallReader:
         assert self._body is not None
         text, quote, rest = piece.partition(b'"')
         text = self._undecoded + text
-        usable = len(text) if quote else len(text) // 4 * 4
-        self._undecoded = text[usable:]
+        decodable = len(text) if quote else len(text) // 4 * 4
+        self._undecoded = text[decodable:]
         try:
-            self._body += pybase64.b64decode(text[:usable], validate=True)
+            self._body += pybase64.b64decode(text[:decodable], validate=True)
         except (binascii.Error, ValueError) as error:
             raise CallFailed(f"`body` is not base64: {error}") from error
         if quote:
-            self._ended = True
-            self._around += quote + rest
+            self._has_body_ended = True
+            self._envelope += quote + rest
 
 
-def hop_by_hop(headers: Collection[Header]) -> frozenset[str]:
+def find_hop_by_hop_names(headers: Collection[Header]) -> frozenset[str]:
     """The lower-case names of the headers that are between two neighbours only."""
-    named = (
+    names = (
         part.strip().lower() for name, value in headers if name.lower() == "connection" for part in value.split(",")
     )
-    return _HOP_BY_HOP | frozenset(named)
+    return _HOP_BY_HOP | frozenset(names)
 
 
-def _checked(fields: Any, body: bytes, ports: Collection[int]) -> TunnelCall:
+def _parse_call(fields: Any, body: bytes, ports: Collection[int]) -> TunnelCall:
     if not isinstance(fields, Mapping) or set(fields) - _KEYS or not {"port", "method", "target"} <= set(fields):
         raise CallFailed(
             'a call is {"port", "method", "target": path and query, "headers": [[name, value], …], "body": base64}'
@@ -106,41 +106,41 @@ def _checked(fields: Any, body: bytes, ports: Collection[int]) -> TunnelCall:
         raise CallFailed(f"`port` is not one that this tunnel leads to ({', '.join(map(str, sorted(ports)))})")
     return TunnelCall(
         port=port,
-        method=_method(fields["method"]),
-        target=_target(fields["target"], fields["method"]),
-        headers=_headers(fields.get("headers") or ()),
+        method=_parse_method(fields["method"]),
+        target=_parse_target(fields["target"], fields["method"]),
+        headers=_parse_headers(fields.get("headers") or ()),
         body=body,
     )
 
 
-def _method(method: Any) -> str:
+def _parse_method(method: Any) -> str:
     if not isinstance(method, str) or not _TOKEN.fullmatch(method) or method.upper() == "CONNECT":
         raise CallFailed("`method` is not an HTTP method that a tunnel carries")
     return method
 
 
-def _target(target: Any, method: str) -> str:
+def _parse_target(target: Any, method: str) -> str:
     if target == "*" and method == "OPTIONS":
         return "*"
     if not isinstance(target, str) or not _TARGET.fullmatch(target) or "#" in target:
         raise CallFailed("`target` is not a path and query of ASCII that begins with '/'; hosts cannot be named")
     path = target.partition("?")[0]
-    for _ in range(_MOST_ENCODINGS):
+    for _ in range(_MAX_DECODINGS):
         if any(segment.split(";")[0] == ".." for segment in re.split(r"[/\\]", path)):
             raise CallFailed("`target` holds the segment '..'")
         path = unquote(path)
     return target
 
 
-def _headers(headers: Any) -> tuple[Header, ...]:
+def _parse_headers(headers: Any) -> tuple[Header, ...]:
     if not isinstance(headers, list) and headers != ():
         raise CallFailed("`headers` is not a list of [name, value]")
-    checked = tuple(_header(pair) for pair in headers)
-    dropped = hop_by_hop(checked)
-    return tuple((name, value) for name, value in checked if name.lower() not in dropped)
+    parsed = tuple(_parse_header(pair) for pair in headers)
+    removed = find_hop_by_hop_names(parsed)
+    return tuple((name, value) for name, value in parsed if name.lower() not in removed)
 
 
-def _header(pair: Any) -> Header:
+def _parse_header(pair: Any) -> Header:
     if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
         raise CallFailed("`headers` is not a list of [name, value]")
     name, value = pair

@@ -13,16 +13,16 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import aiohttp
 from yarl import URL
 
-from chutes_wrappers.runtime.service_headers import header_of
+from chutes_wrappers.runtime.service_headers import read_header
 
 HOST = "127.0.0.1"
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 _LOCAL_NAMES = frozenset({HOST, "localhost", "0.0.0.0", "::1"})
-_MOST_REDIRECTS = 10
+_MAX_REDIRECTS = 10
 # A busy service lets connections wait (for seven seconds, fifteen, thirty-one: the kernel knocks ever more rarely).
 _CONNECT_TIMEOUT_S = 60.0
 # aiohttp takes 0 for no limit.
-_SHORTEST_TIMEOUT_S = 0.001
+_MIN_TIMEOUT_S = 0.001
 # Shorter than the keep-alive of common servers (gunicorn 2 s, uvicorn 5 s), so that few close a connection as we use it.
 _KEEPALIVE_S = 1.5
 _READ_BUFFER_BYTES = 1024**2
@@ -39,13 +39,13 @@ class UpstreamRequest:
     make_data: Callable[[], Any] = lambda: None
 
 
-class KeptConnectionLost(Exception):
+class ReusedConnectionLost(Exception):
     """A connection that was kept open closed as a request was sent on it: nobody knows whether it was carried out."""
 
 
 @dataclass
 class _Attempt:
-    is_on_kept_connection: bool = False
+    is_on_reused_connection: bool = False
 
 
 class Upstream:
@@ -56,7 +56,7 @@ class Upstream:
     """
 
     def __init__(self) -> None:
-        self._kept: aiohttp.ClientSession | None = None
+        self._pooled: aiohttp.ClientSession | None = None
         self._single: aiohttp.ClientSession | None = None
         self._closing_ports: set[int] = set()
 
@@ -64,78 +64,80 @@ class Upstream:
     def session(self) -> aiohttp.ClientSession:
         """A connection for each request; without a cookie jar, as many at a time as are asked for."""
         if self._single is None:
-            self._single = _session(aiohttp.TCPConnector(limit=0, force_close=True, family=socket.AF_INET))
+            self._single = _make_session(aiohttp.TCPConnector(limit=0, force_close=True, family=socket.AF_INET))
         return self._single
 
     @asynccontextmanager
     async def send(self, request: UpstreamRequest, timeout_s: float) -> AsyncIterator[aiohttp.ClientResponse]:
         """The service's answer; redirects are followed within the same service, ten at most.
 
-        ``timeout_s`` is for everything, from the first connection to the end of the last answer. Raises KeptConnectionLost,
+        ``timeout_s`` is for everything, from the first connection to the end of the last answer. Raises ReusedConnectionLost,
         aiohttp.ClientError, OSError and TimeoutError.
         """
         deadline = time.monotonic() + timeout_s
-        for redirects in range(_MOST_REDIRECTS + 1):
-            async with await self._answer(request, deadline) as answer:
-                onward = _redirected(request, answer) if redirects < _MOST_REDIRECTS else None
-                if onward is None:
-                    yield answer
+        for redirects in range(_MAX_REDIRECTS + 1):
+            async with await self._request(request, deadline) as response:
+                redirect = _build_redirect(request, response) if redirects < _MAX_REDIRECTS else None
+                if redirect is None:
+                    yield response
                     return
-                request = onward
+                request = redirect
 
-    async def _answer(self, request: UpstreamRequest, deadline: float) -> aiohttp.ClientResponse:
+    async def _request(self, request: UpstreamRequest, deadline: float) -> aiohttp.ClientResponse:
         is_idempotent, attempt = request.method in _IDEMPOTENT, _Attempt()
         if not is_idempotent and request.port in self._closing_ports:
-            return await _sent(self.session, request, deadline)
+            return await _send(self.session, request, deadline)
         try:
-            return await _sent(self._kept_session(), request, deadline, attempt)
+            return await _send(self._get_pooled_session(), request, deadline, attempt)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            if not attempt.is_on_kept_connection:
+            if not attempt.is_on_reused_connection:
                 raise
             if not is_idempotent:
                 self._closing_ports.add(request.port)
-                raise KeptConnectionLost from error
-        return await _sent(self.session, request, deadline)
+                raise ReusedConnectionLost from error
+        return await _send(self.session, request, deadline)
 
-    def _kept_session(self) -> aiohttp.ClientSession:
-        if self._kept is None:
-            self._kept = _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S, family=socket.AF_INET))
-        return self._kept
+    def _get_pooled_session(self) -> aiohttp.ClientSession:
+        if self._pooled is None:
+            self._pooled = _make_session(
+                aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S, family=socket.AF_INET)
+            )
+        return self._pooled
 
     async def close(self) -> None:
         """Close every connection."""
-        for session in (self._kept, self._single):
+        for session in (self._pooled, self._single):
             if session is not None:
                 await session.close()
 
 
-def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+def _make_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=_READ_BUFFER_BYTES,
         headers={"Accept-Encoding": "identity"},
-        trace_configs=[_tracing()],
+        trace_configs=[_build_trace_config()],
     )
 
 
-def _tracing() -> aiohttp.TraceConfig:
+def _build_trace_config() -> aiohttp.TraceConfig:
     """Tells an ``_Attempt`` which connection it got."""
 
-    def note(is_kept: bool) -> Callable[..., Awaitable[None]]:
-        async def told(_: aiohttp.ClientSession, context: Any, __: Any) -> None:
+    def make_callback(is_reused: bool) -> Callable[..., Awaitable[None]]:
+        async def record(_: aiohttp.ClientSession, context: Any, __: Any) -> None:
             if isinstance(context.trace_request_ctx, _Attempt):
-                context.trace_request_ctx.is_on_kept_connection = is_kept
+                context.trace_request_ctx.is_on_reused_connection = is_reused
 
-        return told
+        return record
 
     config = aiohttp.TraceConfig()
-    config.on_connection_reuseconn.append(note(is_kept=True))
-    config.on_connection_create_start.append(note(is_kept=False))
+    config.on_connection_reuseconn.append(make_callback(is_reused=True))
+    config.on_connection_create_start.append(make_callback(is_reused=False))
     return config
 
 
-async def _sent(
+async def _send(
     session: aiohttp.ClientSession, request: UpstreamRequest, deadline: float, attempt: _Attempt | None = None
 ) -> aiohttp.ClientResponse:
     return await session.request(
@@ -144,30 +146,32 @@ async def _sent(
         headers=dict(request.headers),
         data=request.make_data(),
         allow_redirects=False,
-        timeout=_timeout(deadline - time.monotonic()),
+        timeout=_build_timeout(deadline - time.monotonic()),
         trace_request_ctx=attempt,
     )
 
 
-def _timeout(left_s: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=max(left_s, _SHORTEST_TIMEOUT_S), connect=_CONNECT_TIMEOUT_S)
+def _build_timeout(left_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=max(left_s, _MIN_TIMEOUT_S), connect=_CONNECT_TIMEOUT_S)
 
 
-def _redirected(request: UpstreamRequest, answer: aiohttp.ClientResponse) -> UpstreamRequest | None:
+def _build_redirect(request: UpstreamRequest, response: aiohttp.ClientResponse) -> UpstreamRequest | None:
     """The request that a redirect asks for; None when it is none, or leads to another service."""
-    location = header_of(answer, "Location")
-    if answer.status not in (301, 302, 303, 307, 308) or not location:
+    location = read_header(response, "Location")
+    if response.status not in (301, 302, 303, 307, 308) or not location:
         return None
     try:
         parts = urlsplit(urljoin(f"http://{HOST}:{request.port}{request.target}", location))
-        same = parts.scheme == "http" and parts.hostname in _LOCAL_NAMES and (parts.port or 80) == request.port
+        is_same_service = (
+            parts.scheme == "http" and parts.hostname in _LOCAL_NAMES and (parts.port or 80) == request.port
+        )
         # With its host, or a path that begins with two slashes would be taken for one.
         target = URL(urlunsplit(("http", HOST, parts.path, parts.query, ""))).raw_path_qs
     except ValueError:  # the service's Location is no address
         return None
-    if not same:
+    if not is_same_service:
         return None
-    if answer.status == 303 or (answer.status in (301, 302) and request.method == "POST"):
+    if response.status == 303 or (response.status in (301, 302) and request.method == "POST"):
         headers = {name: value for name, value in request.headers.items() if name.lower() != "content-type"}
         return replace(request, method="GET", target=target, headers=headers, make_data=lambda: None)
     return replace(request, target=target)

@@ -11,22 +11,22 @@ from fastapi import HTTPException, Response
 from loguru import logger
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.body_schemas import schema_of
-from chutes_wrappers.core.calling_module import caller_globals
+from chutes_wrappers.core.body_schemas import build_fallback_schema
+from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
-from chutes_wrappers.core.routes import meaningless_keys
+from chutes_wrappers.core.routes import find_unknown_keys
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.call_shape import AbandonMiddleware, Call, CallShapeMiddleware, CordCalls
-from chutes_wrappers.runtime.dev_bodies import refuse_bad_bodies
+from chutes_wrappers.runtime.dev_bodies import reject_invalid_bodies
 from chutes_wrappers.runtime.gateway import Gateway
-from chutes_wrappers.runtime.streams import stream_handler
-from chutes_wrappers.sdk.cord_overrides import call_of, give_way
+from chutes_wrappers.runtime.streams import make_stream_handler
+from chutes_wrappers.sdk.cord_overrides import call_of_cord, withdraw_overridden_routes
 from chutes_wrappers.sdk.dev_guard import guard_dev_run, is_dev_run
-from chutes_wrappers.sdk.loopback import loopback_of
-from chutes_wrappers.sdk.route_source import registration_is_skipped
+from chutes_wrappers.sdk.loopback import get_loopback_server
+from chutes_wrappers.sdk.route_source import is_registration_skipped
 
 EXPOSE_VARIABLE = "CHUTE_EXPOSE"
 
@@ -48,13 +48,13 @@ def register_passthrough_routes(
     whose calls could never work.
     """
     guard_dev_run()
-    if registration_is_skipped():
+    if is_registration_skipped():
         return
     entries = list(routes)
-    if ignored := meaningless_keys(entries):
+    if ignored := find_unknown_keys(entries):
         logger.warning(f"routes: keys without a meaning here are ignored: {', '.join(ignored)}")
-    exposed = parse_expose(caller_globals().get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
-    if reserved := platform_rules.reserved_port_problem(default_port):
+    exposed = parse_expose(find_caller_globals().get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
+    if reserved := platform_rules.find_reserved_port_problem(default_port):
         raise ConfigurationError(
             reserved, where="default_port", next_step="let the service listen on another port, and name that"
         )
@@ -63,69 +63,73 @@ def register_passthrough_routes(
         logger.info(f"not published: {skipped.method} {skipped.path} (port {skipped.port}): {skipped.reason}")
     for warning in plan.warnings:
         logger.warning(warning)
-    own = {call_of(cord) for cord in chute.cords}
-    cords = [cord for cord in plan.cords if not _is_taken(own, cord)]
-    gateway, before = Gateway(), len(chute.cords)
+    module_calls = {call_of_cord(cord) for cord in chute.cords}
+    cords = [cord for cord in plan.cords if not _is_overridden(module_calls, cord)]
+    gateway, first_route_cord = Gateway(), len(chute.cords)
     for cord in cords:
-        _register(chute, cord, gateway)
-    shaped = _shape_calls(chute, cords)
+        _register_cord(chute, cord, gateway)
+    call_sets = _add_middlewares(chute, cords)
 
     def withdraw(call: Call) -> None:
-        _log_taken(call)
-        for calls in shaped:
-            calls.withdraw(call)
+        _log_override(call)
+        for calls in call_sets:
+            calls.remove_public(call)
 
-    give_way(chute, chute.cords[before:], withdraw)
+    withdraw_overridden_routes(chute, chute.cords[first_route_cord:], withdraw)
 
 
-def _shape_calls(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[CordCalls, ...]:
+def _add_middlewares(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[CordCalls, ...]:
     """Returns what the middlewares take for calls of ``cords``."""
     if is_local():
         return ()
     # Only a `chutes run --dev` serves cords under their public paths (SDK chute/base.py).
     if is_dev_run():
-        refuse_bad_bodies(chute)
-    public = {_call(cord): cord for cord in reversed(cords)} if is_dev_run() else {}
-    answered = CordCalls(
-        public=(call for call, cord in public.items() if _is_answered_here(cord)),
-        internal=(cord.internal_path for cord in cords if _is_answered_here(cord)),
+        reject_invalid_bodies(chute)
+    cords_by_call = {_call_of_plan(cord): cord for cord in reversed(cords)} if is_dev_run() else {}
+    gateway_calls = CordCalls(
+        public=(call for call, cord in cords_by_call.items() if _is_handled_by_gateway(cord)),
+        internal=(cord.internal_path for cord in cords if _is_handled_by_gateway(cord)),
     )
-    shaped = CordCalls(public=public, internal=(cord.internal_path for cord in cords))
+    all_calls = CordCalls(public=cords_by_call, internal=(cord.internal_path for cord in cords))
     # The last one added is the first to see a call.
-    chute.add_middleware(AbandonMiddleware, calls=answered)
-    chute.add_middleware(CallShapeMiddleware, calls=shaped)
-    return answered, shaped
+    chute.add_middleware(AbandonMiddleware, calls=gateway_calls)
+    chute.add_middleware(CallShapeMiddleware, calls=all_calls)
+    return gateway_calls, all_calls
 
 
-def _is_answered_here(cord: PlannedCord) -> bool:
+def _is_handled_by_gateway(cord: PlannedCord) -> bool:
     return not (cord.stream or cord.route.native)
 
 
-def _call(cord: PlannedCord) -> Call:
+def _call_of_plan(cord: PlannedCord) -> Call:
     return cord.public_method, cord.public_path
 
 
-def _is_taken(own: set[Call], planned: PlannedCord) -> bool:
+def _is_overridden(module_calls: set[Call], planned: PlannedCord) -> bool:
     """Whether the module already answers this call itself."""
-    taken = _call(planned) in own
-    if taken:
-        _log_taken(_call(planned))
-    return taken
+    is_overridden = _call_of_plan(planned) in module_calls
+    if is_overridden:
+        _log_override(_call_of_plan(planned))
+    return is_overridden
 
 
-def _log_taken(call: Call) -> None:
+def _log_override(call: Call) -> None:
     logger.info(f"not published: {' '.join(call)}: the module's own cord answers there")
 
 
-def _register(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:
+def _register_cord(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:
     if cord.route.native:
-        how = {"passthrough": True, "passthrough_port": cord.port, "passthrough_path": cord.route.target_path}
+        passthrough_settings = {
+            "passthrough": True,
+            "passthrough_port": cord.port,
+            "passthrough_path": cord.route.target_path,
+        }
     elif cord.stream:
-        how = _through_loopback(chute, cord, gateway)
+        passthrough_settings = _build_loopback_settings(chute, cord, gateway)
     else:
         # Declared as passthrough, so that the platform delivers query parameters; answered by our handler on the instance,
         # so that any body and media type gets back (PLATFORM.md, section 3).
-        how = {"passthrough": is_local()}
+        passthrough_settings = {"passthrough": is_local()}
     route = cord.route
     chute.cord(
         path=cord.internal_path,
@@ -134,17 +138,17 @@ def _register(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:
         # Of a stream it is the method that the SDK calls the loopback server with.
         method="POST" if cord.stream and not route.native else route.upstream_method,
         stream=cord.stream,
-        input_schema=route.input_schema or schema_of(route.request),
+        input_schema=route.input_schema or build_fallback_schema(route.request),
         output_schema=route.output_schema,
-        output_content_type=_content_type(cord),
-        **how,
-    )(_handler(cord, gateway))
+        output_content_type=_content_type_of(cord),
+        **passthrough_settings,
+    )(_build_handler(cord, gateway))
 
 
-def _through_loopback(chute: Chute, cord: PlannedCord, gateway: Gateway) -> dict[str, Any]:
-    server = loopback_of(chute)
+def _build_loopback_settings(chute: Chute, cord: PlannedCord, gateway: Gateway) -> dict[str, Any]:
+    server = get_loopback_server(chute)
     if server is not None:
-        server.add(cord.internal_path, stream_handler(gateway, cord.route, cord.port))
+        server.add_handler(cord.internal_path, make_stream_handler(gateway, cord.route, cord.port))
     return {
         "passthrough": True,
         "passthrough_path": cord.internal_path,
@@ -152,22 +156,22 @@ def _through_loopback(chute: Chute, cord: PlannedCord, gateway: Gateway) -> dict
     }
 
 
-def _content_type(cord: PlannedCord) -> str:
+def _content_type_of(cord: PlannedCord) -> str:
     if cord.stream:
         return "text/event-stream"
     hint = cord.route.response
     return (hint and hint.content_type) or "application/json"
 
 
-def _handler(cord: PlannedCord, gateway: Gateway) -> Callable[..., Any]:
+def _build_handler(cord: PlannedCord, gateway: Gateway) -> Callable[..., Any]:
     """What answers a call on the instance, unless the SDK's passthrough does."""
 
-    def carry(self: Any, call: Any = None) -> Any:
+    def handle_call(self: Any, call: Any = None) -> Any:
         try:
-            answer = gateway.answer(cord.route, cord.port, call)
-        except CallFailed as refusal:
-            raise HTTPException(status_code=refusal.status, detail=refusal.detail) from refusal
-        return Response(content=answer.body, media_type=answer.content_type)
+            response = gateway.handle_call(cord.route, cord.port, call)
+        except CallFailed as failure:
+            raise HTTPException(status_code=failure.status, detail=failure.detail) from failure
+        return Response(content=response.body, media_type=response.content_type)
 
-    carry.__name__ = carry.__qualname__ = cord.function_name
-    return carry
+    handle_call.__name__ = handle_call.__qualname__ = cord.function_name
+    return handle_call

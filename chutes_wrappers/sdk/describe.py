@@ -11,19 +11,19 @@ import sys
 from typing import Any, NoReturn
 
 from chutes_wrappers.core import layout
-from chutes_wrappers.sdk.child_result import answer
+from chutes_wrappers.sdk.child_result import exit_with_result
 
 # Lines of the Dockerfile that the SDK makes of an image. A module may put the package in place by itself, with .add().
-_PUTS_TOOLKIT = re.compile(rf"{re.escape(layout.BAKED_RECIPE)}/|^ADD (?:.*\b(?:tools|chutes_wrappers)\b|\.)")
-_ENV = re.compile(r"ENV ([^ =]+)")
+_TOOLKIT_DIRECTIVE = re.compile(rf"{re.escape(layout.BAKED_RECIPE)}/|^ADD (?:.*\b(?:tools|chutes_wrappers)\b|\.)")
+_ENV_DIRECTIVE = re.compile(r"ENV ([^ =]+)")
 
 
 def main() -> NoReturn:
     """Print ``{"image": {"name", "tag"}, "cords": […], …}``, with the chute's settings, of the module named by the last argument to standard output."""
-    answer(_described)
+    exit_with_result(_describe_module)
 
 
-def _described() -> dict[str, Any]:
+def _describe_module() -> dict[str, Any]:
     from chutes.entrypoint._shared import load_chute
 
     import chutes_wrappers.sdk.preloads  # noqa: F401
@@ -35,7 +35,7 @@ def _described() -> dict[str, Any]:
 def describe(chute: Any) -> dict[str, Any]:
     """The parts of a chute that its deployment uploads (SDK entrypoint/deploy.py), ``image`` by name and tag."""
     return {
-        "image": _image(chute.image),
+        "image": _describe_image(chute.image),
         "name": chute.name,
         "tagline": chute.tagline,
         "readme": chute.readme,
@@ -56,7 +56,7 @@ def describe(chute: Any) -> dict[str, Any]:
                 "stream": cord._stream,
                 "passthrough": cord._passthrough,
                 "passthrough_path": cord.passthrough_path,
-                "passthrough_port": _target_port(cord),
+                "passthrough_port": _find_target_port(cord),
                 "input_schema": cord.input_schema,
                 "output_schema": cord.output_schema,
                 "output_content_type": cord.output_content_type,
@@ -66,7 +66,7 @@ def describe(chute: Any) -> dict[str, Any]:
     }
 
 
-def _image(image: Any) -> dict[str, Any]:
+def _describe_image(image: Any) -> dict[str, Any]:
     """``holds_toolkit``: whether its directives put our package into it, None for an image that is only named; ``env``: names of its ENV."""
     if not hasattr(image, "tag"):
         return {"name": str(image), "tag": "", "holds_toolkit": None, "env": []}
@@ -74,11 +74,11 @@ def _image(image: Any) -> dict[str, Any]:
     return {
         "name": image.name,
         "tag": image.tag,
-        "holds_toolkit": any(_PUTS_TOOLKIT.search(line) for line in lines),
-        "env": [found[1] for line in lines if (found := _ENV.match(line))],
+        "holds_toolkit": any(_TOOLKIT_DIRECTIVE.search(line) for line in lines),
+        "env": [match[1] for line in lines if (match := _ENV_DIRECTIVE.match(line))],
     }
 
 
-def _target_port(cord: Any) -> int | None:
+def _find_target_port(cord: Any) -> int | None:
     # Our own loopback server, which serves a cord under its internal path, has a port only on an instance.
     return None if cord.passthrough_path == cord.path else cord._passthrough_port

@@ -8,7 +8,7 @@ from typing import Any
 
 from chutes.chute import Chute
 
-from chutes_wrappers.core.local_guard import LocalGuard, allowed_from
+from chutes_wrappers.core.local_guard import LocalGuard, allow_list_from_environment
 from chutes_wrappers.runtime.guarded_app import GuardedApp
 
 _sdk_call = Chute.__call__
@@ -32,12 +32,12 @@ def install_guard() -> None:
     """
     if Chute.__call__ is not _sdk_call:
         return
-    guard = LocalGuard(loopback_origins=True, allowed=allowed_from(os.environ))
+    guard = LocalGuard(loopback_origins=True, allowed=allow_list_from_environment(os.environ))
 
-    async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
+    async def guarded_call(self: Any, scope: Any, receive: Any, send: Any) -> None:
         await GuardedApp(partial(_sdk_call, self), guard)(scope, receive, send)
 
-    Chute.__call__ = call
+    Chute.__call__ = guarded_call
     _guard_log_server(guard)
 
 

@@ -16,15 +16,15 @@ from chutes.util.context import is_remote
 from loguru import logger
 
 from chutes_wrappers.core import layout, platform_rules, program
-from chutes_wrappers.core.calling_module import caller_globals
+from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.sdk.dev_guard import guard_dev_run
 from chutes_wrappers.sdk.route_source import (
     INLINE_VARIABLE,
     find_manifest,
-    manifest_file,
-    registration_is_skipped,
+    find_manifest_file,
+    is_registration_skipped,
 )
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,12 +34,12 @@ _VENDOR_PYTHON_SETTINGS = (
     *platform_rules.FAULTHANDLER_VARIABLES,
 )
 # What may stay of a vendor's PIP_…: the recipe does the same while it builds (recipe/settings.sh).
-_KEPT_PIP_SETTINGS = (
+_ALLOWED_PIP_SETTINGS = (
     *("CERT", "CLIENT_CERT", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL", "KEYRING_PROVIDER"),
     *("PROXY", "RETRIES", "TIMEOUT", "TRUSTED_HOST", "BREAK_SYSTEM_PACKAGES"),
 )
-_LONGEST_COMMAND = 100_000
-_NEVER_SET = {
+_MAX_COMMAND_BYTES = 100_000
+_FORBIDDEN_VARIABLES = {
     "CHUTES_DEV_MODE": "the SDK would serve an instance as on a developer's machine",
     **dict.fromkeys(
         platform_rules.FAULTHANDLER_VARIABLES, "under the platform's guard library such a Python dies at once"
@@ -77,18 +77,18 @@ def build_wrapper_image(
     _check_name("image name", name, platform_rules.IMAGE_NAME_LENGTH)
     _check_name("image tag", tag, platform_rules.IMAGE_TAG_LENGTH)
     _check_variables(env or {})
-    spec = _launch_spec(caller_globals())
+    spec = _find_launch_spec(find_caller_globals())
     image = Image(username=username, name=name, tag=tag, readme=readme).from_base(base_image).set_user("root")
     _add_recipe(image, python_version, slim)
-    for key, value in _environment(username, spec, env or {}, entrypoint, autostart).items():
-        image.with_env(key, _quoted(key, value))
+    for key, value in _build_environment(username, spec, env or {}, entrypoint, autostart).items():
+        image.with_env(key, _quote_value(key, value))
     _make_writable(image, spec, tuple(writable_paths))
-    _add_package(image, caller_globals())
+    _add_package(image, find_caller_globals())
     return image.set_user(platform_rules.INSTANCE_USER).set_workdir(platform_rules.INSTANCE_WORKDIR).with_entrypoint([])
 
 
 def _check_name(field: str, value: str, length: tuple[int, int]) -> None:
-    if rule := platform_rules.image_name_rule(value, length):
+    if rule := platform_rules.find_image_name_problem(value, length):
         raise ConfigurationError(f"{field} {value!r} is refused by the platform", next_step=f"use {rule}")
 
 
@@ -99,8 +99,8 @@ def _check_variables(env: Mapping[Any, Any]) -> None:
                 f"env={{{key!r}: …}} is not the name of a variable",
                 next_step="use letters, digits and '_', the first not a digit; other variables can go into CHUTE_ENV",
             )
-        if key in _NEVER_SET:
-            raise ConfigurationError(f"env has {key}: {_NEVER_SET[key]}", next_step=f"leave {key} out")
+        if key in _FORBIDDEN_VARIABLES:
+            raise ConfigurationError(f"env has {key}: {_FORBIDDEN_VARIABLES[key]}", next_step=f"leave {key} out")
         if not isinstance(value, str):
             # Without the value, which may be a secret.
             raise ConfigurationError(
@@ -109,8 +109,8 @@ def _check_variables(env: Mapping[Any, Any]) -> None:
             )
 
 
-def _launch_spec(module_globals: Mapping[str, Any]) -> LaunchSpec:
-    if registration_is_skipped():
+def _find_launch_spec(module_globals: Mapping[str, Any]) -> LaunchSpec:
+    if is_registration_skipped():
         return LaunchSpec()
     manifest = find_manifest(module_globals)
     if manifest is None or manifest.image is None:
@@ -124,26 +124,26 @@ def _launch_spec(module_globals: Mapping[str, Any]) -> LaunchSpec:
 
 
 def _add_recipe(image: Image, python_version: str, slim: bool) -> None:
-    possible = [f"3.{minor}" for minor in range(platform_rules.LOWEST_PYTHON[1], platform_rules.HIGHEST_PYTHON[1] + 1)]
-    if python_version not in possible:
+    supported = [f"3.{minor}" for minor in range(platform_rules.MIN_PYTHON[1], platform_rules.MAX_PYTHON[1] + 1)]
+    if python_version not in supported:
         raise ConfigurationError(
             f"python_version {python_version!r}: the SDK's native libraries do not run on it",
-            next_step=f"use one of {', '.join(possible)}",
+            next_step=f"use one of {', '.join(supported)}",
         )
     extent = "slim" if slim else "full"
-    _add(image, layout.RECIPE_SOURCE, layout.BAKED_RECIPE)
+    _add_source(image, layout.RECIPE_SOURCE, layout.BAKED_RECIPE)
     image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/user.sh")
     image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/sdk.sh {python_version} {version('chutes')} {extent}")
 
 
-def _environment(
+def _build_environment(
     username: str,
     spec: LaunchSpec,
     env: Mapping[str, str],
     entrypoint: str | list[str] | None,
     autostart: bool,
 ) -> dict[str, str]:
-    variables = {name: "" for name in sorted(spec.environment) if spec.environment[name] and _reaches_the_sdk(name)}
+    variables = {name: "" for name in sorted(spec.environment) if spec.environment[name] and _can_affect_sdk(name)}
     # The vendor's folders stay behind ours; the system's are added for vendors whose PATH lacks them.
     folders = [f"{layout.BAKED_VENV}/bin", *spec.environment.get("PATH", "").split(":"), *_SYSTEM_PATH.split(":")]
     variables["PATH"] = ":".join(dict.fromkeys(filter(None, folders)))
@@ -166,13 +166,13 @@ def _environment(
     return {**variables, **env}
 
 
-def _reaches_the_sdk(name: str) -> bool:
+def _can_affect_sdk(name: str) -> bool:
     if name.startswith("PIP_") and _VARIABLE_NAME.fullmatch(name):
-        return name.removeprefix("PIP_") not in _KEPT_PIP_SETTINGS
+        return name.removeprefix("PIP_") not in _ALLOWED_PIP_SETTINGS
     return name in _VENDOR_PYTHON_SETTINGS
 
 
-def _quoted(key: str, value: str) -> str:
+def _quote_value(key: str, value: str) -> str:
     if "\n" in value or "\r" in value:
         raise ConfigurationError(
             f"env {key} has more than one line, which a Dockerfile cannot hold", next_step="pass it in CHUTE_ENV"
@@ -187,33 +187,35 @@ def _make_writable(image: Image, spec: LaunchSpec, trees: tuple[str, ...]) -> No
     for path in (*paths, *trees):
         if not path.startswith("/") or "\n" in path:
             raise ConfigurationError(f"writable path {path!r} is not an absolute path")
-    arguments = [_shell_word(path) for path in paths] + [f"--tree {_shell_word(tree)}" for tree in sorted(trees)]
-    for line in _lines(arguments):
+    arguments = [_quote_for_shell(path) for path in paths] + [
+        f"--tree {_quote_for_shell(tree)}" for tree in sorted(trees)
+    ]
+    for line in _join_words(arguments):
         image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/writable.sh {line}")
 
 
-def _lines(words: Iterable[str]) -> list[str]:
+def _join_words(words: Iterable[str]) -> list[str]:
     """Words joined to lines that the kernel takes as one argument, which it bounds at 128 KiB."""
     lines: list[str] = []
     for word in words:
-        if lines and len(lines[-1].encode()) + len(word.encode()) < _LONGEST_COMMAND:
+        if lines and len(lines[-1].encode()) + len(word.encode()) < _MAX_COMMAND_BYTES:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
     return lines
 
 
-def _shell_word(path: str) -> str:
+def _quote_for_shell(path: str) -> str:
     return "'" + path.replace("'", "'\\''") + "'"
 
 
 def _add_package(image: Image, module_globals: Mapping[str, Any]) -> None:
     for source in layout.PACKAGE_SOURCES:
-        _add(image, source, f"{layout.BAKED_LIB}/{source}")
-    if is_remote() or registration_is_skipped():
+        _add_source(image, source, f"{layout.BAKED_LIB}/{source}")
+    if is_remote() or is_registration_skipped():
         return
     inline = bool(os.environ.get(INLINE_VARIABLE))
-    path = manifest_file(module_globals)
+    path = find_manifest_file(module_globals)
     if path is None and not inline:
         return
     context = Path.cwd().resolve()
@@ -223,17 +225,17 @@ def _add_package(image: Image, module_globals: Mapping[str, Any]) -> None:
             where=INLINE_VARIABLE if inline else str(path),
             next_step=f"run {program.NAMES.deploy} --build, which puts it there",
         )
-    _add(image, str(path.resolve().relative_to(context)), layout.BAKED_MANIFEST)
+    _add_source(image, str(path.resolve().relative_to(context)), layout.BAKED_MANIFEST)
 
 
-def _add(image: Image, source: str, destination: str) -> None:
+def _add_source(image: Image, source: str, destination: str) -> None:
     if is_remote() or Path(source).exists():
         image.add(source=source, dest=destination)
     elif not program.IS_INSTALLED or _is_sdk_build():
-        by_hand = "" if program.IS_INSTALLED else ", or `chutes build` from the project's root"
+        alternative = "" if program.IS_INSTALLED else ", or `chutes build` from the project's root"
         raise ConfigurationError(
             f"the build context {Path.cwd()} has no {source}",
-            next_step=f"run {program.NAMES.deploy} --build MODULE{by_hand}",
+            next_step=f"run {program.NAMES.deploy} --build MODULE{alternative}",
         )
 
 

@@ -9,12 +9,18 @@ from typing import Any
 from chutes.chute import Chute
 from loguru import logger
 
-from chutes_wrappers.core.calling_module import caller_globals
+from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
-from chutes_wrappers.runtime.readiness import probes, wait_until_ready
-from chutes_wrappers.runtime.startup import already_answer, check_ports, launch_spec, probe_services, wait_as
+from chutes_wrappers.runtime.launcher import ManagedProcess, build_service_argv, build_service_environment
+from chutes_wrappers.runtime.readiness import build_probes, wait_until_ready
+from chutes_wrappers.runtime.startup import (
+    check_ports,
+    is_already_listening,
+    load_launch_spec,
+    probe_services,
+    wait_for_services_as,
+)
 from chutes_wrappers.runtime.supervision import start_once
 
 # Before a module's own hooks, whose priority is 50 unless they say otherwise.
@@ -37,14 +43,14 @@ def register_service_launcher(
     failure is logged and the chute goes on, unless ``soft_fail`` is False.
     """
     check_ports(ports)
-    given = env if env is not None else caller_globals().get("CHUTE_ENV") or {}
+    service_env = env if env is not None else find_caller_globals().get("CHUTE_ENV") or {}
 
     @chute.on_startup(priority=_LAUNCH_PRIORITY)  # type: ignore[untyped-decorator]  # the SDK has no types
     async def launch(self: Any) -> None:
         try:
-            if not await already_answer(ports, host):
-                service = start_once(_service(entrypoint, given))
-                await wait_until_ready(probes(ports, host, {}), timeout, [service])
+            if not await is_already_listening(ports, host):
+                service = start_once(_build_service(entrypoint, service_env))
+                await wait_until_ready(build_probes(ports, host, {}), timeout, [service])
         except ServiceFailed as failure:
             if not soft_fail:
                 raise
@@ -60,11 +66,11 @@ def register_startup_wait(
 ) -> None:
     """Wait for ``ports`` when the chute starts, as ``wait_for_services`` does."""
     check_ports(ports)
-    module = caller_globals()
+    module = find_caller_globals()
 
     @chute.on_startup(priority=_WAIT_PRIORITY)  # type: ignore[untyped-decorator]  # the SDK has no types
     async def wait(self: Any) -> None:
-        await wait_as(module, ports, timeout, host=host, soft_fail=soft_fail)
+        await wait_for_services_as(module, ports, timeout, host=host, soft_fail=soft_fail)
 
 
 def register_health_check(chute: Chute, ports: Sequence[int], path: str = "/health", timeout: float = 5) -> None:
@@ -76,15 +82,17 @@ def register_health_check(chute: Chute, ports: Sequence[int], path: str = "/heal
         return {"status": "unhealthy", "errors": errors} if errors else {"status": "healthy"}
 
     # Routes have internal paths below /cw_get and the like (core/cord_plan.py), modules none that start with /cw_.
-    internal = "/cw_health" + ("" if path == "/health" else path.replace("_", "__").replace("-", "_d_"))
-    chute.cord(path=internal, public_api_path=path, public_api_method="GET", method="GET")(health_check)
+    internal_path = "/cw_health" + ("" if path == "/health" else path.replace("_", "__").replace("-", "_d_"))
+    chute.cord(path=internal_path, public_api_path=path, public_api_method="GET", method="GET")(health_check)
 
 
-def _service(entrypoint: str | Sequence[str], env: Mapping[str, str]) -> ManagedProcess:
+def _build_service(entrypoint: str | Sequence[str], env: Mapping[str, str]) -> ManagedProcess:
     # Outside a wrapped image the command runs as the chute does.
-    here = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
-    spec = launch_spec() or LaunchSpec(working_dir=os.getcwd(), environment=here)
-    argv = service_argv(spec, entrypoint)
+    fallback_environment = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    spec = load_launch_spec() or LaunchSpec(working_dir=os.getcwd(), environment=fallback_environment)
+    argv = build_service_argv(spec, entrypoint)
     if not argv:
         raise ServiceFailed("no command was given to start", next_step="name one in register_service_launcher")
-    return ManagedProcess(argv, environment=service_environment(spec, os.environ, env), directory=spec.working_dir)
+    return ManagedProcess(
+        argv, environment=build_service_environment(spec, os.environ, env), directory=spec.working_dir
+    )

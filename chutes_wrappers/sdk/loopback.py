@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from chutes.chute import Chute
 from chutes.util.context import is_remote
 
-from chutes_wrappers.runtime.disconnects import LastingDisconnects
+from chutes_wrappers.runtime.disconnects import DisconnectMiddleware
 from chutes_wrappers.runtime.loopback import LoopbackServer
 
 # Before a module's own hooks, whose priority is 50 unless they say otherwise.
@@ -18,13 +18,13 @@ _PRIORITY = 5
 _servers: WeakKeyDictionary[Any, LoopbackServer] = WeakKeyDictionary()
 
 
-def loopback_of(chute: Chute) -> LoopbackServer | None:
+def get_loopback_server(chute: Chute) -> LoopbackServer | None:
     """The one server of ``chute``, which its start-up starts; None on the machine that only deploys it."""
     if not is_remote():
         return None
     if chute not in _servers:
-        _servers[chute] = server = LoopbackServer(own_headers=_own_headers_of(chute))
-        chute.add_middleware(LastingDisconnects)
+        _servers[chute] = server = LoopbackServer(own_headers=_build_header_reader(chute))
+        chute.add_middleware(DisconnectMiddleware)
 
         @chute.on_startup(priority=_PRIORITY)  # type: ignore[untyped-decorator]  # the SDK has no types
         async def serve(self: Any) -> None:
@@ -33,11 +33,11 @@ def loopback_of(chute: Chute) -> LoopbackServer | None:
     return _servers[chute]
 
 
-def _own_headers_of(chute: Chute) -> Callable[[], Mapping[str, str]]:
+def _build_header_reader(chute: Chute) -> Callable[[], Mapping[str, str]]:
     """Reads them with each request, since a start-up hook may set them; the server must not keep the chute alive."""
-    reference = weakref.ref(chute)
+    chute_reference = weakref.ref(chute)
 
-    def own_headers() -> Mapping[str, str]:
-        return getattr(reference(), "passthrough_headers", None) or {}
+    def read_headers() -> Mapping[str, str]:
+        return getattr(chute_reference(), "passthrough_headers", None) or {}
 
-    return own_headers
+    return read_headers

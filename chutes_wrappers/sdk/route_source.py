@@ -9,34 +9,34 @@ from typing import Any
 
 from loguru import logger
 
-from chutes_wrappers.core.calling_module import caller_globals
+from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.layout import BAKED_MANIFEST
 from chutes_wrappers.core.manifest import (
     Manifest,
+    build_manifest_path,
     load_manifest,
-    manifest_path_for,
-    merge_static,
+    merge_static_routes,
     parse_manifest,
     parse_routes,
 )
-from chutes_wrappers.core.routes import meaningless_keys
+from chutes_wrappers.core.routes import find_unknown_keys
 
 INLINE_VARIABLE = "CHUTES_ROUTE_MANIFEST_JSON"
 PATH_VARIABLE = "CHUTES_ROUTE_MANIFEST"
 SKIP_VARIABLE = "CHUTES_SKIP_ROUTE_REGISTRATION"
 
 
-def registration_is_skipped() -> bool:
+def is_registration_skipped() -> bool:
     """Whether a module is loaded only to read what it says (``CHUTES_SKIP_ROUTE_REGISTRATION``)."""
     return os.environ.get(SKIP_VARIABLE, "").lower() not in ("", "0", "false", "no")
 
 
-def manifest_file(module_globals: Mapping[str, Any]) -> Path | None:
+def find_manifest_file(module_globals: Mapping[str, Any]) -> Path | None:
     """The manifest file of a module: ``CHUTES_ROUTE_MANIFEST``, else the one beside it, else the one baked into the image."""
-    if named := os.environ.get(PATH_VARIABLE):
-        return Path(named)
+    if configured_path := os.environ.get(PATH_VARIABLE):
+        return Path(configured_path)
     module_file = module_globals.get("__file__")
-    candidates = [manifest_path_for(module_file)] if module_file else []
+    candidates = [build_manifest_path(module_file)] if module_file else []
     return next((path for path in [*candidates, Path(BAKED_MANIFEST)] if path.exists()), None)
 
 
@@ -47,7 +47,7 @@ def find_manifest(module_globals: Mapping[str, Any]) -> Manifest | None:
     """
     if inline := os.environ.get(INLINE_VARIABLE):
         return parse_manifest(inline, where=INLINE_VARIABLE)
-    path = manifest_file(module_globals)
+    path = find_manifest_file(module_globals)
     return load_manifest(path) if path else None
 
 
@@ -58,17 +58,17 @@ def load_route_manifest(static_routes: Iterable[Mapping[str, Any]] | None = None
     ``<module>.routes.json`` beside the module (baked into a wrapped image); then ``static_routes`` that are not among them
     by path and method. Empty while ``CHUTES_SKIP_ROUTE_REGISTRATION`` is set.
     """
-    if registration_is_skipped():
+    if is_registration_skipped():
         return []
     static = list(static_routes or ())
-    module = caller_globals()
+    module = find_caller_globals()
     manifest = find_manifest(module) or Manifest()
-    for source, ignored in (("route manifest", manifest.ignored_keys), ("static routes", meaningless_keys(static))):
+    for source, ignored in (("route manifest", manifest.ignored_keys), ("static routes", find_unknown_keys(static))):
         if ignored:
             logger.warning(f"{source}: keys without a meaning here are ignored: {', '.join(ignored)}")
-    merged, warnings = merge_static(
+    merged, warnings = merge_static_routes(
         manifest, parse_routes(static, where=f"{module.get('__file__', 'module')}, static routes")
     )
     for warning in warnings:
         logger.warning(warning)
-    return [route.entry() for route in merged.routes]
+    return [route.to_entry() for route in merged.routes]

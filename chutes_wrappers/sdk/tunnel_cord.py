@@ -9,11 +9,11 @@ from chutes.chute import Chute
 
 from chutes_wrappers.runtime.call_shape import CallShapeMiddleware, CordCalls
 from chutes_wrappers.runtime.startup import check_ports
-from chutes_wrappers.runtime.tunnel import tunnel_handler
+from chutes_wrappers.runtime.tunnel import make_tunnel_handler
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
 from chutes_wrappers.sdk.dev_guard import guard_dev_run
-from chutes_wrappers.sdk.loopback import loopback_of
-from chutes_wrappers.sdk.route_source import registration_is_skipped
+from chutes_wrappers.sdk.loopback import get_loopback_server
+from chutes_wrappers.sdk.route_source import is_registration_skipped
 
 # Routes have internal paths below /cw_get and the like (core/cord_plan.py).
 _INTERNAL_PATH = "/cw_tunnel"
@@ -38,11 +38,11 @@ def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
     """
     check_ports(ports)
     guard_dev_run()
-    if registration_is_skipped():
+    if is_registration_skipped():
         return
-    server = loopback_of(chute)
+    server = get_loopback_server(chute)
     if server is not None:
-        server.add(_INTERNAL_PATH, tunnel_handler(tuple(ports)))
+        server.add_handler(_INTERNAL_PATH, make_tunnel_handler(tuple(ports)))
         # The SDK would take a bare body with the keys "json" and "params" for the arguments of its own request.
         chute.add_middleware(
             CallShapeMiddleware, calls=CordCalls(public=[("POST", PUBLIC_PATH)], internal=[_INTERNAL_PATH])
@@ -61,6 +61,6 @@ def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
     )(_carry)
 
 
-async def _carry(self: Any, answer: Any = None) -> Any:
+async def _carry(self: Any, response: Any = None) -> Any:
     """What the SDK names the cord by; its own passthrough answers the calls."""
-    return answer
+    return response

@@ -10,10 +10,10 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.program import NAMES
 
 
-def config_file() -> Path:
+def get_config_path() -> Path:
     """Where the SDK keeps the account (SDK ``config.py``: ``CHUTES_CONFIG_PATH``, else ``~/.chutes/config.ini``)."""
-    named = os.environ.get("CHUTES_CONFIG_PATH")
-    return Path(named) if named else Path.home() / ".chutes" / "config.ini"
+    configured_path = os.environ.get("CHUTES_CONFIG_PATH")
+    return Path(configured_path) if configured_path else Path.home() / ".chutes" / "config.ini"
 
 
 def chutes_username() -> str:
@@ -23,7 +23,7 @@ def chutes_username() -> str:
     """
     if name := os.environ.get("CHUTES_USERNAME"):
         return name
-    path = config_file()
+    path = get_config_path()
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(path, encoding="utf-8")

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.sdk.child_result import answer
+from chutes_wrappers.sdk.child_result import exit_with_result
 
 
 def main() -> NoReturn:
     """Print the variables named by the arguments, of the module in the file that comes first, as a JSON object."""
-    answer(lambda: read_variables(sys.argv[1], sys.argv[2:]))
+    exit_with_result(lambda: read_variables(sys.argv[1], sys.argv[2:]))
 
 
 def read_variables(path: str, names: Iterable[str]) -> dict[str, Any]:
@@ -33,10 +33,10 @@ def read_variables(path: str, names: Iterable[str]) -> dict[str, Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    found = {name: getattr(module, name) for name in names if hasattr(module, name)}
-    for name, value in found.items():
+    values = {name: getattr(module, name) for name in names if hasattr(module, name)}
+    for name, value in values.items():
         _check_plain(path, name, value)
-    return found
+    return values
 
 
 def _check_plain(path: str, name: str, value: Any) -> None:

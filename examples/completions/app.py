@@ -64,57 +64,59 @@ def models() -> dict[str, Any]:
 
 
 @app.post("/v1/chat/completions", responses={200: {"content": {"application/json": {}, "text/event-stream": {}}}})
-def chat(order: ChatRequest) -> Any:
-    known(order.model)
-    words = continued(order.messages[-1].content, order.max_tokens, order.seed)
+def chat(request: ChatRequest) -> Any:
+    check_model(request.model)
+    words = generate_words(request.messages[-1].content, request.max_tokens, request.seed)
     now = int(time.time())
-    if order.stream:
-        return StreamingResponse(events(words, now), media_type="text/event-stream")
+    if request.stream:
+        return StreamingResponse(format_events(words, now), media_type="text/event-stream")
     message = {"role": "assistant", "content": " ".join(words)}
-    return described("chat.completion", now, {"message": message, "finish_reason": "stop"})
+    return make_completion("chat.completion", now, {"message": message, "finish_reason": "stop"})
 
 
 @app.post("/v1/embeddings")
-def embeddings(order: EmbeddingRequest) -> dict[str, Any]:
-    known(order.model)
-    texts = [order.input] if isinstance(order.input, str) else order.input
-    data = [{"object": "embedding", "index": at, "embedding": embedded(text)} for at, text in enumerate(texts)]
-    used = sum(len(text.split()) for text in texts)
-    usage = {"prompt_tokens": used, "total_tokens": used}
+def embeddings(request: EmbeddingRequest) -> dict[str, Any]:
+    check_model(request.model)
+    texts = [request.input] if isinstance(request.input, str) else request.input
+    data = [{"object": "embedding", "index": at, "embedding": embed(text)} for at, text in enumerate(texts)]
+    token_count = sum(len(text.split()) for text in texts)
+    usage = {"prompt_tokens": token_count, "total_tokens": token_count}
     return {"object": "list", "model": MODEL, "data": data, "usage": usage}
 
 
-def known(model: str) -> None:
+def check_model(model: str) -> None:
     if model != MODEL:
         raise HTTPException(404, f"there is no model {model!r}, only {MODEL!r}")
 
 
-def continued(prompt: str, most: int, seed: int) -> Iterator[str]:
+def generate_words(prompt: str, max_words: int, seed: int) -> Iterator[str]:
     """At most so many words after the prompt's last one; the same for the same seed."""
-    chance = random.Random(f"{seed}/{prompt}")
+    random_generator = random.Random(f"{seed}/{prompt}")
     last = next((word for word in reversed(prompt.lower().split()) if word in followers), CORPUS[0])
-    for _ in range(most):
-        last = chance.choice(followers[last])
+    for _ in range(max_words):
+        last = random_generator.choice(followers[last])
         yield last
 
 
-def events(words: Iterator[str], now: int) -> Iterator[str]:
+def format_events(words: Iterator[str], now: int) -> Iterator[str]:
     """One completion in chunks: as at OpenAI, all of them have its id and its time."""
     for word in words:
-        yield event(described("chat.completion.chunk", now, {"delta": {"content": f"{word} "}, "finish_reason": None}))
-    yield event(described("chat.completion.chunk", now, {"delta": {}, "finish_reason": "stop"}))
+        yield format_event(
+            make_completion("chat.completion.chunk", now, {"delta": {"content": f"{word} "}, "finish_reason": None})
+        )
+    yield format_event(make_completion("chat.completion.chunk", now, {"delta": {}, "finish_reason": "stop"}))
     yield "data: [DONE]\n\n"
 
 
-def event(value: dict[str, Any]) -> str:
+def format_event(value: dict[str, Any]) -> str:
     return f"data: {json.dumps(value)}\n\n"
 
 
-def described(kind: str, now: int, choice: dict[str, Any]) -> dict[str, Any]:
+def make_completion(kind: str, now: int, choice: dict[str, Any]) -> dict[str, Any]:
     return {"id": f"{kind}-{now}", "object": kind, "created": now, "model": MODEL, "choices": [{"index": 0, **choice}]}
 
 
-def embedded(text: str) -> list[float]:
+def embed(text: str) -> list[float]:
     """A vector of length 1: texts with the same threes of letters lie near to each other."""
     vector = [0.0] * DIMENSIONS
     for at in range(len(text) - 2):

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import gradio as gr
 
 RATE_HZ = 16_000
-LONGEST_S = 30
+MAX_TONE_S = 30
 
 
 def shout(text: str, mark: str, times: int) -> str:
@@ -28,10 +28,10 @@ def shout(text: str, mark: str, times: int) -> str:
 
 def tone(frequency: float, seconds: float) -> str:
     """A sine tone as a WAV file."""
-    if not 0 < seconds <= LONGEST_S:
-        raise gr.Error(f"a tone lasts more than 0 and at most {LONGEST_S} seconds")
+    if not 0 < seconds <= MAX_TONE_S:
+        raise gr.Error(f"a tone lasts more than 0 and at most {MAX_TONE_S} seconds")
     step = 2 * math.pi * frequency / RATE_HZ
-    return _written(array("h", (int(20_000 * math.sin(step * n)) for n in range(int(RATE_HZ * seconds)))), RATE_HZ)
+    return _write_wav(array("h", (int(20_000 * math.sin(step * n)) for n in range(int(RATE_HZ * seconds)))), RATE_HZ)
 
 
 def reverse_sound(sound: str) -> tuple[str, float]:
@@ -46,7 +46,7 @@ def reverse_sound(sound: str) -> tuple[str, float]:
         raise gr.Error("the sound must be mono with 16 bits")
     samples = array("h", frames)
     samples.reverse()
-    return _written(samples, rate), len(samples) / rate
+    return _write_wav(samples, rate), len(samples) / rate
 
 
 def countdown(start: float) -> Iterator[str]:
@@ -57,7 +57,7 @@ def countdown(start: float) -> Iterator[str]:
     yield "lift-off"
 
 
-def _written(samples: array[int], rate: int) -> str:
+def _write_wav(samples: array[int], rate: int) -> str:
     with tempfile.NamedTemporaryFile(suffix=".wav", delete=False) as file, wave.open(file, "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
@@ -70,14 +70,14 @@ def build() -> gr.Blocks:
     """The page and its endpoints."""
     with gr.Blocks(title="gradio-app") as app:
         with gr.Tab("Shout"):
-            text, said = gr.Textbox(label="Text"), gr.Textbox(label="Said")
+            text, shout_output = gr.Textbox(label="Text"), gr.Textbox(label="Said")
             mark = gr.Dropdown(["!", "?", "…"], value="!", label="Mark")
             times = gr.Slider(1, 5, value=1, step=1, label="Times")
-            gr.Button("Shout").click(shout, [text, mark, times], said, api_name="shout")
+            gr.Button("Shout").click(shout, [text, mark, times], shout_output, api_name="shout")
         with gr.Tab("Tone"):
             frequency, seconds = gr.Number(440, label="Frequency in Hz"), gr.Number(1, label="Seconds")
-            heard = gr.Audio(label="Tone", type="filepath")
-            gr.Button("Make").click(tone, [frequency, seconds], heard, api_name="tone")
+            tone_output = gr.Audio(label="Tone", type="filepath")
+            gr.Button("Make").click(tone, [frequency, seconds], tone_output, api_name="tone")
         with gr.Tab("Reverse"):
             sound = gr.Audio(label="Sound", type="filepath")
             backwards, length = gr.Audio(label="Backwards", type="filepath"), gr.Number(label="Seconds")

@@ -16,21 +16,23 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
-LONGEST_BODY = 1024 * 1024
-MOST_HITS = 1000
+MAX_BODY_BYTES = 1024 * 1024
+MAX_HITS = 1000
 index = sqlite3.connect(":memory:", check_same_thread=False)
 index.execute("CREATE VIRTUAL TABLE documents USING fts5(id UNINDEXED, text)")
 lock = threading.Lock()
 
 
-def put(order: object) -> dict[str, object]:
+def put(document: object) -> dict[str, object]:
     """Take a document. ValueError says what is wrong with it."""
-    if not isinstance(order, dict) or not all(isinstance(order.get(key), str) and order[key] for key in ("id", "text")):
+    if not isinstance(document, dict) or not all(
+        isinstance(document.get(key), str) and document[key] for key in ("id", "text")
+    ):
         raise ValueError("a document is an object with the texts id and text")
     with lock, index:
-        index.execute("DELETE FROM documents WHERE id = ?", (order["id"],))
-        index.execute("INSERT INTO documents VALUES (?, ?)", (order["id"], order["text"]))
-    return {"id": order["id"], "words": len(order["text"].split())}
+        index.execute("DELETE FROM documents WHERE id = ?", (document["id"],))
+        index.execute("INSERT INTO documents VALUES (?, ?)", (document["id"], document["text"]))
+    return {"id": document["id"], "words": len(document["text"].split())}
 
 
 def remove(name: str) -> None:
@@ -45,7 +47,7 @@ def search(words: str, limit: int) -> dict[str, object]:
         raise ValueError("q has no words")
     query = "SELECT id, text, bm25(documents) FROM documents WHERE documents MATCH ? ORDER BY 3, 1 LIMIT ?"
     with lock:
-        rows = index.execute(query, (quoted, min(max(limit, 1), MOST_HITS))).fetchall()
+        rows = index.execute(query, (quoted, min(max(limit, 1), MAX_HITS))).fetchall()
     return {"hits": [{"id": name, "text": text, "rank": round(rank, 6)} for name, text, rank in rows]}
 
 
@@ -62,42 +64,42 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = {key: values[-1] for key, values in parse_qs(url.query).items()}
         if url.path == "/health":
-            self.answer(200, {"status": "ok"})
+            self.send_json(200, {"status": "ok"})
         elif url.path == "/search":
-            self.attempt(lambda: search(query.get("q", ""), int(query.get("limit", "10"))))
+            self.send_result(lambda: search(query.get("q", ""), int(query.get("limit", "10"))))
         elif url.path == "/export":
             self.send(200, "application/x-ndjson", export().encode())
         else:
-            self.answer(404, {"error": f"there is no {url.path}"})
+            self.send_json(404, {"error": f"there is no {url.path}"})
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        if length > LONGEST_BODY:
+        if length > MAX_BODY_BYTES:
             self.close_connection = True
-            self.answer(413, {"error": f"a document has at most {LONGEST_BODY} bytes"})
+            self.send_json(413, {"error": f"a document has at most {MAX_BODY_BYTES} bytes"})
             return
         body = self.rfile.read(length)
         if urlsplit(self.path).path == "/documents":
-            self.attempt(lambda: put(json.loads(body)))
+            self.send_result(lambda: put(json.loads(body)))
         else:
-            self.answer(404, {"error": f"nothing is posted to {self.path}"})
+            self.send_json(404, {"error": f"nothing is posted to {self.path}"})
 
     def do_DELETE(self) -> None:
         folder, _, name = urlsplit(self.path).path.rpartition("/")
         if folder != "/documents" or not name:
-            self.answer(404, {"error": f"there is no {self.path}"})
+            self.send_json(404, {"error": f"there is no {self.path}"})
             return
         remove(unquote(name))
         self.send_response(204)
         self.end_headers()
 
-    def attempt(self, work: Callable[[], dict[str, object]]) -> None:
+    def send_result(self, work: Callable[[], dict[str, object]]) -> None:
         try:
-            self.answer(200, work())
+            self.send_json(200, work())
         except (ValueError, sqlite3.Error) as error:  # the index refuses some words, such as those with a NUL
-            self.answer(400, {"error": str(error)})
+            self.send_json(400, {"error": str(error)})
 
-    def answer(self, status: int, value: dict[str, object]) -> None:
+    def send_json(self, status: int, value: dict[str, object]) -> None:
         self.send(status, "application/json", json.dumps(value).encode())
 
     def send(self, status: int, media_type: str, body: bytes) -> None:

@@ -28,10 +28,10 @@ UNREACHABLE = "Traceback (most recent call last):\nrequests.exceptions.ProxyErro
 def parsed(*dependencies: object, pinned: int | None = None) -> audit.Audit:
     output = json.dumps({"dependencies": dependencies, "fixes": []})
     count = len(dependencies) if pinned is None else pinned
-    return audit.parsed(output, "No known vulnerabilities found", pinned=count)
+    return audit.parse_audit(output, "No known vulnerabilities found", pinned=count)
 
 
-def test_an_audit_of_everything_without_a_vulnerability_is_good() -> None:
+def test_a_complete_audit_without_vulnerabilities_passes() -> None:
     assert parsed(CLEAN).is_good
     assert parsed(CLEAN).lines() == ["1 of 1 packages audited, 0 with known vulnerabilities"]
 
@@ -44,12 +44,12 @@ def test_a_vulnerability_is_named_with_the_version_that_fixes_it() -> None:
     ]
 
 
-def test_nothing_audited_is_not_run_although_pip_audit_calls_it_a_success() -> None:
+def test_an_audit_of_no_package_is_reported_as_not_run() -> None:
     assert not parsed(SKIPPED).is_good
     assert parsed(SKIPPED).lines()[0] == "not run: 0 of 1 packages were audited"
 
 
-def test_a_package_that_was_left_out_is_not_good_either() -> None:
+def test_a_skipped_package_fails_the_audit() -> None:
     assert not parsed(CLEAN, SKIPPED).is_good
     assert parsed(CLEAN, SKIPPED).lines() == [
         "1 of 2 packages audited, 0 with known vulnerabilities",
@@ -57,7 +57,7 @@ def test_a_package_that_was_left_out_is_not_good_either() -> None:
     ]
 
 
-def test_a_package_that_pip_audit_does_not_mention_is_not_good_either() -> None:
+def test_a_package_that_pip_audit_omits_fails_the_audit() -> None:
     assert not parsed(CLEAN, pinned=2).is_good
     assert parsed(CLEAN, pinned=2).lines() == [
         "1 of 1 packages audited, 0 with known vulnerabilities",
@@ -85,14 +85,14 @@ def test_without_arguments_every_file_of_constraints_is_audited(monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("output", "errors"), [("", UNREACHABLE), ("[]", UNREACHABLE), ('{"dependencies": []}', "")])
-def test_without_a_result_nothing_was_run(output: str, errors: str) -> None:
-    result = audit.parsed(output, errors, pinned=0)
+def test_missing_output_is_reported_as_not_run(output: str, errors: str) -> None:
+    result = audit.parse_audit(output, errors, pinned=0)
     assert not result.is_good
     assert result.lines()[0] == "not run: 0 of 0 packages were audited"
     assert "Max retries exceeded" in result.failure or not errors
 
 
-def test_each_file_is_audited_and_one_that_is_not_good_decides(
+def test_one_failed_file_fails_the_whole_audit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
@@ -103,7 +103,7 @@ def test_each_file_is_audited_and_one_that_is_not_good_decides(
     assert "bad.txt: not run" in capsys.readouterr().out
 
 
-def test_a_registry_that_cannot_be_reached_is_not_run(
+def test_an_unreachable_registry_is_reported_as_not_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The real pip-audit, with a proxy that nobody listens at."""

@@ -14,26 +14,28 @@ _PROGRAM = re.compile(r"\./deploy\.sh|\bchutes-wrappers(?= )")
 _ENDS = re.compile(r"^[<>|)]|^&&$|^;$|^2>")
 
 
-def documented(text: str) -> list[list[str]]:
+def find_documented_lines(text: str) -> list[list[str]]:
     """Every command line in the shell blocks and in the inline code of a Markdown document, without the program's name."""
     blocks = [block.replace("\\\n", " ") for language, block in _BLOCK.findall(text) if language in ("", "bash")]
     inline = _CODE.findall(_BLOCK.sub("", text))
-    return _unique([*shown("\n".join(blocks)), *(words for code in inline for words in _of_inline_code(code))])
+    return _unique(
+        [*find_shown_lines("\n".join(blocks)), *(words for code in inline for words in _of_inline_code(code))]
+    )
 
 
-def shown(text: str) -> list[list[str]]:
+def find_shown_lines(text: str) -> list[list[str]]:
     """Every command line of a text that names the program, such as a help page or a comment."""
-    found = []
+    lines = []
     for line in text.splitlines():
         for piece in _PROGRAM.split(line)[1:]:
-            found += [words for words in [_words(piece)] if words is not None]
-    return _unique(found)
+            lines += [words for words in [_words(piece)] if words is not None]
+    return _unique(lines)
 
 
 def _of_inline_code(code: str) -> list[list[str]]:
     """``./deploy.sh --build M``, or ``--build M [--local]``: with and without what stands in brackets."""
     if _PROGRAM.search(code):
-        return shown(code)
+        return find_shown_lines(code)
     if not code.startswith("-"):
         return []
     variants = {code.replace("[", "").replace("]", ""), re.sub(r"\s*\[[^]]*\]", "", code)}

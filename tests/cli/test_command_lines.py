@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.cli import main
 from chutes_wrappers.cli.main import deploy
-from chutes_wrappers.cli.usage import help_text
+from chutes_wrappers.cli.usage import format_help
 from chutes_wrappers.cli.verbs.declarations import Flag
 from chutes_wrappers.cli.verbs.groups import GROUPS, VERBS
 from chutes_wrappers.cli.verbs.verb import COMMON, Common, Verb
 from docs.record import COMMAND
 from tests.scenario import ROOT
 
-from .command_lines import documented, shown
+from .command_lines import find_documented_lines, find_shown_lines
 
 RECORDS: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("recorded_command_lines.json").read_text(encoding="utf-8")
@@ -39,27 +39,27 @@ WITH_COMMAND = [record for record in RUNNING if record["verb"]]
 BARE_WATCH = -1.0
 
 
-def parsed(words: Sequence[str]) -> dict[str, Any]:
+def parse(words: Sequence[str]) -> dict[str, Any]:
     """What the program would run for a command line, in the form of the records."""
-    seen: list[dict[str, Any]] = []
+    parsed: list[dict[str, Any]] = []
 
     def run(verb: Verb, context: click.Context) -> None:
         operands = [context.params[str(each.name)] for each in verb.operands]
-        seen.append({"verb": verb.name, "operands": operands, "flags": given_in(context)})
+        parsed.append({"verb": verb.name, "operands": operands, "flags": read_flags(context)})
 
     def show_menu(context: click.Context) -> Common:
-        seen.append({"verb": None, "operands": [], "flags": given_in(context)})
+        parsed.append({"verb": None, "operands": [], "flags": read_flags(context)})
         return Common()
 
-    with patch.object(Verb, "invoke", run), patch.multiple(main, pop_common=show_menu, _menu=lambda common: 0):
+    with patch.object(Verb, "invoke", run), patch.multiple(main, pop_common=show_menu, _run_menu=lambda common: 0):
         try:
             deploy.main(list(words), prog_name="deploy.sh", standalone_mode=False)
         except click.UsageError:
             return {"error": True}
-    return seen[0] if seen else {"help": True}
+    return parsed[0] if parsed else {"help": True}
 
 
-def given_in(context: click.Context) -> dict[str, Any]:
+def read_flags(context: click.Context) -> dict[str, Any]:
     flags = [each for each in context.command.params if isinstance(each, click.Option)]
     return {
         str(each.name): plain(context.params[str(each.name)])
@@ -75,7 +75,7 @@ def plain(value: Any) -> Any:
 def expected(record: dict[str, Any]) -> dict[str, Any]:
     flags = dict(record["flags"])
     if flags.get("watch") == BARE_WATCH:
-        (watch,) = [option for option in VERBS[record["verb"]].options() if option.name == "watch"]
+        (watch,) = [option for option in VERBS[record["verb"]].get_options() if option.name == "watch"]
         flags["watch"] = watch.flag_value
     return {"verb": record["verb"], "operands": record["operands"], "flags": flags}
 
@@ -85,8 +85,8 @@ def readable(record: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("record", RUNNING, ids=readable)
-def test_a_command_line_means_what_it_meant(record: dict[str, Any]) -> None:
-    assert parsed(record["words"]) == expected(record)
+def test_a_recorded_command_line_is_parsed_as_before(record: dict[str, Any]) -> None:
+    assert parse(record["words"]) == expected(record)
 
 
 # Wrong usage of two flags together is found by the command itself.
@@ -96,13 +96,15 @@ LATER = (["--build", "M", "--local", "--public"], ["--build", "M", "--local", "-
 @pytest.mark.parametrize(
     "record", [one for one in RECORDS if "error" in one and one["words"] not in LATER], ids=readable
 )
-def test_wrong_usage_stays_wrong_usage(record: dict[str, Any]) -> None:
-    assert parsed(record["words"]) == {"error": True}
+def test_a_usage_error_stays_a_usage_error(record: dict[str, Any]) -> None:
+    assert parse(record["words"]) == {"error": True}
 
 
 @pytest.mark.parametrize("record", [one for one in RECORDS if "help" in one], ids=readable)
-def test_a_request_for_help_stays_one(record: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    assert parsed(record["words"]) == {"help": True}
+def test_a_request_for_help_stays_a_request_for_help(
+    record: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parse(record["words"]) == {"help": True}
     assert capsys.readouterr().out.strip()
 
 
@@ -128,16 +130,16 @@ def words_of(parts: Sequence[Sequence[str]]) -> list[str]:
 
 
 @given(reordered())
-def test_the_order_of_flags_means_nothing(drawn: tuple[dict[str, Any], list[list[str]]]) -> None:
+def test_the_order_of_flags_does_not_matter(drawn: tuple[dict[str, Any], list[list[str]]]) -> None:
     record, parts = drawn
-    assert parsed(words_of(parts)) == expected(record)
+    assert parse(words_of(parts)) == expected(record)
 
 
 @given(reordered())
 def test_the_command_may_be_a_plain_word(drawn: tuple[dict[str, Any], list[list[str]]]) -> None:
     record, parts = drawn
     plain_parts = [as_word(part, record["verb"]) for part in parts]
-    assert parsed(words_of(plain_parts)) == expected(record)
+    assert parse(words_of(plain_parts)) == expected(record)
 
 
 def as_word(part: Sequence[str], verb: str) -> list[str]:
@@ -148,7 +150,7 @@ def as_word(part: Sequence[str], verb: str) -> list[str]:
 
 
 @given(reordered(), st.sampled_from(sorted(VERBS)), st.booleans())
-def test_a_second_command_is_wrong_usage(
+def test_a_second_command_is_a_usage_error(
     drawn: tuple[dict[str, Any], list[list[str]]], second: str, is_first: bool
 ) -> None:
     _, parts = drawn
@@ -157,45 +159,45 @@ def test_a_second_command_is_wrong_usage(
     more = [f"--{second}", *operands]
     if words[-1] == "--watch" and not is_first:
         words.append("5")
-    assert parsed([*more, *words] if is_first else [*words, *more]) == {"error": True}
+    assert parse([*more, *words] if is_first else [*words, *more]) == {"error": True}
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 @pytest.mark.parametrize("words", ["--call x /y -d", "--call x /y --data", "--create i --name", "--deploy m --logo"])
 def test_a_flags_value_is_not_taken_for_a_command(words: str, verb: str) -> None:
     for value in (verb, f"--{verb}"):
-        found = parsed([*words.split(), value])
-        assert value in found["flags"].values()
+        parsed = parse([*words.split(), value])
+        assert value in parsed["flags"].values()
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
-def test_nothing_behind_two_dashes_is_a_command(verb: str) -> None:
-    assert parsed(["--", f"--{verb}", "x"]) == {"error": True}
-    assert parsed(["--", verb]) == {"error": True}
-    found = parsed(["build", "--local", "--", verb])
-    assert (found["verb"], found["operands"]) == ("build", [verb])
+def test_no_word_after_two_dashes_is_a_command(verb: str) -> None:
+    assert parse(["--", f"--{verb}", "x"]) == {"error": True}
+    assert parse(["--", verb]) == {"error": True}
+    parsed = parse(["build", "--local", "--", verb])
+    assert (parsed["verb"], parsed["operands"]) == ("build", [verb])
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_an_operand_is_not_taken_for_a_command(verb: str) -> None:
-    assert parsed(["--status", verb])["operands"] == [verb]
-    assert parsed(["status", verb])["operands"] == [verb]
+    assert parse(["--status", verb])["operands"] == [verb]
+    assert parse(["status", verb])["operands"] == [verb]
 
 
 @pytest.mark.parametrize("watched", [["--watch"], ["--watch", "5"], ["--watch=5"]])
 @pytest.mark.parametrize("verb", ["status", "emulate"])
-def test_a_command_behind_a_flag_is_not_its_optional_value(verb: str, watched: list[str]) -> None:
-    expected = parsed([f"--{verb}", "deploy_x", *watched])
+def test_a_command_after_a_flag_is_not_its_optional_value(verb: str, watched: list[str]) -> None:
+    expected = parse([f"--{verb}", "deploy_x", *watched])
     assert "error" not in expected
-    assert parsed([*watched, verb, "deploy_x"]) == parsed([*watched, f"--{verb}", "deploy_x"]) == expected
+    assert parse([*watched, verb, "deploy_x"]) == parse([*watched, f"--{verb}", "deploy_x"]) == expected
     for words in ([*watched, "--quiet", verb, "deploy_x"], [verb, *watched, "--quiet", "--", "deploy_x"]):
-        assert parsed(words) == {**expected, "flags": {**expected["flags"], "quiet": True}}
+        assert parse(words) == {**expected, "flags": {**expected["flags"], "quiet": True}}
 
 
 def test_a_flag_takes_a_value_in_every_command_or_in_none() -> None:
     """So a command line can be read before its command is known."""
     shapes: dict[str, set[tuple[Any, ...]]] = {}
-    for option in (option for verb in VERBS.values() for option in (*verb.options(), *COMMON)):
+    for option in (option for verb in VERBS.values() for option in (*verb.get_options(), *COMMON)):
         has_optional_value = isinstance(option, Flag) and option.has_optional_value
         shape = (option.is_flag, option.nargs, has_optional_value, option.name)
         for name in (*option.opts, *option.secondary_opts):
@@ -213,18 +215,18 @@ DOCUMENTS = [
 
 def documented_lines() -> Iterator[list[str]]:
     for path in DOCUMENTS:
-        yield from documented(path.read_text(encoding="utf-8"))
+        yield from find_documented_lines(path.read_text(encoding="utf-8"))
     for path in (*sorted((ROOT / "examples").glob("*.py")), ROOT / "deploy_example.py"):
-        yield from shown(path.read_text(encoding="utf-8"))
-    yield from shown(COMMAND)
+        yield from find_shown_lines(path.read_text(encoding="utf-8"))
+    yield from find_shown_lines(COMMAND)
     for topic in (*(group.name for group in GROUPS), *VERBS):
-        yield from shown(help_text(topic))
+        yield from find_shown_lines(format_help(topic))
 
 
-def test_every_documented_command_line_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_documented_command_line_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [words for words in documented_lines() if is_complete(words)]
     assert len(lines) > 60
-    assert [words for words in lines if "error" in parsed(words)] == []
+    assert [words for words in lines if "error" in parse(words)] == []
 
 
 def is_complete(words: Sequence[str]) -> bool:

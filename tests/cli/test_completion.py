@@ -13,11 +13,11 @@ from typing import Any
 import pexpect
 import pytest
 
-from chutes_wrappers.cli.completion import VARIABLE, script
+from chutes_wrappers.cli.completion import VARIABLE, build_script
 from chutes_wrappers.cli.main import deploy
 from chutes_wrappers.cli.verbs.groups import VERBS
 from chutes_wrappers.cli.verbs.values import ModuleName
-from tests.scenario import ROOT, environment
+from tests.scenario import ROOT, make_environment
 
 CLEAR_LINE = "\x15"
 # Shell → how it is started, what makes it ready, and how it reads the script.
@@ -114,9 +114,9 @@ def test_both_forms_of_a_command_are_completed_and_its_own_flags_alone(
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_script_is_short_and_of_one_program(shell: str, tmp_path: Path) -> None:
+def test_a_script_is_short_and_completes_one_program(shell: str, tmp_path: Path) -> None:
     program = tmp_path / "it's here" / "chutes-wrappers"
-    text = script(shell, program)
+    text = build_script(shell, program)
     assert len(text.splitlines()) <= 20
     assert "deploy.sh" not in text
     assert text.count(shlex.quote(str(program))) == 2
@@ -133,7 +133,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
     (tmp_path / "deploy_ocr.py").write_text("")
     (tmp_path / "picture.png").touch()
     arguments, ready, reads = SHELLS[name]
-    variables = {**environment(), "HOME": str(tmp_path), "TERM": "xterm", "PS1": "> "}
+    variables = {**make_environment(), "HOME": str(tmp_path), "TERM": "xterm", "PS1": "> "}
     terminal = pexpect.spawn(
         name, arguments, cwd=str(tmp_path), env=variables, encoding="utf-8", timeout=60, dimensions=(60, 200)
     )

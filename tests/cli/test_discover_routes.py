@@ -13,7 +13,7 @@ from chutes_wrappers.cli.commands import discover
 from chutes_wrappers.cli.discover_routes import main
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
 from chutes_wrappers.core.routes import Route
-from tests.upstreams.scripted import Reply, json_reply, serving, unused_port
+from tests.upstreams.scripted import Reply, json_reply, serve_script, unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECIFICATION = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"get": {}}, "/": {"get": {}}}})}
@@ -24,7 +24,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_the_script_runs_from_any_folder(tmp_path: Path) -> None:
-    with serving(SPECIFICATION) as server:
+    with serve_script(SPECIFICATION) as server:
         argv = [sys.executable, str(ROOT / "tools" / "discover_routes.py"), "--base-url", server.root, "--port", "8020"]
         done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -36,7 +36,7 @@ def test_the_script_runs_from_any_folder(tmp_path: Path) -> None:
 
 def test_output_names_the_file_and_leaves_standard_output_empty(tmp_path: Path) -> None:
     target = tmp_path / "x.routes.json"
-    with serving(SPECIFICATION) as server:
+    with serve_script(SPECIFICATION) as server:
         result = run("--base-url", server.root, "--output", str(target))
         assert (result.exit_code, result.stdout) == (0, "")
         assert json.loads(target.read_text())["routes"][0]["port"] == server.port
@@ -45,12 +45,12 @@ def test_output_names_the_file_and_leaves_standard_output_empty(tmp_path: Path) 
 
 
 def test_probe_paths_are_tried(tmp_path: Path) -> None:
-    with serving({"/own/spec": SPECIFICATION["/openapi.json"]}) as server:
+    with serve_script({"/own/spec": SPECIFICATION["/openapi.json"]}) as server:
         result = run("--base-url", server.root, "--probe-paths", "/nothing, /own/spec")
     assert json.loads(result.stdout)["source"] == {str(server.port): f"{server.root}/own/spec"}
 
 
-def test_nothing_there_is_exit_code_1_within_the_bounds() -> None:
+def test_no_service_is_exit_code_1_within_the_timeout() -> None:
     result = run(
         "--base-url", f"http://127.0.0.1:{unused_port()}", "--startup-delay", "0.1", "--probe-timeout", "0.1", "--json"
     )
@@ -58,13 +58,13 @@ def test_nothing_there_is_exit_code_1_within_the_bounds() -> None:
     assert "nothing answers HTTP" in result.stderr
 
 
-def test_a_service_without_routes_is_exit_code_1_and_touches_no_file(
+def test_a_service_without_routes_is_exit_code_1_and_changes_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "x.routes.json"
     target.write_text("old")
     monkeypatch.setattr("chutes_wrappers.host.discovery.probing.Bounds.settle_s", 0.1)
-    with serving({}, otherwise=Reply(body=b"<html>", content_type="text/html")) as server:
+    with serve_script({}, otherwise=Reply(body=b"<html>", content_type="text/html")) as server:
         result = run(
             "--base-url", server.root, "--output", str(target), "--startup-delay", "0.3", "--probe-timeout", "0.3"
         )
@@ -100,13 +100,13 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str) -> None:
 
 
 def test_a_module_and_its_container_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Any] = {}
+    recorded: dict[str, Any] = {}
 
     def from_file(chute_file: str, settings: discover.Settings, path: Path | None) -> Manifest:
-        seen.update(file=chute_file, settings=settings, path=path)
+        recorded.update(file=chute_file, settings=settings, path=path)
         return Manifest(routes=(Route(path="/say"),))
 
-    monkeypatch.setattr(discover, "from_file", from_file)
+    monkeypatch.setattr(discover, "discover_file", from_file)
     result = run(
         *("--chute-file", "deploy_x.py", "--startup-delay", "1", "--probe-timeout", "2", "--docker-gpus", "none"),
         *("--docker-env", "A=1", "--docker-env", "B=2", "--docker-volume", "/a:/b", "--shm-size", "1g"),
@@ -114,9 +114,9 @@ def test_a_module_and_its_container_options_are_passed_on(monkeypatch: pytest.Mo
         *("--expose", "files,root", "--openapi", "api.json"),
     )
     assert (result.exit_code, result.stdout) == (0, "")
-    assert seen["file"] == "deploy_x.py"
-    assert seen["path"] is None
-    assert seen["settings"] == discover.Settings(
+    assert recorded["file"] == "deploy_x.py"
+    assert recorded["path"] is None
+    assert recorded["settings"] == discover.Settings(
         startup_delay_s=1,
         probe_timeout_s=2,
         gpus="none",
@@ -131,12 +131,12 @@ def test_a_module_and_its_container_options_are_passed_on(monkeypatch: pytest.Mo
 
 
 def test_the_seeds_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[discover.Settings] = []
+    recorded: list[discover.Settings] = []
 
     def from_file(chute_file: str, settings: discover.Settings, path: Path | None) -> Manifest:
-        seen.append(settings)
+        recorded.append(settings)
         return Manifest()
 
-    monkeypatch.setattr(discover, "from_file", from_file)
+    monkeypatch.setattr(discover, "discover_file", from_file)
     assert run("--chute-file", "deploy_x.py").exit_code == 0
-    assert seen == [discover.Settings(startup_delay_s=120, probe_timeout_s=180, gpus="all")]
+    assert recorded == [discover.Settings(startup_delay_s=120, probe_timeout_s=180, gpus="all")]

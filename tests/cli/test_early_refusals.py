@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fork_server import LONGEST_S
-from tests.scenario import ROOT, environment
+from tests.fork_server import TIMEOUT_S
+from tests.scenario import ROOT, make_environment
 from tests.upstreams.scripted import unused_port
 
 # Ends with the command's own code, and prints how many processes it started, and which slow libraries it has loaded.
@@ -38,7 +38,7 @@ chute = Chute()
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
+def busy_port() -> Iterator[int]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -46,7 +46,7 @@ def taken() -> Iterator[int]:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    variables = {**environment(), "CHUTES_API_KEY": "key", "HOME": str(folder), "CHUTES_USERNAME": "tester"}
+    variables = {**make_environment(), "CHUTES_API_KEY": "key", "HOME": str(folder), "CHUTES_USERNAME": "tester"}
     return subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments],
         cwd=folder,
@@ -55,7 +55,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=LONGEST_S,
+        timeout=TIMEOUT_S,
     )
 
 
@@ -67,7 +67,7 @@ def module(folder: Path, port: int = 18080) -> str:
 NOTHING = "started 0 loaded\n"
 
 
-def test_a_command_that_goes_on_is_seen_to_start_the_sdk(tmp_path: Path) -> None:
+def test_a_valid_command_starts_the_sdk(tmp_path: Path) -> None:
     done = run(tmp_path, "--run", module(tmp_path), "--port", str(unused_port()))
     assert "TypeError: Chute.__init__()" in done.stderr
     assert done.stdout.startswith("started 1 loaded ")
@@ -76,7 +76,7 @@ def test_a_command_that_goes_on_is_seen_to_start_the_sdk(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "words", ["discover", "build", "build --local", "emulate", "run-docker", "run", "deploy", "cost", "forward"]
 )
-def test_a_module_that_is_not_there_is_reported_before_the_sdk_starts(words: str, tmp_path: Path) -> None:
+def test_a_missing_module_is_reported_before_the_sdk_starts(words: str, tmp_path: Path) -> None:
     verb, *flags = words.split()
     done = run(tmp_path, f"--{verb}", "deploy_nowhere", *flags)
     assert done.returncode == 2
@@ -93,18 +93,18 @@ def test_a_module_that_is_not_there_is_reported_before_the_sdk_starts(words: str
         "--forward {} --url http://127.0.0.1:9",
     ],
 )
-def test_a_port_in_use_is_reported_before_the_sdk_starts(words: str, tmp_path: Path, taken: int) -> None:
-    own = taken if "--url" in words else 18080
-    done = run(tmp_path, *words.format(module(tmp_path, own), taken).split())
+def test_a_port_in_use_is_reported_before_the_sdk_starts(words: str, tmp_path: Path, busy_port: int) -> None:
+    service_port = busy_port if "--url" in words else 18080
+    done = run(tmp_path, *words.format(module(tmp_path, service_port), busy_port).split())
     assert done.returncode == 2, done.stderr
-    assert f"port {taken} cannot be used" in done.stderr
+    assert f"port {busy_port} cannot be used" in done.stderr
     assert "Next: name another one with --" in done.stderr
     assert done.stdout.startswith("started 0 ")
     assert "--url" in words or done.stdout == NOTHING
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "output_text"),
     [
         ("--run {} --port abc", "'abc' is not a port: a number from 1 to 65535"),
         ("--emulate {} --watch soon", "'soon' is not a number of seconds: give 0 or more"),
@@ -115,8 +115,8 @@ def test_a_port_in_use_is_reported_before_the_sdk_starts(words: str, tmp_path: P
         ("--create vendor/unused:1 --name A!", "'A!' cannot be the name of a chute"),
     ],
 )
-def test_an_invalid_value_is_reported_before_the_sdk_starts(words: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_value_is_reported_before_the_sdk_starts(words: str, output_text: str, tmp_path: Path) -> None:
     done = run(tmp_path, *words.format(module(tmp_path)).split())
     assert done.returncode == 2
-    assert said in " ".join(done.stderr.split())
+    assert output_text in " ".join(done.stderr.split())
     assert done.stdout == NOTHING

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.fault_report import Invocation, fault, masked, write_report
+from chutes_wrappers.cli.fault_report import Invocation, mask_secrets, report_fault, write_report
 from chutes_wrappers.cli.main import deploy
-from chutes_wrappers.cli.version import versions
+from chutes_wrappers.cli.version import collect_versions
 from chutes_wrappers.core.manifest import parse_manifest
 
 KEY = "cpk_0123456789abcdef0123456789abcdef.fedcba98.Zz9"
@@ -55,16 +55,16 @@ def test_a_fault_of_a_command_is_reported_with_its_flags_and_without_their_value
     assert ended.value.code == 1
     (report,) = state.iterdir()
     text = report.read_text()
-    said = capsys.readouterr().err
-    assert str(report) in said.replace("\n", "")
-    assert "this is a fault of the toolkit" in said.replace("\n", " ")
+    output_text = capsys.readouterr().err
+    assert str(report) in output_text.replace("\n", "")
+    assert "this is a fault of the toolkit" in output_text.replace("\n", " ")
     assert "command --call" in text
     assert "flags --data, --form, --json" in text
-    for version in versions():
+    for version in collect_versions():
         assert " ".join(version) in text
     for secret in ("a-chute", "/a-path", "body", "content", "value-of-the-environment"):
         assert secret not in text
-        assert secret not in said
+        assert secret not in output_text
 
 
 def test_a_report_has_our_frames_with_their_lines_and_others_without(state: Path) -> None:
@@ -107,7 +107,7 @@ def test_what_looks_like_a_secret_is_in_no_report(secret: str, state: Path) -> N
     report = write_report(failed(secret), Invocation())
     assert report is not None
     assert secret not in report.read_text()
-    hidden = masked(secret)
+    hidden = mask_secrets(secret)
     assert "••••" in hidden
     assert not [part for part in ("hunter2", "abc123", "abc.def", KEY, PHRASE, "accident") if part in hidden]
 
@@ -123,14 +123,14 @@ def test_what_looks_like_a_secret_is_in_no_report(secret: str, state: Path) -> N
     ids=["json", "field", "repr", "nested"],
 )
 def test_a_part_of_a_flags_value_is_masked(value: str, quoted: str, state: Path) -> None:
-    assert "hunter2" not in masked(f"cannot use {quoted}", [value])
+    assert "hunter2" not in mask_secrets(f"cannot use {quoted}", [value])
 
 
-def test_a_setting_that_is_no_secret_is_not_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_is_not_secret_is_not_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
     monkeypatch.setenv("GIT_AUTHOR_NAME", "somebody")
     monkeypatch.setenv("HF_TOKEN", "word")
-    assert masked("somebody has false and word") == "somebody has false and ••••"
+    assert mask_secrets("somebody has false and word") == "somebody has false and ••••"
 
 
 class Silent(Exception):
@@ -139,12 +139,12 @@ class Silent(Exception):
 
 
 @pytest.mark.parametrize(
-    ("failure", "shown"), [(ValueError("file \udcff"), r"file \udcff"), (Silent(), "its message cannot be shown")]
+    ("failure", "output_text"), [(ValueError("file \udcff"), r"file \udcff"), (Silent(), "its message cannot be shown")]
 )
-def test_a_message_that_cannot_be_written_is_reported(failure: Exception, shown: str, state: Path) -> None:
-    assert "unexpected" in fault(failure_with_trace(failure), Invocation()).what
+def test_a_message_that_cannot_be_written_is_reported(failure: Exception, output_text: str, state: Path) -> None:
+    assert "unexpected" in report_fault(failure_with_trace(failure), Invocation()).what
     (report,) = state.iterdir()
-    assert shown in report.read_text()
+    assert output_text in report.read_text()
 
 
 def failure_with_trace(failure: Exception) -> Exception:
@@ -163,12 +163,12 @@ def test_a_user_without_home_and_temporary_folder_sees_the_fault(monkeypatch: py
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
     monkeypatch.setattr("tempfile.gettempdir", no_folder)
-    assert "report it; --debug" in str(fault(failure_with_trace(ValueError("x")), Invocation()).next_step)
+    assert "report it; --debug" in str(report_fault(failure_with_trace(ValueError("x")), Invocation()).next_step)
 
 
 @given(st.text("abcdef0123456789", min_size=32, max_size=64), st.text(max_size=20), st.text(max_size=20))
-def test_a_long_key_is_masked_wherever_it_stands(key: str, before: str, after: str) -> None:
-    assert key not in masked(f"{before}{key}{after}")
+def test_a_long_key_is_masked_at_any_position(key: str, before: str, after: str) -> None:
+    assert key not in mask_secrets(f"{before}{key}{after}")
 
 
 def test_an_ordinary_message_stays_readable() -> None:
@@ -178,10 +178,10 @@ def test_an_ordinary_message_stays_readable() -> None:
         "function() got an unexpected keyword argument 'timeout_of_the_very_long_operation'",
         "[Errno 2] No such file or directory: '/home/somebody/Projects2/speech-to-text/deploy_whisper.py'",
     ):
-        assert masked(message) == message
+        assert mask_secrets(message) == message
 
 
-def test_a_report_is_for_its_user_alone_and_leaves_nothing_else(state: Path) -> None:
+def test_a_report_is_private_and_leaves_no_temporary_file(state: Path) -> None:
     report = write_report(failed("x"), Invocation())
     assert report is not None
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
@@ -191,7 +191,7 @@ def test_a_report_is_for_its_user_alone_and_leaves_nothing_else(state: Path) -> 
     assert second != report
 
 
-def test_a_report_that_cannot_be_finished_leaves_nothing(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_report_leaves_no_file(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(source: str, target: Path) -> None:
         raise OSError("no space left on device")
 
@@ -201,7 +201,9 @@ def test_a_report_that_cannot_be_finished_leaves_nothing(state: Path, monkeypatc
     assert list(state.iterdir()) == list((state.parent / "scratch").iterdir()) == []
 
 
-def test_without_a_state_folder_the_temporary_one_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_temporary_folder_is_the_fallback_for_the_state_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
@@ -210,7 +212,7 @@ def test_without_a_state_folder_the_temporary_one_takes_it(tmp_path: Path, monke
     assert report.parent == tmp_path / "scratch"
 
 
-def test_without_xdg_it_lies_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_xdg_the_report_is_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     report = write_report(failed("x"), Invocation())
@@ -218,7 +220,7 @@ def test_without_xdg_it_lies_below_the_home_folder(tmp_path: Path, monkeypatch: 
     assert report.parent == tmp_path / ".local" / "state" / "chutes-wrappers"
 
 
-def test_causes_in_a_circle_come_to_an_end(state: Path) -> None:
+def test_a_cycle_of_causes_ends(state: Path) -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
     report = write_report(first, Invocation())
@@ -270,4 +272,4 @@ def test_only_what_led_to_a_failure_is_reported_of_its_context(state: Path) -> N
 
 def test_the_longest_secret_is_masked_first_and_a_short_one_never(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHORT_TOKEN", "e")
-    assert masked("one of wordsmith", ["word", "wordsmith"]) == "one of ••••"
+    assert mask_secrets("one of wordsmith", ["word", "wordsmith"]) == "one of ••••"

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from chutes_wrappers.cli.local_port import check_free
+from chutes_wrappers.cli.local_port import check_free_port
 from chutes_wrappers.core.errors import ConfigurationError
 
 
@@ -14,7 +14,7 @@ def test_a_port_in_use_is_refused_with_the_flag_that_names_another() -> None:
         with pytest.raises(
             ConfigurationError, match=rf"port {port} cannot be used (.|\n)*name another one with --listen"
         ):
-            check_free(port, flag="--listen")
+            check_free_port(port, flag="--listen")
 
 
 def test_a_port_is_free_while_a_closed_connection_lingers_on_it() -> None:
@@ -24,8 +24,8 @@ def test_a_port_is_free_while_a_closed_connection_lingers_on_it() -> None:
             accepted, _ = server.accept()
             accepted.close()  # first, and so it is this side that lingers in TIME_WAIT
             assert client.recv(1) == b""
-    assert check_free(port) == port
+    assert check_free_port(port) == port
 
 
 def test_zero_is_any_free_port() -> None:
-    assert check_free(check_free(0)) > 0
+    assert check_free_port(check_free_port(0)) > 0

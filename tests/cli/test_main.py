@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from chutes_wrappers.cli.main import deploy
-from chutes_wrappers.cli.usage import described
+from chutes_wrappers.cli.usage import describe_option
 from chutes_wrappers.cli.verbs.groups import GROUPS, VERBS
 from chutes_wrappers.cli.verbs.verb import Group, Verb
 from chutes_wrappers.core.program import VERSION
-from tests.scenario import environment
+from tests.scenario import make_environment
 from tests.upstreams.scripted import unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,11 +25,11 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(deploy, list(arguments))
 
 
-def test_help_names_every_command_on_one_screen_and_leads_to_every_group() -> None:
-    shown = invoke("--help")
-    assert shown.exit_code == 0
-    assert all(verb.flag in shown.output for verb in VERBS.values())
-    assert all(f"--help {group.name}" in shown.output for group in GROUPS)
+def test_help_lists_every_command_and_group_on_one_screen() -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    assert all(verb.flag in result.output for verb in VERBS.values())
+    assert all(f"--help {group.name}" in result.output for group in GROUPS)
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
@@ -38,30 +38,30 @@ def test_a_group_has_its_commands_flags_and_examples_on_one_screen(
     group: Group, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    shown = invoke("--help", group.name)
-    assert shown.exit_code == 0
-    assert all(f"  {verb.flag}" in shown.output for verb in group.verbs)
-    flags = {option.opts[0] for verb in VERBS.values() for option in verb.options()}
-    own = {option.opts[0] for verb in group.verbs for option in verb.options()}
-    listed = shown.output.partition("Flags (")[2].partition("Examples:")[0].split()
+    result = invoke("--help", group.name)
+    assert result.exit_code == 0
+    assert all(f"  {verb.flag}" in result.output for verb in group.verbs)
+    flags = {option.opts[0] for verb in VERBS.values() for option in verb.get_options()}
+    own = {option.opts[0] for verb in group.verbs for option in verb.get_options()}
+    listed = result.output.partition("Flags (")[2].partition("Examples:")[0].split()
     assert {flag for flag in flags if flag in listed} == own
-    assert all(example in shown.output for example, _ in group.examples)
-    assert max(map(len, shown.output.splitlines())) <= columns
-    assert columns < 80 or len(shown.output.splitlines()) <= 25
+    assert all(example in result.output for example, _ in group.examples)
+    assert max(map(len, result.output.splitlines())) <= columns
+    assert columns < 80 or len(result.output.splitlines()) <= 25
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: str(verb.name))
-def test_help_of_a_command_says_what_each_of_its_flags_does(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_of_a_command_describes_each_flag(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    shown = invoke("--help", verb.flag).output
-    assert verb.flag in shown.splitlines()[0]
-    assert str(verb.help) in shown
-    listed = shown.partition("Flags:")[2].partition("Examples:")[0]
-    for option in (option for each in VERBS.values() for option in each.options()):
+    help_text = invoke("--help", verb.flag).output
+    assert verb.flag in help_text.splitlines()[0]
+    assert str(verb.help) in help_text
+    listed = help_text.partition("Flags:")[2].partition("Examples:")[0]
+    for option in (option for each in VERBS.values() for option in each.get_options()):
         assert (option.opts[0] in listed.replace(",", " ").split()) == (
-            option.opts[0] in {own.opts[0] for own in verb.options()}
+            option.opts[0] in {own.opts[0] for own in verb.get_options()}
         )
-    assert all(described(option) in listed for option in verb.options())
+    assert all(describe_option(option) in listed for option in verb.get_options())
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_help_of_a_command_says_what_each_of_its_flags_does(verb: Verb, monkeypa
         ["help", "--deploy"],
     ],
 )
-def test_help_of_a_command_may_be_asked_for_in_its_command_line(asked: list[str]) -> None:
+def test_help_can_be_requested_in_a_command_line(asked: list[str]) -> None:
     assert invoke(*asked).output == invoke("--help", "--deploy").output
 
 
-def test_an_unknown_topic_names_the_nearest() -> None:
+def test_an_unknown_topic_suggests_the_nearest() -> None:
     outcome = invoke("--help", "platfrom")
     assert outcome.exit_code == 2
     assert "did you mean platform?" in outcome.output
@@ -105,7 +105,7 @@ def test_an_unknown_topic_names_the_nearest() -> None:
         (["qqqq"], "--help lists the commands"),
     ],
 )
-def test_an_unknown_command_or_flag_names_the_nearest(words: list[str], near: str) -> None:
+def test_an_unknown_command_or_flag_suggests_the_nearest(words: list[str], near: str) -> None:
     outcome = invoke(*words)
     assert outcome.exit_code == 2
     assert near in outcome.output
@@ -117,16 +117,16 @@ def test_an_unknown_command_or_flag_names_the_nearest(words: list[str], near: st
 )
 def test_versions_are_shown_without_the_sdk(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "chutes", None)
-    shown = invoke(*words)
-    assert shown.exit_code == 0
-    assert shown.output.splitlines() == [
+    result = invoke(*words)
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
         f"chutes-wrappers {VERSION}",
         f"chutes (SDK) {metadata.version('chutes')}",
         f"Python {platform.python_version()}",
     ]
 
 
-def test_every_entry_of_the_menu_has_a_number_of_its_own() -> None:
+def test_every_menu_entry_has_a_unique_number() -> None:
     assert sorted(verb.number for verb in VERBS.values()) == list(range(1, len(VERBS) + 1))
 
 
@@ -145,7 +145,7 @@ def test_without_a_terminal_the_menu_is_refused(tmp_path: Path) -> None:
 
 
 def command_line(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    variables = {**environment(), "CHUTES_CONFIG_PATH": str(folder / "none.ini"), "HOME": str(folder)}
+    variables = {**make_environment(), "CHUTES_CONFIG_PATH": str(folder / "none.ini"), "HOME": str(folder)}
     return subprocess.run(
         [sys.executable, "-m", "chutes_wrappers.cli.main", *arguments],
         cwd=folder,
@@ -221,7 +221,7 @@ assert not loaded, loaded
         ),
     ],
 )
-def test_wrong_usage_is_exit_code_2_and_names_the_flag(arguments: list[str], part: str) -> None:
+def test_a_usage_error_is_exit_code_2_and_names_the_flag(arguments: list[str], part: str) -> None:
     outcome = invoke(*arguments)
     assert outcome.exit_code == 2
     assert part in outcome.output

@@ -10,7 +10,7 @@ import pexpect
 import pytest
 
 from chutes_wrappers.cli.menu import ENTRIES
-from tests.scenario import ROOT, Scenario, environment
+from tests.scenario import ROOT, Scenario, make_environment
 from tests.terminal import Terminal
 
 _PROMPT = r"What to do \(number, or flags as on the command line; q quits\): "
@@ -25,7 +25,7 @@ def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Termina
     """A menu in a folder with one module, without an account and without an engine."""
     Scenario(tmp_path, "menu", "vendor/unused:1", [9090])
     variables = {
-        **environment(),
+        **make_environment(),
         "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock",
         "CHUTES_CONFIG_PATH": str(tmp_path / "none.ini"),
         "CHUTES_API_URL": "http://127.0.0.1:9",
@@ -57,7 +57,7 @@ def test_entries_and_the_state_of_the_modules_fit_the_terminal(terminal: Termina
     assert [line for line in map(plain, lines) if len(line) > terminal.getwinsize()[1]] == []
 
 
-def test_flags_are_taken_as_on_the_command_line(terminal: Terminal) -> None:
+def test_flags_are_accepted_as_on_the_command_line(terminal: Terminal) -> None:
     for typed, said in (
         ("--cost deploy_nowhere --json", "no deploy module 'deploy_nowhere'"),
         ("--bild deploy_menu", "Did you mean --build"),
@@ -79,7 +79,7 @@ def test_flags_are_taken_as_on_the_command_line(terminal: Terminal) -> None:
     assert ended(terminal) == 0
 
 
-def test_what_is_not_known_says_why(terminal: Terminal) -> None:
+def test_an_unknown_state_has_its_reason(terminal: Terminal) -> None:
     terminal.expect(_PROMPT)
     assert "?: no Chutes account is set up; 21 says what to do" in str(terminal.before)
     assert ENTRIES[20].title == "Doctor"
@@ -89,7 +89,7 @@ def plain(line: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line.rpartition("\r")[2])
 
 
-def test_wrong_input_is_asked_again_and_b_goes_back(terminal: Terminal) -> None:
+def test_invalid_input_is_asked_again_and_b_goes_back(terminal: Terminal) -> None:
     terminal.expect(_PROMPT)
     terminal.sendline("99")
     terminal.expect("none of the entries")
@@ -134,7 +134,7 @@ ASKED: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("terminal", [60], indirect=True)
-def test_every_entry_says_the_command_line_that_it_runs(terminal: Terminal) -> None:
+def test_every_entry_prints_the_command_line_that_it_runs(terminal: Terminal) -> None:
     for number, (title, (answers, line)) in enumerate(ASKED.items(), start=1):
         assert ENTRIES[number - 1].title == title
         terminal.expect(_PROMPT)
@@ -155,7 +155,7 @@ def test_every_entry_says_the_command_line_that_it_runs(terminal: Terminal) -> N
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0)])
-def test_ctrl_c_and_the_end_of_input_end_it(terminal: Terminal, key: str, code: int) -> None:
+def test_ctrl_c_and_end_of_input_end_the_menu(terminal: Terminal, key: str, code: int) -> None:
     terminal.expect(_PROMPT)
     terminal.send(key)
     assert ended(terminal) == code

@@ -13,7 +13,7 @@ from chutes_wrappers.cli.menu import ENTRIES
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
-from chutes_wrappers.emulator.server import Settings, running_platform
+from chutes_wrappers.emulator.server import Settings, run_platform
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
@@ -26,26 +26,26 @@ STATIC = [{"path": "/a", "method": "GET", "port": 9090}]
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """A menu of somebody with a deployed chute, and with a module of which nothing is on the platform yet."""
-    with running_platform(
+    with run_platform(
         Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False), HostLauncher()
     ) as platform:
-        user = Client.registered(platform.url, "tester")
-        Client.registered(platform.url, "second")
-        user.built("case-menu")
+        user = Client.register(platform.url, "tester")
+        Client.register(platform.url, "second")
+        user.build_and_wait("case-menu")
         assert user.deploy(name="case-menu", image="case-menu:v1", code=CODE).ok
         accounts.write_config(user.account, platform.url, tmp_path / "config.ini")
         Scenario(tmp_path, "menu", "vendor/unused:1", [9090])
         Scenario(tmp_path, "new", "vendor/unused:1", [9090], static_routes=STATIC)
         write_manifest(Manifest(), tmp_path / "deploy_new.routes.json")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
         process = Terminal(
             [],
             folder=tmp_path,
             variables={
-                **kept,
+                **variables,
                 "HOME": str(tmp_path),
                 "CHUTES_CONFIG_PATH": str(tmp_path / "config.ini"),
-                "CHUTES_API_KEY": user.key(admin=True)["secret_key"],
+                "CHUTES_API_KEY": user.create_key(admin=True)["secret_key"],
                 "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock",
                 "PYTHONPATH": str(ROOT),
                 "TERM": "dumb",
@@ -79,17 +79,17 @@ PLAYED = (
 
 def test_what_the_menu_does_on_the_platform_succeeds(terminal: Terminal) -> None:
     numbers = {entry.title: number for number, entry in enumerate(ENTRIES, start=1)}
-    for title, answers, expected in PLAYED:
+    for title, replies, expected in PLAYED:
         terminal.expect("What to do")
         terminal.sendline(str(numbers[title]))
-        for question, answer in answers:
+        for question, reply in replies:
             terminal.expect(question)
-            terminal.sendline(answer)
+            terminal.sendline(reply)
         terminal.expect_exact(GO_ON)
-        said = str(terminal.before)
-        assert expected in said, f"{title}: {said}"
-        assert "exit code" not in said, f"{title}: {said}"
-        assert "hidden" not in said
+        output_text = str(terminal.before)
+        assert expected in output_text, f"{title}: {output_text}"
+        assert "exit code" not in output_text, f"{title}: {output_text}"
+        assert "hidden" not in output_text
         terminal.sendline("")
     terminal.expect("What to do")
     shown = " ".join(str(terminal.before).split())

@@ -45,7 +45,7 @@ def test_success_is_0() -> None:
     assert output.run(lambda: 3) == 3
 
 
-def test_an_error_is_shown_with_place_evidence_and_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_shown_with_location_evidence_and_next_step(capsys: pytest.CaptureFixture[str]) -> None:
     failing(WrapperError("it broke", where="deploy_x.py", evidence="line [1]\nline 2", next_step="mend it"))
     assert capsys.readouterr().err.splitlines() == [
         "✗ deploy_x.py: it broke",
@@ -56,7 +56,7 @@ def test_an_error_is_shown_with_place_evidence_and_next_step(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    ("line", "shown"),
+    ("line", "output_text"),
     [
         ("\x1b[38;5;69mcolour\x1b[0m", "colour"),
         ("\x1b]0;a title\x07text", "text"),
@@ -65,15 +65,17 @@ def test_an_error_is_shown_with_place_evidence_and_next_step(capsys: pytest.Capt
         ("a\tb\x00\x9b1mc", "a       b1mc"),
     ],
 )
-def test_what_somebody_else_says_does_nothing_to_the_terminal(
-    line: str, shown: str, capsys: pytest.CaptureFixture[str]
+def test_control_characters_of_other_programs_are_removed(
+    line: str, output_text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output.log(line)
     failing(WrapperError("it broke", evidence=line))
-    assert capsys.readouterr().err.splitlines() == [f"  | {shown}", "✗ it broke", f"  | {shown}"]
+    assert capsys.readouterr().err.splitlines() == [f"  | {output_text}", "✗ it broke", f"  | {output_text}"]
 
 
-def test_a_bug_of_ours_is_one_line_or_with_debug_a_traceback(capsys: pytest.CaptureFixture[str], reports: Path) -> None:
+def test_an_internal_error_is_one_line_or_a_traceback_with_debug(
+    capsys: pytest.CaptureFixture[str], reports: Path
+) -> None:
     def command() -> int:
         raise ValueError("a bug")
 
@@ -84,20 +86,20 @@ def test_a_bug_of_ours_is_one_line_or_with_debug_a_traceback(capsys: pytest.Capt
         output.run(command, debug=True)
 
 
-def test_a_package_that_is_missing_is_named_and_who_knows_the_fix(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_package_is_reported_with_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
     def command() -> None:
         import a_library_of_another_version  # type: ignore[import-not-found]  # noqa: F401
 
     assert output.run(command) == 1
-    said = capsys.readouterr().err
-    assert "a_library_of_another_version" in said
-    assert "Next: ./deploy.sh --doctor" in said
+    output_text = capsys.readouterr().err
+    assert "a_library_of_another_version" in output_text
+    assert "Next: ./deploy.sh --doctor" in output_text
 
 
 def test_only_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     output.report("progress")
     output.warning("careful")
-    output.result('{"a": 1}')
+    output.print_result('{"a": 1}')
     assert capsys.readouterr().out == '{"a": 1}\n'
 
 
@@ -108,13 +110,13 @@ def test_plain_output_has_no_escape_codes(capsys: pytest.CaptureFixture[str], mo
 
 
 def test_progress_shows_important_lines_and_keeps_the_last_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    with output.Progress("Building", important=lambda line: line.startswith("Step")) as progress:
+    with output.Progress("Building", is_important=lambda line: line.startswith("Step")) as progress:
         for index in range(60):
-            progress.line(f"noise {index}")
-        progress.line("Step 1/2 : FROM x")
-    shown = capsys.readouterr().err
-    assert "Building" in shown
-    assert "Step 1/2" in shown
-    assert "noise 3" not in shown
+            progress.add_line(f"noise {index}")
+        progress.add_line("Step 1/2 : FROM x")
+    output_text = capsys.readouterr().err
+    assert "Building" in output_text
+    assert "Step 1/2" in output_text
+    assert "noise 3" not in output_text
     assert len(progress.tail.splitlines()) == 50
     assert progress.tail.endswith("Step 1/2 : FROM x")

@@ -19,13 +19,13 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from tests.commands import Commands, Ran, commands
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from tests.commands import CommandResult, Commands, commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.host.discovery.engines import FakeContainer, FakeEngine
-from tests.host.preflight.module_texts import CODE, FACTS, described
-from tests.scenario import OLD_PLACEMENT, PLACEMENT, ROOT, Scenario, free_port
+from tests.host.preflight.module_texts import CODE, FACTS, build_description
+from tests.scenario import OLD_PLACEMENT, PLACEMENT, ROOT, Scenario, find_free_port
 
 REFUSED = "Chutes would refuse this module"
 WARNED = "! Chutes would refuse this: "
@@ -37,7 +37,7 @@ FORMS = [
 ]
 
 
-def names_the_two_lines(said: str) -> bool:
+def has_both_lines(said: str) -> bool:
     """Whether both stand in it literally, one below the other, each on a line of its own."""
     lines = [line.removeprefix("  | ").strip() for line in said.splitlines()]
     return any(pair == TWO_LINES for pair in itertools.pairwise(lines))
@@ -58,7 +58,7 @@ class World:
         write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
         return scenario
 
-    def run(self, *arguments: str) -> Ran:
+    def run(self, *arguments: str) -> CommandResult:
         """Run one command to its end."""
         return self.commands.run(*arguments, timeout_s=60)
 
@@ -66,93 +66,95 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     settings = Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False)
-    with running_platform(settings) as platform:
-        user = Client.registered(platform.url, "tester")
+    with run_platform(settings) as platform:
+        user = Client.register(platform.url, "tester")
         accounts.write_config(user.account, platform.url, tmp_path / "config.ini")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
         own = {"HOME": str(tmp_path), "CHUTES_CONFIG_PATH": str(tmp_path / "config.ini"), "PYTHONPATH": str(ROOT)}
-        with commands(tmp_path, {**kept, **own}) as running:
+        with commands(tmp_path, {**environment, **own}) as running:
             yield World(user, platform, running, tmp_path)
 
 
 @pytest.mark.parametrize("placement", FORMS)
-def test_build_and_deploy_send_nothing_of_it(world: World, placement: str) -> None:
+def test_build_and_deploy_upload_nothing_of_it(world: World, placement: str) -> None:
     scenario = world.module(placement)
     built = world.run("--build", str(scenario.module))
-    assert (built.code, REFUSED in built.stderr, names_the_two_lines(built.stderr)) == (2, True, True), built.stderr
+    assert (built.code, REFUSED in built.stderr, has_both_lines(built.stderr)) == (2, True, True), built.stderr
     assert world.user.get("/images/").json()["total"] == 0
-    world.user.built("case-old")
+    world.user.build_and_wait("case-old")
     deployed = world.run("--deploy", str(scenario.module), "--accept-fee")
-    assert (deployed.code, REFUSED in deployed.stderr, names_the_two_lines(deployed.stderr)) == (2, True, True)
+    assert (deployed.code, REFUSED in deployed.stderr, has_both_lines(deployed.stderr)) == (2, True, True)
     assert world.user.get("/chutes/").json()["total"] == 0
 
 
 @pytest.mark.parametrize("has_manifest", [True, False])
-def test_emulate_starts_nothing_of_it(world: World, has_manifest: bool) -> None:
+def test_emulate_does_not_start_it(world: World, has_manifest: bool) -> None:
     scenario = world.module(OLD_PLACEMENT)
     if not has_manifest:
         scenario.manifest.unlink()
     scenario.module.write_text(scenario.module.read_text() + "HOST_ENTRYPOINT = 'exec sleep 600'\n")
     ran = world.run("--emulate", str(scenario.module), "--no-docker", "--check")
-    assert (ran.code, REFUSED in ran.stderr, names_the_two_lines(ran.stderr)) == (2, True, True), ran.stderr
+    assert (ran.code, REFUSED in ran.stderr, has_both_lines(ran.stderr)) == (2, True, True), ran.stderr
     assert "Uploading" not in ran.stderr
     assert "Looking at" not in ran.stderr or has_manifest
 
 
 @pytest.mark.parametrize("arguments", [("--build",), ("--deploy", "--accept-fee")])
-def test_a_module_without_a_manifest_is_refused_for_its_form_first(world: World, arguments: tuple[str, ...]) -> None:
+def test_a_module_without_a_manifest_is_rejected_for_its_placement_first(
+    world: World, arguments: tuple[str, ...]
+) -> None:
     scenario = world.module(OLD_PLACEMENT)
     scenario.manifest.unlink()
     verb, *more = arguments
     ran = world.run(verb, str(scenario.module), *more)
-    assert (ran.code, REFUSED in ran.stderr, names_the_two_lines(ran.stderr)) == (2, True, True), ran.stderr
+    assert (ran.code, REFUSED in ran.stderr, has_both_lines(ran.stderr)) == (2, True, True), ran.stderr
 
 
 @pytest.mark.parametrize("placement", FORMS)
-def test_what_it_costs_is_shown_with_a_warning(world: World, placement: str) -> None:
+def test_the_cost_is_shown_with_a_warning(world: World, placement: str) -> None:
     ran = world.run("--cost", str(world.module(placement).module))
     assert (ran.code, "1 x pro_6000" in ran.stdout, "$5.40" in ran.stderr) == (0, True, True), ran.stderr
-    assert (WARNED in ran.stderr, names_the_two_lines(ran.stderr)) == (True, True)
+    assert (WARNED in ran.stderr, has_both_lines(ran.stderr)) == (True, True)
     good = world.run("--cost", str(world.module(PLACEMENT).module))
     assert (good.code, WARNED in good.stderr) == (0, False)
 
 
-def discovered(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, *, by_file: bool) -> list[Path]:
+def run_discovery(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, *, by_file: bool) -> list[Path]:
     """The files whose routes were looked for; the module itself is loaded by the SDK."""
-    engine, seen = FakeEngine(FakeContainer({})), []
+    engine, recorded = FakeEngine(FakeContainer({})), []
     monkeypatch.setattr("chutes_wrappers.host.container_engine.docker_engine.connect", lambda report: engine)
-    monkeypatch.setattr(discover, "discover_and_write", lambda facts, *rest: seen.append(facts.path))
+    monkeypatch.setattr(discover, "discover_and_write", lambda facts, *rest: recorded.append(facts.path))
     if by_file:
-        discover.from_file(str(scenario.module), discover.Settings(), None)
+        discover.discover_file(str(scenario.module), discover.Settings(), None)
     else:
-        asked = discover_module.Asked(startup_delay_s=1.0, probe_timeout_s=1.0, gpus="none")
-        discover_module.discover_module(str(scenario.module), asked)
-    return seen
+        options = discover_module.DiscoverOptions(startup_delay_s=1.0, probe_timeout_s=1.0, gpus="none")
+        discover_module.discover_module(str(scenario.module), options)
+    return recorded
 
 
 @pytest.mark.parametrize("by_file", [False, True], ids=["deploy.sh", "tools/discover_routes.py"])
 def test_its_routes_are_discovered_with_a_warning(
     by_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old = Scenario(tmp_path, "old", "vendor/unused:1", [free_port()], placement=OLD_PLACEMENT)
-    assert discovered(old, monkeypatch, by_file=by_file) == [old.module]
-    said = capsys.readouterr().err
-    assert (WARNED in said, names_the_two_lines(said)) == (True, True)
-    good = Scenario(tmp_path, "good", "vendor/unused:1", [free_port()])
-    assert discovered(good, monkeypatch, by_file=by_file) == [good.module]
+    old = Scenario(tmp_path, "old", "vendor/unused:1", [find_free_port()], placement=OLD_PLACEMENT)
+    assert run_discovery(old, monkeypatch, by_file=by_file) == [old.module]
+    output_text = capsys.readouterr().err
+    assert (WARNED in output_text, has_both_lines(output_text)) == (True, True)
+    good = Scenario(tmp_path, "good", "vendor/unused:1", [find_free_port()])
+    assert run_discovery(good, monkeypatch, by_file=by_file) == [good.module]
     assert WARNED not in capsys.readouterr().err
 
 
-def test_a_local_build_goes_on_with_a_warning_and_refuses_what_breaks_it_too(
+def test_a_local_build_continues_with_a_warning_and_rejects_what_breaks_it_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     facts = replace(FACTS, path=tmp_path / "deploy_case.py")
     facts.path.write_text(CODE)
-    module_preparation.check_for_local_use(facts, described(tee=False, name="my-glyph"), "tester")
-    said = capsys.readouterr().err
-    assert said.count(WARNED) == 2
-    assert names_the_two_lines(said)
+    module_preparation.check_for_local_use(facts, build_description(tee=False, name="my-glyph"), "tester")
+    output_text = capsys.readouterr().err
+    assert output_text.count(WARNED) == 2
+    assert has_both_lines(output_text)
     with pytest.raises(ConfigurationError) as caught:
-        module_preparation.check_for_local_use(facts, described(tee=False, concurrency=1000), "tester")
+        module_preparation.check_for_local_use(facts, build_description(tee=False, concurrency=1000), "tester")
     assert "concurrency is 1000" in str(caught.value.evidence)
     assert "tee is False" not in str(caught.value.evidence)

@@ -16,8 +16,8 @@ import pytest
 
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from tests.commands import Commands, Ran, commands
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from tests.commands import CommandResult, Commands, commands
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
@@ -37,11 +37,11 @@ class World:
     folder: Path
     variables: dict[str, str]
 
-    def run(self, *arguments: str, said: str = "") -> Ran:
-        return self.commands.run(*arguments, said=said)
+    def run(self, *arguments: str, stdin_text: str = "") -> CommandResult:
+        return self.commands.run(*arguments, stdin_text=stdin_text)
 
-    def told(self, *arguments: str, said: str = "") -> Any:
-        ran = self.run(*arguments, "--json", said=said)
+    def run_json(self, *arguments: str, stdin_text: str = "") -> Any:
+        ran = self.run(*arguments, "--json", stdin_text=stdin_text)
         assert ran.code == 0, ran.stderr
         return json.loads(ran.stdout)
 
@@ -52,19 +52,19 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
-    with running_platform(
+    with run_platform(
         Settings(registration_token=TOKEN, folder=folder / "state", docker=False), HostLauncher()
     ) as platform:
-        user = Client.registered(platform.url, "tester")
-        Client.registered(platform.url, "second")
-        user.built()
+        user = Client.register(platform.url, "tester")
+        Client.register(platform.url, "second")
+        user.build_and_wait()
         assert user.deploy(code=PRINTING).ok
         assert user.get("/chutes/warmup/case").ok
         accounts.write_config(user.account, platform.url, folder / "config.ini")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
-        key = user.key(admin=True)["secret_key"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        key = user.create_key(admin=True)["secret_key"]
         variables = {
-            **kept,
+            **environment,
             "HOME": str(folder),
             "CHUTES_CONFIG_PATH": str(folder / "config.ini"),
             "CHUTES_API_KEY": key,
@@ -76,37 +76,37 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def test_images_and_chutes_are_listed(world: World) -> None:
     assert "case:v1" in world.run("--list-images").stdout
-    assert [image["status"] for image in world.told("--list-images")] == ["built and pushed"]
-    shown = world.run("--list-chutes").stdout
-    assert ("case" in shown, "hot" in shown, "private" in shown) == (True, True, True)
-    assert [chute["name"] for chute in world.told("--list-chutes")] == ["case"]
+    assert [image["status"] for image in world.run_json("--list-images")] == ["built and pushed"]
+    output_text = world.run("--list-chutes").stdout
+    assert ("case" in output_text, "hot" in output_text, "private" in output_text) == (True, True, True)
+    assert [chute["name"] for chute in world.run_json("--list-chutes")] == ["case"]
 
 
 def test_the_account_is_shown_without_its_keys(world: World) -> None:
     ran = world.run("--account")
     assert ("tester" in ran.stdout, "$" in ran.stdout) == (True, True)
     assert world.user.account.payment_address in ran.stdout
-    told = world.told("--account")
-    assert (told["username"], told["may_publish"]) == ("tester", False)
-    assert world.user.account.seed not in ran.stdout + ran.stderr + json.dumps(told)
+    payload = world.run_json("--account")
+    assert (payload["username"], payload["may_publish"]) == ("tester", False)
+    assert world.user.account.seed not in ran.stdout + ran.stderr + json.dumps(payload)
 
 
-def test_a_chutes_status_says_where_it_is_called_and_what_runs(world: World) -> None:
-    shown = world.run("--status", "case").stdout
+def test_the_status_of_a_chute_shows_its_url_and_instances(world: World) -> None:
+    output_text = world.run("--status", "case").stdout
     for expected in ("hot", "case:v1", f"tester-case.localhost:{world.platform.port}", "/greet", "active"):
-        assert expected in shown
-    told = world.told("--status", "case")
-    assert (told["hot"], "code" in told) == (True, False)
+        assert expected in output_text
+    payload = world.run_json("--status", "case")
+    assert (payload["hot"], "code" in payload) == (True, False)
 
 
-def test_a_module_is_as_good_as_its_chutes_name(world: World) -> None:
+def test_a_module_can_be_given_instead_of_the_chutes_name(world: World) -> None:
     scenario = Scenario(world.folder, "wrapped", "vendor/unused:1", [9000])
     ran = world.run("--status", str(scenario.module))
     assert ran.code == 1
     assert "case-wrapped" in ran.stderr
 
 
-def test_a_name_that_is_not_there_brings_the_nearest(world: World) -> None:
+def test_an_unknown_name_suggests_the_nearest(world: World) -> None:
     ran = world.run("--status", "cas")
     assert ran.code == 1
     assert "did you mean case?" in ran.stderr
@@ -138,11 +138,11 @@ def test_a_log_that_is_followed_goes_on_with_the_next_instance(world: World) -> 
 
 
 def test_a_warm_up_ends_when_an_instance_is_active(world: World) -> None:
-    told = world.told("--warmup", "case")
-    assert (told["status"], len(told["instances"])) == ("hot", 1)
+    payload = world.run_json("--warmup", "case")
+    assert (payload["status"], len(payload["instances"])) == ("hot", 1)
 
 
-def test_a_warm_up_that_cannot_succeed_says_why_at_once(world: World) -> None:
+def test_a_warm_up_that_cannot_succeed_fails_immediately_with_the_reason(world: World) -> None:
     assert world.user.deploy(name="broken", code=BROKEN).ok
     ran = world.run("--warmup", "broken")
     assert ran.code == 1
@@ -153,20 +153,20 @@ def test_a_warm_up_that_cannot_succeed_says_why_at_once(world: World) -> None:
 
 
 def test_a_chute_is_shared_by_name(world: World) -> None:
-    assert world.told("--share", "case", "second")["shared"] is True
+    assert world.run_json("--share", "case", "second")["shared"] is True
     ran = world.run("--share", "case", "nobody")
     assert (ran.code, "'nobody' not found" in ran.stderr) == (1, True)
 
 
 def test_a_secret_comes_from_standard_input_and_is_shown_nowhere(world: World) -> None:
-    ran = world.run("--secret", "case", "HF_TOKEN", said="hf_value\n")
+    ran = world.run("--secret", "case", "HF_TOKEN", stdin_text="hf_value\n")
     assert ran.code == 0, ran.stderr
     assert "hf_value" not in ran.stdout + ran.stderr
     assert [one["key"] for one in world.user.get("/secrets/").json()["items"]] == ["HF_TOKEN"]
-    again = world.run("--secret", "case", "HF_TOKEN", said="other")
+    again = world.run("--secret", "case", "HF_TOKEN", stdin_text="other")
     assert (again.code, "chutes secrets delete" in again.stderr) == (1, True)
     assert world.run("--secret", "case", "EMPTY").code == 2
-    assert world.run("--secret", "case", "NOT A NAME", said="x").code == 2
+    assert world.run("--secret", "case", "NOT A NAME", stdin_text="x").code == 2
 
 
 def test_a_secret_is_asked_for_without_showing_it(world: World) -> None:
@@ -184,7 +184,7 @@ def test_a_chute_is_deleted_by_its_exact_name(world: World) -> None:
     unasked = world.run("--delete", "gone")
     assert (unasked.code, "--yes" in unasked.stderr) == (2, True)
     assert world.user.get("/chutes/gone").ok
-    assert world.told("--delete", "gone", "--yes")["deleted"] is True
+    assert world.run_json("--delete", "gone", "--yes")["deleted"] is True
     assert world.user.get("/chutes/gone").status_code == 404
 
 
@@ -203,18 +203,18 @@ def test_a_deletion_is_confirmed_by_typing_the_name(world: World) -> None:
 def test_an_image_in_use_names_its_chutes_and_a_failed_one_can_go(world: World) -> None:
     ran = world.run("--delete-image", "case:v1", "--yes")
     assert (ran.code, "--delete case" in ran.stderr) == (1, True)
-    assert world.user.built("spare")["status"] == "built and pushed"
-    assert world.told("--delete-image", "spare:v1", "--yes")["deleted"] is True
+    assert world.user.build_and_wait("spare")["status"] == "built and pushed"
+    assert world.run_json("--delete-image", "spare:v1", "--yes")["deleted"] is True
     assert world.user.get("/images/spare:v1").status_code == 404
 
 
-def test_without_an_account_it_says_how_to_get_one(world: World) -> None:
+def test_without_an_account_the_next_step_is_to_create_one(world: World) -> None:
     ran = world.commands.run("--list-chutes", variables={"CHUTES_CONFIG_PATH": str(world.folder / "none.ini")})
     assert (ran.code, "setup.sh --account" in ran.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("arguments", [("--status", ""), ("--delete", " ", "--yes"), ("--list-chutes", "--follow")])
-def test_usage_that_means_nothing_is_refused(world: World, arguments: tuple[str, ...]) -> None:
+def test_invalid_usage_is_rejected(world: World, arguments: tuple[str, ...]) -> None:
     assert world.run(*arguments).code == 2
 
 
@@ -228,20 +228,20 @@ def test_a_status_is_watched_line_by_line_until_ctrl_c(world: World) -> None:
     assert process.exitstatus == 0
 
 
-def test_what_is_watched_must_be_there(world: World) -> None:
+def test_watching_an_unknown_chute_fails(world: World) -> None:
     ran = world.run("--status", "cas", "--watch")
     assert (ran.code, "did you mean case?" in ran.stderr) == (1, True)
 
 
 def test_the_log_of_an_instance_by_the_beginning_of_its_id(world: World) -> None:
-    instance = world.told("--warmup", "case")["instances"][0]
+    instance = world.run_json("--warmup", "case")["instances"][0]
     assert "Added new API route" in world.run("--logs", "case", "--instance", instance[:6]).stdout
     ran = world.run("--logs", "case", "--instance", "nothing")
     assert (ran.code, instance in ran.stderr) == (2, True)
 
 
-def test_a_warm_up_without_waiting_says_where_to_look(world: World) -> None:
-    assert world.told("--warmup", "case", "--no-wait")["status"] == "asked"
+def test_a_warm_up_without_waiting_names_the_command_to_follow_it(world: World) -> None:
+    assert world.run_json("--warmup", "case", "--no-wait")["status"] == "asked"
 
 
 def test_a_chute_is_kept_hot_for_some_seconds(world: World) -> None:
@@ -252,7 +252,7 @@ def test_a_chute_is_kept_hot_for_some_seconds(world: World) -> None:
 
 def test_the_cost_of_a_module_needs_no_account(world: World) -> None:
     Scenario(world.folder, "cost", "vendor/unused:1", [9090])
-    told = json.loads(
+    payload = json.loads(
         world.commands.run(
             "--cost",
             "deploy_cost",
@@ -260,12 +260,16 @@ def test_the_cost_of_a_module_needs_no_account(world: World) -> None:
             variables={"CHUTES_CONFIG_PATH": str(world.folder / "none.ini"), "CHUTES_API_URL": world.platform.url},
         ).stdout
     )
-    assert (told["gpu_count"], told["usd_per_hour"], told["first_deployment_usd"]) == (1, {"pro_6000": 1.8}, 5.4)
-    shown = world.run("--cost", "deploy_cost")
-    assert ("an hour" in shown.stdout, "first deployment" in shown.stderr) == (True, True)
+    assert (payload["gpu_count"], payload["usd_per_hour"], payload["first_deployment_usd"]) == (
+        1,
+        {"pro_6000": 1.8},
+        5.4,
+    )
+    output_text = world.run("--cost", "deploy_cost")
+    assert ("an hour" in output_text.stdout, "first deployment" in output_text.stderr) == (True, True)
 
 
-def test_a_secret_that_is_no_text_is_refused(world: World) -> None:
+def test_a_secret_that_is_not_text_is_rejected(world: World) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "chutes_wrappers.cli.main", "--secret", "case", "TOKEN"],
         cwd=ROOT,

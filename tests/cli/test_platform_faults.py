@@ -17,12 +17,12 @@ from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
-from chutes_wrappers.emulator.server import Settings, running_platform
-from tests.commands import KILLED, Commands, Ran, commands
+from chutes_wrappers.emulator.server import Settings, run_platform
+from tests.commands import KILLED, CommandResult, Commands, commands
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import READY, Scenario
-from tests.upstreams.platform_faults import FAULTS, Asked, Fault, FaultyPlatform, faulty
+from tests.upstreams.platform_faults import FAULTS, Fault, FaultyPlatform, ReceivedRequest, serve_faulty_platform
 
 # Of requests: what is answered is answered in time on any machine; what hangs is given up soon, after other requests were answered.
 LONG_S, SHORT_S = "60", "2"
@@ -39,7 +39,7 @@ class Case:
 
     line: str
     changes: bool = False
-    said: str = ""
+    stdin_text: str = ""
     takes_json: bool = True
     is_slow: bool = False
     until: str = ""  # it does not end by itself once it has said this
@@ -63,7 +63,7 @@ CASES = (
     Case("--logs case"),
     Case("--warmup case"),
     Case("--share case second", changes=True),
-    Case("--secret case TOKEN", changes=True, said=SECRET_VALUE + "\n"),
+    Case("--secret case TOKEN", changes=True, stdin_text=SECRET_VALUE + "\n"),
     Case("--account"),
     Case("--call case /greet -d @call.json --timeout TIMEOUT", changes=True),
     Case("--build MODULE --yes", changes=True, is_slow=True),
@@ -92,14 +92,16 @@ class World:
     platform: FaultyPlatform
     secrets: tuple[str, ...]
 
-    def refused(self, case: Case, fault: Fault, applies: Callable[[Asked], bool], *, as_json: bool) -> int:
+    def check_failure(
+        self, case: Case, fault: Fault, applies: Callable[[ReceivedRequest], bool], *, as_json: bool
+    ) -> int:
         """Run ``case`` while the platform fails, and see that it is told well; how often the platform failed."""
         self.restore(case)
-        with self.platform.failing(fault, lambda asked: applies(asked) and not self._is_an_answer(fault, asked)):
+        with self.platform.failing(fault, lambda asked: applies(asked) and not self._is_response(fault, asked)):
             timeout_s = SHORT_S if fault.name == "hang" else LONG_S
             ran = self.commands.run(
                 *case.arguments(self.module, as_json=as_json, timeout_s=timeout_s),
-                said=case.said,
+                stdin_text=case.stdin_text,
                 until=case.until,
                 variables={"CHUTES_API_TIMEOUT": timeout_s},
             )
@@ -107,10 +109,10 @@ class World:
             self._check(ran, as_json=as_json and case.takes_json)
         return self.platform.injected
 
-    def _is_an_answer(self, fault: Fault, asked: Asked) -> bool:
+    def _is_response(self, fault: Fault, asked: ReceivedRequest) -> bool:
         """Whether it is no fault: a page from a chute's own host, or what was deleted being gone."""
         if fault.name == "404" and asked.method == "GET":
-            return any(earlier.method == "DELETE" for earlier in self.platform.asked)
+            return any(earlier.method == "DELETE" for earlier in self.platform.received)
         return fault.name == "200-page" and ".localhost" in asked.host
 
     def restore(self, case: Case) -> None:
@@ -120,13 +122,13 @@ class World:
         if case.flag == "--build":
             self.user.delete("/images/case-wrapped:v1")
         if case.flag == "--deploy" and not self.user.get("/images/case-wrapped:v1").ok:
-            assert self.user.built("case-wrapped")
+            assert self.user.build_and_wait("case-wrapped")
         if not self.user.get("/images/spare:v1").ok:
-            assert self.user.built("spare")
+            assert self.user.build_and_wait("spare")
         if not self.user.get("/chutes/case").ok:
             assert self.user.deploy().ok
 
-    def _check(self, ran: Ran, *, as_json: bool) -> None:
+    def _check(self, ran: CommandResult, *, as_json: bool) -> None:
         everything = f"exit code {ran.code}\n{ran.stdout}\n{ran.stderr}"
         assert ran.code in (1, 2), everything
         for bad in ("Traceback", "fault of the toolkit", "Usage:"):
@@ -152,8 +154,8 @@ def _documents(text: str) -> list[str]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patched, _world(tmp_path_factory.mktemp("world")) as made:
         # What is deleted in one test is made again for the next.
-        patched.setattr(platform_rules, "BUILDS_A_DAY", 10_000)
-        patched.setattr(platform_rules, "VERSIONS_A_DAY", 10_000)
+        patched.setattr(platform_rules, "MAX_BUILDS_PER_DAY", 10_000)
+        patched.setattr(platform_rules, "MAX_VERSIONS_PER_DAY", 10_000)
         yield made
 
 
@@ -165,17 +167,17 @@ def _world(folder: Path) -> Iterator[World]:
         docker=False,
         new_accounts=NewAccounts(balance=10_000.0),  # each deployment after a deletion costs its fee
     )
-    with running_platform(settings, HostLauncher()) as emulator, faulty(emulator.url) as platform:
-        user = Client.registered(emulator.url, "tester")
-        other = Client.registered(emulator.url, "second")
-        user.built()
+    with run_platform(settings, HostLauncher()) as emulator, serve_faulty_platform(emulator.url) as platform:
+        user = Client.register(emulator.url, "tester")
+        other = Client.register(emulator.url, "second")
+        user.build_and_wait()
         assert user.deploy(code=CODE).ok
         assert user.get("/chutes/warmup/case").ok
-        key = user.key(admin=True)["secret_key"]
+        key = user.create_key(admin=True)["secret_key"]
         accounts.write_config(user.account, platform.url, folder / "config.ini")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
         variables = {
-            **kept,
+            **environment,
             "HOME": str(folder),
             "CHUTES_CONFIG_PATH": str(folder / "config.ini"),
             "CHUTES_API_KEY": key,
@@ -204,7 +206,9 @@ def test_the_same_command_lines_succeed_without_a_fault(tmp_path: Path) -> None:
         for case in CASES:
             world.restore(case)
             assert world.user.get("/chutes/warmup/case").ok
-            ran = world.commands.run(*case.arguments(world.module, as_json=True), said=case.said, until=case.until)
+            ran = world.commands.run(
+                *case.arguments(world.module, as_json=True), stdin_text=case.stdin_text, until=case.until
+            )
             for document in _documents(ran.stdout) if ran.stdout else ():
                 json.loads(document)
             failed += (
@@ -229,8 +233,8 @@ def _always() -> list[Any]:
 
 
 @pytest.mark.parametrize(("case", "fault"), _always())
-def test_a_platform_that_always_fails_is_told(world: World, case: Case, fault: Fault) -> None:
-    assert world.refused(case, fault, lambda asked: True, as_json=True)
+def test_a_platform_that_always_fails_is_reported(world: World, case: Case, fault: Fault) -> None:
+    assert world.check_failure(case, fault, lambda asked: True, as_json=True)
 
 
 def _pairs(
@@ -260,18 +264,18 @@ def _is_late_in_ci(case: Case, fault: str) -> bool:
 @pytest.mark.parametrize(
     ("case", "fault"), _pairs(CHANGING, [fault.name for fault in FAULTS], SLOW_CHANGING, _is_change_in_ci)
 )
-def test_a_change_that_fails_is_told(world: World, case: Case, fault: Fault) -> None:
-    injected = world.refused(case, fault, lambda asked: asked.changes, as_json=False)
+def test_a_failed_change_is_reported(world: World, case: Case, fault: Fault) -> None:
+    injected = world.check_failure(case, fault, lambda asked: asked.changes, as_json=False)
     assert injected or (case.flag, fault.name) == ("--call", "200-page")
 
 
 @pytest.mark.parametrize(("case", "fault"), _pairs(CASES, LATE, SLOW_LATE, _is_late_in_ci))
-def test_a_platform_that_fails_after_a_while_is_told(world: World, case: Case, fault: Fault) -> None:
+def test_a_platform_that_fails_later_is_reported(world: World, case: Case, fault: Fault) -> None:
     for first in range(2, 30):
 
-        def is_late(asked: Asked, first: int = first) -> bool:
+        def is_late(asked: ReceivedRequest, first: int = first) -> bool:
             return asked.number >= first
 
-        if not world.refused(case, fault, is_late, as_json=True):
+        if not world.check_failure(case, fault, is_late, as_json=True):
             return  # the command asks less often
     raise AssertionError("the command asks without end")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.scenario import Scenario, command, environment
+from tests.scenario import Scenario, make_environment, run_command
 from tests.terminal import Terminal
 
 
@@ -20,20 +20,20 @@ def module(tmp_path: Path) -> str:
 @pytest.fixture
 def terminal(module: str, tmp_path: Path) -> Iterator[Terminal]:
     """``--discover`` on a terminal of 60 columns, with an engine that is not there."""
-    variables = {**environment(), "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock"}
+    variables = {**make_environment(), "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock"}
     process = Terminal(["--discover", module], variables=variables, dimensions=(24, 60))
     yield process
     process.close(force=True)
 
 
-def ended(terminal: Terminal) -> tuple[str, int | None]:
+def wait_for_exit(terminal: Terminal) -> tuple[str, int | None]:
     terminal.expect(pexpect.EOF)
-    said = terminal.before
+    output_text = terminal.before
     terminal.close()
-    return str(said), terminal.exitstatus
+    return str(output_text), terminal.exitstatus
 
 
-def test_enter_takes_the_seeds_defaults_and_a_wrong_answer_is_asked_again(terminal: Terminal) -> None:
+def test_enter_selects_the_seeds_defaults_and_an_invalid_reply_is_asked_again(terminal: Terminal) -> None:
     terminal.expect(r"Startup delay.*\[120")
     terminal.sendline("soon")
     terminal.expect("not a valid")
@@ -43,8 +43,8 @@ def test_enter_takes_the_seeds_defaults_and_a_wrong_answer_is_asked_again(termin
     terminal.sendline("")
     terminal.expect(r"gpus.*\[all\]")
     terminal.sendline("")
-    said, code = ended(terminal)
-    assert "no Docker engine answers" in said
+    output_text, code = wait_for_exit(terminal)
+    assert "no Docker engine answers" in output_text
     assert code == 1
 
 
@@ -52,13 +52,13 @@ def test_enter_takes_the_seeds_defaults_and_a_wrong_answer_is_asked_again(termin
 def test_ctrl_c_and_the_end_of_input_end_it(terminal: Terminal, key: str) -> None:
     terminal.expect("Startup delay")
     terminal.send(key)
-    said, code = ended(terminal)
-    assert "interrupted" in said
+    output_text, code = wait_for_exit(terminal)
+    assert "interrupted" in output_text
     assert code == 130
 
 
-def test_without_a_terminal_it_names_the_flag_that_answers(module: str) -> None:
-    done = command("--discover", module)
+def test_without_a_terminal_the_error_names_the_flag_to_add(module: str) -> None:
+    done = run_command("--discover", module)
     assert done.returncode == 2
     assert "--startup-delay" in done.stderr
     assert "--yes" in done.stderr

@@ -19,8 +19,8 @@ from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from tests.commands import Commands, Ran, commands
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from tests.commands import CommandResult, Commands, commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
@@ -39,13 +39,13 @@ class World:
     scenario: Scenario
     variables: dict[str, str]
 
-    def run(self, *arguments: str) -> Ran:
+    def run(self, *arguments: str) -> CommandResult:
         return self.commands.run(*arguments, timeout_s=60)
 
-    def build(self, *arguments: str) -> Ran:
+    def build(self, *arguments: str) -> CommandResult:
         return self.run("--build", str(self.scenario.module), *arguments)
 
-    def deploy(self, *arguments: str) -> Ran:
+    def deploy(self, *arguments: str) -> CommandResult:
         return self.run("--deploy", str(self.scenario.module), *arguments)
 
 
@@ -55,12 +55,12 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
     write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
     accounts_of = NewAccounts(**getattr(request, "param", {}))
     settings = Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False, new_accounts=accounts_of)
-    with running_platform(settings) as platform:
-        user = Client.registered(platform.url, "tester")
+    with run_platform(settings) as platform:
+        user = Client.register(platform.url, "tester")
         accounts.write_config(user.account, platform.url, tmp_path / "config.ini")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
         variables = {
-            **kept,
+            **environment,
             "HOME": str(tmp_path),
             "CHUTES_CONFIG_PATH": str(tmp_path / "config.ini"),
             "PYTHONPATH": str(ROOT),
@@ -69,7 +69,7 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
             yield World(user, platform, running, scenario, variables)
 
 
-def told(ran: Ran) -> Any:
+def parse_json(ran: CommandResult) -> Any:
     assert ran.code == 0, ran.stderr
     return json.loads(ran.stdout)
 
@@ -85,20 +85,20 @@ def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
     again = world.build()
     assert (again.code, "is built already" in again.stderr, "--deploy" in again.stderr) == (2, True, True)
 
-    asked = world.deploy()
-    assert (asked.code, "$5.40" in asked.stderr, "--accept-fee" in asked.stderr) == (2, True, True)
-    first = told(world.deploy("--accept-fee", "--json"))
+    refused = world.deploy()
+    assert (refused.code, "$5.40" in refused.stderr, "--accept-fee" in refused.stderr) == (2, True, True)
+    first = parse_json(world.deploy("--accept-fee", "--json"))
     chute = world.user.get("/chutes/case-wrapped").json()
     assert (first["version"], first["changed"]) == (chute["version"], True)
     assert first["url"] == f"http://tester-case-wrapped.localhost:{world.platform.port}"
     assert "/encode" in [cord["public_api_path"] for cord in chute["cords"]]
 
     same = world.deploy("--json")
-    assert (told(same)["changed"], "deployed already" in same.stderr) == (False, True)
+    assert (parse_json(same)["changed"], "deployed already" in same.stderr) == (False, True)
     world.scenario.module.write_text(world.scenario.module.read_text() + "# another version\n")
-    update = told(world.deploy("--json"))
+    update = parse_json(world.deploy("--json"))
     assert (update["changed"], update["version"] != first["version"]) == (True, True)
-    assert told(world.run("--account", "--json"))["balance"] == pytest.approx(94.6)
+    assert parse_json(world.run("--account", "--json"))["balance"] == pytest.approx(94.6)
 
     write_manifest(Manifest(routes=(Route(path="/other", port=9000),)), world.scenario.manifest)
     stale = world.deploy()
@@ -106,8 +106,8 @@ def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
 
 
 def test_the_fee_is_shown_and_asked_for(world: World) -> None:
-    world.user.built("case-wrapped")
-    for answer, code in (("n", 1), ("y", 0)):
+    world.user.build_and_wait("case-wrapped")
+    for reply, code in (("n", 1), ("y", 0)):
         asking = pexpect.spawn(
             sys.executable,
             ["-m", "chutes_wrappers.cli.main", "--deploy", str(world.scenario.module)],
@@ -117,7 +117,7 @@ def test_the_fee_is_shown_and_asked_for(world: World) -> None:
             timeout=60,
         )
         asking.expect(r"costs \$5\.40 once\. Deploy it\?")
-        asking.sendline(answer)
+        asking.sendline(reply)
         asking.expect(pexpect.EOF)
         asking.close()
         assert asking.exitstatus == code
@@ -125,7 +125,7 @@ def test_the_fee_is_shown_and_asked_for(world: World) -> None:
 
 
 @pytest.mark.parametrize("world", [{"balance": 0.1}], indirect=True)
-def test_all_that_would_be_refused_is_said_at_once(world: World) -> None:
+def test_all_rejections_are_reported_together(world: World) -> None:
     poor = world.build("--logo", "none.png")
     assert poor.code == 2
     assert ("$50" in poor.stderr, "none.png" in poor.stderr) == (True, True)
@@ -136,36 +136,36 @@ def test_all_that_would_be_refused_is_said_at_once(world: World) -> None:
     assert world.run("--deploy", str(world.scenario.module), "--local").code == 2
 
 
-def test_a_private_image_is_no_reason_to_ask_for_a_permission(world: World) -> None:
-    world.user.built("case-wrapped")
+def test_a_private_image_needs_no_permission(world: World) -> None:
+    world.user.build_and_wait("case-wrapped")
     refused = world.deploy("--public", "--accept-fee")
     assert f"the image {IMAGE} is private" in refused.stderr
 
 
-def test_a_failed_build_is_told_with_its_log_and_can_be_deleted(world: World, tmp_path: Path) -> None:
-    world.user.built("case-wrapped")
-    image = world.platform.state.images.by_id(world.user.get(f"/images/{IMAGE}").json()["image_id"])
+def test_a_failed_build_is_reported_with_its_log_and_can_be_deleted(world: World, tmp_path: Path) -> None:
+    world.user.build_and_wait("case-wrapped")
+    image = world.platform.state.images.find_by_id(world.user.get(f"/images/{IMAGE}").json()["image_id"])
     assert image is not None
-    world.platform.state.images.settle(image.image_id, "error: exit code 1", None)
+    world.platform.state.images.finish_build(image.image_id, "error: exit code 1", None)
     for ran in (world.build(), world.deploy("--accept-fee")):
         assert (ran.code, f"--delete-image {IMAGE}" in ran.stderr) == (2, True)
     assert world.run("--delete-image", IMAGE, "--yes").code == 0
     assert world.build().code == 0
 
 
-def test_a_build_under_way_is_joined(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.user.built("case-wrapped")
+def test_a_running_build_is_joined(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.user.build_and_wait("case-wrapped")
     images = world.platform.state.images
     image_id = world.user.get(f"/images/{IMAGE}").json()["image_id"]
-    images.settle(image_id, platform_rules.IMAGE_BUILDING, None)
+    images.finish_build(image_id, platform_rules.IMAGE_BUILDING, None)
     is_followed = threading.Event()
-    read_log = images.log_of
+    read_log = images.read_log
 
-    def log_of(*asked: Any, **how: Any) -> Any:
+    def follow_log(*asked: Any, **how: Any) -> Any:
         is_followed.set()
         return read_log(*asked, **how)
 
-    monkeypatch.setattr(images, "log_of", log_of)
+    monkeypatch.setattr(images, "read_log", follow_log)
     joining = Terminal(["--build", str(world.scenario.module)], variables={**world.variables, "TERM": "dumb"})
     joining.expect("being built already")
     assert is_followed.wait(60)
@@ -174,11 +174,11 @@ def test_a_build_under_way_is_joined(world: World, monkeypatch: pytest.MonkeyPat
     joining.expect(pexpect.EOF)
     joining.close()
     assert joining.exitstatus == 130
-    images.settle(image_id, platform_rules.IMAGE_BUILT, None)
+    images.finish_build(image_id, platform_rules.IMAGE_BUILT, None)
     assert "is built already" in world.build().stderr
 
 
-def test_another_users_name_is_not_built_under(world: World) -> None:
+def test_a_build_under_another_users_name_is_rejected(world: World) -> None:
     ran = world.commands.run("--build", str(world.scenario.module), variables={"CHUTES_USERNAME": "somebody"})
     assert (ran.code, "CHUTES_USERNAME is 'somebody'" in ran.stderr) == (2, True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fork_server import LONGEST_S
+from tests.fork_server import TIMEOUT_S
 from tests.scenario import ROOT
 
 SHELLS = [[], ["sh"], ["dash"], ["bash"], ["bash", "--posix"], ["zsh"]]
@@ -47,7 +47,7 @@ def checkout(tmp_path: Path) -> Path:
         ("setup.sh", ["-I", "chutes_wrappers/start.py", "chutes_wrappers.cli.setup.bootstrap:run"]),
     ],
 )
-def test_any_shell_hands_over_to_python(
+def test_every_shell_script_executes_python(
     name: str, started: list[str], shell: list[str], checkout: Path, tmp_path: Path
 ) -> None:
     if shell and shutil.which(shell[0]) is None and not os.environ.get("CI"):
@@ -63,7 +63,7 @@ def test_any_shell_hands_over_to_python(
             capture_output=True,
             text=True,
             check=False,
-            timeout=LONGEST_S,
+            timeout=TIMEOUT_S,
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.splitlines() == [*(part.format(checkout) for part in started), *ARGUMENTS]

@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from chutes_wrappers.cli.commands import discover
 from tests.dev_chute import DevChute, dev_chute
 from tests.upstreams import openai_service
-from tests.upstreams.serving import served
+from tests.upstreams.serving import serve_application
 
 TEXT = "wie schön, 你好"
 SAY: list[ChatCompletionMessageParam] = [{"role": "user", "content": TEXT}]
@@ -23,11 +23,11 @@ SAY: list[ChatCompletionMessageParam] = [{"role": "user", "content": TEXT}]
 def chute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevChute]:
     """What discovery finds of the service, published."""
     folder = tmp_path_factory.mktemp("openai")
-    with served(openai_service.application()) as port:
-        manifest = discover.from_url(
+    with serve_application(openai_service.application()) as port:
+        manifest = discover.discover_url(
             f"http://127.0.0.1:{port}", port, discover.Settings(expose=frozenset(["parameters"])), None
         )
-        with dev_chute(folder, [route.entry() for route in manifest.routes], port) as running:
+        with dev_chute(folder, [route.to_entry() for route in manifest.routes], port) as running:
             yield running
 
 

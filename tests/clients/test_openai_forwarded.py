@@ -13,12 +13,12 @@ from openai.types.chat import ChatCompletionMessageParam
 from chutes_wrappers.cli.commands import discover
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.host.forwarding.matching import RouteTable
-from chutes_wrappers.host.forwarding.route_transport import RouteCarrier
-from chutes_wrappers.host.forwarding.tunnel_transport import TunnelCarrier
+from chutes_wrappers.host.forwarding.route_transport import RouteTransport
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
 from tests.dev_chute import dev_chute
-from tests.host.forwarding.forwarders import MakeCarrier, forwarder_thread
+from tests.host.forwarding.forwarders import TransportFactory, forwarder_thread
 from tests.upstreams import openai_service
-from tests.upstreams.serving import served
+from tests.upstreams.serving import serve_application
 
 TEXT = "wie schön, 你好"
 SAY: list[ChatCompletionMessageParam] = [{"role": "user", "content": TEXT}]
@@ -28,14 +28,16 @@ TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chut
 @pytest.fixture(scope="module", params=["tunnel", "routes"])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
     settings = discover.Settings(expose=frozenset(["parameters"]))
-    with served(openai_service.application()) as port:
-        routes = discover.from_url(f"http://127.0.0.1:{port}", port, settings, None).routes
+    with serve_application(openai_service.application()) as port:
+        routes = discover.discover_url(f"http://127.0.0.1:{port}", port, settings, None).routes
         table = RouteTable(plan_cords(routes, port).cords)
-        carrier: MakeCarrier = TunnelCarrier if request.param == "tunnel" else lambda chute: RouteCarrier(chute, table)
-        folder, entries = tmp_path_factory.mktemp("openai"), [route.entry() for route in routes]
+        create_transport: TransportFactory = (
+            TunnelTransport if request.param == "tunnel" else lambda chute: RouteTransport(chute, table)
+        )
+        folder, entries = tmp_path_factory.mktemp("openai"), [route.to_entry() for route in routes]
         with (
             dev_chute(folder, entries, port, more=TUNNEL.format(port=port)) as chute,
-            forwarder_thread(chute.base_url, port, carrier) as local,
+            forwarder_thread(chute.base_url, port, create_transport) as local,
             OpenAI(base_url=f"http://127.0.0.1:{local}/v1", api_key="none", max_retries=0) as made,
         ):
             yield made

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.core.calling_module import caller_globals
+from chutes_wrappers.core.calling_module import find_caller_globals
 
 
-def called_through(*names: str) -> Mapping[str, Any]:
-    """What ``caller_globals`` finds when modules of these names call each other, the last of them it."""
-    function: Any = caller_globals
+def call_through(*names: str) -> Mapping[str, Any]:
+    """What ``find_caller_globals`` finds when modules of these names call each other, the last of them it."""
+    function: Any = find_caller_globals
     for place, name in reversed([*enumerate(names)]):
         space = {"__name__": name, "place": place, "function": function}
         exec("def call(): return function()", space)
         function = space["call"]
-    found: Mapping[str, Any] = function()
-    return found
+    result: Mapping[str, Any] = function()
+    return result
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def called_through(*names: str) -> Mapping[str, Any]:
     ],
 )
 def test_the_nearest_module_that_is_not_ours_is_found(names: list[str], place: int) -> None:
-    assert called_through(*names)["place"] == place
+    assert call_through(*names)["place"] == place

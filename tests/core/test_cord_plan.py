@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.cord_plan import CordPlan, plan_cords, publish, separate_ports
-from chutes_wrappers.core.exposure import CATEGORIES, hidden_by
+from chutes_wrappers.core.cord_plan import CordPlan, assign_public_paths, plan_cords, separate_ports
+from chutes_wrappers.core.exposure import CATEGORIES, find_hidden_categories
 from chutes_wrappers.core.routes import STREAM_SWITCH, Route
 from tests.core.paths import LEGAL_PATH, PATH
 
@@ -30,7 +30,7 @@ def public(plan: CordPlan) -> dict[tuple[str, str, bool], tuple[str, str]]:
     }
 
 
-def published(*routes: Route, **options: Any) -> dict[tuple[str, str], tuple[str, str]]:
+def plan_published_names(*routes: Route, **options: Any) -> dict[tuple[str, str], tuple[str, str]]:
     """(public method, public path) → (upstream method, upstream path)."""
     return {
         (method, path): upstream for (method, path, _), upstream in public(plan_cords(routes, 8080, **options)).items()
@@ -38,12 +38,12 @@ def published(*routes: Route, **options: Any) -> dict[tuple[str, str], tuple[str
 
 
 @pytest.mark.parametrize("path", ["/", "/items/{id}", "/robots.txt", "/static/app"])
-def test_what_the_filters_hide_is_left_out_with_its_reason_until_it_is_exposed(path: str) -> None:
+def test_filtered_routes_are_skipped_with_the_reason_until_exposed(path: str) -> None:
     plan = plan_cords([Route(path=path)], 8080)
     assert plan.cords == ()
     assert (plan.skipped[0].path, plan.skipped[0].port) == (path, 8080)
     assert "--expose" in plan.skipped[0].reason
-    (cord,) = plan_cords([Route(path=path)], 8080, expose=hidden_by(path)).cords
+    (cord,) = plan_cords([Route(path=path)], 8080, expose=find_hidden_categories(path)).cords
     assert cord.route.target_path == path
 
 
@@ -55,15 +55,15 @@ def test_a_path_that_the_api_refuses_gets_an_alias_and_keeps_its_target(path: st
 
 
 def test_a_published_route_stays_published_without_the_switch() -> None:
-    routes, skipped = publish([Route(path="/static/x"), Route(path="/{a}", method="GET")], CATEGORIES)
+    routes, skipped = assign_public_paths([Route(path="/static/x"), Route(path="/{a}", method="GET")], CATEGORIES)
     assert skipped == ()
     assert [(route.path, route.exposed) for route in routes] == [("/static/x", True), ("/a", False)]
-    assert publish(routes) == (routes, ())
+    assert assign_public_paths(routes) == (routes, ())
 
 
 @pytest.mark.parametrize("target", ["/Upper", "/a/", "/v1.0/x", "/a%20b"])
 def test_only_a_native_route_needs_a_target_that_the_sdk_can_call(target: str) -> None:
-    assert published(Route(path="/fine", target_path=target)) == {("POST", "/fine"): ("POST", target)}
+    assert plan_published_names(Route(path="/fine", target_path=target)) == {("POST", "/fine"): ("POST", target)}
     plan = plan_cords([Route(path="/fine", target_path=target, native=True)], 8080)
     assert plan.cords == ()
     assert target in plan.skipped[0].reason
@@ -72,12 +72,12 @@ def test_only_a_native_route_needs_a_target_that_the_sdk_can_call(target: str) -
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 def test_a_method_that_is_not_public_becomes_a_post_on_its_own_path(method: str) -> None:
-    assert published(Route(path="/item", method=method)) == {("POST", "/item"): (method, "/item")}
+    assert plan_published_names(Route(path="/item", method=method)) == {("POST", "/item"): (method, "/item")}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_public_method_stays_what_it_is(method: str) -> None:
-    assert published(Route(path="/item", method=method)) == {(method, "/item"): (method, "/item")}
+    assert plan_published_names(Route(path="/item", method=method)) == {(method, "/item"): (method, "/item")}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_names_of_cords_are_those_of_chutes_that_are_deployed_already(route:
 
 def test_beside_a_post_it_moves_to_a_path_of_its_own() -> None:
     routes = [Route(path="/item", method=method) for method in ("GET", "POST", "PUT", "DELETE")]
-    assert published(*routes) == {
+    assert plan_published_names(*routes) == {
         ("GET", "/item"): ("GET", "/item"),
         ("POST", "/item"): ("POST", "/item"),
         ("POST", "/item/put"): ("PUT", "/item"),
@@ -108,27 +108,29 @@ def test_beside_a_post_it_moves_to_a_path_of_its_own() -> None:
 )
 def test_without_a_post_the_first_of_put_patch_and_delete_keeps_the_path(methods: str, first: str) -> None:
     for order in itertools.permutations(methods.split()):
-        found = published(*(Route(path="/item", method=method) for method in order))
-        assert found[("POST", "/item")] == (first, "/item")
-        assert len(found) == len(order)
+        result = plan_published_names(*(Route(path="/item", method=method) for method in order))
+        assert result[("POST", "/item")] == (first, "/item")
+        assert len(result) == len(order)
 
 
-def test_a_moved_method_never_takes_a_path_that_the_service_has() -> None:
+def test_a_moved_method_never_gets_a_path_that_the_service_has() -> None:
     routes = [Route(path="/item", method="DELETE"), Route(path="/item"), Route(path="/item/delete")]
-    assert published(*routes)[("POST", "/item/delete")] == ("POST", "/item/delete")
-    assert published(*routes)[("POST", "/item/delete/delete")] == ("DELETE", "/item")
+    assert plan_published_names(*routes)[("POST", "/item/delete")] == ("POST", "/item/delete")
+    assert plan_published_names(*routes)[("POST", "/item/delete/delete")] == ("DELETE", "/item")
 
 
 def test_a_method_that_is_alone_on_its_path_keeps_it_whatever_else_moves() -> None:
     routes = [Route(path="/item"), Route(path="/item", method="DELETE"), Route(path="/item/delete", method="DELETE")]
     for order in itertools.permutations(routes):
-        assert published(*order)[("POST", "/item/delete")] == ("DELETE", "/item/delete")
+        assert plan_published_names(*order)[("POST", "/item/delete")] == ("DELETE", "/item/delete")
 
 
 def test_public_methods_can_be_published_as_they_are() -> None:
     routes = [Route(path="/item", method=method) for method in platform_rules.UPSTREAM_METHODS]
     every = platform_rules.UPSTREAM_METHODS
-    assert published(*routes, public_methods=every) == {(method, "/item"): (method, "/item") for method in every}
+    assert plan_published_names(*routes, public_methods=every) == {
+        (method, "/item"): (method, "/item") for method in every
+    }
 
 
 def test_a_path_that_the_platform_answers_itself_is_kept_and_warned_about() -> None:
@@ -195,7 +197,7 @@ def test_names_do_not_depend_on_the_order_of_the_routes(routes: list[Route], shu
 
 @given(ROUTES)
 def test_what_discovery_published_the_module_publishes_under_the_same_names(routes: list[Route]) -> None:
-    written, _ = publish(routes, CATEGORIES)
+    written, _ = assign_public_paths(routes, CATEGORIES)
     assert public(plan_cords(written, 8080)) == public(plan_cords(routes, 8080, expose=CATEGORIES))
 
 
@@ -220,6 +222,6 @@ def test_the_first_service_keeps_a_shared_path_and_the_other_moves() -> None:
         )
 
 
-def test_a_moved_route_takes_no_other_routes_place() -> None:
+def test_a_moved_route_replaces_no_other_route() -> None:
     routes = [Route(path="/a", port=1), Route(path="/p2/a", port=1), Route(path="/a", port=2)]
     assert [route.path for route in separate_ports(routes, [1, 2])] == ["/a", "/p2/a", "/p2/p2/a"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.core.environment_location import STAMP, is_same_folder, made_at
+from chutes_wrappers.core.environment_location import STAMP, is_same_folder, read_creation_path
 
 
 @pytest.fixture
@@ -25,30 +25,30 @@ def test_deploy_sh_reads_the_same_stamp() -> None:
     assert STAMP == ".complete"
 
 
-def test_the_stamp_says_where_it_was_made(environment: Path) -> None:
+def test_the_stamp_contains_the_creation_path(environment: Path) -> None:
     stamp(environment, "/here/.venv\n")
     activate(environment, "VIRTUAL_ENV=/there/.venv\n")
-    assert made_at(environment) == Path("/here/.venv")
+    assert read_creation_path(environment) == Path("/here/.venv")
 
 
 @pytest.mark.parametrize("text", [None, "", "yes\n"])
 @pytest.mark.parametrize("quote", ["", "'", '"'])
-def test_without_a_stamp_that_says_it_the_shells_script_does(environment: Path, text: str | None, quote: str) -> None:
+def test_without_a_valid_stamp_the_activation_script_is_read(environment: Path, text: str | None, quote: str) -> None:
     if text is not None:
         stamp(environment, text)
     activate(environment, f"deactivate\nVIRTUAL_ENV={quote}/there/my env{quote}\nexport VIRTUAL_ENV\n")
-    assert made_at(environment) == Path("/there/my env")
+    assert read_creation_path(environment) == Path("/there/my env")
 
 
-def test_where_nothing_says_it_nothing_is_known(environment: Path) -> None:
-    assert made_at(environment) is None
+def test_without_stamp_and_script_the_path_is_unknown(environment: Path) -> None:
+    assert read_creation_path(environment) is None
     activate(environment, "VIRTUAL_ENV=$PWD\n")
-    assert made_at(environment) is None
+    assert read_creation_path(environment) is None
 
 
 def test_a_path_that_is_not_utf8_is_read(environment: Path) -> None:
     (environment / STAMP).write_bytes(b"/h\xff")
-    assert made_at(environment) == Path("/h\udcff")
+    assert read_creation_path(environment) == Path("/h\udcff")
 
 
 def test_two_paths_to_one_folder_are_the_same(tmp_path: Path) -> None:

@@ -36,18 +36,18 @@ def test_wrong_input_ends_with_2_and_a_failed_operation_with_1(kind: type[Wrappe
         (WrapperError("it failed", where="", evidence="", next_step=""), "it failed"),
     ],
 )
-def test_an_error_says_what_where_what_was_seen_and_the_next_step(error: WrapperError, text: str) -> None:
+def test_an_error_has_message_place_evidence_and_next_step(error: WrapperError, text: str) -> None:
     assert str(error) == text
 
 
 @pytest.mark.parametrize("kind", [WrapperError, ConfigurationError])
 @pytest.mark.parametrize("where", [None, "a.py"])
-def test_an_error_goes_to_another_process_whole(kind: type[WrapperError], where: str | None) -> None:
+def test_an_error_is_serialized_for_another_process(kind: type[WrapperError], where: str | None) -> None:
     error = kind("it failed", where=where, evidence="seen", next_step="try again")
-    found = error_from_data(error.as_data())
-    assert type(found) is kind
-    assert (str(found), found.as_data()) == (str(error), error.as_data())
-    assert error.as_data() == {
+    restored = error_from_data(error.to_data())
+    assert type(restored) is kind
+    assert (str(restored), restored.to_data()) == (str(error), error.to_data())
+    assert error.to_data() == {
         "what": "it failed",
         "where": where,
         "evidence": "seen",
@@ -57,5 +57,5 @@ def test_an_error_goes_to_another_process_whole(kind: type[WrapperError], where:
 
 
 def test_an_error_of_another_kind_arrives_as_the_general_one() -> None:
-    assert type(error_from_data(errors.ImageMissing("x").as_data())) is WrapperError
+    assert type(error_from_data(errors.ImageMissing("x").to_data())) is WrapperError
     assert str(error_from_data({})) == "failed"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.exposure import CATEGORIES, filter_reason, hidden_by, parse_expose
+from chutes_wrappers.core.exposure import CATEGORIES, find_filter_reason, find_hidden_categories, parse_expose
 
 
 @pytest.mark.parametrize(
@@ -28,23 +28,23 @@ from chutes_wrappers.core.exposure import CATEGORIES, filter_reason, hidden_by, 
     ],
 )
 def test_the_documented_filters_name_their_reason_and_the_switch(path: str, part: str, category: str) -> None:
-    reason = filter_reason(path)
+    reason = find_filter_reason(path)
     assert reason is not None
     assert part in reason
-    assert f"--expose {','.join(hidden_by(path))} publishes it" in reason
-    assert category in hidden_by(path)
-    assert filter_reason(path, hidden_by(path)) is None
+    assert f"--expose {','.join(find_hidden_categories(path))} publishes it" in reason
+    assert category in find_hidden_categories(path)
+    assert find_filter_reason(path, find_hidden_categories(path)) is None
 
 
 @pytest.mark.parametrize(
     "path", ["/predict", "/statics", "/loginname", "/v1/audio", "/themes/list", "/api/v1.2", "/a/"]
 )
 def test_other_paths_are_not_hidden(path: str) -> None:
-    assert filter_reason(path) is None
+    assert find_filter_reason(path) is None
 
 
 def test_a_reason_names_only_the_categories_that_are_still_missing() -> None:
-    reason = filter_reason("/static/{name}.js", {"internal", "files"})
+    reason = find_filter_reason("/static/{name}.js", {"internal", "files"})
     assert reason == "path parameters, left out by default; --expose parameters publishes it"
 
 
@@ -63,7 +63,7 @@ def test_categories_are_named_in_a_string_or_a_list(value: Any, exposed: set[str
 
 
 @pytest.mark.parametrize("value", ["params", ["files", "Root"], "all,everything", 5, True])
-def test_what_is_no_category_is_named_with_those_that_are(value: Any) -> None:
+def test_an_unknown_category_is_named_with_the_valid_ones(value: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_expose(value, where="--expose")
     assert caught.value.where == "--expose"

@@ -13,9 +13,9 @@ POSITIONS = st.lists(st.integers(0, 6), unique=True, max_size=4).map(tuple)
 @given(values=st.lists(st.integers(), min_size=7, max_size=9), hidden=POSITIONS)
 def test_session_state_takes_its_place_and_no_other(values: list[int], hidden: tuple[int, ...]) -> None:
     endpoint = GradioEndpoint(api_name="x", fn_index=0, hidden_inputs=hidden, hidden_outputs=hidden)
-    everything = endpoint.all_inputs(values)
+    everything = endpoint.insert_hidden_inputs(values)
     assert [everything[position] for position in hidden] == [None] * len(hidden)
-    assert endpoint.shown_outputs(everything) == values
+    assert endpoint.remove_hidden_outputs(everything) == values
 
 
 def test_an_endpoint_survives_the_manifest() -> None:
@@ -24,4 +24,4 @@ def test_an_endpoint_survives_the_manifest() -> None:
     route = Route.model_validate({"path": "/a/b", "port": 7860, "gradio": entry})
     text = Manifest(routes=(route,)).to_json()
     assert parse_manifest(text, where="here").routes == (route,)
-    assert route.entry()["gradio"] == entry
+    assert route.to_entry()["gradio"] == entry

@@ -21,7 +21,7 @@ def test_an_image_runs_its_entrypoint_with_its_command(
     assert LaunchSpec(entrypoint=entrypoint, cmd=cmd).argv == argv
 
 
-def test_an_image_that_says_nothing_runs_as_docker_does() -> None:
+def test_an_image_without_settings_has_dockers_defaults() -> None:
     spec = LaunchSpec()
     assert (spec.platform, spec.working_dir, spec.user, spec.home) == ("linux/amd64", "/", "", "/root")
 

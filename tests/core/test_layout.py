@@ -27,15 +27,15 @@ def test_no_two_baked_things_have_one_path() -> None:
 def test_everything_that_an_instance_imports_is_put_into_the_image() -> None:
     """Whatever the façade imports of ours lies below one of the sources."""
     sources = [ROOT / source for source in layout.PACKAGE_SOURCES]
-    pending, seen = [ROOT / "tools" / "chute_wrappers.py"], set()
+    pending, visited = [ROOT / "tools" / "chute_wrappers.py"], set()
     while pending:
         path = pending.pop()
-        if path in seen:
+        if path in visited:
             continue
-        seen.add(path)
+        visited.add(path)
         assert any(path.is_relative_to(source) for source in sources), path
         pending += _imported(path)
-    assert len(seen) > 30
+    assert len(visited) > 30
 
 
 def _imported(path: Path) -> list[Path]:

@@ -5,11 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.local_guard import Allowed, LocalGuard, allowed_from, parse_allowed, variables_of
+from chutes_wrappers.core.local_guard import (
+    AllowList,
+    LocalGuard,
+    allow_list_from_environment,
+    environment_from_allow_list,
+    parse_allow_list,
+)
 
 NEAR = LocalGuard(loopback_origins=True)
 OWN = LocalGuard(loopback_origins=False)
-ALLOWED = parse_allowed(["Box.Example", "[fd00::1]"], ["https://App.example", "http://box.example:8080"])
+ALLOWED = parse_allow_list(["Box.Example", "[fd00::1]"], ["https://App.example", "http://box.example:8080"])
 BOTH = [NEAR, OWN]
 LOCAL = ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]:8000", "x.localhost:80", "a-b.c.localhost", "localhost:"]
 FOREIGN = [
@@ -38,41 +44,41 @@ def headers(host: str = "localhost:8000", **more: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("guard", BOTH)
 @pytest.mark.parametrize("host", LOCAL)
 def test_names_of_this_machine_are_accepted_with_any_port(guard: LocalGuard, host: str) -> None:
-    assert guard.refusal("POST", headers(host)) is None
+    assert guard.find_refusal("POST", headers(host)) is None
 
 
 @pytest.mark.parametrize("guard", BOTH)
 @pytest.mark.parametrize("host", FOREIGN)
-def test_other_names_are_refused(guard: LocalGuard, host: str) -> None:
-    refusal = guard.refusal("GET", headers(host, Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document"))
+def test_other_names_are_rejected(guard: LocalGuard, host: str) -> None:
+    refusal = guard.find_refusal("GET", headers(host, Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document"))
     assert refusal is not None
     assert "--allow-host" in refusal
 
 
 def test_one_host_is_needed() -> None:
-    assert NEAR.refusal("GET", []) is not None
-    assert NEAR.refusal("GET", [("Host", "localhost"), ("host", "localhost")]) is not None
+    assert NEAR.find_refusal("GET", []) is not None
+    assert NEAR.find_refusal("GET", [("Host", "localhost"), ("host", "localhost")]) is not None
 
 
 @given(st.text(max_size=30))
 def test_no_text_passes_as_a_host_but_this_machine(text: str) -> None:
     name = text.strip().lower().rpartition(":")[0] or text.strip().lower()
     is_local = name in ("127.0.0.1", "[::1]", "localhost") or name.endswith(".localhost")
-    assert is_local or NEAR.refusal("GET", headers(text)) is not None
+    assert is_local or NEAR.find_refusal("GET", headers(text)) is not None
 
 
 @pytest.mark.parametrize(
     "origin", ["http://localhost:5173", "http://127.0.0.1", "https://[::1]:1", "http://x.localhost"]
 )
-def test_pages_of_this_machine_may_call_what_says_so(origin: str) -> None:
-    assert NEAR.refusal("POST", headers(Origin=origin)) is None
-    assert OWN.refusal("POST", headers(Origin=origin)) is not None
+def test_loopback_pages_may_call_a_server_that_allows_them(origin: str) -> None:
+    assert NEAR.find_refusal("POST", headers(Origin=origin)) is None
+    assert OWN.find_refusal("POST", headers(Origin=origin)) is not None
 
 
 @pytest.mark.parametrize("guard", BOTH)
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:9", "[::1]:1", "x.localhost"])
-def test_a_servers_own_pages_may_call_it_under_the_name_they_came_by(guard: LocalGuard, host: str) -> None:
-    assert guard.refusal("POST", headers(host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin")) is None
+def test_a_servers_own_pages_may_call_it_under_their_host_name(guard: LocalGuard, host: str) -> None:
+    assert guard.find_refusal("POST", headers(host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin")) is None
 
 
 @pytest.mark.parametrize("guard", BOTH)
@@ -85,14 +91,14 @@ def test_a_servers_own_pages_may_call_it_under_the_name_they_came_by(guard: Loca
     ],
 )
 def test_the_origin_decides(guard: LocalGuard, origin: str) -> None:
-    refusal = guard.refusal("POST", headers(Origin=origin, Sec_Fetch_Site="same-origin"))
+    refusal = guard.find_refusal("POST", headers(Origin=origin, Sec_Fetch_Site="same-origin"))
     assert refusal is not None
     assert ("--allow-origin" in refusal) == (origin != "null")
 
 
-def test_two_origins_are_refused() -> None:
+def test_two_origins_are_rejected() -> None:
     both = [("Origin", "http://localhost:8000"), ("Origin", "http://localhost:8000")]
-    assert NEAR.refusal("POST", [("Host", "localhost:8000"), *both]) is not None
+    assert NEAR.find_refusal("POST", [("Host", "localhost:8000"), *both]) is not None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,7 @@ def test_two_origins_are_refused() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_without_an_origin_the_site_decides(site: str, near: bool, own: bool, method: str) -> None:
     sent = headers(Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors", Sec_Fetch_Dest="image")
-    assert (NEAR.refusal(method, sent) is None, OWN.refusal(method, sent) is None) == (near, own)
+    assert (NEAR.find_refusal(method, sent) is None, OWN.find_refusal(method, sent) is None) == (near, own)
 
 
 @pytest.mark.parametrize("guard", BOTH)
@@ -126,7 +132,7 @@ def test_a_link_of_another_site_may_be_followed(
     guard: LocalGuard, method: str, mode: str, destination: str, accepted: bool
 ) -> None:
     sent = headers(Sec_Fetch_Site="cross-site", Sec_Fetch_Mode=mode, Sec_Fetch_Dest=destination)
-    assert (guard.refusal(method, sent) is None) == accepted
+    assert (guard.find_refusal(method, sent) is None) == accepted
 
 
 @pytest.mark.parametrize("guard", BOTH)
@@ -134,35 +140,35 @@ def test_nothing_is_fetched_in_advance_for_a_page_of_another_site(guard: LocalGu
     # For speculation rules of a foreign page Chromium hides the site as "none"; a browser may also say it.
     for site in ("none", "cross-site"):
         sent = headers(Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document")
-        assert guard.refusal("GET", sent) is None
+        assert guard.find_refusal("GET", sent) is None
         for purpose in ("prefetch", "prefetch;prerender", "Prefetch"):
-            assert guard.refusal("GET", [*sent, ("Sec-Purpose", purpose)]) is not None
-    assert guard.refusal("GET", [*headers(Sec_Fetch_Site="same-origin"), ("Sec-Purpose", "prefetch")]) is None
+            assert guard.find_refusal("GET", [*sent, ("Sec-Purpose", purpose)]) is not None
+    assert guard.find_refusal("GET", [*headers(Sec_Fetch_Site="same-origin"), ("Sec-Purpose", "prefetch")]) is None
 
 
 @pytest.mark.parametrize("loopback", [True, False])
 def test_what_the_user_allows_is_accepted_and_nothing_beside_it(loopback: bool) -> None:
     guard = LocalGuard(loopback_origins=loopback, allowed=ALLOWED)
     for host in ("box.example", "BOX.example:8000", "[fd00::1]:1"):
-        assert guard.refusal("POST", headers(host)) is None
-    assert guard.refusal("POST", headers("x.box.example")) is not None
-    assert guard.refusal("POST", headers("box.example:1", Origin="http://box.example:1")) is None
+        assert guard.find_refusal("POST", headers(host)) is None
+    assert guard.find_refusal("POST", headers("x.box.example")) is not None
+    assert guard.find_refusal("POST", headers("box.example:1", Origin="http://box.example:1")) is None
     for origin in ("https://app.example", "https://APP.example", "http://box.example:8080"):
-        assert guard.refusal("POST", headers(Origin=origin)) is None
+        assert guard.find_refusal("POST", headers(Origin=origin)) is None
     for origin in ("http://app.example", "https://app.example:444", "https://x.app.example", "http://box.example"):
-        assert guard.refusal("POST", headers(Origin=origin)) is not None
+        assert guard.find_refusal("POST", headers(Origin=origin)) is not None
 
 
 def test_a_servers_own_hosts_are_accepted() -> None:
     guard = LocalGuard(loopback_origins=False, is_own_host=lambda name: name == "me-chat.chutes.ai")
-    assert guard.refusal("POST", headers("ME-chat.chutes.ai:1")) is None
-    assert guard.refusal("POST", headers("other.chutes.ai")) is not None
+    assert guard.find_refusal("POST", headers("ME-chat.chutes.ai:1")) is None
+    assert guard.find_refusal("POST", headers("other.chutes.ai")) is not None
 
 
 @pytest.mark.parametrize("host", ["*", "*.example", "box:8000", "http://box", "box/", "", "a b"])
 def test_hosts_that_cannot_be_allowed(host: str) -> None:
     with pytest.raises(ConfigurationError, match="--allow-host"):
-        parse_allowed([host], [])
+        parse_allow_list([host], [])
 
 
 @pytest.mark.parametrize(
@@ -170,9 +176,9 @@ def test_hosts_that_cannot_be_allowed(host: str) -> None:
 )
 def test_origins_that_cannot_be_allowed(origin: str) -> None:
     with pytest.raises(ConfigurationError, match="--allow-origin"):
-        parse_allowed([], [origin])
+        parse_allow_list([], [origin])
 
 
-@pytest.mark.parametrize("allowed", [Allowed(), ALLOWED])
-def test_it_reaches_another_process_whole(allowed: Allowed) -> None:
-    assert allowed_from(variables_of(allowed)) == allowed
+@pytest.mark.parametrize("allowed", [AllowList(), ALLOWED])
+def test_it_reaches_another_process_whole(allowed: AllowList) -> None:
+    assert allow_list_from_environment(environment_from_allow_list(allowed)) == allowed

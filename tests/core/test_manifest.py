@@ -15,15 +15,15 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import (
     Manifest,
+    build_manifest_path,
     load_manifest,
-    manifest_path_for,
-    merge_static,
+    merge_static_routes,
     parse_manifest,
     parse_routes,
     write_atomically,
     write_manifest,
 )
-from chutes_wrappers.core.routes import Route, SkippedRoute, meaningless_keys
+from chutes_wrappers.core.routes import Route, SkippedRoute, find_unknown_keys
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -215,10 +215,10 @@ def test_keys_of_other_toolkits_are_understood_or_named() -> None:
         "passthrough_port": 9000,
     }
     assert parse_routes([entry], where="x") == (Route(path="/public", target_path="/up", port=9000),)
-    assert meaningless_keys([entry, {"cord": 1}]) == ("cord", "function_name")
+    assert find_unknown_keys([entry, {"cord": 1}]) == ("cord", "function_name")
 
 
-def test_an_unknown_key_of_a_file_is_named_with_the_key_that_was_meant_and_not_written_again() -> None:
+def test_an_unknown_key_of_a_file_is_named_with_a_suggestion_and_not_written() -> None:
     routes = [{"path": "/a", "sream": True, "cord": "x", "ignored_keys": 1}, {"path": "/b", "sream": True}]
     manifest = parse_manifest(json.dumps({"routes": routes, "ignored_keys": ["forged"]}), where="x")
     assert manifest.ignored_keys == ("cord", "ignored_keys", "sream (did you mean stream?)")
@@ -227,8 +227,8 @@ def test_an_unknown_key_of_a_file_is_named_with_the_key_that_was_meant_and_not_w
     assert "ignored_keys" not in manifest.to_json()
 
 
-def test_keys_that_are_no_text_are_named_too() -> None:
-    assert meaningless_keys([{1: 2, "path": "/a"}]) == ("1",)
+def test_keys_that_are_not_text_are_named_too() -> None:
+    assert find_unknown_keys([{1: 2, "path": "/a"}]) == ("1",)
 
 
 def test_a_public_path_of_another_toolkit_leaves_the_path_to_the_service() -> None:
@@ -240,14 +240,14 @@ def test_a_public_path_of_another_toolkit_leaves_the_path_to_the_service() -> No
 def test_static_duplicates_are_skipped_and_a_different_one_is_warned_about() -> None:
     manifest = Manifest(routes=(Route(path="/a", port=8020), Route(path="/b", port=8020)))
     static = [Route(path="/a", port=8080), Route(path="/b"), Route(path="/c", method="GET", port=8080)]
-    merged, warnings = merge_static(manifest, static)
+    merged, warnings = merge_static_routes(manifest, static)
     assert merged.routes == (*manifest.routes, static[2])
     (warning,) = warnings
     assert "POST /a" in warning
 
 
 def test_a_manifest_is_named_after_its_module() -> None:
-    assert manifest_path_for("examples/deploy_x.py") == Path("examples/deploy_x.routes.json")
+    assert build_manifest_path("examples/deploy_x.py") == Path("examples/deploy_x.routes.json")
 
 
 def test_a_missing_file_is_an_error_with_a_next_step(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chutes_wrappers.core.path_templates import VARIABLE, nameless_variable, variable_name
+from chutes_wrappers.core.path_templates import VARIABLE, find_nameless_variable, parse_variable_name
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from chutes_wrappers.core.path_templates import VARIABLE, nameless_variable, var
         ("/plain", []),
     ],
 )
-def test_variables_are_what_stands_in_braces_and_has_a_name(template: str, names: list[str]) -> None:
+def test_variables_are_names_in_braces(template: str, names: list[str]) -> None:
     assert VARIABLE.findall(template) == names
 
 
@@ -25,17 +25,17 @@ def test_variables_are_what_stands_in_braces_and_has_a_name(template: str, names
     [("a", "a"), ("a+", "a"), ("a*", "a"), ("file:path", "file"), ("+a", "+a"), ("a:int", "a:int"), ("a*b", "a*b")],
 )
 def test_callers_name_a_variable_without_its_operator(text: str, name: str) -> None:
-    assert variable_name(text) == name
+    assert parse_variable_name(text) == name
 
 
 def test_a_name_that_is_declared_with_its_operator_keeps_it() -> None:
-    assert variable_name("file:path", {"file:path"}) == "file:path"
-    assert variable_name("file:path", {"file"}) == "file"
+    assert parse_variable_name("file:path", {"file:path"}) == "file:path"
+    assert parse_variable_name("file:path", {"file"}) == "file"
 
 
 @pytest.mark.parametrize(
-    ("template", "found"),
+    ("template", "result"),
     [("/a/{}/{*}", "{}"), ("/{*}", "{*}"), ("/{+}", "{+}"), ("/{:path}", "{:path}"), ("/{a}/{b*}", None), ("/", None)],
 )
-def test_the_first_variable_without_a_name_is_found(template: str, found: str | None) -> None:
-    assert nameless_variable(template) == found
+def test_the_first_variable_without_a_name_is_found(template: str, result: str | None) -> None:
+    assert find_nameless_variable(template) == result

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.exposure import hidden_by
+from chutes_wrappers.core.exposure import find_hidden_categories
 
 # As it stands in the SDK (chute/cord.py).
 SDK_PATTERN = re.compile(r"^(/[a-z0-9_]+[a-z0-9-_]*)+$")
 
 
 @pytest.mark.parametrize(
-    ("gpu_count", "include", "is_taken"),
+    ("gpu_count", "include", "is_valid"),
     [
         (1, ["pro_6000"], True),
         (1, ["PRO_6000"], True),
@@ -26,8 +26,8 @@ SDK_PATTERN = re.compile(r"^(/[a-z0-9_]+[a-z0-9-_]*)+$")
         (1, None, False),
     ],
 )
-def test_the_placement_that_the_api_takes(gpu_count: int, include: list[str] | None, is_taken: bool) -> None:
-    assert platform_rules.is_tee_placement(gpu_count, include) is is_taken
+def test_the_placement_that_the_api_accepts(gpu_count: int, include: list[str] | None, is_valid: bool) -> None:
+    assert platform_rules.is_tee_placement(gpu_count, include) is is_valid
 
 
 def test_the_lines_to_write_are_that_placement() -> None:
@@ -44,12 +44,12 @@ def test_the_lines_to_write_are_that_placement() -> None:
     [("TEE", True), ("goaTEEn", True), ("goatee", True), ("goaTee", True), ("steer", False), ("te-e", False)],
 )
 def test_names_that_claim_tee(name: str, claims: bool) -> None:
-    assert platform_rules.claims_tee(name) is claims
+    assert platform_rules.is_tee_name(name) is claims
 
 
 def test_ports_of_the_platform_are_named_with_their_owner() -> None:
-    said = [platform_rules.reserved_port_problem(port) for port in (8000, 8001, 8002, 8003)]
-    assert said == [
+    message = [platform_rules.find_reserved_port_problem(port) for port in (8000, 8001, 8002, 8003)]
+    assert message == [
         "port 8000 belongs to the chute itself on an instance",
         "port 8001 belongs to the chute's logging server on an instance",
         "port 8002 belongs to the chute's attestation server on an instance",
@@ -62,11 +62,11 @@ def test_the_pattern_of_paths_means_what_the_sdks_means(path: str) -> None:
     assert bool(platform_rules.SDK_PATH.match(path)) == bool(SDK_PATTERN.match(path))
 
 
-def test_a_very_long_path_is_judged_at_once() -> None:
+def test_a_very_long_path_is_matched_quickly() -> None:
     started = time.monotonic()
     assert not platform_rules.SDK_PATH.match("/" + "a" * 100_000 + "!")
-    assert not hidden_by("/x." + "a" * 100_000 + "!")
-    assert hidden_by("/x." + "a" * 100_000)
+    assert not find_hidden_categories("/x." + "a" * 100_000 + "!")
+    assert find_hidden_categories("/x." + "a" * 100_000)
     assert time.monotonic() - started < 60
 
 
@@ -91,18 +91,18 @@ def test_a_very_long_path_is_judged_at_once() -> None:
         ("RATE_LIMITED", 429),
         ("PROVISION_TIMEOUT_S", 180),
         ("FAULTHANDLER_VARIABLES", ("PYTHONFAULTHANDLER", "PYTHONDEVMODE")),
-        ("LOWEST_GLIBC", (2, 34)),
-        ("LOWEST_CUDA", (12, 8)),
+        ("MIN_GLIBC", (2, 34)),
+        ("MIN_CUDA", (12, 8)),
         ("OPENSSL_LIBRARY", "libcrypto.so.3"),
-        ("LOWEST_PYTHON", (3, 10)),
-        ("HIGHEST_PYTHON", (3, 12)),
+        ("MIN_PYTHON", (3, 10)),
+        ("MAX_PYTHON", (3, 12)),
         ("CHUTE_NAME_LENGTH", (3, 127)),
         ("IMAGE_NAME_LENGTH", (3, 65)),
         ("IMAGE_TAG_LENGTH", (2, 33)),
-        ("LONGEST_SLUG", 58),
-        ("LONGEST_SOURCE", 150_000),
-        ("LONGEST_TAGLINE", 1_024),
-        ("LONGEST_README", 16_384),
+        ("MAX_SLUG_LENGTH", 58),
+        ("MAX_SOURCE_LENGTH", 150_000),
+        ("MAX_TAGLINE_LENGTH", 1_024),
+        ("MAX_README_LENGTH", 16_384),
         (
             "CHUTE_RANGES",
             {
@@ -114,12 +114,12 @@ def test_a_very_long_path_is_judged_at_once() -> None:
         ),
         ("NODE_RANGES", {"gpu_count": (1, 8), "min_vram_gb_per_gpu": (16, 140)}),
         ("TEE_MIN_VRAM_GB", (16, 96)),
-        ("MOST_EXCLUDED_GPUS", 5),
-        ("HIGHEST_HOURLY_PRICE", 10),
-        ("LOWEST_BUILD_BALANCE", 50),
+        ("MAX_EXCLUDED_GPUS", 5),
+        ("MAX_HOURLY_PRICE", 10),
+        ("MIN_BUILD_BALANCE", 50),
         ("FIRST_DEPLOYMENT_HOURS", 3),
-        ("BUILDS_A_DAY", 24),
-        ("VERSIONS_A_DAY", 24),
+        ("MAX_BUILDS_PER_DAY", 24),
+        ("MAX_VERSIONS_PER_DAY", 24),
         ("NONCE_WINDOW_S", 600),
         ("PUBLIC_CHUTES_BIT", 11),
     ],
@@ -139,7 +139,7 @@ def test_the_gpus_and_their_prices_are_those_of_the_platform() -> None:
 
 
 def test_gpus_that_the_api_does_not_know_are_named_once_and_sorted() -> None:
-    assert platform_rules.unknown_gpus(["h100", "rtx1", "H200", "gtx", "rtx1"]) == ["gtx", "rtx1"]
+    assert platform_rules.find_unknown_gpus(["h100", "rtx1", "H200", "gtx", "rtx1"]) == ["gtx", "rtx1"]
 
 
 @pytest.mark.parametrize(
@@ -158,31 +158,31 @@ def test_other_paths_reach_a_chute(path: str) -> None:
     assert not platform_rules.is_shadowed(path)
 
 
-def test_a_chutes_name_is_taken_by_its_length_and_its_characters() -> None:
+def test_chute_names_are_validated_by_length_and_characters() -> None:
     rule = "3 to 127 letters, digits, '-', '_', '.' or '/', the first a letter or digit"
     for name in ("a" * 3, "a" * 127, "A/b-c_d.e", "0ab", "-a/b"):
-        assert platform_rules.chute_name_rule(name) is None
+        assert platform_rules.find_chute_name_problem(name) is None
     for name in ("a" * 2, "a" * 128, "-ab", "ab c", "abc\n", "äbc", "a/-b/ "):
-        assert platform_rules.chute_name_rule(name) == rule
+        assert platform_rules.find_chute_name_problem(name) == rule
 
 
-def test_an_images_name_and_tag_are_taken_by_their_length_and_their_characters() -> None:
+def test_image_names_and_tags_are_validated_by_length_and_characters() -> None:
     for name in ("a" * 3, "a" * 65, "A-b_c.d", "0ab"):
-        assert platform_rules.image_name_rule(name) is None
+        assert platform_rules.find_image_name_problem(name) is None
     for name in ("a" * 2, "a" * 66, "-ab", "a/b", "abc\n"):
-        said = platform_rules.image_name_rule(name)
-        assert said == "3 to 65 letters, digits, '-', '_' or '.', the first a letter or digit"
-    for tag, is_taken in (("a", False), ("aa", True), ("a" * 33, True), ("a" * 34, False)):
-        said = platform_rules.image_name_rule(tag, platform_rules.IMAGE_TAG_LENGTH)
-        assert (said is None) is is_taken
-        assert is_taken or str(said).startswith("2 to 33 letters")
+        message = platform_rules.find_image_name_problem(name)
+        assert message == "3 to 65 letters, digits, '-', '_' or '.', the first a letter or digit"
+    for tag, is_valid in (("a", False), ("aa", True), ("a" * 33, True), ("a" * 34, False)):
+        message = platform_rules.find_image_name_problem(tag, platform_rules.IMAGE_TAG_LENGTH)
+        assert (message is None) is is_valid
+        assert is_valid or str(message).startswith("2 to 33 letters")
 
 
 def test_a_users_name_is_3_to_15_letters_digits_or_underscores() -> None:
     for name in ("abc", "A" * 15, "a_1"):
-        assert platform_rules.username_rule(name) is None
+        assert platform_rules.find_username_problem(name) is None
     for name in ("ab", "a" * 16, "a-b", "abc\n", "äbc"):
-        assert platform_rules.username_rule(name) == "3 to 15 letters, digits or '_'"
+        assert platform_rules.find_username_problem(name) == "3 to 15 letters, digits or '_'"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_users_name_is_3_to_15_letters_digits_or_underscores() -> None:
     )), ("affin", None), ("my-chute", None)],
 )  # fmt: skip
 def test_a_subnets_word_in_a_name_is_found(name: str, word: str | None) -> None:
-    assert platform_rules.subnet_word(name) == word
+    assert platform_rules.find_subnet_word(name) == word
 
 
 @pytest.mark.parametrize(
@@ -204,17 +204,17 @@ def test_a_subnets_word_in_a_name_is_found(name: str, word: str | None) -> None:
     ],
 )
 def test_a_chutes_host_begins_with_user_and_name(username: str, name: str, label: str) -> None:
-    assert platform_rules.slug(username, name) == label
+    assert platform_rules.build_slug(username, name) == label
 
 
 def test_only_a_2xx_with_a_body_is_a_success() -> None:
     successes = {200, 201, 203, 205, 226, 299}
     others = {100, 199, 204, 300, 301, 302, 400, 401, 402, 403, 404, 409, 422, 426, 428, 429, 499, 500, 502, 503, 599}
-    assert {status for status in successes | others if platform_rules.is_success(status)} == successes
+    assert {status for status in successes | others if platform_rules.is_success_status(status)} == successes
 
 
 @pytest.mark.parametrize(
-    ("port", "said"),
+    ("port", "message"),
     [
         (0, "port 0 is not between 1 and 65535"),
         (65536, "port 65536 is not between 1 and 65535"),
@@ -229,8 +229,8 @@ def test_only_a_2xx_with_a_body_is_a_success() -> None:
         (65535, None),
     ],
 )
-def test_a_port_that_a_service_cannot_have_is_named_with_the_reason(port: int, said: str | None) -> None:
-    assert platform_rules.service_port_problem(port) == said
+def test_a_port_that_a_service_cannot_have_is_named_with_the_reason(port: int, message: str | None) -> None:
+    assert platform_rules.find_service_port_problem(port) == message
 
 
 @pytest.mark.parametrize(

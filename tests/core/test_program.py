@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core import layout, program
-from chutes_wrappers.core.program import CHECKOUT, INSTALLED, NAMES, executable, renamed, source
+from chutes_wrappers.core.program import CHECKOUT, INSTALLED, NAMES, find_executable, find_source, replace_command_names
 from tests.scenario import ROOT
 
 
@@ -21,12 +21,12 @@ def test_a_checkout_counts_as_not_installed_and_names_its_scripts() -> None:
     assert (ROOT / NAMES.account.split()[0]).is_file()
     assert (ROOT / NAMES.discover).is_file()
     assert (ROOT / NAMES.emulator).is_file()
-    assert executable() == ROOT / "deploy.sh"
+    assert find_executable() == ROOT / "deploy.sh"
 
 
-def test_every_source_of_an_image_is_there() -> None:
-    assert [path for path in (*layout.PACKAGE_SOURCES, layout.RECIPE_SOURCE) if not source(path).exists()] == []
-    assert source("tools/__init__.py") == ROOT / "tools" / "__init__.py"
+def test_every_source_of_an_image_exists() -> None:
+    assert [path for path in (*layout.PACKAGE_SOURCES, layout.RECIPE_SOURCE) if not find_source(path).exists()] == []
+    assert find_source("tools/__init__.py") == ROOT / "tools" / "__init__.py"
 
 
 def test_the_installed_command_is_the_one_that_was_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -34,20 +34,20 @@ def test_the_installed_command_is_the_one_that_was_started(monkeypatch: pytest.M
     started = tmp_path / "chutes-wrappers"
     started.touch()
     monkeypatch.setattr(sys, "argv", [str(started), "--completion", "bash"])
-    assert executable() == started
+    assert find_executable() == started
     monkeypatch.setattr(sys, "argv", ["pytest"])
-    assert executable() == Path(sys.executable).parent / "chutes-wrappers"
+    assert find_executable() == Path(sys.executable).parent / "chutes-wrappers"
 
 
 def test_files_of_the_project_name_the_installed_commands() -> None:
     text = "./setup.sh --account, ./deploy.sh --emulate M, .venv/bin/python tools/discover_routes.py, tools/emulator.py --config"
-    assert renamed(text, INSTALLED) == (
+    assert replace_command_names(text, INSTALLED) == (
         "chutes-wrappers-account, chutes-wrappers --emulate M, chutes-wrappers-discover, chutes-wrappers-emulator --config"
     )
-    assert renamed(text, CHECKOUT) == text
+    assert replace_command_names(text, CHECKOUT) == text
     page = (program.PACKAGE / "emulator" / "page" / "static" / "index.html").read_text()
-    assert "<code>chutes-wrappers --emulate MODULE</code>" in renamed(page, INSTALLED)
-    assert "<code>chutes-wrappers-emulator --config</code>" in renamed(page, INSTALLED)
+    assert "<code>chutes-wrappers --emulate MODULE</code>" in replace_command_names(page, INSTALLED)
+    assert "<code>chutes-wrappers-emulator --config</code>" in replace_command_names(page, INSTALLED)
 
 
 def test_the_version_is_that_of_the_package_where_it_is_installed() -> None:
@@ -68,13 +68,13 @@ _MAY_NAME_SCRIPTS = (
 
 
 def test_messages_take_the_names_of_commands_from_here() -> None:
-    named = {
+    names = {
         str(path.relative_to(program.PACKAGE))
         for path in program.PACKAGE.rglob("*.py")
         for text in _texts(ast.parse(path.read_text()))
         if re.search(r"\./(?:deploy|setup)\.sh|tools/(?:emulator|discover_routes)\.py", text)
     }
-    assert {name for name in named if not name.startswith(_MAY_NAME_SCRIPTS)} == set()
+    assert {name for name in names if not name.startswith(_MAY_NAME_SCRIPTS)} == set()
 
 
 def _texts(module: ast.Module) -> Iterator[str]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.core.route_checks import call_problem, header_problem
+from chutes_wrappers.core.route_checks import find_call_problem, find_header_problem
 from chutes_wrappers.core.routes import Route
 
 
 def problem(**values: Any) -> tuple[str, str] | None:
-    return call_problem(Route.model_validate({"path": "/a", "port": 8080, **values}))
+    return find_call_problem(Route.model_validate({"path": "/a", "port": 8080, **values}))
 
 
 # RFC 9110, sections 7.2, 7.6.1, 8.6 and 10.1.1; RFC 9112, section 6.1; and two that clients still send.
@@ -25,19 +25,19 @@ def problem(**values: Any) -> tuple[str, str] | None:
 def test_a_header_of_the_connection_is_not_a_parameter(name: str) -> None:
     for written in (name, name.lower(), name.upper()):
         assert (
-            header_problem(written)
+            find_header_problem(written)
             == f"{written} belongs to the connection, in which callers have no part: leave it out"
         )
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a\r\nb", "ä", "a" * 201, "(a)", "a\n"])
 def test_what_is_not_a_name_of_a_header_is_refused(name: str) -> None:
-    assert header_problem(name) == f"{name!r} is no name of a header: letters, digits and dashes"
+    assert find_header_problem(name) == f"{name!r} is no name of a header: letters, digits and dashes"
 
 
 @pytest.mark.parametrize("name", ["X-Api-Version", "accept", "a" * 200, "!#$%&'*+.^_`|~-9"])
 def test_any_other_name_of_a_header_can_be_sent(name: str) -> None:
-    assert header_problem(name) is None
+    assert find_header_problem(name) is None
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_any_other_name_of_a_header_can_be_sent(name: str) -> None:
     ],
 )
 def test_the_field_that_makes_calls_fail_is_named(values: dict[str, Any], field: str) -> None:
-    found = problem(**values)
-    assert found is not None
-    assert found[0] == field
+    result = problem(**values)
+    assert result is not None
+    assert result[0] == field
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,20 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chutes_wrappers.core.routes import Parameter, Route, SkippedRoute, meaningless_keys, normalise_entry, written_key
+from chutes_wrappers.core.routes import (
+    Parameter,
+    Route,
+    SkippedRoute,
+    find_source_key,
+    find_unknown_keys,
+    normalise_entry,
+)
 
 
 def test_a_route_needs_a_path_only() -> None:
     route = Route(path="/Say/")
     assert (route.method, route.target_path, route.upstream_method, route.port) == ("POST", "/Say/", "POST", None)
-    assert route.entry() == {"path": "/Say/", "target_path": "/Say/"}
+    assert route.to_entry() == {"path": "/Say/", "target_path": "/Say/"}
 
 
 def test_everything_that_a_call_needs_survives_the_manifest() -> None:
@@ -31,30 +38,30 @@ def test_everything_that_a_call_needs_survives_the_manifest() -> None:
         "summary": "Change a voice.",
     }
     route = Route.model_validate(entry)
-    assert {**route.entry(), "method": "POST"} == entry
-    assert Route.model_validate(route.entry()) == route
+    assert {**route.to_entry(), "method": "POST"} == entry
+    assert Route.model_validate(route.to_entry()) == route
     assert route.upstream_method == "PUT"
 
 
 @pytest.mark.parametrize(
     ("method", "encoding"), [("GET", "none"), ("POST", "json"), ("PUT", "json"), ("PATCH", "json"), ("DELETE", "json")]
 )
-def test_without_a_word_a_body_is_json_where_there_is_one(method: str, encoding: str) -> None:
+def test_an_undeclared_body_is_json(method: str, encoding: str) -> None:
     assert Route(path="/a", method=method).request_format.encoding == encoding
 
 
 @pytest.mark.parametrize(
     ("request_", "files"), [({"encoding": "multipart"}, None), ({"encoding": "multipart", "files": []}, ())]
 )
-def test_a_manifest_tells_files_that_are_not_known_from_none(request_: Any, files: Any) -> None:
+def test_a_manifest_distinguishes_unknown_files_from_no_files(request_: Any, files: Any) -> None:
     route = Route.model_validate({"path": "/a", "request": request_})
     assert route.request_format.files == files
-    assert route.entry()["request"] == request_
+    assert route.to_entry()["request"] == request_
 
 
 def test_a_declared_json_body_is_written_out() -> None:
     route = Route.model_validate({"path": "/a", "request": {}})
-    assert route.entry()["request"] == {"encoding": "json"}
+    assert route.to_entry()["request"] == {"encoding": "json"}
 
 
 @pytest.mark.parametrize(
@@ -96,11 +103,11 @@ def test_keys_of_other_toolkits_are_understood(entry: dict[str, Any], route: Rou
 
 
 def test_keys_without_a_meaning_are_named() -> None:
-    assert meaningless_keys([{"path": "/a", "name": "x", "cord": "y"}, 5]) == ("cord", "name")
+    assert find_unknown_keys([{"path": "/a", "name": "x", "cord": "y"}, 5]) == ("cord", "name")
 
 
 @pytest.mark.parametrize("port", [1, 65535])
-def test_every_port_of_tcp_is_taken(port: int) -> None:
+def test_every_tcp_port_is_accepted(port: int) -> None:
     assert Route(path="/a", port=port).port == port
 
 
@@ -127,7 +134,7 @@ def test_a_skipped_route_is_at_its_own_port_or_the_default(
     port: int | None, default: int | None, expected: int | None
 ) -> None:
     route = Route(path="/a", method="GET", port=port, target_path="/b")
-    assert route.skipped("why", default) == SkippedRoute(path="/a", method="GET", port=expected, reason="why")
+    assert route.to_skipped("why", default) == SkippedRoute(path="/a", method="GET", port=expected, reason="why")
 
 
 @pytest.mark.parametrize(
@@ -140,5 +147,5 @@ def test_a_skipped_route_is_at_its_own_port_or_the_default(
         ({}, ("path", "target_path", "port")),
     ],
 )  # fmt: skip
-def test_a_field_is_taken_from_the_first_key_that_is_there(entry: dict[str, Any], sources: tuple[str, ...]) -> None:
-    assert tuple(written_key(field, entry) for field in ("path", "target_path", "port")) == sources
+def test_a_field_is_read_from_the_first_key_that_exists(entry: dict[str, Any], sources: tuple[str, ...]) -> None:
+    assert tuple(find_source_key(field, entry) for field in ("path", "target_path", "port")) == sources

@@ -39,8 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.InGroups:
-    return scheduling.InGroups(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.GroupScheduling:
+    return scheduling.GroupScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,8 +15,8 @@ import pytest
 
 from chutes_wrappers.host.account import wallets
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from tests.emulator_process import emulator_process, new_api_key
-from tests.scenario import DEPLOY, READY, ROOT, Scenario, environment, free_port, until_interrupted
+from tests.emulator_process import make_api_key, run_emulator_process
+from tests.scenario import DEPLOY, READY, ROOT, Scenario, find_free_port, make_environment, until_interrupted
 
 from . import bases
 
@@ -55,20 +55,20 @@ class User:
 
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
 
     def run(self, argv: Sequence[str], *, typed: str = "", code: int | None = 0) -> str:
         done = subprocess.run(
             argv,
             cwd=self.home,
-            env={**environment(), "HOME": str(self.home), "PYTHONPATH": str(ROOT), **self.variables},
+            env={**make_environment(), "HOME": str(self.home), "PYTHONPATH": str(ROOT), **self.variables},
             input=typed,
             capture_output=True,
             text=True,
             check=False,
             timeout=400,
         )
-        self.said.append(done.stdout + done.stderr)
+        self.outputs.append(done.stdout + done.stderr)
         assert code is None or done.returncode == code, f"{argv}: {done.stdout[-2000:]}{done.stderr[-3000:]}"
         return done.stdout
 
@@ -79,7 +79,7 @@ class User:
 @pytest.fixture
 def user(tmp_path: Path, engine: DockerEngine) -> Iterator[User]:
     """A user with an empty home, and an emulator whose log is kept there."""
-    with emulator_process(tmp_path) as variables:
+    with run_emulator_process(tmp_path) as variables:
         yield User(tmp_path, variables)
 
 
@@ -89,7 +89,7 @@ def test_no_secret_is_to_be_found_where_people_look(user: User, engine: DockerEn
     with ProcessList() as processes:
         user.run([sys.executable, "-m", "chutes_wrappers.cli.setup.wizard", "--register", "canary", "--wallet", "new"])
         user.variables["CHUTES_USERNAME"] = "canary"
-        key = new_api_key({**environment(), "HOME": str(user.home), **user.variables})
+        key = make_api_key({**make_environment(), "HOME": str(user.home), **user.variables})
         user.variables["CHUTES_API_KEY"] = key
         user.run([sys.executable, "-m", "chutes_wrappers.cli.setup.wizard", "--link"])
 
@@ -107,20 +107,20 @@ def test_no_secret_is_to_be_found_where_people_look(user: User, engine: DockerEn
         user.deploy("--doctor --json --debug", code=None)
         variables = {**user.variables, "HOME": str(user.home)}
         with until_interrupted("--run-docker", module, "--debug", variables=variables) as running:
-            user.said.append(running.said)
+            user.outputs.append(running.output_text)
         with until_interrupted(
-            "--forward", module, "--listen", f"{free_port()}:9090", "--debug", variables=variables
+            "--forward", module, "--listen", f"{find_free_port()}:9090", "--debug", variables=variables
         ) as running:
-            user.said.append(running.said)
+            user.outputs.append(running.output_text)
 
         _fail(user, scenario)
 
-    places = {f"output {number}": text for number, text in enumerate(user.said)}
+    places = {f"output {number}": text for number, text in enumerate(user.outputs)}
     places |= {f"process {line[:80]!r}": line for line in processes.seen}
     places |= {path.name: path.read_text() for path in user.home.glob("*.log")}
     places |= {path.name: path.read_text() for path in user.home.glob("*.json")}
     places |= _images(scenario.image)
-    assert READY in "".join(user.said)
+    assert READY in "".join(user.outputs)
     assert {"output", "process", "history", "inspect", "emulator.log", "deploy_canary.routes.json"} <= {
         name.partition(" ")[0] for name in places
     }
@@ -165,9 +165,9 @@ def _images(wrapped: str) -> dict[str, str]:
 def _of_the_account(home: Path) -> list[str]:
     """What the wallet and the account's file keep secret."""
     folder, found = home / ".bittensor" / "wallets", []
-    for wallet, name in wallets.find(folder):
+    for wallet, name in wallets.find_hotkeys(folder):
         for path in (folder / wallet / "hotkeys" / name, folder / wallet / "coldkey"):
-            told = wallets._json(path)
+            told = wallets._read_json(path)
             found += [told["secretPhrase"], *(told[name].removeprefix("0x") for name in ("secretSeed", "privateKey"))]
     found += [path.read_text().strip() for path in (home / ".chutes").glob("fingerprint-*")]
     assert len(found) >= 4

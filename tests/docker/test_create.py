@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.scenario import ROOT, environment, free_port
+from tests.scenario import ROOT, find_free_port, make_environment
 
 from . import bases
 
@@ -26,7 +26,7 @@ def run(folder: Path, *arguments: str, code: int = 0, **variables: str) -> subpr
         [sys.executable, "-m", "chutes_wrappers.cli.main", *arguments],
         cwd=folder,
         env={
-            **environment(),
+            **make_environment(),
             "PYTHONPATH": str(ROOT),
             "CHUTES_CONFIG_PATH": str(folder / "none.ini"),
             "CHUTES_API_URL": "http://127.0.0.1:9",
@@ -47,7 +47,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Debian's docker-registry, on a free port of 127.0.0.1; its host:port."""
     if shutil.which("docker-registry") is None and not os.environ.get("CI"):
         pytest.skip("docker-registry is not installed (Debian: apt-get install docker-registry)")
-    folder, port = tmp_path_factory.mktemp("registry"), free_port()
+    folder, port = tmp_path_factory.mktemp("registry"), find_free_port()
     told = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},

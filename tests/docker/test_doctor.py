@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from tests.scenario import Scenario, command
+from tests.scenario import Scenario, run_command
 
 from . import bases
 
@@ -34,7 +34,7 @@ def scenario(engine: DockerEngine, tmp_path: Path) -> Iterator[Scenario]:
 
 
 def finding(scenario: Scenario) -> dict[str, str]:
-    done = command("--doctor", "--json", cwd=scenario.folder, variables={"HOME": str(scenario.folder)})
+    done = run_command("--doctor", "--json", cwd=scenario.folder, variables={"HOME": str(scenario.folder)})
     found = [one for one in json.loads(done.stdout)["findings"] if one["group"] == "modules"]
     assert len(found) == 1, found
     return dict(found[0])

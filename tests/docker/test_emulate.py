@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from tests.scenario import Scenario, command
+from tests.scenario import Scenario, run_command
 
 from . import bases
 from .test_real_services import text_picture
@@ -55,7 +55,7 @@ FAULTS = {
 
 def emulated(scenario: Scenario, *arguments: str, watch_s: float = 0) -> subprocess.CompletedProcess[str]:
     watch = ("--watch", str(watch_s))
-    return command("--emulate", str(scenario.module), "--check", "--yes", "--json", *watch, *arguments)
+    return run_command("--emulate", str(scenario.module), "--check", "--yes", "--json", *watch, *arguments)
 
 
 def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:

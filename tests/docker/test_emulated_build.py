@@ -16,13 +16,13 @@ import requests
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.builder import LABEL
-from chutes_wrappers.emulator.builds import sdk_version
+from chutes_wrappers.emulator.builds import get_sdk_version
 from chutes_wrappers.emulator.docker_launcher import DockerLauncher
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from chutes_wrappers.host.modules.module_facts import read_module
-from chutes_wrappers.host.staging import staged
-from tests.emulator.api.client import Client, bearer
+from chutes_wrappers.host.staging import create_stage
+from tests.emulator.api.client import Client, make_bearer_header
 from tests.emulator.tokens import TOKEN
 from tests.scenario import Scenario
 
@@ -59,7 +59,7 @@ class Owner:
 
 @pytest.fixture
 def owner(engine: DockerEngine, tmp_path: Path) -> Iterator[Owner]:
-    with running_platform(
+    with run_platform(
         Settings(registration_token=TOKEN, folder=tmp_path / "state"), DockerLauncher(engine)
     ) as platform:
         account = accounts.register(platform.url, "tester", TOKEN)
@@ -87,20 +87,20 @@ def test_a_wrapped_module_is_built_deployed_and_called(owner: Owner, tmp_path: P
     scenario = Scenario(tmp_path, "emulated", bases.image("python3-no-pip"), [9090])
     scenario.discover()
     facts = read_module(scenario.module)
-    with staged(facts, load_manifest(scenario.manifest), username="tester") as stage:
+    with create_stage(facts, load_manifest(scenario.manifest), username="tester") as stage:
         environment = dict(stage.environment)
         printed = owner.chutes("build", stage.reference, "--wait", folder=stage.folder, environment=environment)
         assert "built and pushed" in printed, printed
-        assert f"RUN pip install chutes=={sdk_version()}" in printed
+        assert f"RUN pip install chutes=={get_sdk_version()}" in printed
         printed = owner.chutes("deploy", stage.reference, "--accept-fee", folder=stage.folder, environment=environment)
         assert "Successfully deployed" in printed, printed
 
     (reference,) = images(owner.platform.state.identity)
     found = docker_command("run", "--rm", "--entrypoint", "pip", reference, "show", "chutes")
-    assert f"Version: {sdk_version()}" in found
+    assert f"Version: {get_sdk_version()}" in found
     assert '"status": "hot"' in owner.client.get("/chutes/warmup/case-emulated").text
     host = f"tester-case-emulated.localhost:{owner.platform.port}"
-    headers = {**bearer(owner.client.key(admin=True)["secret_key"]), "Host": host}
+    headers = {**make_bearer_header(owner.client.create_key(admin=True)["secret_key"]), "Host": host}
     answer = requests.get(f"{owner.platform.url}/echo", headers=headers, params={"a": "1"}, timeout=60)
     assert answer.status_code == 200, answer.text
 
@@ -111,7 +111,7 @@ def test_a_wrapped_module_is_built_deployed_and_called(owner: Owner, tmp_path: P
 
 def test_a_build_that_fails_says_what_failed_and_leaves_nothing(owner: Owner) -> None:
     marker = secrets.token_hex(8)
-    built = owner.client.built(dockerfile=f"FROM {bases.image('bookworm')}\nRUN echo {marker} && exit 3")
+    built = owner.client.build_and_wait(dockerfile=f"FROM {bases.image('bookworm')}\nRUN echo {marker} && exit 3")
     assert built["status"].startswith("error: the build ended with exit code")
     assert marker in owner.client.get("/images/case:v1/logs").text.splitlines()
     assert owner.client.deploy().status_code == 400
@@ -120,7 +120,7 @@ def test_a_build_that_fails_says_what_failed_and_leaves_nothing(owner: Owner) ->
 
 def test_what_was_uploaded_reaches_the_build(owner: Owner) -> None:
     dockerfile = f"FROM {bases.image('bookworm')}\nADD data.txt /data.txt\nRUN cat /data.txt && echo && exit 3"
-    owner.client.built(dockerfile=dockerfile)
+    owner.client.build_and_wait(dockerfile=dockerfile)
     assert "data" in owner.client.get("/images/case:v1/logs").text.splitlines()
 
 
@@ -130,11 +130,11 @@ def test_buildah_builds_as_the_platform_does_and_docker_has_the_image(engine: Do
         f"FROM {bases.image('bookworm')}\nADD data.txt /data.txt\n# The platform's last line must find a pip.\n"
     )
     dockerfile += "RUN printf '#!/bin/sh\\necho pip \"$@\"\\n' > /usr/bin/pip && chmod +x /usr/bin/pip"
-    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", buildah=True)) as platform:
-        user = Client.registered(platform.url, "tester")
-        built = user.built(dockerfile=dockerfile)
+    with run_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", buildah=True)) as platform:
+        user = Client.register(platform.url, "tester")
+        built = user.build_and_wait(dockerfile=dockerfile)
         assert built["status"] == "built and pushed", user.get("/images/case:v1/logs").text
-        assert f"pip install chutes=={sdk_version()}" in user.get("/images/case:v1/logs").text.splitlines()
+        assert f"pip install chutes=={get_sdk_version()}" in user.get("/images/case:v1/logs").text.splitlines()
         (reference,) = images(platform.state.identity)
         assert docker_command("run", "--rm", "--entrypoint", "cat", reference, "/data.txt") == "data"
         assert user.delete("/images/case:v1").status_code == 200
@@ -143,15 +143,15 @@ def test_buildah_builds_as_the_platform_does_and_docker_has_the_image(engine: Do
 
 def test_a_build_in_flight_ends_with_the_emulator(engine: DockerEngine, tmp_path: Path) -> None:
     marker = secrets.token_hex(8)
-    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path)) as platform:
-        user = Client.registered(platform.url, "tester")
+    with run_platform(Settings(registration_token=TOKEN, folder=tmp_path)) as platform:
+        user = Client.register(platform.url, "tester")
         image = user.build(dockerfile=f"FROM {bases.image('bookworm')}\nRUN echo {marker} && sleep 600").json()
         url, headers = f"{platform.url}/images/{image['image_id']}/logs", user.headers(purpose="images")
         with requests.get(url, headers=headers, stream=True, timeout=120) as logs:
             assert any(f'"{marker}"' in line for line in logs.iter_lines(decode_unicode=True))
         (step,) = containers(marker)
     subprocess.run(["docker", "wait", step], capture_output=True, timeout=60, check=False)
-    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path, docker=False)) as platform:
+    with run_platform(Settings(registration_token=TOKEN, folder=tmp_path, docker=False)) as platform:
         left = Client(platform.url, user.account).get("/images/case:v1").json()
     assert left["status"] == "error: the emulator stopped while it was being built"
 

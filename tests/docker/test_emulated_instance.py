@@ -18,7 +18,7 @@ from chutes_wrappers.emulator.docker_launcher import DockerLauncher
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.host.container_engine.docker_engine import LABEL, DockerEngine, connect
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
-from tests.emulator.platforms import HEAD, chute_of, is_active, platform, record
+from tests.emulator.platforms import HEAD, is_active, make_chute, make_chute_record, run_invocation_platform
 from tests.scenario import ROOT, Scenario
 
 from . import bases
@@ -80,8 +80,8 @@ def neighbour(engine: DockerEngine) -> Iterator[str]:
         image=bases.image("python"), entrypoint=["python3"], command=["-u", "-m", "http.server", "8000"]
     )
     with engine.run(spec) as server:
-        next(server.logs())
-        yield str(server._networks()["bridge"]["IPAddress"])
+        next(server.stream_logs())
+        yield str(server._fetch_networks()["bridge"]["IPAddress"])
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +95,13 @@ def scenario(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> 
 def chute_in(folder: Path, scenario: Scenario, address: str, **values: Any) -> Any:
     code = HEAD.format(concurrency=4) + MODULE.format(neighbour=address)
     manifest = load_manifest(scenario.manifest)
-    return chute_of(folder, code, manifest=manifest, image=scenario.image, concurrency=4, **values)
+    return make_chute(folder, code, manifest=manifest, image=scenario.image, concurrency=4, **values)
 
 
 def test_an_instance_is_what_the_platforms_pod_is_and_its_network_is_cut_when_it_is_active(
     engine: DockerEngine, scenario: Scenario, tmp_path: Path
 ) -> None:
-    with neighbour(engine) as address, platform(DockerLauncher(engine)) as running:
+    with neighbour(engine) as address, run_invocation_platform(DockerLauncher(engine)) as running:
         found = running.deploy(chute_in(tmp_path, scenario, address, environment={"HF_TOKEN": "hf_secret"}))
         assert is_active(found), found.ended_because
         seen = running.post("/instance").json()
@@ -125,7 +125,7 @@ def test_an_instance_is_what_the_platforms_pod_is_and_its_network_is_cut_when_it
 
 
 def test_with_external_egress_the_network_stays(engine: DockerEngine, scenario: Scenario, tmp_path: Path) -> None:
-    with neighbour(engine) as address, platform(DockerLauncher(engine)) as running:
+    with neighbour(engine) as address, run_invocation_platform(DockerLauncher(engine)) as running:
         running.deploy(chute_in(tmp_path, scenario, address, allow_external_egress=True))
         assert running.post("/reaches").json() is True
 
@@ -135,12 +135,12 @@ def test_a_killed_container_is_noticed_and_nothing_of_it_is_left(
 ) -> None:
     client = docker.from_env()
     try:
-        with platform(DockerLauncher(engine)) as running:
+        with run_invocation_platform(DockerLauncher(engine)) as running:
             found = running.deploy(chute_in(tmp_path, scenario, "127.0.0.1"))
             assert is_active(found), found.ended_because
             (container,) = client.containers.list(filters={"label": f"{LABEL}={engine._session}"})
             container.kill()
-            ended = running.gone(found.instance_id)
+            ended = running.wait_until_gone(found.instance_id)
             assert ended.state is InstanceState.GONE
             assert "exit code 137" in ended.ended_because
             assert running.post("/echo", {"n": 2}).status_code == 200
@@ -156,12 +156,12 @@ def test_a_start_that_fails_is_recorded_with_the_containers_last_lines(
         "@chute.on_startup()\nasync def boot(self):\n    open('/etc/service.conf', 'w')\n"
         '@chute.cord(public_api_path="/fine")\ndef fine(self):\n    return "fine"\n'
     )
-    with platform(DockerLauncher(engine)) as running:
-        found = running.deploy(record(code=code, image=scenario.image))
+    with run_invocation_platform(DockerLauncher(engine)) as running:
+        found = running.deploy(make_chute_record(code=code, image=scenario.image))
         assert found.state is InstanceState.GONE
         assert "it did not start: exit code 1" in found.ended_because
         assert "Permission denied: '/etc/service.conf'" in found.ended_because
-        missing = running.deploy(record(code=code, image="case-never-built:v1", version="v2"))
+        missing = running.deploy(make_chute_record(code=code, image="case-never-built:v1", version="v2"))
         assert missing.state is InstanceState.GONE
         assert "case-never-built:v1" in missing.ended_because
 
@@ -174,7 +174,7 @@ def test_what_a_killed_emulator_leaves_is_removed_by_the_next_one(engine: Docker
         "engine = connect()\n"
         "spec = ContainerSpec(image=sys.argv[1], entrypoint=['sleep'], command=['600'])\n"
         "with engine.internal_network() as network, engine.run(spec) as container:\n"
-        "    container.join(network)\n    print(network, flush=True)\n    sys.stdin.read()\n"
+        "    container.join_network(network)\n    print(network, flush=True)\n    sys.stdin.read()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program, bases.image("python")],

@@ -54,9 +54,9 @@ def test_both_streams_are_kept_as_lines_with_the_exit_code(engine: DockerEngine,
     script = "echo one; sleep 0.2; echo two >&2; sleep 0.2; printf 'b\\377d\\nunfinished'; exit 3"
     with engine.run(shell(image, script)) as container:
         assert container.wait(20) == 3
-        assert container.exit_code() == 3
-        assert list(container.logs()) == ["one", "two", "b�d", "unfinished"]
-        assert container.tail(2) == "b�d\nunfinished"
+        assert container.read_exit_code() == 3
+        assert list(container.stream_logs()) == ["one", "two", "b�d", "unfinished"]
+        assert container.read_tail(2) == "b�d\nunfinished"
 
 
 def test_logs_are_followed_in_a_thread_while_others_ask(engine: DockerEngine, image: str) -> None:
@@ -64,7 +64,7 @@ def test_logs_are_followed_in_a_thread_while_others_ask(engine: DockerEngine, im
     first = threading.Event()
 
     def follow() -> None:
-        for line in container.logs():
+        for line in container.stream_logs():
             seen.append(line)
             first.set()
 
@@ -72,14 +72,14 @@ def test_logs_are_followed_in_a_thread_while_others_ask(engine: DockerEngine, im
         reader = threading.Thread(target=follow)
         reader.start()
         assert first.wait(20)
-        assert container.exit_code() is None
+        assert container.read_exit_code() is None
         assert container.execute(["sh", "-c", "id -u; exit 4"]).exit_code == 4
         with pytest.raises(WrapperError, match="still runs"):
             container.wait(0.2)
         container.stop(5)
         reader.join(20)
         assert seen == ["up", "bye"]
-        assert container.exit_code() == 0
+        assert container.read_exit_code() == 0
         container.stop()
         with pytest.raises(WrapperError, match="not running"):
             container.execute(["true"])
@@ -87,10 +87,10 @@ def test_logs_are_followed_in_a_thread_while_others_ask(engine: DockerEngine, im
 
 def test_a_reader_that_stops_early_costs_nothing(engine: DockerEngine, image: str) -> None:
     with engine.run(shell(image, "while :; do echo again; sleep 0.01; done")) as container:
-        lines = container.logs()
+        lines = container.stream_logs()
         assert next(lines) == "again"
         lines.close()  # type: ignore[attr-defined]  # a generator, though the protocol promises only an iterator
-        assert container.exit_code() is None
+        assert container.read_exit_code() is None
 
 
 def test_a_service_is_reached_on_a_loopback_port_that_the_engine_chose(
@@ -126,7 +126,7 @@ def test_the_container_runs_as_whom_and_where_it_was_told(engine: DockerEngine, 
     )
     with engine.run(spec) as container:
         assert container.wait(20) == 0
-        assert container.tail().splitlines() == ["1000", "1000", "/srv", "4096*4096", "1"]
+        assert container.read_tail().splitlines() == ["1000", "1000", "/srv", "4096*4096", "1"]
 
 
 def test_a_command_inside_runs_as_the_containers_user_or_as_asked(engine: DockerEngine, image: str) -> None:
@@ -142,14 +142,14 @@ def test_empty_volumes_hide_the_image_and_belong_to_everybody(engine: DockerEngi
     for _ in range(2):  # the second finds them as fresh as the first
         with engine.run(spec) as container:
             assert container.wait(20) == 0
-            assert container.tail().splitlines() == ["/cache:", "", "/tmp:", "1777", "1777", "1777", "written"]
+            assert container.read_tail().splitlines() == ["/cache:", "", "/tmp:", "1777", "1777", "1777", "written"]
 
 
 def test_a_folder_of_this_machine_can_be_mounted(engine: DockerEngine, image: str, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_text("weights")
     with engine.run(shell(image, "cat /models/model.bin", volumes=[f"{tmp_path}:/models:ro"])) as container:
         assert container.wait(20) == 0
-        assert container.tail() == "weights"
+        assert container.read_tail() == "weights"
 
 
 def test_what_the_service_changed_is_told_with_the_folders_above(engine: DockerEngine, image: str) -> None:
@@ -163,7 +163,7 @@ def test_what_the_service_changed_is_told_with_the_folders_above(engine: DockerE
             ("changed", "/etc"),
             ("changed", "/etc/motd"),
             ("deleted", "/etc/issue"),
-        } <= set(container.changed_paths())
+        } <= set(container.list_changed_paths())
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_an_image_that_cannot_be_had_is_named(engine: DockerEngine, reference: s
 
 
 def test_files_of_an_image_are_read_without_running_it(engine: DockerEngine, image: str) -> None:
-    with engine.files(image) as files:
+    with engine.open_files(image) as files:
         assert files.read("/etc/os-release") == files.read("/usr/lib/os-release")  # a link in Debian
         assert (files.read("/lib/x86_64-linux-gnu/libc.so.6") or b"").startswith(b"\x7fELF")
         assert files.exists("/etc")
@@ -278,4 +278,4 @@ def test_a_container_can_be_kept_from_the_ports_that_an_instance_cannot_bind(eng
     for sysctls, code in [({}, 0), ({"net.ipv4.ip_unprivileged_port_start": "1024"}, 1)]:
         with engine.run(shell(image, bind, user="1000:1000", sysctls=sysctls)) as container:
             assert container.wait(20) == code
-            assert code == 0 or "Permission denied" in container.tail()
+            assert code == 0 or "Permission denied" in container.read_tail()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from tests.scenario import command
+from tests.scenario import run_command
 
 from . import bases
 
@@ -53,7 +53,7 @@ ELSEWHERE = ("deploy_example", "examples/deploy_gradio_app")
 def test_an_example_would_work_on_the_platform_as_it_stands(engine: DockerEngine, module: str) -> None:
     folder, expected = EXAMPLES[module]
     bases.example(folder)
-    done = command("--emulate", module, "--check", "--json", "--watch", "0", "--yes")
+    done = run_command("--emulate", module, "--check", "--json", "--watch", "0", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert told["good"]

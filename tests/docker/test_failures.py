@@ -16,7 +16,7 @@ import docker
 import pytest
 
 from chutes_wrappers.host.container_engine.docker_engine import LABEL, DockerEngine
-from tests.scenario import ROOT, Scenario, command, environment
+from tests.scenario import ROOT, Scenario, make_environment, run_command
 
 from . import bases
 
@@ -30,7 +30,7 @@ class Running:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "chutes_wrappers.cli.main", *arguments],
             cwd=ROOT,
-            env={**environment(), **variables},
+            env={**make_environment(), **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -216,7 +216,7 @@ def test_a_service_that_needs_root_is_told_by_run_docker(engine: DockerEngine, t
     scenario = Scenario(tmp_path, "root", base, [9090], image_arguments="python_version='3.11'")
     scenario.discover()
     scenario.build()
-    done = command("--run-docker", str(scenario.module), "--yes", timeout_s=50)
+    done = run_command("--run-docker", str(scenario.module), "--yes", timeout_s=50)
     assert done.returncode == 1
     assert "uid 1000" in done.stderr
     assert "/start.sh" in done.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from chutes_wrappers.core import layout
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from tests.scenario import Scenario, command
+from tests.scenario import Scenario, run_command
 
 from . import bases
 
@@ -60,6 +60,6 @@ def test_it_starts_and_serves_calls(guarded: Scenario) -> None:
 
 def test_with_vfork_its_service_does_not_live(guarded: Scenario) -> None:
     add(guarded, WITH_VFORK)
-    done = command("--run-docker", str(guarded.module), "--yes")
+    done = run_command("--run-docker", str(guarded.module), "--yes")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "the service ended with signal SIGSEGV" in done.stdout + done.stderr

@@ -9,7 +9,7 @@ import pytest
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
-from chutes_wrappers.host.inspection import describe_concerns, inspect, written_paths
+from chutes_wrappers.host.inspection import describe_concerns, find_writable_paths, inspect_image
 
 from . import bases
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.docker
 )
 def test_a_real_image_is_described_as_it_runs(engine: DockerEngine, name: str, expected: dict[str, object]) -> None:
     reference = bases.image(name)
-    spec = inspect(engine, reference)
+    spec = inspect_image(engine, reference)
     assert {key: getattr(spec, key) for key in expected} == expected
     assert spec.reference == reference
     assert spec.digest.startswith("sha256:")
@@ -45,7 +45,7 @@ def test_shell_form_volumes_and_health_checks_survive_a_real_build(engine: Docke
         "HEALTHCHECK CMD curl -f http://localhost:9090/health\nUSER 4711:4711\n",
         {},
     )
-    spec = inspect(engine, reference)
+    spec = inspect_image(engine, reference)
     assert spec.entrypoint == ("/bin/sh", "-c", "exec python3 /srv/echo/service.py")
     assert spec.cmd == ()
     assert (spec.user, spec.home, spec.volumes) == ("4711:4711", "/data", ("/data",))
@@ -69,8 +69,8 @@ def test_shell_form_volumes_and_health_checks_survive_a_real_build(engine: Docke
 )
 def test_what_a_real_service_wrote_is_found(engine: DockerEngine, name: str, expected: tuple[str, ...]) -> None:
     with engine.run(ContainerSpec(image=bases.image(name))) as container:
-        assert any("echo service listens" in line for line in container.logs())
-        assert written_paths(container.changed_paths()) == expected
+        assert any("echo service listens" in line for line in container.stream_logs())
+        assert find_writable_paths(container.list_changed_paths()) == expected
 
 
 def test_a_file_that_was_replaced_leaves_its_folder_writable_too(engine: DockerEngine) -> None:
@@ -78,7 +78,7 @@ def test_a_file_that_was_replaced_leaves_its_folder_writable_too(engine: DockerE
     spec = ContainerSpec(image=bases.image("python3-no-pip"), entrypoint=["/bin/sh", "-c"], command=[script])
     with engine.run(spec) as container:
         assert container.wait(20) == 0
-        assert written_paths(container.changed_paths()) == ("/etc", "/etc/issue")
+        assert find_writable_paths(container.list_changed_paths()) == ("/etc", "/etc/issue")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_real_image_that_can_never_run_is_refused(
 ) -> None:
     reference = bases.built_from_scratch(name, dockerfile, files)
     with pytest.raises(UnsupportedImage, match=reason) as caught:
-        inspect(engine, reference)
+        inspect_image(engine, reference)
     assert caught.value.where == reference
 
 
@@ -110,6 +110,6 @@ def test_debian_11_is_refused_for_its_c_library(engine: DockerEngine) -> None:
     except subprocess.CalledProcessError:
         pytest.skip("the archive has no Debian 11 any more; test_refusals.py has a likeness of it")
     with pytest.raises(UnsupportedImage, match=r"glibc is 2\.31.* 2\.34") as caught:
-        inspect(engine, reference)
+        inspect_image(engine, reference)
     assert caught.value.where == reference
     assert "Debian 12" in str(caught.value.next_step)

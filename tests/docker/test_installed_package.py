@@ -13,7 +13,7 @@ import requests
 from chutes_wrappers.core import layout
 from chutes_wrappers.core.program import INSTALLED
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from tests.installed import Installed, built, installed
+from tests.installed import Installed, build_wheel, install
 from tests.scenario import RunningCommand, Scenario
 
 from . import bases
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture(scope="module")
 def package(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return installed(built(tmp_path_factory.mktemp("built")), tmp_path_factory.mktemp("environment"))
+    return install(build_wheel(tmp_path_factory.mktemp("built")), tmp_path_factory.mktemp("environment"))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_an_image_that_an_installed_package_builds_is_served(
     package.run(INSTALLED.deploy, "--discover", module, "--yes", folder=tmp_path)
     said = package.run(INSTALLED.deploy, "--build", module, "--local", "--yes", folder=tmp_path)
     assert f"Next: chutes-wrappers --run-docker {module}" in said
-    with engine.files(scenario.image) as files:
+    with engine.open_files(scenario.image) as files:
         for source in ("chutes_wrappers/facade.py", "tools/chute_wrappers.py", "chutes_wrappers/sdk/recipe/sdk.sh"):
             assert files.read(f"{layout.BAKED_LIB}/{source}"), source
     with subprocess.Popen(
@@ -58,11 +58,11 @@ def test_an_image_that_an_installed_package_builds_is_served(
         running = RunningCommand(process)
         try:
             running.wait_until_ready(180)
-            found = re.search(r"ready after .* at (http://\S+)", running.said)
-            assert found, running.said
+            found = re.search(r"ready after .* at (http://\S+)", running.output_text)
+            assert found, running.output_text
             assert requests.get(f"{found[1]}/health", timeout=30).json() == {"status": "ok"}
         finally:
             process.send_signal(signal.SIGINT)
             code = process.wait(60)
             running.close()
-    assert code == 0, running.said
+    assert code == 0, running.output_text

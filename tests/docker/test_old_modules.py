@@ -23,6 +23,6 @@ def test_it_goes_all_the_way_here_with_the_lines_to_write(engine: DockerEngine, 
         assert WARNED in said
         assert TWO_LINES in said
     with old.running() as chute:
-        assert WARNED in chute.command.said
-        assert TWO_LINES in chute.command.said
+        assert WARNED in chute.command.output_text
+        assert TWO_LINES in chute.command.output_text
         assert chute.post("/echo", {"n": 1}).json()["body"] == {"n": 1}

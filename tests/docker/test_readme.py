@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from docs.record import copied_project
-from tests.docs.readme import Terminal
+from docs.record import copy_project
+from tests.docs.readme import ReadmeTerminal
 from tests.emulator_process import READY as SERVING
-from tests.emulator_process import emulator_process
+from tests.emulator_process import run_emulator_process
 from tests.scenario import READY
 
 from . import bases
@@ -30,31 +30,31 @@ def project(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> I
     is_there = subprocess.run(["docker", "image", "inspect", BASE], capture_output=True, check=False).returncode == 0
     if not is_there:
         subprocess.run(["docker", "tag", bases.image("python-venv"), BASE], check=True)
-    yield copied_project(tmp_path_factory.mktemp("project"))
+    yield copy_project(tmp_path_factory.mktemp("project"))
     if not is_there:
         subprocess.run(["docker", "rmi", BASE], check=True, capture_output=True)
 
 
 @pytest.fixture
-def terminal(project: Path, tmp_path: Path) -> Terminal:
-    return Terminal(project, tmp_path)
+def terminal(project: Path, tmp_path: Path) -> ReadmeTerminal:
+    return ReadmeTerminal(project, tmp_path)
 
 
 @pytest.fixture
-def platform(terminal: Terminal, tmp_path: Path) -> Iterator[str]:
+def platform(terminal: ReadmeTerminal, tmp_path: Path) -> Iterator[str]:
     """The URL of an emulator, and at the terminal nothing yet that knows it but the variable."""
-    with emulator_process(tmp_path) as variables:
+    with run_emulator_process(tmp_path) as variables:
         terminal.variables.update(variables)
         yield variables["CHUTES_API_URL"]
 
 
-def registered(terminal: Terminal) -> None:
+def registered(terminal: ReadmeTerminal) -> None:
     """Go through the wizard, which also makes the API key that calls need."""
     answers = {"What to do": "1", "Username": "newcomer", "Sign with": "n", "Make an API key": "y"}
     assert "knows this account as newcomer" in terminal.run("./setup.sh --account", answers)
 
 
-def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: Terminal, platform: str) -> None:
+def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: ReadmeTerminal, platform: str) -> None:
     terminal.run("docker build -t completions:latest examples/completions")
     terminal.run("./deploy.sh --create completions:latest --name chat")
     assert "is what the service serves: 4 routes" in terminal.run("./deploy.sh --discover deploy_chat --check")
@@ -69,7 +69,7 @@ def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: Terminal, 
         assert "markov-1" in terminal.run("curl http://127.0.0.1:8090/v1/models")
 
 
-def test_the_sample_step_by_step(terminal: Terminal) -> None:
+def test_the_sample_step_by_step(terminal: ReadmeTerminal) -> None:
     terminal.run("docker build -t morse-sample:latest examples/morse")
     terminal.run("./deploy.sh --discover deploy_example --yes")
     terminal.run("./deploy.sh --build deploy_example --local")
@@ -92,7 +92,7 @@ def test_the_sample_step_by_step(terminal: Terminal) -> None:
             assert '"text": "SOS"' in heard or '"text":"SOS"' in heard
 
 
-def test_a_module_on_the_platform(terminal: Terminal, platform: str) -> None:
+def test_a_module_on_the_platform(terminal: ReadmeTerminal, platform: str) -> None:
     module = terminal.folder / "deploy_myservice.py"
     module.write_text((terminal.folder / "deploy_example.py").read_text().replace('"morse-example"', '"myservice"'))
     terminal.run("docker build -t morse-sample:latest examples/morse")
@@ -114,7 +114,7 @@ def test_a_module_on_the_platform(terminal: Terminal, platform: str) -> None:
         pass
 
 
-def test_the_sdks_own_command_builds_at_the_emulator(terminal: Terminal) -> None:
+def test_the_sdks_own_command_builds_at_the_emulator(terminal: ReadmeTerminal) -> None:
     terminal.run("docker build -t morse-sample:latest examples/morse")
     emulator = ".venv/bin/python tools/emulator.py --folder state --config emulated.ini --username tester"
     with terminal.running(emulator, until=SERVING):

@@ -24,8 +24,8 @@ def said(engine: DockerEngine, script: str) -> str:
     )
     with engine.run(spec) as container:
         code = container.wait(30)
-        assert code == 0, container.tail()
-        return container.tail()
+        assert code == 0, container.read_tail()
+        return container.read_tail()
 
 
 @pytest.mark.parametrize(("uid", "owner", "touched"), [(1005, "1000", True), (1000, "1000", False)])

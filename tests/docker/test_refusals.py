@@ -9,8 +9,8 @@ import pytest
 
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from chutes_wrappers.host.inspection import inspect
-from tests.scenario import Scenario, command
+from chutes_wrappers.host.inspection import inspect_image
+from tests.scenario import Scenario, run_command
 
 from . import bases
 
@@ -35,10 +35,10 @@ def old_debian(engine: DockerEngine) -> str:
 
 def test_an_image_without_a_shell_is_refused(engine: DockerEngine, no_shell: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedImage, match="no shell") as caught:
-        inspect(engine, no_shell)
+        inspect_image(engine, no_shell)
     assert no_shell in str(caught.value)
     for verb in (["--discover"], ["--build", "--local"]):
-        done = command(verb[0], str(Scenario(tmp_path, "no-shell", no_shell, [9090]).module), *verb[1:], "--yes")
+        done = run_command(verb[0], str(Scenario(tmp_path, "no-shell", no_shell, [9090]).module), *verb[1:], "--yes")
         assert done.returncode == 1
         assert no_shell in done.stderr
         assert "no shell" in done.stderr
@@ -48,7 +48,7 @@ def test_an_image_without_a_shell_is_refused(engine: DockerEngine, no_shell: str
 
 def test_an_old_debian_is_refused_for_its_c_library(engine: DockerEngine, old_debian: str) -> None:
     with pytest.raises(UnsupportedImage, match=r"glibc is 2\.31.*2\.34") as caught:
-        inspect(engine, old_debian)
+        inspect_image(engine, old_debian)
     assert old_debian in str(caught.value)
 
 
@@ -56,7 +56,7 @@ def test_a_port_that_an_instance_cannot_have_is_refused_with_the_variable_that_m
     engine: DockerEngine, tmp_path: Path
 ) -> None:
     scenario = Scenario(tmp_path, "port80", bases.image("privileged-port"), [80])
-    done = command("--discover", str(scenario.module), "--yes")
+    done = run_command("--discover", str(scenario.module), "--yes")
     assert done.returncode == 2
     assert "1024" in done.stderr
     assert '"PORT"' in done.stderr
@@ -66,7 +66,7 @@ def test_a_port_that_an_instance_cannot_have_is_refused_with_the_variable_that_m
 @pytest.mark.parametrize("port", [8000, 8001, 8002])
 def test_the_chutes_own_ports_are_refused(engine: DockerEngine, tmp_path: Path, port: int) -> None:
     scenario = Scenario(tmp_path, f"port{port}", bases.image("python3-no-pip"), [port])
-    done = command("--discover", str(scenario.module), "--yes")
+    done = run_command("--discover", str(scenario.module), "--yes")
     assert done.returncode == 2
     assert str(port) in done.stderr
 
@@ -74,7 +74,7 @@ def test_the_chutes_own_ports_are_refused(engine: DockerEngine, tmp_path: Path, 
 def test_a_wrong_service_port_is_named_with_the_right_one(engine: DockerEngine, tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "wrong", bases.image("python3-no-pip"), [9191])
     scenario.manifest.write_text("[]")
-    done = command(
+    done = run_command(
         "--discover", str(scenario.module), "--startup-delay", "1", "--probe-timeout", "3", "--docker-gpus", "none"
     )
     assert done.returncode == 1
@@ -85,7 +85,7 @@ def test_a_wrong_service_port_is_named_with_the_right_one(engine: DockerEngine, 
 
 def test_a_container_that_exits_shows_its_code_and_last_lines_at_once(engine: DockerEngine, tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "exits", bases.image("python3-no-pip"), [9090], env={"REQUIRE": "MODEL_NAME"})
-    done = command("--discover", str(scenario.module), "--yes")
+    done = run_command("--discover", str(scenario.module), "--yes")
     assert done.returncode == 1
     assert "exit code 1" in done.stderr
     assert "the variable MODEL_NAME is not set" in done.stderr
@@ -96,7 +96,7 @@ def test_without_an_engine_every_command_says_how_to_get_one(tmp_path: Path, mon
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
     module = Scenario(tmp_path, "engine", "x", [9090]).module
     for verb in (["--discover"], ["--build", "--local"], ["--run-docker"]):
-        done = command(verb[0], str(module), *verb[1:], "--yes")
+        done = run_command(verb[0], str(module), *verb[1:], "--yes")
         assert done.returncode == 1, done.stderr
         assert "no Docker engine answers" in done.stderr
         assert "DOCKER_HOST" in done.stderr
@@ -117,7 +117,7 @@ def test_build_names_all_that_the_platform_would_refuse_before_it_builds(engine:
     with scenario.module.open("a") as module:
         module.write('chute.concurrency = 257\n\n\n@chute.cord(public_api_path="/item", public_api_method="DELETE")\n')
         module.write("async def forget(self) -> dict:\n    return {}\n")
-    done = command("--build", str(scenario.module), "--local", "--yes")
+    done = run_command("--build", str(scenario.module), "--local", "--yes")
     assert done.returncode == 2, done.stderr
     for part in (
         "Chutes would refuse this module",

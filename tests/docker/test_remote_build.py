@@ -14,7 +14,7 @@ import pytest
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from chutes_wrappers.host.modules.module_facts import read_module
-from chutes_wrappers.host.staging import staged
+from chutes_wrappers.host.staging import create_stage
 from tests.scenario import Scenario
 
 from . import bases
@@ -73,7 +73,7 @@ def test_the_uploaded_files_alone_build_as_the_platform_builds(
     scenario.discover()
     upload = tmp_path / "upload"
     facts = read_module(scenario.module)
-    with staged(facts, load_manifest(scenario.manifest), username="tester") as stage:
+    with create_stage(facts, load_manifest(scenario.manifest), username="tester") as stage:
         shown = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", UPLOAD, stage.reference],
             cwd=stage.folder,

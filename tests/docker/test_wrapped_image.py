@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from tests.scenario import Scenario, command
+from tests.scenario import Scenario, run_command
 
 from . import bases
 
@@ -82,7 +82,7 @@ def test_verification_sees_a_path_that_a_later_layer_took_away(wrapped: Scenario
     try:
         later = "image.set_user('root').run_command('chown 0:0 /mnt/later/models').set_user('chutes')\nchute = Chute("
         wrapped.module.write_text(module.replace("chute = Chute(", later))
-        done = command("--build", str(wrapped.module), "--local", "--yes")
+        done = run_command("--build", str(wrapped.module), "--local", "--yes")
     finally:
         wrapped.module.write_text(module)
     assert done.returncode == 1
@@ -96,7 +96,7 @@ def test_a_failed_step_leaves_no_container(wrapped: Scenario) -> None:
     before = containers()
     try:
         wrapped.module.write_text(module.replace("chute = Chute(", "image.run_command('exit 3')\nchute = Chute("))
-        done = command("--build", str(wrapped.module), "--local", "--yes")
+        done = run_command("--build", str(wrapped.module), "--local", "--yes")
     finally:
         wrapped.module.write_text(module)
     assert done.returncode == 1

@@ -12,43 +12,45 @@ from pathlib import Path
 
 import pexpect
 
-from docs.record import NOT_KEPT
+from docs.record import DROPPED_VARIABLES
 from tests.scenario import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LONGEST_S = 400
 
 
-def commands(text: str = README) -> list[str]:
+def find_commands(text: str = README) -> list[str]:
     """Every command of its shell blocks, without the comments behind them."""
-    found = []
+    commands = []
     for block in re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S):
         lines = block.replace("\\\n", " ").splitlines()
-        found += [re.sub(r"\s+#\s.*", "", line) for line in lines if line.strip() and not line.startswith("#")]
-    return found
+        commands += [re.sub(r"\s+#\s.*", "", line) for line in lines if line.strip() and not line.startswith("#")]
+    return commands
 
 
-def promised(text: str = README) -> dict[str, list[str]]:
+def find_promised_output(text: str = README) -> dict[str, list[str]]:
     """What the document shows that a command says: the block below the command, or below one paragraph in between."""
     pairs = re.findall(r"^```bash\n((?:(?!```).*\n)+)```\n\n(?:(?!```)\S.*\n\n)?```\n((?:(?!```).*\n)+)```", text, re.M)
     return {
-        commands(f"```bash\n{block}```")[-1]: [line for line in shown.splitlines() if line.strip() not in ("", "...")]
-        for block, shown in pairs
+        find_commands(f"```bash\n{block}```")[-1]: [
+            line for line in output_text.splitlines() if line.strip() not in ("", "...")
+        ]
+        for block, output_text in pairs
     }
 
 
-def unsaid(command: str, said: str) -> list[str]:
+def find_missing_output(command: str, output_text: str) -> list[str]:
     """The lines that the document promises of ``command`` and that are not in ``said``, whatever was measured."""
-    found = {_comparable(line) for line in re.split(r"[\r\n]+", said)}
-    return [line for line in promised().get(command, ()) if _comparable(line) not in found]
+    lines = {_normalize(line) for line in re.split(r"[\r\n]+", output_text)}
+    return [line for line in find_promised_output().get(command, ()) if _normalize(line) not in lines]
 
 
-def _comparable(line: str) -> str:
+def _normalize(line: str) -> str:
     return " ".join(re.sub(r"\d+", "0", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)).split())
 
 
 @dataclass
-class Terminal:
+class ReadmeTerminal:
     """Runs commands in ``folder`` for somebody whose home is ``home``."""
 
     folder: Path
@@ -58,34 +60,34 @@ class Terminal:
     def run(
         self,
         command: str,
-        answers: Mapping[str, str] | None = None,
+        replies: Mapping[str, str] | None = None,
         code: int = 0,
         instead: Mapping[str, str] | None = None,
     ) -> str:
         """What the command says; ``answers`` are typed where these questions come up. AssertionError for another exit code."""
-        child, said = self._started(command, instead or {}), ""
-        patterns: Sequence[str] = list(answers or {})
+        child, output_text = self._spawn(command, instead or {}), ""
+        patterns: Sequence[str] = list(replies or {})
         while True:
             at = child.expect([pexpect.EOF, *patterns])
-            said += str(child.before) + (str(child.after) if at else "")
+            output_text += str(child.before) + (str(child.after) if at else "")
             if at == 0:
                 break
-            child.sendline((answers or {})[patterns[at - 1]])
+            child.sendline((replies or {})[patterns[at - 1]])
         child.close()
-        assert child.exitstatus == code, f"{command}\n{said[-4000:]}"
-        assert unsaid(command, said) == [], f"{command}\n{said[-4000:]}"
-        return said.replace("\r\n", "\n")
+        assert child.exitstatus == code, f"{command}\n{output_text[-4000:]}"
+        assert find_missing_output(command, output_text) == [], f"{command}\n{output_text[-4000:]}"
+        return output_text.replace("\r\n", "\n")
 
     @contextlib.contextmanager
     def running(self, command: str, until: str, instead: Mapping[str, str] | None = None) -> Iterator[str]:
         """A command that goes on until Ctrl-C; what it said when ``until`` was seen."""
-        child = self._started(command, instead or {})
+        child = self._spawn(command, instead or {})
         try:
-            found = child.expect([until, pexpect.EOF])
-            said = str(child.before)
-            assert found == 0, f"{command}\n{said[-4000:]}"
-            assert unsaid(command, said) == [], f"{command}\n{said[-4000:]}"
-            yield said.replace("\r\n", "\n") + str(child.after)
+            index = child.expect([until, pexpect.EOF])
+            output_text = str(child.before)
+            assert index == 0, f"{command}\n{output_text[-4000:]}"
+            assert find_missing_output(command, output_text) == [], f"{command}\n{output_text[-4000:]}"
+            yield output_text.replace("\r\n", "\n") + str(child.after)
             child.sendintr()
             child.expect(pexpect.EOF)
             child.close()
@@ -96,15 +98,15 @@ class Terminal:
                 child.expect(pexpect.EOF)
             child.close(force=True)
 
-    def _started(self, command: str, instead: Mapping[str, str]) -> pexpect.spawn[str]:
-        assert command in commands(), f"the README has no {command!r}"
+    def _spawn(self, command: str, instead: Mapping[str, str]) -> pexpect.spawn[str]:
+        assert command in find_commands(), f"the README has no {command!r}"
         for old, new in instead.items():
             assert old in command
             command = command.replace(old, new)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_KEPT)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED_VARIABLES)}
         ours = str(Path(sys.executable).parent)
-        path = ":".join(part for part in kept["PATH"].split(":") if part != ours)  # a newcomer activates nothing
-        variables = {**kept, "HOME": str(self.home), "PATH": path, "NO_COLOR": "1", **self.variables}
+        path = ":".join(part for part in inherited["PATH"].split(":") if part != ours)  # a newcomer activates nothing
+        variables = {**inherited, "HOME": str(self.home), "PATH": path, "NO_COLOR": "1", **self.variables}
         return pexpect.spawn(
             "bash",
             ["-c", command],

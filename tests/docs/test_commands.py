@@ -12,11 +12,11 @@ import pytest
 import requests
 
 from docs import record
-from docs.record import copied_project
+from docs.record import copy_project
 from tests.docker.turns import locked
 from tests.scenario import READY, ROOT
 
-from .readme import Terminal
+from .readme import ReadmeTerminal
 
 
 @pytest.fixture(autouse=True)
@@ -27,16 +27,16 @@ def _alone_on_the_samples_ports() -> Iterator[None]:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Terminal:
+def terminal(tmp_path: Path) -> ReadmeTerminal:
     (tmp_path / "project").mkdir()
     (tmp_path / "home").mkdir()
     # An engine that does not answer: as on a machine without Docker.
-    return Terminal(copied_project(tmp_path / "project"), tmp_path / "home", {"DOCKER_HOST": "unix:///nowhere"})
+    return ReadmeTerminal(copy_project(tmp_path / "project"), tmp_path / "home", {"DOCKER_HOST": "unix:///nowhere"})
 
 
-def test_the_main_job_runs_at_once_and_ends_with_ctrl_c(terminal: Terminal) -> None:
-    with terminal.running("./deploy.sh --emulate deploy_example", until=READY) as said:
-        assert "all 7 routes would work on Chutes" in said
+def test_the_first_command_runs_immediately_and_ends_with_ctrl_c(terminal: ReadmeTerminal) -> None:
+    with terminal.running("./deploy.sh --emulate deploy_example", until=READY) as output_text:
+        assert "all 7 routes would work on Chutes" in output_text
 
 
 @pytest.fixture
@@ -56,29 +56,31 @@ def sample() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("sample")
-def test_a_service_that_runs_is_discovered(terminal: Terminal) -> None:
-    said = terminal.run(".venv/bin/python tools/discover_routes.py --base-url http://127.0.0.1:8020 --port 8020")
-    assert "/speak" in said
+def test_a_running_service_is_discovered(terminal: ReadmeTerminal) -> None:
+    output_text = terminal.run(".venv/bin/python tools/discover_routes.py --base-url http://127.0.0.1:8020 --port 8020")
+    assert "/speak" in output_text
 
 
-def test_the_recording_is_drawn_from_what_was_recorded() -> None:
-    kept = record.load(record.KEPT.read_text(encoding="utf-8"))
-    assert record.drawn(kept) == record.DRAWN.read_text(encoding="utf-8"), "python docs/record.py draws it again"
-    assert record.dump(kept) == record.KEPT.read_text(encoding="utf-8")
+def test_the_drawing_matches_the_recording() -> None:
+    recording = record.parse_recording(record.RECORDING.read_text(encoding="utf-8"))
+    assert record.draw_session(recording) == record.DRAWING.read_text(encoding="utf-8"), (
+        "python docs/record.py draws it again"
+    )
+    assert record.format_recording(recording) == record.RECORDING.read_text(encoding="utf-8")
 
 
-def test_recorded_again_the_session_says_the_same() -> None:
-    kept = record.load(record.KEPT.read_text(encoding="utf-8"))
-    assert record.differences(kept, record.recorded()) == [], "python docs/record.py records it again"
+def test_a_new_recording_matches_the_saved_one() -> None:
+    recording = record.parse_recording(record.RECORDING.read_text(encoding="utf-8"))
+    assert record.find_differences(recording, record.record_session()) == [], "python docs/record.py records it again"
 
 
-def test_only_what_is_measured_may_differ() -> None:
+def test_only_measured_values_may_differ() -> None:
     def session(*lines: str) -> record.Lines:
         return [[record.Span(column=0, text=line, colour="default", bold=False)] for line in lines]
 
     old = session("✓ active after 1.4 s", "POST /a  200  15  14  ✓ same")
-    assert record.differences(old, session("✓ active after 12 s", "POST /a  200  15  9   ✓ same")) == []
+    assert record.find_differences(old, session("✓ active after 12 s", "POST /a  200  15  9   ✓ same")) == []
     slow = session("✓ active after 12 s", "loading deploy_a.py (at most 120 s)", "POST /a  200  15  9   ✓ same")
-    assert record.differences(old, slow) == []
-    assert record.differences(old, session("✓ active after 1.4 s", "POST /a 200 16 14 ✓ same"))
-    assert record.differences(old, old[:1])
+    assert record.find_differences(old, slow) == []
+    assert record.find_differences(old, session("✓ active after 1.4 s", "POST /a 200 16 14 ✓ same"))
+    assert record.find_differences(old, old[:1])

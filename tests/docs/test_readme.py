@@ -12,7 +12,7 @@ from chutes_wrappers.cli.verbs.groups import VERBS
 from chutes_wrappers.cli.verbs.verb import COMMON
 from tests.scenario import ROOT
 
-from .readme import README, commands, promised, unsaid
+from .readme import README, find_commands, find_missing_output, find_promised_output
 
 DOCUMENTS = sorted(
     path
@@ -38,7 +38,7 @@ OTHER_FLAGS = {
 }  # fmt: skip
 
 
-def anchors(path: Path) -> set[str]:
+def find_anchors(path: Path) -> set[str]:
     """The headings of a document, as its links name them."""
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
     headings = re.findall(r"^#+ (.*)", text, re.M)
@@ -46,7 +46,7 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_and_anchors_lead_somewhere(document: Path) -> None:
+def test_links_and_anchors_resolve(document: Path) -> None:
     text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"https?:", target):
@@ -54,32 +54,39 @@ def test_links_and_anchors_lead_somewhere(document: Path) -> None:
         name, _, anchor = target.partition("#")
         linked = (document.parent / name) if name else document
         assert linked.exists(), target
-        assert not anchor or anchor in anchors(linked), target
+        assert not anchor or anchor in find_anchors(linked), target
 
 
 def test_each_command_of_the_readme_is_run_by_a_test() -> None:
     run = "\n".join(path.read_text(encoding="utf-8") for path in RUNNERS).replace("\\", "")
-    assert len(commands()) > 20
-    assert [command for command in commands() if command not in run and command not in NOT_RUN] == []
-    assert [command for command in NOT_RUN if command not in commands()] == []
+    assert len(find_commands()) > 20
+    assert [command for command in find_commands() if command not in run and command not in NOT_RUN] == []
+    assert [command for command in NOT_RUN if command not in find_commands()] == []
 
 
-def test_what_the_readme_shows_of_a_commands_output_is_looked_for() -> None:
-    assert len(promised()) == 4
+def test_output_shown_in_the_readme_is_compared() -> None:
+    assert len(find_promised_output()) == 4
     discover = "./deploy.sh --discover deploy_chat --check"
-    assert unsaid(discover, "...\r\n\x1b[32m✓ deploy_chat.routes.json  is what the service serves: 12 routes\r\n") == []
-    assert unsaid(discover, "✓ deploy_chat.routes.json is something else") == promised()[discover]
+    assert (
+        find_missing_output(
+            discover, "...\r\n\x1b[32m✓ deploy_chat.routes.json  is what the service serves: 12 routes\r\n"
+        )
+        == []
+    )
+    assert (
+        find_missing_output(discover, "✓ deploy_chat.routes.json is something else") == find_promised_output()[discover]
+    )
 
 
-def test_each_flag_of_the_readme_is_one() -> None:
-    options = [*COMMON, *(option for verb in VERBS.values() for option in verb.options())]
+def test_each_flag_of_the_readme_exists() -> None:
+    options = [*COMMON, *(option for verb in VERBS.values() for option in verb.get_options())]
     flags = {name for option in options for name in (*option.opts, *option.secondary_opts)}
     known = flags | {verb.flag for verb in VERBS.values()} | OTHER_FLAGS | {"--help"}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
-    assert sorted(named - known) == []
+    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    assert sorted(mentioned - known) == []
 
 
-def test_troubleshooting_is_keyed_by_what_the_tool_says() -> None:
+def test_troubleshooting_quotes_real_messages() -> None:
     table = README.partition("## Troubleshooting")[2].partition("\n\n")[2].partition("\n\n")[0]
     keys = re.findall(r"^\| ((?:`[^`]+`(?:, )?)+) \|", table, re.M)
     source = "\n".join(

@@ -26,7 +26,7 @@ from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, CordRecord, InstanceRecord, InstanceState
 from tests.commands import Commands
 from tests.fork_server import SCRIPT
-from tests.scenario import ROOT, free_port
+from tests.scenario import ROOT, find_free_port
 
 _T = TypeVar("_T")
 
@@ -51,19 +51,19 @@ print("\\n" + json.dumps([
 """
 
 
-def chute_of(folder: Path, code: str, *, manifest: Manifest | None = None, **values: Any) -> ChuteRecord:
+def make_chute(folder: Path, code: str, *, manifest: Manifest | None = None, **values: Any) -> ChuteRecord:
     """A deployed version of a module's source, its cords read as the SDK reads them."""
     (folder / "case.py").write_text(code)
     if manifest is not None:
         write_manifest(manifest, folder / "case.routes.json")
     environment = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "CHUTES_ALLOW_MISSING": "true"}
-    done = Commands(folder, environment, SCRIPT).run(_CORDS)
-    assert done.code == 0, done.stderr
-    cords = tuple(CordRecord(**cord) for cord in json.loads(done.stdout.splitlines()[-1]))
-    return record(code=code, cords=cords, **values)
+    result = Commands(folder, environment, SCRIPT).run(_CORDS)
+    assert result.code == 0, result.stderr
+    cords = tuple(CordRecord(**cord) for cord in json.loads(result.stdout.splitlines()[-1]))
+    return make_chute_record(code=code, cords=cords, **values)
 
 
-def record(**values: Any) -> ChuteRecord:
+def make_chute_record(**values: Any) -> ChuteRecord:
     """A chute with a few things set."""
     defaults: dict[str, Any] = {
         "chute_id": "chute-1",
@@ -94,7 +94,7 @@ class Platform:
     url: str
     chutes: dict[str, ChuteRecord] = field(default_factory=dict)
     calls: list[CallRecord] = field(default_factory=list)
-    before: int = 0
+    previous_count: int = 0
 
     def run(self, work: Coroutine[Any, Any, _T], timeout_s: float = 60) -> _T:
         """The outcome of something on that loop."""
@@ -103,59 +103,65 @@ class Platform:
     def deploy(self, chute: ChuteRecord) -> InstanceRecord:
         """Deploy and wait until the instance is active, or gone."""
         self.chutes[chute.slug] = chute
-        self.run(self.instances.deployed(chute))
-        return self.settled(chute.chute_id)
+        self.run(self.instances.replace_instances(chute))
+        return self.wait_until_settled(chute.chute_id)
 
-    def settled(self, chute_id: str, timeout_s: float = 60) -> InstanceRecord:
+    def wait_until_settled(self, chute_id: str, timeout_s: float = 60) -> InstanceRecord:
         """The latest instance of a chute, once it is active or gone."""
         newest = list(self.instances._instances.values())[-1]
         assert newest.chute.chute_id == chute_id
         self.run(newest.settled.wait(), timeout_s)
         return newest.record
 
-    def gone(self, instance_id: str, timeout_s: float = 60) -> InstanceRecord:
+    def wait_until_gone(self, instance_id: str, timeout_s: float = 60) -> InstanceRecord:
         """An instance, once all of it is gone."""
         instance = self.instances._instances[instance_id]
         self.run(instance.closed.wait(), timeout_s)
         return instance.record
 
-    def newest(self, chute_id: str = "chute-1") -> InstanceRecord:
+    def get_newest(self, chute_id: str = "chute-1") -> InstanceRecord:
         """The latest instance of a chute."""
-        return self.instances.of(chute_id)[-1]
+        return self.instances.list_records(chute_id)[-1]
 
     def log(self, instance_id: str) -> str:
         """What an instance printed until now."""
         return self.instances._instances[instance_id].log.tail(1000)
 
     def call(
-        self, method: str, path: str, *, slug: str = "tester-case", headers: Mapping[str, str] | None = None, **how: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        slug: str = "tester-case",
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> requests.Response:
         """Call a chute at its own host."""
-        how.setdefault("timeout", 60)
-        self.before = len(self.calls)
-        sent = {"Host": f"{slug}.localhost", "Authorization": "Bearer cpk_test", **(headers or {})}
-        return requests.request(method, f"{self.url}{path}", headers=sent, **how)
+        options.setdefault("timeout", 60)
+        self.previous_count = len(self.calls)
+        all_headers = {"Host": f"{slug}.localhost", "Authorization": "Bearer cpk_test", **(headers or {})}
+        return requests.request(method, f"{self.url}{path}", headers=all_headers, **options)
 
-    def recorded(self) -> CallRecord:
+    def wait_for_record(self) -> CallRecord:
         """The record of the last call, which is made when the answer has been sent."""
-        look = threading.Event()
+        pause = threading.Event()
         for _ in range(3000):
-            if len(self.calls) > self.before:
+            if len(self.calls) > self.previous_count:
                 return self.calls[-1]
-            look.wait(0.02)
+            pause.wait(0.02)
         raise AssertionError("the call was not recorded")
 
-    def post(self, path: str, body: Any = None, **how: Any) -> requests.Response:
+    def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
         """POST a JSON body, ``{}`` if none is given."""
-        return self.call("POST", path, json={} if body is None else body, **how)
+        return self.call("POST", path, json={} if body is None else body, **options)
 
-    def get(self, path: str, **how: Any) -> requests.Response:
+    def get(self, path: str, **options: Any) -> requests.Response:
         """GET."""
-        return self.call("GET", path, **how)
+        return self.call("GET", path, **options)
 
 
 @contextmanager
-def platform(
+def run_invocation_platform(
     launcher: Launcher | None = None,
     *,
     image: HostImage | None = None,
@@ -168,7 +174,7 @@ def platform(
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    port = free_port()
+    port = find_free_port()
 
     async def start() -> Platform:
         running = Platform(loop, Instances(launcher, clock=clock), f"http://127.0.0.1:{port}")
@@ -186,15 +192,15 @@ def platform(
 
     running_server = uvicorn.Server(uvicorn.Config(PlainTextResponse(""), lifespan="off"))
     running_server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # not in the main thread
-    found = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
-    serving = asyncio.run_coroutine_threadsafe(_serve(running_server), loop)
+    platform = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
+    server_task = asyncio.run_coroutine_threadsafe(_serve(running_server), loop)
     try:
-        _wait_until_listening(running_server, serving)
-        yield found
+        _wait_until_listening(running_server, server_task)
+        yield platform
     finally:
-        asyncio.run_coroutine_threadsafe(found.instances.close(), loop).result(60)
+        asyncio.run_coroutine_threadsafe(platform.instances.close(), loop).result(60)
         running_server.should_exit = running_server.force_exit = True
-        serving.result(60)
+        server_task.result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(60)
         loop.close()
@@ -213,6 +219,6 @@ def _wait_until_listening(server: uvicorn.Server, serving: concurrent.futures.Fu
     raise AssertionError("the server did not start in time")
 
 
-def is_active(found: InstanceRecord) -> bool:
+def is_active(record: InstanceRecord) -> bool:
     """Whether it takes calls."""
-    return found.state is InstanceState.ACTIVE
+    return record.state is InstanceState.ACTIVE

@@ -7,8 +7,8 @@ from typing import Any
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, CordRecord
 
 
-def cord_record(**different: Any) -> CordRecord:
-    usual: dict[str, Any] = {
+def make_cord_record(**overrides: Any) -> CordRecord:
+    defaults: dict[str, Any] = {
         "method": "POST",
         "path": "/cw_post/a",
         "public_api_path": "/a",
@@ -17,11 +17,11 @@ def cord_record(**different: Any) -> CordRecord:
         "passthrough": True,
         "function": "cw_post_a",
     }
-    return CordRecord(**{**usual, **different})
+    return CordRecord(**{**defaults, **overrides})
 
 
-def chute_record(*cords: CordRecord, **different: Any) -> ChuteRecord:
-    usual: dict[str, Any] = {
+def make_chute_record(*cords: CordRecord, **overrides: Any) -> ChuteRecord:
+    defaults: dict[str, Any] = {
         "chute_id": "c1",
         "version": "v1",
         "name": "case",
@@ -37,11 +37,11 @@ def chute_record(*cords: CordRecord, **different: Any) -> ChuteRecord:
         "shutdown_after_s": 300,
         "allow_external_egress": False,
     }
-    return ChuteRecord(cords=cords, **{**usual, **different})
+    return ChuteRecord(cords=cords, **{**defaults, **overrides})
 
 
-def call_record(**different: Any) -> CallRecord:
-    usual: dict[str, Any] = {
+def make_call_record(**overrides: Any) -> CallRecord:
+    defaults: dict[str, Any] = {
         "chute_id": "c1",
         "instance_id": "0123456789",
         "method": "POST",
@@ -51,4 +51,4 @@ def call_record(**different: Any) -> CallRecord:
         "started_at": 1795000000.0,
         "duration_s": 0.01,
     }
-    return CallRecord(**{**usual, **different})
+    return CallRecord(**{**defaults, **overrides})

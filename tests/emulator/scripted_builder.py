@@ -13,7 +13,7 @@ class ScriptedBuilder:
     """Prints a line, waits for ``go``, prints another, and fails with ``failure``, if there is one."""
 
     def __init__(self, failure: str = "") -> None:
-        self.began = threading.Event()
+        self.has_started = threading.Event()
         self.go = threading.Event()
         self.failure = failure
         self.files: dict[str, str] = {}
@@ -24,7 +24,7 @@ class ScriptedBuilder:
         self.references.append(reference)
         self.files = {path.name: path.read_text() for path in context.rglob("*") if path.is_file()}
         on_line("Step 1/2")
-        self.began.set()
+        self.has_started.set()
         assert self.go.wait(60)
         on_line("Step 2/2")
         if self.failure:

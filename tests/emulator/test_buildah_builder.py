@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chutes_wrappers.emulator.buildah_builder import base_images
+from chutes_wrappers.emulator.buildah_builder import find_base_images
 
 
 @pytest.mark.parametrize(
@@ -17,5 +17,5 @@ from chutes_wrappers.emulator.buildah_builder import base_images
         ("FROM host:5000/app@sha256:abc as x", ["host:5000/app@sha256:abc"]),
     ],
 )
-def test_own_stages_and_scratch_are_no_base_images(dockerfile: str, bases: list[str]) -> None:
-    assert list(base_images(dockerfile)) == bases
+def test_earlier_stages_and_scratch_are_not_base_images(dockerfile: str, bases: list[str]) -> None:
+    assert list(find_base_images(dockerfile)) == bases

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.emulator.builds import NOT_BUILT, Builds, platform_dockerfile, sdk_version
+from chutes_wrappers.emulator.builds import NOT_BUILT, Builds, get_sdk_version, make_platform_dockerfile
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.emulator.tables.image_table import Image, Upload, image_id_of
-from tests.emulator.api.client import zipped
+from tests.emulator.api.client import make_zip
 from tests.emulator.scripted_builder import ScriptedBuilder
 
 
@@ -22,9 +22,9 @@ def state(tmp_path: Path) -> Iterator[State]:
         yield opened
 
 
-def submitted(state: State, tag: str = "v1", context: bytes | None = None) -> Image:
+def submit_image(state: State, tag: str = "v1", context: bytes | None = None) -> Image:
     user = (
-        state.users.by_name("tester")
+        state.users.find_by_name("tester")
         or state.users.add(username="tester", hotkey="h", coldkey="c", balance=0, permissions=0)[0]
     )
     image = Image(
@@ -37,108 +37,111 @@ def submitted(state: State, tag: str = "v1", context: bytes | None = None) -> Im
         logo_id=None,
         status=platform_rules.IMAGE_PENDING,
         reference=None,
-        sdk_version=sdk_version(),
+        sdk_version=get_sdk_version(),
         created_at=0,
     )
-    packed = zipped(**{"data.txt": "data", "Dockerfile": "FROM another"}) if context is None else context
+    packed = make_zip(**{"data.txt": "data", "Dockerfile": "FROM another"}) if context is None else context
     state.images.add(image, Upload(dockerfile="FROM scratch", build_context=packed))
     return image
 
 
-def current(state: State, image: Image) -> Image:
-    found = state.images.by_id(image.image_id)
-    assert found is not None
-    return found
+def read_image(state: State, image: Image) -> Image:
+    record = state.images.find_by_id(image.image_id)
+    assert record is not None
+    return record
 
 
-async def followed(builds: Builds, image: Image, after: int = 0) -> list[str]:
+async def follow_log(builds: Builds, image: Image, after: int = 0) -> list[str]:
     return [line.line async for line in builds.follow(image.image_id, after)]
 
 
 async def test_a_log_is_followed_until_the_image_is_built(state: State) -> None:
     builder = ScriptedBuilder()
     with Builds(state, builder) as builds:
-        image, second = submitted(state), submitted(state, "v2")
+        image, second = submit_image(state), submit_image(state, "v2")
         builds.submit(image.image_id)
         builds.submit(second.image_id)
-        following = asyncio.create_task(followed(builds, image))
-        assert await asyncio.to_thread(builder.began.wait, 20)
-        assert (current(state, image).status, current(state, second).status) == ("building", "pending build")
+        following = asyncio.create_task(follow_log(builds, image))
+        assert await asyncio.to_thread(builder.has_started.wait, 20)
+        assert (read_image(state, image).status, read_image(state, second).status) == ("building", "pending build")
         builder.go.set()
         assert await following == ["Step 1/2", "Step 2/2", "built and pushed"]
-        assert await followed(builds, image, after=1) == ["Step 2/2", "built and pushed"]
-        await followed(builds, second)
-        assert current(state, second).is_built
-    built = current(state, image)
+        assert await follow_log(builds, image, after=1) == ["Step 2/2", "built and pushed"]
+        await follow_log(builds, second)
+        assert read_image(state, second).is_built
+    built = read_image(state, image)
     assert built.reference == builder.references[0]
     assert built.reference == f"chutes-emulator/tester-my-case:v1-{state.identity}-{image.image_id[:8]}"
     assert builder.references[0] != builder.references[1]
 
 
-async def test_what_was_uploaded_is_built_with_the_platforms_own_line(state: State) -> None:
+async def test_the_uploaded_context_is_built_with_the_platforms_last_line(state: State) -> None:
     builder = ScriptedBuilder()
     builder.go.set()
     with Builds(state, builder) as builds:
-        image = submitted(state)
+        image = submit_image(state)
         builds.submit(image.image_id)
-        await followed(builds, image)
-    assert builder.files == {"data.txt": "data", "Dockerfile": platform_dockerfile("FROM scratch", sdk_version())}
-    assert builder.files["Dockerfile"] == f"FROM scratch\nRUN pip install chutes=={sdk_version()}\n"
+        await follow_log(builds, image)
+    assert builder.files == {
+        "data.txt": "data",
+        "Dockerfile": make_platform_dockerfile("FROM scratch", get_sdk_version()),
+    }
+    assert builder.files["Dockerfile"] == f"FROM scratch\nRUN pip install chutes=={get_sdk_version()}\n"
 
 
 # Named, since a zip holds the time: workers that collect in different seconds would see different tests.
-@pytest.mark.parametrize("context", [b"", b"no zip", zipped(a="b")[:-30]], ids=["empty", "no zip", "half a zip"])
-async def test_a_context_that_is_no_zip_fails_the_build(state: State, context: bytes) -> None:
+@pytest.mark.parametrize("context", [b"", b"no zip", make_zip(a="b")[:-30]], ids=["empty", "no zip", "half a zip"])
+async def test_an_invalid_zip_fails_the_build(state: State, context: bytes) -> None:
     with Builds(state, ScriptedBuilder()) as builds:
-        image = submitted(state, context=context)
+        image = submit_image(state, context=context)
         builds.submit(image.image_id)
-        await followed(builds, image)
-    assert current(state, image).status.startswith("error: the build context cannot be unpacked")
+        await follow_log(builds, image)
+    assert read_image(state, image).status.startswith("error: the build context cannot be unpacked")
 
 
-async def test_a_build_that_fails_says_why(state: State) -> None:
+async def test_a_failed_build_has_a_reason(state: State) -> None:
     builder = ScriptedBuilder("the build ended with exit code 1: no such package")
     builder.go.set()
     with Builds(state, builder) as builds:
-        image = submitted(state)
+        image = submit_image(state)
         builds.submit(image.image_id)
-        assert (await followed(builds, image))[-1] == current(state, image).status
-    failed = current(state, image)
+        assert (await follow_log(builds, image))[-1] == read_image(state, image).status
+    failed = read_image(state, image)
     assert failed.status == "error: the build ended with exit code 1: no such package"
     assert failed.reference is None
 
 
-async def test_closing_ends_what_is_built_and_what_waits(state: State) -> None:
+async def test_close_ends_running_and_waiting_builds(state: State) -> None:
     builder = ScriptedBuilder()
     builds = Builds(state, builder)
-    image, waiting = submitted(state), submitted(state, "v2")
+    image, waiting = submit_image(state), submit_image(state, "v2")
     builds.submit(image.image_id)
     builds.submit(waiting.image_id)
-    following = asyncio.create_task(followed(builds, waiting))
-    assert await asyncio.to_thread(builder.began.wait, 20)
+    following = asyncio.create_task(follow_log(builds, waiting))
+    assert await asyncio.to_thread(builder.has_started.wait, 20)
     await asyncio.to_thread(builds.close)
     interrupted = "error: the emulator stopped while it was being built"
-    assert (current(state, image).status, current(state, waiting).status) == (interrupted, interrupted)
+    assert (read_image(state, image).status, read_image(state, waiting).status) == (interrupted, interrupted)
     assert await following == []
     assert len(builder.references) == 1
 
 
-async def test_without_a_builder_the_log_says_that_nothing_was_built(state: State) -> None:
+async def test_without_a_builder_the_log_reports_that_nothing_was_built(state: State) -> None:
     with Builds(state, None) as builds:
-        image = submitted(state)
+        image = submit_image(state)
         builds.submit(image.image_id)
-        assert await followed(builds, image) == [NOT_BUILT, "built and pushed"]
-    assert current(state, image).reference is None
+        assert await follow_log(builds, image) == [NOT_BUILT, "built and pushed"]
+    assert read_image(state, image).reference is None
 
 
-def test_a_deleted_image_leaves_the_engine(state: State) -> None:
+def test_a_deleted_image_is_removed_from_the_engine(state: State) -> None:
     builder = ScriptedBuilder()
     builder.go.set()
     with Builds(state, builder) as builds:
-        image = submitted(state)
+        image = submit_image(state)
         builds.submit(image.image_id)
-        asyncio.run(followed(builds, image))
-        built = current(state, image)
+        asyncio.run(follow_log(builds, image))
+        built = read_image(state, image)
         state.images.remove(image.image_id)
         builds.remove(built)
     assert builder.removed == [built.reference]

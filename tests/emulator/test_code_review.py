@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.emulator.code_review import objection
+from chutes_wrappers.emulator.code_review import find_objection
 from tests.emulator.api.client import CODE
 
 CORD = "@chute.cord(public_api_path='/x')\nasync def handler(self, data):\n"
@@ -21,12 +21,12 @@ CORD = "@chute.cord(public_api_path='/x')\nasync def handler(self, data):\n"
     ],
 )
 def test_decoding_text_and_running_it_is_obfuscation(code: str) -> None:
-    assert "obfuscated" in (objection(code) or "")
+    assert "obfuscated" in (find_objection(code) or "")
 
 
 @pytest.mark.parametrize("value", ["1", "'ok'", "{'status': 'ok'}", "['a', 1]"])
-def test_a_cord_that_answers_a_constant_is_named(value: str) -> None:
-    assert objection(f'{CORD}    """Says."""\n    return {value}\n') == "the cord 'handler' answers a constant"
+def test_a_cord_that_returns_a_constant_is_rejected(value: str) -> None:
+    assert find_objection(f'{CORD}    """Says."""\n    return {value}\n') == "the cord 'handler' answers a constant"
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,16 @@ def test_a_cord_that_answers_a_constant_is_named(value: str) -> None:
         "this is no Python",
     ],
 )
-def test_other_modules_are_left_alone(code: str) -> None:
-    assert objection(code) is None
+def test_other_modules_are_accepted(code: str) -> None:
+    assert find_objection(code) is None
 
 
 @given(st.text(max_size=40))
-def test_any_text_can_be_looked_at(code: str) -> None:
-    objection(code)
+def test_any_text_can_be_reviewed(code: str) -> None:
+    find_objection(code)
 
 
-def test_the_template_passes() -> None:
+def test_the_template_is_accepted() -> None:
     from tests.scenario import ROOT
 
-    assert objection((ROOT / "deploy_example.py").read_text()) is None
+    assert find_objection((ROOT / "deploy_example.py").read_text()) is None

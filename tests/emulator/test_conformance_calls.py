@@ -13,8 +13,8 @@ import requests
 
 from chutes_wrappers.emulator.invocation import Limits
 from chutes_wrappers.emulator.transport import InstanceClient
-from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
-from tests.upstreams.http_fixture import HttpFixture, http_fixture
+from tests.emulator.platforms import HEAD, Platform, is_active, make_chute, run_invocation_platform
+from tests.upstreams.http_fixture import HttpFixture, serve_http_fixture
 
 MODULE = """
 import threading
@@ -114,30 +114,30 @@ def sleep(self):
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[HttpFixture]:
-    with http_fixture() as running:
+    with serve_http_fixture() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
-    with platform() as running:
-        found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code))
-        assert is_active(found), found
+    with run_invocation_platform() as running:
+        record = running.deploy(make_chute(tmp_path_factory.mktemp("module"), code))
+        assert is_active(record), record
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _failures_in_a_row_are_forgotten(chute: Platform) -> Iterator[None]:
+def _reset_failures(chute: Platform) -> Iterator[None]:
     yield
     assert chute.post("/args").status_code == 200
-    assert chute.newest().failures == 0
+    assert chute.get_newest().failures == 0
 
 
-def assert_failed(chute: Platform, answer: requests.Response, failures: int = 1) -> None:
+def assert_failed(chute: Platform, response: requests.Response, failures: int = 1) -> None:
     """The client learns nothing of the reason, and the instance has failed."""
-    assert (answer.status_code, answer.json()) == (500, {"detail": "No infrastructure available to serve request"})
-    assert chute.newest().failures == failures
+    assert (response.status_code, response.json()) == (500, {"detail": "No infrastructure available to serve request"})
+    assert chute.get_newest().failures == failures
 
 
 def test_a_call_is_matched_by_exact_public_path_and_public_method(chute: Platform) -> None:
@@ -145,17 +145,17 @@ def test_a_call_is_matched_by_exact_public_path_and_public_method(chute: Platfor
     assert chute.get("/args").json() == ["get"]
 
 
-def test_of_two_cords_on_one_path_the_first_hit_wins(chute: Platform) -> None:
+def test_of_two_cords_on_one_path_the_first_is_called(chute: Platform) -> None:
     assert chute.post("/args").json() == []
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/args/"), ("POST", "/arg"), ("PUT", "/args"), ("POST", "/"), ("POST", "/second"), ("GET", "/text")])  # fmt: skip
-def test_without_a_match_the_answer_is_404(chute: Platform, method: str, path: str) -> None:
+def test_without_a_match_the_response_is_404(chute: Platform, method: str, path: str) -> None:
     assert chute.call(method, path, json={}).status_code == 404
-    assert chute.recorded().instance_status is None
+    assert chute.wait_for_record().instance_status is None
 
 
-def test_a_chute_that_is_not_there_is_404(chute: Platform) -> None:
+def test_an_unknown_chute_is_404(chute: Platform) -> None:
     assert chute.post("/args", slug="nobody-nothing").status_code == 404
 
 
@@ -167,7 +167,7 @@ def test_the_host_header_may_be_the_one_of_production(chute: Platform) -> None:
     assert chute.post("/args", headers={"Host": "tester-case.chutes.ai"}).json() == []
 
 
-def test_without_a_right_api_key_the_answer_is_401(chute: Platform) -> None:
+def test_without_a_valid_api_key_the_response_is_401(chute: Platform) -> None:
     assert chute.post("/args", headers={"Authorization": "Bearer cpk_wrong"}).status_code == 401
 
 
@@ -183,8 +183,8 @@ def test_a_multipart_post_is_400(chute: Platform) -> None:
 @pytest.mark.parametrize("body", [[1], "text"])
 def test_a_list_or_a_string_as_the_body_is_500_and_no_failure_of_the_instance(chute: Platform, body: object) -> None:
     assert chute.call("POST", "/args", json=body).status_code == 500
-    assert chute.newest().failures == 0
-    assert chute.recorded().instance_status is None
+    assert chute.get_newest().failures == 0
+    assert chute.wait_for_record().instance_status is None
 
 
 def test_a_get_has_the_body_of_two_braces(chute: Platform) -> None:
@@ -193,19 +193,19 @@ def test_a_get_has_the_body_of_two_braces(chute: Platform) -> None:
 
 
 def test_client_headers_and_cookies_are_not_forwarded(chute: Platform) -> None:
-    said = chute.post("/declared", headers={"X-Mine": "1", "Cookie": "a=b", "User-Agent": "me"}).json()
-    assert not {"X-Mine", "Cookie", "Authorization"} & said["headers"].keys()
-    assert said["headers"]["User-Agent"] != "me"
+    echo = chute.post("/declared", headers={"X-Mine": "1", "Cookie": "a=b", "User-Agent": "me"}).json()
+    assert not {"X-Mine", "Cookie", "Authorization"} & echo["headers"].keys()
+    assert echo["headers"]["User-Agent"] != "me"
 
 
 def test_of_repeated_query_keys_the_last_wins(chute: Platform) -> None:
-    said = chute.call("POST", "/declared?a=1&b=&a=2", json={}).json()
-    assert said["target"] == "/echo?a=2&b="
+    echo = chute.call("POST", "/declared?a=1&b=&a=2", json={}).json()
+    assert echo["target"] == "/echo?a=2&b="
 
 
 def test_a_declared_passthrough_receives_json_and_params(chute: Platform) -> None:
-    said = chute.post("/declared", {"x": [1, None]}, params={"q": "1"}).json()
-    assert (said["body"], said["target"]) == ('{"x": [1, null]}', "/echo?q=1")
+    echo = chute.post("/declared", {"x": [1, None]}, params={"q": "1"}).json()
+    assert (echo["body"], echo["target"]) == ('{"x": [1, null]}', "/echo?q=1")
 
 
 def test_any_other_cord_receives_the_body_alone_query_parameters_are_lost(chute: Platform) -> None:
@@ -216,12 +216,12 @@ def test_an_empty_body_calls_the_handler_with_no_argument_at_all(chute: Platform
     assert chute.post("/args", {}).json() == []
 
 
-def test_what_travels_is_encrypted(chute: Platform) -> None:
-    client = chute.instances._instances[chute.newest().instance_id].client
+def test_requests_and_responses_are_encrypted(chute: Platform) -> None:
+    client = chute.instances._instances[chute.get_newest().instance_id].client
 
     async def text() -> str:
-        async with client.post("/args", {"secret": "word"}) as answer:
-            return await answer.text()
+        async with client.post("/args", {"secret": "word"}) as response:
+            return await response.read_text()
 
     travelled = chute.run(text())
     assert travelled.startswith('{"json":"')
@@ -229,22 +229,22 @@ def test_what_travels_is_encrypted(chute: Platform) -> None:
 
 
 def test_a_str_comes_back_as_a_quoted_json_string(chute: Platform) -> None:
-    answer = chute.post("/text")
-    assert answer.text == '"a \\"quoted\\" é"'
-    assert answer.headers["content-type"] == "application/json"
+    response = chute.post("/text")
+    assert response.text == '"a \\"quoted\\" é"'
+    assert response.headers["content-type"] == "application/json"
 
 
 def test_a_response_object_keeps_its_bytes_and_media_type_and_loses_status_and_headers(chute: Platform) -> None:
-    answer = chute.post("/wav")
-    assert (answer.status_code, answer.content) == (200, bytes(range(256)))
-    assert answer.headers["content-type"] == "audio/wav"
-    assert "x-rate" not in answer.headers
+    response = chute.post("/wav")
+    assert (response.status_code, response.content) == (200, bytes(range(256)))
+    assert response.headers["content-type"] == "audio/wav"
+    assert "x-rate" not in response.headers
 
 
 def test_a_response_object_without_a_media_type_has_none(chute: Platform) -> None:
-    answer = chute.post("/typeless")
-    assert answer.content == b"raw"
-    assert "content-type" not in answer.headers
+    response = chute.post("/typeless")
+    assert response.content == b"raw"
+    assert "content-type" not in response.headers
 
 
 @pytest.mark.parametrize("path", ["/unjsonable", "/streaming_response"])
@@ -252,20 +252,20 @@ def test_a_value_that_is_not_jsonable_fails(chute: Platform, path: str) -> None:
     assert_failed(chute, chute.post(path))
 
 
-def test_a_stream_cord_is_answered_as_an_event_stream(chute: Platform) -> None:
-    answer = chute.post("/stream")
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
-    assert answer.content == "data: é\n\ndata: bytes\n\n".encode()
+def test_a_stream_cord_returns_an_event_stream(chute: Platform) -> None:
+    response = chute.post("/stream")
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream")
+    assert response.content == "data: é\n\ndata: bytes\n\n".encode()
 
 
 def test_raw_bytes_break_a_stream(chute: Platform) -> None:
-    with chute.post("/raw", stream=True) as answer:
-        assert answer.status_code == 200
-        pieces = answer.iter_content(None)
+    with chute.post("/raw", stream=True) as response:
+        assert response.status_code == 200
+        pieces = response.iter_content(None)
         assert next(pieces) == b"fine"
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             next(pieces)
-    assert "not UTF-8" in chute.newest().last_failure
+    assert "not UTF-8" in chute.get_newest().last_failure
 
 
 def test_a_stream_whose_first_chunk_is_raw_breaks_too(chute: Platform) -> None:
@@ -273,13 +273,13 @@ def test_a_stream_whose_first_chunk_is_raw_breaks_too(chute: Platform) -> None:
         chute.post("/raw_at_once")
 
 
-def test_a_stream_of_what_is_no_text_fails_at_its_first_chunk(chute: Platform) -> None:
+def test_a_stream_of_objects_fails_at_its_first_chunk(chute: Platform) -> None:
     assert_failed(chute, chute.post("/objects"))
 
 
 def test_stream_true_in_the_body_for_a_cord_that_does_not_stream_is_500_and_a_failure(chute: Platform) -> None:
     assert_failed(chute, chute.post("/args", {"stream": True}))
-    assert chute.recorded().instance_status == 200
+    assert chute.wait_for_record().instance_status == 200
 
 
 @pytest.mark.parametrize("query", ["stream=true", "stream=false", "stream="])
@@ -289,7 +289,7 @@ def test_any_stream_in_the_query_for_a_cord_that_does_not_stream_is_500_and_a_fa
     assert_failed(chute, chute.call("POST", f"/args?{query}", json={}))
 
 
-def test_stream_false_in_the_body_is_no_trap(chute: Platform) -> None:
+def test_stream_false_in_the_body_is_ignored(chute: Platform) -> None:
     assert chute.post("/args", {"stream": False}).json() == [{"stream": False}]
 
 
@@ -297,7 +297,7 @@ def test_a_stream_cord_streams_whatever_the_switch_says(chute: Platform) -> None
     assert chute.post("/stream", {"stream": False}).headers["content-type"] == "text/event-stream"
 
 
-def test_of_a_plain_and_a_stream_cord_on_one_path_the_first_is_taken(chute: Platform) -> None:
+def test_of_a_plain_and_a_stream_cord_on_one_path_the_first_is_called(chute: Platform) -> None:
     assert chute.post("/both").json() == "plain"
     assert_failed(chute, chute.post("/both", {"stream": True}))
 
@@ -315,19 +315,19 @@ def test_calls_run_at_the_same_time_up_to_the_concurrency_and_one_more_is_429(
     service.release.clear()
     with ThreadPoolExecutor(8) as pool:
         held = [pool.submit(chute.post, "/hold") for _ in range(8)]
-        until(lambda: chute.newest().running_calls == 8)
+        wait_until(lambda: chute.get_newest().running_calls == 8)
         assert chute.post("/args").status_code == 429
-        assert chute.newest().failures == 0
-        client = chute.instances._instances[chute.newest().instance_id].client
-        assert chute.run(status_of(client)) == 429  # the instance itself refuses as well
+        assert chute.get_newest().failures == 0
+        client = chute.instances._instances[chute.get_newest().instance_id].client
+        assert chute.run(send_status(client)) == 429  # the instance itself refuses as well
         service.release.set()
         assert [call.result(60).json() for call in held] == [{"slow": True}] * 8
 
 
-def test_a_client_that_calls_again_at_once_finds_its_place_free(tmp_path: Path) -> None:
+def test_a_client_can_call_again_immediately_after_a_response(tmp_path: Path) -> None:
     code = HEAD.format(concurrency=1) + MODULE.format(port=1)
-    with platform() as running:
-        running.deploy(chute_of(tmp_path, code, concurrency=1))
+    with run_invocation_platform() as running:
+        running.deploy(make_chute(tmp_path, code, concurrency=1))
         with requests.Session() as session:
             session.headers.update({"Host": "tester-case.localhost", "Authorization": "Bearer cpk_test"})
             paths = ["/args", "/stream", "/wav", "/both"] * 40
@@ -336,22 +336,22 @@ def test_a_client_that_calls_again_at_once_finds_its_place_free(tmp_path: Path) 
 
 def test_a_call_ends_after_its_limit_as_a_failure(tmp_path: Path) -> None:
     code = HEAD.format(concurrency=8) + MODULE.format(port=1)
-    with platform(limits=Limits(call_s=0.5)) as running:
-        running.deploy(chute_of(tmp_path, code))
+    with run_invocation_platform(limits=Limits(call_s=0.5)) as running:
+        running.deploy(make_chute(tmp_path, code))
         assert_failed(running, running.post("/sleep"))
         assert Limits().call_s == 600
 
 
-def until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     """Return when the condition holds."""
-    look = threading.Event()
+    pause = threading.Event()
     for _ in range(500):
         if condition():
             return
-        look.wait(0.02)
+        pause.wait(0.02)
     raise AssertionError("it never came true")
 
 
-async def status_of(client: InstanceClient) -> int:
-    async with client.post("/args", {}) as answer:
-        return answer.status
+async def send_status(client: InstanceClient) -> int:
+    async with client.post("/args", {}) as response:
+        return response.status

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from chutes_wrappers.emulator.transport import InstanceClient
-from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
-from tests.upstreams.http_fixture import HttpFixture, http_fixture
+from tests.emulator.platforms import HEAD, Platform, is_active, make_chute, run_invocation_platform
+from tests.upstreams.http_fixture import HttpFixture, serve_http_fixture
 
 MODULE = """
 import asyncio, threading
@@ -86,47 +86,47 @@ def quick(self):
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[HttpFixture]:
-    with http_fixture() as running:
+    with serve_http_fixture() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
-    with platform() as running:
-        found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code))
-        assert is_active(found), found
+    with run_invocation_platform() as running:
+        record = running.deploy(make_chute(tmp_path_factory.mktemp("module"), code))
+        assert is_active(record), record
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _failures_in_a_row_are_forgotten(chute: Platform) -> Iterator[None]:
+def _reset_failures(chute: Platform) -> Iterator[None]:
     yield
     chute.post("/outer", {"a": 1})
-    assert chute.newest().failures == 0
+    assert chute.get_newest().failures == 0
 
 
-def asked(chute: Platform, path: str, payload: Any) -> int:
+def send_to_instance(chute: Platform, path: str, payload: Any) -> int:
     """The status with which the instance itself answers."""
-    client: InstanceClient = chute.instances._instances[chute.newest().instance_id].client
+    client: InstanceClient = chute.instances._instances[chute.get_newest().instance_id].client
 
     async def ask() -> int:
-        async with client.post(path, payload) as answer:
-            return answer.status
+        async with client.post(path, payload) as response:
+            return response.status
 
     return chute.run(ask())
 
 
 def test_on_the_instance_each_cord_is_post_of_its_internal_path(chute: Platform) -> None:
-    assert asked(chute, "/inner", {"a": 1}) == 200
-    assert asked(chute, "/item_get", {}) == 200
-    assert asked(chute, "/outer", {"a": 1}) == 404
-    assert asked(chute, "/item", {}) == 404
-    assert "Added new API route: /item_get calling item_get via POST" in chute.log(chute.newest().instance_id)
+    assert send_to_instance(chute, "/inner", {"a": 1}) == 200
+    assert send_to_instance(chute, "/item_get", {}) == 200
+    assert send_to_instance(chute, "/outer", {"a": 1}) == 404
+    assert send_to_instance(chute, "/item", {}) == 404
+    assert "Added new API route: /item_get calling item_get via POST" in chute.log(chute.get_newest().instance_id)
 
 
-def test_the_instance_lets_nobody_in_who_does_not_have_its_key(chute: Platform) -> None:
-    base_url = chute.instances._instances[chute.newest().instance_id].client._base_url
+def test_the_instance_rejects_callers_without_its_key(chute: Platform) -> None:
+    base_url = chute.instances._instances[chute.get_newest().instance_id].client._base_url
     forged = requests.post(f"{base_url}/inner", json={"a": 1}, headers={"X-Chutes-Signature": "00"}, timeout=60)
     assert forged.status_code == 404  # the path is not encrypted with the key
     assert requests.post(f"{base_url}/inner", json={"a": 1}, timeout=60).status_code >= 400
@@ -161,23 +161,23 @@ def test_handlers_that_are_not_passthrough_run_in_a_small_thread_pool(chute: Pla
     for _ in range(20):
         chute.post("/threads")
     assert chute.post("/threads_now").json() <= 9  # max(4, concurrency + 1)
-    assert "Initialized user-code thread pool with 9 workers" in chute.log(chute.newest().instance_id)
+    assert "Initialized user-code thread pool with 9 workers" in chute.log(chute.get_newest().instance_id)
 
 
 def test_an_async_handler_runs_on_a_fresh_event_loop_per_call(chute: Platform) -> None:
-    seen = [chute.post("/loop").json() for _ in range(3)]
-    assert seen == [{"is_new": True, "before": n} for n in range(3)]
+    replies = [chute.post("/loop").json() for _ in range(3)]
+    assert replies == [{"is_new": True, "before": n} for n in range(3)]
 
 
 def test_a_passthrough_cord_sends_what_it_got_as_json_and_params(chute: Platform) -> None:
-    said = chute.post("/echo", {"n": [1]}, params={"q": "a b"}).json()
-    assert (said["method"], said["body"], said["content_type"]) == ("POST", '{"n": [1]}', "application/json")
-    assert said["target"] == "/echo?q=a+b"
+    echo = chute.post("/echo", {"n": [1]}, params={"q": "a b"}).json()
+    assert (echo["method"], echo["body"], echo["content_type"]) == ("POST", '{"n": [1]}', "application/json")
+    assert echo["target"] == "/echo?q=a+b"
 
 
 def test_a_passthrough_get_gets_the_body_of_two_braces_too(chute: Platform) -> None:
-    said = chute.get("/echo_get", params={"a": "1"}).json()
-    assert (said["method"], said["body"], said["target"]) == ("GET", "{}", "/echo?a=1")
+    echo = chute.get("/echo_get", params={"a": "1"}).json()
+    assert (echo["method"], echo["body"], echo["target"]) == ("GET", "{}", "/echo?a=1")
 
 
 def test_a_trailing_slash_is_stripped_so_an_upstream_that_needs_it_is_missed(chute: Platform) -> None:
@@ -196,10 +196,10 @@ def test_passthrough_opens_a_new_session_per_call(chute: Platform, service: Http
 
 
 @pytest.mark.parametrize("path", ["/wav", "/text", "/empty"])
-def test_passthrough_lets_only_json_out(chute: Platform, path: str) -> None:
-    answer = chute.post(path)
-    assert (answer.status_code, answer.json()["detail"][:17]) == (500, "No infrastructure")
-    assert chute.newest().failures == 1
+def test_passthrough_returns_only_json(chute: Platform, path: str) -> None:
+    response = chute.post(path)
+    assert (response.status_code, response.json()["detail"][:17]) == (500, "No infrastructure")
+    assert chute.get_newest().failures == 1
 
 
 def test_a_multipart_upload_cannot_reach_a_passthrough(chute: Platform) -> None:
@@ -212,21 +212,21 @@ def test_passthrough_headers_of_the_chute_are_sent_upstream_and_client_headers_a
     assert not {"X-Client", "Cookie", "Authorization"} & headers.keys()
 
 
-def test_chunks_of_a_native_stream_are_lines_of_the_upstreams_answer(chute: Platform) -> None:
-    client = chute.instances._instances[chute.newest().instance_id].client
+def test_chunks_of_a_native_stream_are_lines_of_the_upstream_response(chute: Platform) -> None:
+    client = chute.instances._instances[chute.get_newest().instance_id].client
 
     async def chunks() -> list[bytes]:
-        async with client.post("/events", {"json": {}, "params": {}}) as answer:
-            return [chunk async for chunk in answer.chunks()]
+        async with client.post("/events", {"json": {}, "params": {}}) as response:
+            return [chunk async for chunk in response.read_chunks()]
 
     assert chute.run(chunks()) == [line for n in range(3) for line in (f"data: {n} é\n".encode(), b"\n")]
 
 
 def test_a_native_streaming_passthrough_whose_client_leaves_is_closed(chute: Platform, service: HttpFixture) -> None:
     service.aborted.clear()
-    with chute.post("/events", params={"count": "100000", "pause_s": "0.01"}, stream=True) as answer:
+    with chute.post("/events", params={"count": "100000", "pause_s": "0.01"}, stream=True) as response:
         # Not at the first byte: the SDK now and then misses a client that leaves while its answer begins (0.6.9, measured).
-        assert len([*zip(range(200), answer.iter_content(1), strict=False)]) == 200
+        assert len([*zip(range(200), response.iter_content(1), strict=False)]) == 200
     assert service.aborted.wait(60)
 
 
@@ -239,32 +239,32 @@ def test_a_passthrough_whose_client_leaves_is_closed(chute: Platform, service: H
 
 
 def test_a_streaming_handler_whose_client_leaves_keeps_its_thread_four_hang_every_later_call(tmp_path: Path) -> None:
-    with platform() as running:
-        running.deploy(chute_of(tmp_path, HEAD.format(concurrency=1) + STUCK, concurrency=1))
+    with run_invocation_platform() as running:
+        running.deploy(make_chute(tmp_path, HEAD.format(concurrency=1) + STUCK, concurrency=1))
         assert running.post("/quick").json() == "quick"
         for _ in range(4):
-            with running.post("/endless", stream=True) as answer:
-                next(answer.iter_content(1))
-            running.run(until_free(running))
+            with running.post("/endless", stream=True) as response:
+                next(response.iter_content(1))
+            running.run(wait_until_free(running))
         with pytest.raises(requests.exceptions.ReadTimeout):
             running.post("/quick", timeout=2)
 
 
-async def until_free(running: Platform) -> None:
+async def wait_until_free(running: Platform) -> None:
     """Return once the instance takes a call again: it counts one until it notices that the client has left."""
 
-    client = running.instances._instances[running.newest().instance_id].client
-    while running.newest().running_calls:
+    client = running.instances._instances[running.get_newest().instance_id].client
+    while running.get_newest().running_calls:
         await asyncio.sleep(0.02)
     while True:
-        async with client.post("/endless_none", {}) as answer:
-            if answer.status == 404:
+        async with client.post("/endless_none", {}) as response:
+            if response.status == 404:
                 return
         await asyncio.sleep(0.02)
 
 
-def test_the_pods_probe_answers_on_the_logging_port(chute: Platform) -> None:
+def test_the_pods_probe_responds_on_the_logging_port(chute: Platform) -> None:
     # Not by the log: the attestation server, of the same uvicorn, may silence the line that says the port.
-    ports = chute.run(chute.instances.listening("chute-1"))
-    answers = [requests.get(f"http://127.0.0.1:{port}/_alive", timeout=60) for port in ports]
-    assert [answer.json() for answer in answers if answer.ok] == [{"alive": True}]
+    ports = chute.run(chute.instances.list_listening_ports("chute-1"))
+    responses = [requests.get(f"http://127.0.0.1:{port}/_alive", timeout=60) for port in ports]
+    assert [response.json() for response in responses if response.ok] == [{"alive": True}]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.emulator.records import InstanceState
-from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
-from tests.upstreams.http_fixture import HttpFixture, http_fixture
+from tests.emulator.platforms import HEAD, Platform, is_active, make_chute, run_invocation_platform
+from tests.upstreams.http_fixture import HttpFixture, serve_http_fixture
 
 MODULE = """
 import os, signal
@@ -49,93 +49,93 @@ async def upstream(self, *args):
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[HttpFixture]:
-    with http_fixture() as running:
+    with serve_http_fixture() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     code = HEAD.format(concurrency=16) + MODULE.format(port=service.port)
-    with platform() as running:
-        found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code, concurrency=16))
-        assert is_active(found), found
+    with run_invocation_platform() as running:
+        record = running.deploy(make_chute(tmp_path_factory.mktemp("module"), code, concurrency=16))
+        assert is_active(record), record
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _failures_in_a_row_are_forgotten(chute: Platform) -> Iterator[None]:
+def _reset_failures(chute: Platform) -> Iterator[None]:
     yield
     # Also when the test has ended the instance: this call starts the next one, and waits for it.
     assert chute.post("/fine").json() == "fine"
-    assert chute.newest().failures == 0
+    assert chute.get_newest().failures == 0
 
 
 def test_400_stays_400_with_the_text_and_is_no_failure(chute: Platform) -> None:
-    answer = chute.post("/status", {"code": 400})
-    assert answer.status_code == 400
-    assert answer.json()["detail"] == 'Invalid request: {"detail":"as ordered"}'
-    assert chute.newest().failures == 0
+    response = chute.post("/status", {"code": 400})
+    assert response.status_code == 400
+    assert response.json()["detail"] == 'Invalid request: {"detail":"as ordered"}'
+    assert chute.get_newest().failures == 0
 
 
 def test_429_stays_429_and_is_no_failure(chute: Platform) -> None:
     assert chute.post("/status", {"code": 429}).status_code == 429
-    assert chute.newest().failures == 0
+    assert chute.get_newest().failures == 0
 
 
 @pytest.mark.parametrize("code", [204, 301, 302, 304, 401, 403, 404, 409, 418, 422, 499, 500, 502, 503])
 def test_every_other_status_is_500_and_a_failure(chute: Platform, code: int) -> None:
-    answer = chute.post("/status", {"code": code})
-    assert (answer.status_code, answer.json()) == (500, {"detail": "No infrastructure available to serve request"})
-    assert chute.newest().failures == 1
-    assert f"answered {code}" in chute.newest().last_failure
-    assert chute.recorded().instance_status == code
+    response = chute.post("/status", {"code": code})
+    assert (response.status_code, response.json()) == (500, {"detail": "No infrastructure available to serve request"})
+    assert chute.get_newest().failures == 1
+    assert f"answered {code}" in chute.get_newest().last_failure
+    assert chute.wait_for_record().instance_status == code
 
 
 @pytest.mark.parametrize("path", ["/broken", "/nobody", "/upstream"])
 def test_an_exception_and_an_upstreams_error_are_500_and_a_failure(chute: Platform, path: str) -> None:
     assert chute.post(path).status_code == 500
-    assert chute.newest().failures == 1
+    assert chute.get_newest().failures == 1
 
 
 def test_a_success_resets_the_failure_count_and_a_400_does_not(chute: Platform) -> None:
     for _ in range(3):
         chute.post("/broken")
     chute.post("/status", {"code": 400})
-    assert chute.newest().failures == 3
+    assert chute.get_newest().failures == 3
     chute.post("/fine")
-    assert chute.newest().failures == 0
+    assert chute.get_newest().failures == 0
 
 
 def test_after_seven_failures_in_a_row_the_instance_is_deleted(chute: Platform) -> None:
-    instance = chute.newest()
+    instance = chute.get_newest()
     for count in range(1, 7):
         chute.post("/broken")
-        assert chute.newest().failures == count
-        assert is_active(chute.newest())
+        assert chute.get_newest().failures == count
+        assert is_active(chute.get_newest())
     chute.post("/broken")
-    ended = chute.gone(instance.instance_id)
+    ended = chute.wait_until_gone(instance.instance_id)
     assert ended.state is InstanceState.GONE
     assert ended.ended_because.startswith("deleted: 7 calls in a row failed")
 
 
-def test_426_deletes_the_instance_at_once(chute: Platform) -> None:
-    instance = chute.newest()
+def test_426_deletes_the_instance_immediately(chute: Platform) -> None:
+    instance = chute.get_newest()
     assert chute.post("/status", {"code": 426}).status_code == 500
-    assert "426" in chute.gone(instance.instance_id).ended_because
+    assert "426" in chute.wait_until_gone(instance.instance_id).ended_because
 
 
 def test_an_instance_that_dies_loses_the_call_in_flight_and_the_next_one_waits_for_another(chute: Platform) -> None:
-    instance = chute.newest()
+    instance = chute.get_newest()
     assert chute.post("/killed").status_code == 500
-    assert chute.recorded().failure
-    ended = chute.gone(instance.instance_id)
+    assert chute.wait_for_record().failure
+    ended = chute.wait_until_gone(instance.instance_id)
     assert "exit code -9" in ended.ended_because
     assert chute.post("/fine").json() == "fine"
-    assert chute.newest().instance_id != instance.instance_id
+    assert chute.get_newest().instance_id != instance.instance_id
 
 
 def test_an_instance_that_dies_among_calls_loses_only_its_own(chute: Platform) -> None:
-    instance, earlier = chute.newest(), len(chute.calls)
+    instance, earlier = chute.get_newest(), len(chute.calls)
     with ThreadPoolExecutor(12) as pool:
         calls = [pool.submit(chute.post, "/fine") for _ in range(200)]
         killing = pool.submit(chute.post, "/killed")
@@ -148,9 +148,9 @@ def test_an_instance_that_dies_among_calls_loses_only_its_own(chute: Platform) -
     for call in chute.calls[earlier:]:
         instances[call.status].add(call.instance_id)
     assert instances[500] == {instance.instance_id}
-    assert instances[200] == {instance.instance_id, chute.newest().instance_id}
+    assert instances[200] == {instance.instance_id, chute.get_newest().instance_id}
     # However many calls failed by it, the reason is that it died.
-    assert "exit code -9" in chute.gone(instance.instance_id).ended_because
+    assert "exit code -9" in chute.wait_until_gone(instance.instance_id).ended_because
 
 
 def test_a_chute_that_cannot_start_is_503_and_its_record_has_its_last_lines(tmp_path: Path) -> None:
@@ -158,12 +158,12 @@ def test_a_chute_that_cannot_start_is_503_and_its_record_has_its_last_lines(tmp_
         "@chute.on_startup()\nasync def boot(self):\n    print('looking for the model')\n    raise RuntimeError('no model')\n"
         '@chute.cord(public_api_path="/fine")\ndef fine(self):\n    return "fine"\n'
     )
-    with platform() as running:
-        found = running.deploy(chute_of(tmp_path, code))
-        assert found.state is InstanceState.GONE
-        assert "it did not start: exit code 1" in found.ended_because
-        assert "looking for the model" in found.ended_because
-        assert "RuntimeError: no model" in found.ended_because
-        answer = running.post("/fine")
-        assert (answer.status_code, answer.json()["detail"][:17]) == (503, "No infrastructure")
-        assert "no model" in running.recorded().failure
+    with run_invocation_platform() as running:
+        record = running.deploy(make_chute(tmp_path, code))
+        assert record.state is InstanceState.GONE
+        assert "it did not start: exit code 1" in record.ended_because
+        assert "looking for the model" in record.ended_because
+        assert "RuntimeError: no model" in record.ended_because
+        response = running.post("/fine")
+        assert (response.status_code, response.json()["detail"][:17]) == (503, "No infrastructure")
+        assert "no model" in running.wait_for_record().failure

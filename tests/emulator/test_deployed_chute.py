@@ -14,11 +14,11 @@ from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
 from chutes_wrappers.emulator.records import InstanceState
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.parity.direct_request import DirectRequest
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
-from tests.scenario import free_port
+from tests.scenario import find_free_port
 from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
 
 
@@ -40,45 +40,47 @@ class Running:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     active, greeted = threading.Event(), threading.Event()
 
-    def hear(line: str) -> None:
+    def handle_line(line: str) -> None:
         if line.endswith(": active"):
             active.set()
         if "greeting" in line:
             greeted.set()
 
-    settings = Settings(registration_token=TOKEN, folder=tmp_path_factory.mktemp("state"), docker=False, on_line=hear)
-    with running_platform(settings, HostLauncher()) as platform:
-        user = Client.registered(platform.url, "tester")
-        user.built()
+    settings = Settings(
+        registration_token=TOKEN, folder=tmp_path_factory.mktemp("state"), docker=False, on_line=handle_line
+    )
+    with run_platform(settings, HostLauncher()) as platform:
+        user = Client.register(platform.url, "tester")
+        user.build_and_wait()
         slug = user.deploy().json()["slug"]
         assert active.wait(60)
-        yield Running(platform, platform.deployed(slug), greeted)
+        yield Running(platform, platform.get_deployed_chute(slug), greeted)
 
 
-def test_its_user_calls_a_chute_by_its_host(running: Running) -> None:
+def test_a_user_calls_a_chute_by_its_host(running: Running) -> None:
     assert running.post("/greet", {"name": "you"}).json() == {"hello": "you"}
-    assert running.chute.newest_instance().state is InstanceState.ACTIVE
-    assert (running.platform.calls()[-1].path, running.platform.calls()[-1].status) == ("/greet", 200)
+    assert running.chute.get_newest_instance().state is InstanceState.ACTIVE
+    assert (running.platform.list_calls()[-1].path, running.platform.list_calls()[-1].status) == ("/greet", 200)
 
 
-def test_nobody_else_does(running: Running) -> None:
+def test_unknown_keys_and_slugs_are_rejected(running: Running) -> None:
     assert running.post("/greet", {"name": "you"}, key="cpk_other").status_code == 401
     assert running.post("/greet", {"name": "you"}, slug="another").status_code == 404
 
 
-def test_what_an_instance_prints_is_heard(running: Running) -> None:
+def test_output_of_an_instance_is_passed_on(running: Running) -> None:
     running.post("/greet", {"name": "you"})
     assert running.greeted.wait(60)
 
 
-def test_a_service_beside_the_chute_is_asked_without_it(running: Running, service: HttpFixture) -> None:
-    answer = running.chute.direct(DirectRequest(port=service.port, method="GET", target="/bytes"))
-    assert (answer.status, answer.content_type, answer.body) == (200, "audio/wav", EVERY_BYTE)
+def test_a_direct_request_reaches_the_service(running: Running, service: HttpFixture) -> None:
+    response = running.chute.send_direct(DirectRequest(port=service.port, method="GET", target="/bytes"))
+    assert (response.status, response.content_type, response.body) == (200, "audio/wav", EVERY_BYTE)
     sent = DirectRequest(port=service.port, method="PUT", target="/echo?a=%2F", headers={"X-A": "1"}, body=b"\x00\xff")
-    told = running.chute.direct(sent).body
-    assert b'"method": "PUT"' in told
-    assert b'"target": "/echo?a=%2F"' in told
-    silent = running.chute.direct(DirectRequest(port=free_port(), method="GET", target="/"))
+    body = running.chute.send_direct(sent).body
+    assert b'"method": "PUT"' in body
+    assert b'"target": "/echo?a=%2F"' in body
+    silent = running.chute.send_direct(DirectRequest(port=find_free_port(), method="GET", target="/"))
     assert (silent.status, "ClientConnectorError" in silent.problem) == (0, True)
 
 

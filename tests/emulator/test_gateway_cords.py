@@ -11,8 +11,8 @@ import pytest
 
 from chutes_wrappers.core.manifest import Manifest, parse_routes
 from chutes_wrappers.emulator.host_launcher import HostImage
-from tests.emulator.platforms import HEAD, Platform, chute_of, is_active, platform
-from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture, http_fixture
+from tests.emulator.platforms import HEAD, Platform, is_active, make_chute, run_invocation_platform
+from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture, serve_http_fixture
 
 ROUTES: list[dict[str, Any]] = [
     {"path": "/echo", "method": "GET"},
@@ -34,7 +34,7 @@ register_passthrough_routes(chute, load_route_manifest(), {port})
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[HttpFixture]:
-    with http_fixture() as running:
+    with serve_http_fixture() as running:
         yield running
 
 
@@ -42,49 +42,49 @@ def service() -> Iterator[HttpFixture]:
 def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     manifest = Manifest(routes=parse_routes(ROUTES, where="test"))
     code = HEAD.format(concurrency=8) + MODULE.format(port=service.port)
-    with platform(image=HostImage(manifest=manifest)) as running:
-        found = running.deploy(chute_of(tmp_path_factory.mktemp("module"), code, manifest=manifest))
-        assert is_active(found), found
+    with run_invocation_platform(image=HostImage(manifest=manifest)) as running:
+        record = running.deploy(make_chute(tmp_path_factory.mktemp("module"), code, manifest=manifest))
+        assert is_active(record), record
         yield running
 
 
-def test_json_goes_there_and_back_with_its_query(chute: Platform) -> None:
-    said = chute.post("/echo", {"a": [1]}, params={"q": "x y"}).json()
-    assert (said["method"], said["body"]) == ("POST", '{"a":[1]}')
-    assert said["target"] in ("/echo?q=x+y", "/echo?q=x%20y")
+def test_json_reaches_the_service_with_its_query(chute: Platform) -> None:
+    echo = chute.post("/echo", {"a": [1]}, params={"q": "x y"}).json()
+    assert (echo["method"], echo["body"]) == ("POST", '{"a":[1]}')
+    assert echo["target"] in ("/echo?q=x+y", "/echo?q=x%20y")
     assert chute.get("/echo", params={"q": "1"}).json()["target"] == "/echo?q=1"
 
 
 def test_an_upload_reaches_the_service_as_multipart(chute: Platform) -> None:
     sent = {"file_base64": base64.b64encode(b"RIFF").decode(), "filename": "a.wav", "name": "x"}
-    answer = chute.post("/form", sent)
-    assert answer.status_code == 200, answer.text
-    assert "file" in {field[0] for field in answer.json()}
+    response = chute.post("/form", sent)
+    assert response.status_code == 200, response.text
+    assert "file" in {field[0] for field in response.json()}
 
 
-def test_every_byte_comes_back_with_its_media_type(chute: Platform) -> None:
-    answer = chute.get("/bytes")
-    assert (answer.content, answer.headers["content-type"]) == (EVERY_BYTE, "audio/wav")
+def test_every_byte_is_returned_with_its_media_type(chute: Platform) -> None:
+    response = chute.get("/bytes")
+    assert (response.content, response.headers["content-type"]) == (EVERY_BYTE, "audio/wav")
 
 
-def test_an_empty_answer_and_another_method_are_carried(chute: Platform) -> None:
+def test_an_empty_response_and_another_method_are_supported(chute: Platform) -> None:
     assert chute.get("/nothing").json() == {"status": 204}
     assert chute.post("/put").json()["method"] == "PUT"
 
 
 def test_the_services_404_is_the_clients_400_and_never_deletes_the_instance(chute: Platform) -> None:
     for _ in range(10):
-        answer = chute.post("/missing")
-        assert answer.status_code == 400
-        assert '"status":404' in answer.json()["detail"]
-    assert chute.newest().failures == 0
+        response = chute.post("/missing")
+        assert response.status_code == 400
+        assert '"status":404' in response.json()["detail"]
+    assert chute.get_newest().failures == 0
     assert chute.post("/echo").status_code == 200
 
 
 def test_a_stream_arrives_as_the_service_sends_it(chute: Platform) -> None:
-    answer = chute.post("/events")
-    assert answer.headers["content-type"] == "text/event-stream"
-    assert answer.content == b"".join(f"data: {n} é\n\n".encode() for n in range(3))
+    response = chute.post("/events")
+    assert response.headers["content-type"] == "text/event-stream"
+    assert response.content == b"".join(f"data: {n} é\n\n".encode() for n in range(3))
 
 
 def test_a_cord_that_streams_by_the_switch_streams(chute: Platform) -> None:
@@ -97,4 +97,4 @@ def test_a_thousand_calls_come_back_right_and_leave_nothing_behind(chute: Platfo
 
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(call, range(1000)))
-    assert chute.newest().running_calls == 0
+    assert chute.get_newest().running_calls == 0

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.emulator.deployment_request import NodeSelectorRequest
-from chutes_wrappers.emulator.gpu_offer import first_deployment_fee, suitable
+from chutes_wrappers.emulator.gpu_offer import compute_first_deployment_fee, find_suitable_gpus
 
 
 def left(**selector: Any) -> frozenset[str]:
-    return suitable(NodeSelectorRequest.model_validate({"include": ["pro_6000"], **selector}))
+    return find_suitable_gpus(NodeSelectorRequest.model_validate({"include": ["pro_6000"], **selector}))
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_the_one_kind_that_is_given_out_fits(selector: dict[str, Any]) -> None:
         {"include": None},
     ],
 )
-def test_of_anything_else_none_is_left(selector: dict[str, Any]) -> None:
+def test_other_selectors_fit_no_gpu(selector: dict[str, Any]) -> None:
     assert left(**selector) == frozenset()
 
 
 def test_the_fee_is_three_hours_of_all_gpus() -> None:
-    assert (first_deployment_fee(1), first_deployment_fee(8)) == (5.4, 43.2)
+    assert (compute_first_deployment_fee(1), compute_first_deployment_fee(8)) == (5.4, 43.2)

@@ -13,13 +13,13 @@ import pytest
 import requests
 from starlette.routing import Route
 
-from chutes_wrappers.core.local_guard import Allowed
+from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.emulator.app import create_app
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
-from chutes_wrappers.emulator.page.page_routes import page_router
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from tests.emulator.api.client import Client, bearer
+from chutes_wrappers.emulator.page.page_routes import build_page_router
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from tests.emulator.api.client import Client, make_bearer_header
 from tests.emulator.tokens import TOKEN
 
 NOBODY = 65534
@@ -41,30 +41,30 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatfo
         registration_token=TOKEN,
         folder=tmp_path_factory.mktemp("state"),
         docker=False,
-        allowed=Allowed(hosts=frozenset({"box.example"}), origins=frozenset({"https://app.example"})),
+        allowed=AllowList(hosts=frozenset({"box.example"}), origins=frozenset({"https://app.example"})),
     )
-    with running_platform(settings, HostLauncher()) as running:
+    with run_platform(settings, HostLauncher()) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def user(platform: RunningPlatform) -> Client:
-    made = Client.registered(platform.url, "tester")
-    made.built()
+    made = Client.register(platform.url, "tester")
+    made.build_and_wait()
     assert made.deploy().ok
     return made
 
 
-def every_route() -> list[tuple[str, str]]:
+def list_routes() -> list[tuple[str, str]]:
     """Method and path of all that a platform serves: API, page and a path that does not exist."""
     unused: Any = None
     api = create_app(unused).openapi()["paths"]
-    found = [(method.upper(), path) for path, operations in api.items() for method in operations]
-    for route in page_router(unused, unused, "", "").routes:
+    routes = [(method.upper(), path) for path, operations in api.items() for method in operations]
+    for route in build_page_router(unused, unused, "", "").routes:
         if isinstance(route, Route):
-            found += [(method, route.path) for method in sorted(route.methods or ())]
-    assert len(found) > 30
-    return [*found, ("GET", "/emulator/static/page.js"), ("GET", "/emulator/swagger/swagger-ui.css"), ("POST", "/x/y")]
+            routes += [(method, route.path) for method in sorted(route.methods or ())]
+    assert len(routes) > 30
+    return [*routes, ("GET", "/emulator/static/page.js"), ("GET", "/emulator/swagger/swagger-ui.css"), ("POST", "/x/y")]
 
 
 def names_of(headers: dict[str, str]) -> str:
@@ -72,21 +72,21 @@ def names_of(headers: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=names_of)
-def test_no_route_is_reached_from_elsewhere(platform: RunningPlatform, user: Client, headers: dict[str, str]) -> None:
-    for method, path in every_route():
-        answer = requests.request(method, platform.url + path, headers=headers, timeout=60)
-        assert answer.status_code == 403, (method, path)
-        assert method == "HEAD" or "may not" in answer.text or "--allow-host" in answer.text, (method, path)
+def test_no_route_accepts_foreign_requests(platform: RunningPlatform, user: Client, headers: dict[str, str]) -> None:
+    for method, path in list_routes():
+        response = requests.request(method, platform.url + path, headers=headers, timeout=60)
+        assert response.status_code == 403, (method, path)
+        assert method == "HEAD" or "may not" in response.text or "--allow-host" in response.text, (method, path)
 
 
 @pytest.mark.parametrize("headers", FOREIGN[1:], ids=names_of)
-def test_no_chute_is_called_from_elsewhere(platform: RunningPlatform, user: Client, headers: dict[str, str]) -> None:
+def test_no_chute_accepts_foreign_requests(platform: RunningPlatform, user: Client, headers: dict[str, str]) -> None:
     host = {"Host": f"tester-case.localhost:{platform.port}"}
-    sent = {**host, **bearer(platform.key), **headers}
+    sent = {**host, **make_bearer_header(platform.key), **headers}
     assert requests.post(f"{platform.url}/greet", json={}, headers=sent, timeout=60).status_code == 403
 
 
-def test_a_websocket_is_not_opened_from_elsewhere(platform: RunningPlatform) -> None:
+def test_a_foreign_websocket_is_rejected(platform: RunningPlatform) -> None:
     with socket.create_connection(("127.0.0.1", platform.port), timeout=60) as connection:
         connection.sendall(
             b"GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\nConnection: Upgrade\r\n"
@@ -110,14 +110,14 @@ def test_a_websocket_is_not_opened_from_elsewhere(platform: RunningPlatform) -> 
     ],
     ids=names_of,
 )
-def test_its_own_names_pages_and_links_reach_it(
+def test_own_hosts_pages_and_links_are_accepted(
     platform: RunningPlatform, user: Client, headers: dict[str, str]
 ) -> None:
-    answer = requests.get(f"{platform.url}/ping", headers=headers, timeout=60)
-    assert (answer.status_code, answer.json()) == (200, {"message": "pong"})
+    response = requests.get(f"{platform.url}/ping", headers=headers, timeout=60)
+    assert (response.status_code, response.json()) == (200, {"message": "pong"})
 
 
-def first_line(platform: RunningPlatform, head: str) -> bytes:
+def read_first_line(platform: RunningPlatform, head: str) -> bytes:
     """What is sent back to a request of which only the head is sent."""
     with socket.create_connection(("127.0.0.1", platform.port), timeout=60) as connection:
         connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n")
@@ -140,54 +140,54 @@ def first_line(platform: RunningPlatform, head: str) -> bytes:
         ("/emulator/call/tester-case/greet", f"{SECRET_HEADER}: guessed\n", 403),
     ],
 )
-def test_a_strangers_body_is_refused_before_it_is_read(
+def test_an_unknown_callers_body_is_rejected_before_it_is_read(
     platform: RunningPlatform, user: Client, path: str, more: str, status: int, length: str
 ) -> None:
     head = f"POST {path} HTTP/1.1\nHost: localhost\nContent-Type: application/json\n{more}{length}\n"
-    assert first_line(platform, head).startswith(f"HTTP/1.1 {status} ".encode())
+    assert read_first_line(platform, head).startswith(f"HTTP/1.1 {status} ".encode())
 
 
-def test_a_strangers_call_to_a_chute_is_refused_before_its_body_is_read(
+def test_an_unknown_callers_call_to_a_chute_is_rejected_before_its_body_is_read(
     platform: RunningPlatform, user: Client
 ) -> None:
     head = f"POST /greet HTTP/1.1\nHost: tester-case.localhost\nContent-Length: {LARGE}\n"
-    assert first_line(platform, head).startswith(b"HTTP/1.1 401 ")
+    assert read_first_line(platform, head).startswith(b"HTTP/1.1 401 ")
 
 
-def test_a_registration_is_short(platform: RunningPlatform) -> None:
+def test_a_large_registration_is_rejected(platform: RunningPlatform) -> None:
     body = b'{"username": "' + b"x" * 64 * 1024 + b'"}'
     url = f"{platform.url}/users/register?token={TOKEN}"
     assert requests.post(url, data=body, timeout=60).status_code == 413
     assert requests.post(url, data=iter([body[:9], body[9:]]), timeout=60).status_code == 413
 
 
-def test_what_the_platform_serves_to_anybody_stays(platform: RunningPlatform) -> None:
+def test_public_routes_need_no_account(platform: RunningPlatform) -> None:
     for path in ("/ping", "/pricing", "/", "/emulator/static/page.js"):
         assert requests.get(platform.url + path, timeout=60).status_code == 200, path
 
 
-def test_a_closed_registration_takes_nobody(
+def test_a_closed_registration_rejects_everybody(
     platform: RunningPlatform, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with running_platform(
+    with run_platform(
         Settings(registration_token=TOKEN, folder=tmp_path_factory.mktemp("closed"), docker=False)
     ) as closed:
-        first = Client.registered(closed.url, "first")
+        first = Client.register(closed.url, "first")
         closed.registration.close()
         assert first.get("/users/me", "me").status_code == 200
-        answer = first.post("/users/register", {"username": "second", "coldkey": first.account.hotkey}, token=TOKEN)
-        assert (answer.status_code, "Registration is closed" in answer.text) == (403, True)
+        response = first.post("/users/register", {"username": "second", "coldkey": first.account.hotkey}, token=TOKEN)
+        assert (response.status_code, "Registration is closed" in response.text) == (403, True)
 
 
 def test_tokens_and_page_secrets_are_new_each_time_and_not_shown(tmp_path_factory: pytest.TempPathFactory) -> None:
-    seen = set()
+    secrets = set()
     for _ in range(2):
         settings = Settings(folder=tmp_path_factory.mktemp("state"), docker=False)
         assert settings.registration_token not in repr(settings)
-        with running_platform(settings) as running:
-            seen |= {settings.registration_token, running.page_url.partition("#")[2]}
-    assert len(seen) == 4
-    assert all(len(each) >= 32 for each in seen)
+        with run_platform(settings) as running:
+            secrets |= {settings.registration_token, running.page_url.partition("#")[2]}
+    assert len(secrets) == 4
+    assert all(len(each) >= 32 for each in secrets)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -202,7 +202,7 @@ def test_tokens_and_page_secrets_are_new_each_time_and_not_shown(tmp_path_factor
         (("/images/",), 401),
     ],
 )
-def test_another_user_of_this_machine_gets_nothing(
+def test_another_local_user_has_no_access(
     platform: RunningPlatform, user: Client, arguments: tuple[str, ...], status: int
 ) -> None:
     *options, path = (each.replace("URL", platform.url) for each in arguments)

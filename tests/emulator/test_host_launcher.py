@@ -14,8 +14,8 @@ from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, parse_routes
 from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher
 from chutes_wrappers.emulator.records import InstanceState
-from tests.emulator.platforms import HEAD, chute_of, is_active, platform, record
-from tests.scenario import ROOT, free_port
+from tests.emulator.platforms import HEAD, is_active, make_chute, make_chute_record, run_invocation_platform
+from tests.scenario import ROOT, find_free_port
 
 MODULE = """
 import os
@@ -71,50 +71,50 @@ def test_the_module_starts_its_service_as_the_manifest_says_and_both_end_with_th
 ) -> None:
     monkeypatch.setenv("CHUTES_API_KEY", "cpk_own")
     monkeypatch.setenv("SOMETHING_OF_MINE", "private")
-    port = free_port()
+    port = find_free_port()
     brought = image(tmp_path, port)
-    with platform(image=brought) as running:
-        found = running.deploy(
-            chute_of(
+    with run_invocation_platform(image=brought) as running:
+        record = running.deploy(
+            make_chute(
                 tmp_path, HEAD.format(concurrency=2) + MODULE.format(port=port), manifest=brought.manifest,
                 environment={"HF_TOKEN": "hf_secret"},
             )
         )  # fmt: skip
-        assert is_active(found), found.ended_because
+        assert is_active(record), record.ended_because
         service = running.get("/who").json()
         assert (service["PORT"], service["VENDOR"]) == (str(port), "yes")
-        seen = running.post("/environment").json()
-        assert (seen["HF_TOKEN"], seen["CHUTE_SPEED"], seen["cache"]) == ("hf_secret", "9", [])
-        assert seen["cwd"] != str(tmp_path)
-        for environment in (seen, service):
+        variables = running.post("/environment").json()
+        assert (variables["HF_TOKEN"], variables["CHUTE_SPEED"], variables["cache"]) == ("hf_secret", "9", [])
+        assert variables["cwd"] != str(tmp_path)
+        for environment in (variables, service):
             assert not {"CHUTES_API_KEY", "SOMETHING_OF_MINE"} & environment.keys()
             assert not [name for name in environment if "EMULATOR" in name]
-        assert "hf_secret" not in running.log(found.instance_id)
-        folder = Path(seen["cwd"])
+        assert "hf_secret" not in running.log(record.instance_id)
+        folder = Path(variables["cwd"])
     assert not folder.exists()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_a_port_that_something_else_holds_is_an_error_that_names_it_and_never_taken_for_the_service(
+def test_a_port_in_use_is_an_error_that_names_the_process(
     tmp_path: Path,
 ) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with platform(image=image(tmp_path, port)) as running:
-            found = running.deploy(record(code=HEAD.format(concurrency=1)))
-            assert found.state is InstanceState.GONE
-            assert f"port {port}, which the service needs, is held by" in found.ended_because
-            assert f"(pid {os.getpid()})" in found.ended_because
+        with run_invocation_platform(image=image(tmp_path, port)) as running:
+            record = running.deploy(make_chute_record(code=HEAD.format(concurrency=1)))
+            assert record.state is InstanceState.GONE
+            assert f"port {port}, which the service needs, is held by" in record.ended_because
+            assert f"(pid {os.getpid()})" in record.ended_because
 
 
-def test_a_module_that_cannot_be_imported_says_so(tmp_path: Path) -> None:
-    with platform() as running:
-        found = running.deploy(record(code="import no_such_module_anywhere"))
-        assert found.state is InstanceState.GONE
-        assert "No module named 'no_such_module_anywhere'" in found.ended_because
+def test_a_module_that_cannot_be_imported_is_reported(tmp_path: Path) -> None:
+    with run_invocation_platform() as running:
+        record = running.deploy(make_chute_record(code="import no_such_module_anywhere"))
+        assert record.state is InstanceState.GONE
+        assert "No module named 'no_such_module_anywhere'" in record.ended_because
 
 
 def test_an_instance_ends_when_its_emulator_was_killed(tmp_path: Path) -> None:
@@ -122,10 +122,10 @@ def test_an_instance_ends_when_its_emulator_was_killed(tmp_path: Path) -> None:
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from chutes_wrappers.emulator.host_launcher import HostLauncher
-from tests.emulator.platforms import HEAD, record
-with HostLauncher().launch(record(code=HEAD.format(concurrency=1))) as instance:
+from tests.emulator.platforms import HEAD, make_chute_record
+with HostLauncher().launch(make_chute_record(code=HEAD.format(concurrency=1))) as instance:
     print(instance._process.pid, flush=True)
-    for line in instance.lines():
+    for line in instance.read_lines():
         if "Running on" in line:
             print("running", flush=True)
 """
@@ -141,4 +141,4 @@ with HostLauncher().launch(record(code=HEAD.format(concurrency=1))) as instance:
 
 
 def test_only_one_runs_at_a_time() -> None:
-    assert HostLauncher().most_at_once == 1
+    assert HostLauncher().max_running == 1

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from chutes_wrappers.emulator.instance_log import KEPT_LINES, LONGEST_LINE, InstanceLog
+from chutes_wrappers.emulator.instance_log import MAX_LINE_LENGTH, MAX_LINES, InstanceLog
 
 
 async def test_every_reader_gets_every_line_and_ends_with_the_log() -> None:
@@ -22,21 +22,21 @@ async def test_every_reader_gets_every_line_and_ends_with_the_log() -> None:
     assert await read() == ["before", "after", "last"]
 
 
-async def test_it_does_not_grow_beyond_its_bounds() -> None:
+async def test_the_log_is_bounded() -> None:
     log = InstanceLog()
-    for number in range(KEPT_LINES + 10):
+    for number in range(MAX_LINES + 10):
         log.append(f"{number}" + "x" * 10_000)
     log.close()
     lines = [line async for line in log.follow()]
-    assert (len(lines), lines[0][:3], len(lines[0])) == (KEPT_LINES, "10x", LONGEST_LINE)
+    assert (len(lines), lines[0][:3], len(lines[0])) == (MAX_LINES, "10x", MAX_LINE_LENGTH)
     assert log.tail(2).splitlines() == lines[-2:]
 
 
 async def test_a_reader_may_begin_with_the_last_lines() -> None:
     log = InstanceLog()
-    for number in range(KEPT_LINES + 3):
+    for number in range(MAX_LINES + 3):
         log.append(str(number))
     log.close()
-    assert [line async for line in log.follow(2)] == [str(KEPT_LINES + 1), str(KEPT_LINES + 2)]
+    assert [line async for line in log.follow(2)] == [str(MAX_LINES + 1), str(MAX_LINES + 2)]
     assert [line async for line in log.follow(0)] == []
-    assert len([line async for line in log.follow(KEPT_LINES * 2)]) == KEPT_LINES
+    assert len([line async for line in log.follow(MAX_LINES * 2)]) == MAX_LINES

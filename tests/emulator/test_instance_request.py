@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from chutes_wrappers.emulator.instance_request import Refused, prepare, slug_of
+from chutes_wrappers.emulator.instance_request import RequestRejected, prepare_call, slug_of
 from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
-from tests.emulator.platforms import record
+from tests.emulator.platforms import make_chute_record
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tests.emulator.platforms import record
         ("", None),
     ],
 )
-def test_the_slug_is_the_first_label_of_a_host_below_ours(host: str, slug: str | None) -> None:
+def test_the_slug_is_the_first_label_of_a_chute_host(host: str, slug: str | None) -> None:
     assert slug_of(host) == slug
 
 
@@ -32,26 +32,26 @@ def chute(*, passthrough: bool) -> ChuteRecord:
         method="POST", path="/in", public_api_path="/out", public_api_method="POST", stream=False,
         passthrough=passthrough, function="f",
     )  # fmt: skip
-    return record(cords=(cord,))
+    return make_chute_record(cords=(cord,))
 
 
-def test_a_passthrough_gets_body_and_query_any_other_cord_the_body() -> None:
+def test_a_passthrough_gets_body_and_query_and_other_cords_the_body() -> None:
     call = ("POST", "/out", "a=1&a=2&b=", "application/json", b'{"n": 1}')
-    assert prepare(chute(passthrough=True), *call).payload == {"json": {"n": 1}, "params": {"a": "2", "b": ""}}
-    assert prepare(chute(passthrough=False), *call).payload == {"n": 1}
+    assert prepare_call(chute(passthrough=True), *call).payload == {"json": {"n": 1}, "params": {"a": "2", "b": ""}}
+    assert prepare_call(chute(passthrough=False), *call).payload == {"n": 1}
 
 
 @pytest.mark.parametrize("body", [{"stream": True}, {"stream": "yes"}, {"stream": 1}])
-def test_what_is_true_in_the_body_asks_for_a_stream(body: object) -> None:
+def test_a_truthy_stream_field_requests_a_stream(body: object) -> None:
     sent = json.dumps(body).encode()
-    assert prepare(chute(passthrough=False), "POST", "/out", "", "", sent).wants_stream
+    assert prepare_call(chute(passthrough=False), "POST", "/out", "", "", sent).wants_stream
 
 
 @pytest.mark.parametrize(
     ("body", "status"),
     [(b"", 400), (b"{", 400), (b"[" * 100_000, 400), (b"[1]", 500), (b'"x"', 500), (b"null", 500), (b"1", 500)],
 )
-def test_a_body_that_is_no_object_is_refused(body: bytes, status: int) -> None:
-    with pytest.raises(Refused) as refused:
-        prepare(chute(passthrough=False), "POST", "/out", "", "application/json", body)
+def test_a_body_that_is_not_an_object_is_rejected(body: bytes, status: int) -> None:
+    with pytest.raises(RequestRejected) as refused:
+        prepare_call(chute(passthrough=False), "POST", "/out", "", "application/json", body)
     assert refused.value.status == status

@@ -12,7 +12,7 @@ import pytest
 
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.records import InstanceState
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 
@@ -35,10 +35,10 @@ async def load(platform: RunningPlatform, slug: str) -> Counter[int]:
             for number in left:
                 if number == CALLS // 3:
                     runner().kill()
-                async with session.post("/greet", json={"name": str(number)}) as answer:
-                    statuses[answer.status] += 1
-                    if answer.status == 200:
-                        assert await answer.json() == {"hello": str(number)}
+                async with session.post("/greet", json={"name": str(number)}) as response:
+                    statuses[response.status] += 1
+                    if response.status == 200:
+                        assert await response.json() == {"hello": str(number)}
 
         await asyncio.gather(*(caller() for _ in range(CROWD)))
     return statuses
@@ -51,16 +51,14 @@ def runner() -> psutil.Process:
 
 @pytest.mark.usefixtures("real_processes")  # one is killed
 def test_only_calls_of_the_killed_instance_are_lost_and_each_is_reported(tmp_path: Path) -> None:
-    with running_platform(
-        Settings(registration_token=TOKEN, folder=tmp_path, docker=False), HostLauncher()
-    ) as platform:
-        user = Client.registered(platform.url, "tester")
-        user.built()
+    with run_platform(Settings(registration_token=TOKEN, folder=tmp_path, docker=False), HostLauncher()) as platform:
+        user = Client.register(platform.url, "tester")
+        user.build_and_wait()
         slug = user.deploy(code=SLOW, concurrency=64).json()["slug"]
         assert user.get("/chutes/warmup/case").ok
         statuses = asyncio.run(load(platform, slug))
-        failed = [call for call in platform.calls() if call.failure]
-        instances = platform.instances(platform.deployed(slug).record.chute_id)
+        failed = [call for call in platform.list_calls() if call.failure]
+        instances = platform.list_instances(platform.get_deployed_chute(slug).record.chute_id)
     assert sum(statuses.values()) == CALLS
     assert set(statuses) == {200, 500}
     assert len(failed) == statuses[500]

@@ -13,7 +13,7 @@ import requests
 
 from chutes_wrappers.emulator import runner
 from chutes_wrappers.emulator.launcher import RUNNER_SOURCE
-from tests.scenario import ROOT, free_port
+from tests.scenario import ROOT, find_free_port
 
 MODULE = """
 import os, socket
@@ -29,7 +29,7 @@ print(f"watched port: {found}, SDK's variable: {os.environ.get('CHUTES_TEE_EVIDE
 """
 
 
-def test_it_can_be_mounted_alone_it_needs_only_what_the_sdk_brings() -> None:
+def test_it_needs_only_dependencies_of_the_sdk() -> None:
     tree = ast.parse(Path(RUNNER_SOURCE).read_text())
     names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
@@ -48,7 +48,7 @@ def test_it_imports_our_package_only_as_a_process_of_this_machine() -> None:
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and "chutes_wrappers" in ast.unparse(function)
     }
-    assert users == {"_behind_local_guard", "_launch_as"}
+    assert users == {"_wrap_in_local_guard", "_set_launch_manifest"}
 
 
 def run(folder: Path, **settings: str) -> subprocess.Popen[str]:
@@ -58,8 +58,8 @@ def run(folder: Path, **settings: str) -> subprocess.Popen[str]:
     emulators = {
         runner.KEY_VARIABLE: "ab" * 32,
         runner.HOST_VARIABLE: "127.0.0.1",
-        runner.PORT_VARIABLE: str(free_port()),
-        runner.LOGGING_PORT_VARIABLE: str(free_port()),
+        runner.PORT_VARIABLE: str(find_free_port()),
+        runner.LOGGING_PORT_VARIABLE: str(find_free_port()),
         runner.PARENT_VARIABLE: str(os.getpid()),
         **settings,
     }
@@ -69,13 +69,13 @@ def run(folder: Path, **settings: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_attestation_server_is_there_before_the_module_is_loaded_and_takes_no_strangers(tmp_path: Path) -> None:
-    evidence = free_port()
+def test_the_attestation_server_starts_before_the_module_and_rejects_foreign_requests(tmp_path: Path) -> None:
+    evidence = find_free_port()
     with run(tmp_path, **{runner.EVIDENCE_PORT_VARIABLE: str(evidence), "WATCHED_PORT": str(evidence)}) as process:
         try:
             assert process.stdout is not None
-            said = next((line for line in process.stdout if line.startswith("watched port")), "the process ended")
-            assert said == "watched port: 0, SDK's variable: None\n"
+            output = next((line for line in process.stdout if line.startswith("watched port")), "the process ended")
+            assert output == "watched port: 0, SDK's variable: None\n"
             url = f"http://127.0.0.1:{evidence}/nothing"
             assert requests.get(url, timeout=60).status_code == 404
             assert requests.get(url, headers={"Host": "rebound.example"}, timeout=60).status_code == 403
@@ -83,9 +83,9 @@ def test_the_attestation_server_is_there_before_the_module_is_loaded_and_takes_n
             process.kill()
 
 
-def test_no_server_of_an_instance_on_this_machine_is_reached_from_elsewhere(tmp_path: Path) -> None:
+def test_no_server_of_a_host_instance_accepts_foreign_requests(tmp_path: Path) -> None:
     ports = {
-        name: free_port()
+        name: find_free_port()
         for name in (runner.PORT_VARIABLE, runner.LOGGING_PORT_VARIABLE, runner.EVIDENCE_PORT_VARIABLE)
     }
     numbers = {name: str(port) for name, port in ports.items()}
@@ -99,8 +99,8 @@ def test_no_server_of_an_instance_on_this_machine_is_reached_from_elsewhere(tmp_
                     {"Origin": "http://evil.example"},
                     {"Sec-Fetch-Site": "cross-site"},
                 ):
-                    answer = requests.get(f"http://127.0.0.1:{port}/_alive", headers=headers, timeout=60)
-                    assert answer.status_code == 403, (name, headers)
+                    response = requests.get(f"http://127.0.0.1:{port}/_alive", headers=headers, timeout=60)
+                    assert response.status_code == 403, (name, headers)
                 assert requests.get(f"http://127.0.0.1:{port}/_alive", timeout=60).status_code != 403, name
         finally:
             process.kill()
@@ -108,18 +108,18 @@ def test_no_server_of_an_instance_on_this_machine_is_reached_from_elsewhere(tmp_
 
 def test_a_taken_port_of_the_attestation_server_ends_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        taken = str(server.getsockname()[1])
-        with run(tmp_path, **{runner.EVIDENCE_PORT_VARIABLE: taken, "WATCHED_PORT": taken}) as process:
-            said, _ = process.communicate(timeout=60)
-    assert (process.returncode, "Address already in use" in said) == (1, True)
-    assert "watched port" not in said
+        port = str(server.getsockname()[1])
+        with run(tmp_path, **{runner.EVIDENCE_PORT_VARIABLE: port, "WATCHED_PORT": port}) as process:
+            output, _ = process.communicate(timeout=60)
+    assert (process.returncode, "Address already in use" in output) == (1, True)
+    assert "watched port" not in output
 
 
-async def test_only_signed_requests_seem_to_come_from_the_platform() -> None:
-    seen: list[object] = []
+async def test_only_signed_requests_get_the_platforms_address() -> None:
+    clients: list[object] = []
 
     async def app(scope: MutableMapping[str, Any], receive: object, send: object) -> None:
-        seen.append(scope["client"])
+        clients.append(scope["client"])
 
     async def nothing(*message: object) -> None: ...
 
@@ -127,4 +127,4 @@ async def test_only_signed_requests_seem_to_come_from_the_platform() -> None:
     for headers in ([], [(b"x-chutes-signature", b"00")]):
         scope: dict[str, Any] = {"type": "http", "headers": headers, "client": ("127.0.0.1", 1)}
         await outside(scope, nothing, nothing)
-    assert seen == [("127.0.0.1", 1), ("192.0.2.1", 0)]
+    assert clients == [("127.0.0.1", 1), ("192.0.2.1", 0)]

@@ -17,15 +17,15 @@ import requests
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from chutes_wrappers.emulator.tables.user_table import Counted
-from chutes_wrappers.host.account.keypairs import keypair
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from chutes_wrappers.emulator.tables.user_table import DailyAction
+from chutes_wrappers.host.account.keypairs import keypair_from_seed
 from tests.commands import Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.fork_server import CHUTES as FORKED
-from tests.fork_server import LONGEST_S
-from tests.scenario import environment
+from tests.fork_server import TIMEOUT_S
+from tests.scenario import make_environment
 
 CHUTES = Path(sys.executable).parent / "chutes"
 MODULE = """
@@ -75,7 +75,7 @@ class Developer:
         return ran
 
     def _forked(self, *arguments: str) -> tuple[int, str]:
-        done = Commands(self.folder, self._variables(), FORKED).run(*arguments, said="y\n")
+        done = Commands(self.folder, self._variables(), FORKED).run(*arguments, stdin_text="y\n")
         return done.code, done.stdout + done.stderr
 
     def _process(self, *arguments: str) -> tuple[int, str]:
@@ -86,20 +86,20 @@ class Developer:
             input="y\n",
             capture_output=True,
             text=True,
-            timeout=LONGEST_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
         return done.returncode, done.stdout + done.stderr
 
     def _variables(self) -> dict[str, str]:
         own = {"CHUTES_CONFIG_PATH": str(self.folder / "config.ini"), "CHUTES_API_URL": self.platform.url}
-        kept = {name: value for name, value in environment().items() if not name.startswith("CHUTES_")}
-        return {**kept, **own, "COLUMNS": "200"}
+        inherited = {name: value for name, value in make_environment().items() if not name.startswith("CHUTES_")}
+        return {**inherited, **own, "COLUMNS": "200"}
 
     def build(self, *more: str) -> tuple[int, str]:
         return self.run("build", "deploy_case:chute", *more)
 
-    def built(self) -> None:
+    def build_and_wait(self) -> None:
         """An image, without the five seconds that ``--wait`` takes."""
         code, printed = self.build()
         assert (code, "build will run async" in printed) == (0, True), printed
@@ -115,7 +115,7 @@ class Developer:
 
 @pytest.fixture
 def developer(tmp_path: Path) -> Iterator[Developer]:
-    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False)) as platform:
+    with run_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False)) as platform:
         account = accounts.register(platform.url, "tester", TOKEN)
         accounts.write_config(account, platform.url, tmp_path / "config.ini")
         (tmp_path / "data.txt").write_text("data")
@@ -128,8 +128,8 @@ def wallet(folder: Path) -> Path:
     """A wallet as Bittensor's tools keep it (SDK entrypoint/register.py)."""
     hotkeys = folder / "wallets" / "mine" / "hotkeys"
     hotkeys.mkdir(parents=True)
-    seed = accounts.new_seed()
-    address = keypair(seed).ss58_address
+    seed = accounts.generate_seed()
+    address = keypair_from_seed(seed).ss58_address
     (hotkeys / "hot").write_text(json.dumps({"ss58Address": address, "secretSeed": f"0x{seed}"}))
     (hotkeys.parent / "coldkeypub.txt").write_text(json.dumps({"ss58Address": address}))
     return folder / "wallets"
@@ -182,16 +182,16 @@ def test_what_was_uploaded_is_the_dockerfile_and_its_files(developer: Developer)
     import io
     import zipfile
 
-    developer.built()
+    developer.build_and_wait()
     image_id = developer.client().get("/images/case:v1").json()["image_id"]
-    upload = developer.platform.state.images.upload_of(image_id)
+    upload = developer.platform.state.images.read_upload(image_id)
     assert upload.dockerfile.splitlines() == ["FROM scratch", "ADD data.txt /app/data.txt"]
     with zipfile.ZipFile(io.BytesIO(upload.build_context)) as context:
         assert context.read("data.txt") == b"data"
 
 
-def test_a_logo_and_a_readme_travel_with_the_chute(developer: Developer) -> None:
-    developer.built()
+def test_a_logo_and_a_readme_are_deployed_with_the_chute(developer: Developer) -> None:
+    developer.build_and_wait()
     (developer.folder / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     code, printed = developer.deploy("--accept-fee", "--logo", "logo.png")
     assert code == 0, printed
@@ -230,7 +230,7 @@ def test_secrets_are_made_listed_and_deleted(developer: Developer) -> None:
 
 
 def test_a_chute_is_shared_and_unshared(developer: Developer) -> None:
-    developer.built()
+    developer.build_and_wait()
     developer.deploy("--accept-fee")
     accounts.register(developer.platform.url, "second", TOKEN)
     options = ("--chute-id", "case", "--user-id", "second")
@@ -242,14 +242,14 @@ def test_a_chute_is_shared_and_unshared(developer: Developer) -> None:
     assert (code, "not found" in printed) == (0, True), printed
 
 
-def test_builds_that_are_refused_end_with_zero_all_the_same(developer: Developer) -> None:
+def test_rejected_builds_exit_with_zero(developer: Developer) -> None:
     state, user_id = developer.platform.state, developer.account.user_id
     state.users.set_balance(user_id, 49)
     code, printed = developer.build()
     assert (code, "$50" in printed) == (0, True), printed
     state.users.set_balance(user_id, 100)
-    for _ in range(platform_rules.BUILDS_A_DAY):
-        state.users.count(user_id, Counted.BUILD)
+    for _ in range(platform_rules.MAX_BUILDS_PER_DAY):
+        state.users.record_action(user_id, DailyAction.BUILD)
     code, printed = developer.build()
     assert (code, "per day" in printed) == (0, True), printed
     developer.write(tag="1")
@@ -260,10 +260,10 @@ def test_builds_that_are_refused_end_with_zero_all_the_same(developer: Developer
     assert (code, "Invalid image name" in printed) == (0, True), printed
 
 
-def test_a_build_that_failed_ends_with_zero_and_blocks_its_tag(developer: Developer) -> None:
-    developer.built()
+def test_a_failed_build_exits_with_zero_and_blocks_its_tag(developer: Developer) -> None:
+    developer.build_and_wait()
     image_id = developer.client().get("/images/case:v1").json()["image_id"]
-    developer.platform.state.images.settle(image_id, "error: no such package", None)
+    developer.platform.state.images.finish_build(image_id, "error: no such package", None)
     code, printed = developer.build()
     assert (code, "already exists" in printed) == (1, True), printed
     code, printed = developer.deploy("--accept-fee")
@@ -286,10 +286,8 @@ def test_a_build_that_failed_ends_with_zero_and_blocks_its_tag(developer: Develo
         ({"tee": "False"}, "Only TEE chutes are supported as of 2026-05-12, please set tee=True"),
     ],
 )
-def test_deployments_that_are_refused_end_with_zero_all_the_same(
-    developer: Developer, different: dict[str, str], complaint: str
-) -> None:
-    developer.built()
+def test_rejected_deployments_exit_with_zero(developer: Developer, different: dict[str, str], complaint: str) -> None:
+    developer.build_and_wait()
     developer.write(**different)
     code, printed = developer.deploy("--accept-fee")
     assert (code, complaint in printed) == (0, True), printed
@@ -298,7 +296,7 @@ def test_deployments_that_are_refused_end_with_zero_all_the_same(
 
 def test_money_review_size_duplicates_and_quota(developer: Developer) -> None:
     state, user_id = developer.platform.state, developer.account.user_id
-    developer.built()
+    developer.build_and_wait()
     code, printed = developer.deploy()
     assert (code, "DEPLOYMENT FEE NOTICE" in printed, "--accept-fee" in printed) == (0, True, True), printed
     state.users.set_balance(user_id, 0)
@@ -315,15 +313,15 @@ def test_money_review_size_duplicates_and_quota(developer: Developer) -> None:
     assert "Successfully deployed" in developer.deploy("--accept-fee")[1]
     code, printed = developer.deploy()
     assert (code, "already exists" in printed) == (0, True), printed
-    for _ in range(platform_rules.VERSIONS_A_DAY):
-        state.users.count(user_id, Counted.VERSION)
+    for _ in range(platform_rules.MAX_VERSIONS_PER_DAY):
+        state.users.record_action(user_id, DailyAction.VERSION)
     developer.write("# another version\n")
     code, printed = developer.deploy()
     assert (code, "per day" in printed) == (0, True), printed
 
 
 def test_public_needs_a_permission_and_a_public_image(developer: Developer) -> None:
-    developer.built()
+    developer.build_and_wait()
     code, printed = developer.deploy("--public", "--accept-fee")
     assert (code, "Unable to create public chutes from non-public images" in printed) == (1, True), printed
     developer.write(tag="v2")
@@ -335,8 +333,8 @@ def test_public_needs_a_permission_and_a_public_image(developer: Developer) -> N
     assert (code, "Successfully deployed" in printed) == (0, True), printed
 
 
-def test_an_account_that_nobody_knows_is_refused_everywhere(developer: Developer) -> None:
-    stranger = accounts.Account(**{**vars(developer.account), "seed": accounts.new_seed()})
+def test_an_unknown_account_is_rejected_everywhere(developer: Developer) -> None:
+    stranger = accounts.Account(**{**vars(developer.account), "seed": accounts.generate_seed()})
     accounts.write_config(stranger, developer.platform.url, developer.folder / "config.ini")
     for arguments in (("chutes", "list"), ("images", "get", "case:v1"), ("chutes", "delete", "case")):
         code, printed = developer.run(*arguments)

@@ -22,10 +22,10 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
-from tests.emulator.api.client import CODE, Client, bearer
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from tests.emulator.api.client import CODE, Client, make_bearer_header
 from tests.emulator.tokens import TOKEN
-from tests.scenario import ROOT, free_port
+from tests.scenario import ROOT, find_free_port
 
 CHUTES = Path(sys.executable).parent / "chutes"
 
@@ -33,30 +33,30 @@ CHUTES = Path(sys.executable).parent / "chutes"
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     settings = Settings(registration_token=TOKEN, folder=tmp_path_factory.mktemp("state"), docker=False)
-    with running_platform(settings, HostLauncher()) as running:
+    with run_platform(settings, HostLauncher()) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def owner(platform: RunningPlatform) -> Client:
     """A user with a chute that is hot."""
-    user = Client.registered(platform.url, "tester")
-    user.built()
+    user = Client.register(platform.url, "tester")
+    user.build_and_wait()
     user.post("/secrets/", {"purpose": "case", "key": "GREETING", "value": "hunter2"})
     assert user.deploy(code=CODE.replace('"greeting"', "f\"greeting {__import__('os').environ['GREETING'][:4]}\"")).ok
-    assert events(user.get("/chutes/warmup/case"))[-1]["status"] == "hot"
+    assert parse_events(user.get("/chutes/warmup/case"))[-1]["status"] == "hot"
     return user
 
 
-def events(answer: requests.Response) -> list[dict[str, Any]]:
+def parse_events(response: requests.Response) -> list[dict[str, Any]]:
     """The data of a stream of events that has ended."""
-    assert answer.headers["content-type"].startswith("text/event-stream"), answer.text
-    return [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert response.headers["content-type"].startswith("text/event-stream"), response.text
+    return [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: ")]
 
 
-def call(owner: Client, secret: str, slug: str = "tester-case") -> requests.Response:
+def send_call(owner: Client, secret: str, slug: str = "tester-case") -> requests.Response:
     port = owner.url.rpartition(":")[2]
-    headers = {**bearer(secret), "Host": f"{slug}.localhost:{port}"}
+    headers = {**make_bearer_header(secret), "Host": f"{slug}.localhost:{port}"}
     return requests.post(f"{owner.url}/greet", json={"name": "you"}, headers=headers, timeout=60)
 
 
@@ -73,30 +73,30 @@ def test_a_deployed_chute_is_hot_and_shows_its_instance(owner: Client) -> None:
 def test_it_is_called_with_keys_that_may_invoke_it(owner: Client) -> None:
     chute_id = owner.get("/chutes/case").json()["chute_id"]
     scopes = [{"object_type": "chutes", "object_id": chute_id, "action": "invoke"}]
-    assert call(owner, owner.key(name="invoke", scopes=scopes)["secret_key"]).json() == {"hello": "you"}
-    assert call(owner, owner.key(name="admin", admin=True)["secret_key"]).status_code == 200
-    read = owner.key(name="read", scopes=[{"object_type": "chutes", "action": "read"}])["secret_key"]
-    assert call(owner, read).status_code == call(owner, "cpk_other").status_code == 401
-    assert call(owner, read, slug="tester-other").status_code == 404
+    assert send_call(owner, owner.create_key(name="invoke", scopes=scopes)["secret_key"]).json() == {"hello": "you"}
+    assert send_call(owner, owner.create_key(name="admin", admin=True)["secret_key"]).status_code == 200
+    read = owner.create_key(name="read", scopes=[{"object_type": "chutes", "action": "read"}])["secret_key"]
+    assert send_call(owner, read).status_code == send_call(owner, "cpk_other").status_code == 401
+    assert send_call(owner, read, slug="tester-other").status_code == 404
 
 
-def test_only_who_it_is_shared_with_calls_it(owner: Client) -> None:
-    other = Client.registered(owner.url, "second")
-    secret = other.key(admin=True)["secret_key"]
-    assert call(owner, secret).status_code == 401
+def test_only_users_it_is_shared_with_can_call_it(owner: Client) -> None:
+    other = Client.register(owner.url, "second")
+    secret = other.create_key(admin=True)["secret_key"]
+    assert send_call(owner, secret).status_code == 401
     owner.post("/chutes/share", {"chute_id_or_name": "case", "user_id_or_name": "second"})
-    assert call(owner, secret).status_code == 200
+    assert send_call(owner, secret).status_code == 200
     instance_id = owner.get("/chutes/case").json()["instances"][0]["instance_id"]
     assert other.get(f"/instances/{instance_id}").status_code == 404
 
 
 def test_what_it_prints_is_streamed_with_its_secret_in_its_environment(owner: Client) -> None:
-    assert call(owner, owner.key(name="logs", admin=True)["secret_key"]).status_code == 200
+    assert send_call(owner, owner.create_key(name="logs", admin=True)["secret_key"]).status_code == 200
     instance_id = owner.get("/chutes/case").json()["instances"][0]["instance_id"]
     url = f"{owner.url}/instances/{instance_id}/logs"
     with requests.get(url, headers=owner.headers(purpose="logs"), stream=True, timeout=60) as stream:
-        said = (json.loads(line[6:]).get("log", "") for line in stream.iter_lines(decode_unicode=True) if line)
-        assert "greeting hunt" in said
+        message = (json.loads(line[6:]).get("log", "") for line in stream.iter_lines(decode_unicode=True) if line)
+        assert "greeting hunt" in message
 
 
 def test_the_page_calls_it(owner: Client, platform: RunningPlatform) -> None:
@@ -108,22 +108,22 @@ def test_the_page_calls_it(owner: Client, platform: RunningPlatform) -> None:
     assert status["calls"][-1]["path"] == "/greet"
 
 
-def test_a_deleted_chute_answers_no_more(platform: RunningPlatform) -> None:
-    user = Client.registered(platform.url, "third")
-    user.built()
+def test_a_deleted_chute_is_404(platform: RunningPlatform) -> None:
+    user = Client.register(platform.url, "third")
+    user.build_and_wait()
     user.deploy()
-    events(user.get("/chutes/warmup/case"))
-    secret = user.key(admin=True)["secret_key"]
-    assert call(user, secret, "third-case").status_code == 200
+    parse_events(user.get("/chutes/warmup/case"))
+    secret = user.create_key(admin=True)["secret_key"]
+    assert send_call(user, secret, "third-case").status_code == 200
     user.delete("/chutes/case")
-    assert call(user, secret, "third-case").status_code == 404
+    assert send_call(user, secret, "third-case").status_code == 404
 
 
-def test_a_chute_that_cannot_start_tells_why_when_it_is_warmed_up(platform: RunningPlatform) -> None:
-    user = Client.registered(platform.url, "fourth")
-    user.built()
+def test_warming_up_a_chute_that_cannot_start_returns_the_reason(platform: RunningPlatform) -> None:
+    user = Client.register(platform.url, "fourth")
+    user.build_and_wait()
     user.deploy(name="broken", code="raise SystemExit('no model')\n")
-    last = events(user.get("/chutes/warmup/broken"))[-1]
+    last = parse_events(user.get("/chutes/warmup/broken"))[-1]
     assert (last["status"], "no model" in last["log"]) == ("cold", True)
 
 
@@ -131,23 +131,23 @@ def test_several_run_at_once(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         running = [
             stack.enter_context(
-                running_platform(Settings(registration_token=TOKEN, folder=tmp_path / str(number), docker=False))
+                run_platform(Settings(registration_token=TOKEN, folder=tmp_path / str(number), docker=False))
             )
             for number in range(3)
         ]
-        users = [Client.registered(platform.url, "tester") for platform in running]
+        users = [Client.register(platform.url, "tester") for platform in running]
         for number, user in enumerate(users):
-            user.built(tag=f"v{number}")
+            user.build_and_wait(tag=f"v{number}")
         assert [user.get("/images/").json()["total"] for user in users] == [1, 1, 1]
         assert users[0].get("/images/case:v1").status_code == 404
         with (
             pytest.raises(ConfigurationError, match="another emulator"),
-            running_platform(Settings(registration_token=TOKEN, folder=tmp_path / "0", docker=False)),
+            run_platform(Settings(registration_token=TOKEN, folder=tmp_path / "0", docker=False)),
         ):
             pass
         with (
             pytest.raises(ConfigurationError, match="--port"),
-            running_platform(
+            run_platform(
                 Settings(registration_token=TOKEN, folder=tmp_path / "other", port=running[0].port, docker=False)
             ),
         ):
@@ -155,7 +155,7 @@ def test_several_run_at_once(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def served(folder: Path, port: int = 0, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def run_emulator(folder: Path, port: int = 0, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """``python -m chutes_wrappers.emulator`` and its URL."""
     argv = [
         sys.executable,
@@ -185,28 +185,28 @@ def served(folder: Path, port: int = 0, *more: str) -> Iterator[tuple[subprocess
             process.stderr.read()
 
 
-def test_after_a_kill_it_goes_on_where_it_was(tmp_path: Path) -> None:
-    port = free_port()
-    with served(tmp_path, port) as (process, url):
+def test_state_survives_a_kill(tmp_path: Path) -> None:
+    port = find_free_port()
+    with run_emulator(tmp_path, port) as (process, url):
         user = Client(url, accounts.read_config(tmp_path / "config.ini"))
-        user.built()
+        user.build_and_wait()
         user.deploy()
-        secret = user.key(admin=True)["secret_key"]
-        assert events(user.get("/chutes/warmup/case"))[-1]["status"] == "hot"
+        secret = user.create_key(admin=True)["secret_key"]
+        assert parse_events(user.get("/chutes/warmup/case"))[-1]["status"] == "hot"
         before = user.get("/chutes/case").json()
         process.kill()
-    with served(tmp_path, port) as (process, _):
+    with run_emulator(tmp_path, port) as (process, _):
         after = user.get("/chutes/case").json()
         assert (after["version"], after["cords"], after["slug"]) == (before["version"], before["cords"], before["slug"])
         assert (after["hot"], after["instances"]) == (False, [])
-        assert call(user, secret).json() == {"hello": "you"}
+        assert send_call(user, secret).json() == {"hello": "you"}
         assert user.get("/images/case:v1").json()["status"] == "built and pushed"
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
 
 
 def test_its_flags_allow_one_more_host_and_site(tmp_path: Path) -> None:
-    with served(tmp_path, 0, "--allow-host", "box.example", "--allow-origin", "https://app.example") as (_, url):
+    with run_emulator(tmp_path, 0, "--allow-host", "box.example", "--allow-origin", "https://app.example") as (_, url):
         for headers, status in (
             ({"Host": "box.example"}, 200),
             ({"Host": "evil.example"}, 403),
@@ -217,22 +217,22 @@ def test_its_flags_allow_one_more_host_and_site(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--allow-host", "*"), "'*' is not a valid host name"),
         (("--allow-origin", "null"), "'null' is not a valid origin"),
         (("--port", "99999"), "'99999' is not a valid port"),
     ],
 )
-def test_what_cannot_be_set_is_wrong_usage(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_invalid_arguments_are_usage_errors(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path), "--no-docker", *arguments]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
+    assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
 
 
-def test_an_account_of_another_emulator_is_left_alone(tmp_path: Path) -> None:
+def test_an_account_of_another_emulator_is_not_overwritten(tmp_path: Path) -> None:
     config = tmp_path / "config.ini"
-    with served(tmp_path):
+    with run_emulator(tmp_path):
         before = config.read_text()
     argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path / "new"), "--no-docker"]
     done = subprocess.run(
@@ -242,8 +242,8 @@ def test_an_account_of_another_emulator_is_left_alone(tmp_path: Path) -> None:
     assert config.read_text() == before
 
 
-def test_a_folder_in_use_is_said_and_ends_with_two(tmp_path: Path) -> None:
-    with served(tmp_path) as (first, _):
+def test_a_folder_in_use_exits_with_two(tmp_path: Path) -> None:
+    with run_emulator(tmp_path) as (first, _):
         argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path), "--no-docker"]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 2
@@ -259,12 +259,12 @@ def command_line(owner: Client, tmp_path_factory: pytest.TempPathFactory) -> dic
     """The environment in which the SDK's command line is the owner."""
     config = tmp_path_factory.mktemp("config") / "config.ini"
     accounts.write_config(owner.account, owner.url, config)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHUTES_")}
-    return {**kept, "CHUTES_CONFIG_PATH": str(config), "NO_COLOR": "1"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHUTES_")}
+    return {**inherited, "CHUTES_CONFIG_PATH": str(config), "NO_COLOR": "1"}
 
 
 def test_the_command_line_streams_an_instances_log(owner: Client, command_line: dict[str, str], tmp_path: Path) -> None:
-    call(owner, owner.key(name="stream", admin=True)["secret_key"])
+    send_call(owner, owner.create_key(name="stream", admin=True)["secret_key"])
     argv = [str(CHUTES), "warmup", "case", "--stream-logs"]
     with subprocess.Popen(
         argv, cwd=tmp_path, env=command_line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -291,13 +291,13 @@ def test_the_command_lines_view_of_a_warm_up_sees_that_it_is_hot(
 
 def test_it_makes_an_account_for_the_command_line_and_keeps_it(tmp_path: Path) -> None:
     config = tmp_path / "config.ini"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHUTES_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHUTES_")}
     for _ in range(2):
-        with served(tmp_path / "state", 0, "--config", str(config), "--username", "mine"):
+        with run_emulator(tmp_path / "state", 0, "--config", str(config), "--username", "mine"):
             done = subprocess.run(
                 [str(CHUTES), "chutes", "list"],
                 cwd=tmp_path,
-                env={**kept, "CHUTES_CONFIG_PATH": str(config)},
+                env={**inherited, "CHUTES_CONFIG_PATH": str(config)},
                 capture_output=True,
                 text=True,
                 timeout=60,

@@ -16,8 +16,8 @@ from chutes_wrappers.emulator.database import FILE_NAME
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.emulator.tables.image_table import Image, Upload
 from chutes_wrappers.emulator.tables.key_table import ApiKey, Scope
-from chutes_wrappers.emulator.tables.user_table import Counted, User
-from tests.emulator.api.client import definition
+from chutes_wrappers.emulator.tables.user_table import DailyAction, User
+from tests.emulator.api.client import make_definition
 from tests.scenario import ROOT
 
 DAY_S = 86_400
@@ -57,7 +57,7 @@ user = add_user(state)
 add_image(state, user, "building")
 number = 0
 while True:
-    state.images.log("i1", [f"line {number}", f"line {number} again"])
+    state.images.append_log("i1", [f"line {number}", f"line {number} again"])
     number += 1
     print(number, flush=True)
 """
@@ -68,25 +68,25 @@ def test_a_kill_leaves_whole_transactions_and_no_lock(tmp_path: Path) -> None:
         [sys.executable, "-c", WRITER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout is not None
-        told = 0
+        last_number = 0
         for line in writer.stdout:
-            told = int(line)
-            if told >= 50:
+            last_number = int(line)
+            if last_number >= 50:
                 writer.kill()
                 break
-        told = max([told, *(int(line) for line in writer.stdout)])
+        last_number = max([last_number, *(int(line) for line in writer.stdout)])
     with State(tmp_path) as state:
-        lines = state.images.log_of("i1")
-        assert len(lines) >= 2 * told
+        lines = state.images.read_log("i1")
+        assert len(lines) >= 2 * last_number
         assert len(lines) % 2 == 0
         assert [line.position for line in lines] == list(range(1, len(lines) + 1))
-        image = state.images.by_id("i1")
+        image = state.images.find_by_id("i1")
         assert image is not None
         assert image.status == "error: the emulator stopped while it was being built"
-        assert state.images.upload_of("i1") == Upload(dockerfile="FROM scratch", build_context=b"zip")
+        assert state.images.read_upload("i1") == Upload(dockerfile="FROM scratch", build_context=b"zip")
 
 
-def test_two_on_one_folder_refuse(tmp_path: Path) -> None:
+def test_a_second_emulator_on_one_folder_is_rejected(tmp_path: Path) -> None:
     with State(tmp_path):
         with pytest.raises(ConfigurationError, match="another emulator uses this folder") as refused:
             State(tmp_path)
@@ -99,14 +99,14 @@ def test_two_on_one_folder_refuse(tmp_path: Path) -> None:
         pass
 
 
-def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+def test_the_state_is_private(tmp_path: Path) -> None:
     with State(tmp_path / "made"):
         assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o700
         for file in (tmp_path / "made").iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_what_is_no_state_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_state_is_rejected(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("not a database, and long enough to look like one" * 20)
     with pytest.raises(ConfigurationError, match="not the state"):
         State(tmp_path)
@@ -115,7 +115,7 @@ def test_what_is_no_state_is_refused(tmp_path: Path) -> None:
         State(tmp_path / "file")
 
 
-def test_a_later_version_is_refused(tmp_path: Path) -> None:
+def test_a_later_version_is_rejected(tmp_path: Path) -> None:
     State(tmp_path).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("PRAGMA user_version = 99")
@@ -131,13 +131,13 @@ def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
         def fail() -> None:
             with state.transaction():
                 state.users.charge(user.user_id, 50)
-                state.users.count(user.user_id, Counted.BUILD)
+                state.users.record_action(user.user_id, DailyAction.BUILD)
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             fail()
-        assert state.users.by_id(user.user_id) == user
-        assert state.users.today(user.user_id, Counted.BUILD) == 0
+        assert state.users.find_by_id(user.user_id) == user
+        assert state.users.count_today(user.user_id, DailyAction.BUILD) == 0
 
 
 def test_days_are_counted_one_by_one(tmp_path: Path) -> None:
@@ -145,21 +145,21 @@ def test_days_are_counted_one_by_one(tmp_path: Path) -> None:
     with State(tmp_path, now=lambda: now) as state:
         user = add_user(state)
         for _ in range(3):
-            state.users.count(user.user_id, Counted.BUILD)
-        assert state.users.today(user.user_id, Counted.BUILD) == 3
-        assert state.users.today(user.user_id, Counted.VERSION) == 0
+            state.users.record_action(user.user_id, DailyAction.BUILD)
+        assert state.users.count_today(user.user_id, DailyAction.BUILD) == 3
+        assert state.users.count_today(user.user_id, DailyAction.VERSION) == 0
         now += DAY_S
-        assert state.users.today(user.user_id, Counted.BUILD) == 0
+        assert state.users.count_today(user.user_id, DailyAction.BUILD) == 0
 
 
-def test_chutes_of_one_slug_get_hosts_of_their_own(tmp_path: Path) -> None:
+def test_chutes_with_equal_slugs_get_different_hosts(tmp_path: Path) -> None:
     with State(tmp_path) as state:
         first, second = add_user(state), add_user(state, "second")
         add_image(state, first)
 
         def deployed(user: User, name: str) -> str:
             return state.chutes.save(
-                user_id=user.user_id, username=user.username, image_id="i1", definition=definition(name=name)
+                user_id=user.user_id, username=user.username, image_id="i1", definition=make_definition(name=name)
             ).slug
 
         assert deployed(first, "a/case") == "tester-a-case"
@@ -181,10 +181,10 @@ def test_a_chutes_record_holds_what_its_instances_need(tmp_path: Path) -> None:
             user_id=user.user_id,
             username="tester",
             image_id="i1",
-            definition={**definition(), "standard_template": "vllm"},
+            definition={**make_definition(), "standard_template": "vllm"},
         )
         state.secrets.add(user_id=user.user_id, purpose=chute.chute_id, key="SECOND", value="by-id")
-        record = state.record(chute)
+        record = state.build_record(chute)
     assert record.environment == {"TOKEN": "by-name", "SECOND": "by-id"}
     assert "by-name" not in repr(record)
     assert (record.reference, record.slug, record.standard_template) == ("deploy_case:chute", "tester-case", "vllm")
@@ -203,6 +203,6 @@ def test_a_chutes_record_holds_what_its_instances_need(tmp_path: Path) -> None:
         (Scope(object_type="images"), "read", ("c1",), False),
     ],
 )
-def test_a_key_may_what_its_scopes_say(scope: Scope, action: str, names: tuple[str, ...], may: bool) -> None:
+def test_a_key_is_limited_to_its_scopes(scope: Scope, action: str, names: tuple[str, ...], may: bool) -> None:
     key = ApiKey(api_key_id="k", user_id="u", name="n", admin=False, scopes=(scope,), created_at=0)
-    assert key.may(action, "chutes", *names) is may
+    assert key.is_allowed_to(action, "chutes", *names) is may

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.emulator.launcher import new_key
+from chutes_wrappers.emulator.launcher import generate_key
 from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
-from chutes_wrappers.emulator.runner import Seal
-from chutes_wrappers.emulator.transport import InstanceClient, opened
+from chutes_wrappers.emulator.runner import SessionCipher
+from chutes_wrappers.emulator.transport import InstanceClient, decrypt_value
 
 CORDS = tuple(
     CordRecord(
@@ -37,7 +37,7 @@ class TinyInstance:
 
     def __init__(self, chute: ChuteRecord) -> None:
         self.chute = chute
-        self.seal = Seal(new_key())
+        self.cipher = SessionCipher(generate_key())
         self.serves = threading.Event()
         self.serves.set()
         self.release = threading.Event()
@@ -45,29 +45,29 @@ class TinyInstance:
         self.stopped = False
         self._code: int | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _build_handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
-        self.client = InstanceClient(f"http://127.0.0.1:{self._server.server_port}", self.seal)
-        self.say("started")
+        self.client = InstanceClient(f"http://127.0.0.1:{self._server.server_port}", self.cipher)
+        self.print_line("started")
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self._lines.put(line)
 
-    def die(self, code: int, last_words: str) -> None:
+    def exit(self, code: int, last_line: str) -> None:
         """End as a process does."""
-        self.say(last_words)
+        self.print_line(last_line)
         self._code = code
         self._lines.put(None)
 
-    def lines(self) -> Iterator[str]:
+    def read_lines(self) -> Iterator[str]:
         while (line := self._lines.get()) is not None:
             yield line
 
-    def exit_code(self) -> int | None:
+    def poll_exit_code(self) -> int | None:
         return self._code
 
-    def listening(self) -> tuple[int, ...]:
+    def list_listening_ports(self) -> tuple[int, ...]:
         return ()
 
     def lock_network(self) -> None:
@@ -85,13 +85,13 @@ class TinyInstance:
 class TinyLauncher:
     """Launches TinyInstances; ``prepare`` may change one before it serves, ``refusal`` is raised instead."""
 
-    def __init__(self, most_at_once: int | None = None) -> None:
-        self.most_at_once = most_at_once
+    def __init__(self, max_running: int | None = None) -> None:
+        self.max_running = max_running
         self.launched: list[TinyInstance] = []
         self.prepare: Callable[[TinyInstance], object] = lambda instance: None
         self.refusal: WrapperError | None = None
-        self.at_once = 0
-        self.most_seen = 0
+        self.running_count = 0
+        self.max_running_count = 0
 
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[TinyInstance]:
@@ -100,13 +100,13 @@ class TinyLauncher:
         instance = TinyInstance(chute)
         self.prepare(instance)
         self.launched.append(instance)
-        self.at_once += 1
-        self.most_seen = max(self.most_seen, self.at_once)
+        self.running_count += 1
+        self.max_running_count = max(self.max_running_count, self.running_count)
         try:
             yield instance
         finally:
             instance.close()
-            self.at_once -= 1
+            self.running_count -= 1
 
 
 class ManualClock:
@@ -133,26 +133,26 @@ class ManualClock:
         await asyncio.sleep(0)
 
 
-def _handler(instance: TinyInstance) -> type[BaseHTTPRequestHandler]:
+def _build_handler(instance: TinyInstance) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            seal = instance.seal
-            path = seal.decrypt(bytes.fromhex(self.path[1:]))
-            value = json.loads(opened(seal, self.rfile.read(int(self.headers["Content-Length"]))))
+            cipher = instance.cipher
+            path = cipher.decrypt(bytes.fromhex(self.path[1:]))
+            value = json.loads(decrypt_value(cipher, self.rfile.read(int(self.headers["Content-Length"]))))
             if path == b"/_ping" and not instance.serves.is_set():
-                self._answer(503, b"")
+                self._respond(503, b"")
                 return
             if path == b"/hold":
                 instance.release.wait(60)
             if path == b"/status":
-                self._answer(value["code"], b'{"detail":"ordered"}')
+                self._respond(value["code"], b'{"detail":"ordered"}')
                 return
-            sealed = base64.b64encode(seal.encrypt(gzip.compress(json.dumps(value).encode()))).decode()
-            self._answer(200, json.dumps({"json": sealed}).encode())
+            encrypted = base64.b64encode(cipher.encrypt(gzip.compress(json.dumps(value).encode()))).decode()
+            self._respond(200, json.dumps({"json": encrypted}).encode())
 
-        def _answer(self, status: int, body: bytes) -> None:
+        def _respond(self, status: int, body: bytes) -> None:
             with contextlib.suppress(OSError):
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
@@ -160,6 +160,6 @@ def _handler(instance: TinyInstance) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            instance.say(format % arguments)
+            instance.print_line(format % arguments)
 
     return Handler

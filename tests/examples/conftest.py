@@ -26,11 +26,11 @@ def serving(service: Service) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def speaker_port() -> Iterator[int]:
-    with serving(speaker.service(Settings(wpm=25))) as port:
+    with serving(speaker.build_service(Settings(wpm=25))) as port:
         yield port
 
 
 @pytest.fixture(scope="module")
 def listener_port() -> Iterator[int]:
-    with serving(listener.service()) as port:
+    with serving(listener.build_service()) as port:
         yield port

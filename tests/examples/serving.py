@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 import requests
 from urllib3.util.retry import Retry
 
-from tests.scenario import free_port
+from tests.scenario import find_free_port
 
 
 @contextlib.contextmanager
-def served(argv: Sequence[str]) -> Iterator[str]:
+def serve(argv: Sequence[str]) -> Iterator[str]:
     """The service's URL, once it is healthy, until the block ends."""
-    port = free_port()
+    port = find_free_port()
     process = subprocess.Popen(argv, env={**os.environ, "PORT": str(port)}, stderr=subprocess.DEVNULL)
     try:
         with requests.Session() as session:

@@ -24,13 +24,13 @@ def test_text_survives_the_round_trip(words: list[str]) -> None:
 
 @given(st.text())
 def test_any_text_is_encoded_or_named_as_unknown(text: str) -> None:
-    unknown = {letter for letter in codec.normalised(text) if letter != " "} - codec.ALPHABET.keys()
+    unknown = {letter for letter in codec.normalise(text) if letter != " "} - codec.ALPHABET.keys()
     if unknown:
         with pytest.raises(codec.UnknownCharacters) as refused:
             codec.encode(text)
         assert set(refused.value.characters) == unknown
     else:
-        assert codec.decode(codec.encode(text)) == codec.normalised(text)
+        assert codec.decode(codec.encode(text)) == codec.normalise(text)
 
 
 def test_unknown_characters_are_named_once() -> None:
@@ -38,5 +38,5 @@ def test_unknown_characters_are_named_once() -> None:
         codec.encode("#a€ #")
 
 
-def test_a_pattern_that_is_no_letter_is_marked() -> None:
+def test_an_unknown_pattern_is_marked() -> None:
     assert codec.decode("... ........ ... / / .") == "S*S E"

@@ -11,7 +11,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.manifest import parse_routes
 from examples.morse.morse import listener
-from examples.morse.morse.settings import Settings, from_environment
+from examples.morse.morse.settings import Settings, read_settings
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "deploy_example.py"
@@ -26,12 +26,12 @@ def variables() -> dict[str, Any]:
         for node in ast.parse(TEMPLATE.read_text()).body
         if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Call)
     ]
-    found: dict[str, Any] = {}
-    exec(compile(ast.Module(body=list(constants), type_ignores=[]), str(TEMPLATE), "exec"), found)
-    return found
+    namespace: dict[str, Any] = {}
+    exec(compile(ast.Module(body=list(constants), type_ignores=[]), str(TEMPLATE), "exec"), namespace)
+    return namespace
 
 
-def test_names_are_the_platforms(variables: dict[str, Any]) -> None:
+def test_names_are_valid_on_the_platform(variables: dict[str, Any]) -> None:
     assert platform_rules.MODULE_FILE.match(TEMPLATE.name)
     assert platform_rules.CHUTE_NAME.match(variables["CHUTE_NAME"])
     assert platform_rules.IMAGE_NAME.match(variables["CHUTE_NAME"])
@@ -41,7 +41,7 @@ def test_names_are_the_platforms(variables: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "module", [TEMPLATE, *sorted((ROOT / "examples").glob("deploy_*.py"))], ids=lambda path: path.stem
 )
-def test_every_module_has_the_one_form_that_the_platform_takes_and_says_why_once(module: Path) -> None:
+def test_every_module_has_the_only_placement_that_the_platform_accepts(module: Path) -> None:
     text = module.read_text()
     comment, *arguments = text[: text.index(platform_rules.TEE_ARGUMENTS[1])].splitlines()[-3:-1]
     assert comment.strip().startswith("# Chutes takes only confidential (TEE) chutes")
@@ -49,18 +49,18 @@ def test_every_module_has_the_one_form_that_the_platform_takes_and_says_why_once
     assert (text.count("NodeSelector("), text.count("TEE")) == (1, 1)
 
 
-def test_ports_and_variables_are_the_samples(variables: dict[str, Any]) -> None:
+def test_ports_and_variables_match_the_sample(variables: dict[str, Any]) -> None:
     defaults = Settings()
     assert variables["SERVICE_PORTS"] == [defaults.speaker_port, defaults.listener_port]
     assert re.findall(r"EXPOSE (.*)", DOCKERFILE) == ["8020 8080"]
-    assert not [port for port in variables["SERVICE_PORTS"] if platform_rules.service_port_problem(port)]
-    heard = from_environment(variables["CHUTE_ENV"])
+    assert not [port for port in variables["SERVICE_PORTS"] if platform_rules.find_service_port_problem(port)]
+    heard = read_settings(variables["CHUTE_ENV"])
     assert (heard.wpm, heard.frequency) == (18, 650)
 
 
-def test_static_routes_lead_to_what_the_listener_answers(variables: dict[str, Any]) -> None:
+def test_static_routes_lead_to_routes_of_the_listener(variables: dict[str, Any]) -> None:
     routes = parse_routes(variables["CHUTE_STATIC_ROUTES"], where="CHUTE_STATIC_ROUTES")
-    answered = {(route.method, route.path) for route in listener.service().routes}
+    answered = {(route.method, route.path) for route in listener.build_service().routes}
     assert {(route.upstream_method, route.target_path) for route in routes} <= answered
     plan = plan_cords(routes, variables["SERVICE_PORTS"][0])
     assert (len(plan.cords), plan.skipped, plan.warnings) == (len(routes), (), ())

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.morse.morse import codec, server, speaker
-from examples.morse.morse.multipart import form_fields
+from examples.morse.morse.multipart import parse_form
 from examples.morse.morse.settings import Settings
 from examples.morse.morse.web import HTTPError, Request, Route, Service
 
 FORM = "multipart/form-data; boundary=cut"
 
 
-class Answer(NamedTuple):
+class CallResult(NamedTuple):
     status: int
     content_type: str
     body: bytes
@@ -37,23 +37,23 @@ def call(
     path: str,
     body: bytes | Iterator[bytes] | None = None,
     headers: dict[str, str] | None = None,
-) -> Answer:
+) -> CallResult:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(
             method, path, body, headers or {}, encode_chunked=body is not None and not isinstance(body, bytes)
         )
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.headers["Content-Type"], answer.read(), dict(answer.headers))
+        response = connection.getresponse()
+        return CallResult(response.status, response.headers["Content-Type"], response.read(), dict(response.headers))
     finally:
         connection.close()
 
 
-def post(port: int, path: str, value: Any) -> Answer:
+def post(port: int, path: str, value: Any) -> CallResult:
     return call(port, "POST", path, json.dumps(value).encode())
 
 
-def form(**fields: bytes) -> bytes:
+def build_form(**fields: bytes) -> bytes:
     parts = [
         f'--cut\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'.encode()
         + content
@@ -63,11 +63,11 @@ def form(**fields: bytes) -> bytes:
     return b"".join(parts) + b"--cut--\r\n"
 
 
-def infer(port: int, **fields: bytes) -> Answer:
-    return call(port, "POST", "/inference", form(**fields), {"Content-Type": FORM})
+def infer(port: int, **fields: bytes) -> CallResult:
+    return call(port, "POST", "/inference", build_form(**fields), {"Content-Type": FORM})
 
 
-def raw(port: int, request: bytes) -> bytes:
+def send_raw(port: int, request: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
@@ -77,13 +77,13 @@ def raw(port: int, request: bytes) -> bytes:
 # --- what it does
 
 
-def test_a_message_goes_there_and_back(speaker_port: int, listener_port: int) -> None:
+def test_a_message_survives_the_round_trip(speaker_port: int, listener_port: int) -> None:
     spoken = post(speaker_port, "/speak", {"text": "Hello, world!", "wpm": 30, "frequency": 440})
     assert (spoken.status, spoken.content_type) == (200, "audio/wav")
     assert infer(listener_port, file=spoken.body).value == {"text": "HELLO, WORLD!"}
 
 
-def test_the_answers_form_can_be_chosen(speaker_port: int, listener_port: int) -> None:
+def test_the_response_format_can_be_chosen(speaker_port: int, listener_port: int) -> None:
     spoken = post(speaker_port, "/speak", {"text": "73"}).body
     assert infer(listener_port, file=spoken, response_format=b"text").body == b"73\n"
     verbose = infer(listener_port, file=spoken, response_format=b"verbose_json").value
@@ -101,7 +101,7 @@ def test_the_alphabet_can_be_filtered(speaker_port: int) -> None:
     assert call(speaker_port, "GET", "/alphabet?letters=A&letters=E").value == {"E": "."}
 
 
-def test_both_are_healthy_and_the_listener_tells_its_limits(speaker_port: int, listener_port: int) -> None:
+def test_both_are_healthy_and_the_listener_returns_its_limits(speaker_port: int, listener_port: int) -> None:
     assert [call(port, "GET", "/health").value for port in (speaker_port, listener_port)] == [{"status": "ok"}] * 2
     assert call(listener_port, "GET", "/load").value["wpm"] == [5, 40]
     assert call(listener_port, "GET", "/openapi.json").status == 404
@@ -128,10 +128,10 @@ def test_both_are_healthy_and_the_listener_tells_its_limits(speaker_port: int, l
         (json.dumps({"text": "E" * 501}).encode(), "at most 500"),
     ],
 )
-def test_a_bad_order_is_refused_with_its_reason(speaker_port: int, path: str, body: bytes, reason: str) -> None:
-    answer = call(speaker_port, "POST", path, body)
-    assert (answer.status, answer.content_type) == (400, "application/json")
-    assert reason in answer.value["error"]
+def test_an_invalid_request_is_rejected_with_the_reason(speaker_port: int, path: str, body: bytes, reason: str) -> None:
+    response = call(speaker_port, "POST", path, body)
+    assert (response.status, response.content_type) == (400, "application/json")
+    assert reason in response.value["error"]
 
 
 @pytest.mark.parametrize(
@@ -140,16 +140,16 @@ def test_a_bad_order_is_refused_with_its_reason(speaker_port: int, path: str, bo
 )
 def test_speeds_and_tones_have_limits(speaker_port: int, field: str, value: Any) -> None:
     body = json.dumps({"text": "SOS", field: value}).replace("Infinity", "1e400").encode()
-    answer = call(speaker_port, "POST", "/speak", body)
-    assert answer.status == 400
-    assert field in answer.value["error"]
+    response = call(speaker_port, "POST", "/speak", body)
+    assert response.status == 400
+    assert field in response.value["error"]
 
 
-def test_a_sound_of_an_hour_is_refused(speaker_port: int) -> None:
+def test_a_sound_of_an_hour_is_rejected(speaker_port: int) -> None:
     assert "longer than 600 s" in post(speaker_port, "/speak", {"text": "0" * 500, "wpm": 5}).value["error"]
 
 
-def test_unknown_letters_are_refused(speaker_port: int) -> None:
+def test_unknown_letters_are_rejected(speaker_port: int) -> None:
     assert call(speaker_port, "GET", "/alphabet?letters=A%23").value == {"error": "no Morse code for '#'"}
 
 
@@ -157,30 +157,30 @@ def test_unknown_letters_are_refused(speaker_port: int) -> None:
     ("content_type", "body", "reason"),
     [
         ("application/json", b"{}", "multipart/form-data"),
-        ("multipart/form-data", form(file=b""), "boundary"),
-        ("multipart/form-data; boundary=other", form(file=b""), "boundary"),
+        ("multipart/form-data", build_form(file=b""), "boundary"),
+        ("multipart/form-data; boundary=other", build_form(file=b""), "boundary"),
         (FORM, b"", "no fields"),
-        (FORM, form(sound=b""), "named file"),
-        (FORM, form(file=b"MP3"), "not a WAV file"),
-        (FORM, form(file=b"", response_format=b"srt"), "response_format"),
+        (FORM, build_form(sound=b""), "named file"),
+        (FORM, build_form(file=b"MP3"), "not a WAV file"),
+        (FORM, build_form(file=b"", response_format=b"srt"), "response_format"),
     ],
 )
-def test_a_bad_recording_is_refused_with_its_reason(
+def test_an_invalid_recording_is_rejected_with_the_reason(
     listener_port: int, content_type: str, body: bytes, reason: str
 ) -> None:
-    answer = call(listener_port, "POST", "/inference", body, {"Content-Type": content_type})
-    assert answer.status == 400
-    assert reason in answer.value["error"]
+    response = call(listener_port, "POST", "/inference", body, {"Content-Type": content_type})
+    assert response.status == 400
+    assert reason in response.value["error"]
 
 
 @given(st.binary(max_size=300).filter(lambda content: b"--cut" not in content))
 def test_a_files_bytes_arrive_unchanged(content: bytes) -> None:
-    request = Request("POST", "/inference", body=form(first=b"1", file=content, last=b"2"))
+    request = Request("POST", "/inference", body=build_form(first=b"1", file=content, last=b"2"))
     request.headers["Content-Type"] = FORM
-    assert form_fields(request) == {"first": b"1", "file": content, "last": b"2"}
+    assert parse_form(request) == {"first": b"1", "file": content, "last": b"2"}
 
 
-def test_wrong_paths_and_methods_are_refused_in_json(speaker_port: int) -> None:
+def test_unknown_paths_and_methods_get_json_errors(speaker_port: int) -> None:
     assert call(speaker_port, "GET", "/nowhere").value == {"error": "nothing is at /nowhere"}
     wrong = call(speaker_port, "DELETE", "/speak")
     assert (wrong.status, wrong.headers["Allow"]) == (405, "POST")
@@ -190,8 +190,8 @@ def test_a_bug_in_a_handler_is_a_500_and_no_details() -> None:
     def fail(request: Request) -> Any:
         raise KeyError("secret")
 
-    answer = Service("broken", [Route("GET", "/x", fail)]).respond(Request("GET", "/x"))
-    assert (answer.status, answer.body) == (500, b'{"error": "internal error"}')
+    response = Service("broken", [Route("GET", "/x", fail)]).respond(Request("GET", "/x"))
+    assert (response.status, response.body) == (500, b'{"error": "internal error"}')
 
 
 # --- HTTP itself
@@ -199,27 +199,27 @@ def test_a_bug_in_a_handler_is_a_500_and_no_details() -> None:
 
 def test_a_body_may_come_in_chunks(speaker_port: int) -> None:
     chunks = iter([b'{"text"', b': "S', b'OS"}'])
-    answer = call(speaker_port, "POST", "/encode", chunks, {"Transfer-Encoding": "chunked"})
-    assert answer.value == {"morse": "... --- ..."}
+    response = call(speaker_port, "POST", "/encode", chunks, {"Transfer-Encoding": "chunked"})
+    assert response.value == {"morse": "... --- ..."}
 
 
-def test_a_connection_serves_several_requests_also_after_a_refusal(speaker_port: int) -> None:
+def test_a_connection_serves_several_requests_also_after_an_error(speaker_port: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", speaker_port, timeout=60)
     statuses = []
     for body in (b'{"text": "A"}', b"no", b'{"text": "B"}'):
         connection.request("POST", "/encode", body)
-        answer = connection.getresponse()
-        answer.read()
-        statuses.append((answer.status, connection.sock is not None))
+        response = connection.getresponse()
+        response.read()
+        statuses.append((response.status, connection.sock is not None))
     connection.close()
     assert statuses == [(200, True), (400, True), (200, True)]
 
 
 def test_a_head_has_the_headers_of_a_get_and_no_body(speaker_port: int) -> None:
-    answer = raw(speaker_port, b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert b"Content-Length: 16" in answer
-    assert answer.endswith(b"\r\n\r\n")
+    response = send_raw(speaker_port, b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert response.startswith(b"HTTP/1.1 200")
+    assert b"Content-Length: 16" in response
+    assert response.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -238,10 +238,10 @@ def test_a_head_has_the_headers_of_a_get_and_no_body(speaker_port: int) -> None:
         (b"POST /encode HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n", 413),
     ],
 )
-def test_broken_http_is_answered_in_json_and_ends_the_connection(
+def test_invalid_http_gets_a_json_error_and_closes_the_connection(
     speaker_port: int, request_bytes: bytes, status: int
 ) -> None:
-    head, _, body = raw(speaker_port, request_bytes).partition(b"\r\n\r\n")
+    head, _, body = send_raw(speaker_port, request_bytes).partition(b"\r\n\r\n")
     assert int(head.split()[1]) == status
     assert isinstance(json.loads(body)["error"], str)
 
@@ -271,7 +271,7 @@ def test_chunks_count_together_towards_the_limit() -> None:
 def test_the_document_names_every_route_and_no_other(speaker_port: int) -> None:
     document = call(speaker_port, "GET", "/openapi.json").value
     described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    routed = {(route.method, route.path) for route in speaker.service(Settings()).routes}
+    routed = {(route.method, route.path) for route in speaker.build_service(Settings()).routes}
     assert described == routed - {("GET", "/openapi.json")}
     for path in document["paths"]:
         # A method that no server knows tells, in Allow, all that this path takes.
@@ -285,16 +285,16 @@ def test_the_documents_examples_are_what_the_service_does(speaker_port: int) -> 
         for method, operation in item.items():
             query = "&".join(f"{p['name']}={p['example']}" for p in operation.get("parameters", ()))
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
-            answer = call(
+            response = call(
                 speaker_port, method.upper(), f"{path}?{query}", json.dumps(body).encode() if body is not None else None
             )
-            assert answer.status == 200, (method, path, answer.body)
-            content = operation["responses"]["200"]["content"][answer.content_type]
+            assert response.status == 200, (method, path, response.body)
+            content = operation["responses"]["200"]["content"][response.content_type]
             if "example" in content:
-                assert answer.value == content["example"]
+                assert response.value == content["example"]
 
 
-def test_the_documents_references_lead_somewhere_and_its_defaults_are_the_settings(speaker_port: int) -> None:
+def test_references_of_the_document_resolve_and_its_defaults_are_the_settings(speaker_port: int) -> None:
     document = call(speaker_port, "GET", "/openapi.json").value
     schemas = document["components"]["schemas"]
     for part in json.dumps(document).split('"$ref": "')[1:]:

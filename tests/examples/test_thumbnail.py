@@ -10,7 +10,7 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.examples.serving import served
+from tests.examples.serving import serve
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "thumbnail"
 
@@ -25,13 +25,13 @@ def picture(mode: str, kind: str) -> bytes:
     ("mode", "kind"), [("RGB", "PNG"), ("CMYK", "JPEG"), ("1", "PNG"), ("F", "TIFF"), ("LA", "PNG")]
 )
 def test_pictures_of_every_mode_come_back_as_png(mode: str, kind: str) -> None:
-    with served([sys.executable, str(FOLDER / "app.py")]) as url:
+    with serve([sys.executable, str(FOLDER / "app.py")]) as url:
         for path in ("/thumbnail?size=16", "/grey"):
-            answer = requests.post(f"{url}{path}", data=picture(mode, kind), timeout=60)
-            assert answer.status_code == 200, answer.text
-            assert Image.open(io.BytesIO(answer.content)).format == "PNG"
+            response = requests.post(f"{url}{path}", data=picture(mode, kind), timeout=60)
+            assert response.status_code == 200, response.text
+            assert Image.open(io.BytesIO(response.content)).format == "PNG"
 
 
-def test_what_is_no_picture_is_refused() -> None:
-    with served([sys.executable, str(FOLDER / "app.py")]) as url:
+def test_an_invalid_picture_is_rejected() -> None:
+    with serve([sys.executable, str(FOLDER / "app.py")]) as url:
         assert requests.post(f"{url}/grey", data=b"no picture", timeout=60).status_code == 415

@@ -21,7 +21,7 @@ def wav_file(
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def test_what_is_written_is_what_others_read() -> None:
+def test_written_files_are_readable_by_the_standard_library() -> None:
     with wave.open(io.BytesIO(wav.write(RAMP, 8000))) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate(), file.getnframes()) == (1, 2, 8000, 5)
 
@@ -53,7 +53,7 @@ def test_channels_are_mixed() -> None:
     assert samples == [0.25, -0.5]
 
 
-def test_an_extensible_header_and_the_size_of_a_pipe_are_read() -> None:
+def test_an_extensible_header_and_an_unknown_size_are_read() -> None:
     extra = struct.pack("<HHIH", 22, 16, 4, 1) + bytes(14)
     content = bytearray(wav_file(struct.pack("<2h", 8192, 0), code=0xFFFE, extra=extra))
     content[-8:-4] = b"\xff\xff\xff\xff"
@@ -73,14 +73,14 @@ def test_an_extensible_header_and_the_size_of_a_pipe_are_read() -> None:
         wav_file(struct.pack("<f", float("nan")), code=3, bits=32),
     ],
 )
-def test_what_is_no_wav_file_is_refused(content: bytes) -> None:
-    with pytest.raises(wav.BadWav):
+def test_an_invalid_wav_file_is_rejected(content: bytes) -> None:
+    with pytest.raises(wav.InvalidWav):
         wav.read(content)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(tail: bytes) -> None:
+def test_any_bytes_are_read_or_rejected(tail: bytes) -> None:
     try:
         wav.read(wav.write(RAMP, 8000)[:20] + tail)
-    except wav.BadWav:
+    except wav.InvalidWav:
         return

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.host.container_engine.engine import ContainerSpec, ImageFiles, RunningContainer
-from chutes_wrappers.host.inspection import describe_concerns, home_of, inspect, written_paths
+from chutes_wrappers.host.inspection import describe_concerns, find_home, find_writable_paths, inspect_image
 
 REFERENCE = "registry.example:5000/team/service@sha256:" + "ab" * 32
 LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
@@ -41,7 +41,7 @@ class Image:
         return {"Os": "linux", "Architecture": "amd64", "Id": "sha256:1d", "Config": self.config, **self.attributes}
 
     @contextlib.contextmanager
-    def files(self, reference: str) -> Iterator[ImageFiles]:
+    def open_files(self, reference: str) -> Iterator[ImageFiles]:
         yield self
 
     def run(self, spec: ContainerSpec) -> contextlib.AbstractContextManager[RunningContainer]:
@@ -54,12 +54,12 @@ class Image:
         return self.read(path) is not None
 
 
-def launch(**config: Any) -> LaunchSpec:
-    return inspect(Image(config), REFERENCE)
+def inspect_config(**config: Any) -> LaunchSpec:
+    return inspect_image(Image(config), REFERENCE)
 
 
-def test_everything_that_the_image_says_about_its_service_is_kept() -> None:
-    spec = inspect(
+def test_the_launch_facts_of_an_image_are_read() -> None:
+    spec = inspect_image(
         Image(
             {
                 "Entrypoint": ["/start.sh"],
@@ -91,21 +91,21 @@ def test_everything_that_the_image_says_about_its_service_is_kept() -> None:
     )
 
 
-def test_an_image_that_says_nothing_gets_dockers_defaults() -> None:
-    spec = inspect(Image(attributes={"Config": None}), REFERENCE)
+def test_an_empty_config_gets_dockers_defaults() -> None:
+    spec = inspect_image(Image(attributes={"Config": None}), REFERENCE)
     assert (spec.argv, spec.working_dir, spec.home, spec.digest) == ((), "/", "/root", "sha256:1d")
 
 
 def test_a_command_in_shell_form_is_an_argv_like_any_other() -> None:
-    assert launch(Cmd=["/bin/sh", "-c", "perl /srv/serve.pl"]).argv == ("/bin/sh", "-c", "perl /srv/serve.pl")
+    assert inspect_config(Cmd=["/bin/sh", "-c", "perl /srv/serve.pl"]).argv == ("/bin/sh", "-c", "perl /srv/serve.pl")
 
 
 def test_a_relative_working_folder_starts_at_the_root() -> None:
-    assert launch(WorkingDir="app").working_dir == "/app"
+    assert inspect_config(WorkingDir="app").working_dir == "/app"
 
 
-def test_a_home_that_the_image_sets_beats_the_accounts() -> None:
-    assert launch(User="app", Env=["HOME=/elsewhere"]).home == "/elsewhere"
+def test_the_home_variable_takes_precedence_over_the_account() -> None:
+    assert inspect_config(User="app", Env=["HOME=/elsewhere"]).home == "/elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -124,11 +124,11 @@ def test_a_home_that_the_image_sets_beats_the_accounts() -> None:
     ],
 )
 def test_the_home_folder_is_that_of_the_images_user(user: str, home: str) -> None:
-    assert home_of(user, DEBIAN_12["/etc/passwd"]) == home
+    assert find_home(user, DEBIAN_12["/etc/passwd"]) == home
 
 
-def test_root_has_a_home_without_any_account_file() -> None:
-    assert home_of("", b"") == "/root"
+def test_root_has_a_home_without_a_passwd_file() -> None:
+    assert find_home("", b"") == "/root"
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_root_has_a_home_without_any_account_file() -> None:
         (Image(without=("/usr/bin/apt-get",), extra={"/usr/bin/python3.11": b""}), "no OpenSSL 3", "Debian 12"),
     ],
 )  # fmt: skip
-def test_what_can_never_run_is_refused_with_image_reason_and_what_to_do(image: Image, reason: str, advice: str) -> None:
+def test_an_image_that_cannot_run_is_rejected_with_reason_and_next_step(image: Image, reason: str, advice: str) -> None:
     with pytest.raises(UnsupportedImage) as caught:
-        inspect(image, REFERENCE)
+        inspect_image(image, REFERENCE)
     assert caught.value.where == REFERENCE
     assert reason in caught.value.what
     assert advice in str(caught.value.next_step)
@@ -166,11 +166,11 @@ def test_what_can_never_run_is_refused_with_image_reason_and_what_to_do(image: I
         Image(without=("/bin/sh",), extra={"/usr/bin/sh": b""}),
     ],
 )
-def test_what_can_run_is_not_refused(image: Image) -> None:
-    assert inspect(image, REFERENCE).reference == REFERENCE
+def test_an_image_that_can_run_is_accepted(image: Image) -> None:
+    assert inspect_image(image, REFERENCE).reference == REFERENCE
 
 
-def test_a_tidy_image_raises_no_concern() -> None:
+def test_an_ordinary_image_has_no_concerns() -> None:
     assert describe_concerns(LaunchSpec(cmd=("serve",), exposed_ports=(9090,))) == ()
 
 
@@ -186,7 +186,7 @@ def test_a_tidy_image_raises_no_concern() -> None:
         (LaunchSpec(cmd=("x",), exposed_ports=(8002,)), "port 8002"),
     ],
 )
-def test_what_a_person_should_know_is_one_sentence(spec: LaunchSpec, words: str) -> None:
+def test_each_concern_is_one_sentence(spec: LaunchSpec, words: str) -> None:
     (concern,) = describe_concerns(spec)
     assert words in concern
 
@@ -204,8 +204,8 @@ def test_what_a_person_should_know_is_one_sentence(spec: LaunchSpec, words: str)
         ("C /var, C /var/lib, C /var/lib/x, A /var/lib/x/1, C /var/log, A /var/log/2", ("/var/lib/x", "/var/log")),
     ],
 )
-def test_what_the_service_wrote_becomes_the_folders_that_it_needs(changes: str, expected: tuple[str, ...]) -> None:
-    assert written_paths(diff(changes)) == expected
+def test_written_files_give_the_folders_that_must_be_writable(changes: str, expected: tuple[str, ...]) -> None:
+    assert find_writable_paths(parse_changes(changes)) == expected
 
 
 @pytest.mark.parametrize(
@@ -221,16 +221,16 @@ def test_what_the_service_wrote_becomes_the_folders_that_it_needs(changes: str, 
         "C /usr, C /usr/lib, A /usr/lib/firmware, A /usr/lib/firmware/nvidia, A /usr/lib/firmware/nvidia/gsp.bin",
     ],
 )
-def test_what_the_engine_and_the_gpu_runtime_put_there_is_not_the_services(changes: str) -> None:
-    assert written_paths(diff(changes)) == ()
+def test_files_of_the_engine_and_the_gpu_runtime_are_excluded(changes: str) -> None:
+    assert find_writable_paths(parse_changes(changes)) == ()
 
 
-def test_a_name_that_only_begins_like_one_of_the_engines_is_the_services() -> None:
+def test_paths_with_a_similar_prefix_are_not_excluded() -> None:
     changes = "A /tmpfiles, C /opt, C /opt/lib, A /opt/lib/libcudart.so.12, C /etc, A /etc/hosts.allow"
-    assert written_paths(diff(changes)) == ("/etc", "/opt/lib", "/tmpfiles")
+    assert find_writable_paths(parse_changes(changes)) == ("/etc", "/opt/lib", "/tmpfiles")
 
 
-def diff(changes: str) -> list[tuple[str, str]]:
+def parse_changes(changes: str) -> list[tuple[str, str]]:
     kinds = {"A": "added", "C": "changed", "D": "deleted"}
     return [(kinds[entry[0]], entry[2:]) for entry in changes.split(", ")] if changes else []
 
@@ -242,7 +242,7 @@ PATHS = st.lists(NAMES, min_size=2, max_size=4).map(lambda names: "/" + "/".join
 WORK = st.dictionaries(PATHS, st.sampled_from(["write", "replace", "delete"]), max_size=8)
 
 
-class Refused(Exception):
+class WriteDenied(Exception):
     pass
 
 
@@ -251,16 +251,16 @@ class Tree:
 
     def __init__(self, files: frozenset[str], owned: set[str] | None) -> None:
         self.files = {path for path in files if not any(other.startswith(path + "/") for other in files)}
-        self.given = frozenset(self.files)
-        self.folders = {"/"}.union(*map(ancestors, self.files)) if self.files else {"/"}
+        self.original_files = frozenset(self.files)
+        self.folders = {"/"}.union(*map(list_ancestors, self.files)) if self.files else {"/"}
         self.owned = owned
         self.touched: set[str] = set()
         if owned:  # the recipe makes what is missing
             for path in owned - self.files:
-                self.folders |= {path, *ancestors(path)}
+                self.folders |= {path, *list_ancestors(path)}
 
     def do(self, operation: str, path: str) -> None:
-        if path in self.folders or any(above in self.given for above in ancestors(path)):
+        if path in self.folders or any(above in self.original_files for above in list_ancestors(path)):
             return  # would fail for anybody, or make a folder of a file
         if operation == "write" and path in self.files:
             self.use(path)
@@ -270,7 +270,7 @@ class Tree:
                 self.use(posixpath.dirname(path))
                 self.files.remove(path)
             return
-        for folder in sorted(ancestors(path) - self.folders, key=len):
+        for folder in sorted(list_ancestors(path) - self.folders, key=len):
             self.create(folder)
             self.folders.add(folder)
         self.create(path)
@@ -284,51 +284,55 @@ class Tree:
 
     def use(self, path: str) -> None:
         if self.owned is not None and path not in self.owned:
-            raise Refused(path)
+            raise WriteDenied(path)
         self.touched.add(path)
 
 
-def ancestors(path: str) -> set[str]:
-    found = {"/"}
+def list_ancestors(path: str) -> set[str]:
+    folders = {"/"}
     while path != "/":
         path = posixpath.dirname(path)
-        found.add(path)
-    return found
+        folders.add(path)
+    return folders
 
 
-def engines_diff(before: Tree, after: Tree) -> list[tuple[str, str]]:
+def compute_engine_diff(before: Tree, after: Tree) -> list[tuple[str, str]]:
     old, new = before.files | before.folders, after.files | after.folders
     changes = dict.fromkeys(new - old, "added")
-    gone = {path for path in old - new if posixpath.dirname(path) in new}
-    changes |= dict.fromkeys(gone, "deleted")
+    deleted = {path for path in old - new if posixpath.dirname(path) in new}
+    changes |= dict.fromkeys(deleted, "deleted")
     # A folder whose content came and went is not listed.
     for path in (after.touched & after.files) | set(changes):
-        for changed in {path, *ancestors(path)}:
+        for changed in {path, *list_ancestors(path)}:
             changes.setdefault(changed, "changed")
     return [(kind, path) for path, kind in sorted(changes.items()) if path != "/"]
 
 
 @given(st.frozensets(PATHS, max_size=6), WORK)
-def test_with_these_paths_writable_uid_1000_can_do_what_root_did(files: frozenset[str], work: dict[str, str]) -> None:
+def test_with_these_paths_writable_uid_1000_can_do_what_root_did(
+    files: frozenset[str], operations: dict[str, str]
+) -> None:
     before, root = Tree(files, None), Tree(files, None)
-    for path, operation in work.items():
+    for path, operation in operations.items():
         root.do(operation, path)
-    needed = written_paths(engines_diff(before, root))
-    instance = Tree(files, set(needed))
-    for path, operation in work.items():
+    writable_paths = find_writable_paths(compute_engine_diff(before, root))
+    instance = Tree(files, set(writable_paths))
+    for path, operation in operations.items():
         instance.do(operation, path)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["added", "changed", "deleted"]), PATHS)))
-def test_the_paths_are_few_stable_and_never_the_root(changes: list[tuple[str, str]]) -> None:
-    needed = written_paths(changes)
-    assert needed == tuple(sorted(set(needed)))
-    assert needed == written_paths(reversed(changes))
-    assert "/" not in needed
-    assert len(needed) <= 2 * len(changes)
+def test_writable_paths_are_few_stable_and_never_the_root(changes: list[tuple[str, str]]) -> None:
+    writable_paths = find_writable_paths(changes)
+    assert writable_paths == tuple(sorted(set(writable_paths)))
+    assert writable_paths == find_writable_paths(reversed(changes))
+    assert "/" not in writable_paths
+    assert len(writable_paths) <= 2 * len(changes)
     added = {path for kind, path in changes if kind == "added"}
-    assert not [path for path in needed if posixpath.dirname(path) in added and path not in parents(changes)]
+    assert not [
+        path for path in writable_paths if posixpath.dirname(path) in added and path not in list_parents(changes)
+    ]
 
 
-def parents(changes: list[tuple[str, str]]) -> set[str]:
+def list_parents(changes: list[tuple[str, str]]) -> set[str]:
     return {posixpath.dirname(path) for _, path in changes}

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.host.pricing import first_deployment_fee, hourly_price
+from chutes_wrappers.host.pricing import compute_first_deployment_fee, parse_hourly_price
 
 
-def test_it_is_the_price_of_the_gpu_that_is_given_out_and_the_fee_is_three_hours_of_it() -> None:
+def test_price_and_fee_are_those_of_the_offered_gpu() -> None:
     pricing = {"gpu_price_estimates": {"3090": {"usd": {"hour": 0.25}}, "pro_6000": {"usd": {"hour": 1.8}}}}
-    assert (hourly_price(pricing), first_deployment_fee(pricing)) == (1.8, 5.4)
+    assert (parse_hourly_price(pricing), compute_first_deployment_fee(pricing)) == (1.8, 5.4)
 
 
 @pytest.mark.parametrize(
@@ -25,5 +25,5 @@ def test_it_is_the_price_of_the_gpu_that_is_given_out_and_the_fee_is_three_hours
         {"gpu_price_estimates": {"pro_6000": {"usd": {"hour": True}}}},
     ],
 )
-def test_what_is_not_told_is_not_guessed(pricing: dict[str, Any]) -> None:
-    assert (hourly_price(pricing), first_deployment_fee(pricing)) == (None, None)
+def test_a_missing_price_is_none(pricing: dict[str, Any]) -> None:
+    assert (parse_hourly_price(pricing), compute_first_deployment_fee(pricing)) == (None, None)

@@ -11,7 +11,7 @@ import pytest
 from chutes_wrappers.host import processes
 
 HERE = Path(__file__).parent
-FAMILY = """
+PROCESS_TREE = """
 import os, signal, subprocess, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
@@ -20,27 +20,29 @@ signal.pause()
 """
 
 
-def test_output_and_exit_code_come_back() -> None:
+def test_output_and_exit_code_are_returned() -> None:
     script = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
-    done = processes.capture([sys.executable, "-c", script], environment=os.environ, directory=HERE)
-    assert (done.exit_code, done.output, done.errors) == (3, "out\n", "err\n")
+    result = processes.capture([sys.executable, "-c", script], environment=os.environ, directory=HERE)
+    assert (result.exit_code, result.output, result.errors) == (3, "out\n", "err\n")
 
 
 def test_lines_arrive_in_order_whatever_their_bytes() -> None:
     script = "import sys; sys.stdout.buffer.write(b'one\\n\\xff\\xfe\\r\\nlast'); sys.exit(1)"
-    seen: list[str] = []
-    code = processes.stream([sys.executable, "-c", script], environment=os.environ, directory=HERE, on_line=seen.append)
+    lines: list[str] = []
+    code = processes.stream(
+        [sys.executable, "-c", script], environment=os.environ, directory=HERE, on_line=lines.append
+    )
     assert code == 1
-    assert seen == ["one", "\ufffd\ufffd", "last"]
+    assert lines == ["one", "\ufffd\ufffd", "last"]
 
 
-def test_a_command_that_takes_too_long_is_announced_and_killed_with_its_children(
+def test_a_command_that_times_out_is_killed_with_its_children(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(processes, "_GRACE_S", 0.2)
     monkeypatch.setattr(processes, "_SLOW_S", 0.1)
     said: list[str] = []
-    argv = [sys.executable, "-c", FAMILY]
+    argv = [sys.executable, "-c", PROCESS_TREE]
     before = set(psutil.Process().children(recursive=True))
     with pytest.raises(TimeoutError, match=r"1\.5 s"):
         processes.capture(
@@ -57,13 +59,13 @@ def test_there_is_no_standard_input_to_wait_for() -> None:
 
 def test_a_stubborn_process_and_its_children_are_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_GRACE_S", 0.2)
-    argv = [sys.executable, "-c", FAMILY]
+    argv = [sys.executable, "-c", PROCESS_TREE]
     pids: list[int] = []
     with (
         contextlib.suppress(KeyboardInterrupt),
-        processes.started(argv, environment=os.environ, directory=HERE) as process,
+        processes.start_process(argv, environment=os.environ, directory=HERE) as process,
     ):
-        pids = [int(pid) for pid in next(processes.lines(process)).split()]
+        pids = [int(pid) for pid in next(processes.read_lines(process)).split()]
         raise KeyboardInterrupt
     _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=60)
     assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]

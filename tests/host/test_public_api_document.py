@@ -8,26 +8,26 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.host.public_api_document import describe_api
+from chutes_wrappers.host.public_api_document import build_api_document
 
 TREE = {"type": "object", "properties": {"child": {"$ref": "#/$defs/Tree"}}}
 
 
-def described(*entries: dict[str, Any]) -> dict[str, Any]:
+def build_document(*entries: dict[str, Any]) -> dict[str, Any]:
     routes = [Route.model_validate(entry) for entry in entries]
-    document: dict[str, Any] = json.loads(describe_api(plan_cords(routes, 8020), name="My Voice/2", version="v1"))
+    document: dict[str, Any] = json.loads(build_api_document(plan_cords(routes, 8020), name="My Voice/2", version="v1"))
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     return document
 
 
-def test_an_empty_chute_has_a_description_too() -> None:
-    document = described()
+def test_a_chute_without_routes_has_a_document() -> None:
+    document = build_document()
     assert document["info"] == {"title": "My Voice/2", "version": "v1"}
     assert document["servers"][0]["variables"]["host"]["default"] == "USERNAME-my-voice-2.chutes.ai"
 
 
-def test_a_call_is_what_the_public_sends_and_gets() -> None:
-    document = described(
+def test_an_operation_describes_the_public_request_and_response() -> None:
+    document = build_document(
         {
             "path": "/voices/{id}",
             "exposed": True,
@@ -47,7 +47,7 @@ def test_a_call_is_what_the_public_sends_and_gets() -> None:
 
 
 def test_a_get_has_its_parameters_in_the_query() -> None:
-    document = described(
+    document = build_document(
         {
             "path": "/voices/id",
             "target_path": "/voices/{id}",
@@ -64,10 +64,10 @@ def test_a_get_has_its_parameters_in_the_query() -> None:
     ]
 
 
-def test_lists_and_objects_of_a_get_are_described_as_the_gateway_takes_them() -> None:
+def test_lists_and_objects_in_a_query_are_described_as_the_gateway_accepts_them() -> None:
     schemas = {"tag": {"type": "array", "items": {"type": "string"}}, "f": {"type": "object"}}
     parameters = [{"name": "tag", "type": "array"}, {"name": "f", "type": "object", "style": "deepObject"}]
-    document = described(
+    document = build_document(
         {"path": "/a", "method": "GET", "parameters": parameters, "input_schema": {"properties": schemas}}
     )
     tag, f = document["paths"]["/a"]["get"]["parameters"]
@@ -78,21 +78,23 @@ def test_lists_and_objects_of_a_get_are_described_as_the_gateway_takes_them() ->
     }  # fmt: skip
 
 
-def test_a_switch_answers_in_two_media_types() -> None:
-    document = described({"path": "/chat", "stream": "switch", "output_schema": {"type": "object"}})
+def test_a_stream_switch_has_two_response_media_types() -> None:
+    document = build_document({"path": "/chat", "stream": "switch", "output_schema": {"type": "object"}})
     assert document["paths"]["/chat"]["post"]["responses"]["200"]["content"] == {
         "text/event-stream": {},
         "application/json": {"schema": {"type": "object"}},
     }
 
 
-def test_definitions_become_components_equal_ones_once() -> None:
+def test_equal_definitions_become_one_component() -> None:
     schemas = [
         {**TREE, "$defs": {"Tree": TREE}},
         {"type": "array", "items": {"$ref": "#/$defs/Tree"}, "$defs": {"Tree": TREE}},
         {"$ref": "#/$defs/Tree", "$defs": {"Tree": {"type": "string"}}},
     ]
-    document = described(*({"path": f"/p{n}", "input_schema": schema} for n, schema in enumerate(schemas, start=1)))
+    document = build_document(
+        *({"path": f"/p{n}", "input_schema": schema} for n, schema in enumerate(schemas, start=1))
+    )
     assert document["components"]["schemas"] == {
         "Tree": {"type": "object", "properties": {"child": {"$ref": "#/components/schemas/Tree"}}},
         "Tree_2": {"type": "string"},
@@ -100,7 +102,7 @@ def test_definitions_become_components_equal_ones_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "kept"),
+    ("schema", "expected"),
     [
         ({"type": "dog", "enum": "x", "allOf": [], "required": True}, {}),
         ({"pattern": "[", "minLength": -1, "minimum": "3", "multipleOf": 0}, {}),
@@ -122,12 +124,12 @@ def test_definitions_become_components_equal_ones_once() -> None:
         ),
     ],
 )
-def test_what_json_schema_does_not_allow_is_left_out(schema: Any, kept: Any) -> None:
-    document = described({"path": "/a", "input_schema": {"properties": {"a": schema}}})
-    shown = document["paths"]["/a"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert shown == {"properties": {"a": kept}}
+def test_invalid_schema_keywords_are_omitted(schema: Any, expected: Any) -> None:
+    document = build_document({"path": "/a", "input_schema": {"properties": {"a": schema}}})
+    published_schema = document["paths"]["/a"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert published_schema == {"properties": {"a": expected}}
 
 
-def test_the_order_of_the_routes_changes_nothing() -> None:
+def test_the_order_of_the_routes_does_not_change_the_document() -> None:
     entries = [{"path": f"/p{n}", "input_schema": {**TREE, "$defs": {"Tree": TREE}}} for n in range(1, 5)]
-    assert described(*entries) == described(*reversed(entries))
+    assert build_document(*entries) == build_document(*reversed(entries))

@@ -12,7 +12,7 @@ from typing import Any
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-from tests.packages.environments import without
+from tests.packages.environments import skip_or_fail
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
@@ -43,7 +43,7 @@ def chromium(profile: Path, resolver_rules: str = _THIS_MACHINE_ONLY) -> Iterato
     """A browser of its own, which ends with the context. Skips where there is none; fails in CI."""
     driver, browser = shutil.which("chromedriver"), next(filter(None, map(shutil.which, _NAMES)), None)
     if driver is None or browser is None:
-        without("no Chromium: install the packages chromium and chromium-driver")
+        skip_or_fail("no Chromium: install the packages chromium and chromium-driver")
     options = ChromeOptions()
     options.binary_location = browser
     for argument in (*_ARGUMENTS, f"--host-resolver-rules={resolver_rules}", f"--user-data-dir={profile}"):
@@ -83,17 +83,17 @@ def requests_of(page: Chrome) -> tuple[list[Request], list[str]]:
     sockets: list[str] = []
     for entry in _log(page, "performance"):
         message = json.loads(entry["message"])["message"]
-        method, said = message["method"], message["params"]
+        method, params = message["method"], message["params"]
         if method == "Network.webSocketCreated":
-            sockets.append(said["url"])
+            sockets.append(params["url"])
         elif method == "Network.requestWillBeSent":
-            requests[said["requestId"]] = Request(said["request"]["method"], said["request"]["url"])
-        elif request := requests.get(said.get("requestId", "")):
+            requests[params["requestId"]] = Request(params["request"]["method"], params["request"]["url"])
+        elif request := requests.get(params.get("requestId", "")):
             if method == "Network.responseReceived":
-                request.status = said["response"]["status"]
+                request.status = params["response"]["status"]
             # Pages close their own event streams.
-            elif method == "Network.loadingFailed" and not said.get("canceled"):
-                request.problem = said["errorText"]
+            elif method == "Network.loadingFailed" and not params.get("canceled"):
+                request.problem = params["errorText"]
     return list(requests.values()), sockets
 
 

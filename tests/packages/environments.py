@@ -27,13 +27,13 @@ _UNREACHABLE = (
 )
 
 
-def environment_with(*requirements: str) -> Path:
+def create_environment(*requirements: str) -> Path:
     """The Python of an environment with ``requirements``, made first when there is none yet."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     name = hashlib.sha256("\0".join([version, *requirements]).encode()).hexdigest()[:12]
     folder = FOLDER / name
     python = folder / "bin" / "python"
-    with locked(name):
+    with lock_file(name):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             _install(folder, python, requirements)
@@ -42,7 +42,7 @@ def environment_with(*requirements: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(name: str) -> Iterator[None]:
+def lock_file(name: str) -> Iterator[None]:
     """Only one process at a time makes what is kept under ``name``."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / f"{name}.lock").open("w") as file:
@@ -65,11 +65,11 @@ def _run(*argv: str) -> None:
     if done.returncode == 0:
         return
     if any(sign in done.stderr for sign in _UNREACHABLE):
-        without(f"the package registry cannot be reached: {done.stderr.strip().splitlines()[-1]}")
+        skip_or_fail(f"the package registry cannot be reached: {done.stderr.strip().splitlines()[-1]}")
     pytest.fail(f"{' '.join(argv)}: {done.stderr[-2000:]}")
 
 
-def without(reason: str) -> NoReturn:
+def skip_or_fail(reason: str) -> NoReturn:
     """Skip, or fail in CI, because of ``reason``."""
     if os.environ.get("CI"):
         pytest.fail(reason)

@@ -44,10 +44,10 @@ def copies(files: list[str]) -> tuple[list[str], int]:
 
 
 def words(text: str) -> Iterator[tuple[str, int]]:
-    said = ""
+    output = ""
     for word in text.split():
-        said += word + " "
-        yield said, len(said)
+        output += word + " "
+        yield output, len(output)
         time.sleep(0.1)
 
 

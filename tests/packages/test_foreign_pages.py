@@ -17,9 +17,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from chutes_wrappers.emulator.host_launcher import HostLauncher
-from chutes_wrappers.emulator.server import Settings, running_platform
+from chutes_wrappers.emulator.server import Settings, run_platform
 from chutes_wrappers.host.forwarding.server import ForwardingServer
-from chutes_wrappers.host.forwarding.transport import Answer
+from chutes_wrappers.host.forwarding.transport import ForwardedResponse
 from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
 from tests.dev_chute import dev_chute
 from tests.emulator.api.client import Client
@@ -59,10 +59,10 @@ class Recording:
         self.calls: list[TunnelCall] = []
 
     @contextlib.asynccontextmanager
-    async def carry(self, call: TunnelCall) -> AsyncIterator[Answer]:
+    async def send(self, call: TunnelCall) -> AsyncIterator[ForwardedResponse]:
         self.calls.append(call)
         headers = (("Content-Type", "text/html"), ("Access-Control-Allow-Origin", "*"), ("Content-Length", "4"))
-        yield Answer(head=Head(status=200, reason="OK", headers=headers), pieces=self._body())
+        yield ForwardedResponse(head=Head(status=200, reason="OK", headers=headers), pieces=self._body())
 
     async def _body(self) -> AsyncIterator[bytes]:
         yield b"paid"
@@ -71,16 +71,16 @@ class Recording:
 @dataclass
 class Forwarder:
     port: int
-    carrier: Recording
+    transport: Recording
 
 
 @pytest.fixture
 def forwarder() -> Iterator[Forwarder]:
-    carrier, ports, loop = Recording(), [], asyncio.new_event_loop()
+    transport, ports, loop = Recording(), [], asyncio.new_event_loop()
     stop, ready = asyncio.Event(), threading.Event()
 
     async def serve() -> None:
-        async with ForwardingServer(0, 8020, carrier, lambda problem: None) as server:
+        async with ForwardingServer(0, 8020, transport, lambda problem: None) as server:
             ports.append(server.port)
             ready.set()
             await stop.wait()
@@ -88,7 +88,7 @@ def forwarder() -> Iterator[Forwarder]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
     ready.wait(10)
-    yield Forwarder(ports[0], carrier)
+    yield Forwarder(ports[0], transport)
     loop.call_soon_threadsafe(stop.set)
     thread.join(10)
     loop.close()
@@ -123,12 +123,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
         yield page
 
 
-def at(browser: Chrome, url: str) -> None:
+def open_page(browser: Chrome, url: str) -> None:
     """Wait until the browser has gone to ``url``."""
     WebDriverWait(browser, 20, 0.05).until(lambda page: page.current_url == url)
 
 
-def attack(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
+def send_attacks(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
     """Everything that a page of evil.example tries on ``port``; what it could read."""
     browser.get(f"http://evil.example:{site}/")
     read = []
@@ -139,7 +139,7 @@ def attack(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
         browser.execute_async_script(IMAGE, url)
         assert browser.execute_async_script(SOCKET, url.replace("http", "ws")) == "error"
         browser.execute_script("const f = document.getElementById('form'); f.action = arguments[0]; f.submit()", url)
-        at(browser, url)
+        open_page(browser, url)
         browser.get(f"http://evil.example:{site}/")
     # The page itself under the server's own port: what a rebound page is.
     browser.get(f"http://evil.example:{port}{path}")
@@ -151,9 +151,9 @@ def attack(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
 
 
 def test_the_paid_chute_behind_the_forwarder_is_not_called(browser: Chrome, site: int, forwarder: Forwarder) -> None:
-    read = attack(browser, site, forwarder.port, "/paid")
+    read = send_attacks(browser, site, forwarder.port, "/paid")
     # The browser wants an icon for the refusal that it shows.
-    assert {call.target for call in forwarder.carrier.calls} <= {"/favicon.ico"}
+    assert {call.target for call in forwarder.transport.calls} <= {"/favicon.ico"}
     assert not [text for _, _, text in read if text == "paid"]
 
 
@@ -162,28 +162,28 @@ def test_a_front_end_of_this_machine_and_a_link_call_the_forwarder(
 ) -> None:
     browser.get(f"http://localhost:{site}/")
     script = FETCH.replace('mode: "no-cors", method', 'mode: "cors", method')
-    said = browser.execute_async_script(script, f"http://localhost:{forwarder.port}/a", "POST")
-    assert said == ["cors", 200, "paid"]
+    response = browser.execute_async_script(script, f"http://localhost:{forwarder.port}/a", "POST")
+    assert response == ["cors", 200, "paid"]
     browser.get(f"http://evil.example:{site}/")
     link = f"http://localhost:{forwarder.port}/b"
     browser.execute_script("const a = document.getElementById('link'); a.href = arguments[0]; a.click()", link)
-    at(browser, link)
-    assert [call.target for call in forwarder.carrier.calls][:2] == ["/a", "/b"]
+    open_page(browser, link)
+    assert [call.target for call in forwarder.transport.calls][:2] == ["/a", "/b"]
 
 
 def test_a_dev_run_is_not_called(browser: Chrome, site: int, service: HttpFixture, tmp_path: Path) -> None:
     routes = [{"path": "/echo"}, {"path": "/echo", "method": "GET"}]
     with dev_chute(tmp_path, routes, service.port) as chute:
-        read = attack(browser, site, int(chute.base_url.rpartition(":")[2]), "/echo")
+        read = send_attacks(browser, site, int(chute.base_url.rpartition(":")[2]), "/echo")
         assert not any("headers" in text for _, _, text in read)
         assert not any("Received invocation" in line for line in chute.lines)
 
 
-def test_nobody_registers_at_the_emulator_or_uses_its_page(browser: Chrome, site: int, tmp_path: Path) -> None:
+def test_a_foreign_page_cannot_register_or_use_the_emulators_page(browser: Chrome, site: int, tmp_path: Path) -> None:
     settings = Settings(registration_token=TOKEN, folder=tmp_path, docker=False)
-    with running_platform(settings, HostLauncher()) as platform:
-        user = Client.registered(platform.url, "tester")
-        user.built()
+    with run_platform(settings, HostLauncher()) as platform:
+        user = Client.register(platform.url, "tester")
+        user.build_and_wait()
         assert user.deploy().ok
         for path in (
             "/ping",
@@ -191,6 +191,6 @@ def test_nobody_registers_at_the_emulator_or_uses_its_page(browser: Chrome, site
             "/emulator/status.json",
             f"/users/register?token={TOKEN}",
         ):
-            read = attack(browser, site, platform.port, path)
+            read = send_attacks(browser, site, platform.port, path)
             assert not any(word in text for _, _, text in read for word in ("pong", "tester", "hello")), path
-        assert platform.calls() == []
+        assert platform.list_calls() == []

@@ -16,12 +16,12 @@ import requests
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.manifest import parse_routes
 from chutes_wrappers.host.forwarding.matching import RouteTable
-from chutes_wrappers.host.forwarding.route_transport import RouteCarrier
-from chutes_wrappers.host.forwarding.tunnel_transport import TunnelCarrier
+from chutes_wrappers.host.forwarding.route_transport import RouteTransport
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
-from tests.packages.environments import environment_with
-from tests.packages.test_gradio_versions import GRADIO, MAJORS, running
+from tests.packages.environments import create_environment
+from tests.packages.test_gradio_versions import GRADIO, MAJORS, run_app
 from tests.scenario import ROOT
 
 pytestmark = pytest.mark.packages
@@ -70,23 +70,23 @@ class Forwarded:
 
 @pytest.fixture(scope="module", params=MAJORS)
 def forwarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarded]:
-    python = environment_with(*GRADIO[request.param])
+    python = create_environment(*GRADIO[request.param])
     script = ROOT / "tests" / "packages" / "gradio_app.py"
-    with running(python, script, tmp_path_factory.mktemp("app"), lambda port: {"argv": [str(port)]}) as app:
+    with run_app(python, script, tmp_path_factory.mktemp("app"), lambda port: {"argv": [str(port)]}) as app:
         port = int(app.url.rpartition(":")[2])
         with (
             dev_chute(tmp_path_factory.mktemp("chute"), [], port, more=TUNNEL.format(port=port)) as chute,
-            forwarder_thread(chute.base_url, port, TunnelCarrier) as local,
+            forwarder_thread(chute.base_url, port, TunnelTransport) as local,
         ):
             yield Forwarded(python, app.url, f"http://127.0.0.1:{local}")
 
 
-def test_the_client_sees_what_it_sees_of_the_app_itself(forwarded: Forwarded, tmp_path: Path) -> None:
-    seen = _seen(forwarded.python, forwarded.url, tmp_path / "forwarded")
-    assert seen == _seen(forwarded.python, forwarded.direct, tmp_path / "direct")
-    kind, error = seen.pop("error")
+def test_the_client_gets_the_same_results_as_from_the_app(forwarded: Forwarded, tmp_path: Path) -> None:
+    results = _run_client(forwarded.python, forwarded.url, tmp_path / "forwarded")
+    assert results == _run_client(forwarded.python, forwarded.direct, tmp_path / "direct")
+    kind, error = results.pop("error")
     assert (kind, "no luck" in error) == ("AppError", True)
-    assert seen == {
+    assert results == {
         "text": "hello you!hello you!",
         "file": ["every ünlike byte.bin", True],
         "stream": ["a ", "a b ", "a b c ", "a b c d ", "a b c d e "],
@@ -96,16 +96,16 @@ def test_the_client_sees_what_it_sees_of_the_app_itself(forwarded: Forwarded, tm
 
 
 @pytest.mark.parametrize("major", MAJORS[1:])
-def test_without_a_tunnel_the_client_is_told_what_is_missing(major: int, tmp_path: Path) -> None:
-    python = environment_with(*GRADIO[major])
+def test_without_a_tunnel_the_client_gets_an_error_that_names_the_missing_tunnel(major: int, tmp_path: Path) -> None:
+    python = create_environment(*GRADIO[major])
     script = ROOT / "tests" / "packages" / "gradio_app.py"
-    with running(python, script, tmp_path, lambda port: {"argv": [str(port)]}) as app:
+    with run_app(python, script, tmp_path, lambda port: {"argv": [str(port)]}) as app:
         port = int(app.url.rpartition(":")[2])
-        entries = [{**route.entry(), "port": port} for route in app.manifest.routes]
+        entries = [{**route.to_entry(), "port": port} for route in app.manifest.routes]
         table = RouteTable(plan_cords(parse_routes(entries, where="the manifest"), port).cords)
         with (
             dev_chute(tmp_path, entries, port) as chute,
-            forwarder_thread(chute.base_url, port, lambda chute: RouteCarrier(chute, table)) as local,
+            forwarder_thread(chute.base_url, port, lambda chute: RouteTransport(chute, table)) as local,
         ):
             connect = f"from gradio_client import Client; Client('http://127.0.0.1:{local}', verbose=False)"
             done = subprocess.run([str(python), "-c", connect], capture_output=True, text=True, timeout=60, check=False)
@@ -114,7 +114,7 @@ def test_without_a_tunnel_the_client_is_told_what_is_missing(major: int, tmp_pat
     assert "register_tunnel(chute, SERVICE_PORTS) in the module carries everything" in last
 
 
-def _seen(python: Path, url: str, folder: Path) -> Any:
+def _run_client(python: Path, url: str, folder: Path) -> Any:
     folder.mkdir()
     command = [str(python), "-c", CLIENT, url, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -17,12 +17,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from chutes_wrappers.host.forwarding.tunnel_transport import TunnelCarrier
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
 from tests.packages.chromium import Request, exceptions, requests_of
-from tests.packages.environments import environment_with
-from tests.packages.test_gradio_versions import GRADIO, MAJORS, running, wav
+from tests.packages.environments import create_environment
+from tests.packages.test_gradio_versions import GRADIO, MAJORS, run_app, wav
 from tests.scenario import ROOT
 
 pytestmark = pytest.mark.packages
@@ -55,12 +55,12 @@ def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     def started(port: int) -> dict[str, Any]:
         return {"environment": {"GRADIO_SERVER_PORT": str(port)}}
 
-    python, script = environment_with(*GRADIO[request.param]), ROOT / "examples" / "gradio" / "app.py"
-    with running(python, script, tmp_path_factory.mktemp("app"), started) as app:
+    python, script = create_environment(*GRADIO[request.param]), ROOT / "examples" / "gradio" / "app.py"
+    with run_app(python, script, tmp_path_factory.mktemp("app"), started) as app:
         port = int(app.url.rpartition(":")[2])
         with (
             dev_chute(tmp_path_factory.mktemp("chute"), [], port, more=TUNNEL.format(port=port)) as chute,
-            forwarder_thread(chute.base_url, port, TunnelCarrier) as local,
+            forwarder_thread(chute.base_url, port, TunnelTransport) as local,
         ):
             yield Example(app.url, f"http://127.0.0.1:{local}")
 
@@ -70,53 +70,53 @@ def page(tab: Chrome) -> Chrome:
     return tab
 
 
-def test_what_is_typed_and_pressed_is_answered_in_the_page(example: Example, page: Chrome) -> None:
+def test_input_is_answered_in_the_page(example: Example, page: Chrome) -> None:
     page.get(example.url)
-    write(page, field("Text", "textarea"), "hellö")
-    click(page, button("Shout"))
-    assert value(page, field("Said", "textarea"), ".") == "HELLÖ!"
-    assert_all_went_well(page, example)
+    write(page, field_path("Text", "textarea"), "hellö")
+    click(page, button_path("Shout"))
+    assert wait_for_value(page, field_path("Said", "textarea"), ".") == "HELLÖ!"
+    assert_no_failed_requests(page, example)
 
 
 def test_the_apps_error_is_shown(example: Example, page: Chrome) -> None:
     page.get(example.url)
-    write(page, field("Text", "textarea"), " ")
-    click(page, button("Shout"))
-    shown(page, "//*[contains(text(), 'there is nothing to shout')]")
-    assert_all_went_well(page, example)
+    write(page, field_path("Text", "textarea"), " ")
+    click(page, button_path("Shout"))
+    wait_for_element(page, "//*[contains(text(), 'there is nothing to shout')]")
+    assert_no_failed_requests(page, example)
 
 
-def test_a_generator_is_seen_at_work(example: Example, page: Chrome) -> None:
+def test_a_generators_progress_is_shown(example: Example, page: Chrome) -> None:
     page.get(example.url)
     click(page, tab("Countdown"))
-    write(page, field("Start", "input"), "3")
-    page.execute_script(RECORD, shown(page, field("Count", "textarea")))
-    click(page, button("Start"))
-    assert value(page, field("Count", "textarea"), "lift-off") == "lift-off"
-    seen = page.execute_script("return window.seen")
+    write(page, field_path("Start", "input"), "3")
+    page.execute_script(RECORD, wait_for_element(page, field_path("Count", "textarea")))
+    click(page, button_path("Start"))
+    assert wait_for_value(page, field_path("Count", "textarea"), "lift-off") == "lift-off"
+    values = page.execute_script("return window.seen")
     # A slow machine may paint some of them only.
-    assert len(seen) > 2
-    assert seen == [text for text in ("", "3 …", "2 …", "1 …", "lift-off") if text in seen]
-    assert_all_went_well(page, example)
+    assert len(values) > 2
+    assert values == [text for text in ("", "3 …", "2 …", "1 …", "lift-off") if text in values]
+    assert_no_failed_requests(page, example)
 
 
-def test_a_file_goes_up_and_its_answer_comes_down(example: Example, page: Chrome, tmp_path: Path) -> None:
+def test_a_file_is_uploaded_and_its_result_downloaded(example: Example, page: Chrome, tmp_path: Path) -> None:
     sound = tmp_path / "ünlike.wav"
     sound.write_bytes(wav())
     page.get(example.url)
     click(page, tab("Reverse"))
-    until(page, lambda: page.find_elements(By.XPATH, "//input[@type='file']"))[0].send_keys(str(sound))
-    shown(page, "//*[contains(text(), '0:00')]")
-    click(page, button("Reverse"))
-    assert float(value(page, field("Seconds", "input"), r"0\.")) == 100 / 8000
-    assert_all_went_well(page, example)
+    wait_for(page, lambda: page.find_elements(By.XPATH, "//input[@type='file']"))[0].send_keys(str(sound))
+    wait_for_element(page, "//*[contains(text(), '0:00')]")
+    click(page, button_path("Reverse"))
+    assert float(wait_for_value(page, field_path("Seconds", "input"), r"0\.")) == 100 / 8000
+    assert_no_failed_requests(page, example)
 
 
-def field(label: str, tag: str) -> str:
+def field_path(label: str, tag: str) -> str:
     return f"//*[@data-testid='block-info'][normalize-space()='{label}']/following::{tag}[1]"
 
 
-def button(text: str) -> str:
+def button_path(text: str) -> str:
     return f"//button[not(@role='tab')][normalize-space()='{text}']"
 
 
@@ -124,17 +124,17 @@ def tab(text: str) -> str:
     return f"//button[@role='tab'][normalize-space()='{text}']"
 
 
-def until(page: Chrome, look: Callable[[], T | None]) -> T:
+def wait_for(page: Chrome, find: Callable[[], T | None]) -> T:
     """What ``look`` finds as soon as it finds something; the page may redraw itself meanwhile."""
     waiting: WebDriverWait[Chrome] = WebDriverWait(page, TIMEOUT_S, 0.05, ignored_exceptions=[WebDriverException])
-    found = waiting.until(lambda _: look())
-    assert found is not None
-    return found
+    result = waiting.until(lambda _: find())
+    assert result is not None
+    return result
 
 
-def shown(page: Chrome, path: str) -> WebElement:
+def wait_for_element(page: Chrome, path: str) -> WebElement:
     """The first element of an XPath that is in view."""
-    return until(page, lambda: next(filter(WebElement.is_displayed, page.find_elements(By.XPATH, path)), None))
+    return wait_for(page, lambda: next(filter(WebElement.is_displayed, page.find_elements(By.XPATH, path)), None))
 
 
 def click(page: Chrome, path: str) -> None:
@@ -147,35 +147,35 @@ def click(page: Chrome, path: str) -> None:
                 return True
         return False
 
-    until(page, clicked)
+    wait_for(page, clicked)
 
 
 def write(page: Chrome, path: str, text: str) -> None:
     """Type ``text`` in place of what is in a field."""
-    shown(page, path).send_keys(Keys.CONTROL, "a", Keys.NULL, text)
+    wait_for_element(page, path).send_keys(Keys.CONTROL, "a", Keys.NULL, text)
 
 
-def value(page: Chrome, path: str, pattern: str) -> str:
+def wait_for_value(page: Chrome, path: str, pattern: str) -> str:
     """What a field holds, as soon as ``pattern`` is found in it."""
 
-    def look() -> str | None:
-        found = str(shown(page, path).get_property("value"))
-        return found if re.search(pattern, found) else None
+    def find() -> str | None:
+        result = str(wait_for_element(page, path).get_property("value"))
+        return result if re.search(pattern, result) else None
 
-    return until(page, look)
+    return wait_for(page, find)
 
 
-def assert_all_went_well(page: Chrome, example: Example) -> None:
+def assert_no_failed_requests(page: Chrome, example: Example) -> None:
     """Whatever the page asked of the forwarder came whole, and with the status that it has at the app itself."""
-    asked, sockets = requests_of(page)
-    own = [request for request in asked if request.url.startswith(example.url)]
+    page_requests, sockets = requests_of(page)
+    own = [request for request in page_requests if request.url.startswith(example.url)]
     assert own
-    assert [request for request in own if request.problem or not as_at_the_app(request, example)] == []
+    assert [request for request in own if request.problem or not is_same_at_the_app(request, example)] == []
     assert sockets == []
     assert exceptions(page) == []
 
 
-def as_at_the_app(request: Request, example: Example) -> bool:
+def is_same_at_the_app(request: Request, example: Example) -> bool:
     if request.status < 400:
         return True
     # Gradio 5 names a manifest that it does not have.

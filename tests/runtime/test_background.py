@@ -15,7 +15,7 @@ async def place() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
     return asyncio.get_running_loop(), threading.current_thread()
 
 
-def test_all_work_is_done_on_one_loop_in_a_thread_that_does_not_hold_up_the_end() -> None:
+def test_all_work_runs_on_one_loop_in_a_daemon_thread() -> None:
     background = BackgroundLoop("a-name")
     loop, thread = background.submit(place()).result(20)
     assert (thread.name, thread.daemon) == ("a-name", True)
@@ -36,7 +36,7 @@ def test_first_uses_at_the_same_time_share_the_loop() -> None:
 
 
 @pytest.mark.parametrize("by_await", [False, True])
-def test_who_gives_up_waiting_cancels_the_work(by_await: bool) -> None:
+def test_a_cancelled_wait_cancels_the_work(by_await: bool) -> None:
     background = BackgroundLoop("x")
     started, ended = threading.Event(), threading.Event()
 

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartParser
 
 from chutes_wrappers.core.routes import Encoding, RequestFormat
-from chutes_wrappers.runtime.bodies import encode_body, undeclared
+from chutes_wrappers.runtime.bodies import encode_body, infer_request_format
 from chutes_wrappers.runtime.call_errors import CallFailed
 
 EVERY_BYTE = bytes(range(256))
@@ -47,7 +47,7 @@ class Wire(AbstractStreamWriter):
     async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None: ...
 
 
-def encoded(encoding: Encoding, body: Any, **more: Any) -> tuple[Any, str]:
+def encode(encoding: Encoding, body: Any, **more: Any) -> tuple[Any, str]:
     made = encode_body(RequestFormat(encoding=encoding, **more), body, may_be_empty=False)
     return made.make(), made.content_type
 
@@ -64,14 +64,14 @@ def fields(body: dict[str, Any], **more: Any) -> list[tuple[str, str | None, str
             yield wire.data
 
         form = await MultiPartParser(Headers(dict(made.headers)), stream()).parse()
-        found: list[tuple[str, str | None, str, bytes]] = []
+        parts: list[tuple[str, str | None, str, bytes]] = []
         for name, value in form.multi_items():
             if isinstance(value, str):
-                found.append((name, None, "", value.encode()))
+                parts.append((name, None, "", value.encode()))
             else:
-                found.append((name, value.filename, value.content_type or "", await value.read()))
+                parts.append((name, value.filename, value.content_type or "", await value.read()))
         await form.close()
-        return found
+        return parts
 
     return asyncio.run(read())
 
@@ -80,25 +80,25 @@ def file(data: bytes, **more: str) -> dict[str, str]:
     return {**more, "data": base64.b64encode(data).decode()}
 
 
-def test_json_travels_as_it_is() -> None:
-    data, kind = encoded("json", {"a": [1, None, "é"]})
+def test_json_is_sent_unchanged() -> None:
+    data, kind = encode("json", {"a": [1, None, "é"]})
     assert (json.loads(data), kind) == ({"a": [1, None, "é"]}, "application/json")
 
 
 @pytest.mark.parametrize("value", [[1, 2], "text", 5, None, True])
-def test_json_that_is_no_object_comes_as_body(value: Any) -> None:
-    assert json.loads(encoded("json", {"body": value})[0]) == value
+def test_json_that_is_not_an_object_is_sent_as_body(value: Any) -> None:
+    assert json.loads(encode("json", {"body": value})[0]) == value
 
 
-def test_a_body_whose_schema_has_a_field_called_body_is_left_alone() -> None:
-    assert json.loads(encoded("json", {"body": "text"}, wrapped=False)[0]) == {"body": "text"}
-    assert json.loads(encoded("json", {"body": {"a": 1}})[0]) == {"body": {"a": 1}}
+def test_a_body_whose_schema_has_a_field_called_body_is_unchanged() -> None:
+    assert json.loads(encode("json", {"body": "text"}, wrapped=False)[0]) == {"body": "text"}
+    assert json.loads(encode("json", {"body": {"a": 1}})[0]) == {"body": {"a": 1}}
 
 
 def test_a_wrapped_body_may_be_an_object_and_has_no_other_keys() -> None:
-    assert json.loads(encoded("json", {"body": {"a": 1}}, wrapped=True)[0]) == {"a": 1}
+    assert json.loads(encode("json", {"body": {"a": 1}}, wrapped=True)[0]) == {"a": 1}
     with pytest.raises(CallFailed, match="no other"):
-        encoded("json", {"body": 1, "other": 2}, wrapped=True)
+        encode("json", {"body": 1, "other": 2}, wrapped=True)
 
 
 def test_every_way_to_send_a_file_gives_the_same_bytes() -> None:
@@ -132,7 +132,7 @@ def test_a_list_repeats_the_field() -> None:
     ]  # fmt: skip
 
 
-def test_an_object_that_is_no_file_travels_as_json() -> None:
+def test_an_object_that_is_not_a_file_is_sent_as_json() -> None:
     assert fields({"options": {"a": 1}}) == [("options", None, "", b'{"a": 1}')]
 
 
@@ -169,51 +169,51 @@ def test_base64_in_lines_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["a\r\nb", "\0", "\x01", "a\tb", "\x7f", "\ud800"])
 @pytest.mark.parametrize("key", ["filename", "content_type"])
-def test_what_no_header_carries_is_refused_in_a_files_description(key: str, text: str) -> None:
+def test_control_characters_are_rejected_in_file_descriptions(key: str, text: str) -> None:
     with pytest.raises(CallFailed, match=f"`file`: {key} cannot hold control characters"):
-        encoded("multipart", {"file": {"filename": "x", "data": "", key: text}})
+        encode("multipart", {"file": {"filename": "x", "data": "", key: text}})
 
 
 @pytest.mark.parametrize("text", ["\x01", "\r\n", "\ud800"])
-def test_what_no_header_carries_is_no_field_name_and_no_media_type(text: str) -> None:
+def test_control_characters_are_rejected_in_field_names_and_media_types(text: str) -> None:
     with pytest.raises(CallFailed, match="cannot be the name of a field"):
-        encoded("multipart", {text: "value"})
+        encode("multipart", {text: "value"})
     with pytest.raises(CallFailed, match="`content_type` is not a media type"):
-        encoded("binary", {"data": "", "content_type": text})
+        encode("binary", {"data": "", "content_type": text})
 
 
 @pytest.mark.parametrize("encoding", ["json", "multipart", "form", "text"])
 def test_half_of_a_surrogate_pair_is_found_before_anything_is_sent(encoding: Encoding) -> None:
     with pytest.raises(UnicodeEncodeError):
-        encoded(encoding, {"text": "\ud800"})
+        encode(encoding, {"text": "\ud800"})
 
 
 def test_half_of_a_surrogate_pair_in_a_data_uri_is_named() -> None:
     with pytest.raises(CallFailed, match="`file` holds half of a surrogate pair"):
-        encoded("multipart", {"file": "data:text/plain,\ud800"})
+        encode("multipart", {"file": "data:text/plain,\ud800"})
 
 
 def test_form_fields_repeat_and_nulls_are_left_out() -> None:
-    data, kind = encoded("form", {"a": ["1", 2], "b": None, "c": "é&="})
+    data, kind = encode("form", {"a": ["1", 2], "b": None, "c": "é&="})
     assert parse_qsl(data.decode()) == [("a", "1"), ("a", "2"), ("c", "é&=")]
     assert kind == "application/x-www-form-urlencoded"
 
 
-def test_binary_and_text_travel_as_bytes() -> None:
-    assert encoded("binary", file(EVERY_BYTE)) == (EVERY_BYTE, "application/octet-stream")
-    assert encoded("binary", file(b"x", content_type="image/png"), content_type="a/b") == (b"x", "image/png")
-    assert encoded("binary", {"data": "data:image/gif;base64,eA=="}) == (b"x", "image/gif")
-    assert encoded("binary", {"data": file(b"x", content_type="image/png")}) == (b"x", "image/png")
+def test_binary_and_text_are_sent_as_bytes() -> None:
+    assert encode("binary", file(EVERY_BYTE)) == (EVERY_BYTE, "application/octet-stream")
+    assert encode("binary", file(b"x", content_type="image/png"), content_type="a/b") == (b"x", "image/png")
+    assert encode("binary", {"data": "data:image/gif;base64,eA=="}) == (b"x", "image/gif")
+    assert encode("binary", {"data": file(b"x", content_type="image/png")}) == (b"x", "image/png")
     with pytest.raises(CallFailed, match="neither a string in base64 nor a file"):
-        encoded("binary", {"data": {"bytes": "eA=="}})
-    assert encoded("text", {"text": "é"}) == ("é".encode(), "text/plain; charset=utf-8")
-    assert encoded("text", {"text": "<a/>"}, content_type="application/xml") == (b"<a/>", "application/xml")
+        encode("binary", {"data": {"bytes": "eA=="}})
+    assert encode("text", {"text": "é"}) == ("é".encode(), "text/plain; charset=utf-8")
+    assert encode("text", {"text": "<a/>"}, content_type="application/xml") == (b"<a/>", "application/xml")
 
 
 @pytest.mark.parametrize("encoding", ["binary", "text"])
 def test_other_keys_of_a_binary_or_text_body_are_named(encoding: Encoding) -> None:
     with pytest.raises(CallFailed, match="other"):
-        encoded(encoding, {"other": 1})
+        encode(encoding, {"other": 1})
 
 
 def test_an_empty_object_may_be_no_body() -> None:
@@ -222,23 +222,23 @@ def test_an_empty_object_may_be_no_body() -> None:
 
 
 def test_an_undeclared_body_with_a_file_in_it_is_multipart() -> None:
-    assert undeclared({"a": file(b"", filename="x")}).encoding == "multipart"
-    assert undeclared({"a": [file(b"", content_type="x/y")]}).encoding == "multipart"
-    assert undeclared({"a": {"data": "x"}}).encoding == "json"
-    assert undeclared([1]).encoding == "json"
+    assert infer_request_format({"a": file(b"", filename="x")}).encoding == "multipart"
+    assert infer_request_format({"a": [file(b"", content_type="x/y")]}).encoding == "multipart"
+    assert infer_request_format({"a": {"data": "x"}}).encoding == "json"
+    assert infer_request_format([1]).encoding == "json"
 
 
 @given(st.dictionaries(NAME, st.binary(max_size=300), min_size=1, max_size=4), NAME, TEXT)
 def test_what_a_multipart_parser_reads_is_what_was_sent(files: dict[str, bytes], filename: str, text: str) -> None:
     body: dict[str, Any] = {name: file(data, filename=filename) for name, data in files.items()}
-    found = fields({**body, "the text": text})
-    assert [(name, data) for name, _, _, data in found] == [*files.items(), ("the text", text.encode())]
-    assert {name for _, name, _, _ in found[:-1]} == {filename}
+    parts = fields({**body, "the text": text})
+    assert [(name, data) for name, _, _, data in parts] == [*files.items(), ("the text", text.encode())]
+    assert {name for _, name, _, _ in parts[:-1]} == {filename}
 
 
 @given(st.dictionaries(TEXT, st.lists(TEXT, min_size=1, max_size=3), max_size=4))
 def test_what_a_form_parser_reads_is_what_was_sent(body: dict[str, list[str]]) -> None:
-    data, _ = encoded("form", body)
+    data, _ = encode("form", body)
     assert parse_qsl(data.decode(), keep_blank_values=True) == [(name, item) for name in body for item in body[name]]
 
 
@@ -248,11 +248,11 @@ def test_what_a_form_parser_reads_is_what_was_sent(body: dict[str, list[str]]) -
 ))  # fmt: skip
 def test_any_json_is_a_body_or_a_named_refusal(encoding: Encoding, body: Any) -> None:
     with contextlib.suppress(CallFailed):
-        data, kind = encoded(encoding, body)
+        data, kind = encode(encoding, body)
         assert data is None or kind or encoding == "multipart"
 
 
 @pytest.mark.parametrize("encoding", ["json", "none"])
-def test_a_value_that_is_not_an_object_travels_as_json(encoding: Encoding) -> None:
+def test_a_value_that_is_not_an_object_is_sent_as_json(encoding: Encoding) -> None:
     body = encode_body(RequestFormat(encoding=encoding, content_type="application/x+json"), [1], may_be_empty=True)
     assert (body.make(), body.content_type) == (b"[1]", "application/x+json")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.runtime import call_errors
-from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallFailed, half_pair, service_error
+from chutes_wrappers.runtime.call_errors import MAX_QUOTED_BYTES, CallFailed, make_service_error, make_surrogate_error
 
 HALF = "a\ud800"
 
@@ -17,10 +17,10 @@ def test_the_statuses_are_those_that_an_instance_may_send() -> None:
     """PLATFORM.md, section 3: 400 and 429 are nobody's failure, 503 is the instance's."""
     assert (call_errors.CLIENT_ERROR, call_errors.TRY_AGAIN, call_errors.INSTANCE_FAILURE) == (400, 429, 503)
     assert CallFailed("why").status == 400
-    assert CallFailed("why", answer_with=429).status == 429
+    assert CallFailed("why", response_status=429).status == 429
 
 
-def test_a_refusal_says_why_and_what_else_is_known() -> None:
+def test_a_failure_has_a_reason_and_details() -> None:
     refused = CallFailed("why", field="a")
     assert (str(refused), refused.detail) == ("why", {"error": "why", "field": "a"})
 
@@ -32,7 +32,7 @@ def test_half_of_a_surrogate_pair_is_replaced_in_every_text_of_a_refusal() -> No
 
 
 def test_an_error_of_the_service_is_quoted_with_status_type_and_body() -> None:
-    refused = service_error(404, "text/plain", "nöt here".encode())
+    refused = make_service_error(404, "text/plain", "nöt here".encode())
     assert (refused.status, str(refused)) == (400, "the service answered 404 Not Found")
     assert refused.detail == {
         "error": "the service answered 404 Not Found",
@@ -43,22 +43,22 @@ def test_an_error_of_the_service_is_quoted_with_status_type_and_body() -> None:
 
 
 def test_a_location_and_another_status_for_the_caller_are_passed_on() -> None:
-    refused = service_error(302, "", b"", location="/there", answer_with=503)
+    refused = make_service_error(302, "", b"", location="/there", response_status=503)
     assert (refused.status, refused.detail["location"]) == (503, "/there")
 
 
 def test_a_status_without_a_name_is_named_by_its_number() -> None:
-    assert str(service_error(599, "", b"")) == "the service answered 599"
+    assert str(make_service_error(599, "", b"")) == "the service answered 599"
 
 
 def test_a_body_that_is_not_text_is_quoted_in_base64() -> None:
-    detail = service_error(500, "a/b", b"\xff\x00").detail
+    detail = make_service_error(500, "a/b", b"\xff\x00").detail
     assert (detail["body_base64"], "body" in detail) == ("/wA=", False)
 
 
 @pytest.mark.parametrize(("more", "is_cut"), [(0, False), (1, True)])
 def test_a_long_body_is_cut_and_says_so(more: int, is_cut: bool) -> None:
-    detail = service_error(500, "a/b", b"x" * (LARGEST_QUOTED_BYTES + more)).detail
+    detail = make_service_error(500, "a/b", b"x" * (MAX_QUOTED_BYTES + more)).detail
     assert (len(detail["body"]), detail.get("truncated", False)) == (256 * 1024, is_cut)
 
 
@@ -72,7 +72,7 @@ def test_a_long_body_is_cut_and_says_so(more: int, is_cut: bool) -> None:
     ],
 )
 def test_the_field_with_half_of_a_surrogate_pair_is_named(fields: dict[str, Any], name: str) -> None:
-    refused = half_pair(fields)
+    refused = make_surrogate_error(fields)
     assert refused.status == 400
     assert refused.detail["field"] == name
     assert refused.detail["error"].startswith(f"`{name}` holds half of a surrogate pair")
@@ -84,4 +84,4 @@ def test_endless_nesting_is_not_half_of_a_surrogate_pair() -> None:
     deep: Any = "x"
     for _ in range(100_000):
         deep = [deep]
-    assert half_pair({"deep": deep, "b": HALF}).detail["field"] == "b"
+    assert make_surrogate_error({"deep": deep, "b": HALF}).detail["field"] == "b"

@@ -9,45 +9,45 @@ from aiohttp import MultipartWriter
 
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.call_errors import CallFailed
-from chutes_wrappers.runtime.call_request import make_request
+from chutes_wrappers.runtime.call_request import build_request
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 
 
-def made(body: Any = None, query: dict[str, str] | None = None, **route: Any) -> UpstreamRequest:
+def build(body: Any = None, query: dict[str, str] | None = None, **route: Any) -> UpstreamRequest:
     described = Route.model_validate({"path": "/a", **route})
-    return make_request(described, 8020, {"json": {} if body is None else body, "params": query or {}})
+    return build_request(described, 8020, {"json": {} if body is None else body, "params": query or {}})
 
 
 def test_a_call_goes_to_the_routes_port_method_and_path_with_query_and_body() -> None:
-    request = made({"a": 1}, {"q": "x y"}, method="PUT", target_path="/b")
+    request = build({"a": 1}, {"q": "x y"}, method="PUT", target_path="/b")
     assert (request.port, request.method, request.target) == (8020, "PUT", "/b?q=x+y")
     assert (request.headers, request.make_data()) == ({"Content-Type": "application/json"}, b'{"a":1}')
 
 
 def test_fields_that_are_parameters_are_not_sent_in_the_body() -> None:
     parameters = [{"name": "id", "in": "path"}, {"name": "X-Key", "in": "header"}]
-    request = made({"id": "7", "X-Key": "k", "a": 1}, target_path="/b/{id}", parameters=parameters)
+    request = build({"id": "7", "X-Key": "k", "a": 1}, target_path="/b/{id}", parameters=parameters)
     assert (request.target, request.headers["X-Key"], request.make_data()) == ("/b/7", "k", b'{"a":1}')
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_an_empty_body_is_not_sent_with_a_method_that_has_none(method: str) -> None:
-    request = made(method=method)
+    request = build(method=method)
     assert (request.headers, request.make_data()) == ({}, None)
 
 
 def test_an_empty_body_is_sent_otherwise() -> None:
-    assert made(method="POST").make_data() == b"{}"
-    request = made(method="POST", request={"encoding": "none"})
+    assert build(method="POST").make_data() == b"{}"
+    request = build(method="POST", request={"encoding": "none"})
     assert (request.headers, request.make_data()) == ({}, None)
 
 
 def test_a_body_that_is_not_an_object_is_sent_as_it_is() -> None:
-    assert made([1, 2]).make_data() == b"[1,2]"
+    assert build([1, 2]).make_data() == b"[1,2]"
 
 
 def test_a_file_in_a_call_to_an_undeclared_body_makes_a_form_of_it() -> None:
-    request = made({"f": {"filename": "a.txt", "data": "YQ=="}})
+    request = build({"f": {"filename": "a.txt", "data": "YQ=="}})
     assert request.headers == {}  # aiohttp names the boundary
     assert isinstance(request.make_data(), MultipartWriter)
 
@@ -58,7 +58,7 @@ def test_a_file_in_a_call_to_an_undeclared_body_makes_a_form_of_it() -> None:
 )
 def test_half_of_a_surrogate_pair_is_named_by_its_field(body: Any, query: dict[str, str], field: str) -> None:
     with pytest.raises(CallFailed) as caught:
-        made(body, query)
+        build(body, query)
     assert caught.value.detail["field"] == field
 
 
@@ -67,4 +67,4 @@ def test_endless_nesting_is_refused() -> None:
     for _ in range(100_000):
         deep = [deep]
     with pytest.raises(CallFailed, match="nested too deeply"):
-        made({"a": deep})
+        build({"a": deep})

@@ -101,7 +101,7 @@ def has_ended(running: RunningCall) -> bool:
     timer = threading.Timer(60, work.set_result, [None])
     timer.start()
     try:
-        running.result_of(work)
+        running.wait_for_result(work)
     except CancelledError:
         return True
     finally:
@@ -109,24 +109,24 @@ def has_ended(running: RunningCall) -> bool:
     return False
 
 
-async def served(scope: dict[str, Any]) -> dict[str, Any]:
+async def run_middleware(scope: dict[str, Any]) -> dict[str, Any]:
     """The state that the application sees behind AbandonMiddleware."""
-    seen: list[dict[str, Any]] = []
+    states: list[dict[str, Any]] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        seen.append(dict(scope.get("state", {})))
+        states.append(dict(scope.get("state", {})))
 
     async def nothing(*arguments: Any) -> None: ...
 
     await AbandonMiddleware(application, CALLS)(scope, nothing, nothing)
-    (state,) = seen
+    (state,) = states
     return state
 
 
 @pytest.mark.parametrize("scope", [{"path": "/a", "method": "POST"}, {"path": "/cw_post/a", "method": "POST"}])
 async def test_the_work_of_a_call_ends_with_its_request(scope: dict[str, Any]) -> None:
     call: dict[str, Any] = {"json": {}, "params": {}}
-    await served({"type": "http", **scope, "state": {"decrypted": call}})
+    await run_middleware({"type": "http", **scope, "state": {"decrypted": call}})
     assert has_ended(call["running"])
 
 
@@ -156,13 +156,13 @@ async def test_the_work_of_a_call_ends_when_the_application_fails_too() -> None:
 )
 async def test_anything_else_is_passed_on_as_it_is(scope: dict[str, Any]) -> None:
     before = json.dumps(scope)
-    await served(scope)
+    await run_middleware(scope)
     assert json.dumps(scope) == before
 
 
-def test_a_withdrawn_call_is_somebody_elses() -> None:
+def test_a_removed_public_call_is_not_matched() -> None:
     calls = CordCalls(public=[("POST", "/a"), ("GET", "/a")], internal=[])
-    calls.withdraw(("POST", "/a"))
-    calls.withdraw(("POST", "/never"))
+    calls.remove_public(("POST", "/a"))
+    calls.remove_public(("POST", "/never"))
     assert not calls.has_public({"type": "http", "method": "POST", "path": "/a"})
     assert calls.has_public({"type": "http", "method": "GET", "path": "/a"})

@@ -21,7 +21,7 @@ from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 
 from .conftest import FAMILY
-from .test_launcher import gone
+from .test_launcher import is_gone
 from .test_readiness import unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,10 +78,10 @@ class Run:
 
     def until(self, text: str, timeout_s: float = 60) -> str:
         """The lines up to the first that holds ``text``."""
-        deadline, seen = time.monotonic() + timeout_s, ""
-        while text not in seen:
-            seen += self._lines.get(timeout=deadline - time.monotonic())
-        return seen
+        deadline, text_so_far = time.monotonic() + timeout_s, ""
+        while text not in text_so_far:
+            text_so_far += self._lines.get(timeout=deadline - time.monotonic())
+        return text_so_far
 
     def end(self, number: signal.Signals) -> int:
         assert self._process is not None
@@ -120,10 +120,10 @@ def test_the_end_of_the_chute_is_the_end_of_its_service(run: Run, number: signal
     (service,) = pids_listening_on(run.service_port)
     assert "FROM_MODULE=yes" in Path(f"/proc/{service}/environ").read_text().split("\0")
     assert run.end(number) == 128 + number
-    assert gone(service)
+    assert is_gone(service)
 
 
-def test_a_service_that_exits_ends_the_start_up_with_the_reason_at_once(run: Run) -> None:
+def test_a_service_that_exits_ends_the_startup_immediately_with_the_reason(run: Run) -> None:
     run.start("fail", "3", "100")
     log = run.until("Unexpected error executing _run_chute()")
     log += run.until("line 99")
@@ -135,8 +135,8 @@ def test_a_service_that_exits_ends_the_start_up_with_the_reason_at_once(run: Run
 def test_the_health_check_answers_in_dev_mode(run: Run) -> None:
     run.start("listen", "127.0.0.1", str(run.service_port))
     run.until("Running on http://")
-    with urllib.request.urlopen(f"http://127.0.0.1:{run.port}/health", timeout=60) as answer:
-        assert json.load(answer) == {"status": "healthy"}
+    with urllib.request.urlopen(f"http://127.0.0.1:{run.port}/health", timeout=60) as response:
+        assert json.load(response) == {"status": "healthy"}
 
 
 def pids_listening_on(port: int) -> set[int]:

@@ -50,8 +50,8 @@ def test_query_and_body_reach_the_service_under_every_public_name(chute: DevChut
         ("/echo/put", "PUT", "/echo?q=%C3%A9"),
         ("/echo/slash", "POST", "/echo/?q=%C3%A9"),
     ]:
-        seen = chute.post(path, {"a": [1]}, q="é").json()
-        assert (seen["method"], seen["target"], seen["body"]) == (method, target, '{"a":[1]}')
+        echoed = chute.post(path, {"a": [1]}, q="é").json()
+        assert (echoed["method"], echoed["target"], echoed["body"]) == (method, target, '{"a":[1]}')
     assert chute.get("/echo", x="1").json()["target"] == "/echo?x=1"
 
 
@@ -60,17 +60,17 @@ def test_a_cord_that_the_module_defines_after_the_routes_is_called_as_the_sdk_ca
 
 
 @pytest.mark.parametrize("body", ["", "no json", "a=1"])
-def test_a_body_that_is_no_json_is_refused_as_in_production(chute: DevChute, body: str) -> None:
-    answer = requests.post(f"{chute.base_url}/echo", data=body, timeout=60)
-    assert answer.status_code == 400
-    assert "must be JSON" in answer.json()["detail"]
+def test_an_invalid_json_body_is_rejected_as_in_production(chute: DevChute, body: str) -> None:
+    response = requests.post(f"{chute.base_url}/echo", data=body, timeout=60)
+    assert response.status_code == 400
+    assert "must be JSON" in response.json()["detail"]
 
 
 def test_path_parameters_and_odd_paths_reach_the_service(chute: DevChute) -> None:
     assert chute.post("/echo/id/x_y", {"id": "a b/c"}).json()["target"] == "/Echo/a%20b%2Fc/X.y"
 
 
-def test_files_go_up_as_multipart_declared_or_not(chute: DevChute) -> None:
+def test_files_are_uploaded_as_multipart_declared_or_not(chute: DevChute) -> None:
     file = {"filename": "ä.bin", "content_type": "x/y", "data": base64.b64encode(EVERY_BYTE).decode()}
     digest = hashlib.sha256(EVERY_BYTE).hexdigest()
     for path in ("/form", "/guessed"):
@@ -81,54 +81,54 @@ def test_files_go_up_as_multipart_declared_or_not(chute: DevChute) -> None:
         ]
 
 
-def test_fifty_megabytes_go_up_and_come_down(chute: DevChute) -> None:
+def test_fifty_megabytes_are_uploaded_and_downloaded(chute: DevChute) -> None:
     data = EVERY_BYTE * 4096 * 50
-    answer = chute.post("/upload", {"data": base64.b64encode(data).decode()}).json()
-    assert answer["sha256"] == hashlib.sha256(data).hexdigest()
+    response = chute.post("/upload", {"data": base64.b64encode(data).decode()}).json()
+    assert response["sha256"] == hashlib.sha256(data).hexdigest()
     assert chute.get("/large", megabytes=50).content == data
 
 
-def test_bytes_come_back_with_their_media_type(chute: DevChute) -> None:
-    answer = chute.get("/bytes")
-    assert (answer.content, answer.headers["Content-Type"]) == (EVERY_BYTE, "audio/wav")
+def test_bytes_are_returned_with_their_media_type(chute: DevChute) -> None:
+    response = chute.get("/bytes")
+    assert (response.content, response.headers["Content-Type"]) == (EVERY_BYTE, "audio/wav")
 
 
-def test_an_answer_without_a_body_says_its_status(chute: DevChute) -> None:
+def test_a_response_without_a_body_contains_its_status(chute: DevChute) -> None:
     assert chute.get("/status/code", code=204).json() == {"status": 204}
 
 
 @pytest.mark.parametrize("path", ["/status/code", "/failing-stream"])
 @pytest.mark.parametrize("status", [401, 404, 422, 426, 429, 503])
 def test_errors_of_the_service_cost_the_instance_nothing(chute: DevChute, path: str, status: int) -> None:
-    answer = chute.get(path, code=status)
-    assert answer.status_code == 400
-    assert (answer.json()["detail"]["status"], answer.json()["detail"]["body"]) == (status, f"this is {status}")
+    response = chute.get(path, code=status)
+    assert response.status_code == 400
+    assert (response.json()["detail"]["status"], response.json()["detail"]["body"]) == (status, f"this is {status}")
 
 
 def test_the_first_event_arrives_before_the_service_has_finished(chute: DevChute, service: HttpFixture) -> None:
-    service.assert_streams_as_it_is_made(f"{chute.base_url}/events")
+    service.assert_streams_incrementally(f"{chute.base_url}/events")
 
 
-def test_more_abandoned_streams_than_the_sdk_has_threads_leave_the_instance_well(
+def test_the_instance_survives_more_abandoned_streams_than_the_sdk_has_threads(
     chute: DevChute, service: HttpFixture
 ) -> None:
     for _ in range(20):  # each leaves at once, which the SDK alone misses now and then
         service.release.clear()
         service.aborted.clear()
-        answer = requests.get(f"{chute.base_url}/events", params={"hold": "1"}, stream=True, timeout=60)
-        next(answer.iter_lines(chunk_size=1))
-        answer.close()
+        response = requests.get(f"{chute.base_url}/events", params={"hold": "1"}, stream=True, timeout=60)
+        next(response.iter_lines(chunk_size=1))
+        response.close()
         assert service.aborted.wait(60)
     assert chute.get("/echo").status_code == 200
 
 
-def test_a_caller_that_leaves_aborts_a_plain_call(chute: DevChute, service: HttpFixture) -> None:
-    service.assert_hears_of_a_caller_that_leaves(f"{chute.base_url}/slow")
+def test_a_disconnect_aborts_a_plain_call(chute: DevChute, service: HttpFixture) -> None:
+    service.assert_detects_disconnect(f"{chute.base_url}/slow")
 
 
 def test_an_empty_stream_is_no_failure(chute: DevChute) -> None:
-    answer = chute.get("/events", count=0)
-    assert (answer.status_code, answer.text) == (200, 'data: {"status":200}\n\n')
+    response = chute.get("/events", count=0)
+    assert (response.status_code, response.text) == (200, 'data: {"status":200}\n\n')
 
 
 def test_pieces_of_text_and_bytes_stream_as_events(chute: DevChute) -> None:

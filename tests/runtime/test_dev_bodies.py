@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.runtime.dev_bodies import LARGEST_CHECKED_BYTES, DevBodyMiddleware
+from chutes_wrappers.runtime.dev_bodies import MAX_CHECKED_BYTES, DevBodyMiddleware
 
 
 async def exchange(method: str, chunks: list[bytes], *, leaves: bool = False) -> tuple[list[Any], list[Any]]:
@@ -31,14 +31,14 @@ async def exchange(method: str, chunks: list[bytes], *, leaves: bool = False) ->
 
 
 @pytest.mark.parametrize("chunks", [[], [b"not json"], [b"\xff\xfe{"], [b"a=1&b=2"], [b"[" * 100_000]])
-async def test_a_body_that_is_no_json_is_a_400_with_the_reason(chunks: list[bytes]) -> None:
+async def test_an_invalid_json_body_is_a_400_with_the_reason(chunks: list[bytes]) -> None:
     received, sent = await exchange("POST", chunks)
     assert received == []
     assert sent[0]["status"] == 400
     assert b"must be JSON" in sent[1]["body"]
 
 
-async def test_a_json_body_is_passed_on_as_it_came_and_then_whatever_comes() -> None:
+async def test_a_json_body_and_later_messages_are_passed_on_unchanged() -> None:
     received, sent = await exchange("PUT", [b'{"a": 1}'])
     assert received == [
         {"type": "http.request", "body": b'{"a": 1}', "more_body": True},
@@ -47,24 +47,24 @@ async def test_a_json_body_is_passed_on_as_it_came_and_then_whatever_comes() -> 
     assert sent == []
 
 
-async def test_a_large_body_is_passed_on_unseen() -> None:
-    received, sent = await exchange("POST", [b"x" * LARGEST_CHECKED_BYTES, b"y"])
+async def test_a_large_body_is_passed_on_unchecked() -> None:
+    received, sent = await exchange("POST", [b"x" * MAX_CHECKED_BYTES, b"y"])
     assert [message["body"][:1] for message in received] == [b"x", b"y"]
     assert sent == []
 
 
-async def test_a_get_is_left_alone() -> None:
+async def test_a_get_is_unchanged() -> None:
     received, _ = await exchange("GET", [])
     assert received[0] == {"type": "http.request", "body": b""}
 
 
-async def test_that_a_caller_is_gone_is_the_applications_to_see() -> None:
+async def test_a_disconnect_is_passed_to_the_application() -> None:
     received, sent = await exchange("POST", [b"{"], leaves=True)
     assert received[-1] == {"type": "http.disconnect"}
     assert sent == []
 
 
-async def test_a_refusal_is_json_of_its_own_length() -> None:
+async def test_a_rejection_is_json_with_its_content_length() -> None:
     _, (start, body) = await exchange("POST", [b"no"])
     assert start["headers"] == [
         (b"content-type", b"application/json"),
@@ -74,19 +74,19 @@ async def test_a_refusal_is_json_of_its_own_length() -> None:
 
 
 async def test_up_to_a_mebibyte_is_checked() -> None:
-    assert LARGEST_CHECKED_BYTES == 1024**2
-    _, sent = await exchange("POST", [b"x" * LARGEST_CHECKED_BYTES])
+    assert MAX_CHECKED_BYTES == 1024**2
+    _, sent = await exchange("POST", [b"x" * MAX_CHECKED_BYTES])
     assert sent[0]["status"] == 400
 
 
 @pytest.mark.parametrize("scope", [{"type": "websocket"}, {"type": "lifespan"}, {"type": "http", "method": "HEAD"}])
 async def test_what_has_no_body_is_passed_on_as_it_is(scope: dict[str, Any]) -> None:
-    seen: list[Any] = []
+    received: list[Any] = []
 
     async def application(*arguments: Any) -> None:
-        seen.extend(arguments)
+        received.extend(arguments)
 
     async def nothing(*arguments: Any) -> None: ...
 
     await DevBodyMiddleware(application)(scope, nothing, nothing)
-    assert seen == [scope, nothing, nothing]
+    assert received == [scope, nothing, nothing]

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from chutes_wrappers.runtime.disconnects import LastingDisconnects
+from chutes_wrappers.runtime.disconnects import DisconnectMiddleware
 
 GONE = {"type": "http.disconnect"}
 
@@ -28,10 +28,10 @@ class Server:
 async def run(server: Server, application: Any) -> None:
     async def send(message: Any) -> None: ...
 
-    await LastingDisconnects(application)({"type": "http"}, server.receive, send)
+    await DisconnectMiddleware(application)({"type": "http"}, server.receive, send)
 
 
-async def polled(receive: Any) -> Any:
+async def poll(receive: Any) -> Any:
     """As Starlette's ``is_disconnected`` asks: at once, or not at all."""
     with anyio.CancelScope() as scope:
         scope.cancel()
@@ -39,16 +39,16 @@ async def polled(receive: Any) -> Any:
     return None
 
 
-async def test_a_dropped_question_loses_no_message() -> None:
+async def test_a_cancelled_receive_loses_no_message() -> None:
     server = Server()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        assert await polled(receive) is None
+        assert await poll(receive) is None
         waiting = asyncio.create_task(receive())
         await asyncio.sleep(0)
         server.queue.put_nowait(GONE)
         assert await asyncio.wait_for(waiting, 60) == GONE
-        assert await polled(receive) == GONE
+        assert await poll(receive) == GONE
         assert await receive() == GONE
 
     await run(server, application)
@@ -68,7 +68,7 @@ async def test_messages_of_a_body_come_once_and_in_order() -> None:
     await run(server, application)
 
 
-async def test_everybody_who_waits_is_told() -> None:
+async def test_every_waiter_gets_the_disconnect() -> None:
     server = Server()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -80,7 +80,7 @@ async def test_everybody_who_waits_is_told() -> None:
     await run(server, application)
 
 
-async def test_a_servers_failure_is_the_applications_to_see() -> None:
+async def test_a_servers_failure_is_raised_in_the_application() -> None:
     class Broken(Server):
         async def receive(self) -> dict[str, Any]:
             raise OSError("broken")
@@ -92,11 +92,11 @@ async def test_a_servers_failure_is_the_applications_to_see() -> None:
     await run(Broken(), application)
 
 
-async def test_a_question_that_is_open_at_the_end_is_dropped() -> None:
+async def test_a_pending_receive_is_cancelled_at_the_end() -> None:
     before = asyncio.all_tasks()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        assert await polled(receive) is None
+        assert await poll(receive) is None
         assert asyncio.all_tasks() - before
 
     await run(Server(), application)
@@ -105,12 +105,12 @@ async def test_a_question_that_is_open_at_the_end_is_dropped() -> None:
 
 
 async def test_other_connections_are_passed_on_as_they_are() -> None:
-    seen: list[Any] = []
+    received: list[Any] = []
 
     async def application(*arguments: Any) -> None:
-        seen.extend(arguments)
+        received.extend(arguments)
 
     async def nothing(*arguments: Any) -> None: ...
 
-    await LastingDisconnects(application)({"type": "websocket"}, nothing, nothing)
-    assert seen == [{"type": "websocket"}, nothing, nothing]
+    await DisconnectMiddleware(application)({"type": "websocket"}, nothing, nothing)
+    assert received == [{"type": "websocket"}, nothing, nothing]

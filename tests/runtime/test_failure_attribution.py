@@ -31,17 +31,17 @@ def test_a_service_that_has_exited_before_it_answered_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, have_failed: list[bool], status: int
 ) -> None:
     monkeypatch.setattr(
-        failure_attribution, "launched", lambda: [SimpleNamespace(has_failed=failed) for failed in have_failed]
+        failure_attribution, "get_services", lambda: [SimpleNamespace(has_failed=failed) for failed in have_failed]
     )
-    assert ServiceHealth().no_connection(PORT, REFUSED).status == status
+    assert ServiceHealth().make_connection_error(PORT, REFUSED).status == status
 
 
 def test_a_service_that_answered_once_is_not_starting() -> None:
     judged = ServiceHealth()
-    assert judged.no_connection(PORT, REFUSED).status == 429
-    judged.answered(PORT)
-    assert judged.no_connection(PORT, REFUSED).status == 503
-    assert judged.no_connection(PORT + 1, REFUSED).status == 429
+    assert judged.make_connection_error(PORT, REFUSED).status == 429
+    judged.record_success(PORT)
+    assert judged.make_connection_error(PORT, REFUSED).status == 503
+    assert judged.make_connection_error(PORT + 1, REFUSED).status == 429
 
 
 KEY = ConnectionKey("127.0.0.1", PORT, False, False, None, None, None)
@@ -50,8 +50,8 @@ KEY = ConnectionKey("127.0.0.1", PORT, False, False, None, None, None)
 @pytest.mark.parametrize("wrap", [lambda error: error, lambda error: aiohttp.ClientConnectorError(KEY, error)])
 def test_a_connection_that_the_kernel_gave_up_is_a_busy_service(wrap: Callable[[OSError], OSError]) -> None:
     judged = ServiceHealth()
-    judged.answered(PORT)
-    refused = judged.no_connection(PORT, wrap(OSError(errno.ETIMEDOUT, "timed out")))
+    judged.record_success(PORT)
+    refused = judged.make_connection_error(PORT, wrap(OSError(errno.ETIMEDOUT, "timed out")))
     assert (refused.status, "the service is busy" in refused.detail["error"]) == (429, True)
 
 
@@ -63,30 +63,30 @@ def problems(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def look(checks: object, timeout_s: float) -> list[str]:
         return found
 
-    monkeypatch.setattr(failure_attribution, "problems_of", look)
+    monkeypatch.setattr(failure_attribution, "find_problems", look)
     return found
 
 
 async def test_the_fifth_failure_in_a_row_is_the_instances_and_every_one_after_it(problems: list[str]) -> None:
     judged = ServiceHealth()
-    assert [await judged.status_of_failure(PORT) for _ in range(6)] == [400, 400, 400, 400, 503, 503]
+    assert [await judged.record_failure(PORT) for _ in range(6)] == [400, 400, 400, 400, 503, 503]
 
 
-async def test_an_answer_begins_the_count_anew_for_its_own_port(problems: list[str]) -> None:
+async def test_a_success_resets_the_count_of_its_port(problems: list[str]) -> None:
     judged = ServiceHealth()
     for port in (PORT, PORT + 1):
         for _ in range(4):
-            await judged.status_of_failure(port)
-    judged.answered(PORT)
-    assert (await judged.status_of_failure(PORT), await judged.status_of_failure(PORT + 1)) == (400, 503)
+            await judged.record_failure(port)
+    judged.record_success(PORT)
+    assert (await judged.record_failure(PORT), await judged.record_failure(PORT + 1)) == (400, 503)
 
 
-async def test_a_failure_of_a_service_that_is_not_ready_is_the_instances_at_once(problems: list[str]) -> None:
+async def test_a_failure_of_a_service_that_is_not_ready_is_immediately_the_instances(problems: list[str]) -> None:
     judged = ServiceHealth()
     problems.append("port 8020 refuses connections")
-    assert await judged.status_of_failure(PORT) == 503
+    assert await judged.record_failure(PORT) == 503
     problems.clear()
-    assert await judged.status_of_failure(PORT) == 400
+    assert await judged.record_failure(PORT) == 400
 
 
 @pytest.mark.parametrize(
@@ -101,15 +101,15 @@ async def test_the_port_is_probed_at_the_path_that_says_whether_it_is_ready(
         probed.extend(checks)
         return []
 
-    monkeypatch.setattr(failure_attribution, "problems_of", look)
-    monkeypatch.setattr(failure_attribution, "launch_spec", lambda: spec)
-    await ServiceHealth().status_of_failure(PORT)
+    monkeypatch.setattr(failure_attribution, "find_problems", look)
+    monkeypatch.setattr(failure_attribution, "load_launch_spec", lambda: spec)
+    await ServiceHealth().record_failure(PORT)
     assert probed == [ReadinessProbe(host="127.0.0.1", port=PORT, path=path)]
 
 
 def test_a_service_that_was_ready_once_is_not_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(startup, "_ready", {PORT})
-    refused = ServiceHealth().no_connection(PORT, REFUSED)
+    refused = ServiceHealth().make_connection_error(PORT, REFUSED)
     assert (refused.status, str(refused)) == (
         503,
         f"nothing accepts connections on port {PORT}: it answered before, or has exited",

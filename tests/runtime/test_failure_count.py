@@ -92,9 +92,9 @@ def test_a_thousand_bad_calls_are_never_the_services_failure(
     chute: DevChute, path: str, body: dict[str, Any], query: dict[str, str]
 ) -> None:
     for _ in range(REPEATED):
-        answer = requests.post(f"{chute.base_url}{path}", json=body, params=query, timeout=60)
-        assert answer.status_code in HARMLESS, (answer.status_code, answer.text, "".join(chute.lines)[-2000:])
-        assert "broke the call off" not in answer.text
+        response = requests.post(f"{chute.base_url}{path}", json=body, params=query, timeout=60)
+        assert response.status_code in HARMLESS, (response.status_code, response.text, "".join(chute.lines)[-2000:])
+        assert "broke the call off" not in response.text
 
 
 def test_the_service_still_answers_after_them(chute: DevChute) -> None:
@@ -102,7 +102,7 @@ def test_the_service_still_answers_after_them(chute: DevChute) -> None:
 
 
 def test_a_service_that_died_is_reported_as_failed_by_the_next_call(tmp_path: Path) -> None:
-    script = "from tests.upstreams.http_fixture import http_fixture\nimport sys\nwith http_fixture() as m:\n    print(m.port, flush=True)\n    sys.stdin.read()"
+    script = "from tests.upstreams.http_fixture import serve_http_fixture\nimport sys\nwith serve_http_fixture() as m:\n    print(m.port, flush=True)\n    sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     ) as process:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.runtime.call_errors import CallFailed
-from chutes_wrappers.runtime.files import File, decoded, file_from_base64, file_in, is_file_object
+from chutes_wrappers.runtime.files import File, decode_base64, file_from_base64, is_file_object, parse_file
 
 WAV = b"RIFF\x00\x00\x00\x00WAVE"
 WAV_BASE64 = "UklGRgAAAABXQVZF"
@@ -15,7 +15,7 @@ WAV_BASE64 = "UklGRgAAAABXQVZF"
 
 def refusal(value: Any, *, declared: bool = True) -> CallFailed:
     with pytest.raises(CallFailed) as caught:
-        file_in("sound", value, declared=declared)
+        parse_file("sound", value, declared=declared)
     assert caught.value.detail["field"] == "sound"
     return caught.value
 
@@ -31,14 +31,14 @@ def refusal(value: Any, *, declared: bool = True) -> CallFailed:
         ({"data": WAV_BASE64, "content_type": "audio/ogg", "filename": "a.flac"}, "a.flac", "audio/ogg"),
     ],
 )
-def test_an_object_is_a_file_with_the_name_and_type_that_it_says_or_shows(
+def test_a_file_object_has_its_declared_or_detected_name_and_type(
     value: dict[str, str], filename: str, content_type: str
 ) -> None:
-    assert file_in("sound", value, declared=True) == File(filename=filename, content_type=content_type, data=WAV)
+    assert parse_file("sound", value, declared=True) == File(filename=filename, content_type=content_type, data=WAV)
 
 
 def test_a_file_of_unknown_type_is_plain_bytes() -> None:
-    assert file_in("x", {"data": "AAA="}, declared=True) == File(
+    assert parse_file("x", {"data": "AAA="}, declared=True) == File(
         filename="x.bin", content_type="application/octet-stream", data=b"\x00\x00"
     )
 
@@ -57,12 +57,12 @@ def test_a_file_of_unknown_type_is_plain_bytes() -> None:
 )
 def test_an_object_is_a_file_by_its_keys(value: dict[str, str], declared: bool, is_file: bool) -> None:
     assert is_file_object(value, declared=declared) is is_file
-    assert (file_in("a", value, declared=declared) is not None) is is_file
+    assert (parse_file("a", value, declared=declared) is not None) is is_file
 
 
 @pytest.mark.parametrize("value", [5, None, ["data"], "text", "data:x", "data:x;y,z", b"data"])
 def test_anything_else_is_not_a_file(value: Any) -> None:
-    assert file_in("a", value, declared=True) is None
+    assert parse_file("a", value, declared=True) is None
 
 
 @pytest.mark.parametrize(
@@ -77,21 +77,21 @@ def test_anything_else_is_not_a_file(value: Any) -> None:
     ],
 )
 def test_a_data_uri_is_a_file(uri: str, content_type: str, data: bytes) -> None:
-    file = file_in("a", uri, declared=False)
+    file = parse_file("a", uri, declared=False)
     assert file is not None
     assert (file.content_type, file.data) == (content_type, data)
     assert file.filename == {"image/png": "a.png", "text/plain; charset=utf-8": "a.txt"}.get(content_type, "a")
 
 
 @pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x7f", "\ud800"])
-def test_what_no_header_can_carry_is_refused(character: str) -> None:
+def test_values_that_are_invalid_in_a_header_are_rejected(character: str) -> None:
     for key in ("filename", "content_type"):
         assert f"`sound`: {key} cannot hold" in str(refusal({"data": "", key: f"a{character}b"}))
-    assert file_in("a", f"data:te{character}xt/x,a", declared=True) is None
+    assert parse_file("a", f"data:te{character}xt/x,a", declared=True) is None
 
 
 @pytest.mark.parametrize("key", ["filename", "content_type", "data"])
-def test_what_is_not_a_text_is_refused(key: str) -> None:
+def test_values_that_are_not_strings_are_rejected(key: str) -> None:
     assert "are strings" in str(refusal({"data": "", "filename": "", key: 5}))
 
 
@@ -106,18 +106,18 @@ def test_what_is_not_base64_is_refused(value: Any) -> None:
 
 @pytest.mark.parametrize("text", ["YWJj\nZA==", "YWJj\r\nZA==\n", " YWJjZA == "])
 def test_base64_may_come_in_lines(text: str) -> None:
-    assert decoded("a", text) == b"abcd"
+    assert decode_base64("a", text) == b"abcd"
 
 
 def test_bytes_under_a_key_of_their_own_are_a_file() -> None:
     assert file_from_base64("sound", WAV_BASE64) == File(filename="sound.wav", content_type="audio/wav", data=WAV)
     assert file_from_base64("x", "AAA=") == File(filename="x", content_type="application/octet-stream", data=b"\0\0")
-    for value, said in ((5, "`sound_base64` is not a string"), ("Y", "`sound_base64` is not base64")):
-        with pytest.raises(CallFailed, match=said):
+    for value, message in ((5, "`sound_base64` is not a string"), ("Y", "`sound_base64` is not base64")):
+        with pytest.raises(CallFailed, match=message):
             file_from_base64("sound", value)
 
 
 def test_a_file_is_written_as_it_is_read_and_its_bytes_are_in_no_repr() -> None:
     file = File(filename="a.wav", content_type="audio/wav", data=WAV)
-    assert file_in("x", file.as_json(), declared=False) == file
+    assert parse_file("x", file.to_json(), declared=False) == file
     assert "WAVE" not in repr(file)

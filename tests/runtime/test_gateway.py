@@ -17,12 +17,12 @@ from chutes_wrappers.runtime import call_request, failure_attribution, startup, 
 from chutes_wrappers.runtime import gateway as gateway_module
 from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.bodies import Body
-from chutes_wrappers.runtime.call_errors import LARGEST_QUOTED_BYTES, CallFailed
-from chutes_wrappers.runtime.gateway import Answer, Gateway
+from chutes_wrappers.runtime.call_errors import MAX_QUOTED_BYTES, CallFailed
+from chutes_wrappers.runtime.gateway import CallResponse, Gateway
 from chutes_wrappers.runtime.running_call import RunningCall
-from tests.scenario import free_port
-from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture, http_fixture
-from tests.upstreams.raw import answering, full
+from tests.scenario import find_free_port
+from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture, serve_http_fixture
+from tests.upstreams.raw import serve_full_backlog, serve_reply
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def gateway() -> Iterator[Gateway]:
     asyncio.run(BACKGROUND.run(made.close()))
 
 
-def call(gateway: Gateway, service: HttpFixture, target: str, method: str = "GET", **options: Any) -> Answer:
+def call(gateway: Gateway, service: HttpFixture, target: str, method: str = "GET", **options: Any) -> CallResponse:
     body, query = options.pop("json", {}), options.pop("params", {})
     route = Route.model_validate({"path": "/x", "target_path": target, "method": method, **options})
-    return gateway.answer(route, service.port, {"json": body, "params": query})
+    return gateway.handle_call(route, service.port, {"json": body, "params": query})
 
 
 def refusal(gateway: Gateway, service: HttpFixture, target: str, method: str = "GET", **options: Any) -> CallFailed:
@@ -44,8 +44,8 @@ def refusal(gateway: Gateway, service: HttpFixture, target: str, method: str = "
     return caught.value
 
 
-def echoed(answer: Answer) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(answer.body)
+def echoed(response: CallResponse) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(response.body)
     return found
 
 
@@ -55,9 +55,9 @@ def test_every_method_reaches_the_service(gateway: Gateway, service: HttpFixture
 
 
 def test_query_and_body_reach_the_service(gateway: Gateway, service: HttpFixture) -> None:
-    seen = echoed(call(gateway, service, "/echo", "POST", json={"a": 1}, params={"q": "é"}))
-    assert (seen["target"], json.loads(seen["body"])) == ("/echo?q=%C3%A9", {"a": 1})
-    assert seen["content_type"] == "application/json"
+    echoed_request = echoed(call(gateway, service, "/echo", "POST", json={"a": 1}, params={"q": "é"}))
+    assert (echoed_request["target"], json.loads(echoed_request["body"])) == ("/echo?q=%C3%A9", {"a": 1})
+    assert echoed_request["content_type"] == "application/json"
 
 
 def test_a_get_and_an_empty_delete_carry_no_body(gateway: Gateway, service: HttpFixture) -> None:
@@ -66,17 +66,17 @@ def test_a_get_and_an_empty_delete_carry_no_body(gateway: Gateway, service: Http
     assert echoed(call(gateway, service, "/echo", "DELETE", json={"ids": [1]}))["body"] == '{"ids":[1]}'
 
 
-def test_binary_answers_come_back_as_they_are(gateway: Gateway, service: HttpFixture) -> None:
-    assert call(gateway, service, "/bytes") == Answer(content_type="audio/wav", body=EVERY_BYTE)
+def test_binary_responses_are_returned_unchanged(gateway: Gateway, service: HttpFixture) -> None:
+    assert call(gateway, service, "/bytes") == CallResponse(content_type="audio/wav", body=EVERY_BYTE)
 
 
-def test_a_compressed_answer_comes_back_unpacked(gateway: Gateway, service: HttpFixture) -> None:
+def test_a_compressed_response_is_decompressed(gateway: Gateway, service: HttpFixture) -> None:
     assert json.loads(call(gateway, service, "/gzip").body) == {"packed": True}
 
 
-def test_an_empty_answer_says_its_status(gateway: Gateway, service: HttpFixture) -> None:
-    answer = call(gateway, service, "/status/204")
-    assert (answer.content_type, json.loads(answer.body)) == ("application/json", {"status": 204})
+def test_an_empty_response_contains_its_status(gateway: Gateway, service: HttpFixture) -> None:
+    response = call(gateway, service, "/status/204")
+    assert (response.content_type, json.loads(response.body)) == ("application/json", {"status": 204})
 
 
 @pytest.mark.parametrize("status", [300, 301, 304, 400, 401, 403, 404, 409, 422, 426, 429, 451, 499, 500, 502, 503])
@@ -94,7 +94,7 @@ def test_the_services_own_errors_are_a_400_that_quotes_them(
 
 def test_a_long_error_is_cut_and_says_so(gateway: Gateway, service: HttpFixture) -> None:
     refused = refusal(gateway, service, "/large-error")
-    assert len(refused.detail["body"]) == LARGEST_QUOTED_BYTES
+    assert len(refused.detail["body"]) == MAX_QUOTED_BYTES
     assert refused.detail["truncated"]
 
 
@@ -109,7 +109,7 @@ def test_a_redirect_that_never_ends_is_a_400(gateway: Gateway, service: HttpFixt
     assert refusal(gateway, service, "/round").detail["status"] == 302
 
 
-def test_an_answer_that_breaks_off_is_a_400_while_the_service_is_well(gateway: Gateway, service: HttpFixture) -> None:
+def test_a_truncated_response_is_a_400_while_the_service_is_ready(gateway: Gateway, service: HttpFixture) -> None:
     refused = refusal(gateway, service, "/broken")
     assert refused.status == 400
     assert "broke the call off" in refused.detail["error"]
@@ -122,15 +122,15 @@ def test_the_fifth_failure_in_a_row_is_the_instances(gateway: Gateway, service: 
     assert refusal(gateway, service, "/status/500").status == 400
 
 
-def test_not_implemented_is_the_answer_of_a_service_in_good_health(gateway: Gateway, service: HttpFixture) -> None:
+def test_a_501_is_not_a_failure_of_the_service(gateway: Gateway, service: HttpFixture) -> None:
     assert [refusal(gateway, service, "/status/501").status for _ in range(10)] == [400] * 10
 
 
 def test_a_5xx_is_the_instances_failure_when_the_readiness_probe_fails_too(
     gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failure_attribution, "readiness_paths", lambda spec: {service.port: "/health"})
-    monkeypatch.setattr(failure_attribution, "launch_spec", lambda: object())
+    monkeypatch.setattr(failure_attribution, "find_readiness_paths", lambda spec: {service.port: "/health"})
+    monkeypatch.setattr(failure_attribution, "load_launch_spec", lambda: object())
     assert refusal(gateway, service, "/status/500").status == 400
     service.healthy = False
     try:
@@ -141,10 +141,10 @@ def test_a_5xx_is_the_instances_failure_when_the_readiness_probe_fails_too(
 
 def test_a_refused_connection_is_a_429_until_the_service_has_answered_once() -> None:
     gateway = Gateway()
-    with http_fixture() as service:
+    with serve_http_fixture() as service:
         port = service.port
         nothing = HttpFixture()
-        nothing.port = free_port()
+        nothing.port = find_free_port()
         assert refusal(gateway, nothing, "/echo").status == 429
         call(gateway, service, "/echo")
     nothing.port = port
@@ -152,19 +152,17 @@ def test_a_refused_connection_is_a_429_until_the_service_has_answered_once() -> 
     asyncio.run(BACKGROUND.run(gateway.close()))
 
 
-def test_a_service_too_busy_to_take_a_connection_is_a_429_however_often(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_busy_service_is_a_429_however_often(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstream, "_CONNECT_TIMEOUT_S", 0.02)
     busy = HttpFixture()
-    with full() as busy.port:
+    with serve_full_backlog() as busy.port:
         monkeypatch.setattr(startup, "_ready", {busy.port})
-        for _ in range(failure_attribution.MOST_FAILURES_IN_A_ROW + 1):
+        for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
             refused = refusal(gateway, busy, "/echo")
             assert (refused.status, "the service is busy" in refused.detail["error"]) == (429, True)
 
 
-def test_a_service_that_takes_too_long_is_named_with_the_limit(service: HttpFixture) -> None:
+def test_a_call_timeout_names_the_limit(service: HttpFixture) -> None:
     gateway = Gateway(timeout_s=0.2)
     service.release.clear()
     refused = refusal(gateway, service, "/slow")
@@ -179,26 +177,28 @@ def test_the_limit_is_for_all_redirects_together(service: HttpFixture) -> None:
     asyncio.run(BACKGROUND.run(gateway.close()))
 
 
-def test_a_caller_that_goes_away_aborts_the_call(gateway: Gateway, service: HttpFixture) -> None:
+def test_a_disconnect_aborts_the_call(gateway: Gateway, service: HttpFixture) -> None:
     for event in (service.entered, service.aborted, service.release):
         event.clear()
     running = RunningCall()
     call = {"json": {}, "params": {}, "running": running}
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(gateway.answer, Route(path="/slow", method="GET"), service.port, call)
+        response = pool.submit(gateway.handle_call, Route(path="/slow", method="GET"), service.port, call)
         assert service.entered.wait(60)
         running.abandon()
         with pytest.raises(CancelledError):
-            answer.result(60)
+            response.result(60)
     assert service.aborted.wait(60)
 
 
-def test_a_caller_that_has_left_before_is_not_waited_for(gateway: Gateway, service: HttpFixture) -> None:
+def test_a_call_of_a_disconnected_caller_is_cancelled(gateway: Gateway, service: HttpFixture) -> None:
     service.release.clear()
     running = RunningCall()
     running.abandon()
     with pytest.raises(CancelledError):
-        gateway.answer(Route(path="/slow", method="GET"), service.port, {"json": {}, "params": {}, "running": running})
+        gateway.handle_call(
+            Route(path="/slow", method="GET"), service.port, {"json": {}, "params": {}, "running": running}
+        )
 
 
 def test_connections_are_reused_across_calls(gateway: Gateway, service: HttpFixture) -> None:
@@ -208,10 +208,10 @@ def test_connections_are_reused_across_calls(gateway: Gateway, service: HttpFixt
     assert len(service.connections) == 1
 
 
-def test_an_answer_beyond_the_limit_is_refused_by_name(
+def test_a_response_over_the_limit_is_rejected(
     gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_module, "LARGEST_ANSWER_BYTES", 3 * 1024**2)
+    monkeypatch.setattr(gateway_module, "MAX_RESPONSE_BYTES", 3 * 1024**2)
     assert len(call(gateway, service, "/large", params={"megabytes": "3"}).body) == 3 * 1024**2
     assert "larger than 3 MiB" in refusal(gateway, service, "/large", params={"megabytes": "4"}).detail["error"]
 
@@ -244,7 +244,7 @@ FORMATS = st.sampled_from(["json", "multipart", "form", "binary", "text", "none"
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=JSON, query=st.dictionaries(st.text(max_size=6), st.text(max_size=6), max_size=3), encoding=FORMATS)
-def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
+def test_any_call_gets_a_response_or_a_400(
     gateway: Gateway, service: HttpFixture, body: Any, query: dict[str, str], encoding: str
 ) -> None:
     route = Route.model_validate(
@@ -258,11 +258,11 @@ def test_whatever_a_caller_sends_is_answered_or_refused_with_a_400(
     given = {"id": "1", **body} if isinstance(body, dict) else body
     refused = None
     try:
-        answer = gateway.answer(route, service.port, {"json": given, "params": query})
+        response = gateway.handle_call(route, service.port, {"json": given, "params": query})
     except CallFailed as caught:
         refused = caught
     else:
-        assert json.loads(answer.body)["method"] == "POST"
+        assert json.loads(response.body)["method"] == "POST"
     if refused is not None:
         json.dumps(refused.detail, ensure_ascii=False).encode()
         assert (refused.status, "broke" in refused.detail["error"]) == (400, False)
@@ -272,7 +272,7 @@ def test_what_cannot_be_written_into_a_request_is_never_the_services_failure(
     gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_request, "encode_body", lambda *_, **__: Body(content_type="a/b\r\nc"))
-    for _ in range(failure_attribution.MOST_FAILURES_IN_A_ROW + 1):
+    for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
         refused = refusal(gateway, service, "/echo", "POST")
         assert (refused.status, "cannot be carried" in refused.detail["error"]) == (400, True)
 
@@ -297,7 +297,7 @@ HALF = "\ud800"
 def test_text_that_cannot_be_sent_is_named_and_never_the_services_failure(
     gateway: Gateway, service: HttpFixture, encoding: str, body: Any, named: str
 ) -> None:
-    for _ in range(failure_attribution.MOST_FAILURES_IN_A_ROW + 1):
+    for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
         refused = refusal(gateway, service, "/echo", "POST", json=body, request={"encoding": encoding})
         json.dumps(refused.detail, ensure_ascii=False).encode()
         assert refused.status == 400
@@ -315,25 +315,25 @@ def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: Ht
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: some\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
     ],
 )
-async def test_an_answer_that_cannot_be_read_is_never_the_instances_failure(gateway: Gateway, said: bytes) -> None:
-    async with answering(said) as port:
-        for _ in range(failure_attribution.MOST_FAILURES_IN_A_ROW + 1):
+async def test_an_unreadable_response_is_never_the_instances_failure(gateway: Gateway, reply: bytes) -> None:
+    async with serve_reply(reply) as port:
+        for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
             with pytest.raises(CallFailed, match="the service's answer cannot be read") as refused:
-                await asyncio.to_thread(gateway.answer, Route(path="/x"), port, {"json": {}, "params": {}})
+                await asyncio.to_thread(gateway.handle_call, Route(path="/x"), port, {"json": {}, "params": {}})
             assert refused.value.status == 400
 
 
-def test_an_answer_may_be_as_large_as_the_limit(
+def test_a_response_may_be_as_large_as_the_limit(
     gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_module, "LARGEST_ANSWER_BYTES", len(EVERY_BYTE))
+    monkeypatch.setattr(gateway_module, "MAX_RESPONSE_BYTES", len(EVERY_BYTE))
     assert call(gateway, service, "/bytes").body == EVERY_BYTE
-    monkeypatch.setattr(gateway_module, "LARGEST_ANSWER_BYTES", len(EVERY_BYTE) - 1)
+    monkeypatch.setattr(gateway_module, "MAX_RESPONSE_BYTES", len(EVERY_BYTE) - 1)
     assert "only the tunnel can carry" in str(refusal(gateway, service, "/bytes"))

@@ -15,8 +15,8 @@ from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParamete
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.background import BACKGROUND
 from chutes_wrappers.runtime.call_errors import CallFailed
-from chutes_wrappers.runtime.gateway import Answer, Gateway
-from tests.upstreams.gradio_app import StandIn, completed, failed, generating
+from chutes_wrappers.runtime.gateway import CallResponse, Gateway
+from tests.upstreams.gradio_app import FakeGradioApp, completed, failed, generating
 
 ENDPOINT = GradioEndpoint(
     prefix="/api", api_name="x", fn_index=7, parameters=(GradioParameter(name="text", default="hi"),)
@@ -28,51 +28,51 @@ UPLOAD = Route(
 ROUTE = Route(path="/x", gradio=ENDPOINT)
 
 
-async def answer(gateway: Gateway, url: str, **query: str) -> Answer:
+async def call_gateway(gateway: Gateway, url: str, **query: str) -> CallResponse:
     call = {"json": {}, "params": query}
-    return await asyncio.to_thread(gateway.answer, ROUTE, int(url.rsplit(":", 1)[1]), call)
+    return await asyncio.to_thread(gateway.handle_call, ROUTE, int(url.rsplit(":", 1)[1]), call)
 
 
 async def status(gateway: Gateway, url: str) -> int:
     with pytest.raises(CallFailed) as refused:
-        await answer(gateway, url)
+        await call_gateway(gateway, url)
     return refused.value.status
 
 
 async def test_arguments_may_be_in_the_query_string() -> None:
-    app, gateway = StandIn([completed("out")]), Gateway()
+    app, gateway = FakeGradioApp([completed("out")]), Gateway()
     async with app.serving() as url:
-        assert json.loads((await answer(gateway, url, text="from the query")).body) == {"data": ["out"]}
+        assert json.loads((await call_gateway(gateway, url, text="from the query")).body) == {"data": ["out"]}
         await BACKGROUND.run(gateway.close())
     assert app.joined[0]["data"] == ["from the query"]
 
 
 async def test_arguments_may_be_in_both_of_which_the_body_counts() -> None:
-    app, gateway = StandIn([completed("out")]), Gateway()
+    app, gateway = FakeGradioApp([completed("out")]), Gateway()
     endpoint = ENDPOINT.model_copy(
         update={"parameters": tuple(GradioParameter(name=name, default="") for name in ("a", "b", "c"))}
     )
     call = {"json": {"a": "body", "b": "body"}, "params": {"b": "query", "c": "query"}}
     async with app.serving() as url:
         route = Route(path="/x", gradio=endpoint)
-        await asyncio.to_thread(gateway.answer, route, int(url.rsplit(":", 1)[1]), call)
+        await asyncio.to_thread(gateway.handle_call, route, int(url.rsplit(":", 1)[1]), call)
         await BACKGROUND.run(gateway.close())
     assert app.joined[0]["data"] == ["body", "body", "query"]
 
 
 @pytest.mark.parametrize("messages", [[completed("out")], [failed("words")]])
-async def test_an_app_that_has_answered_and_is_gone_is_the_instances_failure(messages: list[dict[str, Any]]) -> None:
-    app, gateway = StandIn(messages), Gateway()
+async def test_an_app_that_exits_after_a_success_is_the_instances_failure(messages: list[dict[str, Any]]) -> None:
+    app, gateway = FakeGradioApp(messages), Gateway()
     async with app.serving() as url:
         assert await status(gateway, "http://127.0.0.1:1") == 429  # it may be starting
         with contextlib.suppress(CallFailed):
-            await answer(gateway, url)
+            await call_gateway(gateway, url)
     assert await status(gateway, url) == 503
     await BACKGROUND.run(gateway.close())
 
 
 async def test_an_app_whose_own_routes_fail_five_times_is_the_instances_failure() -> None:
-    app, gateway = StandIn([failed("words")]), Gateway()
+    app, gateway = FakeGradioApp([failed("words")]), Gateway()
     async with app.serving() as url:
         answered = []
         for refusal in [500] * 5 + [None, 500]:
@@ -92,19 +92,19 @@ async def test_an_app_whose_own_routes_fail_five_times_is_the_instances_failure(
     ],
 )
 async def test_a_file_that_cannot_be_sent_is_named_and_never_the_apps_failure(file: Any) -> None:
-    app, gateway = StandIn(), Gateway()
+    app, gateway = FakeGradioApp(), Gateway()
     async with app.serving() as url:
         port = int(url.rsplit(":", 1)[1])
         for _ in range(6):
             with pytest.raises(CallFailed, match=r"`f`.*surrogate pair") as refused:
-                await asyncio.to_thread(gateway.answer, UPLOAD, port, {"json": {"f": file}, "params": {}})
+                await asyncio.to_thread(gateway.handle_call, UPLOAD, port, {"json": {"f": file}, "params": {}})
             assert refused.value.status == 400
         await BACKGROUND.run(gateway.close())
     assert app.uploaded == []
 
 
 async def test_a_generator_streams_through_the_gateway() -> None:
-    app, gateway = StandIn([generating("a"), completed("a")]), Gateway()
+    app, gateway = FakeGradioApp([generating("a"), completed("a")]), Gateway()
 
     async def frames(port: int) -> list[bytes]:
         async with aclosing(gateway.open_gradio(ENDPOINT, port, {"json": {}, "params": {}})) as stream:

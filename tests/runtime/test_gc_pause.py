@@ -7,11 +7,11 @@ import gc
 
 import pytest
 
-from chutes_wrappers.runtime.gc_pause import PausedCollector
+from chutes_wrappers.runtime.gc_pause import GCPause
 
 
-def test_it_works_again_when_the_last_one_has_left() -> None:
-    paused = PausedCollector()
+def test_it_is_enabled_again_when_the_last_thread_has_left() -> None:
+    paused = GCPause()
     with paused:
         with paused:
             assert not gc.isenabled()
@@ -19,16 +19,16 @@ def test_it_works_again_when_the_last_one_has_left() -> None:
     assert gc.isenabled()
 
 
-def test_it_works_again_after_a_failure() -> None:
-    with pytest.raises(ValueError, match="bad"), PausedCollector():
+def test_it_is_enabled_again_after_a_failure() -> None:
+    with pytest.raises(ValueError, match="bad"), GCPause():
         raise ValueError("bad")
     assert gc.isenabled()
 
 
-def test_one_that_was_off_stays_off() -> None:
+def test_a_disabled_collector_stays_disabled() -> None:
     with contextlib.ExitStack() as stack:
         stack.callback(gc.enable)
         gc.disable()
-        with PausedCollector():
+        with GCPause():
             pass
         assert not gc.isenabled()

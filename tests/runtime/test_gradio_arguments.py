@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import File
-from chutes_wrappers.runtime.gradio_arguments import FILE_MARK, arguments
+from chutes_wrappers.runtime.gradio_arguments import FILE_MARK, parse_arguments
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -30,16 +30,16 @@ def encoded(data: bytes) -> str:
 
 
 @given(data=st.data(), names=NAMES)
-def test_what_is_given_by_name_or_position_arrives_in_order_and_unchanged(
+def test_named_and_positional_arguments_are_passed_in_order_and_unchanged(
     data: st.DataObject, names: list[str]
 ) -> None:
     parameters = [GradioParameter(name=name, default=data.draw(JSON)) for name in names]
     given_names = data.draw(st.permutations(names).map(lambda order: order[: data.draw(st.integers(0, len(names)))]))
     values = {name: data.draw(JSON) for name in given_names}
-    wanted = [values.get(parameter.name, parameter.default) for parameter in parameters]
-    assert arguments(endpoint(*parameters), values) == wanted
+    expected = [values.get(parameter.name, parameter.default) for parameter in parameters]
+    assert parse_arguments(endpoint(*parameters), values) == expected
     if "data" not in names:
-        assert arguments(endpoint(*parameters), {"data": wanted}) == wanted
+        assert parse_arguments(endpoint(*parameters), {"data": expected}) == expected
 
 
 @given(
@@ -49,9 +49,9 @@ def test_what_is_given_by_name_or_position_arrives_in_order_and_unchanged(
 def test_files_keep_their_bytes_names_and_order(files: list[bytes], names: list[str]) -> None:
     takes = endpoint(GradioParameter(name="f", required=True, file="many"))
     objects = [{"filename": name, "data": encoded(data)} for name, data in zip(names, files, strict=False)]
-    [read] = arguments(takes, {"f": objects})
+    [read] = parse_arguments(takes, {"f": objects})
     assert [(file.filename, file.data) for file in read] == list(zip(names, files, strict=False))
-    [bare] = arguments(takes, {"f_base64": [encoded(data) for data in files]})
+    [bare] = parse_arguments(takes, {"f_base64": [encoded(data) for data in files]})
     assert [file.data for file in bare] == files
 
 
@@ -70,36 +70,36 @@ GIF = b"GIF89a"
     ],
 )
 def test_a_file_may_be_written_in_every_way(body: dict[str, Any]) -> None:
-    assert arguments(ONE, body) == [File(filename="image.gif", content_type="image/gif", data=GIF)]
+    assert parse_arguments(ONE, body) == [File(filename="image.gif", content_type="image/gif", data=GIF)]
 
 
-def test_what_the_app_itself_calls_a_file_goes_through() -> None:
-    assert arguments(ONE, {"image": "https://x/y.png"}) == [{"path": "https://x/y.png", "meta": FILE_MARK}]
-    assert arguments(ONE, {"image": {"path": "/tmp/x"}}) == [{"path": "/tmp/x", "meta": FILE_MARK}]
-    assert arguments(ONE, {"image": None}) == [None]
+def test_the_apps_own_file_references_are_passed_on() -> None:
+    assert parse_arguments(ONE, {"image": "https://x/y.png"}) == [{"path": "https://x/y.png", "meta": FILE_MARK}]
+    assert parse_arguments(ONE, {"image": {"path": "/tmp/x"}}) == [{"path": "/tmp/x", "meta": FILE_MARK}]
+    assert parse_arguments(ONE, {"image": None}) == [None]
 
 
 def test_a_video_lies_under_the_key_that_the_app_wants() -> None:
     video = endpoint(GradioParameter(name="clip", required=True, file="one", file_key="video"))
     file = File(filename="v.mp4", content_type="video/mp4", data=b"x")
     given = {"filename": "v.mp4", "data": encoded(b"x")}
-    assert arguments(video, {"clip": given}) == [{"video": file}]
-    assert arguments(video, {"clip": {"video": given, "subtitles": None}}) == [{"video": file, "subtitles": None}]
+    assert parse_arguments(video, {"clip": given}) == [{"video": file}]
+    assert parse_arguments(video, {"clip": {"video": given, "subtitles": None}}) == [{"video": file, "subtitles": None}]
 
 
 def test_files_among_other_values_are_found_and_texts_stay_texts() -> None:
     chat = endpoint(GradioParameter(name="message", required=True, file="inside"))
     file = File(filename="a.txt", content_type="text/plain", data=b"x")
     message = {"text": "data:, not a file", "data": "eA==", "files": [{"filename": "a.txt", "data": encoded(b"x")}]}
-    assert arguments(chat, {"message": message}) == [{**message, "files": [file]}]
+    assert parse_arguments(chat, {"message": message}) == [{**message, "files": [file]}]
 
 
 def test_one_file_is_a_list_of_files_where_many_may_be() -> None:
     takes = endpoint(GradioParameter(name="f", file="many"))
-    [files] = arguments(takes, {"f": {"filename": "a.txt", "data": ""}})
+    [files] = parse_arguments(takes, {"f": {"filename": "a.txt", "data": ""}})
     assert [file.filename for file in files] == ["a.txt"]
-    assert arguments(takes, {}) == [None]
-    assert arguments(takes, {"f": []}) == [[]]
+    assert parse_arguments(takes, {}) == [None]
+    assert parse_arguments(takes, {"f": []}) == [[]]
 
 
 def nested(depth: int) -> Any:
@@ -128,10 +128,10 @@ def nested(depth: int) -> Any:
 def test_what_does_not_fit_is_named(body: Any, problem: str) -> None:
     takes = endpoint(GradioParameter(name="image", required=True, file="one"), GradioParameter(name="size", default=1))
     with pytest.raises(CallFailed, match=problem) as refused:
-        arguments(takes, body)
+        parse_arguments(takes, body)
     assert refused.value.status == 400
 
 
 def test_endless_nesting_is_refused() -> None:
     with pytest.raises(CallFailed, match="nested too deeply"):
-        arguments(endpoint(GradioParameter(name="x", file="inside")), {"x": nested(900)})
+        parse_arguments(endpoint(GradioParameter(name="x", file="inside")), {"x": nested(900)})

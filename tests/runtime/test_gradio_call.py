@@ -16,8 +16,8 @@ from aiohttp import web
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
 from chutes_wrappers.runtime import gradio_call
 from chutes_wrappers.runtime.call_errors import CallFailed
-from tests.upstreams.gradio_app import MARK, StandIn, completed, failed, generating, reference
-from tests.upstreams.raw import talking
+from tests.upstreams.gradio_app import MARK, FakeGradioApp, completed, failed, generating, reference
+from tests.upstreams.raw import serve_raw
 
 ENDPOINT = GradioEndpoint(
     prefix="/api",
@@ -28,36 +28,36 @@ ENDPOINT = GradioEndpoint(
 )
 
 
-async def call(app: StandIn, body: Any = None) -> tuple[str, bytes]:
+async def call(app: FakeGradioApp, body: Any = None) -> tuple[str, bytes]:
     async with app.serving() as url, aiohttp.ClientSession() as session:
         return await gradio_call.call(session, url, ENDPOINT, body or {})
 
 
-async def stream(app: StandIn) -> list[Any]:
+async def stream(app: FakeGradioApp) -> list[Any]:
     async with app.serving() as url, aiohttp.ClientSession() as session:
         return [json.loads(event[6:]) async for event in gradio_call.stream(session, url, ENDPOINT, {})]
 
 
 async def test_a_call_joins_the_queue_with_all_inputs() -> None:
-    app = StandIn([completed("out")])
+    app = FakeGradioApp([completed("out")])
     assert await call(app, {"text": "a"}) == ("application/json", b'{"data":["out"]}')
     [joined] = app.joined
     assert (joined["data"], joined["fn_index"]) == (["a", None, None], 7)
 
 
-async def test_files_go_up_first() -> None:
-    app = StandIn([completed("out")])
+async def test_files_are_uploaded_first() -> None:
+    app = FakeGradioApp([completed("out")])
     await call(app, {"file": {"filename": "ä b.txt", "content_type": "text/x-note", "data": "AP8="}})
     assert app.uploaded == [("ä b.txt", b"\x00\xff")]
     sent = {"path": "/up/0", "orig_name": "ä b.txt", "mime_type": "text/x-note", "size": 2, "meta": MARK}
     assert app.joined[0]["data"] == ["hi", None, sent]
 
 
-async def test_files_come_down_with_the_type_that_fits() -> None:
-    app = StandIn([completed(reference("/t/a b.wav"))])
+async def test_files_are_downloaded_with_the_matching_type() -> None:
+    app = FakeGradioApp([completed(reference("/t/a b.wav"))])
     app.files["/t/a b.wav"] = web.Response(body=b"RIFF", content_type="application/octet-stream")
     assert await call(app) == ("audio/wav", b"RIFF")
-    app = StandIn([completed({"video": reference("/t/x"), "subtitles": None})])
+    app = FakeGradioApp([completed({"video": reference("/t/x"), "subtitles": None})])
     app.files["/t/x"] = web.Response(body=b"film", content_type="video/mp4")
     assert await call(app) == ("video/mp4", b"film")
 
@@ -71,44 +71,44 @@ async def test_files_come_down_with_the_type_that_fits() -> None:
     ],
 )
 async def test_a_file_among_other_values_is_json(value: Any) -> None:
-    app = StandIn([completed(value)])
+    app = FakeGradioApp([completed(value)])
     app.files["/t/x.txt"] = web.Response(body=b"film", content_type="text/plain")
-    kind, answer = await call(app)
-    assert (kind, b'"data":"ZmlsbQ=="' in answer) == ("application/json", True)
+    kind, response = await call(app)
+    assert (kind, b'"data":"ZmlsbQ=="' in response) == ("application/json", True)
 
 
 async def test_an_empty_file_is_json() -> None:
-    app = StandIn([completed(reference("/t/x.txt"))])
+    app = FakeGradioApp([completed(reference("/t/x.txt"))])
     app.files["/t/x.txt"] = web.Response(body=b"", content_type="text/plain")
-    kind, answer = await call(app)
-    assert (kind, json.loads(answer)["data"][0]["data"]) == ("application/json", "")
+    kind, response = await call(app)
+    assert (kind, json.loads(response)["data"][0]["data"]) == ("application/json", "")
 
 
-async def test_what_the_app_does_not_hold_stays_as_it_is() -> None:
+async def test_references_that_the_app_does_not_serve_are_unchanged() -> None:
     elsewhere, live = reference("https://x/y.png"), reference("/t/list.m3u8", is_stream=True)
-    kind, answer = await call(StandIn([completed(elsewhere, live)]))
-    assert (kind, json.loads(answer)["data"]) == ("application/json", [elsewhere, live])
+    kind, response = await call(FakeGradioApp([completed(elsewhere, live)]))
+    assert (kind, json.loads(response)["data"]) == ("application/json", [elsewhere, live])
 
 
 @pytest.mark.parametrize(
-    ("status", "answer_with"), [(400, 400), (404, 400), (413, 400), (422, 400), (500, 400), (503, 429)]
+    ("status", "response_status"), [(400, 400), (404, 400), (413, 400), (422, 400), (500, 400), (503, 429)]
 )
-async def test_a_call_that_the_app_refuses_is_told(status: int, answer_with: int) -> None:
-    app = StandIn()
+async def test_an_error_of_the_app_is_passed_to_the_caller(status: int, response_status: int) -> None:
+    app = FakeGradioApp()
     app.refusal = web.json_response({"detail": "Why."}, status=status)
     with pytest.raises(CallFailed) as refused:
         await call(app)
-    assert refused.value.status == answer_with
-    if answer_with == 400:
+    assert refused.value.status == response_status
+    if response_status == 400:
         assert (refused.value.detail["status"], "Why." in refused.value.detail["body"]) == (status, True)
 
 
-async def test_an_answer_that_breaks_off_is_an_error() -> None:
+async def test_a_truncated_response_is_an_error() -> None:
     with pytest.raises(CallFailed, match="broke its answer off"):
-        await call(StandIn([generating("a")]))
+        await call(FakeGradioApp([generating("a")]))
     with pytest.raises(CallFailed, match=r"^lost$"):
-        await call(StandIn([failed("lost")]))
-    app = StandIn([completed(reference("/gone"))])
+        await call(FakeGradioApp([failed("lost")]))
+    app = FakeGradioApp([completed(reference("/gone"))])
     app.files["/gone"] = web.Response(status=404)
     with pytest.raises(CallFailed) as missing:
         await call(app)
@@ -121,42 +121,42 @@ async def test_an_argument_that_no_json_holds_is_refused(text: Any) -> None:
     for _ in range(900 if text == "deep" else 0):
         value = [value]
     with pytest.raises(CallFailed, match="cannot be sent on"):
-        await call(StandIn(), {"text": value})
+        await call(FakeGradioApp(), {"text": value})
 
 
-async def test_an_app_that_is_gone_is_the_gateways_to_judge() -> None:
+async def test_connection_errors_are_raised_unchanged() -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectorError):
             await gradio_call.call(session, "http://127.0.0.1:1", ENDPOINT, {})
 
 
 async def test_a_stream_ends_with_its_error_or_is_refused_before_it_begins() -> None:
-    assert await stream(StandIn([generating("a"), failed("lost")])) == [{"data": ["a"]}, {"error": "lost"}]
-    assert await stream(StandIn([generating("a")])) == [
+    assert await stream(FakeGradioApp([generating("a"), failed("lost")])) == [{"data": ["a"]}, {"error": "lost"}]
+    assert await stream(FakeGradioApp([generating("a")])) == [
         {"data": ["a"]},
         {"error": "the app broke its answer off before it was complete"},
     ]
     with pytest.raises(CallFailed, match="lost"):
-        await stream(StandIn([failed("lost")]))
+        await stream(FakeGradioApp([failed("lost")]))
 
 
 @contextlib.asynccontextmanager
-async def queue_that_says(said: bytes) -> AsyncIterator[str]:
-    """An app that takes a call into its queue, and whose queue says ``said`` and hangs up."""
+async def serve_queue(reply: bytes) -> AsyncIterator[str]:
+    """An app that takes a call into its queue, and whose queue says ``reply`` and hangs up."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         is_call = head.startswith(b"POST")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}" if is_call else said)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}" if is_call else reply)
 
-    async with talking(talk) as port:
+    async with serve_raw(talk) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 async def test_a_connection_that_is_lost_ends_a_stream_with_the_reason() -> None:
     first = b'data: {"msg":"process_generating","success":true,"output":{"data":["a"],"is_generating":true}}\n\n'
-    said = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + first
-    async with queue_that_says(said) as url, aiohttp.ClientSession() as session:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + first
+    async with serve_queue(reply) as url, aiohttp.ClientSession() as session:
         events = [event async for event in gradio_call.stream(session, url, ENDPOINT, {})]
     assert events == [
         b'data: {"data":["a"]}\n\n',
@@ -165,21 +165,21 @@ async def test_a_connection_that_is_lost_ends_a_stream_with_the_reason() -> None
 
 
 async def test_the_refusal_of_a_queue_keeps_its_status() -> None:
-    said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nWhy."
-    async with queue_that_says(said) as url, aiohttp.ClientSession() as session:
+    reply = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nWhy."
+    async with serve_queue(reply) as url, aiohttp.ClientSession() as session:
         with pytest.raises(CallFailed) as refused:
             await gradio_call.call(session, url, ENDPOINT, {})
     assert (refused.value.detail["status"], refused.value.detail["body"]) == (404, "Why.")
 
 
 async def test_an_event_that_no_line_holds_is_an_error() -> None:
-    events = await stream(StandIn([generating("a"), generating([["replace", [], "x" * 9 * 1024**2]])]))
+    events = await stream(FakeGradioApp([generating("a"), generating([["replace", [], "x" * 9 * 1024**2]])]))
     assert events[0] == {"data": ["a"]}
     assert "larger than 8 MiB" in events[1]["error"]
 
 
 async def test_events_come_as_they_are_yielded_and_leaving_closes_the_call() -> None:
-    app = StandIn([generating("a"), None])
+    app = FakeGradioApp([generating("a"), None])
     async with app.serving() as url, aiohttp.ClientSession() as session:
         async with aclosing(gradio_call.stream(session, url, ENDPOINT, {})) as events:
             assert await anext(events) == b'data: {"data":["a"]}\n\n'
@@ -187,7 +187,7 @@ async def test_events_come_as_they_are_yielded_and_leaving_closes_the_call() -> 
 
 
 async def test_a_cancelled_call_closes_the_apps_stream() -> None:
-    app = StandIn([generating("a"), None])
+    app = FakeGradioApp([generating("a"), None])
     async with app.serving() as url, aiohttp.ClientSession() as session:
         task = asyncio.ensure_future(gradio_call.call(session, url, ENDPOINT, {}))
         while not app.joined:

@@ -12,25 +12,25 @@ from chutes_wrappers.runtime import gradio_files
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_files import (
-    checked_json,
     download,
     is_downloadable,
-    references_in,
+    iter_references,
+    read_json,
+    replace_references,
     upload,
-    with_files,
 )
-from tests.upstreams.gradio_app import MARK, StandIn, reference
+from tests.upstreams.gradio_app import MARK, FakeGradioApp, reference
 
 A = File(filename="a.txt", content_type="text/plain", data=b"a")
 B = File(filename="b", content_type="audio/wav", data=b"bb")
 
 
-async def uploaded(app: StandIn, *values: Any) -> list[Any]:
+async def upload_with(app: FakeGradioApp, *values: Any) -> list[Any]:
     async with app.serving() as url, aiohttp.ClientSession() as session:
         return await upload(session, f"{url}/api", list(values))
 
 
-def placed(number: int, file: File) -> dict[str, Any]:
+def make_reference(number: int, file: File) -> dict[str, Any]:
     return {
         "path": f"/up/{number}",
         "orig_name": file.filename,
@@ -40,18 +40,24 @@ def placed(number: int, file: File) -> dict[str, Any]:
     }
 
 
-async def downloaded(response: web.Response, most_bytes: int = 100, **of: Any) -> File:
-    app = StandIn([])
+async def download_from(response: web.Response, max_bytes: int = 100, **of: Any) -> File:
+    app = FakeGradioApp([])
     told = {**reference("/t/x.txt"), **of}
     app.files[told["path"]] = response
     async with app.serving() as url, aiohttp.ClientSession() as session:
-        return await download(session, f"{url}/api", told, most_bytes)
+        return await download(session, f"{url}/api", told, max_bytes)
 
 
 async def test_files_are_uploaded_in_one_request_and_replaced_where_they_stood() -> None:
-    app = StandIn([])
+    app = FakeGradioApp([])
     values = [A, "text", {"k": [B, 5]}, None, [[A]]]
-    assert await uploaded(app, *values) == [placed(0, A), "text", {"k": [placed(1, B), 5]}, None, [[placed(2, A)]]]
+    assert await upload_with(app, *values) == [
+        make_reference(0, A),
+        "text",
+        {"k": [make_reference(1, B), 5]},
+        None,
+        [[make_reference(2, A)]],
+    ]
     assert app.uploaded == [("a.txt", b"a"), ("b", b"bb"), ("a.txt", b"a")]
 
 
@@ -73,13 +79,13 @@ async def test_without_files_nothing_is_sent() -> None:
     ],
 )
 async def test_the_app_gets_a_plain_name_and_keeps_the_callers(filename: str, sent: str) -> None:
-    app = StandIn([])
-    (value,) = await uploaded(app, File(filename=filename, content_type="a/b", data=b""))
+    app = FakeGradioApp([])
+    (value,) = await upload_with(app, File(filename=filename, content_type="a/b", data=b""))
     assert (app.uploaded, value["orig_name"]) == ([(sent, b"")], filename)
 
 
 @pytest.mark.parametrize(
-    ("said", "sent"),
+    ("content_type", "sent"),
     [
         ("audio/wav", "audio/wav"),
         ("text/x; charset=utf-8", "text/x; charset=utf-8"),
@@ -88,20 +94,20 @@ async def test_the_app_gets_a_plain_name_and_keeps_the_callers(filename: str, se
         ("ä/b", "application/octet-stream"),
     ],
 )
-def test_only_a_media_type_is_sent_as_one(said: str, sent: str) -> None:
-    assert gradio_files._plain_type(File(filename="a", content_type=said, data=b"")) == sent
+def test_only_a_media_type_is_sent_as_one(content_type: str, sent: str) -> None:
+    assert gradio_files._build_upload_type(File(filename="a", content_type=content_type, data=b"")) == sent
 
 
 @pytest.mark.parametrize("places", [[], ["/up/0", "/up/1"], {"a": 1}, "x", None])
 async def test_an_app_that_does_not_say_where_its_files_are_is_refused(
     monkeypatch: pytest.MonkeyPatch, places: Any
 ) -> None:
-    async def say(answer: Any) -> Any:
+    async def say(response: Any) -> Any:
         return places
 
-    monkeypatch.setattr(gradio_files, "checked_json", say)
+    monkeypatch.setattr(gradio_files, "read_json", say)
     with pytest.raises(CallFailed, match="did not say where"):
-        await uploaded(StandIn([]), A)
+        await upload_with(FakeGradioApp([]), A)
 
 
 @pytest.mark.parametrize(
@@ -121,21 +127,21 @@ async def test_an_app_that_does_not_say_where_its_files_are_is_refused(
 async def test_a_file_is_downloaded_with_the_name_and_type_of_its_reference(
     of: dict[str, Any], served_as: str, filename: str, content_type: str
 ) -> None:
-    file = await downloaded(web.Response(body=b"data", content_type=served_as), **of)
+    file = await download_from(web.Response(body=b"data", content_type=served_as), **of)
     assert file == File(filename=filename, content_type=content_type, data=b"data")
 
 
-async def test_a_file_is_taken_up_to_a_limit() -> None:
-    assert gradio_files.LARGEST_FILES_BYTES == 512 * 1024**2
-    assert len((await downloaded(web.Response(body=b"x" * 10), most_bytes=10)).data) == 10
+async def test_a_file_is_downloaded_up_to_a_limit() -> None:
+    assert gradio_files.MAX_FILES_BYTES == 512 * 1024**2
+    assert len((await download_from(web.Response(body=b"x" * 10), max_bytes=10)).data) == 10
     with pytest.raises(CallFailed, match="larger than 512 MiB"):
-        await downloaded(web.Response(body=b"x" * 11), most_bytes=10)
+        await download_from(web.Response(body=b"x" * 11), max_bytes=10)
 
 
 @pytest.mark.parametrize("status", [300, 404, 500])
 async def test_an_error_of_the_app_is_quoted(status: int) -> None:
     with pytest.raises(CallFailed) as caught:
-        await downloaded(web.Response(status=status, text="nothing here"))
+        await download_from(web.Response(status=status, text="nothing here"))
     assert (caught.value.detail["status"], caught.value.detail["body"]) == (status, "nothing here")
 
 
@@ -143,15 +149,15 @@ async def test_an_error_of_the_app_is_quoted(status: int) -> None:
     ("body", "content_type", "value"),
     [(b'{"a": 1}', "application/json", {"a": 1}), (b"[]", "text/plain", []), (b"{", "application/json", None)],
 )
-async def test_json_is_read_whatever_its_type_says(body: bytes, content_type: str, value: Any) -> None:
-    app = StandIn([])
+async def test_json_is_parsed_whatever_its_content_type(body: bytes, content_type: str, value: Any) -> None:
+    app = FakeGradioApp([])
     app.files["x"] = web.Response(body=body, content_type=content_type)
-    async with app.serving() as url, aiohttp.ClientSession() as session, session.get(f"{url}/api/file=x") as answer:
+    async with app.serving() as url, aiohttp.ClientSession() as session, session.get(f"{url}/api/file=x") as response:
         if value is not None:
-            assert await checked_json(answer) == value
+            assert await read_json(response) == value
         else:
             with pytest.raises(CallFailed, match="not JSON"):
-                await checked_json(answer)
+                await read_json(response)
 
 
 @pytest.mark.parametrize(
@@ -171,18 +177,18 @@ async def test_json_is_read_whatever_its_type_says(body: bytes, content_type: st
         ([reference("/t/x")], False),
     ],
 )
-def test_what_the_app_holds_can_be_downloaded(value: Any, expected: bool) -> None:
+def test_files_of_the_app_can_be_downloaded(value: Any, expected: bool) -> None:
     assert is_downloadable(value) is expected
 
 
-def test_files_of_an_answer_are_found_in_order_and_put_back() -> None:
+def test_files_of_a_response_are_found_in_order_and_replaced() -> None:
     value = {"a": [reference("/1"), "x"], "b": {"c": reference("/2"), "d": 5}, "e": [[reference("/3")]]}
-    assert [found["path"] for found in references_in(value)] == ["/1", "/2", "/3"]
+    assert [found["path"] for found in iter_references(value)] == ["/1", "/2", "/3"]
     files = [File(filename=str(number), content_type="a/b", data=b"") for number in range(3)]
-    assert with_files(value, iter(files)) == {
-        "a": [files[0].as_json(), "x"],
-        "b": {"c": files[1].as_json(), "d": 5},
-        "e": [[files[2].as_json()]],
+    assert replace_references(value, iter(files)) == {
+        "a": [files[0].to_json(), "x"],
+        "b": {"c": files[1].to_json(), "d": 5},
+        "e": [[files[2].to_json()]],
     }
 
 
@@ -192,14 +198,14 @@ def nested(value: Any, depth: int) -> Any:
     return value
 
 
-def test_nesting_of_an_answer_is_bounded() -> None:
-    assert len([*references_in(nested(reference("/1"), 100))]) == 1
+def test_nesting_of_a_response_is_bounded() -> None:
+    assert len([*iter_references(nested(reference("/1"), 100))]) == 1
     with pytest.raises(CallFailed, match="nested too deeply"):
-        list(references_in(nested("x", 101)))
+        list(iter_references(nested("x", 101)))
 
 
 async def test_files_are_found_and_replaced_down_to_the_same_depth() -> None:
-    app = StandIn([])
+    app = FakeGradioApp([])
     deepest, deeper = nested(A, 99), nested(B, 100)
-    assert await uploaded(app, deeper, deepest) == [deeper, nested(placed(0, A), 99)]
+    assert await upload_with(app, deeper, deepest) == [deeper, nested(make_reference(0, A), 99)]
     assert app.uploaded == [("a.txt", b"a")]

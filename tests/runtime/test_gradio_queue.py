@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.runtime import gradio_queue
 from chutes_wrappers.runtime.call_errors import CallFailed
-from chutes_wrappers.runtime.gradio_queue import MessageLines, Outputs, patched
+from chutes_wrappers.runtime.gradio_queue import MessageParser, OutputReader, apply_edits
 from tests.upstreams.gradio_app import completed, failed, generating
 
 JSON = st.recursive(
@@ -40,24 +40,24 @@ def difference(old: Any, new: Any, path: list[Any]) -> list[list[Any]]:
 
 
 @given(old=JSON, new=JSON)
-def test_a_difference_leads_from_the_old_value_to_the_new(old: Any, new: Any) -> None:
+def test_applying_a_diff_gives_the_new_value(old: Any, new: Any) -> None:
     before = copy.deepcopy(old)
-    assert patched(old, difference(old, new, [])) == new
+    assert apply_edits(old, difference(old, new, [])) == new
     assert old == before
 
 
 @pytest.mark.parametrize(
     "edit", [["replace", ["x", 3], 1], ["append", [], 3], ["dance", [], 1], ["add", ["a", 0], 1], [1], None]
 )
-def test_a_difference_that_does_not_fit_is_an_error_of_the_app(edit: Any) -> None:
+def test_an_invalid_diff_is_an_error_of_the_app(edit: Any) -> None:
     with pytest.raises(CallFailed, match="does not follow"):
-        patched({"a": "b"}, [edit])
+        apply_edits({"a": "b"}, [edit])
 
 
 @given(messages=st.lists(st.dictionaries(st.text(), st.text())), size=st.integers(1, 20))
 def test_messages_arrive_whole_however_they_are_cut(messages: list[dict[str, str]], size: int) -> None:
     stream = b"".join(b"data: " + json.dumps(message).encode() + b"\n\n" for message in messages)
-    lines = MessageLines()
+    lines = MessageParser()
     pieces = (stream[start : start + size] for start in range(0, len(stream), size))
     assert [message for piece in pieces for message in lines.feed(piece)] == [
         message for message in messages if message
@@ -65,24 +65,24 @@ def test_messages_arrive_whole_however_they_are_cut(messages: list[dict[str, str
 
 
 def test_other_lines_mean_nothing_and_broken_ones_are_errors_of_the_app() -> None:
-    assert list(MessageLines().feed(b": ping\nevent: x\ndata: 3\n\n")) == []
+    assert list(MessageParser().feed(b": ping\nevent: x\ndata: 3\n\n")) == []
     with pytest.raises(CallFailed, match="no JSON"):
-        list(MessageLines().feed(b"data: {\n"))
+        list(MessageParser().feed(b"data: {\n"))
 
 
-def test_a_message_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradio_queue, "LARGEST_MESSAGE_BYTES", 1024**2)
-    lines = MessageLines()
+def test_a_message_over_the_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradio_queue, "MAX_MESSAGE_BYTES", 1024**2)
+    lines = MessageParser()
     assert list(lines.feed(b"x" * 1024**2)) == []
     with pytest.raises(CallFailed, match="larger than 1 MiB"):
         list(lines.feed(b"x"))
 
 
 def outputs(*messages: dict[str, Any], **fields: Any) -> list[list[Any]]:
-    read = Outputs(GradioEndpoint(api_name="x", fn_index=0, **fields))
-    found = [values for message in messages if (values := read.read(message)) is not None]
+    read = OutputReader(GradioEndpoint(api_name="x", fn_index=0, **fields))
+    result = [values for message in messages if (values := read.read(message)) is not None]
     assert read.is_complete == (messages[-1]["msg"] == "process_completed")
-    return found
+    return result
 
 
 def test_a_function_puts_out_once_and_a_generator_what_it_yields() -> None:
@@ -110,7 +110,7 @@ def test_session_state_stays_out_and_updates_are_their_values() -> None:
         ([{"message": "too long", "is_valid": False}], "too long"),
     ],
 )
-def test_the_apps_own_words_are_kept(error: Any, words: str) -> None:
+def test_the_apps_error_messages_are_kept(error: Any, words: str) -> None:
     with pytest.raises(CallFailed) as refused:
         outputs(failed(error))
     assert words in str(refused.value)
@@ -126,13 +126,13 @@ def test_the_queues_own_errors_end_a_call(message: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("output", [None, {}, {"data": "text"}, 3])
-def test_an_answer_without_data_is_an_error_of_the_app(output: Any) -> None:
+def test_a_response_without_data_is_an_error_of_the_app(output: Any) -> None:
     with pytest.raises(CallFailed):
         outputs({"msg": "process_completed", "success": True, "output": output})
 
 
 def test_differences_of_another_number_of_outputs_are_an_error_of_the_app() -> None:
-    outputs = Outputs(GradioEndpoint(api_name="x", fn_index=0, protocol="sse_v3"))
+    outputs = OutputReader(GradioEndpoint(api_name="x", fn_index=0, protocol="sse_v3"))
     assert outputs.read(generating("a", "b")) == ["a", "b"]
     with pytest.raises(CallFailed, match="does not follow"):
         outputs.read(generating([]))

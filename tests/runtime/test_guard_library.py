@@ -13,7 +13,7 @@ import pytest
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.runtime.launcher import service_environment
+from chutes_wrappers.runtime.launcher import build_service_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = """
@@ -27,11 +27,11 @@ async def code_of_a_later_child():
 with ManagedProcess(["/bin/sh", "-c", "sleep 60"], environment={"PATH": "/usr/bin:/bin"}, directory="/") as service:
     subprocess.run(["/bin/true"], check=True)
     assert asyncio.run(code_of_a_later_child()) == 0
-    assert service.exit_code is None, service.failure()
+    assert service.exit_code is None, service.make_failure()
 """
 
 
-def guarded(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_guarded(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """A Python program under the guard, with these variables."""
     sdk = importlib.util.find_spec("chutes")
     assert sdk is not None
@@ -42,24 +42,24 @@ def guarded(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_child_of_vfork_does_not_live() -> None:
-    done = guarded("import subprocess, sys; sys.exit(-subprocess.run(['/bin/true']).returncode)")
+def test_a_child_of_vfork_is_killed() -> None:
+    done = run_guarded("import subprocess, sys; sys.exit(-subprocess.run(['/bin/true']).returncode)")
     assert done.returncode == signal.SIGSEGV, done.stderr
 
 
-def test_a_service_lives_and_so_do_later_children_of_the_chute() -> None:
-    done = guarded(SERVICE)
+def test_a_service_and_later_children_of_the_chute_survive() -> None:
+    done = run_guarded(SERVICE)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", platform_rules.FAULTHANDLER_VARIABLES)
-def test_a_python_with_faulthandler_does_not_live_and_a_service_is_not_given_it(name: str) -> None:
-    assert guarded("", **{name: "1"}).returncode == -signal.SIGSEGV
+def test_a_python_with_faulthandler_crashes_and_a_service_does_not_get_its_variables(name: str) -> None:
+    assert run_guarded("", **{name: "1"}).returncode == -signal.SIGSEGV
     image = LaunchSpec(environment={name: "1"})
-    for seen in (
-        service_environment(image, {}, {}),
-        service_environment(LaunchSpec(), {name: "1"}, {}),
-        service_environment(LaunchSpec(), {}, {name: "1"}),
+    for environment in (
+        build_service_environment(image, {}, {}),
+        build_service_environment(LaunchSpec(), {name: "1"}, {}),
+        build_service_environment(LaunchSpec(), {}, {name: "1"}),
     ):
-        assert name not in seen
-        assert guarded("", **seen).returncode == 0
+        assert name not in environment
+        assert run_guarded("", **environment).returncode == 0

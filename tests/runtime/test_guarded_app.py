@@ -11,10 +11,10 @@ NEAR = [(b"host", b"localhost:8000")]
 FOREIGN = [(b"host", b"evil.example")]
 
 
-async def sent(scope: dict[str, Any]) -> tuple[list[Any], bool]:
+async def run_connection(scope: dict[str, Any]) -> tuple[list[Any], bool]:
     """What is sent for one connection, and whether the application has seen it."""
     messages: list[Any] = []
-    seen: list[Any] = []
+    received: list[Any] = []
 
     async def receive() -> Any:
         pytest.fail("a refused request is not read")
@@ -23,10 +23,10 @@ async def sent(scope: dict[str, Any]) -> tuple[list[Any], bool]:
         messages.append(message)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        seen.append(scope)
+        received.append(scope)
 
     await GuardedApp(application, LocalGuard(loopback_origins=False))(scope, receive, send)
-    return messages, seen == [scope]
+    return messages, received == [scope]
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ async def sent(scope: dict[str, Any]) -> tuple[list[Any], bool]:
     ],
 )
 async def test_what_the_guard_accepts_reaches_the_application(scope: dict[str, Any]) -> None:
-    assert await sent(scope) == ([], True)
+    assert await run_connection(scope) == ([], True)
 
 
 async def test_a_refused_request_is_a_403_with_the_reason_and_ends_the_connection() -> None:
-    messages, is_seen = await sent({"type": "http", "method": "GET", "headers": FOREIGN})
+    messages, is_seen = await run_connection({"type": "http", "method": "GET", "headers": FOREIGN})
     assert not is_seen
     start, body = messages
     assert (start["type"], start["status"], body["type"]) == ("http.response.start", 403, "http.response.body")
@@ -55,7 +55,7 @@ async def test_a_refused_request_is_a_403_with_the_reason_and_ends_the_connectio
 
 
 async def test_a_refused_websocket_is_closed_with_the_reason() -> None:
-    (message,), is_seen = await sent({"type": "websocket", "headers": FOREIGN})
+    (message,), is_seen = await run_connection({"type": "websocket", "headers": FOREIGN})
     assert not is_seen
     assert message["type"] == "websocket.close"
     assert "'evil.example'" in message["reason"]
@@ -68,12 +68,12 @@ async def test_a_link_of_a_foreign_page_may_get_and_not_post() -> None:
         (b"sec-fetch-mode", b"navigate"),
         (b"sec-fetch-dest", b"document"),
     ]
-    assert (await sent({"type": "http", "method": "GET", "headers": link}))[1]
-    assert not (await sent({"type": "http", "method": "POST", "headers": link}))[1]
+    assert (await run_connection({"type": "http", "method": "GET", "headers": link}))[1]
+    assert not (await run_connection({"type": "http", "method": "POST", "headers": link}))[1]
 
 
 async def test_headers_are_any_bytes() -> None:
-    messages, _ = await sent({"type": "http", "method": "GET", "headers": [(b"host", b"\xff")]})
+    messages, _ = await run_connection({"type": "http", "method": "GET", "headers": [(b"host", b"\xff")]})
     assert messages[0]["status"] == 403
 
 

@@ -9,24 +9,26 @@ import struct
 import pytest
 
 from chutes_wrappers.runtime import http1
-from chutes_wrappers.runtime.http1 import CallUnsendable, ServiceBroke, connected
+from chutes_wrappers.runtime.http1 import InvalidCall, ServiceDisconnected, connect
 from chutes_wrappers.runtime.tunnel_frames import Head, Header, TunnelCall
-from tests.scenario import free_port
-from tests.upstreams.raw import answering, full, talking
+from tests.scenario import find_free_port
+from tests.upstreams.raw import serve_full_backlog, serve_raw, serve_reply
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
-async def exchanged(said: bytes, *, method: str = "GET", headers: tuple[Header, ...] = ()) -> tuple[Head, bytes, bytes]:
+async def run_exchange(
+    reply: bytes, *, method: str = "GET", headers: tuple[Header, ...] = ()
+) -> tuple[Head, bytes, bytes]:
     """Head and body of what a service says, and the head of what it was asked."""
-    asked: list[bytes] = []
-    async with answering(said, asked) as port, connected(port) as exchange:
+    received: list[bytes] = []
+    async with serve_reply(reply, received) as port, connect(port) as exchange:
         head = await exchange.start(TunnelCall(port=port, method=method, target="/a?b", headers=headers))
-        body = b"".join([piece async for piece in exchange.pieces()])
-    return head, body, asked[0].replace(str(port).encode(), b"PORT")
+        body = b"".join([piece async for piece in exchange.iter_body()])
+    return head, body, received[0].replace(str(port).encode(), b"PORT")
 
 
-async def sent_for(headers: tuple[Header, ...] = (), body: bytes = b"") -> bytes:
+async def capture_request(headers: tuple[Header, ...] = (), body: bytes = b"") -> bytes:
     """Everything that a service is sent, up to the end of the body."""
     sent = bytearray()
 
@@ -38,21 +40,21 @@ async def sent_for(headers: tuple[Header, ...] = (), body: bytes = b"") -> bytes
             sent.extend(await reader.readexactly(len(body)))
         writer.write(OK)
 
-    async with talking(talk) as port, connected(port) as exchange:
+    async with serve_raw(talk) as port, connect(port) as exchange:
         await exchange.start(TunnelCall(port=port, method="POST", target="/", headers=headers, body=body))
-        assert [piece async for piece in exchange.pieces()] == [b"hi"]
+        assert [piece async for piece in exchange.iter_body()] == [b"hi"]
     return bytes(sent).replace(str(port).encode(), b"PORT")
 
 
 async def test_without_headers_the_service_is_named_and_the_connection_ends() -> None:
-    head, body, asked = await exchanged(OK)
-    assert asked == b"GET /a?b HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nConnection: close\r\n\r\n"
+    head, body, received = await run_exchange(OK)
+    assert received == b"GET /a?b HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nConnection: close\r\n\r\n"
     assert (head, body) == (Head(status=200, reason="OK", headers=(("Content-Length", "2"),)), b"hi")
 
 
-async def test_headers_go_through_as_they_are_behind_the_clients_own_host() -> None:
-    _, _, asked = await exchanged(OK, headers=(("X-B", "\xe9"), ("hOsT", "there"), ("x-A", "1"), ("X-B", "2")))
-    lines = asked.split(b"\r\n")
+async def test_headers_are_passed_unchanged_after_the_clients_host() -> None:
+    _, _, received = await run_exchange(OK, headers=(("X-B", "\xe9"), ("hOsT", "there"), ("x-A", "1"), ("X-B", "2")))
+    lines = received.split(b"\r\n")
     assert lines[1:-2] == [b"Host: there", b"X-B: \xe9", b"x-A: 1", b"X-B: 2", b"Connection: close"]
 
 
@@ -71,69 +73,69 @@ async def test_headers_go_through_as_they_are_behind_the_clients_own_host() -> N
 async def test_a_body_has_the_length_that_is_sent_where_the_client_gave_one(
     headers: tuple[Header, ...], body: bytes, framed: bytes
 ) -> None:
-    assert await sent_for(headers, body) == b"POST / HTTP/1.1\r\n" + framed
+    assert await capture_request(headers, body) == b"POST / HTTP/1.1\r\n" + framed
 
 
 async def test_a_large_body_arrives_whole() -> None:
     body = bytes(range(256)) * 4096
-    assert (await sent_for(body=body)).endswith(b"\r\n\r\n" + body)
+    assert (await capture_request(body=body)).endswith(b"\r\n\r\n" + body)
 
 
-async def test_headers_between_neighbours_do_not_come_back_and_informational_answers_neither() -> None:
-    said = (
+async def test_hop_by_hop_headers_and_informational_responses_are_dropped() -> None:
+    reply = (
         b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
         b"HTTP/1.1 201 M\xe9de\r\nSet-Cookie: a\r\nX-\x41: \xff\r\nConnection: x-gone\r\nX-Gone: 1\r\nset-cookie: b\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n2\r\nyz\r\n0\r\n\r\n"
     )
-    head, body, _ = await exchanged(said)
+    head, body, _ = await run_exchange(reply)
     assert head == Head(status=201, reason="Méde", headers=(("Set-Cookie", "a"), ("X-A", "\xff"), ("set-cookie", "b")))
     assert body == b"xyz"
 
 
-@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"not HTTP\r\n\r\n"])
-async def test_without_a_head_the_service_broke(said: bytes) -> None:
-    with pytest.raises(ServiceBroke, match="the service"):
-        await exchanged(said)
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 200", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"not HTTP\r\n\r\n"])
+async def test_a_missing_head_is_a_service_disconnect(reply: bytes) -> None:
+    with pytest.raises(ServiceDisconnected, match="the service"):
+        await run_exchange(reply)
 
 
 async def test_a_body_without_its_end_is_broken() -> None:
-    with pytest.raises(ServiceBroke, match="the service broke its answer off"):
-        await exchanged(OK[:-1])
+    with pytest.raises(ServiceDisconnected, match="the service broke its answer off"):
+        await run_exchange(OK[:-1])
 
 
 @pytest.mark.parametrize(("size", "is_taken"), [(1, True), (200 * 1024, True), (600 * 1024, False)])
 async def test_a_head_is_bounded(size: int, is_taken: bool) -> None:
-    said = b"HTTP/1.1 200 OK\r\nX: " + b"x" * size + b"\r\nContent-Length: 0\r\n\r\n"
+    reply = b"HTTP/1.1 200 OK\r\nX: " + b"x" * size + b"\r\nContent-Length: 0\r\n\r\n"
     if is_taken:
-        head, _, _ = await exchanged(said)
+        head, _, _ = await run_exchange(reply)
         assert head.headers[0] == ("X", "x" * size)
     else:
-        with pytest.raises(ServiceBroke):
-            await exchanged(said)
+        with pytest.raises(ServiceDisconnected):
+            await run_exchange(reply)
 
 
 @pytest.mark.parametrize(
-    ("headers", "said"),
+    ("headers", "reply"),
     [
         ((("Host", "a"), ("host", "b")), "more than one Host header"),
         ((("Transfer-Encoding", "gzip"),), "the call cannot be sent"),
     ],
 )
-async def test_a_call_that_contradicts_itself_is_not_sent(headers: tuple[Header, ...], said: str) -> None:
-    with pytest.raises(CallUnsendable, match=said):
-        await exchanged(OK, headers=headers)
+async def test_a_call_that_contradicts_itself_is_not_sent(headers: tuple[Header, ...], reply: str) -> None:
+    with pytest.raises(InvalidCall, match=reply):
+        await run_exchange(OK, headers=headers)
 
 
-async def test_nobody_on_the_port_is_an_os_error() -> None:
+async def test_a_refused_connection_is_an_os_error() -> None:
     with pytest.raises(ConnectionRefusedError):
-        async with connected(free_port()):
+        async with connect(find_free_port()):
             pass
 
 
-async def test_a_service_that_takes_no_connection_is_waited_for_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connecting_to_a_busy_service_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "_CONNECT_TIMEOUT_S", 0.2)
-    with full() as port, pytest.raises(TimeoutError, match=r"no connection within 0\.2 s"):
-        async with connected(port):
+    with serve_full_backlog() as port, pytest.raises(TimeoutError, match=r"no connection within 0\.2 s"):
+        async with connect(port):
             pass
 
 
@@ -152,8 +154,8 @@ async def test_leaving_ends_the_connection_while_the_body_is_still_sent() -> Non
         gone.set()
 
     before = asyncio.all_tasks()
-    async with talking(talk) as port:
-        async with connected(port) as exchange:
+    async with serve_raw(talk) as port:
+        async with connect(port) as exchange:
             call = TunnelCall(port=port, method="POST", target="/", body=bytes(64 * 1024**2))
             assert (await exchange.start(call)).status == 200
         await asyncio.wait_for(gone.wait(), 20)
@@ -170,10 +172,10 @@ async def test_a_connection_that_the_service_resets_is_broken() -> None:
         writer.transport.abort()
 
     asked_for_more = asyncio.Event()
-    async with talking(talk) as port, connected(port) as exchange:
+    async with serve_raw(talk) as port, connect(port) as exchange:
         await exchange.start(TunnelCall(port=port, method="GET", target="/"))
-        pieces = exchange.pieces()
+        pieces = exchange.iter_body()
         assert await anext(pieces) == b"h"
         asked_for_more.set()
-        with pytest.raises(ServiceBroke, match="reset"):
+        with pytest.raises(ServiceDisconnected, match="reset"):
             await anext(pieces)

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import LAUNCH_SETTINGS_VARIABLE, RECIPE_VARIABLES
-from chutes_wrappers.runtime.launcher import ManagedProcess, service_argv, service_environment
-from chutes_wrappers.runtime.process_tree import ProcessFamily
+from chutes_wrappers.runtime.launcher import ManagedProcess, build_service_argv, build_service_environment
+from chutes_wrappers.runtime.process_tree import ProcessTree
 
 from .conftest import Starter
 
@@ -32,7 +32,7 @@ SPEC = LaunchSpec(
 NAMES = st.dictionaries(st.text("ABC", min_size=1, max_size=2), st.text("xyz", max_size=2), max_size=4)
 
 
-def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float = 60) -> None:
     """Poll a fact about another process until it holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -41,11 +41,11 @@ def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
 
 
 def pids_of(process: ManagedProcess) -> list[int]:
-    until(lambda: "pids" in process.tail)
+    wait_until(lambda: "pids" in process.tail)
     return [int(word) for word in process.tail.split()[1:]]
 
 
-def gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
@@ -61,12 +61,12 @@ def gone(pid: int) -> bool:
 def test_an_entrypoint_of_the_module_replaces_the_images_whole_command(
     entrypoint: str | list[str] | None, argv: tuple[str, ...]
 ) -> None:
-    assert service_argv(SPEC, entrypoint) == argv
+    assert build_service_argv(SPEC, entrypoint) == argv
 
 
-def test_dockers_shell_form_is_run_as_it_stands() -> None:
+def test_dockers_shell_form_is_run_unchanged() -> None:
     spec = LaunchSpec(entrypoint=("/bin/sh", "-c", "exec serve"), cmd=("ignored by the shell",))
-    assert service_argv(spec) == ("/bin/sh", "-c", "exec serve", "ignored by the shell")
+    assert build_service_argv(spec) == ("/bin/sh", "-c", "exec serve", "ignored by the shell")
 
 
 def test_the_images_environment_beats_the_instances_and_the_modules_beats_both() -> None:
@@ -82,8 +82,8 @@ def test_the_images_environment_beats_the_instances_and_the_modules_beats_both()
         LAUNCH_SETTINGS_VARIABLE: "{}",
         "PIP_NO_CACHE_DIR": "1",
     }
-    seen = service_environment(SPEC, instance, {"MODE": "module", "THREADS": "4"})
-    assert seen == {
+    environment = build_service_environment(SPEC, instance, {"MODE": "module", "THREADS": "4"})
+    assert environment == {
         "PATH": "/opt/venv/bin:/bin",
         "HF_HOME": "/cache",
         "HF_TOKEN": "secret",
@@ -96,75 +96,75 @@ def test_the_images_environment_beats_the_instances_and_the_modules_beats_both()
 
 
 def test_what_the_module_put_into_the_image_beats_the_base_image() -> None:
-    assert service_environment(SPEC, {"HF_HOME": "/mine"}, {}, kept=["HF_HOME"])["HF_HOME"] == "/mine"
+    assert build_service_environment(SPEC, {"HF_HOME": "/mine"}, {}, kept_names=["HF_HOME"])["HF_HOME"] == "/mine"
 
 
 def test_what_belongs_to_the_platform_or_is_a_secret_survives_the_images_values() -> None:
     image = {"LD_PRELOAD": "libtcmalloc.so", "HF_HOME": "/models", "NVIDIA_VISIBLE_DEVICES": "all", "HF_TOKEN": ""}
     instance = {"LD_PRELOAD": "guard.so", "HF_HOME": "/cache", "NVIDIA_VISIBLE_DEVICES": "GPU-1", "HF_TOKEN": "secret"}
-    seen = service_environment(LaunchSpec(environment=image), instance, {})
-    assert {name: seen[name] for name in instance} == instance
+    environment = build_service_environment(LaunchSpec(environment=image), instance, {})
+    assert {name: environment[name] for name in instance} == instance
 
 
 @given(NAMES, NAMES, NAMES)
 def test_no_variable_of_image_or_module_is_lost(
     image: dict[str, str], instance: dict[str, str], module: dict[str, str]
 ) -> None:
-    seen = service_environment(LaunchSpec(environment=image), instance, module)
+    environment = build_service_environment(LaunchSpec(environment=image), instance, module)
     docker = {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-    said = {name: value for name, value in image.items() if value or not instance.get(name)}
-    assert seen == {**docker, **instance, **said, **module}
-    assert not set(RECIPE_VARIABLES) & seen.keys()
+    from_image = {name: value for name, value in image.items() if value or not instance.get(name)}
+    assert environment == {**docker, **instance, **from_image, **module}
+    assert not set(RECIPE_VARIABLES) & environment.keys()
 
 
 def test_the_service_gets_exactly_its_environment_and_folder(family: Starter, tmp_path: Path) -> None:
     process = family("environment", MARK="given")
     process._directory = str(tmp_path)
     process.start()
-    until(lambda: process.exit_code == 0 and process.tail)
-    seen = json.loads(process.tail)
-    assert seen["environment"]["MARK"] == "given"
-    assert seen["cwd"] == str(tmp_path)
+    wait_until(lambda: process.exit_code == 0 and process.tail)
+    environment = json.loads(process.tail)
+    assert environment["environment"]["MARK"] == "given"
+    assert environment["cwd"] == str(tmp_path)
 
 
-def test_its_output_goes_line_by_line_to_the_chutes_log(family: Starter, log_lines: list[str]) -> None:
+def test_its_output_is_logged_line_by_line(family: Starter, log_lines: list[str]) -> None:
     family("fail", "0", "3").start()
-    until(lambda: any("line 2" in line for line in log_lines))
+    wait_until(lambda: any("line 2" in line for line in log_lines))
     assert [line for line in log_lines if "[service]" in line] == [f"INFO [service] line {index}" for index in range(3)]
 
 
 def test_of_a_progress_bar_the_last_state_is_logged(family: Starter) -> None:
     process = family("progress")
     process.start()
-    until(lambda: process.tail.endswith("done"))
+    wait_until(lambda: process.tail.endswith("done"))
     assert "50%" not in process.tail
 
 
 def test_any_bytes_and_a_line_without_an_end_are_survived(family: Starter) -> None:
     process = family("garbage")
     process.start()
-    until(lambda: process.tail.endswith("last"))
+    wait_until(lambda: process.tail.endswith("last"))
     lines = process.tail.splitlines()
     assert max(map(len, lines)) <= 4096
     assert len(lines) <= 50
 
 
-def test_an_exit_is_told_with_its_code_and_the_last_50_lines(family: Starter, log_lines: list[str]) -> None:
+def test_an_exit_is_reported_with_its_code_and_the_last_50_lines(family: Starter, log_lines: list[str]) -> None:
     process = family("fail", "3", "100")
     process.start()
-    until(lambda: process.exit_code is not None)
-    failure = process.failure()
+    wait_until(lambda: process.exit_code is not None)
+    failure = process.make_failure()
     assert "exit code 3" in failure.what
     assert failure.evidence == "\n".join(f"line {index}" for index in range(50, 100))
-    until(lambda: any("ERROR" in line and "exit code 3" in line and "line 99" in line for line in log_lines))
+    wait_until(lambda: any("ERROR" in line and "exit code 3" in line and "line 99" in line for line in log_lines))
 
 
-def test_an_exit_that_somebody_waits_for_is_left_to_that_one_to_tell(family: Starter, log_lines: list[str]) -> None:
+def test_an_exit_is_not_logged_while_the_exit_log_is_suppressed(family: Starter, log_lines: list[str]) -> None:
     process = family("fail", "3", "1")
-    with process.awaits():
+    with process.suppress_exit_log():
         process.start()
-        until(lambda: process._over.is_set())
-        process.failure()
+        wait_until(lambda: process._has_ended.is_set())
+        process.make_failure()
     assert not any("ERROR" in line for line in log_lines)
 
 
@@ -180,39 +180,39 @@ def test_a_service_that_was_terminated_is_no_error(family: Starter, log_lines: l
 def test_a_script_that_puts_its_work_into_the_background_has_not_failed(family: Starter) -> None:
     process = family("background", "0")
     process.start()
-    until(lambda: "listening" in process.tail)
-    until(lambda: process.exit_code == 0)
+    wait_until(lambda: "listening" in process.tail)
+    wait_until(lambda: process.exit_code == 0)
     assert not process.has_failed
     process.terminate()
     assert process.has_failed
 
 
-def test_a_signal_is_told_by_its_name(family: Starter) -> None:
+def test_a_signal_is_reported_by_its_name(family: Starter) -> None:
     process = family("listen", "127.0.0.1", "0")
     process.start()
-    until(lambda: "listening" in process.tail)
-    process.family()[0].kill()
-    until(lambda: process.exit_code is not None)
-    assert "SIGKILL" in process.failure().what
+    wait_until(lambda: "listening" in process.tail)
+    process.find_processes()[0].kill()
+    wait_until(lambda: process.exit_code is not None)
+    assert "SIGKILL" in process.make_failure().what
 
 
 @pytest.mark.parametrize("mode", ["stubborn", "daemon", "deserters"])
-def test_terminating_ends_the_whole_family_wherever_it_went(family: Starter, mode: str) -> None:
+def test_terminating_ends_the_whole_process_tree(family: Starter, mode: str) -> None:
     process = family(mode)
     process.start()
     pids = pids_of(process)
-    assert {member.pid for member in process.family()} == set(pids)
-    process.terminate(grace_s=0.2)
-    assert all(gone(pid) for pid in pids)
-    assert process.family() == []
+    assert {member.pid for member in process.find_processes()} == set(pids)
+    process.terminate(timeout_s=0.2)
+    assert all(is_gone(pid) for pid in pids)
+    assert process.find_processes() == []
 
 
-def test_a_descendant_that_keeps_the_output_open_holds_nothing_up(family: Starter) -> None:
+def test_a_descendant_that_keeps_the_output_open_delays_nothing(family: Starter) -> None:
     process = family("background", "0")
     process.start()
-    until(lambda: process.exit_code == 0)
+    wait_until(lambda: process.exit_code == 0)
     started = time.monotonic()
-    assert "exit code 0" in process.failure().what
+    assert "exit code 0" in process.make_failure().what
     process.terminate()
     assert time.monotonic() - started < 30
 
@@ -220,10 +220,10 @@ def test_a_descendant_that_keeps_the_output_open_holds_nothing_up(family: Starte
 def test_leaving_the_context_ends_the_service(family: Starter) -> None:
     with family("daemon") as process:
         pids = pids_of(process)
-    assert all(gone(pid) for pid in pids)
+    assert all(is_gone(pid) for pid in pids)
 
 
-def test_a_command_that_is_not_there_is_named() -> None:
+def test_a_missing_command_is_named() -> None:
     process = ManagedProcess(["no-such-command"], environment={"PATH": "/bin"}, directory="/")
     with pytest.raises(ServiceFailed, match="no-such-command") as caught:
         process.start()
@@ -278,12 +278,12 @@ def test_a_program_is_looked_up_on_the_services_own_path(tmp_path: Path) -> None
     program.write_text("#!/bin/sh\necho from the vendor\n")
     program.chmod(0o755)
     with ManagedProcess(["vendor-program"], environment={"PATH": f"{tmp_path}:/bin"}, directory="/") as process:
-        until(lambda: process.tail == "from the vendor")
+        wait_until(lambda: process.tail == "from the vendor")
 
 
 def test_values_of_the_environment_are_not_logged(family: Starter, log_lines: list[str]) -> None:
     family("fail", "0", "1", SECRET="canary").start()
-    until(lambda: any("line 0" in line for line in log_lines))
+    wait_until(lambda: any("line 0" in line for line in log_lines))
     assert not any("canary" in line for line in log_lines)
     assert os.environ.get("SECRET") is None
 
@@ -296,41 +296,41 @@ def test_a_start_avoids_vfork_which_the_platforms_guard_does_not_let_live(
     assert not subprocess._USE_VFORK  # type: ignore[attr-defined]  # documented, but not in typeshed
 
 
-def test_one_that_was_never_started_has_no_end() -> None:
+def test_a_process_that_was_never_started_has_no_exit_code() -> None:
     process = ManagedProcess(["/bin/true"], environment={}, directory="/")
     process.terminate()
-    assert (process.exit_code, process.has_failed, process.tail, process.family()) == (None, False, "", [])
+    assert (process.exit_code, process.has_failed, process.tail, process.find_processes()) == (None, False, "", [])
 
 
 def test_while_it_runs_the_dead_are_reaped_again_and_again(family: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
     reaped = threading.Semaphore(0)
-    monkeypatch.setattr(ProcessFamily, "reap_orphans", lambda self: reaped.release())
+    monkeypatch.setattr(ProcessTree, "reap_orphans", lambda self: reaped.release())
     family("daemon").start()
     for _ in range(3):
         assert reaped.acquire(timeout=20)
 
 
 @pytest.mark.parametrize("mode", [("fail", "0", "1"), ("daemon",)])
-def test_of_a_family_that_is_gone_no_thread_is_left(family: Starter, mode: tuple[str, ...]) -> None:
+def test_no_thread_remains_after_the_process_tree_has_ended(family: Starter, mode: tuple[str, ...]) -> None:
     before = {*threading.enumerate()}
     process = family(*mode)
     process.start()
     if mode == ("daemon",):
-        until(lambda: process.tail)
+        wait_until(lambda: process.tail)
         assert {*threading.enumerate()} - before
         process.terminate()
-    until(lambda: not {*threading.enumerate()} - before)
+    wait_until(lambda: not {*threading.enumerate()} - before)
     assert process.exit_code is not None
 
 
 def test_a_signal_without_a_name_is_shown_by_its_number() -> None:
     process = ManagedProcess(["/bin/sh", "-c", "kill -40 $$"], environment={}, directory="/")
     process.start()
-    until(lambda: process.exit_code is not None)
-    assert "the service ended with signal 40" in str(process.failure())
+    wait_until(lambda: process.exit_code is not None)
+    assert "the service ended with signal 40" in str(process.make_failure())
 
 
-def test_a_missing_program_is_not_taken_for_a_missing_interpreter(tmp_path: Path) -> None:
+def test_a_missing_program_is_not_reported_as_a_missing_interpreter(tmp_path: Path) -> None:
     for argv, directory in ((["/no/such"], "/"), (["/no/such"], str(tmp_path))):
         with pytest.raises(ServiceFailed) as caught:
             ManagedProcess(argv, environment={}, directory=directory).start()

@@ -6,7 +6,7 @@ from typing import Any
 import psutil
 import pytest
 
-from chutes_wrappers.runtime.listening_ports import Listener, explain, listeners_of
+from chutes_wrappers.runtime.listening_ports import Listener, explain_missing_ports, find_listeners
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ from chutes_wrappers.runtime.listening_ports import Listener, explain, listeners
         ([Listener("0.0.0.0", 8080), Listener("0.0.0.0", 8020)], []),
     ],
 )
-def test_what_is_said_about_a_missing_port(listeners: list[Listener], sentences: list[str]) -> None:
-    assert explain([8020], [8020, 8080], "127.0.0.1", listeners) == sentences
+def test_explanations_of_a_missing_port(listeners: list[Listener], sentences: list[str]) -> None:
+    assert explain_missing_ports([8020], [8020, 8080], "127.0.0.1", listeners) == sentences
 
 
 def test_the_sockets_that_a_process_listens_on_are_found_and_its_connections_are_not() -> None:
@@ -35,18 +35,18 @@ def test_the_sockets_that_a_process_listens_on_are_found_and_its_connections_are
         socket.create_server(("::1", 0), family=socket.AF_INET6) as two,
         socket.create_connection(one.getsockname()) as client,
     ):
-        found = listeners_of([psutil.Process()])
-        assert Listener(*one.getsockname()[:2]) in found
-        assert Listener(*two.getsockname()[:2]) in found
-        assert Listener(*client.getsockname()[:2]) not in found
-        assert found == sorted(found)
+        listeners = find_listeners([psutil.Process()])
+        assert Listener(*one.getsockname()[:2]) in listeners
+        assert Listener(*two.getsockname()[:2]) in listeners
+        assert Listener(*client.getsockname()[:2]) not in listeners
+        assert listeners == sorted(listeners)
 
 
-def test_a_process_that_may_not_be_looked_into_listens_nowhere() -> None:
+def test_a_process_without_access_has_no_listeners() -> None:
     class Closed(psutil.Process):
         def net_connections(self, kind: str = "inet") -> Any:
             raise psutil.AccessDenied(self.pid)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert listeners_of([Closed()]) == []
-        assert Listener(*server.getsockname()) in listeners_of([Closed(), psutil.Process()])
+        assert find_listeners([Closed()]) == []
+        assert Listener(*server.getsockname()) in find_listeners([Closed(), psutil.Process()])

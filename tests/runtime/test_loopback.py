@@ -10,18 +10,18 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from chutes_wrappers.runtime.loopback import LARGEST_REQUEST_BYTES, LoopbackServer
+from chutes_wrappers.runtime.loopback import MAX_REQUEST_BYTES, LoopbackServer
 
 OWN = {"Host": "api.internal", "Origin": "https://app.example", "Sec-Fetch-Mode": "cors", "Authorization": "Bearer x"}
 
 
 @contextlib.asynccontextmanager
-async def served(own: Mapping[str, str]) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+async def serve(own: Mapping[str, str]) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
     async def handle(request: web.Request) -> web.Response:
         return web.Response(text=await request.text())
 
     server = LoopbackServer(own_headers=lambda: own)
-    server.add("/t", handle)
+    server.add_handler("/t", handle)
     await server.start()
     async with aiohttp.ClientSession() as session:
         yield session, f"http://127.0.0.1:{server.port}"
@@ -29,8 +29,8 @@ async def served(own: Mapping[str, str]) -> AsyncIterator[tuple[aiohttp.ClientSe
 
 
 async def status(own: Mapping[str, str], headers: Mapping[str, str], method: str = "POST", path: str = "/t") -> int:
-    async with served(own) as (session, url), session.request(method, url + path, headers=headers) as answer:
-        return answer.status
+    async with serve(own) as (session, url), session.request(method, url + path, headers=headers) as response:
+        return response.status
 
 
 @pytest.mark.parametrize("own", [{}, OWN])
@@ -64,15 +64,15 @@ async def test_a_chutes_headers_open_nothing_for_others() -> None:
     assert await status(OWN, {**OWN, "Sec-Fetch-Mode": "navigate"}) == 403
 
 
-async def test_a_large_request_is_taken_and_the_limit_is_a_gibibyte() -> None:
-    assert LARGEST_REQUEST_BYTES == 1024**3
+async def test_a_large_request_is_accepted_and_the_limit_is_a_gibibyte() -> None:
+    assert MAX_REQUEST_BYTES == 1024**3
     body = b"x" * (3 * 1024**2)
-    async with served({}) as (session, url), session.post(url + "/t", data=io.BytesIO(body)) as answer:
-        assert len(await answer.text()) == len(body)
+    async with serve({}) as (session, url), session.post(url + "/t", data=io.BytesIO(body)) as response:
+        assert len(await response.text()) == len(body)
 
 
-async def test_after_the_stop_nobody_listens() -> None:
-    async with served({}) as (session, url):
+async def test_after_the_stop_the_port_is_closed() -> None:
+    async with serve({}) as (session, url):
         pass
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectorError):

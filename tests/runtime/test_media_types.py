@@ -4,7 +4,7 @@ import mimetypes
 
 import pytest
 
-from chutes_wrappers.runtime.media_types import extension_of, type_of_bytes, type_of_name
+from chutes_wrappers.runtime.media_types import guess_extension, guess_type_of_bytes, guess_type_of_name
 
 
 @pytest.mark.parametrize(
@@ -12,15 +12,15 @@ from chutes_wrappers.runtime.media_types import extension_of, type_of_bytes, typ
     [("audio/wav", ".wav"), ("image/WEBP; q=1", ".webp"), ("text/plain; charset=utf-8", ".txt"), ("", ""), ("x/y", "")],
 )
 def test_extensions_are_the_usual_ones(kind: str, extension: str) -> None:
-    assert extension_of(kind) == extension
+    assert guess_extension(kind) == extension
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("a.WAV", "audio/wav"), ("a.b.jpg", "image/jpeg"), ("a.webm", "video/webm"), ("wav", ""), ("", ""), ("a.", "")],
 )
-def test_a_name_says_its_type(name: str, kind: str) -> None:
-    assert type_of_name(name) == kind
+def test_a_file_extension_determines_the_type(name: str, kind: str) -> None:
+    assert guess_type_of_name(name) == kind
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_name_says_its_type(name: str, kind: str) -> None:
     ],
 )
 def test_the_first_bytes_show_the_type(data: bytes, kind: str) -> None:
-    assert type_of_bytes(data) == kind
+    assert guess_type_of_bytes(data) == kind
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_the_usual_types_do_not_depend_on_the_machine(
 ) -> None:
     monkeypatch.setattr(mimetypes, "guess_extension", lambda kind: None)
     monkeypatch.setattr(mimetypes, "guess_type", lambda name: (None, None))
-    assert {extension_of(kind) for kind in kinds} == {extension}
-    assert type_of_name(f"a{extension}") == kinds[0]
+    assert {guess_extension(kind) for kind in kinds} == {extension}
+    assert guess_type_of_name(f"a{extension}") == kinds[0]
 
 
 @pytest.mark.parametrize(
@@ -95,5 +95,5 @@ def test_the_usual_types_do_not_depend_on_the_machine(
     ],
 )
 def test_a_type_is_shown_by_bytes_at_their_place_only(beginning: bytes, kind: str) -> None:
-    assert type_of_bytes(beginning + b"more") == kind
-    assert type_of_bytes(b"x" + beginning) == ""
+    assert guess_type_of_bytes(beginning + b"more") == kind
+    assert guess_type_of_bytes(b"x" + beginning) == ""

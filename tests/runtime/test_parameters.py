@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.call_errors import CallFailed
-from chutes_wrappers.runtime.parameters import address
+from chutes_wrappers.runtime.parameters import build_target
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
@@ -19,26 +19,26 @@ def route(target: str, *parameters: dict[str, Any]) -> Route:
 
 
 def target(target: str, *parameters: dict[str, Any], query: dict[str, str] | None = None, **fields: Any) -> str:
-    return address(route(target, *parameters), query or {}, fields).target
+    return build_target(route(target, *parameters), query or {}, fields).target
 
 
 def test_a_path_parameter_comes_from_the_query_string_or_from_the_body_and_is_taken_out_of_both() -> None:
     assert target("/v/{id}", query={"id": "7"}) == "/v/7"
     fields = {"id": 7, "other": 1}
-    assert address(route("/v/{id}"), {}, fields).target == "/v/7"
+    assert build_target(route("/v/{id}"), {}, fields).target == "/v/7"
     assert fields == {"other": 1}
 
 
 def test_the_query_string_beats_the_body_which_then_keeps_its_own() -> None:
     fields = {"id": "body"}
-    assert address(route("/v/{id}"), {"id": "query"}, fields).target == "/v/query"
+    assert build_target(route("/v/{id}"), {"id": "query"}, fields).target == "/v/query"
     assert fields == {"id": "body"}
 
 
 def test_a_field_that_the_body_has_too_stays_in_the_body() -> None:
     fields = {"id": 7, "q": "x"}
     shared = [{"name": "id", "in": "path", "shared": True}, {"name": "q", "in": "query", "shared": True}]
-    assert address(route("/v/{id}", *shared), {}, fields).target == "/v/7"
+    assert build_target(route("/v/{id}", *shared), {}, fields).target == "/v/7"
     assert fields == {"id": 7, "q": "x"}
 
 
@@ -148,7 +148,7 @@ def test_a_list_may_be_part_of_the_path_or_of_a_query_in_it_or_a_header() -> Non
     assert target("/v/{ids}", in_path, query={"ids": "1,2"}) == "/v/.1.2"
     assert target("/v?q={q}", {"name": "q", "type": "array"}, query={"q": '["a", "b"]'}) == "/v?q=a%2Cb"
     header = {"name": "X-Tags", "in": "header", "type": "array"}
-    assert address(route("/v", header), {"X-Tags": '["a", "b"]'}, {}).headers == {"X-Tags": "a,b"}
+    assert build_target(route("/v", header), {"X-Tags": '["a", "b"]'}, {}).headers == {"X-Tags": "a,b"}
 
 
 def test_a_text_is_no_list_where_none_is_declared_nor_in_the_body() -> None:
@@ -170,9 +170,9 @@ def test_a_null_parameter_is_not_sent() -> None:
 
 def test_header_parameters_are_sent_and_cannot_break_out() -> None:
     parameter = {"name": "X-Model", "in": "header"}
-    assert address(route("/a", parameter), {}, {"X-Model": "large"}).headers == {"X-Model": "large"}
+    assert build_target(route("/a", parameter), {}, {"X-Model": "large"}).headers == {"X-Model": "large"}
     with pytest.raises(CallFailed, match="control characters"):
-        address(route("/a", parameter), {}, {"X-Model": "large\r\nHost: other"})
+        build_target(route("/a", parameter), {}, {"X-Model": "large\r\nHost: other"})
 
 
 @given(TEXT.filter(lambda text: text not in (".", "..")), st.dictionaries(TEXT, TEXT, max_size=4))

@@ -11,10 +11,10 @@ from aiohttp import web
 
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.runtime.readiness import ReadinessProbe, probes, readiness_paths, wait_until_ready
+from chutes_wrappers.runtime.readiness import ReadinessProbe, build_probes, find_readiness_paths, wait_until_ready
 
 from .conftest import Starter
-from .test_launcher import until
+from .test_launcher import wait_until
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -56,12 +56,12 @@ def unused_port() -> int:
     ],
 )
 def test_a_health_check_says_which_path_to_ask(test: tuple[str, ...], expected: dict[int, str]) -> None:
-    assert readiness_paths(LaunchSpec(health_check=test)) == expected
+    assert find_readiness_paths(LaunchSpec(health_check=test)) == expected
 
 
 def test_what_discovery_saw_beats_the_health_check() -> None:
     spec = LaunchSpec(health_check=("CMD", "curl", "http://localhost:1/a"), readiness={1: "/seen"})
-    assert readiness_paths(spec) == {1: "/seen"}
+    assert find_readiness_paths(spec) == {1: "/seen"}
 
 
 async def test_a_known_path_must_answer_2xx() -> None:
@@ -72,30 +72,30 @@ async def test_a_known_path_must_answer_2xx() -> None:
 
     async with serving(handler) as port:
         check = ReadinessProbe(host="127.0.0.1", port=port, path="/health")
-        assert await check.problem(2) == f"port {port}: GET /health answers 503"
+        assert await check.find_problem(2) == f"port {port}: GET /health answers 503"
         status = 204
-        assert await check.problem(2) is None
+        assert await check.find_problem(2) is None
         status = 302
-        assert "302" in str(await check.problem(2))
+        assert "302" in str(await check.find_problem(2))
 
 
 async def test_without_a_path_a_connection_is_enough() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert await ReadinessProbe(host="127.0.0.1", port=port).problem(2) is None
+        assert await ReadinessProbe(host="127.0.0.1", port=port).find_problem(2) is None
 
 
 async def test_a_dead_port_is_a_problem_and_never_an_exception() -> None:
     for path in (None, "/health"):
         port = unused_port()
-        problem = await ReadinessProbe(host="127.0.0.1", port=port, path=path).problem(2)
+        problem = await ReadinessProbe(host="127.0.0.1", port=port, path=path).find_problem(2)
         assert str(port) in str(problem)
 
 
 async def test_a_port_that_hangs_is_a_problem_after_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        problem = await ReadinessProbe(host="127.0.0.1", port=port, path="/health").problem(0.2)
+        problem = await ReadinessProbe(host="127.0.0.1", port=port, path="/health").find_problem(0.2)
         assert "did not answer within 0.2 s" in str(problem)
 
 
@@ -105,7 +105,7 @@ async def test_waiting_ends_when_every_port_is_ready() -> None:
 
     late = unused_port()
     async with serving(handler) as early:
-        waiting = asyncio.ensure_future(wait_until_ready(probes([early, late], "127.0.0.1", {}), 60))
+        waiting = asyncio.ensure_future(wait_until_ready(build_probes([early, late], "127.0.0.1", {}), 60))
         await asyncio.sleep(0)
         assert not waiting.done()
         async with serving(handler, late):
@@ -116,7 +116,7 @@ async def test_after_the_timeout_the_error_names_only_what_is_missing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         ready, missing = server.getsockname()[1], unused_port()
         with pytest.raises(ServiceFailed) as caught:
-            await wait_until_ready(probes([ready, missing], "127.0.0.1", {}), 0.3)
+            await wait_until_ready(build_probes([ready, missing], "127.0.0.1", {}), 0.3)
     assert str(missing) in str(caught.value)
     assert str(ready) not in str(caught.value)
 
@@ -126,7 +126,7 @@ async def test_a_service_that_ends_is_reported_long_before_the_timeout(family: S
     process.start()
     started = time.monotonic()
     with pytest.raises(ServiceFailed, match="exit code 3") as caught:
-        await wait_until_ready(probes([unused_port()], "127.0.0.1", {}), 60, [process])
+        await wait_until_ready(build_probes([unused_port()], "127.0.0.1", {}), 60, [process])
     assert time.monotonic() - started < 30
     assert "line 59" in str(caught.value)
 
@@ -135,10 +135,10 @@ async def test_a_service_that_ends_is_reported_long_before_the_timeout(family: S
 async def test_a_service_on_another_port_is_named(family: Starter, host: str) -> None:
     process = family("listen", host, "0")
     process.start()
-    until(lambda: "listening on" in process.tail)
+    wait_until(lambda: "listening on" in process.tail)
     port = process.tail.split()[-1]
     with pytest.raises(ServiceFailed) as caught:
-        await wait_until_ready(probes([unused_port()], "127.0.0.1", {}), 0.5, [process])
+        await wait_until_ready(build_probes([unused_port()], "127.0.0.1", {}), 0.5, [process])
     assert f"listens on {host}:{port}" in str(caught.value)
     assert "SERVICE_PORTS" in str(caught.value)
 
@@ -147,18 +147,18 @@ async def test_a_service_on_another_address_is_named(family: Starter) -> None:
     port = unused_port()
     process = family("listen", "127.0.0.2", str(port))
     process.start()
-    until(lambda: "listening on" in process.tail)
+    wait_until(lambda: "listening on" in process.tail)
     with pytest.raises(
         ServiceFailed, match=rf"listens on 127\.0\.0\.2:{port} only; have it listen on 0\.0\.0\.0 or 127\.0\.0\.1"
     ):
-        await wait_until_ready(probes([port], "127.0.0.1", {}), 0.5, [process])
+        await wait_until_ready(build_probes([port], "127.0.0.1", {}), 0.5, [process])
 
 
-async def test_a_service_that_listens_nowhere_is_told_so(family: Starter) -> None:
+async def test_a_service_without_a_listener_is_reported(family: Starter) -> None:
     process = family("daemon")
     process.start()
     with pytest.raises(ServiceFailed, match="listens on no port"):
-        await wait_until_ready(probes([unused_port()], "127.0.0.1", {}), 0.3, [process])
+        await wait_until_ready(build_probes([unused_port()], "127.0.0.1", {}), 0.3, [process])
 
 
 @pytest.mark.parametrize(("status", "is_ready"), [(200, True), (299, True), (300, False), (404, False)])
@@ -167,12 +167,12 @@ async def test_any_2xx_is_ready_and_nothing_else(status: int, is_ready: bool) ->
         return web.Response(status=status)
 
     async with serving(handler) as port:
-        problem = await ReadinessProbe(host="127.0.0.1", port=port, path="/").problem(20)
+        problem = await ReadinessProbe(host="127.0.0.1", port=port, path="/").find_problem(20)
     assert (problem is None) is is_ready
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "reason"),
     [
         (ConnectionRefusedError(111, "Connection refused"), "refuses connections"),
         (OSError(113, "No route to host"), "No route to host"),
@@ -180,12 +180,12 @@ async def test_any_2xx_is_ready_and_nothing_else(status: int, is_ready: bool) ->
         (ValueError(), "ValueError"),
     ],
 )
-async def test_a_problem_is_named_by_its_reason(monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
+async def test_a_problem_is_named_by_its_reason(monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str) -> None:
     async def fail(check: ReadinessProbe) -> None:
         raise error
 
     monkeypatch.setattr(ReadinessProbe, "_connect", fail)
-    assert await ReadinessProbe(host="127.0.0.1", port=1).problem(20) == f"port 1: {said}"
+    assert await ReadinessProbe(host="127.0.0.1", port=1).find_problem(20) == f"port 1: {reason}"
 
 
 async def test_after_the_end_nothing_is_probed_any_more(family: Starter) -> None:
@@ -193,5 +193,5 @@ async def test_after_the_end_nothing_is_probed_any_more(family: Starter) -> None
     process.start()
     before = asyncio.all_tasks()
     with pytest.raises(ServiceFailed):
-        await asyncio.wait_for(wait_until_ready(probes([unused_port()], "127.0.0.1", {}), 600, [process]), 60)
+        await asyncio.wait_for(wait_until_ready(build_probes([unused_port()], "127.0.0.1", {}), 600, [process]), 60)
     assert asyncio.all_tasks() == before

@@ -11,15 +11,15 @@ from chutes_wrappers.runtime.running_call import RunningCall
 def test_the_result_of_the_work_is_the_result_of_the_call() -> None:
     work: concurrent.futures.Future[int] = concurrent.futures.Future()
     work.set_result(7)
-    assert RunningCall().result_of(work) == 7
+    assert RunningCall().wait_for_result(work) == 7
 
 
-def test_a_caller_that_has_gone_ends_the_work_that_is_waited_for() -> None:
+def test_a_disconnect_cancels_the_work() -> None:
     call, work, ended = RunningCall(), concurrent.futures.Future[int](), threading.Event()
 
     def wait() -> None:
         with pytest.raises(concurrent.futures.CancelledError):
-            call.result_of(work)
+            call.wait_for_result(work)
         ended.set()
 
     thread = threading.Thread(target=wait)
@@ -30,16 +30,16 @@ def test_a_caller_that_has_gone_ends_the_work_that_is_waited_for() -> None:
     assert work.cancelled()
 
 
-def test_work_that_begins_after_the_caller_has_gone_is_cancelled_at_once() -> None:
+def test_work_that_starts_after_a_disconnect_is_cancelled_immediately() -> None:
     call, work = RunningCall(), concurrent.futures.Future[int]()
     call.abandon()
     with pytest.raises(concurrent.futures.CancelledError):
-        call.result_of(work)
+        call.wait_for_result(work)
 
 
-def test_a_caller_that_goes_before_there_is_work_or_after_it_harms_nothing() -> None:
+def test_a_disconnect_before_or_after_the_work_is_harmless() -> None:
     call, work = RunningCall(), concurrent.futures.Future[int]()
     work.set_result(1)
-    assert call.result_of(work) == 1
+    assert call.wait_for_result(work) == 1
     call.abandon()
     assert work.result() == 1

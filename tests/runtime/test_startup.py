@@ -19,7 +19,7 @@ from chutes_wrappers.runtime import startup, supervision
 from chutes_wrappers.runtime.startup import has_been_ready, parse_service_ports, probe_services, wait_for_services
 
 from .conftest import FAMILY
-from .test_launcher import until
+from .test_launcher import wait_until
 from .test_readiness import unused_port
 
 CHUTE_ENV: dict[str, str] = {}
@@ -80,7 +80,7 @@ def test_any_text_is_ports_or_a_configuration_error(text: str) -> None:
 async def test_outside_a_wrapped_image_it_only_waits() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert await wait_for_services([server.getsockname()[1]], timeout=60) is True
-    assert supervision.launched() == ()
+    assert supervision.get_services() == ()
 
 
 async def test_what_was_ready_once_is_remembered_by_its_port() -> None:
@@ -108,7 +108,7 @@ def test_a_wrong_port_is_refused_at_the_call(port: object) -> None:
 
 
 @pytest.mark.parametrize("ports", [[], "8020", 8020, None])
-def test_what_is_no_list_of_ports_is_refused(ports: object) -> None:
+def test_an_invalid_list_of_ports_is_rejected(ports: object) -> None:
     with pytest.raises(ConfigurationError, match="SERVICE_PORTS"):
         wait_for_services(ports)  # type: ignore[arg-type]  # what a module may really pass
 
@@ -119,7 +119,7 @@ def test_what_is_no_list_of_ports_is_refused(ports: object) -> None:
 async def test_in_a_wrapped_image_the_chutes_own_ports_are_refused(wrapped: Path, port: int, owner: str) -> None:
     with pytest.raises(ConfigurationError, match=owner):
         await wait_for_services([port], timeout=1)
-    assert supervision.launched() == ()
+    assert supervision.get_services() == ()
 
 
 async def test_in_a_wrapped_image_it_starts_the_service_with_the_modules_settings(
@@ -129,11 +129,11 @@ async def test_in_a_wrapped_image_it_starts_the_service_with_the_modules_setting
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)])
     monkeypatch.setitem(globals(), "CHUTE_ENV", {"FROM_MODULE": "yes"})
     assert await wait_for_services([port], timeout=60)
-    (process,) = supervision.launched()
+    (process,) = supervision.get_services()
     assert process._environment["FROM_MODULE"] == "yes"
     assert process._directory == str(tmp_path)
     assert await wait_for_services([port], timeout=60)
-    assert supervision.launched() == (process,)
+    assert supervision.get_services() == (process,)
 
 
 async def test_the_settings_baked_by_build_wrapper_image_count(wrapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,19 +142,19 @@ async def test_the_settings_baked_by_build_wrapper_image_count(wrapped: Path, mo
     monkeypatch.setenv(LAUNCH_SETTINGS_VARIABLE, json.dumps(settings))
     monkeypatch.setenv("HOME", "/kept")
     assert await wait_for_services([port], timeout=60)
-    assert supervision.launched()[0]._environment["HOME"] == "/kept"
+    assert supervision.get_services()[0]._environment["HOME"] == "/kept"
 
 
 async def test_autostart_off_leaves_starting_to_the_module(wrapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LAUNCH_SETTINGS_VARIABLE, '{"autostart": false}')
     assert await wait_for_services([unused_port()], timeout=0.2, soft_fail=True) is False
-    assert supervision.launched() == ()
+    assert supervision.get_services() == ()
 
 
 async def test_a_service_that_already_answers_is_not_started_again(wrapped: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert await wait_for_services([server.getsockname()[1]], timeout=60)
-    assert supervision.launched() == ()
+    assert supervision.get_services() == ()
 
 
 async def test_the_services_own_exit_ends_the_start_up_with_its_reason(
@@ -174,11 +174,11 @@ async def test_waiting_again_after_the_service_ended_does_not_start_it_again(
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "fail", "7", "3"])
     for _ in range(2):
         assert await wait_for_services([unused_port()], timeout=60, soft_fail=True) is False
-    (process,) = supervision.launched()
+    (process,) = supervision.get_services()
     assert process.tail == "line 0\nline 1\nline 2"
 
 
-async def test_an_exit_during_the_wait_is_told_once(
+async def test_an_exit_during_the_wait_is_logged_once(
     wrapped: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
 ) -> None:
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "fail", "7", "3"])
@@ -186,14 +186,14 @@ async def test_an_exit_during_the_wait_is_told_once(
     assert len([line for line in log_lines if line.startswith("ERROR")]) == 1
 
 
-async def test_an_exit_after_the_wait_is_told_at_once(
+async def test_an_exit_after_the_wait_is_logged_immediately(
     wrapped: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
 ) -> None:
     port = unused_port()
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)])
     assert await wait_for_services([port], timeout=60)
-    supervision.launched()[0].family()[0].kill()
-    until(lambda: any("ERROR" in line and "SIGKILL" in line and "listening on" in line for line in log_lines))
+    supervision.get_services()[0].find_processes()[0].kill()
+    wait_until(lambda: any("ERROR" in line and "SIGKILL" in line and "listening on" in line for line in log_lines))
 
 
 async def test_a_service_that_a_script_left_in_the_background_is_waited_for(
@@ -216,7 +216,7 @@ async def test_the_shell_form_of_entrypoint_is_run_by_the_shell(wrapped: Path, m
     assert await wait_for_services([port], timeout=60)
 
 
-async def test_an_image_without_a_command_says_what_to_set(wrapped: Path) -> None:
+async def test_the_error_for_an_image_without_a_command_names_entrypoint(wrapped: Path) -> None:
     write_manifest(Manifest(image=LaunchSpec(reference="x")), wrapped)
     with pytest.raises(ServiceFailed, match="ENTRYPOINT"):
         await wait_for_services([unused_port()], timeout=1)
@@ -229,7 +229,7 @@ async def test_probing_names_dead_ports_in_parallel_and_raises_for_none() -> Non
     assert [str(port) in problem for port, problem in zip(dead, problems, strict=True)] == [True, True]
 
 
-async def test_probing_asks_the_known_path(wrapped: Path) -> None:
+async def test_probing_requests_the_known_path(wrapped: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert await probe_services([port], timeout=60) == []
@@ -239,10 +239,10 @@ async def test_probing_asks_the_known_path(wrapped: Path) -> None:
 
 
 async def test_a_manifest_may_stand_in_for_the_baked_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert startup.launch_spec() is None
+    assert startup.load_launch_spec() is None
     path = tmp_path / "stand-in.json"
     path.write_text(Manifest(image=LaunchSpec(reference="host", cmd=("true",))).to_json())
     monkeypatch.setenv("CHUTES_WRAPPERS_MANIFEST", str(path))
-    spec = startup.launch_spec()
+    spec = startup.load_launch_spec()
     assert spec is not None
     assert spec.argv == ("true",)

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.runtime import stream_frames
-from chutes_wrappers.runtime.stream_frames import LineTooLong, framing_for
+from chutes_wrappers.runtime.stream_frames import LineTooLong, select_framing
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
 def frames(content_type: str, pieces: list[bytes]) -> list[bytes]:
-    framing = framing_for(content_type)
-    return [frame for frame in [*(framing.feed(piece) for piece in pieces), framing.end()] if frame]
+    framing = select_framing(content_type)
+    return [frame for frame in [*(framing.feed(piece) for piece in pieces), framing.finish()] if frame]
 
 
 def events(made: list[bytes]) -> list[Any]:
@@ -44,7 +44,7 @@ def test_text_becomes_events_of_whole_characters(text: str, places: list[int]) -
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 500), max_size=6))
-def test_any_bytes_become_events_and_come_back(data: bytes, places: list[int]) -> None:
+def test_any_bytes_round_trip_as_events(data: bytes, places: list[int]) -> None:
     pieces = [piece for piece in cut(data, places) if piece]
     made = events(frames("audio/wav", pieces))
     assert b"".join(base64.b64decode(event["data"]) for event in made) == data
@@ -69,12 +69,12 @@ def test_text_that_is_not_in_its_charset_is_replaced_too() -> None:
 
 def test_a_line_may_have_half_of_what_the_sdks_reader_takes() -> None:
     """aiohttp gives up on a line of twice its buffer; the SDK's session has one of 8 MiB (SDK chute/cord.py)."""
-    assert stream_frames.LONGEST_LINE_BYTES == 8_388_608
+    assert stream_frames.MAX_LINE_BYTES == 8_388_608
 
 
-def test_a_line_that_nobody_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_frames, "LONGEST_LINE_BYTES", 10)
-    framing = framing_for("text/event-stream")
+def test_a_line_over_the_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_frames, "MAX_LINE_BYTES", 10)
+    framing = select_framing("text/event-stream")
     assert framing.feed(b"short\nnext") == b"short\n"
     with pytest.raises(LineTooLong):
         framing.feed(b" is long")
@@ -93,7 +93,7 @@ def test_text_is_read_in_the_charset_that_it_names(charset: str) -> None:
 @pytest.mark.parametrize(
     "charset", ["no-such", "base64", "idna", "undefined", "utf-16", "utf-7", "unicode_escape", "\0", ""]
 )
-def test_a_charset_that_no_text_of_the_web_is_in_is_taken_for_utf_8(charset: str) -> None:
+def test_an_unknown_charset_falls_back_to_utf_8(charset: str) -> None:
     made = events(frames(f"text/plain; charset={charset}", ["né +2AA- \\ud800".encode()]))
     assert made == [{"text": "né +2AA- \\ud800"}]
 

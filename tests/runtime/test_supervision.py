@@ -22,14 +22,14 @@ from chutes_wrappers.runtime.launcher import ManagedProcess
 from tests.upstreams.scripted import unused_port
 
 from .conftest import FAMILY, Starter, as_pid_1
-from .test_launcher import gone, until
+from .test_launcher import is_gone, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = f"""
 import os, signal, sys, time
 from chutes_wrappers.runtime import supervision
 from chutes_wrappers.runtime.launcher import ManagedProcess
-supervision.GRACE_S = 0.5
+supervision.STOP_TIMEOUT_S = 0.5
 
 def launch(mode):
     argv = [{sys.executable!r}, {str(FAMILY)!r}, mode]
@@ -72,39 +72,39 @@ def end(process: subprocess.Popen[str], number: signal.Signals | None = None) ->
     return process.returncode, errors
 
 
-def all_gone(pids: Sequence[int]) -> bool:
-    return bool(pids) and all(gone(pid) for pid in pids)
+def are_all_gone(pids: Sequence[int]) -> bool:
+    return bool(pids) and all(is_gone(pid) for pid in pids)
 
 
 def test_the_same_command_is_started_once(family: Starter) -> None:
     first, second = family("daemon"), family("daemon")
     assert supervision.start_once(first) is first
     assert supervision.start_once(second) is first
-    assert second.family() == []
+    assert second.find_processes() == []
 
 
 def test_a_command_that_has_ended_is_not_started_again(family: Starter) -> None:
     first = family("fail", "0", "1")
     supervision.start_once(first)
-    until(lambda: first.exit_code is not None)
+    wait_until(lambda: first.exit_code is not None)
     assert supervision.start_once(family("fail", "0", "1")) is first
 
 
 def test_a_failed_start_leaves_nothing_registered() -> None:
     with pytest.raises(ServiceFailed):
         supervision.start_once(ManagedProcess(["no-such-command"], environment={}, directory="/"))
-    assert supervision.launched() == ()
+    assert supervision.get_services() == ()
 
 
 def test_all_services_end_within_the_same_grace(family: Starter) -> None:
     services = [family("stubborn", str(index)) for index in range(4)]
     for service in services:
         supervision.start_once(service)
-        until(lambda service=service: "pids" in service.tail)  # type: ignore[misc]  # the default argument binds it
+        wait_until(lambda service=service: "pids" in service.tail)  # type: ignore[misc]  # the default argument binds it
     started = time.monotonic()
-    supervision.stop_all(grace_s=3)
+    supervision.stop_all(timeout_s=3)
     assert time.monotonic() - started < 11  # 12, one after the other
-    assert not any(service.family() for service in services)
+    assert not any(service.find_processes() for service in services)
 
 
 @pytest.mark.parametrize("mode", ["daemon", "stubborn", "deserters"])
@@ -113,7 +113,7 @@ def test_sigterm_ends_the_service_and_then_the_chute(chute: Chute, mode: str) ->
     pids = service_pids(process)
     code, errors = end(process, signal.SIGTERM)
     assert code == 128 + signal.SIGTERM
-    assert all_gone(pids)
+    assert are_all_gone(pids)
     assert "SIGTERM: stopping the service" in errors
 
 
@@ -136,14 +136,14 @@ def test_ctrl_c_leaves_no_service_behind(chute: Chute) -> None:
     pids = service_pids(process)
     code, _ = end(process, signal.SIGINT)
     assert code != 0
-    assert all_gone(pids)
+    assert are_all_gone(pids)
 
 
 def test_the_chutes_normal_end_leaves_no_service_behind(chute: Chute) -> None:
     process = chute("launch('daemon')")
     pids = service_pids(process)
     assert end(process)[0] == 0
-    assert all_gone(pids)
+    assert are_all_gone(pids)
 
 
 def test_the_handler_of_a_tee_chutes_attestation_server_does_not_keep_the_service_alive(chute: Chute) -> None:
@@ -165,7 +165,7 @@ def test_the_handler_of_a_tee_chutes_attestation_server_does_not_keep_the_servic
     pids = service_pids(process)
     code, errors = end(process, signal.SIGTERM)
     assert code == 128 + signal.SIGTERM, errors
-    assert all_gone(pids)
+    assert are_all_gone(pids)
     assert "SIGTERM: stopping the service" in errors
 
 
@@ -177,7 +177,7 @@ def test_a_handler_of_the_module_stays(chute: Chute) -> None:
     """)
     pids = service_pids(process)
     assert end(process, signal.SIGTERM)[0] == 7
-    assert all_gone(pids)
+    assert are_all_gone(pids)
 
 
 def test_a_forked_worker_that_is_terminated_leaves_the_service_alone(chute: Chute) -> None:
@@ -193,12 +193,12 @@ def test_a_forked_worker_that_is_terminated_leaves_the_service_alone(chute: Chut
         _, status = os.waitpid(worker, 0)
         assert os.WTERMSIG(status) == signal.SIGTERM
         assert service.exit_code is None
-        assert len(service.family()) == 2
+        assert len(service.find_processes()) == 2
     """)
     pids = service_pids(process)
     code, errors = end(process)
     assert code == 0, errors
-    assert all_gone(pids)
+    assert are_all_gone(pids)
 
 
 def test_a_service_can_be_started_from_another_thread(chute: Chute) -> None:
@@ -212,7 +212,7 @@ def test_a_service_can_be_started_from_another_thread(chute: Chute) -> None:
     pids = service_pids(process)
     code, errors = end(process)
     assert code == 0, errors
-    assert all_gone(pids)
+    assert are_all_gone(pids)
 
 
 def test_what_the_chute_has_printed_is_not_lost_with_it(chute: Chute) -> None:
@@ -238,7 +238,7 @@ def test_as_pid_1_sigterm_ends_the_chute_too(chute: Chute) -> None:
     assert end(outer)[0] == 143
 
 
-def test_as_pid_1_the_services_dead_orphans_are_reaped_and_nobody_elses(chute: Chute) -> None:
+def test_as_pid_1_only_the_services_dead_orphans_are_reaped(chute: Chute) -> None:
     outer = chute(
         """
         import contextlib, psutil, subprocess

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.tunnel_frames import (
-    LARGEST_DATA_BYTES,
-    LONGEST_LINE_BYTES,
+    MAX_DATA_BYTES,
+    MAX_LINE_BYTES,
     Data,
     End,
-    Failed,
+    Failure,
     Frame,
     Head,
     TunnelBroken,
     TunnelCall,
     Wait,
-    call_length,
-    call_pieces,
+    compute_call_length,
     decode,
     encode,
+    iter_call_pieces,
 )
 from chutes_wrappers.runtime.tunnel_request import CallReader
 
@@ -32,7 +32,7 @@ HEADERS = st.lists(st.tuples(LATIN_1, LATIN_1)).map(tuple)
 FRAMES = st.one_of(
     st.builds(Head, status=st.integers(200, 599), reason=LATIN_1, headers=HEADERS),
     st.builds(Data, st.binary(min_size=1)),
-    st.builds(Failed, st.text()),
+    st.builds(Failure, st.text()),
     st.sampled_from([Wait(), End()]),
 )
 
@@ -50,18 +50,18 @@ def a_call(**changes: object) -> dict[str, object]:
 
 
 @given(FRAMES)
-def test_a_frame_is_one_line_of_ascii_and_comes_back(frame: Frame) -> None:
+def test_a_frame_round_trips_as_one_line_of_ascii(frame: Frame) -> None:
     line = encode(frame)
     assert line.count(b"\n") == 1
     assert line.isascii()
     assert decode(line) == frame
 
 
-@pytest.mark.parametrize("size", [0, 1, LARGEST_DATA_BYTES, LARGEST_DATA_BYTES + 1, 3 * LARGEST_DATA_BYTES + 7])
+@pytest.mark.parametrize("size", [0, 1, MAX_DATA_BYTES, MAX_DATA_BYTES + 1, 3 * MAX_DATA_BYTES + 7])
 def test_bytes_of_any_size_are_lines_of_bounded_length(size: int) -> None:
     data = bytes(range(256)) * (size // 256 + 1)
     lines = encode(Data(data[:size])).splitlines(keepends=True)
-    assert all(len(line) <= LARGEST_DATA_BYTES * 4 / 3 + 8 for line in lines)
+    assert all(len(line) <= MAX_DATA_BYTES * 4 / 3 + 8 for line in lines)
     frames = [decode(line) for line in lines]
     assert b"".join(frame.data for frame in frames if isinstance(frame, Data)) == data[:size]
 
@@ -69,30 +69,30 @@ def test_bytes_of_any_size_are_lines_of_bounded_length(size: int) -> None:
 @pytest.mark.parametrize(
     "line", [b"", b'{"end": true}', b"AAA", b"AAA\n", b"{\n", b"{}\n", b"[]\n", b'{"x": 1}\n', b'{"status": 200}\n']
 )
-def test_what_is_no_whole_frame_is_named(line: bytes) -> None:
+def test_an_invalid_frame_is_named(line: bytes) -> None:
     with pytest.raises(TunnelBroken):
         decode(line)
 
 
 @given(st.binary(max_size=2000), st.integers(1, 300))
-def test_a_call_comes_back_however_it_is_cut(body: bytes, piece: int) -> None:
+def test_a_call_is_read_from_pieces_of_any_size(body: bytes, piece: int) -> None:
     call = TunnelCall(port=80, method="PUT", target="/a?b=%20", headers=(("A", "é"), ("A", '"body": "x"')), body=body)
-    sent = b"".join(call_pieces(call))
-    assert len(sent) == call_length(call)
+    sent = b"".join(iter_call_pieces(call))
+    assert len(sent) == compute_call_length(call)
     assert read(sent, piece=piece) == call
 
 
 def test_the_bounds_of_a_line_and_of_its_bytes_are_fixed() -> None:
     """Forwarders of other versions read these lines too."""
-    assert (LARGEST_DATA_BYTES, LONGEST_LINE_BYTES) == (131_072, 4_194_304)
+    assert (MAX_DATA_BYTES, MAX_LINE_BYTES) == (131_072, 4_194_304)
 
 
-@pytest.mark.parametrize("size", [LARGEST_DATA_BYTES - 1, LARGEST_DATA_BYTES, 10 * LARGEST_DATA_BYTES + 7])
+@pytest.mark.parametrize("size", [MAX_DATA_BYTES - 1, MAX_DATA_BYTES, 10 * MAX_DATA_BYTES + 7])
 def test_a_large_body_is_sent_in_bounded_pieces(size: int) -> None:
     call = TunnelCall(port=80, method="PUT", target="/", body=(bytes(range(256)) * (size // 256 + 1))[:size])
-    pieces = list(call_pieces(call))
-    assert max(map(len, pieces)) <= LARGEST_DATA_BYTES * 4 // 3
-    assert sum(map(len, pieces)) == call_length(call)
+    pieces = list(iter_call_pieces(call))
+    assert max(map(len, pieces)) <= MAX_DATA_BYTES * 4 // 3
+    assert sum(map(len, pieces)) == compute_call_length(call)
     assert read(b"".join(pieces)) == call
 
 
@@ -101,7 +101,7 @@ def test_the_body_may_come_first() -> None:
     assert read(call, piece=3) == TunnelCall(port=80, method="GET", target="/", headers=(("body", "x"),), body=b"abc")
 
 
-def test_headers_between_neighbours_are_dropped() -> None:
+def test_hop_by_hop_headers_are_dropped() -> None:
     pairs = [["Connection", "keep-alive, X-Mine"], ["x-mine", "1"], ["Upgrade", "websocket"], ["TE", "x"], ["A", "1"]]
     assert read(a_call(headers=pairs)).headers == (("A", "1"),)
 
@@ -154,7 +154,7 @@ def test_headers_between_neighbours_are_dropped() -> None:
         (a_call(body={"body": "YQ=="}), "body"),
     ],
 )
-def test_what_is_no_call_is_refused(call: dict[str, object] | bytes, named: str) -> None:
+def test_an_invalid_call_is_rejected(call: dict[str, object] | bytes, named: str) -> None:
     with pytest.raises(CallFailed, match=named) as caught:
         read(call)
     assert caught.value.status == 400

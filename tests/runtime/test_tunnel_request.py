@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chutes_wrappers.runtime import tunnel_request
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
-from chutes_wrappers.runtime.tunnel_request import CallReader, hop_by_hop
+from chutes_wrappers.runtime.tunnel_request import CallReader, find_hop_by_hop_names
 
 PORTS = (8020, 8080)
 
@@ -42,9 +42,9 @@ def test_a_body_is_decoded_wherever_the_pieces_end(body: bytes, places: list[int
     fields = {"port": 8020, "method": "PUT", "target": "/a?b", "headers": [["X", 'say "body": "no"']]}
     text = json.dumps({"body": encoded, **fields} if is_first else {**fields, "body": encoded}).encode()
     ends = sorted({place % (len(text) + 1) for place in places} | {len(text)})
-    found = read(*(text[start:end] for start, end in zip([0, *ends], ends, strict=False)))
+    result = read(*(text[start:end] for start, end in zip([0, *ends], ends, strict=False)))
     expected = TunnelCall(port=8020, method="PUT", target="/a?b", headers=(("X", 'say "body": "no"'),), body=body)
-    assert found == expected
+    assert result == expected
 
 
 def test_a_call_without_a_body_or_headers_is_whole() -> None:
@@ -52,7 +52,7 @@ def test_a_call_without_a_body_or_headers_is_whole() -> None:
     assert call(body="", headers=None) == call(body=None, headers=[]) == call()
 
 
-def test_a_long_text_before_the_body_hides_it_from_nobody() -> None:
+def test_the_body_is_found_after_a_long_text() -> None:
     head = json.dumps({"port": 8020, "method": "POST", "target": "/" + "x" * 5000})[:-1].encode()
     for gap in range(1, 12):
         whole = head + b', "body" : "YWJj"}'
@@ -60,15 +60,15 @@ def test_a_long_text_before_the_body_hides_it_from_nobody() -> None:
 
 
 @pytest.mark.parametrize("text", ["YQ=", "a-b_", "Y Q=", "ü", "YWJj=AAA"])
-def test_a_body_that_is_not_base64_is_refused_as_soon_as_it_is_seen(text: str) -> None:
+def test_a_body_that_is_not_base64_is_rejected_before_the_call_is_complete(text: str) -> None:
     reader = CallReader()
     with pytest.raises(CallFailed, match="`body` is not base64"):
         reader.feed(json.dumps({"body": text}, ensure_ascii=False).encode())
 
 
 def test_a_call_that_is_too_large_is_refused_before_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tunnel_request.LARGEST_CALL_BYTES == 1024**3
-    monkeypatch.setattr(tunnel_request, "LARGEST_CALL_BYTES", 2 * 1024**2)
+    assert tunnel_request.MAX_CALL_BYTES == 1024**3
+    monkeypatch.setattr(tunnel_request, "MAX_CALL_BYTES", 2 * 1024**2)
     reader = CallReader()
     reader.feed(b"x" * 1024**2)
     reader.feed(b"x" * 1024**2)
@@ -94,7 +94,7 @@ def test_an_unknown_field_is_refused() -> None:
     assert "a call is" in refusal(timeout=1)
 
 
-def test_a_second_body_and_one_that_is_not_a_string_are_refused() -> None:
+def test_a_second_body_and_a_body_that_is_not_a_string_are_rejected() -> None:
     with pytest.raises(CallFailed, match="is there twice"):
         read(b'{"port": 8020, "method": "GET", "target": "/", "body": "YQ==", "body": "YQ=="}')
     for body in (5, {"a": 1}, ["YQ=="]):
@@ -108,7 +108,7 @@ def test_only_the_tunnels_own_ports_are_reached(port: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "connect", "", "GET ", "G\nT", "GÉT", 5, None])
-def test_a_method_that_no_tunnel_carries_is_refused(method: Any) -> None:
+def test_an_unsupported_method_is_rejected(method: Any) -> None:
     assert "`method`" in refusal(method=method)
 
 
@@ -134,7 +134,7 @@ def test_options_may_ask_the_whole_server() -> None:
     ["/..", "/../a", "/a/..", "/a/../b", "/a\\..\\b", "/..;x/a", "/%2e%2e/a", "/.%2E/a", "/%252e%252e/a", "/a%2f..%2fb",
      "/%25252e%25252e"],
 )  # fmt: skip
-def test_a_path_that_leads_upwards_is_refused_however_it_is_encoded(path: str) -> None:
+def test_a_parent_path_is_rejected_however_it_is_encoded(path: str) -> None:
     assert refusal(target=path) == "`target` holds the segment '..'"
 
 
@@ -164,12 +164,12 @@ def test_headers_keep_their_order_case_and_repetitions_and_lose_space_around_the
     assert call(headers=headers).headers == (("B", "1"), ("a", "é"), ("B", ""), ("B", "a b"))
 
 
-def test_headers_between_neighbours_are_dropped() -> None:
+def test_hop_by_hop_headers_are_dropped() -> None:
     theirs = ["Keep-Alive", "proxy-connection", "Proxy-Authenticate", "PROXY-AUTHORIZATION", "TE", "Trailer", "Upgrade"]
-    assert hop_by_hop([]) == {"connection", *map(str.lower, theirs)}
-    kept = (("Transfer-Encoding", "chunked"), ("X", "1"), ("Keep-Alives", "2"))
-    headers = [*((name, "x") for name in theirs), ("Connection", "close"), *kept]
-    assert call(headers=[list(pair) for pair in headers]).headers == kept
+    assert find_hop_by_hop_names([]) == {"connection", *map(str.lower, theirs)}
+    forwarded = (("Transfer-Encoding", "chunked"), ("X", "1"), ("Keep-Alives", "2"))
+    headers = [*((name, "x") for name in theirs), ("Connection", "close"), *forwarded]
+    assert call(headers=[list(pair) for pair in headers]).headers == forwarded
 
 
 def test_the_headers_that_a_connection_names_are_dropped_too() -> None:

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from chutes_wrappers.runtime.upstream import KeptConnectionLost, Upstream, UpstreamRequest
-from tests.upstreams.raw import talking
+from chutes_wrappers.runtime.upstream import ReusedConnectionLost, Upstream, UpstreamRequest
+from tests.upstreams.raw import serve_raw
 
 
 class Redirector:
@@ -18,14 +18,14 @@ class Redirector:
 
     def __init__(self, location: bytes, status: int = 302) -> None:
         self.location, self.status = location, status
-        self.asked: list[bytes] = []
+        self.received: list[bytes] = []
         self.port = 0
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
         if b"Content-Length: 4" in request:
             request += await reader.readexactly(4)
-        self.asked.append(request)
+        self.received.append(request)
         begin = b"HTTP/1.1 200 OK\r\n"
         if b" /there" not in request:
             location = self.location.replace(b"PORT", str(self.port).encode())
@@ -35,7 +35,7 @@ class Redirector:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[Upstream]:
         upstream = Upstream()
-        async with talking(self.talk) as self.port:
+        async with serve_raw(self.talk) as self.port:
             yield upstream
             await upstream.close()
 
@@ -45,8 +45,8 @@ class Redirector:
         request = UpstreamRequest(
             port=self.port, method=method, target="/here", headers=headers, make_data=lambda: body
         )
-        async with upstream.send(request, 5) as answer:
-            return answer.status
+        async with upstream.send(request, 5) as response:
+            return response.status
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ async def test_a_redirect_within_the_service_is_followed(location: bytes) -> Non
     service = Redirector(location)
     async with service.serving() as upstream:
         assert await service.send(upstream) == 200
-    assert [request.split()[1] for request in service.asked] == [b"/here", b"/there"]
+    assert [request.split()[1] for request in service.received] == [b"/here", b"/there"]
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ async def test_a_redirect_within_the_service_is_followed(location: bytes) -> Non
         b"http://127.0.0.1:99999/there",
     ],
 )
-async def test_a_redirect_to_another_service_is_the_answer(location: bytes) -> None:
+async def test_a_redirect_to_another_service_is_the_response(location: bytes) -> None:
     service = Redirector(location)
     async with service.serving() as upstream:
         assert await service.send(upstream) == 302
-    assert len(service.asked) == 1
+    assert len(service.received) == 1
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ async def test_a_redirect_to_another_service_is_the_answer(location: bytes) -> N
         ("/there/é".encode(), b"/there/%C3%A9"),
     ],
 )
-async def test_an_odd_address_is_followed_as_it_is_meant(location: bytes, target: bytes) -> None:
+async def test_an_unusual_location_is_resolved_like_a_browser_does(location: bytes, target: bytes) -> None:
     service = Redirector(location)
     async with service.serving() as upstream:
         await service.send(upstream)
-    assert service.asked[1].split()[1] == target
+    assert service.received[1].split()[1] == target
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -102,7 +102,7 @@ async def test_what_browsers_turn_into_a_get_arrives_as_one(method: str, status:
     async with service.serving() as upstream:
         assert await service.send(upstream, method) == 200
     becomes_get = status == 303 or (method == "POST" and status in (301, 302))
-    onward = service.asked[1]
+    onward = service.received[1]
     assert onward.startswith(b"GET " if becomes_get else method.encode())
     assert (b"text/x-note" in onward, onward.endswith(b"\r\n\r\nbody")) == (not becomes_get, not becomes_get)
 
@@ -112,8 +112,8 @@ async def test_cookies_of_one_call_do_not_reach_another() -> None:
     async with service.serving() as upstream:
         await service.send(upstream)
         await service.send(upstream)
-    assert len(service.asked) == 4
-    assert not any(b"cookie" in request.lower() for request in service.asked)
+    assert len(service.received) == 4
+    assert not any(b"cookie" in request.lower() for request in service.received)
 
 
 class Closer:
@@ -133,32 +133,32 @@ class Closer:
 
 
 async def status(upstream: Upstream, port: int, method: str) -> int:
-    async with upstream.send(UpstreamRequest(port=port, method=method, target="/"), 5) as answer:
-        return answer.status
+    async with upstream.send(UpstreamRequest(port=port, method=method, target="/"), 5) as response:
+        return response.status
 
 
-async def test_an_idempotent_call_on_a_kept_connection_that_the_service_closes_is_made_again() -> None:
+async def test_an_idempotent_call_that_loses_a_reused_connection_is_retried() -> None:
     service, upstream = Closer(), Upstream()
-    async with talking(service.talk) as port:
+    async with serve_raw(service.talk) as port:
         assert [await status(upstream, port, "GET") for _ in range(4)] == [200] * 4
         await asyncio.gather(*(status(upstream, port, "GET") for _ in range(5)))
         assert await status(upstream, port, "PUT") == 200  # no matter how many kept connections are closed
         await upstream.close()
 
 
-async def test_a_post_that_loses_a_kept_connection_is_not_made_again_and_the_next_ones_have_their_own() -> None:
+async def test_a_post_that_loses_a_reused_connection_is_not_repeated_and_later_posts_use_new_connections() -> None:
     service, upstream = Closer(), Upstream()
-    async with talking(service.talk) as port:
+    async with serve_raw(service.talk) as port:
         assert await status(upstream, port, "POST") == 200
-        with pytest.raises(KeptConnectionLost):
+        with pytest.raises(ReusedConnectionLost):
             await status(upstream, port, "POST")
         assert [await status(upstream, port, "POST") for _ in range(5)] == [200] * 5
         await upstream.close()
     assert service.methods == [b"POST"] * 6
 
 
-async def test_a_post_that_the_service_takes_and_does_not_answer_is_made_once() -> None:
-    taken: list[bytes] = []
+async def test_a_post_without_a_response_is_sent_once() -> None:
+    accepted: list[bytes] = []
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         method = (await reader.readuntil(b"\r\n\r\n")).split()[0]
@@ -166,20 +166,20 @@ async def test_a_post_that_the_service_takes_and_does_not_answer_is_made_once() 
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             with contextlib.suppress(asyncio.IncompleteReadError):
                 method = (await reader.readuntil(b"\r\n\r\n")).split()[0]
-        taken.append(method)
+        accepted.append(method)
 
     upstream = Upstream()
-    async with talking(take) as port:
+    async with serve_raw(take) as port:
         await asyncio.gather(*(status(upstream, port, "GET") for _ in range(8)))
-        with pytest.raises(KeptConnectionLost):
+        with pytest.raises(ReusedConnectionLost):
             await status(upstream, port, "POST")
         await upstream.close()
-    assert taken.count(b"POST") == 1
+    assert accepted.count(b"POST") == 1
 
 
-async def test_a_call_on_a_new_connection_that_the_service_closes_is_not_made_again() -> None:
+async def test_a_call_that_loses_a_new_connection_is_not_retried() -> None:
     service, upstream = Closer(b"HTTP/1.1 2"), Upstream()
-    async with talking(service.talk) as port:
+    async with serve_raw(service.talk) as port:
         with pytest.raises(aiohttp.ClientError):
             await status(upstream, port, "POST")
         await upstream.close()

@@ -11,7 +11,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.sdk.cords import register_passthrough_routes
 from chutes_wrappers.sdk.describe import describe
 from chutes_wrappers.sdk.legacy import register_health_check
-from chutes_wrappers.sdk.loopback import loopback_of
+from chutes_wrappers.sdk.loopback import get_loopback_server
 
 from .conftest import Loader
 
@@ -79,7 +79,7 @@ def test_a_stream_route_is_a_native_passthrough_to_our_own_server(chute: Chute, 
     assert (cord._stream, cord._passthrough, cord._method) == (True, True, "POST")
     assert (cord.public_api_path, cord._public_api_method) == ("/a", "GET")
     assert cord.output_content_type == "text/event-stream"
-    server = loopback_of(chute)
+    server = get_loopback_server(chute)
     assert (server is not None) is remote
     assert cord._passthrough_port == (server.port if server else None)
     assert cord.passthrough_path == cord.path

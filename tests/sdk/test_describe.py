@@ -23,43 +23,43 @@ chute = Chute(
 """
 
 
-def of_image(image: Any) -> dict[str, Any]:
-    described: dict[str, Any] = describe(Chute(username="tester", name="case", image=image))["image"]
-    return described
+def describe_image(image: Any) -> dict[str, Any]:
+    result: dict[str, Any] = describe(Chute(username="tester", name="case", image=image))["image"]
+    return result
 
 
-def test_what_the_deployment_uploads_is_told(load_module: Loader) -> None:
-    said = describe(load_module(WRAPPED).chute)
-    assert (said["name"], said["readme"], said["tagline"]) == ("case", "r", "t")
-    assert (said["node_selector"]["gpu_count"], said["node_selector"]["min_vram_gb_per_gpu"]) == (1, 16)
-    assert (said["tee"], said["node_selector"]["include"]) == (True, ["pro_6000"])
-    assert json.loads(json.dumps(said)) == said
+def test_the_description_has_what_the_deployment_uploads(load_module: Loader) -> None:
+    description = describe(load_module(WRAPPED).chute)
+    assert (description["name"], description["readme"], description["tagline"]) == ("case", "r", "t")
+    assert (description["node_selector"]["gpu_count"], description["node_selector"]["min_vram_gb_per_gpu"]) == (1, 16)
+    assert (description["tee"], description["node_selector"]["include"]) == (True, ["pro_6000"])
+    assert json.loads(json.dumps(description)) == description
 
 
-def test_a_number_that_was_set_after_the_sdk_looked_is_told() -> None:
+def test_a_number_that_was_set_after_the_check_of_the_sdk_is_described() -> None:
     selector = NodeSelector()
     selector.gpu_count = 9
     assert describe(Chute(username="t", name="c", image="i", node_selector=selector))["node_selector"]["gpu_count"] == 9
 
 
-def test_a_wrapped_image_holds_the_toolkit_and_its_variables_are_told_by_name(load_module: Loader) -> None:
-    said = describe(load_module(WRAPPED).chute)
-    assert said["image"]["holds_toolkit"] is True
-    assert "HF_TOKEN" in said["image"]["env"]
-    assert "hf_do_not_show" not in json.dumps(said)
+def test_a_wrapped_image_holds_the_toolkit_and_its_variables_are_listed_by_name(load_module: Loader) -> None:
+    description = describe(load_module(WRAPPED).chute)
+    assert description["image"]["holds_toolkit"] is True
+    assert "HF_TOKEN" in description["image"]["env"]
+    assert "hf_do_not_show" not in json.dumps(description)
 
 
 def test_a_plain_image_does_not_hold_it() -> None:
     image = Image(username="tester", name="case", tag="v1").from_base("vendor/tools:1").with_env("A", "b c")
     image.run_command("pip install tools")
-    assert of_image(image) == {"name": "case", "tag": "v1", "holds_toolkit": False, "env": ["A"]}
+    assert describe_image(image) == {"name": "case", "tag": "v1", "holds_toolkit": False, "env": ["A"]}
 
 
 @pytest.mark.usefixtures("load_module")
 @pytest.mark.parametrize("source", ["tools", "chutes_wrappers", "."])
 def test_an_image_that_the_module_adds_it_to_holds_it(source: str) -> None:
-    assert of_image(Image(username="tester", name="case", tag="v1").add(source, "/app"))["holds_toolkit"] is True
+    assert describe_image(Image(username="tester", name="case", tag="v1").add(source, "/app"))["holds_toolkit"] is True
 
 
-def test_of_an_image_that_is_only_named_it_is_not_known() -> None:
-    assert of_image("tester/case:v1") == {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
+def test_it_is_unknown_whether_an_image_reference_holds_the_toolkit() -> None:
+    assert describe_image("tester/case:v1") == {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.dev_chute import DevChute, dev_chute
-from tests.scenario import ROOT, free_port
+from tests.scenario import ROOT, find_free_port
 from tests.upstreams.http_fixture import HttpFixture
 
 LARGE = 400 * 1024**2
@@ -36,7 +36,7 @@ async def own(self, body: dict) -> dict:
 
 @pytest.fixture(scope="module")
 def logging_port() -> int:
-    return free_port()
+    return find_free_port()
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory, loggin
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=lambda headers: " ".join(headers.values()))
-def test_nothing_is_reached_from_elsewhere(chute: DevChute, headers: dict[str, str]) -> None:
+def test_requests_from_other_sites_are_rejected(chute: DevChute, headers: dict[str, str]) -> None:
     document = requests.get(f"{chute.base_url}/openapi.json", timeout=60).json()
     served = [(method, path) for path, operations in document["paths"].items() for method in operations]
     assert len(served) >= 4
@@ -73,13 +73,13 @@ def test_nothing_is_reached_from_elsewhere(chute: DevChute, headers: dict[str, s
         ("post", "/nowhere"),
         ("options", "/own"),
     ]:
-        answer = requests.request(method, chute.base_url + path, headers=headers, timeout=60)
-        assert answer.status_code == 403, (method, path)
-        assert "may not" in answer.text or "--allow-host" in answer.text, (method, path)
+        response = requests.request(method, chute.base_url + path, headers=headers, timeout=60)
+        assert response.status_code == 403, (method, path)
+        assert "may not" in response.text or "--allow-host" in response.text, (method, path)
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=lambda headers: " ".join(headers.values()))
-def test_the_sdks_log_server_is_not_reached_from_elsewhere(
+def test_the_log_server_of_the_sdk_rejects_other_sites(
     chute: DevChute, logging_port: int, headers: dict[str, str]
 ) -> None:
     url = f"http://127.0.0.1:{logging_port}"
@@ -88,7 +88,7 @@ def test_the_sdks_log_server_is_not_reached_from_elsewhere(
         assert requests.get(url + path, headers=headers, timeout=60).status_code == 403, path
 
 
-def test_a_foreign_body_is_refused_before_it_is_read(chute: DevChute) -> None:
+def test_a_request_from_another_site_is_rejected_before_its_body_is_read(chute: DevChute) -> None:
     address = chute.base_url.removeprefix("http://").partition(":")
     with socket.create_connection((address[0], int(address[2])), timeout=60) as connection:
         head = f"POST /own HTTP/1.1\r\nHost: evil.example\r\nContent-Length: {LARGE}\r\n\r\n"
@@ -108,20 +108,20 @@ def test_a_foreign_body_is_refused_before_it_is_read(chute: DevChute) -> None:
     ],
     ids=lambda headers: " ".join(headers.values()),
 )
-def test_people_and_their_front_ends_reach_it(chute: DevChute, headers: dict[str, str]) -> None:
-    answer = requests.post(f"{chute.base_url}/own", json={"a": 1}, headers=headers, timeout=60)
-    assert answer.json() == {"own": {"a": 1}}
+def test_users_and_their_front_ends_can_connect(chute: DevChute, headers: dict[str, str]) -> None:
+    response = requests.post(f"{chute.base_url}/own", json={"a": 1}, headers=headers, timeout=60)
+    assert response.json() == {"own": {"a": 1}}
 
 
-def test_a_chutes_own_headers_do_not_shut_out_its_streams(service: HttpFixture, tmp_path: Path) -> None:
-    own = {"Host": "api.internal", "Origin": "https://app.example", "Sec-Fetch-Mode": "cors"}
-    more = f"\nchute.passthrough_headers = {own!r}\n"
+def test_passthrough_headers_of_the_chute_do_not_block_its_streams(service: HttpFixture, tmp_path: Path) -> None:
+    headers = {"Host": "api.internal", "Origin": "https://app.example", "Sec-Fetch-Mode": "cors"}
+    more = f"\nchute.passthrough_headers = {headers!r}\n"
     with dev_chute(tmp_path, [{"path": "/events", "method": "GET", "stream": True}], service.port, more=more) as chute:
-        answer = chute.get("/events")
-    assert (answer.status_code, "data: " in answer.text) == (200, True), answer.text
+        response = chute.get("/events")
+    assert (response.status_code, "data: " in response.text) == (200, True), response.text
 
 
-def test_http_2_is_no_way_around_it(chute: DevChute) -> None:
+def test_http_2_does_not_bypass_the_guard(chute: DevChute) -> None:
     for host, status in (("evil.example", "403"), ("localhost", "200")):
         argv = ["curl", "-sS", "--http2-prior-knowledge", "-o", os.devnull, "-w", "%{http_version} %{http_code}"]
         argv += [
@@ -133,8 +133,8 @@ def test_http_2_is_no_way_around_it(chute: DevChute) -> None:
             "Content-Type: application/json",
             f"{chute.base_url}/own",
         ]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-        assert done.stdout == f"2 {status}", done.stderr
+        result = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        assert result.stdout == f"2 {status}", result.stderr
 
 
 @pytest.mark.parametrize(("dev", "guarded"), [("true", True), ("", False)])
@@ -145,7 +145,7 @@ def test_a_deployed_instance_is_not_guarded(tmp_path: Path, dev: str, guarded: b
         "build_wrapper_image('tester', 'case', 'v1', 'base')\nprint(Chute.__call__ is not before)"
     )
     variables = {"PYTHONPATH": str(ROOT), "CHUTES_DEV_MODE": dev, "CHUTES_EXECUTION_CONTEXT": "REMOTE"}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,
         env={**os.environ, **variables, "CHUTES_ALLOW_MISSING": "true"},
@@ -154,4 +154,4 @@ def test_a_deployed_instance_is_not_guarded(tmp_path: Path, dev: str, guarded: b
         timeout=60,
         check=True,
     )
-    assert done.stdout.split()[-1] == str(guarded)
+    assert result.stdout.split()[-1] == str(guarded)

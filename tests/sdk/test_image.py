@@ -14,7 +14,7 @@ from chutes_wrappers.core import layout
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, write_manifest
-from chutes_wrappers.sdk.image import _quoted, build_wrapper_image
+from chutes_wrappers.sdk.image import _quote_value, build_wrapper_image
 
 from .conftest import ROOT, Loader
 
@@ -185,8 +185,8 @@ def test_a_quoted_value_is_what_a_dockerfile_unquotes(value: str) -> None:
     # Docker's double quotes know the escapes of the shell's, apart from command substitution.
     if "`" in value:
         return
-    shown = subprocess.run(["sh", "-c", f"printf %s {_quoted('A', value)}"], capture_output=True, check=True)
-    assert shown.stdout.decode() == value
+    result = subprocess.run(["sh", "-c", f"printf %s {_quote_value('A', value)}"], capture_output=True, check=True)
+    assert result.stdout.decode() == value
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_the_launcher_starts_its_command_with_its_environment_and_waits(
         HEAD + f"register_service_launcher(chute, {entrypoint!r}, [{port}], timeout=60, env={{'A': 'b'}})\n"
     )
     asyncio.run(module.chute.initialize())
-    (process,) = supervision.launched()
+    (process,) = supervision.get_services()
     assert process._environment["A"] == "b"
     assert process.exit_code is None
 
@@ -70,7 +70,7 @@ def test_without_env_the_launcher_takes_the_modules_chute_env(load_module: Loade
     argv = [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)]
     source = f"CHUTE_ENV = {{'A': 'module'}}\nregister_service_launcher(chute, {argv!r}, [{port}], timeout=60)\n"
     asyncio.run(load_module(HEAD + source).chute.initialize())
-    (process,) = supervision.launched()
+    (process,) = supervision.get_services()
     assert process._environment["A"] == "module"
     assert process._environment["PATH"] == os.environ["PATH"]
 
@@ -79,7 +79,7 @@ def test_nothing_is_started_when_the_ports_already_answer(load_module: Loader, p
     module = load_module(HEAD + f"register_service_launcher(chute, ['no-such-command'], [{port}], soft_fail=False)\n")
     with socket.create_server(("127.0.0.1", port)):
         asyncio.run(module.chute.initialize())
-    assert supervision.launched() == ()
+    assert supervision.get_services() == ()
 
 
 def test_nothing_is_started_where_hooks_do_not_run(
@@ -100,7 +100,7 @@ register_service_launcher(chute, {argv!r}, [{port}])
 register_startup_wait(chute, [{port}], soft_fail=True)
 """
     asyncio.run(load_module(HEAD + source).chute.initialize())
-    (process,) = supervision.launched()
+    (process,) = supervision.get_services()
     assert process.exit_code == 9
 
 
@@ -115,7 +115,7 @@ CHUTE_ENV = {{"A": "module"}}
 register_startup_wait(chute, [{port}], timeout=60)
 """
     asyncio.run(load_module(HEAD + source).chute.initialize())
-    (process,) = supervision.launched()
+    (process,) = supervision.get_services()
     assert process._environment["A"] == "module"
 
 
@@ -149,7 +149,7 @@ def test_the_start_up_wait_waits_for_what_the_launcher_started(load_module: Load
         f"register_startup_wait(chute, [{port}], timeout=60)\nregister_service_launcher(chute, {argv!r}, [{port}])\n"
     )
     asyncio.run(load_module(HEAD + wait_first).chute.initialize())
-    assert len(supervision.launched()) == 1
+    assert len(supervision.get_services()) == 1
 
 
 def test_the_start_up_wait_raises_after_its_timeout(load_module: Loader, port: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.sdk.image import _reaches_the_sdk
+from chutes_wrappers.sdk.image import _can_affect_sdk
 
 from .conftest import ROOT
 
@@ -26,7 +26,7 @@ APT_CACHE = """#!/bin/sh
 """
 
 
-def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_script(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run shell code behind the recipe's own, with the fake manager before the real one."""
     for name, content in (("apt-get", APT_GET), ("apt-cache", APT_CACHE)):
         (folder / name).write_text(content)
@@ -42,28 +42,28 @@ def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedPr
     )
 
 
-def test_a_package_source_that_is_gone_costs_nothing_when_all_is_there(tmp_path: Path) -> None:
-    done = run(". ./packages.sh; refresh; install curl; install_first gone known", tmp_path, GONE="1")
-    assert done.returncode == 0, done.stdout
-    assert VENDOR in done.stdout
-    assert "going on with the others" in done.stdout
-    assert "known" in done.stdout
+def test_an_unreachable_package_source_does_not_matter_when_nothing_is_missing(tmp_path: Path) -> None:
+    result = run_script(". ./packages.sh; refresh; install curl; install_first gone known", tmp_path, GONE="1")
+    assert result.returncode == 0, result.stdout
+    assert VENDOR in result.stdout
+    assert "going on with the others" in result.stdout
+    assert "known" in result.stdout
 
 
 @pytest.mark.parametrize("script", ["install driver", "install_first driver driver2"])
-def test_what_is_missing_then_is_named_with_what_its_source_said(script: str, tmp_path: Path) -> None:
-    done = run(f". ./packages.sh; refresh; {script}; echo went on", tmp_path, GONE="1")
-    assert done.returncode == 1
-    *_, name, reason = done.stdout.splitlines()
+def test_a_missing_package_is_named_with_the_error_of_its_source(script: str, tmp_path: Path) -> None:
+    result = run_script(f". ./packages.sh; refresh; {script}; echo went on", tmp_path, GONE="1")
+    assert result.returncode == 1
+    *_, name, reason = result.stdout.splitlines()
     assert name == "chutes-wrappers: cannot be installed: driver"
     assert reason == f"chutes-wrappers: a package list cannot be read: {VENDOR}"
 
 
-def test_what_a_distribution_whose_lists_are_all_there_does_not_know_is_left_out(tmp_path: Path) -> None:
-    done = run(". ./packages.sh; refresh; install_first driver; install driver", tmp_path)
-    assert "left out: driver" in done.stdout
-    assert done.returncode == 1
-    assert done.stdout.endswith("cannot be installed: driver\n")
+def test_a_package_that_the_distribution_does_not_have_is_left_out(tmp_path: Path) -> None:
+    result = run_script(". ./packages.sh; refresh; install_first driver; install driver", tmp_path)
+    assert "left out: driver" in result.stdout
+    assert result.returncode == 1
+    assert result.stdout.endswith("cannot be installed: driver\n")
 
 
 STOPPING = (
@@ -78,14 +78,14 @@ MIRRORS = (
 )
 
 
-def test_a_vendors_pip_settings_stop_no_installation_and_its_mirror_stays(tmp_path: Path) -> None:
-    given = {f"PIP_{name}": "x y" for name in (*STOPPING, *MIRRORS)} | {"PYTHONPATH": "/srv", "PIPELINE": "own"}
-    shown = run(". ./settings.sh; env", tmp_path, **given).stdout
-    left = {line.partition("=")[0] for line in shown.splitlines()}
-    assert left & given.keys() == {*(f"PIP_{name}" for name in MIRRORS), "PIPELINE"}
+def test_pip_settings_of_the_vendor_are_removed_except_its_mirror(tmp_path: Path) -> None:
+    variables = {f"PIP_{name}": "x y" for name in (*STOPPING, *MIRRORS)} | {"PYTHONPATH": "/srv", "PIPELINE": "own"}
+    output = run_script(". ./settings.sh; env", tmp_path, **variables).stdout
+    remaining = {line.partition("=")[0] for line in output.splitlines()}
+    assert remaining & variables.keys() == {*(f"PIP_{name}" for name in MIRRORS), "PIPELINE"}
 
 
-def test_the_image_neutralises_what_the_recipe_does() -> None:
-    assert [name for name in (*STOPPING, *MIRRORS) if not _reaches_the_sdk(f"PIP_{name}")] == [*MIRRORS]
-    assert _reaches_the_sdk("PYTHONPATH")
-    assert not _reaches_the_sdk("PIPELINE")
+def test_the_image_overrides_the_same_settings_as_the_recipe() -> None:
+    assert [name for name in (*STOPPING, *MIRRORS) if not _can_affect_sdk(f"PIP_{name}")] == [*MIRRORS]
+    assert _can_affect_sdk("PYTHONPATH")
+    assert not _can_affect_sdk("PIPELINE")

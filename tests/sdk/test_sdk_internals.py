@@ -35,7 +35,7 @@ MODULES = {
 }  # fmt: skip
 
 
-def chute_with_cord(**settings: Any) -> Chute:
+def make_chute_with_cord(**settings: Any) -> Chute:
     chute = Chute(username="tester", name="case", image="case:v1")
 
     @chute.cord(**settings)  # type: ignore[untyped-decorator]  # the SDK has no types
@@ -46,12 +46,12 @@ def chute_with_cord(**settings: Any) -> Chute:
 
 @pytest.mark.parametrize("name", CORD)
 def test_a_cord_has_what_we_read_of_it(name: str) -> None:
-    (cord,) = chute_with_cord(public_api_path="/a").cords
+    (cord,) = make_chute_with_cord(public_api_path="/a").cords
     assert hasattr(cord, name), f"the SDK's Cord has no {name} any more: correct chutes_wrappers/{CORD[name]}"
 
 
 def test_what_we_read_of_a_cord_is_what_was_declared() -> None:
-    chute = chute_with_cord(
+    chute = make_chute_with_cord(
         path="/inside",
         public_api_path="/a",
         public_api_method="PUT",
@@ -67,37 +67,37 @@ def test_what_we_read_of_a_cord_is_what_was_declared() -> None:
 
 
 # In a process of its own: importing the SDK's run module changes the interpreter (bytecode caches).
-_LOOK = """
+_LIST_NAMES = """
 import importlib, inspect, json, sys
-found = {name: dir(importlib.import_module(name)) for name in json.loads(sys.argv[1])}
+names = {name: dir(importlib.import_module(name)) for name in json.loads(sys.argv[1])}
 run = importlib.import_module("chutes.entrypoint.run")
-found["_conn_stats"] = dir(getattr(run, "_conn_stats", None))
-found["GraValMiddleware"] = inspect.getsource(run.GraValMiddleware)
-print(json.dumps(found))
+names["_conn_stats"] = dir(getattr(run, "_conn_stats", None))
+names["GraValMiddleware"] = inspect.getsource(run.GraValMiddleware)
+print(json.dumps(names))
 """
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Any]:
+def names() -> dict[str, Any]:
     """The names in each of MODULES and in its ``_conn_stats``, and the source of its middleware."""
-    argv = [sys.executable, "-c", _LOOK, json.dumps([*MODULES])]
-    said: dict[str, Any] = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout.splitlines()[-1])
-    return said
+    argv = [sys.executable, "-c", _LIST_NAMES, json.dumps([*MODULES])]
+    result: dict[str, Any] = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout.splitlines()[-1])
+    return result
 
 
 @pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in MODULES.items() for name in names])
-def test_a_module_of_the_sdk_has_what_we_use(found: dict[str, Any], module: str, name: str) -> None:
+def test_a_module_of_the_sdk_has_what_we_use(names: dict[str, Any], module: str, name: str) -> None:
     user = "sdk/describe.py" if module.endswith("_shared") else "emulator/runner.py"
-    assert name in found[module], f"{module} has no {name} any more: correct chutes_wrappers/{user}"
+    assert name in names[module], f"{module} has no {name} any more: correct chutes_wrappers/{user}"
 
 
-def test_the_connections_are_counted_by_get_stats(found: dict[str, Any]) -> None:
-    assert "get_stats" in found["_conn_stats"], "_conn_stats has no get_stats any more: correct emulator/runner.py"
+def test_the_connections_are_counted_by_get_stats(names: dict[str, Any]) -> None:
+    assert "get_stats" in names["_conn_stats"], "_conn_stats has no get_stats any more: correct emulator/runner.py"
 
 
 @pytest.mark.parametrize("name", ["request.state._encrypt", "request.state.decrypted"])
-def test_the_middleware_leaves_its_cipher_with_the_request(found: dict[str, Any], name: str) -> None:
-    assert f"{name} = " in found["GraValMiddleware"], (
+def test_the_middleware_leaves_its_cipher_with_the_request(names: dict[str, Any], name: str) -> None:
+    assert f"{name} = " in names["GraValMiddleware"], (
         f"the SDK does not set {name} any more: correct emulator/runner.py"
     )
 

@@ -59,7 +59,7 @@ def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield running
 
 
-def through(chute: DevChute, port: int, target: str, **call: Any) -> requests.Response:
+def call_tunnel(chute: DevChute, port: int, target: str, **call: Any) -> requests.Response:
     """A call of the tunnel as any client can write it."""
     body = {"port": port, "method": "GET", "target": target, **call}
     return requests.post(f"{chute.base_url}{PUBLIC_PATH}", json=body, timeout=60, stream=True)
@@ -75,14 +75,14 @@ def test_the_cord_is_a_legal_stream_of_the_sdks_own_passthrough(bare_chute: Chut
     assert platform_rules.API_INTERNAL_PATH.match(cord["path"])
 
 
-def test_it_stands_beside_routes_of_any_name(bare_chute: Chute) -> None:
+def test_it_does_not_collide_with_any_route(bare_chute: Chute) -> None:
     register_tunnel(bare_chute, [8020])
     register_passthrough_routes(bare_chute, [{"path": f"/{name}"} for name in ("cw_tunnel", "tunnel", "carry")], 8020)
     assert len(bare_chute.cords) == 4
 
 
 @pytest.mark.parametrize("ports", [[], "8020", ["8020"], [0], [70000], None])
-def test_what_is_no_list_of_ports_is_refused(bare_chute: Chute, ports: Any) -> None:
+def test_an_invalid_list_of_ports_is_rejected(bare_chute: Chute, ports: Any) -> None:
     with pytest.raises(ConfigurationError):
         register_tunnel(bare_chute, ports)
 
@@ -93,8 +93,8 @@ def test_nothing_is_registered_while_a_module_is_only_read(bare_chute: Chute, mo
     assert bare_chute.cords == []
 
 
-def test_a_call_brings_the_services_own_status_headers_and_bytes(chute: DevChute, service: HttpFixture) -> None:
-    head, *data, end = through(chute, service.port, "/bytes").iter_lines()
+def test_a_call_returns_the_status_headers_and_bytes_of_the_service(chute: DevChute, service: HttpFixture) -> None:
+    head, *data, end = call_tunnel(chute, service.port, "/bytes").iter_lines()
     assert json.loads(head)["status"] == 200
     assert ["Content-Type", "audio/wav"] in json.loads(head)["headers"]
     assert b"".join(map(base64.b64decode, data)) == EVERY_BYTE
@@ -102,24 +102,26 @@ def test_a_call_brings_the_services_own_status_headers_and_bytes(chute: DevChute
 
 
 @pytest.mark.parametrize("status", [204, 301, 401, 404, 422, 426, 429, 500, 503])
-def test_no_status_of_the_service_is_one_of_the_instance(chute: DevChute, service: HttpFixture, status: int) -> None:
-    answer = through(chute, service.port, f"/status/{status}")
-    assert answer.status_code == 200
-    assert json.loads(next(answer.iter_lines()))["status"] == status
+def test_the_status_of_the_service_is_not_the_status_of_the_instance(
+    chute: DevChute, service: HttpFixture, status: int
+) -> None:
+    response = call_tunnel(chute, service.port, f"/status/{status}")
+    assert response.status_code == 200
+    assert json.loads(next(response.iter_lines()))["status"] == status
 
 
 @pytest.mark.parametrize("call", BAD_CALLS, ids=str)
-def test_what_is_no_call_is_a_400_with_the_reason(chute: DevChute, service: HttpFixture, call: Any) -> None:
-    filled = {**call, "port": service.port} if isinstance(call, dict) and call.get("port") == 0 else call
-    answer = chute.post(PUBLIC_PATH, filled)
-    assert answer.status_code == 400
-    assert answer.json()["detail"]["error"]
+def test_an_invalid_call_is_a_400_with_the_reason(chute: DevChute, service: HttpFixture, call: Any) -> None:
+    body = {**call, "port": service.port} if isinstance(call, dict) and call.get("port") == 0 else call
+    response = chute.post(PUBLIC_PATH, body)
+    assert response.status_code == 400
+    assert response.json()["detail"]["error"]
 
 
 def test_the_first_bytes_arrive_before_the_service_has_finished(chute: DevChute, service: HttpFixture) -> None:
     service.release.clear()
-    with through(chute, service.port, "/events?hold=1") as answer:
-        lines = answer.iter_lines(chunk_size=1)
+    with call_tunnel(chute, service.port, "/events?hold=1") as response:
+        lines = response.iter_lines(chunk_size=1)
         assert json.loads(next(lines))["status"] == 200
         assert b"data: 0" in base64.b64decode(next(lines))
         service.release.set()
@@ -133,19 +135,19 @@ def test_a_client_that_goes_away_ends_the_call_to_the_service(
     for _ in range(times):
         service.release.clear()
         service.aborted.clear()
-        answer = through(chute, service.port, target)
+        response = call_tunnel(chute, service.port, target)
         # All that there are: the SDK can miss a client that leaves just as it sends the next one.
-        assert len([*itertools.islice(answer.iter_lines(chunk_size=1), lines)]) == lines
-        answer.close()
+        assert len([*itertools.islice(response.iter_lines(chunk_size=1), lines)]) == lines
+        response.close()
         assert service.aborted.wait(60)
     service.release.set()
-    assert through(chute, service.port, "/bytes").status_code == 200
+    assert call_tunnel(chute, service.port, "/bytes").status_code == 200
 
 
-def test_an_answer_of_any_size_passes_in_constant_memory(chute: DevChute, service: HttpFixture) -> None:
+def test_a_response_of_any_size_needs_constant_memory(chute: DevChute, service: HttpFixture) -> None:
     def receive(megabytes: int) -> tuple[str, int]:
         digest, size = hashlib.sha256(), 0
-        for line in through(chute, service.port, f"/large?megabytes={megabytes}").iter_lines(chunk_size=2**18):
+        for line in call_tunnel(chute, service.port, f"/large?megabytes={megabytes}").iter_lines(chunk_size=2**18):
             if not line.startswith(b"{"):
                 piece = base64.b64decode(line)
                 digest.update(piece)
@@ -159,7 +161,7 @@ def test_an_answer_of_any_size_passes_in_constant_memory(chute: DevChute, servic
     assert after - before < 40 * 2**20
 
 
-def test_fifty_megabytes_go_up(chute: DevChute, service: HttpFixture) -> None:
+def test_fifty_megabytes_are_uploaded(chute: DevChute, service: HttpFixture) -> None:
     data = os.urandom(50 * 2**20)
     head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
     call = {
@@ -167,6 +169,6 @@ def test_fifty_megabytes_go_up(chute: DevChute, service: HttpFixture) -> None:
         "headers": [["Content-Type", "multipart/form-data; boundary=x"]],
         "body": base64.b64encode(head + data + b"\r\n--x--\r\n").decode(),
     }
-    lines = [line for line in through(chute, service.port, "/form", **call).iter_lines() if line[:1] != b"{"]
+    lines = [line for line in call_tunnel(chute, service.port, "/form", **call).iter_lines() if line[:1] != b"{"]
     ((_, file),) = json.loads(b"".join(map(base64.b64decode, lines)))
     assert file["sha256"] == hashlib.sha256(data).hexdigest()

@@ -48,18 +48,18 @@ class Handler(BaseHTTPRequestHandler):
             "/who": {"uid": os.getuid(), "cwd": os.getcwd(), "home": os.environ.get("HOME"), "env": dict(os.environ)},
             "/echo": {"method": "GET", "query": dict(parse_qsl(target.query))},
         }
-        self.answer(answers.get(target.path))
+        self.send_json(answers.get(target.path))
 
     def do_POST(self) -> None:
         target = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         known = target.path == "/echo"
         query = dict(parse_qsl(target.query))
-        self.answer({"method": self.command, "query": query, "body": json.loads(body or b"null")} if known else None)
+        self.send_json({"method": self.command, "query": query, "body": json.loads(body or b"null")} if known else None)
 
     do_PUT = do_POST
 
-    def answer(self, value: object) -> None:
+    def send_json(self, value: object) -> None:
         content = json.dumps({"detail": "not found"} if value is None else value).encode()
         self.send_response(404 if value is None else 200)
         self.send_header("Content-Type", "application/json")

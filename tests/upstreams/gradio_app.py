@@ -56,7 +56,7 @@ def failed(error: Any) -> dict[str, Any]:
     return {"msg": "process_completed", "success": False, "output": {"error": error}}
 
 
-class StandIn:
+class FakeGradioApp:
     """Answers the routes of a Gradio app's API. ``messages`` is what its queue says; None holds the stream open."""
 
     def __init__(self, messages: Iterable[dict[str, Any] | None] = ()) -> None:

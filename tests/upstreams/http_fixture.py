@@ -13,7 +13,7 @@ import pytest
 import requests
 from aiohttp import web
 
-from tests.upstreams.serving import served
+from tests.upstreams.serving import serve_application
 
 EVERY_BYTE = bytes(range(256))
 
@@ -54,16 +54,16 @@ class HttpFixture:
         app.router.add_get("/health", self.health)
         return app
 
-    def assert_streams_as_it_is_made(self, url: str) -> None:
+    def assert_streams_incrementally(self, url: str) -> None:
         """Whoever asks ``url``, which leads to ``/events``, has the first event before the others are made."""
         self.release.clear()
-        with requests.get(f"{url}?hold=1", stream=True, timeout=60) as answer:
-            lines = answer.iter_lines(chunk_size=1)
+        with requests.get(f"{url}?hold=1", stream=True, timeout=60) as response:
+            lines = response.iter_lines(chunk_size=1)
             assert next(lines) == "data: 0 é".encode()
             self.release.set()
             assert [line for line in lines if line] == ["data: 1 é".encode(), "data: 2 é".encode()]
 
-    def assert_hears_of_a_caller_that_leaves(self, url: str) -> None:
+    def assert_detects_disconnect(self, url: str) -> None:
         """Whoever asks ``url``, which leads to ``/slow``, and goes away, ends the work of the service."""
         self.release.clear()
         self.aborted.clear()
@@ -171,12 +171,12 @@ class HttpFixture:
         return response
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        order = await request.json()
-        if not order.get("stream"):
-            return web.json_response({"answer": order["text"]})
+        request_body = await request.json()
+        if not request_body.get("stream"):
+            return web.json_response({"answer": request_body["text"]})
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        async for word in _words(order["text"]):
+        async for word in _words(request_body["text"]):
             await response.write(f"data: {word}\n\n".encode())
         await response.write(b"data: [DONE]\n\n")
         return response
@@ -200,10 +200,10 @@ async def _words(text: str) -> AsyncIterator[str]:
 
 
 @contextmanager
-def http_fixture() -> Iterator[HttpFixture]:
+def serve_http_fixture() -> Iterator[HttpFixture]:
     """The service on a loopback port, in a thread, until the context ends."""
     service = HttpFixture()
-    with served(service.application()) as service.port:
+    with serve_application(service.application()) as service.port:
         try:
             yield service
         finally:

@@ -19,7 +19,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def serving_httpbin() -> Iterator[int]:
+def serve_httpbin() -> Iterator[int]:
     """The port; served until the context ends."""
     server = make_server("127.0.0.1", 0, httpbin.app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -115,12 +115,12 @@ def _described(name: str) -> dict[str, Any]:
 
 
 async def _chat(request: web.Request) -> web.StreamResponse:
-    order = await request.json()
-    if not order.get("messages"):
+    request_body = await request.json()
+    if not request_body.get("messages"):
         return web.json_response({"error": {"message": "messages is empty", "type": "invalid"}}, status=422)
-    text = order["messages"][-1]["content"]
+    text = request_body["messages"][-1]["content"]
     head = {"id": "chat-1", "created": 1, "model": "parrot"}
-    if not order.get("stream"):
+    if not request_body.get("stream"):
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         return web.json_response({**head, "object": "chat.completion", "choices": [choice]})
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -134,8 +134,8 @@ async def _chat(request: web.Request) -> web.StreamResponse:
 
 
 async def _embeddings(request: web.Request) -> web.Response:
-    order = await request.json()
-    inputs = order["input"] if isinstance(order["input"], list) else [order["input"]]
+    request_body = await request.json()
+    inputs = request_body["input"] if isinstance(request_body["input"], list) else [request_body["input"]]
     data = [{"object": "embedding", "index": i, "embedding": [0.1 * len(text), 1e-7]} for i, text in enumerate(inputs)]
     return web.json_response({"object": "list", "model": "parrot", "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}})  # fmt: skip
 

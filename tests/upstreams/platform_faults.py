@@ -28,7 +28,7 @@ class Fault:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ReceivedRequest:
     """One request, in the order in which they came. ``method`` and ``path`` are the request's."""
 
     number: int
@@ -52,10 +52,10 @@ class FaultyPlatform(ThreadingHTTPServer):
     def __init__(self, upstream: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream)
-        self.asked: list[Asked] = []
+        self.received: list[ReceivedRequest] = []
         self.injected = 0
         self.fault: Fault | None = None
-        self.applies: Callable[[Asked], bool] = lambda asked: True
+        self.applies: Callable[[ReceivedRequest], bool] = lambda asked: True
         self.released = threading.Event()
 
     @property
@@ -63,9 +63,9 @@ class FaultyPlatform(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     @contextlib.contextmanager
-    def failing(self, fault: Fault, applies: Callable[[Asked], bool] = lambda asked: True) -> Iterator[None]:
+    def failing(self, fault: Fault, applies: Callable[[ReceivedRequest], bool] = lambda asked: True) -> Iterator[None]:
         """Fail so until the block ends; requests that hang end then."""
-        self.asked, self.injected, self.released = [], 0, threading.Event()
+        self.received, self.injected, self.released = [], 0, threading.Event()
         self.fault, self.applies = fault, applies
         try:
             yield
@@ -83,25 +83,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self._body()
-        asked = Asked(
-            number=len(self.server.asked) + 1,
+        asked = ReceivedRequest(
+            number=len(self.server.received) + 1,
             method=self.command,
             path=self.path,
             host=self.headers.get("Host", ""),
             body=body,
         )
-        self.server.asked.append(asked)
+        self.server.received.append(asked)
         fault = self.server.fault
         if fault is not None and self.server.applies(asked):
             self.server.injected += 1
             self.echo = f"{self.headers}{body[:_LONGEST_ECHO].decode(errors='replace')}"
             fault.act(self)
         else:
-            self.hand_on(body)
+            self.forward(body)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
-    def answer(self, status: int, content_type: str, body: str, **headers: str) -> None:
+    def send_reply(self, status: int, content_type: str, body: str, **headers: str) -> None:
         """One whole answer."""
         data = body.encode()
         self.send_response(status)
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def break_off(self) -> None:
+    def disconnect(self) -> None:
         """End the connection as a crashed server does."""
         self.wfile.flush()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    def hand_on(self, body: bytes = b"", *, at_most: int | None = None) -> None:
+    def forward(self, body: bytes = b"", *, at_most: int | None = None) -> None:
         """The platform's own answer; with ``at_most`` it breaks off after so many pieces."""
         upstream = self.server.upstream
         connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=60)
@@ -159,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _status(status: int, words: str) -> Fault:
     def act(handler: _Handler) -> None:
-        handler.answer(status, "application/json", json.dumps({"detail": f"{words} {handler.echo}"}))
+        handler.send_reply(status, "application/json", json.dumps({"detail": f"{words} {handler.echo}"}))
 
     return Fault(str(status), act)
 
@@ -171,13 +171,13 @@ def _unprocessable(handler: _Handler) -> None:
         "msg": f"Value error, {handler.echo}",
         "input": handler.echo,
     }
-    handler.answer(422, "application/json", json.dumps({"detail": [problem]}))
+    handler.send_reply(422, "application/json", json.dumps({"detail": [problem]}))
 
 
 def _page(status: int) -> Callable[[_Handler], None]:
     def act(handler: _Handler) -> None:
         text = f"<html><head><title>{status} {handler.echo}</title></head><body><pre>{handler.echo}</pre></body></html>"
-        handler.answer(status, "text/html", text)
+        handler.send_reply(status, "text/html", text)
 
     return act
 
@@ -217,8 +217,10 @@ FAULTS = (
     Fault("500-page", _page(500)),
     _status(502, "bad gateway"),
     Fault("200-page", _page(200)),
-    Fault("redirect", lambda handler: handler.answer(307, "text/plain", handler.echo, Location="http://127.0.0.1:1/")),
-    Fault("reset", lambda handler: handler.break_off()),
+    Fault(
+        "redirect", lambda handler: handler.send_reply(307, "text/plain", handler.echo, Location="http://127.0.0.1:1/")
+    ),
+    Fault("reset", lambda handler: handler.disconnect()),
     Fault("truncated", _truncated),
     Fault("truncated-stream", _truncated_stream),
     Fault("hang", _hang),
@@ -226,7 +228,7 @@ FAULTS = (
 
 
 @contextlib.contextmanager
-def faulty(upstream: str) -> Iterator[FaultyPlatform]:
+def serve_faulty_platform(upstream: str) -> Iterator[FaultyPlatform]:
     """The proxy in front of the platform at ``upstream``, until the block ends."""
     server = FaultyPlatform(upstream)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

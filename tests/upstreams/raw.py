@@ -11,7 +11,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def talking(talk: Talk, port: int = 0) -> AsyncIterator[int]:
+async def serve_raw(talk: Talk, port: int = 0) -> AsyncIterator[int]:
     """Runs ``talk`` for each connection, which it closes afterwards; yields the port."""
 
     conversations: set[asyncio.Task[None]] = set()
@@ -35,21 +35,21 @@ async def talking(talk: Talk, port: int = 0) -> AsyncIterator[int]:
 
 
 @contextlib.asynccontextmanager
-async def answering(answer: bytes, asked: list[bytes] | None = None, *, port: int = 0) -> AsyncIterator[int]:
-    """Says ``answer`` to every request, whose head goes to ``asked``; yields the port."""
+async def serve_reply(reply: bytes, received: list[bytes] | None = None, *, port: int = 0) -> AsyncIterator[int]:
+    """Says ``reply`` to every request, whose head goes to ``received``; yields the port."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        if asked is not None:
-            asked.append(head)
-        writer.write(answer)
+        if received is not None:
+            received.append(head)
+        writer.write(reply)
 
-    async with talking(talk, port) as found:
+    async with serve_raw(talk, port) as found:
         yield found
 
 
 @contextlib.contextmanager
-def full() -> Iterator[int]:
+def serve_full_backlog() -> Iterator[int]:
     """The port of a service so busy that its queue holds no further connection: each waits."""
     with contextlib.ExitStack() as open_:
         service = open_.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))

@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: ScriptedServer
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.received.append(self.path)
         answer = self.server.script.get(self.path, self.server.otherwise)
         reply = answer() if callable(answer) else answer
         self.send_response(reply.status)
@@ -82,7 +82,7 @@ class ScriptedServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.script = dict(script)
         self.otherwise = otherwise
-        self.asked: list[str] = []
+        self.received: list[str] = []
 
     @property
     def port(self) -> int:
@@ -94,7 +94,7 @@ class ScriptedServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(script: Script, *, otherwise: Reply | None = None, port: int = 0) -> Iterator[ScriptedServer]:
+def serve_script(script: Script, *, otherwise: Reply | None = None, port: int = 0) -> Iterator[ScriptedServer]:
     """The server, listening until the block ends. Paths that the script does not name answer 404."""
     server = ScriptedServer(script, otherwise or Reply(status=404, content_type="text/plain"), port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -108,7 +108,7 @@ def serving(script: Script, *, otherwise: Reply | None = None, port: int = 0) ->
 
 
 @contextmanager
-def speaking(greeting: bytes) -> Iterator[int]:
+def serve_greeting(greeting: bytes) -> Iterator[int]:
     """A TCP server that says ``greeting`` to everybody and hangs up: its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

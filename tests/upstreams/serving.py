@@ -11,7 +11,7 @@ from aiohttp import web
 
 
 @contextmanager
-def served(application: web.Application) -> Iterator[int]:
+def serve_application(application: web.Application) -> Iterator[int]:
     """Serve ``application`` until the context ends; yields its port. A handler whose client leaves is cancelled."""
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=5)

@@ -12,11 +12,11 @@ from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
-from chutes_wrappers.host.image_freshness import check_current
-from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.image_freshness import check_image_freshness
+from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.name_checks import check_names
-from chutes_wrappers.host.sdk_command import sdk_argv
-from chutes_wrappers.host.staging import Stage, staged
+from chutes_wrappers.host.sdk_command import build_sdk_argv
+from chutes_wrappers.host.staging import Stage, create_stage
 from chutes_wrappers.host.verification import verify_image
 
 _STEP = re.compile(r"^(Step \d+/\d+ :|#\d+ \[|(#\d+ [\d.]+ )?chutes-wrappers: )")
@@ -26,25 +26,25 @@ _STEP_CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")
 
 def build(module: str, *, debug: bool) -> int:
     """Build and verify the wrapped image of ``module``; returns 0 only for an image that passed every check."""
-    facts, username = module_preparation.facts(module), module_preparation.username()
+    facts, username = module_preparation.read_facts(module), module_preparation.resolve_username()
     check_names(facts, username)
     if shutil.which("docker") is None:
         raise EngineUnavailable(
             "the SDK builds with the docker command, which is not on PATH", next_step="install Docker's command line"
         )
     engine = connect()
-    manifest = module_preparation.manifest(facts, engine)
-    with staged(facts, manifest, username=username) as stage:
-        outside = describe_outside(stage, output.report)
-        module_preparation.check_for_local_use(facts, outside, username)
-        image = f"{outside['image']['name']}:{outside['image']['tag']}"
-        with _without_leftovers(engine) as watched:
-            seconds = _build(stage, image, watched, debug=debug)
+    manifest = module_preparation.ensure_manifest(facts, engine)
+    with create_stage(facts, manifest, username=username) as stage:
+        definition = describe_staged_module(stage, output.report)
+        module_preparation.check_for_local_use(facts, definition, username)
+        image = f"{definition['image']['name']}:{definition['image']['tag']}"
+        with _remove_step_container_on_failure(engine) as watch_line:
+            seconds = _run_build(stage, image, watch_line, debug=debug)
         output.success(f"built {image} in {seconds:.0f} s")
-        output.heading(f"Verifying {image} as the platform would run it")
-        check_current(engine, image, facts, manifest, build=f"{NAMES.deploy} --build {module} --local")
-        verify_image(engine, image, outside, stage.module, manifest.image, output.report)
-    output.success(f"{image} is ready with {len(outside['cords'])} cords")
+        output.print_heading(f"Verifying {image} as the platform would run it")
+        check_image_freshness(engine, image, facts, manifest, build=f"{NAMES.deploy} --build {module} --local")
+        verify_image(engine, image, definition, stage.module, manifest.image, output.report)
+    output.success(f"{image} is ready with {len(definition['cords'])} cords")
     output.report(f"Next: {NAMES.deploy} --run-docker {module}")
     return 0
 
@@ -54,38 +54,38 @@ def is_step(line: str) -> bool:
     return bool(_STEP.match(line))
 
 
-def without_values(line: str) -> str:
+def mask_variable_values(line: str) -> str:
     """A line of a build that does not show what a variable of the image is set to, which may be nobody else's business."""
     return _VARIABLE.sub(r"\1…", line)
 
 
 @contextlib.contextmanager
-def _without_leftovers(engine: DockerEngine) -> Iterator[Callable[[str], None]]:
+def _remove_step_container_on_failure(engine: DockerEngine) -> Iterator[Callable[[str], None]]:
     """Watches a build's lines; when it fails, the container of its last step goes, which the legacy builder keeps."""
-    last: list[str] = []
+    step_containers: list[str] = []
 
     def watch(line: str) -> None:
         if match := _STEP_CONTAINER.match(line):
-            last[:] = [match[1]]
+            step_containers[:] = [match[1]]
 
     try:
         yield watch
     except BaseException:
-        for container in last:
+        for container in step_containers:
             engine.remove_build_step(container)
         raise
 
 
-def _build(stage: Stage, image: str, watch: Callable[[str], None], *, debug: bool) -> float:
-    argv = sdk_argv("build", stage.reference, "--local", *(["--debug"] if debug else []))
+def _run_build(stage: Stage, image: str, watch_line: Callable[[str], None], *, debug: bool) -> float:
+    argv = build_sdk_argv("build", stage.reference, "--local", *(["--debug"] if debug else []))
     title = f"Building {image} (the first build takes a minute or two; later ones only redo what changed)"
-    with output.Progress(title, verbose=debug, important=is_step) as progress:
+    with output.Progress(title, verbose=debug, is_important=is_step) as progress:
 
-        def see(line: str) -> None:
-            watch(line)
-            progress.line(without_values(line))
+        def handle_line(line: str) -> None:
+            watch_line(line)
+            progress.add_line(mask_variable_values(line))
 
-        code = processes.stream(argv, environment=stage.environment, directory=stage.folder, on_line=see)
+        code = processes.stream(argv, environment=stage.environment, directory=stage.folder, on_line=handle_line)
     if code != 0:
         raise WrapperError(
             f"the build failed with exit code {code}",

@@ -11,22 +11,22 @@ from typing import Any
 from urllib.parse import quote
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.response_output import deliver, kept, say_kept, show_json
+from chutes_wrappers.cli.response_output import print_json, print_response, report_saved, save_response
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.account.api_key import api_key, required_key
+from chutes_wrappers.host.account.api_key import read_api_key, require_api_key
 from chutes_wrappers.host.account.credentials import KeyCredentials
-from chutes_wrappers.host.calling.body import fitted, form_body, json_body
-from chutes_wrappers.host.calling.call_failures import refused
-from chutes_wrappers.host.calling.sending import called, upload_of
-from chutes_wrappers.host.calling.target import Target, chosen, without_cords
-from chutes_wrappers.host.calling.whole_file import written_whole
-from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, chute_address
+from chutes_wrappers.host.calling.body import convert_to_schema, parse_form_body, parse_json_body
+from chutes_wrappers.host.calling.call_failures import build_call_error
+from chutes_wrappers.host.calling.sending import build_upload, send_call
+from chutes_wrappers.host.calling.target import Target, build_target_without_cords, select_target
+from chutes_wrappers.host.calling.whole_file import open_atomically
+from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, parse_chute_address
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.error_responses import masked_bytes
-from chutes_wrappers.host.platform_api.lookup import chute_name
+from chutes_wrappers.host.platform_api.error_responses import mask_secret_bytes
+from chutes_wrappers.host.platform_api.lookup import resolve_chute_name
 
 _OK = 200
-_SILENT_S = 2.0
+_PROGRESS_DELAY_S = 2.0
 _HEARTBEAT_S = 1.0
 
 
@@ -44,76 +44,78 @@ class Options:
 
 def call(name: str, path: str, options: Options) -> int:
     """Call ``path`` of the chute ``name`` (its name, its id or its module); 0 when it was answered 200, and whole."""
-    body = _body(options)
-    chute = chute_name(name, output.report)
-    address, target = _place(chute, path, body, options.url)
+    body = _build_body(options)
+    chute_name = resolve_chute_name(name, output.report)
+    address, target = _resolve_target(chute_name, path, body, options.url)
     if body is not None and options.fields:
-        body = fitted(body, target.schema)
-    where = f"{target.method} {address.shown}{target.bare_path}"
+        body = convert_to_schema(body, target.schema)
+    where = f"{target.method} {address.display_url}{target.bare_path}"
     with contextlib.ExitStack() as stack:
         # Before the call: it may cost something, and its answer must not be lost.
-        file = stack.enter_context(written_whole(options.file)) if options.file is not None else None
-        upload = upload_of(body)
-        answered = stack.enter_context(_said_when_long(f"Waiting for {where}", upload))
-        answer = stack.enter_context(called(address, target, upload, timeout_s=options.timeout_s))
-        if answer.status != _OK:
-            data = b"".join(answer.pieces)
-            answered()
+        file = stack.enter_context(open_atomically(options.file)) if options.file is not None else None
+        upload = build_upload(body)
+        stop_waiting = stack.enter_context(_show_progress_when_slow(f"Waiting for {where}", upload))
+        response = stack.enter_context(send_call(address, target, upload, timeout_s=options.timeout_s))
+        if response.status != _OK:
+            data = b"".join(response.pieces)
+            stop_waiting()
             if options.as_json:
-                show_json(answer, masked_bytes(data, address.key))
-            raise refused(answer.status, data, name=chute, where=where, key=address.key)
+                print_json(response, mask_secret_bytes(data, address.key))
+            raise build_call_error(response.status, data, name=chute_name, where=where, key=address.key)
         if file is not None:
-            size = kept(answer, file)
-            answered()
+            size = save_response(response, file)
+            stop_waiting()
         else:
-            deliver(answer, answered, as_json=options.as_json)
+            print_response(response, stop_waiting, as_json=options.as_json)
     if options.file is not None:
-        say_kept(answer, options.file, size, as_json=options.as_json)
+        report_saved(response, options.file, size, as_json=options.as_json)
     return 0
 
 
-def _body(options: Options) -> dict[str, Any] | None:
+def _build_body(options: Options) -> dict[str, Any] | None:
     if options.data is not None and options.fields:
         raise ConfigurationError("-d and -F are two bodies", next_step="give all fields as -F, or all of it as -d")
     if options.data is not None:
-        return json_body(options.data)
-    return form_body(options.fields) if options.fields else None
+        return parse_json_body(options.data)
+    return parse_form_body(options.fields) if options.fields else None
 
 
-def _place(name: str, path: str, body: Mapping[str, Any] | None, url: str | None) -> tuple[ChuteAddress, Target]:
+def _resolve_target(
+    name: str, path: str, body: Mapping[str, Any] | None, url: str | None
+) -> tuple[ChuteAddress, Target]:
     if url is not None:
-        address = chute_address(url, api_key())
+        address = parse_chute_address(url, read_api_key())
         if not address.is_local and address.key is None:
-            required_key()
+            require_api_key()
         # A name below localhost is an emulator's chute, which is called with a key.
-        return replace(address, key=api_key()) if address.host else address, without_cords(path, body)
-    key = required_key()
+        return replace(address, key=read_api_key()) if address.host else address, build_target_without_cords(path, body)
+    key = require_api_key()
     with api_client.connect(KeyCredentials(key=key)) as api:
         chute = api.get(f"/chutes/{quote(name, safe='')}", f"asking for the chute {name!r}", purpose="chutes")
-        address = chute_address(api_client.host_of(chute, api.url), key)
+        address = parse_chute_address(api_client.build_chute_url(chute, api.url), key)
     # An emulator's chute is on this machine, and wants the key all the same.
-    return replace(address, key=key), chosen(chute, path, body)
+    return replace(address, key=key), select_target(chute, path, body)
 
 
 @contextlib.contextmanager
-def _said_when_long(title: str, state: object) -> Iterator[Callable[[], None]]:
+def _show_progress_when_slow(title: str, state: object) -> Iterator[Callable[[], None]]:
     """Show ``title``, the seconds gone and ``state`` after a while; the function that is yielded ends that."""
-    answered = threading.Event()
+    is_done = threading.Event()
 
-    def say() -> None:
-        if answered.wait(_SILENT_S):
+    def show_progress() -> None:
+        if is_done.wait(_PROGRESS_DELAY_S):
             return
         with output.Progress(title) as progress:
-            while not answered.wait(_HEARTBEAT_S):
-                progress.line(str(state))
+            while not is_done.wait(_HEARTBEAT_S):
+                progress.add_line(str(state))
 
-    def end() -> None:
-        answered.set()
+    def stop() -> None:
+        is_done.set()
         thread.join()
 
-    thread = threading.Thread(target=say, daemon=True)
+    thread = threading.Thread(target=show_progress, daemon=True)
     thread.start()
     try:
-        yield end
+        yield stop
     finally:
-        end()
+        stop()

@@ -13,19 +13,19 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands.discover import discover_with_defaults
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
-from chutes_wrappers.core.manifest import manifest_path_for, write_atomically
+from chutes_wrappers.core.manifest import build_manifest_path, write_atomically
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.credentials import NoCredentials
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
-from chutes_wrappers.host.creation.image_config import ImageFacts, MalformedDescription, facts
-from chutes_wrappers.host.creation.module_source import source
+from chutes_wrappers.host.creation.image_config import ImageFacts, MalformedDescription, parse_image_facts
+from chutes_wrappers.host.creation.module_source import render_module
 from chutes_wrappers.host.creation.proposal import Proposal, propose
-from chutes_wrappers.host.creation.reference import Reference, image_id_problem, parse
-from chutes_wrappers.host.creation.registry import RegistryUnavailable, look_up
-from chutes_wrappers.host.inspection import inspect
+from chutes_wrappers.host.creation.reference import Reference, build_image_id_error, parse_reference
+from chutes_wrappers.host.creation.registry import RegistryUnavailable, fetch_image_facts
+from chutes_wrappers.host.inspection import inspect_image
 from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.pricing import first_deployment_fee, hourly_price
+from chutes_wrappers.host.pricing import compute_first_deployment_fee, parse_hourly_price
 
 _PRICES_TIMEOUT_S = 5.0
 _MB = 1_000_000
@@ -47,30 +47,30 @@ def create(reference: str, options: CreateOptions) -> int:
     Nothing is written, and nothing that is there is touched, when the image cannot run on Chutes, or when a file is there
     and not to be replaced.
     """
-    named = parse(reference)
+    image_reference = parse_reference(reference)
     with contextlib.ExitStack() as stack:
-        engine = _engine(stack)
-        output.heading(f"Looking at {reference}")
-        image, is_here = _image(named, engine)
-        proposal = propose(named, image, name=options.name, port=options.port)
+        engine = _connect_engine(stack)
+        output.print_heading(f"Looking at {reference}")
+        image, is_here = _resolve_image(image_reference, engine)
+        proposal = propose(image_reference, image, name=options.name, port=options.port)
         path = Path.cwd() / proposal.file_name
-        _check_free(path, force=options.force)
-        _say(proposal, image)
+        _check_no_existing_files(path, force=options.force)
+        _print_proposal(proposal, image)
         if engine is not None and (options.discover or is_here):
-            _check_runs(reference, engine)
-        write_atomically(path, source(proposal))
+            _check_is_supported(reference, engine)
+        write_atomically(path, render_module(proposal))
         output.success(f"{path.name}: written")
         if options.force:
-            manifest_path_for(path).unlink(missing_ok=True)  # of another image, perhaps
+            build_manifest_path(path).unlink(missing_ok=True)  # of another image, perhaps
         if engine is not None and options.discover:
-            _discover(path, engine)
+            _discover_routes(path, engine)
             output.report(f"Next: {NAMES.deploy} --emulate {path.stem} --check")
         else:
             output.report(f"Next: {NAMES.deploy} --discover {path.stem}, where Docker can run it")
     return 0
 
 
-def _engine(stack: contextlib.ExitStack) -> DockerEngine | None:
+def _connect_engine(stack: contextlib.ExitStack) -> DockerEngine | None:
     try:
         return stack.enter_context(contextlib.closing(connect(output.report)))
     except EngineUnavailable as unavailable:
@@ -78,36 +78,36 @@ def _engine(stack: contextlib.ExitStack) -> DockerEngine | None:
         return None
 
 
-def _image(reference: Reference, engine: DockerEngine | None) -> tuple[ImageFacts, bool]:
+def _resolve_image(reference: Reference, engine: DockerEngine | None) -> tuple[ImageFacts, bool]:
     """The image as the engine has it, else as its registry tells; pulled only where that does not. And whether it is here now."""
     if engine is not None and (attributes := engine.find_image(reference.text)) is not None:
-        return _of_engine(reference.text, attributes), True
+        return _facts_from_engine(reference.text, attributes), True
     try:
-        with output.waiting(f"Asking {reference.host}"):
-            return look_up(reference), False
+        with output.show_status(f"Asking {reference.host}"):
+            return fetch_image_facts(reference), False
     except (RegistryUnavailable, MalformedDescription) as unavailable:
         if engine is None:
             raise
         output.report(f"{unavailable.what}: pulling it")
-        return _of_engine(reference.text, engine.inspect_image(reference.text)), True
+        return _facts_from_engine(reference.text, engine.inspect_image(reference.text)), True
 
 
-def _of_engine(reference: str, attributes: Mapping[str, Any]) -> ImageFacts:
+def _facts_from_engine(reference: str, attributes: Mapping[str, Any]) -> ImageFacts:
     is_named = any(str(name).startswith(f"{reference}:") for name in attributes.get("RepoTags") or ())
     if str(attributes.get("Id")).startswith(f"sha256:{reference}") and not is_named:
-        raise image_id_problem(reference)
-    return facts(reference, attributes, int(attributes.get("Size") or 0))
+        raise build_image_id_error(reference)
+    return parse_image_facts(reference, attributes, int(attributes.get("Size") or 0))
 
 
-def _check_free(path: Path, *, force: bool) -> None:
-    there = [each for each in (path, manifest_path_for(path)) if os.path.lexists(each)]
-    if there and not force:
+def _check_no_existing_files(path: Path, *, force: bool) -> None:
+    existing = [each for each in (path, build_manifest_path(path)) if os.path.lexists(each)]
+    if existing and not force:
         raise ConfigurationError(
-            f"{' and '.join(each.name for each in there)} {'is' if len(there) == 1 else 'are'} there already",
+            f"{' and '.join(each.name for each in existing)} {'is' if len(existing) == 1 else 'are'} there already",
             where=str(path.parent),
             next_step="give another --name, or --force to replace",
         )
-    for each in there:
+    for each in existing:
         if each.is_dir() and not each.is_symlink():
             raise ConfigurationError(
                 "a folder is there, which --force does not replace",
@@ -116,7 +116,7 @@ def _check_free(path: Path, *, force: bool) -> None:
             )
 
 
-def _say(proposal: Proposal, image: ImageFacts) -> None:
+def _print_proposal(proposal: Proposal, image: ImageFacts) -> None:
     rows = [
         ("name", proposal.name),
         ("ports", ", ".join(map(str, proposal.ports))),
@@ -126,36 +126,36 @@ def _say(proposal: Proposal, image: ImageFacts) -> None:
         ("health check", " ".join(image.health_check) or "none"),
         ("size", f"{image.size_bytes / _MB:.0f} MB"),
         ("GPU", f"{platform_rules.TEE_GPU}, {platform_rules.TEE_GPU_MEMORY_GB} GB: the only one that Chutes offers"),
-        ("costs", _costs()),
+        ("costs", _format_costs()),
     ]
     for name, value in rows:
         if value:
-            output.report(f"  {name:13} {_printable(value)}")
+            output.report(f"  {name:13} {_escape_unprintable(value)}")
     for note in proposal.notes:
         output.warning(note)
 
 
-def _printable(text: str) -> str:
+def _escape_unprintable(text: str) -> str:
     """``text`` with escapes instead of what would do something to a terminal: it is an image's own."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def _costs() -> str:
+def _format_costs() -> str:
     """What that GPU costs, as far as the platform can be asked."""
     with contextlib.suppress(WrapperError):
-        url = api_client.api_url()
+        url = api_client.resolve_api_url()
         with api_client.PlatformApi(url, NoCredentials(), timeout_s=_PRICES_TIMEOUT_S) as api:
             pricing = api.get("/pricing", "asking for prices", purpose="pricing")
-        price, fee = hourly_price(pricing), first_deployment_fee(pricing)
+        price, fee = parse_hourly_price(pricing), compute_first_deployment_fee(pricing)
         if price is not None and fee is not None:
             return f"${price:.2f} an hour, ${fee:.2f} once for the first deployment"
     return "not known: the platform does not tell its prices now (--cost asks again)"
 
 
-def _check_runs(reference: str, engine: DockerEngine) -> None:
+def _check_is_supported(reference: str, engine: DockerEngine) -> None:
     """Raise UnsupportedImage for what can never run there; the image is pulled, unless it is here."""
     try:
-        inspect(engine, reference)
+        inspect_image(engine, reference)
     except UnsupportedImage:
         raise
     except WrapperError as failure:
@@ -163,13 +163,13 @@ def _check_runs(reference: str, engine: DockerEngine) -> None:
         raise
 
 
-def _discover(path: Path, engine: DockerEngine) -> None:
-    continuing = f"{NAMES.deploy} --discover {path.stem}"
+def _discover_routes(path: Path, engine: DockerEngine) -> None:
+    command = f"{NAMES.deploy} --discover {path.stem}"
     try:
         discover_with_defaults(read_module(path, output.report), engine)
     except WrapperError as failure:
-        failure.next_step = f"{failure.next_step or 'correct it'}; then {continuing} (the module is kept)"
+        failure.next_step = f"{failure.next_step or 'correct it'}; then {command} (the module is kept)"
         raise
     except KeyboardInterrupt:
-        output.warning(f"{path.name} is kept; {continuing} goes on with its routes")
+        output.warning(f"{path.name} is kept; {command} goes on with its routes")
         raise

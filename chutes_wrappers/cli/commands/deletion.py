@@ -7,91 +7,94 @@ import json
 import click
 
 from chutes_wrappers.cli import output, prompts
-from chutes_wrappers.cli.commands.status import show_instances
+from chutes_wrappers.cli.commands.status import print_instances
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRefused
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.lookup import (
-    chute,
-    chute_name,
-    chute_path,
+    build_chute_path,
+    build_image_path,
     find_chute,
     find_image,
-    image,
-    image_path,
-    own_chutes,
+    get_chute,
+    get_image,
+    list_own_chutes,
+    resolve_chute_name,
 )
-from chutes_wrappers.host.platform_api.objects import age, chute_info
+from chutes_wrappers.host.platform_api.objects import format_age, parse_chute
 
 _CONFLICT = 409
 
 
 def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
     """Delete a chute and end its instances; 0 once the API knows of it no more."""
-    wanted = chute_name(name, output.report)
+    chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
-        found = chute(api, wanted)
-        output.report(f"This deletes the chute {found.name}, version {found.version[:8]}, with its instances:")
+        chute = get_chute(api, chute_name)
+        output.report(f"This deletes the chute {chute.name}, version {chute.version[:8]}, with its instances:")
         if not as_json:
-            show_instances(found)
-        _confirm(found.name, wanted, "chute", yes=yes)
-        api.delete(chute_path(found.chute_id), f"deleting the chute {found.name}", purpose="chutes")
-        if find_chute(api, found.chute_id) is not None:
-            raise _still_there(f"the chute {found.name}")
-    _say(f"the chute {found.name}", {"chute_id": found.chute_id, "deleted": True}, as_json=as_json)
+            print_instances(chute)
+        _confirm(chute.name, chute_name, "chute", yes=yes)
+        api.delete(build_chute_path(chute.chute_id), f"deleting the chute {chute.name}", purpose="chutes")
+        if find_chute(api, chute.chute_id) is not None:
+            raise _make_not_deleted_error(f"the chute {chute.name}")
+    _report_deletion(f"the chute {chute.name}", {"chute_id": chute.chute_id, "deleted": True}, as_json=as_json)
     return 0
 
 
 def delete_image(reference: str, *, yes: bool, as_json: bool) -> int:
     """Delete an image that no chute uses; 0 once the API knows of it no more."""
     with api_client.connect() as api:
-        found = image(api, reference)
-        output.report(f"This deletes the image {found.reference}: {found.status}, {age(found.created_at) or '?'} old")
-        _confirm(found.reference, reference, "image", yes=yes)
+        image = get_image(api, reference)
+        output.report(
+            f"This deletes the image {image.reference}: {image.status}, {format_age(image.created_at) or '?'} old"
+        )
+        _confirm(image.reference, reference, "image", yes=yes)
         try:
-            api.delete(image_path(found.image_id), f"deleting the image {found.reference}", purpose="images")
-        except PlatformRefused as refused:
+            api.delete(build_image_path(image.image_id), f"deleting the image {image.reference}", purpose="images")
+        except PlatformRequestFailed as refused:
             if refused.status == _CONFLICT:
-                refused.next_step = _users_of(api, found.image_id)
+                refused.next_step = _build_conflict_step(api, image.image_id)
             raise
-        if find_image(api, found.image_id) is not None:
-            raise _still_there(f"the image {found.reference}")
-    _say(f"the image {found.reference}", {"image_id": found.image_id, "deleted": True}, as_json=as_json)
+        if find_image(api, image.image_id) is not None:
+            raise _make_not_deleted_error(f"the image {image.reference}")
+    _report_deletion(f"the image {image.reference}", {"image_id": image.image_id, "deleted": True}, as_json=as_json)
     return 0
 
 
-def _confirm(exact: str, given: str, kind: str, *, yes: bool) -> None:
+def _confirm(expected: str, name: str, kind: str, *, yes: bool) -> None:
     if yes:
-        if given != exact:
+        if name != expected:
             raise ConfigurationError(
-                f"with --yes the {kind} must be named exactly, and {given!r} is {exact!r}", next_step=f"name it {exact}"
+                f"with --yes the {kind} must be named exactly, and {name!r} is {expected!r}",
+                next_step=f"name it {expected}",
             )
         return
     if not prompts.is_possible():
         raise ConfigurationError(
-            f"nobody can be asked whether to delete {exact}", next_step="add --yes to delete it without a question"
+            f"nobody can be asked whether to delete {expected}", next_step="add --yes to delete it without a question"
         )
-    typed = click.prompt(f"Type {exact} to delete it", default="", show_default=False, err=True)
-    if typed != exact:
-        raise WrapperError(f"{exact} is not deleted: {typed!r} was typed", next_step=f"type {exact} to delete it")
+    reply = click.prompt(f"Type {expected} to delete it", default="", show_default=False, err=True)
+    if reply != expected:
+        raise WrapperError(f"{expected} is not deleted: {reply!r} was typed", next_step=f"type {expected} to delete it")
 
 
-def _users_of(api: PlatformApi, image_id: str) -> str:
-    chutes = [chute_info(told) for told in own_chutes(api)]
-    using = [one.name for one in chutes if one.image is not None and one.image.image_id == image_id]
-    if not using:
+def _build_conflict_step(api: PlatformApi, image_id: str) -> str:
+    chutes = [parse_chute(each) for each in list_own_chutes(api)]
+    users = [chute.name for chute in chutes if chute.image is not None and chute.image.image_id == image_id]
+    if not users:
         return "wait until it is built, or delete what uses it, and delete it then"
-    return f"delete what uses it first: {', '.join(f'--delete {name}' for name in using)}"
+    return f"delete what uses it first: {', '.join(f'--delete {name}' for name in users)}"
 
 
-def _still_there(what: str) -> WrapperError:
+def _make_not_deleted_error(what: str) -> WrapperError:
     return WrapperError(
         f"{what} is still there, though the platform said that it deleted it",
         next_step="look with --list-chutes, then again",
     )
 
 
-def _say(what: str, told: dict[str, object], *, as_json: bool) -> None:
+def _report_deletion(what: str, payload: dict[str, object], *, as_json: bool) -> None:
     if as_json:
-        output.result(json.dumps(told))
+        output.print_result(json.dumps(payload))
     output.success(f"{what} is gone")

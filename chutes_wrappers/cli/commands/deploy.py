@@ -13,58 +13,60 @@ from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import upload_records
-from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import deployed_chute, find_chute, find_image
+from chutes_wrappers.host.platform_api.lookup import find_chute, find_deployed_chute, find_image
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, ImageInfo
-from chutes_wrappers.host.preflight.account import deployment_problems, logo_problems
+from chutes_wrappers.host.preflight.account import find_deployment_problems, find_logo_problems
 from chutes_wrappers.host.preflight.problem import Problem
-from chutes_wrappers.host.pricing import first_deployment_fee
-from chutes_wrappers.host.staging import Stage, staged
+from chutes_wrappers.host.pricing import compute_first_deployment_fee
+from chutes_wrappers.host.staging import Stage, create_stage
 
-_ALWAYS_COMPARED = ("path", "public_api_path")
-_COMPARED = ("path", "public_api_path", "public_api_method", "method", "stream", "passthrough")
+_ALWAYS_COMPARED_FIELDS = ("path", "public_api_path")
+_COMPARED_FIELDS = ("path", "public_api_path", "public_api_method", "method", "stream", "passthrough")
 
 
 def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> int:
     """Deploy ``module``, without a question about the fee where it is accepted; 0 once the API tells a new version with the module's own cords, or that this one is deployed."""
-    facts = module_preparation.facts(module)
-    manifest = sdk_upload.manifest(facts)
+    facts = module_preparation.read_facts(module)
+    manifest = sdk_upload.require_manifest(facts)
     with (
-        sdk_upload.connected() as (api, user),
-        staged(facts, manifest, username=user.username) as stage,
+        sdk_upload.connect_as_owner() as (api, user),
+        create_stage(facts, manifest, username=user.username) as stage,
     ):
-        described = describe_outside(stage, output.report)
-        before = find_chute(api, described["name"])
+        definition = describe_staged_module(stage, output.report)
+        before = find_chute(api, definition["name"])
         before = before if before is not None and before.owner in ("", user.username) else None
-        fee = None if before else _fee(api)
-        _check(api, user, facts, described, stage, module, fee, options)
-        agreed = _fee_argument(described["name"], fee, accepted=accept_fee) if before is None else []
-        arguments = [*agreed, *options.arguments]
+        fee = None if before else _fetch_fee(api)
+        _check_deployment(api, user, facts, definition, stage, module, fee, options)
+        fee_arguments = _build_fee_arguments(definition["name"], fee, accepted=accept_fee) if before is None else []
+        arguments = [*fee_arguments, *options.arguments]
         sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
-        with output.Progress(f"Deploying {described['name']}", verbose=options.debug) as progress:
-            said = sdk_upload.run(stage, ["deploy", stage.reference, *arguments], progress, {})
-            after = deployed_chute(api, described["name"])
-        check_deployed(after, before, described["cords"], said)
+        with output.Progress(f"Deploying {definition['name']}", verbose=options.debug) as progress:
+            sdk_error = sdk_upload.run_upload(stage, ["deploy", stage.reference, *arguments], progress, {})
+            after = find_deployed_chute(api, definition["name"])
+        check_deployed(after, before, definition["cords"], sdk_error)
         assert after is not None
-        _tell(after, before, api_client.host_of({"slug": after.slug, "name": after.name}, api.url), options)
+        _report_deployment(
+            after, before, api_client.build_chute_url({"slug": after.slug, "name": after.name}, api.url), options
+        )
     return 0
 
 
 def check_deployed(
-    after: ChuteInfo | None, before: ChuteInfo | None, cords: Sequence[Mapping[str, Any]], said: str
+    after: ChuteInfo | None, before: ChuteInfo | None, cords: Sequence[Mapping[str, Any]], sdk_error: str
 ) -> None:
     """Raise WrapperError unless ``after`` is a new version, or the same one again, and has the module's ``cords``."""
     if after is None:
-        raise sdk_upload.refused("the chute was not taken", said)
+        raise sdk_upload.make_upload_error("the chute was not taken", sdk_error)
     is_same = before is not None and before.version == after.version
-    if is_same and not (after.version in said and "already exists" in said):
-        raise sdk_upload.refused(f"{after.name} is still at version {after.version}", said)
-    told, ours = _compared(after.cords, after.cords), _compared(cords, after.cords)
-    if told != ours:
-        different = sorted({cord[1] for cord in {*told} ^ {*ours}})
+    if is_same and not (after.version in sdk_error and "already exists" in sdk_error):
+        raise sdk_upload.make_upload_error(f"{after.name} is still at version {after.version}", sdk_error)
+    actual, expected = _select_comparable(after.cords, after.cords), _select_comparable(cords, after.cords)
+    if actual != expected:
+        different = sorted({cord[1] for cord in {*actual} ^ {*expected}})
         raise WrapperError(
             f"the platform has other cords of {after.name} than the module",
             evidence=f"different at {', '.join(different)[:400]}",
@@ -72,39 +74,43 @@ def check_deployed(
         )
 
 
-def _compared(cords: Sequence[Mapping[str, Any]], told: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+def _select_comparable(
+    cords: Sequence[Mapping[str, Any]], reported: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, ...]]:
     """What can be compared of ``cords``: the path, the public one, and what the API tells of any cord."""
-    names = [name for name in _COMPARED if name in _ALWAYS_COMPARED or any(name in cord for cord in told)]
+    names = [
+        name for name in _COMPARED_FIELDS if name in _ALWAYS_COMPARED_FIELDS or any(name in cord for cord in reported)
+    ]
     return sorted(tuple(str(cord.get(name) or "") for name in names) for cord in cords)
 
 
-def _fee(api: PlatformApi) -> float | None:
-    return first_deployment_fee(api.find("/pricing", "asking for prices", purpose="pricing") or {})
+def _fetch_fee(api: PlatformApi) -> float | None:
+    return compute_first_deployment_fee(api.find("/pricing", "asking for prices", purpose="pricing") or {})
 
 
-def _check(
+def _check_deployment(
     api: PlatformApi,
     user: AccountInfo,
     facts: ModuleFacts,
-    described: Mapping[str, Any],
+    definition: Mapping[str, Any],
     stage: Stage,
     module: str,
     fee: float | None,
     options: UploadOptions,
 ) -> None:
     """All that would be refused, at once."""
-    reference = sdk_upload.image_reference(described)
+    reference = sdk_upload.build_image_reference(definition)
     image = find_image(api, reference)
-    more = deployment_problems(user, image, reference=reference, module=module, public=options.public, fee=fee)
+    problems = find_deployment_problems(user, image, reference=reference, module=module, public=options.public, fee=fee)
     module_preparation.check_with_platform_rules(
         facts,
-        described,
+        definition,
         user.username,
-        [*more, *_of_stale_image(image, stage, facts), *logo_problems(options.logo)],
+        [*problems, *_find_stale_image_problems(image, stage, facts), *find_logo_problems(options.logo)],
     )
 
 
-def _of_stale_image(image: ImageInfo | None, stage: Stage, facts: ModuleFacts) -> list[Problem]:
+def _find_stale_image_problems(image: ImageInfo | None, stage: Stage, facts: ModuleFacts) -> list[Problem]:
     if image is None or not upload_records.is_stale(image.image_id, stage):
         return []
     return [
@@ -116,7 +122,7 @@ def _of_stale_image(image: ImageInfo | None, stage: Stage, facts: ModuleFacts) -
     ]
 
 
-def _fee_argument(name: str, fee: float | None, *, accepted: bool) -> list[str]:
+def _build_fee_arguments(name: str, fee: float | None, *, accepted: bool) -> list[str]:
     """The flag that accepts the fee of a first deployment, once it is accepted; updates are free."""
     amount = f"${fee:.2f}" if fee is not None else "three times its hourly price"
     if not accepted:
@@ -132,17 +138,17 @@ def _fee_argument(name: str, fee: float | None, *, accepted: bool) -> list[str]:
     return ["--accept-fee"]
 
 
-def _tell(after: ChuteInfo, before: ChuteInfo | None, host: str, options: UploadOptions) -> None:
+def _report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, options: UploadOptions) -> None:
     is_same = before is not None and before.version == after.version
     if options.as_json:
-        told = {
+        payload = {
             "chute_id": after.chute_id,
             "name": after.name,
             "version": after.version,
             "url": host,
             "changed": not is_same,
         }
-        output.result(json.dumps(told))
+        output.print_result(json.dumps(payload))
     if is_same:
         output.success(f"this version of {after.name} is deployed already: {after.version}")
     else:

@@ -51,7 +51,7 @@ class Settings:
         return Bounds(timeout_s=self.startup_delay_s + self.probe_timeout_s)
 
 
-def from_url(base_url: str, port: int | None, settings: Settings, path: Path | None) -> Manifest:
+def discover_url(base_url: str, port: int | None, settings: Settings, path: Path | None) -> Manifest:
     """Look at a service that is already running; the manifest is written to ``path``, if there is one."""
     from chutes_wrappers.host.discovery.remote import discover_service
 
@@ -67,18 +67,18 @@ def from_url(base_url: str, port: int | None, settings: Settings, path: Path | N
         expose=settings.expose,
     )
     if path is not None:
-        write(manifest, path)
+        write_and_report(manifest, path)
     if settings.openapi is not None:
-        openapi_output.write_of_manifest(manifest, settings.openapi)
+        openapi_output.write_manifest_document(manifest, settings.openapi)
     return manifest
 
 
 def _check_port(base_url: str, port: int | None) -> None:
     """Raise ConfigurationError for routes at a port that is the chute's own: no module could load them."""
-    at = port
+    service_port = port
     with contextlib.suppress(ValueError):  # what is no URL is said by who reads it
-        at = at or urlsplit(base_url).port
-    if at is not None and (problem := platform_rules.reserved_port_problem(at)):
+        service_port = service_port or urlsplit(base_url).port
+    if service_port is not None and (problem := platform_rules.find_reserved_port_problem(service_port)):
         raise ConfigurationError(
             f"{problem}, and no service can have it there",
             where="--base-url" if port is None else "--port",
@@ -86,15 +86,15 @@ def _check_port(base_url: str, port: int | None) -> None:
         )
 
 
-def from_file(chute_file: str, settings: Settings, path: Path | None) -> Manifest:
+def discover_file(chute_file: str, settings: Settings, path: Path | None) -> Manifest:
     """Run the image of a deploy module; the manifest is written to ``path``, or where the module's is kept."""
-    from chutes_wrappers.cli.placement_warnings import load_and_warn_of_placement
+    from chutes_wrappers.cli.placement_warnings import load_and_warn_about_placement
     from chutes_wrappers.host.container_engine.docker_engine import connect
     from chutes_wrappers.host.modules.module_facts import read_module
     from chutes_wrappers.host.modules.module_files import resolve_module
 
     facts = read_module(resolve_module(chute_file), output.report)
-    load_and_warn_of_placement(facts)
+    load_and_warn_about_placement(facts)
     return discover_and_write(facts, connect(output.report), settings, path or facts.manifest_path)
 
 
@@ -108,39 +108,39 @@ def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Se
     for target in filter(None, (path, settings.openapi)):
         check_writable(target)
 
-    def keep(manifest: Manifest) -> None:
-        write(manifest, path)
+    def save(manifest: Manifest) -> None:
+        write_and_report(manifest, path)
         if settings.openapi is not None:
-            openapi_output.write_of_module(facts, manifest, settings.openapi)
+            openapi_output.write_module_document(facts, manifest, settings.openapi)
 
-    return discover_image(facts, engine, settings, keep)
+    return discover_image(facts, engine, settings, save)
 
 
-def write(manifest: Manifest, path: Path) -> None:
+def write_and_report(manifest: Manifest, path: Path) -> None:
     """Write the manifest, and say so."""
     write_manifest(manifest, path)
     output.success(f"{path}: {len(manifest.routes)} routes, {len(manifest.skipped)} skipped with their reasons")
 
 
 def discover_image(
-    facts: ModuleFacts, engine: ContainerEngine, settings: Settings, keep: Callable[[Manifest], None]
+    facts: ModuleFacts, engine: ContainerEngine, settings: Settings, save: Callable[[Manifest], None]
 ) -> Manifest:
     """Inspect the module's image, run it, and return the manifest of what it publishes, after ``keep`` has had it."""
-    from chutes_wrappers.host.discovery.container import Task, check_ports, discover_container
-    from chutes_wrappers.host.inspection import describe_concerns, inspect
+    from chutes_wrappers.host.discovery.container import ContainerTask, check_ports, discover_container
+    from chutes_wrappers.host.inspection import describe_concerns, inspect_image
 
-    static = openapi_output.static_routes(facts)
-    container = _container(facts, settings)
-    output.heading(f"Inspecting {facts.base_image}")
-    launch = inspect(engine, facts.base_image)
+    static_routes = openapi_output.parse_static_routes(facts)
+    container = _build_container_spec(facts, settings)
+    output.print_heading(f"Inspecting {facts.base_image}")
+    launch = inspect_image(engine, facts.base_image)
     check_ports(facts.service_ports, launch)
     for concern in describe_concerns(launch):
         output.warning(concern)
-    output.heading(
-        f"Starting {facts.base_image}; looking at {_ports(facts.service_ports)} for at most "
+    output.print_heading(
+        f"Starting {facts.base_image}; looking at {_format_ports(facts.service_ports)} for at most "
         f"{settings.bounds.timeout_s:.0f} s"
     )
-    task = Task(
+    task = ContainerTask(
         container=container,
         launch=launch,
         bounds=settings.bounds,
@@ -148,20 +148,20 @@ def discover_image(
         log=output.log,
         probe_paths=settings.probe_paths,
         expose=settings.expose | facts.expose,
-        has_static_routes=bool(static),
+        has_static_routes=bool(static_routes),
     )
-    return discover_container(engine, task, keep)
+    return discover_container(engine, task, save)
 
 
-def _ports(ports: Sequence[int]) -> str:
+def _format_ports(ports: Sequence[int]) -> str:
     return f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
 
 
-def _container(facts: ModuleFacts, settings: Settings) -> ContainerSpec:
+def _build_container_spec(facts: ModuleFacts, settings: Settings) -> ContainerSpec:
     from chutes_wrappers.host.container_engine.engine import ContainerSpec
 
-    own = facts.entrypoint
-    module_entrypoint = ("/bin/sh", "-c", own) if isinstance(own, str) else own
+    entrypoint = facts.entrypoint
+    module_entrypoint = ("/bin/sh", "-c", entrypoint) if isinstance(entrypoint, str) else entrypoint
     return ContainerSpec(
         image=facts.base_image,
         entrypoint=settings.entrypoint or module_entrypoint or None,
@@ -170,11 +170,11 @@ def _container(facts: ModuleFacts, settings: Settings) -> ContainerSpec:
         ports=facts.service_ports,
         volumes=settings.volumes,
         shm_bytes=settings.shm_bytes,
-        gpus=_gpus(settings.gpus),
+        gpus=_parse_gpus(settings.gpus),
     )
 
 
-def _gpus(text: str) -> str | None:
+def _parse_gpus(text: str) -> str | None:
     if text in ("", "none", "0"):
         return None
     if text != "all" and not re.fullmatch("[0-9]{1,3}", text):

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
     from chutes_wrappers.host.modules.module_facts import ModuleFacts
 
-_T = TypeVar("_T")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class DiscoverOptions:
     """What the command line says of a discovery; None where a person is asked. ``yes`` takes the defaults instead."""
 
     startup_delay_s: float | None = None
@@ -40,17 +40,23 @@ class Asked:
     def settings(self) -> Settings:
         """All settings, after the questions."""
         return Settings(
-            startup_delay_s=self._seconds("--startup-delay", self.startup_delay_s, "Startup delay", STARTUP_DELAY_S),
-            probe_timeout_s=self._seconds("--probe-timeout", self.probe_timeout_s, "Probe timeout", PROBE_TIMEOUT_S),
-            gpus=self._answer("--docker-gpus", self.gpus, "Docker --gpus (all, none, a number)", GPUS, click.STRING),
+            startup_delay_s=self._ask_seconds(
+                "--startup-delay", self.startup_delay_s, "Startup delay", STARTUP_DELAY_S
+            ),
+            probe_timeout_s=self._ask_seconds(
+                "--probe-timeout", self.probe_timeout_s, "Probe timeout", PROBE_TIMEOUT_S
+            ),
+            gpus=self._ask_value("--docker-gpus", self.gpus, "Docker --gpus (all, none, a number)", GPUS, click.STRING),
             expose=parse_expose(self.expose, where="--expose"),
             openapi=self.openapi,
         )
 
-    def _seconds(self, flag: str, value: float | None, what: str, default: float) -> float:
-        return self._answer(flag, value, f"{what} in seconds, at most", default, click.FloatRange(min=0))
+    def _ask_seconds(self, flag: str, value: float | None, what: str, default: float) -> float:
+        return self._ask_value(flag, value, f"{what} in seconds, at most", default, click.FloatRange(min=0))
 
-    def _answer(self, flag: str, value: _T | None, question: str, default: _T, kind: click.ParamType[Any]) -> _T:
+    def _ask_value(
+        self, flag: str, value: _Value | None, question: str, default: _Value, kind: click.ParamType[Any]
+    ) -> _Value:
         """The flag's value, else the default (``--yes``), else what the person at the terminal answers."""
         if value is not None:
             return value
@@ -62,44 +68,44 @@ class Asked:
                 next_step=f"give {flag}, or --yes for the default ({default})",
             )
         try:
-            answer: _T = click.prompt(question, default=default, type=kind, err=True)
+            reply: _Value = click.prompt(question, default=default, type=kind, err=True)
         except click.Abort as error:  # Ctrl-C, or the end of the input
             raise KeyboardInterrupt from error
-        return answer
+        return reply
 
 
-def discover_module(module: str, asked: Asked) -> int:
+def discover_module(module: str, options: DiscoverOptions) -> int:
     """``--discover M``: asks for what the flags leave open, then discovers and writes the module's manifest."""
-    from chutes_wrappers.cli.placement_warnings import load_and_warn_of_placement
+    from chutes_wrappers.cli.placement_warnings import load_and_warn_about_placement
     from chutes_wrappers.host.container_engine.docker_engine import connect
     from chutes_wrappers.host.modules.module_facts import read_module
     from chutes_wrappers.host.modules.module_files import resolve_module
 
     facts = read_module(resolve_module(module), output.report)
-    settings = asked.settings
-    if asked.check and settings.openapi is not None:
+    settings = options.settings
+    if options.check and settings.openapi is not None:
         raise ConfigurationError("--check writes nothing", where="--openapi", next_step="give one of them")
-    load_and_warn_of_placement(facts)
-    if asked.check:
-        return compare(facts, connect(output.report), settings)
+    load_and_warn_about_placement(facts)
+    if options.check:
+        return compare_with_manifest(facts, connect(output.report), settings)
     discover.discover_and_write(facts, connect(output.report), settings, facts.manifest_path)
     output.report(f"Next: {NAMES.deploy} --build {module} --local")
     return 0
 
 
-def compare(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
+def compare_with_manifest(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
     """Compare the service with the manifest that is there, and write nothing; WrapperError when they differ."""
-    from chutes_wrappers.core.drift import differences, only_hidden
+    from chutes_wrappers.core.drift import find_differences, is_only_hidden
 
     with contextlib.closing(engine):
-        known = load_manifest(facts.manifest_path)
-        found = discover.discover_image(facts, engine, settings, lambda manifest: None)
-    lines = differences(known, found)
+        recorded = load_manifest(facts.manifest_path)
+        discovered = discover.discover_image(facts, engine, settings, lambda manifest: None)
+    lines = find_differences(recorded, discovered)
     for line in lines:
-        output.result(line)
+        output.print_result(line)
     if lines:
         next_step = f"{NAMES.deploy} --discover {facts.name} writes what it serves now"
-        if only_hidden(known, found):
+        if is_only_hidden(recorded, discovered):
             next_step = (
                 "what is gone is left out by default: give the --expose that it was discovered with, or write CHUTE_EXPOSE "
                 f"into the module; else {next_step}"
@@ -109,5 +115,5 @@ def compare(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int
             where=str(facts.manifest_path),
             next_step=next_step,
         )
-    output.success(f"{facts.manifest_path.name} is what the service serves: {len(known.routes)} routes")
+    output.success(f"{facts.manifest_path.name} is what the service serves: {len(recorded.routes)} routes")
     return 0

@@ -9,36 +9,45 @@ from typing import Any
 from chutes_wrappers.cli import output
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.lookup import own_chutes, own_images
-from chutes_wrappers.host.platform_api.objects import ChuteInfo, ImageInfo, account_info, age, chute_info, image_info
+from chutes_wrappers.host.platform_api.lookup import list_own_chutes, list_own_images
+from chutes_wrappers.host.platform_api.objects import (
+    ChuteInfo,
+    ImageInfo,
+    format_age,
+    parse_account,
+    parse_chute,
+    parse_image,
+)
 
 
 def list_images(*, as_json: bool) -> int:
     """Show the account's images; as JSON the list of them as the API tells it."""
     with api_client.connect() as api:
-        told = own_images(api)
-    rows = [_image_row(image_info(one)) for one in told]
-    none = "there is no image yet: --build MODULE uploads one"
-    return _show(told, ("image", "status", "", "owner", "age"), rows, none, as_json=as_json)
+        images = list_own_images(api)
+    rows = [_build_image_row(parse_image(image)) for image in images]
+    empty_message = "there is no image yet: --build MODULE uploads one"
+    return _print_list(images, ("image", "status", "", "owner", "age"), rows, empty_message, as_json=as_json)
 
 
 def list_chutes(*, as_json: bool) -> int:
     """Show the account's chutes and those shared with it; as JSON the list of them as the API tells it."""
     with api_client.connect() as api:
-        told = own_chutes(api)
-    rows = [_chute_row(chute_info(one)) for one in told]
-    none = "there is no chute yet: --deploy MODULE deploys one"
-    return _show(told, ("chute", "", "version", "image", "", "owner", "changed"), rows, none, as_json=as_json)
+        chutes = list_own_chutes(api)
+    rows = [_build_chute_row(parse_chute(chute)) for chute in chutes]
+    empty_message = "there is no chute yet: --deploy MODULE deploys one"
+    return _print_list(
+        chutes, ("chute", "", "version", "image", "", "owner", "changed"), rows, empty_message, as_json=as_json
+    )
 
 
 def show_account(*, as_json: bool) -> int:
     """Show who the account is, what it has and what it may do; never its keys."""
     with api_client.connect() as api:
-        told = api.get("/users/me", "asking for the account", purpose="me")
-    account = account_info(told, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
+        response = api.get("/users/me", "asking for the account", purpose="me")
+    account = parse_account(response, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
     balance = "not told" if account.balance is None else f"${account.balance:,.2f}"
     if as_json:
-        _show_json(
+        _print_json(
             {
                 "username": account.username,
                 "user_id": account.user_id,
@@ -56,43 +65,48 @@ def show_account(*, as_json: bool) -> int:
         ("pay in to", account.payment_address),
         ("public chutes", "allowed" if account.may_publish else "not allowed: share chutes with --share"),
     ]
-    output.table(("account", ""), rows)
-    if account.balance is not None and account.balance < platform_rules.LOWEST_BUILD_BALANCE:
-        output.warning(f"a build on the platform needs a balance of ${platform_rules.LOWEST_BUILD_BALANCE:g}")
+    output.print_table(("account", ""), rows)
+    if account.balance is not None and account.balance < platform_rules.MIN_BUILD_BALANCE:
+        output.warning(f"a build on the platform needs a balance of ${platform_rules.MIN_BUILD_BALANCE:g}")
     return 0
 
 
-def _show(
-    told: list[dict[str, Any]], columns: Sequence[str], rows: Sequence[Sequence[str]], none: str, *, as_json: bool
+def _print_list(
+    items: list[dict[str, Any]],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    empty_message: str,
+    *,
+    as_json: bool,
 ) -> int:
     if as_json:
-        _show_json(told)
+        _print_json(items)
     elif rows:
-        output.table(columns, rows)
+        output.print_table(columns, rows)
     else:
-        output.report(none)
+        output.report(empty_message)
     return 0
 
 
-def _image_row(image: ImageInfo) -> tuple[str, ...]:
-    return (image.reference, image.status, _visibility(image.public), image.owner, age(image.created_at))
+def _build_image_row(image: ImageInfo) -> tuple[str, ...]:
+    return (image.reference, image.status, _format_visibility(image.public), image.owner, format_age(image.created_at))
 
 
-def _chute_row(chute: ChuteInfo) -> tuple[str, ...]:
+def _build_chute_row(chute: ChuteInfo) -> tuple[str, ...]:
     return (
         chute.name,
         "hot" if chute.hot else "cold",
         chute.version[:8],
         chute.image.reference if chute.image else "",
-        _visibility(chute.public),
+        _format_visibility(chute.public),
         chute.owner,
-        age(chute.updated_at),
+        format_age(chute.updated_at),
     )
 
 
-def _visibility(public: bool) -> str:
+def _format_visibility(public: bool) -> str:
     return "public" if public else "private"
 
 
-def _show_json(value: list[dict[str, Any]] | Mapping[str, Any]) -> None:
-    output.result(json.dumps(value, indent=2))
+def _print_json(value: list[dict[str, Any]] | Mapping[str, Any]) -> None:
+    output.print_result(json.dumps(value, indent=2))

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands.status import INSTANCE_COLUMNS, instance_rows
-from chutes_wrappers.cli.outage_tolerance import Patience
+from chutes_wrappers.cli.commands.status import INSTANCE_COLUMNS, build_instance_rows
+from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import chute, chute_name
+from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
 
@@ -22,54 +22,54 @@ def watch(name: str, *, every_s: float, as_json: bool) -> int:
 
     As JSON one object a change: ``{"time", "name", "hot", "version", "instances": [{"instance_id", "state", …}]}``.
     """
-    wanted = chute_name(name, output.report)
+    chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api, contextlib.suppress(KeyboardInterrupt):
-        found = chute(api, wanted)  # a wrong name is an error, not a thing to watch
+        chute = get_chute(api, chute_name)  # a wrong name is an error, not a thing to watch
         if as_json:
-            _print_changes(api, found, every_s)
+            _print_changes(api, chute, every_s)
         else:
             with output.LiveTable() as view:
-                _show_live(api, found, every_s, view)
+                _show_live(api, chute, every_s, view)
     return 0
 
 
-def _print_changes(api: PlatformApi, found: ChuteInfo, every_s: float) -> None:
-    last: dict[str, Any] = {}
-    for now in _looks(api, found, every_s, Patience()):
-        if now is not None and _state(now) != last:
-            last = _state(now)
-            output.result(json.dumps({"time": int(time.time()), **last}))
+def _print_changes(api: PlatformApi, chute: ChuteInfo, every_s: float) -> None:
+    previous: dict[str, Any] = {}
+    for current in _poll(api, chute, every_s, OutageTolerance()):
+        if current is not None and _build_state(current) != previous:
+            previous = _build_state(current)
+            output.print_result(json.dumps({"time": int(time.time()), **previous}))
 
 
-def _show_live(api: PlatformApi, found: ChuteInfo, every_s: float, view: output.LiveTable) -> None:
-    last: dict[str, Any] = {}
-    patience = Patience()
-    for now in _looks(api, found, every_s, patience):
-        found = now or found
-        title = f"{found.name} {found.version[:8]}: {'hot' if found.hot else 'cold'}   {time.strftime('%H:%M:%S')}"
-        if now is None:
-            title += f"   no answer for {patience.silence_s:.0f} s"
-        view.show(title, INSTANCE_COLUMNS, instance_rows(found), is_news=_state(found) != last)
-        last = _state(found)
+def _show_live(api: PlatformApi, chute: ChuteInfo, every_s: float, view: output.LiveTable) -> None:
+    previous: dict[str, Any] = {}
+    tolerance = OutageTolerance()
+    for current in _poll(api, chute, every_s, tolerance):
+        chute = current or chute
+        title = f"{chute.name} {chute.version[:8]}: {'hot' if chute.hot else 'cold'}   {time.strftime('%H:%M:%S')}"
+        if current is None:
+            title += f"   no answer for {tolerance.outage_s:.0f} s"
+        view.show(title, INSTANCE_COLUMNS, build_instance_rows(chute), is_changed=_build_state(chute) != previous)
+        previous = _build_state(chute)
 
 
-def _looks(api: PlatformApi, found: ChuteInfo, every_s: float, patience: Patience) -> Iterator[ChuteInfo | None]:
+def _poll(api: PlatformApi, chute: ChuteInfo, every_s: float, tolerance: OutageTolerance) -> Iterator[ChuteInfo | None]:
     """The chute as it is, and then every ``every_s`` seconds; None when the platform does not tell for once."""
-    yield found
+    yield chute
     while True:
         time.sleep(every_s)
-        yield patience.look(lambda: chute(api, found.chute_id))
+        yield tolerance.call(lambda: get_chute(api, chute.chute_id))
 
 
-def _state(found: ChuteInfo) -> dict[str, Any]:
+def _build_state(chute: ChuteInfo) -> dict[str, Any]:
     """What would be news if it changed."""
     instances = [
         {
-            "instance_id": one.instance_id,
-            "state": one.state,
-            "failures": one.failures,
-            "last_failure": one.ended_because or one.last_failure,
+            "instance_id": instance.instance_id,
+            "state": instance.state,
+            "failures": instance.failures,
+            "last_failure": instance.ended_because or instance.last_failure,
         }
-        for one in (*found.instances, *found.ended)
+        for instance in (*chute.instances, *chute.ended)
     ]
-    return {"name": found.name, "hot": found.hot, "version": found.version, "instances": instances}
+    return {"name": chute.name, "hot": chute.hot, "version": chute.version, "instances": instances}

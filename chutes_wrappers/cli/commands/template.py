@@ -9,7 +9,7 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.modules.templates import copy_template
 
 
-def copy(name: str) -> int:
+def copy_to_current_folder(name: str) -> int:
     """Copy the template, and name what can be done with it; returns 0. ConfigurationError where it cannot be copied."""
     module, *service = copy_template(name, Path.cwd())
     folder = Path(*service[0].relative_to(Path.cwd()).parts[:2])

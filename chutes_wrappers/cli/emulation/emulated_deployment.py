@@ -12,15 +12,15 @@ from typing import Any
 from chutes_wrappers.cli import output, sdk_upload
 from chutes_wrappers.cli.commands.build import is_step
 from chutes_wrappers.cli.commands.deploy import check_deployed
-from chutes_wrappers.cli.commands.remote_build import followed, upload
-from chutes_wrappers.cli.emulation.emulated_image import Prepared
-from chutes_wrappers.core.local_guard import Allowed
+from chutes_wrappers.cli.commands.remote_build import follow_build, upload
+from chutes_wrappers.cli.emulation.emulated_image import PreparedImage
+from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import deployed_chute
+from chutes_wrappers.host.platform_api.lookup import find_deployed_chute
 from chutes_wrappers.host.staging import Stage
 
 
@@ -35,48 +35,50 @@ class Developer:
         platform.registration.close()
         self.variables = {"CHUTES_CONFIG_PATH": str(config)}
 
-    def build(self, stage: Stage, described: Mapping[str, Any], *, debug: bool) -> None:
+    def build(self, stage: Stage, definition: Mapping[str, Any], *, debug: bool) -> None:
         """Upload the image of what ``stage`` holds, and wait until it is built; WrapperError says why it is not."""
-        name = sdk_upload.image_reference(described)
+        name = sdk_upload.build_image_reference(definition)
         with (
-            output.Progress(self._title(name), verbose=debug, important=is_step) as progress,
+            output.Progress(self._format_title(name), verbose=debug, is_important=is_step) as progress,
             PlatformApi(self.platform.url, self.account) as api,
         ):
             upload(api, stage, name, progress, arguments=[], variables=self.variables)
-            followed(api, name, progress, "the same command")
+            follow_build(api, name, progress, "the same command")
         if self._builds:
             output.success(f"{name} is {IMAGE_BUILT} after {progress.seconds:.0f} s")
         else:
             output.success(f"{name} is uploaded, and recorded as built: without Docker nothing is built")
 
-    def deploy(self, stage: Stage, described: Mapping[str, Any]) -> DeployedChute:
+    def deploy(self, stage: Stage, definition: Mapping[str, Any]) -> DeployedChute:
         """Upload the module of ``stage``; the chute, whose first instance is on its way."""
-        name = described["name"]
+        name = definition["name"]
         with (
             output.Progress(f"Deploying {name}") as progress,
             PlatformApi(self.platform.url, self.account) as api,
         ):
-            said = sdk_upload.run(stage, ["deploy", stage.reference, "--accept-fee"], progress, self.variables)
-            chute = deployed_chute(api, name)
-        check_deployed(chute, None, described["cords"], said)
+            sdk_error = sdk_upload.run_upload(
+                stage, ["deploy", stage.reference, "--accept-fee"], progress, self.variables
+            )
+            chute = find_deployed_chute(api, name)
+        check_deployed(chute, None, definition["cords"], sdk_error)
         assert chute is not None
         output.success(f"version {chute.version} of {name} is deployed")
-        return self.platform.deployed(chute.slug)
+        return self.platform.get_deployed_chute(chute.slug)
 
-    def _title(self, name: str) -> str:
+    def _format_title(self, name: str) -> str:
         return f"Building {name} as the platform does" if self._builds else f"Uploading {name}"
 
 
 @contextlib.contextmanager
-def developer(
-    prepared: Prepared,
+def create_developer(
+    prepared: PreparedImage,
     username: str,
     *,
     module: Path,
     port: int,
     buildah: bool,
     on_line: Callable[[str], None],
-    allowed: Allowed,
+    allowed: AllowList,
 ) -> Iterator[Developer]:
     """An emulated platform on ``port`` and its one user, for the chute of ``module``; nothing of them is left but the image."""
     with tempfile.TemporaryDirectory(prefix="chutes-emulator-") as name:
@@ -91,5 +93,5 @@ def developer(
             identity=identity,
             allowed=allowed,
         )
-        with running_platform(settings, prepared.launcher) as platform:
+        with run_platform(settings, prepared.launcher) as platform:
             yield Developer(platform, username, Path(name), builds=prepared.docker)

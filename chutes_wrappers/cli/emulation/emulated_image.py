@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chutes_wrappers.cli import module_preparation, output
-from chutes_wrappers.cli.openapi_output import static_routes
+from chutes_wrappers.cli.openapi_output import parse_static_routes
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
@@ -17,7 +17,7 @@ from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.host.container_engine.docker_engine import connect
 from chutes_wrappers.host.discovery.container import check_ports
-from chutes_wrappers.host.discovery.on_host import HostTask, discover_on_host, host_launch
+from chutes_wrappers.host.discovery.on_host import HostTask, build_host_launch, discover_on_host
 from chutes_wrappers.host.discovery.probing import Bounds
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 
@@ -25,7 +25,7 @@ _LONGEST_START_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedImage:
     """What is needed to run a module's chute: its manifest, and where its instances run; ``docker``: in the engine."""
 
     manifest: Manifest
@@ -40,7 +40,7 @@ def has_engine(facts: ModuleFacts) -> bool:
     try:
         engine = connect()
         try:
-            with engine.files(facts.base_image):  # which pulls nothing
+            with engine.open_files(facts.base_image):  # which pulls nothing
                 return True
         finally:
             engine.close()
@@ -56,14 +56,14 @@ def has_engine(facts: ModuleFacts) -> bool:
 
 
 @contextlib.contextmanager
-def in_docker(facts: ModuleFacts) -> Iterator[Prepared]:
+def prepare_in_docker(facts: ModuleFacts) -> Iterator[PreparedImage]:
     """Images and instances in Docker."""
     with contextlib.closing(connect(output.report)) as engine:
-        manifest = module_preparation.manifest(facts, engine)
-        yield Prepared(manifest=manifest, launcher=DockerLauncher(engine, output.report), docker=True)
+        manifest = module_preparation.ensure_manifest(facts, engine)
+        yield PreparedImage(manifest=manifest, launcher=DockerLauncher(engine, output.report), docker=True)
 
 
-def on_host(facts: ModuleFacts) -> Prepared:
+def prepare_on_host(facts: ModuleFacts) -> PreparedImage:
     """The module's service as a process of this machine."""
     if facts.host_entrypoint is None:
         raise ConfigurationError(
@@ -72,23 +72,23 @@ def on_host(facts: ModuleFacts) -> Prepared:
             next_step="set HOST_ENTRYPOINT, a command that is run in the module's folder, or leave --no-docker out",
         )
     check_ports(facts.service_ports, LaunchSpec())
-    launch = host_launch(facts.host_entrypoint, facts.path.parent)
+    launch = build_host_launch(facts.host_entrypoint, facts.path.parent)
     launch = launch.model_copy(update={"exposed_ports": facts.service_ports})
-    manifest = _manifest(facts, launch)
+    manifest = _resolve_manifest(facts, launch)
 
-    def image_of(chute: ChuteRecord) -> HostImage:
+    def host_image_of(chute: ChuteRecord) -> HostImage:
         return HostImage(manifest=manifest, environment=facts.env, starts_service=True)
 
-    return Prepared(manifest=manifest, launcher=HostLauncher(image_of), docker=False)
+    return PreparedImage(manifest=manifest, launcher=HostLauncher(host_image_of), docker=False)
 
 
-def _manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:
+def _resolve_manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:
     """The module's own, else what its service publishes now; never written: the launch facts are this machine's."""
-    known = module_preparation.known(facts)
-    if known is not None:
-        readiness = known.image.readiness if known.image is not None else {}
-        return known.model_copy(update={"image": launch.model_copy(update={"readiness": readiness})})
-    output.heading("Looking at what the service publishes")
+    manifest = module_preparation.find_manifest(facts)
+    if manifest is not None:
+        readiness = manifest.image.readiness if manifest.image is not None else {}
+        return manifest.model_copy(update={"image": launch.model_copy(update={"readiness": readiness})})
+    output.print_heading("Looking at what the service publishes")
     with output.Progress("Starting it") as progress:
         return discover_on_host(
             HostTask(
@@ -96,9 +96,9 @@ def _manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:
                 ports=facts.service_ports,
                 bounds=Bounds(timeout_s=_LONGEST_START_S),
                 report=output.report,
-                log=progress.line,
+                log=progress.add_line,
                 environment=facts.env,
                 expose=facts.expose,
-                has_static_routes=bool(static_routes(facts)),
+                has_static_routes=bool(parse_static_routes(facts)),
             )
         )

@@ -15,60 +15,60 @@ from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall
 _COLUMNS = ("route", "travels as", "status", "media type", "bytes", "ms", "verdict")
 
 
-def report(outcomes: Sequence[Outcome], lines: Sequence[str], *, as_json: bool) -> int:
+def print_report(outcomes: Sequence[Outcome], lines: Sequence[str], *, as_json: bool) -> int:
     """Print the table (or JSON) and what it means; how many verdicts are bad. ``lines`` are the instance's log."""
-    bad = [outcome for outcome in outcomes if not outcome.verdict.good]
-    found = diagnose(lines) if bad else []
+    failed = [outcome for outcome in outcomes if not outcome.verdict.is_good]
+    diagnoses = diagnose(lines) if failed else []
     if as_json:
-        output.result(json.dumps({"routes": [_as_data(each) for each in outcomes], "good": not bad}, indent=2))
+        output.print_result(json.dumps({"routes": [_to_json(each) for each in outcomes], "good": not failed}, indent=2))
     else:
-        output.table(_COLUMNS, [_row(outcome) for outcome in outcomes])
-    _explain(bad, found)
-    if not bad:
+        output.print_table(_COLUMNS, [_build_row(outcome) for outcome in outcomes])
+    _explain(failed, diagnoses)
+    if not failed:
         output.success(f"all {len(outcomes)} routes would work on Chutes")
-    return len(bad)
+    return len(failed)
 
 
-def _explain(bad: Sequence[Outcome], found: Sequence[Diagnosis]) -> None:
-    for outcome in bad:
-        output.warning(f"{outcome.name} would fail on Chutes: {outcome.verdict.words}")
+def _explain(failed: Sequence[Outcome], diagnoses: Sequence[Diagnosis]) -> None:
+    for outcome in failed:
+        output.warning(f"{outcome.name} would fail on Chutes: {outcome.verdict.message}")
         for line in outcome.verdict.evidence.splitlines()[:5]:
             output.log(line)
         if outcome.fix:
             output.report(f"  Next: {outcome.fix}")
-    for diagnosis in found:
+    for diagnosis in diagnoses:
         output.warning(diagnosis.reason)
         output.report(f"  Next: {diagnosis.fix}")
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
-    answer = outcome.answer
+def _build_row(outcome: Outcome) -> tuple[str, ...]:
+    response = outcome.response
     return (
         outcome.name,
-        outcome.travels,
-        str(answer.status or "-"),
-        answer.kind or "-",
-        str(len(answer.body)),
-        f"{answer.seconds * 1000:.0f}",
-        ("✓ " if outcome.verdict.good else "✗ ") + outcome.verdict.words,
+        outcome.encoding,
+        str(response.status or "-"),
+        response.media_type or "-",
+        str(len(response.body)),
+        f"{response.seconds * 1000:.0f}",
+        ("✓ " if outcome.verdict.is_good else "✗ ") + outcome.verdict.message,
     )
 
 
-def _as_data(outcome: Outcome) -> Mapping[str, Any]:
+def _to_json(outcome: Outcome) -> Mapping[str, Any]:
     return {
         "route": outcome.name,
-        "travels": outcome.travels,
-        "status": outcome.answer.status,
-        "media_type": outcome.answer.kind,
-        "bytes": len(outcome.answer.body),
-        "milliseconds": round(outcome.answer.seconds * 1000),
-        "good": outcome.verdict.good,
-        "verdict": outcome.verdict.words,
+        "travels": outcome.encoding,
+        "status": outcome.response.status,
+        "media_type": outcome.response.media_type,
+        "bytes": len(outcome.response.body),
+        "milliseconds": round(outcome.response.seconds * 1000),
+        "good": outcome.verdict.is_good,
+        "verdict": outcome.verdict.message,
         "fix": outcome.fix,
     }
 
 
-def curl(call: PublicCall, url: str, key: str) -> str:
+def build_curl_command(call: PublicCall, url: str, key: str) -> str:
     """A command that makes ``call`` of the chute at ``url``."""
     argv = ["curl", "-H", f"Authorization: Bearer {key}"]
     if call.method == "GET":

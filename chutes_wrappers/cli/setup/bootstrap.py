@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from chutes_wrappers.cli.setup import virtual_environment as environment
-from chutes_wrappers.cli.setup.virtual_environment import say
+from chutes_wrappers.cli.setup.virtual_environment import print_line
 
 
 def run() -> int:
@@ -18,28 +18,28 @@ def run() -> int:
     try:
         return main()
     except KeyboardInterrupt:
-        say("interrupted; run ./setup.sh again to continue")
+        print_line("interrupted; run ./setup.sh again to continue")
         return 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Set the environment up; returns the exit code. Repeats safely: what is there and current stays."""
-    options = _options(arguments)
+    options = _parse_arguments(arguments)
     requirements = environment.ROOT / ("requirements-dev.txt" if options.dev else "requirements.txt")
-    stamp = environment.COMPLETE_DEV if options.dev else environment.COMPLETE
-    fault = environment.fault_of_what_is_there(is_python_chosen=bool(options.python))
-    if fault is None and environment.is_current(stamp, dev=options.dev):
-        environment.complete_the_stamp()
-        say(f"✓ the environment is ready: {environment.VENV.name} (Python {environment.python_version()})")
-    elif not environment.make(requirements, fault):
+    stamp_path = environment.COMPLETE_DEV if options.dev else environment.COMPLETE
+    fault = environment.find_fault(is_python_chosen=bool(options.python))
+    if fault is None and environment.is_current(stamp_path, dev=options.dev):
+        environment.complete_stamp()
+        print_line(f"✓ the environment is ready: {environment.VENV.name} (Python {environment.get_python_version()})")
+    elif not environment.make_environment(requirements, fault):
         return 1
     else:
-        environment.stamp(environment.COMPLETE, stamp)
-        say(f"✓ installed into {environment.VENV.name}: {requirements.name}")
+        environment.write_stamps(environment.COMPLETE, stamp_path)
+        print_line(f"✓ installed into {environment.VENV.name}: {requirements.name}")
     if options.account or (_is_at_terminal() and not (options.dev or options.yes or options.no_account)):
-        _hand_over_to_the_wizard(options.answers)
+        _exec_wizard(options.account_arguments)
     if not options.dev and not options.no_account:
-        _say_next()
+        _print_next_steps()
     return 0
 
 
@@ -47,28 +47,28 @@ def _is_at_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _hand_over_to_the_wizard(answers: list[str]) -> None:
+def _exec_wizard(arguments: list[str]) -> None:
     """Become the part that needs what was installed: a process less that a Ctrl-C would reach."""
-    start = environment.ROOT / "chutes_wrappers" / "start.py"
-    argv = [str(environment.PYTHON), str(start), "chutes_wrappers.cli.setup.wizard:main", *answers]
+    script = environment.ROOT / "chutes_wrappers" / "start.py"
+    argv = [str(environment.PYTHON), str(script), "chutes_wrappers.cli.setup.wizard:main", *arguments]
     os.execv(argv[0], argv)
 
 
-def _say_next() -> None:
+def _print_next_steps() -> None:
     account = Path(os.environ.get("CHUTES_CONFIG_PATH") or Path.home() / ".chutes" / "config.ini")
     if account.exists():
-        say(f"✓ an account is in {account}")
+        print_line(f"✓ an account is in {account}")
     else:
-        say("· no Chutes account yet, which only the platform needs: ./setup.sh --account")
-    say("Next: ./deploy.sh for a menu, ./deploy.sh --doctor when something is wrong")
+        print_line("· no Chutes account yet, which only the platform needs: ./setup.sh --account")
+    print_line("Next: ./deploy.sh for a menu, ./deploy.sh --doctor when something is wrong")
 
 
 def _is_usable() -> bool:
     is_current = environment.is_current(environment.COMPLETE, dev=False)
-    return is_current and environment.fault_of_what_is_there(is_python_chosen=False) is None
+    return is_current and environment.find_fault(is_python_chosen=False) is None
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
+def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="setup.sh",
         description="Make .venv and install what the toolkit needs; at a terminal, also set the Chutes account up.",
@@ -86,15 +86,15 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     account.add_argument("--no-account", action="store_true", help="the environment only")
     account.add_argument("--account", action="store_true", help="the account, too, also without a terminal")
     parser.add_argument("-h", "--help", action="store_true", help="show this")
-    options, answers = parser.parse_known_args(arguments)
+    options, account_arguments = parser.parse_known_args(arguments)
     if options.help:
         if not options.account or not _is_usable():
             parser.print_help()
             parser.exit()
-        answers.append("--help")
-    if answers and not options.account:
-        parser.error(f"unrecognized arguments: {' '.join(answers)} (those of the account need --account)")
-    if options.yes and options.account and not answers:
+        account_arguments.append("--help")
+    if account_arguments and not options.account:
+        parser.error(f"unrecognized arguments: {' '.join(account_arguments)} (those of the account need --account)")
+    if options.yes and options.account and not account_arguments:
         parser.error("--yes asks nothing, so --account needs its answers as flags: --account --help lists them")
-    options.answers = answers
+    options.account_arguments = account_arguments
     return options

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from chutes_wrappers.core.environment_location import STAMP, is_same_folder, made_at
+from chutes_wrappers.core.environment_location import STAMP, is_same_folder, read_creation_path
 
 ROOT = Path(__file__).resolve().parents[3]
 VENV = ROOT / ".venv"
@@ -23,34 +23,34 @@ COMPLETE_DEV = VENV / ".complete-dev"
 _HEARTBEAT_S = 5.0
 
 
-def fault_of_what_is_there(*, is_python_chosen: bool) -> str | None:
+def find_fault(*, is_python_chosen: bool) -> str | None:
     """Why the existing environment must be replaced, as text that follows its name; None when nothing is to be replaced."""
     if not os.path.lexists(VENV):
         return None
-    found = python_version()
-    if not found:
+    version = get_python_version()
+    if not version:
         return "has no Python that runs"
-    major_minor = ".".join(found.split(".")[:2])
-    if is_python_chosen and major_minor != _own_version():
-        return f"has Python {found}"
+    major_minor = ".".join(version.split(".")[:2])
+    if is_python_chosen and major_minor != _get_running_version():
+        return f"has Python {version}"
     if not (VENV / "lib" / f"python{major_minor}").exists():
-        return f"was made with another Python than {found}, which it has now"
-    place = made_at(VENV)
-    return f"was made in {place.parent}" if place is not None and not is_same_folder(place, VENV) else None
+        return f"was made with another Python than {version}, which it has now"
+    location = read_creation_path(VENV)
+    return f"was made in {location.parent}" if location is not None and not is_same_folder(location, VENV) else None
 
 
-def stamp(*paths: Path) -> None:
+def write_stamps(*paths: Path) -> None:
     """Write the stamps of an environment that is complete now; one that is reached by a link keeps the place of its own."""
-    place = os.fsencode(made_at(VENV) or VENV)
+    location = os.fsencode(read_creation_path(VENV) or VENV)
     for path in paths:
-        path.write_bytes(place)
+        path.write_bytes(location)
 
 
-def complete_the_stamp() -> None:
+def complete_stamp() -> None:
     """Write the place into a stamp from before stamps had it."""
     with contextlib.suppress(OSError):  # a folder that cannot be written to: it is looked up again the next time
         if not COMPLETE.read_bytes():
-            COMPLETE.write_bytes(os.fsencode(made_at(VENV) or VENV))
+            COMPLETE.write_bytes(os.fsencode(read_creation_path(VENV) or VENV))
 
 
 def is_current(stamp: Path, *, dev: bool) -> bool:
@@ -59,35 +59,35 @@ def is_current(stamp: Path, *, dev: bool) -> bool:
     return stamp.exists() and all(stamp.stat().st_mtime > file.stat().st_mtime for file in files)
 
 
-def make(requirements: Path, fault: str | None) -> bool:
+def make_environment(requirements: Path, fault: str | None) -> bool:
     """Make the environment, and say whether that succeeded; one with a ``fault`` is replaced, and put back otherwise."""
-    if problem := _missing_parts(is_new=fault is not None or not COMPLETE.exists()):
-        say(problem)
+    if problem := _find_missing_parts(is_new=fault is not None or not COMPLETE.exists()):
+        print_line(problem)
         return False
-    aside = VENV.with_name(f"{VENV.name}.replaced")
-    if fault is not None and not _is_put_aside(aside, fault):
+    backup = VENV.with_name(f"{VENV.name}.replaced")
+    if fault is not None and not _move_aside(backup, fault):
         return False
-    is_made = False
+    is_installed = False
     try:
-        is_made = _install(requirements)
+        is_installed = _install(requirements)
     finally:
-        if fault is not None and not is_made:
+        if fault is not None and not is_installed:
             shutil.rmtree(VENV, ignore_errors=True)
-            aside.rename(VENV)
-            say(f"the {VENV.name} that was there is there again")
-    if is_made:
-        _remove(aside)
-    return is_made
+            backup.rename(VENV)
+            print_line(f"the {VENV.name} that was there is there again")
+    if is_installed:
+        _remove(backup)
+    return is_installed
 
 
-def _is_put_aside(aside: Path, fault: str) -> bool:
-    say(f"{VENV.name} {fault}: it is made anew")
+def _move_aside(backup: Path, fault: str) -> bool:
+    print_line(f"{VENV.name} {fault}: it is made anew")
     try:
-        _remove(aside)
-        VENV.rename(aside)
+        _remove(backup)
+        VENV.rename(backup)
     except OSError as error:
-        say(f"✗ {VENV} cannot be replaced ({error.strerror})")
-        say(f"  Next: let your user write to {ROOT}, then run ./setup.sh again")
+        print_line(f"✗ {VENV} cannot be replaced ({error.strerror})")
+        print_line(f"  Next: let your user write to {ROOT}, then run ./setup.sh again")
         return False
     return True
 
@@ -100,9 +100,9 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _missing_parts(*, is_new: bool) -> str | None:
+def _find_missing_parts(*, is_new: bool) -> str | None:
     """What the installation would fail for: the SDK's netifaces has no wheels, so it is compiled."""
-    version = _own_version()
+    version = _get_running_version()
     missing = []
     if not any(shutil.which(compiler) for compiler in ("cc", "gcc", "clang")):
         missing.append(("a C compiler", "gcc libc6-dev"))
@@ -122,61 +122,63 @@ def _missing_parts(*, is_new: bool) -> str | None:
 def _install(requirements: Path) -> bool:
     uv = shutil.which("uv")
     if not PYTHON.exists():
-        say(f"Making {VENV.name} with Python {sys.version.split()[0]} ({'uv' if uv else 'venv'})")
-        base = _base_python()
-        if not _run([uv, "venv", "--python", base, str(VENV)] if uv else [base, "-I", "-m", "venv", str(VENV)]):
+        print_line(f"Making {VENV.name} with Python {sys.version.split()[0]} ({'uv' if uv else 'venv'})")
+        base = _find_base_python()
+        if not _run_command([uv, "venv", "--python", base, str(VENV)] if uv else [base, "-I", "-m", "venv", str(VENV)]):
             return False
-    say(f"Installing {requirements.name} (about 250 MB the first time)")
+    print_line(f"Installing {requirements.name} (about 250 MB the first time)")
     if uv:
-        return _run([uv, "pip", "install", "--python", str(PYTHON), "-r", str(requirements)])
-    return _run([str(PYTHON), "-I", "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)])
+        return _run_command([uv, "pip", "install", "--python", str(PYTHON), "-r", str(requirements)])
+    return _run_command(
+        [str(PYTHON), "-I", "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)]
+    )
 
 
-def _base_python() -> str:
+def _find_base_python() -> str:
     """This Python; where it is that of the environment, which may just be replaced, the one that it was made from."""
     prefix = Path(sys.prefix)
     if prefix.parent.resolve() / prefix.name != VENV:
         return sys.executable
-    base = Path(sys.base_prefix, "bin", f"python{_own_version()}")
+    base = Path(sys.base_prefix, "bin", f"python{_get_running_version()}")
     return str(base) if base.exists() else os.path.realpath(sys.executable)
 
 
-def _run(argv: list[str]) -> bool:
+def _run_command(argv: list[str]) -> bool:
     """Run a command; show its latest line, and on failure its last 30."""
     tail: deque[str] = deque(maxlen=30)
-    started = spoken = time.monotonic()
+    started_at = last_output_at = time.monotonic()
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         for raw in process.stdout:
             line = raw.decode(errors="replace").rstrip()
             tail.append(line)
-            if time.monotonic() - spoken > _HEARTBEAT_S:
-                spoken = time.monotonic()
-                say(f"  {spoken - started:3.0f} s  {line.strip()[:100]}")
+            if time.monotonic() - last_output_at > _HEARTBEAT_S:
+                last_output_at = time.monotonic()
+                print_line(f"  {last_output_at - started_at:3.0f} s  {line.strip()[:100]}")
     if process.returncode == 0:
         return True
     for line in tail:
-        say(f"  | {line}")
-    say(f"✗ {os.path.basename(argv[0])} failed with exit code {process.returncode}")
-    say("  Next: correct what the lines above name, then run ./setup.sh again; it continues where it stopped")
+        print_line(f"  | {line}")
+    print_line(f"✗ {os.path.basename(argv[0])} failed with exit code {process.returncode}")
+    print_line("  Next: correct what the lines above name, then run ./setup.sh again; it continues where it stopped")
     return False
 
 
-def python_version() -> str:
+def get_python_version() -> str:
     """That of the environment's Python; empty where it does not start, which ``-V`` would not notice."""
     argv = [str(PYTHON), "-I", "-c", "import sys; print('Python', sys.version.split()[0])"]
     try:
-        said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+        stdout = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
     except OSError:
         return ""
-    return said.strip().removeprefix("Python ")
+    return stdout.strip().removeprefix("Python ")
 
 
-def _own_version() -> str:
+def _get_running_version() -> str:
     return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line to standard error, at once."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()

@@ -8,12 +8,18 @@ from pathlib import Path
 import click
 
 from chutes_wrappers.cli import output, prompts
-from chutes_wrappers.cli.setup.account_setup import link_account, make_key, new_wallet, register_account, take_file
+from chutes_wrappers.cli.setup.account_setup import (
+    link_account,
+    make_api_key,
+    make_wallet,
+    register_account,
+    use_config_file,
+)
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account import registration, wallets
-from chutes_wrappers.host.account.api_key import KEY_VARIABLE, api_key, checked, required_key
-from chutes_wrappers.host.account.credentials import account
+from chutes_wrappers.host.account.api_key import KEY_VARIABLE, check_key, read_api_key, require_api_key
+from chutes_wrappers.host.account.credentials import read_account
 from chutes_wrappers.host.account.wallets import Hotkey
 
 
@@ -47,145 +53,147 @@ def wizard(
 
     def run() -> int:
         if config is not None:
-            take_file(Path(config))
+            use_config_file(Path(config))
         elif register is not None:
-            _register_by_flags(registration.check_username(register), wallet)
+            _register_from_flags(registration.check_username(register), wallet)
         elif link:
-            _link_by_flags(wallet)
+            _link_from_flags(wallet)
         elif not key:
-            return _ask()
+            return _run_questions()
         if key:
-            make_key()
+            make_api_key()
         return 0
 
     context.exit(output.run(run, debug=debug))
 
 
-def _ask() -> int:
+def _run_questions() -> int:
     if not prompts.is_possible():
         raise ConfigurationError(
             "there is no terminal to ask on", next_step="give --register USERNAME, --link or --config FILE; see --help"
         )
-    is_there = _show_what_is_there()
+    has_account = _show_wallets_and_account()
     try:
-        if not is_there or prompts.yes("Set another account up?"):
-            _set_up_some()
+        if not has_account or prompts.ask_yes_no("Set another account up?"):
+            _set_up_until_done()
     except (prompts.Quit, prompts.Back):
-        output.say(f"{'the account stays as it is' if is_there else 'no account yet'}; {NAMES.account} asks again")
+        output.show(f"{'the account stays as it is' if has_account else 'no account yet'}; {NAMES.account} asks again")
         return 0
     with contextlib.suppress(prompts.Quit, prompts.Back):
         _offer_key()
     return 0
 
 
-def _set_up_some() -> None:
+def _set_up_until_done() -> None:
     """Ask until an account is set up. Raises Quit."""
     while True:
         with contextlib.suppress(prompts.Back):
             try:
-                if _set_up(_choice()):
+                if _set_up_account(_ask_choice()):
                     return
             except WrapperError as failure:
                 output.error(failure)
 
 
-def _choice() -> str:
-    output.say("  1) register a new account\n  2) use an account that has a website login, by its API key")
-    output.say("  3) take a configuration file")
-    return prompts.text("What to do (b goes back, q quits)", "1")
+def _ask_choice() -> str:
+    output.show("  1) register a new account\n  2) use an account that has a website login, by its API key")
+    output.show("  3) take a configuration file")
+    return prompts.ask_text("What to do (b goes back, q quits)", "1")
 
 
-def _set_up(choice: str) -> bool:
+def _set_up_account(choice: str) -> bool:
     """Do what was chosen, and say whether that was anything."""
     if choice == "1":
-        name = registration.check_username(prompts.text("Username (3 to 15 letters, digits or _)", None))
-        register_account(name, _chosen_hotkey(may_be_new=True))
+        name = registration.check_username(prompts.ask_text("Username (3 to 15 letters, digits or _)", None))
+        register_account(name, _ask_hotkey(may_be_new=True))
     elif choice == "2":
-        hotkey = _chosen_hotkey(may_be_new=False)
-        link_account(hotkey, checked(prompts.text("API key (it is not shown)", None, hidden=True), where="the answer"))
+        hotkey = _ask_hotkey(may_be_new=False)
+        link_account(
+            hotkey, check_key(prompts.ask_text("API key (it is not shown)", None, hidden=True), where="the answer")
+        )
     elif choice == "3":
-        take_file(Path(prompts.text("File", None)))
+        use_config_file(Path(prompts.ask_text("File", None)))
     else:
         output.warning(f"{choice!r} is none of 1, 2, 3 and q")
         return False
     return True
 
 
-def _show_what_is_there() -> bool:
+def _show_wallets_and_account() -> bool:
     """Say what there is of wallets and of an account; whether there is an account."""
-    known = ", ".join(f"{wallet}/{hotkey}" for wallet, hotkey in wallets.find(wallets.wallets_folder()))
-    output.say(f"  wallets   {known or f'none in {wallets.wallets_folder()}'}")
+    hotkeys = ", ".join(f"{wallet}/{hotkey}" for wallet, hotkey in wallets.find_hotkeys(wallets.get_wallets_folder()))
+    output.show(f"  wallets   {hotkeys or f'none in {wallets.get_wallets_folder()}'}")
     try:
-        own = account()
-    except ConfigurationError as wrong:
-        output.say(f"  account   {wrong.what} ({wrong.where})")
+        credentials = read_account()
+    except ConfigurationError as error:
+        output.show(f"  account   {error.what} ({error.where})")
         return False
-    output.say(f"  account   {own.username}, in {own.file}")
+    output.show(f"  account   {credentials.username}, in {credentials.file}")
     return True
 
 
-def _register_by_flags(username: str, wallet: str | None) -> None:
-    hotkey = _named(wallet)
+def _register_from_flags(username: str, wallet: str | None) -> None:
+    hotkey = _find_hotkey(wallet)
     try:
         register_account(username, hotkey)
     except WrapperError as failure:
         if wallet == "new":
-            stays = f"the new wallet stays: --wallet {hotkey.wallet}/{hotkey.name} signs with it"
-            failure.next_step = "; ".join(filter(None, (failure.next_step, stays)))
+            hint = f"the new wallet stays: --wallet {hotkey.wallet}/{hotkey.name} signs with it"
+            failure.next_step = "; ".join(filter(None, (failure.next_step, hint)))
         raise
 
 
-def _named(given: str | None) -> Hotkey:
+def _find_hotkey(wallet_argument: str | None) -> Hotkey:
     """The hotkey of ``--wallet``; the only one that there is without it."""
-    folder = wallets.wallets_folder()
-    if given == "new":
-        return new_wallet()
-    if given is not None:
-        name, _, hotkey = given.partition("/")
-        return wallets.read(folder, name, hotkey or wallets.NEW_HOTKEY)
-    known = wallets.find(folder)
-    if len(known) == 1:
-        return wallets.read(folder, *known[0])
-    names = [f"{wallet}/{hotkey}" for wallet, hotkey in known]
+    folder = wallets.get_wallets_folder()
+    if wallet_argument == "new":
+        return make_wallet()
+    if wallet_argument is not None:
+        name, _, hotkey = wallet_argument.partition("/")
+        return wallets.read_hotkey(folder, name, hotkey or wallets.NEW_HOTKEY)
+    hotkeys = wallets.find_hotkeys(folder)
+    if len(hotkeys) == 1:
+        return wallets.read_hotkey(folder, *hotkeys[0])
+    names = [f"{wallet}/{hotkey}" for wallet, hotkey in hotkeys]
     raise ConfigurationError(
-        f"there are {len(known)} hotkeys in {folder}",
+        f"there are {len(hotkeys)} hotkeys in {folder}",
         where="--wallet",
         next_step=f"name one of: {', '.join(names)}" if names else "--wallet new makes one",
     )
 
 
-def _chosen_hotkey(*, may_be_new: bool) -> Hotkey:
-    folder = wallets.wallets_folder()
-    known = wallets.find(folder)
-    if not known and not may_be_new:
+def _ask_hotkey(*, may_be_new: bool) -> Hotkey:
+    folder = wallets.get_wallets_folder()
+    hotkeys = wallets.find_hotkeys(folder)
+    if not hotkeys and not may_be_new:
         raise ConfigurationError(
             f"no wallet is in {folder}", next_step="copy the one there that the account was registered with"
         )
-    for number, (wallet, hotkey) in enumerate(known, start=1):
-        output.say(f"  {number}) {wallet}/{hotkey}")
+    for number, (wallet, hotkey) in enumerate(hotkeys, start=1):
+        output.show(f"  {number}) {wallet}/{hotkey}")
     if may_be_new:
-        output.say("  n) make a new wallet")
+        output.show("  n) make a new wallet")
     while True:
-        choice = prompts.text("Sign with", "1" if known else "n").lower()
+        choice = prompts.ask_text("Sign with", "1" if hotkeys else "n").lower()
         if choice == "n" and may_be_new:
-            return new_wallet()
-        if choice.isdecimal() and 1 <= int(choice) <= len(known):
-            return wallets.read(folder, *known[int(choice) - 1])
+            return make_wallet()
+        if choice.isdecimal() and 1 <= int(choice) <= len(hotkeys):
+            return wallets.read_hotkey(folder, *hotkeys[int(choice) - 1])
         output.warning(f"{choice!r} is no number of these{', and not n' if may_be_new else ''}")
 
 
-def _link_by_flags(wallet: str | None) -> None:
+def _link_from_flags(wallet: str | None) -> None:
     if wallet == "new":
         raise ConfigurationError(
             "an account that is there has a hotkey already", where="--wallet", next_step="name the wallet that has it"
         )
-    key = required_key()
-    link_account(_named(wallet), key)
+    key = require_api_key()
+    link_account(_find_hotkey(wallet), key)
 
 
 def _offer_key() -> None:
-    if api_key() is not None or prompts.yes("Make an API key, for --call and --forward?", default=True):
-        make_key()
+    if read_api_key() is not None or prompts.ask_yes_no("Make an API key, for --call and --forward?", default=True):
+        make_api_key()
 
 
 def main() -> None:

@@ -28,148 +28,160 @@ class CommandLine:
     problem: str
 
 
-def read(arguments: Sequence[str], verbs: Mapping[str, Verb]) -> CommandLine:
+def parse_command_line(arguments: Sequence[str], verbs: Mapping[str, Verb]) -> CommandLine:
     """Find the command and move it to the front. UsageError for an unknown word or flag, and for a second command.
 
     Neither a value of a flag, nor an operand, nor a word after ``--`` is a command.
     """
-    reader = _Reader(verbs=verbs, left=deque(arguments))
-    reader.read()
-    arranged = (*filter(None, [reader.verb]), *reader.operands, *reader.others, *reader.bare, *reader.rest)
-    problem = reader.problem or _flag_problem(reader.verb, reader.flags, verbs)
-    return CommandLine(verb=reader.verb, arguments=arranged, topic=reader.topic, problem=problem)
+    parser = _Parser(verbs=verbs, remaining=deque(arguments))
+    parser.parse()
+    arranged = (
+        *filter(None, [parser.verb]),
+        *parser.operands,
+        *parser.others,
+        *parser.bare_flags,
+        *parser.words_after_dashes,
+    )
+    problem = parser.problem or _find_flag_problem(parser.verb, parser.flags, verbs)
+    return CommandLine(verb=parser.verb, arguments=arranged, topic=parser.topic, problem=problem)
 
 
 @dataclass
-class _Reader:
+class _Parser:
     verbs: Mapping[str, Verb]
-    left: deque[str]
+    remaining: deque[str]
     verb: str = ""
     operands: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
-    bare: list[str] = field(default_factory=list)  # flags without their optional value: no word may stand behind them
-    rest: list[str] = field(default_factory=list)
+    bare_flags: list[str] = field(
+        default_factory=list
+    )  # flags without their optional value: no word may stand behind them
+    words_after_dashes: list[str] = field(default_factory=list)
     flags: list[click.Option] = field(default_factory=list)
     topic: str | None = None
     problem: str = ""
 
     def __post_init__(self) -> None:
-        options = [*COMMON, *(option for verb in self.verbs.values() for option in verb.options())]
+        options = [*COMMON, *(option for verb in self.verbs.values() for option in verb.get_options())]
         self._options = {name: option for option in options for name in (*option.opts, *option.secondary_opts)}
 
-    def read(self) -> None:
-        while self.left and self.topic is None:
-            word = self.left.popleft()
+    def parse(self) -> None:
+        while self.remaining and self.topic is None:
+            word = self.remaining.popleft()
             if word == "--":
-                self._take_the_rest()
+                self._parse_rest()
             elif word in HELP:
-                self.topic = self._topic()
+                self.topic = self._parse_topic()
             elif word.startswith("--"):
-                self._take_long(word)
+                self._parse_long_flag(word)
             elif word.startswith("-") and word != "-":
-                self._take_short(word)
+                self._parse_short_flags(word)
             elif self.verb:
                 self.others.append(word)
             else:
-                self._take_word(word)
+                self._parse_word(word)
 
-    def _take_the_rest(self) -> None:
-        rest = list(self.left)
-        self.left.clear()
+    def _parse_rest(self) -> None:
+        rest = list(self.remaining)
+        self.remaining.clear()
         if self.verb:
-            self.rest = ["--", *rest]
+            self.words_after_dashes = ["--", *rest]
         elif rest:
             self.problem = f"unexpected argument {rest[0]!r}: a command stands before --"
 
-    def _topic(self) -> str:
+    def _parse_topic(self) -> str:
         """The topic of ``--help``: the word after it, unless that is a flag; else the command before it."""
-        topic = self.left[0] if self.left else ""
+        topic = self.remaining[0] if self.remaining else ""
         if topic.startswith("-") and topic.lstrip("-") not in self.verbs:
             topic = ""
         return topic or self.verb
 
-    def _take_long(self, word: str) -> None:
+    def _parse_long_flag(self, word: str) -> None:
         name, has_value, value = word.partition("=")
         if name in HELP:
             self.topic = value
         elif name[2:] in self.verbs:
-            self._take_verb(name[2:])
-            self._take_operands([value] if has_value else [])
+            self._set_verb(name[2:])
+            self._parse_operands([value] if has_value else [])
         elif option := self._options.get(name):
-            self._take_option(option, word, needs_value=not has_value)
+            self._parse_option(option, word, needs_value=not has_value)
         else:
-            raise _unknown("flag", name, [*self._options, *(verb.flag for verb in self.verbs.values()), *HELP])
+            raise _build_unknown_error(
+                "flag", name, [*self._options, *(verb.flag for verb in self.verbs.values()), *HELP]
+            )
 
-    def _take_short(self, word: str) -> None:
+    def _parse_short_flags(self, word: str) -> None:
         """One flag, several switches in one word, or a flag with its value: ``-d``, ``-qy``, ``-d{}``."""
         self.others.append(word)
         for at, letter in enumerate(word[1:], start=2):
             option = self._options.get(f"-{letter}")
             if f"-{letter}" in HELP:
-                self.topic = self._topic()
+                self.topic = self._parse_topic()
             elif option is None:
-                raise _unknown("flag", f"-{letter}", [])
+                raise _build_unknown_error("flag", f"-{letter}", [])
             else:
                 self.flags.append(option)
                 if not option.is_flag:
-                    self._take_values(option, needs_value=at == len(word))
+                    self._parse_value(option, needs_value=at == len(word))
                     return
 
-    def _take_word(self, word: str) -> None:
+    def _parse_word(self, word: str) -> None:
         if word == "help":
-            self.topic = self._topic()
+            self.topic = self._parse_topic()
         elif word in self.verbs:
-            self._take_verb(word)
+            self._set_verb(word)
         else:
-            raise _unknown("command", word, [*self.verbs, "help", "--version"])
+            raise _build_unknown_error("command", word, [*self.verbs, "help", "--version"])
 
-    def _take_verb(self, name: str) -> None:
+    def _set_verb(self, name: str) -> None:
         if self.verb == name:
             raise click.UsageError(f"--{name} comes twice: one at a time")
         if self.verb:
             raise click.UsageError(f"--{self.verb} and --{name}: one at a time")
         self.verb = name
 
-    def _take_operands(self, words: list[str]) -> None:
+    def _parse_operands(self, words: list[str]) -> None:
         """Those behind ``--verb``: the next words, whatever they look like. The command itself finds that one is missing."""
         verb = self.verbs[self.verb]
-        wanted = len(verb.operands)
-        if len(words) > wanted:
+        expected_count = len(verb.operands)
+        if len(words) > expected_count:
             self.problem = f"{verb.flag} does not take a value"
-        while len(words) < wanted and self.left and self.left[0] not in HELP:
-            words.append(self.left.popleft())
-        self.problem = self.problem or next(filter(None, map(verb.operand_problem, words)), "")
+        while len(words) < expected_count and self.remaining and self.remaining[0] not in HELP:
+            words.append(self.remaining.popleft())
+        self.problem = self.problem or next(filter(None, map(verb.find_operand_problem, words)), "")
         self.operands = words
 
-    def _take_option(self, option: click.Option, word: str, *, needs_value: bool) -> None:
+    def _parse_option(self, option: click.Option, word: str, *, needs_value: bool) -> None:
         self.flags.append(option)
         self.others.append(word)
         if not option.is_flag:
-            self._take_values(option, needs_value=needs_value)
+            self._parse_value(option, needs_value=needs_value)
 
-    def _take_values(self, option: click.Option, *, needs_value: bool) -> None:
-        if not needs_value or not self.left:
+    def _parse_value(self, option: click.Option, *, needs_value: bool) -> None:
+        if not needs_value or not self.remaining:
             return
-        following = self.left[0]
+        next_word = self.remaining[0]
         is_optional = isinstance(option, Flag) and option.has_optional_value
-        if is_optional and (following.startswith("-") or (not self.verb and following in self.verbs)):
-            self.bare.append(self.others.pop())
+        if is_optional and (next_word.startswith("-") or (not self.verb and next_word in self.verbs)):
+            self.bare_flags.append(self.others.pop())
         else:
-            self.others.append(self.left.popleft())
+            self.others.append(self.remaining.popleft())
 
 
-def _flag_problem(name: str, flags: Iterable[click.Option], verbs: Mapping[str, Verb]) -> str:
+def _find_flag_problem(name: str, flags: Iterable[click.Option], verbs: Mapping[str, Verb]) -> str:
     """Which of ``flags`` does not belong to the command, and to which it does; empty when all of them belong."""
-    own = verbs[name].options() if name else []
-    known = {option.name for option in (*COMMON, *own)}
+    own_options = verbs[name].get_options() if name else []
+    known = {option.name for option in (*COMMON, *own_options)}
     for flag in flags:
         if flag.name not in known:
-            owners = [verb.flag for verb in verbs.values() if flag.name in {option.name for option in verb.options()}]
+            owners = [
+                verb.flag for verb in verbs.values() if flag.name in {option.name for option in verb.get_options()}
+            ]
             return f"{flag.opts[0]} means something only with {' or '.join(owners)}"
     return ""
 
 
-def _unknown(kind: str, word: str, known: Sequence[str]) -> click.UsageError:
-    near = difflib.get_close_matches(word, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near else "--help lists the commands, --help COMMAND its flags."
+def _build_unknown_error(kind: str, word: str, known: Sequence[str]) -> click.UsageError:
+    matches = difflib.get_close_matches(word, known, n=1)
+    hint = f"Did you mean {matches[0]}?" if matches else "--help lists the commands, --help COMMAND its flags."
     return click.UsageError(f"no such {kind}: {word or repr(word)}. {hint}")

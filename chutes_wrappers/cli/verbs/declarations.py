@@ -43,10 +43,10 @@ class Flag(click.Option):
 
 
 def operand(
-    name: str, metavar: str, type: click.ParamType[Any] | None = None, *, ask: str = "", answer: str | None = None
+    name: str, metavar: str, type: click.ParamType[Any] | None = None, *, ask: str = "", ask_default: str | None = None
 ) -> Callable[[Function], Function]:
     """Declare a word that the command needs; ``ask`` and ``answer`` are the menu's question and its default."""
-    question = Question(text=ask, default=answer) if ask else None
+    question = Question(text=ask, default=ask_default) if ask else None
     return click.argument(name, cls=Operand, metavar=metavar, type=type, question=question)
 
 
@@ -56,7 +56,7 @@ def flag(
     *,
     help: str,
     ask: str = "",
-    answer: str | bool = "",
+    ask_default: str | bool = "",
     ends: bool = False,
     **attributes: Any,
 ) -> Callable[[Function], Function]:
@@ -68,7 +68,7 @@ def flag(
     metavar = " ".join(word for word in declaration.split() if not word.startswith("-"))
     if not metavar or "flag_value" in attributes:
         attributes["is_flag"] = not metavar
-    question = Question(text=ask, default=answer, ends=ends) if ask else None
+    question = Question(text=ask, default=ask_default, ends=ends) if ask else None
     if metavar:
         attributes |= {"metavar": metavar, "type": type}
     return click.option(*names, cls=Flag, help=help, question=question, **attributes)

@@ -12,20 +12,20 @@ from chutes_wrappers.cli.verbs.verb import Group, verb
 @as_json
 def doctor(as_json: bool) -> int:
     """Check Python, Docker, account and modules; name the fixes."""
-    from chutes_wrappers.cli.commands.doctor import doctor as examine
+    from chutes_wrappers.cli.commands.doctor import run_doctor
 
-    return examine(as_json=as_json)
+    return run_doctor(as_json=as_json)
 
 
 @verb(title="Shell completion", number=22)
-@operand("shell", "SHELL", click.Choice(("bash", "zsh", "fish")), ask="bash, zsh or fish", answer="bash")
+@operand("shell", "SHELL", click.Choice(("bash", "zsh", "fish")), ask="bash, zsh or fish", ask_default="bash")
 def completion(shell: str) -> int:
     """Print what completes these commands and flags in a shell."""
     from chutes_wrappers.cli import output
-    from chutes_wrappers.cli.completion import script
-    from chutes_wrappers.core.program import executable
+    from chutes_wrappers.cli.completion import build_script
+    from chutes_wrappers.core.program import find_executable
 
-    output.result(script(shell, executable()))
+    output.print_result(build_script(shell, find_executable()))
     return 0
 
 

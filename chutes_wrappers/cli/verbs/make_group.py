@@ -35,12 +35,12 @@ def create(image: str, name: str | None, port: int | None, no_discover: bool, fo
 
 
 @verb(title="Copy a template", number=23)
-@operand("template", "TEMPLATE", TemplateName(), ask="Template", answer="deploy_example")
+@operand("template", "TEMPLATE", TemplateName(), ask="Template", ask_default="deploy_example")
 def template(template: str) -> int:
     """Copy a module to begin with, such as deploy_example."""
-    from chutes_wrappers.cli.commands.template import copy
+    from chutes_wrappers.cli.commands.template import copy_to_current_folder
 
-    return copy(template)
+    return copy_to_current_folder(template)
 
 
 @verb(title="Discover routes", number=11)
@@ -49,7 +49,7 @@ def template(template: str) -> int:
     "--check",
     help="write nothing; exit code 1 when the service serves anything else.",
     ask="Compare only, and write nothing?",
-    answer=False,
+    ask_default=False,
     ends=True,
 )
 @flag(
@@ -57,21 +57,21 @@ def template(template: str) -> int:
     SECONDS,
     help="seconds to start up, at most [120].",
     ask="Startup delay at most, in seconds",
-    answer="120",
+    ask_default="120",
 )
 @flag(
     "--probe-timeout SECONDS",
     SECONDS,
     help="seconds to answer after that, at most [180].",
     ask="Probe timeout after that, in seconds",
-    answer="180",
+    ask_default="180",
 )
 @flag(
     "--docker-gpus GPUS",
     GPUS,
     help="GPUs for the container: all, none, a number [all].",
     ask="GPUs of the container (all, none, a number)",
-    answer="all",
+    ask_default="all",
 )
 @flag("--expose CATEGORIES", EXPOSE, help=f"publish what is left out: {EXPOSABLE}.")
 @flag("--openapi FILE", FILE, help="write the chute's OpenAPI document, too.")
@@ -87,9 +87,9 @@ def discover(
     openapi: Path | None,
 ) -> int:
     """Run its image, find its routes, write its manifest."""
-    from chutes_wrappers.cli.commands.discover_module import Asked, discover_module
+    from chutes_wrappers.cli.commands.discover_module import DiscoverOptions, discover_module
 
-    asked = Asked(
+    options = DiscoverOptions(
         startup_delay_s=startup_delay,
         probe_timeout_s=probe_timeout,
         gpus=docker_gpus,
@@ -98,7 +98,7 @@ def discover(
         check=check,
         yes=common.yes,
     )
-    return discover_module(module, asked)
+    return discover_module(module, options)
 
 
 @verb(title="Build chute", number=3)
@@ -107,7 +107,7 @@ def discover(
     "--local",
     help="here instead of on the platform, and verify the image.",
     ask="Build here, without an upload?",
-    answer=True,
+    ask_default=True,
 )
 @public
 @logo

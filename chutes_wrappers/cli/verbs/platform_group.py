@@ -8,12 +8,12 @@ import click
 
 from chutes_wrappers.cli.verbs.declarations import as_json, chute, flag, module, operand
 from chutes_wrappers.cli.verbs.make_group import logo, public
-from chutes_wrappers.cli.verbs.values import SECONDS, TIMEOUT, ChuteName, seconds
+from chutes_wrappers.cli.verbs.values import SECONDS, TIMEOUT, ChuteName, make_seconds_value
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.errors import ConfigurationError
 
-_LOOK_EVERY_S = 2.0
-_LEAST_S = 0.2
+_WATCH_INTERVAL_S = 2.0
+_MIN_WATCH_INTERVAL_S = 0.2
 _WARMUP_TIMEOUT_S = 900.0
 
 
@@ -38,7 +38,7 @@ def deploy(common: Common, module: str, accept_fee: bool, public: bool, logo: Pa
 @as_json
 def cost(module: str, as_json: bool) -> int:
     """What its deployment and its hours cost."""
-    from chutes_wrappers.cli.commands.cost import cost as show_cost
+    from chutes_wrappers.cli.commands.cost import show_cost
 
     return show_cost(module, as_json=as_json)
 
@@ -65,11 +65,11 @@ def list_chutes(as_json: bool) -> int:
 @chute
 @flag(
     "--watch [SECONDS]",
-    seconds(_LEAST_S),
-    flag_value=_LOOK_EVERY_S,
-    help=f"a live view until Ctrl-C; look every so many seconds [{_LOOK_EVERY_S:g}].",
+    make_seconds_value(_MIN_WATCH_INTERVAL_S),
+    flag_value=_WATCH_INTERVAL_S,
+    help=f"a live view until Ctrl-C; look every so many seconds [{_WATCH_INTERVAL_S:g}].",
     ask="As a live view?",
-    answer=False,
+    ask_default=False,
 )
 @as_json
 def status(name: str, watch: float | None, as_json: bool) -> int:
@@ -78,21 +78,21 @@ def status(name: str, watch: float | None, as_json: bool) -> int:
         from chutes_wrappers.cli.commands import status_watch
 
         return status_watch.watch(name, every_s=watch, as_json=as_json)
-    from chutes_wrappers.cli.commands.status import status as show_status
+    from chutes_wrappers.cli.commands.status import print_status
 
-    return show_status(name, as_json=as_json)
+    return print_status(name, as_json=as_json)
 
 
 @verb(title="Logs", number=14)
 @chute
-@flag("--follow", help="go on until Ctrl-C, also with the next instance.", ask="Follow it?", answer=False)
+@flag("--follow", help="go on until Ctrl-C, also with the next instance.", ask="Follow it?", ask_default=False)
 @flag("--instance ID", default="", help="the one whose id begins so.")
 @as_json
 def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
     """What an instance prints, by default the newest."""
-    from chutes_wrappers.cli.commands.logs import logs as show_logs
+    from chutes_wrappers.cli.commands.logs import print_logs
 
-    return show_logs(name, follow=follow, instance=instance, as_json=as_json)
+    return print_logs(name, follow=follow, instance=instance, as_json=as_json)
 
 
 @verb(title="Warm up", number=15)

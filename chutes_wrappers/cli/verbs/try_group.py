@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from chutes_wrappers.cli.local_port import check_free
+from chutes_wrappers.cli.local_port import check_free_port
 from chutes_wrappers.cli.verbs.declarations import allow_host, allow_origin, as_json, flag, module
 from chutes_wrappers.cli.verbs.values import PORT, SECONDS
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
-from chutes_wrappers.core.local_guard import parse_allowed
+from chutes_wrappers.core.local_guard import parse_allow_list
 from chutes_wrappers.core.platform_rules import CHUTE_PORT
 
 # A service that dies soon after its start does so within this time, as a rule; --check looks for so long.
@@ -21,7 +21,7 @@ WATCH_S = 40.0
     "--check",
     help="end after the calls; exit code 1 when one would fail.",
     ask="End after one call of every route?",
-    answer=True,
+    ask_default=True,
 )
 @flag(
     "--watch [SECONDS]",
@@ -51,7 +51,7 @@ def emulate(
 ) -> int:
     """Run it as the platform would, and call every route once."""
     if port is not None:
-        check_free(port)
+        check_free_port(port)
     from chutes_wrappers.cli.commands.emulate import Options
     from chutes_wrappers.cli.commands.emulate import emulate as emulate_module
 
@@ -63,7 +63,7 @@ def emulate(
         as_json=as_json,
         debug=common.debug,
         port=port or 0,
-        allowed=parse_allowed(allow_host, allow_origin),
+        allowed=parse_allow_list(allow_host, allow_origin),
     )
     return emulate_module(module, options)
 
@@ -76,20 +76,20 @@ def run_docker(module: str, allow_host: tuple[str, ...], allow_origin: tuple[str
     """Run the built image as the platform would, until Ctrl-C."""
     from chutes_wrappers.cli.commands.run_docker import run_docker as run_image
 
-    return run_image(module, allowed=parse_allowed(allow_host, allow_origin))
+    return run_image(module, allowed=parse_allow_list(allow_host, allow_origin))
 
 
 @verb(title="Run dev mode (host)", number=5)
 @module
-@flag("--port PORT", PORT, default=CHUTE_PORT, help="listen on this port", ask="Port", answer=str(CHUTE_PORT))
+@flag("--port PORT", PORT, default=CHUTE_PORT, help="listen on this port", ask="Port", ask_default=str(CHUTE_PORT))
 @allow_host
 @allow_origin
 def run(module: str, port: int, allow_host: tuple[str, ...], allow_origin: tuple[str, ...]) -> int:
     """Run the chute on this machine (dev mode), until Ctrl-C."""
-    check_free(port)
+    check_free_port(port)
     from chutes_wrappers.cli.commands.run_host import run_host
 
-    return run_host(module, port=port, allowed=parse_allowed(allow_host, allow_origin))
+    return run_host(module, port=port, allowed=parse_allow_list(allow_host, allow_origin))
 
 
 GROUP = Group(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chutes_wrappers.cli.local_port import check_free
+from chutes_wrappers.cli.local_port import check_free_port
 from chutes_wrappers.cli.verbs.declarations import allow_host, allow_origin, as_json, chute, flag, module, operand
-from chutes_wrappers.cli.verbs.values import FILE, PAIR_OF_PORTS, TIMEOUT
+from chutes_wrappers.cli.verbs.values import FILE, PORT_PAIR, TIMEOUT
 from chutes_wrappers.cli.verbs.verb import Group, verb
-from chutes_wrappers.core.local_guard import parse_allowed
+from chutes_wrappers.core.local_guard import parse_allow_list
 
 # The platform ends a call after 600 s (PLATFORM.md, section 3), and should be the one that says so.
 _CALL_TIMEOUT_S = 610.0
@@ -52,7 +52,7 @@ def call(
 @url
 @flag(
     "--listen LOCAL:SERVICE",
-    PAIR_OF_PORTS,
+    PORT_PAIR,
     multiple=True,
     help="a port here for a service's port, also several times [the services' own ports].",
 )
@@ -63,10 +63,10 @@ def forward(
 ) -> int:
     """Serve its original API on 127.0.0.1, until Ctrl-C."""
     for pair in listen:
-        check_free(int(pair.partition(":")[0]), flag="--listen")
+        check_free_port(int(pair.partition(":")[0]), flag="--listen")
     from chutes_wrappers.cli.commands.forward import forward as forward_services
 
-    return forward_services(module, url=url, listen=listen, allowed=parse_allowed(allow_host, allow_origin))
+    return forward_services(module, url=url, listen=listen, allowed=parse_allow_list(allow_host, allow_origin))
 
 
 GROUP = Group(

@@ -13,7 +13,7 @@ import click
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import parse_expose
-from chutes_wrappers.core.local_guard import parse_allowed
+from chutes_wrappers.core.local_guard import parse_allow_list
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -35,8 +35,8 @@ class Value(_ValueType):
         """The value; a usage error names the text, and what is valid."""
         try:
             return self._parse(value)
-        except ConfigurationError as invalid:
-            self.fail(f"{invalid.what}; {invalid.next_step}", parameter, context)
+        except ConfigurationError as error:
+            self.fail(f"{error.what}; {error.next_step}", parameter, context)
         except ValueError:
             self.fail(f"{value!r} is not a {self.name}: {self._form}", parameter, context)
 
@@ -100,63 +100,63 @@ class FilePath(_ValueType):
         return [CompletionItem(incomplete, type="file")]
 
 
-def _port(text: Any) -> int:
+def _parse_port(text: Any) -> int:
     port = int(text)
     if not 1 <= port <= 65535:
         raise ValueError
     return port
 
 
-def _pair_of_ports(text: str) -> str:
+def _parse_port_pair(text: str) -> str:
     local, separator, service = text.partition(":")
     if not separator or not re.fullmatch("[0-9]{1,5}", local) or not re.fullmatch("[0-9]{1,5}", service):
         raise ValueError
-    _port(local)
+    _parse_port(local)
     return text
 
 
-def _seconds(least: float, *, is_least_valid: bool = True) -> Callable[[Any], float]:
+def _make_seconds_parser(minimum: float, *, is_minimum_valid: bool = True) -> Callable[[Any], float]:
     def parse(text: Any) -> float:
         seconds = float(text)
-        if not math.isfinite(seconds) or seconds < least or (seconds == least and not is_least_valid):
+        if not math.isfinite(seconds) or seconds < minimum or (seconds == minimum and not is_minimum_valid):
             raise ValueError
         return seconds
 
     return parse
 
 
-def _gpus(text: str) -> str:
+def _parse_gpus(text: str) -> str:
     if not re.fullmatch("all|none|[0-9]{1,3}|", text):
         raise ValueError
     return text
 
 
-def _expose(text: str) -> str:
+def _check_expose(text: str) -> str:
     parse_expose(text, where="--expose")
     return text
 
 
-def _host(text: str) -> str:
-    parse_allowed((text,), ())
+def _check_host(text: str) -> str:
+    parse_allow_list((text,), ())
     return text
 
 
-def _origin(text: str) -> str:
-    parse_allowed((), (text,))
+def _check_origin(text: str) -> str:
+    parse_allow_list((), (text,))
     return text
 
 
-def seconds(least: float) -> Value:
+def make_seconds_value(minimum: float) -> Value:
     """A number of seconds, ``least`` or more."""
-    return Value("number of seconds", f"give {least:g} or more, such as 40", _seconds(least))
+    return Value("number of seconds", f"give {minimum:g} or more, such as 40", _make_seconds_parser(minimum))
 
 
-PORT = Value("port", "a number from 1 to 65535", _port)
-PAIR_OF_PORTS = Value("pair of ports", "a port here and a port of the service, as in 18020:8020", _pair_of_ports)
-SECONDS = seconds(0)
-TIMEOUT = Value("number of seconds", "give more than 0, such as 60", _seconds(0, is_least_valid=False))
-GPUS = Value("number of GPUs", "all, none, or a number such as 1", _gpus)
-EXPOSE = Value("list of categories", "such as parameters,files", _expose)
-HOST = Value("host name", "such as box.example", _host)
-ORIGIN = Value("origin", "such as https://app.example", _origin)
+PORT = Value("port", "a number from 1 to 65535", _parse_port)
+PORT_PAIR = Value("pair of ports", "a port here and a port of the service, as in 18020:8020", _parse_port_pair)
+SECONDS = make_seconds_value(0)
+TIMEOUT = Value("number of seconds", "give more than 0, such as 60", _make_seconds_parser(0, is_minimum_valid=False))
+GPUS = Value("number of GPUs", "all, none, or a number such as 1", _parse_gpus)
+EXPOSE = Value("list of categories", "such as parameters,files", _check_expose)
+HOST = Value("host name", "such as box.example", _check_host)
+ORIGIN = Value("origin", "such as https://app.example", _check_origin)
 FILE = FilePath()

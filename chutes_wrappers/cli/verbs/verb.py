@@ -47,7 +47,7 @@ def pop_common(context: click.Context) -> Common:
     Sets how much is shown, and has SIGTERM end a command as Ctrl-C does.
     """
     common = Common(**{name: bool(context.params.pop(name)) for name in ("yes", "quiet", "debug")})
-    output.be_quiet(common.quiet)
+    output.set_quiet(common.quiet)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever the command has started is stopped
     return common
 
@@ -72,33 +72,33 @@ class Verb(click.Command):
         return [parameter for parameter in self.params if isinstance(parameter, Operand)]
 
     @property
-    def needed(self) -> str:
+    def operand_metavars(self) -> str:
         """The operands as help shows them: ``NAME PATH``."""
         return " ".join(str(each.metavar) for each in self.operands)
 
-    def options(self) -> list[click.Option]:
+    def get_options(self) -> list[click.Option]:
         """Its own flags, in the order of their declaration."""
-        own = [parameter for parameter in self.params if isinstance(parameter, click.Option)]
-        return [option for option in own if option not in COMMON]
+        options = [parameter for parameter in self.params if isinstance(parameter, click.Option)]
+        return [option for option in options if option not in COMMON]
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """As click does; a usage error for an operand that is missing, empty or looks like a flag."""
         try:
-            left = super().parse_args(context, args)
-        except click.MissingParameter as missing:
-            raise click.UsageError(f"{self.flag} needs {self.needed}", context) from missing
+            remaining = super().parse_args(context, args)
+        except click.MissingParameter as error:
+            raise click.UsageError(f"{self.flag} needs {self.operand_metavars}", context) from error
         if not context.resilient_parsing:
             self._check_operands(context)
-        return left
+        return remaining
 
     def _check_operands(self, context: click.Context) -> None:
         for each in self.operands:
-            if problem := self.operand_problem(str(context.params[str(each.name)])):
+            if problem := self.find_operand_problem(str(context.params[str(each.name)])):
                 raise click.UsageError(problem, context)
 
-    def operand_problem(self, word: str) -> str:
+    def find_operand_problem(self, word: str) -> str:
         """Why ``word`` is not a valid operand; empty when it is one."""
-        return f"{self.flag} needs {self.needed}, not {word!r}" if not word or word.startswith("-") else ""
+        return f"{self.flag} needs {self.operand_metavars}, not {word!r}" if not word or word.startswith("-") else ""
 
     def invoke(self, context: click.Context) -> None:
         """Run the command and exit with its code."""
@@ -109,15 +109,15 @@ class Verb(click.Command):
             self._check_modules(context)
             return int(run(context) or 0)
 
-        context.exit(output.run(command, debug=common.debug, invocation=self._invocation(context)))
+        context.exit(output.run(command, debug=common.debug, invocation=self._build_invocation(context)))
 
-    def _invocation(self, context: click.Context) -> Invocation:
-        given = [
+    def _build_invocation(self, context: click.Context) -> Invocation:
+        parameters = [
             each for each in self.params if context.get_parameter_source(str(each.name)) is ParameterSource.COMMANDLINE
         ]
-        values = [context.params[str(each.name)] for each in given if each.name in context.params]
+        values = [context.params[str(each.name)] for each in parameters if each.name in context.params]
         flat = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
-        flags = tuple(each.opts[0] for each in given if isinstance(each, click.Option))
+        flags = tuple(each.opts[0] for each in parameters if isinstance(each, click.Option))
         return Invocation(command=self.flag, flags=flags, values=tuple(map(str, flat)))
 
     def _check_modules(self, context: click.Context) -> None:
@@ -130,7 +130,7 @@ class Verb(click.Command):
 
     def collect_usage_pieces(self, context: click.Context) -> list[str]:
         """What a usage error shows behind the command's name."""
-        return [*self.needed.split(), "[FLAGS]"]
+        return [*self.operand_metavars.split(), "[FLAGS]"]
 
 
 def verb(*, title: str, number: int) -> Callable[[Callable[..., int]], Verb]:

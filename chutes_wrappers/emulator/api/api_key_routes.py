@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from chutes_wrappers.emulator.api.context import Caller, Platform, authenticated, platform_of
+from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.paging import Paging
-from chutes_wrappers.emulator.api.payloads import Answer, key_answer, page_of
+from chutes_wrappers.emulator.api.payloads import JsonObject, build_key_payload, build_page
 from chutes_wrappers.emulator.tables.key_table import ApiKey, Scope
 
 router = APIRouter(prefix="/api_keys", tags=["api_keys"])
-_Caller = Annotated[Caller, Depends(authenticated("api_keys"))]
+_Caller = Annotated[Caller, Depends(authenticate("api_keys"))]
 
 
 class NewScope(BaseModel):
@@ -33,48 +33,48 @@ class NewKey(BaseModel):
 
 
 @router.post("/")
-async def create(wanted: NewKey, request: Request, caller: _Caller) -> Answer:
+async def create(new_key: NewKey, request: Request, caller: _Caller) -> JsonObject:
     """Make a key; its secret is told now and never again."""
     caller.require("write", "api_keys")
     state = platform_of(request).state
     with state.transaction():
-        if any(key.name == wanted.name for key in state.api_keys.of(caller.user.user_id)):
-            raise HTTPException(409, f"API key with name={wanted.name} already exists")
+        if any(key.name == new_key.name for key in state.api_keys.list_by_user(caller.user.user_id)):
+            raise HTTPException(409, f"API key with name={new_key.name} already exists")
         key, secret = state.api_keys.add(
             user_id=caller.user.user_id,
-            name=wanted.name,
-            admin=wanted.admin,
-            scopes=[Scope(**scope.model_dump()) for scope in wanted.scopes],
+            name=new_key.name,
+            admin=new_key.admin,
+            scopes=[Scope(**scope.model_dump()) for scope in new_key.scopes],
         )
-    return {**key_answer(key), "secret_key": secret}
+    return {**build_key_payload(key), "secret_key": secret}
 
 
 @router.get("/")
-async def list_keys(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> Answer:
+async def list_keys(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> JsonObject:
     """The caller's keys."""
     caller.require("read", "api_keys")
-    own = platform_of(request).state.api_keys.of(caller.user.user_id)
-    return page_of([key_answer(key) for key in own if paging.wants(key.name)], paging.page, paging.limit)
+    keys = platform_of(request).state.api_keys.list_by_user(caller.user.user_id)
+    return build_page([build_key_payload(key) for key in keys if paging.is_match(key.name)], paging.page, paging.limit)
 
 
 @router.get("/{name_or_id}")
-async def get(name_or_id: str, request: Request, caller: _Caller) -> Answer:
+async def get(name_or_id: str, request: Request, caller: _Caller) -> JsonObject:
     """One of them."""
     caller.require("read", "api_keys", name_or_id)
-    return key_answer(_own(platform_of(request), caller, name_or_id))
+    return build_key_payload(_find_own_key(platform_of(request), caller, name_or_id))
 
 
 @router.delete("/{name_or_id}")
-async def delete(name_or_id: str, request: Request, caller: _Caller) -> Answer:
+async def delete(name_or_id: str, request: Request, caller: _Caller) -> JsonObject:
     """It works no more."""
     caller.require("delete", "api_keys", name_or_id)
     platform = platform_of(request)
-    key = _own(platform, caller, name_or_id)
+    key = _find_own_key(platform, caller, name_or_id)
     platform.state.api_keys.remove(key.api_key_id)
     return {"api_key_id": key.api_key_id, "deleted": True}
 
 
-def _own(platform: Platform, caller: Caller, name_or_id: str) -> ApiKey:
+def _find_own_key(platform: Platform, caller: Caller, name_or_id: str) -> ApiKey:
     key = platform.state.api_keys.find(caller.user.user_id, name_or_id)
     if key is None:
         raise HTTPException(404, "API key not found, or does not belong to you")

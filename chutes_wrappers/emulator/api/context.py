@@ -10,7 +10,7 @@ from fastapi import HTTPException, Request
 
 from chutes_wrappers.emulator.builds import Builds
 from chutes_wrappers.emulator.instance_service import InstanceService
-from chutes_wrappers.emulator.signatures import UNKNOWN_HOTKEY, Unauthorized, key_secret, signer
+from chutes_wrappers.emulator.signatures import UNKNOWN_HOTKEY, Unauthorized, parse_api_key, verify_signature
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.emulator.tables.key_table import ApiKey
 from chutes_wrappers.emulator.tables.user_table import User
@@ -43,7 +43,7 @@ class Caller:
 
     def require(self, action: str, object_type: str, *names: str) -> None:
         """Answer 403 where the caller's key may not do ``action`` on the object that is known by ``names``."""
-        if self.key is not None and not self.key.may(action, object_type, *names):
+        if self.key is not None and not self.key.is_allowed_to(action, object_type, *names):
             raise HTTPException(403, f"This API key may not {action} {object_type}")
 
 
@@ -52,29 +52,29 @@ def platform_of(request: Request) -> Platform:
     return cast(Platform, request.app.state.platform)
 
 
-def authenticated(purpose: str) -> Callable[[Request], Awaitable[Caller]]:
+def authenticate(purpose: str) -> Callable[[Request], Awaitable[Caller]]:
     """Who asks; 401 when that does not show. A request without a body must be signed for ``purpose``."""
 
-    async def caller(request: Request) -> Caller:
+    async def identify(request: Request) -> Caller:
         body = await request.body()
         try:
-            return _caller(request, body, purpose)
+            return _identify_caller(request, body, purpose)
         except Unauthorized as problem:
             raise HTTPException(401, str(problem)) from problem
 
-    return caller
+    return identify
 
 
-def _caller(request: Request, body: bytes, purpose: str) -> Caller:
+def _identify_caller(request: Request, body: bytes, purpose: str) -> Caller:
     state = platform_of(request).state
-    if (secret := key_secret(request.headers)) is not None:
-        key = state.api_keys.by_secret(secret)
-        owner = state.users.by_id(key.user_id) if key is not None else None
+    if (secret := parse_api_key(request.headers)) is not None:
+        key = state.api_keys.find_by_secret(secret)
+        owner = state.users.find_by_id(key.user_id) if key is not None else None
         if owner is None:
             raise Unauthorized("Invalid API key")
         return Caller(user=owner, key=key)
-    signed = signer(request.headers, body=body, purpose=purpose, now=state.now())
-    user = state.users.by_hotkey(signed.hotkey)
-    if user is None or signed.user_id not in (None, user.user_id):
+    signer = verify_signature(request.headers, body=body, purpose=purpose, now=state.now())
+    user = state.users.find_by_hotkey(signer.hotkey)
+    if user is None or signer.user_id not in (None, user.user_id):
         raise Unauthorized(UNKNOWN_HOTKEY)
     return Caller(user=user, key=None)

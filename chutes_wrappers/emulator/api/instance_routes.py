@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 
-from chutes_wrappers.emulator.api.chute_routes import own_chute
-from chutes_wrappers.emulator.api.context import Caller, Platform, authenticated, platform_of
-from chutes_wrappers.emulator.api.payloads import Answer, instance_answer
+from chutes_wrappers.emulator.api.chute_routes import find_own_chute
+from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
+from chutes_wrappers.emulator.api.payloads import JsonObject, build_instance_payload
 from chutes_wrappers.emulator.records import InstanceRecord
 
 router = APIRouter(prefix="/instances", tags=["instances"])
@@ -19,41 +19,41 @@ router = APIRouter(prefix="/instances", tags=["instances"])
 
 @router.get("/{instance_id}")
 async def get(
-    instance_id: str, request: Request, caller: Annotated[Caller, Depends(authenticated("instances"))]
-) -> Answer:
+    instance_id: str, request: Request, caller: Annotated[Caller, Depends(authenticate("instances"))]
+) -> JsonObject:
     """One instance of the caller's chutes, for as long as it is remembered."""
-    return instance_answer(_own(platform_of(request), caller, instance_id))
+    return build_instance_payload(_find_own_instance(platform_of(request), caller, instance_id))
 
 
 @router.get("/{instance_id}/logs")
-async def logs(
+async def stream_logs(
     instance_id: str,
     request: Request,
-    caller: Annotated[Caller, Depends(authenticated("logs"))],
+    caller: Annotated[Caller, Depends(authenticate("logs"))],
     backfill: Annotated[int, Query(ge=0)] = 100,
 ) -> StreamingResponse:
     """Its last ``backfill`` lines as events, and those to come, until it is gone (SDK ``entrypoint/logger.py``)."""
     platform = platform_of(request)
-    record = _own(platform, caller, instance_id)
+    record = _find_own_instance(platform, caller, instance_id)
     assert platform.instances is not None  # that is where it was found
-    lines = platform.instances.logs(record.instance_id, backfill)
-    return StreamingResponse(_events(lines), media_type="text/event-stream")
+    lines = platform.instances.follow_log(record.instance_id, backfill)
+    return StreamingResponse(_stream_events(lines), media_type="text/event-stream")
 
 
-def _own(platform: Platform, caller: Caller, instance_id: str) -> InstanceRecord:
-    record = platform.instances.get(instance_id) if platform.instances is not None else None
+def _find_own_instance(platform: Platform, caller: Caller, instance_id: str) -> InstanceRecord:
+    record = platform.instances.find_record(instance_id) if platform.instances is not None else None
     if record is None:
         raise HTTPException(404, f"Instance {instance_id!r} not found")
-    chute = own_chute(platform, caller, record.chute_id)
+    chute = find_own_chute(platform, caller, record.chute_id)
     caller.require("read", "chutes", chute.chute_id, chute.name)
     return record
 
 
-async def _events(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    yield _event({"event": "connected"})
+async def _stream_events(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield _format_event({"event": "connected"})
     async for line in lines:
-        yield _event({"log": line})
+        yield _format_event({"log": line})
 
 
-def _event(told: Answer) -> str:
-    return f"data: {json.dumps(told)}\n\n"
+def _format_event(payload: JsonObject) -> str:
+    return f"data: {json.dumps(payload)}\n\n"

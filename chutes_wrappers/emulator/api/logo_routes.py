@@ -7,15 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from starlette.datastructures import UploadFile
 
-from chutes_wrappers.emulator.api.context import Caller, authenticated, platform_of
-from chutes_wrappers.emulator.api.payloads import Answer
+from chutes_wrappers.emulator.api.context import Caller, authenticate, platform_of
+from chutes_wrappers.emulator.api.payloads import JsonObject
 
 router = APIRouter(prefix="/logos", tags=["logos"])
 _IMAGE = "image/"
 
 
 @router.post("/")
-async def upload(request: Request, caller: Annotated[Caller, Depends(authenticated("logos"))]) -> Answer:
+async def upload(request: Request, caller: Annotated[Caller, Depends(authenticate("logos"))]) -> JsonObject:
     """Remember a picture (SDK ``entrypoint/_shared.py``: ``upload_logo``)."""
     caller.require("write", "logos")
     async with request.form() as form:
@@ -25,16 +25,16 @@ async def upload(request: Request, caller: Annotated[Caller, Depends(authenticat
         content = await logo.read()
         if not content:
             raise HTTPException(400, "Invalid image file")
-        kept = platform_of(request).state.logos.add(
+        logo_record = platform_of(request).state.logos.add(
             user_id=caller.user.user_id, media_type=str(logo.content_type), content=content
         )
-    return {"logo_id": kept.logo_id, "path": f"/logos/{kept.logo_id}"}
+    return {"logo_id": logo_record.logo_id, "path": f"/logos/{logo_record.logo_id}"}
 
 
 @router.get("/{logo_id}")
 async def get(logo_id: str, request: Request) -> Response:
     """The picture as it was uploaded, for everybody."""
-    logo = platform_of(request).state.logos.by_id(logo_id.partition(".")[0])
+    logo = platform_of(request).state.logos.find_by_id(logo_id.partition(".")[0])
     if logo is None:
         raise HTTPException(404, "Logo not found")
     return Response(logo.content, media_type=logo.media_type)

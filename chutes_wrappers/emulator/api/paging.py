@@ -17,6 +17,6 @@ class Paging:
     name: str | None = None
     include_public: bool = False
 
-    def wants(self, name: str) -> bool:
+    def is_match(self, name: str) -> bool:
         """Whether an item of this name is asked for."""
         return self.name is None or self.name.lower() in name.lower()

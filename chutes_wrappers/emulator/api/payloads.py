@@ -13,26 +13,26 @@ from chutes_wrappers.emulator.tables.image_table import Image
 from chutes_wrappers.emulator.tables.key_table import ApiKey
 from chutes_wrappers.emulator.tables.secret_table import Secret
 
-Answer = dict[str, Any]
-_SHOWN_ENDED = 5
+JsonObject = dict[str, Any]
+_MAX_ENDED_INSTANCES = 5
 
 
-def moment(unix_s: float | None) -> str | None:
+def format_time(unix_s: float | None) -> str | None:
     """A time as the API writes it: ISO 8601, UTC."""
     return None if unix_s is None else datetime.fromtimestamp(unix_s, timezone.utc).isoformat()
 
 
-def page_of(items: Sequence[Answer], page: int, limit: int, **more: Any) -> Answer:
+def build_page(items: Sequence[JsonObject], page: int, limit: int, **extra: Any) -> JsonObject:
     """One page of a list; pages count from 0."""
-    shown = items[page * limit : (page + 1) * limit]
-    return {"total": len(items), "page": page, "limit": limit, "items": shown, **more}
+    page_items = items[page * limit : (page + 1) * limit]
+    return {"total": len(items), "page": page, "limit": limit, "items": page_items, **extra}
 
 
-def image_answer(platform: Platform, image: Image) -> Answer:
+def build_image_payload(platform: Platform, image: Image) -> JsonObject:
     """An image."""
     return {
         "image_id": image.image_id,
-        "user": _user(platform, image.user_id),
+        "user": _build_user_payload(platform, image.user_id),
         "name": image.name,
         "tag": image.tag,
         "readme": image.readme,
@@ -40,50 +40,52 @@ def image_answer(platform: Platform, image: Image) -> Answer:
         "logo_id": image.logo_id,
         "status": image.status,
         "chutes_version": image.sdk_version,
-        "created_at": moment(image.created_at),
-        "build_started_at": moment(image.build_started_at),
-        "build_completed_at": moment(image.build_completed_at),
+        "created_at": format_time(image.created_at),
+        "build_started_at": format_time(image.build_started_at),
+        "build_completed_at": format_time(image.build_completed_at),
     }
 
 
-def chute_answer(platform: Platform, chute: Chute, *, with_cords: bool = True) -> Answer:
+def build_chute_payload(platform: Platform, chute: Chute, *, with_cords: bool = True) -> JsonObject:
     """A chute; in a list its cords are elsewhere."""
-    definition, instances = chute.definition, living(platform, chute.chute_id)
-    image = platform.state.images.by_id(chute.image_id)
-    kept = {name: value for name, value in definition.items() if name not in ("cords", "image", "code")}
+    definition, instances = chute.definition, list_live_instances(platform, chute.chute_id)
+    image = platform.state.images.find_by_id(chute.image_id)
+    fields = {name: value for name, value in definition.items() if name not in ("cords", "image", "code")}
     cords = {"cords": definition["cords"], "code": definition["code"]} if with_cords else {}
     return {
-        **kept,
+        **fields,
         **cords,
         "chute_id": chute.chute_id,
-        "user": _user(platform, chute.user_id),
+        "user": _build_user_payload(platform, chute.user_id),
         "name": chute.name,
         "slug": chute.slug,
         "version": chute.version,
-        "image": image_answer(platform, image) if image else None,
+        "image": build_image_payload(platform, image) if image else None,
         "cord_ref_id": chute.cord_ref_id,
         "hot": any(record.state is InstanceState.ACTIVE for record in instances),
-        "instances": [instance_answer(record) for record in instances],
+        "instances": [build_instance_payload(record) for record in instances],
         # The platform's API tells nothing of these.
-        "ended_instances": [instance_answer(record) for record in _ended(platform, chute.chute_id)],
-        "created_at": moment(chute.created_at),
-        "updated_at": moment(chute.updated_at),
+        "ended_instances": [
+            build_instance_payload(record) for record in _list_ended_instances(platform, chute.chute_id)
+        ],
+        "created_at": format_time(chute.created_at),
+        "updated_at": format_time(chute.updated_at),
     }
 
 
-def _ended(platform: Platform, chute_id: str) -> list[InstanceRecord]:
+def _list_ended_instances(platform: Platform, chute_id: str) -> list[InstanceRecord]:
     """The last of a chute's instances that are gone."""
-    records = platform.instances.of(chute_id) if platform.instances is not None else ()
-    return [record for record in records if record.state is InstanceState.GONE][-_SHOWN_ENDED:]
+    records = platform.instances.list_records(chute_id) if platform.instances is not None else ()
+    return [record for record in records if record.state is InstanceState.GONE][-_MAX_ENDED_INSTANCES:]
 
 
-def living(platform: Platform, chute_id: str) -> list[InstanceRecord]:
+def list_live_instances(platform: Platform, chute_id: str) -> list[InstanceRecord]:
     """A chute's instances that are not gone."""
-    records = platform.instances.of(chute_id) if platform.instances is not None else ()
+    records = platform.instances.list_records(chute_id) if platform.instances is not None else ()
     return [record for record in records if record.state is not InstanceState.GONE]
 
 
-def instance_answer(record: InstanceRecord) -> Answer:
+def build_instance_payload(record: InstanceRecord) -> JsonObject:
     """An instance, as ``chutes warmup`` reads it (SDK ``entrypoint/warmup.py``), with what the emulator knows besides."""
     is_active = record.state is InstanceState.ACTIVE
     return {
@@ -93,8 +95,8 @@ def instance_answer(record: InstanceRecord) -> Answer:
         "active": is_active,
         "verified": is_active,
         "region": "localhost",
-        "last_verified_at": moment(record.active_since),
-        "created_at": moment(record.started_at),
+        "last_verified_at": format_time(record.active_since),
+        "created_at": format_time(record.started_at),
         "state": record.state.value,
         "running_calls": record.running_calls,
         "failures": record.failures,
@@ -103,7 +105,7 @@ def instance_answer(record: InstanceRecord) -> Answer:
     }
 
 
-def key_answer(key: ApiKey) -> Answer:
+def build_key_payload(key: ApiKey) -> JsonObject:
     """An API key, without its secret."""
     return {
         "api_key_id": key.api_key_id,
@@ -111,20 +113,20 @@ def key_answer(key: ApiKey) -> Answer:
         "name": key.name,
         "admin": key.admin,
         "scopes": [dict(vars(scope)) for scope in key.scopes],
-        "created_at": moment(key.created_at),
+        "created_at": format_time(key.created_at),
     }
 
 
-def secret_answer(secret: Secret) -> Mapping[str, Any]:
+def build_secret_payload(secret: Secret) -> Mapping[str, Any]:
     """A secret, without its value."""
     return {
         "secret_id": secret.secret_id,
         "purpose": secret.purpose,
         "key": secret.key,
-        "created_at": moment(secret.created_at),
+        "created_at": format_time(secret.created_at),
     }
 
 
-def _user(platform: Platform, user_id: str) -> Answer:
-    user = platform.state.users.by_id(user_id)
+def _build_user_payload(platform: Platform, user_id: str) -> JsonObject:
+    user = platform.state.users.find_by_id(user_id)
     return {"user_id": user_id, "username": user.username if user else None}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from chutes_wrappers.core.platform_rules import GPU_HOURLY_PRICES
-from chutes_wrappers.emulator.api.payloads import Answer
+from chutes_wrappers.emulator.api.payloads import JsonObject
 
 router = APIRouter(tags=["pricing"])
 _HOUR_S = 3600
 
 
 @router.get("/pricing")
-async def pricing() -> Answer:
+async def pricing() -> JsonObject:
     """Dollars by the hour and by the second, by GPU; as on the platform without memory sizes (section 5)."""
     return {
         "gpu_price_estimates": {

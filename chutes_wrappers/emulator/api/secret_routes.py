@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from chutes_wrappers.emulator.api.context import Caller, Platform, authenticated, platform_of
+from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.paging import Paging
-from chutes_wrappers.emulator.api.payloads import Answer, page_of, secret_answer
+from chutes_wrappers.emulator.api.payloads import JsonObject, build_page, build_secret_payload
 from chutes_wrappers.emulator.tables.secret_table import Secret
 
 router = APIRouter(prefix="/secrets", tags=["secrets"])
-_Caller = Annotated[Caller, Depends(authenticated("secrets"))]
+_Caller = Annotated[Caller, Depends(authenticate("secrets"))]
 _NOT_FOUND = "Secret not found, or does not belong to you"
 
 
@@ -26,47 +26,52 @@ class NewSecret(BaseModel):
 
 
 @router.post("/")
-async def create(wanted: NewSecret, request: Request, caller: _Caller) -> Any:
+async def create(new_secret: NewSecret, request: Request, caller: _Caller) -> Any:
     """Remember a secret, also for a chute that is still to be deployed. Instances get it from their next start on."""
     caller.require("write", "secrets")
     platform = platform_of(request)
     state, user_id = platform.state, caller.user.user_id
     with state.transaction():
         if any(
-            (one.purpose.lower(), one.key) == (wanted.purpose.lower(), wanted.key) for one in state.secrets.of(user_id)
+            (secret.purpose.lower(), secret.key) == (new_secret.purpose.lower(), new_secret.key)
+            for secret in state.secrets.list_by_user(user_id)
         ):
-            raise HTTPException(409, f"Secret with purpose={wanted.purpose} and key={wanted.key} already exists")
-        secret = state.secrets.add(user_id=user_id, purpose=wanted.purpose, key=wanted.key, value=wanted.value)
-    return secret_answer(secret)
+            raise HTTPException(
+                409, f"Secret with purpose={new_secret.purpose} and key={new_secret.key} already exists"
+            )
+        secret = state.secrets.add(
+            user_id=user_id, purpose=new_secret.purpose, key=new_secret.key, value=new_secret.value
+        )
+    return build_secret_payload(secret)
 
 
 @router.get("/")
-async def list_secrets(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> Answer:
+async def list_secrets(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> JsonObject:
     """The caller's secrets."""
     caller.require("read", "secrets")
-    own = platform_of(request).state.secrets.of(caller.user.user_id)
-    return page_of([dict(secret_answer(secret)) for secret in own], paging.page, paging.limit)
+    secrets = platform_of(request).state.secrets.list_by_user(caller.user.user_id)
+    return build_page([dict(build_secret_payload(secret)) for secret in secrets], paging.page, paging.limit)
 
 
 @router.get("/{secret_id}")
 async def get(secret_id: str, request: Request, caller: _Caller) -> Any:
     """One of them."""
     caller.require("read", "secrets", secret_id)
-    return secret_answer(_own(platform_of(request), caller, secret_id))
+    return build_secret_payload(_find_own_secret(platform_of(request), caller, secret_id))
 
 
 @router.delete("/{secret_id}")
-async def delete(secret_id: str, request: Request, caller: _Caller) -> Answer:
+async def delete(secret_id: str, request: Request, caller: _Caller) -> JsonObject:
     """Forget one."""
     caller.require("delete", "secrets", secret_id)
     platform = platform_of(request)
-    secret = _own(platform, caller, secret_id)
+    secret = _find_own_secret(platform, caller, secret_id)
     platform.state.secrets.remove(secret.secret_id)
     return {"secret_id": secret.secret_id, "deleted": True}
 
 
-def _own(platform: Platform, caller: Caller, secret_id: str) -> Secret:
-    for secret in platform.state.secrets.of(caller.user.user_id):
+def _find_own_secret(platform: Platform, caller: Caller, secret_id: str) -> Secret:
+    for secret in platform.state.secrets.list_by_user(caller.user.user_id):
         if secret.secret_id == secret_id:
             return secret
     raise HTTPException(404, _NOT_FOUND)

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.emulator.api.context import Caller, authenticated, platform_of
-from chutes_wrappers.emulator.api.payloads import Answer, moment
-from chutes_wrappers.emulator.signatures import Unauthorized, is_address, signer
+from chutes_wrappers.emulator.api.context import Caller, authenticate, platform_of
+from chutes_wrappers.emulator.api.payloads import JsonObject, format_time
+from chutes_wrappers.emulator.signatures import Unauthorized, is_address, verify_signature
 from chutes_wrappers.emulator.tables.user_table import User
 
 router = APIRouter(tags=["users"])
 
 
-class Registration(BaseModel):
+class RegistrationRequest(BaseModel):
     """What ``chutes register`` sends (SDK ``entrypoint/register.py``)."""
 
     username: str
@@ -30,41 +30,41 @@ async def ping() -> dict[str, str]:
 
 
 @router.post("/users/register")
-async def register(wanted: Registration, request: Request) -> Answer:
+async def register(registration: RegistrationRequest, request: Request) -> JsonObject:
     """Register the hotkey that signed; its token was checked before (``emulator/admission.py``)."""
     platform = platform_of(request)
     state = platform.state
     try:
-        signed = signer(request.headers, body=await request.body(), purpose="register", now=state.now())
+        signer = verify_signature(request.headers, body=await request.body(), purpose="register", now=state.now())
     except Unauthorized as problem:
         raise HTTPException(401, str(problem)) from problem
-    if not platform_rules.USERNAME.match(wanted.username):
+    if not platform_rules.USERNAME.match(registration.username):
         raise HTTPException(400, "Invalid username: 3-15 characters, alphanumeric and underscore only")
-    if not is_address(wanted.coldkey):
+    if not is_address(registration.coldkey):
         raise HTTPException(400, "Invalid coldkey")
     with state.transaction():
-        if state.users.by_name(wanted.username) is not None:
-            raise HTTPException(409, f"Username {wanted.username} already exists, sorry!")
-        if state.users.by_hotkey(signed.hotkey) is not None:
+        if state.users.find_by_name(registration.username) is not None:
+            raise HTTPException(409, f"Username {registration.username} already exists, sorry!")
+        if state.users.find_by_hotkey(signer.hotkey) is not None:
             raise HTTPException(409, "This hotkey is already registered to a user!")
         user, fingerprint = state.users.add(
-            username=wanted.username,
-            hotkey=signed.hotkey,
-            coldkey=wanted.coldkey,
+            username=registration.username,
+            hotkey=signer.hotkey,
+            coldkey=registration.coldkey,
             balance=platform.new_accounts.balance,
             permissions=platform.new_accounts.permissions,
         )
-    return {**_answer(user), "fingerprint": fingerprint}
+    return {**_build_user_payload(user), "fingerprint": fingerprint}
 
 
 @router.get("/users/me")
-async def me(caller: Annotated[Caller, Depends(authenticated("me"))]) -> Answer:
+async def get_me(caller: Annotated[Caller, Depends(authenticate("me"))]) -> JsonObject:
     """Who asks, and what they have and may."""
-    return _answer(caller.user)
+    return _build_user_payload(caller.user)
 
 
-def _answer(user: User) -> dict[str, Any]:
-    may_publish = user.permissions >> platform_rules.PUBLIC_CHUTES_BIT & 1
+def _build_user_payload(user: User) -> dict[str, Any]:
+    can_publish = user.permissions >> platform_rules.PUBLIC_CHUTES_BIT & 1
     return {
         "user_id": user.user_id,
         "username": user.username,
@@ -73,6 +73,6 @@ def _answer(user: User) -> dict[str, Any]:
         "payment_address": user.payment_address,
         "balance": user.balance,
         "permissions_bitmask": user.permissions,
-        "permissions": [platform_rules.PUBLIC_CHUTES_PERMISSION] if may_publish else [],
-        "created_at": moment(user.created_at),
+        "permissions": [platform_rules.PUBLIC_CHUTES_PERMISSION] if can_publish else [],
+        "created_at": format_time(user.created_at),
     }

@@ -17,14 +17,14 @@ _FORM = "multipart/form-data"
 _FILE = {"type": "string", "format": "binary"}
 
 
-def document_of(chute: ChuteRecord, url: str) -> dict[str, Any]:
+def build_document(chute: ChuteRecord, url: str) -> dict[str, Any]:
     """OpenAPI 3.1 of the public calls of ``chute``, which the page makes below ``url``."""
     components = Components()
     paths: dict[str, dict[str, Any]] = {}
     for cord in chute.cords:
         # Of two cords on one path and method the platform takes the first.
         operations = paths.setdefault(cord.public_api_path, {})
-        operations.setdefault(cord.public_api_method.lower(), _operation(cord, components))
+        operations.setdefault(cord.public_api_method.lower(), _build_operation(cord, components))
     return {
         "openapi": "3.1.0",
         "info": {"title": chute.name, "version": chute.version},
@@ -34,58 +34,67 @@ def document_of(chute: ChuteRecord, url: str) -> dict[str, Any]:
     }
 
 
-def _operation(cord: CordRecord, components: Components) -> dict[str, Any]:
+def _build_operation(cord: CordRecord, components: Components) -> dict[str, Any]:
     schema = cord.input_schema or cord.minimal_input_schema
-    shown = components.take(schema) if schema else {"type": "object"}
-    kind = "text/event-stream" if cord.stream else cord.output_content_type or _JSON
+    public_schema = components.add_schema(schema) if schema else {"type": "object"}
+    media_type = "text/event-stream" if cord.stream else cord.output_content_type or _JSON
     return {
         "operationId": cord.function,
-        **(_query(shown) if cord.public_api_method == "GET" else _body(shown)),
-        "responses": {"200": {"description": "What the service answered.", "content": {kind: {}}}},
+        **(
+            _build_query_parameters(public_schema)
+            if cord.public_api_method == "GET"
+            else _build_request_body(public_schema)
+        ),
+        "responses": {"200": {"description": "What the service answered.", "content": {media_type: {}}}},
     }
 
 
-def _query(schema: Any) -> dict[str, Any]:
+def _build_query_parameters(schema: Any) -> dict[str, Any]:
     required = schema.get("required", [])
     return {
         "parameters": [
             {"name": name, "in": "query", "required": name in required, "explode": False, "schema": child}
-            for name, child in _properties(schema).items()
+            for name, child in _collect_properties(schema).items()
         ]
     }
 
 
-def _body(schema: Any) -> dict[str, Any]:
+def _build_request_body(schema: Any) -> dict[str, Any]:
     if _is_file(schema):
         # A body of bytes alone: {"data": base64}.
         data = {"type": "object", "properties": {"data": _FILE}, "required": ["data"]}
         return {"requestBody": {"required": True, "content": {_FORM: {"schema": data}}}, "x-bytes": True}
-    properties = _properties(schema)
-    if not any(_is_file(child) or _is_files(child) for child in properties.values()):
+    properties = _collect_properties(schema)
+    if not any(_is_file(child) or _is_file_array(child) for child in properties.values()):
         return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
-    form: dict[str, Any] = {"type": "object", "properties": {name: _field(child) for name, child in properties.items()}}
+    form: dict[str, Any] = {
+        "type": "object",
+        "properties": {name: _build_form_field(child) for name, child in properties.items()},
+    }
     form |= {"required": schema["required"]} if schema.get("required") else {}
     return {"requestBody": {"required": True, "content": {_FORM: {"schema": form}}}}
 
 
-def _properties(schema: Any) -> dict[str, Any]:
+def _collect_properties(schema: Any) -> dict[str, Any]:
     if not isinstance(schema, Mapping):
         return {}
-    beside = [child for part in schema.get("allOf", ()) for child in _properties(part).items()]
-    return {**dict(beside), **schema.get("properties", {})}
+    combined = [child for part in schema.get("allOf", ()) for child in _collect_properties(part).items()]
+    return {**dict(combined), **schema.get("properties", {})}
 
 
-def _field(schema: Any) -> Any:
+def _build_form_field(schema: Any) -> Any:
     if _is_file(schema):
         return _FILE
-    return {"type": "array", "items": _FILE} if _is_files(schema) else schema
+    return {"type": "array", "items": _FILE} if _is_file_array(schema) else schema
 
 
 def _is_file(schema: Any) -> bool:
     """Whether a caller sends a file there: an object with base64 in its ``data`` (``core/body_schemas.py``)."""
     candidates = [schema, *(schema.get("anyOf", ()) if isinstance(schema, Mapping) else ())]
-    return any(_properties(each).get("data", {}).get("contentEncoding") == "base64" for each in candidates)
+    return any(
+        _collect_properties(candidate).get("data", {}).get("contentEncoding") == "base64" for candidate in candidates
+    )
 
 
-def _is_files(schema: Any) -> bool:
+def _is_file_array(schema: Any) -> bool:
     return isinstance(schema, Mapping) and schema.get("type") == "array" and _is_file(schema.get("items"))

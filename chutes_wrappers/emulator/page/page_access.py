@@ -21,7 +21,7 @@ _REFUSAL = (
 )
 
 
-def page_address(url: str, secret: str) -> str:
+def build_page_url(url: str, secret: str) -> str:
     """Where the page of the emulator at ``url`` is opened. It holds the secret."""
     return f"{url}/#{secret}"
 
@@ -34,6 +34,6 @@ class PageAccess:
 
     def __call__(self, request: Request) -> None:
         """Check one request."""
-        sent = request.headers.get(SECRET_HEADER, "")
-        if not secrets.compare_digest(sent.encode(), self._secret.encode()):
+        secret = request.headers.get(SECRET_HEADER, "")
+        if not secrets.compare_digest(secret.encode(), self._secret.encode()):
             raise HTTPException(403, _REFUSAL, {"Connection": "close"})

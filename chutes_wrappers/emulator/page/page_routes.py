@@ -14,14 +14,14 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.routing import Mount, Route
 
-from chutes_wrappers.core.program import renamed
-from chutes_wrappers.emulator.page.document import document_of
+from chutes_wrappers.core.program import replace_command_names
+from chutes_wrappers.emulator.page.document import build_document
 from chutes_wrappers.emulator.page.page_access import CALL_PREFIX, SECRET_HEADER, PageAccess
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
 
 _STATIC = Path(__file__).parent / "static"
-_MOST_CALLS = 50
-_OF_THE_PAGE = (b"host", b"authorization", SECRET_HEADER.lower().encode())
+_MAX_SHOWN_CALLS = 50
+_PAGE_HEADERS = (b"host", b"authorization", SECRET_HEADER.lower().encode())
 _Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[_Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
@@ -29,56 +29,61 @@ ASGIApp = Callable[[_Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaita
 class PageSource(Protocol):
     """What the page shows."""
 
-    def chutes(self) -> Sequence[ChuteRecord]:
+    def list_chutes(self) -> Sequence[ChuteRecord]:
         """Every deployed chute."""
         ...
 
-    def instances(self, chute_id: str) -> Sequence[InstanceRecord]:
+    def list_instances(self, chute_id: str) -> Sequence[InstanceRecord]:
         """A chute's instances, those that are gone included."""
         ...
 
-    def calls(self) -> Sequence[CallRecord]:
+    def list_calls(self) -> Sequence[CallRecord]:
         """The latest calls, the oldest first."""
         ...
 
-    def log(self) -> AsyncIterator[str]:
+    def follow_log(self) -> AsyncIterator[str]:
         """The latest lines of the emulator's and the instances' log, and those to come."""
         ...
 
 
-def page_router(source: PageSource, invoke: ASGIApp, key: str, secret: str) -> APIRouter:
+def build_page_router(source: PageSource, invoke: ASGIApp, key: str, secret: str) -> APIRouter:
     """The page's routes. Its calls go to ``invoke``, as those to a chute's own host do, with the API key ``key``.
 
     Its files are for everybody; what it shows and calls needs ``secret`` in the header ``SECRET_HEADER``, else 403.
     """
     router = APIRouter(include_in_schema=False)
     access = PageAccess(secret)
-    page_alone = [Depends(access)]
+    page_only = [Depends(access)]
 
     @router.get("/")
     async def page() -> HTMLResponse:
-        return HTMLResponse(renamed((_STATIC / "index.html").read_text(encoding="utf-8")))
+        return HTMLResponse(replace_command_names((_STATIC / "index.html").read_text(encoding="utf-8")))
 
-    @router.get("/emulator/chutes/{slug}/openapi.json", dependencies=page_alone)
+    @router.get("/emulator/chutes/{slug}/openapi.json", dependencies=page_only)
     async def document(slug: str) -> dict[str, Any]:
-        for chute in source.chutes():
+        for chute in source.list_chutes():
             if chute.slug == slug:
-                return document_of(chute, f"{CALL_PREFIX}/{slug}")
+                return build_document(chute, f"{CALL_PREFIX}/{slug}")
         raise HTTPException(status_code=404, detail=f"no chute {slug!r} is deployed here")
 
-    @router.get("/emulator/status.json", dependencies=page_alone)
+    @router.get("/emulator/status.json", dependencies=page_only)
     async def status() -> dict[str, Any]:
         return {
             "chutes": [
-                {"name": chute.name, "slug": chute.slug, "version": chute.version, "instances": _shown(source, chute)}
-                for chute in source.chutes()
+                {
+                    "name": chute.name,
+                    "slug": chute.slug,
+                    "version": chute.version,
+                    "instances": _list_instance_payloads(source, chute),
+                }
+                for chute in source.list_chutes()
             ],
-            "calls": [dataclasses.asdict(call) for call in source.calls()[-_MOST_CALLS:]],
+            "calls": [dataclasses.asdict(call) for call in source.list_calls()[-_MAX_SHOWN_CALLS:]],
         }
 
-    @router.get("/emulator/log", dependencies=page_alone)
+    @router.get("/emulator/log", dependencies=page_only)
     async def log() -> StreamingResponse:
-        return StreamingResponse(_events(source.log()), media_type="text/event-stream")
+        return StreamingResponse(_stream_events(source.follow_log()), media_type="text/event-stream")
 
     router.routes.append(
         Route(CALL_PREFIX + "/{slug}/{path:path}", _PageCalls(invoke, key, access), methods=["GET", "POST"])
@@ -89,11 +94,11 @@ def page_router(source: PageSource, invoke: ASGIApp, key: str, secret: str) -> A
     return router
 
 
-def _shown(source: PageSource, chute: ChuteRecord) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(instance) for instance in source.instances(chute.chute_id)]
+def _list_instance_payloads(source: PageSource, chute: ChuteRecord) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(instance) for instance in source.list_instances(chute.chute_id)]
 
 
-async def _events(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+async def _stream_events(lines: AsyncIterator[str]) -> AsyncIterator[str]:
     async for line in lines:
         yield f"data: {json.dumps(line)}\n\n"
 
@@ -110,8 +115,8 @@ class _PageCalls:
         request = Request(scope, receive)
         self._access(request)
         slug, path = request.path_params["slug"], "/" + request.path_params["path"]
-        kept = [(name, value) for name, value in scope["headers"] if name not in _OF_THE_PAGE]
+        forwarded = [(name, value) for name, value in scope["headers"] if name not in _PAGE_HEADERS]
         host = (b"host", f"{slug}.localhost:{request.url.port or 80}".encode())
-        headers = [*kept, host, (b"authorization", f"Bearer {self._key}".encode())]
+        headers = [*forwarded, host, (b"authorization", f"Bearer {self._key}".encode())]
         call = {**scope, "path": path, "raw_path": path.encode(), "root_path": "", "headers": headers}
         await self._invoke(call, receive, send)

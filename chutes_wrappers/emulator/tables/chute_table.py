@@ -11,7 +11,7 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.database import Database
 
-_SUFFIX_TRIES = 1000
+_MAX_SLUG_SUFFIX = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,76 +59,78 @@ class Chutes:
         """Deploy a chute, or its next version."""
         name, now = definition["name"], self._now()
         with self._database.transaction():
-            before = self.named(user_id, name)
+            previous = self.find_by_name(user_id, name)
             chute = Chute(
-                chute_id=before.chute_id if before else chute_id_of(username, name),
+                chute_id=previous.chute_id if previous else chute_id_of(username, name),
                 user_id=user_id,
-                name=before.name if before else name,
+                name=previous.name if previous else name,
                 image_id=image_id,
-                slug=before.slug if before else self._free_slug(username, name),
+                slug=previous.slug if previous else self._find_free_slug(username, name),
                 version=version_of(image_id, definition["code"]),
                 public=definition["public"],
                 definition=definition,
-                created_at=before.created_at if before else now,
+                created_at=previous.created_at if previous else now,
                 updated_at=now,
             )
             self._write(chute)
         return chute
 
-    def by_id(self, chute_id: str) -> Chute | None:
+    def find_by_id(self, chute_id: str) -> Chute | None:
         """The chute with this id."""
         return next(iter(self._select("chute_id = ?", chute_id)), None)
 
-    def by_slug(self, slug: str) -> Chute | None:
+    def find_by_slug(self, slug: str) -> Chute | None:
         """The chute that answers on this host."""
         return next(iter(self._select("slug = ?", slug)), None)
 
-    def named(self, user_id: str, name: str) -> Chute | None:
+    def find_by_name(self, user_id: str, name: str) -> Chute | None:
         """A user's chute by its name, whatever its case."""
         return next(iter(self._select("user_id = ? AND name = ?", user_id, name)), None)
 
-    def every(self) -> Sequence[Chute]:
+    def list_all(self) -> Sequence[Chute]:
         """All chutes, the newest first."""
         return self._select("1 ORDER BY created_at DESC")
 
-    def using(self, image_id: str) -> Sequence[Chute]:
+    def list_by_image(self, image_id: str) -> Sequence[Chute]:
         """The chutes of an image."""
         return self._select("image_id = ?", image_id)
 
     def versions(self, chute_id: str) -> Sequence[str]:
         """Every version that was deployed, the oldest first."""
-        rows = self._database.rows("SELECT version FROM chute_versions WHERE chute_id = ? ORDER BY rowid", chute_id)
+        rows = self._database.query("SELECT version FROM chute_versions WHERE chute_id = ? ORDER BY rowid", chute_id)
         return [str(row["version"]) for row in rows]
 
     def remove(self, chute_id: str) -> None:
         """Forget it, its versions and its shares."""
-        self._database.change("DELETE FROM chutes WHERE chute_id = ?", chute_id)
+        self._database.execute("DELETE FROM chutes WHERE chute_id = ?", chute_id)
 
     def share(self, chute_id: str, user_id: str) -> None:
         """Let another user call it."""
-        self._database.change("INSERT OR IGNORE INTO shares VALUES (?, ?)", chute_id, user_id)
+        self._database.execute("INSERT OR IGNORE INTO shares VALUES (?, ?)", chute_id, user_id)
 
     def unshare(self, chute_id: str, user_id: str) -> bool:
         """Let the other user call it no more; whether they could."""
-        return self._database.change("DELETE FROM shares WHERE chute_id = ? AND user_id = ?", chute_id, user_id) > 0
+        return self._database.execute("DELETE FROM shares WHERE chute_id = ? AND user_id = ?", chute_id, user_id) > 0
 
-    def may_use(self, chute: Chute, user_id: str) -> bool:
+    def can_use(self, chute: Chute, user_id: str) -> bool:
         """Whether a user may see and call it: theirs, public, or shared with them."""
         if chute.public or chute.user_id == user_id:
             return True
-        row = self._database.row("SELECT 1 FROM shares WHERE chute_id = ? AND user_id = ?", chute.chute_id, user_id)
+        row = self._database.query_one(
+            "SELECT 1 FROM shares WHERE chute_id = ? AND user_id = ?", chute.chute_id, user_id
+        )
         return row is not None
 
     def _write(self, chute: Chute) -> None:
         definition = json.dumps(chute.definition)
         values = (definition if column == "definition" else getattr(chute, column) for column in _COLUMNS)
         settings = ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)
-        self._database.change(
+        self._database.execute(
             f"INSERT INTO chutes ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)}) "
             f"ON CONFLICT (chute_id) DO UPDATE SET {settings}",
             *values,
         )
-        self._database.change(
+        self._database.execute(
             "INSERT INTO chute_versions VALUES (?, ?, ?, ?)",
             chute.chute_id,
             chute.version,
@@ -136,13 +138,13 @@ class Chutes:
             chute.updated_at,
         )
 
-    def _free_slug(self, username: str, name: str) -> str:
-        wanted = platform_rules.slug(username, name)
-        numbered = (f"{wanted}-{number}" for number in range(2, _SUFFIX_TRIES))
-        return next(slug for slug in (wanted, *numbered) if self.by_slug(slug) is None)
+    def _find_free_slug(self, username: str, name: str) -> str:
+        base_slug = platform_rules.build_slug(username, name)
+        numbered = (f"{base_slug}-{number}" for number in range(2, _MAX_SLUG_SUFFIX))
+        return next(slug for slug in (base_slug, *numbered) if self.find_by_slug(slug) is None)
 
     def _select(self, condition: str, *values: Any) -> list[Chute]:
-        rows: Any = self._database.rows(f"SELECT * FROM chutes WHERE {condition}", *values)
+        rows: Any = self._database.query(f"SELECT * FROM chutes WHERE {condition}", *values)
         return [
             Chute(**{**row, "public": bool(row["public"]), "definition": json.loads(row["definition"])}) for row in rows
         ]

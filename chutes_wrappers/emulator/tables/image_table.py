@@ -35,7 +35,7 @@ class Image:
         return self.status == platform_rules.IMAGE_BUILT
 
     @property
-    def is_settled(self) -> bool:
+    def is_build_finished(self) -> bool:
         """Whether its build is over, well or not."""
         return self.status not in (platform_rules.IMAGE_PENDING, platform_rules.IMAGE_BUILDING)
 
@@ -73,69 +73,71 @@ class Images:
 
     def add(self, image: Image, upload: Upload) -> None:
         """Remember an image that is to be built, with what it is built from."""
-        marks = ", ".join("?" for _ in _COLUMNS)
+        placeholders = ", ".join("?" for _ in _COLUMNS)
         with self._database.transaction():
-            self._database.change(
-                f"INSERT INTO images ({', '.join(_COLUMNS)}) VALUES ({marks})",
+            self._database.execute(
+                f"INSERT INTO images ({', '.join(_COLUMNS)}) VALUES ({placeholders})",
                 *(getattr(image, column) for column in _COLUMNS),
             )
-            self._database.change(
+            self._database.execute(
                 "INSERT INTO uploads VALUES (?, ?, ?)", image.image_id, upload.dockerfile, upload.build_context
             )
 
-    def by_id(self, image_id: str) -> Image | None:
+    def find_by_id(self, image_id: str) -> Image | None:
         """The image with this id."""
         return next(iter(self._select("image_id = ?", image_id)), None)
 
-    def named(self, user_id: str, name: str, tag: str) -> Image | None:
+    def find_by_name(self, user_id: str, name: str, tag: str) -> Image | None:
         """A user's image by its name and tag, whatever their case."""
         return next(iter(self._select("user_id = ? AND name = ? AND tag = ?", user_id, name, tag)), None)
 
-    def visible(self, user_id: str, *, include_public: bool) -> Sequence[Image]:
+    def list_visible(self, user_id: str, *, include_public: bool) -> Sequence[Image]:
         """A user's images, with everybody's public ones where wanted; the newest first."""
         return self._select("user_id = ? OR (public AND ?) ORDER BY created_at DESC", user_id, include_public)
 
-    def upload_of(self, image_id: str) -> Upload:
+    def read_upload(self, image_id: str) -> Upload:
         """What the image is built from."""
-        row: Any = self._database.row("SELECT dockerfile, build_context FROM uploads WHERE image_id = ?", image_id)
+        row: Any = self._database.query_one(
+            "SELECT dockerfile, build_context FROM uploads WHERE image_id = ?", image_id
+        )
         return Upload(**row)
 
-    def start(self, image_id: str) -> None:
+    def start_build(self, image_id: str) -> None:
         """Its build begins."""
-        self._database.change(
+        self._database.execute(
             "UPDATE images SET status = ?, build_started_at = ? WHERE image_id = ?",
             *(platform_rules.IMAGE_BUILDING, self._now(), image_id),
         )
 
-    def settle(self, image_id: str, status: str, reference: str | None) -> None:
+    def finish_build(self, image_id: str, status: str, reference: str | None) -> None:
         """Its build is over: ``status`` says how, ``reference`` where the image is."""
-        self._database.change(
+        self._database.execute(
             "UPDATE images SET status = ?, reference = ?, build_completed_at = ? WHERE image_id = ?",
             *(status, reference, self._now(), image_id),
         )
 
-    def settle_interrupted(self, reason: str) -> int:
+    def fail_interrupted_builds(self, reason: str) -> int:
         """Every build that is not over failed for ``reason``; how many there were."""
-        return self._database.change(
+        return self._database.execute(
             "UPDATE images SET status = ?, build_completed_at = ? WHERE status IN (?, ?)",
             *(platform_rules.IMAGE_FAILED + reason, self._now()),
             *(platform_rules.IMAGE_PENDING, platform_rules.IMAGE_BUILDING),
         )
 
-    def log(self, image_id: str, lines: Iterable[str]) -> None:
+    def append_log(self, image_id: str, lines: Iterable[str]) -> None:
         """Add to its build log; nothing for an image that was deleted meanwhile."""
         with self._database.transaction():
             for line in lines:
-                self._database.change(
+                self._database.execute(
                     "INSERT INTO build_logs SELECT image_id, "
                     "(SELECT coalesce(max(position), 0) + 1 FROM build_logs WHERE image_id = ?1), ?2 "
                     "FROM images WHERE image_id = ?1",
                     *(image_id, line),
                 )
 
-    def log_of(self, image_id: str, after: int = 0) -> Sequence[LogLine]:
+    def read_log(self, image_id: str, after: int = 0) -> Sequence[LogLine]:
         """Its build log behind a position, from the oldest line."""
-        rows: Any = self._database.rows(
+        rows: Any = self._database.query(
             "SELECT position, line FROM build_logs WHERE image_id = ? AND position > ? ORDER BY position",
             image_id,
             after,
@@ -144,8 +146,8 @@ class Images:
 
     def remove(self, image_id: str) -> None:
         """Forget it, its log and its upload."""
-        self._database.change("DELETE FROM images WHERE image_id = ?", image_id)
+        self._database.execute("DELETE FROM images WHERE image_id = ?", image_id)
 
     def _select(self, condition: str, *values: Any) -> list[Image]:
-        rows: Any = self._database.rows(f"SELECT * FROM images WHERE {condition}", *values)
+        rows: Any = self._database.query(f"SELECT * FROM images WHERE {condition}", *values)
         return [Image(**{**row, "public": bool(row["public"])}) for row in rows]

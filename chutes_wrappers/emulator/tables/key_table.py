@@ -12,7 +12,7 @@ from typing import Any
 
 from chutes_wrappers.emulator.database import Database
 
-PREFIX = "cpk_"
+KEY_PREFIX = "cpk_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class ApiKey:
     scopes: tuple[Scope, ...]
     created_at: float
 
-    def may(self, action: str, object_type: str, *names: str) -> bool:
+    def is_allowed_to(self, action: str, object_type: str, *names: str) -> bool:
         """Whether it may do ``action`` on one object, known by any of ``names``; without names, on all of that type."""
         return self.admin or any(
             scope.object_type == object_type
@@ -62,20 +62,20 @@ class ApiKeys:
             scopes=tuple(scopes),
             created_at=self._now(),
         )
-        secret = f"{PREFIX}{uuid.UUID(key.api_key_id).hex}.{uuid.UUID(user_id).hex}.{secrets.token_urlsafe(24)}"
-        self._database.change(
+        secret = f"{KEY_PREFIX}{uuid.UUID(key.api_key_id).hex}.{uuid.UUID(user_id).hex}.{secrets.token_urlsafe(24)}"
+        self._database.execute(
             "INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?, ?)",
             *(key.api_key_id, user_id, name, admin, json.dumps([vars(scope) for scope in scopes])),
-            *(_hash(secret), key.created_at),
+            *(_hash_secret(secret), key.created_at),
         )
         return key, secret
 
-    def by_secret(self, secret: str) -> ApiKey | None:
+    def find_by_secret(self, secret: str) -> ApiKey | None:
         """The key with this secret."""
         # By its hash: who can measure how long this takes learns nothing about a key.
-        return next(iter(self._select("secret_hash = ?", _hash(secret))), None)
+        return next(iter(self._select("secret_hash = ?", _hash_secret(secret))), None)
 
-    def of(self, user_id: str) -> Sequence[ApiKey]:
+    def list_by_user(self, user_id: str) -> Sequence[ApiKey]:
         """A user's keys, the oldest first."""
         return self._select("user_id = ? ORDER BY created_at", user_id)
 
@@ -87,18 +87,18 @@ class ApiKeys:
 
     def remove(self, api_key_id: str) -> None:
         """It works no more."""
-        self._database.change("DELETE FROM api_keys WHERE api_key_id = ?", api_key_id)
+        self._database.execute("DELETE FROM api_keys WHERE api_key_id = ?", api_key_id)
 
     def _select(self, condition: str, *values: str) -> list[ApiKey]:
-        rows: Any = self._database.rows(
+        rows: Any = self._database.query(
             f"SELECT api_key_id, user_id, name, admin, scopes, created_at FROM api_keys WHERE {condition}", *values
         )
-        return [ApiKey(**{**row, "admin": bool(row["admin"]), "scopes": _scopes(row["scopes"])}) for row in rows]
+        return [ApiKey(**{**row, "admin": bool(row["admin"]), "scopes": _parse_scopes(row["scopes"])}) for row in rows]
 
 
-def _scopes(text: str) -> tuple[Scope, ...]:
+def _parse_scopes(text: str) -> tuple[Scope, ...]:
     return tuple(Scope(**scope) for scope in json.loads(text))
 
 
-def _hash(secret: str) -> str:
+def _hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -28,10 +28,10 @@ class Logos:
     def add(self, *, user_id: str, media_type: str, content: bytes) -> Logo:
         """Remember one."""
         logo = Logo(logo_id=str(uuid.uuid4()), user_id=user_id, media_type=media_type, content=content)
-        self._database.change("INSERT INTO logos VALUES (?, ?, ?, ?)", logo.logo_id, user_id, media_type, content)
+        self._database.execute("INSERT INTO logos VALUES (?, ?, ?, ?)", logo.logo_id, user_id, media_type, content)
         return logo
 
-    def by_id(self, logo_id: str) -> Logo | None:
+    def find_by_id(self, logo_id: str) -> Logo | None:
         """The logo with this id."""
-        row: Any = self._database.row("SELECT * FROM logos WHERE logo_id = ?", logo_id)
+        row: Any = self._database.query_one("SELECT * FROM logos WHERE logo_id = ?", logo_id)
         return Logo(**row) if row else None

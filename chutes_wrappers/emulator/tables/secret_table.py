@@ -34,22 +34,22 @@ class Secrets:
         secret = Secret(
             secret_id=str(uuid.uuid4()), user_id=user_id, purpose=purpose, key=key, value=value, created_at=self._now()
         )
-        self._database.change(
+        self._database.execute(
             "INSERT INTO secrets VALUES (?, ?, ?, ?, ?, ?)",
             *(secret.secret_id, user_id, purpose, key, value, secret.created_at),
         )
         return secret
 
-    def of(self, user_id: str) -> Sequence[Secret]:
+    def list_by_user(self, user_id: str) -> Sequence[Secret]:
         """A user's secrets, the oldest first."""
-        rows: Any = self._database.rows("SELECT * FROM secrets WHERE user_id = ? ORDER BY created_at", user_id)
+        rows: Any = self._database.query("SELECT * FROM secrets WHERE user_id = ? ORDER BY created_at", user_id)
         return [Secret(**row) for row in rows]
 
-    def environment(self, user_id: str, *purposes: str) -> Mapping[str, str]:
+    def build_environment(self, user_id: str, *purposes: str) -> Mapping[str, str]:
         """The variables of a user's chute, known by any of ``purposes``, whatever their case."""
-        wanted = {purpose.lower() for purpose in purposes}
-        return {secret.key: secret.value for secret in self.of(user_id) if secret.purpose.lower() in wanted}
+        names = {purpose.lower() for purpose in purposes}
+        return {secret.key: secret.value for secret in self.list_by_user(user_id) if secret.purpose.lower() in names}
 
     def remove(self, secret_id: str) -> None:
         """Forget it."""
-        self._database.change("DELETE FROM secrets WHERE secret_id = ?", secret_id)
+        self._database.execute("DELETE FROM secrets WHERE secret_id = ?", secret_id)

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from chutes_wrappers.emulator.database import Database
-from chutes_wrappers.host.account.keypairs import keypair
+from chutes_wrappers.host.account.keypairs import keypair_from_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class User:
     created_at: float
 
 
-class Counted(str, Enum):
+class DailyAction(str, Enum):
     """What is limited per user and day."""
 
     BUILD = "build"
@@ -50,62 +50,65 @@ class Users:
             username=username,
             hotkey=hotkey,
             coldkey=coldkey,
-            payment_address=keypair(secrets.token_hex(32)).ss58_address,
+            payment_address=keypair_from_seed(secrets.token_hex(32)).ss58_address,
             balance=balance,
             permissions=permissions,
             created_at=self._now(),
         )
         fingerprint = secrets.token_hex(16)
-        self._database.change(
+        self._database.execute(
             "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(user.user_id, username, hotkey, coldkey, user.payment_address),
             *(hashlib.sha256(fingerprint.encode()).hexdigest(), balance, permissions, user.created_at),
         )
         return user, fingerprint
 
-    def by_id(self, user_id: str) -> User | None:
+    def find_by_id(self, user_id: str) -> User | None:
         """The user with this id."""
-        return self._one("user_id = ?", user_id)
+        return self._select_one("user_id = ?", user_id)
 
-    def by_hotkey(self, hotkey: str) -> User | None:
+    def find_by_hotkey(self, hotkey: str) -> User | None:
         """The user with this hotkey's address."""
-        return self._one("hotkey = ?", hotkey)
+        return self._select_one("hotkey = ?", hotkey)
 
-    def by_name(self, username: str) -> User | None:
+    def find_by_name(self, username: str) -> User | None:
         """The user of this name, whatever its case."""
-        return self._one("username = ?", username)
+        return self._select_one("username = ?", username)
 
     def set_balance(self, user_id: str, dollars: float) -> None:
         """What the user has from now on."""
-        self._database.change("UPDATE users SET balance = ? WHERE user_id = ?", dollars, user_id)
+        self._database.execute("UPDATE users SET balance = ? WHERE user_id = ?", dollars, user_id)
 
     def charge(self, user_id: str, dollars: float) -> None:
         """Take ``dollars`` of the user's balance."""
-        self._database.change("UPDATE users SET balance = balance - ? WHERE user_id = ?", dollars, user_id)
+        self._database.execute("UPDATE users SET balance = balance - ? WHERE user_id = ?", dollars, user_id)
 
     def set_permissions(self, user_id: str, permissions: int) -> None:
         """What the user may from now on."""
-        self._database.change("UPDATE users SET permissions = ? WHERE user_id = ?", permissions, user_id)
+        self._database.execute("UPDATE users SET permissions = ? WHERE user_id = ?", permissions, user_id)
 
-    def count(self, user_id: str, what: Counted) -> None:
+    def record_action(self, user_id: str, action: DailyAction) -> None:
         """Note that the user did it once more today."""
-        self._database.change(
+        self._database.execute(
             "INSERT INTO counters VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET number = number + 1",
-            *(user_id, self._today(), what.value),
+            *(user_id, self._format_today(), action.value),
         )
 
-    def today(self, user_id: str, what: Counted) -> int:
+    def count_today(self, user_id: str, action: DailyAction) -> int:
         """How often the user did it today."""
-        row = self._database.row(
-            "SELECT number FROM counters WHERE user_id = ? AND day = ? AND kind = ?", user_id, self._today(), what.value
+        row = self._database.query_one(
+            "SELECT number FROM counters WHERE user_id = ? AND day = ? AND kind = ?",
+            user_id,
+            self._format_today(),
+            action.value,
         )
         return int(str(row["number"])) if row else 0
 
-    def _today(self) -> str:
+    def _format_today(self) -> str:
         return datetime.fromtimestamp(self._now(), timezone.utc).date().isoformat()
 
-    def _one(self, condition: str, value: str) -> User | None:
-        row: Any = self._database.row(f"SELECT * FROM users WHERE {condition}", value)
+    def _select_one(self, condition: str, value: str) -> User | None:
+        row: Any = self._database.query_one(f"SELECT * FROM users WHERE {condition}", value)
         if row is None:
             return None
         del row["fingerprint_hash"]

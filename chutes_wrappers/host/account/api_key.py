@@ -11,25 +11,27 @@ from chutes_wrappers.core.program import NAMES
 KEY_VARIABLE = "CHUTES_API_KEY"
 
 
-def key_file() -> Path:
+def get_key_path() -> Path:
     """Where an API key is kept, unless ``CHUTES_API_KEY`` holds it."""
     return Path.home() / ".chutes" / "api_key"
 
 
-def api_key() -> str | None:
+def read_api_key() -> str | None:
     """The API key: ``CHUTES_API_KEY``, else ``~/.chutes/api_key``; None without one."""
     if key := os.environ.get(KEY_VARIABLE, "").strip():
-        return checked(key, where=KEY_VARIABLE)
+        return check_key(key, where=KEY_VARIABLE)
     try:
-        key = key_file().read_text(encoding="utf-8").strip()
+        key = get_key_path().read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError("the API key cannot be read", where=str(key_file()), evidence=str(error)) from error
-    return checked(key, where=str(key_file())) if key else None
+        raise ConfigurationError(
+            "the API key cannot be read", where=str(get_key_path()), evidence=str(error)
+        ) from error
+    return check_key(key, where=str(get_key_path())) if key else None
 
 
-def checked(key: str, *, where: str) -> str:
+def check_key(key: str, *, where: str) -> str:
     """``key``; ConfigurationError, which does not show it, when no request could carry it."""
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigurationError(
@@ -38,12 +40,12 @@ def checked(key: str, *, where: str) -> str:
     return key
 
 
-def required_key() -> str:
+def require_api_key() -> str:
     """The API key; ConfigurationError says how to get one when there is none."""
-    if key := api_key():
+    if key := read_api_key():
         return key
     raise ConfigurationError(
         "no API key is known",
-        where=f"{KEY_VARIABLE}, {key_file()}",
+        where=f"{KEY_VARIABLE}, {get_key_path()}",
         next_step=f"{NAMES.account} --key makes one, or put yours into either",
     )

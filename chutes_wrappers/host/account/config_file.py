@@ -11,7 +11,7 @@ from pathlib import Path
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import write_atomically
 
-_OWNERS = 0o600
+_OWNER_ONLY = 0o600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class NewAccount:
     seed: str = field(repr=False)
 
 
-def text(account: NewAccount) -> str:
+def format_config(account: NewAccount) -> str:
     """The file's content."""
     parser = configparser.ConfigParser(interpolation=None)
     parser["api"] = {"base_url": account.url}
@@ -39,46 +39,46 @@ def text(account: NewAccount) -> str:
         "hotkey_ss58address": account.hotkey,
     }
     parser["payment"] = {"address": account.payment_address}
-    written = io.StringIO()
-    parser.write(written)
-    return written.getvalue()
+    output = io.StringIO()
+    parser.write(output)
+    return output.getvalue()
 
 
 def check_writable(*paths: Path) -> None:
     """Raise ConfigurationError where a file cannot be written or kept, before anything is sent that cannot be taken back."""
-    for given in paths:
-        path = Path(os.path.realpath(given))  # a link is followed
+    for original in paths:
+        path = Path(os.path.realpath(original))  # a link is followed
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if path.exists():
                 path.read_bytes()  # it is kept
         except OSError as error:
-            raise _not_there(path, error.strerror or type(error).__name__) from error
+            raise _make_error(path, error.strerror or type(error).__name__) from error
         if not os.access(path.parent, os.W_OK):
-            raise _not_there(path, "its folder cannot be written")
+            raise _make_error(path, "its folder cannot be written")
 
 
-def _not_there(path: Path, why: str) -> ConfigurationError:
+def _make_error(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the account cannot be written there ({why})",
+        f"the account cannot be written there ({reason})",
         where=str(path),
         next_step="correct that; CHUTES_CONFIG_PATH names another file for the account",
     )
 
 
-def keep(path: Path, content: str) -> Path | None:
+def write_with_backup(path: Path, content: str) -> Path | None:
     """Write ``content``; the file that was there is kept beside it, whose path is returned. A link is followed."""
     check_writable(path)
     path = Path(os.path.realpath(path))
-    older = None
+    backup = None
     if path.exists():
-        number = next(each for each in range(1, 10_000) if not os.path.lexists(_older(path, each)))
-        older = _older(path, number)
-        with os.fdopen(os.open(older, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNERS), "wb") as file:
+        number = next(each for each in range(1, 10_000) if not os.path.lexists(_build_backup_path(path, each)))
+        backup = _build_backup_path(path, number)
+        with os.fdopen(os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
             file.write(path.read_bytes())
-    write_atomically(path, content, mode=_OWNERS)
-    return older
+    write_atomically(path, content, mode=_OWNER_ONLY)
+    return backup
 
 
-def _older(path: Path, number: int) -> Path:
+def _build_backup_path(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.bak-{number}")

@@ -15,13 +15,13 @@ from loguru import logger
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.account.api_key import KEY_VARIABLE, key_file
-from chutes_wrappers.host.account.keypairs import keypair
-from chutes_wrappers.sdk.username import config_file
+from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path
+from chutes_wrappers.host.account.keypairs import keypair_from_seed
+from chutes_wrappers.sdk.username import get_config_path
 
-_FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_name", "hotkey_ss58address")
+_REQUIRED_FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_name", "hotkey_ss58address")
 _SEED = re.compile(r"[0-9a-fA-F]{64}\Z")
-_REGISTER = f"run {NAMES.account}, or name the account's file in CHUTES_CONFIG_PATH"
+_REGISTER_STEP = f"run {NAMES.account}, or name the account's file in CHUTES_CONFIG_PATH"
 
 
 class Credentials(Protocol):
@@ -67,7 +67,7 @@ class KeyCredentials:
     @property
     def source(self) -> str:
         """Both places that a key may be in."""
-        return f"the API key in {KEY_VARIABLE} or {key_file()}"
+        return f"the API key in {KEY_VARIABLE} or {get_key_path()}"
 
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
         """The same for every request."""
@@ -137,41 +137,41 @@ class SeedCredentials:
         from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER_ID_HEADER
 
         try:
-            key = keypair(self.seed)
+            key = keypair_from_seed(self.seed)
         except (ValueError, TypeError):
             # Not the error's own words: they may quote the seed.
             raise ConfigurationError(
                 "the hotkey cannot sign", next_step="its secretSeed is 64 hexadecimal digits"
             ) from None
         nonce = str(int(time.time()))
-        signs = purpose if body is None else hashlib.sha256(body).hexdigest()
-        signature = key.sign(f"{key.ss58_address}:{nonce}:{signs}".encode()).hex()
+        message = purpose if body is None else hashlib.sha256(body).hexdigest()
+        signature = key.sign(f"{key.ss58_address}:{nonce}:{message}".encode()).hex()
         user = {USER_ID_HEADER: self.user_id} if self.user_id else {}
         return {**user, HOTKEY_HEADER: key.ss58_address, NONCE_HEADER: nonce, SIGNATURE_HEADER: signature}
 
 
-def account() -> AccountCredentials:
+def read_account() -> AccountCredentials:
     """The account of the SDK's configuration file; ConfigurationError says what is missing from it, and how to get one."""
-    path = config_file()
+    path = get_config_path()
     try:
-        return account_in(path.read_text(encoding="utf-8"), path)
+        return parse_account(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
-        raise ConfigurationError("no Chutes account is set up", where=str(path), next_step=_REGISTER) from None
+        raise ConfigurationError("no Chutes account is set up", where=str(path), next_step=_REGISTER_STEP) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from None
+        raise _make_unreadable_error(path, error) from None
 
 
-def account_in(text: str, path: Path) -> AccountCredentials:
+def parse_account(text: str, path: Path) -> AccountCredentials:
     """The account that ``text``, which is in the file ``path``, describes; ConfigurationError says what it lacks."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        raise _unreadable(path, error) from None
-    missing = [name for name in _FIELDS if not parser.get("auth", name, fallback="").strip()]
+        raise _make_unreadable_error(path, error) from None
+    missing = [name for name in _REQUIRED_FIELDS if not parser.get("auth", name, fallback="").strip()]
     if missing:
         raise ConfigurationError(
-            f"the Chutes account lacks {', '.join(missing)} in [auth]", where=str(path), next_step=_REGISTER
+            f"the Chutes account lacks {', '.join(missing)} in [auth]", where=str(path), next_step=_REGISTER_STEP
         )
     auth = parser["auth"]
     return AccountCredentials(
@@ -183,27 +183,30 @@ def account_in(text: str, path: Path) -> AccountCredentials:
     )
 
 
-def hotkey_problem(own: AccountCredentials) -> ConfigurationError | None:
+def find_hotkey_problem(account: AccountCredentials) -> ConfigurationError | None:
     """What keeps the account's hotkey from signing, as far as its file tells; the platform only says that it refuses."""
-    seed = own.seed.removeprefix("0x")
+    seed = account.seed.removeprefix("0x")
     if not _SEED.match(seed):
         return ConfigurationError(
             "hotkey_seed is no seed",
-            where=str(own.file),
+            where=str(account.file),
             next_step=f"hotkey_seed is 64 hexadecimal digits, the hotkey's secretSeed: correct it, or {NAMES.account}",
         )
-    signs = keypair(seed).ss58_address
-    if signs == own.address:
+    seed_address = keypair_from_seed(seed).ss58_address
+    if seed_address == account.address:
         return None
     return ConfigurationError(
-        f"hotkey_seed and hotkey_ss58address do not belong together: the seed is that of {signs}, the address is {own.address}",
-        where=str(own.file),
+        f"hotkey_seed and hotkey_ss58address do not belong together: the seed is that of {seed_address}, the address is {account.address}",
+        where=str(account.file),
         next_step=f"take both from the same hotkey, or {NAMES.account}",
     )
 
 
-def _unreadable(path: Path, error: Exception) -> ConfigurationError:
+def _make_unreadable_error(path: Path, error: Exception) -> ConfigurationError:
     # Not the error's own words: they quote the file, and it holds a key.
     return ConfigurationError(
-        "the Chutes configuration cannot be read", where=str(path), evidence=type(error).__name__, next_step=_REGISTER
+        "the Chutes configuration cannot be read",
+        where=str(path),
+        evidence=type(error).__name__,
+        next_step=_REGISTER_STEP,
     )

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from bittensor_wallet import Keypair
 
 
-def keypair(seed: str) -> Keypair:
+def keypair_from_seed(seed: str) -> Keypair:
     """The sr25519 key pair of ``seed``: 64 hexadecimal digits, with or without ``0x``.
 
     ValueError or TypeError for another seed; their texts may quote it.

@@ -11,10 +11,10 @@ from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import write_atomically
-from chutes_wrappers.host.account.keypairs import keypair
+from chutes_wrappers.host.account.keypairs import keypair_from_seed
 
 NEW_WALLET, NEW_HOTKEY = "chutes", "default"
-_PUBLIC = "pub.txt"
+_PUBLIC_SUFFIX = "pub.txt"
 _SEED = re.compile(r"[0-9a-f]{64}\Z")
 _SR25519 = 1  # bittensor-wallet's cryptoType; a file without one is of this kind
 
@@ -30,94 +30,97 @@ class Hotkey:
     seed: str = field(repr=False)
 
 
-def wallets_folder() -> Path:
+def get_wallets_folder() -> Path:
     """Where wallets are kept."""
     return Path.home() / ".bittensor" / "wallets"
 
 
-def find(folder: Path) -> list[tuple[str, str]]:
+def find_hotkeys(folder: Path) -> list[tuple[str, str]]:
     """(wallet, hotkey) of every hotkey in ``folder``, sorted; public halves, which lie beside them, are none."""
     return sorted(
         (path.parent.parent.name, path.name)
         for path in folder.glob("*/hotkeys/*")
-        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(_PUBLIC)
+        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(_PUBLIC_SUFFIX)
     )
 
 
-def read(folder: Path, wallet: str, name: str) -> Hotkey:
+def read_hotkey(folder: Path, wallet: str, name: str) -> Hotkey:
     """A hotkey with its seed; ConfigurationError names the file that is missing, encrypted, or none of a wallet."""
     public = folder / wallet / "coldkeypub.txt"
     path = folder / wallet / "hotkeys" / name
-    secret = _json(path)
+    secret = _read_json(path)
     if secret.get("cryptoType", _SR25519) != _SR25519:
-        raise _unfit("it is not an sr25519 key, and Chutes takes no other", path)
+        raise _make_error("it is not an sr25519 key, and Chutes takes no other", path)
     seed = str(secret.get("secretSeed") or "").removeprefix("0x").lower()
     if not _SEED.match(seed):
-        raise _unfit("its secretSeed is not 64 hexadecimal digits", path)
-    address = keypair(seed).ss58_address
+        raise _make_error("its secretSeed is not 64 hexadecimal digits", path)
+    address = keypair_from_seed(seed).ss58_address
     if secret.get("ss58Address") != address:
-        raise _unfit("its ss58Address is not that of its secretSeed", path)
-    coldkey = _json(public).get("ss58Address")
+        raise _make_error("its ss58Address is not that of its secretSeed", path)
+    coldkey = _read_json(public).get("ss58Address")
     if not isinstance(coldkey, str):
-        raise _unfit("it lacks ss58Address", public)
+        raise _make_error("it lacks ss58Address", public)
     return Hotkey(wallet=wallet, name=name, address=address, coldkey=coldkey, seed=seed)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     from bittensor_wallet.keyfile import keyfile_data_is_encrypted
 
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise _unfit(f"it cannot be read: {error.strerror}", path) from None
+        raise _make_error(f"it cannot be read: {error.strerror}", path) from None
     if keyfile_data_is_encrypted(data):
-        raise _unfit("it is encrypted, and a hotkey that signs here must not be", path)
+        raise _make_error("it is encrypted, and a hotkey that signs here must not be", path)
     try:
         value = json.loads(data)
     except ValueError:  # not its own words: they may quote a key
         value = None
     if not isinstance(value, dict):
-        raise _unfit("it is not a file of a wallet", path)
+        raise _make_error("it is not a file of a wallet", path)
     return value
 
 
-def _unfit(why: str, path: Path) -> ConfigurationError:
+def _make_error(reason: str, path: Path) -> ConfigurationError:
     return ConfigurationError(
-        f"this hotkey cannot be used: {why}", where=str(path), next_step="name another wallet, or make a new one"
+        f"this hotkey cannot be used: {reason}", where=str(path), next_step="name another wallet, or make a new one"
     )
 
 
-def make(folder: Path) -> Hotkey:
+def create_wallet(folder: Path) -> Hotkey:
     """A new wallet with a hotkey, for its owner alone and without a password; its phrases are in its files, and nowhere else.
 
     ConfigurationError where it cannot be written.
     """
     from bittensor_wallet import Keypair
-    from bittensor_wallet.keyfile import serialized_keypair_to_keyfile_data as serialized
+    from bittensor_wallet.keyfile import serialized_keypair_to_keyfile_data as serialize
 
-    name = next(each for each in _names() if not os.path.lexists(folder / each))
-    place = folder / name
+    name = next(each for each in _list_candidate_names() if not os.path.lexists(folder / each))
+    wallet_folder = folder / name
     try:
-        (place / "hotkeys").mkdir(parents=True, mode=0o700)
-        for path in (place, place / "hotkeys"):
+        (wallet_folder / "hotkeys").mkdir(parents=True, mode=0o700)
+        for path in (wallet_folder, wallet_folder / "hotkeys"):
             path.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(
             f"no wallet can be made there ({error.strerror})",
-            where=str(place),
+            where=str(wallet_folder),
             next_step="correct that, then try again",
         ) from error
-    for file, public in ((place / "coldkey", place / "coldkeypub.txt"), (place / "hotkeys" / NEW_HOTKEY, None)):
+    for file, public in (
+        (wallet_folder / "coldkey", wallet_folder / "coldkeypub.txt"),
+        (wallet_folder / "hotkeys" / NEW_HOTKEY, None),
+    ):
         pair = Keypair.create_from_mnemonic(Keypair.generate_mnemonic())
-        _write(file, serialized(pair))
+        _write_key(file, serialize(pair))
         if public is not None:
-            _write(public, serialized(Keypair(ss58_address=pair.ss58_address)))
-    return read(folder, name, NEW_HOTKEY)
+            _write_key(public, serialize(Keypair(ss58_address=pair.ss58_address)))
+    return read_hotkey(folder, name, NEW_HOTKEY)
 
 
-def _names() -> list[str]:
+def _list_candidate_names() -> list[str]:
     return [NEW_WALLET, *(f"{NEW_WALLET}-{number}" for number in range(2, 1000))]
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write_key(path: Path, content: bytes) -> None:
     write_atomically(path, content.decode(), mode=0o600)

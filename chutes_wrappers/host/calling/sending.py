@@ -34,91 +34,95 @@ class _Bearer(requests.auth.AuthBase):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class CallResponse:
     """A call's answer, whose head is there. ``started`` is when the call began, monotonic."""
 
     status: int
     content_type: str
-    started: float
+    started_at: float
     pieces: Iterator[bytes]
 
     @property
-    def kind(self) -> str:
+    def media_type(self) -> str:
         """The media type, without its parameters."""
         return self.content_type.partition(";")[0].strip().lower()
 
     @property
     def milliseconds(self) -> int:
         """Since the call began."""
-        return round((time.monotonic() - self.started) * 1000)
+        return round((time.monotonic() - self.started_at) * 1000)
 
 
 class Upload(io.BytesIO):
     """The body of a call, which says how much of it is on its way."""
 
     def __str__(self) -> str:
-        sent, whole = self.tell(), self.getbuffer().nbytes
-        return f"sent {sent / 1e6:.1f} of {whole / 1e6:.1f} MB" if sent < whole else "no answer yet"
+        sent, total = self.tell(), self.getbuffer().nbytes
+        return f"sent {sent / 1e6:.1f} of {total / 1e6:.1f} MB" if sent < total else "no answer yet"
 
 
-def upload_of(body: Mapping[str, Any] | None) -> Upload:
+def build_upload(body: Mapping[str, Any] | None) -> Upload:
     """What a POST sends: JSON, without a ``body`` the empty object."""
     return Upload(json.dumps(body or {}).encode())
 
 
 @contextlib.contextmanager
-def called(address: ChuteAddress, target: Target, upload: Upload, *, timeout_s: float) -> Iterator[Answer]:
+def send_call(address: ChuteAddress, target: Target, upload: Upload, *, timeout_s: float) -> Iterator[CallResponse]:
     """The answer to one call, which a POST sends ``upload`` with. Redirects are not followed.
 
     ``timeout_s``: how long nothing may come. PlatformUnreachable when the chute's host cannot be reached, stays silent for
     so long or breaks off, while ``pieces`` is read as well.
     """
-    started = time.monotonic()
+    started_at = time.monotonic()
     with requests.Session() as session:
         session.auth = _Bearer(address.key)
         session.trust_env = not address.host and not address.is_local  # no proxy finds a name of this machine
         try:
-            answer = session.request(
+            response = session.request(
                 target.method,
                 f"{address.url}{target.path}",
                 data=None if target.method == "GET" else upload,
-                headers=_headers(address, target.method),
+                headers=_build_headers(address, target.method),
                 timeout=(min(_CONNECT_TIMEOUT_S, timeout_s), timeout_s),
                 allow_redirects=False,
                 stream=True,
             )
         except requests.RequestException as error:
-            raise _unreachable(address, target, error, timeout_s) from error
-        with contextlib.closing(answer):
-            yield Answer(
-                status=answer.status_code,
-                content_type=answer.headers.get("Content-Type", ""),
-                started=started,
-                pieces=_pieces(answer, address, target, timeout_s),
+            raise _build_unreachable_error(address, target, error, timeout_s) from error
+        with contextlib.closing(response):
+            yield CallResponse(
+                status=response.status_code,
+                content_type=response.headers.get("Content-Type", ""),
+                started_at=started_at,
+                pieces=_read_pieces(response, address, target, timeout_s),
             )
 
 
-def _headers(address: ChuteAddress, method: str) -> dict[str, str]:
+def _build_headers(address: ChuteAddress, method: str) -> dict[str, str]:
     headers = {"Host": address.host} if address.host else {}
     return headers if method == "GET" else {**headers, "Content-Type": "application/json"}
 
 
-def _pieces(answer: requests.Response, address: ChuteAddress, target: Target, timeout_s: float) -> Iterator[bytes]:
+def _read_pieces(
+    response: requests.Response, address: ChuteAddress, target: Target, timeout_s: float
+) -> Iterator[bytes]:
     try:
         # Of a chunked answer, which a stream is, each chunk as it comes.
-        yield from answer.iter_content(_PIECE_BYTES)
+        yield from response.iter_content(_PIECE_BYTES)
     except (requests.RequestException, OSError) as error:
-        raise _unreachable(address, target, error, timeout_s) from error
+        raise _build_unreachable_error(address, target, error, timeout_s) from error
 
 
-def _unreachable(address: ChuteAddress, target: Target, error: Exception, timeout_s: float) -> PlatformUnreachable:
-    said = error_responses.detail(f"{type(error).__name__}: {error}", (address.key or "",))
-    if "timed out" in said:
+def _build_unreachable_error(
+    address: ChuteAddress, target: Target, error: Exception, timeout_s: float
+) -> PlatformUnreachable:
+    detail = error_responses.format_detail(f"{type(error).__name__}: {error}", (address.key or "",))
+    if "timed out" in detail:
         what = f"nothing came from the chute for {timeout_s:g} s"
         step = "it may still be at work, and is not called again: look with --status and --logs; --timeout waits longer"
     else:
         what = "the chute cannot be reached, or broke its answer off"
         step = "nothing is sent again: look with --status and --logs what came of the call"
     return PlatformUnreachable(
-        what, where=f"{target.method} {address.shown}{target.bare_path}", evidence=said, next_step=step
+        what, where=f"{target.method} {address.display_url}{target.bare_path}", evidence=detail, next_step=step
     )

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.platform_rules import is_shadowed
 
-_MOST_NAMED = 5
+_MOST_SUGGESTIONS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,45 +28,45 @@ class Target:
         return self.path.partition("?")[0]
 
 
-def without_cords(path: str, body: Mapping[str, Any] | None) -> Target:
+def build_target_without_cords(path: str, body: Mapping[str, Any] | None) -> Target:
     """The target where nobody tells the chute's cords: a POST when there is a body."""
-    return Target(method="GET" if body is None else "POST", path=_rooted(path))
+    return Target(method="GET" if body is None else "POST", path=_add_leading_slash(path))
 
 
-def chosen(chute: Mapping[str, Any], path: str, body: Mapping[str, Any] | None) -> Target:
+def select_target(chute: Mapping[str, Any], path: str, body: Mapping[str, Any] | None) -> Target:
     """The target by the cords that the API tells of ``chute``; ConfigurationError for what no cord takes.
 
     A body makes it a POST; without one a GET cord is preferred, and a POST is sent the empty object.
     """
-    target = Target(method="", path=_rooted(path))
-    cords = _public(chute)
-    on_path = [cord for cord in cords if cord["public_api_path"] == target.bare_path]
+    target = Target(method="", path=_add_leading_slash(path))
+    cords = _find_public_cords(chute)
+    matching_cords = [cord for cord in cords if cord["public_api_path"] == target.bare_path]
     where = f"the chute {chute.get('name')!r}"
-    if not on_path:
-        raise _unknown(where, target.bare_path, cords)
+    if not matching_cords:
+        raise _build_unknown_path_error(where, target.bare_path, cords)
     if is_shadowed(target.bare_path):
         raise ConfigurationError(
             f"{target.bare_path} is answered by the platform itself, and never reaches the chute",
             where=where,
             next_step="give the route another public path: --expose reserved",
         )
-    methods = {str(cord.get("public_api_method", "")).upper() for cord in on_path}
+    methods = {str(cord.get("public_api_method", "")).upper() for cord in matching_cords}
     if body is not None and "POST" not in methods:
         raise ConfigurationError(
             f"{target.bare_path} is a {' and '.join(sorted(methods))} route, which takes no body",
             where=where,
             next_step="leave -d and -F out, and put parameters into the query string",
         )
-    _check_stream(where, target, on_path, body)
+    _check_stream(where, target, matching_cords, body)
     method = "GET" if body is None and "GET" in methods else "POST"
-    return Target(method=method, path=target.path, schema=_schema(on_path, method))
+    return Target(method=method, path=target.path, schema=_select_schema(matching_cords, method))
 
 
-def _rooted(path: str) -> str:
+def _add_leading_slash(path: str) -> str:
     return path if path.startswith("/") else f"/{path}"
 
 
-def _public(chute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _find_public_cords(chute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     cords = chute.get("cords")
     return [
         cord
@@ -75,26 +75,30 @@ def _public(chute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _schema(cords: Sequence[Mapping[str, Any]], method: str) -> Mapping[str, Any]:
+def _select_schema(cords: Sequence[Mapping[str, Any]], method: str) -> Mapping[str, Any]:
     """Of several cords the platform takes the first."""
     first = next((cord for cord in cords if str(cord.get("public_api_method", "")).upper() == method), {})
     schema = first.get("input_schema")
     return schema if isinstance(schema, dict) else {}
 
 
-def _unknown(where: str, path: str, cords: Sequence[Mapping[str, Any]]) -> ConfigurationError:
+def _build_unknown_path_error(where: str, path: str, cords: Sequence[Mapping[str, Any]]) -> ConfigurationError:
     paths = sorted({str(cord["public_api_path"]) for cord in cords})
-    near = difflib.get_close_matches(path.lower(), paths, n=_MOST_NAMED, cutoff=0.5) or paths[:_MOST_NAMED]
-    named = [
+    closest_paths = (
+        difflib.get_close_matches(path.lower(), paths, n=_MOST_SUGGESTIONS, cutoff=0.5) or paths[:_MOST_SUGGESTIONS]
+    )
+    suggestions = [
         f"{cord.get('public_api_method')} {cord['public_api_path']}"
         for cord in cords
-        if cord["public_api_path"] in near
+        if cord["public_api_path"] in closest_paths
     ]
     return ConfigurationError(
         f"no cord has the public path {path}",
         where=where,
-        evidence="\n".join(named) or None,
-        next_step="call one of these" if named else "deploy the module again: the platform knows of no public cord",
+        evidence="\n".join(suggestions) or None,
+        next_step="call one of these"
+        if suggestions
+        else "deploy the module again: the platform knows of no public cord",
     )
 
 
@@ -103,8 +107,8 @@ def _check_stream(
 ) -> None:
     """A plain answer is decoded as a stream when the client asked for one: a 500, and a failure of the instance (api)."""
     query = parse_qs(target.path.partition("?")[2], keep_blank_values=True)
-    asks = bool((body or {}).get("stream")) or "stream" in query
-    if asks and not any(cord.get("stream") for cord in cords):
+    is_stream_requested = bool((body or {}).get("stream")) or "stream" in query
+    if is_stream_requested and not any(cord.get("stream") for cord in cords):
         raise ConfigurationError(
             f"{target.bare_path} does not stream, and the platform breaks on a call that asks for a stream",
             where=where,

@@ -14,7 +14,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """A file to write into that becomes ``path`` when the block ends well, and leaves what was there otherwise.
 
     ConfigurationError when it cannot be written: as far as it can be told, before the block begins.
@@ -22,27 +22,27 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        descriptor, temporary_path = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _build_write_error(path, error) from error
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             yield file
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes it readable by its owner alone
-        os.replace(name, path)
+        os.chmod(temporary_path, 0o666 & ~_read_umask())  # mkstemp makes it readable by its owner alone
+        os.replace(temporary_path, path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _build_write_error(path, error) from error
     finally:
-        Path(name).unlink(missing_ok=True)
+        Path(temporary_path).unlink(missing_ok=True)
 
 
-def _unwritable(path: Path, error: OSError) -> ConfigurationError:
+def _build_write_error(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"the file cannot be written ({error.strerror or error})", where=str(path), next_step="name another file"
     )
 
 
-def _umask() -> int:
+def _read_umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.container_engine.docker_errors import quietly, translated
+from chutes_wrappers.host.container_engine.docker_errors import run_cleanup, translate_errors
 from chutes_wrappers.host.container_engine.engine import ContainerSpec, ExecResult
 
 if TYPE_CHECKING:
@@ -36,35 +36,40 @@ class DockerImageFiles:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or a folder, symbolic links followed."""
-        return self._resolved(path) is not None
+        return self._resolve(path) is not None
 
     def read(self, path: str) -> bytes | None:
         """A file's content, symbolic links followed; None when there is no such file (or it is above 64 MiB)."""
-        found = self._resolved(path)
-        if found is None or found["mode"] & _GO_TYPE_BITS or found["size"] > _LARGEST_FILE_BYTES:
+        stat = self._resolve(path)
+        if stat is None or stat["mode"] & _GO_TYPE_BITS or stat["size"] > _LARGEST_FILE_BYTES:
             return None
-        with translated(self._image):
-            chunks, _ = self._container.get_archive(found["path"])
+        with translate_errors(self._image):
+            chunks, _ = self._container.get_archive(stat["path"])
             with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
                 member = archive.next()
                 file = archive.extractfile(member) if member is not None else None
                 return file.read() if file is not None else None
 
-    def _resolved(self, path: str) -> Mapping[str, Any] | None:
+    def _resolve(self, path: str) -> Mapping[str, Any] | None:
         """What the engine says about the file that ``path`` leads to."""
         for _ in range(_LINKS_FOLLOWED):
-            with translated(self._image), _called(self._container, "HEAD", "archive", path=path) as response:
+            with (
+                translate_errors(self._image),
+                _open_response(self._container, "HEAD", "archive", path=path) as response,
+            ):
                 if response is None:
                     return None
-                about = json.loads(base64.b64decode(response.headers[_STAT_HEADER]))
-            if not about["linkTarget"]:
-                return {**about, "path": path}
-            path = about["linkTarget"]
+                stat = json.loads(base64.b64decode(response.headers[_STAT_HEADER]))
+            if not stat["linkTarget"]:
+                return {**stat, "path": path}
+            path = stat["linkTarget"]
         return None
 
 
 @contextlib.contextmanager
-def _called(container: Container, method: str, what: str, **params: str) -> Iterator[requests.Response | None]:
+def _open_response(
+    container: Container, method: str, endpoint: str, **params: str
+) -> Iterator[requests.Response | None]:
     """Call the API where docker-py cannot: it has no HEAD, and does not let go of a stream that is not read to its end.
 
     None: the engine finds nothing of that name.
@@ -73,7 +78,7 @@ def _called(container: Container, method: str, what: str, **params: str) -> Iter
     from docker.errors import create_api_error_from_http_exception
 
     api: Any = container.client.api  # type: ignore[union-attr]  # set on every container that a client made
-    url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/{what}"
+    url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/{endpoint}"
     with api.request(method, url, params=params, stream=True, timeout=(api.timeout, None)) as response:
         if response.status_code == 404:
             yield None
@@ -91,36 +96,36 @@ class DockerContainer:
     def __init__(self, container: Container, spec: ContainerSpec) -> None:
         self._container = container
         self._spec = spec
-        self._ports = _published(container.attrs or {})
+        self._ports = _parse_published_ports(container.attrs or {})
 
     @property
     def host_ports(self) -> Mapping[int, int]:
         """Container port → loopback port."""
         return self._ports
 
-    def logs(self) -> Iterator[str]:
+    def stream_logs(self) -> Iterator[str]:
         """Lines as the container prints them, from its start; ends when it exits.
 
         The engine may end a stream before what was printed in the very last moment; ``tail`` has it.
         """
         streams = {"follow": "1", "stdout": "1", "stderr": "1"}
         with (
-            translated(self._spec.image),
-            _called(self._container, "GET", "logs", **streams) as response,
+            translate_errors(self._spec.image),
+            _open_response(self._container, "GET", "logs", **streams) as response,
         ):
             if response is not None:
-                yield from split_lines(_payloads(response.raw))
+                yield from split_lines(_read_payloads(response.raw))
 
-    def exit_code(self) -> int | None:
+    def read_exit_code(self) -> int | None:
         """None while it runs."""
-        with translated(self._spec.image):
+        with translate_errors(self._spec.image):
             self._container.reload()
             state = (self._container.attrs or {})["State"]
         return None if state["Running"] else int(state["ExitCode"])
 
-    def tail(self, lines: int = 50) -> str:
+    def read_tail(self, lines: int = 50) -> str:
         """The last lines that it printed."""
-        with translated(self._spec.image):
+        with translate_errors(self._spec.image):
             raw: bytes = self._container.logs(tail=lines)
         return "\n".join(split_lines([raw]))
 
@@ -128,55 +133,55 @@ class DockerContainer:
         """The exit code; raises WrapperError when it still runs after ``timeout_s``."""
         import requests
 
-        with translated(self._spec.image):
+        with translate_errors(self._spec.image):
             try:
                 return int(self._container.wait(timeout=timeout_s)["StatusCode"])
             except requests.exceptions.RequestException as error:
-                code = self.exit_code()  # an engine that is gone says so here
+                code = self.read_exit_code()  # an engine that is gone says so here
                 if code is None:
                     raise WrapperError(f"still runs after {timeout_s:g} s", where=self._spec.image) from error
                 return code
 
     def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
         """Run a command inside, however long it is silent."""
-        with translated(self._spec.image):
-            exit_code, printed = self._container.exec_run(list(argv), user=user or self._spec.user or "")
-        output = printed.decode(errors="replace") if isinstance(printed, bytes) else ""
+        with translate_errors(self._spec.image):
+            exit_code, output_bytes = self._container.exec_run(list(argv), user=user or self._spec.user or "")
+        output = output_bytes.decode(errors="replace") if isinstance(output_bytes, bytes) else ""
         return ExecResult(exit_code=-1 if exit_code is None else exit_code, output=output)
 
-    def changed_paths(self) -> Sequence[tuple[str, str]]:
+    def list_changed_paths(self) -> Sequence[tuple[str, str]]:
         """(kind, absolute path) of what differs from the image; kind is "added", "changed" or "deleted"."""
-        with translated(self._spec.image):
+        with translate_errors(self._spec.image):
             return [(_KINDS[int(change["Kind"])], str(change["Path"])) for change in self._container.diff() or ()]
 
-    def join(self, network: str) -> str:
+    def join_network(self, network: str) -> str:
         """Connect it to one more network of this machine; its address there."""
-        with translated(self._spec.image):
+        with translate_errors(self._spec.image):
             self._container.client.networks.get(network).connect(self._container)  # type: ignore[union-attr]
-            return str(self._networks()[network]["IPAddress"])
+            return str(self._fetch_networks()[network]["IPAddress"])
 
-    def stay_only_in(self, network: str) -> None:
+    def leave_other_networks(self, network: str) -> None:
         """Disconnect it from every other network, and so from what these lead to."""
-        with translated(self._spec.image):
-            for other in self._networks().keys() - {network}:
+        with translate_errors(self._spec.image):
+            for other in self._fetch_networks().keys() - {network}:
                 self._container.client.networks.get(other).disconnect(self._container)  # type: ignore[union-attr]
 
-    def _networks(self) -> Mapping[str, Any]:
+    def _fetch_networks(self) -> Mapping[str, Any]:
         self._container.reload()
         networks: Mapping[str, Any] = (self._container.attrs or {})["NetworkSettings"]["Networks"]
         return networks
 
     def stop(self, timeout_s: float = 10) -> None:
         """SIGTERM, then SIGKILL; no error when it is gone."""
-        quietly(self._container.stop, timeout=int(timeout_s))
+        run_cleanup(self._container.stop, timeout=int(timeout_s))
 
 
-def _published(attributes: Mapping[str, Any]) -> dict[int, int]:
+def _parse_published_ports(attributes: Mapping[str, Any]) -> dict[int, int]:
     bindings = attributes.get("NetworkSettings", {}).get("Ports") or {}
     return {int(port.split("/")[0]): int(hosts[0]["HostPort"]) for port, hosts in bindings.items() if hosts}
 
 
-def _payloads(stream: Any) -> Iterator[bytes]:
+def _read_payloads(stream: Any) -> Iterator[bytes]:
     """What was printed, without the engine's frames: eight bytes of header, the last four the length."""
     while len(header := stream.read(8)) == 8:
         yield stream.read(int.from_bytes(header[4:], "big"))
@@ -189,14 +194,14 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[str]:
         pending += chunk
         *complete, rest = pending.split(b"\n") if b"\n" in chunk else (pending,)
         for line in complete:
-            yield _text(line)
+            yield _decode_line(line)
         pending = rest
         while len(pending) > _LONGEST_LINE_BYTES:
-            yield _text(pending[:_LONGEST_LINE_BYTES])
+            yield _decode_line(pending[:_LONGEST_LINE_BYTES])
             del pending[:_LONGEST_LINE_BYTES]
     if pending:
-        yield _text(pending)
+        yield _decode_line(pending)
 
 
-def _text(raw: bytes | bytearray) -> str:
+def _decode_line(raw: bytes | bytearray) -> str:
     return raw.decode("utf-8", errors="replace").rstrip("\r")

@@ -12,7 +12,7 @@ _LONGEST_REASON = 300
 
 
 @contextlib.contextmanager
-def translated(where: str) -> Iterator[None]:
+def translate_errors(where: str) -> Iterator[None]:
     """Raise WrapperError, or EngineUnavailable when the engine itself is gone, for what goes wrong inside; ``where`` is the image."""
     import requests
     import urllib3
@@ -38,16 +38,16 @@ def translated(where: str) -> Iterator[None]:
         raise EngineUnavailable(
             "the Docker engine stopped answering",
             where=where,
-            evidence=reason(error),
+            evidence=format_reason(error),
             next_step="start it and try again; `docker info` must work",
         ) from error
     except DockerException as error:
         raise WrapperError(
-            f"Docker cannot take this: {reason(error)}", where=where, next_step="correct what it names"
+            f"Docker cannot take this: {format_reason(error)}", where=where, next_step="correct what it names"
         ) from error
 
 
-def quietly(action: Callable[..., object], *arguments: Any, **options: Any) -> None:
+def run_cleanup(action: Callable[..., object], *arguments: Any, **options: Any) -> None:
     """Clean up: the thing may be gone already, and a dead engine must not hide the first error."""
     import requests
     from docker.errors import DockerException
@@ -56,18 +56,20 @@ def quietly(action: Callable[..., object], *arguments: Any, **options: Any) -> N
         action(*arguments, **options)
 
 
-def unavailable(error: Exception) -> EngineUnavailable:
+def build_unavailable_error(error: Exception) -> EngineUnavailable:
     """Why no connection could be made, and what to do about that very reason."""
-    return EngineUnavailable("no Docker engine answers", evidence=reason(error), next_step=_how_to_reach(error))
+    return EngineUnavailable(
+        "no Docker engine answers", evidence=format_reason(error), next_step=_select_next_step(error)
+    )
 
 
-def reason(error: Exception) -> str:
+def format_reason(error: Exception) -> str:
     """An error's last line, cut to a readable length."""
     text = str(error).strip()
     return text.splitlines()[-1][:_LONGEST_REASON] if text else type(error).__name__
 
 
-def _how_to_reach(error: Exception) -> str:
+def _select_next_step(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "your user may not use the engine: add it to the group docker and log in again, or run as root"
     if isinstance(error, FileNotFoundError):

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 _PLATFORM = "linux/amd64"
 
 
-def pull(client: DockerClient, reference: str, report: Callable[[str], None]) -> None:
+def pull_image(client: DockerClient, reference: str, report: Callable[[str], None]) -> None:
     """Pull an image for linux/amd64; ``report`` gets a line for each change of a layer. WrapperError when it cannot be."""
     from docker.errors import APIError
 
     report(f"pulling {reference}")
     try:
-        _pull_layers(client, *_split(reference), report)
+        _pull_layers(client, *_split_reference(reference), report)
     except (TypeError, AttributeError, LookupError) as error:  # docker-py takes the shape of its file for granted
         raise WrapperError(
             "the image cannot be pulled: Docker's config.json holds something else than Docker's settings",
@@ -39,23 +39,23 @@ def pull(client: DockerClient, reference: str, report: Callable[[str], None]) ->
 def _pull_layers(client: DockerClient, name: str, tag: str, report: Callable[[str], None]) -> None:
     from docker.errors import APIError
 
-    shown: dict[str, str] = {}
-    problem = None
+    statuses: dict[str, str] = {}
+    error = None
     events: Any = client.api.pull(name, tag=tag, platform=_PLATFORM, stream=True, decode=True)
     for event in events:  # to its end: only then docker-py lets go of the connection
-        problem = event.get("error", problem)
+        error = event.get("error", error)
         layer, status = event.get("id", ""), event.get("status", "")
-        if status and shown.get(layer) != status:
-            shown[layer] = status
+        if status and statuses.get(layer) != status:
+            statuses[layer] = status
             report(f"{layer} {status} {event.get('progress', '')}".strip())
-    if problem is not None:
-        raise APIError(str(problem))
+    if error is not None:
+        raise APIError(str(error))
 
 
-def _split(reference: str) -> tuple[str, str]:
+def _split_reference(reference: str) -> tuple[str, str]:
     """Repository and digest (or tag) of a reference; without either, "latest"."""
-    named, _, digest = reference.partition("@")
-    name, separator, tag = named.rpartition(":")
+    name_and_tag, _, digest = reference.partition("@")
+    name, separator, tag = name_and_tag.rpartition(":")
     if not separator or "/" in tag:
-        name, tag = named, ""
+        name, tag = name_and_tag, ""
     return name, digest or tag or "latest"

@@ -63,15 +63,15 @@ class RunningContainer(Protocol):
         """Container port → loopback port."""
         ...
 
-    def logs(self) -> Iterator[str]:
+    def stream_logs(self) -> Iterator[str]:
         """Lines as the container prints them, from its start; ends when it exits."""
         ...
 
-    def exit_code(self) -> int | None:
+    def read_exit_code(self) -> int | None:
         """None while it runs."""
         ...
 
-    def tail(self, lines: int = 50) -> str:
+    def read_tail(self, lines: int = 50) -> str:
         """The last lines that it printed."""
         ...
 
@@ -83,7 +83,7 @@ class RunningContainer(Protocol):
         """Run a command inside."""
         ...
 
-    def changed_paths(self) -> Sequence[tuple[str, str]]:
+    def list_changed_paths(self) -> Sequence[tuple[str, str]]:
         """(kind, absolute path) of what differs from the image; kind is "added", "changed" or "deleted"."""
         ...
 
@@ -95,7 +95,7 @@ class RunningContainer(Protocol):
 class ImageReader(Protocol):
     """Opens images."""
 
-    def files(self, reference: str) -> AbstractContextManager[ImageFiles]:
+    def open_files(self, reference: str) -> AbstractContextManager[ImageFiles]:
         """The files of an image, to be read without running it; ImageMissing when it is not there."""
         ...
 
@@ -113,7 +113,9 @@ class ContainerEngine(ImageReader, Protocol):
 
 
 @contextlib.contextmanager
-def started(engine: ContainerEngine, spec: ContainerSpec, report: Callable[[str], None]) -> Iterator[RunningContainer]:
+def start_container(
+    engine: ContainerEngine, spec: ContainerSpec, report: Callable[[str], None]
+) -> Iterator[RunningContainer]:
     """The running container; without GPUs, and said so, where the engine has none to give."""
     with contextlib.ExitStack() as stack:
         try:

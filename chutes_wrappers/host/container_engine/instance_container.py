@@ -8,7 +8,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
 
 
-def instance_container(
+def build_instance_spec(
     image: str,
     *,
     command: Sequence[str],
@@ -35,5 +35,5 @@ def instance_container(
         shm_bytes=platform_rules.INSTANCE_SHM_BYTES,
         gpus="all",
         # Engines let containers bind any port; an instance cannot bind those below 1024.
-        sysctls={"net.ipv4.ip_unprivileged_port_start": str(platform_rules.LOWEST_UNPRIVILEGED_PORT)},
+        sysctls={"net.ipv4.ip_unprivileged_port_start": str(platform_rules.MIN_UNPRIVILEGED_PORT)},
     )

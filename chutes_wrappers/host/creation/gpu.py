@@ -11,20 +11,20 @@ _VARIABLES = ("CUDA_VERSION", "NVIDIA_REQUIRE_CUDA", "NV_CUDA_CUDART_VERSION")
 _VERSION = re.compile(r"(?:^|cuda>=)(\d+)\.(\d+)")
 
 
-def cuda_note(environment: Mapping[str, str]) -> str:
+def build_cuda_note(environment: Mapping[str, str]) -> str:
     """What speaks against the version of CUDA that an image's variables name; empty where nothing does."""
-    cuda = _cuda(environment)
-    if cuda is None or cuda >= platform_rules.LOWEST_CUDA:
+    version = _read_cuda_version(environment)
+    if version is None or version >= platform_rules.MIN_CUDA:
         return ""
-    return f"it has CUDA {_shown(cuda)}; the platform's GPU, {platform_rules.TEE_GPU}, needs {_shown(platform_rules.LOWEST_CUDA)} or newer"
+    return f"it has CUDA {_format_version(version)}; the platform's GPU, {platform_rules.TEE_GPU}, needs {_format_version(platform_rules.MIN_CUDA)} or newer"
 
 
-def _cuda(environment: Mapping[str, str]) -> tuple[int, int] | None:
+def _read_cuda_version(environment: Mapping[str, str]) -> tuple[int, int] | None:
     for name in _VARIABLES:
         if match := _VERSION.search(environment.get(name, "")):
             return int(match[1]), int(match[2])
     return None
 
 
-def _shown(version: tuple[int, int]) -> str:
+def _format_version(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"

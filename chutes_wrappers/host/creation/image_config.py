@@ -14,7 +14,7 @@ from chutes_wrappers.host.platform_api import error_responses
 
 _TITLES = ("org.opencontainers.image.title", "org.opencontainers.image.ref.name")
 _VERSION = "org.opencontainers.image.version"
-_NO_CHECK = ("NONE",)
+_NO_HEALTH_CHECK = ("NONE",)
 
 
 class MalformedDescription(WrapperError):
@@ -51,52 +51,52 @@ class ImageFacts:
         return self.labels.get(_VERSION, "")
 
 
-class _Described(BaseModel):
+class _DockerModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_pascal)
 
 
-class _Check(_Described):
+class _HealthCheck(_DockerModel):
     test: tuple[StrictStr, ...] | None = None
 
 
-class _Config(_Described):
+class _Config(_DockerModel):
     entrypoint: tuple[StrictStr, ...] | None = None
     cmd: tuple[StrictStr, ...] | None = None
     user: StrictStr | None = None
     env: tuple[StrictStr, ...] | None = None
     exposed_ports: dict[str, Any] | None = None
     labels: dict[str, StrictStr | None] | None = None
-    healthcheck: _Check | None = None
+    healthcheck: _HealthCheck | None = None
 
 
-class _Image(_Described):
+class _Image(_DockerModel):
     os: StrictStr = Field(default="linux", pattern=r"^[\w.-]*$")
     architecture: StrictStr = Field(default="amd64", pattern=r"^[\w.-]*$")
     config: _Config | None = None
 
 
-def facts(reference: str, attributes: Mapping[str, Any], size_bytes: int) -> ImageFacts:
+def parse_image_facts(reference: str, attributes: Mapping[str, Any], size_bytes: int) -> ImageFacts:
     """The facts among ``attributes``, which are as of ``docker inspect``; MalformedDescription names the first that is none."""
     try:
-        told = _Image.model_validate(dict(attributes))
+        image = _Image.model_validate(dict(attributes))
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         raise MalformedDescription(
             "the image's description is malformed",
             where=reference,
-            evidence=error_responses.detail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"),
+            evidence=error_responses.format_detail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"),
             next_step="build the image again, with `docker build` or buildah",
         ) from error
-    config = told.config or _Config()
-    check = (config.healthcheck.test if config.healthcheck else None) or ()
+    config = image.config or _Config()
+    health_check = (config.healthcheck.test if config.healthcheck else None) or ()
     return ImageFacts(
-        platform=f"{told.os}/{told.architecture}",
+        platform=f"{image.os}/{image.architecture}",
         entrypoint=config.entrypoint or (),
         cmd=config.cmd or (),
         user=config.user or "",
         environment=dict(entry.partition("=")[::2] for entry in config.env or ()),
         exposed=tuple(config.exposed_ports or ()),
         labels={name: value or "" for name, value in (config.labels or {}).items()},
-        health_check=() if check == _NO_CHECK else check,
+        health_check=() if health_check == _NO_HEALTH_CHECK else health_check,
         size_bytes=size_bytes,
     )

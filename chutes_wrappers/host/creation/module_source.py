@@ -48,33 +48,38 @@ async def boot(self):
 '''
 
 
-def source(proposal: Proposal) -> str:
+def render_module(proposal: Proposal) -> str:
     """The module; what the image says by itself is not repeated in it."""
     parts = [
         _HEAD.format(
-            docstring=_docstring(f"{proposal.reference} as a chute."),
-            name=_text(proposal.name),
-            image=_text(proposal.reference),
+            docstring=_format_docstring(f"{proposal.reference} as a chute."),
+            name=_format_string(proposal.name),
+            image=_format_string(proposal.reference),
             ports=list(proposal.ports),
         )
     ]
     if proposal.environment:
         parts.append("CHUTE_ENV = {\n")
-        parts += [f"    {_text(key)}: {_text(value)},\n" for key, value in sorted(proposal.environment.items())]
+        parts += [
+            f"    {_format_string(key)}: {_format_string(value)},\n"
+            for key, value in sorted(proposal.environment.items())
+        ]
         parts.append("}\n")
     if proposal.entrypoint:
         parts.append("# The image's own command, on a port that an instance has.\n")
-        parts.append("ENTRYPOINT = [\n" + "".join(f"    {_text(word)},\n" for word in proposal.entrypoint) + "]\n")
+        parts.append(
+            "ENTRYPOINT = [\n" + "".join(f"    {_format_string(word)},\n" for word in proposal.entrypoint) + "]\n"
+        )
     parts.append(_TAIL.format(port=proposal.ports[0], placement="\n    ".join(TEE_ARGUMENTS)))
     return "".join(parts)
 
 
-def _docstring(value: str) -> str:
+def _format_docstring(value: str) -> str:
     """A docstring that ends where it should, whatever stands in it."""
-    return f'""{_text(value)}""'
+    return f'""{_format_string(value)}""'
 
 
-def _text(value: str) -> str:
+def _format_string(value: str) -> str:
     """A Python string in double quotes."""
-    shown = repr(value)
-    return '"' + shown[1:-1] + '"' if shown[0] == "'" and '"' not in shown else shown
+    literal = repr(value)
+    return '"' + literal[1:-1] + '"' if literal[0] == "'" and '"' not in literal else literal

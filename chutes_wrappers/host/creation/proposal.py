@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.creation.gpu import cuda_note
+from chutes_wrappers.host.creation.gpu import build_cuda_note
 from chutes_wrappers.host.creation.image_config import ImageFacts
-from chutes_wrappers.host.creation.ports import place
+from chutes_wrappers.host.creation.ports import place_ports
 from chutes_wrappers.host.creation.reference import Reference
 
-_MODULE = "deploy_{}.py"
-_OURS = "linux/amd64"
+_MODULE_FILE_NAME = "deploy_{}.py"
+_PLATFORM = "linux/amd64"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Proposal:
     @property
     def file_name(self) -> str:
         """The module's."""
-        return _MODULE.format(re.sub(r"[^a-z0-9]+", "_", self.name).strip("_"))
+        return _MODULE_FILE_NAME.format(re.sub(r"[^a-z0-9]+", "_", self.name).strip("_"))
 
 
 def propose(reference: Reference, image: ImageFacts, *, name: str | None, port: int | None) -> Proposal:
@@ -42,28 +42,32 @@ def propose(reference: Reference, image: ImageFacts, *, name: str | None, port: 
     variables or arguments show how. Raises UnsupportedImage for what can never run, ConfigurationError when nothing tells
     the port, or for a name that no chute can have.
     """
-    _check_runs(reference.text, image)
-    placed = place(reference.text, image, port)
-    chosen = _name(name, reference.text)
+    _check_can_run(reference.text, image)
+    placement = place_ports(reference.text, image, port)
+    chute_name = _choose_name(name, reference.text)
     return Proposal(
         reference=reference.text,
-        name=chosen,
-        ports=placed.ports,
-        environment=placed.environment,
-        entrypoint=placed.argv if placed.argv != image.argv else (),
-        notes=tuple(filter(None, (*placed.notes, cuda_note(image.environment), _name_note(chosen)))),
+        name=chute_name,
+        ports=placement.ports,
+        environment=placement.environment,
+        entrypoint=placement.argv if placement.argv != image.argv else (),
+        notes=tuple(filter(None, (*placement.notes, build_cuda_note(image.environment), _build_name_note(chute_name)))),
     )
 
 
-def _name_note(name: str) -> str:
-    word = platform_rules.subnet_word(name)
-    return f"Chutes would refuse the name: {word!r} belongs to a subnet; give another --name" if word else ""
+def _build_name_note(name: str) -> str:
+    subnet_word = platform_rules.find_subnet_word(name)
+    return (
+        f"Chutes would refuse the name: {subnet_word!r} belongs to a subnet; give another --name" if subnet_word else ""
+    )
 
 
-def _check_runs(reference: str, image: ImageFacts) -> None:
-    if image.platform != _OURS:
+def _check_can_run(reference: str, image: ImageFacts) -> None:
+    if image.platform != _PLATFORM:
         raise UnsupportedImage(
-            f"it is built for {image.platform}; Chutes runs {_OURS}", where=reference, next_step=f"build it for {_OURS}"
+            f"it is built for {image.platform}; Chutes runs {_PLATFORM}",
+            where=reference,
+            next_step=f"build it for {_PLATFORM}",
         )
     if not image.argv:
         raise UnsupportedImage(
@@ -74,28 +78,28 @@ def _check_runs(reference: str, image: ImageFacts) -> None:
         )
 
 
-def _name(wanted: str | None, reference: str) -> str:
-    name = wanted if wanted is not None else name_of(reference)
+def _choose_name(requested_name: str | None, reference: str) -> str:
+    name = requested_name if requested_name is not None else name_from_reference(reference)
     check_name(name)
     return name
 
 
 def check_name(name: str) -> None:
     """ConfigurationError for a name that no chute and image can have."""
-    rule = platform_rules.image_name_rule(name) or platform_rules.chute_name_rule(name)
+    rule = platform_rules.find_image_name_problem(name) or platform_rules.find_chute_name_problem(name)
     if rule or name != name.lower():
-        longest = platform_rules.IMAGE_NAME_LENGTH[1]
+        max_length = platform_rules.IMAGE_NAME_LENGTH[1]
         raise ConfigurationError(
             f"{name!r} cannot be the name of a chute and its image",
             where="--name",
-            next_step=f"give 3 to {longest} of a-z, 0-9, '-', '_' and '.', the first a letter or digit, such as --name ocr",
+            next_step=f"give 3 to {max_length} of a-z, 0-9, '-', '_' and '.', the first a letter or digit, such as --name ocr",
         )
 
 
-def name_of(reference: str) -> str:
+def name_from_reference(reference: str) -> str:
     """The last part of a reference, without its tag, in letters that a chute's name may have; of three letters at least."""
-    last = reference.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
-    name = re.sub(r"[^a-z0-9]+", "-", last).strip("-")[: platform_rules.IMAGE_NAME_LENGTH[1]].strip("-")
+    last_part = reference.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+    name = re.sub(r"[^a-z0-9]+", "-", last_part).strip("-")[: platform_rules.IMAGE_NAME_LENGTH[1]].strip("-")
     if not name[:1].isalpha():
         name = f"app-{name}".strip("-")
     return name if len(name) >= platform_rules.CHUTE_NAME_LENGTH[0] else f"{name}-app"

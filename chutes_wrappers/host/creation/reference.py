@@ -25,22 +25,22 @@ class Reference:
     version: str
 
 
-def parse(text: str) -> Reference:
+def parse_reference(text: str) -> Reference:
     """What ``text`` refers to; a digest beats a tag. Raises ConfigurationError for what no image can be called."""
     from docker import auth
     from docker.errors import DockerException
     from docker.utils import parse_repository_tag
 
     if _IMAGE_ID.match(text):
-        raise image_id_problem(text)
-    named, at, digest = text.partition("@")
-    repository, tag = parse_repository_tag(named)
+        raise build_image_id_error(text)
+    name_and_tag, separator, digest = text.partition("@")
+    repository, tag = parse_repository_tag(name_and_tag)
     try:
         host, name = auth.resolve_repository_name(repository)
     except (DockerException, ValueError, IndexError):
         host, name = "", ""
-    fits = _HOST.match(host) and _REPOSITORY.match(name) and (tag is None or _TAG.match(tag))
-    if not fits or (at and not _DIGEST.match(digest)):
+    is_valid = _HOST.match(host) and _REPOSITORY.match(name) and (tag is None or _TAG.match(tag))
+    if not is_valid or (separator and not _DIGEST.match(digest)):
         raise ConfigurationError(
             f"{text!r} is no image reference",
             where="IMAGE",
@@ -51,7 +51,7 @@ def parse(text: str) -> Reference:
     return Reference(text=text, host=host, name=name, version=digest or tag or "latest")
 
 
-def image_id_problem(text: str) -> ConfigurationError:
+def build_image_id_error(text: str) -> ConfigurationError:
     """Why an image cannot be named by its ID."""
     return ConfigurationError(
         f"{text!r} is an image's ID, and the platform can pull no image by its ID",

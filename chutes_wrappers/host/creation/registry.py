@@ -15,33 +15,33 @@ import urllib3
 from requests.utils import parse_dict_header
 
 from chutes_wrappers.core.errors import UnsupportedImage, WrapperError
-from chutes_wrappers.host.creation.image_config import ImageFacts, facts
+from chutes_wrappers.host.creation.image_config import ImageFacts, parse_image_facts
 from chutes_wrappers.host.creation.reference import Reference
-from chutes_wrappers.host.creation.registry_login import Login, login
+from chutes_wrappers.host.creation.registry_login import Login, read_login
 from chutes_wrappers.host.platform_api import error_responses
 
-_LONGEST_S = 60.0
-_TIMEOUT_S = 20.0
-_LONGEST_BYTES = 4 * 1024**2
-_PIECE_BYTES = 64 * 1024
-_MOST_REDIRECTS = 5
-_LISTS = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
-_MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+_TOTAL_TIMEOUT_S = 60.0
+_REQUEST_TIMEOUT_S = 20.0
+_MAX_BODY_BYTES = 4 * 1024**2
+_CHUNK_BYTES = 64 * 1024
+_MAX_REDIRECTS = 5
+_INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
+_MANIFEST_TYPES = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
 _DIGEST = re.compile(r"[A-Za-z0-9+._-]+:[A-Za-z0-9=_-]+\Z")
 _TOKEN = re.compile(r"[\x21-\x7e]+\Z")
 _CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)(?:\s+|\Z)", re.IGNORECASE)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_REFUSED = "log in with `docker login`, or check the image's name and tag"
-_UNREACHED = "check the registry's name, and the network"
-_BROKEN_LOGIN = "mend what is said of Docker's own login, or pull the image with docker"
-_OURS = "linux/amd64"
+_LOGIN_HINT = "log in with `docker login`, or check the image's name and tag"
+_NETWORK_HINT = "check the registry's name, and the network"
+_BROKEN_LOGIN_HINT = "mend what is said of Docker's own login, or pull the image with docker"
+_PLATFORM = "linux/amd64"
 
 
 class RegistryUnavailable(WrapperError):
     """The registry does not tell: it cannot be reached, refuses, has no such image, or answers what cannot be understood."""
 
 
-def look_up(reference: Reference) -> ImageFacts:
+def fetch_image_facts(reference: Reference) -> ImageFacts:
     """What the image for linux/amd64 says of itself, asked with what ``docker login`` keeps; it takes a minute at most.
 
     Raises UnsupportedImage for an image of other platforms only, RegistryUnavailable when the registry does not tell,
@@ -49,8 +49,8 @@ def look_up(reference: Reference) -> ImageFacts:
     """
     with _Session() as session:
         # Without one, requests takes ~/.netrc's password for the host, and sends it instead of the registry's token.
-        session.auth = _unchanged
-        return _Registry(session, reference).image()
+        session.auth = _skip_netrc
+        return _Registry(session, reference).fetch_image()
 
 
 class _Session(requests.Session):
@@ -60,12 +60,12 @@ class _Session(requests.Session):
         return None
 
 
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _skip_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Answer:
+class _Response:
     status: int
     reason: str
     headers: Mapping[str, str]
@@ -82,130 +82,130 @@ class _Registry:
         self._reference = reference
         host = reference.host
         # Docker's own index names a registry that is served beside it.
-        served = f"registry-1.{host}" if host == INDEX_NAME else host
+        registry_host = f"registry-1.{host}" if host == INDEX_NAME else host
         scheme = "http" if urlsplit(f"//{host}").hostname in _LOOPBACK else "https"
-        self._root = f"{scheme}://{served}/v2/{reference.name}/"
+        self._root = f"{scheme}://{registry_host}/v2/{reference.name}/"
         self._authorization: str | None = None
-        self._problem = ""
-        self._give_up_at = time.monotonic() + _LONGEST_S
+        self._login_problem = ""
+        self._deadline = time.monotonic() + _TOTAL_TIMEOUT_S
 
-    def image(self) -> ImageFacts:
-        manifest = self._json(f"manifests/{self._reference.version}", (*_LISTS, *_MANIFESTS))
+    def fetch_image(self) -> ImageFacts:
+        manifest = self._fetch_json(f"manifests/{self._reference.version}", (*_INDEX_TYPES, *_MANIFEST_TYPES))
         if isinstance(manifest.get("manifests"), list):
-            chosen = _for_our_platform(manifest["manifests"], self._reference.text)
-            manifest = self._json(f"manifests/{self._digest(chosen)}", _MANIFESTS)
+            entry = _select_platform_entry(manifest["manifests"], self._reference.text)
+            manifest = self._fetch_json(f"manifests/{self._read_digest(entry)}", _MANIFEST_TYPES)
         config, layers = manifest.get("config"), manifest.get("layers")
         if not isinstance(config, Mapping) or not isinstance(layers, list):
-            raise self._unavailable("it describes the image in a way that is not known here", "")
-        told = self._json(f"blobs/{self._digest(config)}", ("*/*",))
+            raise self._build_error("it describes the image in a way that is not known here", "")
+        image_config = self._fetch_json(f"blobs/{self._read_digest(config)}", ("*/*",))
         attributes = {
-            "Os": told.get("os") or "linux",
-            "Architecture": told.get("architecture") or "amd64",
-            "Config": told.get("config"),
+            "Os": image_config.get("os") or "linux",
+            "Architecture": image_config.get("architecture") or "amd64",
+            "Config": image_config.get("config"),
         }
         sizes = (layer.get("size") for layer in layers if isinstance(layer, Mapping))
-        return facts(self._reference.text, attributes, sum(size for size in sizes if isinstance(size, int)))
+        return parse_image_facts(self._reference.text, attributes, sum(size for size in sizes if isinstance(size, int)))
 
-    def _digest(self, descriptor: Mapping[str, Any]) -> str:
+    def _read_digest(self, descriptor: Mapping[str, Any]) -> str:
         digest = descriptor.get("digest")
         if not isinstance(digest, str) or not _DIGEST.match(digest):
-            raise self._unavailable("it names a part of the image by no digest", "")
+            raise self._build_error("it names a part of the image by no digest", "")
         return digest
 
-    def _json(self, path: str, accepted: tuple[str, ...]) -> dict[str, Any]:
-        answer = self._get(path, accepted)
-        if answer.status == requests.codes.unauthorized:
-            self._log_in(answer.headers.get("WWW-Authenticate", ""))
-            answer = self._get(path, accepted)
-        if answer.status != requests.codes.ok:
-            raise self._unavailable(f"it answers {answer.status}", error_responses.detail(answer.reason))
-        value = _object(answer.body)
+    def _fetch_json(self, path: str, accepted_types: tuple[str, ...]) -> dict[str, Any]:
+        response = self._get(path, accepted_types)
+        if response.status == requests.codes.unauthorized:
+            self._log_in(response.headers.get("WWW-Authenticate", ""))
+            response = self._get(path, accepted_types)
+        if response.status != requests.codes.ok:
+            raise self._build_error(f"it answers {response.status}", error_responses.format_detail(response.reason))
+        value = _parse_object(response.body)
         if value is None:
-            raise self._unavailable("its answer is none of a registry", "")
+            raise self._build_error("its answer is none of a registry", "")
         return value
 
-    def _get(self, path: str, accepted: tuple[str, ...]) -> _Answer:
+    def _get(self, path: str, accepted_types: tuple[str, ...]) -> _Response:
         """The answer at ``path``, which may be elsewhere: nothing of our login goes to another host."""
         url = f"{self._root}{path}"
-        for _ in range(_MOST_REDIRECTS):
-            headers = {"Accept": ", ".join(accepted)}
+        for _ in range(_MAX_REDIRECTS):
+            headers = {"Accept": ", ".join(accepted_types)}
             if self._authorization and urlsplit(url)[:2] == urlsplit(self._root)[:2]:
                 headers["Authorization"] = self._authorization
-            answer = self._ask("GET", url, headers=headers)
-            location = answer.headers.get("Location")
-            if answer.status // 100 != 3 or not location:
-                return answer
+            response = self._request("GET", url, headers=headers)
+            location = response.headers.get("Location")
+            if response.status // 100 != 3 or not location:
+                return response
             try:
                 url = urljoin(url, location)
             except ValueError as error:
-                raise self._unavailable("it redirects to no address", "") from error
-        raise self._unavailable(f"it redirects more than {_MOST_REDIRECTS} times", "")
+                raise self._build_error("it redirects to no address", "") from error
+        raise self._build_error(f"it redirects more than {_MAX_REDIRECTS} times", "")
 
-    def _ask(self, method: str, url: str, **options: Any) -> _Answer:
+    def _request(self, method: str, url: str, **options: Any) -> _Response:
         try:
-            timeout_s = min(_TIMEOUT_S, self._seconds_left())
-            with self._session.request(method, url, timeout=timeout_s, stream=True, **options) as answer:
-                return _Answer(
-                    status=answer.status_code,
-                    reason=answer.reason or "",
-                    headers=answer.headers,
-                    body=self._body(answer),
+            timeout_s = min(_REQUEST_TIMEOUT_S, self._check_time_left())
+            with self._session.request(method, url, timeout=timeout_s, stream=True, **options) as response:
+                return _Response(
+                    status=response.status_code,
+                    reason=response.reason or "",
+                    headers=response.headers,
+                    body=self._read_body(response),
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise self._unavailable("it cannot be reached", type(error).__name__, _UNREACHED) from error
+            raise self._build_error("it cannot be reached", type(error).__name__, _NETWORK_HINT) from error
 
-    def _body(self, answer: requests.Response) -> bytes:
+    def _read_body(self, response: requests.Response) -> bytes:
         body = b""
         # read1 (urllib3 2) returns what has come; read waits for a whole piece, however slowly it drips.
-        read = getattr(answer.raw, "read1", answer.raw.read)
-        while piece := read(_PIECE_BYTES, decode_content=True):
-            body += piece
-            if len(body) > _LONGEST_BYTES:
-                raise self._unavailable(f"its answer is longer than {_LONGEST_BYTES // 1024**2} MiB", "")
-            self._seconds_left()
+        read = getattr(response.raw, "read1", response.raw.read)
+        while chunk := read(_CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if len(body) > _MAX_BODY_BYTES:
+                raise self._build_error(f"its answer is longer than {_MAX_BODY_BYTES // 1024**2} MiB", "")
+            self._check_time_left()
         return body
 
-    def _seconds_left(self) -> float:
-        left_s = self._give_up_at - time.monotonic()
+    def _check_time_left(self) -> float:
+        left_s = self._deadline - time.monotonic()
         if left_s <= 0:
-            raise self._unavailable(f"it has not answered in {_LONGEST_S:.0f} s", "")
+            raise self._build_error(f"it has not answered in {_TOTAL_TIMEOUT_S:.0f} s", "")
         return left_s
 
-    def _log_in(self, asked: str) -> None:
+    def _log_in(self, challenge_header: str) -> None:
         """Get what the next request is allowed with: a token of the service that the registry names, else our password."""
-        known = login(self._reference.host)
-        self._problem = known.problem
-        challenges = _challenges(asked)
+        saved_login = read_login(self._reference.host)
+        self._login_problem = saved_login.problem
+        challenges = _parse_challenges(challenge_header)
         if bearer := challenges.get("bearer"):
-            self._authorization = self._token(bearer, known)
-        elif "basic" in challenges and known.pair:
-            request = requests.Request("GET", self._root, auth=known.pair).prepare()
+            self._authorization = self._fetch_token(bearer, saved_login)
+        elif "basic" in challenges and saved_login.credentials:
+            request = requests.Request("GET", self._root, auth=saved_login.credentials).prepare()
             self._authorization = request.headers["Authorization"]
 
-    def _token(self, bearer: Mapping[str, str | None], known: Login) -> str | None:
-        wanted = {
+    def _fetch_token(self, bearer: Mapping[str, str | None], saved_login: Login) -> str | None:
+        token_scope = {
             "service": bearer.get("service") or "",
             "scope": bearer.get("scope") or f"repository:{self._reference.name}:pull",
         }
         realm = str(bearer.get("realm"))
-        if known.token:  # the registry's kind of OAuth 2: an identity token is a refresh token
-            refreshing = {"grant_type": "refresh_token", "client_id": "chutes-wrappers", "refresh_token": known.token}
-            answer = self._ask("POST", realm, data={**refreshing, **wanted})
+        if saved_login.token:  # the registry's kind of OAuth 2: an identity token is a refresh token
+            grant = {"grant_type": "refresh_token", "client_id": "chutes-wrappers", "refresh_token": saved_login.token}
+            response = self._request("POST", realm, data={**grant, **token_scope})
         else:
-            answer = self._ask("GET", realm, params=wanted, auth=known.pair)
-        told = (_object(answer.body) if answer.status == requests.codes.ok else None) or {}
-        token = told.get("token") or told.get("access_token")
+            response = self._request("GET", realm, params=token_scope, auth=saved_login.credentials)
+        reply = (_parse_object(response.body) if response.status == requests.codes.ok else None) or {}
+        token = reply.get("token") or reply.get("access_token")
         return f"Bearer {token}" if isinstance(token, str) and _TOKEN.match(token) else None
 
-    def _unavailable(self, why: str, evidence: str, next_step: str = _REFUSED) -> RegistryUnavailable:
+    def _build_error(self, reason: str, evidence: str, next_step: str = _LOGIN_HINT) -> RegistryUnavailable:
         return RegistryUnavailable(
-            f"the registry {self._reference.host} does not tell about {self._reference.name}: {why}",
-            evidence="; ".join(filter(None, (evidence, self._problem))),
-            next_step=_BROKEN_LOGIN if self._problem else next_step,
+            f"the registry {self._reference.host} does not tell about {self._reference.name}: {reason}",
+            evidence="; ".join(filter(None, (evidence, self._login_problem))),
+            next_step=_BROKEN_LOGIN_HINT if self._login_problem else next_step,
         )
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
+def _parse_object(body: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -213,31 +213,31 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _challenges(header: str) -> dict[str, dict[str, str | None]]:
+def _parse_challenges(header: str) -> dict[str, dict[str, str | None]]:
     """What a WWW-Authenticate header asks for: "basic" or "bearer" → its parameters."""
     _, *parts = _CHALLENGE.split(header)
     # requests has no types for this.
     return {kind.lower(): parse_dict_header(rest) for kind, rest in zip(parts[::2], parts[1::2], strict=True)}  # type: ignore[no-untyped-call]
 
 
-def _for_our_platform(entries: list[Any], reference: str) -> Mapping[str, Any]:
+def _select_platform_entry(entries: list[Any], reference: str) -> Mapping[str, Any]:
     """The entry for linux/amd64, the plain one before its variants; without any platforms the first, whose config tells its own."""
-    listed = [entry for entry in entries if isinstance(entry, Mapping)]
-    platforms = [(_platform(entry), entry) for entry in listed]
-    ours = sorted((pair for pair in platforms if pair[0][0] == _OURS), key=lambda pair: pair[0][1])
-    if ours:
-        return ours[0][1]
-    named = sorted({name for (name, _), _ in platforms if name} - {"unknown/unknown"})
-    if plain := [entry for (name, _), entry in platforms if not name]:
-        return plain[0]
+    valid_entries = [entry for entry in entries if isinstance(entry, Mapping)]
+    platforms = [(_read_platform(entry), entry) for entry in valid_entries]
+    matches = sorted((pair for pair in platforms if pair[0][0] == _PLATFORM), key=lambda pair: pair[0][1])
+    if matches:
+        return matches[0][1]
+    platform_names = sorted({name for (name, _), _ in platforms if name} - {"unknown/unknown"})
+    if without_platform := [entry for (name, _), entry in platforms if not name]:
+        return without_platform[0]
     raise UnsupportedImage(
-        f"it is built for {error_responses.detail(', '.join(named)) or 'no platform'}; Chutes runs {_OURS}",
+        f"it is built for {error_responses.format_detail(', '.join(platform_names)) or 'no platform'}; Chutes runs {_PLATFORM}",
         where=reference,
-        next_step=f"build it for {_OURS} too, and push it",
+        next_step=f"build it for {_PLATFORM} too, and push it",
     )
 
 
-def _platform(entry: Mapping[str, Any]) -> tuple[str, str]:
+def _read_platform(entry: Mapping[str, Any]) -> tuple[str, str]:
     """("linux/amd64", its variant) of an index's entry; empty where it tells none."""
     platform = entry.get("platform")
     if not isinstance(platform, Mapping):

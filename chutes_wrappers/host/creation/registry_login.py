@@ -19,12 +19,12 @@ class Login:
     problem: str = ""
 
     @property
-    def pair(self) -> tuple[str, str] | None:
+    def credentials(self) -> tuple[str, str] | None:
         """Name and password."""
         return (self.user, self.password) if self.user and self.password else None
 
 
-def login(host: str) -> Login:
+def read_login(host: str) -> Login:
     """What is kept for the registry ``host``."""
     from docker import auth
     from docker.errors import DockerException
@@ -35,19 +35,21 @@ def login(host: str) -> Login:
         helper = config.get_credential_store(host)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a helper that is not there: it is an error besides
-            known = config.resolve_authconfig(host) or {}
-        said = {name.lower(): value for name, value in known.items() if isinstance(value, str)}
+            entry = config.resolve_authconfig(host) or {}
+        values = {name.lower(): value for name, value in entry.items() if isinstance(value, str)}
     except (DockerException, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         # docker-py checks neither the shape of its file nor that of a helper's answer. Not the error's own words: they may
         # quote a password.
-        return Login(problem=_problem(helper, type(error).__name__))
-    return Login(user=said.get("username", ""), password=said.get("password", ""), token=said.get("identitytoken", ""))
+        return Login(problem=_describe_problem(helper, type(error).__name__))
+    return Login(
+        user=values.get("username", ""), password=values.get("password", ""), token=values.get("identitytoken", "")
+    )
 
 
-def _problem(helper: object, kind: str) -> str:
+def _describe_problem(helper: object, error_name: str) -> str:
     if helper is None:
-        return f"Docker's config.json cannot be used ({kind})"
+        return f"Docker's config.json cannot be used ({error_name})"
     name = _HELPER.format(helper)
     if shutil.which(name) is None:
         return f"the credential helper {name} is not on PATH"
-    return f"the credential helper {name} fails ({kind})"
+    return f"the credential helper {name} fails ({error_name})"

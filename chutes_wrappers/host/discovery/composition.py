@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from chutes_wrappers.core.cord_plan import separate_ports
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
-from chutes_wrappers.core.exposure import CATEGORIES, LEFT_OUT, hidden_by
+from chutes_wrappers.core.exposure import CATEGORIES, LEFT_OUT, find_hidden_categories
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.platform_rules import is_shadowed
 from chutes_wrappers.host.discovery.probing import Finding
 from chutes_wrappers.host.discovery.specification import Operations
 
-_MOST_LINES = 10
+_MAX_LINES = 10
 
 
-def compose(
+def build_manifest(
     findings: Sequence[Finding],
     *,
     roots: Mapping[int, str],
@@ -29,17 +29,21 @@ def compose(
     readiness = {finding.port: finding.readiness for finding in findings if finding.readiness}
     image = launch and launch.model_copy(update={"readiness": readiness, "writes": tuple(writes)})
     return Manifest(
-        source={str(f.port): roots[f.port] + f.location for f in findings if f.location is not None},
+        source={
+            str(finding_with_location.port): roots[finding_with_location.port] + finding_with_location.location
+            for finding_with_location in findings
+            if finding_with_location.location is not None
+        },
         image=image,
         routes=separate_ports((route for finding in findings for route in finding.operations.routes), ports),
         skipped=tuple(skipped for finding in findings for skipped in finding.operations.skipped),
     )
 
 
-def check_answered(findings: Iterable[Finding], *, next_step: str) -> None:
+def check_any_response(findings: Iterable[Finding], *, next_step: str) -> None:
     """Raise ServiceFailed when nothing answered HTTP anywhere."""
     findings = tuple(findings)
-    if not any(finding.answered for finding in findings):
+    if not any(finding.has_responded for finding in findings):
         ports = ", ".join(str(finding.port) for finding in findings)
         evidence = "\n".join(f"port {finding.port}: {problem}" for finding in findings for problem in finding.problems)
         raise ServiceFailed(f"nothing answers HTTP on port {ports}", evidence=evidence, next_step=next_step)
@@ -49,46 +53,46 @@ def check_routes(manifest: Manifest, findings: Iterable[Finding], *, has_static_
     """Raise WrapperError when there is nothing to publish: no route was found, and the module names none."""
     if manifest.routes or has_static_routes:
         return
-    seen = [line for finding in findings for line in describe(finding)]
-    seen += [f"skipped {entry.method} {entry.path}: {entry.reason}" for entry in manifest.skipped]
+    lines = [line for finding in findings for line in describe_finding(finding)]
+    lines += [f"skipped {entry.method} {entry.path}: {entry.reason}" for entry in manifest.skipped]
     raise WrapperError(
         "no routes were found",
-        evidence="\n".join(_few(seen)),
+        evidence="\n".join(_truncate_lines(lines)),
         next_step="describe the routes with CHUTE_STATIC_ROUTES in the module, or name the path of the specification "
         "with --probe-paths",
     )
 
 
-def describe(finding: Finding) -> list[str]:
+def describe_finding(finding: Finding) -> list[str]:
     """What a person should know about one port, line by line."""
     port, operations = finding.port, finding.operations
     if finding.location is not None:
         lines = [f"port {port}: {finding.location}: {len(operations.routes)} routes, {len(operations.skipped)} skipped"]
-    elif finding.answered:
+    elif finding.has_responded:
         lines = [
             f"port {port} answers HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES"
         ]
     else:
         lines = [f"port {port} does not answer HTTP"]
-    lines += [f"port {port}: {line}" for line in _switches(operations)]
+    lines += [f"port {port}: {line}" for line in _describe_expose_options(operations)]
     if finding.readiness:
         lines.append(f"port {port}: {finding.readiness} says when the service is ready")
-    return lines + _few([f"port {port}: {note}" for note in (*finding.problems, *operations.notes)])
+    return lines + _truncate_lines([f"port {port}: {note}" for note in (*finding.problems, *operations.notes)])
 
 
-def _switches(operations: Operations) -> Iterator[str]:
+def _describe_expose_options(operations: Operations) -> Iterator[str]:
     """What the switch ``--expose`` would change."""
-    hidden = [entry.path for entry in operations.skipped if LEFT_OUT in entry.reason]
-    counts = Counter(category for path in hidden for category in hidden_by(path))
-    if hidden:
-        named = ", ".join(f"{category} {counts[category]}" for category in CATEGORIES if counts[category])
-        switch = ",".join(category for category in CATEGORIES if counts[category])
-        yield f"{len(hidden)} operations are {LEFT_OUT} ({named}); --expose {switch} publishes them"
-    shadowed = sum(is_shadowed(route.path) for route in operations.routes)
-    if shadowed:
-        yield f"{shadowed} routes lie where the platform answers itself; --expose reserved moves them to other paths"
+    hidden_paths = [entry.path for entry in operations.skipped if LEFT_OUT in entry.reason]
+    counts = Counter(category for path in hidden_paths for category in find_hidden_categories(path))
+    if hidden_paths:
+        counts_text = ", ".join(f"{category} {counts[category]}" for category in CATEGORIES if counts[category])
+        categories = ",".join(category for category in CATEGORIES if counts[category])
+        yield f"{len(hidden_paths)} operations are {LEFT_OUT} ({counts_text}); --expose {categories} publishes them"
+    reserved_count = sum(is_shadowed(route.path) for route in operations.routes)
+    if reserved_count:
+        yield f"{reserved_count} routes lie where the platform answers itself; --expose reserved moves them to other paths"
 
 
-def _few(lines: Sequence[str]) -> list[str]:
-    more = len(lines) - _MOST_LINES
-    return [*lines[:_MOST_LINES], *([f"… and {more} more"] if more > 0 else [])]
+def _truncate_lines(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _MAX_LINES
+    return [*lines[:_MAX_LINES], *([f"… and {more} more"] if more > 0 else [])]

@@ -12,13 +12,18 @@ from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, Wrapp
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.core.platform_rules import service_port_problem
-from chutes_wrappers.host.container_engine.engine import ContainerEngine, ContainerSpec, RunningContainer, started
+from chutes_wrappers.core.platform_rules import find_service_port_problem
+from chutes_wrappers.host.container_engine.engine import (
+    ContainerEngine,
+    ContainerSpec,
+    RunningContainer,
+    start_container,
+)
 from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.fetching import Service
 from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
 from chutes_wrappers.host.discovery.sockets import Listener, parse_listeners
-from chutes_wrappers.host.inspection import written_paths
+from chutes_wrappers.host.inspection import find_writable_paths
 
 _EXIT_POLL_S = 0.25
 _HINT_EVERY_S = 15.0
@@ -31,7 +36,7 @@ _EXIT_HINTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class ContainerTask:
     """What to discover: how to run the image, on which ports to look, and how long. ``report`` is also called from a thread."""
 
     container: ContainerSpec
@@ -52,26 +57,28 @@ class Task:
 def check_ports(ports: Sequence[int], launch: LaunchSpec) -> None:
     """Raise ConfigurationError for a port that no service can have on an instance, naming what moves it."""
     for port in ports:
-        problem = service_port_problem(port)
+        problem = find_service_port_problem(port)
         if problem:
-            raise ConfigurationError(problem, where="SERVICE_PORTS", next_step=_how_to_move(port, ports, launch))
+            raise ConfigurationError(problem, where="SERVICE_PORTS", next_step=_suggest_port_move(port, ports, launch))
 
 
-def _how_to_move(port: int, ports: Sequence[int], launch: LaunchSpec) -> str:
-    free = 8000 + port if port < 1000 else 18000 + port % 1000
-    moved = [free if each == port else each for each in ports]
+def _suggest_port_move(port: int, ports: Sequence[int], launch: LaunchSpec) -> str:
+    free_port = 8000 + port if port < 1000 else 18000 + port % 1000
+    new_ports = [free_port if other_port == port else other_port for other_port in ports]
     names = [name for name in sorted(launch.environment) if name.upper().endswith("PORT")]
-    moving = [name for name in names if launch.environment[name] == str(port)]
-    if moving:
-        settings = ", ".join(f'"{name}": "{free}"' for name in moving)
-        return f"move it: CHUTE_ENV = {{{settings}}} and SERVICE_PORTS = {moved}"
+    port_variables = [name for name in names if launch.environment[name] == str(port)]
+    if port_variables:
+        settings = ", ".join(f'"{name}": "{free_port}"' for name in port_variables)
+        return f"move it: CHUTE_ENV = {{{settings}}} and SERVICE_PORTS = {new_ports}"
     return (
-        f"let the service listen on another port, such as {free}, by its own variable (CHUTE_ENV) or argument (ENTRYPOINT), "
-        f"and set SERVICE_PORTS = {moved}"
+        f"let the service listen on another port, such as {free_port}, by its own variable (CHUTE_ENV) or argument (ENTRYPOINT), "
+        f"and set SERVICE_PORTS = {new_ports}"
     )
 
 
-def discover_container(engine: ContainerEngine, task: Task, keep: Callable[[Manifest], None]) -> Manifest:
+def discover_container(
+    engine: ContainerEngine, task: ContainerTask, save_manifest: Callable[[Manifest], None]
+) -> Manifest:
     """Run the image, and return the manifest of what its service publishes.
 
     ``keep`` gets the manifest before the container is stopped, which may take a while. Raises ServiceFailed when the
@@ -79,33 +86,33 @@ def discover_container(engine: ContainerEngine, task: Task, keep: Callable[[Mani
     afterwards in every case.
     """
     check_ports(task.ports, task.launch)
-    with started(engine, task.container, task.report) as container, _shown_log(container, task.log):
+    with start_container(engine, task.container, task.report) as container, _forward_log(container, task.log):
         findings = asyncio.run(_probe_until_exit(container, task))
-        _check_ports_answered(container, findings, task)
-        manifest = composition.compose(
+        _check_ports_respond(container, findings, task)
+        manifest = composition.build_manifest(
             findings,
             roots={port: f"http://127.0.0.1:{port}" for port in task.ports},
             launch=task.launch,
-            writes=written_paths(container.changed_paths()),
+            writes=find_writable_paths(container.list_changed_paths()),
         )
         composition.check_routes(manifest, findings, has_static_routes=task.has_static_routes)
         for finding in findings:
-            for line in composition.describe(finding):
+            for line in composition.describe_finding(finding):
                 task.report(line)
         if not manifest.routes:
             task.report("no routes were discovered: those of CHUTE_STATIC_ROUTES are all that there are")
-        keep(manifest)
+        save_manifest(manifest)
         task.report("stopping the container")
     return manifest
 
 
 @contextlib.contextmanager
-def _shown_log(container: RunningContainer, log: Report) -> Iterator[None]:
+def _forward_log(container: RunningContainer, log: Report) -> Iterator[None]:
     """Pass the container's lines on while the body runs. The thread ends with the container, so it is not waited for."""
 
     def follow() -> None:
         with contextlib.suppress(WrapperError):
-            for line in container.logs():
+            for line in container.stream_logs():
                 if done.is_set():
                     return
                 log(line)
@@ -118,9 +125,9 @@ def _shown_log(container: RunningContainer, log: Report) -> Iterator[None]:
         done.set()
 
 
-async def _probe_until_exit(container: RunningContainer, task: Task) -> tuple[Finding, ...]:
-    services = _services(container, task.ports)
-    probing = asyncio.ensure_future(
+async def _probe_until_exit(container: RunningContainer, task: ContainerTask) -> tuple[Finding, ...]:
+    services = _build_services(container, task.ports)
+    probe_task = asyncio.ensure_future(
         probe(
             services,
             bounds=task.bounds,
@@ -130,80 +137,80 @@ async def _probe_until_exit(container: RunningContainer, task: Task) -> tuple[Fi
             expose=task.expose,
         )
     )
-    exiting = asyncio.ensure_future(_exit_code(container))
-    hinting = asyncio.ensure_future(_hint_at_other_ports(container, task))
+    exit_task = asyncio.ensure_future(_wait_for_exit(container))
+    hint_task = asyncio.ensure_future(_report_other_ports(container, task))
     try:
-        await asyncio.wait({probing, exiting}, return_when=asyncio.FIRST_COMPLETED)
-        if not probing.done():
-            raise _exited(container, exiting.result())
-        return probing.result()
+        await asyncio.wait({probe_task, exit_task}, return_when=asyncio.FIRST_COMPLETED)
+        if not probe_task.done():
+            raise _build_exit_error(container, exit_task.result())
+        return probe_task.result()
     finally:
-        for running in (probing, exiting, hinting):
-            running.cancel()
-        await asyncio.gather(probing, exiting, hinting, return_exceptions=True)
+        for background_task in (probe_task, exit_task, hint_task):
+            background_task.cancel()
+        await asyncio.gather(probe_task, exit_task, hint_task, return_exceptions=True)
 
 
-def _services(container: RunningContainer, ports: Sequence[int]) -> list[Service]:
-    published = container.host_ports
-    missing = [port for port in ports if port not in published]
+def _build_services(container: RunningContainer, ports: Sequence[int]) -> list[Service]:
+    host_ports = container.host_ports
+    missing = [port for port in ports if port not in host_ports]
     if not missing:
-        return [Service(port=port, root=f"http://127.0.0.1:{published[port]}") for port in ports]
-    code = container.exit_code()
+        return [Service(port=port, root=f"http://127.0.0.1:{host_ports[port]}") for port in ports]
+    code = container.read_exit_code()
     if code is not None:  # so soon that nothing was published any more
-        raise _exited(container, code)
+        raise _build_exit_error(container, code)
     raise WrapperError(
         f"the engine published no loopback port for port {missing[0]}",
         next_step="check that the engine can publish ports: docker run --rm -p 127.0.0.1::80 IMAGE",
     )
 
 
-async def _exit_code(container: RunningContainer) -> int:
+async def _wait_for_exit(container: RunningContainer) -> int:
     while True:
-        code = await asyncio.to_thread(container.exit_code)
+        code = await asyncio.to_thread(container.read_exit_code)
         if code is not None:
             return code
         await asyncio.sleep(_EXIT_POLL_S)
 
 
-def _exited(container: RunningContainer, code: int) -> ServiceFailed:
+def _build_exit_error(container: RunningContainer, code: int) -> ServiceFailed:
     return ServiceFailed(
         f"the container exited by itself, with exit code {code}",
-        evidence=container.tail(50) or "it printed nothing",
+        evidence=container.read_tail(50) or "it printed nothing",
         next_step=_EXIT_HINTS.get(code, "check CHUTE_ENV for variables that the image needs, and ENTRYPOINT"),
     )
 
 
-async def _hint_at_other_ports(container: RunningContainer, task: Task) -> None:
+async def _report_other_ports(container: RunningContainer, task: ContainerTask) -> None:
     """Say early that the service listens elsewhere: the full time may be minutes."""
-    said = ""
+    last_hint = ""
     while True:
         await asyncio.sleep(_HINT_EVERY_S)
-        listeners = await asyncio.to_thread(_listeners, container)
-        hints = [_elsewhere(port, listeners) for port in task.ports if not _is_reachable(port, listeners)]
+        listeners = await asyncio.to_thread(_read_listeners, container)
+        hints = [_suggest_port_fix(port, listeners) for port in task.ports if not _is_reachable(port, listeners)]
         hint = "; ".join(dict.fromkeys(hints)) if listeners else ""
-        if hint and hint != said:
-            said = hint
+        if hint and hint != last_hint:
+            last_hint = hint
             task.report(f"so far: {hint}")
 
 
-def _check_ports_answered(container: RunningContainer, findings: Sequence[Finding], task: Task) -> None:
+def _check_ports_respond(container: RunningContainer, findings: Sequence[Finding], task: ContainerTask) -> None:
     """Raise ServiceFailed for a port without a listener: the chute would wait for it for ever."""
-    silent = [finding for finding in findings if not finding.answered]
-    if not silent:
+    unresponsive = [finding for finding in findings if not finding.has_responded]
+    if not unresponsive:
         return
-    listeners = _listeners(container)
-    for finding in silent:
+    listeners = _read_listeners(container)
+    for finding in unresponsive:
         if _is_reachable(finding.port, listeners):
             task.report(f"port {finding.port} listens but answers no HTTP; it gets no routes")
             continue
         raise ServiceFailed(
             f"nothing answers on port {finding.port} after {task.bounds.timeout_s:.0f} s",
-            evidence=container.tail(20) or None,
-            next_step=_elsewhere(finding.port, listeners),
+            evidence=container.read_tail(20) or None,
+            next_step=_suggest_port_fix(finding.port, listeners),
         )
 
 
-def _listeners(container: RunningContainer) -> tuple[Listener, ...]:
+def _read_listeners(container: RunningContainer) -> tuple[Listener, ...]:
     try:
         return parse_listeners(container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output)
     except WrapperError:  # the container is gone, or has no cat
@@ -214,15 +221,15 @@ def _is_reachable(port: int, listeners: Sequence[Listener]) -> bool:
     return any(listener.port == port and not listener.is_loopback for listener in listeners)
 
 
-def _elsewhere(port: int, listeners: Sequence[Listener]) -> str:
+def _suggest_port_fix(port: int, listeners: Sequence[Listener]) -> str:
     """Where the service listens instead of on ``port``, and the fix."""
-    bound = next((listener for listener in listeners if listener.port == port), None)
-    if bound:
+    loopback_listener = next((listener for listener in listeners if listener.port == port), None)
+    if loopback_listener:
         return (
-            f"the service listens on {bound.address}:{port} only, which nothing outside its container reaches: let it listen "
+            f"the service listens on {loopback_listener.address}:{port} only, which nothing outside its container reaches: let it listen "
             "on 0.0.0.0, by its own variable (CHUTE_ENV, often HOST) or argument (ENTRYPOINT)"
         )
-    others = sorted({listener.port for listener in listeners})
-    if others:
-        return f"the service listens on {', '.join(map(str, others))}, not on {port}: correct SERVICE_PORTS"
+    other_ports = sorted({listener.port for listener in listeners})
+    if other_ports:
+        return f"the service listens on {', '.join(map(str, other_ports))}, not on {port}: correct SERVICE_PORTS"
     return "the service listens on no port yet: allow more time with --startup-delay and --probe-timeout, or check CHUTE_ENV"

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.discovery.references import resolve
+from chutes_wrappers.host.discovery.references import resolve_node
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+*-]{1,100}/[a-z0-9!#$&^_.+*-]{1,100}")
-_LARGEST_EXAMPLE = 4096
+_MAX_EXAMPLE_LENGTH = 4096
 _SUCCESS = re.compile(r"2([0-9]{2}|XX|xx)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class DeclaredResponse:
     """What a successful answer is: its media type, its schema when it is JSON, and whether it always streams."""
 
     content_type: str | None = None
@@ -27,32 +27,32 @@ class Answer:
     stream: bool = False
 
 
-def answer(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Answer:
+def read_response(document: Mapping[str, Any], operation: Mapping[str, Any]) -> DeclaredResponse:
     """The answer of the first successful status that declares a body."""
     responses = operation.get("responses", {})
     if not isinstance(responses, Mapping):
         raise WrapperError("`responses` is not an object")
-    successes = [status for status in sorted(responses) if _SUCCESS.fullmatch(status)]
+    success_statuses = [status for status in sorted(responses) if _SUCCESS.fullmatch(status)]
     contents = []
-    for status in successes or [status for status in ("default",) if status in responses]:
-        response = resolve(document, responses[status], f"response {status[:10]}")
-        found = schemas(content(response)) or _swagger_content(document, operation, response)
-        if found:
-            contents.append(found)
-    return _answer(contents)
+    for status in success_statuses or [status for status in ("default",) if status in responses]:
+        response = resolve_node(document, responses[status], f"response {status[:10]}")
+        schemas = extract_schemas(read_content(response)) or _read_swagger_schemas(document, operation, response)
+        if schemas:
+            contents.append(schemas)
+    return _select_response(contents)
 
 
-def _answer(contents: list[dict[str, Any]]) -> Answer:
+def _select_response(contents: list[dict[str, Any]]) -> DeclaredResponse:
     if not contents:
-        return Answer()
+        return DeclaredResponse()
     if all(set(content) == {EVENT_STREAM} for content in contents):
-        return Answer(content_type=EVENT_STREAM, stream=True)
-    first = next(content for content in contents if set(content) != {EVENT_STREAM})
-    candidates = [name for name in first if name != EVENT_STREAM]
+        return DeclaredResponse(content_type=EVENT_STREAM, stream=True)
+    first_content = next(content for content in contents if set(content) != {EVENT_STREAM})
+    candidates = [name for name in first_content if name != EVENT_STREAM]
     media_type = next((name for name in candidates if is_json(name)), candidates[0])
-    return Answer(
+    return DeclaredResponse(
         content_type=media_type if "*" not in media_type else None,
-        schema=first[media_type] if is_json(media_type) else None,
+        schema=first_content[media_type] if is_json(media_type) else None,
     )
 
 
@@ -66,44 +66,44 @@ def is_text(media_type: str) -> bool:
     return media_type.startswith("text/") or media_type == "application/xml" or media_type.endswith("+xml")
 
 
-def content(node: Mapping[str, Any]) -> dict[str, Any]:
+def read_content(node: Mapping[str, Any]) -> dict[str, Any]:
     """Media type → what is said of it (schema, encoding), of a request body or a response of OpenAPI 3."""
-    found = node.get("content", {})
-    if not isinstance(found, Mapping):
+    content = node.get("content", {})
+    if not isinstance(content, Mapping):
         raise WrapperError("`content` is not an object")
-    types = {media_type(name): value if isinstance(value, Mapping) else {} for name, value in found.items()}
-    return {name: value for name, value in types.items() if name}
+    nodes = {parse_media_type(name): value if isinstance(value, Mapping) else {} for name, value in content.items()}
+    return {name: value for name, value in nodes.items() if name}
 
 
-def with_example(schema: Any, node: Mapping[str, Any]) -> Any:
+def add_example(schema: Any, node: Mapping[str, Any]) -> Any:
     """``schema`` with the example that stands beside it (OpenAPI's ``example``, or the first of ``examples``), if it is small."""
-    named = node.get("examples")
-    first = next(iter(named.values()), None) if isinstance(named, Mapping) else None
-    given = first.get("value") if isinstance(first, Mapping) else None
-    example = node.get("example", given)
+    examples = node.get("examples")
+    first_example = next(iter(examples.values()), None) if isinstance(examples, Mapping) else None
+    first_value = first_example.get("value") if isinstance(first_example, Mapping) else None
+    example = node.get("example", first_value)
     if example is None or not isinstance(schema, Mapping) or schema.keys() & {"example", "examples"}:
         return schema
-    if len(json.dumps(example, default=str)) > _LARGEST_EXAMPLE:
+    if len(json.dumps(example, default=str)) > _MAX_EXAMPLE_LENGTH:
         return schema
     return {**({"allOf": [schema]} if "$ref" in schema else schema), "examples": [example]}
 
 
-def schemas(content: Mapping[str, Any]) -> dict[str, Any]:
+def extract_schemas(content: Mapping[str, Any]) -> dict[str, Any]:
     """Media type → schema."""
     return {name: value.get("schema") for name, value in content.items()}
 
 
-def _swagger_content(
+def _read_swagger_schemas(
     document: Mapping[str, Any], operation: Mapping[str, Any], response: Mapping[str, Any]
 ) -> dict[str, Any]:
     produces = operation.get("produces", document.get("produces")) if "openapi" not in document else None
     if not isinstance(produces, list):
         return {JSON: response["schema"]} if "schema" in response else {}
-    types = (media_type(name) for name in produces if isinstance(name, str))
+    types = (parse_media_type(name) for name in produces if isinstance(name, str))
     return {name: response.get("schema") for name in types if name}
 
 
-def media_type(text: str) -> str:
+def parse_media_type(text: str) -> str:
     """The media type without parameters and in lower case; empty when it is none."""
-    bare = text[:300].split(";")[0].strip().lower()
-    return bare if _MEDIA_TYPE.fullmatch(bare) else ""
+    media_type = text[:300].split(";")[0].strip().lower()
+    return media_type if _MEDIA_TYPE.fullmatch(media_type) else ""

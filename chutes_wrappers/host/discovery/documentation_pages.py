@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import re
 
-_MOST_URLS = 5
-_PAGE_CHARACTERS = 1024**2
+_MAX_URLS = 5
+_MAX_PAGE_CHARACTERS = 1024**2
 _QUOTED = r"""\s{0,9}["']([^"'<>\s]{1,2000})["']"""
 _SPECIFICATION = re.compile(
     "|".join((
@@ -21,21 +21,21 @@ _SCRIPT = re.compile(
 )
 
 
-def specification_urls(page: str) -> tuple[str, ...]:
+def find_specification_urls(page: str) -> tuple[str, ...]:
     """URLs of specifications that a Swagger UI or Redoc page, or its script, names: as written, in order, a few at most."""
-    return _found(_SPECIFICATION, page)
+    return _find_urls(_SPECIFICATION, page)
 
 
-def script_urls(page: str) -> tuple[str, ...]:
+def find_script_urls(page: str) -> tuple[str, ...]:
     """The scripts in which Swagger UI's own distribution names the specification."""
-    return _found(_SCRIPT, page)
+    return _find_urls(_SCRIPT, page)
 
 
-def _found(pattern: re.Pattern[str], page: str) -> tuple[str, ...]:
+def _find_urls(pattern: re.Pattern[str], page: str) -> tuple[str, ...]:
     urls: dict[str, None] = {}
-    for match in pattern.finditer(page[:_PAGE_CHARACTERS]):
+    for match in pattern.finditer(page[:_MAX_PAGE_CHARACTERS]):
         url = next(group for group in match.groups() if group)
         urls.setdefault(html.unescape(url).replace("\\/", "/"))
-        if len(urls) == _MOST_URLS:
+        if len(urls) == _MAX_URLS:
             break
     return tuple(urls)

@@ -15,10 +15,10 @@ from typing import Any
 
 from chutes_wrappers.core.errors import WrapperError
 
-LARGEST_BYTES = 48 * 1024**2
-LARGEST_YAML_BYTES = 4 * 1024**2
-LARGEST_YAML_NODES = 500_000
-LARGEST_YAML_DEPTH = 200
+MAX_DOCUMENT_BYTES = 48 * 1024**2
+MAX_YAML_BYTES = 4 * 1024**2
+MAX_YAML_NODES = 500_000
+MAX_YAML_DEPTH = 200
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
@@ -35,8 +35,8 @@ def parse_document(data: bytes, content_type: str = "") -> dict[str, Any]:
 
     Every string of the result can be encoded as UTF-8, and every number is finite.
     """
-    if len(data) > LARGEST_BYTES:
-        raise WrapperError(f"is larger than {LARGEST_BYTES // 1024**2} MiB")
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise WrapperError(f"is larger than {MAX_DOCUMENT_BYTES // 1024**2} MiB")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -55,7 +55,9 @@ def parse_document(data: bytes, content_type: str = "") -> dict[str, Any]:
 
 def _parse_json(text: str) -> Any:
     try:
-        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite, object_pairs_hook=_object)
+        value = json.loads(
+            text, parse_constant=lambda _: None, parse_float=_parse_finite, object_pairs_hook=_build_object
+        )
         if _SURROGATE_ESCAPE.search(text):  # half a pair cannot be written as UTF-8; it becomes "?"
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError as error:
@@ -65,19 +67,19 @@ def _parse_json(text: str) -> Any:
     return value
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; a path that is there twice has the operations of both, of any other key the last value counts."""
     result = dict(pairs)
     if len(result) == len(pairs):
         return result
     result = {}
     for key, value in pairs:
-        known = result.get(key) if key.startswith("/") else None
-        result[key] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
+        previous = result.get(key) if key.startswith("/") else None
+        result[key] = {**previous, **value} if isinstance(previous, dict) and isinstance(value, dict) else value
     return result
 
 
-def _finite(text: str) -> float | None:
+def _parse_finite(text: str) -> float | None:
     number = float(text)
     return number if math.isfinite(number) else None
 
@@ -95,34 +97,38 @@ class _Node:
 def _parse_yaml(text: str) -> Any:
     import yaml
 
-    if len(text) > LARGEST_YAML_BYTES:
-        raise WrapperError(f"is YAML larger than {LARGEST_YAML_BYTES // 1024**2} MiB")
+    if len(text) > MAX_YAML_BYTES:
+        raise WrapperError(f"is YAML larger than {MAX_YAML_BYTES // 1024**2} MiB")
     try:
-        return _build(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return _build_from_events(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except yaml.YAMLError as error:
         if "maximum nesting depth" in str(error):  # a limit of PyYAML's own, since 6.0.4
             raise WrapperError("is nested too deeply") from error
         raise WrapperError(f"is neither JSON nor YAML: {' '.join(str(error).split())[:300]}") from error
 
 
-def _build(events: Iterator[Any]) -> Any:
+def _build_from_events(events: Iterator[Any]) -> Any:
     import yaml
 
-    root = _Node(is_mapping=False, anchor=None)
-    open_nodes = [root]
+    root_node = _Node(is_mapping=False, anchor=None)
+    open_nodes = [root_node]
     anchors: dict[str, tuple[Any, int]] = {}
     value: Any
     for event in events:
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            if len(open_nodes) > LARGEST_YAML_DEPTH:
+            if len(open_nodes) > MAX_YAML_DEPTH:
                 raise WrapperError("is nested too deeply")
             open_nodes.append(_Node(is_mapping=isinstance(event, yaml.MappingStartEvent), anchor=event.anchor))
             continue
         if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             node = open_nodes.pop()
-            value, weight, anchor = (_mapping(node) if node.is_mapping else node.children), node.weight, node.anchor
+            value, weight, anchor = (
+                (_build_mapping(node) if node.is_mapping else node.children),
+                node.weight,
+                node.anchor,
+            )
         elif isinstance(event, yaml.ScalarEvent):
-            value, weight, anchor = _scalar(event.value, plain=bool(event.implicit[0])), 1, event.anchor
+            value, weight, anchor = _parse_scalar(event.value, plain=bool(event.implicit[0])), 1, event.anchor
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in anchors:
                 raise WrapperError(f"uses the YAML alias *{str(event.anchor)[:50]} before its anchor is complete")
@@ -133,25 +139,25 @@ def _build(events: Iterator[Any]) -> Any:
             anchors[anchor] = value, weight
         open_nodes[-1].children.append(value)
         open_nodes[-1].weight += weight
-        if open_nodes[-1].weight > LARGEST_YAML_NODES:
-            raise WrapperError(f"is YAML of more than {LARGEST_YAML_NODES:,} values, its aliases counted")
-    if len(root.children) != 1:
-        raise WrapperError(f"holds {len(root.children)} YAML documents, not one")
-    return root.children[0]
+        if open_nodes[-1].weight > MAX_YAML_NODES:
+            raise WrapperError(f"is YAML of more than {MAX_YAML_NODES:,} values, its aliases counted")
+    if len(root_node.children) != 1:
+        raise WrapperError(f"holds {len(root_node.children)} YAML documents, not one")
+    return root_node.children[0]
 
 
-def _scalar(text: str, *, plain: bool) -> Any:
+def _parse_scalar(text: str, *, plain: bool) -> Any:
     if plain:
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         if _INTEGER.fullmatch(text):
             return int(text)
         if _NUMBER.fullmatch(text):
-            return _finite(text)
+            return _parse_finite(text)
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _mapping(node: _Node) -> dict[str, Any]:
+def _build_mapping(node: _Node) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     pairs: list[tuple[str, Any]] = []
     for key, value in zip(node.children[::2], node.children[1::2], strict=True):
@@ -162,9 +168,9 @@ def _mapping(node: _Node) -> dict[str, Any]:
                 if isinstance(other, dict):
                     merged = {**other, **merged}
         else:
-            pairs.append((_key(key), value))
-    return {**merged, **_object(pairs)}
+            pairs.append((_format_key(key), value))
+    return {**merged, **_build_object(pairs)}
 
 
-def _key(key: Any) -> str:
+def _format_key(key: Any) -> str:
     return key if isinstance(key, str) else json.dumps(key)

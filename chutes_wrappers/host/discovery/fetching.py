@@ -11,12 +11,12 @@ import aiohttp
 from yarl import URL
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.discovery.documents import LARGEST_BYTES
+from chutes_wrappers.host.discovery.documents import MAX_DOCUMENT_BYTES
 
 REQUEST_TIMEOUT_S = 10.0
 # Statuses of a service, or of a proxy before it, that is still starting; and those that mean "not here".
-NOT_YET = frozenset({408, 425, 429, 502, 503, 504})
-NOT_HERE = frozenset({404, 405, 410})
+STARTING_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
+NOT_FOUND_STATUSES = frozenset({404, 405, 410})
 _MOST_REDIRECTS = 5
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "::"})
 
@@ -32,19 +32,19 @@ class Service:
     def from_url(cls, base_url: str, port: int | None) -> Service:
         """The service that ``--base-url`` and ``--port`` mean; ConfigurationError when they mean none."""
         where = f"--base-url {base_url.split('@')[-1]}"
-        example = "http://127.0.0.1:8020"
+        example_url = "http://127.0.0.1:8020"
         try:
             parts = urlsplit(base_url)
-            reached = parts.port or (443 if parts.scheme == "https" else 80)
+            url_port = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
             raise ConfigurationError(
-                f"is no URL ({error})", where=where, next_step=f"name its root, as in {example}"
+                f"is no URL ({error})", where=where, next_step=f"name its root, as in {example_url}"
             ) from error
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ConfigurationError(
                 "is not a root URL of a service",
                 where=where,
-                next_step=f"name it without a password, as in {example}",
+                next_step=f"name it without a password, as in {example_url}",
             )
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ConfigurationError(
@@ -52,9 +52,9 @@ class Service:
                 where=where,
                 next_step="name where its specification is with --probe-paths",
             )
-        return cls(port=reached if port is None else port, root=f"{parts.scheme}://{parts.netloc}")
+        return cls(port=url_port if port is None else port, root=f"{parts.scheme}://{parts.netloc}")
 
-    def path_of(self, url: str) -> str | None:
+    def path_from_url(self, url: str) -> str | None:
         """Path and query of ``url`` when it is on this service, else None.
 
         A service that writes its own port into a URL means itself, wherever an engine published that port.
@@ -65,13 +65,13 @@ class Service:
             return None
         if target.scheme not in ("http", "https"):
             return None
-        here = (target.host, target.port) == (root.host, root.port) and target.scheme == root.scheme
-        itself = {target.host, root.host} <= _LOOPBACK and target.port in (self.port, root.port)
-        return target.raw_path_qs if here or itself else None
+        is_root = (target.host, target.port) == (root.host, root.port) and target.scheme == root.scheme
+        is_service_port = {target.host, root.host} <= _LOOPBACK and target.port in (self.port, root.port)
+        return target.raw_path_qs if is_root or is_service_port else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """What came back: ``path`` is where redirects led, ``problem`` says why ``body`` is not what the service holds there."""
 
     status: int
@@ -82,7 +82,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Silence:
+class NoResponse:
     """No HTTP answer. ``is_other_protocol``: something answered, but not HTTP."""
 
     reason: str
@@ -101,57 +101,57 @@ def open_session() -> aiohttp.ClientSession:
 
 async def fetch(
     session: aiohttp.ClientSession, service: Service, path: str, *, timeout_s: float, follow: bool = True
-) -> Answer | Silence:
+) -> Response | NoResponse:
     """GET ``path``, following redirects on the same service only, within ``timeout_s`` and LARGEST_BYTES."""
     # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that meets a refused connection.
     timeout = aiohttp.ClientTimeout(total=max(min(timeout_s, REQUEST_TIMEOUT_S), 0.05))
     try:
         return await _fetch(session, service, path, timeout, _MOST_REDIRECTS if follow else 0)
     except asyncio.TimeoutError:  # the builtin TimeoutError only from Python 3.11 on
-        return Silence(reason="it did not answer in time")
+        return NoResponse(reason="it did not answer in time")
     except aiohttp.ClientResponseError as error:
-        return Silence(reason=f"it does not speak HTTP ({_short(error.message)})", is_other_protocol=True)
+        return NoResponse(reason=f"it does not speak HTTP ({_shorten(error.message)})", is_other_protocol=True)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return Silence(reason=f"no answer ({_short(str(error) or type(error).__name__)})")
+        return NoResponse(reason=f"no answer ({_shorten(str(error) or type(error).__name__)})")
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return " ".join(text.split())[:120]
 
 
 async def _fetch(
     session: aiohttp.ClientSession, service: Service, path: str, timeout: aiohttp.ClientTimeout, redirects_left: int
-) -> Answer:
+) -> Response:
     url = URL(service.root + path)
     async with session.get(url, allow_redirects=False, timeout=timeout) as response:
         location = response.headers.get("Location", "") if 300 <= response.status < 400 else ""
         if not location or redirects_left == 0:
-            body, problem = await _body(response)
+            body, problem = await _read_body(response)
             content_type = response.headers.get("Content-Type", "")
-            return Answer(status=response.status, path=path, content_type=content_type, body=body, problem=problem)
-    target = urljoin(str(url), location)
-    next_path = service.path_of(target)
+            return Response(status=response.status, path=path, content_type=content_type, body=body, problem=problem)
+    redirect_url = urljoin(str(url), location)
+    next_path = service.path_from_url(redirect_url)
     if next_path is None:
-        return Answer(status=response.status, path=path, problem=f"redirects to another host ({target[:200]})")
+        return Response(status=response.status, path=path, problem=f"redirects to another host ({redirect_url[:200]})")
     if redirects_left == 1:
-        return Answer(status=response.status, path=path, problem="redirects without end")
+        return Response(status=response.status, path=path, problem="redirects without end")
     return await _fetch(session, service, next_path, timeout, redirects_left - 1)
 
 
-async def _body(response: aiohttp.ClientResponse) -> tuple[bytes, str | None]:
+async def _read_body(response: aiohttp.ClientResponse) -> tuple[bytes, str | None]:
     """The body, decompressed, or the reason why it is left alone."""
-    too_large = f"is larger than {LARGEST_BYTES // 1024**2} MiB"
+    too_large = f"is larger than {MAX_DOCUMENT_BYTES // 1024**2} MiB"
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         return b"", f"is compressed with {encoding[:40]!r}, which was not asked for"
-    if (response.content_length or 0) > LARGEST_BYTES:
+    if (response.content_length or 0) > MAX_DOCUMENT_BYTES:
         return b"", too_large
-    inflate = None if encoding in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)
+    decompressor = None if encoding in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)
     body = bytearray()
     try:
         async for chunk in response.content.iter_chunked(64 * 1024):
-            body += inflate.decompress(chunk, LARGEST_BYTES + 1 - len(body)) if inflate else chunk
-            if len(body) > LARGEST_BYTES:
+            body += decompressor.decompress(chunk, MAX_DOCUMENT_BYTES + 1 - len(body)) if decompressor else chunk
+            if len(body) > MAX_DOCUMENT_BYTES:
                 return b"", too_large
     except zlib.error:
         return b"", f"is not the {encoding} that it says it is"

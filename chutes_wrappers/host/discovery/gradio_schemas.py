@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.gradio_endpoints import FilePlace
-from chutes_wrappers.host.discovery.references import lookup
-from chutes_wrappers.host.discovery.schemas import self_contained
+from chutes_wrappers.core.gradio_endpoints import FileShape
+from chutes_wrappers.host.discovery.references import look_up
+from chutes_wrappers.host.discovery.schemas import make_self_contained
 
-FILE_GOT: dict[str, Any] = {
+FILE_OUTPUT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "filename": {"type": "string"},
@@ -19,69 +19,80 @@ FILE_GOT: dict[str, Any] = {
     },
     "required": ["data"],
 }
-FILE_SENT: dict[str, Any] = {"anyOf": [FILE_GOT, {"type": "string", "format": "uri", "description": "a data: URI"}]}
+FILE_INPUT_SCHEMA: dict[str, Any] = {
+    "anyOf": [FILE_OUTPUT_SCHEMA, {"type": "string", "format": "uri", "description": "a data: URI"}]
+}
 _FILE_KEYS = frozenset({"path", "url", "orig_name"})
-DEEPEST = 40
+MAX_DEPTH = 40
 
 
-def file_place(kind: Mapping[str, Any]) -> tuple[FilePlace | None, str]:
+def find_file_shape(type_schema: Mapping[str, Any]) -> tuple[FileShape | None, str]:
     """Where a value of this type holds files, and the key that the app wants a single file under ("": none)."""
-    schema = _resolved(kind, kind)
+    schema = _resolve_type(type_schema, type_schema)
     if _is_file(schema):
         return "one", ""
-    if schema.get("type") == "array" and _is_file(_resolved(kind, schema.get("items"))):
+    if schema.get("type") == "array" and _is_file(_resolve_type(type_schema, schema.get("items"))):
         return "many", ""
     required = schema.get("required")
     properties = schema.get("properties")
     if isinstance(required, list) and len(required) == 1 and isinstance(properties, Mapping):
         key = required[0]
-        if isinstance(key, str) and _is_file(_resolved(kind, properties.get(key))):
+        if isinstance(key, str) and _is_file(_resolve_type(type_schema, properties.get(key))):
             return "one", key
-    return ("inside", "") if _holds_file(kind, 0) else (None, "")
+    return ("inside", "") if _has_file(type_schema, 0) else (None, "")
 
 
-def object_schema(
+def build_object_schema(
     properties: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]], required: Iterable[str]
 ) -> dict[str, Any]:
     """One JSON object: for each property its type, and keywords to lay over it. WrapperError when it is too large."""
-    kinds = _translated((kind for kind, _ in properties.values()), FILE_SENT)
-    described = {
-        name: {**{key: value for key, value in kinds[str(index)].items() if key != "$defs"}, **beside}
-        for index, (name, (_, beside)) in enumerate(properties.items())
+    type_schemas = _translate_types((type_schema for type_schema, _ in properties.values()), FILE_INPUT_SCHEMA)
+    property_schemas = {
+        name: {**{key: value for key, value in type_schemas[str(index)].items() if key != "$defs"}, **extra_keywords}
+        for index, (name, (_, extra_keywords)) in enumerate(properties.items())
     }
-    schema: dict[str, Any] = {"type": "object", "properties": described}
-    names = list(required)
-    return self_contained(kinds, {**schema, **({"required": names} if names else {})}, dialect_30=False)
+    schema: dict[str, Any] = {"type": "object", "properties": property_schemas}
+    required_names = list(required)
+    return make_self_contained(
+        type_schemas, {**schema, **({"required": required_names} if required_names else {})}, dialect_30=False
+    )
 
 
-def outputs_schema(kinds: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def build_outputs_schema(type_schemas: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """``{"data": [...]}`` with a value of each type. WrapperError when it is too large."""
-    translated = _translated(kinds, FILE_GOT)
-    items = [{key: value for key, value in kind.items() if key != "$defs"} for kind in translated.values()]
+    translated = _translate_types(type_schemas, FILE_OUTPUT_SCHEMA)
+    items = [
+        {key: value for key, value in type_schema.items() if key != "$defs"} for type_schema in translated.values()
+    ]
     data = {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
     schema = {"type": "object", "properties": {"data": data}, "required": ["data"]}
-    return self_contained(translated, schema, dialect_30=False)
+    return make_self_contained(translated, schema, dialect_30=False)
 
 
-def _translated(kinds: Iterable[Mapping[str, Any]], file: dict[str, Any]) -> dict[str, Any]:
+def _translate_types(type_schemas: Iterable[Mapping[str, Any]], file_schema: dict[str, Any]) -> dict[str, Any]:
     """One document with every type under its number."""
-    return {str(index): _Translation(f"#/{index}", file).of(kind) for index, kind in enumerate(kinds)}
+    return {
+        str(index): _TypeTranslator(f"#/{index}", file_schema).translate(type_schema)
+        for index, type_schema in enumerate(type_schemas)
+    }
 
 
-def _resolved(root: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
+def _resolve_type(root: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
     """The object that ``schema`` is or leads to; of a type or null, the type."""
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         if not isinstance(schema, Mapping):
             return {}
-        options = schema.get("anyOf")
-        others = [item for item in options if item != {"type": "null"}] if isinstance(options, list) else []
+        alternatives = schema.get("anyOf")
+        non_null_options = (
+            [item for item in alternatives if item != {"type": "null"}] if isinstance(alternatives, list) else []
+        )
         if "$ref" in schema:
             try:
-                schema = lookup(root, schema["$ref"])
+                schema = look_up(root, schema["$ref"])
             except WrapperError:
                 return {}
-        elif len(others) == 1:
-            schema = others[0]
+        elif len(non_null_options) == 1:
+            schema = non_null_options[0]
         else:
             return schema
     return {}
@@ -92,38 +103,40 @@ def _is_file(schema: Mapping[str, Any]) -> bool:
     return isinstance(properties, Mapping) and properties.keys() >= _FILE_KEYS
 
 
-def _holds_file(value: Any, depth: int) -> bool:
-    if depth > DEEPEST:
+def _has_file(value: Any, depth: int) -> bool:
+    if depth > MAX_DEPTH:
         return False
     if isinstance(value, Mapping):
-        return _is_file(value) or any(_holds_file(item, depth + 1) for item in value.values())
-    return isinstance(value, list) and any(_holds_file(item, depth + 1) for item in value)
+        return _is_file(value) or any(_has_file(item, depth + 1) for item in value.values())
+    return isinstance(value, list) and any(_has_file(item, depth + 1) for item in value)
 
 
-class _Translation:
+class _TypeTranslator:
     """A type with files as callers write them, its references moved below ``root``, and without what is no schema."""
 
-    def __init__(self, root: str, file: dict[str, Any]) -> None:
+    def __init__(self, root: str, file_schema: dict[str, Any]) -> None:
         self._root = root
-        self._file = file
+        self._file_schema = file_schema
 
-    def of(self, value: Any, depth: int = 0) -> Any:
+    def translate(self, value: Any, depth: int = 0) -> Any:
         """``value``, translated. WrapperError when it is nested too deeply."""
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise WrapperError("the type is nested too deeply")
         if isinstance(value, list):
-            return [self.of(item, depth + 1) for item in value]
+            return [self.translate(item, depth + 1) for item in value]
         if not isinstance(value, Mapping):
             return value
         if _is_file(value):
-            return self._file
-        translated = {key: self.of(item, depth + 1) for key, item in value.items() if _means_something(key, item)}
+            return self._file_schema
+        translated = {
+            key: self.translate(item, depth + 1) for key, item in value.items() if _is_schema_keyword(key, item)
+        }
         reference = value.get("$ref")
         if isinstance(reference, str) and reference.startswith("#"):
             translated["$ref"] = self._root + reference[1:]
         return translated
 
 
-def _means_something(key: str, value: Any) -> bool:
+def _is_schema_keyword(key: str, value: Any) -> bool:
     # Gradio describes a component that takes anything as {"type": {}}, and adds keywords of its own.
     return not (key == "type" and value == {}) and key != "additional_description"

@@ -7,64 +7,68 @@ from collections.abc import Iterable
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import SkippedRoute
 from chutes_wrappers.host.discovery.documents import parse_document
-from chutes_wrappers.host.discovery.fetching import Answer
+from chutes_wrappers.host.discovery.fetching import Response
 from chutes_wrappers.host.discovery.gradio_routes import is_api_info, read_endpoints
-from chutes_wrappers.host.discovery.search import Found, Get
+from chutes_wrappers.host.discovery.search import Get, SearchResult
 from chutes_wrappers.host.discovery.specification import Operations
 
-INFO = "/info"
-API = "/gradio_api"
+INFO_PATH = "/info"
+API_PREFIX = "/gradio_api"
 
 
-async def find_gradio(get: Get, port: int, probe_paths: Iterable[str] = ()) -> Found | None:
+async def find_gradio(get: Get, port: int, probe_paths: Iterable[str] = ()) -> SearchResult | None:
     """The Gradio app that ``get`` asks, or None. ``probe_paths`` that end in ``/info`` are tried as well (a mounted app)."""
-    named = (path for path in probe_paths if path.endswith(INFO))
-    for path in dict.fromkeys((*named, API + INFO, INFO)):
-        answer = await get(path)
-        if answer is None:
+    info_paths = (path for path in probe_paths if path.endswith(INFO_PATH))
+    for path in dict.fromkeys((*info_paths, API_PREFIX + INFO_PATH, INFO_PATH)):
+        response = await get(path)
+        if response is None:
             return None
-        info = _document(answer)
+        info = _parse_response(response)
         if not is_api_info(info):
             continue
-        prefix = path.removesuffix(INFO)
-        answer = await get(prefix.removesuffix(API) + "/config")
-        config = _document(answer) if answer else {}
+        prefix = path.removesuffix(INFO_PATH)
+        response = await get(prefix.removesuffix(API_PREFIX) + "/config")
+        config = _parse_response(response) if response else {}
         try:
-            return Found(location=path, operations=read_endpoints(info, config, port=port, prefix=prefix))
+            return SearchResult(location=path, operations=read_endpoints(info, config, port=port, prefix=prefix))
         except WrapperError as error:
-            return Found(location=path, operations=Operations(notes=(f"{path} {error.what}",)))
+            return SearchResult(location=path, operations=Operations(notes=(f"{path} {error.what}",)))
     return None
 
 
-def combined(app: Found | None, specification: Found | None) -> Found | None:
+def merge_results(app: SearchResult | None, specification: SearchResult | None) -> SearchResult | None:
     """Both together; an operation of the specification that is called like an endpoint of the app is skipped."""
     if app is None or specification is None:
         return app or specification
     names = {route.key for route in app.operations.routes}
-    others = specification.operations
+    other_operations = specification.operations
     skipped = (
         *app.operations.skipped,
-        *others.skipped,
-        *(_taken(route.path, route.method, route.port) for route in others.routes if route.key in names),
+        *other_operations.skipped,
+        *(
+            _build_skipped_route(route.path, route.method, route.port)
+            for route in other_operations.routes
+            if route.key in names
+        ),
     )
     operations = Operations(
-        routes=(*app.operations.routes, *(route for route in others.routes if route.key not in names)),
+        routes=(*app.operations.routes, *(route for route in other_operations.routes if route.key not in names)),
         skipped=skipped,
-        notes=(*app.operations.notes, *others.notes),
+        notes=(*app.operations.notes, *other_operations.notes),
     )
-    return Found(location=app.location, operations=operations)
+    return SearchResult(location=app.location, operations=operations)
 
 
-def _taken(path: str, method: str, port: int | None) -> SkippedRoute:
+def _build_skipped_route(path: str, method: str, port: int | None) -> SkippedRoute:
     reason = "the Gradio endpoint of this name has the path; give this one another `path` in CHUTE_STATIC_ROUTES"
     return SkippedRoute(path=path, method=method, port=port, reason=reason)
 
 
-def _document(answer: Answer) -> dict[str, object]:
+def _parse_response(response: Response) -> dict[str, object]:
     """The object that ``answer`` holds; empty when it holds none."""
-    if answer.status != 200 or answer.problem:
+    if response.status != 200 or response.problem:
         return {}
     try:
-        return parse_document(answer.body, answer.content_type)
+        return parse_document(response.body, response.content_type)
     except WrapperError:
         return {}

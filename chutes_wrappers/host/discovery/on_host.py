@@ -20,7 +20,7 @@ from chutes_wrappers.host import processes
 from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.fetching import Service
 from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
-from chutes_wrappers.runtime.launcher import service_argv, service_environment
+from chutes_wrappers.runtime.launcher import build_service_argv, build_service_environment
 
 if TYPE_CHECKING:
     import subprocess
@@ -43,11 +43,11 @@ class HostTask:
     has_static_routes: bool = False
 
 
-def host_launch(entrypoint: str | Sequence[str], folder: Path) -> LaunchSpec:
+def build_host_launch(entrypoint: str | Sequence[str], folder: Path) -> LaunchSpec:
     """The launch facts of a service that is started by ``entrypoint`` in ``folder`` (a string is for the shell)."""
     return LaunchSpec(
         reference="host",
-        entrypoint=service_argv(LaunchSpec(), entrypoint),
+        entrypoint=build_service_argv(LaunchSpec(), entrypoint),
         working_dir=str(folder),
         home=str(Path.home()),
         environment={"PATH": os.environ.get("PATH", os.defpath)},
@@ -60,24 +60,24 @@ def discover_on_host(task: HostTask) -> Manifest:
     Raises ConfigurationError for a port that something else holds, ServiceFailed when the service exits or stays silent,
     WrapperError when there is nothing to publish.
     """
-    check_free(task.ports)
-    environment = service_environment(task.launch, os.environ, task.environment)
+    check_ports_free(task.ports)
+    environment = build_service_environment(task.launch, os.environ, task.environment)
     directory = Path(task.launch.working_dir)
-    with processes.started(task.launch.argv, environment=environment, directory=directory) as process:
+    with processes.start_process(task.launch.argv, environment=environment, directory=directory) as process:
         tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        threading.Thread(target=_follow, args=(process, tail, task.log), daemon=True, name="service-log").start()
+        threading.Thread(target=_follow_output, args=(process, tail, task.log), daemon=True, name="service-log").start()
         findings = asyncio.run(_probe_until_exit(process, tail, task))
-    composition.check_answered(findings, next_step="correct HOST_ENTRYPOINT or SERVICE_PORTS in the module")
+    composition.check_any_response(findings, next_step="correct HOST_ENTRYPOINT or SERVICE_PORTS in the module")
     roots = {port: f"http://127.0.0.1:{port}" for port in task.ports}
-    manifest = composition.compose(findings, roots=roots, launch=task.launch)
+    manifest = composition.build_manifest(findings, roots=roots, launch=task.launch)
     composition.check_routes(manifest, findings, has_static_routes=task.has_static_routes)
     for finding in findings:
-        for line in composition.describe(finding):
+        for line in composition.describe_finding(finding):
             task.report(line)
     return manifest
 
 
-def check_free(ports: Sequence[int]) -> None:
+def check_ports_free(ports: Sequence[int]) -> None:
     """Raise ConfigurationError for a port on which something listens already: it would be taken for the service."""
     for port in ports:
         with socket.socket() as probe_socket:
@@ -90,25 +90,25 @@ def check_free(ports: Sequence[int]) -> None:
                 )
 
 
-def _follow(process: subprocess.Popen[bytes], tail: deque[str], log: Report) -> None:
-    for line in processes.lines(process):
+def _follow_output(process: subprocess.Popen[bytes], tail: deque[str], log: Report) -> None:
+    for line in processes.read_lines(process):
         tail.append(line)
         log(line)
 
 
 async def _probe_until_exit(process: subprocess.Popen[bytes], tail: deque[str], task: HostTask) -> tuple[Finding, ...]:
     services = [Service(port=port, root=f"http://127.0.0.1:{port}") for port in task.ports]
-    probing = asyncio.ensure_future(probe(services, bounds=task.bounds, report=task.report, expose=task.expose))
+    probe_task = asyncio.ensure_future(probe(services, bounds=task.bounds, report=task.report, expose=task.expose))
     try:
-        while not probing.done():
-            await asyncio.wait({probing}, timeout=_EXIT_POLL_S)
+        while not probe_task.done():
+            await asyncio.wait({probe_task}, timeout=_EXIT_POLL_S)
             if process.poll() is not None:
                 raise ServiceFailed(
                     f"the service exited by itself, with exit code {process.returncode}",
                     evidence="\n".join(tail) or "it printed nothing",
                     next_step="correct HOST_ENTRYPOINT in the module",
                 )
-        return probing.result()
+        return probe_task.result()
     finally:
-        probing.cancel()
-        await asyncio.gather(probing, return_exceptions=True)
+        probe_task.cancel()
+        await asyncio.gather(probe_task, return_exceptions=True)

@@ -16,12 +16,19 @@ import aiohttp
 
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.host.discovery import readiness_paths
-from chutes_wrappers.host.discovery.fetching import NOT_YET, Answer, Service, Silence, fetch, open_session
-from chutes_wrappers.host.discovery.gradio_search import combined, find_gradio
-from chutes_wrappers.host.discovery.search import SEED_PATHS, Found, Search
+from chutes_wrappers.host.discovery.fetching import (
+    STARTING_STATUSES,
+    NoResponse,
+    Response,
+    Service,
+    fetch,
+    open_session,
+)
+from chutes_wrappers.host.discovery.gradio_search import find_gradio, merge_results
+from chutes_wrappers.host.discovery.search import DEFAULT_PATHS, Search, SearchResult
 from chutes_wrappers.host.discovery.specification import Operations
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.05, 1.0
 _PROGRESS_EVERY_S = 15.0
 Report = Callable[[str], None]
 
@@ -42,7 +49,7 @@ class Finding:
     """What is known about one port in the end. ``location`` is the path of its specification (None: it publishes none)."""
 
     port: int
-    answered: bool = False
+    has_responded: bool = False
     location: str | None = None
     operations: Operations = field(default_factory=Operations)
     readiness: str | None = None
@@ -59,13 +66,13 @@ async def probe(
     expose: frozenset[Category] = frozenset(),
 ) -> tuple[Finding, ...]:
     """Look at all services in parallel. ``probe_paths`` are tried before the usual ones; ``expose`` lifts filters."""
-    paths = tuple(dict.fromkeys((*probe_paths, *SEED_PATHS)))
+    paths = tuple(dict.fromkeys((*probe_paths, *DEFAULT_PATHS)))
     async with open_session() as session:
-        change = _Change()
+        change = _LastChange()
         probes = (
             _PortProbe(session, service, bounds, report, paths, health_check, expose, change) for service in services
         )
-        return tuple(await asyncio.gather(*(each.run() for each in probes)))
+        return tuple(await asyncio.gather(*(port_probe.run() for port_probe in probes)))
 
 
 class _State(enum.Enum):
@@ -75,13 +82,13 @@ class _State(enum.Enum):
 
 
 @dataclass
-class _Change:
+class _LastChange:
     """When any port was last seen to change: while one of the services gets up, the others may, too."""
 
-    at: float = field(default_factory=time.monotonic)
+    changed_at: float = field(default_factory=time.monotonic)
 
-    def seen(self) -> None:
-        self.at = time.monotonic()
+    def record(self) -> None:
+        self.changed_at = time.monotonic()
 
 
 class _PortProbe:
@@ -96,7 +103,7 @@ class _PortProbe:
         paths: tuple[str, ...],
         health_check: tuple[str, ...],
         expose: frozenset[Category],
-        change: _Change,
+        change: _LastChange,
     ) -> None:
         self._session = session
         self._service = service
@@ -105,137 +112,143 @@ class _PortProbe:
         self._paths = paths
         self._expose = expose
         self._change = change
-        self._checked_path = readiness_paths.checked_path(health_check, service.port)
-        self._started = time.monotonic()
-        self._answered = False
-        self._silence: Silence | None = None
-        self._found: Found | None = None
-        self._readiness: str | None = None
-        self._loading: str | None = None
+        self._health_check_path = readiness_paths.find_health_check_path(health_check, service.port)
+        self._started_at = time.monotonic()
+        self._has_responded = False
+        self._no_response: NoResponse | None = None
+        self._result: SearchResult | None = None
+        self._readiness_path: str | None = None
+        self._loading_path: str | None = None
         self._problems: dict[str, str] = {}
 
     async def run(self) -> Finding:
         """Ask until the port is known or the time is over."""
-        pause_s, progress_at, seen = _FIRST_PAUSE_S, self._started + _PROGRESS_EVERY_S, self._seen(_State.PENDING)
+        pause_s, progress_at, snapshot = (
+            _FIRST_PAUSE_S,
+            self._started_at + _PROGRESS_EVERY_S,
+            self._build_snapshot(_State.PENDING),
+        )
         while True:
-            had_answered = self._answered
+            had_responded = self._has_responded
             state = await self._attempt()
             now = time.monotonic()
-            if self._seen(state) != seen:
-                seen = self._seen(state)
-                self._change.seen()
-            unsettled_s = self._change.at + self._bounds.settle_s - now
-            has_settled = state is _State.SETTLING and unsettled_s <= 0
-            if state is _State.KNOWN or has_settled or self._left_s() <= 0:
-                return self._finding()
+            if self._build_snapshot(state) != snapshot:
+                snapshot = self._build_snapshot(state)
+                self._change.record()
+            settles_in_s = self._change.changed_at + self._bounds.settle_s - now
+            has_settled = state is _State.SETTLING and settles_in_s <= 0
+            if state is _State.KNOWN or has_settled or self._remaining_s <= 0:
+                return self._build_finding()
             if now >= progress_at:
                 progress_at = now + _PROGRESS_EVERY_S
-                self._report(self._progress())
+                self._report(self._format_progress())
             if state is _State.SETTLING:  # it said no to everything: asking faster would only fill its log
-                pause_s = min(_LONGEST_PAUSE_S, max(unsettled_s, _FIRST_PAUSE_S))
+                pause_s = min(_MAX_PAUSE_S, max(settles_in_s, _FIRST_PAUSE_S))
             else:
-                pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S) if had_answered == self._answered else _FIRST_PAUSE_S
-            await asyncio.sleep(max(min(pause_s, self._left_s()), 0))
+                pause_s = min(pause_s * 1.5, _MAX_PAUSE_S) if had_responded == self._has_responded else _FIRST_PAUSE_S
+            await asyncio.sleep(max(min(pause_s, self._remaining_s), 0))
 
-    def _seen(self, state: _State) -> tuple[object, ...]:
+    def _build_snapshot(self, state: _State) -> tuple[object, ...]:
         """What another look would have to find different to be a change."""
-        location = self._found.location if self._found else None
-        return state, self._answered, location, self._loading, tuple(self._problems.items())
+        location = self._result.location if self._result else None
+        return state, self._has_responded, location, self._loading_path, tuple(self._problems.items())
 
     async def _attempt(self) -> _State:
-        self._silence = None
+        self._no_response = None
         is_certain = True
-        if self._found is None or not self._found.operations.routes:
+        if self._result is None or not self._result.operations.routes:
             is_certain = await self._search()
-        if self._silence is None and self._readiness is None:
-            self._loading = await self._find_readiness()
-        if self._silence is not None:
-            return _State.SETTLING if self._silence.is_other_protocol else _State.PENDING
-        if self._loading:
+        if self._no_response is None and self._readiness_path is None:
+            self._loading_path = await self._find_readiness()
+        if self._no_response is not None:
+            return _State.SETTLING if self._no_response.is_other_protocol else _State.PENDING
+        if self._loading_path:
             return _State.PENDING
-        if self._found and self._found.operations.routes:
+        if self._result and self._result.operations.routes:
             return _State.KNOWN
         return _State.SETTLING if is_certain else _State.PENDING
 
     async def _search(self) -> bool:
         search = Search(self._get, self._service, self._paths, self._report, self._expose)
         is_certain = await search.run()
-        found, self._problems = search.found, search.problems
-        if self._silence is None:
-            found = combined(await find_gradio(self._get, self._service.port, self._paths), found)
-        self._found = found or self._found
+        result, self._problems = search.result, search.problems
+        if self._no_response is None:
+            result = merge_results(await find_gradio(self._get, self._service.port, self._paths), result)
+        self._result = result or self._result
         return is_certain
 
     async def _find_readiness(self) -> str | None:
         """Set the readiness path when one answers 2xx; return what says "not yet", if something does."""
-        if self._checked_path:  # the image's own choice, so it may be any path
-            answer = await self._get(self._checked_path, follow=False)
-            if answer is None or answer.status >= 500:
-                return self._checked_path
-            if 200 <= answer.status < 300:
-                self._readiness = self._checked_path
+        if self._health_check_path:  # the image's own choice, so it may be any path
+            response = await self._get(self._health_check_path, follow=False)
+            if response is None or response.status >= 500:
+                return self._health_check_path
+            if 200 <= response.status < 300:
+                self._readiness_path = self._health_check_path
                 return None
-        nonsense = await self._get(readiness_paths.NONSENSE, follow=False)
-        if nonsense is None or nonsense.status in NOT_YET:
-            return readiness_paths.NONSENSE
-        if 200 <= nonsense.status < 300:
+        unknown_path_response = await self._get(readiness_paths.NONEXISTENT_PATH, follow=False)
+        if unknown_path_response is None or unknown_path_response.status in STARTING_STATUSES:
+            return readiness_paths.NONEXISTENT_PATH
+        if 200 <= unknown_path_response.status < 300:
             return None
-        for path in readiness_paths.candidates(self._found.operations.routes if self._found else ()):
-            answer = await self._get(path, follow=False)
-            if answer is None or answer.status in NOT_YET:
+        for path in readiness_paths.select_candidates(self._result.operations.routes if self._result else ()):
+            response = await self._get(path, follow=False)
+            if response is None or response.status in STARTING_STATUSES:
                 return path
-            if 200 <= answer.status < 300:
-                self._readiness = path
+            if 200 <= response.status < 300:
+                self._readiness_path = path
                 return None
         return None
 
-    async def _get(self, path: str, *, timeout_s: float = 60, follow: bool = True) -> Answer | None:
+    async def _get(self, path: str, *, timeout_s: float = 60, follow: bool = True) -> Response | None:
         if not path.startswith("/"):
             path = "/" + path
-        timeout_s = min(timeout_s, self._left_s())
+        timeout_s = min(timeout_s, self._remaining_s)
         result = await fetch(self._session, self._service, path, timeout_s=timeout_s, follow=follow)
-        if isinstance(result, Silence):
-            self._silence = result
+        if isinstance(result, NoResponse):
+            self._no_response = result
             return None
-        if not self._answered:
-            self._answered = True
-            self._report(f"port {self._service.port} answers after {time.monotonic() - self._started:.1f} s")
+        if not self._has_responded:
+            self._has_responded = True
+            self._report(f"port {self._service.port} answers after {time.monotonic() - self._started_at:.1f} s")
         return result
 
-    def _left_s(self) -> float:
-        return self._started + self._bounds.timeout_s - time.monotonic()
+    @property
+    def _remaining_s(self) -> float:
+        return self._started_at + self._bounds.timeout_s - time.monotonic()
 
-    def _progress(self) -> str:
-        if not self._answered:
-            waits_for = "an answer"
+    def _format_progress(self) -> str:
+        if not self._has_responded:
+            expected = "an answer"
         else:
-            waits_for = f"{self._loading} to say that it is ready" if self._loading else "a specification"
-        elapsed_s = time.monotonic() - self._started
-        return f"port {self._service.port}: waiting for {waits_for} ({elapsed_s:.0f} s of at most {self._bounds.timeout_s:.0f} s)"
+            expected = f"{self._loading_path} to say that it is ready" if self._loading_path else "a specification"
+        elapsed_s = time.monotonic() - self._started_at
+        return f"port {self._service.port}: waiting for {expected} ({elapsed_s:.0f} s of at most {self._bounds.timeout_s:.0f} s)"
 
-    def _finding(self) -> Finding:
-        has_routes = self._found is not None and self._found.operations.routes
-        problems = [] if has_routes else _grouped(self._problems)
-        if self._loading:
-            problems.append(f"{self._loading} never said that it is ready")
-        elif self._silence:
-            problems.append(self._silence.reason)
+    def _build_finding(self) -> Finding:
+        has_routes = self._result is not None and self._result.operations.routes
+        problems = [] if has_routes else _group_problems(self._problems)
+        if self._loading_path:
+            problems.append(f"{self._loading_path} never said that it is ready")
+        elif self._no_response:
+            problems.append(self._no_response.reason)
         return Finding(
             port=self._service.port,
-            answered=self._answered,
-            location=self._found.location if self._found else None,
-            operations=self._found.operations if self._found else Operations(),
-            readiness=self._readiness,
+            has_responded=self._has_responded,
+            location=self._result.location if self._result else None,
+            operations=self._result.operations if self._result else Operations(),
+            readiness=self._readiness_path,
             problems=tuple(problems),
         )
 
 
-def _grouped(problems: Mapping[str, str]) -> list[str]:
+def _group_problems(problems: Mapping[str, str]) -> list[str]:
     """One line a problem: a server that answers everything has the same one at every path."""
     paths: dict[str, list[str]] = {}
     for path, problem in problems.items():
         paths.setdefault(problem, []).append(path)
     return [
-        f"{found[0]} {problem}" + (f" (like {len(found) - 1} other paths)" if len(found) > 1 else "")
-        for problem, found in paths.items()
+        f"{problem_paths[0]} {problem}"
+        + (f" (like {len(problem_paths) - 1} other paths)" if len(problem_paths) > 1 else "")
+        for problem, problem_paths in paths.items()
     ]

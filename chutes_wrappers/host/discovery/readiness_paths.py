@@ -7,18 +7,18 @@ from collections.abc import Iterable, Sequence
 
 from chutes_wrappers.core.routes import Route
 
-WELL_KNOWN = (
+WELL_KNOWN_PATHS = (
     "/health", "/healthz", "/ready", "/readyz", "/livez", "/api/health", "/v1/health", "/api/v1/health", "/healthcheck",
     "/health/ready", "/ping",
 )  # fmt: skip
 # Nothing serves this; what answers it answers everything, and says nothing about being ready.
-NONSENSE = "/chutes-wrappers-asks-for-nothing"
+NONEXISTENT_PATH = "/chutes-wrappers-asks-for-nothing"
 
 _HEALTH_WORD = re.compile(r"/(health|healthz|healthcheck|heartbeat|ready|readyz|readiness|live|livez|liveness|ping)$")
 _LOCAL_URL = re.compile(r"""https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])(?::(\d{1,5}))?(/[^\s"'|;&)>]*)?""")
 
 
-def checked_path(health_check: Sequence[str], port: int) -> str | None:
+def find_health_check_path(health_check: Sequence[str], port: int) -> str | None:
     """The path on ``port`` that an image's own health check asks for, or None."""
     for match in _LOCAL_URL.finditer(" ".join(health_check)):
         if int(match.group(1) or 80) == port:
@@ -26,7 +26,7 @@ def checked_path(health_check: Sequence[str], port: int) -> str | None:
     return None
 
 
-def candidates(routes: Iterable[Route]) -> tuple[str, ...]:
+def select_candidates(routes: Iterable[Route]) -> tuple[str, ...]:
     """Paths to try: the well-known ones, then those of the service's GET routes that are named like one."""
-    own = (route.target_path for route in routes if route.method == "GET" and not route.stream)
-    return tuple(dict.fromkeys((*WELL_KNOWN, *(path for path in own if _HEALTH_WORD.search(path)))))
+    route_paths = (route.target_path for route in routes if route.method == "GET" and not route.stream)
+    return tuple(dict.fromkeys((*WELL_KNOWN_PATHS, *(path for path in route_paths if _HEALTH_WORD.search(path)))))

@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 from chutes_wrappers.core.errors import WrapperError
 
-_LONGEST_CHAIN = 32
+_MAX_CHAIN_LENGTH = 32
 
 
-def lookup(document: Mapping[str, Any], reference: Any) -> Any:
+def look_up(document: Mapping[str, Any], reference: Any) -> Any:
     """What a ``$ref`` value points at: a JSON pointer, percent-encoded or not, into ``document``."""
     if not isinstance(reference, str):
         raise WrapperError("a `$ref` is not a string")
@@ -21,22 +21,22 @@ def lookup(document: Mapping[str, Any], reference: Any) -> Any:
     if pointer and not unquote(pointer).startswith("/"):
         raise WrapperError(f"`$ref` {reference[:200]!r} is not a JSON pointer")
     # As it should be read, and as it is also written: "/" encoded inside a name, "%" not encoded.
-    readings = (unquote(pointer).split("/"), list(map(unquote, pointer.split("/"))), pointer.split("/"))
-    for tokens in readings:
+    token_lists = (unquote(pointer).split("/"), list(map(unquote, pointer.split("/"))), pointer.split("/"))
+    for tokens in token_lists:
         try:
-            return _followed(document, tokens[1:])
+            return _follow_pointer(document, tokens[1:])
         except LookupError:
             continue
     raise WrapperError(f"`$ref` {reference[:200]!r} does not exist")
 
 
-def _followed(target: Any, tokens: Iterable[str]) -> Any:
+def _follow_pointer(target: Any, tokens: Iterable[str]) -> Any:
     for token in tokens:
-        target = _child(target, token.replace("~1", "/").replace("~0", "~"))
+        target = _get_child(target, token.replace("~1", "/").replace("~0", "~"))
     return target
 
 
-def _child(target: Any, token: str) -> Any:
+def _get_child(target: Any, token: str) -> Any:
     if isinstance(target, Mapping) and token in target:
         return target[token]
     if (
@@ -50,17 +50,17 @@ def _child(target: Any, token: str) -> Any:
     raise LookupError(token)
 
 
-def resolve(document: Mapping[str, Any], node: Any, what: str) -> dict[str, Any]:
+def resolve_node(document: Mapping[str, Any], node: Any, label: str) -> dict[str, Any]:
     """``node``, or the object that its ``$ref`` leads to, with the keys beside a ``$ref`` laid over it.
 
     ``what`` names the node in errors ("the path item").
     """
-    beside: dict[str, Any] = {}
-    for _ in range(_LONGEST_CHAIN):
+    overrides: dict[str, Any] = {}
+    for _ in range(_MAX_CHAIN_LENGTH):
         if not isinstance(node, Mapping):
-            raise WrapperError(f"{what} is not an object")
+            raise WrapperError(f"{label} is not an object")
         if "$ref" not in node:
-            return {**node, **beside}
-        beside = {**{key: value for key, value in node.items() if key != "$ref"}, **beside}
-        node = lookup(document, node["$ref"])
-    raise WrapperError(f"{what} is a `$ref` that leads back to itself")
+            return {**node, **overrides}
+        overrides = {**{key: value for key, value in node.items() if key != "$ref"}, **overrides}
+        node = look_up(document, node["$ref"])
+    raise WrapperError(f"{label} is a `$ref` that leads back to itself")

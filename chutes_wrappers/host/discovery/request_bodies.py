@@ -9,9 +9,9 @@ from typing import Any
 from chutes_wrappers.core.body_schemas import BINARY, FILE, TEXT
 from chutes_wrappers.core.routes import RequestFormat
 from chutes_wrappers.host.discovery import declared_media
-from chutes_wrappers.host.discovery.operation_parameters import Declared, schema_of
-from chutes_wrappers.host.discovery.references import resolve
-from chutes_wrappers.host.discovery.shapes import ANYTHING, Shapes
+from chutes_wrappers.host.discovery.operation_parameters import DeclaredParameter, build_value_schema
+from chutes_wrappers.host.discovery.references import resolve_node
+from chutes_wrappers.host.discovery.shapes import ALL_TYPES, Shapes
 
 FORM = "application/x-www-form-urlencoded"
 # The second is no media type, and means the first.
@@ -26,117 +26,131 @@ class Body:
     schema: Any = None
 
 
-def body_of(
+def read_body(
     shapes: Shapes, document: Mapping[str, Any], operation: Mapping[str, Any], nodes: Iterable[Mapping[str, Any]]
 ) -> Body | None:
     """The body that ``operation`` declares, by ``requestBody`` or by Swagger 2.0's parameters among ``nodes``."""
     if "requestBody" in operation:
-        content = declared_media.content(resolve(document, operation["requestBody"], "the request body"))
-        return _of_content(shapes, content) if content else None
+        content = declared_media.read_content(resolve_node(document, operation["requestBody"], "the request body"))
+        return _build_body(shapes, content) if content else None
     nodes = list(nodes)
     consumes = operation.get("consumes", document.get("consumes"))
-    types = [name for name in map(declared_media.media_type, _strings(consumes)) if name]
+    types = [name for name in map(declared_media.parse_media_type, _filter_strings(consumes)) if name]
     fields = [node for node in nodes if node.get("in") == "formData" and isinstance(node.get("name"), str)]
     if fields:
-        return _fields(shapes, fields, is_multipart=FORM not in types and _MULTIPART[0] in types)
+        return _build_form_data_body(shapes, fields, is_multipart=FORM not in types and _MULTIPART[0] in types)
     body = next((node for node in nodes if node.get("in") == "body"), None)
-    return _of_content(shapes, dict.fromkeys(types or [declared_media.JSON], body)) if body is not None else None
+    return _build_body(shapes, dict.fromkeys(types or [declared_media.JSON], body)) if body is not None else None
 
 
-def _strings(node: Any) -> list[str]:
+def _filter_strings(node: Any) -> list[str]:
     return [text for text in node if isinstance(text, str)] if isinstance(node, list) else []
 
 
-def _of_content(shapes: Shapes, content: Mapping[str, Mapping[str, Any]]) -> Body:
+def _build_body(shapes: Shapes, content: Mapping[str, Mapping[str, Any]]) -> Body:
     """The body in the media type that a caller's JSON says best: JSON itself, then forms, then the first one named."""
-    types = sorted(content, key=lambda name: (_preference(name), list(content).index(name)))
+    types = sorted(content, key=lambda name: (_rank_media_type(name), list(content).index(name)))
     name, node = types[0], content[types[0]]
-    schema = declared_media.with_example(node.get("schema"), node)
+    schema = declared_media.add_example(node.get("schema"), node)
     if declared_media.is_json(name) and not ("*" in name and _is_binary(shapes, schema)):
-        return _json(shapes, schema, "" if name == declared_media.JSON or "*" in name else name)
+        return _build_json_body(shapes, schema, "" if name == declared_media.JSON or "*" in name else name)
     if name in _MULTIPART or name == FORM:
-        return _form(shapes, node, is_multipart=name != FORM)
-    named = "" if "*" in name else name
+        return _build_form_body(shapes, node, is_multipart=name != FORM)
+    content_type = "" if "*" in name else name
     if declared_media.is_text(name):
-        return Body(request=RequestFormat(encoding="text", content_type=named), schema=TEXT)
-    return Body(request=RequestFormat(encoding="binary", content_type=named), schema=BINARY)
+        return Body(request=RequestFormat(encoding="text", content_type=content_type), schema=TEXT)
+    return Body(request=RequestFormat(encoding="binary", content_type=content_type), schema=BINARY)
 
 
-def _preference(name: str) -> int:
-    if declared_media.is_json(name):
-        return 0 if name == declared_media.JSON else 1
-    return 2 if name in _MULTIPART else 3 if name == FORM else 4
+def _rank_media_type(media_type: str) -> int:
+    if declared_media.is_json(media_type):
+        return 0 if media_type == declared_media.JSON else 1
+    return 2 if media_type in _MULTIPART else 3 if media_type == FORM else 4
 
 
-def _json(shapes: Shapes, schema: Any, content_type: str) -> Body:
+def _build_json_body(shapes: Shapes, schema: Any, content_type: str) -> Body:
     wrapped = None
     if shapes.is_never_object(schema):
         wrapped = True
         schema = {"type": "object", "properties": {"body": schema}, "required": ["body"]}
-    elif shapes.is_object(schema) and shapes.may_have(schema, "body"):
+    elif shapes.is_object(schema) and shapes.can_have_property(schema, "body"):
         wrapped = False
     return Body(request=RequestFormat(content_type=content_type, wrapped=wrapped), schema=schema)
 
 
-def _form(shapes: Shapes, node: Mapping[str, Any], *, is_multipart: bool) -> Body:
+def _build_form_body(shapes: Shapes, node: Mapping[str, Any], *, is_multipart: bool) -> Body:
     schema, encoding = node.get("schema"), node.get("encoding")
     parts = encoding if isinstance(encoding, Mapping) else {}
-    properties = shapes.properties(schema)
+    properties = shapes.find_properties(schema)
     files = {name for name, child in properties.items() if _is_file(shapes, child, parts.get(name))}
     if not files:
-        may_have_others = any(part.get("additionalProperties", False) is not False for part in shapes.parts(schema))
-        request = _without_files(shapes, properties, is_multipart=is_multipart, is_known=not may_have_others)
+        may_have_others = any(
+            part.get("additionalProperties", False) is not False for part in shapes.iterate_parts(schema)
+        )
+        request = _build_plain_form_request(shapes, properties, is_multipart=is_multipart, is_known=not may_have_others)
         return Body(request=request, schema=schema)
-    return _with_files(shapes, properties, files, shapes.required(schema))
+    return _build_file_form_body(shapes, properties, files, shapes.find_required(schema))
 
 
-def _fields(shapes: Shapes, fields: Sequence[Mapping[str, Any]], *, is_multipart: bool) -> Body:
+def _build_form_data_body(shapes: Shapes, fields: Sequence[Mapping[str, Any]], *, is_multipart: bool) -> Body:
     """The body that Swagger 2.0's ``formData`` parameters are."""
-    properties = {field["name"]: schema_of(field) for field in fields}
+    properties = {field["name"]: build_value_schema(field) for field in fields}
     required = [field["name"] for field in fields if field.get("required") is True]
     files = {name for name, schema in properties.items() if _is_file(shapes, schema, None)}
     if files:
-        return _with_files(shapes, properties, files, required)
+        return _build_file_form_body(shapes, properties, files, required)
     schema = {"type": "object", "properties": properties, **({"required": required} if required else {})}
-    return Body(request=_without_files(shapes, properties, is_multipart=is_multipart), schema=schema)
+    return Body(request=_build_plain_form_request(shapes, properties, is_multipart=is_multipart), schema=schema)
 
 
-def _without_files(
+def _build_plain_form_request(
     shapes: Shapes, properties: Mapping[str, Any], *, is_multipart: bool, is_known: bool = True
 ) -> RequestFormat:
     """A form whose ``properties`` are no files; where one may be anything, or there are none, files are not known."""
     if not is_multipart:
         return RequestFormat(encoding="form")
     is_known = (
-        is_known and bool(properties) and not any(shapes.types(child) == ANYTHING for child in properties.values())
+        is_known
+        and bool(properties)
+        and not any(shapes.find_types(child) == ALL_TYPES for child in properties.values())
     )
     return RequestFormat(encoding="multipart", files=() if is_known else None)
 
 
-def _with_files(shapes: Shapes, properties: Mapping[str, Any], files: set[str], required: list[str]) -> Body:
+def _build_file_form_body(shapes: Shapes, properties: Mapping[str, Any], files: set[str], required: list[str]) -> Body:
     """A form with files in it is multipart, whatever it says that it is."""
-    public = {name: _public_file(shapes, child) if name in files else child for name, child in properties.items()}
-    schema = {"type": "object", "properties": public, **({"required": required} if required else {})}
+    property_schemas = {
+        name: _build_public_file_schema(shapes, child) if name in files else child for name, child in properties.items()
+    }
+    schema = {"type": "object", "properties": property_schemas, **({"required": required} if required else {})}
     return Body(request=RequestFormat(encoding="multipart", files=tuple(sorted(files))), schema=schema)
 
 
-def _public_file(shapes: Shapes, schema: Any) -> dict[str, Any]:
-    if "array" in shapes.types(schema) and "string" not in shapes.types(schema):
+def _build_public_file_schema(shapes: Shapes, schema: Any) -> dict[str, Any]:
+    if "array" in shapes.find_types(schema) and "string" not in shapes.find_types(schema):
         return {"type": "array", "items": FILE}
     return FILE
 
 
 def _is_file(shapes: Shapes, schema: Any, part: Any) -> bool:
-    items = [node.get("items") for node in shapes.parts(schema)]
+    items = [node.get("items") for node in shapes.iterate_parts(schema)]
     if any(_is_binary(shapes, candidate) for candidate in (schema, *items)):
         return True
-    named = part.get("contentType") if isinstance(part, Mapping) else None
-    kinds = [declared_media.media_type(kind) for kind in named.split(",")] if isinstance(named, str) else []
-    return bool(kinds) and shapes.types(schema) == {"string"} and not any(map(_is_plain, kinds))
+    content_type = part.get("contentType") if isinstance(part, Mapping) else None
+    media_types = (
+        [declared_media.parse_media_type(kind) for kind in content_type.split(",")]
+        if isinstance(content_type, str)
+        else []
+    )
+    return (
+        bool(media_types)
+        and shapes.find_types(schema) == {"string"}
+        and not any(map(_is_plain_media_type, media_types))
+    )
 
 
-def _is_plain(kind: str) -> bool:
-    return declared_media.is_text(kind) or (declared_media.is_json(kind) and "*" not in kind)
+def _is_plain_media_type(media_type: str) -> bool:
+    return declared_media.is_text(media_type) or (declared_media.is_json(media_type) and "*" not in media_type)
 
 
 def _is_binary(shapes: Shapes, schema: Any) -> bool:
@@ -145,40 +159,48 @@ def _is_binary(shapes: Shapes, schema: Any) -> bool:
         part.get("format") == "binary"
         or part.get("type") == "file"
         or ("contentMediaType" in part and "contentEncoding" not in part and part.get("type") == "string")
-        for part in shapes.parts(schema)
+        for part in shapes.iterate_parts(schema)
     )
 
 
-def is_mistakable(shapes: Shapes, schema: Any) -> bool:
+def looks_like_file(shapes: Shapes, schema: Any) -> bool:
     """Whether a caller's JSON may hold what looks like a file to us: then it must be said that it is JSON."""
-    for child in shapes.properties(schema).values():
-        for candidate in (child, *(node.get("items") for node in shapes.parts(child))):
-            names = set(shapes.properties(candidate))
+    for child in shapes.find_properties(schema).values():
+        for candidate in (child, *(node.get("items") for node in shapes.iterate_parts(child))):
+            names = set(shapes.find_properties(candidate))
             if "data" in names and names & {"filename", "content_type"}:
                 return True
     return False
 
 
-def public_schema(shapes: Shapes, body: Body | None, parameters: Sequence[Declared]) -> Any:
+def build_public_schema(shapes: Shapes, body: Body | None, parameters: Sequence[DeclaredParameter]) -> Any:
     """The schema of the one JSON object that a caller sends: the body with the parameters beside its properties."""
-    own = body.schema if body else None
+    body_schema = body.schema if body else None
     if not parameters:
-        return own
-    names = shapes.properties(own)
-    added = {each.parameter.name: each.schema for each in parameters if each.parameter.name not in names}
-    needed = [each.parameter.name for each in parameters if each.parameter.required]
-    beside = {"type": "object", "properties": added, **({"required": needed} if needed else {})}
-    return beside if own is None else _merged(shapes, own, beside)
+        return body_schema
+    body_properties = shapes.find_properties(body_schema)
+    added_properties = {
+        parameter.parameter.name: parameter.schema
+        for parameter in parameters
+        if parameter.parameter.name not in body_properties
+    }
+    required_names = [parameter.parameter.name for parameter in parameters if parameter.parameter.required]
+    parameter_schema = {
+        "type": "object",
+        "properties": added_properties,
+        **({"required": required_names} if required_names else {}),
+    }
+    return parameter_schema if body_schema is None else _merge_schemas(shapes, body_schema, parameter_schema)
 
 
-def _merged(shapes: Shapes, own: Any, beside: dict[str, Any]) -> Any:
-    top = list(shapes.parts(own, ()))[-1:]
-    node = top[0] if top else {}
+def _merge_schemas(shapes: Shapes, body_schema: Any, parameter_schema: dict[str, Any]) -> Any:
+    top_parts = list(shapes.iterate_parts(body_schema, ()))[-1:]
+    node = top_parts[0] if top_parts else {}
     if not isinstance(node.get("properties"), Mapping) or {"$ref", "allOf", "anyOf", "oneOf"} & set(node):
-        return {"allOf": [own, beside]}
-    required = [*dict.fromkeys([*shapes.required(node), *beside.get("required", ())])]
+        return {"allOf": [body_schema, parameter_schema]}
+    required = [*dict.fromkeys([*shapes.find_required(node), *parameter_schema.get("required", ())])]
     return {
         **node,
-        "properties": {**beside["properties"], **node["properties"]},
+        "properties": {**parameter_schema["properties"], **node["properties"]},
         **({"required": required} if required else {}),
     }

@@ -11,17 +11,17 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.host.discovery import documentation_pages, servers, specification
 from chutes_wrappers.host.discovery.bundling import bundle
-from chutes_wrappers.host.discovery.documents import LARGEST_BYTES, parse_document
-from chutes_wrappers.host.discovery.fetching import NOT_HERE, NOT_YET, Answer, Service
+from chutes_wrappers.host.discovery.documents import MAX_DOCUMENT_BYTES, parse_document
+from chutes_wrappers.host.discovery.fetching import NOT_FOUND_STATUSES, STARTING_STATUSES, Response, Service
 from chutes_wrappers.host.discovery.specification import Operations
 
-SEED_PATHS = ("/openapi.json", "/swagger.json", "/docs/openapi.json", "/docs.json")
+DEFAULT_PATHS = ("/openapi.json", "/swagger.json", "/docs/openapi.json", "/docs.json")
 DOCUMENTATION_PAGES = ("/docs", "/redoc", "/api/docs", "/v1/docs", "/swagger-ui/index.html")
-_NAMES = ("openapi.json", "swagger.json", "openapi.yaml", "swagger.yaml")
+_FILE_NAMES = ("openapi.json", "swagger.json", "openapi.yaml", "swagger.yaml")
 FURTHER_PATHS = (
     "/openapi.yaml",
     "/swagger.yaml",
-    *(f"{prefix}/{name}" for prefix in ("/api", "/v1", "/api/v1") for name in _NAMES),
+    *(f"{prefix}/{name}" for prefix in ("/api", "/v1", "/api/v1") for name in _FILE_NAMES),
     "/v3/api-docs",
     "/apispec_1.json",  # flasgger's own
     "/spec.json",
@@ -34,13 +34,13 @@ _PREFIX_TIMEOUT_S = 3.0
 class Get(Protocol):
     """Asks the service for a path; None when it stays silent."""
 
-    def __call__(self, path: str, *, timeout_s: float = ..., follow: bool = ...) -> Awaitable[Answer | None]:
+    def __call__(self, path: str, *, timeout_s: float = ..., follow: bool = ...) -> Awaitable[Response | None]:
         """GET ``path``."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """A specification: its path, and what it describes."""
 
     location: str
@@ -59,123 +59,125 @@ class Search:
         expose: frozenset[Category] = frozenset(),
     ) -> None:
         self.problems: dict[str, str] = {}
-        self.found: Found | None = None
+        self.result: SearchResult | None = None
         self._get = get
         self._service = service
         self._paths = paths
         self._report = report
         self._expose = expose
-        self._file_bytes_left = LARGEST_BYTES
+        self._file_bytes_left = MAX_DOCUMENT_BYTES
 
     async def run(self) -> bool:
-        """Fill ``found`` with the first specification that has routes, else with the first one; whether every answer was definite."""
+        """Fill ``result`` with the first specification that has routes, else with the first one; whether every answer was definite."""
         is_certain = True
-        async for path in self._candidates():
-            answer = await self._get(path)
-            if answer is None:
+        async for path in self._iterate_candidates():
+            response = await self._get(path)
+            if response is None:
                 return False
-            is_certain = is_certain and answer.status not in NOT_YET
-            found = await self._read(path, answer)
-            if found and (self.found is None or found.operations.routes):
-                self.found = found
-            if found and found.operations.routes:
+            is_certain = is_certain and response.status not in STARTING_STATUSES
+            result = await self._read_specification(path, response)
+            if result and (self.result is None or result.operations.routes):
+                self.result = result
+            if result and result.operations.routes:
                 break
         return is_certain
 
-    async def _candidates(self) -> AsyncIterator[str]:
+    async def _iterate_candidates(self) -> AsyncIterator[str]:
         """The paths to try, in order, each once; those that a documentation page names when their turn has come."""
-        seen = set(self._paths)
+        yielded_paths = set(self._paths)
         for path in self._paths:
             yield path
         for page in DOCUMENTATION_PAGES:
-            for path in await self._named_by(page):
-                if path not in seen:
-                    seen.add(path)
+            for path in await self._find_paths_in_page(page):
+                if path not in yielded_paths:
+                    yielded_paths.add(path)
                     yield path
         for path in FURTHER_PATHS:
-            if path not in seen:
+            if path not in yielded_paths:
                 yield path
 
-    async def _named_by(self, page: str) -> list[str]:
+    async def _find_paths_in_page(self, page: str) -> list[str]:
         """Paths on this service that a documentation page, or its script, names as the specification."""
-        answer = await self._get(page)
-        if answer is None or answer.status != 200 or answer.problem:
+        response = await self._get(page)
+        if response is None or response.status != 200 or response.problem:
             return []
-        text = answer.body.decode("utf-8", "replace")
-        named = [(answer.path, url) for url in documentation_pages.specification_urls(text)]
-        for script in documentation_pages.script_urls(text):
-            path = self._own_path(answer.path, script)
-            content = await self._get(path) if path else None
-            if content is not None:
-                named += [
-                    (answer.path, url)
-                    for url in documentation_pages.specification_urls(content.body.decode("utf-8", "replace"))
+        text = response.body.decode("utf-8", "replace")
+        locations = [(response.path, url) for url in documentation_pages.find_specification_urls(text)]
+        for script in documentation_pages.find_script_urls(text):
+            path = self._resolve_path(response.path, script)
+            script_response = await self._get(path) if path else None
+            if script_response is not None:
+                locations += [
+                    (response.path, url)
+                    for url in documentation_pages.find_specification_urls(
+                        script_response.body.decode("utf-8", "replace")
+                    )
                 ]
         paths = []
-        for base, url in named:
-            path = self._own_path(base, url)
+        for base, url in locations:
+            path = self._resolve_path(base, url)
             if path:
                 paths.append(path)
             else:
                 self.problems[page] = f"names a specification on another host ({url[:200]})"
         return paths
 
-    def _own_path(self, base: str, url: str) -> str | None:
+    def _resolve_path(self, base: str, url: str) -> str | None:
         try:
-            return self._service.path_of(urljoin(self._service.root + base, url))
+            return self._service.path_from_url(urljoin(self._service.root + base, url))
         except ValueError:
             return None
 
-    async def _read(self, path: str, answer: Answer) -> Found | None:
+    async def _read_specification(self, path: str, response: Response) -> SearchResult | None:
         """The specification in ``answer``; what it is instead is remembered as a problem."""
-        if answer.problem:
-            self.problems[path] = answer.problem
-        elif not 200 <= answer.status < 300:
-            if answer.status not in NOT_HERE:
-                self.problems[path] = f"answers {answer.status}"
+        if response.problem:
+            self.problems[path] = response.problem
+        elif not 200 <= response.status < 300:
+            if response.status not in NOT_FOUND_STATUSES:
+                self.problems[path] = f"answers {response.status}"
         else:
             try:
-                document = parse_document(answer.body, answer.content_type)
+                document = parse_document(response.body, response.content_type)
                 specification.check_dialect(document)
-                await bundle(document, answer.path, path_of=self._own_path, read=self._read_file)
-                prefix = await self._prefix(document, answer.path)
+                await bundle(document, response.path, resolve_path=self._resolve_path, read_file=self._read_file)
+                prefix = await self._find_prefix(document, response.path)
                 operations = specification.read_operations(
-                    document, port=self._service.port, prefix=prefix, location=answer.path, expose=self._expose
+                    document, port=self._service.port, prefix=prefix, location=response.path, expose=self._expose
                 )
-                return Found(location=answer.path, operations=operations)
+                return SearchResult(location=response.path, operations=operations)
             except WrapperError as error:
                 self.problems[path] = error.what
         return None
 
     async def _read_file(self, path: str) -> dict[str, Any] | None:
         """What a file that a specification refers to holds, if there is any and it is not too much."""
-        answer = await self._get(path) if self._file_bytes_left > 0 else None
-        if answer is None or answer.status != 200 or answer.problem:
+        response = await self._get(path) if self._file_bytes_left > 0 else None
+        if response is None or response.status != 200 or response.problem:
             return None
-        self._file_bytes_left -= len(answer.body)
+        self._file_bytes_left -= len(response.body)
         try:
-            return parse_document(answer.body, answer.content_type)
+            return parse_document(response.body, response.content_type)
         except WrapperError:
             return None
 
-    async def _prefix(self, document: Mapping[str, Any], location: str) -> str:
+    async def _find_prefix(self, document: Mapping[str, Any], location: str) -> str:
         """The server path that the operations lie below.
 
         What the document declares may be where a proxy elsewhere puts the service. So when there is a choice, one of its
         GET routes decides; when none of them exists anywhere, the document is right.
         """
-        declared = servers.prefixes(document, location)
-        beside = location.rsplit("/", 1)[0]
-        choice = tuple(dict.fromkeys((*(declared or ("",)), "", beside)))
-        paths = specification.plain_get_paths(document) if len(choice) > 1 else ()
-        for prefix in choice if paths else ():
+        declared_prefixes = servers.read_prefixes(document, location)
+        parent_path = location.rsplit("/", 1)[0]
+        candidates = tuple(dict.fromkeys((*(declared_prefixes or ("",)), "", parent_path)))
+        paths = specification.select_plain_get_paths(document) if len(candidates) > 1 else ()
+        for prefix in candidates if paths else ():
             for path in paths:
-                answer = await self._get(prefix + path, timeout_s=_PREFIX_TIMEOUT_S, follow=False)
-                if answer and answer.status not in NOT_HERE | NOT_YET:
-                    if prefix != choice[0]:
+                response = await self._get(prefix + path, timeout_s=_PREFIX_TIMEOUT_S, follow=False)
+                if response and response.status not in NOT_FOUND_STATUSES | STARTING_STATUSES:
+                    if prefix != candidates[0]:
                         self._report(
-                            f"port {self._service.port}: {location} puts its operations below {choice[0] or '/'}, "
+                            f"port {self._service.port}: {location} puts its operations below {candidates[0] or '/'}, "
                             f"where the service has none of them; taken from below {prefix or '/'}"
                         )
                     return prefix
-        return choice[0]
+        return candidates[0]

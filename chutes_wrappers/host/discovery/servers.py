@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 
-def prefixes(node: Mapping[str, Any], location: str) -> tuple[str, ...]:
+def read_prefixes(node: Mapping[str, Any], location: str) -> tuple[str, ...]:
     """The distinct path prefixes that ``node`` (a document, path item or operation) declares, in its order.
 
     ``location`` is the path of the document itself: relative server URLs start there. A prefix is empty or starts with
@@ -18,15 +18,15 @@ def prefixes(node: Mapping[str, Any], location: str) -> tuple[str, ...]:
     """
     if "swagger" in node or "basePath" in node:
         base_path = node.get("basePath")
-        return (_prefix(base_path, location),) if isinstance(base_path, str) else ()
+        return (_prefix_from_url(base_path, location),) if isinstance(base_path, str) else ()
     servers = node.get("servers")
     if not isinstance(servers, list):
         return ()
-    urls = [_expanded(server) for server in servers[:20] if isinstance(server, Mapping)]
-    return tuple(dict.fromkeys(_prefix(url, location) for url in urls if url is not None))
+    urls = [_expand_url(server) for server in servers[:20] if isinstance(server, Mapping)]
+    return tuple(dict.fromkeys(_prefix_from_url(url, location) for url in urls if url is not None))
 
 
-def _expanded(server: Mapping[str, Any]) -> str | None:
+def _expand_url(server: Mapping[str, Any]) -> str | None:
     """The URL of a server with its variables at their defaults."""
     url, variables = server.get("url"), server.get("variables")
     if not isinstance(url, str) or len(url) > 2000:
@@ -38,7 +38,7 @@ def _expanded(server: Mapping[str, Any]) -> str | None:
     return url
 
 
-def _prefix(url: str, location: str) -> str:
+def _prefix_from_url(url: str, location: str) -> str:
     try:
         path = unquote(urlsplit(urljoin(location, url)).path)
     except ValueError:  # a host such as "[" in the URL

@@ -10,13 +10,13 @@ from typing import Any, get_args
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import Collection
-from chutes_wrappers.host.discovery.references import lookup
+from chutes_wrappers.host.discovery.references import look_up
 
-ANYTHING = frozenset({"object", "array", "string", "number", "boolean", "null"})
+ALL_TYPES = frozenset({"object", "array", "string", "number", "boolean", "null"})
 _COMBINATORS = ("allOf", "anyOf", "oneOf")
 _ALIASES = {"integer": "number", "file": "string"}
-_MOST_PARTS = 500
-_DEEPEST = 40
+_MAX_PARTS = 500
+_MAX_DEPTH = 40
 
 
 class Shapes:
@@ -26,103 +26,111 @@ class Shapes:
         self._document = document
         self._types: dict[str, frozenset[str]] = {}
 
-    def parts(self, schema: Any, keywords: tuple[str, ...] = _COMBINATORS) -> Iterator[Mapping[str, Any]]:
+    def iterate_parts(self, schema: Any, keywords: tuple[str, ...] = _COMBINATORS) -> Iterator[Mapping[str, Any]]:
         """``schema`` and the schemas that it is combined from, references followed; at most 500."""
-        pending, seen = [schema], set()
-        for _ in range(_MOST_PARTS):
+        pending, visited = [schema], set()
+        for _ in range(_MAX_PARTS):
             if not pending:
                 return
             node = pending.pop(0)
             if not isinstance(node, Mapping):
                 continue
             reference = node.get("$ref")
-            if isinstance(reference, str) and reference not in seen:
-                seen.add(reference)
-                pending.insert(0, self._target(reference))
+            if isinstance(reference, str) and reference not in visited:
+                visited.add(reference)
+                pending.insert(0, self._find_target(reference))
             yield node
             for keyword in keywords:
                 children = node.get(keyword)
                 pending += children if isinstance(children, list) else []
 
-    def properties(self, schema: Any) -> dict[str, Any]:
+    def find_properties(self, schema: Any) -> dict[str, Any]:
         """The properties that ``schema`` names, by itself and through what it is combined from."""
-        found: dict[str, Any] = {}
-        for part in self.parts(schema):
+        result: dict[str, Any] = {}
+        for part in self.iterate_parts(schema):
             properties = part.get("properties")
             for name, child in properties.items() if isinstance(properties, Mapping) else ():
-                found.setdefault(name, child)
-        return found
+                result.setdefault(name, child)
+        return result
 
-    def required(self, schema: Any) -> list[str]:
+    def find_required(self, schema: Any) -> list[str]:
         """The names that ``schema`` requires in every case."""
-        found: dict[str, None] = {}
-        for part in self.parts(schema, ("allOf",)):
+        result: dict[str, None] = {}
+        for part in self.iterate_parts(schema, ("allOf",)):
             names = part.get("required")
-            found |= dict.fromkeys(name for name in names if isinstance(name, str)) if isinstance(names, list) else {}
-        return list(found)
+            result |= dict.fromkeys(name for name in names if isinstance(name, str)) if isinstance(names, list) else {}
+        return list(result)
 
     def is_object(self, schema: Any) -> bool:
         """Whether ``schema`` lets objects through and nothing else but null."""
-        return self.types(schema) - {"null"} == {"object"}
+        return self.find_types(schema) - {"null"} == {"object"}
 
-    def collection(self, schema: Any) -> Collection | None:
+    def find_collection_type(self, schema: Any) -> Collection | None:
         """Whether ``schema`` lets lists through and nothing else but null, or objects; None for anything else."""
-        types = self.types(schema) - {"null"}
+        types = self.find_types(schema) - {"null"}
         return next((kind for kind in get_args(Collection) if types == {kind}), None)
 
     def is_never_object(self, schema: Any) -> bool:
         """Whether ``schema`` certainly lets no object through."""
-        return "object" not in self.types(schema)
+        return "object" not in self.find_types(schema)
 
-    def may_have(self, schema: Any, name: str) -> bool:
+    def can_have_property(self, schema: Any, name: str) -> bool:
         """Whether an object that ``schema`` lets through may have a property ``name`` that means something."""
-        named = self.properties(schema)
-        return name in named or not named or any(part.get("additionalProperties") for part in self.parts(schema))
+        properties = self.find_properties(schema)
+        return (
+            name in properties
+            or not properties
+            or any(part.get("additionalProperties") for part in self.iterate_parts(schema))
+        )
 
-    def is_switch(self, schema: Any) -> bool:
+    def is_boolean(self, schema: Any) -> bool:
         """Whether ``schema`` is of a value that is true or false."""
-        types = self.types(schema)
-        if types == ANYTHING:
-            return any(isinstance(part.get("default"), bool) for part in self.parts(schema))
+        types = self.find_types(schema)
+        if types == ALL_TYPES:
+            return any(isinstance(part.get("default"), bool) for part in self.iterate_parts(schema))
         return "boolean" in types
 
-    def types(self, schema: Any, depth: int = 0) -> frozenset[str]:
+    def find_types(self, schema: Any, depth: int = 0) -> frozenset[str]:
         """The JSON types that ``schema`` may let through; an integer is a number."""
-        if not isinstance(schema, Mapping) or depth > _DEEPEST:
-            return ANYTHING
+        if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+            return ALL_TYPES
         reference = schema.get("$ref")
         if isinstance(reference, str):
             if reference not in self._types:
-                self._types[reference] = ANYTHING  # until it is known, for one that leads back here
-                self._types[reference] = self.types(self._target(reference), depth + 1)
+                self._types[reference] = ALL_TYPES  # until it is known, for one that leads back here
+                self._types[reference] = self.find_types(self._find_target(reference), depth + 1)
             return self._types[reference]
-        types = _own_types(schema)
-        for child in _list(schema, "allOf"):
-            types = types & self.types(child, depth + 1) or types
+        types = _read_types(schema)
+        for child in _get_list(schema, "allOf"):
+            types = types & self.find_types(child, depth + 1) or types
         for keyword in ("anyOf", "oneOf"):
-            children = _list(schema, keyword)
+            children = _get_list(schema, keyword)
             if children:
-                types = types & frozenset().union(*(self.types(child, depth + 1) for child in children)) or types
+                types = types & frozenset().union(*(self.find_types(child, depth + 1) for child in children)) or types
         return types | {"null"} if schema.get("nullable") is True else types
 
-    def _target(self, reference: str) -> Any:
+    def _find_target(self, reference: str) -> Any:
         try:
-            return lookup(self._document, reference)
+            return look_up(self._document, reference)
         except WrapperError:
             return None
 
 
-def _list(schema: Mapping[str, Any], keyword: str) -> list[Any]:
+def _get_list(schema: Mapping[str, Any], keyword: str) -> list[Any]:
     children = schema.get(keyword)
     return children if isinstance(children, list) else []
 
 
-def _own_types(schema: Mapping[str, Any]) -> frozenset[str]:
-    named = schema.get("type")
-    words = [named] if isinstance(named, str) else [word for word in _list(schema, "type") if isinstance(word, str)]
-    types = frozenset(_ALIASES.get(word, word) for word in words) & ANYTHING
+def _read_types(schema: Mapping[str, Any]) -> frozenset[str]:
+    type_names = schema.get("type")
+    type_words = (
+        [type_names]
+        if isinstance(type_names, str)
+        else [word for word in _get_list(schema, "type") if isinstance(word, str)]
+    )
+    types = frozenset(_ALIASES.get(word, word) for word in type_words) & ALL_TYPES
     if types:
         return types
     if isinstance(schema.get("properties"), Mapping):  # a type is often forgotten
         return frozenset({"object"})
-    return frozenset({"array"}) if isinstance(schema.get("items"), Mapping) else ANYTHING
+    return frozenset({"array"}) if isinstance(schema.get("items"), Mapping) else ALL_TYPES

@@ -24,21 +24,21 @@ class Listener:
 
 def parse_listeners(text: str) -> tuple[Listener, ...]:
     """The listening sockets, sorted; lines that are no socket are passed over."""
-    found = set()
+    listeners = set()
     for line in text.splitlines():
         fields = line.split()
         if len(fields) > 3 and fields[3] == _LISTEN:
             try:
                 address, port = fields[1].split(":")
-                found.add(Listener(port=int(port, 16), address=_address(address)))
+                listeners.add(Listener(port=int(port, 16), address=_parse_address(address)))
             except ValueError:
                 continue
-    return tuple(sorted(listener for listener in found if listener.address != _DOCKER_RESOLVER))
+    return tuple(sorted(listener for listener in listeners if listener.address != _DOCKER_RESOLVER))
 
 
-def _address(text: str) -> str:
+def _parse_address(text: str) -> str:
     """The kernel prints an address as 32-bit words of the host's (little-endian) byte order."""
     packed = b"".join(bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8))
     address = ipaddress.ip_address(packed)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+    ipv4_address = getattr(address, "ipv4_mapped", None)
+    return str(ipv4_address or address)

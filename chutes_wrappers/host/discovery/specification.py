@@ -10,23 +10,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chutes_wrappers.core.cord_plan import publish
+from chutes_wrappers.core.cord_plan import assign_public_paths
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.path_templates import nameless_variable
+from chutes_wrappers.core.path_templates import find_nameless_variable
 from chutes_wrappers.core.platform_rules import UPSTREAM_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH, RequestFormat, ResponseHint, Route, SkippedRoute
 from chutes_wrappers.host.discovery import declared_media, operation_parameters, request_bodies, servers
-from chutes_wrappers.host.discovery.operation_parameters import Declared
-from chutes_wrappers.host.discovery.references import resolve
+from chutes_wrappers.host.discovery.operation_parameters import DeclaredParameter
+from chutes_wrappers.host.discovery.references import resolve_node
 from chutes_wrappers.host.discovery.request_bodies import Body
-from chutes_wrappers.host.discovery.schemas import LARGEST_SCHEMA_BYTES, self_contained, size
+from chutes_wrappers.host.discovery.schemas import MAX_SCHEMA_BYTES, make_self_contained, measure_size
 from chutes_wrappers.host.discovery.shapes import Shapes
 
-MOST_OPERATIONS = 50_000
-LONGEST_PATH = 500
-LONGEST_SUMMARY = 120
+MAX_OPERATIONS = 50_000
+MAX_PATH_LENGTH = 500
+MAX_SUMMARY_LENGTH = 120
 # For all schemas of one document; one that turns out too large costs its limit. So hostile graphs stay cheap.
-MOST_SCHEMAS_BYTES = 16 * 1024**2
+MAX_TOTAL_SCHEMA_BYTES = 16 * 1024**2
 ANY_METHOD = "*"
 
 _T = TypeVar("_T")
@@ -80,63 +80,67 @@ def read_operations(
     the document's own path. ``expose`` names what is published although it is left out by default (``core/exposure.py``).
     """
     check_dialect(document)
-    named: dict[tuple[str, str], tuple[Route, _Operation]] = {}
+    operations_by_key: dict[tuple[str, str], tuple[Route, _Operation]] = {}
     skipped: list[SkippedRoute] = []
-    for index, operation in enumerate(_operations(document)):
-        if index >= MOST_OPERATIONS:
-            raise WrapperError(f"describes more than {MOST_OPERATIONS:,} operations")
-        own = servers.prefixes(operation.node, location) or servers.prefixes(operation.item, location)
-        path = (own[0] if own else prefix) + operation.path
-        problem = operation.problem or _path_problem(operation.path, path)
-        if problem is None and (path, operation.method) in named:
+    for index, operation in enumerate(_iterate_operations(document)):
+        if index >= MAX_OPERATIONS:
+            raise WrapperError(f"describes more than {MAX_OPERATIONS:,} operations")
+        own_prefixes = servers.read_prefixes(operation.node, location) or servers.read_prefixes(
+            operation.item, location
+        )
+        path = (own_prefixes[0] if own_prefixes else prefix) + operation.path
+        problem = operation.problem or _find_path_problem(operation.path, path)
+        if problem is None and (path, operation.method) in operations_by_key:
             problem = "another operation has the same path and method"
         if problem is None:
-            named[path, operation.method] = Route(path=path, method=operation.method, port=port), operation
+            operations_by_key[path, operation.method] = Route(path=path, method=operation.method, port=port), operation
         else:
-            shown = path if len(path) <= LONGEST_PATH else path[:LONGEST_PATH] + "…"
-            skipped.append(SkippedRoute(path=shown, method=operation.method, port=port, reason=problem))
-    public, hidden = publish((route for route, _ in named.values()), expose)
-    reader = _Reader(document)
-    routes = tuple(reader.described(route, named[route.target_path, route.method][1]) for route in public)
+            shortened_path = path if len(path) <= MAX_PATH_LENGTH else path[:MAX_PATH_LENGTH] + "…"
+            skipped.append(SkippedRoute(path=shortened_path, method=operation.method, port=port, reason=problem))
+    published_routes, hidden = assign_public_paths((route for route, _ in operations_by_key.values()), expose)
+    reader = _OperationReader(document)
+    routes = tuple(
+        reader.describe(route, operations_by_key[route.target_path, route.method][1]) for route in published_routes
+    )
     return Operations(routes=routes, skipped=(*skipped, *hidden), notes=tuple(reader.notes))
 
 
-def plain_get_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
+def select_plain_get_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
     """A few paths, without the server's prefix, that a GET without parameters is described for."""
-    found = (
+    paths = (
         operation.path
-        for _, operation in zip(range(MOST_OPERATIONS), _operations(document), strict=False)
+        for _, operation in zip(range(MAX_OPERATIONS), _iterate_operations(document), strict=False)
         if operation.method == "GET" and not operation.problem and not set(operation.path) & set("{}?#")
     )
-    return tuple(path for _, path in zip(range(3), found, strict=False) if len(path) <= LONGEST_PATH)
+    return tuple(path for _, path in zip(range(3), paths, strict=False) if len(path) <= MAX_PATH_LENGTH)
 
 
-def _operations(document: Mapping[str, Any]) -> Iterator[_Operation]:
+def _iterate_operations(document: Mapping[str, Any]) -> Iterator[_Operation]:
     paths = document.get("paths", {})
     for path, node in paths.items() if isinstance(paths, Mapping) else ():
         if path.startswith("x-"):
             continue
         try:
-            item = resolve(document, node, "the path item")
+            item = resolve_node(document, node, "the path item")
         except WrapperError as error:
             yield _Operation(path=path, method=ANY_METHOD, item={}, node={}, problem=error.what)
             continue
         for key, value in item.items():
             if key not in _OTHER_KEYS and not key.startswith("x-"):
-                yield _operation(path, key, item, value)
+                yield _read_operation(path, key, item, value)
 
 
-def _operation(path: str, key: str, item: Mapping[str, Any], node: Any) -> _Operation:
+def _read_operation(path: str, key: str, item: Mapping[str, Any], node: Any) -> _Operation:
     method, problem = key.upper()[:50], None
     if method not in UPSTREAM_METHODS:
         problem = f"a cord cannot call {method}: only {', '.join(UPSTREAM_METHODS)}"
     elif not isinstance(node, Mapping):
         problem = "the operation is not an object"
-    readable = node if isinstance(node, Mapping) else {}
-    return _Operation(path=path, method=method, item=item, node=readable, problem=problem)
+    valid_node = node if isinstance(node, Mapping) else {}
+    return _Operation(path=path, method=method, item=item, node=valid_node, problem=problem)
 
 
-class _Reader:
+class _OperationReader:
     """Reads how the operations of one document are called; ``notes`` says what could not be read."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -144,98 +148,103 @@ class _Reader:
         self._document = document
         self._shapes = Shapes(document)
         self._dialect_30 = str(document.get("openapi", "2"))[:3] in ("2", "3", "3.0")
-        self._schema_bytes_left = MOST_SCHEMAS_BYTES
+        self._schema_bytes_left = MAX_TOTAL_SCHEMA_BYTES
 
-    def described(self, route: Route, operation: _Operation) -> Route:
+    def describe(self, route: Route, operation: _Operation) -> Route:
         """``route`` with everything that the operation says of its calls."""
-        what = f"{route.method} {route.target_path}"
-        nodes, problems = operation_parameters.nodes(self._document, operation.node, operation.item)
-        self.notes += [f"{what}: a parameter left out: {problem}" for problem in problems]
-        given = operation_parameters.declared(nodes, route.target_path)
-        body = self._try(
-            f"{what}: body", lambda: request_bodies.body_of(self._shapes, self._document, operation.node, nodes)
+        label = f"{route.method} {route.target_path}"
+        nodes, problems = operation_parameters.collect_nodes(self._document, operation.node, operation.item)
+        self.notes += [f"{label}: a parameter left out: {problem}" for problem in problems]
+        parameters = operation_parameters.read_parameters(nodes, route.target_path)
+        body = self._read_or_note(
+            f"{label}: body", lambda: request_bodies.read_body(self._shapes, self._document, operation.node, nodes)
         )
-        answer = (
-            self._try(f"{what}: answer", lambda: declared_media.answer(self._document, operation.node))
-            or declared_media.Answer()
+        response = (
+            self._read_or_note(f"{label}: answer", lambda: declared_media.read_response(self._document, operation.node))
+            or declared_media.DeclaredResponse()
         )
-        fields = self._shapes.properties(body.schema) if body else {}
-        hint = answer.content_type if answer.content_type != declared_media.JSON else None
-        public = request_bodies.public_schema(self._shapes, body, given)
+        fields = self._shapes.find_properties(body.schema) if body else {}
+        content_type = response.content_type if response.content_type != declared_media.JSON else None
+        public_schema = request_bodies.build_public_schema(self._shapes, body, parameters)
         return route.model_copy(
             update={
-                "stream": self._stream(answer, given, body),
+                "stream": self._find_stream_mode(response, parameters, body),
                 "parameters": tuple(
-                    each.parameter.model_copy(
-                        update={"type": self._shapes.collection(each.schema), "shared": each.parameter.name in fields}
+                    parameter.parameter.model_copy(
+                        update={
+                            "type": self._shapes.find_collection_type(parameter.schema),
+                            "shared": parameter.parameter.name in fields,
+                        }
                     )
-                    for each in given
+                    for parameter in parameters
                 ),
-                "request": self._request(route, body, is_declared="requestBody" in operation.node),
-                "response": ResponseHint(content_type=hint) if hint else None,
-                "summary": _summary(operation.node),
-                "input_schema": self._schema(f"{what}: input schema", public),
-                "output_schema": self._schema(f"{what}: output schema", answer.schema),
+                "request": self._select_request_format(route, body, is_declared="requestBody" in operation.node),
+                "response": ResponseHint(content_type=content_type) if content_type else None,
+                "summary": _build_summary(operation.node),
+                "input_schema": self._copy_schema_if_valid(f"{label}: input schema", public_schema),
+                "output_schema": self._copy_schema_if_valid(f"{label}: output schema", response.schema),
             }
         )
 
-    def _stream(self, answer: declared_media.Answer, given: Iterable[Declared], body: Body | None) -> Any:
+    def _find_stream_mode(
+        self, response: declared_media.DeclaredResponse, parameters: Iterable[DeclaredParameter], body: Body | None
+    ) -> Any:
         """The platform itself looks for ``stream`` in a call (PLATFORM.md, section 3): whoever takes one must be able to."""
-        if answer.stream:
+        if response.stream:
             return True
-        has_parameter = any(each.parameter.name == "stream" for each in given)
+        has_parameter = any(parameter.parameter.name == "stream" for parameter in parameters)
         return STREAM_SWITCH if has_parameter or (body and self._has_stream_field(body.schema)) else False
 
     def _has_stream_field(self, schema: Any) -> bool:
         """Whether callers may ask for a stream, or must give a ``stream`` that means something else."""
-        fields = self._shapes.properties(schema)
+        fields = self._shapes.find_properties(schema)
         return "stream" in fields and (
-            self._shapes.is_switch(fields["stream"]) or "stream" in self._shapes.required(schema)
+            self._shapes.is_boolean(fields["stream"]) or "stream" in self._shapes.find_required(schema)
         )
 
-    def _request(self, route: Route, body: Body | None, *, is_declared: bool) -> RequestFormat | None:
+    def _select_request_format(self, route: Route, body: Body | None, *, is_declared: bool) -> RequestFormat | None:
         """How the body travels, where that differs from what is done when nobody says."""
         if body is None:
             is_bodiless = not is_declared and route.method not in ("GET", "DELETE")
             return RequestFormat(encoding="none") if is_bodiless else None
-        if body.request == route.request_format and not request_bodies.is_mistakable(self._shapes, body.schema):
+        if body.request == route.request_format and not request_bodies.looks_like_file(self._shapes, body.schema):
             return None
         return body.request
 
-    def _schema(self, what: str, schema: Any) -> dict[str, Any] | None:
+    def _copy_schema_if_valid(self, label: str, schema: Any) -> dict[str, Any] | None:
         if schema is None or isinstance(schema, bool):
             return None
-        return self._try(what, lambda: self._copied(schema))
+        return self._read_or_note(label, lambda: self._copy_schema(schema))
 
-    def _copied(self, schema: Any) -> dict[str, Any]:
+    def _copy_schema(self, schema: Any) -> dict[str, Any]:
         if self._schema_bytes_left <= 0:
             raise WrapperError("the document's schemas are too many or too large")
-        self._schema_bytes_left -= LARGEST_SCHEMA_BYTES
-        copy = self_contained(self._document, schema, dialect_30=self._dialect_30)
-        self._schema_bytes_left += LARGEST_SCHEMA_BYTES - size(copy)
+        self._schema_bytes_left -= MAX_SCHEMA_BYTES
+        copy = make_self_contained(self._document, schema, dialect_30=self._dialect_30)
+        self._schema_bytes_left += MAX_SCHEMA_BYTES - measure_size(copy)
         return copy
 
-    def _try(self, what: str, read: Callable[[], _T]) -> _T | None:
+    def _read_or_note(self, label: str, read: Callable[[], _T]) -> _T | None:
         try:
             return read()
         except WrapperError as error:
-            self.notes.append(f"{what} left out: {error.what}")
+            self.notes.append(f"{label} left out: {error.what}")
             return None
 
 
-def _summary(node: Mapping[str, Any]) -> str:
+def _build_summary(node: Mapping[str, Any]) -> str:
     """The first line of what an operation says of itself."""
     texts = (node.get(key) for key in ("summary", "description"))
     lines = (line for text in texts if isinstance(text, str) for line in text.splitlines())
     line = next((" ".join(line.split()) for line in lines if line.strip()), "")
-    return line if len(line) <= LONGEST_SUMMARY else line[: LONGEST_SUMMARY - 1].rstrip() + "…"
+    return line if len(line) <= MAX_SUMMARY_LENGTH else line[: MAX_SUMMARY_LENGTH - 1].rstrip() + "…"
 
 
-def _path_problem(own_path: str, path: str) -> str | None:
-    if not own_path.startswith("/"):
+def _find_path_problem(declared_path: str, path: str) -> str | None:
+    if not declared_path.startswith("/"):
         return "the path does not start with '/'"
-    if len(path) > LONGEST_PATH:
-        return f"the path is longer than {LONGEST_PATH} characters"
-    if nameless := nameless_variable(path):
+    if len(path) > MAX_PATH_LENGTH:
+        return f"the path is longer than {MAX_PATH_LENGTH} characters"
+    if nameless := find_nameless_variable(path):
         return f"{nameless} in the path has no name that a caller could give it by"
     return None

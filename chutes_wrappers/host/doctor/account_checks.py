@@ -16,161 +16,178 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.account.api_key import KEY_VARIABLE, api_key, key_file
+from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key
 from chutes_wrappers.host.account.credentials import (
     AccountCredentials,
     Credentials,
     KeyCredentials,
     NoCredentials,
-    account,
-    hotkey_problem,
+    find_hotkey_problem,
+    read_account,
 )
-from chutes_wrappers.host.doctor.finding import Finding, Severity, guarded, said
+from chutes_wrappers.host.doctor.finding import Finding, Severity, format_error, run_check
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRefused
-from chutes_wrappers.host.platform_api.objects import AccountInfo, account_info, plain
-from chutes_wrappers.sdk.username import config_file
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
+from chutes_wrappers.host.platform_api.objects import AccountInfo, clean_text, parse_account
+from chutes_wrappers.sdk.username import get_config_path
 
 _NONCE_MARGIN_S = 60
-_LONGEST_S = 10.0
-_AGAIN = f"{NAMES.account}"
-_UNKNOWN_KEY = 401  # one that is known, but may not read the account (403), may call a chute all the same
+_DEFAULT_TIMEOUT_S = 10.0
+_ACCOUNT_COMMAND = f"{NAMES.account}"
+_UNAUTHORIZED = 401  # one that is known, but may not read the account (403), may call a chute all the same
 
 
-def account_findings() -> Iterator[Finding]:
+def check_account() -> Iterator[Finding]:
     """About the account's file, what the platform says of the account, and the API key."""
-    yield from guarded("account", "file", _file)
-    yield from guarded("account", "API key", _key)
+    yield from run_check("account", "file", _check_account_file)
+    yield from run_check("account", "API key", _check_api_key)
 
 
-def _file() -> Iterator[Finding]:
-    path = config_file()
+def _check_account_file() -> Iterator[Finding]:
+    path = get_config_path()
     try:
         status = path.stat()
     except FileNotFoundError:
-        found = f"{path} leads nowhere" if path.is_symlink() else f"there is no {path}"
-        yield _finding("file", "warning", found, f"run {_AGAIN}; not needed to emulate and to build here")
+        message = f"{path} leads nowhere" if path.is_symlink() else f"there is no {path}"
+        yield _make_finding(
+            "file", "warning", message, f"run {_ACCOUNT_COMMAND}; not needed to emulate and to build here"
+        )
         return
     try:
-        own = account()
-    except ConfigurationError as wrong:
-        yield _finding("file", "failure", f"{path}: {wrong.what}", _cure(path, wrong, _AGAIN))
+        credentials = read_account()
+    except ConfigurationError as error:
+        yield _make_finding("file", "failure", f"{path}: {error.what}", _select_fix(path, error, _ACCOUNT_COMMAND))
         return
-    yield from _mode("mode", path, status.st_mode)
-    yield _finding("file", "ok", f"{own.username} in {path}")
-    named = os.environ.get("CHUTES_USERNAME")
-    if named and named != own.username:
+    yield from _check_mode("mode", path, status.st_mode)
+    yield _make_finding("file", "ok", f"{credentials.username} in {path}")
+    username = os.environ.get("CHUTES_USERNAME")
+    if username and username != credentials.username:
         fix = "unset CHUTES_USERNAME, or name that user's file in CHUTES_CONFIG_PATH"
-        yield _finding("CHUTES_USERNAME", "failure", f"{named}, and the account is {own.username}", fix)
-    yield from _platform(own)
+        yield _make_finding("CHUTES_USERNAME", "failure", f"{username}, and the account is {credentials.username}", fix)
+    yield from _check_platform(credentials)
 
 
-def _cure(path: Path, wrong: ConfigurationError, again: str) -> str:
+def _select_fix(path: Path, error: ConfigurationError, command: str) -> str:
     """What mends a file that cannot be used, where ``again`` makes a new one."""
     if path.is_dir():
-        return f"it is a folder: move {path} away, then {again}"
+        return f"it is a folder: move {path} away, then {command}"
     if not os.access(path, os.R_OK):
         return f"chmod 600 {shlex.quote(str(path))}"
-    return wrong.next_step or f"move {path} away, then {again}"
+    return error.next_step or f"move {path} away, then {command}"
 
 
-def _mode(name: str, path: Path, mode: int) -> Iterator[Finding]:
-    exposed = stat.S_IMODE(mode) & 0o077
-    if exposed:
-        found = f"{path} may be read by others ({stat.S_IMODE(mode):o})"
-        yield _finding(name, "warning", found, f"chmod 600 {shlex.quote(str(path))}")
+def _check_mode(name: str, path: Path, mode: int) -> Iterator[Finding]:
+    exposed_bits = stat.S_IMODE(mode) & 0o077
+    if exposed_bits:
+        message = f"{path} may be read by others ({stat.S_IMODE(mode):o})"
+        yield _make_finding(name, "warning", message, f"chmod 600 {shlex.quote(str(path))}")
 
 
-def _platform(own: AccountCredentials) -> Iterator[Finding]:
+def _check_platform(credentials: AccountCredentials) -> Iterator[Finding]:
     try:
-        with _api(NoCredentials()) as api:
-            skew_s = _skew_s(api.date("/ping", "asking for the time"))
-    except PlatformRefused as refused:
-        fix = f"base_url in {own.file} must be the platform's API: its /ping asks nobody who they are"
-        yield _finding("platform", "failure", said(refused), fix)
+        with _create_api(NoCredentials()) as api:
+            skew_s = _compute_clock_skew_s(api.fetch_date("/ping", "asking for the time"))
+    except PlatformRequestFailed as error:
+        fix = f"base_url in {credentials.file} must be the platform's API: its /ping asks nobody who they are"
+        yield _make_finding("platform", "failure", format_error(error), fix)
         return
-    except ConfigurationError as wrong:
-        yield _finding("platform", "failure", said(wrong), wrong.next_step or "")
+    except ConfigurationError as error:
+        yield _make_finding("platform", "failure", format_error(error), error.next_step or "")
         return
-    except WrapperError as failure:
-        fix = f"{failure.next_step or 'check the network'}; base_url is in {own.file}"
-        yield _finding("platform", "failure", said(failure), fix)
+    except WrapperError as error:
+        fix = f"{error.next_step or 'check the network'}; base_url is in {credentials.file}"
+        yield _make_finding("platform", "failure", format_error(error), fix)
         return
     if skew_s is not None and abs(skew_s) > platform_rules.NONCE_WINDOW_S - _NONCE_MARGIN_S:
         fix = "set this machine's clock (timedatectl set-ntp true): signatures are valid for 600 s"
-        yield _finding("clock", "failure", f"{abs(skew_s):.0f} s {'ahead' if skew_s > 0 else 'behind'}", fix)
-    if (problem := hotkey_problem(own)) is not None:
-        yield _finding("signature", "failure", said(problem), problem.next_step or "")
+        yield _make_finding("clock", "failure", f"{abs(skew_s):.0f} s {'ahead' if skew_s > 0 else 'behind'}", fix)
+    if (problem := find_hotkey_problem(credentials)) is not None:
+        yield _make_finding("signature", "failure", format_error(problem), problem.next_step or "")
         return
     try:
-        told = _me(own)
-    except (PlatformRefused, ConfigurationError) as refused:
-        yield _finding("signature", "failure", said(refused), refused.next_step or f"link the account again: {_AGAIN}")
+        response = _fetch_account(credentials)
+    except (PlatformRequestFailed, ConfigurationError) as error:
+        yield _make_finding(
+            "signature",
+            "failure",
+            format_error(error),
+            error.next_step or f"link the account again: {_ACCOUNT_COMMAND}",
+        )
         return
-    yield from _user(own, account_info(told, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION))
+    yield from _check_user(
+        credentials, parse_account(response, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
+    )
 
 
-def _user(own: AccountCredentials, user: AccountInfo) -> Iterator[Finding]:
-    if user.username != own.username:
-        fix = f"write username = {user.username} into {own.file}"
-        yield _finding("username", "failure", f"the platform knows this hotkey as {user.username}", fix)
-    yield _finding("signature", "ok", f"{api_client.api_url()} takes it")
+def _check_user(credentials: AccountCredentials, user: AccountInfo) -> Iterator[Finding]:
+    if user.username != credentials.username:
+        fix = f"write username = {user.username} into {credentials.file}"
+        yield _make_finding("username", "failure", f"the platform knows this hotkey as {user.username}", fix)
+    yield _make_finding("signature", "ok", f"{api_client.resolve_api_url()} takes it")
     if user.balance is None or not math.isfinite(user.balance):
-        yield _finding("balance", "note", "the platform does not tell it")
-    elif user.balance < platform_rules.LOWEST_BUILD_BALANCE:
+        yield _make_finding("balance", "note", "the platform does not tell it")
+    elif user.balance < platform_rules.MIN_BUILD_BALANCE:
         fix = f"pay in to {user.payment_address}, or build here with --local"
-        found = f"${user.balance:,.2f}; a build on the platform needs ${platform_rules.LOWEST_BUILD_BALANCE:g}"
-        yield _finding("balance", "warning", found, fix)
+        message = f"${user.balance:,.2f}; a build on the platform needs ${platform_rules.MIN_BUILD_BALANCE:g}"
+        yield _make_finding("balance", "warning", message, fix)
     else:
-        yield _finding("balance", "ok", f"${user.balance:,.2f}")
+        yield _make_finding("balance", "ok", f"${user.balance:,.2f}")
 
 
-def _key() -> Iterator[Finding]:
-    path = key_file()
+def _check_api_key() -> Iterator[Finding]:
+    path = get_key_path()
     try:
-        key = api_key()
-    except ConfigurationError as wrong:
-        yield _finding("API key", "failure", said(wrong), _cure(path, wrong, "write the key alone into it"))
+        key = read_api_key()
+    except ConfigurationError as error:
+        yield _make_finding(
+            "API key", "failure", format_error(error), _select_fix(path, error, "write the key alone into it")
+        )
         return
     if path.exists():
-        yield from _mode("API key's mode", path, path.stat().st_mode)
+        yield from _check_mode("API key's mode", path, path.stat().st_mode)
     if key is None:
         return
     source = KEY_VARIABLE if os.environ.get(KEY_VARIABLE, "").strip() else str(path)
     try:
-        owner = plain(_me(KeyCredentials(key=key)).get("username"))
-    except PlatformRefused as refused:
-        is_refused = refused.status == _UNKNOWN_KEY
-        fix = f"take it out of {source}; then {_AGAIN} --key makes another"
-        yield _finding("API key", "failure" if is_refused else "note", said(refused), fix if is_refused else "")
-    except WrapperError as failure:  # no address, or no answer: it is not the key's fault
-        yield _finding("API key", "note", f"not tried: {said(failure)}")
+        owner = clean_text(_fetch_account(KeyCredentials(key=key)).get("username"))
+    except PlatformRequestFailed as error:
+        is_unauthorized = error.status == _UNAUTHORIZED
+        fix = f"take it out of {source}; then {_ACCOUNT_COMMAND} --key makes another"
+        yield _make_finding(
+            "API key", "failure" if is_unauthorized else "note", format_error(error), fix if is_unauthorized else ""
+        )
+    except WrapperError as error:  # no address, or no answer: it is not the key's fault
+        yield _make_finding("API key", "note", f"not tried: {format_error(error)}")
     else:
-        yield _owned(owner, source)
+        yield _check_key_owner(owner, source)
 
 
-def _owned(owner: str, source: str) -> Finding:
+def _check_key_owner(owner: str, source: str) -> Finding:
     """The finding about a key of ``owner``'s, which may be another user than the account's."""
     with contextlib.suppress(ConfigurationError):
-        if (name := account().username) != owner:
-            fix = f"take it out of {source}; then {_AGAIN} --key makes one of {name}'s"
-            return _finding("API key", "warning", f"that of {source} is {owner}'s, and the account is {name}", fix)
-    return _finding("API key", "ok", f"the platform takes that of {source}")
+        if (name := read_account().username) != owner:
+            fix = f"take it out of {source}; then {_ACCOUNT_COMMAND} --key makes one of {name}'s"
+            return _make_finding("API key", "warning", f"that of {source} is {owner}'s, and the account is {name}", fix)
+    return _make_finding("API key", "ok", f"the platform takes that of {source}")
 
 
-def _me(credentials: Credentials) -> Mapping[str, Any]:
-    with _api(credentials) as api:
+def _fetch_account(credentials: Credentials) -> Mapping[str, Any]:
+    with _create_api(credentials) as api:
         return api.get("/users/me", "asking for the account", purpose="me")
 
 
-def _api(credentials: Credentials) -> PlatformApi:
+def _create_api(credentials: Credentials) -> PlatformApi:
     """The platform's API, which a doctor does not wait long for, unless told to."""
-    given_s = api_client.request_timeout_s()
-    is_told = bool(os.environ.get(api_client.TIMEOUT_VARIABLE, "").strip())
-    return PlatformApi(api_client.api_url(), credentials, timeout_s=given_s if is_told else min(given_s, _LONGEST_S))
+    timeout_s = api_client.read_request_timeout_s()
+    is_configured = bool(os.environ.get(api_client.TIMEOUT_VARIABLE, "").strip())
+    return PlatformApi(
+        api_client.resolve_api_url(),
+        credentials,
+        timeout_s=timeout_s if is_configured else min(timeout_s, _DEFAULT_TIMEOUT_S),
+    )
 
 
-def _skew_s(date: str) -> float | None:
+def _compute_clock_skew_s(date: str) -> float | None:
     """Seconds that this machine's clock is ahead of the API's; None where that does not say its time."""
     try:
         return time.time() - parsedate_to_datetime(date).timestamp()
@@ -178,5 +195,5 @@ def _skew_s(date: str) -> float | None:
         return None
 
 
-def _finding(name: str, severity: Severity, found: str, fix: str = "") -> Finding:
-    return Finding(group="account", name=name, severity=severity, found=found, fix=fix)
+def _make_finding(name: str, severity: Severity, message: str, fix: str = "") -> Finding:
+    return Finding(group="account", name=name, severity=severity, found=message, fix=fix)

@@ -12,103 +12,103 @@ from typing import TYPE_CHECKING
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.doctor.environment_checks import place_findings
-from chutes_wrappers.host.doctor.finding import Finding, Severity, guarded, reinstallation
-from chutes_wrappers.host.doctor.import_checks import import_findings
+from chutes_wrappers.host.doctor.environment_checks import check_location
+from chutes_wrappers.host.doctor.finding import Finding, Severity, build_reinstall_fix, run_check
+from chutes_wrappers.host.doctor.import_checks import check_imports
 
 if TYPE_CHECKING:
     from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Finding", "run_checks"]
 
 _PYTHONS = ((3, 10), (3, 13))
 _LOWEST_SDK, _BELOW_SDK = (0, 6, 9), (0, 7, 0)
 
 
-def examine(folder: Path) -> Iterator[Finding]:
+def run_checks(folder: Path) -> Iterator[Finding]:
     """Every finding about this machine, the account, and the modules in ``folder``, in order, as each is made."""
-    yield from guarded("environment", "check", _environment)
+    yield from run_check("environment", "check", _check_environment)
     with contextlib.ExitStack() as stack:
-        engine = _reached(stack)
+        engine = _connect_engine(stack)
         groups: tuple[tuple[str, Callable[[], Iterable[Finding]]], ...] = (
-            ("docker", lambda: _docker(engine)),
-            ("account", _account),
-            ("wallet", _wallets),
-            ("modules", lambda: _modules(folder, engine)),
+            ("docker", lambda: _check_engine(engine)),
+            ("account", _check_account),
+            ("wallet", _check_wallets),
+            ("modules", lambda: _check_modules(folder, engine)),
         )
-        for group, look in groups:
-            yield from guarded(group, "check", look)
+        for group, check in groups:
+            yield from run_check(group, "check", check)
 
 
 # What the groups import is imported when they are looked at: what is missing is a finding, and ends no other group.
 
 
-def _reached(stack: contextlib.ExitStack) -> DockerEngine | WrapperError:
+def _connect_engine(stack: contextlib.ExitStack) -> DockerEngine | WrapperError:
     try:
-        from chutes_wrappers.host.doctor.engine_checks import reached
+        from chutes_wrappers.host.doctor.engine_checks import connect_engine
 
-        return reached(stack)
+        return connect_engine(stack)
     except ImportError as error:
-        return WrapperError(f"{error.name} cannot be imported", next_step=reinstallation())
+        return WrapperError(f"{error.name} cannot be imported", next_step=build_reinstall_fix())
 
 
-def _docker(engine: DockerEngine | WrapperError) -> Iterable[Finding]:
-    from chutes_wrappers.host.doctor.engine_checks import engine_findings
+def _check_engine(engine: DockerEngine | WrapperError) -> Iterable[Finding]:
+    from chutes_wrappers.host.doctor.engine_checks import check_engine
 
-    return engine_findings(engine)
-
-
-def _account() -> Iterable[Finding]:
-    from chutes_wrappers.host.doctor.account_checks import account_findings
-
-    return account_findings()
+    return check_engine(engine)
 
 
-def _wallets() -> Iterable[Finding]:
-    from chutes_wrappers.host.doctor.wallet_checks import wallet_findings
+def _check_account() -> Iterable[Finding]:
+    from chutes_wrappers.host.doctor.account_checks import check_account
 
-    return wallet_findings()
-
-
-def _modules(folder: Path, engine: DockerEngine | WrapperError) -> Iterable[Finding]:
-    from chutes_wrappers.host.doctor.module_checks import modules_findings
-
-    return modules_findings(folder, engine)
+    return check_account()
 
 
-def _environment() -> Iterator[Finding]:
+def _check_wallets() -> Iterable[Finding]:
+    from chutes_wrappers.host.doctor.wallet_checks import check_wallets
+
+    return check_wallets()
+
+
+def _check_modules(folder: Path, engine: DockerEngine | WrapperError) -> Iterable[Finding]:
+    from chutes_wrappers.host.doctor.module_checks import check_modules
+
+    return check_modules(folder, engine)
+
+
+def _check_environment() -> Iterator[Finding]:
     version = sys.version_info[:2]
-    found = f"Python {sys.version.split()[0]} at {sys.executable}"
+    message = f"Python {sys.version.split()[0]} at {sys.executable}"
     if _PYTHONS[0] <= version <= _PYTHONS[1]:
-        yield _finding("Python", "ok", found)
+        yield _make_finding("Python", "ok", message)
     else:
-        yield _finding("Python", "failure", found, NAMES.other_python)
-    in_venv = sys.prefix != sys.base_prefix
-    yield _finding(
+        yield _make_finding("Python", "failure", message, NAMES.other_python)
+    is_in_venv = sys.prefix != sys.base_prefix
+    yield _make_finding(
         "virtual environment",
-        "ok" if in_venv else "warning",
-        sys.prefix if in_venv else "none: the system's own packages are used",
-        "" if in_venv else NAMES.reinstall,
+        "ok" if is_in_venv else "warning",
+        sys.prefix if is_in_venv else "none: the system's own packages are used",
+        "" if is_in_venv else NAMES.reinstall,
     )
-    yield from place_findings()
-    yield _sdk()
-    yield from import_findings()
+    yield from check_location()
+    yield _check_sdk()
+    yield from check_imports()
 
 
-def _sdk() -> Finding:
+def _check_sdk() -> Finding:
     try:
         version = metadata.version("chutes")
     except metadata.PackageNotFoundError:
-        return _finding("SDK", "failure", "chutes is not installed", reinstallation())
-    if _LOWEST_SDK <= release_numbers(version) < _BELOW_SDK:
-        return _finding("SDK", "ok", f"chutes {version}")
-    return _finding("SDK", "warning", f"chutes {version}", f"tested with 0.6.9 to 0.6.x: {reinstallation()}")
+        return _make_finding("SDK", "failure", "chutes is not installed", build_reinstall_fix())
+    if _LOWEST_SDK <= parse_release_numbers(version) < _BELOW_SDK:
+        return _make_finding("SDK", "ok", f"chutes {version}")
+    return _make_finding("SDK", "warning", f"chutes {version}", f"tested with 0.6.9 to 0.6.x: {build_reinstall_fix()}")
 
 
-def release_numbers(version: str) -> tuple[int, ...]:
+def parse_release_numbers(version: str) -> tuple[int, ...]:
     """The first three numbers of a version, a pre-release's as those of its release: "0.6.11rc2" is (0, 6, 11)."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
-def _finding(name: str, severity: Severity, found: str, fix: str = "") -> Finding:
-    return Finding(group="environment", name=name, severity=severity, found=found, fix=fix)
+def _make_finding(name: str, severity: Severity, message: str, fix: str = "") -> Finding:
+    return Finding(group="environment", name=name, severity=severity, found=message, fix=fix)

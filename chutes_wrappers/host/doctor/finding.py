@@ -26,55 +26,55 @@ class Finding:
     fix: str = ""
 
 
-def guarded(group: str, name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def run_check(group: str, name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     """What ``look`` finds; a failure is one more finding, so that it hides nothing of what is looked at next."""
 
-    def failure(found: str, fix: str) -> Finding:
-        return Finding(group=group, name=name, severity="failure", found=found, fix=fix)
+    def failure(message: str, fix: str) -> Finding:
+        return Finding(group=group, name=name, severity="failure", found=message, fix=fix)
 
     try:
-        yield from look()
+        yield from check()
     except WrapperError as error:
-        yield failure(said(error), error.next_step or "correct it")
+        yield failure(format_error(error), error.next_step or "correct it")
     except ImportError as error:
-        yield failure(f"{error.name} cannot be imported ({type(error).__name__})", reinstallation())
+        yield failure(f"{error.name} cannot be imported ({type(error).__name__})", build_reinstall_fix())
     except OSError as error:
-        what = error.filename if isinstance(error.filename, str) else ""
-        fix = f"see what it is (ls -ld {shlex.quote(what)}), and let your user read it" if what else "correct it"
-        yield failure(f"{what}: {error.strerror or type(error).__name__}".removeprefix(": "), fix)
+        path = error.filename if isinstance(error.filename, str) else ""
+        fix = f"see what it is (ls -ld {shlex.quote(path)}), and let your user read it" if path else "correct it"
+        yield failure(f"{path}: {error.strerror or type(error).__name__}".removeprefix(": "), fix)
     except Exception as error:  # noqa: BLE001  # the same, for what nobody has thought of; its words may quote a key
         fix = "this is a fault of the toolkit: report it with the name of the error"
         yield failure(f"cannot be looked at ({type(error).__name__})", fix)
 
 
-def reinstallation() -> str:
+def build_reinstall_fix() -> str:
     """How the packages are installed again: ``./setup.sh`` alone leaves an environment that looks complete as it is."""
     if IS_INSTALLED or sys.prefix == sys.base_prefix:
         return NAMES.reinstall
     return f"rm -r {shlex.quote(sys.prefix)}, then ./setup.sh makes it anew"
 
 
-def said(failure: WrapperError) -> str:
+def format_error(error: WrapperError) -> str:
     """What a failure says, where, and the last line of its evidence; nothing of it is a secret of the account's."""
     from chutes_wrappers.host.platform_api import error_responses
 
-    last = (failure.evidence or "").strip().rpartition("\n")[2]
-    text = ": ".join(filter(None, (failure.where, failure.what, last)))
-    return error_responses.masked(text, _secrets())
+    last_line = (error.evidence or "").strip().rpartition("\n")[2]
+    text = ": ".join(filter(None, (error.where, error.what, last_line)))
+    return error_responses.mask_secrets(text, _collect_secrets())
 
 
-def plural(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """The number and its noun: "1 route", "2 routes"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _secrets() -> list[str]:
-    from chutes_wrappers.host.account.api_key import api_key
-    from chutes_wrappers.host.account.credentials import account
+def _collect_secrets() -> list[str]:
+    from chutes_wrappers.host.account.api_key import read_api_key
+    from chutes_wrappers.host.account.credentials import read_account
 
-    found: list[str] = []
+    secrets: list[str] = []
     with contextlib.suppress(WrapperError, OSError):
-        found += account().secrets
+        secrets += read_account().secrets
     with contextlib.suppress(WrapperError, OSError):
-        found.append(api_key() or "")
-    return found
+        secrets.append(read_api_key() or "")
+    return secrets

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chutes_wrappers.host import processes
-from chutes_wrappers.host.doctor.finding import Finding, reinstallation
+from chutes_wrappers.host.doctor.finding import Finding, build_reinstall_fix
 
 # Every third-party package that our code imports, and the SDK's command line, which imports the rest of the SDK.
-NEEDED = (
+REQUIRED_MODULES = (
     "aiohttp", "bittensor_wallet", "chutes.cli", "click", "cryptography", "docker", "fastapi", "fastapi_offline", "h11",
     "loguru", "orjson", "psutil", "pybase64", "pydantic", "python_multipart", "requests", "rich", "starlette", "urllib3",
     "uvicorn", "yaml", "yarl",
@@ -35,33 +35,37 @@ for name in sys.argv[2:]:
 """
 
 
-def import_findings(needed: Sequence[str] = NEEDED) -> Iterator[Finding]:
+def check_imports(names: Sequence[str] = REQUIRED_MODULES) -> Iterator[Finding]:
     """One finding for each module of ``needed`` that cannot be imported, or one that all can."""
-    problems = [(name, wrong) for name, wrong in _tried(needed) if wrong]
-    for name, wrong in problems:
+    problems = [(name, problem) for name, problem in _try_imports(names) if problem]
+    for name, problem in problems:
         yield Finding(
-            group="environment", name="imports", severity="failure", found=f"{name}: {wrong}", fix=reinstallation()
+            group="environment",
+            name="imports",
+            severity="failure",
+            found=f"{name}: {problem}",
+            fix=build_reinstall_fix(),
         )
     if not problems:
-        found = f"all {len(needed)} packages that commands import are there"
-        yield Finding(group="environment", name="imports", severity="ok", found=found)
+        message = f"all {len(names)} packages that commands import are there"
+        yield Finding(group="environment", name="imports", severity="ok", found=message)
 
 
-def _tried(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _try_imports(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each module, and what is wrong with it."""
     while names:
-        done = processes.capture(
+        result = processes.capture(
             [sys.executable, "-c", _TRY, ":".join(sys.path), *names],
             environment=os.environ,
             directory=Path.cwd(),
             timeout_s=_TIMEOUT_S,
         )
-        wrong = [str(json.loads(line)) for line in done.output.splitlines()]
-        if len(wrong) < len(names):
-            wrong.append(f"importing it ends Python ({_end(done.exit_code)})")
-        yield from zip(names, wrong, strict=False)
-        names = names[len(wrong) :]
+        problems = [str(json.loads(line)) for line in result.output.splitlines()]
+        if len(problems) < len(names):
+            problems.append(f"importing it ends Python ({_format_exit_code(result.exit_code)})")
+        yield from zip(names, problems, strict=False)
+        names = names[len(problems) :]
 
 
-def _end(code: int) -> str:
+def _format_exit_code(code: int) -> str:
     return signal.Signals(-code).name if -code in {*signal.Signals} else f"exit code {code}"

@@ -10,24 +10,24 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, ImageMissing, WrapperError
 from chutes_wrappers.core.manifest import Manifest, load_manifest
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.account.credentials import account
+from chutes_wrappers.host.account.credentials import read_account
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
-from chutes_wrappers.host.doctor.finding import Finding, Severity, guarded, plural, said
-from chutes_wrappers.host.image_freshness import check_current
-from chutes_wrappers.host.inspection import digests, inspect
-from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.doctor.finding import Finding, Severity, format_count, format_error, run_check
+from chutes_wrappers.host.image_freshness import check_image_freshness
+from chutes_wrappers.host.inspection import inspect_image, list_digests
+from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts, read_module
-from chutes_wrappers.host.modules.module_files import module_files
-from chutes_wrappers.host.preflight.preflight import preflight
+from chutes_wrappers.host.modules.module_files import list_module_files
+from chutes_wrappers.host.preflight.preflight import find_problems
 from chutes_wrappers.host.preflight.problem import Problem
-from chutes_wrappers.host.staging import staged
+from chutes_wrappers.host.staging import create_stage
 
-_NOBODY = "local"
+_UNKNOWN_USERNAME = "local"
 
 
-def modules_findings(folder: Path, engine: DockerEngine | WrapperError) -> Iterator[Finding]:
+def check_modules(folder: Path, engine: DockerEngine | WrapperError) -> Iterator[Finding]:
     """About each deploy module in ``folder``, or without any there, in the project; where no engine is, not about its images."""
-    paths = module_files(folder)
+    paths = list_module_files(folder)
     if not paths:
         yield Finding(
             group="modules",
@@ -38,16 +38,16 @@ def modules_findings(folder: Path, engine: DockerEngine | WrapperError) -> Itera
         )
     images: dict[str, str] = {}
     for path in paths:
-        look = functools.partial(_named_findings, path, None if isinstance(engine, WrapperError) else engine, images)
-        yield from guarded("modules", path.name, look)
+        check = functools.partial(_make_findings, path, None if isinstance(engine, WrapperError) else engine, images)
+        yield from run_check("modules", path.name, check)
 
 
-def _named_findings(path: Path, engine: DockerEngine | None, images: dict[str, str]) -> Iterator[Finding]:
-    for severity, found, fix in module_findings(path, engine, images):
-        yield Finding(group="modules", name=path.name, severity=severity, found=found, fix=fix)
+def _make_findings(path: Path, engine: DockerEngine | None, images: dict[str, str]) -> Iterator[Finding]:
+    for severity, message, fix in check_module(path, engine, images):
+        yield Finding(group="modules", name=path.name, severity=severity, found=message, fix=fix)
 
 
-def module_findings(
+def check_module(
     path: Path, engine: DockerEngine | None, images: dict[str, str]
 ) -> Iterator[tuple[Severity, str, str]]:
     """How bad, what was found, and its fix, for everything about the module at ``path``; at least one.
@@ -61,15 +61,15 @@ def module_findings(
     try:
         facts = read_module(path)
         manifest = load_manifest(facts.manifest_path) if facts.manifest_path.exists() else None
-        problems = _problems(facts, manifest or Manifest())
-    except WrapperError as wrong:
-        yield "failure", said(wrong), wrong.next_step or "correct it"
+        problems = _find_problems(facts, manifest or Manifest())
+    except WrapperError as error:
+        yield "failure", format_error(error), error.next_step or "correct it"
         return
-    other = images.setdefault(facts.image, path.name)
-    if other != path.name:
+    other_module = images.setdefault(facts.image, path.name)
+    if other_module != path.name:
         yield (
             "warning",
-            f"it builds {facts.image}, as {other} does",
+            f"it builds {facts.image}, as {other_module} does",
             "give one of them another CHUTE_NAME or CHUTE_TAG",
         )
     for problem in problems:
@@ -77,47 +77,51 @@ def module_findings(
     if manifest is None:
         yield "note", "no manifest yet", f"{NAMES.deploy} --discover {path.stem}"
         return
-    stale = _stale(facts, manifest, engine)
-    if stale:
-        yield stale
+    finding = _check_freshness(facts, manifest, engine)
+    if finding:
+        yield finding
     else:
-        routes = plural(len(manifest.routes), "route")
+        routes = format_count(len(manifest.routes), "route")
         yield "ok", f"{routes}; --discover {path.stem} --check compares them with the service", ""
 
 
-def _problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
+def _find_problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
     try:
-        username = account().username
+        username = read_account().username
     except ConfigurationError:  # a finding of its own
-        username = _NOBODY
-    with staged(facts, manifest, username=username) as stage:
-        described = describe_outside(stage, lambda line: None)
-    return preflight(facts, described, facts.path.read_bytes().decode("utf-8-sig", errors="replace"), username=username)
+        username = _UNKNOWN_USERNAME
+    with create_stage(facts, manifest, username=username) as stage:
+        description = describe_staged_module(stage, lambda line: None)
+    return find_problems(
+        facts, description, facts.path.read_bytes().decode("utf-8-sig", errors="replace"), username=username
+    )
 
 
-def _stale(facts: ModuleFacts, manifest: Manifest, engine: DockerEngine | None) -> tuple[Severity, str, str] | None:
+def _check_freshness(
+    facts: ModuleFacts, manifest: Manifest, engine: DockerEngine | None
+) -> tuple[Severity, str, str] | None:
     """What the manifest, or the image that was built here, does not know yet."""
-    discover = f"{NAMES.deploy} --discover {facts.name}"
+    discover_command = f"{NAMES.deploy} --discover {facts.name}"
     if manifest.image is not None and manifest.image.reference not in ("", facts.base_image):
         return (
             "failure",
             f"its manifest is of {manifest.image.reference}, the module wraps {facts.base_image}",
-            discover,
+            discover_command,
         )
     if engine is None or (attributes := engine.find_image(facts.base_image)) is None:  # inspect() would pull it
         return None
     try:
-        inspect(engine, facts.base_image)
-    except WrapperError as wrong:
-        return "failure", said(wrong), wrong.next_step or "take another base image"
-    seen = manifest.image.digest if manifest.image is not None else ""
-    if seen and seen not in digests(attributes):
-        found = f"{facts.base_image} is not the image that discovery saw"
-        return "warning", found, f"{discover} --check tells whether it serves anything else"
+        inspect_image(engine, facts.base_image)
+    except WrapperError as error:
+        return "failure", format_error(error), error.next_step or "take another base image"
+    recorded_digest = manifest.image.digest if manifest.image is not None else ""
+    if recorded_digest and recorded_digest not in list_digests(attributes):
+        message = f"{facts.base_image} is not the image that discovery saw"
+        return "warning", message, f"{discover_command} --check tells whether it serves anything else"
     try:
-        build = f"{NAMES.deploy} --build {facts.name} --local"
-        check_current(engine, facts.image, facts, manifest, build=build)
-    except WrapperError as wrong:
-        if not isinstance(wrong.__cause__, ImageMissing):
-            return "warning", said(wrong), wrong.next_step or build
+        build_command = f"{NAMES.deploy} --build {facts.name} --local"
+        check_image_freshness(engine, facts.image, facts, manifest, build=build_command)
+    except WrapperError as error:
+        if not isinstance(error.__cause__, ImageMissing):
+            return "warning", format_error(error), error.next_step or build_command
     return None

@@ -13,7 +13,7 @@ import aiohttp
 from yarl import URL
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.forwarding.transport import NotCarried
+from chutes_wrappers.host.forwarding.transport import ForwardingError
 
 # Of the platform (PLATFORM.md, section 3).
 LONGEST_CALL_S = 600.0
@@ -21,7 +21,7 @@ _CONNECT_TIMEOUT_S = 30.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 5.0
 _READ_BUFFER_BYTES = 4 * 1024**2
-_TOO_MANY = 429
+_TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,12 @@ class ChuteAddress:
         return _is_loopback(URL(self.url).host or "")
 
     @property
-    def shown(self) -> str:
+    def display_url(self) -> str:
         """The address as its user wrote it."""
         return f"{URL(self.url).scheme}://{self.host}" if self.host else self.url
 
 
-def chute_address(url: str, key: str | None) -> ChuteAddress:
+def parse_chute_address(url: str, key: str | None) -> ChuteAddress:
     """The address that a URL on the command line means; a ``*.localhost`` is called on this machine, by that name.
 
     The key stays here when the URL is this machine's. ConfigurationError for what is no such URL, or when it would be sent in
@@ -52,9 +52,9 @@ def chute_address(url: str, key: str | None) -> ChuteAddress:
     try:
         parsed = URL(url.rstrip("/"))
     except ValueError as error:
-        raise _no_url(url) from error
+        raise _build_url_error(url) from error
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query_string or parsed.user:
-        raise _no_url(url)
+        raise _build_url_error(url)
     if parsed.host.endswith(".localhost"):
         return ChuteAddress(url=str(parsed.with_host("127.0.0.1")), host=parsed.authority)
     if _is_loopback(parsed.host):
@@ -64,7 +64,7 @@ def chute_address(url: str, key: str | None) -> ChuteAddress:
     return ChuteAddress(url=str(parsed), key=key)
 
 
-def _no_url(url: str) -> ConfigurationError:
+def _build_url_error(url: str) -> ConfigurationError:
     return ConfigurationError(f"{url!r} is no URL of a chute", next_step="give one like https://user-name.chutes.ai")
 
 
@@ -89,9 +89,9 @@ class PublicCall:
 class Chute:
     """A deployed chute. A context manager; its calls belong to one event loop."""
 
-    def __init__(self, address: ChuteAddress, *, patience_s: float = LONGEST_CALL_S) -> None:
+    def __init__(self, address: ChuteAddress, *, busy_timeout_s: float = LONGEST_CALL_S) -> None:
         self._address = address
-        self._patience_s = patience_s
+        self._busy_timeout_s = busy_timeout_s
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Chute:
@@ -99,7 +99,7 @@ class Chute:
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=_READ_BUFFER_BYTES,
-            headers=self._headers(),
+            headers=self._build_headers(),
             timeout=aiohttp.ClientTimeout(total=LONGEST_CALL_S + _CONNECT_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S),
         )
         return self
@@ -112,23 +112,25 @@ class Chute:
     async def call(self, call: PublicCall) -> AsyncIterator[aiohttp.ClientResponse]:
         """The platform's answer. A 429 (no free instance, or the service starts) is tried again, nothing else.
 
-        NotCarried when the chute cannot be reached, and when answers stay 429 for ten minutes.
+        ForwardingError when the chute cannot be reached, and when answers stay 429 for ten minutes.
         """
-        deadline = asyncio.get_running_loop().time() + self._patience_s
+        deadline = asyncio.get_running_loop().time() + self._busy_timeout_s
         pause_s = _FIRST_PAUSE_S
         while True:
-            async with self._attempt(call) as answer:
-                if answer.status != _TOO_MANY:
-                    yield answer
+            async with self._send(call) as response:
+                if response.status != _TOO_MANY_REQUESTS:
+                    yield response
                     return
-                text = await answer.text(errors="replace")
+                text = await response.text(errors="replace")
             if asyncio.get_running_loop().time() + pause_s > deadline:
-                raise NotCarried(_TOO_MANY, f"the chute was busy for {self._patience_s:g} s: {text[:500]}")
+                raise ForwardingError(
+                    _TOO_MANY_REQUESTS, f"the chute was busy for {self._busy_timeout_s:g} s: {text[:500]}"
+                )
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     @contextlib.asynccontextmanager
-    async def _attempt(self, call: PublicCall) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _send(self, call: PublicCall) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None
         body: Mapping[str, Any] = {}
         if call.pieces is not None:
@@ -136,16 +138,16 @@ class Chute:
             body = {"data": call.pieces(), "headers": headers}
         url = URL(self._address.url + call.path).with_query(list(call.query))
         try:
-            async with self._session.request(call.method, url, allow_redirects=False, **body) as answer:
-                yield answer
+            async with self._session.request(call.method, url, allow_redirects=False, **body) as response:
+                yield response
         except asyncio.TimeoutError as error:
-            raise NotCarried(
+            raise ForwardingError(
                 504, f"no complete answer within the {LONGEST_CALL_S:g} s that the platform gives a call"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise NotCarried(502, f"{self._address.url} cannot be reached, or broke off: {error}") from error
+            raise ForwardingError(502, f"{self._address.url} cannot be reached, or broke off: {error}") from error
 
-    def _headers(self) -> dict[str, str]:
+    def _build_headers(self) -> dict[str, str]:
         # A compressed answer would not have the length that its head says.
         headers = {"Accept-Encoding": "identity"}
         if self._address.host:
@@ -155,11 +157,11 @@ class Chute:
         return headers
 
 
-async def read_at_most(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+async def read_at_most(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
     """The beginning of an answer's body."""
     body = bytearray()
-    async for piece in answer.content.iter_any():
+    async for piece in response.content.iter_any():
         body += piece
-        if len(body) >= most_bytes:
+        if len(body) >= limit_bytes:
             break
-    return bytes(body[:most_bytes])
+    return bytes(body[:limit_bytes])

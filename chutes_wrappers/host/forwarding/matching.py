@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes
 
 from chutes_wrappers.core.cord_plan import PlannedCord
-from chutes_wrappers.core.path_templates import VARIABLE, variable_name
+from chutes_wrappers.core.path_templates import VARIABLE, parse_variable_name
 
 _LITERAL = "!$&'()*+,;=:@-._~"
 
@@ -34,30 +34,30 @@ class RouteTable:
     """The routes of a chute by what they call on the services. Gradio endpoints call no one path, and are left out."""
 
     def __init__(self, cords: Iterable[PlannedCord]) -> None:
-        patterns = [_pattern(cord) for cord in cords if cord.route.gradio is None]
+        patterns = [_build_pattern(cord) for cord in cords if cord.route.gradio is None]
         self._patterns = sorted(patterns, key=lambda pattern: pattern.order)
 
     def match(self, port: int, method: str, path: str) -> Match | None:
         """The route for a request, as its request line names it, to ``port``; a HEAD is what its GET is."""
-        wanted, normal = ("GET" if method == "HEAD" else method), _normal(path)
+        expected_method, normalized = ("GET" if method == "HEAD" else method), _normalize(path)
         for pattern in self._patterns:
-            if (pattern.cord.port, pattern.cord.route.upstream_method) != (port, wanted):
+            if (pattern.cord.port, pattern.cord.route.upstream_method) != (port, expected_method):
                 continue
-            if found := pattern.path.fullmatch(normal):
-                values = dict(zip(pattern.names, map(unquote, found.groups()), strict=True))
+            if match := pattern.path.fullmatch(normalized):
+                values = dict(zip(pattern.names, map(unquote, match.groups()), strict=True))
                 return Match(cord=pattern.cord, path_values=values)
         return None
 
 
-def _pattern(cord: PlannedCord) -> _Pattern:
+def _build_pattern(cord: PlannedCord) -> _Pattern:
     path = cord.route.target_path.partition("?")[0]
-    names = tuple(map(variable_name, VARIABLE.findall(path)))
+    names = tuple(map(parse_variable_name, VARIABLE.findall(path)))
     pieces, end = [], 0
     for match in VARIABLE.finditer(path):
-        pieces.append(re.escape(_normal(path[end : match.start()])))
-        pieces.append("([^/]+)" if variable_name(match[1]) == match[1] else "(.+)")
+        pieces.append(re.escape(_normalize(path[end : match.start()])))
+        pieces.append("([^/]+)" if parse_variable_name(match[1]) == match[1] else "(.+)")
         end = match.end()
-    pieces.append(re.escape(_normal(path[end:])))
+    pieces.append(re.escape(_normalize(path[end:])))
     return _Pattern(
         cord=cord,
         path=re.compile("".join(pieces)),
@@ -66,6 +66,6 @@ def _pattern(cord: PlannedCord) -> _Pattern:
     )
 
 
-def _normal(path: str) -> str:
+def _normalize(path: str) -> str:
     """``path`` with each character encoded in one way, so that different spellings of a path are equal."""
     return "/".join(quote_from_bytes(unquote_to_bytes(segment), safe=_LITERAL) for segment in path.split("/"))

@@ -11,54 +11,54 @@ from typing import Any
 
 import pybase64
 
-from chutes_wrappers.host.forwarding.transport import NotCarried
+from chutes_wrappers.host.forwarding.transport import ForwardingError
 from chutes_wrappers.runtime.tunnel_frames import Head
 
-_REFUSED = 400
-_LONGEST_QUOTE = 500
+_BAD_REQUEST = 400
+_LONGEST_TEXT = 500
 # How the platform's API wraps the text of an instance's 400 (PLATFORM.md, section 3).
-_WRAPPING = "Invalid request:"
+_DETAIL_PREFIX = "Invalid request:"
 
 
-def explained(status: int, body: bytes) -> NotCarried:
+def build_forwarding_error(status: int, body: bytes) -> ForwardingError:
     """Why the platform, or the instance, did not carry a call: a 400 stays one, anything else is none of the client's."""
-    detail = _detail(body)
-    text = str(detail["error"]) if "error" in detail else body.decode("utf-8", "replace").strip()[:_LONGEST_QUOTE]
-    if status == _REFUSED:
-        return NotCarried(_REFUSED, text)
+    detail = _parse_detail(body)
+    text = str(detail["error"]) if "error" in detail else body.decode("utf-8", "replace").strip()[:_LONGEST_TEXT]
+    if status == _BAD_REQUEST:
+        return ForwardingError(_BAD_REQUEST, text)
     hint = {
         401: "is the API key right? CHUTES_API_KEY or ~/.chutes/api_key",
         402: "the account's balance does not cover the call",
         403: "the API key may not call this chute",
         404: "the chute is not deployed, or has no such path: deploy the module as it is now",
     }.get(status, "see the chute's status and its logs")
-    return NotCarried(502, f"the platform answered {status}: {text or responses.get(status, 'no text')}; {hint}")
+    return ForwardingError(502, f"the platform answered {status}: {text or responses.get(status, 'no text')}; {hint}")
 
 
-def service_error(body: bytes) -> tuple[Head, bytes] | None:
+def parse_service_error(body: bytes) -> tuple[Head, bytes] | None:
     """The service's own error in the body of a 400; None when the 400 is somebody else's."""
-    detail = _detail(body)
+    detail = _parse_detail(body)
     status = detail.get("status")
     if not isinstance(status, int) or not 300 <= status <= 599:
         return None
     try:
-        quoted = (
+        service_body = (
             pybase64.b64decode(detail["body_base64"])
             if "body_base64" in detail
             else str(detail.get("body", "")).encode()
         )
     except (binascii.Error, ValueError, TypeError):
         return None
-    fields = {"Content-Type": detail.get("content_type"), "Location": detail.get("location")}
-    headers = tuple((name, str(value)) for name, value in fields.items() if value)
-    return Head(status=status, reason=responses.get(status, ""), headers=headers), quoted
+    header_fields = {"Content-Type": detail.get("content_type"), "Location": detail.get("location")}
+    headers = tuple((name, str(value)) for name, value in header_fields.items() if value)
+    return Head(status=status, reason=responses.get(status, ""), headers=headers), service_body
 
 
-def empty_answer(content_type: str, body: bytes) -> Head | None:
+def parse_empty_response(content_type: str, body: bytes) -> Head | None:
     """The head of an answer without a body, which the gateway writes as ``{"status": …}``; None for any other answer."""
-    if not content_type.startswith("application/json") or len(body) > _LONGEST_QUOTE:
+    if not content_type.startswith("application/json") or len(body) > _LONGEST_TEXT:
         return None
-    fields = _parsed(body)
+    fields = _parse_json(body)
     status = fields.get("status") if isinstance(fields, Mapping) else None
     if type(status) is not int or not 200 <= status <= 299 or set(fields) - {"status", "content_type"}:
         return None
@@ -68,18 +68,18 @@ def empty_answer(content_type: str, body: bytes) -> Head | None:
     return Head(status=status, reason=responses.get(status, ""), headers=(*headers, *length))
 
 
-def _detail(body: bytes) -> Mapping[str, Any]:
+def _parse_detail(body: bytes) -> Mapping[str, Any]:
     """The object that our instance answered with, through FastAPI's ``{"detail": …}`` and the platform's wrapping."""
-    value = _parsed(body)
+    value = _parse_json(body)
     for _ in range(4):
         if isinstance(value, str):
-            value = _parsed(value.strip().removeprefix(_WRAPPING).strip().encode())
+            value = _parse_json(value.strip().removeprefix(_DETAIL_PREFIX).strip().encode())
         elif isinstance(value, Mapping) and "detail" in value and "error" not in value:
             value = value["detail"]
     return value if isinstance(value, Mapping) else {}
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

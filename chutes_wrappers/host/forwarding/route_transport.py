@@ -11,13 +11,17 @@ import aiohttp
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall, read_at_most
 from chutes_wrappers.host.forwarding.matching import Match, RouteTable
-from chutes_wrappers.host.forwarding.public_calls import public_parts
-from chutes_wrappers.host.forwarding.public_responses import empty_answer, explained, service_error
-from chutes_wrappers.host.forwarding.transport import Answer, NotCarried
+from chutes_wrappers.host.forwarding.public_calls import build_query_and_body
+from chutes_wrappers.host.forwarding.public_responses import (
+    build_forwarding_error,
+    parse_empty_response,
+    parse_service_error,
+)
+from chutes_wrappers.host.forwarding.transport import ForwardedResponse, ForwardingError
 from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
 
 # Of the service's error the gateway quotes 256 KiB, in JSON and perhaps in base64.
-_LARGEST_EXPLANATION_BYTES = 4 * 1024**2
+_LARGEST_ERROR_BYTES = 4 * 1024**2
 _LARGEST_EMPTY_BYTES = 500
 _NO_ROUTE = (
     "no route of the chute leads to {method} {path} on port {port}; {deploy} --discover M --expose all finds more, and "
@@ -25,7 +29,7 @@ _NO_ROUTE = (
 )
 
 
-class RouteCarrier:
+class RouteTransport:
     """Carries calls through the public routes of ``chute``; headers and cookies do not travel, statuses only of errors."""
 
     def __init__(self, chute: Chute, routes: RouteTable) -> None:
@@ -33,18 +37,20 @@ class RouteCarrier:
         self._routes = routes
 
     @contextlib.asynccontextmanager
-    async def carry(self, call: TunnelCall) -> AsyncIterator[Answer]:
-        """See Carrier."""
+    async def send(self, call: TunnelCall) -> AsyncIterator[ForwardedResponse]:
+        """See Transport."""
         path = call.target.partition("?")[0]
         match = self._routes.match(call.port, call.method, path)
         if match is None:
-            raise NotCarried(404, _NO_ROUTE.format(deploy=NAMES.deploy, method=call.method, path=path, port=call.port))
-        async with self._chute.call(_public_call(match, call)) as answer:
-            yield await _answer(answer)
+            raise ForwardingError(
+                404, _NO_ROUTE.format(deploy=NAMES.deploy, method=call.method, path=path, port=call.port)
+            )
+        async with self._chute.call(_build_public_call(match, call)) as response:
+            yield await _build_response(response)
 
 
-def _public_call(match: Match, call: TunnelCall) -> PublicCall:
-    query, body = public_parts(match, call)
+def _build_public_call(match: Match, call: TunnelCall) -> PublicCall:
+    query, body = build_query_and_body(match, call)
     cord = match.cord
     if cord.public_method == "GET":
         return PublicCall(method="GET", path=cord.public_path, query=query)
@@ -56,36 +62,38 @@ def _public_call(match: Match, call: TunnelCall) -> PublicCall:
     return PublicCall(method="POST", path=cord.public_path, query=query, pieces=pieces, length=len(text))
 
 
-async def _answer(answer: aiohttp.ClientResponse) -> Answer:
-    if answer.status != 200:
-        return await _error(answer)
-    content_type = answer.headers.get("Content-Type", "")
-    length = None if "Content-Encoding" in answer.headers else answer.content_length
-    unknown_json = length is None and content_type.startswith("application/json")
-    if unknown_json or (length is not None and length <= _LARGEST_EMPTY_BYTES):
-        body = await answer.read()
-        if head := empty_answer(content_type, body):
-            return Answer(head=head, pieces=_once(b""))
-        return Answer(head=_head(content_type, len(body)), pieces=_once(body))
-    return Answer(head=_head(content_type, length), pieces=answer.content.iter_any())
+async def _build_response(response: aiohttp.ClientResponse) -> ForwardedResponse:
+    if response.status != 200:
+        return await _build_error_response(response)
+    content_type = response.headers.get("Content-Type", "")
+    length = None if "Content-Encoding" in response.headers else response.content_length
+    is_json_of_unknown_length = length is None and content_type.startswith("application/json")
+    if is_json_of_unknown_length or (length is not None and length <= _LARGEST_EMPTY_BYTES):
+        body = await response.read()
+        if head := parse_empty_response(content_type, body):
+            return ForwardedResponse(head=head, pieces=_yield_once(b""))
+        return ForwardedResponse(head=_build_head(content_type, len(body)), pieces=_yield_once(body))
+    return ForwardedResponse(head=_build_head(content_type, length), pieces=response.content.iter_any())
 
 
-async def _error(answer: aiohttp.ClientResponse) -> Answer:
-    body = await read_at_most(answer, _LARGEST_EXPLANATION_BYTES)
-    error = service_error(body) if answer.status == 400 else None
+async def _build_error_response(response: aiohttp.ClientResponse) -> ForwardedResponse:
+    body = await read_at_most(response, _LARGEST_ERROR_BYTES)
+    error = parse_service_error(body) if response.status == 400 else None
     if error is None:
-        raise explained(answer.status, body)
-    head, quoted = error
-    headers = (*head.headers, ("Content-Length", str(len(quoted))))
-    return Answer(head=Head(status=head.status, reason=head.reason, headers=headers), pieces=_once(quoted))
+        raise build_forwarding_error(response.status, body)
+    head, service_body = error
+    headers = (*head.headers, ("Content-Length", str(len(service_body))))
+    return ForwardedResponse(
+        head=Head(status=head.status, reason=head.reason, headers=headers), pieces=_yield_once(service_body)
+    )
 
 
-def _head(content_type: str, length: int | None) -> Head:
+def _build_head(content_type: str, length: int | None) -> Head:
     kind = (("Content-Type", content_type),) if content_type else ()
     size = (("Content-Length", str(length)),) if length is not None else ()
     return Head(status=200, reason="OK", headers=(*kind, *size))
 
 
-async def _once(data: bytes) -> AsyncIterator[bytes]:
+async def _yield_once(data: bytes) -> AsyncIterator[bytes]:
     if data:
         yield data

@@ -12,9 +12,9 @@ from http import HTTPStatus
 import h11
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.local_guard import REFUSAL_STATUS, Allowed, LocalGuard
-from chutes_wrappers.host.forwarding.transport import Answer, Carrier, NotCarried
-from chutes_wrappers.runtime.http1 import LARGEST_HEAD_BYTES
+from chutes_wrappers.core.local_guard import REFUSAL_STATUS, AllowList, LocalGuard
+from chutes_wrappers.host.forwarding.transport import ForwardedResponse, ForwardingError, Transport
+from chutes_wrappers.runtime.http1 import MAX_HEAD_BYTES
 from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
 
 HOST = "127.0.0.1"
@@ -28,7 +28,7 @@ _WEB_SOCKETS = (
 )
 
 
-class _ClientLeft(Exception):
+class _ClientDisconnected(Exception):
     """Nobody waits for the answer any more."""
 
 
@@ -42,15 +42,15 @@ class ForwardingServer:
         self,
         local_port: int,
         service_port: int,
-        carrier: Carrier,
+        transport: Transport,
         report: Callable[[str], None],
-        allowed: Allowed | None = None,
+        allowed: AllowList | None = None,
     ) -> None:
         self._local_port = local_port
         self._service_port = service_port
-        self._carrier = carrier
+        self._transport = transport
         self._report = report
-        self._guard = LocalGuard(loopback_origins=True, allowed=allowed or Allowed())
+        self._guard = LocalGuard(loopback_origins=True, allowed=allowed or AllowList())
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -71,7 +71,7 @@ class ForwardingServer:
             ) from error
         return self
 
-    async def __aexit__(self, *failure: object) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         assert self._server is not None
         self._server.close()
         for client in self._clients:
@@ -83,8 +83,8 @@ class ForwardingServer:
         assert client is not None
         self._clients.add(client)
         try:
-            await _Client(reader, writer, self._service_port, self._carrier, self._report, self._guard).serve()
-        except (_ClientLeft, OSError, asyncio.CancelledError):
+            await _Client(reader, writer, self._service_port, self._transport, self._report, self._guard).serve()
+        except (_ClientDisconnected, OSError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
             self._clients.discard(client)
@@ -99,7 +99,7 @@ class _Client:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         port: int,
-        carrier: Carrier,
+        transport: Transport,
         report: Callable[[str], None],
         guard: LocalGuard,
     ) -> None:
@@ -108,116 +108,116 @@ class _Client:
         self._reader = reader
         self._writer = writer
         self._port = port
-        self._carrier = carrier
+        self._transport = transport
         self._report = report
-        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD_BYTES)
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
 
     async def serve(self) -> None:
         """Answer requests until the connection has to end."""
         try:
-            while (call := await self._call()) is not None:
-                await self._answer(call)
+            while (call := await self._read_call()) is not None:
+                await self._respond(call)
                 if self._protocol.our_state is not h11.DONE or self._protocol.their_state is not h11.DONE:
                     return
                 self._protocol.start_next_cycle()
         except h11.RemoteProtocolError as error:
-            await self._refuse(NotCarried(error.error_status_hint, f"not an HTTP/1.1 request: {error}"))
-        except NotCarried as failure:
-            await self._refuse(failure)
+            await self._send_error(ForwardingError(error.error_status_hint, f"not an HTTP/1.1 request: {error}"))
+        except ForwardingError as failure:
+            await self._send_error(failure)
 
-    async def _call(self) -> TunnelCall | None:
+    async def _read_call(self) -> TunnelCall | None:
         """The next request, whole; None when the client has closed the connection."""
-        request = await self._event()
+        request = await self._read_event()
         if not isinstance(request, h11.Request):
             return None
         headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()
         )
         method = self._method = request.method.decode("ascii")
-        if refusal := self._guard.refusal(method, headers):
-            raise NotCarried(REFUSAL_STATUS, refusal)
+        if refusal := self._guard.find_refusal(method, headers):
+            raise ForwardingError(REFUSAL_STATUS, refusal)
         if any(name.lower() == "upgrade" and "websocket" in value.lower() for name, value in headers):
-            raise NotCarried(501, _WEB_SOCKETS)
+            raise ForwardingError(501, _WEB_SOCKETS)
         return TunnelCall(
             port=self._port,
             method=method,
             target=request.target.decode("ascii"),
             headers=headers,
-            body=await self._body(),
+            body=await self._read_body(),
         )
 
-    async def _body(self) -> bytes:
+    async def _read_body(self) -> bytes:
         if self._protocol.they_are_waiting_for_100_continue:
             await self._send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
         body = bytearray()
-        while isinstance(event := await self._event(), h11.Data):
+        while isinstance(event := await self._read_event(), h11.Data):
             body += event.data
             if len(body) > LARGEST_BODY_BYTES:
-                raise NotCarried(
+                raise ForwardingError(
                     413, f"the body is larger than the {LARGEST_BODY_BYTES // 1024**2} MiB that can be carried"
                 )
         return bytes(body)
 
-    async def _event(self) -> h11.Event | type[h11.PAUSED]:
+    async def _read_event(self) -> h11.Event | type[h11.PAUSED]:
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
             self._protocol.receive_data(await self._reader.read(_PIECE_BYTES))
         return event  # type: ignore[return-value]  # NEED_DATA is excluded
 
-    async def _answer(self, call: TunnelCall) -> None:
+    async def _respond(self, call: TunnelCall) -> None:
         """Carry ``call``; a client that goes away meanwhile ends it."""
-        carrying = asyncio.create_task(self._carry(call))
-        leaving = asyncio.create_task(self._until_it_leaves())
+        forwarding = asyncio.create_task(self._forward(call))
+        disconnect = asyncio.create_task(self._wait_for_disconnect())
         try:
-            await asyncio.wait({carrying, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not carrying.done():
-                raise _ClientLeft
-            await carrying
+            await asyncio.wait({forwarding, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+            if not forwarding.done():
+                raise _ClientDisconnected
+            await forwarding
         finally:
-            for task in (carrying, leaving):
+            for task in (forwarding, disconnect):
                 task.cancel()
-            await asyncio.gather(carrying, leaving, return_exceptions=True)
+            await asyncio.gather(forwarding, disconnect, return_exceptions=True)
 
-    async def _until_it_leaves(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         # Bytes are its next request already; more than one piece of that is not looked at now.
         if data := await self._reader.read(_PIECE_BYTES):
             self._protocol.receive_data(data)
             await asyncio.Event().wait()
 
-    async def _carry(self, call: TunnelCall) -> None:
+    async def _forward(self, call: TunnelCall) -> None:
         try:
-            async with self._carrier.carry(call) as answer:
-                await self._hand_back(call, answer)
-        except NotCarried as failure:
+            async with self._transport.send(call) as response:
+                await self._send_response(call, response)
+        except ForwardingError as failure:
             self._report(f"{call.method} {call.target.partition('?')[0]}: {failure.text}")
-            await self._refuse(failure)
+            await self._send_error(failure)
 
-    async def _hand_back(self, call: TunnelCall, answer: Answer) -> None:
+    async def _send_response(self, call: TunnelCall, response: ForwardedResponse) -> None:
         try:
             await self._send(
                 h11.Response(
-                    status_code=answer.head.status,
-                    headers=_encoded(answer.head.headers),
-                    reason=answer.head.reason.encode("latin-1"),
+                    status_code=response.head.status,
+                    headers=_encode_headers(response.head.headers),
+                    reason=response.head.reason.encode("latin-1"),
                 )
             )
-            async for piece in answer.pieces:
-                if call.method != "HEAD" and answer.head.status not in _BODILESS:
+            async for piece in response.pieces:
+                if call.method != "HEAD" and response.head.status not in _BODILESS:
                     await self._send(h11.Data(data=piece))
             await self._send(h11.EndOfMessage())
         except h11.LocalProtocolError as error:
-            raise NotCarried(502, f"the answer is not HTTP/1.1: {error}") from error
+            raise ForwardingError(502, f"the answer is not HTTP/1.1: {error}") from error
 
-    async def _refuse(self, failure: NotCarried) -> None:
+    async def _send_error(self, error: ForwardingError) -> None:
         """Tell the client why there is no answer; where one has begun, the connection breaks off, as the service's did."""
         if self._protocol.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self._writer.transport.abort()
             return
-        text = f"{failure.text}\n".encode()
+        text = f"{error.text}\n".encode()
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
         if self._protocol.their_state is not h11.DONE:
             headers.append(("Connection", "close"))
-        reason = HTTPStatus(failure.status).phrase.encode()
-        await self._send(h11.Response(status_code=failure.status, headers=_encoded(headers), reason=reason))
+        reason = HTTPStatus(error.status).phrase.encode()
+        await self._send(h11.Response(status_code=error.status, headers=_encode_headers(headers), reason=reason))
         if self._method != "HEAD":
             await self._send(h11.Data(data=text))
         await self._send(h11.EndOfMessage())
@@ -227,8 +227,8 @@ class _Client:
             self._writer.write(self._protocol.send(event) or b"")
             await self._writer.drain()
         except OSError as error:  # under its own name: a carrier would take it for the chute's
-            raise _ClientLeft from error
+            raise _ClientDisconnected from error
 
 
-def _encoded(headers: tuple[Header, ...] | list[Header]) -> list[tuple[bytes, bytes]]:
+def _encode_headers(headers: tuple[Header, ...] | list[Header]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]

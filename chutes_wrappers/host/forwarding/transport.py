@@ -10,7 +10,7 @@ from typing import Protocol
 from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
 
 
-class NotCarried(Exception):
+class ForwardingError(Exception):
     """A call that could not be made, or its answer not be had: the client is told in ``text``, with ``status``.
 
     Raised while an answer's pieces are read it means that the rest is lost.
@@ -23,15 +23,15 @@ class NotCarried(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ForwardedResponse:
     """The service's answer: its head, and its bytes as they come."""
 
     head: Head
     pieces: AsyncIterator[bytes]
 
 
-class Carrier(Protocol):
+class Transport(Protocol):
     """A way to a chute's services."""
 
-    def carry(self, call: TunnelCall) -> AbstractAsyncContextManager[Answer]:
-        """Make ``call``; leaving the context ends it, wherever it is. NotCarried says why there is no answer."""
+    def send(self, call: TunnelCall) -> AbstractAsyncContextManager[ForwardedResponse]:
+        """Make ``call``; leaving the context ends it, wherever it is. ForwardingError says why there is no answer."""

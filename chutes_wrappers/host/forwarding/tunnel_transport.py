@@ -8,70 +8,70 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import aiohttp
 
 from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall, read_at_most
-from chutes_wrappers.host.forwarding.public_responses import explained
-from chutes_wrappers.host.forwarding.transport import Answer, NotCarried
+from chutes_wrappers.host.forwarding.public_responses import build_forwarding_error
+from chutes_wrappers.host.forwarding.transport import ForwardedResponse, ForwardingError
 from chutes_wrappers.runtime.tunnel_frames import (
     PUBLIC_PATH,
     Data,
     End,
-    Failed,
+    Failure,
     Frame,
     Head,
     TunnelBroken,
     TunnelCall,
     Wait,
-    call_length,
-    call_pieces,
+    compute_call_length,
     decode,
+    iter_call_pieces,
 )
 
-_LARGEST_EXPLANATION_BYTES = 64 * 1024
+_LARGEST_ERROR_BYTES = 64 * 1024
 
 
-class TunnelCarrier:
+class TunnelTransport:
     """Carries calls through the tunnel of ``chute``."""
 
     def __init__(self, chute: Chute) -> None:
         self._chute = chute
 
     @contextlib.asynccontextmanager
-    async def carry(self, call: TunnelCall) -> AsyncIterator[Answer]:
-        """See Carrier."""
+    async def send(self, call: TunnelCall) -> AsyncIterator[ForwardedResponse]:
+        """See Transport."""
 
         async def pieces() -> AsyncIterator[bytes]:
-            for piece in call_pieces(call):
+            for piece in iter_call_pieces(call):
                 yield piece
 
-        public = PublicCall(method="POST", path=PUBLIC_PATH, pieces=pieces, length=call_length(call))
-        async with self._chute.call(public) as answer:
-            if answer.status != 200:
-                raise explained(answer.status, await read_at_most(answer, _LARGEST_EXPLANATION_BYTES))
-            async with contextlib.aclosing(_frames(answer.content)) as frames:
+        public = PublicCall(method="POST", path=PUBLIC_PATH, pieces=pieces, length=compute_call_length(call))
+        async with self._chute.call(public) as response:
+            if response.status != 200:
+                raise build_forwarding_error(response.status, await read_at_most(response, _LARGEST_ERROR_BYTES))
+            async with contextlib.aclosing(_read_frames(response.content)) as frames:
                 head = await anext(frames)
                 if not isinstance(head, Head):
-                    raise NotCarried(502, "the tunnel's answer has no beginning")
-                yield Answer(head=head, pieces=_pieces(frames))
+                    raise ForwardingError(502, "the tunnel's answer has no beginning")
+                yield ForwardedResponse(head=head, pieces=_read_pieces(frames))
 
 
-async def _frames(lines: aiohttp.StreamReader) -> AsyncGenerator[Frame, None]:
+async def _read_frames(lines: aiohttp.StreamReader) -> AsyncGenerator[Frame, None]:
     """What the tunnel says; without an end it is cut off."""
     try:
         async for line in lines:
             if not line.strip():
                 continue
             frame = decode(line)
-            if isinstance(frame, Failed):
-                raise NotCarried(502, frame.error)
+            if isinstance(frame, Failure):
+                raise ForwardingError(502, frame.error)
             if not isinstance(frame, Wait):
                 yield frame
             if isinstance(frame, End):
                 return
     except (TunnelBroken, ValueError) as error:
-        raise NotCarried(502, str(error)) from error
-    raise NotCarried(502, "the tunnel's answer was cut off")
+        raise ForwardingError(502, str(error)) from error
+    raise ForwardingError(502, "the tunnel's answer was cut off")
 
 
-async def _pieces(frames: AsyncIterator[Frame]) -> AsyncIterator[bytes]:
+async def _read_pieces(frames: AsyncIterator[Frame]) -> AsyncIterator[bytes]:
     async for frame in frames:
         if isinstance(frame, Data):
             yield frame.data

@@ -13,12 +13,12 @@ from chutes_wrappers.host import processes
 from chutes_wrappers.sdk.child_result import ERROR
 
 # Importing the SDK takes seconds on a slow disk, a model library up to a minute.
-LONGEST_LOAD_S = 120.0
+LOAD_TIMEOUT_S = 120.0
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loading:
+class LoadOptions:
     """How to load one module. ``paths`` are those that the child sees and the user does not know → the user's own."""
 
     module: Path
@@ -26,75 +26,76 @@ class Loading:
     directory: Path
     paths: Mapping[str, str]
 
-    def own(self, text: str) -> str:
+    def restore_paths(self, text: str) -> str:
         """``text`` with the user's own paths."""
-        for seen, own in self.paths.items():
-            text = text.replace(seen, own)
+        for child_path, user_path in self.paths.items():
+            text = text.replace(child_path, user_path)
         return text
 
 
-def load(loading: Loading, target: str, arguments: Sequence[str], report: Report) -> dict[str, Any]:
+def load_module(options: LoadOptions, target: str, arguments: Sequence[str], report: Report) -> dict[str, Any]:
     """Call ``MODULE:FUNCTION``, and return the JSON that it ends with (``sdk/child_result.py``); ``report`` is called when it is slow.
 
     Raises the module's own WrapperError, or ConfigurationError with its last words, where it has no answer.
     """
     try:
-        result = processes.capture(
-            processes.python_argv(target, *arguments),
-            environment=loading.environment,
-            directory=loading.directory,
-            timeout_s=LONGEST_LOAD_S,
-            on_slow=lambda: report(f"loading {loading.module.name} (at most {LONGEST_LOAD_S:.0f} s)"),
+        process = processes.capture(
+            processes.build_python_argv(target, *arguments),
+            environment=options.environment,
+            directory=options.directory,
+            timeout_s=LOAD_TIMEOUT_S,
+            on_slow=lambda: report(f"loading {options.module.name} (at most {LOAD_TIMEOUT_S:.0f} s)"),
         )
     except TimeoutError as error:
-        raise _endless(loading) from error
-    answer = _answer(result.output)
-    if answer is None:
-        raise _unanswered(loading, result)
-    if ERROR in answer:
-        raise _own(loading, error_from_data(answer[ERROR]))
-    return answer
+        raise _make_timeout_error(options) from error
+    result = _parse_result(process.output)
+    if result is None:
+        raise _make_load_error(options, process)
+    if ERROR in result:
+        raise _restore_error_paths(options, error_from_data(result[ERROR]))
+    return result
 
 
-def _answer(output: str) -> dict[str, Any] | None:
+def _parse_result(output: str) -> dict[str, Any] | None:
     try:
-        answer = json.loads(output.rstrip("\n").rpartition("\n")[2])
+        result = json.loads(output.rstrip("\n").rpartition("\n")[2])
     except ValueError:
         return None
-    return answer if isinstance(answer, dict) else None
+    return result if isinstance(result, dict) else None
 
 
-def _endless(loading: Loading) -> ConfigurationError:
+def _make_timeout_error(options: LoadOptions) -> ConfigurationError:
     return ConfigurationError(
-        f"the module has not finished loading after {LONGEST_LOAD_S:.0f} s, and was stopped",
-        where=str(loading.module),
+        f"the module has not finished loading after {LOAD_TIMEOUT_S:.0f} s, and was stopped",
+        where=str(options.module),
         next_step="move what takes long (downloads, models, waiting) out of its top level, into a start-up hook",
     )
 
 
-def _unanswered(loading: Loading, result: processes.Captured) -> ConfigurationError:
-    if result.exit_code == 0:
+def _make_load_error(options: LoadOptions, process: processes.ProcessResult) -> ConfigurationError:
+    if process.exit_code == 0:
         return ConfigurationError(
             "the module ended the process itself while it was loaded",
-            where=str(loading.module),
-            evidence=loading.own(processes.without_source(result.errors)) or None,
+            where=str(options.module),
+            evidence=options.restore_paths(processes.strip_source_lines(process.errors)) or None,
             next_step="remove sys.exit() and the like from its top level, or put it below `if __name__ == '__main__':`",
         )
     return ConfigurationError(
         "the module cannot be loaded",
-        where=str(loading.module),
-        evidence=loading.own(processes.without_source(result.errors)) or f"exit code {result.exit_code}",
+        where=str(options.module),
+        evidence=options.restore_paths(processes.strip_source_lines(process.errors))
+        or f"exit code {process.exit_code}",
         next_step="correct what the last line says",
     )
 
 
-def _own(loading: Loading, error: WrapperError) -> WrapperError:
+def _restore_error_paths(options: LoadOptions, error: WrapperError) -> WrapperError:
     """The module's error with the user's paths, and with the module's where it named no place."""
-    module = str(loading.module)
-    where = loading.own(error.where or module)
+    module = str(options.module)
+    where = options.restore_paths(error.where or module)
     return type(error)(
-        loading.own(error.what),
+        options.restore_paths(error.what),
         where=where if "/" in where else f"{module}, {where}",
-        evidence=error.evidence and loading.own(error.evidence),
-        next_step=error.next_step and loading.own(error.next_step),
+        evidence=error.evidence and options.restore_paths(error.evidence),
+        next_step=error.next_step and options.restore_paths(error.next_step),
     )

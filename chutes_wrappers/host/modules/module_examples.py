@@ -14,65 +14,65 @@ from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.parity.comparison import Exchange
+from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.runtime.files import BINARY_TYPE
-from chutes_wrappers.runtime.media_types import extension_of, type_of_name
+from chutes_wrappers.runtime.media_types import guess_extension, guess_type_of_name
 
 _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) /\S*")
-_ANSWER, _CONTENT = "answer_of", "content_of"
+_RESPONSE_KEY, _CONTENT_KEY = "answer_of", "content_of"
 Examples = Mapping[str, Mapping[str, Any]]
 
 
 def check_examples(value: Any, where: str) -> dict[str, dict[str, Any]]:
     """``CHUTE_EXAMPLES`` as it may be used; ConfigurationError names what is wrong with it."""
     if not isinstance(value, Mapping):
-        raise _wrong(where, f"it is a {type(value).__name__}")
+        raise _make_error(where, f"it is a {type(value).__name__}")
     for route, example in value.items():
         if not isinstance(route, str) or not _ROUTE.fullmatch(route):
-            raise _wrong(where, f"the key {route!r} is no method and path")
+            raise _make_error(where, f"the key {route!r} is no method and path")
         if not isinstance(example, Mapping):
-            raise _wrong(where, f"the example of {route} is a {type(example).__name__}, not an object")
-        for source in answers_needed(example):
+            raise _make_error(where, f"the example of {route} is a {type(example).__name__}, not an object")
+        for source in find_referenced_routes(example):
             if source not in value or source == route:
-                raise _wrong(where, f"{route} wants the answer of {source!r}, which is no other key of it")
+                raise _make_error(where, f"{route} wants the answer of {source!r}, which is no other key of it")
     return {route: dict(example) for route, example in value.items()}
 
 
-def _wrong(where: str, what: str) -> ConfigurationError:
-    step = 'write it as in CHUTE_EXAMPLES = {"POST /speak": {"text": "SOS"}}'
-    return ConfigurationError(f"CHUTE_EXAMPLES: {what}", where=where, next_step=step)
+def _make_error(where: str, reason: str) -> ConfigurationError:
+    next_step = 'write it as in CHUTE_EXAMPLES = {"POST /speak": {"text": "SOS"}}'
+    return ConfigurationError(f"CHUTE_EXAMPLES: {reason}", where=where, next_step=next_step)
 
 
-def answers_needed(example: Any) -> Iterator[str]:
+def find_referenced_routes(example: Any) -> Iterator[str]:
     """The routes whose answers stand in ``example``."""
     if isinstance(example, Mapping):
-        if example.keys() == {_ANSWER}:
-            yield str(example[_ANSWER])
+        if example.keys() == {_RESPONSE_KEY}:
+            yield str(example[_RESPONSE_KEY])
         for child in example.values():
-            yield from answers_needed(child)
+            yield from find_referenced_routes(child)
     elif isinstance(example, list):
         for child in example:
-            yield from answers_needed(child)
+            yield from find_referenced_routes(child)
 
 
-def filled(example: Any, folder: Path, answer_of: Callable[[str], Exchange]) -> Any:
+def resolve_example(example: Any, folder: Path, get_response: Callable[[str], HttpResponse]) -> Any:
     """``example`` with the files that it stands for, as callers write files.
 
     ConfigurationError for a file that cannot be read; what ``answer_of`` raises comes through.
     """
     if isinstance(example, Mapping):
-        if example.keys() == {_ANSWER}:
-            answer = answer_of(str(example[_ANSWER]))
-            return _file(f"answer{extension_of(answer.kind)}", answer.content_type, answer.body)
-        if example.keys() == {_CONTENT}:
-            return _from_disk(folder / str(example[_CONTENT]))
-        return {name: filled(child, folder, answer_of) for name, child in example.items()}
+        if example.keys() == {_RESPONSE_KEY}:
+            response = get_response(str(example[_RESPONSE_KEY]))
+            return _build_file(f"answer{guess_extension(response.media_type)}", response.content_type, response.body)
+        if example.keys() == {_CONTENT_KEY}:
+            return _read_file(folder / str(example[_CONTENT_KEY]))
+        return {name: resolve_example(child, folder, get_response) for name, child in example.items()}
     if isinstance(example, list):
-        return [filled(child, folder, answer_of) for child in example]
+        return [resolve_example(child, folder, get_response) for child in example]
     return example
 
 
-def _from_disk(path: Path) -> dict[str, str]:
+def _read_file(path: Path) -> dict[str, str]:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -81,8 +81,8 @@ def _from_disk(path: Path) -> dict[str, str]:
             where=str(path),
             next_step="correct its content_of in CHUTE_EXAMPLES",
         ) from error
-    return _file(path.name, type_of_name(path.name) or BINARY_TYPE, data)
+    return _build_file(path.name, guess_type_of_name(path.name) or BINARY_TYPE, data)
 
 
-def _file(filename: str, content_type: str, data: bytes) -> dict[str, str]:
+def _build_file(filename: str, content_type: str, data: bytes) -> dict[str, str]:
     return {"filename": filename, "content_type": content_type, "data": base64.b64encode(data).decode("ascii")}

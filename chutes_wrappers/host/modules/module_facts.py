@@ -11,10 +11,10 @@ from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import Category, parse_expose
-from chutes_wrappers.core.manifest import manifest_path_for
+from chutes_wrappers.core.manifest import build_manifest_path
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.core.routes import meaningless_keys
-from chutes_wrappers.host.modules.loading import Loading, Report, load
+from chutes_wrappers.core.routes import find_unknown_keys
+from chutes_wrappers.host.modules.loading import LoadOptions, Report, load_module
 from chutes_wrappers.host.modules.module_examples import check_examples
 from chutes_wrappers.host.modules.module_files import PROJECT_ROOT
 
@@ -28,8 +28,8 @@ _OPTIONAL = (
     "CHUTE_EXPOSE",
     "CHUTE_EXAMPLES",
 )
-_TEMPLATE = f"set it as in the template: {NAMES.deploy} --template deploy_example"
-_READ = "chutes_wrappers.sdk.variables:main"
+_TEMPLATE_STEP = f"set it as in the template: {NAMES.deploy} --template deploy_example"
+_READ_TARGET = "chutes_wrappers.sdk.variables:main"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +62,10 @@ class ModuleFacts:
     @property
     def manifest_path(self) -> Path:
         """Where the module's route manifest is kept."""
-        return manifest_path_for(self.path)
+        return build_manifest_path(self.path)
 
 
-class NotRun(ConfigurationError):
+class ModuleRunRequired(ConfigurationError):
     """A module that has to be run to be read, and was not to be run."""
 
 
@@ -77,30 +77,30 @@ def read_module(path: Path, report: Report = lambda line: None, *, may_run: bool
     Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong; NotRun
     without ``may_run``, where a variable is computed.
     """
-    tree = _parse(path)
-    values, computed = _literals(tree)
+    tree = _parse_source(path)
+    values, computed = _read_literals(tree)
     if computed and not may_run:
-        raise NotRun(
+        raise ModuleRunRequired(
             f"{', '.join(sorted(computed))} cannot be read without running the module",
             where=str(path),
             next_step="name the module in a command, such as --cost, which runs it",
         )
     if computed:
-        values |= _run_for(path, sorted(computed), report)
+        values |= _run_module(path, sorted(computed), report)
     missing = [name for name in _REQUIRED if name not in values]
     if missing:
         raise ConfigurationError(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
             where=str(path),
-            next_step=_TEMPLATE,
+            next_step=_TEMPLATE_STEP,
         )
-    facts = _checked(path, values)
-    if ignored := meaningless_keys(facts.static_routes):
+    facts = _build_facts(path, values)
+    if ignored := find_unknown_keys(facts.static_routes):
         report(f"{path.name}, CHUTE_STATIC_ROUTES: keys without a meaning here are ignored: {', '.join(ignored)}")
     return facts
 
 
-def _parse(path: Path) -> ast.Module:
+def _parse_source(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
@@ -115,24 +115,24 @@ def _parse(path: Path) -> ast.Module:
         ) from error
 
 
-def _literals(tree: ast.Module) -> tuple[dict[str, Any], set[str]]:
+def _read_literals(tree: ast.Module) -> tuple[dict[str, Any], set[str]]:
     """Values of the variables that are plain literals, and the names of those that only running the module can tell."""
     bindings: dict[str, list[ast.AST]] = {}
     for node in ast.walk(tree):
-        for name in _bound_names(node):
+        for name in _find_bound_names(node):
             bindings.setdefault(name, []).append(node)
     values: dict[str, Any] = {}
     computed = {*_REQUIRED} if "*" in bindings else set()
     for name in bindings.keys() & {*_REQUIRED, *_OPTIONAL}:
         try:
-            values[name] = _literal(bindings[name], tree)
+            values[name] = _read_literal(bindings[name], tree)
             computed.discard(name)
         except ValueError:
             computed.add(name)
     return values, computed
 
 
-def _literal(nodes: Sequence[ast.AST], tree: ast.Module) -> Any:
+def _read_literal(nodes: Sequence[ast.AST], tree: ast.Module) -> Any:
     node = nodes[0]
     if (
         len(nodes) > 1
@@ -150,7 +150,7 @@ def _literal(nodes: Sequence[ast.AST], tree: ast.Module) -> Any:
         raise ValueError("not a literal") from error
 
 
-def _bound_names(node: ast.AST) -> set[str]:
+def _find_bound_names(node: ast.AST) -> set[str]:
     """Names that a statement gives a value to or changes in place (``CHUTE_ENV["A"] = …``, ``CHUTE_ENV.update(…)``)."""
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -162,7 +162,7 @@ def _bound_names(node: ast.AST) -> set[str]:
     return set()
 
 
-def _run_for(path: Path, names: Sequence[str], report: Report) -> dict[str, Any]:
+def _run_module(path: Path, names: Sequence[str], report: Report) -> dict[str, Any]:
     environment = {
         **os.environ,
         "CHUTES_SKIP_ROUTE_REGISTRATION": "1",
@@ -170,41 +170,43 @@ def _run_for(path: Path, names: Sequence[str], report: Report) -> dict[str, Any]
     }
     environment.setdefault("CHUTES_USERNAME", "local")
     # The SDK wants the sources of the image in the current folder (sdk/image.py); installed nothing is written to theirs.
-    loading = Loading(module=path, environment=environment, directory=PROJECT_ROOT or path.parent, paths={})
-    return load(loading, _READ, [str(path), *names], report)
+    options = LoadOptions(module=path, environment=environment, directory=PROJECT_ROOT or path.parent, paths={})
+    return load_module(options, _READ_TARGET, [str(path), *names], report)
 
 
-def _checked(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
-    def expect(name: str, kinds: type | tuple[type, ...], what: str, default: Any) -> Any:
+def _build_facts(path: Path, values: Mapping[str, Any]) -> ModuleFacts:
+    def read_value(name: str, kinds: type | tuple[type, ...], expected: str, default: Any) -> Any:
         value = values.get(name)
         if value is None:
             return default
         if not isinstance(value, kinds) or (name in _REQUIRED and not value):
-            shown = f"a {type(value).__name__}" if name == "CHUTE_ENV" else repr(value)
-            raise ConfigurationError(f"{name} is {shown}; it must be {what}", where=str(path), next_step=_TEMPLATE)
+            description = f"a {type(value).__name__}" if name == "CHUTE_ENV" else repr(value)
+            raise ConfigurationError(
+                f"{name} is {description}; it must be {expected}", where=str(path), next_step=_TEMPLATE_STEP
+            )
         return value
 
-    def command(name: str) -> str | tuple[str, ...] | None:
-        value = expect(name, (str, list, tuple), "a string or a list of strings", None)
+    def read_command(name: str) -> str | tuple[str, ...] | None:
+        value = read_value(name, (str, list, tuple), "a string or a list of strings", None)
         return tuple(str(part) for part in value) if isinstance(value, list | tuple) else value
 
     return ModuleFacts(
         path=path,
-        chute_name=expect("CHUTE_NAME", str, "a string", ""),
-        chute_tag=expect("CHUTE_TAG", str, "a string", ""),
-        base_image=expect("CHUTE_BASE_IMAGE", str, "an image reference", ""),
-        service_ports=_ports(path, expect("SERVICE_PORTS", (list, tuple), "a list of ports", ())),
-        env=_environment(path, expect("CHUTE_ENV", dict, "a dictionary", {})),
-        static_routes=tuple(expect("CHUTE_STATIC_ROUTES", (list, tuple), "a list of routes", ())),
-        tagline=expect("CHUTE_TAGLINE", str, "a string", ""),
-        entrypoint=command("ENTRYPOINT"),
-        host_entrypoint=command("HOST_ENTRYPOINT"),
+        chute_name=read_value("CHUTE_NAME", str, "a string", ""),
+        chute_tag=read_value("CHUTE_TAG", str, "a string", ""),
+        base_image=read_value("CHUTE_BASE_IMAGE", str, "an image reference", ""),
+        service_ports=_check_ports(path, read_value("SERVICE_PORTS", (list, tuple), "a list of ports", ())),
+        env=_check_environment(path, read_value("CHUTE_ENV", dict, "a dictionary", {})),
+        static_routes=tuple(read_value("CHUTE_STATIC_ROUTES", (list, tuple), "a list of routes", ())),
+        tagline=read_value("CHUTE_TAGLINE", str, "a string", ""),
+        entrypoint=read_command("ENTRYPOINT"),
+        host_entrypoint=read_command("HOST_ENTRYPOINT"),
         expose=parse_expose(values.get("CHUTE_EXPOSE") or (), where=f"{path}, CHUTE_EXPOSE"),
         examples=check_examples(values.get("CHUTE_EXAMPLES") or {}, str(path)),
     )
 
 
-def _ports(path: Path, ports: Sequence[Any]) -> tuple[int, ...]:
+def _check_ports(path: Path, ports: Sequence[Any]) -> tuple[int, ...]:
     for index, port in enumerate(ports):
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
             raise ConfigurationError(
@@ -219,7 +221,7 @@ def _ports(path: Path, ports: Sequence[Any]) -> tuple[int, ...]:
     return tuple(ports)
 
 
-def _environment(path: Path, environment: Mapping[Any, Any]) -> dict[str, str]:
+def _check_environment(path: Path, environment: Mapping[Any, Any]) -> dict[str, str]:
     checked = {}
     for key, value in environment.items():
         if not isinstance(key, str) or not key or "=" in key or isinstance(value, dict | list) or value is None:

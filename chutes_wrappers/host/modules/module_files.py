@@ -16,7 +16,7 @@ from chutes_wrappers.host.modules.templates import TEMPLATES
 # The checkout, whose modules can be named from any folder. Installed there is none: its templates are copied (--template).
 PROJECT_ROOT = None if program.IS_INSTALLED else program.PROJECT_FILES
 _OUR_PACKAGES = ("chutes_wrappers", "tools")
-_FIRST = f"begin with a copy of the template: {program.NAMES.deploy} --template deploy_example"
+_COPY_TEMPLATE_STEP = f"begin with a copy of the template: {program.NAMES.deploy} --template deploy_example"
 
 
 def resolve_module(text: str) -> Path:
@@ -25,20 +25,20 @@ def resolve_module(text: str) -> Path:
     Relative to the current folder, then to the checkout. Raises ConfigurationError with the nearest names.
     """
     candidate = Path(text if text.endswith(".py") else f"{text}.py")
-    for base in _bases(Path.cwd()):
-        path = _file_at(base / candidate)
+    for base in _list_search_folders(Path.cwd()):
+        path = _find_file(base / candidate)
         if path is not None:
             _check_file_name(path)
             return path
-    raise ConfigurationError(f"there is no deploy module {text!r}", next_step=_suggestion(candidate))
+    raise ConfigurationError(f"there is no deploy module {text!r}", next_step=_suggest_next_step(candidate))
 
 
-def _bases(folder: Path) -> list[Path]:
+def _list_search_folders(folder: Path) -> list[Path]:
     """Where modules are looked for: ``folder`` first."""
     return list(dict.fromkeys(filter(None, (folder, PROJECT_ROOT))))
 
 
-def _file_at(path: Path) -> Path | None:
+def _find_file(path: Path) -> Path | None:
     try:
         resolved = path.resolve()
         return resolved if stat.S_ISREG(os.stat(resolved).st_mode) else None
@@ -60,7 +60,7 @@ def _check_file_name(path: Path) -> None:
             where=str(path),
             next_step="rename it: a lower case letter, then lower case letters, digits or '_', then .py",
         )
-    if _is_taken(path):
+    if _is_name_taken(path):
         raise ConfigurationError(
             f"the name {path.stem!r} belongs to a module that Python or an installed package has",
             where=str(path),
@@ -68,25 +68,27 @@ def _check_file_name(path: Path) -> None:
         )
 
 
-def _is_taken(path: Path) -> bool:
+def _is_name_taken(path: Path) -> bool:
     """Whether another module has the name. The SDK would replace that one, for itself, too (SDK entrypoint/_shared.py)."""
     if path.stem in sys.stdlib_module_names or path.stem in _OUR_PACKAGES:
         return True
-    found = PathFinder.find_spec(path.stem)
-    return found is not None and found.origin is not None and Path(found.origin).resolve() != path
+    spec = PathFinder.find_spec(path.stem)
+    return spec is not None and spec.origin is not None and Path(spec.origin).resolve() != path
 
 
-def module_files(folder: Path) -> list[Path]:
+def list_module_files(folder: Path) -> list[Path]:
     """The deploy modules in ``folder``, sorted; those of the checkout where it has none."""
-    found = (sorted(base.glob("deploy_*.py")) for base in _bases(folder))
-    return next(filter(None, found), [])
+    candidates = (sorted(base.glob("deploy_*.py")) for base in _list_search_folders(folder))
+    return next(filter(None, candidates), [])
 
 
-def _suggestion(candidate: Path) -> str:
+def _suggest_next_step(candidate: Path) -> str:
     if candidate.stem in TEMPLATES:
         return f"copy it into the current folder: {program.NAMES.deploy} --template {candidate.stem}"
-    known = sorted({path.stem for base in _bases(Path.cwd()) for path in base.glob("deploy_*.py") if path.is_file()})
-    near = difflib.get_close_matches(candidate.stem, known, n=1, cutoff=0.4)
-    if near:
-        return f"did you mean {near[0]}?"
-    return f"name one of: {', '.join(known)}" if known else _FIRST
+    known = sorted(
+        {path.stem for base in _list_search_folders(Path.cwd()) for path in base.glob("deploy_*.py") if path.is_file()}
+    )
+    matches = difflib.get_close_matches(candidate.stem, known, n=1, cutoff=0.4)
+    if matches:
+        return f"did you mean {matches[0]}?"
+    return f"name one of: {', '.join(known)}" if known else _COPY_TEMPLATE_STEP

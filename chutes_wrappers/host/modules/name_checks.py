@@ -12,15 +12,15 @@ USERNAME_SOURCE = "CHUTES_USERNAME, or ~/.chutes/config.ini"
 def check_names(facts: ModuleFacts, username: str) -> None:
     """Raise ConfigurationError for the module's CHUTE_NAME or CHUTE_TAG, or a username, with the rule that it breaks."""
     where = str(facts.path)
-    if rule := platform_rules.chute_name_rule(facts.chute_name):
-        raise _refused("CHUTE_NAME", facts.chute_name, rule, where)
-    if rule := platform_rules.image_name_rule(facts.chute_tag, platform_rules.IMAGE_TAG_LENGTH):
-        raise _refused("CHUTE_TAG", facts.chute_tag, rule, where)
-    if rule := platform_rules.username_rule(username):
-        raise _refused("username", username, rule, USERNAME_SOURCE)
+    if rule := platform_rules.find_chute_name_problem(facts.chute_name):
+        raise _make_error("CHUTE_NAME", facts.chute_name, rule, where)
+    if rule := platform_rules.find_image_name_problem(facts.chute_tag, platform_rules.IMAGE_TAG_LENGTH):
+        raise _make_error("CHUTE_TAG", facts.chute_tag, rule, where)
+    if rule := platform_rules.find_username_problem(username):
+        raise _make_error("username", username, rule, USERNAME_SOURCE)
 
 
-def _refused(field: str, value: str, rule: str, where: str) -> ConfigurationError:
+def _make_error(field: str, value: str, rule: str, where: str) -> ConfigurationError:
     return ConfigurationError(
         f"{field} {value[:200]!r} is refused by the platform", where=where, next_step=f"use {rule}"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chutes_wrappers.core import program
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.program import renamed
+from chutes_wrappers.core.program import replace_command_names
 
 # Each module and the folder of its service, as they lie in a checkout.
 TEMPLATES = {
@@ -29,7 +29,7 @@ def copy_template(name: str, folder: Path) -> list[Path]:
     No file is replaced: one that is there with the same content stays, any other is a ConfigurationError before anything is
     written, as is a folder that cannot be written to. Commands in the files are named as they are called here.
     """
-    contents = {folder / path: content for path, content in _files(name)}
+    contents = {folder / path: content for path, content in _read_files(name)}
     for target, content in contents.items():
         if os.path.lexists(target):
             _check_same(target, content)
@@ -40,30 +40,34 @@ def copy_template(name: str, folder: Path) -> list[Path]:
     return list(contents)
 
 
-def _files(name: str) -> Iterator[tuple[str, bytes]]:
+def _read_files(name: str) -> Iterator[tuple[str, bytes]]:
     if name not in TEMPLATES:
         raise ConfigurationError(f"unknown template {name!r}", next_step=f"name one of: {', '.join(TEMPLATES)}")
     for source in TEMPLATES[name]:
-        place = program.PROJECT_FILES / source
-        files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if _is_source(path))
+        source_path = program.PROJECT_FILES / source
+        files = (
+            [source_path]
+            if source_path.is_file()
+            else sorted(path for path in source_path.rglob("*") if _is_source(path))
+        )
         for path in files:
-            yield str(path.relative_to(program.PROJECT_FILES)), _content(path)
+            yield str(path.relative_to(program.PROJECT_FILES)), _read_content(path)
 
 
 def _is_source(path: Path) -> bool:
     return path.is_file() and path.parent.name != "__pycache__"
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     content = path.read_bytes()
     if program.IS_INSTALLED and path.suffix in (".py", ".md"):
-        text = renamed(content.decode())
+        text = replace_command_names(content.decode())
         return text.replace(_CHECKOUT_PYTHON, shlex.quote(sys.executable)).encode()
     return content
 
 
 def _check_same(target: Path, content: bytes) -> None:
-    if not _has(target, content):
+    if not _has_content(target, content):
         raise ConfigurationError(
             "is there already, with other content",
             where=str(target),
@@ -71,7 +75,7 @@ def _check_same(target: Path, content: bytes) -> None:
         )
 
 
-def _has(target: Path, content: bytes) -> bool:
+def _has_content(target: Path, content: bytes) -> bool:
     try:
         return target.is_file() and target.read_bytes() == content  # reading a pipe could take for ever
     except OSError:
@@ -82,7 +86,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _failure(folder, error) from error
+        raise _make_error(folder, error) from error
 
 
 def _write(target: Path, content: bytes) -> None:
@@ -91,16 +95,16 @@ def _write(target: Path, content: bytes) -> None:
     except FileExistsError:
         return _check_same(target, content)
     except OSError as error:
-        raise _failure(target, error) from error
+        raise _make_error(target, error) from error
     try:
         with file:
             file.write(content)
     except OSError as error:
         target.unlink(missing_ok=True)  # half of it would be in the way of the next copy
-        raise _failure(target, error) from error
+        raise _make_error(target, error) from error
 
 
-def _failure(target: Path, error: OSError) -> ConfigurationError:
+def _make_error(target: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"cannot be written ({error.strerror})", where=str(target), next_step="change to a folder of your own"
     )

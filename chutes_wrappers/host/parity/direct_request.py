@@ -14,10 +14,10 @@ from typing import Any
 import requests
 
 from chutes_wrappers.core.routes import RequestFormat, Route
-from chutes_wrappers.runtime.parameters import address
+from chutes_wrappers.runtime.parameters import build_target
 
 _FILE_KEYS = {"filename", "content_type", "data"}
-_BODILESS = ("GET", "DELETE")
+_METHODS_WITHOUT_BODY = ("GET", "DELETE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,60 +31,64 @@ class DirectRequest:
     body: bytes = field(default=b"", repr=False)
 
 
-def direct_request(
+def build_direct_request(
     route: Route, port: int, fields: Mapping[str, Any], query: Mapping[str, str] | None = None
 ) -> DirectRequest:
     """What a client sends to the service on ``port`` for a call of the chute with these JSON ``fields`` and this ``query``."""
     fields = dict(fields)
-    addressed = address(route, query or {}, fields)
-    sent = _body(route.request_format, fields, may_be_empty=route.upstream_method in _BODILESS)
+    parameters = build_target(route, query or {}, fields)
+    body_arguments = _build_body_arguments(
+        route.request_format, fields, may_be_empty=route.upstream_method in _METHODS_WITHOUT_BODY
+    )
     # As the gateway asks (runtime/upstream.py): services that show their caller's headers then show the same.
-    headers = {"Accept-Encoding": "identity", **sent.pop("headers", {}), **addressed.headers}
-    prepared = requests.Request(route.upstream_method, f"http://127.0.0.1:{port}/", headers=headers, **sent).prepare()
+    headers = {"Accept-Encoding": "identity", **body_arguments.pop("headers", {}), **parameters.headers}
+    prepared = requests.Request(
+        route.upstream_method, f"http://127.0.0.1:{port}/", headers=headers, **body_arguments
+    ).prepare()
     body = prepared.body or b""
     return DirectRequest(
         port=port,
         method=route.upstream_method,
-        target=addressed.target,
+        target=parameters.target,
         headers={name: value for name, value in prepared.headers.items() if name != "Content-Length"},
         body=body.encode() if isinstance(body, str) else bytes(body),
     )
 
 
-def _body(request: RequestFormat, fields: Mapping[str, Any], *, may_be_empty: bool) -> dict[str, Any]:
+def _build_body_arguments(request: RequestFormat, fields: Mapping[str, Any], *, may_be_empty: bool) -> dict[str, Any]:
     encoding = request.encoding
     if not fields and (may_be_empty or encoding == "none"):
         return {}
     if encoding == "form":
-        return {"data": [(name, _text(value)) for name, value in _flat(fields)]}
+        return {"data": [(name, _format_text(value)) for name, value in _flatten_fields(fields)]}
     if encoding == "multipart":
-        return {"files": [(name, _part(value)) for name, value in _flat(fields)]}
+        return {"files": [(name, _build_part(value)) for name, value in _flatten_fields(fields)]}
     if encoding in ("text", "binary"):
         file = fields["data"] if isinstance(fields.get("data"), Mapping) else fields
-        kind = (
+        content_type = (
             fields.get("content_type") or file.get("content_type") or request.content_type or "application/octet-stream"
         )
-        data = fields.get("text", "").encode() if encoding == "text" else _bytes(file)
-        return {"data": data, "headers": {"Content-Type": kind}}
+        data = fields.get("text", "").encode() if encoding == "text" else _decode_file(file)
+        return {"data": data, "headers": {"Content-Type": content_type}}
     value = fields["body"] if request.wrapped or (request.wrapped is None and fields.keys() == {"body"}) else fields
-    kind = request.content_type or "application/json"
-    return {"data": json.dumps(value, ensure_ascii=False).encode(), "headers": {"Content-Type": kind}}
+    content_type = request.content_type or "application/json"
+    return {"data": json.dumps(value, ensure_ascii=False).encode(), "headers": {"Content-Type": content_type}}
 
 
-def _flat(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flatten_fields(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in fields.items():
         yield from ((name, item) for item in (value if isinstance(value, list) else [value]))
 
 
-def _part(value: Any) -> tuple[Any, ...]:
+def _build_part(value: Any) -> tuple[Any, ...]:
     if isinstance(value, Mapping) and "data" in value and set(value) <= _FILE_KEYS:
-        return value.get("filename", "file"), _bytes(value), value.get("content_type")
-    return None, _text(value)
+        return value.get("filename", "file"), _decode_file(value), value.get("content_type")
+    return None, _format_text(value)
 
 
-def _bytes(file: Mapping[str, Any]) -> bytes:
+def _decode_file(file: Mapping[str, Any]) -> bytes:
     return base64.b64decode(file["data"])
 
 
-def _text(value: Any) -> str:
+def _format_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -7,19 +7,21 @@ from typing import Any
 
 import requests
 
-from chutes_wrappers.host.parity.comparison import Exchange
+from chutes_wrappers.host.parity.comparison import HttpResponse
 
 
-def requested(method: str, url: str, *, timeout_s: float, **more: Any) -> Exchange:
+def send_request(method: str, url: str, *, timeout_s: float, **options: Any) -> HttpResponse:
     """The answer to a request, read whole; redirects are followed. ``more`` is requests' own. Never raises for the network."""
     started = time.monotonic()
     try:
-        answer = requests.request(method, url, timeout=timeout_s, **more)
+        response = requests.request(method, url, timeout=timeout_s, **options)
     except requests.RequestException as error:
-        return Exchange(status=0, seconds=time.monotonic() - started, problem=f"{type(error).__name__}: {error}"[:300])
-    return Exchange(
-        status=answer.status_code,
-        content_type=answer.headers.get("Content-Type", ""),
-        body=answer.content,
+        return HttpResponse(
+            status=0, seconds=time.monotonic() - started, problem=f"{type(error).__name__}: {error}"[:300]
+        )
+    return HttpResponse(
+        status=response.status_code,
+        content_type=response.headers.get("Content-Type", ""),
+        body=response.content,
         seconds=time.monotonic() - started,
     )

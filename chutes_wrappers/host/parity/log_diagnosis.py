@@ -14,7 +14,7 @@ from chutes_wrappers.core import platform_rules
 _FIRST_EPHEMERAL_PORT = 32768
 _PATH = r"(?P<path>/[^\s'\":,;)\]]+)"
 # Folders that belong to root in most images and that services like to use.
-_ROOTS_OWN = ("/root", "/var/run", "/run", "/etc")
+_ROOT_FOLDERS = ("/root", "/var/run", "/run", "/etc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sign:
+class _Rule:
     pattern: re.Pattern[str]
     reason: Callable[[re.Match[str]], str]
     fix: Callable[[re.Match[str]], str]
@@ -38,17 +38,17 @@ class _Sign:
 
 def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
     """What the lines of a log show, each reason once, in the order in which they come."""
-    found: dict[str, Diagnosis] = {}
+    diagnoses: dict[str, Diagnosis] = {}
     for line in lines:
-        for sign in _SIGNS:
-            if match := sign.pattern.search(line):
-                reason = sign.reason(match)
-                found.setdefault(reason, Diagnosis(reason=reason, line=line.strip()[:300], fix=sign.fix(match)))
+        for rule in _RULES:
+            if match := rule.pattern.search(line):
+                reason = rule.reason(match)
+                diagnoses.setdefault(reason, Diagnosis(reason=reason, line=line.strip()[:300], fix=rule.fix(match)))
                 break
-    return list(found.values())
+    return list(diagnoses.values())
 
 
-def elsewhere(expected: Sequence[int], listening: Iterable[int]) -> Diagnosis | None:
+def diagnose_ports(expected: Sequence[int], listening: Iterable[int]) -> Diagnosis | None:
     """The diagnosis of a service that listens on other ports than the module says, or None when it is on all of them."""
     # A chute's own server for streams takes a port that the system chooses.
     others = sorted(
@@ -59,82 +59,82 @@ def elsewhere(expected: Sequence[int], listening: Iterable[int]) -> Diagnosis | 
     missing = [port for port in expected if port not in set(listening)]
     if not missing or not others:
         return None
-    there, here = ", ".join(map(str, others)), ", ".join(map(str, missing))
+    open_ports, expected_ports = ", ".join(map(str, others)), ", ".join(map(str, missing))
     return Diagnosis(
-        reason=f"the service listens on port {there}, not on {here}",
+        reason=f"the service listens on port {open_ports}, not on {expected_ports}",
         line="",
         fix="correct SERVICE_PORTS, or move the service with its own variable in CHUTE_ENV",
     )
 
 
-def _said(text: str) -> Callable[[re.Match[str]], str]:
+def _return_text(text: str) -> Callable[[re.Match[str]], str]:
     return lambda match: text
 
 
-def _not_writable(match: re.Match[str]) -> str:
+def _format_not_writable(match: re.Match[str]) -> str:
     return f"{match['path']} is not writable for uid {platform_rules.INSTANCE_UID}, which an instance runs as"
 
 
-def _make_writable(match: re.Match[str]) -> str:
+def _suggest_writable_path(match: re.Match[str]) -> str:
     folder = match["path"].rpartition("/")[0] or "/"
-    named = folder if not match["path"].startswith(_ROOTS_OWN) else match["path"]
-    return f"name it in build_wrapper_image(writable_paths=({named!r},)), or point the service at /tmp or /cache"
+    path = folder if not match["path"].startswith(_ROOT_FOLDERS) else match["path"]
+    return f"name it in build_wrapper_image(writable_paths=({path!r},)), or point the service at /tmp or /cache"
 
 
-_SIGNS: tuple[_Sign, ...] = (
-    _Sign(
+_RULES: tuple[_Rule, ...] = (
+    _Rule(
         pattern=re.compile(r"(?i)\b(must|needs? to|has to|requires?|should) (be )?(run(ning)? )?(as |by )?(the )?(root|superuser)\b|are you root|run as root"),
-        reason=_said(f"the service needs root, and an instance runs as uid {platform_rules.INSTANCE_UID}"),
-        fix=_said("configure it to run without root, or start its worker directly with ENTRYPOINT"),
+        reason=_return_text(f"the service needs root, and an instance runs as uid {platform_rules.INSTANCE_UID}"),
+        fix=_return_text("configure it to run without root, or start its worker directly with ENTRYPOINT"),
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(r"(?i)(setuid|setgid|setgroups|initgroups|chown|chroot|mount|sched_setaffinity|setpriority)\b.*(operation not permitted|\bEPERM\b)"),
-        reason=_said(f"the service needs root, and an instance runs as uid {platform_rules.INSTANCE_UID}"),
-        fix=_said("configure it to run without changing users or owners, or start its worker directly with ENTRYPOINT"),
+        reason=_return_text(f"the service needs root, and an instance runs as uid {platform_rules.INSTANCE_UID}"),
+        fix=_return_text("configure it to run without changing users or owners, or start its worker directly with ENTRYPOINT"),
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(r"(?i)(bind|listen).*(permission denied|EACCES|\(13\b)"),
-        reason=_said(f"the service wants a port below {platform_rules.LOWEST_UNPRIVILEGED_PORT}, which uid {platform_rules.INSTANCE_UID} may not open"),
-        fix=_said("move it to a port above 1024 with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
+        reason=_return_text(f"the service wants a port below {platform_rules.MIN_UNPRIVILEGED_PORT}, which uid {platform_rules.INSTANCE_UID} may not open"),
+        fix=_return_text("move it to a port above 1024 with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(rf"(?i)^(?=.*(EADDRINUSE|address (is )?already in use)).*\b(?P<port>{'|'.join(map(str, platform_rules.RESERVED_PORTS))})\b"),
-        reason=lambda match: platform_rules.reserved_port_problem(int(match["port"])) or "",
-        fix=_said("move the service to another port with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
+        reason=lambda match: platform_rules.find_reserved_port_problem(int(match["port"])) or "",
+        fix=_return_text("move the service to another port with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(rf"(?i)(permission denied|read-only file system|EACCES|EROFS|not writable|unable to create|cannot create)[^/]*{_PATH}"),
-        reason=_not_writable,
-        fix=_make_writable,
+        reason=_format_not_writable,
+        fix=_suggest_writable_path,
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(rf"(?i){_PATH}['\"]?[:)\] ]+.*(permission denied|read-only file system)"),
-        reason=_not_writable,
-        fix=_make_writable,
+        reason=_format_not_writable,
+        fix=_suggest_writable_path,
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(r"(?i)name or service not known|temporary failure in name resolution|could not resolve host|network is unreachable|no route to host|failed to resolve|nodename nor servname|ENETUNREACH|EAI_AGAIN|getaddrinfo failed"),
-        reason=_said("the service needs the network, which is closed once an instance is active"),
-        fix=_said("fetch what it needs before activation (in a start-up hook, or in the image), or set allow_external_egress=True on the Chute"),
+        reason=_return_text("the service needs the network, which is closed once an instance is active"),
+        fix=_return_text("fetch what it needs before activation (in a start-up hook, or in the image), or set allow_external_egress=True on the Chute"),
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(rf"(FileNotFoundError|No such file or directory)[^/]*{_PATH}"),
         reason=lambda match: f"{match['path']} is not in the image",
-        fix=_said("an instance has the module and the image only: add the file with image.add(), and build again"),
+        fix=_return_text("an instance has the module and the image only: add the file with image.add(), and build again"),
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(r"(?:FileNotFoundError|No such file or directory)[^'\"]*['\"](?P<path>[^'\"]+)['\"]"),
         reason=lambda match: f"{match['path']} is not in the image",
-        fix=_said("an instance has the module and the image only: add the file with image.add(), and build again"),
+        fix=_return_text("an instance has the module and the image only: add the file with image.add(), and build again"),
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(r"ModuleNotFoundError: No module named ['\"](?P<name>[^'\"]+)['\"]"),
         reason=lambda match: f"the Python package {match['name']} is not in the image",
-        fix=_said("the chute runs on a Python of its own: install it with image.run_command('pip install …'), and build again"),
+        fix=_return_text("the chute runs on a Python of its own: install it with image.run_command('pip install …'), and build again"),
     ),
-    _Sign(
+    _Rule(
         pattern=re.compile(r"(?i)the service (?:ended|exited|stopped)[^.]*|out of memory|\bOOM\b"),
-        reason=_said("the service ended by itself while the instance was running"),
-        fix=_said("look at its last lines in the log; an instance without its service fails every call and is deleted after seven"),
+        reason=_return_text("the service ended by itself while the instance was running"),
+        fix=_return_text("look at its last lines in the log; an instance without its service fails every call and is deleted after seven"),
     ),
 )  # fmt: skip

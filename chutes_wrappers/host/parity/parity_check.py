@@ -11,10 +11,10 @@ from typing import Any
 from chutes_wrappers.core.cord_plan import PlannedCord
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import STREAM_SWITCH
-from chutes_wrappers.host.modules.module_examples import Examples, answers_needed, filled
-from chutes_wrappers.host.parity.comparison import EVENTS, Exchange, Verdict, compare
-from chutes_wrappers.host.parity.direct_request import DirectRequest, direct_request
-from chutes_wrappers.host.parity.schema_examples import example_body
+from chutes_wrappers.host.modules.module_examples import Examples, find_referenced_routes, resolve_example
+from chutes_wrappers.host.parity.comparison import EVENTS, HttpResponse, Verdict, compare
+from chutes_wrappers.host.parity.direct_request import DirectRequest, build_direct_request
+from chutes_wrappers.host.parity.schema_examples import build_example_body
 from chutes_wrappers.runtime.call_errors import CallFailed
 
 
@@ -49,8 +49,8 @@ class Outcome:
     """
 
     call: PublicCall
-    travels: str
-    answer: Exchange
+    encoding: str
+    response: HttpResponse
     verdict: Verdict
     fix: str = ""
 
@@ -61,7 +61,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rehearsal:
+class ParityCheck:
     """Calls every cord of ``cords`` once, and ``own``, the module's own cords (method and path), which have no service to compare with.
 
     ``through`` makes a call as a client of the platform, ``direct`` a request at the service in the same instance.
@@ -69,110 +69,131 @@ class Rehearsal:
     """
 
     cords: Sequence[PlannedCord]
-    through: Callable[[PublicCall], Exchange]
-    direct: Callable[[DirectRequest], Exchange]
+    call_platform: Callable[[PublicCall], HttpResponse]
+    call_service: Callable[[DirectRequest], HttpResponse]
     examples: Examples
     folder: Path
-    own: Sequence[tuple[str, str]] = ()
+    module_cords: Sequence[tuple[str, str]] = ()
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def run(self) -> Iterator[Outcome]:
         """The outcome of each cord as it is known: those that need another's answer after it. ConfigurationError as in given.py."""
-        answers: dict[str, Exchange] = {}
-        for cord in self._in_order():
-            outcome = self._outcome(cord, answers)
-            answers[outcome.name] = outcome.answer
+        responses: dict[str, HttpResponse] = {}
+        for cord in self._sort_cords():
+            outcome = self._check_cord(cord, responses)
+            responses[outcome.name] = outcome.response
             yield outcome
-        for method, path in self.own:
-            yield self._own_outcome(
+        for method, path in self.module_cords:
+            yield self._check_module_cord(
                 PublicCall(method=method, path=path, example=self.examples.get(f"{method} {path}", {}))
             )
 
-    def _own_outcome(self, call: PublicCall) -> Outcome:
-        answer = self.through(call)
-        words = (
+    def _check_module_cord(self, call: PublicCall) -> Outcome:
+        response = self.call_platform(call)
+        message = (
             "answered by the module itself"
-            if answer.status == 200
-            else f"the module's own cord answers {answer.status}"
+            if response.status == 200
+            else f"the module's own cord answers {response.status}"
         )
-        verdict = Verdict(good=answer.status == 200, words=words, evidence=_quoted(answer))
-        return Outcome(call=call, travels="the module's own", answer=answer, verdict=verdict)
+        verdict = Verdict(is_good=response.status == 200, message=message, evidence=_quote_evidence(response))
+        return Outcome(call=call, encoding="the module's own", response=response, verdict=verdict)
 
-    def _in_order(self) -> list[PlannedCord]:
+    def _sort_cords(self) -> list[PlannedCord]:
         waiting, ordered = list(self.cords), []
         while waiting:
-            open_names = {_name(cord) for cord in waiting}
-            ready = [cord for cord in waiting if not open_names & set(answers_needed(self.examples.get(_name(cord))))]
+            open_names = {_format_name(cord) for cord in waiting}
+            ready = [
+                cord
+                for cord in waiting
+                if not open_names & set(find_referenced_routes(self.examples.get(_format_name(cord))))
+            ]
             ordered += ready or waiting  # a circle: its answers will be missing, and said so
             waiting = [cord for cord in waiting if ready and cord not in ready]
         return ordered
 
-    def _outcome(self, cord: PlannedCord, answers: Mapping[str, Exchange]) -> Outcome:
+    def _check_cord(self, cord: PlannedCord, responses: Mapping[str, HttpResponse]) -> Outcome:
         missing: list[str] = []
 
-        def answer_of(name: str) -> Exchange:
-            answer = answers.get(name, Exchange(status=0))
-            if answer.status != 200:
+        def get_response(name: str) -> HttpResponse:
+            response = responses.get(name, HttpResponse(status=0))
+            if response.status != 200:
                 missing.append(name)
-            return answer
+            return response
 
-        own = self.examples.get(_name(cord))
-        example = example_body(cord.route) if own is None else filled(own, self.folder, answer_of)
-        call = PublicCall(method=cord.public_method, path=cord.public_path, example=_switched(cord, example))
+        module_example = self.examples.get(_format_name(cord))
+        example = (
+            build_example_body(cord.route)
+            if module_example is None
+            else resolve_example(module_example, self.folder, get_response)
+        )
+        call = PublicCall(method=cord.public_method, path=cord.public_path, example=_set_stream_field(cord, example))
         if missing:
-            verdict = Verdict(good=False, words=f"the answer of {missing[0]} is missing")
-            return Outcome(call=call, travels=_travels(cord), answer=Exchange(status=0), verdict=verdict)
-        answer = self.through(call)
-        verdict = self._judged(cord, call, answer)
-        fix = "" if verdict.good else _fix(cord)
-        return Outcome(call=call, travels=_travels(cord), answer=answer, verdict=verdict, fix=fix)
+            verdict = Verdict(is_good=False, message=f"the answer of {missing[0]} is missing")
+            return Outcome(
+                call=call, encoding=_describe_encoding(cord), response=HttpResponse(status=0), verdict=verdict
+            )
+        response = self.call_platform(call)
+        verdict = self._judge_response(cord, call, response)
+        fix = "" if verdict.is_good else _suggest_fix(cord)
+        return Outcome(call=call, encoding=_describe_encoding(cord), response=response, verdict=verdict, fix=fix)
 
-    def _judged(self, cord: PlannedCord, call: PublicCall, answer: Exchange) -> Verdict:
+    def _judge_response(self, cord: PlannedCord, call: PublicCall, response: HttpResponse) -> Verdict:
         if cord.route.gradio is not None:
-            return _of_gradio(answer)
+            return _judge_gradio_response(response)
         try:
-            request = direct_request(cord.route, cord.port, call.fields, call.query)
+            request = build_direct_request(cord.route, cord.port, call.fields, call.query)
         except (CallFailed, WrapperError, ValueError, KeyError) as error:
-            return Verdict(good=False, words="no example can be sent to the service itself", evidence=str(error))
-        direct = self.direct(request)
-        is_repeated = answer.body == direct.body or direct.status >= 300 or bool(direct.problem)
-        again = direct if is_repeated else self.direct(request)
-        verdict = _compared(cord, answer, direct, again)
-        if verdict.good or is_repeated or direct.body != again.body or len(answer.body) != len(direct.body):
+            return Verdict(is_good=False, message="no example can be sent to the service itself", evidence=str(error))
+        service_response = self.call_service(request)
+        is_repeated = (
+            response.body == service_response.body or service_response.status >= 300 or bool(service_response.problem)
+        )
+        repeated = service_response if is_repeated else self.call_service(request)
+        verdict = _compare_responses(cord, response, service_response, repeated)
+        if (
+            verdict.is_good
+            or is_repeated
+            or service_response.body != repeated.body
+            or len(response.body) != len(service_response.body)
+        ):
             return verdict
         # A clock in the body may have moved on between the first two calls only: then a second call gets the same body.
-        return _compared(cord, self.through(call), direct, again)
+        return _compare_responses(cord, self.call_platform(call), service_response, repeated)
 
 
-def _compared(cord: PlannedCord, answer: Exchange, direct: Exchange, again: Exchange) -> Verdict:
-    if cord.route.stream == STREAM_SWITCH and not cord.stream and answer.kind == EVENTS:
+def _compare_responses(
+    cord: PlannedCord, response: HttpResponse, service_response: HttpResponse, repeated: HttpResponse
+) -> Verdict:
+    if cord.route.stream == STREAM_SWITCH and not cord.stream and response.media_type == EVENTS:
         # Of two cords on one path the platform takes the streaming one: its label, our bytes (PLATFORM.md, section 3).
-        same = compare(replace(answer, content_type=direct.content_type), direct, again, stream=False)
-        return replace(same, words=f"{same.words}, as {EVENTS}")
-    return compare(answer, direct, again, stream=cord.stream)
+        verdict = compare(
+            replace(response, content_type=service_response.content_type), service_response, repeated, stream=False
+        )
+        return replace(verdict, message=f"{verdict.message}, as {EVENTS}")
+    return compare(response, service_response, repeated, stream=cord.stream)
 
 
-def _of_gradio(answer: Exchange) -> Verdict:
+def _judge_gradio_response(response: HttpResponse) -> Verdict:
     """Of the app itself there is nothing to compare with: its own protocol is another one."""
-    good, evidence = answer.status == 200, _quoted(answer)
-    words = "the app answered" if good else f"the app's answer became {answer.status}"
-    return Verdict(good=good, words=words, evidence="" if good else evidence)
+    is_good, evidence = response.status == 200, _quote_evidence(response)
+    message = "the app answered" if is_good else f"the app's answer became {response.status}"
+    return Verdict(is_good=is_good, message=message, evidence="" if is_good else evidence)
 
 
-def _quoted(answer: Exchange) -> str:
-    return answer.problem or answer.body[:500].decode("utf-8", "replace")
+def _quote_evidence(response: HttpResponse) -> str:
+    return response.problem or response.body[:500].decode("utf-8", "replace")
 
 
-def _fix(cord: PlannedCord) -> str:
+def _suggest_fix(cord: PlannedCord) -> str:
     if cord.route.native:
         return 'the SDK\'s own passthrough carries JSON in and JSON out only: leave "native" out of the route'
     return ""
 
 
-def _name(cord: PlannedCord) -> str:
+def _format_name(cord: PlannedCord) -> str:
     return f"{cord.public_method} {cord.public_path}"
 
 
-def _switched(cord: PlannedCord, example: Mapping[str, Any]) -> dict[str, Any]:
+def _set_stream_field(cord: PlannedCord, example: Mapping[str, Any]) -> dict[str, Any]:
     """The caller's own ``stream``, where the route has two cords."""
     if cord.route.stream != STREAM_SWITCH:
         return dict(example)
@@ -180,10 +201,10 @@ def _switched(cord: PlannedCord, example: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "stream": True} if cord.stream else rest
 
 
-def _travels(cord: PlannedCord) -> str:
+def _describe_encoding(cord: PlannedCord) -> str:
     route = cord.route
     if route.native:
         return "JSON, by the SDK's passthrough"
     kind = "Gradio" if route.gradio else route.request_format.encoding
-    there = "query" if kind in ("json", "none") and cord.public_method == "GET" else kind
-    return f"{there}, streamed" if cord.stream else there
+    encoding = "query" if kind in ("json", "none") and cord.public_method == "GET" else kind
+    return f"{encoding}, streamed" if cord.stream else encoding

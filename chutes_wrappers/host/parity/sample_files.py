@@ -9,22 +9,22 @@ import struct
 import wave
 import zlib
 
-_PICTURES = ("image", "img", "photo", "picture", "mask")
-_SOUNDS = ("audio", "sound", "voice", "speech", "wav", "music", "speaker")
-_RATE = 16_000
+_PICTURE_WORDS = ("image", "img", "photo", "picture", "mask")
+_SOUND_WORDS = ("audio", "sound", "voice", "speech", "wav", "music", "speaker")
+_SAMPLE_RATE = 16_000
 
 
-def sample_file(field: str) -> dict[str, str]:
+def make_sample_file(field: str) -> dict[str, str]:
     """The file for a field, by its name, as callers of a chute write it: ``{"filename", "content_type", "data": base64}``."""
     name = field.lower()
-    if any(word in name for word in _PICTURES):
-        return _file("sample.png", "image/png", picture())
-    if any(word in name for word in _SOUNDS):
-        return _file("sample.wav", "audio/wav", sound())
-    return _file("sample.txt", "text/plain", b"hello\n")
+    if any(word in name for word in _PICTURE_WORDS):
+        return _build_file("sample.png", "image/png", make_picture())
+    if any(word in name for word in _SOUND_WORDS):
+        return _build_file("sample.wav", "audio/wav", make_sound())
+    return _build_file("sample.txt", "text/plain", b"hello\n")
 
 
-def picture(width: int = 96, height: int = 64) -> bytes:
+def make_picture(width: int = 96, height: int = 64) -> bytes:
     """A PNG: a black frame on white."""
 
     def row(y: int) -> bytes:
@@ -35,24 +35,31 @@ def picture(width: int = 96, height: int = 64) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = zlib.compress(b"".join(map(row, range(height))))
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + _build_chunk(b"IHDR", header)
+        + _build_chunk(b"IDAT", pixels)
+        + _build_chunk(b"IEND", b"")
+    )
 
 
-def sound(seconds: float = 1.0, hertz: float = 440.0) -> bytes:
+def make_sound(seconds: float = 1.0, hertz: float = 440.0) -> bytes:
     """A WAV: one tone, 16 bits, mono, 16 kHz."""
     target = io.BytesIO()
     with wave.open(target, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(_RATE)
-        samples = (int(8000 * math.sin(2 * math.pi * hertz * n / _RATE)) for n in range(int(seconds * _RATE)))
+        file.setframerate(_SAMPLE_RATE)
+        samples = (
+            int(8000 * math.sin(2 * math.pi * hertz * n / _SAMPLE_RATE)) for n in range(int(seconds * _SAMPLE_RATE))
+        )
         file.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
     return target.getvalue()
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def _build_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _file(filename: str, content_type: str, data: bytes) -> dict[str, str]:
+def _build_file(filename: str, content_type: str, data: bytes) -> dict[str, str]:
     return {"filename": filename, "content_type": content_type, "data": base64.b64encode(data).decode("ascii")}

@@ -19,21 +19,21 @@ from urllib3.exceptions import ReadTimeoutError
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.account.credentials import Credentials, KeyCredentials, account
+from chutes_wrappers.host.account.credentials import Credentials, KeyCredentials, read_account
 from chutes_wrappers.host.platform_api import error_responses
-from chutes_wrappers.host.platform_api.sessions import RepeatingAdapter, StreamAdapter, session_with, split_lines
-from chutes_wrappers.sdk.username import config_file
+from chutes_wrappers.host.platform_api.sessions import RetryAdapter, StreamAdapter, create_session, split_lines
+from chutes_wrappers.sdk.username import get_config_path
 
 _DEFAULT_URL = "https://api.chutes.ai"
 _CORRECT_URL = "correct base_url in [api], or CHUTES_API_URL where the file has none: https://api.chutes.ai"
 _CHUTE_HOST = "https://{slug}.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
-_ITEMS_A_PAGE = 100
+_PAGE_SIZE = 100
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class PlatformRefused(WrapperError):
+class PlatformRequestFailed(WrapperError):
     """The API answered, and not with what was asked for. ``status`` is that of its answer."""
 
     def __init__(self, what: str, *, status: int, where: str, evidence: str, next_step: str) -> None:
@@ -49,14 +49,14 @@ class PlatformApi:
     """The API at ``url`` for whoever has ``credentials``. A context manager; not for several threads at once.
 
     ``what`` of each method says in a message what was asked for: "the chute 'x' is not told about". All raise
-    PlatformRefused and PlatformUnreachable.
+    PlatformRequestFailed and PlatformUnreachable.
     """
 
     def __init__(self, url: str, credentials: Credentials, *, timeout_s: float = _TIMEOUT_S) -> None:
         self.url = url
         self._credentials = credentials
         self._timeout_s = timeout_s
-        self._session = session_with(RepeatingAdapter())
+        self._session = create_session(RetryAdapter())
 
     def __enter__(self) -> PlatformApi:
         return self
@@ -68,47 +68,49 @@ class PlatformApi:
 
     def get(self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The JSON object at ``path``; ``purpose`` is what the API wants signed: "images", "chutes", "me", …"""
-        return self._value(self._ask("GET", path, what, purpose=purpose, params=params), what)
+        return self._parse_object(self._send("GET", path, what, purpose=purpose, params=params), what)
 
     def find(self, path: str, what: str, *, purpose: str) -> dict[str, Any] | None:
         """As ``get``; None when the API knows of no such thing."""
         try:
             return self.get(path, what, purpose=purpose)
-        except PlatformRefused as refused:
-            if refused.status == requests.codes.not_found:
+        except PlatformRequestFailed as error:
+            if error.status == requests.codes.not_found:
                 return None
             raise
 
-    def items(self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+    def list_items(
+        self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None
+    ) -> Iterator[Any]:
         """Every item of the list at ``path``, page after page."""
-        page, seen = 0, 0
+        page, item_count = 0, 0
         while True:
-            asked = {**(params or {}), "page": page, "limit": _ITEMS_A_PAGE}
-            answer = self.get(path, what, purpose=purpose, params=asked)
-            items, total = answer.get("items"), answer.get("total")
+            page_params = {**(params or {}), "page": page, "limit": _PAGE_SIZE}
+            response = self.get(path, what, purpose=purpose, params=page_params)
+            items, total = response.get("items"), response.get("total")
             if not isinstance(items, list):
-                raise self._unexpected(what, path, f"a list without items: {json.dumps(answer)[:200]}")
+                raise self._build_response_error(what, path, f"a list without items: {json.dumps(response)[:200]}")
             yield from items
-            page, seen = page + 1, seen + len(items)
-            if not items or not isinstance(total, int) or seen >= total:
+            page, item_count = page + 1, item_count + len(items)
+            if not items or not isinstance(total, int) or item_count >= total:
                 return
 
-    def date(self, path: str, what: str) -> str:
+    def fetch_date(self, path: str, what: str) -> str:
         """The time that the API's answer names (HTTP's Date); empty for none."""
-        return self._ask("GET", path, what).headers.get("Date", "")
+        return self._send("GET", path, what).headers.get("Date", "")
 
     def post(
         self, path: str, what: str, body: Mapping[str, Any], *, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """What the API answers to the JSON object ``body``."""
-        sent = json.dumps(body).encode()
-        return self._value(self._ask("POST", path, what, body=sent, params=params), what)
+        data = json.dumps(body).encode()
+        return self._parse_object(self._send("POST", path, what, body=data, params=params), what)
 
     def delete(self, path: str, what: str, *, purpose: str) -> dict[str, Any]:
         """What the API answers to a deletion."""
-        return self._value(self._ask("DELETE", path, what, purpose=purpose), what)
+        return self._parse_object(self._send("DELETE", path, what, purpose=purpose), what)
 
-    def lines(
+    def stream_lines(
         self,
         path: str,
         what: str,
@@ -123,24 +125,26 @@ class PlatformApi:
         """
         adapter = StreamAdapter()
         with (
-            session_with(adapter) as session,
+            create_session(adapter) as session,
             contextlib.closing(
-                self._ask("GET", path, what, purpose=purpose, params=params, streamed_by=session)
-            ) as answer,
+                self._send("GET", path, what, purpose=purpose, params=params, session=session)
+            ) as response,
         ):
             try:
-                if "html" in answer.headers.get("Content-Type", ""):
-                    raise self._unexpected(what, path, error_responses.detail(answer.text, self._credentials.secrets))
+                if "html" in response.headers.get("Content-Type", ""):
+                    raise self._build_response_error(
+                        what, path, error_responses.format_detail(response.text, self._credentials.secrets)
+                    )
                 # The head of a stream comes soon, but then it is silent for as long as the step of a build takes.
-                adapter.limit_pauses(silence_s)
-                for line in split_lines(answer.iter_content(chunk_size=1)):
+                adapter.set_read_timeout(silence_s)
+                for line in split_lines(response.iter_content(chunk_size=1)):
                     yield line.decode(errors="replace")
             except requests.RequestException as error:
                 if silence_s is not None and isinstance(error.args[0], ReadTimeoutError):
                     return
-                raise self._broken_off(what, path, error) from error
+                raise self._build_connection_error(what, path, error) from error
 
-    def _ask(
+    def _send(
         self,
         method: str,
         path: str,
@@ -149,13 +153,13 @@ class PlatformApi:
         purpose: str = "",
         body: bytes | None = None,
         params: Mapping[str, Any] | None = None,
-        streamed_by: requests.Session | None = None,
+        session: requests.Session | None = None,
     ) -> requests.Response:
         headers = dict(self._credentials.headers(body, purpose))
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            answer = (streamed_by or self._session).request(
+            response = (session or self._session).request(
                 method,
                 f"{self.url}{path}",
                 headers=headers,
@@ -163,10 +167,10 @@ class PlatformApi:
                 params=params,
                 timeout=self._timeout_s,
                 allow_redirects=False,
-                stream=streamed_by is not None,
+                stream=session is not None,
             )
-            if answer.status_code // 100 != 2:
-                raise self._refused(answer, what)
+            if response.status_code // 100 != 2:
+                raise self._build_request_error(response, what)
         except (
             requests.exceptions.InvalidURL,
             requests.exceptions.InvalidSchema,
@@ -174,7 +178,7 @@ class PlatformApi:
         ) as error:
             raise ConfigurationError(
                 f"the API's address {self.url!r} is none",
-                where=f"{config_file()}, CHUTES_API_URL",
+                where=f"{get_config_path()}, CHUTES_API_URL",
                 next_step=_CORRECT_URL,
             ) from error
         except requests.exceptions.InvalidHeader:
@@ -183,63 +187,65 @@ class PlatformApi:
                 f"no request can carry {self._credentials.source}", next_step="look for line breaks and such in it"
             ) from None
         except requests.RequestException as error:
-            raise self._broken_off(what, path, error) from error
-        return answer
+            raise self._build_connection_error(what, path, error) from error
+        return response
 
-    def _value(self, answer: requests.Response, what: str) -> dict[str, Any]:
+    def _parse_object(self, response: requests.Response, what: str) -> dict[str, Any]:
         try:
-            value = answer.json()
+            value = response.json()
         except ValueError:
             value = None
         if isinstance(value, dict):
             return value
-        path = answer.request.path_url
-        raise self._unexpected(what, path, error_responses.detail(answer.text, self._credentials.secrets))
-
-    def _refused(self, answer: requests.Response, what: str) -> PlatformRefused:
-        status = answer.status_code
-        return PlatformRefused(
-            f"{what}: the platform answered {status}",
-            status=status,
-            where=f"{answer.request.method} {self.url}{answer.request.path_url.partition('?')[0]}",
-            evidence=error_responses.detail(answer.text, self._credentials.secrets),
-            next_step=error_responses.next_step(status, self._credentials.source),
+        path = response.request.path_url
+        raise self._build_response_error(
+            what, path, error_responses.format_detail(response.text, self._credentials.secrets)
         )
 
-    def _unexpected(self, what: str, path: str, said: str) -> WrapperError:
+    def _build_request_error(self, response: requests.Response, what: str) -> PlatformRequestFailed:
+        status = response.status_code
+        return PlatformRequestFailed(
+            f"{what}: the platform answered {status}",
+            status=status,
+            where=f"{response.request.method} {self.url}{response.request.path_url.partition('?')[0]}",
+            evidence=error_responses.format_detail(response.text, self._credentials.secrets),
+            next_step=error_responses.select_next_step(status, self._credentials.source),
+        )
+
+    def _build_response_error(self, what: str, path: str, evidence: str) -> WrapperError:
         return WrapperError(
             f"{what}: the answer is not the platform's",
             where=f"{self.url}{path.partition('?')[0]}",
-            evidence=said,
-            next_step=error_responses.next_step(200, self._credentials.source),
+            evidence=evidence,
+            next_step=error_responses.select_next_step(200, self._credentials.source),
         )
 
-    def _broken_off(self, what: str, path: str, error: requests.RequestException) -> PlatformUnreachable:
+    def _build_connection_error(self, what: str, path: str, error: requests.RequestException) -> PlatformUnreachable:
         return PlatformUnreachable(
             f"{what}: the platform does not answer",
             where=f"{self.url}{path}",
-            evidence=error_responses.detail(f"{type(error).__name__}: {error}", self._credentials.secrets),
+            evidence=error_responses.format_detail(f"{type(error).__name__}: {error}", self._credentials.secrets),
             next_step=f"check the network and the address; {TIMEOUT_VARIABLE} sets how many seconds are waited [30]",
         )
 
 
 def connect(credentials: Credentials | None = None) -> PlatformApi:
     """The platform's API, asked in the name of ``credentials``; by default the account of the SDK's configuration."""
-    return PlatformApi(api_url(), credentials or account(), timeout_s=request_timeout_s())
+    return PlatformApi(resolve_api_url(), credentials or read_account(), timeout_s=read_request_timeout_s())
 
 
-def api_url(configuration: str | None = None) -> str:
+def resolve_api_url(config_text: str | None = None) -> str:
     """The platform's API as the SDK finds it: ``configuration``, by default its file, else ``CHUTES_API_URL``, else the public one."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        if configuration is None:
-            parser.read(config_file(), encoding="utf-8")
+        if config_text is None:
+            parser.read(get_config_path(), encoding="utf-8")
         else:
-            parser.read_string(configuration)
+            parser.read_string(config_text)
     except (OSError, configparser.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(
             "the Chutes configuration cannot be read",
-            where=str(config_file()),
+            where=str(get_config_path()),
             evidence=type(error).__name__,
             next_step=f"correct it, or set the account up again: {NAMES.account}",
         ) from None
@@ -248,12 +254,12 @@ def api_url(configuration: str | None = None) -> str:
         urlsplit(url)
     except ValueError:
         raise ConfigurationError(
-            f"the API's address {url!r} is none", where=f"{config_file()}, CHUTES_API_URL", next_step=_CORRECT_URL
+            f"the API's address {url!r} is none", where=f"{get_config_path()}, CHUTES_API_URL", next_step=_CORRECT_URL
         ) from None
     return url.rstrip("/")
 
 
-def chute_url(name: str, key: str) -> str:
+def fetch_chute_url(name: str, key: str) -> str:
     """Where the deployed chute ``name`` is called. WrapperError says why the platform does not tell."""
     what = f"asking for the chute {name!r}"
     with connect(KeyCredentials(key=key)) as api:
@@ -262,23 +268,23 @@ def chute_url(name: str, key: str) -> str:
         raise WrapperError(
             f"{what}: the platform knows of none", next_step="deploy it first (--deploy), or name the chute with --url"
         )
-    return host_of(chute, api.url)
+    return build_chute_url(chute, api.url)
 
 
-def host_of(chute: Mapping[str, Any], url: str) -> str:
+def build_chute_url(chute: Mapping[str, Any], api_url: str) -> str:
     """Where a chute is called that the API at ``url`` tells of: below the platform's domain, or at an emulator's port."""
     slug = chute.get("slug")
     if not isinstance(slug, str) or not slug:
         raise WrapperError(
             f"the platform names no host for the chute {chute.get('name')!r}", next_step="name it with --url"
         )
-    address = urlsplit(url)
+    address = urlsplit(api_url)
     if address.hostname in _LOOPBACK:
         return f"http://{slug}.localhost:{address.port or 80}"
     return _CHUTE_HOST.format(slug=slug)
 
 
-def request_timeout_s() -> float:
+def read_request_timeout_s() -> float:
     """How many seconds one request may take: ``CHUTES_API_TIMEOUT``, else 30."""
     text = os.environ.get(TIMEOUT_VARIABLE, "").strip()
     try:

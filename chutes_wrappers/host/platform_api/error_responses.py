@@ -29,55 +29,55 @@ _SERVER_FAULT = "the fault is the platform's: try again later, and look with --s
 _UNEXPECTED = "check that the API's address (base_url in the account's file, or CHUTES_API_URL) is the platform's"
 
 
-def detail(text: str, secrets: Sequence[str] = ()) -> str:
+def format_detail(text: str, secrets: Sequence[str] = ()) -> str:
     """What an answer's ``text`` says (the API's ``{"detail": …}``, a page, or words), in one line without ``secrets``."""
-    said = masked(_UNPRINTABLE.sub(" ", _said(text)).strip(), secrets)
-    said = re.sub(r" {2,}", " ", said)
-    return said if len(said) <= _LONGEST_DETAIL else said[: _LONGEST_DETAIL - 1].rstrip() + "…"
+    detail = mask_secrets(_UNPRINTABLE.sub(" ", _extract_detail(text)).strip(), secrets)
+    detail = re.sub(r" {2,}", " ", detail)
+    return detail if len(detail) <= _LONGEST_DETAIL else detail[: _LONGEST_DETAIL - 1].rstrip() + "…"
 
 
-def masked(text: str, secrets: Sequence[str]) -> str:
+def mask_secrets(text: str, secrets: Sequence[str]) -> str:
     """``text`` without ``secrets``, as they are and as addresses have them."""
     for secret in filter(None, secrets):
-        for spelling in (secret, quote(secret, safe=""), quote_plus(secret)):
-            text = text.replace(spelling, _HIDDEN)
+        for encoded in (secret, quote(secret, safe=""), quote_plus(secret)):
+            text = text.replace(encoded, _HIDDEN)
     return text
 
 
-def masked_bytes(data: bytes, secret: str | None) -> bytes:
+def mask_secret_bytes(data: bytes, secret: str | None) -> bytes:
     """``data`` without ``secret``, if there is one."""
     return data.replace(secret.encode(), _HIDDEN.encode()) if secret else data
 
 
-def next_step(status: int, credentials: str) -> str:
+def select_next_step(status: int, credentials: str) -> str:
     """What a user should do about an answer with ``status``; ``credentials`` names what the request was made with."""
     if status >= 500:
         return _SERVER_FAULT
     return NEXT_STEPS.get(status, _UNEXPECTED).format(credentials=credentials)
 
 
-def _said(text: str) -> str:
+def _extract_detail(text: str) -> str:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return _text_of(text)
-    found = value.get("detail", value) if isinstance(value, dict) else value
-    if isinstance(found, str):
-        return found
-    if isinstance(found, list):
-        return "; ".join(map(_problem, found))
-    return json.dumps(found)
+        return _extract_text(text)
+    detail = value.get("detail", value) if isinstance(value, dict) else value
+    if isinstance(detail, str):
+        return detail
+    if isinstance(detail, list):
+        return "; ".join(map(_format_validation_error, detail))
+    return json.dumps(detail)
 
 
-def _problem(one: Any) -> str:
+def _format_validation_error(error: Any) -> str:
     """One of FastAPI's validation errors, ``{"loc": ["body", "name"], "msg": …}``, without the input that it quotes."""
-    if not isinstance(one, dict) or "msg" not in one:
-        return str(one)
-    place = ".".join(str(part) for part in one.get("loc", ()) if part != "body")
-    return f"{place}: {one['msg']}" if place else str(one["msg"])
+    if not isinstance(error, dict) or "msg" not in error:
+        return str(error)
+    location = ".".join(str(part) for part in error.get("loc", ()) if part != "body")
+    return f"{location}: {error['msg']}" if location else str(error["msg"])
 
 
-def _text_of(text: str) -> str:
+def _extract_text(text: str) -> str:
     if "<" not in text:
         return text
     title = _TITLE.search(text)

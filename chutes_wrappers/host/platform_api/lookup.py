@@ -12,21 +12,21 @@ from urllib.parse import quote
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.modules.module_files import resolve_module
-from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRefused
-from chutes_wrappers.host.platform_api.objects import ChuteInfo, ImageInfo, chute_info, image_info
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, ImageInfo, parse_chute, parse_image
 
 
-def chute_path(name: str) -> str:
+def build_chute_path(name: str) -> str:
     """Where the API keeps the chute of this name or id."""
     return f"/chutes/{quote(name, safe='')}"
 
 
-def image_path(reference: str) -> str:
+def build_image_path(reference: str) -> str:
     """Where the API keeps the image of this ``name:tag`` or id."""
     return f"/images/{quote(reference, safe=':')}"
 
 
-def chute_name(name: str, report: Callable[[str], None]) -> str:
+def resolve_chute_name(name: str, report: Callable[[str], None]) -> str:
     """The chute's name where ``name`` is a deploy module's, else ``name``; ConfigurationError for none at all."""
     if not name.strip():
         raise ConfigurationError("the name of a chute is empty", next_step="--list-chutes shows yours")
@@ -42,68 +42,72 @@ def chute_name(name: str, report: Callable[[str], None]) -> str:
 
 def find_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
     """The chute of this name or id, or None."""
-    told = api.find(chute_path(name), f"asking for the chute {name!r}", purpose="chutes")
-    return chute_info(told) if told is not None else None
+    record = api.find(build_chute_path(name), f"asking for the chute {name!r}", purpose="chutes")
+    return parse_chute(record) if record is not None else None
 
 
-def deployed_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
+def find_deployed_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
     """The chute of this name with its cords, which the API may keep beside its list (PLATFORM.md, section 5); or None."""
-    found = find_chute(api, name)
-    if found is None or found.cords:
-        return found
-    asked = {"name": found.name, "include_public": "false", "limit": 100}
-    told = api.get("/chutes/", f"asking for the cords of {found.name}", purpose="chutes", params=asked)
-    return with_listed_cords(found, told)
+    chute = find_chute(api, name)
+    if chute is None or chute.cords:
+        return chute
+    params = {"name": chute.name, "include_public": "false", "limit": 100}
+    listing = api.get("/chutes/", f"asking for the cords of {chute.name}", purpose="chutes", params=params)
+    return add_listed_cords(chute, listing)
 
 
-def with_listed_cords(found: ChuteInfo, listed: Mapping[str, Any]) -> ChuteInfo:
+def add_listed_cords(chute: ChuteInfo, listing: Mapping[str, Any]) -> ChuteInfo:
     """``found`` with the cords that a list of chutes tells of it."""
-    items, references = listed.get("items"), listed.get("cord_refs")
+    items, references = listing.get("items"), listing.get("cord_refs")
     if not isinstance(items, list) or not isinstance(references, Mapping):
-        return found
+        return chute
     for item in items:
-        if isinstance(item, Mapping) and item.get("chute_id") == found.chute_id:
+        if isinstance(item, Mapping) and item.get("chute_id") == chute.chute_id:
             cords = references.get(str(item.get("cord_ref_id")))
             if isinstance(cords, list):
-                return replace(found, cords=tuple(cord for cord in cords if isinstance(cord, Mapping)))
-    return found
+                return replace(chute, cords=tuple(cord for cord in cords if isinstance(cord, Mapping)))
+    return chute
 
 
-def chute(api: PlatformApi, name: str) -> ChuteInfo:
+def get_chute(api: PlatformApi, name: str) -> ChuteInfo:
     """The chute of this name or id; WrapperError names those that are nearest to one that is not there."""
-    if (found := find_chute(api, name)) is not None:
-        return found
-    names = [chute_info(told).name for told in own_chutes(api)]
-    raise _unknown(f"there is no chute {name!r}", name, names, "--list-chutes shows yours; --deploy MODULE deploys one")
+    if (chute := find_chute(api, name)) is not None:
+        return chute
+    names = [parse_chute(record).name for record in list_own_chutes(api)]
+    raise _build_not_found_error(
+        f"there is no chute {name!r}", name, names, "--list-chutes shows yours; --deploy MODULE deploys one"
+    )
 
 
 def find_image(api: PlatformApi, reference: str) -> ImageInfo | None:
     """The image of this ``name:tag`` or id, or None."""
-    told = api.find(image_path(reference), f"asking for the image {reference!r}", purpose="images")
-    return image_info(told) if told is not None else None
+    record = api.find(build_image_path(reference), f"asking for the image {reference!r}", purpose="images")
+    return parse_image(record) if record is not None else None
 
 
-def image(api: PlatformApi, reference: str) -> ImageInfo:
+def get_image(api: PlatformApi, reference: str) -> ImageInfo:
     """The image of this ``name:tag`` or id; WrapperError names those that are nearest to one that is not there."""
-    if (found := find_image(api, reference)) is not None:
-        return found
-    names = [image_info(told).reference for told in own_images(api)]
-    raise _unknown(
+    if (image := find_image(api, reference)) is not None:
+        return image
+    names = [parse_image(record).reference for record in list_own_images(api)]
+    raise _build_not_found_error(
         f"there is no image {reference!r}", reference, names, "--list-images shows yours; --build MODULE builds one"
     )
 
 
-def own_chutes(api: PlatformApi) -> list[dict[str, Any]]:
+def list_own_chutes(api: PlatformApi) -> list[dict[str, Any]]:
     """The account's chutes, and those that are shared with it, as the API tells of them."""
-    return list(api.items("/chutes/", "listing the chutes", purpose="chutes", params={"include_public": "false"}))
+    return list(api.list_items("/chutes/", "listing the chutes", purpose="chutes", params={"include_public": "false"}))
 
 
-def own_images(api: PlatformApi) -> list[dict[str, Any]]:
+def list_own_images(api: PlatformApi) -> list[dict[str, Any]]:
     """The account's images, as the API tells of them."""
-    return list(api.items("/images/", "listing the images", purpose="images", params={"include_public": "false"}))
+    return list(api.list_items("/images/", "listing the images", purpose="images", params={"include_public": "false"}))
 
 
-def _unknown(what: str, name: str, names: Sequence[str], next_step: str) -> PlatformRefused:
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
-    return PlatformRefused(what, status=404, where="the platform", evidence="", next_step=f"{meant}{next_step}")
+def _build_not_found_error(what: str, name: str, names: Sequence[str], next_step: str) -> PlatformRequestFailed:
+    matches = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    suggestion = f"did you mean {' or '.join(matches)}? " if matches else ""
+    return PlatformRequestFailed(
+        what, status=404, where="the platform", evidence="", next_step=f"{suggestion}{next_step}"
+    )

@@ -84,78 +84,80 @@ class AccountInfo:
     may_publish: bool
 
 
-def image_info(told: Mapping[str, Any]) -> ImageInfo:
+def parse_image(record: Mapping[str, Any]) -> ImageInfo:
     """An image that the API tells of; WrapperError where it has no name."""
     return ImageInfo(
-        image_id=_required(told, "image_id"),
-        name=_required(told, "name"),
-        tag=plain(told.get("tag")),
-        status=plain(told.get("status")),
-        public=bool(told.get("public")),
-        owner=_owner(told),
-        created_at=_moment(told.get("created_at")),
+        image_id=_read_required(record, "image_id"),
+        name=_read_required(record, "name"),
+        tag=clean_text(record.get("tag")),
+        status=clean_text(record.get("status")),
+        public=bool(record.get("public")),
+        owner=_read_owner(record),
+        created_at=_parse_time(record.get("created_at")),
     )
 
 
-def chute_info(told: Mapping[str, Any]) -> ChuteInfo:
+def parse_chute(record: Mapping[str, Any]) -> ChuteInfo:
     """A chute that the API tells of; WrapperError where it has no name."""
-    image = told.get("image")
-    instances = tuple(map(instance_info, _mappings(told.get("instances"))))
+    image = record.get("image")
+    instances = tuple(map(parse_instance, _as_mappings(record.get("instances"))))
     return ChuteInfo(
-        chute_id=_required(told, "chute_id"),
-        name=_required(told, "name"),
-        owner=_owner(told),
-        slug=plain(told.get("slug")),
-        version=plain(told.get("version")),
-        tagline=plain(told.get("tagline")),
-        public=bool(told.get("public")),
-        hot=bool(told.get("hot")) or any(instance.is_active for instance in instances),
-        image=image_info(image) if isinstance(image, Mapping) else None,
+        chute_id=_read_required(record, "chute_id"),
+        name=_read_required(record, "name"),
+        owner=_read_owner(record),
+        slug=clean_text(record.get("slug")),
+        version=clean_text(record.get("version")),
+        tagline=clean_text(record.get("tagline")),
+        public=bool(record.get("public")),
+        hot=bool(record.get("hot")) or any(instance.is_active for instance in instances),
+        image=parse_image(image) if isinstance(image, Mapping) else None,
         instances=instances,
-        ended=tuple(map(instance_info, _mappings(told.get("ended_instances")))),
-        cords=tuple(_mappings(told.get("cords"))),
-        node_selector=_mapping(told.get("node_selector")),
-        updated_at=_moment(told.get("updated_at")),
+        ended=tuple(map(parse_instance, _as_mappings(record.get("ended_instances")))),
+        cords=tuple(_as_mappings(record.get("cords"))),
+        node_selector=_as_mapping(record.get("node_selector")),
+        updated_at=_parse_time(record.get("updated_at")),
     )
 
 
-def instance_info(told: Mapping[str, Any]) -> InstanceInfo:
+def parse_instance(record: Mapping[str, Any]) -> InstanceInfo:
     """An instance that the API tells of."""
-    state = plain(told.get("state")) or ("active" if told.get("active") else "starting")
-    failures = told.get("failures")
+    state = clean_text(record.get("state")) or ("active" if record.get("active") else "starting")
+    failures = record.get("failures")
     return InstanceInfo(
-        instance_id=_required(told, "instance_id"),
+        instance_id=_read_required(record, "instance_id"),
         state=state,
-        since=_moment(told.get("last_verified_at")) or _moment(told.get("created_at")),
+        since=_parse_time(record.get("last_verified_at")) or _parse_time(record.get("created_at")),
         failures=failures if isinstance(failures, int) else None,
-        last_failure=plain(told.get("last_failure")),
-        ended_because=plain(told.get("ended_because")),
+        last_failure=clean_text(record.get("last_failure")),
+        ended_because=clean_text(record.get("ended_because")),
     )
 
 
-def account_info(told: Mapping[str, Any], publish_bit: int, publish_permission: str) -> AccountInfo:
+def parse_account(record: Mapping[str, Any], publish_bit: int, publish_permission: str) -> AccountInfo:
     """The account that the API tells of; ``publish_bit`` and ``publish_permission`` say that it may publish chutes."""
-    balance, mask = told.get("balance"), told.get("permissions_bitmask")
-    permissions = told.get("permissions")
-    named = (
-        tuple(map(plain, permissions)) if isinstance(permissions, Sequence) and not isinstance(permissions, str) else ()
+    balance, mask = record.get("balance"), record.get("permissions_bitmask")
+    permissions = record.get("permissions")
+    permission_names = (
+        tuple(map(clean_text, permissions))
+        if isinstance(permissions, Sequence) and not isinstance(permissions, str)
+        else ()
     )
     return AccountInfo(
-        username=_required(told, "username"),
-        user_id=plain(told.get("user_id")),
+        username=_read_required(record, "username"),
+        user_id=clean_text(record.get("user_id")),
         balance=float(balance) if isinstance(balance, int | float) and not isinstance(balance, bool) else None,
-        payment_address=plain(told.get("payment_address")),
-        permissions=named,
-        may_publish=(isinstance(mask, int) and bool(mask >> publish_bit & 1)) or publish_permission in named,
+        payment_address=clean_text(record.get("payment_address")),
+        permissions=permission_names,
+        may_publish=(isinstance(mask, int) and bool(mask >> publish_bit & 1)) or publish_permission in permission_names,
     )
 
 
-def plain(value: Any) -> str:
+def clean_text(value: Any) -> str:
     """``value`` as a line of text that does nothing to a terminal; empty for None."""
     return "" if value is None else _UNPRINTABLE.sub(" ", str(value)).strip()
 
 
-def age(since: datetime | None, now: datetime | None = None) -> str:
+def format_age(since: datetime | None, now: datetime | None = None) -> str:
     """How long ago ``since`` was, roughly: "12 s", "3 min", "5 h", "2 d"; empty when it is not known."""
     if since is None:
         return ""
@@ -166,34 +168,34 @@ def age(since: datetime | None, now: datetime | None = None) -> str:
     return f"{seconds:.0f} s"
 
 
-def _required(told: Mapping[str, Any], name: str) -> str:
-    if text := plain(told.get(name)):
+def _read_required(record: Mapping[str, Any], name: str) -> str:
+    if text := clean_text(record.get(name)):
         return text
     raise WrapperError(
         f"the platform's answer has no {name}",
-        evidence=plain(dict(told))[:200],
+        evidence=clean_text(dict(record))[:200],
         next_step="check that the API's address (base_url in the account's file, or CHUTES_API_URL) is the platform's",
     )
 
 
-def _owner(told: Mapping[str, Any]) -> str:
-    return plain(_mapping(told.get("user")).get("username"))
+def _read_owner(record: Mapping[str, Any]) -> str:
+    return clean_text(_as_mapping(record.get("user")).get("username"))
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _as_mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
+def _as_mappings(value: Any) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
-def _moment(value: Any) -> datetime | None:
+def _parse_time(value: Any) -> datetime | None:
     """An ISO 8601 time; one without a zone is UTC."""
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        time = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)

@@ -17,7 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-_REPEATS = Retry(
+_RETRY = Retry(
     total=2,
     read=0,  # an API that says nothing for so long will not say more the second time
     status_forcelist=(502, 503, 504),
@@ -31,7 +31,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 logging.getLogger("urllib3").addHandler(logging.NullHandler())
 
 
-def session_with(adapter: HTTPAdapter) -> requests.Session:
+def create_session(adapter: HTTPAdapter) -> requests.Session:
     """A session that sends every request by ``adapter``. Close it."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
@@ -46,8 +46,8 @@ def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
     line = bytearray()
     for piece in pieces:
-        *ended, rest = _LINE_END.split(piece)
-        for end in ended:
+        *line_ends, rest = _LINE_END.split(piece)
+        for end in line_ends:
             yield bytes(line + end)
             line.clear()
         line += rest
@@ -55,14 +55,14 @@ def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(line)
 
 
-class RepeatingAdapter(HTTPAdapter):
+class RetryAdapter(HTTPAdapter):
     """Sends a GET again after a lost connection and after 502, 503 and 504; anything else once."""
 
     def __init__(self) -> None:
-        super().__init__(max_retries=_REPEATS)
+        super().__init__(max_retries=_RETRY)
 
 
-class StreamAdapter(RepeatingAdapter):
+class StreamAdapter(RetryAdapter):
     """For one request, whose response may pause for a time that is longer or shorter than the request's timeout."""
 
     def __init__(self) -> None:
@@ -72,19 +72,21 @@ class StreamAdapter(RepeatingAdapter):
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
         """The pool for the request, with connections that tell which socket the response is read from."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
-        pool.ConnectionCls = type("StreamConnection", (_StreamConnection, pool.ConnectionCls), {"tell": self._keep})
+        pool.ConnectionCls = type(
+            "StreamConnection", (_StreamConnection, pool.ConnectionCls), {"on_socket": self._store_socket}
+        )
         return pool
 
-    def limit_pauses(self, longest_s: float | None) -> None:
+    def set_read_timeout(self, timeout_s: float | None) -> None:
         """Let reading the body fail after ``longest_s`` seconds of silence, from now on; None: never.
 
         It fails as ``requests`` does for any read timeout in a body: a ConnectionError of a ReadTimeoutError.
         """
         if self._socket is not None:
             with contextlib.suppress(OSError):  # closed: the response has ended
-                self._socket.settimeout(longest_s)
+                self._socket.settimeout(timeout_s)
 
-    def _keep(self, sock: socket.socket) -> None:
+    def _store_socket(self, sock: socket.socket) -> None:
         self._socket = sock
 
 
@@ -92,9 +94,9 @@ class _StreamConnection:
     """In front of urllib3's connection, HTTP or HTTPS."""
 
     sock: socket.socket
-    tell: Callable[[socket.socket], None]
+    on_socket: Callable[[socket.socket], None]
 
     def getresponse(self) -> HTTPResponse:
-        self.tell(self.sock)  # before: http.client lets go of a socket that closes with its response
+        self.on_socket(self.sock)  # before: http.client lets go of a socket that closes with its response
         response: HTTPResponse = super().getresponse()  # type: ignore[misc]  # of the class behind this one
         return response

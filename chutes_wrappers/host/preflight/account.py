@@ -10,16 +10,16 @@ from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo
 from chutes_wrappers.host.preflight.problem import Problem
 
 _PLATFORM = "the platform"
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"<svg", b"<?xml")
-_LONGEST_START = 16
+_IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"<svg", b"<?xml")
+_SIGNATURE_BYTES = 16
 
 
-def upload_problems(account: AccountInfo, image: ImageInfo | None, module: str) -> Iterator[Problem]:
+def find_upload_problems(account: AccountInfo, image: ImageInfo | None, module: str) -> Iterator[Problem]:
     """Problems of uploading an image whose name and tag the platform knows as ``image``."""
-    lowest = platform_rules.LOWEST_BUILD_BALANCE
-    if image is None and account.balance is not None and account.balance < lowest:
+    minimum = platform_rules.MIN_BUILD_BALANCE
+    if image is None and account.balance is not None and account.balance < minimum:
         yield Problem(
-            what=f"a build needs a balance of ${lowest:g}, and it is ${account.balance:.2f}",
+            what=f"a build needs a balance of ${minimum:g}, and it is ${account.balance:.2f}",
             where=f"the account {account.username}",
             fix=f"pay in to {account.payment_address}, or build here with --local",
         )
@@ -37,11 +37,11 @@ def upload_problems(account: AccountInfo, image: ImageInfo | None, module: str) 
         )
 
 
-def deployment_problems(
+def find_deployment_problems(
     account: AccountInfo, image: ImageInfo | None, *, reference: str, module: str, public: bool, fee: float | None
 ) -> Iterator[Problem]:
     """Problems of deploying a module whose image is ``reference``; ``fee`` is what the deployment costs, in dollars."""
-    yield from _of_image(image, reference, module)
+    yield from _find_image_problems(image, reference, module)
     if public and not account.may_publish:
         yield Problem(
             what="public chutes need a permission that the account does not have",
@@ -63,19 +63,19 @@ def deployment_problems(
         )
 
 
-def logo_problems(logo: Path | None) -> Iterator[Problem]:
+def find_logo_problems(logo: Path | None) -> Iterator[Problem]:
     """Problems of a picture that is to be uploaded."""
     if logo is None:
         return
     try:
         with logo.open("rb") as file:
-            start = file.read(_LONGEST_START)
+            start = file.read(_SIGNATURE_BYTES)
     except OSError as error:
         yield Problem(
             what=f"the logo cannot be read ({error.strerror})", where=str(logo), fix="name a picture with --logo"
         )
         return
-    if not start.startswith(_PICTURES):
+    if not start.startswith(_IMAGE_SIGNATURES):
         yield Problem(what="the logo is no picture", where=str(logo), fix="name a PNG, JPEG, GIF, WebP or SVG file")
 
 
@@ -84,7 +84,7 @@ def has_failed(image: ImageInfo) -> bool:
     return image.status.startswith(platform_rules.IMAGE_FAILED.rstrip(": "))
 
 
-def _of_image(image: ImageInfo | None, reference: str, module: str) -> Iterator[Problem]:
+def _find_image_problems(image: ImageInfo | None, reference: str, module: str) -> Iterator[Problem]:
     if image is None:
         yield Problem(
             what=f"there is no image {reference}", where=_PLATFORM, fix=f"--build {module} uploads and builds it"

@@ -12,19 +12,19 @@ from chutes_wrappers.host.preflight.problem import Problem
 _Cord = Mapping[str, Any]
 
 
-def cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
+def find_cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
     """Problems of the ``cords`` that ``sdk/describe.py`` told of the module in ``file``, in their order."""
     for cord in cords:
         where = f"{file}, cord {cord['function']}"
-        yield from _of_internal_path(cord, where)
-        yield from _of_public_path(cord, where)
-        yield from _of_public_method(cord, where)
-        yield from _of_shadowed_path(cord, where)
-    yield from _of_duplicates(cords, file)
-    yield from _of_hidden_cords(cords, file)
+        yield from _find_internal_path_problems(cord, where)
+        yield from _find_public_path_problems(cord, where)
+        yield from _find_public_method_problems(cord, where)
+        yield from _find_shadowed_path_problems(cord, where)
+    yield from _find_duplicate_problems(cords, file)
+    yield from _find_hidden_cord_problems(cords, file)
 
 
-def _of_internal_path(cord: _Cord, where: str) -> Iterator[Problem]:
+def _find_internal_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["path"] or ""
     if not platform_rules.API_INTERNAL_PATH.match(path):
         yield Problem(
@@ -34,7 +34,7 @@ def _of_internal_path(cord: _Cord, where: str) -> Iterator[Problem]:
         )
 
 
-def _of_public_path(cord: _Cord, where: str) -> Iterator[Problem]:
+def _find_public_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["public_api_path"]
     if path and not platform_rules.API_PUBLIC_PATH.match(path):
         yield Problem(
@@ -44,17 +44,17 @@ def _of_public_path(cord: _Cord, where: str) -> Iterator[Problem]:
         )
 
 
-def _of_public_method(cord: _Cord, where: str) -> Iterator[Problem]:
+def _find_public_method_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     method = cord["public_api_method"]
     if cord["public_api_path"] and method not in platform_rules.API_PUBLIC_METHODS:
         yield Problem(
             what=f"{method} is no public method: the platform takes {' and '.join(platform_rules.API_PUBLIC_METHODS)}",
             where=f"{where}, {cord['public_api_path']}",
-            fix=_public_method_fix(str(method)),
+            fix=_suggest_public_method(str(method)),
         )
 
 
-def _public_method_fix(method: str) -> str:
+def _suggest_public_method(method: str) -> str:
     if method.upper() in platform_rules.API_PUBLIC_METHODS:
         return f'write public_api_method="{method.upper()}"'
     return (
@@ -63,7 +63,7 @@ def _public_method_fix(method: str) -> str:
     )
 
 
-def _of_shadowed_path(cord: _Cord, where: str) -> Iterator[Problem]:
+def _find_shadowed_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["public_api_path"]
     if path and platform_rules.is_shadowed(path):
         yield Problem(
@@ -74,26 +74,26 @@ def _of_shadowed_path(cord: _Cord, where: str) -> Iterator[Problem]:
         )
 
 
-def _of_duplicates(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
-    counted = Counter(cord["path"] for cord in cords if cord["path"])
-    for path in (path for path, times in counted.items() if times > 1):
+def _find_duplicate_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
+    path_counts = Counter(cord["path"] for cord in cords if cord["path"])
+    for path in (path for path, count in path_counts.items() if count > 1):
         functions = ", ".join(cord["function"] for cord in cords if cord["path"] == path)
         yield Problem(
-            what=f"the internal path {path} belongs to {counted[path]} cords: {functions}",
+            what=f"the internal path {path} belongs to {path_counts[path]} cords: {functions}",
             where=file,
             fix="give each cord a path= of its own, whatever its method",
         )
 
 
-def _of_hidden_cords(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
+def _find_hidden_cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
     """Of the cords with one public call the first is taken, but for a stream's own twin (api, section 3)."""
-    first: dict[tuple[Any, ...], str] = {}
+    first_functions: dict[tuple[Any, ...], str] = {}
     for cord in cords:
         call = (cord["public_api_method"], cord["public_api_path"], cord["stream"])
-        taken = first.setdefault(call, cord["function"])
-        if cord["public_api_path"] and taken != cord["function"]:
+        first_function = first_functions.setdefault(call, cord["function"])
+        if cord["public_api_path"] and first_function != cord["function"]:
             yield Problem(
-                what=f"calls to {call[0]} {call[1]} never reach it: the platform takes the first cord, {taken}",
+                what=f"calls to {call[0]} {call[1]} never reach it: the platform takes the first cord, {first_function}",
                 where=f"{file}, cord {cord['function']}",
                 fix="give it a public path of its own",
                 severity="warning",

@@ -16,81 +16,81 @@ _PRICE = platform_rules.GPU_HOURLY_PRICES[_GPU]
 _TWO_LINES = "write these two lines in Chute(…):\n" + "\n".join(f"    {line}" for line in platform_rules.TEE_ARGUMENTS)
 
 
-def placement_problems(described: Mapping[str, Any], file: str) -> Iterator[Problem]:
+def find_placement_problems(described: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Problems of the module in ``file`` that only matter on the platform; ``described`` is what it defines."""
     name = described["name"]
-    if word := platform_rules.subnet_word(name):
+    if word := platform_rules.find_subnet_word(name):
         yield Problem(
             what=f"the chute name {name[:200]!r} contains {word!r}, which belongs to a subnet",
             where=file,
             fix="choose a CHUTE_NAME without that word",
             only_on_platform=True,
         )
-    if faults := [*_of_tee(described["tee"], name), *_of_selector(described["node_selector"])]:
+    if faults := [*_find_tee_faults(described["tee"], name), *_find_selector_faults(described["node_selector"])]:
         yield Problem(
             what=f"Chutes takes only confidential (TEE) chutes on one GPU, {_GPU}; here {'; '.join(faults)}"
-            + _api_refusal(described["tee"], described["node_selector"]),
+            + _format_api_rejection(described["tee"], described["node_selector"]),
             where=f"{file}, Chute(…)",
             fix=_TWO_LINES,
             only_on_platform=True,
         )
 
 
-def _api_refusal(tee: Any, selector: Mapping[str, Any] | None) -> str:
+def _format_api_rejection(tee: Any, selector: Mapping[str, Any] | None) -> str:
     """What the API says to it, for whoever searches for these words; empty where it gives no text."""
     if tee is not True:
-        return f" (the API: 400 {platform_rules.TEE_NEEDED!r})"
+        return f" (the API: 400 {platform_rules.TEE_REQUIRED_MESSAGE!r})"
     if selector and not platform_rules.is_tee_placement(selector["gpu_count"], selector["include"]):
-        return f" (the API: 400 {platform_rules.TEE_LIMITED!r})"
+        return f" (the API: 400 {platform_rules.TEE_LIMITED_MESSAGE!r})"
     return ""
 
 
-def _of_tee(tee: Any, name: str) -> Iterator[str]:
+def _find_tee_faults(tee: Any, name: str) -> Iterator[str]:
     if tee is not True:
         yield f"tee is {tee!r}"
-        if platform_rules.claims_tee(name):
+        if platform_rules.is_tee_name(name):
             yield f"the name {name[:200]!r} needs tee=True"
 
 
-def _of_selector(selector: Mapping[str, Any] | None) -> Iterator[str]:
+def _find_selector_faults(selector: Mapping[str, Any] | None) -> Iterator[str]:
     if selector is None:
         yield "node_selector is not set"
         return
     if selector["gpu_count"] != platform_rules.TEE_GPU_COUNT:
         yield f"gpu_count is {selector['gpu_count']!r}"
-    yield from _of_include(selector["include"])
-    yield from _of_exclude(selector["exclude"] or ())
-    yield from _of_limits(selector)
+    yield from _find_include_faults(selector["include"])
+    yield from _find_exclude_faults(selector["exclude"] or ())
+    yield from _find_limit_faults(selector)
 
 
-def _of_include(names: Any) -> Iterator[str]:
+def _find_include_faults(names: Any) -> Iterator[str]:
     if not names:
         yield "include is not set"
     elif [str(name).lower() for name in names] != [_GPU]:
-        yield f"include is {_shown(names)}"
+        yield f"include is {_format_names(names)}"
     elif names[0] != _GPU:
         yield f"include is {names[0]!r}, which the API finds only in lower case"
 
 
-def _of_exclude(names: Iterable[Any]) -> Iterator[str]:
+def _find_exclude_faults(names: Iterable[Any]) -> Iterator[str]:
     excluded = [str(name) for name in names]
     if _GPU in (name.lower() for name in excluded):
         yield f"exclude has {_GPU}"
-    if unknown := platform_rules.unknown_gpus(excluded):
-        yield f"exclude has unknown GPUs: {_shown(unknown)}"
-    if len(excluded) > platform_rules.MOST_EXCLUDED_GPUS:
-        yield f"exclude has {len(excluded)} entries, more than {platform_rules.MOST_EXCLUDED_GPUS}"
+    if unknown := platform_rules.find_unknown_gpus(excluded):
+        yield f"exclude has unknown GPUs: {_format_names(unknown)}"
+    if len(excluded) > platform_rules.MAX_EXCLUDED_GPUS:
+        yield f"exclude has {len(excluded)} entries, more than {platform_rules.MAX_EXCLUDED_GPUS}"
 
 
-def _of_limits(selector: Mapping[str, Any]) -> Iterator[str]:
+def _find_limit_faults(selector: Mapping[str, Any]) -> Iterator[str]:
     memory, price = selector["min_vram_gb_per_gpu"], selector["max_hourly_price_per_gpu"]
-    least, most = platform_rules.TEE_MIN_VRAM_GB
-    if not isinstance(memory, int) or not least <= memory <= most:
-        yield f"min_vram_gb_per_gpu is {memory!r}, not from {least} to {most}"
-    highest = platform_rules.HIGHEST_HOURLY_PRICE
-    if price is not None and not _PRICE <= price < highest:
-        yield f"max_hourly_price_per_gpu is {price!r}, not from {_PRICE:.2f} to below {highest:g}"
+    min_memory, max_memory = platform_rules.TEE_MIN_VRAM_GB
+    if not isinstance(memory, int) or not min_memory <= memory <= max_memory:
+        yield f"min_vram_gb_per_gpu is {memory!r}, not from {min_memory} to {max_memory}"
+    max_price = platform_rules.MAX_HOURLY_PRICE
+    if price is not None and not _PRICE <= price < max_price:
+        yield f"max_hourly_price_per_gpu is {price!r}, not from {_PRICE:.2f} to below {max_price:g}"
 
 
-def _shown(names: Iterable[Any]) -> str:
+def _format_names(names: Iterable[Any]) -> str:
     return ", ".join(repr(str(name)[:40]) for name in names)

@@ -10,31 +10,31 @@ from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
-from chutes_wrappers.host.preflight.cords import cord_problems
-from chutes_wrappers.host.preflight.placement import placement_problems
+from chutes_wrappers.host.preflight.cords import find_cord_problems
+from chutes_wrappers.host.preflight.placement import find_placement_problems
 from chutes_wrappers.host.preflight.problem import Problem
-from chutes_wrappers.host.preflight.settings import setting_problems
-from chutes_wrappers.host.preflight.source import source_problems
+from chutes_wrappers.host.preflight.settings import find_setting_problems
+from chutes_wrappers.host.preflight.source import find_source_problems
 
 
-def preflight(facts: ModuleFacts, described: Mapping[str, Any], code: str, *, username: str) -> list[Problem]:
+def find_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str, *, username: str) -> list[Problem]:
     """Every problem of the module with the text ``code`` that defines ``described`` (``sdk/describe.py``)."""
     file = str(facts.path)
     return [
-        *placement_problems(described, file),
-        *source_problems(facts, described, code),
-        *setting_problems(described, username, file),
-        *cord_problems(described["cords"], file),
+        *find_placement_problems(described, file),
+        *find_source_problems(facts, described, code),
+        *find_setting_problems(described, username, file),
+        *find_cord_problems(described["cords"], file),
     ]
 
 
-def check_not_refused(problems: Sequence[Problem], file: str) -> None:
+def check_not_rejected(problems: Sequence[Problem], file: str) -> None:
     """Raise one ConfigurationError with every refusal among ``problems`` of the module in ``file``, each with its fix."""
-    refused = [problem for problem in problems if problem.severity == "refused"]
-    if refused:
+    rejections = [problem for problem in problems if problem.severity == "refused"]
+    if rejections:
         raise ConfigurationError(
             "Chutes would refuse this module",
             where=file,
-            evidence="\n".join(f"{problem}\n  fix: {problem.fix}" for problem in refused),
+            evidence="\n".join(f"{problem}\n  fix: {problem.fix}" for problem in rejections),
             next_step="correct what is listed, then run the command again",
         )

@@ -10,23 +10,23 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.preflight.problem import Problem
 
-_OURS = ("tools", "chutes_wrappers")
+_OUR_PACKAGES = ("tools", "chutes_wrappers")
 
 
-def source_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str) -> Iterator[Problem]:
+def find_source_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str) -> Iterator[Problem]:
     """Problems of the module's file: its name, length and imports, and the secrets in it.
 
     ``code`` is its text, which must be Python; ``described`` is what it defines (``sdk/describe.py``).
     """
     tree = ast.parse(code)
-    yield from _of_file_name(facts)
-    yield from _of_length(facts, code)
-    yield from _of_annotations(facts, tree)
-    yield from _of_our_package(facts, described, tree)
-    yield from _of_secrets(facts, described, tree)
+    yield from _find_file_name_problems(facts)
+    yield from _find_length_problems(facts, code)
+    yield from _find_annotation_problems(facts, tree)
+    yield from _find_package_problems(facts, described, tree)
+    yield from _find_secret_problems(facts, described, tree)
 
 
-def _of_file_name(facts: ModuleFacts) -> Iterator[Problem]:
+def _find_file_name_problems(facts: ModuleFacts) -> Iterator[Problem]:
     if not platform_rules.MODULE_FILE.match(facts.path.name):
         yield Problem(
             what=f"the module's file is named {facts.path.name!r}",
@@ -35,16 +35,16 @@ def _of_file_name(facts: ModuleFacts) -> Iterator[Problem]:
         )
 
 
-def _of_length(facts: ModuleFacts, code: str) -> Iterator[Problem]:
-    if len(code) > platform_rules.LONGEST_SOURCE:
+def _find_length_problems(facts: ModuleFacts, code: str) -> Iterator[Problem]:
+    if len(code) > platform_rules.MAX_SOURCE_LENGTH:
         yield Problem(
-            what=f"the module has {len(code):,} characters, more than {platform_rules.LONGEST_SOURCE:,}",
+            what=f"the module has {len(code):,} characters, more than {platform_rules.MAX_SOURCE_LENGTH:,}",
             where=str(facts.path),
             fix="keep the module thin: move data and logic into the image that it wraps",
         )
 
 
-def _of_annotations(facts: ModuleFacts, tree: ast.Module) -> Iterator[Problem]:
+def _find_annotation_problems(facts: ModuleFacts, tree: ast.Module) -> Iterator[Problem]:
     futures = (node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__")
     for node in futures:
         if any(alias.name == "annotations" for alias in node.names):
@@ -57,21 +57,21 @@ def _of_annotations(facts: ModuleFacts, tree: ast.Module) -> Iterator[Problem]:
             )
 
 
-def _of_our_package(facts: ModuleFacts, described: Mapping[str, Any], tree: ast.Module) -> Iterator[Problem]:
-    if described["image"]["holds_toolkit"] or not (imported := _imports_of_ours(tree)):
+def _find_package_problems(facts: ModuleFacts, described: Mapping[str, Any], tree: ast.Module) -> Iterator[Problem]:
+    if described["image"]["holds_toolkit"] or not (package_import := _find_package_import(tree)):
         return
-    node, name = imported
+    node, name = package_import
     # An image that is only named was built earlier, and nobody here knows from what.
-    unknown = described["image"]["holds_toolkit"] is None
+    is_unknown = described["image"]["holds_toolkit"] is None
     yield Problem(
-        what=f"the module imports `{name}`, which its image {'may not' if unknown else 'does not'} hold",
+        what=f"the module imports `{name}`, which its image {'may not' if is_unknown else 'does not'} hold",
         where=f"{facts.path}, line {node.lineno}",
         fix="make the image with build_wrapper_image, which puts the package into it",
-        severity="warning" if unknown else "refused",
+        severity="warning" if is_unknown else "refused",
     )
 
 
-def _imports_of_ours(tree: ast.Module) -> tuple[ast.stmt, str] | None:
+def _find_package_import(tree: ast.Module) -> tuple[ast.stmt, str] | None:
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -79,20 +79,20 @@ def _imports_of_ours(tree: ast.Module) -> tuple[ast.stmt, str] | None:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module]
         for name in names:
-            if isinstance(node, ast.stmt) and name.split(".")[0] in _OURS:
+            if isinstance(node, ast.stmt) and name.split(".")[0] in _OUR_PACKAGES:
                 return node, name
     return None
 
 
-def _of_secrets(facts: ModuleFacts, described: Mapping[str, Any], tree: ast.Module) -> Iterator[Problem]:
+def _find_secret_problems(facts: ModuleFacts, described: Mapping[str, Any], tree: ast.Module) -> Iterator[Problem]:
     """Those that the file spells out, for `--build --local` puts it into the image, or that the image has as ENV.
 
     One that CHUTE_ENV takes from ``os.environ`` is on the instance only what ``chutes secrets create`` put there.
     """
-    spelt_out = {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    in_layers = {*described["image"]["env"]}
+    literals = {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    image_variables = {*described["image"]["env"]}
     for name, value in facts.env.items():
-        if value and platform_rules.SECRET_NAME.search(name) and (value in spelt_out or name in in_layers):
+        if value and platform_rules.SECRET_NAME.search(name) and (value in literals or name in image_variables):
             yield Problem(
                 what=f"{name} looks like a secret, and its value would be in an image layer that others can read",
                 where=f"{facts.path}, CHUTE_ENV",

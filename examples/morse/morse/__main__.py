@@ -13,7 +13,7 @@ from types import FrameType
 
 from . import listener, speaker
 from .server import ServiceServer
-from .settings import BadSetting, Settings, from_environment
+from .settings import InvalidSetting, Settings, read_settings
 
 _LOG = logging.getLogger("morse")
 
@@ -30,13 +30,13 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     try:
-        settings = from_environment(os.environ)
-    except BadSetting as error:
+        settings = read_settings(os.environ)
+    except InvalidSetting as error:
         _LOG.error("%s", error)
         return 1
     with contextlib.ExitStack() as sockets:
         try:
-            servers = [sockets.enter_context(server) for server in _listening(settings)]
+            servers = [sockets.enter_context(server) for server in _open_server(settings)]
         except OSError as error:
             _LOG.error("%s", error)
             return 1
@@ -48,11 +48,11 @@ def main() -> int:
     return 1 if problem else 0
 
 
-def _listening(settings: Settings) -> list[ServiceServer]:
+def _open_server(settings: Settings) -> list[ServiceServer]:
     servers: list[ServiceServer] = []
     for service, port in (
-        (speaker.service(settings), settings.speaker_port),
-        (listener.service(), settings.listener_port),
+        (speaker.build_service(settings), settings.speaker_port),
+        (listener.build_service(), settings.listener_port),
     ):
         try:
             servers.append(ServiceServer(service, settings.host, port))

@@ -28,14 +28,14 @@ class UnknownCharacters(ValueError):
         self.characters = characters
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """The text as Morse code can carry it: capitals, and one space between words."""
     return " ".join(text.upper().split())
 
 
 def encode(text: str) -> str:
     """Morse code for ``text``; UnknownCharacters names what cannot be sent."""
-    words = normalised(text).split()
+    words = normalise(text).split()
     unknown = "".join(sorted({letter for word in words for letter in word} - ALPHABET.keys()))
     if unknown:
         raise UnknownCharacters(unknown)

@@ -23,7 +23,7 @@ _TONES_HZ = range(200, 1_201, 10)
 _FRAME_S = 0.02
 _LOUDEST_FRAMES = 40
 # Share of the loudest moments' energy that the tone must hold: white noise has a tenth, a clean tone nearly all.
-_LEAST_TONALITY = 0.25
+_MIN_TONALITY = 0.25
 _STEP_S = 0.0025
 _STEPS_A_WINDOW = 4
 _SHORTEST_MARK_S = 0.012
@@ -37,7 +37,7 @@ Run = tuple[bool, int]
 
 
 @dataclass(frozen=True)
-class Heard:
+class Decoded:
     """What a recording says: Morse code, its speed and its tone; empty and zero when there is no tone in it."""
 
     morse: str = ""
@@ -45,24 +45,26 @@ class Heard:
     frequency: int = 0
 
 
-def listen(samples: Sequence[float], rate: int) -> Heard:
+def decode_samples(samples: Sequence[float], rate: int) -> Decoded:
     """Hear one tone between 200 and 1200 Hz, keyed at 4 to 48 words a minute."""
-    samples, rate = _thinned(samples, rate)
+    samples, rate = _resample(samples, rate)
     frequency = _find_tone(samples, rate)
     if not frequency:
-        return Heard()
-    levels, step_s = _strength(samples, rate, frequency)
-    runs = _runs(levels, _SHORTEST_MARK_S / step_s)
+        return Decoded()
+    levels, step_s = _measure_levels(samples, rate, frequency)
+    runs = _find_runs(levels, _SHORTEST_MARK_S / step_s)
     if not runs:
-        return Heard()
+        return Decoded()
     unit = _estimate_unit(runs, step_s)
-    clearer = _runs(_smoothed(levels, round(0.4 * unit)), 0.4 * unit)
+    clearer = _find_runs(_smooth(levels, round(0.4 * unit)), 0.4 * unit)
     if clearer:
         runs, unit = clearer, _estimate_unit(clearer, step_s)
-    return Heard(morse=_spelt(runs, unit), wpm=round(UNIT_S_AT_1_WPM / (unit * step_s), 1), frequency=frequency)
+    return Decoded(
+        morse=_format_morse(runs, unit), wpm=round(UNIT_S_AT_1_WPM / (unit * step_s), 1), frequency=frequency
+    )
 
 
-def _thinned(samples: Sequence[float], rate: int) -> tuple[list[float], int]:
+def _resample(samples: Sequence[float], rate: int) -> tuple[list[float], int]:
     """Around 8 kHz (each new sample is the mean of several), without a constant offset."""
     factor = max(1, rate // _RATE)
     whole = len(samples) // factor * factor
@@ -81,16 +83,16 @@ def _find_tone(samples: Sequence[float], rate: int) -> int:
     energy = sum(pair[0] for pair in loudest)
     if energy <= 1e-12:
         return 0
-    power, frequency = max((_power(loudest, hz, rate), hz) for hz in _TONES_HZ if hz < 0.45 * rate)
-    return frequency if 2 * power / length / energy >= _LEAST_TONALITY else 0
+    power, frequency = max((_measure_power(loudest, hz, rate), hz) for hz in _TONES_HZ if hz < 0.45 * rate)
+    return frequency if 2 * power / length / energy >= _MIN_TONALITY else 0
 
 
-def _power(frames: Sequence[tuple[float, Sequence[float]]], frequency: int, rate: int) -> float:
-    cosine, sine = _waves(frequency, rate, len(frames[0][1]))
+def _measure_power(frames: Sequence[tuple[float, Sequence[float]]], frequency: int, rate: int) -> float:
+    cosine, sine = _make_waves(frequency, rate, len(frames[0][1]))
     return sum(_dot(frame, cosine) ** 2 + _dot(frame, sine) ** 2 for _, frame in frames)
 
 
-def _waves(frequency: int, rate: int, length: int) -> tuple[list[float], list[float]]:
+def _make_waves(frequency: int, rate: int, length: int) -> tuple[list[float], list[float]]:
     angles = [2 * math.pi * frequency * index / rate for index in range(length)]
     return [math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]
 
@@ -99,20 +101,20 @@ def _dot(left: Sequence[float], right: Sequence[float]) -> float:
     return float(sum(map(mul, left, right)))
 
 
-def _strength(samples: Sequence[float], rate: int, frequency: int) -> tuple[list[float], float]:
+def _measure_levels(samples: Sequence[float], rate: int, frequency: int) -> tuple[list[float], float]:
     """The tone's strength, one value a step, and the length of a step in seconds."""
     step = round(_STEP_S * rate)
     # A whole number of Hz repeats after a second, so the waves of one second serve the whole recording.
-    cosine, sine = _waves(frequency, rate, rate + step)
+    cosine, sine = _make_waves(frequency, rate, rate + step)
     real, imaginary = [], []
     for start in range(0, len(samples) - step + 1, step):
         block, phase = samples[start : start + step], start % rate
         real.append(_dot(block, cosine[phase : phase + step]))
         imaginary.append(_dot(block, sine[phase : phase + step]))
-    return list(map(math.hypot, _smoothed(real, _STEPS_A_WINDOW), _smoothed(imaginary, _STEPS_A_WINDOW))), step / rate
+    return list(map(math.hypot, _smooth(real, _STEPS_A_WINDOW), _smooth(imaginary, _STEPS_A_WINDOW))), step / rate
 
 
-def _smoothed(values: Sequence[float], width: int) -> list[float]:
+def _smooth(values: Sequence[float], width: int) -> list[float]:
     """Moving mean; the ends count as silence."""
     if width < 2:
         return list(values)
@@ -122,7 +124,7 @@ def _smoothed(values: Sequence[float], width: int) -> list[float]:
     return [(sums[index + width] - sums[index]) / width for index in range(len(values))]
 
 
-def _runs(levels: Sequence[float], shortest: float) -> list[Run]:
+def _find_runs(levels: Sequence[float], shortest: float) -> list[Run]:
     """Marks (True) and gaps with their lengths in steps, from the first mark to the last; shorter ones are noise."""
     loudest = max(levels, default=0.0)
     loud = sorted(level for level in levels if level > loudest / 2)
@@ -142,11 +144,11 @@ def _runs(levels: Sequence[float], shortest: float) -> list[Run]:
 def _estimate_unit(runs: Sequence[Run], step_s: float) -> float:
     """The length of a dot in steps: of all plausible speeds, the one whose dots, dashes and gaps fit the runs best."""
     lengths = Counter(runs)
-    speed = min(_SPEEDS_WPM, key=lambda wpm: _misfit(lengths, UNIT_S_AT_1_WPM / wpm / step_s, wpm))
+    speed = min(_SPEEDS_WPM, key=lambda wpm: _measure_misfit(lengths, UNIT_S_AT_1_WPM / wpm / step_s, wpm))
     return UNIT_S_AT_1_WPM / speed / step_s
 
 
-def _misfit(lengths: Counter[Run], unit: float, wpm: float) -> float:
+def _measure_misfit(lengths: Counter[Run], unit: float, wpm: float) -> float:
     cost = _PRIOR_WEIGHT * math.log(wpm / _USUAL_WPM) ** 2
     for (on, length), times in lengths.items():
         nominal = (1, DASH) if on else (1, LETTER_GAP, WORD_GAP_UNITS)
@@ -157,7 +159,7 @@ def _misfit(lengths: Counter[Run], unit: float, wpm: float) -> float:
     return cost
 
 
-def _spelt(runs: Sequence[Run], unit: float) -> str:
+def _format_morse(runs: Sequence[Run], unit: float) -> str:
     def sign(on: bool, units: float) -> str:
         if on:
             return "." if units < (1 + DASH) / 2 else "-"

@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 from . import codec, wav
-from .hearing import Heard, listen
-from .multipart import form_fields
+from .hearing import Decoded, decode_samples
+from .multipart import parse_form
 from .settings import HIGHEST_HZ, HIGHEST_WPM, LOWEST_HZ, LOWEST_WPM
-from .web import HTTPError, Request, Response, Route, Service, json_response
+from .web import HTTPError, Request, Response, Route, Service, make_json_response
 
 _FORMATS = ("json", "text", "verbose_json")
 
 
-def service() -> Service:
+def build_service() -> Service:
     """The listener."""
     return Service(
         "listener",
         [
-            Route("POST", "/inference", _inference),
-            Route("GET", "/load", _load),
-            Route("GET", "/health", lambda request: json_response({"status": "ok"})),
+            Route("POST", "/inference", _handle_inference),
+            Route("GET", "/load", _handle_load),
+            Route("GET", "/health", lambda request: make_json_response({"status": "ok"})),
         ],
     )
 
 
-def _inference(request: Request) -> Response:
-    fields = form_fields(request)
+def _handle_inference(request: Request) -> Response:
+    fields = parse_form(request)
     if "file" not in fields:
         raise HTTPError(400, "the form has no field named file")
     style = fields.get("response_format", b"json").decode("latin-1")
     if style not in _FORMATS:
         raise HTTPError(400, f"response_format must be one of {', '.join(_FORMATS)}")
     try:
-        heard = listen(*wav.read(fields["file"]))
-    except wav.BadWav as error:
+        decoded = decode_samples(*wav.read(fields["file"]))
+    except wav.InvalidWav as error:
         raise HTTPError(400, f"file: {error}") from error
-    return _told(heard, style)
+    return _format_result(decoded, style)
 
 
-def _told(heard: Heard, style: str) -> Response:
-    text = codec.decode(heard.morse)
+def _format_result(decoded: Decoded, style: str) -> Response:
+    text = codec.decode(decoded.morse)
     if style == "text":
         return Response(f"{text}\n".encode(), "text/plain; charset=utf-8")
     if style == "json":
-        return json_response({"text": text})
-    return json_response({"text": text, "morse": heard.morse, "wpm": heard.wpm, "frequency": heard.frequency})
+        return make_json_response({"text": text})
+    return make_json_response(
+        {"text": text, "morse": decoded.morse, "wpm": decoded.wpm, "frequency": decoded.frequency}
+    )
 
 
-def _load(request: Request) -> Response:
+def _handle_load(request: Request) -> Response:
     limits = {"wpm": [LOWEST_WPM, HIGHEST_WPM], "frequency": [LOWEST_HZ, HIGHEST_HZ]}
-    return json_response({"status": "loaded", "model": "morse", **limits})
+    return make_json_response({"status": "loaded", "model": "morse", **limits})

@@ -9,7 +9,7 @@ from email.policy import HTTP
 from .web import HTTPError, Request
 
 
-def form_fields(request: Request) -> Mapping[str, bytes]:
+def parse_form(request: Request) -> Mapping[str, bytes]:
     """The form's fields, files among them; of a repeated name the last. HTTPError 400 when there is no such form."""
     content_type = request.headers.get("Content-Type", "")
     if not content_type.lower().startswith("multipart/form-data"):

@@ -8,7 +8,7 @@ from typing import Any
 from .web import Route
 
 
-def document(title: str, description: str, routes: Sequence[Route], schemas: Mapping[str, Any]) -> dict[str, Any]:
+def build_document(title: str, description: str, routes: Sequence[Route], schemas: Mapping[str, Any]) -> dict[str, Any]:
     """OpenAPI 3.1 for every route that has a description."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -22,20 +22,20 @@ def document(title: str, description: str, routes: Sequence[Route], schemas: Map
     }
 
 
-def reference(name: str) -> dict[str, str]:
+def make_reference(name: str) -> dict[str, str]:
     """A ``$ref`` to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def json_body(name: str, example: Any) -> dict[str, Any]:
+def describe_json_body(name: str, example: Any) -> dict[str, Any]:
     """A required JSON request body."""
-    return {"required": True, "content": _content(name, example)}
+    return {"required": True, "content": _describe_json_content(name, example)}
 
 
-def json_answer(name: str, example: Any, description: str) -> dict[str, Any]:
+def describe_json_response(name: str, example: Any, description: str) -> dict[str, Any]:
     """A JSON response."""
-    return {"description": description, "content": _content(name, example)}
+    return {"description": description, "content": _describe_json_content(name, example)}
 
 
-def _content(name: str, example: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": reference(name), "example": example}}
+def _describe_json_content(name: str, example: Any) -> dict[str, Any]:
+    return {"application/json": {"schema": make_reference(name), "example": example}}

@@ -12,13 +12,13 @@ class Invalid(ValueError):
     """A value breaks its schema; the message names the field."""
 
 
-def checked(value: Any, schema: Mapping[str, Any], where: str = "the body") -> Any:
+def validate(value: Any, schema: Mapping[str, Any], where: str = "the body") -> Any:
     """``value`` with the schema's defaults filled in. Understands the few keywords that this service uses."""
     kind = schema["type"]
     if not isinstance(value, _TYPES[kind]) or isinstance(value, bool):
         raise Invalid(f"{where} must be {'an' if kind == 'object' else 'a'} {kind}")
     if kind == "object":
-        return _checked_object(value, schema, where)
+        return _validate_object(value, schema, where)
     if kind == "string":
         _check_between(len(value), schema.get("minLength"), schema.get("maxLength"), f"the length of {where}")
     else:
@@ -32,7 +32,7 @@ def _check_between(value: float, low: float | None, high: float | None, where: s
         raise Invalid(f"{where} must be {' and '.join(filter(None, limits))}")
 
 
-def _checked_object(value: dict[str, Any], schema: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _validate_object(value: dict[str, Any], schema: Mapping[str, Any], where: str) -> dict[str, Any]:
     properties = schema["properties"]
     unknown = sorted(value.keys() - properties.keys())
     if unknown:
@@ -41,4 +41,4 @@ def _checked_object(value: dict[str, Any], schema: Mapping[str, Any], where: str
     if missing:
         raise Invalid(f"{where} lacks {', '.join(missing)}")
     defaults = {name: field["default"] for name, field in properties.items() if "default" in field}
-    return defaults | {name: checked(field, properties[name], name) for name, field in value.items()}
+    return defaults | {name: validate(field, properties[name], name) for name, field in value.items()}

@@ -13,7 +13,7 @@ from io import BufferedIOBase
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from .web import HTTPError, Request, Response, Service, refusal
+from .web import HTTPError, Request, Response, Service, make_error_response
 
 BODY_LIMIT = 32 * 1024**2
 _LINE_LIMIT = 8 * 1024
@@ -56,18 +56,18 @@ class _Connection(BaseHTTPRequestHandler):
     error_message_format = '{"error": "the request is not valid HTTP (%(code)d)"}'
     server: ServiceServer
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         try:
             request = self._read_request()
         except HTTPError as error:
             # Where the next request starts is not known any more.
             self.close_connection = True
-            self._send(refusal(error))
+            self._send(make_error_response(error))
             self._discard_input()
             return
         self._send(self.server.service.respond(request))
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond
 
     def _read_request(self) -> Request:
         body = read_body(self.rfile, self.headers)

@@ -9,7 +9,7 @@ LOWEST_WPM, HIGHEST_WPM = 5, 40
 LOWEST_HZ, HIGHEST_HZ = 300, 1000
 
 
-class BadSetting(ValueError):
+class InvalidSetting(ValueError):
     """A variable has a value that cannot be used; the message names it."""
 
 
@@ -24,13 +24,13 @@ class Settings:
     frequency: int = 600
 
 
-def from_environment(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read HOST, PORT_SPEAK, PORT_LISTEN, MORSE_WPM and MORSE_FREQUENCY; BadSetting names a wrong one."""
 
     def number(name: str, default: int, low: int, high: int) -> int:
         text = environment.get(name) or str(default)
         if not text.isdecimal() or not low <= int(text) <= high:
-            raise BadSetting(f"{name}={text!r} must be a whole number from {low} to {high}")
+            raise InvalidSetting(f"{name}={text!r} must be a whole number from {low} to {high}")
         return int(text)
 
     return Settings(

@@ -15,24 +15,24 @@ _RAMP_S = 0.005
 _MARGIN_S = 0.05
 
 
-def duration_s(morse: str, wpm: float) -> float:
+def measure_duration_s(morse: str, wpm: float) -> float:
     """How long ``synthesise`` makes the sound."""
-    units = sum(length for _, length in _keying(morse))
+    units = sum(length for _, length in _build_keys(morse))
     return units * UNIT_S_AT_1_WPM / wpm + 2 * _MARGIN_S
 
 
 def synthesise(morse: str, *, wpm: float, frequency: float) -> list[float]:
     """Samples between -1 and 1 at ``RATE``, with a short silence at both ends."""
     unit = UNIT_S_AT_1_WPM / wpm * RATE
-    pieces = {(on, n): _piece(on, round(n * unit), unit, frequency) for on, n in set(_keying(morse))}
+    pieces = {(on, n): _synthesise_key(on, round(n * unit), unit, frequency) for on, n in set(_build_keys(morse))}
     margin = [0.0] * round(_MARGIN_S * RATE)
     samples = list(margin)
-    for key in _keying(morse):
+    for key in _build_keys(morse):
         samples += pieces[key]
     return samples + margin
 
 
-def _keying(morse: str) -> list[tuple[bool, int]]:
+def _build_keys(morse: str) -> list[tuple[bool, int]]:
     """The key: down (True) or up, for how many units."""
     keys: list[tuple[bool, int]] = []
     for word_index, word in enumerate(morse.split(WORD_GAP)):
@@ -48,15 +48,16 @@ def _keying(morse: str) -> list[tuple[bool, int]]:
     return keys
 
 
-def _piece(on: bool, length: int, unit: float, frequency: float) -> list[float]:
+def _synthesise_key(on: bool, length: int, unit: float, frequency: float) -> list[float]:
     if not on:
         return [0.0] * length
     ramp = min(_RAMP_S * RATE, unit / 4)
     step = 2 * math.pi * frequency / RATE
     return [
-        _AMPLITUDE * math.sin(index * step) * _edge(min(index, length - 1 - index) / ramp) for index in range(length)
+        _AMPLITUDE * math.sin(index * step) * _edge_gain(min(index, length - 1 - index) / ramp)
+        for index in range(length)
     ]
 
 
-def _edge(position: float) -> float:
+def _edge_gain(position: float) -> float:
     return (1 - math.cos(math.pi * position)) / 2 if position < 1 else 1.0

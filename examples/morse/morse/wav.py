@@ -15,7 +15,7 @@ _RATES = range(4_000, 192_001)
 _FORMAT = struct.Struct("<HHIIHH")
 
 
-class BadWav(ValueError):
+class InvalidWav(ValueError):
     """The bytes are not a WAV file that can be read here."""
 
 
@@ -33,23 +33,23 @@ def write(samples: Sequence[float], rate: int) -> bytes:
 def read(content: bytes) -> tuple[list[float], int]:
     """Samples (channels mixed into one) and rate of a PCM or float WAV file; BadWav says what is wrong."""
     chunks: dict[bytes, bytes] = {}
-    for name, data in _chunks(content):
+    for name, data in _iterate_chunks(content):
         chunks.setdefault(name, data)
         if name == b"data":
             break
     if b"data" not in chunks or len(chunks.get(b"fmt ", b"")) < _FORMAT.size:
-        raise BadWav("the WAV file has no format or no data")
+        raise InvalidWav("the WAV file has no format or no data")
     code, channels, rate, _, _, bits = _FORMAT.unpack_from(chunks[b"fmt "])
     if code == _EXTENSIBLE and len(chunks[b"fmt "]) >= 26:
         (code,) = struct.unpack_from("<H", chunks[b"fmt "], 24)
     if not 1 <= channels <= 8 or rate not in _RATES:
-        raise BadWav(f"{channels} channels at {rate} Hz: expected 1 to 8 at {_RATES[0]} to {_RATES[-1]} Hz")
-    return _mixed(_samples(chunks[b"data"], code, bits), channels), rate
+        raise InvalidWav(f"{channels} channels at {rate} Hz: expected 1 to 8 at {_RATES[0]} to {_RATES[-1]} Hz")
+    return _mix_channels(_decode_samples(chunks[b"data"], code, bits), channels), rate
 
 
-def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _iterate_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        raise BadWav("not a WAV file")
+        raise InvalidWav("not a WAV file")
     position = 12
     while position + 8 <= len(content):
         name, size = struct.unpack_from("<4sI", content, position)
@@ -58,7 +58,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += 8 + size + size % 2
 
 
-def _samples(data: bytes, code: int, bits: int) -> list[float]:
+def _decode_samples(data: bytes, code: int, bits: int) -> list[float]:
     if (code, bits) == (_PCM, 8):
         return [(value - 128) / 128 for value in data]
     if (code, bits) == (_PCM, 24):
@@ -69,7 +69,7 @@ def _samples(data: bytes, code: int, bits: int) -> list[float]:
         data, bits = bytes(wide), 32
     kind = {(_PCM, 16): "h", (_PCM, 32): "i", (_FLOAT, 32): "f", (_FLOAT, 64): "d"}.get((code, bits))
     if kind is None:
-        raise BadWav(f"format {code} with {bits} bits is not supported; send 8 to 32 bit PCM or float")
+        raise InvalidWav(f"format {code} with {bits} bits is not supported; send 8 to 32 bit PCM or float")
     values = array(kind)
     values.frombytes(data[: len(data) // values.itemsize * values.itemsize])
     if sys.byteorder == "big":
@@ -78,11 +78,11 @@ def _samples(data: bytes, code: int, bits: int) -> list[float]:
         scale = 1 / (1 << (bits - 1))
         return [value * scale for value in values]
     if not all(map(math.isfinite, values)):
-        raise BadWav("a sample is not a finite number")
+        raise InvalidWav("a sample is not a finite number")
     return [max(-1.0, min(1.0, value)) for value in values]
 
 
-def _mixed(samples: list[float], channels: int) -> list[float]:
+def _mix_channels(samples: list[float], channels: int) -> list[float]:
     if channels == 1:
         return samples
     whole = len(samples) // channels * channels

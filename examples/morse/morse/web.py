@@ -73,31 +73,33 @@ class Service:
     def respond(self, request: Request) -> Response:
         """The answer to a request; never raises."""
         try:
-            return self._handler(request)(request)
+            return self._find_handler(request)(request)
         except HTTPError as error:
-            return refusal(error)
+            return make_error_response(error)
         except Exception:  # noqa: BLE001 - a bug in a handler costs one request, not the server
             _LOG.exception("%s: %s %s failed", self.name, request.method, request.path)
-            return refusal(HTTPError(500, "internal error"))
+            return make_error_response(HTTPError(500, "internal error"))
 
-    def _handler(self, request: Request) -> Handler:
-        here = {route.method: route.handler for route in self.routes if route.path == request.path}
-        if not here:
+    def _find_handler(self, request: Request) -> Handler:
+        handlers = {route.method: route.handler for route in self.routes if route.path == request.path}
+        if not handlers:
             raise HTTPError(404, f"nothing is at {request.path}")
         method = "GET" if request.method == "HEAD" else request.method
-        if method not in here:
-            raise HTTPError(405, f"{request.path} does not take {request.method}", {"Allow": ", ".join(sorted(here))})
-        return here[method]
+        if method not in handlers:
+            raise HTTPError(
+                405, f"{request.path} does not take {request.method}", {"Allow": ", ".join(sorted(handlers))}
+            )
+        return handlers[method]
 
 
-def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def make_json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A value as JSON."""
     return Response(json.dumps(value).encode(), "application/json", status, headers or {})
 
 
-def refusal(error: HTTPError) -> Response:
+def make_error_response(error: HTTPError) -> Response:
     """An error as JSON: ``{"error": "…"}``."""
-    return json_response({"error": error.message}, error.status, error.headers)
+    return make_json_response({"error": error.message}, error.status, error.headers)
 
 
 def _refuse_constant(name: str) -> None:

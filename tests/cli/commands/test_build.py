@@ -17,7 +17,7 @@ from chutes_wrappers.cli.commands import build
         (" ---> Using cache", False),
     ],
 )
-def test_what_the_recipe_says_stays_on_the_screen_whoever_builds(line: str, shown: bool) -> None:
+def test_output_of_the_recipe_stays_on_the_screen_with_every_builder(line: str, shown: bool) -> None:
     assert bool(build._STEP.match(line)) is shown
 
 
@@ -30,5 +30,5 @@ def test_what_the_recipe_says_stays_on_the_screen_whoever_builds(line: str, show
         ("", ""),
     ],
 )
-def test_what_a_variable_is_set_to_is_not_shown(line: str, shown: str) -> None:
-    assert build.without_values(line) == shown
+def test_values_of_variables_are_not_shown(line: str, shown: str) -> None:
+    assert build.mask_variable_values(line) == shown

@@ -18,13 +18,13 @@ from chutes_wrappers.cli import output, response_output
 from chutes_wrappers.cli.commands import call
 from chutes_wrappers.core.body_schemas import BINARY
 from chutes_wrappers.emulator.host_launcher import HostLauncher
-from chutes_wrappers.emulator.server import Settings, running_platform
-from tests.commands import Commands, Ran, commands
+from chutes_wrappers.emulator.server import Settings, run_platform
+from tests.commands import CommandResult, Commands, commands
 from tests.emulator.api.client import CORD, Client
 from tests.emulator.tokens import TOKEN
-from tests.scenario import DEPLOY, ROOT, environment
+from tests.scenario import DEPLOY, ROOT, make_environment
 from tests.terminal import Terminal
-from tests.upstreams.platform_faults import FAULTS, Asked, FaultyPlatform, faulty
+from tests.upstreams.platform_faults import FAULTS, FaultyPlatform, ReceivedRequest, serve_faulty_platform
 
 CODE = """
 from chutes.chute import Chute, NodeSelector
@@ -115,17 +115,17 @@ class Caller:
     platform: FaultyPlatform
     chute_id: str
 
-    def call(self, *arguments: str, said: str = "", **variables: str) -> Ran:
-        ran = self.commands.run("--call", *arguments, said=said, variables=variables)
+    def call(self, *arguments: str, stdin_text: str = "", **variables: str) -> CommandResult:
+        ran = self.commands.run("--call", *arguments, stdin_text=stdin_text, variables=variables)
         assert self.key not in ran.stdout + ran.stderr
         return ran
 
-    def answer(self, *arguments: str, said: str = "") -> str:
-        ran = self.call(*arguments, said=said)
+    def call_ok(self, *arguments: str, stdin_text: str = "") -> str:
+        ran = self.call(*arguments, stdin_text=stdin_text)
         assert ran.code == 0, ran.stderr
         return ran.stdout
 
-    def refusal(self, *arguments: str, **variables: str) -> Ran:
+    def call_failing(self, *arguments: str, **variables: str) -> CommandResult:
         ran = self.call(*arguments, **variables)
         assert ran.code in (1, 2)
         assert "Next:" in ran.stderr
@@ -136,46 +136,46 @@ class Caller:
 def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     folder = tmp_path_factory.mktemp("caller")
     settings = Settings(registration_token=TOKEN, folder=tmp_path_factory.mktemp("state"), docker=False)
-    with running_platform(settings, HostLauncher()) as emulator, faulty(emulator.url) as platform:
-        user = Client.registered(emulator.url, "tester")
-        user.built()
+    with run_platform(settings, HostLauncher()) as emulator, serve_faulty_platform(emulator.url) as platform:
+        user = Client.register(emulator.url, "tester")
+        user.build_and_wait()
         chute = user.deploy(code=CODE, cords=CORDS)
         assert chute.ok, chute.text
         assert user.get("/chutes/warmup/case").ok
-        key = user.key(admin=True)["secret_key"]
-        variables = {**environment(), "HOME": str(folder), "CHUTES_API_URL": platform.url, "CHUTES_API_KEY": key}
+        key = user.create_key(admin=True)["secret_key"]
+        variables = {**make_environment(), "HOME": str(folder), "CHUTES_API_URL": platform.url, "CHUTES_API_KEY": key}
         with commands(folder, variables) as running:
             yield Caller(running, folder, key, platform, chute.json()["chute_id"])
 
 
-def test_a_body_makes_it_a_post_whose_json_is_shown_for_people(caller: Caller) -> None:
-    shown = caller.answer("case", "/echo", "-d", '{"text": "schön", "n": [1]}')
-    assert json.loads(shown) == {"got": {"text": "schön", "n": [1]}}
-    assert '\n  "got": {\n' in shown
-    assert "schön" in shown
+def test_a_body_is_posted_and_json_responses_are_indented(caller: Caller) -> None:
+    output_text = caller.call_ok("case", "/echo", "-d", '{"text": "schön", "n": [1]}')
+    assert json.loads(output_text) == {"got": {"text": "schön", "n": [1]}}
+    assert '\n  "got": {\n' in output_text
+    assert "schön" in output_text
 
 
 def test_half_a_surrogate_pair_is_shown_as_its_escape() -> None:
-    assert response_output._indented(["\ud800"]) == b'[\n  "\\ud800"\n]\n'
+    assert response_output._format_json(["\ud800"]) == b'[\n  "\\ud800"\n]\n'
 
 
-def test_without_a_body_the_cord_says_the_method(caller: Caller) -> None:
-    assert json.loads(caller.answer("case", "/health")) == {"fine": "schön"}
-    caller.answer("case", "echo?x=1")
-    assert caller.platform.asked[-1].path == "/echo?x=1"
-    assert (caller.platform.asked[-1].method, caller.platform.asked[-1].body) == ("POST", b"{}")
+def test_without_a_body_the_cord_determines_the_method(caller: Caller) -> None:
+    assert json.loads(caller.call_ok("case", "/health")) == {"fine": "schön"}
+    caller.call_ok("case", "echo?x=1")
+    assert caller.platform.received[-1].path == "/echo?x=1"
+    assert (caller.platform.received[-1].method, caller.platform.received[-1].body) == ("POST", b"{}")
 
 
 def test_a_chute_is_named_by_its_id_and_by_its_module_as_well(caller: Caller) -> None:
-    assert caller.answer(caller.chute_id, "/health")
+    assert caller.call_ok(caller.chute_id, "/health")
     (caller.folder / "deploy_mine.py").write_text(
         'CHUTE_NAME = "case"\nCHUTE_TAG = "v1"\nCHUTE_BASE_IMAGE = "x:1"\nSERVICE_PORTS = [9000]\n'
     )
-    assert caller.answer("deploy_mine", "/health")
-    assert caller.answer(str(caller.folder / "deploy_mine.py"), "/health")
+    assert caller.call_ok("deploy_mine", "/health")
+    assert caller.call_ok(str(caller.folder / "deploy_mine.py"), "/health")
 
 
-def test_files_and_fields_become_what_the_gateway_takes(caller: Caller) -> None:
+def test_files_and_fields_become_the_json_that_the_gateway_accepts(caller: Caller) -> None:
     (caller.folder / "a.wav").write_bytes(b"RIFF\x00\xff")
     fields = (
         "-F",
@@ -189,17 +189,17 @@ def test_files_and_fields_become_what_the_gateway_takes(caller: Caller) -> None:
         "-F",
         "raw=@-;type=image/png;filename=x.png",
     )
-    got = json.loads(caller.answer("case", "/echo", *fields, said="PNG"))["got"]
+    got = json.loads(caller.call_ok("case", "/echo", *fields, stdin_text="PNG"))["got"]
     data = base64.b64encode(b"RIFF\x00\xff").decode()
     assert got["file"] == {"filename": "a.wav", "content_type": "audio/wav", "data": data}
     assert (got["model"], got["tag"]) == ("tiny", ["a", "b=c"])
     assert got["raw"] == {"filename": "x.png", "content_type": "image/png", "data": base64.b64encode(b"PNG").decode()}
 
 
-def test_fields_are_what_the_routes_schema_says(caller: Caller) -> None:
+def test_fields_are_converted_by_the_routes_schema(caller: Caller) -> None:
     (caller.folder / "a.png").write_bytes(b"PNG")
     got = json.loads(
-        caller.answer("case", "/bytes", "-F", "data=@a.png", "-F", "n=3", "-F", "tags=[1", "-F", "on=true")
+        caller.call_ok("case", "/bytes", "-F", "data=@a.png", "-F", "n=3", "-F", "tags=[1", "-F", "on=true")
     )["got"]
     data = base64.b64encode(b"PNG").decode()
     assert got == {"data": data, "content_type": "image/png", "n": 3, "tags": ["[1"], "on": True}
@@ -207,8 +207,8 @@ def test_fields_are_what_the_routes_schema_says(caller: Caller) -> None:
 
 def test_a_body_comes_from_a_file_or_from_standard_input(caller: Caller) -> None:
     (caller.folder / "body.json").write_text('{"from": "file"}')
-    assert json.loads(caller.answer("case", "/echo", "-d", "@body.json")) == {"got": {"from": "file"}}
-    assert json.loads(caller.answer("case", "/echo", "-d", "@-", said='{"from": "stdin"}')) == {
+    assert json.loads(caller.call_ok("case", "/echo", "-d", "@body.json")) == {"got": {"from": "file"}}
+    assert json.loads(caller.call_ok("case", "/echo", "-d", "@-", stdin_text='{"from": "stdin"}')) == {
         "got": {"from": "stdin"}
     }
 
@@ -229,41 +229,41 @@ def test_a_body_comes_from_a_file_or_from_standard_input(caller: Caller) -> None
         (("case", "/sound", "--output", "missing/a.wav"), "missing/a.wav"),
     ],
 )
-def test_what_the_platform_would_break_on_is_refused_here(
+def test_names_that_break_the_platform_are_rejected_here(
     caller: Caller, arguments: tuple[str, ...], named: str
 ) -> None:
-    before = len(caller.platform.asked)
-    ran = caller.refusal(*arguments)
+    before = len(caller.platform.received)
+    ran = caller.call_failing(*arguments)
     assert (ran.code, named in ran.stderr, ran.stdout) == (2, True, ""), ran.stderr
-    assert all(asked.host.startswith("127.0.0.1") for asked in caller.platform.asked[before:])
+    assert all(request.host.startswith("127.0.0.1") for request in caller.platform.received[before:])
 
 
 def test_bytes_and_text_go_to_a_pipe_or_a_file_unchanged(caller: Caller) -> None:
     file = caller.folder / "out.wav"
-    caller.answer("case", "/sound", "--output", "out.wav")
+    caller.call_ok("case", "/sound", "--output", "out.wav")
     assert file.read_bytes() == bytes(range(256))
-    assert caller.answer("case", "/text") == "... --- ..."
+    assert caller.call_ok("case", "/text") == "... --- ..."
     assert [path.name for path in caller.folder.iterdir() if path.name.startswith(".out")] == []
 
 
-def test_json_is_one_object_whatever_the_answer(caller: Caller) -> None:
-    said = json.loads(caller.answer("case", "/sound", "--json"))
-    assert base64.b64decode(said.pop("data")) == bytes(range(256))
-    assert said.pop("milliseconds") >= 0
-    assert said == {"status": 200, "content_type": "audio/wav"}
-    assert json.loads(caller.answer("case", "/health", "--json"))["body"] == {"fine": "schön"}
-    assert json.loads(caller.answer("case", "/text", "--json"))["body"] == "... --- ..."
-    assert json.loads(caller.answer("case", "/text", "--json", "-o", "t.txt"))["bytes"] == 11
+def test_json_is_one_object_for_every_response(caller: Caller) -> None:
+    payload = json.loads(caller.call_ok("case", "/sound", "--json"))
+    assert base64.b64decode(payload.pop("data")) == bytes(range(256))
+    assert payload.pop("milliseconds") >= 0
+    assert payload == {"status": 200, "content_type": "audio/wav"}
+    assert json.loads(caller.call_ok("case", "/health", "--json"))["body"] == {"fine": "schön"}
+    assert json.loads(caller.call_ok("case", "/text", "--json"))["body"] == "... --- ..."
+    assert json.loads(caller.call_ok("case", "/text", "--json", "-o", "t.txt"))["bytes"] == 11
 
 
-def test_a_stream_is_shown_and_its_bad_end_is_an_error(caller: Caller) -> None:
+def test_a_stream_is_shown_and_an_error_at_its_end_is_raised(caller: Caller) -> None:
     events = "data: 0\n\ndata: 1\n\ndata: 2\n\n"
-    assert caller.answer("case", "/events", "-d", "{}") == events
+    assert caller.call_ok("case", "/events", "-d", "{}") == events
     for end in ("error", "broken"):
         body = json.dumps({"ends": end})
-        ran = caller.refusal("case", "/events", "-d", body)
+        ran = caller.call_failing("case", "/events", "-d", body)
         assert (ran.code, ran.stdout.startswith(events)) == (1, True), ran.stderr
-        assert caller.refusal("case", "/events", "-d", body, "-o", "events.txt").code == 1
+        assert caller.call_failing("case", "/events", "-d", body, "-o", "events.txt").code == 1
         assert not (caller.folder / "events.txt").exists()
 
 
@@ -277,63 +277,63 @@ def test_a_stream_is_shown_and_its_bad_end_is_an_error(caller: Caller) -> None:
         (409, "--logs case"),
     ],
 )
-def test_a_refusal_is_told_with_what_it_means(caller: Caller, status: int, named: str) -> None:
+def test_an_error_status_is_reported_with_its_meaning(caller: Caller, status: int, named: str) -> None:
     body = json.dumps({"status": status, "detail": "as the service says"})
-    ran = caller.refusal("case", "/refuse", "-d", body, "--json")
+    ran = caller.call_failing("case", "/refuse", "-d", body, "--json")
     assert (ran.code, named in ran.stderr) == (1, True), ran.stderr
-    shown = json.loads(ran.stdout)
-    assert shown["status"] == (status if status in (400, 429) else 500)
+    output_text = json.loads(ran.stdout)
+    assert output_text["status"] == (status if status in (400, 429) else 500)
     if status == 400:
         assert "as the service says" in ran.stderr
-    assert caller.answer("case", "/echo", "-d", "{}")  # an instance with seven failures in a row would be gone
+    assert caller.call_ok("case", "/echo", "-d", "{}")  # an instance with seven failures in a row would be gone
 
 
-def test_the_services_own_error_is_told_as_such(caller: Caller) -> None:
+def test_an_error_of_the_service_is_reported_as_such(caller: Caller) -> None:
     detail = {"error": "the service refused", "status": 422, "content_type": "text/plain", "body": "no such voice"}
-    ran = caller.refusal("case", "/refuse", "-d", json.dumps({"status": 400, "detail": detail}))
+    ran = caller.call_failing("case", "/refuse", "-d", json.dumps({"status": 400, "detail": detail}))
     assert "the service in the chute answered 422" in ran.stderr
     assert "no such voice" in ran.stderr
 
 
-def test_it_is_called_once_and_only_with_a_key(caller: Caller) -> None:
-    before = len(caller.platform.asked)
-    caller.refusal("case", "/refuse", "-d", '{"status": 500, "detail": ""}')
-    assert [asked.method for asked in caller.platform.asked[before:]] == ["GET", "POST"]
-    assert "CHUTES_API_KEY" in caller.refusal("case", "/health", CHUTES_API_KEY="").stderr
-    assert "API key" in caller.refusal("case", "/health", CHUTES_API_KEY="cpk_other").stderr
-    assert "missing" in caller.refusal("missing", "/health").stderr
+def test_a_call_is_sent_once_and_only_with_a_key(caller: Caller) -> None:
+    before = len(caller.platform.received)
+    caller.call_failing("case", "/refuse", "-d", '{"status": 500, "detail": ""}')
+    assert [request.method for request in caller.platform.received[before:]] == ["GET", "POST"]
+    assert "CHUTES_API_KEY" in caller.call_failing("case", "/health", CHUTES_API_KEY="").stderr
+    assert "API key" in caller.call_failing("case", "/health", CHUTES_API_KEY="cpk_other").stderr
+    assert "missing" in caller.call_failing("missing", "/health").stderr
 
 
-def test_bytes_are_not_put_on_a_terminal(caller: Caller) -> None:
-    variables: Any = {**environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
-    for path, shown, code in (("/sound", "--output FILE", 1), ("/text", "... --- ...", 0)):
+def test_binary_responses_are_not_printed_on_a_terminal(caller: Caller) -> None:
+    variables: Any = {**make_environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
+    for path, expected, code in (("/sound", "--output FILE", 1), ("/text", "... --- ...", 0)):
         view = Terminal(["--call", "case", path], variables=variables)
-        said = view.read()
+        output_text = view.read()
         view.close()
-        assert (view.exitstatus, shown in said) == (code, True), said
+        assert (view.exitstatus, expected in output_text) == (code, True), output_text
 
 
-def test_a_long_wait_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_wait_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    said = threading.Event()
+    is_shown = threading.Event()
 
     def heading(line: str) -> None:
         lines.append(line)
-        said.set()
+        is_shown.set()
 
-    monkeypatch.setattr(call, "_SILENT_S", 0.0)
-    monkeypatch.setattr(output, "heading", heading)
-    with call._said_when_long("Waiting for POST /x", "no answer yet"):
-        assert said.wait(60)
+    monkeypatch.setattr(call, "_PROGRESS_DELAY_S", 0.0)
+    monkeypatch.setattr(output, "print_heading", heading)
+    with call._show_progress_when_slow("Waiting for POST /x", "no answer yet"):
+        assert is_shown.wait(60)
     assert lines == ["Waiting for POST /x"]
 
 
 def test_an_interrupted_call_ends_with_130_and_leaves_no_file(caller: Caller) -> None:
-    variables = {**environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
+    variables = {**make_environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
     hang = next(fault for fault in FAULTS if fault.name == "hang")
     reached = threading.Event()
 
-    def hangs(asked: Asked) -> bool:
+    def hangs(asked: ReceivedRequest) -> bool:
         if asked.changes:
             reached.set()
         return asked.changes
@@ -345,6 +345,6 @@ def test_an_interrupted_call_ends_with_130_and_leaves_no_file(caller: Caller) ->
     ):
         assert reached.wait(60)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-        assert process.returncode == 130, said
+        _, output_text = process.communicate(timeout=60)
+        assert process.returncode == 130, output_text
     assert [path.name for path in caller.folder.iterdir() if "never" in path.name] == []

@@ -40,7 +40,7 @@ class Engine:
         return self.image
 
     @contextlib.contextmanager
-    def files(self, reference: str) -> Iterator[Engine]:
+    def open_files(self, reference: str) -> Iterator[Engine]:
         yield self
 
     def read(self, path: str) -> bytes | None:
@@ -59,11 +59,13 @@ Discovery = Callable[..., None]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "_costs", lambda: "")
+    monkeypatch.setattr(command, "_format_costs", lambda: "")
     return tmp_path
 
 
-def there_is(monkeypatch: pytest.MonkeyPatch, engine: Engine | None, discovery: Discovery = lambda *_: None) -> None:
+def patch_engine(
+    monkeypatch: pytest.MonkeyPatch, engine: Engine | None, discovery: Discovery = lambda *_: None
+) -> None:
     def connect(*_: Any) -> Engine:
         if engine is None:
             raise EngineUnavailable("no Docker engine answers")
@@ -78,64 +80,62 @@ def write_old(folder: Path) -> None:
         (folder / name).write_text(text)
 
 
-def contents(folder: Path) -> dict[str, str]:
+def read_folder(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("discovers", [True, False])
-def test_nothing_is_written_or_lost_for_an_image_that_can_never_run(
+def test_no_file_changes_for_an_unsupported_image(
     discovers: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there_is(monkeypatch, Engine(ALPINE))
+    patch_engine(monkeypatch, Engine(ALPINE))
     with pytest.raises(UnsupportedImage, match="musl"):
         create(IMAGE, CreateOptions(discover=discovers))
-    assert contents(folder) == {}
+    assert read_folder(folder) == {}
     write_old(folder)
     with pytest.raises(UnsupportedImage, match="musl"):
         create(IMAGE, CreateOptions(discover=discovers, force=True))
-    assert contents(folder) == OLD
+    assert read_folder(folder) == OLD
 
 
 def test_a_module_that_is_replaced_takes_its_old_manifest_with_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there_is(monkeypatch, Engine())
+    patch_engine(monkeypatch, Engine())
     write_old(folder)
     assert create(IMAGE, CreateOptions(force=True, discover=False)) == 0
-    assert list(contents(folder)) == ["deploy_ocr.py"]
-    assert "SERVICE_PORTS = [9000]" in contents(folder)["deploy_ocr.py"]
+    assert list(read_folder(folder)) == ["deploy_ocr.py"]
+    assert "SERVICE_PORTS = [9000]" in read_folder(folder)["deploy_ocr.py"]
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), WrapperError("it exited")])
-def test_a_discovery_that_ends_early_keeps_the_module_and_says_what_goes_on(
+def test_an_interrupted_discovery_keeps_the_module_and_names_the_next_command(
     failure: BaseException, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def discovery(*_: Any) -> None:
         raise failure
 
-    there_is(monkeypatch, Engine(), discovery)
+    patch_engine(monkeypatch, Engine(), discovery)
     with pytest.raises(type(failure)):
         create(IMAGE, CreateOptions())
-    assert list(contents(folder)) == ["deploy_ocr.py"]
+    assert list(read_folder(folder)) == ["deploy_ocr.py"]
     assert "./deploy.sh --discover deploy_ocr" in capsys.readouterr().err + str(getattr(failure, "next_step", ""))
 
 
-def test_an_image_that_cannot_be_pulled_to_be_looked_at_leaves_nothing(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_that_cannot_be_pulled_leaves_no_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine()
     engine.image = {}
-    there_is(monkeypatch, engine)
+    patch_engine(monkeypatch, engine)
     with pytest.raises(WrapperError, match="cannot be pulled"):
         create("127.0.0.1:9/vendor/ocr:1", CreateOptions())
-    assert contents(folder) == {}
+    assert read_folder(folder) == {}
 
 
 @pytest.mark.parametrize("name", OLD)
-def test_what_is_there_is_not_replaced_even_where_it_leads_nowhere(
+def test_existing_files_and_broken_links_are_not_replaced(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there_is(monkeypatch, Engine())
+    patch_engine(monkeypatch, Engine())
     (folder / name).symlink_to("nowhere")
     with pytest.raises(ConfigurationError, match="there already"):
         create(IMAGE, CreateOptions())
@@ -143,30 +143,30 @@ def test_what_is_there_is_not_replaced_even_where_it_leads_nowhere(
 
 
 @pytest.mark.parametrize("name", OLD)
-def test_a_folder_in_the_way_is_said_before_anything_is_written(
+def test_an_existing_folder_is_reported_before_anything_is_written(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there_is(monkeypatch, Engine())
+    patch_engine(monkeypatch, Engine())
     (folder / name).mkdir()
     with pytest.raises(ConfigurationError, match="folder"):
         create(IMAGE, CreateOptions(force=True))
     assert [path.name for path in folder.iterdir()] == [name]
 
 
-def test_an_id_that_the_engine_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    there_is(monkeypatch, Engine())
+def test_an_image_id_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    patch_engine(monkeypatch, Engine())
     with pytest.raises(ConfigurationError, match="docker tag ab1"):
         create("ab1", CreateOptions())
 
 
-def test_what_an_image_says_of_itself_is_shown_and_does_nothing_to_a_terminal(
+def test_labels_of_an_image_are_shown_without_control_characters(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels = {"org.opencontainers.image.title": "OCR", "org.opencontainers.image.version": "1.2"}
-    there_is(monkeypatch, Engine(User="\x1b[2Jme", Labels=labels, Healthcheck={"Test": ["NONE"]}))
+    patch_engine(monkeypatch, Engine(User="\x1b[2Jme", Labels=labels, Healthcheck={"Test": ["NONE"]}))
     create(IMAGE, CreateOptions(discover=False))
-    said = capsys.readouterr().err
-    assert r"\x1b[2Jme" in said
-    assert "\x1b[2J" not in said
-    assert "OCR 1.2" in said
-    assert "health check  none" in said
+    output_text = capsys.readouterr().err
+    assert r"\x1b[2Jme" in output_text
+    assert "\x1b[2J" not in output_text
+    assert "OCR 1.2" in output_text
+    assert "health check  none" in output_text

@@ -8,8 +8,8 @@ import pytest
 
 from chutes_wrappers.cli.commands.deploy import check_deployed
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.platform_api.lookup import with_listed_cords
-from chutes_wrappers.host.platform_api.objects import ChuteInfo, chute_info
+from chutes_wrappers.host.platform_api.lookup import add_listed_cords
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute
 
 CORD = {
     "path": "/cw_post/a",
@@ -22,23 +22,25 @@ CORD = {
 }
 
 
-def told(*cords: dict[str, Any], version: str = "2") -> ChuteInfo:
-    return chute_info({"chute_id": "1", "name": "case", "version": version, "cords": list(cords)})
+def make_chute(*cords: dict[str, Any], version: str = "2") -> ChuteInfo:
+    return parse_chute({"chute_id": "1", "name": "case", "version": version, "cords": list(cords)})
 
 
 def test_a_new_version_with_the_same_cords_is_deployed() -> None:
-    check_deployed(told(CORD), None, [CORD], "")
-    check_deployed(told(CORD), told(CORD, version="1"), [CORD], "")
+    check_deployed(make_chute(CORD), None, [CORD], "")
+    check_deployed(make_chute(CORD), make_chute(CORD, version="1"), [CORD], "")
 
 
 def test_the_same_version_is_deployed_only_when_the_platform_says_so() -> None:
-    check_deployed(told(CORD), told(CORD), [CORD], "Chute with name=case, version=2 and public=False already exists")
+    check_deployed(
+        make_chute(CORD), make_chute(CORD), [CORD], "Chute with name=case, version=2 and public=False already exists"
+    )
     with pytest.raises(WrapperError, match="still at version 2") as caught:
-        check_deployed(told(CORD), told(CORD), [CORD], "Insufficient balance")
+        check_deployed(make_chute(CORD), make_chute(CORD), [CORD], "Insufficient balance")
     assert caught.value.evidence == "Insufficient balance"
 
 
-def test_what_is_not_there_was_not_taken() -> None:
+def test_a_chute_that_does_not_exist_was_not_accepted() -> None:
     with pytest.raises(WrapperError, match="not taken"):
         check_deployed(None, None, [CORD], "")
 
@@ -46,18 +48,18 @@ def test_what_is_not_there_was_not_taken() -> None:
 @pytest.mark.parametrize("different", [{"public_api_path": "/b"}, {"stream": True}, {"method": "POST"}])
 def test_other_cords_are_named(different: dict[str, Any]) -> None:
     with pytest.raises(WrapperError, match="other cords") as caught:
-        check_deployed(told(CORD), None, [{**CORD, **different}], "")
+        check_deployed(make_chute(CORD), None, [{**CORD, **different}], "")
     assert "/a" in str(caught.value.evidence)
     with pytest.raises(WrapperError, match="other cords"):
-        check_deployed(told(), None, [CORD], "")
+        check_deployed(make_chute(), None, [CORD], "")
 
 
-def test_what_the_api_does_not_tell_of_cords_is_not_compared() -> None:
+def test_cord_fields_missing_in_the_api_are_not_compared() -> None:
     few = {name: CORD[name] for name in ("path", "public_api_path")}
-    check_deployed(told(few), None, [CORD], "")
+    check_deployed(make_chute(few), None, [CORD], "")
 
 
 def test_cords_beside_the_list_count() -> None:
     listed = {"items": [{"chute_id": "1", "cord_ref_id": "r"}], "cord_refs": {"r": [CORD]}}
-    check_deployed(with_listed_cords(told(), listed), None, [CORD], "")
-    assert with_listed_cords(told(), {"items": None}).cords == ()
+    check_deployed(add_listed_cords(make_chute(), listed), None, [CORD], "")
+    assert add_listed_cords(make_chute(), {"items": None}).cords == ()

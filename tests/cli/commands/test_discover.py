@@ -13,14 +13,14 @@ from chutes_wrappers.core.manifest import Manifest, load_manifest
 from chutes_wrappers.core.platform_rules import INSTANCE_SHM_BYTES
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from tests.host.discovery.engines import FakeContainer, FakeEngine
-from tests.upstreams.scripted import json_reply, serving, unused_port
+from tests.upstreams.scripted import json_reply, serve_script, unused_port
 
 
 @pytest.fixture(autouse=True)
-def inspected(monkeypatch: pytest.MonkeyPatch) -> None:
+def patch_inspection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inspection has its own tests."""
     monkeypatch.setattr(
-        "chutes_wrappers.host.inspection.inspect", lambda engine, reference: LaunchSpec(reference=reference)
+        "chutes_wrappers.host.inspection.inspect_image", lambda engine, reference: LaunchSpec(reference=reference)
     )
 
 
@@ -44,16 +44,16 @@ def specification(*paths: str) -> Any:
     return json_reply({"openapi": "3.1.0", "paths": {path: {"get": {}} for path in paths}})
 
 
-def test_the_container_gets_what_module_and_settings_say(tmp_path: Path) -> None:
+def test_the_container_is_built_from_module_and_settings(tmp_path: Path) -> None:
     settings = discover.Settings(
         environment={"B": "flag"}, volumes=("/models:/models",), shm_bytes=1024, user="7", gpus="2", entrypoint=None
     )
-    with serving({"/openapi.json": specification("/say")}) as server:
+    with serve_script({"/openapi.json": specification("/say")}) as server:
         engine = FakeEngine(FakeContainer({8020: server.port}))
         discover.discover_image(
             facts(tmp_path, env={"A": "module", "B": "module"}, entrypoint="exec serve"), engine, settings, keep
         )
-    (spec,) = engine.started
+    (spec,) = engine.started_specs
     assert spec.image == "base:1"
     assert spec.environment == {"A": "module", "B": "flag"}
     assert spec.entrypoint == ("/bin/sh", "-c", "exec serve")
@@ -77,22 +77,24 @@ def test_the_container_gets_what_module_and_settings_say(tmp_path: Path) -> None
 def test_the_entrypoint_is_the_flags_then_the_modules_then_the_images(
     tmp_path: Path, module: Any, flag: Any, used: Any
 ) -> None:
-    with serving({"/openapi.json": specification("/say")}) as server:
+    with serve_script({"/openapi.json": specification("/say")}) as server:
         engine = FakeEngine(FakeContainer({8020: server.port}))
         discover.discover_image(
             facts(tmp_path, entrypoint=module), engine, discover.Settings(entrypoint=flag, gpus="none"), keep
         )
-    assert engine.started[0].entrypoint == used
-    assert engine.started[0].gpus is None
+    assert engine.started_specs[0].entrypoint == used
+    assert engine.started_specs[0].gpus is None
 
 
-def test_by_default_the_manifest_lands_beside_the_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with serving({"/openapi.json": specification("/say", "/")}) as server:
+def test_by_default_the_manifest_is_written_beside_the_module(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve_script({"/openapi.json": specification("/say", "/")}) as server:
         engine = FakeEngine(FakeContainer({8020: server.port}))
         manifest = discover.discover_with_defaults(facts(tmp_path), engine)
     assert load_manifest(tmp_path / "deploy_x.routes.json").routes == manifest.routes
-    assert engine.started[0].gpus == "all"
-    assert engine.started[0].shm_bytes == INSTANCE_SHM_BYTES
+    assert engine.started_specs[0].gpus == "all"
+    assert engine.started_specs[0].shm_bytes == INSTANCE_SHM_BYTES
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "1 routes, 1 skipped" in printed.err
@@ -101,7 +103,7 @@ def test_by_default_the_manifest_lands_beside_the_module(tmp_path: Path, capsys:
 def test_a_failed_discovery_leaves_the_old_manifest_alone(tmp_path: Path) -> None:
     old = tmp_path / "deploy_x.routes.json"
     old.write_text("old")
-    engine = FakeEngine(FakeContainer({8020: unused_port()}, exits_with=1, lines=["no MODEL_NAME"]))
+    engine = FakeEngine(FakeContainer({8020: unused_port()}, exit_code=1, lines=["no MODEL_NAME"]))
     with pytest.raises(WrapperError, match="exit code 1"):
         discover.discover_with_defaults(facts(tmp_path), engine)
     assert old.read_text() == "old"
@@ -113,25 +115,25 @@ def test_a_failed_discovery_leaves_the_old_manifest_alone(tmp_path: Path) -> Non
     [{"service_ports": (8000,)}, {"static_routes": ({"method": "GET"},)}],
     ids=["port of the chute", "bad static route"],
 )
-def test_what_is_wrong_with_the_module_is_said_before_anything_runs(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_problems_of_the_module_are_reported_before_anything_runs(tmp_path: Path, changes: dict[str, Any]) -> None:
     engine = FakeEngine(FakeContainer({}))
     with pytest.raises(ConfigurationError):
         discover.discover_with_defaults(facts(tmp_path, **changes), engine)
-    assert engine.started == []
+    assert engine.started_specs == []
 
 
-def test_wrong_gpus_are_refused_before_anything_runs(tmp_path: Path) -> None:
+def test_invalid_gpus_are_rejected_before_anything_runs(tmp_path: Path) -> None:
     engine = FakeEngine(FakeContainer({}))
     with pytest.raises(ConfigurationError, match="is not all, none or a number"):
         discover.discover_image(facts(tmp_path), engine, discover.Settings(gpus="device=x"), keep)
-    assert engine.started == []
+    assert engine.started_specs == []
 
 
-def test_a_place_that_cannot_be_written_is_named_before_anything_runs(tmp_path: Path) -> None:
+def test_a_path_that_is_not_writable_is_named_before_anything_runs(tmp_path: Path) -> None:
     engine = FakeEngine(FakeContainer({}))
     with pytest.raises(ConfigurationError, match="cannot be written there"):
         discover.discover_and_write(facts(tmp_path), engine, discover.Settings(), tmp_path / "no" / "x.json")
-    assert engine.started == []
+    assert engine.started_specs == []
 
 
 def test_secrets_stay_out_of_repr() -> None:
@@ -147,7 +149,7 @@ def test_sizes_are_dockers(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1g", "1.5g", "16t", "g", "1e9"])
-def test_another_size_is_refused(text: str) -> None:
+def test_an_invalid_size_is_rejected(text: str) -> None:
     with pytest.raises(ConfigurationError):
         discover.parse_size(text)
 
@@ -163,7 +165,7 @@ def test_variables_take_their_value_from_the_flag_or_our_environment(monkeypatch
 
 
 @pytest.mark.parametrize("assignment", ["=secret", "NOT_SET_HERE", ""])
-def test_a_variable_without_name_or_value_is_refused(assignment: str) -> None:
+def test_a_variable_without_name_or_value_is_rejected(assignment: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         discover.parse_environment([assignment])
     assert "secret" not in str(caught.value)
@@ -174,7 +176,7 @@ def test_flag_and_module_expose_together_and_the_public_api_is_written(
 ) -> None:
     settings = discover.Settings(expose=frozenset({"files"}), openapi=tmp_path / "api.json")
     own = facts(tmp_path, expose=frozenset({"parameters"}), static_routes=({"path": "/own/{a}", "method": "GET"},))
-    with serving({"/openapi.json": specification("/say", "/a/{b}.wav", "/static/x")}) as server:
+    with serve_script({"/openapi.json": specification("/say", "/a/{b}.wav", "/static/x")}) as server:
         manifest = discover.discover_and_write(
             own, FakeEngine(FakeContainer({8020: server.port})), settings, own.manifest_path
         )
@@ -186,15 +188,17 @@ def test_flag_and_module_expose_together_and_the_public_api_is_written(
 
 def test_the_public_api_of_a_running_service_is_written(tmp_path: Path) -> None:
     target = tmp_path / "api.json"
-    with serving({"/openapi.json": specification("/say", "/users")}) as server:
-        discover.from_url(server.root, 8020, discover.Settings(openapi=target, expose=frozenset({"reserved"})), None)
+    with serve_script({"/openapi.json": specification("/say", "/users")}) as server:
+        discover.discover_url(
+            server.root, 8020, discover.Settings(openapi=target, expose=frozenset({"reserved"})), None
+        )
     assert set(json.loads(target.read_text())["paths"]) == {"/say", "/service/users"}
 
 
-def test_a_running_service_is_looked_at_without_an_engine(tmp_path: Path) -> None:
+def test_a_running_service_is_discovered_without_an_engine(tmp_path: Path) -> None:
     target = tmp_path / "x.routes.json"
-    with serving({"/openapi.json": specification("/say")}) as server:
-        manifest = discover.from_url(server.root, 8020, discover.Settings(), target)
+    with serve_script({"/openapi.json": specification("/say")}) as server:
+        manifest = discover.discover_url(server.root, 8020, discover.Settings(), target)
     written = json.loads(target.read_text())
     assert written["source"] == {"8020": f"{server.root}/openapi.json"}
     assert [(route["path"], route["port"]) for route in written["routes"]] == [("/say", 8020)]

@@ -15,7 +15,7 @@ from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from tests.host.discovery.engines import FakeContainer, FakeEngine
-from tests.upstreams.scripted import json_reply, serving
+from tests.upstreams.scripted import json_reply, serve_script
 
 PLAIN = discover.Settings(gpus="none")
 EXPOSING = discover.Settings(gpus="none", expose=frozenset({"internal"}))
@@ -31,7 +31,7 @@ class Engine(FakeEngine):
 @contextmanager
 def serving_paths(*paths: str) -> Iterator[Engine]:
     document = json_reply({"openapi": "3.1.0", "paths": {path: {"get": {}} for path in paths}})
-    with serving({"/openapi.json": document}) as server:
+    with serve_script({"/openapi.json": document}) as server:
         yield Engine(FakeContainer({8020: server.port}))
 
 
@@ -43,7 +43,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleFacts:
     def inspect(engine: Any, reference: str) -> LaunchSpec:
         return LaunchSpec(reference=reference, digest=next(digests))
 
-    monkeypatch.setattr("chutes_wrappers.host.inspection.inspect", inspect)
+    monkeypatch.setattr("chutes_wrappers.host.inspection.inspect_image", inspect)
     return ModuleFacts(
         path=tmp_path / "deploy_x.py", chute_name="x", chute_tag="v1", base_image="base:1", service_ports=(8020,)
     )
@@ -52,7 +52,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleFacts:
 def check(module: ModuleFacts, *paths: str) -> None:
     with serving_paths(*paths) as engine:
         try:
-            discover_module.compare(module, cast(DockerEngine, engine), PLAIN)
+            discover_module.compare_with_manifest(module, cast(DockerEngine, engine), PLAIN)
         finally:
             assert engine.is_closed
 
@@ -67,7 +67,7 @@ def test_the_same_service_of_an_image_that_was_pushed_is_no_difference(module: M
     check(module, "/say", "/login")
 
 
-def test_for_what_only_expose_publishes_the_flag_is_named(module: ModuleFacts) -> None:
+def test_routes_that_need_expose_name_the_flag(module: ModuleFacts) -> None:
     write(module, EXPOSING, "/say", "/login")
     with pytest.raises(WrapperError, match=r"1 point\b") as differs:
         check(module, "/say", "/login")
@@ -75,7 +75,7 @@ def test_for_what_only_expose_publishes_the_flag_is_named(module: ModuleFacts) -
     assert "CHUTE_EXPOSE" in str(differs.value.next_step)
 
 
-def test_what_is_new_and_gone_is_counted(module: ModuleFacts) -> None:
+def test_new_and_missing_routes_are_counted(module: ModuleFacts) -> None:
     write(module, PLAIN, "/say")
     with pytest.raises(WrapperError, match="2 points") as differs:
         check(module, "/shout")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.cli.commands import discover
-from chutes_wrappers.cli.commands.discover_module import Asked, discover_module
+from chutes_wrappers.cli.commands.discover_module import DiscoverOptions, discover_module
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from tests.host.discovery.engines import FakeContainer, FakeEngine
@@ -22,55 +22,57 @@ SERVICE_PORTS = [8020]
 """
 
 
-def run_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Asked) -> dict[str, Any]:
+def run_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: DiscoverOptions) -> dict[str, Any]:
     (tmp_path / "deploy_x.py").write_text(MODULE)
     engine = FakeEngine(FakeContainer({}))
     monkeypatch.setattr("chutes_wrappers.host.container_engine.docker_engine.connect", lambda report: engine)
-    seen: dict[str, Any] = {}
+    recorded: dict[str, Any] = {}
 
     def record(facts: ModuleFacts, engine: FakeEngine, settings: discover.Settings, path: Path) -> None:
-        seen.update(settings=settings, path=path)
+        recorded.update(settings=settings, path=path)
 
     monkeypatch.setattr(discover, "discover_and_write", record)
     discover_module(str(tmp_path / "deploy_x"), asked)
-    return seen
+    return recorded
 
 
-def test_yes_takes_the_seeds_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run_module(tmp_path, monkeypatch, Asked(yes=True))
-    assert seen["settings"] == discover.Settings(startup_delay_s=120, probe_timeout_s=180, gpus="all")
-    assert seen["settings"].bounds.timeout_s == 300
-    assert seen["path"] == tmp_path / "deploy_x.routes.json"
+def test_yes_selects_the_seeds_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = run_module(tmp_path, monkeypatch, DiscoverOptions(yes=True))
+    assert recorded["settings"] == discover.Settings(startup_delay_s=120, probe_timeout_s=180, gpus="all")
+    assert recorded["settings"].bounds.timeout_s == 300
+    assert recorded["path"] == tmp_path / "deploy_x.routes.json"
 
 
 def test_flags_answer_the_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Asked(startup_delay_s=1.0, probe_timeout_s=2.0, gpus="none", expose="files", openapi=Path("a.json"))
-    seen = run_module(tmp_path, monkeypatch, asked)
-    assert seen["settings"] == discover.Settings(
+    options = DiscoverOptions(
+        startup_delay_s=1.0, probe_timeout_s=2.0, gpus="none", expose="files", openapi=Path("a.json")
+    )
+    recorded = run_module(tmp_path, monkeypatch, options)
+    assert recorded["settings"] == discover.Settings(
         startup_delay_s=1, probe_timeout_s=2, gpus="none", expose=frozenset({"files"}), openapi=Path("a.json")
     )
 
 
-def test_a_wrong_category_is_refused_before_anything_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_category_is_rejected_before_any_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="'file' cannot be exposed"):
-        run_module(tmp_path, monkeypatch, Asked(yes=True, expose="file"))
+        run_module(tmp_path, monkeypatch, DiscoverOptions(yes=True, expose="file"))
 
 
-def test_at_a_terminal_what_no_flag_answers_is_asked(
+def test_at_a_terminal_missing_flags_are_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(["5", "", "none"]))
-    seen = run_module(tmp_path, monkeypatch, Asked())
-    assert seen["settings"] == discover.Settings(startup_delay_s=5, probe_timeout_s=180, gpus="none")
+    recorded = run_module(tmp_path, monkeypatch, DiscoverOptions())
+    assert recorded["settings"] == discover.Settings(startup_delay_s=5, probe_timeout_s=180, gpus="none")
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "Startup delay" in printed.err
 
 
-def test_without_a_terminal_the_missing_flag_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_the_error_names_the_missing_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(ConfigurationError, match="--startup-delay"):
-        run_module(tmp_path, monkeypatch, Asked())
+        run_module(tmp_path, monkeypatch, DiscoverOptions())
 
 
 class Terminal:

@@ -20,15 +20,15 @@ import pytest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.account.credentials import SeedCredentials
-from chutes_wrappers.host.account.keypairs import keypair
-from chutes_wrappers.host.doctor.import_checks import NEEDED
+from chutes_wrappers.host.account.keypairs import keypair_from_seed
+from chutes_wrappers.host.doctor.import_checks import REQUIRED_MODULES
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from tests.commands import Commands, Ran, commands
+from tests.commands import CommandResult, Commands, commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
-from tests.scenario import DEPLOY, OLD_PLACEMENT, PLACEMENT, ROOT, environment
+from tests.scenario import DEPLOY, OLD_PLACEMENT, PLACEMENT, ROOT, make_environment
 from tests.scenario import MODULE as SOURCE
 
 MODULE = SOURCE.format(
@@ -61,15 +61,15 @@ class Machine:
         (folder / "deploy_case.py").write_text(MODULE)
         (folder / "deploy_case.routes.json").write_text(json.dumps(MANIFEST))
 
-    def examined(self, *, loads: bool = False, **variables: str) -> tuple[Ran, dict[str, dict[str, Any]]]:
+    def run_doctor(self, *, loads: bool = False, **variables: str) -> tuple[CommandResult, dict[str, dict[str, Any]]]:
         """What ``--doctor --json`` ran like, and its findings by "group name", those that are not ok.
 
         ``loads`` loads the folder's modules, which takes a second; without, it looks at one that is refused for its name.
         """
         folder = self.folder if loads else self.elsewhere
         ran = self._commands.run("--doctor", "--json", variables={**self.variables, **variables}, folder=folder)
-        told = json.loads(ran.stdout)
-        return ran, {f"{one['group']} {one['name']}": one for one in told["findings"] if one["severity"] != "ok"}
+        payload = json.loads(ran.stdout)
+        return ran, {f"{one['group']} {one['name']}": one for one in payload["findings"] if one["severity"] != "ok"}
 
     def edit(self, old: str, new: str) -> None:
         self.config.write_text(self.config.read_text().replace(old, new))
@@ -79,7 +79,7 @@ class Machine:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     folder = tmp_path_factory.mktemp("platform")
     settings = Settings(registration_token=TOKEN, folder=folder, docker=False, new_accounts=NewAccounts(balance=100.0))
-    with running_platform(settings, HostLauncher()) as running:
+    with run_platform(settings, HostLauncher()) as running:
         yield running
 
 
@@ -89,35 +89,37 @@ def account(platform: RunningPlatform) -> accounts.Account:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_", "DOCKER"))}
-    with commands(tmp_path_factory.mktemp("commands"), {**kept, "PYTHONPATH": str(ROOT)}) as made:
+def commands_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_", "DOCKER"))
+    }
+    with commands(tmp_path_factory.mktemp("commands"), {**environment, "PYTHONPATH": str(ROOT)}) as made:
         yield made
 
 
 @pytest.fixture
-def machine(tmp_path: Path, platform: RunningPlatform, account: accounts.Account, running: Commands) -> Machine:
-    made = Machine(tmp_path, platform, running)
+def machine(tmp_path: Path, platform: RunningPlatform, account: accounts.Account, commands_server: Commands) -> Machine:
+    made = Machine(tmp_path, platform, commands_server)
     accounts.write_config(account, platform.url, made.config)
     return made
 
 
-def test_a_clean_machine_has_nothing_that_would_fail(machine: Machine) -> None:
-    ran, found = machine.examined(loads=True)
-    assert ran.code == 0, found
-    assert {one["severity"] for one in found.values()} <= {"note", "warning"}
-    assert not [name for name in found if name.startswith(("account", "modules", "environment"))]
+def test_a_clean_machine_has_no_failures(machine: Machine) -> None:
+    ran, findings = machine.run_doctor(loads=True)
+    assert ran.code == 0, findings
+    assert {one["severity"] for one in findings.values()} <= {"note", "warning"}
+    assert not [name for name in findings if name.startswith(("account", "modules", "environment"))]
 
 
-def test_packages_that_cannot_be_imported_are_named_and_hide_nothing_else(tmp_path: Path) -> None:
+def test_import_errors_are_named_and_other_checks_still_run(tmp_path: Path) -> None:
     missing = sorted(
-        {name.split(".")[0] for name in NEEDED} - {"click", "rich"}
+        {name.split(".")[0] for name in REQUIRED_MODULES} - {"click", "rich"}
     )  # what the command line itself is made of
     for name in missing:
         (tmp_path / f"{name}.py").write_text(
             f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
         )
-    variables = {**environment(), "HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    variables = {**make_environment(), "HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
     ran = subprocess.run(
         [*DEPLOY, "--doctor"], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
     )
@@ -132,17 +134,17 @@ def test_packages_that_cannot_be_imported_are_named_and_hide_nothing_else(tmp_pa
 
 
 def expect(machine: Machine, name: str, severity: str, fix: str, found: str = "", **variables: str) -> None:
-    ran, told = machine.examined(loads=name.startswith("modules"), **variables)
-    assert name in told, told
-    assert told[name]["severity"] == severity
+    ran, payload = machine.run_doctor(loads=name.startswith("modules"), **variables)
+    assert name in payload, payload
+    assert payload[name]["severity"] == severity
     assert fix, "what mends it is part of what is promised"
-    assert fix in told[name]["fix"], told[name]
-    assert found in told[name]["found"], told[name]
-    assert ran.code == (1 if any(one["severity"] == "failure" for one in told.values()) else 0)
+    assert fix in payload[name]["fix"], payload[name]
+    assert found in payload[name]["found"], payload[name]
+    assert ran.code == (1 if any(one["severity"] == "failure" for one in payload.values()) else 0)
     assert "Traceback" not in ran.stderr
 
 
-def test_no_account_is_a_warning_for_who_works_here(machine: Machine) -> None:
+def test_a_missing_account_is_a_warning_for_local_use(machine: Machine) -> None:
     machine.config.unlink()
     expect(machine, "account file", "warning", "setup.sh")
 
@@ -163,18 +165,18 @@ def test_a_config_that_is_a_folder(machine: Machine) -> None:
     expect(machine, "account file", "failure", f"move {machine.config} away")
 
 
-def test_a_config_that_leads_nowhere(machine: Machine) -> None:
+def test_a_config_that_is_a_broken_link(machine: Machine) -> None:
     machine.config.unlink()
     machine.config.symlink_to("nowhere")
     expect(machine, "account file", "warning", "./setup.sh --account", found="leads nowhere")
 
 
-def test_a_config_that_cannot_be_looked_at_hides_nothing_else(machine: Machine) -> None:
+def test_an_unreadable_config_does_not_stop_other_checks(machine: Machine) -> None:
     machine.config.unlink()
     machine.config.symlink_to(machine.config)
     expect(machine, "account file", "failure", f"ls -ld {machine.config}", found="symbolic links")
-    _, found = machine.examined()
-    assert "wallet wallets" in found
+    _, findings = machine.run_doctor()
+    assert "wallet wallets" in findings
 
 
 def test_a_config_that_others_may_read(machine: Machine) -> None:
@@ -183,22 +185,22 @@ def test_a_config_that_others_may_read(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("seed", ["zz", "ab" * 31, "0x" + "ab" * 33])
-def test_a_seed_that_is_none(machine: Machine, account: accounts.Account, seed: str) -> None:
+def test_an_invalid_seed(machine: Machine, account: accounts.Account, seed: str) -> None:
     machine.edit(account.seed, seed)
     expect(machine, "account signature", "failure", "64 hexadecimal digits")
 
 
 def test_a_seed_of_another_hotkey(machine: Machine, account: accounts.Account) -> None:
-    seed = accounts.new_seed()
+    seed = accounts.generate_seed()
     machine.edit(account.seed, seed)
-    signs = keypair(seed).ss58_address
+    signs = keypair_from_seed(seed).ss58_address
     expect(machine, "account signature", "failure", "take both from the same hotkey", f"the seed is that of {signs}")
 
 
 def test_an_account_that_the_platform_does_not_know(machine: Machine, account: accounts.Account) -> None:
-    seed = accounts.new_seed()
+    seed = accounts.generate_seed()
     machine.edit(account.seed, seed)
-    machine.edit(account.hotkey, keypair(seed).ss58_address)
+    machine.edit(account.hotkey, keypair_from_seed(seed).ss58_address)
     expect(machine, "account signature", "failure", str(machine.config))
 
 
@@ -212,18 +214,18 @@ def test_a_variable_that_names_another_user(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "ftp://127.0.0.1", "nonsense"])
-def test_an_api_that_is_not_there(machine: Machine, url: str) -> None:
+def test_an_unreachable_api(machine: Machine, url: str) -> None:
     machine.edit(machine.url, url)
     expect(machine, "account platform", "failure", "base_url")
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "nonsense"])
-def test_an_address_that_is_none_is_the_files_fault(machine: Machine, url: str) -> None:
+def test_an_invalid_api_url_is_reported_for_its_file(machine: Machine, url: str) -> None:
     machine.edit(machine.url, url)
     expect(machine, "account platform", "failure", "correct base_url in [api]")
 
 
-def test_a_timeout_that_is_no_number(machine: Machine) -> None:
+def test_a_timeout_that_is_not_a_number(machine: Machine) -> None:
     expect(machine, "account platform", "failure", "such as 30", CHUTES_API_TIMEOUT="soon")
 
 
@@ -233,13 +235,13 @@ class _Api(BaseHTTPRequestHandler):
     server: _ApiServer
 
     def do_GET(self) -> None:
-        told = self.server.told.encode()
+        payload = self.server.told.encode()
         self.send_response_only(self.server.status)
         self.send_header("Date", self.server.date or self.date_time_string())
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(told)))
+        self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
-        self.wfile.write(told)
+        self.wfile.write(payload)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         pass
@@ -266,22 +268,22 @@ def test_a_clock_outside_of_the_signatures_window(machine: Machine, api: _ApiSer
     expect(machine, "account clock", "failure", "timedatectl")
 
 
-def test_an_api_that_wants_a_login_before_it_says_anything(machine: Machine, api: _ApiServer) -> None:
+def test_an_api_behind_a_login(machine: Machine, api: _ApiServer) -> None:
     api.status = 401
     expect(machine, "account platform", "failure", f"base_url in {machine.config} must be the platform's API")
 
 
 @pytest.mark.parametrize("balance", ["NaN", "Infinity", '"much"'])
-def test_a_balance_that_is_no_number_is_not_told(machine: Machine, api: _ApiServer, balance: str) -> None:
+def test_a_balance_that_is_not_a_number_is_not_shown(machine: Machine, api: _ApiServer, balance: str) -> None:
     api.told = f'{{"username": "patient", "balance": {balance}}}'
-    _, found = machine.examined()
-    assert found["account balance"]["severity"] == "note"
+    _, findings = machine.run_doctor()
+    assert findings["account balance"]["severity"] == "note"
 
 
-def test_an_answer_about_the_account_that_is_none_hides_nothing_else(machine: Machine, api: _ApiServer) -> None:
-    _, found = machine.examined()
-    assert found["account file"]["severity"] == "failure"
-    assert "wallet wallets" in found
+def test_an_invalid_account_response_does_not_stop_other_checks(machine: Machine, api: _ApiServer) -> None:
+    _, findings = machine.run_doctor()
+    assert findings["account file"]["severity"] == "failure"
+    assert "wallet wallets" in findings
 
 
 @pytest.fixture
@@ -301,28 +303,28 @@ def write_key(machine: Machine, text: str, mode: int = 0o600) -> Path:
     return path
 
 
-def test_a_key_that_the_platform_takes_is_fine_and_not_shown(machine: Machine, key: str) -> None:
+def test_a_valid_key_is_ok_and_not_shown(machine: Machine, key: str) -> None:
     write_key(machine, key)
-    ran, found = machine.examined()
-    assert not [name for name in found if name.startswith("account")]
+    ran, findings = machine.run_doctor()
+    assert not [name for name in findings if name.startswith("account")]
     assert "API key" in ran.stdout
     assert key not in ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("variables", [{}, {"CHUTES_API_KEY": "cpk_canary"}])
-def test_a_key_that_the_platform_refuses(machine: Machine, variables: dict[str, str]) -> None:
+def test_a_key_that_the_platform_rejects(machine: Machine, variables: dict[str, str]) -> None:
     path = write_key(machine, "cpk_canary")
     place = "CHUTES_API_KEY" if variables else str(path)
     expect(
         machine, "account API key", "failure", f"take it out of {place}; then ./setup.sh --account --key", **variables
     )
-    ran, _ = machine.examined(loads=False, **variables)
+    ran, _ = machine.run_doctor(loads=False, **variables)
     assert "cpk_canary" not in ran.stdout + ran.stderr
 
 
 def test_a_key_of_another_user(machine: Machine, platform: RunningPlatform) -> None:
-    other = Client.registered(platform.url, f"other{os.urandom(3).hex()}")
-    write_key(machine, other.key(admin=True)["secret_key"])
+    other = Client.register(platform.url, f"other{os.urandom(3).hex()}")
+    write_key(machine, other.create_key(admin=True)["secret_key"])
     expect(machine, "account API key", "warning", "--key makes one of patient's")
 
 
@@ -343,7 +345,7 @@ def test_a_balance_below_that_of_a_build(machine: Machine, tmp_path_factory: pyt
         docker=False,
         new_accounts=NewAccounts(balance=3.0),
     )
-    with running_platform(settings, HostLauncher()) as poor:
+    with run_platform(settings, HostLauncher()) as poor:
         accounts.write_config(accounts.register(poor.url, "poor", TOKEN), poor.url, machine.config)
         expect(machine, "account balance", "warning", "pay in to")
 
@@ -356,11 +358,11 @@ def test_a_balance_below_that_of_a_build(machine: Machine, tmp_path_factory: pyt
         ("nonsense://x", "DOCKER_HOST"),
     ],
 )
-def test_an_engine_that_does_not_answer_is_no_failure(machine: Machine, host: str, fix: str) -> None:
+def test_an_unreachable_engine_is_not_a_failure(machine: Machine, host: str, fix: str) -> None:
     expect(machine, "docker engine", "warning", fix, DOCKER_HOST=host)
 
 
-def test_the_socket_that_is_missing_is_named(machine: Machine) -> None:
+def test_a_missing_socket_is_named(machine: Machine) -> None:
     expect(
         machine,
         "docker engine",
@@ -371,7 +373,7 @@ def test_the_socket_that_is_missing_is_named(machine: Machine) -> None:
     )
 
 
-def test_without_dockers_command_a_build_here_is_not_possible(machine: Machine) -> None:
+def test_a_local_build_fails_without_the_docker_command(machine: Machine) -> None:
     expect(machine, "docker command", "warning", "--build --local needs it", PATH="/nowhere")
 
 
@@ -379,7 +381,7 @@ def test_a_docker_context_that_is_not_there(machine: Machine) -> None:
     expect(machine, "docker engine", "warning", "docker context use", DOCKER_CONTEXT="elsewhere")
 
 
-def test_a_socket_that_nobody_serves(machine: Machine, tmp_path: Path) -> None:
+def test_a_socket_without_a_server(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "d.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -405,10 +407,10 @@ def test_the_last_line_of_a_module_that_cannot_be_loaded_is_shown(machine: Machi
     expect(machine, "modules deploy_case.py", "failure", "last line", found="ValueError: no model for ••••")
 
 
-def test_a_module_that_is_a_folder_hides_no_other(machine: Machine) -> None:
+def test_a_module_that_is_a_folder_does_not_hide_others(machine: Machine) -> None:
     (machine.folder / "deploy_a.py").mkdir()
-    ran, found = machine.examined(loads=True)
-    assert found["modules deploy_a.py"]["severity"] == "failure"
+    ran, findings = machine.run_doctor(loads=True)
+    assert findings["modules deploy_a.py"]["severity"] == "failure"
     assert "deploy_case.py" in ran.stdout
 
 
@@ -418,7 +420,7 @@ def test_two_modules_of_one_image(machine: Machine) -> None:
     expect(machine, "modules deploy_same.py", "warning", "another CHUTE_NAME", found="as deploy_case.py does")
 
 
-def test_a_module_name_that_the_platform_refuses(machine: Machine) -> None:
+def test_a_module_name_that_the_platform_rejects(machine: Machine) -> None:
     (machine.folder / "deploy_Case.py").write_text(MODULE)
     expect(machine, "modules deploy_Case.py", "failure", "rename it")
 
@@ -434,26 +436,26 @@ def test_a_broken_manifest(machine: Machine) -> None:
 
 
 def test_a_manifest_of_another_image(machine: Machine) -> None:
-    told = {**MANIFEST, "image": {"reference": "vendor/other:1"}}
-    (machine.folder / "deploy_case.routes.json").write_text(json.dumps(told))
+    payload = {**MANIFEST, "image": {"reference": "vendor/other:1"}}
+    (machine.folder / "deploy_case.routes.json").write_text(json.dumps(payload))
     expect(machine, "modules deploy_case.py", "failure", "--discover deploy_case")
 
 
 def write_wallet(machine: Machine, *hotkeys: str, mode: int = 0o600) -> Path:
     folder = machine.folder / ".bittensor" / "wallets" / "w"
     (folder / "hotkeys").mkdir(parents=True)
-    seed = accounts.new_seed()
-    told = json.dumps({"ss58Address": keypair(seed).ss58_address, "secretSeed": seed})
+    seed = accounts.generate_seed()
+    payload = json.dumps({"ss58Address": keypair_from_seed(seed).ss58_address, "secretSeed": seed})
     for path in (folder / "coldkeypub.txt", folder / "coldkey", *(folder / "hotkeys" / name for name in hotkeys)):
-        path.write_text(told)
+        path.write_text(payload)
         path.chmod(mode)
     return folder
 
 
 def test_a_wallet_that_is_its_owners_alone_is_fine(machine: Machine) -> None:
     write_wallet(machine, "h")
-    _, found = machine.examined()
-    assert not [name for name in found if name.startswith("wallet")]
+    _, findings = machine.run_doctor()
+    assert not [name for name in findings if name.startswith("wallet")]
 
 
 def test_keys_that_others_may_read(machine: Machine) -> None:
@@ -463,26 +465,26 @@ def test_keys_that_others_may_read(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("name", ["hotkeys/h", "coldkeypub.txt"])
-def test_a_file_that_is_none_of_a_wallet(machine: Machine, name: str) -> None:
+def test_a_file_that_does_not_belong_to_a_wallet(machine: Machine, name: str) -> None:
     path = write_wallet(machine, "h") / name
     path.write_bytes(b"$NACL\xff")
     expect(machine, "wallet file", "warning", "restore it from a backup", found=str(path))
 
 
-def test_a_wallet_that_leads_nowhere_hides_nothing_else(machine: Machine) -> None:
+def test_a_broken_wallet_link_does_not_stop_other_checks(machine: Machine) -> None:
     (write_wallet(machine) / "hotkeys" / "h").symlink_to("nowhere")
-    ran, found = machine.examined()
-    assert found["wallet wallets"]["severity"] == "note"
+    ran, findings = machine.run_doctor()
+    assert findings["wallet wallets"]["severity"] == "note"
     assert "deploy_X.py" in ran.stdout
 
 
 def test_nothing_secret_is_shown(machine: Machine, account: accounts.Account) -> None:
     machine.edit(account.hotkey, "5" + account.hotkey[1:][::-1])
-    ran, _ = machine.examined()
+    ran, _ = machine.run_doctor()
     assert account.seed not in ran.stdout + ran.stderr
 
 
-def test_people_see_groups_and_fixes(machine: Machine) -> None:
+def test_the_text_output_shows_groups_and_fixes(machine: Machine) -> None:
     ran = machine._commands.run("--doctor", variables={**machine.variables}, folder=machine.folder)
     assert [line for line in ran.stdout.splitlines() if not line.startswith(" ")] == [
         "environment",
@@ -494,13 +496,13 @@ def test_people_see_groups_and_fixes(machine: Machine) -> None:
     assert sys.executable in ran.stdout
 
 
-def test_what_chutes_would_refuse_of_a_module(machine: Machine) -> None:
+def test_problems_that_chutes_would_reject(machine: Machine) -> None:
     cord = '@chute.cord(public_api_path="/put", public_api_method="PUT")\nasync def put(self):\n    return {}\n'
     (machine.folder / "deploy_case.py").write_text(f"{MODULE}\n\n{cord}")
     expect(machine, "modules deploy_case.py", "failure", "POST")
 
 
-def test_a_module_of_a_form_that_chutes_refuses(machine: Machine) -> None:
+def test_a_module_with_a_placement_that_chutes_rejects(machine: Machine) -> None:
     (machine.folder / "deploy_case.py").write_text(MODULE.replace(PLACEMENT, OLD_PLACEMENT))
     lines = '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),'
     expect(machine, "modules deploy_case.py", "failure", lines, found="tee is False; include is not set")
@@ -513,7 +515,7 @@ def test_a_module_that_ends_when_it_is_loaded(machine: Machine, code: int, fix: 
 
 
 @pytest.fixture
-def engine_that_tells(request: pytest.FixtureRequest) -> Iterator[str]:
+def broken_engine_socket(request: pytest.FixtureRequest) -> Iterator[str]:
     """An engine that says of itself what the test wants; its DOCKER_HOST."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -528,12 +530,12 @@ def engine_that_tells(request: pytest.FixtureRequest) -> Iterator[str]:
                 },
             }
             is_there = "images" not in self.path
-            told = json.dumps(answers.get(self.path.rpartition("/")[2], {}) if is_there else NO_SUCH_IMAGE).encode()
+            payload = json.dumps(answers.get(self.path.rpartition("/")[2], {}) if is_there else NO_SUCH_IMAGE).encode()
             self.send_response(200 if is_there else 404)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(told)))
+            self.send_header("Content-Length", str(len(payload)))
             self.end_headers()
-            self.wfile.write(told)
+            self.wfile.write(payload)
 
         do_HEAD = do_GET
 
@@ -554,15 +556,15 @@ def engine_that_tells(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("engine_that_tells", "name", "severity", "fix"),
+    ("broken_engine_socket", "name", "severity", "fix"),
     [
         ({"Architecture": "aarch64"}, "architecture", "warning", "amd64"),
         ({"Runtimes": {"runc": {}}}, "GPU runtime", "note", "NVIDIA Container Toolkit"),
         ({"DockerRootDir": "/proc"}, "disk space", "warning", "docker system prune"),
     ],
-    indirect=["engine_that_tells"],
+    indirect=["broken_engine_socket"],
 )
-def test_an_engine_that_can_do_less(
-    machine: Machine, engine_that_tells: str, name: str, severity: str, fix: str
+def test_an_engine_with_missing_features(
+    machine: Machine, broken_engine_socket: str, name: str, severity: str, fix: str
 ) -> None:
-    expect(machine, f"docker {name}", severity, fix, DOCKER_HOST=engine_that_tells)
+    expect(machine, f"docker {name}", severity, fix, DOCKER_HOST=broken_engine_socket)

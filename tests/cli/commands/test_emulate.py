@@ -14,7 +14,7 @@ import requests
 
 from chutes_wrappers.cli.commands.emulate import _Screen
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
-from tests.scenario import ROOT, Scenario, command, free_port, until_interrupted
+from tests.scenario import ROOT, Scenario, find_free_port, run_command, until_interrupted
 
 MORSE = ROOT / "examples" / "morse"
 UPLOAD = {"encoding": "multipart", "files": ["file"]}
@@ -25,7 +25,7 @@ class Sample:
     """The Morse sample on free ports, as a module that is to be emulated."""
 
     def __init__(self, folder: Path, entrypoint: str = "", **inference: Any) -> None:
-        self.ports = [free_port(), free_port()]
+        self.ports = [find_free_port(), find_free_port()]
         speak, listen = self.ports
         own = f"cd {MORSE} && PORT_SPEAK={speak} PORT_LISTEN={listen} exec {sys.executable} -m morse"
         route = {"path": "/inference", "port": listen, "request": UPLOAD, **inference}
@@ -38,7 +38,7 @@ class Sample:
 
     def check(self, *arguments: str, watch_s: float = 0) -> Any:
         watch = ("--watch", str(watch_s))
-        return command(
+        return run_command(
             "--emulate", str(self.module), "--no-docker", "--check", "--yes", *watch, *arguments, timeout_s=120
         )
 
@@ -81,7 +81,7 @@ def test_an_upload_through_the_sdks_own_passthrough_is_found_with_its_fix(tmp_pa
 
 
 def test_a_service_that_dies_after_a_while_is_found(tmp_path: Path) -> None:
-    port = free_port()
+    port = find_free_port()
     serve = f"{sys.executable} -m http.server --bind 127.0.0.1 {port} & sleep 8; kill $!; echo no more tokens; exit 3"
     sample = Sample(tmp_path, serve)
     source = (
@@ -98,7 +98,7 @@ def test_a_service_that_dies_after_a_while_is_found(tmp_path: Path) -> None:
     assert "the service ended by itself" in done.stderr
 
 
-def test_a_port_that_something_else_holds_is_named(tmp_path: Path) -> None:
+def test_a_port_in_use_by_another_program_is_named(tmp_path: Path) -> None:
     sample = Sample(tmp_path)
     with socket.create_server(("127.0.0.1", sample.ports[1])):
         done = sample.check()
@@ -116,7 +116,7 @@ def test_a_start_that_fails_is_explained(tmp_path: Path) -> None:
     assert all(map(is_free, sample.ports))
 
 
-def test_what_the_platform_would_refuse_is_said_before_anything_is_started(tmp_path: Path) -> None:
+def test_rejected_modules_are_reported_before_anything_is_started(tmp_path: Path) -> None:
     sample = Sample(tmp_path)
     source = sample.module.read_text().replace(
         "SERVICE_PORTS[0])\n", "SERVICE_PORTS[0], public_methods=['GET', 'POST', 'PUT'])\n", 1
@@ -130,20 +130,20 @@ def test_what_the_platform_would_refuse_is_said_before_anything_is_started(tmp_p
     assert "Starting" not in done.stderr.partition("would refuse")[2]
 
 
-def test_without_a_way_to_start_the_service_it_says_what_to_set(tmp_path: Path) -> None:
-    module = Scenario(tmp_path, "emulated", "vendor/unused:1", [free_port()]).module
-    done = command("--emulate", str(module), "--no-docker", "--yes")
+def test_a_missing_host_entrypoint_names_the_variable_to_set(tmp_path: Path) -> None:
+    module = Scenario(tmp_path, "emulated", "vendor/unused:1", [find_free_port()]).module
+    done = run_command("--emulate", str(module), "--no-docker", "--yes")
     assert done.returncode == 2
     assert "HOST_ENTRYPOINT" in done.stderr
 
 
 def test_it_stays_with_a_page_and_a_call_to_try_until_ctrl_c(tmp_path: Path) -> None:
-    sample, port = Sample(tmp_path), free_port()
+    sample, port = Sample(tmp_path), find_free_port()
     arguments = ("--emulate", str(sample.module), "--no-docker", "--yes", "--port", str(port))
     with until_interrupted(*arguments) as emulating:
-        page = re.search(rf"Page: +http://127\.0\.0\.1:{port}/#(\S+)", emulating.said)
-        assert page is not None, emulating.said
-        assert "curl -H 'Authorization: Bearer cpk_" in emulating.said
+        page = re.search(rf"Page: +http://127\.0\.0\.1:{port}/#(\S+)", emulating.output_text)
+        assert page is not None, emulating.output_text
+        assert "curl -H 'Authorization: Bearer cpk_" in emulating.output_text
         url, secret = f"http://127.0.0.1:{port}/emulator/status.json", {SECRET_HEADER: page[1]}
         assert requests.get(url, timeout=60).status_code == 403
         status = requests.get(url, headers=secret, timeout=60).json()
@@ -153,15 +153,15 @@ def test_it_stays_with_a_page_and_a_call_to_try_until_ctrl_c(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("flag", ["--check", "--no-docker", "--json"])
-def test_its_flags_mean_nothing_elsewhere(flag: str) -> None:
-    done = command("--run", "deploy_example", flag)
+def test_its_flags_are_rejected_elsewhere(flag: str) -> None:
+    done = run_command("--run", "deploy_example", flag)
     assert done.returncode == 2
     assert "--emulate" in done.stderr
 
 
 def test_the_instance_may_print_while_its_lines_are_read() -> None:
     screen = _Screen()
-    screen.line("one")
+    screen.add_line("one")
     for line in screen.lines:
-        screen.line(f"after {line}")
+        screen.add_line(f"after {line}")
     assert screen.lines == ["one", "after one"]

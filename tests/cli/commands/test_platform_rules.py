@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.scenario import command, free_port
+from tests.scenario import find_free_port, run_command
 
 SERVICE = """
 import http.server, json, sys
@@ -57,20 +57,20 @@ async def boot(self):
 """
 
 
-def module(folder: Path, *, method: str, length: int = 0) -> Path:
+def write_module(folder: Path, *, method: str, length: int = 0) -> Path:
     (folder / "service.py").write_text(SERVICE)
     path = folder / "deploy_refused.py"
-    source = MODULE.format(port=free_port(), method=method)
+    source = MODULE.format(port=find_free_port(), method=method)
     path.write_text(source + "#" * (length - len(source)))
     return path
 
 
-def test_emulate_names_all_that_the_platform_would_refuse_and_starts_no_instance(tmp_path: Path) -> None:
-    path = module(tmp_path, method="PUT", length=150_001)
-    done = command("--emulate", str(path), "--no-docker", "--check", "--yes", timeout_s=120)
-    said = done.stdout + done.stderr
-    assert done.returncode == 2, said
-    assert "Chutes would refuse this module" in said
+def test_emulate_lists_all_rejections_and_starts_no_instance(tmp_path: Path) -> None:
+    path = write_module(tmp_path, method="PUT", length=150_001)
+    done = run_command("--emulate", str(path), "--no-docker", "--check", "--yes", timeout_s=120)
+    output_text = done.stdout + done.stderr
+    assert done.returncode == 2, output_text
+    assert "Chutes would refuse this module" in output_text
     for part in (
         "PUT is no public method",
         "cord replace",
@@ -78,9 +78,9 @@ def test_emulate_names_all_that_the_platform_would_refuse_and_starts_no_instance
         "150,001",
         "keep the module thin",
     ):
-        assert part in said
-    assert "! " in said
-    assert "chutes secrets create --purpose refused --key HF_TOKEN" in said
-    assert "hf_do_not_show" not in said
-    assert "as the platform would" not in said
-    assert "Traceback" not in said
+        assert part in output_text
+    assert "! " in output_text
+    assert "chutes secrets create --purpose refused --key HF_TOKEN" in output_text
+    assert "hf_do_not_show" not in output_text
+    assert "as the platform would" not in output_text
+    assert "Traceback" not in output_text

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 
-from tests.scenario import OLD_PLACEMENT, ROOT, Scenario, command, free_port
+from tests.scenario import OLD_PLACEMENT, ROOT, Scenario, find_free_port, run_command
 
 ECHO = ROOT / "tests" / "upstreams" / "echo_service.py"
 ROUTES = [{"path": "/echo", "method": method} for method in ("GET", "POST", "PUT")]
@@ -23,7 +23,7 @@ ROUTES = [{"path": "/echo", "method": method} for method in ("GET", "POST", "PUT
 @pytest.fixture
 def service_port() -> Iterator[int]:
     """The echo service on a port of its own."""
-    port = free_port()
+    port = find_free_port()
     environment = {**os.environ, "PORT": str(port), "HOST": "127.0.0.1"}
     with subprocess.Popen([sys.executable, str(ECHO)], env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -34,11 +34,11 @@ def service_port() -> Iterator[int]:
 
 def test_the_chute_serves_the_hosts_service_until_ctrl_c(service_port: int, tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "host", "vendor/unused:1", [service_port], static_routes=ROUTES)
-    port = free_port()
+    port = find_free_port()
     with scenario.running("--run", "--port", str(port)) as chute:
         assert chute.base_url == f"http://127.0.0.1:{port}"
-        assert "all 3 cords are served" in chute.command.said
-        assert re.search(r"Try it: +curl http://127\.0\.0\.1", chute.command.said)
+        assert "all 3 cords are served" in chute.command.output_text
+        assert re.search(r"Try it: +curl http://127\.0\.0\.1", chute.command.output_text)
         assert chute.get("/echo", x="1").json() == {"method": "GET", "query": {"x": "1"}}
         assert chute.post("/echo", {"n": 1}, x="2").json() == {"method": "POST", "query": {"x": "2"}, "body": {"n": 1}}
         assert chute.post("/echo/put", {"n": 2}).json() == {"method": "PUT", "query": {}, "body": {"n": 2}}
@@ -46,12 +46,13 @@ def test_the_chute_serves_the_hosts_service_until_ctrl_c(service_port: int, tmp_
         probe.bind(("127.0.0.1", port))
 
 
-def test_a_module_that_the_platform_would_refuse_runs_with_a_warning(service_port: int, tmp_path: Path) -> None:
+def test_a_module_that_the_platform_would_reject_runs_with_a_warning(service_port: int, tmp_path: Path) -> None:
     old = Scenario(tmp_path, "old", "vendor/unused:1", [service_port], static_routes=ROUTES, placement=OLD_PLACEMENT)
-    with old.running("--run", "--port", str(free_port())) as chute:
-        assert "! Chutes would refuse this: " in chute.command.said
+    with old.running("--run", "--port", str(find_free_port())) as chute:
+        assert "! Chutes would refuse this: " in chute.command.output_text
         assert (
-            '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),\n' in chute.command.said
+            '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),\n'
+            in chute.command.output_text
         )
         assert chute.get("/echo", x="1").json() == {"method": "GET", "query": {"x": "1"}}
 
@@ -79,7 +80,7 @@ def test_a_module_without_our_helpers_is_guarded_too(tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "pure", "vendor/unused:1", [9090])
     scenario.module.write_text(PURE.format(port=9090))
     allowed = ("--allow-host", "Box.Example", "--allow-origin", "https://app.example")
-    with scenario.running("--run", "--port", str(free_port()), *allowed, is_forked=False) as chute:
+    with scenario.running("--run", "--port", str(find_free_port()), *allowed, is_forked=False) as chute:
 
         def status(**headers: str) -> int:
             return requests.post(f"{chute.base_url}/own", json={"a": 1}, headers=headers, timeout=60).status_code
@@ -96,52 +97,54 @@ def test_a_module_without_our_helpers_is_guarded_too(tmp_path: Path) -> None:
 def listening(pid: int) -> set[int]:
     """The ports of a process's children on this machine."""
     children = psutil.Process(pid).children(recursive=True)
-    found = [each for child in children for each in child.net_connections("inet") if each.status == psutil.CONN_LISTEN]
-    return {each.laddr[1] for each in found}
+    connections = [
+        each for child in children for each in child.net_connections("inet") if each.status == psutil.CONN_LISTEN
+    ]
+    return {each.laddr[1] for each in connections}
 
 
 @pytest.mark.parametrize(
     ("flag", "value"), [("--allow-host", "*"), ("--allow-origin", "null"), ("--allow-host", "a:1")]
 )
-def test_what_cannot_be_allowed_is_wrong_usage(flag: str, value: str, tmp_path: Path) -> None:
+def test_an_invalid_allowed_host_is_a_usage_error(flag: str, value: str, tmp_path: Path) -> None:
     module = Scenario(tmp_path, "wrong", "vendor/unused:1", [9090]).module
     for verb in ("--run", "--run-docker", "--emulate", "--forward"):
-        done = command(verb, str(module), flag, value, "--yes")
+        done = run_command(verb, str(module), flag, value, "--yes")
         assert (done.returncode, f"{value!r} is not a valid" in done.stderr) == (2, True), (verb, done.stderr)
 
 
 def test_a_port_in_use_is_named_with_the_flag(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        taken = str(server.getsockname()[1])
+        port_in_use = str(server.getsockname()[1])
         module = Scenario(tmp_path, "taken", "vendor/unused:1", [9090]).module
-        done = command("--run", str(module), "--port", taken)
+        done = run_command("--run", str(module), "--port", port_in_use)
     assert done.returncode == 2
-    assert taken in done.stderr
+    assert port_in_use in done.stderr
     assert "--port" in done.stderr
 
 
 def test_a_module_that_the_sdk_cannot_load_shows_why(tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "broken", "vendor/unused:1", [9090])
     scenario.module.write_text(scenario.module.read_text() + "\nraise RuntimeError('no such luck')\n")
-    done = command("--run", str(scenario.module), "--port", str(free_port()))
+    done = run_command("--run", str(scenario.module), "--port", str(find_free_port()))
     assert done.returncode == 2
     assert "no such luck" in done.stderr
     assert "Next:" in done.stderr
 
 
-def test_keys_of_the_manifest_that_mean_nothing_are_named_on_the_screen(tmp_path: Path) -> None:
+def test_unknown_manifest_keys_are_reported(tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "keys", "vendor/unused:1", [9090])
     scenario.manifest.write_text('[{"path": "/a", "sream": true}]')
     scenario.module.write_text(scenario.module.read_text() + "\nraise RuntimeError('far enough')\n")
-    done = command("--run", str(scenario.module), "--port", str(free_port()))
+    done = run_command("--run", str(scenario.module), "--port", str(find_free_port()))
     assert (
         "deploy_keys.routes.json: keys without a meaning here are ignored: sream (did you mean stream?)" in done.stderr
     )
 
 
 @pytest.mark.parametrize("port", [8000, 8001, 8002, 80])
-def test_a_port_that_no_instance_gives_its_service_is_refused_before_anything_starts(tmp_path: Path, port: int) -> None:
-    done = command("--run", str(Scenario(tmp_path, "port", "vendor/unused:1", [port]).module))
+def test_a_reserved_port_is_rejected_before_anything_starts(tmp_path: Path, port: int) -> None:
+    done = run_command("--run", str(Scenario(tmp_path, "port", "vendor/unused:1", [port]).module))
     assert done.returncode == 2
     assert f"port {port} " in done.stderr
     assert "SERVICE_PORTS = [" in done.stderr
@@ -153,5 +156,5 @@ def test_variables_of_the_service_do_not_replace_those_that_the_chute_needs(serv
     scenario = Scenario(tmp_path, "env", "vendor/unused:1", [service_port], env=env, static_routes=ROUTES)
     text = scenario.module.read_text() + "\nimport os\nprint('OWN is', os.environ.get('OWN'))\n"
     scenario.module.write_text(text)
-    with scenario.running("--run", "--port", str(free_port())) as chute:
-        assert "OWN is from the module" in chute.command.said
+    with scenario.running("--run", "--port", str(find_free_port())) as chute:
+        assert "OWN is from the module" in chute.command.output_text

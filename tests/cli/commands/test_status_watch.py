@@ -15,12 +15,12 @@ import pytest
 
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
-from chutes_wrappers.emulator.server import Settings, running_platform
+from chutes_wrappers.emulator.server import Settings, run_platform
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT
 from tests.terminal import Terminal
-from tests.upstreams.platform_faults import FAULTS, Asked, Fault, FaultyPlatform, faulty
+from tests.upstreams.platform_faults import FAULTS, Fault, FaultyPlatform, ReceivedRequest, serve_faulty_platform
 
 TICKING = (
     CODE
@@ -39,7 +39,7 @@ threading.Thread(target=tick, daemon=True).start()
 """
 )
 BAD_GATEWAY = next(fault for fault in FAULTS if fault.name == "502")
-CUT = Fault("cut", lambda handler: handler.hand_on(at_most=3))
+CUT = Fault("cut", lambda handler: handler.forward(at_most=3))
 
 
 @dataclass(frozen=True)
@@ -58,29 +58,31 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("world")
     settings = Settings(registration_token=TOKEN, folder=folder / "state", docker=False)
-    with running_platform(settings, HostLauncher()) as platform, faulty(platform.url) as failing:
-        user = Client.registered(platform.url, "tester")
-        user.built()
+    with run_platform(settings, HostLauncher()) as platform, serve_faulty_platform(platform.url) as failing:
+        user = Client.register(platform.url, "tester")
+        user.build_and_wait()
         assert user.deploy(code=TICKING).ok
         accounts.write_config(user.account, failing.url, folder / "config.ini")
         (folder / ".chutes").mkdir()
-        (folder / ".chutes" / "api_key").write_text(user.key(admin=True)["secret_key"])
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
+        (folder / ".chutes" / "api_key").write_text(user.create_key(admin=True)["secret_key"])
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
         for name in ("COLUMNS", "LINES", "NO_COLOR"):
-            kept.pop(name, None)
+            environment.pop(name, None)
         config = str(folder / "config.ini")
-        yield World(user, failing, {**kept, "HOME": str(folder), "CHUTES_CONFIG_PATH": config, "PYTHONPATH": str(ROOT)})
+        yield World(
+            user, failing, {**environment, "HOME": str(folder), "CHUTES_CONFIG_PATH": config, "PYTHONPATH": str(ROOT)}
+        )
 
 
 @pytest.fixture(autouse=True)
-def hot(world: World) -> None:
+def warm_up_chute(world: World) -> None:
     """An instance that prints."""
     warming = world.at_terminal("--warmup", "case")
     warming.expect("is hot")
-    assert ended(warming) == 0
+    assert wait_for_exit(warming) == 0
 
 
-def ended(process: Terminal) -> int | None:
+def wait_for_exit(process: Terminal) -> int | None:
     process.expect(pexpect.EOF)
     process.close()
     return process.exitstatus
@@ -89,13 +91,13 @@ def ended(process: Terminal) -> int | None:
 def test_the_log_of_a_chute_that_never_stops_printing_ends(world: World) -> None:
     process = world.at_terminal("--logs", "case")
     process.expect("tick")
-    assert ended(process) == 0
+    assert wait_for_exit(process) == 0
 
 
 def test_a_log_that_breaks_off_is_followed_without_a_gap_and_without_a_repetition(world: World) -> None:
-    cut: list[Asked] = []
+    cut: list[ReceivedRequest] = []
 
-    def first_two_logs(asked: Asked) -> bool:
+    def first_two_logs(asked: ReceivedRequest) -> bool:
         if not asked.path.partition("?")[0].endswith("/logs") or len(cut) == 2:
             return False
         cut.append(asked)
@@ -103,14 +105,14 @@ def test_a_log_that_breaks_off_is_followed_without_a_gap_and_without_a_repetitio
 
     with world.platform.failing(CUT, first_two_logs):
         process = world.at_terminal("--logs", "case", "--follow")
-        said, seen = "", 0
-        while len(cut) < 2 or seen < 30:
+        output_text, recorded = "", 0
+        while len(cut) < 2 or recorded < 30:
             process.expect(r"tick \d+\r\n")
-            said += str(process.before) + str(process.after)
-            seen += len(cut) == 2
+            output_text += str(process.before) + str(process.after)
+            recorded += len(cut) == 2
         process.sendintr()
-        assert ended(process) == 130
-    numbers = [int(number) for number in re.findall(r"tick (\d+)\r\n", said)]
+        assert wait_for_exit(process) == 130
+    numbers = [int(number) for number in re.findall(r"tick (\d+)\r\n", output_text)]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
@@ -118,13 +120,13 @@ def test_a_status_that_is_watched_as_json_is_lines_of_json_on_any_terminal(world
     for variables in ({}, {"FORCE_COLOR": "1"}):
         process = world.at_terminal("--status", "case", "--watch", "--json", columns=1000, term="xterm", **variables)
         process.expect("\r\n")
-        told = json.loads(str(process.before))
-        assert (told["name"], told["hot"]) == ("case", True)
+        payload = json.loads(str(process.before))
+        assert (payload["name"], payload["hot"]) == ("case", True)
         process.sendintr()
-        assert ended(process) == 0
+        assert wait_for_exit(process) == 0
 
 
-def test_the_live_view_says_when_the_platform_does_not_answer_and_goes_on(world: World) -> None:
+def test_the_live_view_reports_an_outage_and_continues(world: World) -> None:
     process = world.at_terminal("--status", "case", "--watch", "0.3", columns=60, term="xterm")
     process.expect("active")
     with world.platform.failing(BAD_GATEWAY):
@@ -132,18 +134,16 @@ def test_the_live_view_says_when_the_platform_does_not_answer_and_goes_on(world:
         process.expect("no answer for")
     process.expect("hot   [0-9:]+ *\r\n")
     process.sendintr()
-    assert ended(process) == 0
+    assert wait_for_exit(process) == 0
 
 
-def test_looking_without_a_pause_is_refused(world: World) -> None:
+def test_a_watch_interval_of_zero_is_invalid(world: World) -> None:
     process = world.at_terminal("--status", "case", "--watch", "0")
     process.expect("give 0.2 or more")
-    assert ended(process) == 2
+    assert wait_for_exit(process) == 2
 
 
-def test_keeping_a_chute_hot_survives_a_fault_and_asks_again_for_an_instance_that_went(
-    world: World, tmp_path: Path
-) -> None:
+def test_keeping_a_chute_hot_survives_a_fault_and_requests_a_new_instance(world: World, tmp_path: Path) -> None:
     process = world.at_terminal("--warmup", "case", "--keep", "600")
     process.expect("Keeping case hot")
     with world.platform.failing(BAD_GATEWAY):
@@ -156,4 +156,4 @@ def test_keeping_a_chute_hot_survives_a_fault_and_asks_again_for_an_instance_tha
     gate.touch()
     process.expect("Keeping case hot")
     process.sendintr()
-    assert ended(process) == 130
+    assert wait_for_exit(process) == 130

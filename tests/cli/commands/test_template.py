@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.scenario import command
+from tests.scenario import run_command
 
 
 def test_a_template_is_copied_and_the_next_command_named(tmp_path: Path) -> None:
-    done = command("--template", "deploy_search", cwd=tmp_path)
+    done = run_command("--template", "deploy_search", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "✓ examples/deploy_search.py: the module; examples/search: its service, 2 files" in done.stderr
     assert "Next: ./deploy.sh --emulate examples/deploy_search" in done.stderr
@@ -18,7 +18,7 @@ def test_a_template_is_copied_and_the_next_command_named(tmp_path: Path) -> None
 
 
 def test_an_unknown_template_is_wrong_usage(tmp_path: Path) -> None:
-    done = command("template", "deploy_nothing", cwd=tmp_path)
+    done = run_command("template", "deploy_nothing", cwd=tmp_path)
     assert done.returncode == 2
     assert "unknown template 'deploy_nothing'" in done.stderr
     assert "name one of: deploy_example, deploy_completions" in done.stderr

@@ -45,11 +45,11 @@ def uv(folder_of_uv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with our scripts and a requirements file that needs nothing; what runs in this process works on it, too."""
-    work_on(copied(tmp_path), monkeypatch)
+    edit_checkout(copy_checkout(tmp_path), monkeypatch)
     return tmp_path
 
 
-def copied(folder: Path) -> Path:
+def copy_checkout(folder: Path) -> Path:
     for name in ("setup.sh", "deploy.sh"):
         shutil.copy(ROOT / name, folder)
     for name in ("chutes_wrappers", "tools"):
@@ -60,7 +60,7 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def work_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def edit_checkout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = virtual_environment.ROOT
     for name in ("ROOT", "VENV", "PYTHON", "COMPLETE", "COMPLETE_DEV"):
         inside = getattr(virtual_environment, name).relative_to(old)
@@ -75,7 +75,7 @@ def run(*argv: str | Path, code: int = 0, **variables: str) -> str:
     return done.stderr
 
 
-def test_setup_makes_the_environment_once_and_repeats_safely(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_setup_creates_the_environment_once_and_is_idempotent(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert bootstrap.main(["--yes"]) == 0
     assert (clone / ".venv" / "bin" / "python").exists()
     assert "installed" in capfd.readouterr().err
@@ -89,9 +89,9 @@ def test_a_missing_compiler_or_header_is_named_before_anything_is_installed(
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(clone))
     assert bootstrap.main(["--yes"]) == 1
-    shown = capfd.readouterr().err
+    output_text = capfd.readouterr().err
     for part in ("a C compiler", "the headers of Python", "netifaces", "Next:"):
-        assert part in shown
+        assert part in output_text
     assert not (clone / ".venv").exists()
 
 
@@ -101,14 +101,14 @@ def test_a_failed_installation_shows_the_reason_and_does_not_count_as_done(
 ) -> None:
     (clone / "requirements.txt").write_text("--no-index\nno-such-package\n")
     assert bootstrap.main(["--yes"]) == 1
-    shown = capfd.readouterr().err
-    assert "no-such-package" in shown
-    assert "Next:" in shown
+    output_text = capfd.readouterr().err
+    assert "no-such-package" in output_text
+    assert "Next:" in output_text
     assert not (clone / ".venv" / ".complete").exists()
 
 
 @pytest.mark.usefixtures("uv")
-def test_an_environment_that_cannot_be_made_anew_stays_as_it_was(
+def test_a_failed_replacement_restores_the_previous_environment(
     clone: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert bootstrap.main(["--yes", "--no-account"]) == 0
@@ -126,7 +126,7 @@ def test_an_environment_that_cannot_be_made_anew_stays_as_it_was(
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "output_text"),
     [
         (["--acc"], "unrecognized"),
         (["--register", "me"], "need --account"),
@@ -134,109 +134,117 @@ def test_an_environment_that_cannot_be_made_anew_stays_as_it_was(
         (["--account", "--yes"], "answers as flags"),
     ],
 )
-def test_wrong_usage_of_setup_is_said(
-    clone: Path, capfd: pytest.CaptureFixture[str], flags: list[str], said: str
+def test_invalid_arguments_of_setup_are_reported(
+    clone: Path, capfd: pytest.CaptureFixture[str], flags: list[str], output_text: str
 ) -> None:
     with pytest.raises(SystemExit) as end:
         bootstrap.main(flags)
     assert end.value.code == 2
-    assert said in capfd.readouterr().err
+    assert output_text in capfd.readouterr().err
     assert not (clone / ".venv").exists()
 
 
 def test_help_names_the_flags_of_the_account(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         bootstrap.main(["--help"])
-    told = capfd.readouterr().out
-    assert all(flag in told for flag in ("--register", "--wallet", "--link", "--config", "--key", "--python", "--yes"))
+    output_text = capfd.readouterr().out
+    assert all(
+        flag in output_text for flag in ("--register", "--wallet", "--link", "--config", "--key", "--python", "--yes")
+    )
 
 
 @pytest.mark.usefixtures("uv")
-def test_deploy_sh_sets_up_by_itself_and_says_so(
+def test_deploy_sh_runs_setup_first_and_reports_it(
     clone: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sprung = tmp_path_factory.mktemp("sprung")
     spread_traps(clone, sprung)
     monkeypatch.chdir(clone)
-    said = run("./deploy.sh", "--help", code=1, PYTHONPATH=":.")  # nothing was installed
-    assert "setting it up first" in said
-    assert "the package click is missing" in said
+    output_text = run("./deploy.sh", "--help", code=1, PYTHONPATH=":.")  # nothing was installed
+    assert "setting it up first" in output_text
+    assert "the package click is missing" in output_text
     assert (clone / ".venv" / ".complete").read_text() == str(clone / ".venv")
     assert list(sprung.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, folder_of_uv: Path) -> Path:
+def installed_checkout(tmp_path_factory: pytest.TempPathFactory, folder_of_uv: Path) -> Path:
     """A clone that was set up. Whoever moves it moves it back."""
-    folder = copied(tmp_path_factory.mktemp("made"))
+    folder = copy_checkout(tmp_path_factory.mktemp("made"))
     run(folder / "setup.sh", "--yes", "--no-account", PATH=f"{folder_of_uv}:{os.environ['PATH']}")
     return folder
 
 
 def is_bound_to(folder: Path) -> bool:
     """Whether activation and console scripts lead to the environment there, and its stamp says so."""
-    own = folder / ".venv"
-    scripts = [path.read_text() for name in ("activate", "pip") if (path := own / "bin" / name).exists()]
-    return (own / ".complete").read_text() == str(own) and all(str(own) in script for script in scripts)
+    environment = folder / ".venv"
+    scripts = [path.read_text() for name in ("activate", "pip") if (path := environment / "bin" / name).exists()]
+    return (environment / ".complete").read_text() == str(environment) and all(
+        str(environment) in script for script in scripts
+    )
 
 
 @pytest.mark.usefixtures("uv")
-def test_a_copied_checkout_gets_its_own_environment_and_leaves_the_original_alone(made: Path, tmp_path: Path) -> None:
-    shutil.copytree(made, tmp_path / "copy", symlinks=True)
-    before = {path: path.lstat().st_mtime_ns for path in made.rglob("*")}
+def test_a_copied_checkout_gets_a_new_environment_and_the_original_is_unchanged(
+    installed_checkout: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(installed_checkout, tmp_path / "copy", symlinks=True)
+    before = {path: path.lstat().st_mtime_ns for path in installed_checkout.rglob("*")}
     assert run(tmp_path / "copy" / "deploy.sh", _DEPLOY_SH_COMPLETE="bash_complete") == ""
-    said = run(tmp_path / "copy" / "deploy.sh", "--help", code=1)
-    assert f".venv was made in {made}: it is made anew" in said
+    output_text = run(tmp_path / "copy" / "deploy.sh", "--help", code=1)
+    assert f".venv was made in {installed_checkout}: it is made anew" in output_text
     assert is_bound_to(tmp_path / "copy")
     assert [path.name for path in (tmp_path / "copy").glob(".venv*")] == [".venv"]
-    assert before == {path: path.lstat().st_mtime_ns for path in made.rglob("*")}
+    assert before == {path: path.lstat().st_mtime_ns for path in installed_checkout.rglob("*")}
     assert "setting it up" not in run(tmp_path / "copy" / "deploy.sh", "--help", code=1)
 
 
-def test_a_moved_checkout_keeps_the_python_of_its_environment(made: Path, tmp_path: Path) -> None:
+def test_a_moved_checkout_keeps_the_python_of_its_environment(installed_checkout: Path, tmp_path: Path) -> None:
     moved = tmp_path / "with space"
-    shutil.copytree(made, tmp_path / "first", symlinks=True)
+    shutil.copytree(installed_checkout, tmp_path / "first", symlinks=True)
     (tmp_path / "first" / ".venv" / ".complete").write_text(str(tmp_path / "first" / ".venv"))
     (tmp_path / "first").rename(moved)
-    said = run(moved / "setup.sh", "--yes", "--no-account", CHUTES_WRAPPERS_PYTHON="", PATH="/usr/bin:/bin")
-    assert f".venv was made in {tmp_path / 'first'}: it is made anew" in said
+    output_text = run(moved / "setup.sh", "--yes", "--no-account", CHUTES_WRAPPERS_PYTHON="", PATH="/usr/bin:/bin")
+    assert f".venv was made in {tmp_path / 'first'}: it is made anew" in output_text
     assert is_bound_to(moved)
     version = [str(moved / ".venv" / "bin" / "python"), "-V"]
     assert subprocess.run(version, capture_output=True, text=True, check=True).stdout.split()[1] in sys.version
 
 
-def test_a_checkout_that_is_where_it_was_keeps_its_environment(made: Path, tmp_path: Path) -> None:
-    made.rename(tmp_path / "there")
-    (tmp_path / "there").rename(made)
-    (tmp_path / "link").symlink_to(made)
-    for folder in (made, tmp_path / "link"):
+def test_an_unmoved_checkout_keeps_its_environment(installed_checkout: Path, tmp_path: Path) -> None:
+    installed_checkout.rename(tmp_path / "there")
+    (tmp_path / "there").rename(installed_checkout)
+    (tmp_path / "link").symlink_to(installed_checkout)
+    for folder in (installed_checkout, tmp_path / "link"):
         assert "setting it up" not in run(folder / "deploy.sh", "--help", code=1)
         assert "ready" in run(folder / "setup.sh", "--yes", "--no-account")
-    assert is_bound_to(made)
+    assert is_bound_to(installed_checkout)
 
 
 @pytest.mark.usefixtures("uv")
-def test_an_environment_that_another_checkout_links_to_keeps_its_place(made: Path, tmp_path: Path) -> None:
+def test_an_environment_that_another_checkout_links_to_keeps_its_path(installed_checkout: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    shutil.copytree(made, other, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
-    (other / ".venv").symlink_to(made / ".venv")
+    shutil.copytree(installed_checkout, other, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
+    (other / ".venv").symlink_to(installed_checkout / ".venv")
     (other / "requirements.txt").touch()
     assert "installed into .venv" in run(other / "setup.sh", "--yes", "--no-account")
-    assert is_bound_to(made)
+    assert is_bound_to(installed_checkout)
 
 
 @pytest.mark.parametrize("is_absolute", [True, False])
-def test_the_scripts_find_their_project_through_links(made: Path, tmp_path: Path, is_absolute: bool) -> None:
+def test_the_scripts_find_their_project_through_links(
+    installed_checkout: Path, tmp_path: Path, is_absolute: bool
+) -> None:
     for name in ("setup.sh", "deploy.sh"):
-        target = made / name if is_absolute else os.path.relpath(made / name, tmp_path)
+        target = installed_checkout / name if is_absolute else os.path.relpath(installed_checkout / name, tmp_path)
         (tmp_path / f"to-{name}").symlink_to(target)
         (tmp_path / name).symlink_to(f"to-{name}")
     assert "ready" in run(tmp_path / "setup.sh", "--yes", "--no-account")
     assert "the package click is missing" in run(tmp_path / "deploy.sh", "--help", code=1)
 
 
-def test_a_folder_that_cannot_be_written_to_is_said(made: Path, tmp_path: Path) -> None:
-    shutil.copytree(made, tmp_path / "copy", symlinks=True)
+def test_a_read_only_folder_is_reported(installed_checkout: Path, tmp_path: Path) -> None:
+    shutil.copytree(installed_checkout, tmp_path / "copy", symlinks=True)
     unshare = ["unshare", "--mount", "--map-root-user"]
     if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("nobody may mount here")
@@ -258,30 +266,30 @@ def bare(clone: Path) -> Path:
 
 
 def fault() -> str | None:
-    return virtual_environment.fault_of_what_is_there(is_python_chosen=False)
+    return virtual_environment.find_fault(is_python_chosen=False)
 
 
-def test_a_stamp_from_before_it_named_the_place_gets_it(bare: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_old_stamp_without_a_path_gets_the_path(bare: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert bootstrap.main(["--yes"]) == 0
     assert "ready" in capfd.readouterr().err
     assert (bare / ".venv" / ".complete").read_text() == str(bare / ".venv")
 
 
-def test_an_environment_with_such_a_stamp_is_known_to_be_moved(
+def test_a_moved_environment_with_an_old_stamp_is_detected(
     bare: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = tmp_path_factory.mktemp("moved")
     (bare / ".venv").rename(moved / ".venv")
-    work_on(moved, monkeypatch)
+    edit_checkout(moved, monkeypatch)
     assert fault() == f"was made in {bare}"
 
 
-def test_a_link_to_the_environment_of_another_checkout_is_good(
+def test_a_link_to_the_environment_of_another_checkout_is_valid(
     bare: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path_factory.mktemp("other")
     (other / ".venv").symlink_to(bare / ".venv")
-    work_on(other, monkeypatch)
+    edit_checkout(other, monkeypatch)
     assert fault() is None
 
 
@@ -303,7 +311,7 @@ def test_scripts_stay_under_forty_lines() -> None:
         assert len((ROOT / name).read_text().splitlines()) < 40
 
 
-def test_a_machine_without_a_fitting_python_is_told_so(clone: Path, tmp_path: Path) -> None:
+def test_a_missing_supported_python_is_reported(clone: Path, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for name in ("dirname", "bash"):
         (tmp_path / "bin" / name).symlink_to(str(shutil.which(name)))
@@ -319,7 +327,7 @@ def test_a_machine_without_a_fitting_python_is_told_so(clone: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     "flag", [["--python", sys.executable], [f"--python={sys.executable}"]], ids=["apart", "joined"]
 )
-def test_a_named_python_of_another_version_makes_the_environment_anew(clone: Path, flag: list[str]) -> None:
+def test_a_python_of_another_version_replaces_the_environment(clone: Path, flag: list[str]) -> None:
     older = clone / ".venv" / "bin" / "python"
     older.parent.mkdir(parents=True)
     older.write_text("#!/bin/sh\necho Python 3.9.1\n")
@@ -332,7 +340,7 @@ def test_a_named_python_of_another_version_makes_the_environment_anew(clone: Pat
 
 
 @pytest.mark.parametrize("named", ["no-such-python", "/bin/sh"])
-def test_a_named_python_that_does_not_fit_is_not_replaced_by_another(clone: Path, named: str) -> None:
+def test_an_unsupported_python_argument_has_no_fallback(clone: Path, named: str) -> None:
     for flags, variables in ((["--python", named], {}), ([], {"CHUTES_WRAPPERS_PYTHON": named})):
         done = subprocess.run(
             [clone / "setup.sh", "--yes", *flags],

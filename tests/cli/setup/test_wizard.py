@@ -14,21 +14,21 @@ import pexpect
 import pytest
 
 from chutes_wrappers.emulator.host_launcher import HostLauncher
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.account import wallets
 from tests.commands import Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
-from tests.fork_server import CHUTES, LONGEST_S, WIZARD
-from tests.scenario import ROOT, environment
+from tests.fork_server import CHUTES, TIMEOUT_S, WIZARD
+from tests.scenario import ROOT, make_environment
 from tests.terminal import Terminal, interrupt
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     folder = tmp_path_factory.mktemp("platform")
-    with running_platform(Settings(registration_token=TOKEN, folder=folder, docker=False), HostLauncher()) as running:
-        Client.registered(running.url, "taken")
+    with run_platform(Settings(registration_token=TOKEN, folder=folder, docker=False), HostLauncher()) as running:
+        Client.register(running.url, "taken")
         yield running
 
 
@@ -45,9 +45,9 @@ class Newcomer:
 
     @property
     def variables(self) -> dict[str, str]:
-        kept = {name: value for name, value in environment().items() if not name.startswith("CHUTES_")}
+        inherited = {name: value for name, value in make_environment().items() if not name.startswith("CHUTES_")}
         return {
-            **kept,
+            **inherited,
             "HOME": str(self.home),
             "CHUTES_API_URL": self.url,
             "CHUTES_REGISTRATION_TOKEN": TOKEN,
@@ -73,15 +73,18 @@ def newcomer(tmp_path: Path, platform: RunningPlatform) -> Newcomer:
 
 def secrets_of(newcomer: Newcomer) -> list[str]:
     """What must be on no screen: everything that is secret in the files that were written."""
-    found = []
+    secrets = []
     folder = newcomer.home / ".bittensor" / "wallets"
-    for wallet, name in wallets.find(folder):
+    for wallet, name in wallets.find_hotkeys(folder):
         for path in (folder / wallet / "hotkeys" / name, folder / wallet / "coldkey"):
-            told = wallets._json(path)
-            found += [told["secretPhrase"], *(told[name].removeprefix("0x") for name in ("secretSeed", "privateKey"))]
+            wallet_file = wallets._read_json(path)
+            secrets += [
+                wallet_file["secretPhrase"],
+                *(wallet_file[name].removeprefix("0x") for name in ("secretSeed", "privateKey")),
+            ]
     for name in ("fingerprint-*", "api_key"):
-        found += [path.read_text().strip() for path in newcomer.config.parent.glob(name)]
-    return found
+        secrets += [path.read_text().strip() for path in newcomer.config.parent.glob(name)]
+    return secrets
 
 
 def mode(path: Path) -> int:
@@ -91,7 +94,7 @@ def mode(path: Path) -> int:
 def test_a_newcomer_registers_with_a_new_wallet_at_the_terminal(newcomer: Newcomer) -> None:
     terminal = newcomer.at_terminal()
     screen = []
-    for question, answer in (
+    for question, reply in (
         ("What to do", "9"),
         ("What to do", "1"),
         ("Username", "x"),
@@ -110,31 +113,31 @@ def test_a_newcomer_registers_with_a_new_wallet_at_the_terminal(newcomer: Newcom
     ):
         terminal.expect(question)
         screen.append(str(terminal.before))
-        terminal.sendline(answer)
+        terminal.sendline(reply)
     terminal.expect(pexpect.EOF)
     screen.append(str(terminal.before))
     terminal.close()
-    said = "".join(screen)
-    assert terminal.exitstatus == 0, said
-    assert "3 to 15 letters" in said
-    assert "already exists" in said
-    assert "knows this account as newcomer" in said.replace("\r\n", "")
+    output_text = "".join(screen)
+    assert terminal.exitstatus == 0, output_text
+    assert "3 to 15 letters" in output_text
+    assert "already exists" in output_text
+    assert "knows this account as newcomer" in output_text.replace("\r\n", "")
     hidden = secrets_of(newcomer)
     assert len(hidden) == 8
-    assert not [secret for secret in hidden if secret in said]
+    assert not [secret for secret in hidden if secret in output_text]
     written = [newcomer.config, newcomer.config.with_name("api_key"), *newcomer.config.parent.glob("fingerprint-*")]
     written += [path for path in (newcomer.home / ".bittensor").rglob("*") if path.is_file()]
     assert {mode(path) for path in written} == {0o600}
 
 
-def test_flags_register_keep_what_was_there_and_the_sdk_takes_the_file(newcomer: Newcomer) -> None:
+def test_registration_by_flags_keeps_the_old_file_and_the_sdk_reads_the_new_one(newcomer: Newcomer) -> None:
     newcomer.config.parent.mkdir()
     newcomer.config.write_text("[old]\n")
-    said = newcomer.run("--register", "flagged", "--wallet", "new")
-    assert "knows this account as flagged" in said
-    assert not [secret for secret in secrets_of(newcomer) if secret in said]
-    kept = newcomer.config.with_name("config.ini.bak-1")
-    assert (kept.read_text(), mode(kept)) == ("[old]\n", 0o600)
+    output_text = newcomer.run("--register", "flagged", "--wallet", "new")
+    assert "knows this account as flagged" in output_text
+    assert not [secret for secret in secrets_of(newcomer) if secret in output_text]
+    backup = newcomer.config.with_name("config.ini.bak-1")
+    assert (backup.read_text(), mode(backup)) == ("[old]\n", 0o600)
     listed = Commands(newcomer.home, newcomer.variables, CHUTES).run("chutes", "list")
     assert listed.code == 0
     assert "error" not in listed.stderr.lower()
@@ -144,11 +147,11 @@ def test_an_account_is_linked_by_its_key_and_its_own_hotkey_only(newcomer: Newco
     newcomer.run("--register", "linked", "--wallet", "new")
     key = api_key(newcomer)
     newcomer.config.unlink()
-    said = newcomer.run("--link", CHUTES_API_KEY=key)
-    assert "knows this account as linked" in said
-    assert key not in said
+    output_text = newcomer.run("--link", CHUTES_API_KEY=key)
+    assert "knows this account as linked" in output_text
+    assert key not in output_text
     wallets_folder = newcomer.home / ".bittensor" / "wallets"
-    wallets.make(wallets_folder)
+    wallets.create_wallet(wallets_folder)
     refused = newcomer.run("--link", "--wallet", "chutes-2/default", code=1, CHUTES_API_KEY=key)
     assert "another hotkey" in refused
     assert key not in refused
@@ -158,13 +161,13 @@ def test_an_account_is_linked_by_its_key_and_its_own_hotkey_only(newcomer: Newco
 def api_key(newcomer: Newcomer) -> str:
     """An API key of the account in the newcomer's file, made by the API."""
     line = ("keys", "create", "--name", "k", "--admin")
-    made = Commands(newcomer.home, newcomer.variables, CHUTES).run(*line)
-    found = re.search(r'"secret_key": "([^"]+)"', made.stdout + made.stderr)
-    assert found, made
-    return found[1]
+    result = Commands(newcomer.home, newcomer.variables, CHUTES).run(*line)
+    match = re.search(r'"secret_key": "([^"]+)"', result.stdout + result.stderr)
+    assert match, result
+    return match[1]
 
 
-def test_a_file_is_taken_over_once_it_is_known_to_be_one(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_a_configuration_file_is_copied_after_validation(newcomer: Newcomer, tmp_path: Path) -> None:
     newcomer.run("--register", "moved", "--wallet", "new")
     elsewhere = tmp_path / "elsewhere.ini"
     newcomer.config.rename(elsewhere)
@@ -179,14 +182,14 @@ def test_a_file_is_taken_over_once_it_is_known_to_be_one(newcomer: Newcomer, tmp
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0), ("q\r", 0)])
 @pytest.mark.parametrize("at", ["What to do", "Username", "Sign with"])
-def test_ctrl_c_the_end_of_input_leave_nothing(newcomer: Newcomer, key: str, code: int, at: str) -> None:
+def test_ctrl_c_and_end_of_input_leave_no_files(newcomer: Newcomer, key: str, code: int, at: str) -> None:
     terminal = newcomer.at_terminal(100)
-    for question, answer in (("What to do", "1"), ("Username", "someone"), ("Sign with", "")):
+    for question, reply in (("What to do", "1"), ("Username", "someone"), ("Sign with", "")):
         terminal.expect(question)
         if question == at:
             terminal.send(key)
             break
-        terminal.sendline(answer)
+        terminal.sendline(reply)
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == code
@@ -201,30 +204,32 @@ def test_without_a_terminal_the_flags_are_named(newcomer: Newcomer) -> None:
     assert "--wallet new makes one" in newcomer.run("--register", "someone", code=2)
 
 
-def test_wrong_usage_makes_no_wallet(newcomer: Newcomer) -> None:
+def test_invalid_arguments_create_no_wallet(newcomer: Newcomer) -> None:
     newcomer.run("--register", "x", "--wallet", "new", code=2)
     newcomer.run("--link", "--wallet", "new", code=2, CHUTES_API_KEY="cpk_canary")
     assert not (newcomer.home / ".bittensor").exists()
 
 
-def test_an_api_that_is_not_there_gets_no_wallet_made_for_it(newcomer: Newcomer) -> None:
+def test_no_wallet_is_created_for_an_unreachable_api(newcomer: Newcomer) -> None:
     newcomer.run("--register", "later", "--wallet", "new", code=1, CHUTES_API_URL="http://127.0.0.1:9")
     assert [*newcomer.home.iterdir()] == [newcomer.config.parent]
     assert [*newcomer.config.parent.iterdir()] == []
 
 
 def test_a_wrong_registration_token_is_named_with_its_variable(newcomer: Newcomer) -> None:
-    said = newcomer.run("--register", "stranger", "--wallet", "new", code=1, CHUTES_REGISTRATION_TOKEN="guessed-4711")
-    assert "set CHUTES_REGISTRATION_TOKEN" in said
-    assert "4711" not in said
+    output_text = newcomer.run(
+        "--register", "stranger", "--wallet", "new", code=1, CHUTES_REGISTRATION_TOKEN="guessed-4711"
+    )
+    assert "set CHUTES_REGISTRATION_TOKEN" in output_text
+    assert "4711" not in output_text
 
 
-def test_a_refused_registration_names_the_wallet_that_was_made_for_it(newcomer: Newcomer) -> None:
+def test_a_rejected_registration_names_the_new_wallet(newcomer: Newcomer) -> None:
     assert "--wallet chutes/default" in newcomer.run("--register", "taken", "--wallet", "new", code=1)
     assert "knows this account as afterwards" in newcomer.run("--register", "afterwards", "--wallet", "chutes/default")
 
 
-def test_a_folder_that_cannot_be_written_is_said_before_anything_is_sent(newcomer: Newcomer) -> None:
+def test_a_read_only_folder_is_reported_before_any_request(newcomer: Newcomer) -> None:
     newcomer.config.mkdir(parents=True)
     assert "cannot be written" in newcomer.run("--register", "unwritten", "--wallet", "new", code=2)
     os.rmdir(newcomer.config)
@@ -235,30 +240,30 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_sent(newcome
     assert "unwritten" in newcomer.run("--register", "unwritten", "--wallet", "new")
 
 
-def test_what_is_no_key_is_not_shown(newcomer: Newcomer) -> None:
+def test_an_invalid_key_is_not_printed(newcomer: Newcomer) -> None:
     for key in ("cpk_CANARY\nsecond", "cpk_CANARÝ", "cpk_CAN ARY"):
-        said = newcomer.run("--link", code=2, CHUTES_API_KEY=key)
-        assert "characters that no key has" in said
-        assert "CAN" not in said
+        output_text = newcomer.run("--link", code=2, CHUTES_API_KEY=key)
+        assert "characters that no key has" in output_text
+        assert "CAN" not in output_text
 
 
-def test_a_file_that_the_platform_does_not_know_replaces_nothing(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_a_file_of_an_unknown_account_replaces_nothing(newcomer: Newcomer, tmp_path: Path) -> None:
     newcomer.run("--register", "careful", "--wallet", "new")
     before = newcomer.config.read_text()
-    told = dict(line.split(" = ", 1) for line in before.splitlines() if " = " in line)
-    unknown = wallets.make(tmp_path / "wallets")
-    wrong = tmp_path / "wrong.ini"
-    wrong.write_text(
-        before.replace(told["hotkey_seed"], unknown.seed).replace(told["hotkey_ss58address"], unknown.address)
+    fields = dict(line.split(" = ", 1) for line in before.splitlines() if " = " in line)
+    unknown = wallets.create_wallet(tmp_path / "wallets")
+    invalid_file = tmp_path / "wrong.ini"
+    invalid_file.write_text(
+        before.replace(fields["hotkey_seed"], unknown.seed).replace(fields["hotkey_ss58address"], unknown.address)
     )
-    assert "401" in newcomer.run("--config", str(wrong), code=1)
-    wrong.write_text(before.replace("hotkey_name", "#"))
-    assert "lacks hotkey_name" in newcomer.run("--config", str(wrong), code=2)
+    assert "401" in newcomer.run("--config", str(invalid_file), code=1)
+    invalid_file.write_text(before.replace("hotkey_name", "#"))
+    assert "lacks hotkey_name" in newcomer.run("--config", str(invalid_file), code=2)
     assert "No such file" in newcomer.run("--config", "~/nowhere.ini", code=2)
     assert (newcomer.config.read_text(), [*newcomer.config.parent.glob("*.bak-*")]) == (before, [])
 
 
-def test_a_link_to_the_file_stays_one(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_a_symlink_to_the_file_stays_a_symlink(newcomer: Newcomer, tmp_path: Path) -> None:
     real = tmp_path / "dotfiles.ini"
     real.write_bytes(b"\xff\xfe")
     newcomer.config.parent.mkdir()
@@ -269,20 +274,20 @@ def test_a_link_to_the_file_stays_one(newcomer: Newcomer, tmp_path: Path) -> Non
     assert real.with_name("dotfiles.ini.bak-1").read_bytes() == b"\xff\xfe"
 
 
-def test_a_file_whose_parts_do_not_belong_together_replaces_nothing(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_an_inconsistent_file_replaces_nothing(newcomer: Newcomer, tmp_path: Path) -> None:
     newcomer.run("--register", "together", "--wallet", "new")
     before = newcomer.config.read_text()
     address = next(line.partition(" = ")[2] for line in before.splitlines() if line.startswith("hotkey_ss58address"))
-    wrong = tmp_path / "wrong.ini"
-    wrong.write_text(before.replace(address, "5" + address[:0:-1]))
-    assert "do not belong together" in newcomer.run("--config", str(wrong), code=2)
-    wrong.write_text(before.replace("username = together", "username = other"))
-    assert "knows the account as together" in newcomer.run("--config", str(wrong), code=2)
+    invalid_file = tmp_path / "wrong.ini"
+    invalid_file.write_text(before.replace(address, "5" + address[:0:-1]))
+    assert "do not belong together" in newcomer.run("--config", str(invalid_file), code=2)
+    invalid_file.write_text(before.replace("username = together", "username = other"))
+    assert "knows the account as together" in newcomer.run("--config", str(invalid_file), code=2)
     assert "no such user" in newcomer.run("--config", "~nobody-is-called-so/x.ini", code=2)
     assert newcomer.config.read_text() == before
 
 
-def test_what_logs_in_on_the_website_is_never_overwritten(newcomer: Newcomer) -> None:
+def test_the_website_login_file_is_never_overwritten(newcomer: Newcomer) -> None:
     login = newcomer.config.with_name("fingerprint-preciousone")
     login.parent.mkdir()
     login.write_text("precious")
@@ -291,7 +296,7 @@ def test_what_logs_in_on_the_website_is_never_overwritten(newcomer: Newcomer) ->
     assert login.with_name("fingerprint-preciousone.bak-1").read_text() == "precious"
 
 
-def test_a_link_to_where_nothing_can_be_written_is_said_before_anything_is_sent(newcomer: Newcomer) -> None:
+def test_a_symlink_to_a_read_only_folder_is_reported_before_any_request(newcomer: Newcomer) -> None:
     (newcomer.home / "file").write_text("")
     newcomer.config.parent.mkdir()
     newcomer.config.symlink_to(newcomer.home / "file" / "config.ini")
@@ -300,14 +305,14 @@ def test_a_link_to_where_nothing_can_be_written_is_said_before_anything_is_sent(
     assert "unlinked" in newcomer.run("--register", "unlinked", "--wallet", "new")
 
 
-def test_a_key_of_another_account_is_said(newcomer: Newcomer) -> None:
+def test_an_api_key_of_another_account_is_reported(newcomer: Newcomer) -> None:
     newcomer.run("--register", "firstone", "--wallet", "new", "--key")
-    said = newcomer.run("--register", "secondone", "--wallet", "new", "--key", code=2)
-    assert "is firstone's, and the account is secondone" in said
+    output_text = newcomer.run("--register", "secondone", "--wallet", "new", "--key", code=2)
+    assert "is firstone's, and the account is secondone" in output_text
 
 
-def test_a_wrong_address_of_the_api_and_a_closed_input_are_said(newcomer: Newcomer) -> None:
-    wallets.make(newcomer.home / ".bittensor" / "wallets")
+def test_an_invalid_api_url_and_a_closed_input_are_reported(newcomer: Newcomer) -> None:
+    wallets.create_wallet(newcomer.home / ".bittensor" / "wallets")
     assert "CHUTES_API_URL" in newcomer.run("--register", "someone", code=2, CHUTES_API_URL="http://[::1")
     done = subprocess.run(
         ["bash", "-c", f"{sys.executable} -m chutes_wrappers.cli.setup.wizard <&-"],
@@ -316,35 +321,35 @@ def test_a_wrong_address_of_the_api_and_a_closed_input_are_said(newcomer: Newcom
         capture_output=True,
         text=True,
         check=False,
-        timeout=LONGEST_S,
+        timeout=TIMEOUT_S,
     )
     assert (done.returncode, "no terminal to ask on" in done.stderr) == (2, True)
 
 
-def test_a_key_is_made_once_and_kept(newcomer: Newcomer) -> None:
+def test_an_api_key_is_created_once_and_saved(newcomer: Newcomer) -> None:
     newcomer.run("--register", "keyholder", "--wallet", "new", "--key")
-    kept = newcomer.config.with_name("api_key")
-    assert (kept.read_text().startswith("cpk_"), mode(kept)) == (True, 0o600)
-    before = kept.read_text()
-    said = newcomer.run("--key")
-    assert "already" in said
-    assert before.strip() not in said
-    assert kept.read_text() == before
+    key_file = newcomer.config.with_name("api_key")
+    assert (key_file.read_text().startswith("cpk_"), mode(key_file)) == (True, 0o600)
+    before = key_file.read_text()
+    output_text = newcomer.run("--key")
+    assert "already" in output_text
+    assert before.strip() not in output_text
+    assert key_file.read_text() == before
 
 
-def test_an_account_is_linked_and_a_file_taken_at_the_terminal(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_the_terminal_can_link_an_account_and_use_a_file(newcomer: Newcomer, tmp_path: Path) -> None:
     newcomer.run("--register", "visitor", "--wallet", "new")
     key, elsewhere = api_key(newcomer), tmp_path / "elsewhere.ini"
     newcomer.config.rename(elsewhere)
-    for answers in (
+    for replies in (
         (("What to do", "2"), ("Sign with", "n"), ("Sign with", ""), ("API key", key), ("Make an API key", "n")),
         (("Set another", "y"), ("What to do", "3"), ("File", str(elsewhere)), ("Make an API key", "n")),
         (("Set another", ""), ("Make an API key", "n")),
     ):
         terminal = newcomer.at_terminal(100)
-        for question, answer in answers:
+        for question, reply in replies:
             terminal.expect(question)
-            terminal.sendline(answer)
+            terminal.sendline(reply)
         terminal.expect(pexpect.EOF)
         terminal.close()
         assert terminal.exitstatus == 0
@@ -359,7 +364,7 @@ def at_setup(newcomer: Newcomer) -> Iterator[pexpect.spawn[str]]:
         pytest.skip("the project's own .venv is not set up here: ./setup.sh --dev")
     variables = {**newcomer.variables, "CHUTES_WRAPPERS_PYTHON": sys.executable}
     child = pexpect.spawn(
-        str(ROOT / "setup.sh"), env=variables, encoding="utf-8", timeout=LONGEST_S, dimensions=(24, 60)
+        str(ROOT / "setup.sh"), env=variables, encoding="utf-8", timeout=TIMEOUT_S, dimensions=(24, 60)
     )
     child.expect("✓ the environment is ready")
     child.expect("What to do")
@@ -367,9 +372,7 @@ def at_setup(newcomer: Newcomer) -> Iterator[pexpect.spawn[str]]:
     child.close(force=True)
 
 
-def test_setup_goes_on_with_the_account_and_takes_no_for_an_answer(
-    at_setup: pexpect.spawn[str], newcomer: Newcomer
-) -> None:
+def test_setup_asks_about_the_account_and_accepts_no(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
     at_setup.sendline("7")
     at_setup.expect("none of 1, 2, 3 and q")
     at_setup.expect("What to do")
@@ -401,7 +404,7 @@ def test_ctrl_c_at_a_question_of_setup_is_130(at_setup: pexpect.spawn[str], newc
     assert "Traceback" not in str(at_setup.before)
 
 
-def test_the_end_of_the_input_at_a_question_of_setup_is_told(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
+def test_end_of_input_at_a_question_of_setup_is_reported(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
     at_setup.sendeof()
     at_setup.expect("no account yet")
     at_setup.expect(pexpect.EOF)

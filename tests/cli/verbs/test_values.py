@@ -8,7 +8,16 @@ from typing import Any
 import click
 import pytest
 
-from chutes_wrappers.cli.verbs.values import FILE, GPUS, PAIR_OF_PORTS, PORT, SECONDS, TIMEOUT, ModuleName, seconds
+from chutes_wrappers.cli.verbs.values import (
+    FILE,
+    GPUS,
+    PORT,
+    PORT_PAIR,
+    SECONDS,
+    TIMEOUT,
+    ModuleName,
+    make_seconds_value,
+)
 
 CONTEXT = click.Context(click.Command("x"))
 PARAMETER = click.Option(["--x"])
@@ -19,10 +28,10 @@ PARAMETER = click.Option(["--x"])
     [
         (PORT, "1", 1),
         (PORT, "65535", 65535),
-        (PAIR_OF_PORTS, "1:65535", "1:65535"),
+        (PORT_PAIR, "1:65535", "1:65535"),
         (SECONDS, "0", 0),
         (TIMEOUT, "0.1", 0.1),
-        (seconds(5), "5", 5),
+        (make_seconds_value(5), "5", 5),
         (GPUS, "", ""),
         (GPUS, "none", "none"),
         (GPUS, "999", "999"),
@@ -30,7 +39,7 @@ PARAMETER = click.Option(["--x"])
         (FILE, "a/b", Path("a/b")),
     ],
 )
-def test_what_is_valid_is_taken(kind: click.ParamType[Any], text: str, value: object) -> None:
+def test_a_valid_value_is_accepted(kind: click.ParamType[Any], text: str, value: object) -> None:
     assert kind.convert(text, None, None) == value
 
 
@@ -39,21 +48,21 @@ def test_what_is_valid_is_taken(kind: click.ParamType[Any], text: str, value: ob
     [
         (PORT, "0"),
         (PORT, "65536"),
-        (PAIR_OF_PORTS, "0:1"),
-        (PAIR_OF_PORTS, "65536:1"),
+        (PORT_PAIR, "0:1"),
+        (PORT_PAIR, "65536:1"),
         (SECONDS, "-0.1"),
         (SECONDS, "inf"),
         (TIMEOUT, "0"),
-        (seconds(5), "4.9"),
+        (make_seconds_value(5), "4.9"),
         (GPUS, "1000"),
         (GPUS, "alle"),
     ],
 )
-def test_what_is_not_valid_is_wrong_usage(kind: click.ParamType[Any], text: str) -> None:
+def test_an_invalid_value_is_a_usage_error(kind: click.ParamType[Any], text: str) -> None:
     with pytest.raises(click.BadParameter, match=f"'{text}' is not a "):
         kind.convert(text, None, None)
 
 
-def test_a_module_of_another_folder_is_left_to_the_shell() -> None:
+def test_a_module_of_another_folder_is_completed_by_the_shell() -> None:
     (item,) = ModuleName().shell_complete(CONTEXT, PARAMETER, "elsewhere/dep")
     assert (item.value, item.type) == ("elsewhere/dep", "file")

@@ -14,7 +14,7 @@ from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER
 from chutes.util.auth import get_signing_message
 
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.host.account.keypairs import keypair
+from chutes_wrappers.host.account.keypairs import keypair_from_seed
 from tests.emulator.tokens import TOKEN
 
 CODE = """
@@ -46,9 +46,9 @@ CORD = {
 }
 
 
-def definition(**different: Any) -> dict[str, Any]:
+def make_definition(**overrides: Any) -> dict[str, Any]:
     """The body of a deployment as ``chutes deploy`` sends it, with what a test wants to be different."""
-    usual: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "name": "case",
         "tagline": "",
         "readme": "",
@@ -72,16 +72,16 @@ def definition(**different: Any) -> dict[str, Any]:
         "cords": [CORD],
         "jobs": [],
     }
-    return {**usual, **different}
+    return {**defaults, **overrides}
 
 
-def zipped(**files: str) -> bytes:
+def make_zip(**files: str) -> bytes:
     """A zip of files, as the SDK makes it of the build context."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 class Client:
@@ -92,13 +92,13 @@ class Client:
         self.account = account
 
     @classmethod
-    def registered(cls, url: str, username: str) -> Client:
+    def register(cls, url: str, username: str) -> Client:
         """A new user."""
         return cls(url, accounts.register(url, username, TOKEN))
 
     def headers(self, body: bytes | None = None, purpose: str | None = None) -> dict[str, str]:
         """What proves who asks."""
-        key = keypair(self.account.seed)
+        key = keypair_from_seed(self.account.seed)
         nonce = str(int(time.time()))
         message = get_signing_message(key.ss58_address, nonce, payload_str=body, purpose=purpose)
         return {
@@ -136,32 +136,39 @@ class Client:
         self, name: str = "case", tag: str = "v1", context: bytes | None = None, **fields: str
     ) -> requests.Response:
         """Submit an image."""
-        given = {"username": "tester", "name": name, "tag": tag, "readme": "", "dockerfile": "FROM scratch", **fields}
-        packed = zipped(**{"data.txt": "data"}) if context is None else context
-        return self.upload("/images/", given, build_context=("chute.zip", packed, "application/zip"))
+        form_fields = {
+            "username": "tester",
+            "name": name,
+            "tag": tag,
+            "readme": "",
+            "dockerfile": "FROM scratch",
+            **fields,
+        }
+        archive = make_zip(**{"data.txt": "data"}) if context is None else context
+        return self.upload("/images/", form_fields, build_context=("chute.zip", archive, "application/zip"))
 
-    def built(self, name: str = "case", tag: str = "v1", **fields: str) -> dict[str, Any]:
+    def build_and_wait(self, name: str = "case", tag: str = "v1", **fields: str) -> dict[str, Any]:
         """Submit an image, and wait until it is built."""
-        submitted = self.build(name, tag, None, **fields)
-        assert submitted.status_code == 202, submitted.text
+        response = self.build(name, tag, None, **fields)
+        assert response.status_code == 202, response.text
         # The events end when the build is over; a text comes when it was over before.
-        logs = self.get(f"/images/{submitted.json()['image_id']}/logs")
+        logs = self.get(f"/images/{response.json()['image_id']}/logs")
         assert logs.status_code == 200
         image: dict[str, Any] = self.get(f"/images/{name}:{tag}").json()
         return image
 
-    def deploy(self, *, accept_fee: bool = True, **different: Any) -> requests.Response:
+    def deploy(self, *, accept_fee: bool = True, **overrides: Any) -> requests.Response:
         """Deploy a chute."""
-        return self.post("/chutes/", definition(**different), accept_fee=str(accept_fee).lower())
+        return self.post("/chutes/", make_definition(**overrides), accept_fee=str(accept_fee).lower())
 
-    def key(self, **wanted: Any) -> dict[str, Any]:
+    def create_key(self, **overrides: Any) -> dict[str, Any]:
         """Make an API key; what the API says of it."""
-        made = self.post("/api_keys/", {"name": "key", **wanted})
-        assert made.status_code == 200, made.text
-        said: dict[str, Any] = made.json()
-        return said
+        response = self.post("/api_keys/", {"name": "key", **overrides})
+        assert response.status_code == 200, response.text
+        key: dict[str, Any] = response.json()
+        return key
 
 
-def bearer(secret: str) -> dict[str, str]:
+def make_bearer_header(secret: str) -> dict[str, str]:
     """The header that carries an API key."""
     return {"Authorization": f"Bearer {secret}"}

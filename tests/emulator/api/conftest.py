@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.emulator.server import RunningPlatform, Settings, running_platform
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from tests.emulator.tokens import TOKEN
 
 from .client import Client
@@ -16,11 +16,11 @@ from .client import Client
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[RunningPlatform]:
     """A platform that builds nothing and runs nothing."""
-    with running_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False)) as running:
+    with run_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False)) as running:
         yield running
 
 
 @pytest.fixture
 def user(platform: RunningPlatform) -> Client:
     """Its first user."""
-    return Client.registered(platform.url, "tester")
+    return Client.register(platform.url, "tester")

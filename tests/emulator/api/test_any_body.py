@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.emulator.tokens import TOKEN
 
-from .client import CORD, Client, definition
+from .client import CORD, Client, make_definition
 
 _QUIET = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _VALUES = st.recursive(
@@ -21,8 +21,8 @@ _VALUES = st.recursive(
 )
 
 
-def is_answered(answer: requests.Response) -> bool:
-    return answer.status_code < 500
+def is_handled(response: requests.Response) -> bool:
+    return response.status_code < 500
 
 
 @_QUIET
@@ -30,26 +30,26 @@ def is_answered(answer: requests.Response) -> bool:
     st.sampled_from(["/chutes/", "/chutes/share", "/api_keys/", "/secrets/", f"/users/register?token={TOKEN}"]), _VALUES
 )
 def test_any_json(user: Client, path: str, value: Any) -> None:
-    assert is_answered(user.post(path, value))
+    assert is_handled(user.post(path, value))
 
 
 @_QUIET
-@given(st.sampled_from(sorted(definition())), _VALUES)
+@given(st.sampled_from(sorted(make_definition())), _VALUES)
 def test_any_value_in_a_deployment(user: Client, name: str, value: Any) -> None:
-    assert is_answered(user.deploy(**{name: value}))
+    assert is_handled(user.deploy(**{name: value}))
 
 
 @_QUIET
 @given(st.sampled_from(sorted(CORD)), _VALUES)
 def test_any_value_in_a_cord(user: Client, name: str, value: Any) -> None:
-    assert is_answered(user.deploy(cords=[{**CORD, name: value}]))
+    assert is_handled(user.deploy(cords=[{**CORD, name: value}]))
 
 
 @_QUIET
 @given(st.sampled_from(["name", "tag", "readme", "public", "logo_id", "dockerfile"]), st.text(max_size=20))
 def test_any_text_in_an_upload(user: Client, name: str, value: str) -> None:
-    answer = user.build(context=None, **{"tag": "v1", name: value})
-    assert is_answered(answer) or (name == "tag" and len(value) == 1)
+    response = user.build(context=None, **{"tag": "v1", name: value})
+    assert is_handled(response) or (name == "tag" and len(value) == 1)
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain", ""])
@@ -57,15 +57,15 @@ def test_any_text_in_an_upload(user: Client, name: str, value: str) -> None:
 @pytest.mark.parametrize(
     "body", [b"--x\r\n", b"\xff\xfe", b'--x\r\nContent-Disposition: form-data; name="tag"\r\n\r\n\xff\r\n--x--']
 )
-def test_a_form_that_is_none(user: Client, path: str, content_type: str, body: bytes) -> None:
+def test_an_invalid_form(user: Client, path: str, content_type: str, body: bytes) -> None:
     headers = {**user.headers(body), "Content-Type": content_type}
-    assert is_answered(requests.post(f"{user.url}{path}", data=body, headers=headers, timeout=60))
+    assert is_handled(requests.post(f"{user.url}{path}", data=body, headers=headers, timeout=60))
 
 
 @pytest.mark.parametrize("number", ["-1", "9" * 30, "x", "1e9"])
 def test_any_number_in_a_query(user: Client, number: str) -> None:
-    user.built()
+    user.build_and_wait()
     for path in ("/images/", "/chutes/", "/api_keys/", "/secrets/"):
-        assert is_answered(user.get(path, page=number))
-        assert is_answered(user.get(path, limit=number))
-    assert is_answered(user.get("/images/case:v1/logs", offset=number))
+        assert is_handled(user.get(path, page=number))
+        assert is_handled(user.get(path, limit=number))
+    assert is_handled(user.get("/images/case:v1/logs", offset=number))

@@ -17,26 +17,26 @@ from .client import Client
 _AT_ONCE = 8
 
 
-def statuses(request: Callable[[], requests.Response]) -> list[int]:
+def collect_statuses(request: Callable[[], requests.Response]) -> list[int]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = [pool.submit(request) for _ in range(_AT_ONCE)]
-        return sorted(one.result().status_code for one in asked)
+        futures = [pool.submit(request) for _ in range(_AT_ONCE)]
+        return sorted(one.result().status_code for one in futures)
 
 
-def test_one_of_many_equal_builds_is_taken(user: Client) -> None:
-    assert statuses(user.build) == [202] + [409] * (_AT_ONCE - 1)
+def test_one_of_many_equal_builds_is_accepted(user: Client) -> None:
+    assert collect_statuses(user.build) == [202] + [409] * (_AT_ONCE - 1)
 
 
-def test_one_of_many_equal_deployments_is_made_and_paid(user: Client) -> None:
-    user.built()
-    assert statuses(user.deploy) == [200] + [409] * (_AT_ONCE - 1)
+def test_one_of_many_equal_deployments_is_made_and_charged(user: Client) -> None:
+    user.build_and_wait()
+    assert collect_statuses(user.deploy) == [200] + [409] * (_AT_ONCE - 1)
     assert user.get("/users/me", "me").json()["balance"] == 100 - 5.4
 
 
 def test_one_of_many_equal_keys_and_secrets_is_made(user: Client) -> None:
     secret = {"purpose": "case", "key": "TOKEN", "value": "x"}
-    assert statuses(lambda: user.post("/api_keys/", {"name": "key"})) == [200] + [409] * (_AT_ONCE - 1)
-    assert statuses(lambda: user.post("/secrets/", secret)) == [200] + [409] * (_AT_ONCE - 1)
+    assert collect_statuses(lambda: user.post("/api_keys/", {"name": "key"})) == [200] + [409] * (_AT_ONCE - 1)
+    assert collect_statuses(lambda: user.post("/secrets/", secret)) == [200] + [409] * (_AT_ONCE - 1)
 
 
 def test_one_of_many_registrations_of_a_name_succeeds(platform: RunningPlatform) -> None:
@@ -55,4 +55,4 @@ def test_one_of_many_registrations_of_a_name_succeeds(platform: RunningPlatform)
 def test_a_large_context_arrives_whole(platform: RunningPlatform, user: Client) -> None:
     content = bytes(range(256)) * 4096 * 24
     image = user.build(context=content).json()
-    assert platform.state.images.upload_of(image["image_id"]).build_context == content
+    assert platform.state.images.read_upload(image["image_id"]).build_context == content

@@ -8,7 +8,7 @@ import pytest
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.server import RunningPlatform
-from chutes_wrappers.emulator.tables.user_table import Counted
+from chutes_wrappers.emulator.tables.user_table import DailyAction
 
 from .client import CODE, CORD, Client
 
@@ -18,7 +18,7 @@ OTHER_CODE = CODE + "\n# another version\n"
 @pytest.fixture
 def owner(user: Client) -> Client:
     """A user with an image."""
-    user.built()
+    user.build_and_wait()
     return user
 
 
@@ -31,10 +31,10 @@ def test_a_deployment_is_what_was_sent(owner: Client) -> None:
     assert chute["chute_id"] == Chute(username="tester", name="case", image="x").uid
     assert (chute["slug"], chute["hot"], chute["instances"]) == ("tester-case", False, [])
     for name in (chute["chute_id"], "case", "CASE"):
-        found = owner.get(f"/chutes/{name}").json()
-        assert (found["version"], found["cords"], found["code"]) == (chute["version"], [CORD], CODE)
-    assert found["image"]["name"] == "case"
-    assert found["node_selector"]["gpu_count"] == 1
+        chute_json = owner.get(f"/chutes/{name}").json()
+        assert (chute_json["version"], chute_json["cords"], chute_json["code"]) == (chute["version"], [CORD], CODE)
+    assert chute_json["image"]["name"] == "case"
+    assert chute_json["node_selector"]["gpu_count"] == 1
 
 
 def test_an_update_is_a_new_version_and_free(platform: RunningPlatform, owner: Client) -> None:
@@ -48,8 +48,8 @@ def test_an_update_is_a_new_version_and_free(platform: RunningPlatform, owner: C
 
 def test_the_same_version_twice_is_a_duplicate(owner: Client) -> None:
     owner.deploy()
-    answer = owner.deploy()
-    assert (answer.status_code, "already exists" in answer.json()["detail"]) == (409, True)
+    response = owner.deploy()
+    assert (response.status_code, "already exists" in response.json()["detail"]) == (409, True)
 
 
 def test_the_first_deployment_costs_three_hours(platform: RunningPlatform, owner: Client) -> None:
@@ -63,10 +63,13 @@ def test_the_first_deployment_costs_three_hours(platform: RunningPlatform, owner
     assert owner.get("/users/me", "me").json()["balance"] == pytest.approx(94.6)
 
 
-def test_who_cannot_pay_deploys_nothing(platform: RunningPlatform, owner: Client) -> None:
+def test_a_deployment_needs_the_fee(platform: RunningPlatform, owner: Client) -> None:
     platform.state.users.set_balance(owner.account.user_id, 5.4)  # the fee itself: it must be more
-    answer = owner.deploy()
-    assert (answer.status_code, "is $5.4, but you have a balance of 5.4.\n" in answer.json()["detail"]) == (402, True)
+    response = owner.deploy()
+    assert (response.status_code, "is $5.4, but you have a balance of 5.4.\n" in response.json()["detail"]) == (
+        402,
+        True,
+    )
     assert owner.get("/chutes/").json()["total"] == 0
 
 
@@ -78,7 +81,7 @@ def test_an_update_is_free_but_not_for_an_account_without_money(platform: Runnin
     assert owner.deploy(code=OTHER_CODE).status_code == 200
 
 
-def test_an_image_must_be_there_and_built(platform: RunningPlatform, owner: Client) -> None:
+def test_an_image_must_exist_and_be_built(platform: RunningPlatform, owner: Client) -> None:
     unknown = owner.deploy(image="other:v1")
     assert (unknown.status_code, unknown.json()["detail"]) == (
         400,
@@ -86,13 +89,13 @@ def test_an_image_must_be_there_and_built(platform: RunningPlatform, owner: Clie
     )
     image = owner.get("/images/case:v1").json()
     for status in ("pending build", "building", "error: it failed"):
-        platform.state.images.settle(image["image_id"], status, None)
-        answer = owner.deploy()
-        assert (answer.status_code, status in answer.json()["detail"]) == (400, True)
+        platform.state.images.finish_build(image["image_id"], status, None)
+        response = owner.deploy()
+        assert (response.status_code, status in response.json()["detail"]) == (400, True)
 
 
 def test_public_needs_a_permission_and_a_public_image(platform: RunningPlatform, owner: Client) -> None:
-    owner.built("open", "v1", public="True")
+    owner.build_and_wait("open", "v1", public="True")
     refused = owner.deploy(public=True, image="open:v1")
     assert (refused.status_code, refused.json()["detail"]) == (
         400,
@@ -104,15 +107,15 @@ def test_public_needs_a_permission_and_a_public_image(platform: RunningPlatform,
     assert owner.deploy(public=True, image="open:v1").status_code == 200
 
 
-def test_the_twenty_fifth_version_of_a_day_is_refused(platform: RunningPlatform, owner: Client) -> None:
-    for _ in range(platform_rules.VERSIONS_A_DAY - 1):
-        platform.state.users.count(owner.account.user_id, Counted.VERSION)
+def test_the_twenty_fifth_version_of_a_day_is_rejected(platform: RunningPlatform, owner: Client) -> None:
+    for _ in range(platform_rules.MAX_VERSIONS_PER_DAY - 1):
+        platform.state.users.record_action(owner.account.user_id, DailyAction.VERSION)
     assert owner.deploy().status_code == 200
     assert owner.deploy(code=OTHER_CODE).status_code == 429
 
 
 @pytest.mark.parametrize(
-    ("different", "status", "said"),
+    ("overrides", "status", "message"),
     [
         ({"name": "ab"}, 400, "chute name"),
         ({"filename": "Deploy.py", "ref_str": "Deploy:chute"}, 400, "filename"),
@@ -126,14 +129,14 @@ def test_the_twenty_fifth_version_of_a_day_is_refused(platform: RunningPlatform,
         ({"code": "import base64\nexec(base64.b64decode('eA=='))"}, 403, "obfuscated"),
     ],
 )
-def test_deployments_that_are_refused(owner: Client, different: dict[str, Any], status: int, said: str) -> None:
-    answer = owner.deploy(**different)
-    assert (answer.status_code, said in str(answer.json()["detail"])) == (status, True), answer.text
+def test_invalid_deployments_are_rejected(owner: Client, overrides: dict[str, Any], status: int, message: str) -> None:
+    response = owner.deploy(**overrides)
+    assert (response.status_code, message in str(response.json()["detail"])) == (status, True), response.text
     assert owner.get("/chutes/").json()["total"] == 0
     assert owner.get("/users/me", "me").json()["balance"] == 100
 
 
-def test_a_list_tells_cords_apart_from_chutes(owner: Client) -> None:
+def test_a_list_has_cords_separate_from_chutes(owner: Client) -> None:
     owner.deploy()
     owner.deploy(name="again")
     owner.deploy(name="other", cords=[{**CORD, "public_api_path": "/other"}])
@@ -145,36 +148,36 @@ def test_a_list_tells_cords_apart_from_chutes(owner: Client) -> None:
         assert "cords" not in item
 
 
-def test_a_cord_without_a_public_path_is_taken_and_reached_by_none(platform: RunningPlatform, owner: Client) -> None:
+def test_a_cord_without_a_public_path_is_accepted_and_never_matched(platform: RunningPlatform, owner: Client) -> None:
     deployed = owner.deploy(cords=[CORD, {**CORD, "path": "/inner", "public_api_path": None}]).json()
     assert [cord["public_api_path"] for cord in deployed["cords"]] == ["/greet", None]
-    (chute,) = platform.chutes()
+    (chute,) = platform.list_chutes()
     assert [cord.public_api_path for cord in chute.cords] == ["/greet", ""]
 
 
-def test_a_name_may_hold_slashes(owner: Client) -> None:
+def test_a_name_may_contain_slashes(owner: Client) -> None:
     owner.deploy(name="models/case")
     assert owner.get("/chutes/models/case").json()["slug"] == "tester-models-case"
     assert owner.delete("/chutes/models/case").status_code == 200
 
 
-def test_only_who_it_is_shared_with_sees_it(owner: Client) -> None:
+def test_a_chute_is_visible_only_to_users_it_is_shared_with(owner: Client) -> None:
     owner.deploy()
-    other = Client.registered(owner.url, "second")
-    wanted = {"chute_id_or_name": "case", "user_id_or_name": "second"}
+    other = Client.register(owner.url, "second")
+    body = {"chute_id_or_name": "case", "user_id_or_name": "second"}
     assert other.get("/chutes/case").status_code == 404
-    assert other.post("/chutes/share", {**wanted, "user_id_or_name": "second"}).status_code == 404
-    assert "second" in owner.post("/chutes/share", wanted).json()["status"]
+    assert other.post("/chutes/share", {**body, "user_id_or_name": "second"}).status_code == 404
+    assert "second" in owner.post("/chutes/share", body).json()["status"]
     assert other.get("/chutes/case").status_code == 200
     assert [one["name"] for one in other.get("/chutes/").json()["items"]] == ["case"]
     assert other.delete("/chutes/case").status_code == 404
-    assert owner.post("/chutes/unshare", wanted).status_code == 200
-    assert owner.post("/chutes/unshare", wanted).status_code == 404
+    assert owner.post("/chutes/unshare", body).status_code == 200
+    assert owner.post("/chutes/unshare", body).status_code == 404
     assert other.get("/chutes/case").status_code == 404
-    assert owner.post("/chutes/share", {**wanted, "user_id_or_name": "nobody"}).status_code == 404
+    assert owner.post("/chutes/share", {**body, "user_id_or_name": "nobody"}).status_code == 404
 
 
-def test_a_deleted_chute_is_gone(owner: Client) -> None:
+def test_a_deleted_chute_is_not_found(owner: Client) -> None:
     chute_id = owner.deploy().json()["chute_id"]
     assert owner.delete("/chutes/case").json() == {"chute_id": chute_id, "deleted": True}
     assert owner.delete("/chutes/case").status_code == 404

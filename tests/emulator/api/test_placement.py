@@ -8,9 +8,9 @@ import pytest
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.server import RunningPlatform
-from chutes_wrappers.emulator.tables.user_table import Counted
+from chutes_wrappers.emulator.tables.user_table import DailyAction
 
-from .client import CODE, Client, definition
+from .client import CODE, Client, make_definition
 
 NEEDS_TEE = "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
 LIMITED = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
@@ -23,11 +23,11 @@ SIX = ["l4", "a10", "a40", "l40", "h100", "h200"]
 @pytest.fixture
 def owner(user: Client) -> Client:
     """A user with an image."""
-    user.built()
+    user.build_and_wait()
     return user
 
 
-def response_to(owner: Client, **different: Any) -> tuple[int, Any]:
+def deploy_with(owner: Client, **different: Any) -> tuple[int, Any]:
     """The status, and the text or the errors of the fields."""
     response = owner.deploy(**different)
     if not response.headers["content-type"].startswith("application/json"):
@@ -41,12 +41,12 @@ def response_to(owner: Client, **different: Any) -> tuple[int, Any]:
     "selector",
     [{}, {"min_vram_gb_per_gpu": 96}, {"max_hourly_price_per_gpu": 1.8}, {"exclude": ["h100", "b200"]}],
 )
-def test_the_form_that_is_taken(owner: Client, selector: dict[str, Any]) -> None:
-    assert response_to(owner, node_selector={**ONE, **selector})[0] == 200
+def test_the_accepted_placement(owner: Client, selector: dict[str, Any]) -> None:
+    assert deploy_with(owner, node_selector={**ONE, **selector})[0] == 200
 
 
 @pytest.mark.parametrize(
-    ("different", "status", "said"),
+    ("overrides", "status", "expected"),
     [
         ({"tee": False, "node_selector": {"gpu_count": 1, "min_vram_gb_per_gpu": 16}}, 400, NEEDS_TEE),
         ({"tee": False}, 400, NEEDS_TEE),
@@ -74,10 +74,10 @@ def test_the_form_that_is_taken(owner: Client, selector: dict[str, Any]) -> None
         ),
     ],
 )
-def test_every_other_form_is_refused_in_the_words_of_the_api(
-    owner: Client, different: dict[str, Any], status: int, said: Any
+def test_every_other_placement_is_rejected_with_the_apis_text(
+    owner: Client, overrides: dict[str, Any], status: int, expected: Any
 ) -> None:
-    assert response_to(owner, **different) == (status, said)
+    assert deploy_with(owner, **overrides) == (status, expected)
     assert owner.get("/chutes/").json()["total"] == 0
     assert owner.get("/users/me", "me").json()["balance"] == 100
 
@@ -86,7 +86,7 @@ def test_of_several_reasons_the_first_of_the_apis_order_is_returned(platform: Ru
     """One mistake is made good at a time; what is refused next is the next in the order."""
     state, user_id = platform.state, owner.account.user_id
     assert owner.deploy().status_code == 200
-    wanted: dict[str, Any] = definition(
+    definition: dict[str, Any] = make_definition(
         name="my-glyph-TEE",
         image="other:v1",
         public=True,
@@ -94,57 +94,57 @@ def test_of_several_reasons_the_first_of_the_apis_order_is_returned(platform: Ru
         concurrency=257,
         node_selector={"gpu_count": 2, "include": ["pro_6000"]},
     )
-    for _ in range(platform_rules.VERSIONS_A_DAY):
-        state.users.count(user_id, Counted.VERSION)
+    for _ in range(platform_rules.MAX_VERSIONS_PER_DAY):
+        state.users.record_action(user_id, DailyAction.VERSION)
     state.users.set_balance(user_id, 1)
 
-    def refused(accept_fee: str = "false", **corrected: Any) -> tuple[int, str]:
-        wanted.update(corrected)
-        answer = owner.post("/chutes/", wanted, accept_fee=accept_fee)
-        return answer.status_code, answer.text
+    def deploy_again(accept_fee: str = "false", **corrected: Any) -> tuple[int, str]:
+        definition.update(corrected)
+        response = owner.post("/chutes/", definition, accept_fee=accept_fee)
+        return response.status_code, response.text
 
-    def said(found: tuple[int, str], status: int, words: str) -> bool:
-        return found[0] == status and words in found[1]
+    def is_rejection(response: tuple[int, str], status: int, text: str) -> bool:
+        return response[0] == status and text in response[1]
 
-    assert said(refused(), 422, "concurrency")
-    assert said(refused(concurrency=1), 403, "'glyph'")
-    assert said(refused(name="my-TEE"), 400, LIMITED)
-    assert said(refused(tee=False), 429, "per day")
-    state.users._database.change("DELETE FROM counters")  # the next day
-    assert said(refused(), 400, "'TEE' in their name")
-    assert said(refused(name="case"), 400, "no longer supports public chutes")
+    assert is_rejection(deploy_again(), 422, "concurrency")
+    assert is_rejection(deploy_again(concurrency=1), 403, "'glyph'")
+    assert is_rejection(deploy_again(name="my-TEE"), 400, LIMITED)
+    assert is_rejection(deploy_again(tee=False), 429, "per day")
+    state.users._database.execute("DELETE FROM counters")  # the next day
+    assert is_rejection(deploy_again(), 400, "'TEE' in their name")
+    assert is_rejection(deploy_again(name="case"), 400, "no longer supports public chutes")
     state.users.set_permissions(user_id, 1 << platform_rules.PUBLIC_CHUTES_BIT)
-    assert said(refused(), 400, "Chute image not found")
-    assert said(refused(image="case:v1", code=CODE), 409, "non-public images")
-    assert said(refused(public=False), 409, "already exists")
-    assert said(refused(name="other"), 400, NEEDS_TEE)
-    assert said(refused(tee=True, node_selector={**ONE, "exclude": ["pro_6000", *SIX]}), 400, "At most 5")
-    assert said(refused(node_selector={**ONE, "exclude": ["pro_6000"]}), 500, "Internal Server Error")
-    assert said(refused(node_selector=ONE), 402, "DEPLOYMENT FEE NOTICE")
-    assert said(refused("true"), 402, "you have a balance of 1")
+    assert is_rejection(deploy_again(), 400, "Chute image not found")
+    assert is_rejection(deploy_again(image="case:v1", code=CODE), 409, "non-public images")
+    assert is_rejection(deploy_again(public=False), 409, "already exists")
+    assert is_rejection(deploy_again(name="other"), 400, NEEDS_TEE)
+    assert is_rejection(deploy_again(tee=True, node_selector={**ONE, "exclude": ["pro_6000", *SIX]}), 400, "At most 5")
+    assert is_rejection(deploy_again(node_selector={**ONE, "exclude": ["pro_6000"]}), 500, "Internal Server Error")
+    assert is_rejection(deploy_again(node_selector=ONE), 402, "DEPLOYMENT FEE NOTICE")
+    assert is_rejection(deploy_again("true"), 402, "you have a balance of 1")
     state.users.set_balance(user_id, 6)
-    assert refused("true")[0] == 200
+    assert deploy_again("true")[0] == 200
 
 
 def test_a_tee_chute_keeps_its_gpus(platform: RunningPlatform, owner: Client) -> None:
     chute_id = owner.deploy().json()["chute_id"]
-    chute = platform.state.chutes.by_id(chute_id)
+    chute = platform.state.chutes.find_by_id(chute_id)
     assert chute is not None
     # As an account with a special role may have deployed it.
     before = {**chute.definition, "node_selector": {**chute.definition["node_selector"], "gpu_count": 2}}
     deployed = {"user_id": chute.user_id, "username": "tester", "image_id": chute.image_id}
     platform.state.chutes.save(**deployed, definition=before)
-    assert response_to(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
+    assert deploy_with(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
     before = {**chute.definition, "node_selector": {**chute.definition["node_selector"], "include": ["h100"]}}
     platform.state.chutes.save(**deployed, definition=before)
-    assert response_to(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
+    assert deploy_with(owner, code=OTHER_CODE) == (400, UNCHANGEABLE)
 
 
 def test_a_chute_that_was_deployed_without_tee_may_be_deployed_again_with_it(
     platform: RunningPlatform, owner: Client
 ) -> None:
-    chute = platform.state.chutes.by_id(owner.deploy().json()["chute_id"])
+    chute = platform.state.chutes.find_by_id(owner.deploy().json()["chute_id"])
     assert chute is not None
     old = {**chute.definition, "tee": False, "node_selector": {"gpu_count": 4, "min_vram_gb_per_gpu": 80}}
     platform.state.chutes.save(user_id=chute.user_id, username="tester", image_id=chute.image_id, definition=old)
-    assert response_to(owner, code=OTHER_CODE)[0] == 200
+    assert deploy_with(owner, code=OTHER_CODE)[0] == 200

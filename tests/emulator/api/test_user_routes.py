@@ -15,16 +15,16 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.server import RunningPlatform
 from tests.emulator.tokens import TOKEN
 
-from .client import Client, bearer
+from .client import Client, make_bearer_header
 
 FAR_NONCE = "1"
 
 
-def test_anybody_can_ping(platform: RunningPlatform) -> None:
+def test_ping_needs_no_account(platform: RunningPlatform) -> None:
     assert requests.get(f"{platform.url}/ping", timeout=60).status_code == 200
 
 
-def test_a_user_is_who_registered(user: Client) -> None:
+def test_the_registered_user_is_returned(user: Client) -> None:
     me = user.get("/users/me", "me").json()
     assert (me["username"], me["user_id"]) == ("tester", user.account.user_id)
     assert (me["hotkey"], me["balance"], me["permissions_bitmask"], me["permissions"]) == (
@@ -39,21 +39,21 @@ def test_a_permission_is_shown_as_the_sdk_reads_it(platform: RunningPlatform, us
     assert me["permissions"] == ["Allow deploying models publicly."]
 
 
-def test_a_name_is_taken_once_whatever_its_case(user: Client) -> None:
+def test_usernames_are_unique_case_insensitively(user: Client) -> None:
     with pytest.raises(WrapperError, match="409") as refused:
         accounts.register(user.url, "TESTER", TOKEN)
     assert "already exists" in (refused.value.evidence or "")
 
 
 @pytest.mark.parametrize("name", ["ab", "a" * 16, "with space", "with-dash", ""])
-def test_names_that_are_refused(platform: RunningPlatform, name: str) -> None:
+def test_invalid_names_are_rejected(platform: RunningPlatform, name: str) -> None:
     with pytest.raises(WrapperError, match="400"):
         accounts.register(platform.url, name, TOKEN)
 
 
 def test_a_hotkey_registers_once(user: Client) -> None:
-    answer = user.post("/users/register", {"username": "second", "coldkey": user.account.hotkey}, token=TOKEN)
-    assert (answer.status_code, answer.json()["detail"]) == (409, "This hotkey is already registered to a user!")
+    response = user.post("/users/register", {"username": "second", "coldkey": user.account.hotkey}, token=TOKEN)
+    assert (response.status_code, response.json()["detail"]) == (409, "This hotkey is already registered to a user!")
 
 
 @pytest.mark.parametrize(
@@ -64,15 +64,15 @@ def test_a_hotkey_registers_once(user: Client) -> None:
         ({"username": "second", "coldkey": "x"}, "", 400),
     ],
 )
-def test_registrations_that_are_refused(user: Client, body: dict[str, str], token: str, status: int) -> None:
+def test_invalid_registrations_are_rejected(user: Client, body: dict[str, str], token: str, status: int) -> None:
     assert user.post("/users/register", body, token=token).status_code == status
 
 
-def test_an_unsigned_registration_is_refused(platform: RunningPlatform) -> None:
-    answer = requests.post(
+def test_an_unsigned_registration_is_rejected(platform: RunningPlatform) -> None:
+    response = requests.post(
         f"{platform.url}/users/register?token={TOKEN}", json={"username": "second", "coldkey": "x"}, timeout=10
     )
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 ROUTES = [
@@ -84,27 +84,33 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_nobody_asks_without_an_account(user: Client, method: str, path: str) -> None:
-    stranger = Client(user.url, accounts.Account(**{**vars(user.account), "seed": accounts.new_seed()}))
+def test_every_route_needs_an_account(user: Client, method: str, path: str) -> None:
+    stranger = Client(user.url, accounts.Account(**{**vars(user.account), "seed": accounts.generate_seed()}))
     stale = {**user.headers(purpose="images"), "X-Chutes-Nonce": str(int(time.time()) - 700)}
-    for headers in ({}, stranger.headers(purpose=path.split("/")[1]), stale, bearer("cpk_x"), bearer("other")):
-        answer = requests.request(method, f"{user.url}{path}", headers=headers, timeout=60)
-        assert (answer.status_code, list(answer.json())) == (401, ["detail"]), headers
+    for headers in (
+        {},
+        stranger.headers(purpose=path.split("/")[1]),
+        stale,
+        make_bearer_header("cpk_x"),
+        make_bearer_header("other"),
+    ):
+        response = requests.request(method, f"{user.url}{path}", headers=headers, timeout=60)
+        assert (response.status_code, list(response.json())) == (401, ["detail"]), headers
 
 
 def test_the_user_id_must_be_the_signers(user: Client) -> None:
-    other = Client.registered(user.url, "second")
+    other = Client.register(user.url, "second")
     headers = {**user.headers(purpose="me"), "X-Chutes-UserID": other.account.user_id}
     assert requests.get(f"{user.url}/users/me", headers=headers, timeout=60).status_code == 401
 
 
-def test_a_body_that_was_changed_on_its_way_is_refused(user: Client) -> None:
+def test_a_body_that_was_changed_in_transit_is_rejected(user: Client) -> None:
     headers = {**user.headers(b'{"name": "a"}'), "Content-Type": "application/json"}
     changed: Any = json.dumps({"name": "b", "admin": True})
     assert requests.post(f"{user.url}/api_keys/", data=changed, headers=headers, timeout=60).status_code == 401
 
 
-def test_the_configuration_is_its_owners_alone_and_whole(user: Client, tmp_path: Path) -> None:
+def test_the_configuration_file_is_complete_and_private(user: Client, tmp_path: Path) -> None:
     path = tmp_path / "made" / "config.ini"
     accounts.write_config(user.account, user.url, path)
     accounts.write_config(user.account, user.url, path)
@@ -114,7 +120,7 @@ def test_the_configuration_is_its_owners_alone_and_whole(user: Client, tmp_path:
     assert user.account.seed not in repr(user.account)
 
 
-def test_an_account_is_made_once_and_then_read(platform: RunningPlatform, tmp_path: Path) -> None:
+def test_an_account_is_created_once_and_then_read(platform: RunningPlatform, tmp_path: Path) -> None:
     path = tmp_path / "config.ini"
     first = accounts.ensure_config(platform.url, "tester", path, TOKEN)
     again = accounts.ensure_config("http://127.0.0.1:1", "other", path, TOKEN)

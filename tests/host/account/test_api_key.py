@@ -19,15 +19,15 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHUTES_API_KEY", raising=False)
 
 
-def test_the_key_is_the_variables_or_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert api_key.api_key() is None
+def test_the_variable_has_priority_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert api_key.read_api_key() is None
     (tmp_path / ".chutes").mkdir()
     (tmp_path / ".chutes" / "api_key").write_text("of-the-file\n")
-    assert api_key.api_key() == "of-the-file"
+    assert api_key.read_api_key() == "of-the-file"
     monkeypatch.setenv("CHUTES_API_KEY", f" {KEY}\n")
-    assert api_key.required_key() == KEY
+    assert api_key.require_api_key() == KEY
 
 
-def test_without_a_key_the_error_says_how_to_get_one() -> None:
+def test_without_a_key_the_error_reports_how_to_get_one() -> None:
     with pytest.raises(ConfigurationError, match="--account --key"):
-        api_key.required_key()
+        api_key.require_api_key()

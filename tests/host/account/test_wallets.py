@@ -1,4 +1,4 @@
-"""Wallets as Bittensor's tools write them, and what is none."""
+"""Wallets as Bittensor's tools write them, and files that are not wallets."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from chutes_wrappers.host.account import wallets
 @pytest.fixture
 def hotkey(tmp_path: Path) -> Path:
     """The file of a new wallet's hotkey, in ``tmp_path``."""
-    wallets.make(tmp_path)
+    wallets.create_wallet(tmp_path)
     return tmp_path / "chutes" / "hotkeys" / "default"
 
 
-def read(folder: Path) -> wallets.Hotkey:
-    return wallets.read(folder, "chutes", "default")
+def read_default_hotkey(folder: Path) -> wallets.Hotkey:
+    return wallets.read_hotkey(folder, "chutes", "default")
 
 
 def test_a_new_wallet_is_read_again_and_shows_no_seed(hotkey: Path, tmp_path: Path) -> None:
-    told = json.loads(hotkey.read_text())
-    found = read(tmp_path)
-    assert (found.address, f"0x{found.seed}") == (told["ss58Address"], told["secretSeed"])
-    assert found.seed not in repr(found)
-    assert wallets.make(tmp_path).wallet == "chutes-2"
+    file = json.loads(hotkey.read_text())
+    key = read_default_hotkey(tmp_path)
+    assert (key.address, f"0x{key.seed}") == (file["ss58Address"], file["secretSeed"])
+    assert key.seed not in repr(key)
+    assert wallets.create_wallet(tmp_path).wallet == "chutes-2"
 
 
 def test_bittensors_tools_read_a_new_wallet(hotkey: Path, tmp_path: Path) -> None:
     wallet = Wallet(name="chutes", hotkey="default", path=str(tmp_path))
-    found = read(tmp_path)
+    key = read_default_hotkey(tmp_path)
     addresses = (wallet.hotkey.ss58_address, wallet.coldkeypub.ss58_address, wallet.coldkey.ss58_address)
-    assert addresses == (found.address, found.coldkey, found.coldkey)
+    assert addresses == (key.address, key.coldkey, key.coldkey)
     assert "secret" not in (tmp_path / "chutes" / "coldkeypub.txt").read_text()
     assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()} == {0o600}
 
@@ -44,20 +44,20 @@ def test_a_wallet_of_bittensors_tools_is_read(tmp_path: Path) -> None:
     wallet = Wallet(name="own", hotkey="second", path=str(tmp_path))
     wallet.create_new_coldkey(use_password=False, suppress=True)
     wallet.create_new_hotkey(use_password=False, suppress=True)
-    assert wallets.find(tmp_path) == [("own", "second")]
-    found = wallets.read(tmp_path, "own", "second")
-    assert (found.address, found.coldkey) == (wallet.hotkey.ss58_address, wallet.coldkeypub.ss58_address)
+    assert wallets.find_hotkeys(tmp_path) == [("own", "second")]
+    key = wallets.read_hotkey(tmp_path, "own", "second")
+    assert (key.address, key.coldkey) == (wallet.hotkey.ss58_address, wallet.coldkeypub.ss58_address)
 
 
-def test_public_halves_and_hidden_files_are_no_hotkeys(hotkey: Path, tmp_path: Path) -> None:
+def test_public_keys_and_hidden_files_are_not_hotkeys(hotkey: Path, tmp_path: Path) -> None:
     for name in ("defaultpub.txt", ".default.swp"):
         hotkey.with_name(name).write_text("{}")
     (hotkey.parent / "folder").mkdir()
-    assert wallets.find(tmp_path) == [("chutes", "default")]
+    assert wallets.find_hotkeys(tmp_path) == [("chutes", "default")]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"secretSeed": "0x" + "ab" * 31}, "64 hexadecimal digits"),
         ({"secretSeed": None}, "64 hexadecimal digits"),
@@ -68,17 +68,17 @@ def test_public_halves_and_hidden_files_are_no_hotkeys(hotkey: Path, tmp_path: P
     ],
 )
 def test_a_hotkey_that_cannot_sign_is_named(
-    hotkey: Path, tmp_path: Path, change: dict[str, str | int | None], said: str
+    hotkey: Path, tmp_path: Path, change: dict[str, str | int | None], message: str
 ) -> None:
     hotkey.write_text(json.dumps({**json.loads(hotkey.read_text()), **change}))
-    with pytest.raises(ConfigurationError, match=said) as wrong:
-        read(tmp_path)
-    assert wrong.value.where == str(hotkey)
-    assert "ab" * 8 not in str(wrong.value)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        read_default_hotkey(tmp_path)
+    assert caught.value.where == str(hotkey)
+    assert "ab" * 8 not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"$NACL\xff\x00", "encrypted"),
         (b"$ANSIBLE_VAULT;1.1", "encrypted"),
@@ -87,21 +87,21 @@ def test_a_hotkey_that_cannot_sign_is_named(
         (b"[]", "not a file of a wallet"),
     ],
 )
-def test_what_is_no_hotkey_is_named(hotkey: Path, tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_not_a_hotkey_is_reported(hotkey: Path, tmp_path: Path, content: bytes, message: str) -> None:
     hotkey.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=said):
-        read(tmp_path)
+    with pytest.raises(ConfigurationError, match=message):
+        read_default_hotkey(tmp_path)
 
 
-def test_a_wallet_that_is_not_there_or_lacks_its_owner_is_named(hotkey: Path, tmp_path: Path) -> None:
+def test_a_missing_or_incomplete_wallet_is_reported(hotkey: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
-        wallets.read(tmp_path, "nobody", "default")
+        wallets.read_hotkey(tmp_path, "nobody", "default")
     (tmp_path / "chutes" / "coldkeypub.txt").write_text("{}")
     with pytest.raises(ConfigurationError, match="lacks ss58Address"):
-        read(tmp_path)
+        read_default_hotkey(tmp_path)
 
 
-def test_a_place_where_no_wallet_can_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "wallets").write_text("a file")
     with pytest.raises(ConfigurationError, match="no wallet can be made"):
-        wallets.make(tmp_path / "wallets")
+        wallets.create_wallet(tmp_path / "wallets")

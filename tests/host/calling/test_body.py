@@ -7,41 +7,41 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.calling.body import fitted, form_body, json_body
+from chutes_wrappers.host.calling.body import convert_to_schema, parse_form_body, parse_json_body
 
 
 def test_a_value_may_hold_what_separates_fields() -> None:
-    assert form_body(["a=b=c", "empty=", "mail=x@y;z"]) == {"a": "b=c", "empty": "", "mail": "x@y;z"}
+    assert parse_form_body(["a=b=c", "empty=", "mail=x@y;z"]) == {"a": "b=c", "empty": "", "mail": "x@y;z"}
 
 
-def test_a_media_type_that_nobody_names_is_found_in_name_or_bytes(tmp_path: Path) -> None:
+def test_a_missing_media_type_is_guessed_from_name_or_bytes(tmp_path: Path) -> None:
     folder = tmp_path
     (folder / "unnamed").write_bytes(b"\x89PNG\r\n\x1a\n")
     (folder / "a.mp3").write_bytes(b"x")
-    body = form_body([f"a=@{folder}/unnamed", f"b=@{folder}/a.mp3", f"c=@{folder}/a.mp3;type=a/b"])
+    body = parse_form_body([f"a=@{folder}/unnamed", f"b=@{folder}/a.mp3", f"c=@{folder}/a.mp3;type=a/b"])
     assert [body[name]["content_type"] for name in "abc"] == ["image/png", "audio/mpeg", "a/b"]
 
 
 @pytest.mark.parametrize("field", ["", "=x", "name", "f=@", "f=@x;type", "f=@x;colour=red", "f=@\0"])
-def test_a_field_that_makes_no_sense_is_refused(field: str) -> None:
+def test_an_invalid_field_is_rejected(field: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        form_body([field])
+        parse_form_body([field])
     assert caught.value.next_step
 
 
 @pytest.mark.parametrize(("text", "kind"), [("[]", "a list"), ('"x"', "a string"), ("3", "a number"), ("null", "null")])
-def test_json_that_is_no_object_is_named(text: str, kind: str) -> None:
+def test_json_that_is_not_an_object_is_rejected(text: str, kind: str) -> None:
     with pytest.raises(ConfigurationError, match=kind):
-        json_body(text)
+        parse_json_body(text)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "{'a': 1}"])
-def test_what_is_no_json_is_refused(text: str) -> None:
+def test_invalid_json_is_rejected(text: str) -> None:
     with pytest.raises(ConfigurationError, match="no JSON"):
-        json_body(text)
+        parse_json_body(text)
 
 
 def test_without_a_schema_text_stays_text() -> None:
-    assert fitted({"n": "3"}, {}) == {"n": "3"}
-    assert fitted({"n": "3"}, {"properties": {"n": {"type": ["string", "integer"]}}}) == {"n": "3"}
-    assert fitted({"n": "x"}, {"properties": {"n": {"type": "integer"}, "m": None}}) == {"n": "x"}
+    assert convert_to_schema({"n": "3"}, {}) == {"n": "3"}
+    assert convert_to_schema({"n": "3"}, {"properties": {"n": {"type": ["string", "integer"]}}}) == {"n": "3"}
+    assert convert_to_schema({"n": "x"}, {"properties": {"n": {"type": "integer"}, "m": None}}) == {"n": "x"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chutes_wrappers.host.calling.content import content_of, stream_error
+from chutes_wrappers.host.calling.content import parse_content, parse_stream_error
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,12 @@ from chutes_wrappers.host.calling.content import content_of, stream_error
         ("application/octet-stream", b"", "binary"),
     ],
 )
-def test_the_media_type_and_the_bytes_say_what_it_is(content_type: str, data: bytes, kind: str) -> None:
-    assert content_of(content_type, data).kind == kind
+def test_media_type_and_bytes_decide_the_kind(content_type: str, data: bytes, kind: str) -> None:
+    assert parse_content(content_type, data).kind == kind
 
 
 def test_only_the_last_event_of_the_gateways_kind_is_an_error() -> None:
-    assert stream_error(b'data: 1\n\ndata: {"error": "broken"}\n\n') == "broken"
+    assert parse_stream_error(b'data: 1\n\ndata: {"error": "broken"}\n\n') == "broken"
     for end in (
         b"",
         b"data: 1\n\n",
@@ -36,4 +36,4 @@ def test_only_the_last_event_of_the_gateways_kind_is_an_error() -> None:
         b'data: {"error": "x"}\n\ndata: 2\n\n',
         b"\xff",
     ):
-        assert stream_error(end) is None
+        assert parse_stream_error(end) is None

@@ -8,40 +8,42 @@ import socket
 
 import pytest
 
-from chutes_wrappers.host.calling.sending import called, upload_of
+from chutes_wrappers.host.calling.sending import build_upload, send_call
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
 from chutes_wrappers.host.platform_api.api_client import PlatformUnreachable
-from tests.upstreams.raw import answering, full, talking
+from tests.upstreams.raw import serve_full_backlog, serve_raw, serve_reply
 from tests.upstreams.scripted import unused_port
 
 KEY = "cpk_secret"
 
 
-def ask(port: int, method: str = "POST") -> tuple[int, bytes]:
+def send_get(port: int, method: str = "POST") -> tuple[int, bytes]:
     address = ChuteAddress(url=f"http://127.0.0.1:{port}", host="tester-case.localhost", key=KEY)
-    with called(address, Target(method=method, path="/x?token=hidden"), upload_of(None), timeout_s=0.3) as answer:
-        return answer.status, b"".join(answer.pieces)
+    with send_call(
+        address, Target(method=method, path="/x?token=hidden"), build_upload(None), timeout_s=0.3
+    ) as response:
+        return response.status, b"".join(response.pieces)
 
 
-async def asked(answer: bytes, method: str = "POST") -> tuple[tuple[int, bytes] | Exception, list[bytes]]:
+async def serve_one_call(response: bytes, method: str = "POST") -> tuple[tuple[int, bytes] | Exception, list[bytes]]:
     heads: list[bytes] = []
-    async with answering(answer, heads) as port:
+    async with serve_reply(response, heads) as port:
         try:
-            return await asyncio.to_thread(ask, port, method), heads
+            return await asyncio.to_thread(send_get, port, method), heads
         except PlatformUnreachable as error:
             return error, heads
 
 
-async def test_the_host_and_the_key_travel_in_headers_whatever_netrc_says(
+async def test_host_and_key_are_in_the_headers_despite_netrc(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path_factory.mktemp("home") / ".netrc"
     netrc.write_text("default login me password mine\n")
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
-    outcome, heads = await asked(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-    assert outcome == (200, b"{}")
+    result, heads = await serve_one_call(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    assert result == (200, b"{}")
     (head,) = heads
     assert head.startswith(b"POST /x?token=hidden HTTP/1.1\r\n")
     assert b"\r\nHost: tester-case.localhost\r\n" in head
@@ -49,13 +51,13 @@ async def test_the_host_and_the_key_travel_in_headers_whatever_netrc_says(
     assert b"\r\nContent-Type: application/json\r\n" in head
 
 
-async def test_a_redirect_is_an_answer_and_not_followed() -> None:
+async def test_a_redirect_is_returned_and_not_followed() -> None:
     redirect = f"HTTP/1.1 307 See\r\nLocation: http://127.0.0.1:{unused_port()}/\r\nContent-Length: 0\r\n\r\n".encode()
-    assert (await asked(redirect))[0] == (307, b"")
+    assert (await serve_one_call(redirect))[0] == (307, b"")
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"",
         b"SSH-2.0-OpenSSH\r\n",
@@ -65,26 +67,26 @@ async def test_a_redirect_is_an_answer_and_not_followed() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
     ],
 )
-async def test_what_breaks_off_is_an_error_and_nothing_is_sent_again(answer: bytes) -> None:
+async def test_a_broken_connection_is_an_error_without_a_retry(response: bytes) -> None:
     for method in ("GET", "POST"):
-        outcome, heads = await asked(answer, method)
-        assert isinstance(outcome, PlatformUnreachable), outcome
+        result, heads = await serve_one_call(response, method)
+        assert isinstance(result, PlatformUnreachable), result
         assert len(heads) == 1
         for hidden in (KEY, "token=hidden"):
-            assert hidden not in str(outcome)
+            assert hidden not in str(result)
 
 
-def test_silence_is_an_error_that_names_the_flag() -> None:
-    with full() as port, pytest.raises(PlatformUnreachable, match="--timeout"):
-        ask(port)
+def test_a_timeout_is_an_error_that_names_the_flag() -> None:
+    with serve_full_backlog() as port, pytest.raises(PlatformUnreachable, match="--timeout"):
+        send_get(port)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(PlatformUnreachable, match="nothing came"):
-        ask(silent.getsockname()[1])
+        send_get(silent.getsockname()[1])
     with pytest.raises(PlatformUnreachable, match="nothing is sent again"):
-        ask(unused_port())
+        send_get(unused_port())
 
 
-def test_an_upload_says_how_much_of_it_is_sent() -> None:
-    upload = upload_of({"data": "x" * 3_000_000})
+def test_an_upload_reports_its_progress() -> None:
+    upload = build_upload({"data": "x" * 3_000_000})
     assert str(upload) == "sent 0.0 of 3.0 MB"
     upload.read(1_500_000)
     assert str(upload) == "sent 1.5 of 3.0 MB"
@@ -92,23 +94,23 @@ def test_an_upload_says_how_much_of_it_is_sent() -> None:
     assert str(upload) == "no answer yet"
 
 
-async def test_a_large_upload_has_its_length_and_goes_out_whole() -> None:
+async def test_a_large_upload_has_its_length_and_is_sent_whole() -> None:
     def sent(port: int) -> str:
-        upload = upload_of({"data": "x" * 3_000_000})
+        upload = build_upload({"data": "x" * 3_000_000})
         address = ChuteAddress(url=f"http://127.0.0.1:{port}", host="tester-case.localhost", key=KEY)
-        with called(address, Target(method="POST", path="/"), upload, timeout_s=60) as answer:
-            list(answer.pieces)
+        with send_call(address, Target(method="POST", path="/"), upload, timeout_s=60) as response:
+            list(response.pieces)
         return str(upload)
 
-    came: list[bytes] = []
+    received: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came.append(await reader.readuntil(b"\r\n\r\n"))
-        came.append(await reader.readexactly(3_000_012))
+        received.append(await reader.readuntil(b"\r\n\r\n"))
+        received.append(await reader.readexactly(3_000_012))
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
-    async with talking(talk) as port:
+    async with serve_raw(talk) as port:
         assert await asyncio.to_thread(sent, port) == "no answer yet"
-    assert b"\r\nContent-Length: 3000012\r\n" in came[0]
-    assert b"transfer-encoding" not in came[0].lower()
-    assert came[1] == json.dumps({"data": "x" * 3_000_000}).encode()
+    assert b"\r\nContent-Length: 3000012\r\n" in received[0]
+    assert b"transfer-encoding" not in received[0].lower()
+    assert received[1] == json.dumps({"data": "x" * 3_000_000}).encode()

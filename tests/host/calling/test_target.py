@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.calling.target import chosen, without_cords
+from chutes_wrappers.host.calling.target import build_target_without_cords, select_target
 
 
 def cord(method: str, path: str, **more: Any) -> dict[str, Any]:
@@ -28,18 +28,18 @@ CHUTE = {
 
 
 def test_a_path_with_both_methods_is_read_without_a_body_and_posted_with_one() -> None:
-    assert chosen(CHUTE, "/both?a=1", None).method == "GET"
-    posted = chosen(CHUTE, "both", {})
+    assert select_target(CHUTE, "/both?a=1", None).method == "GET"
+    posted = select_target(CHUTE, "both", {})
     assert (posted.method, posted.path, posted.schema) == ("POST", "/both", {"type": "object"})
-    assert chosen(CHUTE, "/say", None).method == "POST"
+    assert select_target(CHUTE, "/say", None).method == "POST"
 
 
-def test_an_unknown_path_is_answered_with_the_nearest() -> None:
+def test_an_unknown_path_suggests_the_closest() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        chosen(CHUTE, "/Say", {})
+        select_target(CHUTE, "/Say", {})
     assert caught.value.evidence == "POST /say"
     with pytest.raises(ConfigurationError) as caught:
-        chosen(CHUTE, "/zzzzzz?token=hidden", {})
+        select_target(CHUTE, "/zzzzzz?token=hidden", {})
     assert "GET /both\nPOST /both" in str(caught.value)
     assert "hidden" not in str(caught.value)
 
@@ -47,20 +47,23 @@ def test_an_unknown_path_is_answered_with_the_nearest() -> None:
 @pytest.mark.parametrize("cords", [None, [], {}, ["x"], [{}]])
 def test_a_chute_without_cords_is_to_be_deployed_again(cords: Any) -> None:
     with pytest.raises(ConfigurationError, match="deploy the module again"):
-        chosen({"name": "case", "cords": cords}, "/say", {})
+        select_target({"name": "case", "cords": cords}, "/say", {})
 
 
-def test_a_path_of_the_platforms_own_never_reaches_the_chute() -> None:
+def test_a_path_of_the_platform_never_reaches_the_chute() -> None:
     with pytest.raises(ConfigurationError, match="answered by the platform"):
-        chosen(CHUTE, "/docs", None)
+        select_target(CHUTE, "/docs", None)
 
 
-def test_a_stream_may_be_asked_of_a_route_that_streams() -> None:
-    assert chosen(CHUTE, "/chat", {"stream": True}).method == "POST"
+def test_a_stream_may_be_requested_from_a_streaming_route() -> None:
+    assert select_target(CHUTE, "/chat", {"stream": True}).method == "POST"
     with pytest.raises(ConfigurationError, match="does not stream"):
-        chosen(CHUTE, "/say", {"stream": True})
-    assert chosen(CHUTE, "/say", {"stream": False}).method == "POST"
+        select_target(CHUTE, "/say", {"stream": True})
+    assert select_target(CHUTE, "/say", {"stream": False}).method == "POST"
 
 
 def test_without_cords_the_body_decides() -> None:
-    assert (without_cords("/a", None).method, without_cords("a", {}).method) == ("GET", "POST")
+    assert (build_target_without_cords("/a", None).method, build_target_without_cords("a", {}).method) == (
+        "GET",
+        "POST",
+    )

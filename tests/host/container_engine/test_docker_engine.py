@@ -24,7 +24,7 @@ from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, W
 from chutes_wrappers.host.container_engine import docker_engine
 from chutes_wrappers.host.container_engine.docker_container import split_lines
 from chutes_wrappers.host.container_engine.docker_engine import HOST_LABEL, LABEL, DockerEngine, connect
-from chutes_wrappers.host.container_engine.docker_errors import translated, unavailable
+from chutes_wrappers.host.container_engine.docker_errors import build_unavailable_error, translate_errors
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
 
 VERSION = {"ApiVersion": "1.41", "Version": "20.10.24", "MinAPIVersion": "1.12"}
@@ -103,15 +103,15 @@ def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Api]:
 
 
 @pytest.fixture
-def engine(api: Api, said: list[str]) -> Iterator[DockerEngine]:
-    found = connect(said.append)
+def engine(api: Api, reports: list[str]) -> Iterator[DockerEngine]:
+    found = connect(reports.append)
     api.asked.clear()
     yield found
     found.close()
 
 
 @pytest.fixture
-def said() -> list[str]:
+def reports() -> list[str]:
     return []
 
 
@@ -149,7 +149,7 @@ def test_docker_host_beats_any_context(api: Api, monkeypatch: pytest.MonkeyPatch
     assert "GET /_ping" in api.calls("GET")
 
 
-def test_a_context_that_is_not_there_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_context_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST")
     monkeypatch.setenv("DOCKER_CONTEXT", "faraway")
     with pytest.raises(EngineUnavailable) as caught:
@@ -168,7 +168,7 @@ def test_without_a_socket_the_next_step_is_to_install_or_start_docker(
     assert f"{tmp_path}/docker.sock" in str(caught.value.evidence)
 
 
-def test_a_socket_that_nobody_serves_asks_for_the_engine_to_be_started(
+def test_a_socket_without_a_server_suggests_starting_the_engine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
@@ -179,7 +179,7 @@ def test_a_socket_that_nobody_serves_asks_for_the_engine_to_be_started(
     assert str(caught.value.next_step).startswith("start the engine")
 
 
-def test_a_server_that_is_no_engine_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_docker_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     class Silent(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             self.request.sendall(b"SSH-2.0-OpenSSH\r\n")
@@ -195,24 +195,24 @@ def test_a_server_that_is_no_engine_is_no_engine(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_user_without_permission_is_told_about_the_group() -> None:
-    assert "group docker" in str(unavailable(PermissionError(13, "Permission denied")).next_step)
+    assert "group docker" in str(build_unavailable_error(PermissionError(13, "Permission denied")).next_step)
 
 
 @pytest.mark.parametrize("address", ["nonsense://x", "tcp://"])
-def test_an_address_that_is_none_is_an_answer_and_no_fault(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_an_invalid_address_raises_engine_unavailable(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(EngineUnavailable):
         connect()
 
 
-def test_an_image_that_is_there_is_not_pulled(api: Api, engine: DockerEngine) -> None:
+def test_an_existing_image_is_not_pulled(api: Api, engine: DockerEngine) -> None:
     api.answers["GET /images/team/service:v1/json"] = {"Id": "sha256:1d"}
     assert engine.inspect_image("team/service:v1") == {"Id": "sha256:1d"}
     assert api.calls("POST") == []
 
 
 def test_a_pull_shows_each_step_once_and_asks_for_the_instances_platform(
-    api: Api, engine: DockerEngine, said: list[str]
+    api: Api, engine: DockerEngine, reports: list[str]
 ) -> None:
     api.answers["GET /images/team/service:v1/json"] = NO_SUCH_IMAGE
     api.answers["POST /images/create"] = [
@@ -224,7 +224,7 @@ def test_a_pull_shows_each_step_once_and_asks_for_the_instances_platform(
     ]
     with pytest.raises(WrapperError, match="no such image"):
         engine.inspect_image("team/service:v1")
-    assert said == [
+    assert reports == [
         "pulling team/service:v1",
         "v1 Pulling from team/service",
         "aa Downloading [=>] 1MB/9MB",
@@ -236,13 +236,13 @@ def test_a_pull_shows_each_step_once_and_asks_for_the_instances_platform(
 
 
 @pytest.mark.parametrize(
-    "answer", [[{"status": "Pulling"}, {"error": "unauthorized: log in"}], (500, {"message": "unauthorized: log in"})]
+    "response", [[{"status": "Pulling"}, {"error": "unauthorized: log in"}], (500, {"message": "unauthorized: log in"})]
 )
 def test_a_failed_pull_names_the_image_the_reason_and_the_next_step(
-    api: Api, engine: DockerEngine, answer: Any
+    api: Api, engine: DockerEngine, response: Any
 ) -> None:
     api.answers["GET /images/team/service:v1/json"] = NO_SUCH_IMAGE
-    api.answers["POST /images/create"] = answer
+    api.answers["POST /images/create"] = response
     with pytest.raises(WrapperError, match="cannot be pulled") as caught:
         engine.inspect_image("team/service:v1")
     assert caught.value.where == "team/service:v1"
@@ -250,7 +250,7 @@ def test_a_failed_pull_names_the_image_the_reason_and_the_next_step(
     assert "docker login" in str(caught.value.next_step)
 
 
-def test_what_is_asked_of_a_container_reaches_the_engine_in_the_requests_body(api: Api, engine: DockerEngine) -> None:
+def test_container_options_are_in_the_request_body(api: Api, engine: DockerEngine) -> None:
     api.answers["POST /containers/create"] = (500, {"message": "stop here"})
     spec = ContainerSpec(
         image="team/service:v1",
@@ -283,7 +283,7 @@ def test_what_is_asked_of_a_container_reaches_the_engine_in_the_requests_body(ap
     assert host["DeviceRequests"][0]["DeviceIDs"] == ["1", "2"]
 
 
-def test_a_container_that_cannot_be_made_costs_no_volume(api: Api, engine: DockerEngine) -> None:
+def test_a_failed_container_creation_leaves_no_volume(api: Api, engine: DockerEngine) -> None:
     api.answers["POST /containers/create"] = NO_SUCH_IMAGE
     with (
         pytest.raises(WrapperError, match="no such image"),
@@ -300,19 +300,19 @@ def test_a_container_that_cannot_be_made_costs_no_volume(api: Api, engine: Docke
     [("all", -1), ("2", 2)],
 )
 def test_gpus_are_all_or_a_number(gpus: str, count: int) -> None:
-    (request,) = docker_engine._device_requests(gpus) or []
+    (request,) = docker_engine._build_device_requests(gpus) or []
     assert (request["Count"], request["Capabilities"]) == (count, [["gpu"]])
 
 
 @pytest.mark.parametrize("gpus", ["some", "-1", "1.5", '"all"'])
-def test_gpus_that_docker_does_not_know_are_refused(gpus: str) -> None:
+def test_invalid_gpus_are_rejected(gpus: str) -> None:
     with pytest.raises(ConfigurationError, match="device=ID"):
-        docker_engine._device_requests(gpus)
+        docker_engine._build_device_requests(gpus)
 
 
-def test_no_gpus_are_no_request() -> None:
-    assert docker_engine._device_requests(None) is None
-    assert docker_engine._device_requests("") is None
+def test_without_gpus_there_is_no_device_request() -> None:
+    assert docker_engine._build_device_requests(None) is None
+    assert docker_engine._build_device_requests("") is None
 
 
 @pytest.mark.parametrize(
@@ -328,15 +328,15 @@ def test_no_gpus_are_no_request() -> None:
     ],
 )
 def test_folders_of_volumes_are_relative_to_where_the_command_runs(volume: str, expected: str) -> None:
-    assert docker_engine._bind(volume) == expected
+    assert docker_engine._resolve_volume(volume) == expected
 
 
 def container(identifier: str, session: str) -> dict[str, Any]:
-    labels = {LABEL: session, HOST_LABEL: docker_engine._host()}
+    labels = {LABEL: session, HOST_LABEL: docker_engine._find_host_id()}
     return {"Id": identifier, "Name": f"/{identifier}", "Labels": labels, "Config": {"Labels": labels}}
 
 
-def test_what_a_killed_process_left_behind_is_removed_by_the_next(api: Api, said: list[str]) -> None:
+def test_resources_of_a_killed_process_are_removed_by_the_next(api: Api, reports: list[str]) -> None:
     dead, alive = container("dead", "999999999-ab"), container("alive", f"{os.getppid()}-cd")
     api.answers["GET /containers/json"] = [dead, alive]
     api.answers |= {"GET /containers/dead/json": dead, "GET /containers/alive/json": alive}
@@ -351,17 +351,17 @@ def test_what_a_killed_process_left_behind_is_removed_by_the_next(api: Api, said
         {"Id": "cut", "Name": "cut", "Labels": {LABEL: "999999999-ab"}},
         {"Id": "kept", "Name": "kept", "Labels": {LABEL: f"{os.getppid()}-cd"}},
     ]
-    connect(said.append).close()
+    connect(reports.append).close()
     assert api.calls("DELETE") == ["DELETE /containers/dead", "DELETE /networks/cut", "DELETE /volumes/old"]
-    assert said == ["removing dead, which a killed process left behind"]
+    assert reports == ["removing dead, which a killed process left behind"]
     filters = [json.loads(query["filters"][0]) for _, query, _ in api.asked if "filters" in query]
-    assert filters == [{"label": [f"{HOST_LABEL}={docker_engine._host()}"]}] * 3
+    assert filters == [{"label": [f"{HOST_LABEL}={docker_engine._find_host_id()}"]}] * 3
 
 
-def test_who_only_looks_removes_nothing(api: Api) -> None:
+def test_without_cleanup_nothing_is_removed(api: Api) -> None:
     left = container("dead", "999999999-ab")
     api.answers |= {"GET /containers/json": [left], "GET /containers/dead/json": left}
-    connect(cleans=False).close()
+    connect(has_cleanup=False).close()
     assert api.calls("DELETE") == []
 
 
@@ -373,11 +373,11 @@ def test_a_docker_config_of_another_shape_is_named(api: Api, tmp_path: Path, con
     assert "config.json" in str(caught.value)
 
 
-def test_an_engine_at_an_address_is_not_taken_for_this_machine(engine: DockerEngine) -> None:
+def test_an_engine_at_a_tcp_address_is_not_local(engine: DockerEngine) -> None:
     assert not engine.is_local
 
 
-def test_an_engine_that_hangs_up_is_said_to_be_gone(api: Api, engine: DockerEngine) -> None:
+def test_a_lost_connection_is_reported_as_engine_unavailable(api: Api, engine: DockerEngine) -> None:
     api.answers["GET /images/team/service:v1/json"] = None
     with pytest.raises(EngineUnavailable, match="stopped answering") as caught:
         engine.inspect_image("team/service:v1")
@@ -401,7 +401,7 @@ def response(status: int) -> requests.Response:
     ],
 )
 def test_the_engines_errors_name_the_image_and_the_reason(error: Exception, words: str) -> None:
-    with pytest.raises(WrapperError, match=words) as caught, translated("team/service:v1"):
+    with pytest.raises(WrapperError, match=words) as caught, translate_errors("team/service:v1"):
         raise error
     assert caught.value.where == "team/service:v1"
     assert caught.value.next_step
@@ -409,7 +409,7 @@ def test_the_engines_errors_name_the_image_and_the_reason(error: Exception, word
 
 
 @given(st.lists(st.binary(max_size=20)))
-def test_lines_do_not_depend_on_where_the_stream_was_cut(chunks: list[bytes]) -> None:
+def test_lines_do_not_depend_on_chunk_boundaries(chunks: list[bytes]) -> None:
     assert list(split_lines(chunks)) == list(split_lines([b"".join(chunks)]))
 
 
@@ -419,11 +419,11 @@ def test_every_line_comes_out_as_it_was_printed(lines: list[str], size: int) -> 
     assert list(split_lines(raw[start : start + size] for start in range(0, len(raw), size))) == lines
 
 
-def test_bytes_that_are_no_text_cost_nothing_else() -> None:
+def test_invalid_utf_8_affects_nothing_else() -> None:
     assert list(split_lines([b"a\xff\n", b"\n", b"last"])) == ["a�", "", "last"]
 
 
-def test_a_line_without_an_end_is_passed_on_in_pieces() -> None:
+def test_a_line_without_an_end_is_split() -> None:
     pieces = list(split_lines([b"x" * 50_000] * 4))
     assert "".join(pieces) == "x" * 200_000
     assert max(map(len, pieces)) == 65_536
@@ -441,7 +441,7 @@ def test_only_a_container_that_a_build_made_is_removed_as_its_step(
     assert bool(api.calls("DELETE")) is removed
 
 
-def test_a_step_that_is_gone_already_is_no_error(api: Api, engine: DockerEngine) -> None:
+def test_a_removed_build_step_is_not_an_error(api: Api, engine: DockerEngine) -> None:
     api.answers[f"GET /containers/{STEP}/json"] = (404, {"message": "No such container"})
     engine.remove_build_step(STEP)
     assert api.calls("DELETE") == []

@@ -15,7 +15,7 @@ from docker.errors import APIError, NotFound, create_api_error_from_http_excepti
 from docker.utils import kwargs_from_env
 
 SOCKET_CALLER = "correct DockerEngine.is_local in host/container_engine/docker_engine.py"
-CALLED = "correct _called in host/container_engine/docker_container.py"
+CALLED_ATTRIBUTES = "correct _called in host/container_engine/docker_container.py"
 
 
 @pytest.fixture
@@ -37,13 +37,15 @@ def test_the_address_of_another_machine_is_not(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_api_is_a_session_of_requests_with_address_version_and_timeout(client: docker.DockerClient) -> None:
-    assert isinstance(client.api, requests.Session), f"docker-py does not send with requests any more: {CALLED}"
-    assert (client.api.api_version, client.api.timeout) == ("1.41", 7), CALLED
+    assert isinstance(client.api, requests.Session), (
+        f"docker-py does not send with requests any more: {CALLED_ATTRIBUTES}"
+    )
+    assert (client.api.api_version, client.api.timeout) == ("1.41", 7), CALLED_ATTRIBUTES
 
 
 def test_a_container_knows_its_client(client: docker.DockerClient) -> None:
     container = client.containers.prepare_model({"Id": "a" * 64})
-    assert container.client is client, f"a container has no client any more: {CALLED}"
+    assert container.client is client, f"a container has no client any more: {CALLED_ATTRIBUTES}"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (409, APIError)])

@@ -19,4 +19,4 @@ from chutes_wrappers.host.container_engine import docker_pull
     ],
 )
 def test_references_have_tags_digests_and_registries_with_ports(reference: str, parts: tuple[str, str]) -> None:
-    assert docker_pull._split(reference) == parts
+    assert docker_pull._split_reference(reference) == parts

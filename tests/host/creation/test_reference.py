@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.creation.reference import parse
+from chutes_wrappers.host.creation.reference import parse_reference
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -20,8 +20,8 @@ DIGEST = "sha256:" + "ab" * 32
     ],
 )
 def test_a_reference_has_registry_repository_and_tag_or_digest(text: str, host: str, name: str, version: str) -> None:
-    found = parse(text)
-    assert (found.host, found.name, found.version, found.text) == (host, name, version, text)
+    reference = parse_reference(text)
+    assert (reference.host, reference.name, reference.version, reference.text) == (host, name, version, text)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_a_reference_has_registry_repository_and_tag_or_digest(text: str, host: 
         "[::1/ocr:1",
     ],
 )
-def test_what_is_no_reference_is_wrong_usage(text: str) -> None:
+def test_an_invalid_reference_is_a_configuration_error(text: str) -> None:
     with pytest.raises(ConfigurationError, match="no image reference"):
-        parse(text)
+        parse_reference(text)
 
 
 @pytest.mark.parametrize("text", ["0123456789ab", "ab" * 32, DIGEST, "sha256:0123456789ab"])
-def test_an_images_id_is_refused_for_a_tag(text: str) -> None:
+def test_an_image_id_is_rejected_with_a_tag_command(text: str) -> None:
     with pytest.raises(ConfigurationError, match=f"docker tag {text}"):
-        parse(text)
+        parse_reference(text)

@@ -20,7 +20,7 @@ import pytest
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.host.creation import registry as registry_module
 from chutes_wrappers.host.creation.image_config import ImageFacts, MalformedDescription
-from chutes_wrappers.host.creation.reference import parse
+from chutes_wrappers.host.creation.reference import parse_reference
 from chutes_wrappers.host.creation.registry import RegistryUnavailable
 
 PASSWORD = "hunter2-canary"
@@ -46,7 +46,7 @@ VARIANTS = {
 }
 
 
-def described(**config: Any) -> dict[str, Any]:
+def build_config(**config: Any) -> dict[str, Any]:
     return {**CONFIG, "config": {**CONFIG["config"], **config}}
 
 
@@ -69,11 +69,11 @@ CONTENT: dict[str, Any] = {
     "/v2/vendor/long/manifests/1": TOO_LONG,
 }
 MALFORMED: dict[str, Any] = {
-    "cmd": described(Cmd="serve"),
-    "env": described(Env={"A": "1"}),
-    "labels": described(Labels=["a"]),
-    "ports": described(ExposedPorts=["9000/tcp"]),
-    "check": described(Healthcheck={"Test": "curl"}),
+    "cmd": build_config(Cmd="serve"),
+    "env": build_config(Env={"A": "1"}),
+    "labels": build_config(Labels=["a"]),
+    "ports": build_config(ExposedPorts=["9000/tcp"]),
+    "check": build_config(Healthcheck={"Test": "curl"}),
     "config": {**CONFIG, "config": "serve"},
     "os": {**CONFIG, "os": "linux\x1b[2J"},
 }
@@ -85,10 +85,10 @@ class Registry(ThreadingHTTPServer):
     def __init__(self, kind: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.kind = kind
-        self.seen: list[str] = []
+        self.authorizations: list[str] = []
         self.token: Any = {"token": "t0ken"}
-        self.elsewhere = ""
-        self.redirecting: Any = {}
+        self.redirect_host = ""
+        self.redirect_body: Any = {}
         self.delay_s = 0.0
 
     @property
@@ -102,25 +102,27 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
         kind, basic = self.server.kind, "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()
-        said = self.headers.get("Authorization", "")
-        self.server.seen.append(said)
+        authorization = self.headers.get("Authorization", "")
+        self.server.authorizations.append(authorization)
         if path == "/token":
-            allowed = said == basic and "scope=repository%3Avendor%2Focr%3Apull" in query
-            return self.say(200 if allowed else 401, self.server.token if allowed else {})
-        if kind and said != (basic if kind == "basic" else "Bearer t0ken"):
+            allowed = authorization == basic and "scope=repository%3Avendor%2Focr%3Apull" in query
+            return self.respond(200 if allowed else 401, self.server.token if allowed else {})
+        if kind and authorization != (basic if kind == "basic" else "Bearer t0ken"):
             bearer = f'Bearer realm="http://{self.headers["Host"]}/token",service="s"'
             challenges = {"basic": 'Basic realm="r"', "both": f'Basic realm="r", {bearer}'}
-            return self.say(401, {}, {"WWW-Authenticate": challenges.get(kind, bearer)})
-        if self.server.elsewhere and "/blobs/" in path:
-            return self.say(307, self.server.redirecting, {"Location": f"http://{self.server.elsewhere}{path}"})
-        return self.say(200, CONTENT[path]) if path in CONTENT else self.say(404, {})
+            return self.respond(401, {}, {"WWW-Authenticate": challenges.get(kind, bearer)})
+        if self.server.redirect_host and "/blobs/" in path:
+            return self.respond(
+                307, self.server.redirect_body, {"Location": f"http://{self.server.redirect_host}{path}"}
+            )
+        return self.respond(200, CONTENT[path]) if path in CONTENT else self.respond(404, {})
 
     def do_POST(self) -> None:
-        asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        allowed = (asked["grant_type"], asked["refresh_token"]) == (["refresh_token"], [PASSWORD])
-        self.say(200 if allowed else 401, {"access_token": "t0ken"} if allowed else {})
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        allowed = (form["grant_type"], form["refresh_token"]) == (["refresh_token"], [PASSWORD])
+        self.respond(200 if allowed else 401, {"access_token": "t0ken"} if allowed else {})
 
-    def say(self, status: int, value: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+    def respond(self, status: int, value: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -159,8 +161,8 @@ def registry(kind: str = "") -> Iterator[str]:
         yield server.host
 
 
-def look_up(reference: str) -> ImageFacts:
-    return registry_module.look_up(parse(reference))
+def fetch_facts(reference: str) -> ImageFacts:
+    return registry_module.fetch_image_facts(parse_reference(reference))
 
 
 @pytest.fixture(autouse=True)
@@ -174,51 +176,51 @@ def log_in(folder: Path, host: str, password: str = PASSWORD) -> None:
     (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
 
 
-def test_the_image_for_our_platform_is_described_without_a_pull() -> None:
+def test_image_facts_are_read_without_a_pull() -> None:
     with registry() as host:
-        found = look_up(f"{host}/vendor/ocr:1")
-    assert found.size_bytes == 42
-    assert found.cmd == ("serve",)
+        facts = fetch_facts(f"{host}/vendor/ocr:1")
+    assert facts.size_bytes == 42
+    assert facts.cmd == ("serve",)
 
 
 @pytest.mark.parametrize("kind", ["basic", "bearer", "both"])
-def test_what_docker_login_keeps_opens_a_closed_registry(kind: str, docker_config: Path) -> None:
+def test_saved_docker_logins_are_used(kind: str, docker_config: Path) -> None:
     with registry(kind) as host:
         log_in(docker_config, host)
-        assert look_up(f"{host}/vendor/ocr:1").size_bytes == 42
+        assert fetch_facts(f"{host}/vendor/ocr:1").size_bytes == 42
 
 
 @pytest.mark.parametrize("kind", ["basic", "bearer"])
-def test_a_wrong_password_is_refused_and_not_shown(kind: str, docker_config: Path) -> None:
+def test_a_wrong_password_is_rejected_and_not_shown(kind: str, docker_config: Path) -> None:
     with registry(kind) as host:
         log_in(docker_config, host, PASSWORD + "x")
-        with pytest.raises(RegistryUnavailable, match="docker login") as refused:
-            look_up(f"{host}/vendor/ocr:1")
-    assert PASSWORD not in str(refused.value)
+        with pytest.raises(RegistryUnavailable, match="docker login") as caught:
+            fetch_facts(f"{host}/vendor/ocr:1")
+    assert PASSWORD not in str(caught.value)
 
 
-def test_a_credential_helper_is_asked(docker_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_credential_helper_is_used(docker_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     helper = docker_config / "docker-credential-canary"
     helper.write_text(f'#!/bin/sh\ncat >/dev/null\necho \'{{"Username": "me", "Secret": "{PASSWORD}"}}\'\n')
     helper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{docker_config}:/usr/bin:/bin")
     with registry("basic") as host:
         (docker_config / "config.json").write_text(json.dumps({"credHelpers": {host: "canary"}}))
-        assert look_up(f"{host}/vendor/ocr:1").size_bytes == 42
+        assert fetch_facts(f"{host}/vendor/ocr:1").size_bytes == 42
 
 
 def test_an_identity_token_is_exchanged(docker_config: Path) -> None:
     with registry("bearer") as host:
-        known = {"auths": {host: {"identitytoken": PASSWORD}}}
-        (docker_config / "config.json").write_text(json.dumps(known))
-        assert look_up(f"{host}/vendor/ocr:1").size_bytes == 42
+        config = {"auths": {host: {"identitytoken": PASSWORD}}}
+        (docker_config / "config.json").write_text(json.dumps(config))
+        assert fetch_facts(f"{host}/vendor/ocr:1").size_bytes == 42
 
 
 @pytest.mark.parametrize(
     ("script", "evidence"),
     [("", "is not on PATH"), ("exit 1", "fails"), (f"echo {PASSWORD}", "fails"), ("echo '{}'", "fails")],
 )
-def test_a_credential_helper_that_does_not_help_is_named(
+def test_a_failing_credential_helper_is_named(
     script: str, evidence: str, docker_config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if script:
@@ -228,121 +230,121 @@ def test_a_credential_helper_that_does_not_help_is_named(
     monkeypatch.setenv("PATH", f"{docker_config}:/usr/bin:/bin")
     with registry("bearer") as host:
         (docker_config / "config.json").write_text(json.dumps({"credHelpers": {host: "canary"}}))
-        with pytest.raises(RegistryUnavailable, match="docker-credential-canary") as refused:
-            look_up(f"{host}/vendor/ocr:1")
-    assert evidence in str(refused.value.evidence)
-    assert PASSWORD not in str(refused.value)
+        with pytest.raises(RegistryUnavailable, match="docker-credential-canary") as caught:
+            fetch_facts(f"{host}/vendor/ocr:1")
+    assert evidence in str(caught.value.evidence)
+    assert PASSWORD not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "content", ["[]", '{"auths": ["a"]}', '{"auths": {"a": {"auth": 5}}}', '{"credHelpers": ["a"]}', "5"]
 )
-def test_a_docker_config_of_another_shape_is_named_where_a_login_is_wanted(content: str, docker_config: Path) -> None:
+def test_an_invalid_docker_config_is_named_where_a_login_is_required(content: str, docker_config: Path) -> None:
     (docker_config / "config.json").write_text(content)
     with registry("basic") as host, pytest.raises(RegistryUnavailable, match=r"config\.json"):
-        look_up(f"{host}/vendor/ocr:1")
+        fetch_facts(f"{host}/vendor/ocr:1")
 
 
 @pytest.mark.parametrize("token", [[], {"token": 5}, {"token": "two\nlines"}, b"{"])
-def test_a_token_that_is_none_lets_nobody_in(token: Any, docker_config: Path) -> None:
+def test_an_invalid_token_is_not_used(token: Any, docker_config: Path) -> None:
     with serving("bearer") as server:
         server.token = token
         log_in(docker_config, server.host)
         with pytest.raises(RegistryUnavailable, match="answers 401"):
-            look_up(f"{server.host}/vendor/ocr:1")
+            fetch_facts(f"{server.host}/vendor/ocr:1")
 
 
 @pytest.mark.parametrize("kind", ["", "bearer"])
-def test_a_password_of_netrc_goes_nowhere(kind: str, docker_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_of_netrc_are_never_sent(kind: str, docker_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = docker_config / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password canary\n")
     monkeypatch.setenv("NETRC", str(netrc))
     with serving() as other, serving(kind) as server:
-        server.elsewhere = other.host
+        server.redirect_host = other.host
         log_in(docker_config, server.host)
-        assert look_up(f"{server.host}/vendor/ocr:1").size_bytes == 42
-    assert {said.partition(" ")[0] for said in server.seen} <= {"", "Basic", "Bearer"}
-    assert base64.b64encode(b"someone:canary").decode() not in " ".join(server.seen)
-    assert other.seen == [""], "the token of one host is sent to another"
+        assert fetch_facts(f"{server.host}/vendor/ocr:1").size_bytes == 42
+    assert {authorization.partition(" ")[0] for authorization in server.authorizations} <= {"", "Basic", "Bearer"}
+    assert base64.b64encode(b"someone:canary").decode() not in " ".join(server.authorizations)
+    assert other.authorizations == [""], "the token of one host is sent to another"
 
 
-def test_a_registry_that_only_redirects_is_left() -> None:
+def test_a_redirect_loop_is_reported() -> None:
     with serving() as server:
-        server.elsewhere = server.host
+        server.redirect_host = server.host
         with pytest.raises(RegistryUnavailable, match="redirects"):
-            look_up(f"{server.host}/vendor/ocr:1")
+            fetch_facts(f"{server.host}/vendor/ocr:1")
 
 
-def test_a_redirect_to_no_address_is_said() -> None:
+def test_an_invalid_redirect_url_is_reported() -> None:
     with serving() as server:
-        server.elsewhere = "[bad"
+        server.redirect_host = "[bad"
         with pytest.raises(RegistryUnavailable, match="redirects to no address"):
-            look_up(f"{server.host}/vendor/ocr:1")
+            fetch_facts(f"{server.host}/vendor/ocr:1")
 
 
 def test_a_redirect_that_is_too_long_is_not_read() -> None:
     with serving() as server:
-        server.elsewhere, server.redirecting = server.host, TOO_LONG
+        server.redirect_host, server.redirect_body = server.host, TOO_LONG
         with pytest.raises(RegistryUnavailable, match="longer than 4 MiB"):
-            look_up(f"{server.host}/vendor/ocr:1")
+            fetch_facts(f"{server.host}/vendor/ocr:1")
 
 
-def test_what_a_registry_says_does_nothing_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_characters_of_a_registry_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     platform = {"os": "linux", "architecture": "\x1b[2J"}
     monkeypatch.setitem(CONTENT, "/v2/vendor/arm/manifests/1", {"manifests": [{"platform": platform}]})
-    with registry() as host, pytest.raises(UnsupportedImage) as refused:
-        look_up(f"{host}/vendor/arm:1")
-    assert "\x1b" not in str(refused.value)
+    with registry() as host, pytest.raises(UnsupportedImage) as caught:
+        fetch_facts(f"{host}/vendor/arm:1")
+    assert "\x1b" not in str(caught.value)
 
 
-def test_an_answer_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_module, "_LONGEST_S", 0.3)
+def test_a_slow_response_runs_into_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "_TOTAL_TIMEOUT_S", 0.3)
     with serving() as server:
         server.delay_s = 0.02
         with pytest.raises(RegistryUnavailable, match="has not answered in"):
-            look_up(f"{server.host}/vendor/ocr:1")
+            fetch_facts(f"{server.host}/vendor/ocr:1")
 
 
-def test_a_digest_beats_the_tag() -> None:
+def test_a_digest_takes_precedence_over_the_tag() -> None:
     with registry() as host:
-        assert look_up(f"{host}/vendor/ocr:none@sha256:{'ab' * 32}").size_bytes == 42
+        assert fetch_facts(f"{host}/vendor/ocr:none@sha256:{'ab' * 32}").size_bytes == 42
 
 
-def test_an_image_of_other_platforms_is_refused_with_their_names() -> None:
-    with registry() as host, pytest.raises(UnsupportedImage, match="linux/arm64") as refused:
-        look_up(f"{host}/vendor/arm:1")
-    assert "unknown" not in str(refused.value)
+def test_an_image_for_other_platforms_is_rejected_with_their_names() -> None:
+    with registry() as host, pytest.raises(UnsupportedImage, match="linux/arm64") as caught:
+        fetch_facts(f"{host}/vendor/arm:1")
+    assert "unknown" not in str(caught.value)
 
 
-def test_the_plain_image_comes_before_its_variants() -> None:
+def test_the_entry_without_a_variant_takes_precedence() -> None:
     with registry() as host:
-        assert look_up(f"{host}/vendor/variants:1").size_bytes == 42
+        assert fetch_facts(f"{host}/vendor/variants:1").size_bytes == 42
 
 
-def test_an_index_without_platforms_has_that_of_its_images_config() -> None:
+def test_an_index_without_platforms_uses_the_platform_of_the_image_config() -> None:
     with registry() as host:
-        assert look_up(f"{host}/vendor/bare:1").platform == "linux/arm64"
+        assert fetch_facts(f"{host}/vendor/bare:1").platform == "linux/arm64"
 
 
 @pytest.mark.parametrize("image", ["vendor/none:1", "vendor/odd:1", "vendor/text:1", "vendor/path:1", "vendor/deep:1"])
-def test_a_registry_that_does_not_tell_is_said(image: str) -> None:
+def test_an_unusable_registry_response_is_reported(image: str) -> None:
     with registry() as host, pytest.raises(RegistryUnavailable, match="does not tell"):
-        look_up(f"{host}/{image}")
+        fetch_facts(f"{host}/{image}")
 
 
-def test_an_answer_that_is_too_long_is_not_read() -> None:
+def test_a_response_that_is_too_long_is_not_read() -> None:
     with registry() as host, pytest.raises(RegistryUnavailable, match="longer than 4 MiB"):
-        look_up(f"{host}/vendor/long:1")
+        fetch_facts(f"{host}/vendor/long:1")
 
 
 @pytest.mark.parametrize("kind", MALFORMED)
-def test_a_description_that_no_image_can_have_is_said(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_description_is_reported(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CONTENT, "/v2/vendor/ocr/blobs/sha256:config", MALFORMED[kind])
-    with registry() as host, pytest.raises(MalformedDescription, match="malformed") as wrong:
-        look_up(f"{host}/vendor/ocr:1")
-    assert kind in str(wrong.value.evidence).lower()
+    with registry() as host, pytest.raises(MalformedDescription, match="malformed") as caught:
+        fetch_facts(f"{host}/vendor/ocr:1")
+    assert kind in str(caught.value.evidence).lower()
 
 
-def test_a_registry_that_is_not_there_is_said() -> None:
+def test_an_unreachable_registry_is_reported() -> None:
     with pytest.raises(RegistryUnavailable, match="cannot be reached"):
-        look_up("127.0.0.1:9/vendor/ocr:1")
+        fetch_facts("127.0.0.1:9/vendor/ocr:1")

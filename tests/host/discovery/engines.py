@@ -13,38 +13,38 @@ from chutes_wrappers.host.container_engine.engine import ContainerSpec, ExecResu
 
 @dataclass
 class FakeContainer:
-    """``exits_with`` None: it runs until it is stopped."""
+    """``exit_code`` None: it runs until it is stopped."""
 
     host_ports: Mapping[int, int]
     lines: Sequence[str] = ()
-    exits_with: int | None = None
-    listening: str = ""
+    exit_code: int | None = None
+    listener_table: str = ""
     changes: Sequence[tuple[str, str]] = ()
-    gone: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
-    def logs(self) -> Iterator[str]:
+    def stream_logs(self) -> Iterator[str]:
         yield from self.lines
-        self.gone.wait(30)
+        self.stopped.wait(30)
 
-    def exit_code(self) -> int | None:
-        return self.exits_with
+    def read_exit_code(self) -> int | None:
+        return self.exit_code
 
-    def tail(self, lines: int = 50) -> str:
+    def read_tail(self, lines: int = 50) -> str:
         return "\n".join(self.lines[-lines:])
 
     def wait(self, timeout_s: float) -> int:
         raise WrapperError("still runs")
 
     def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
-        if self.gone.is_set():
+        if self.stopped.is_set():
             raise WrapperError("the container is gone")
-        return ExecResult(exit_code=0, output=self.listening)
+        return ExecResult(exit_code=0, output=self.listener_table)
 
-    def changed_paths(self) -> Sequence[tuple[str, str]]:
+    def list_changed_paths(self) -> Sequence[tuple[str, str]]:
         return self.changes
 
     def stop(self, timeout_s: float = 10) -> None:
-        self.gone.set()
+        self.stopped.set()
 
 
 class FakeEngine:
@@ -52,7 +52,7 @@ class FakeEngine:
 
     def __init__(self, container: FakeContainer, *, has_gpu: bool = True) -> None:
         self.container = container
-        self.started: list[ContainerSpec] = []
+        self.started_specs: list[ContainerSpec] = []
         self._has_gpu = has_gpu
 
     def has_gpu(self) -> bool:
@@ -61,12 +61,12 @@ class FakeEngine:
     def inspect_image(self, reference: str) -> Mapping[str, object]:
         raise WrapperError(f"no image {reference}")
 
-    def files(self, reference: str) -> AbstractContextManager[ImageFiles]:
+    def open_files(self, reference: str) -> AbstractContextManager[ImageFiles]:
         raise WrapperError(f"no image {reference}")
 
     @contextmanager
     def run(self, spec: ContainerSpec) -> Iterator[FakeContainer]:
-        self.started.append(spec)
+        self.started_specs.append(spec)
         if spec.gpus and not self._has_gpu:
             raise WrapperError('could not select device driver "" with capabilities: [[gpu]]')
         try:
@@ -75,7 +75,7 @@ class FakeEngine:
             self.container.stop()
 
 
-def listening_on(*addresses: tuple[str, int]) -> str:
+def build_listener_table(*addresses: tuple[str, int]) -> str:
     """The lines of ``/proc/net/tcp`` for IPv4 listeners."""
     rows = []
     for address, port in addresses:

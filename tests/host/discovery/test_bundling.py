@@ -7,12 +7,12 @@ from urllib.parse import urljoin
 import pytest
 
 from chutes_wrappers.host.discovery import bundling
-from chutes_wrappers.host.discovery.bundling import FILES, bundle
-from chutes_wrappers.host.discovery.references import lookup
+from chutes_wrappers.host.discovery.bundling import FILES_KEY, bundle
+from chutes_wrappers.host.discovery.references import look_up
 from chutes_wrappers.host.discovery.specification import read_operations
 
 ROOT = "http://127.0.0.1:8020"
-FILES_HERE: dict[str, Any] = {
+FILES: dict[str, Any] = {
     "/api/schemas/pets%20and~more.json": {
         "Pet": {"type": "object", "properties": {"owner": {"$ref": "people.json#/Person"}, "next": {"$ref": "#/Pet"}}}
     },
@@ -23,23 +23,23 @@ FILES_HERE: dict[str, Any] = {
 }
 
 
-async def bundled(document: dict[str, Any], files: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    read: list[str] = []
+async def bundle_files(document: dict[str, Any], files: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    read_paths: list[str] = []
 
-    def path_of(base: str, url: str) -> str | None:
-        target = urljoin(ROOT + base, url)
-        return target.removeprefix(ROOT) if target.startswith(ROOT) else None
+    def resolve_path(base: str, url: str) -> str | None:
+        target_url = urljoin(ROOT + base, url)
+        return target_url.removeprefix(ROOT) if target_url.startswith(ROOT) else None
 
     async def read_file(path: str) -> Any:
-        read.append(path)
+        read_paths.append(path)
         return copy.deepcopy(files.get(path))
 
-    await bundle(document, "/api/openapi.json", path_of=path_of, read=read_file)
-    return document, read
+    await bundle(document, "/api/openapi.json", resolve_path=resolve_path, read_file=read_file)
+    return document, read_paths
 
 
-async def test_files_beside_the_specification_become_parts_of_it() -> None:
-    document, read = await bundled(
+async def test_referenced_files_are_bundled_into_the_document() -> None:
+    document, read = await bundle_files(
         {
             "openapi": "3.1.0",
             "paths": {
@@ -54,9 +54,9 @@ async def test_files_beside_the_specification_become_parts_of_it() -> None:
             },
             "components": {"schemas": {"Own": {"type": "string"}}},
         },
-        FILES_HERE,
+        FILES,
     )
-    assert sorted(read) == sorted(FILES_HERE)
+    assert sorted(read) == sorted(FILES)
     operations = read_operations(document, port=1, prefix="", location="/api/openapi.json")
     assert (operations.notes, operations.skipped) == ((), ())
     get, post = operations.routes
@@ -66,25 +66,25 @@ async def test_files_beside_the_specification_become_parts_of_it() -> None:
     assert post.input_schema["$defs"]["Pet"]["properties"]["next"] == {"$ref": "#/$defs/Pet"}
 
 
-async def test_what_is_elsewhere_or_missing_stays_a_reference() -> None:
+async def test_external_and_missing_references_stay_unchanged() -> None:
     references = ["https://example.com/a.json#/A", "missing.json#/A", "#/own", 5]
     before = {"list": [{"$ref": reference} for reference in references]}
-    document, read = await bundled(copy.deepcopy(before), {})
+    document, read = await bundle_files(copy.deepcopy(before), {})
     assert document["list"] == before["list"]
     assert read == ["/api/missing.json"]
 
 
-async def test_a_file_that_is_named_twice_is_read_once_and_an_alias_is_pointed_once() -> None:
+async def test_a_file_referenced_twice_is_read_once_and_a_shared_node_is_rewritten_once() -> None:
     shared = {"$ref": "#/B"}
     files = {"/api/f.json": {"A": shared, "B": {"type": "string"}, "C": shared}}
-    document, read = await bundled({"a": {"$ref": "f.json#/A"}, "b": {"$ref": "./f.json#/C"}}, files)
+    document, read = await bundle_files({"a": {"$ref": "f.json#/A"}, "b": {"$ref": "./f.json#/C"}}, files)
     assert read == ["/api/f.json"]
-    assert lookup(document, lookup(document, document["b"]["$ref"])["$ref"]) == {"type": "string"}
+    assert look_up(document, look_up(document, document["b"]["$ref"])["$ref"]) == {"type": "string"}
 
 
-async def test_files_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundling, "MOST_FILES", 3)
+async def test_the_number_of_bundled_files_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundling, "MAX_FILES", 3)
     files = {f"/api/{number}.json": {"$ref": f"{number + 1}.json"} for number in range(9)}
-    document, read = await bundled({"$ref": "0.json"}, files)
+    document, read = await bundle_files({"$ref": "0.json"}, files)
     assert read == ["/api/0.json", "/api/1.json", "/api/2.json"]
-    assert len(document[FILES]) == 3
+    assert len(document[FILES_KEY]) == 3

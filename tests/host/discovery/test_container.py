@@ -13,19 +13,21 @@ from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
 from chutes_wrappers.host.discovery import container as container_module
-from chutes_wrappers.host.discovery.container import Task, check_ports, discover_container
+from chutes_wrappers.host.discovery.container import ContainerTask, check_ports, discover_container
 from chutes_wrappers.host.discovery.probing import Bounds
-from tests.host.discovery.engines import FakeContainer, FakeEngine, listening_on
-from tests.upstreams.scripted import json_reply, serving, speaking, unused_port
+from tests.host.discovery.engines import FakeContainer, FakeEngine, build_listener_table
+from tests.upstreams.scripted import json_reply, serve_greeting, serve_script, unused_port
 
 LAUNCH = LaunchSpec(reference="base:1", entrypoint=("/serve",))
 
 
-def openapi(*paths: str) -> dict[str, Any]:
+def build_document(*paths: str) -> dict[str, Any]:
     return {"openapi": "3.1.0", "paths": {path: {"get": {}} for path in paths}}
 
 
-def task(ports: Sequence[int] = (8020,), *, timeout_s: float = 60, gpus: str | None = None, **options: Any) -> Task:
+def build_task(
+    ports: Sequence[int] = (8020,), *, timeout_s: float = 60, gpus: str | None = None, **options: Any
+) -> ContainerTask:
     lines: list[str] = []
     fields: dict[str, Any] = {
         "container": ContainerSpec(image="base:1", ports=ports, gpus=gpus),
@@ -35,41 +37,41 @@ def task(ports: Sequence[int] = (8020,), *, timeout_s: float = 60, gpus: str | N
         "log": lambda line: None,
         **options,
     }
-    return Task(**fields)
+    return ContainerTask(**fields)
 
 
-def fail(manifest: Manifest) -> None:
+def fail_on_manifest(manifest: Manifest) -> None:
     raise AssertionError("there is no manifest")
 
 
-def ignore(manifest: Manifest) -> None:
+def ignore_manifest(manifest: Manifest) -> None:
     """The test looks at what is returned."""
 
 
-def reported(task: Task) -> str:
+def read_report(task: ContainerTask) -> str:
     owner = getattr(task.report, "__self__", [])
     return "\n".join(owner)
 
 
-def failure(engine: FakeEngine, task: Task) -> WrapperError:
+def discover_error(engine: FakeEngine, task: ContainerTask) -> WrapperError:
     with pytest.raises(WrapperError) as caught:
-        discover_container(engine, task, fail)
-    assert engine.container.gone.is_set()
+        discover_container(engine, task, fail_on_manifest)
+    assert engine.container.stopped.is_set()
     return caught.value
 
 
 def test_the_manifest_holds_routes_source_readiness_and_written_paths() -> None:
     with (
-        serving({"/openapi.json": json_reply(openapi("/say", "/{x}")), "/health": json_reply(1)}) as first,
-        serving({"/swagger.json": json_reply(openapi("/say", "/ocr"))}) as second,
+        serve_script({"/openapi.json": json_reply(build_document("/say", "/{x}")), "/health": json_reply(1)}) as first,
+        serve_script({"/swagger.json": json_reply(build_document("/say", "/ocr"))}) as second,
     ):
         engine = FakeEngine(
             FakeContainer({8020: first.port, 8080: second.port}, changes=[("added", "/root/.cache/model.bin")])
         )
-        kept: list[Manifest] = []
-        manifest = discover_container(engine, task([8020, 8080]), kept.append)
-    assert kept == [manifest]
-    assert engine.container.gone.is_set()
+        saved_manifests: list[Manifest] = []
+        manifest = discover_container(engine, build_task([8020, 8080]), saved_manifests.append)
+    assert saved_manifests == [manifest]
+    assert engine.container.stopped.is_set()
     assert [(route.path, route.port, route.target_path) for route in manifest.routes] == [
         ("/say", 8020, "/say"),
         ("/p8080/say", 8080, "/say"),
@@ -86,30 +88,30 @@ def test_the_manifest_holds_routes_source_readiness_and_written_paths() -> None:
     assert manifest.image.entrypoint == ("/serve",)
 
 
-def test_the_log_is_shown_line_by_line() -> None:
-    seen: list[str] = []
-    shown = threading.Event()
+def test_the_container_log_is_forwarded_line_by_line() -> None:
+    lines: list[str] = []
+    both_lines_logged = threading.Event()
 
     def log(line: str) -> None:
-        seen.append(line)
-        if len(seen) == 2:
-            shown.set()
+        lines.append(line)
+        if len(lines) == 2:
+            both_lines_logged.set()
 
-    def once_shown() -> Any:
-        shown.wait(60)
-        return json_reply(openapi("/say"))
+    def respond_after_log() -> Any:
+        both_lines_logged.wait(60)
+        return json_reply(build_document("/say"))
 
-    with serving({"/openapi.json": once_shown}) as server:
+    with serve_script({"/openapi.json": respond_after_log}) as server:
         engine = FakeEngine(FakeContainer({8020: server.port}, lines=["loading", "ready"]))
-        discover_container(engine, task(log=log), ignore)
-    assert seen == ["loading", "ready"]
+        discover_container(engine, build_task(log=log), ignore_manifest)
+    assert lines == ["loading", "ready"]
 
 
-def test_a_container_that_exits_is_the_error_at_once() -> None:
+def test_a_container_exit_is_reported_immediately() -> None:
     lines = [f"line {number}" for number in range(60)]
-    engine = FakeEngine(FakeContainer({8020: unused_port()}, lines=lines, exits_with=127))
+    engine = FakeEngine(FakeContainer({8020: unused_port()}, lines=lines, exit_code=127))
     started = time.monotonic()
-    error = failure(engine, task(timeout_s=60))
+    error = discover_error(engine, build_task(timeout_s=60))
     assert time.monotonic() - started < 30
     assert isinstance(error, ServiceFailed)
     assert "exit code 127" in error.what
@@ -117,16 +119,16 @@ def test_a_container_that_exits_is_the_error_at_once() -> None:
     assert "ENTRYPOINT" in str(error.next_step)
 
 
-def test_a_container_that_exits_before_its_ports_are_published_is_the_same_error() -> None:
-    engine = FakeEngine(FakeContainer({}, lines=["no MODEL_NAME"], exits_with=3))
-    error = failure(engine, task())
+def test_a_container_exit_before_ports_are_published_is_the_same_error() -> None:
+    engine = FakeEngine(FakeContainer({}, lines=["no MODEL_NAME"], exit_code=3))
+    error = discover_error(engine, build_task())
     assert "exit code 3" in error.what
     assert error.evidence == "no MODEL_NAME"
     assert "CHUTE_ENV" in str(error.next_step)
 
 
-def test_a_port_that_the_engine_does_not_publish_is_named() -> None:
-    assert "no loopback port for port 8020" in failure(FakeEngine(FakeContainer({})), task()).what
+def test_an_unpublished_port_is_named_in_the_error() -> None:
+    assert "no loopback port for port 8020" in discover_error(FakeEngine(FakeContainer({})), build_task()).what
 
 
 @pytest.mark.parametrize(
@@ -137,104 +139,114 @@ def test_a_port_that_the_engine_does_not_publish_is_named() -> None:
         ([], "the service listens on no port yet"),
     ],
 )
-def test_a_silent_port_names_where_the_service_listens(listeners: list[tuple[str, int]], next_step: str) -> None:
-    engine = FakeEngine(FakeContainer({8020: unused_port()}, lines=["up"], listening=listening_on(*listeners)))
-    error = failure(engine, task(timeout_s=0.2))
+def test_the_error_of_an_unresponsive_port_names_where_the_service_listens(
+    listeners: list[tuple[str, int]], next_step: str
+) -> None:
+    engine = FakeEngine(
+        FakeContainer({8020: unused_port()}, lines=["up"], listener_table=build_listener_table(*listeners))
+    )
+    error = discover_error(engine, build_task(timeout_s=0.2))
     assert "nothing answers on port 8020" in error.what
     assert str(error.next_step).startswith(next_step)
     assert error.evidence == "up"
 
 
-def test_one_silent_port_of_two_is_an_error_too() -> None:
-    with serving({"/openapi.json": json_reply(openapi("/say"))}) as server:
+def test_one_unresponsive_port_of_two_is_an_error() -> None:
+    with serve_script({"/openapi.json": json_reply(build_document("/say"))}) as server:
         engine = FakeEngine(FakeContainer({8020: server.port, 8080: unused_port()}))
-        assert "port 8080" in failure(engine, task([8020, 8080], timeout_s=0.3)).what
+        assert "port 8080" in discover_error(engine, build_task([8020, 8080], timeout_s=0.3)).what
 
 
-def test_a_wrong_port_is_hinted_at_long_before_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_port_is_reported_before_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container_module, "_HINT_EVERY_S", 0.05)
-    hinted = threading.Event()
-    fake = FakeContainer({8020: unused_port()}, listening=listening_on(("0.0.0.0", 9000)))
+    hint_reported = threading.Event()
+    fake = FakeContainer({8020: unused_port()}, listener_table=build_listener_table(("0.0.0.0", 9000)))
 
     def report(line: str) -> None:
         if line.startswith("so far: the service listens on 9000"):
-            hinted.set()
-            fake.exits_with = 1
+            hint_reported.set()
+            fake.exit_code = 1
 
-    failure(FakeEngine(fake), task(timeout_s=10, report=report))
-    assert hinted.is_set()
-
-
-def test_a_port_of_another_protocol_gets_no_routes_and_is_no_error() -> None:
-    with serving({"/openapi.json": json_reply(openapi("/say"))}) as server, speaking(b"-ERR\r\n") as other:
-        listening = listening_on(("0.0.0.0", 8080))
-        engine = FakeEngine(FakeContainer({8020: server.port, 8080: other}, listening=listening))
-        work = task([8020, 8080])
-        assert len(discover_container(engine, work, ignore).routes) == 1
-    assert "port 8080 listens but answers no HTTP" in reported(work)
+    discover_error(FakeEngine(fake), build_task(timeout_s=10, report=report))
+    assert hint_reported.is_set()
 
 
-def test_no_routes_at_all_is_an_error_with_the_next_step() -> None:
-    with serving({"/openapi.json": json_reply(openapi("/{id}"))}) as server:
-        error = failure(FakeEngine(FakeContainer({8020: server.port})), task())
+def test_a_port_of_another_protocol_gets_no_routes_and_raises_no_error() -> None:
+    with (
+        serve_script({"/openapi.json": json_reply(build_document("/say"))}) as server,
+        serve_greeting(b"-ERR\r\n") as other,
+    ):
+        listening = build_listener_table(("0.0.0.0", 8080))
+        engine = FakeEngine(FakeContainer({8020: server.port, 8080: other}, listener_table=listening))
+        container_task = build_task([8020, 8080])
+        assert len(discover_container(engine, container_task, ignore_manifest).routes) == 1
+    assert "port 8080 listens but answers no HTTP" in read_report(container_task)
+
+
+def test_no_routes_is_an_error_with_a_next_step() -> None:
+    with serve_script({"/openapi.json": json_reply(build_document("/{id}"))}) as server:
+        error = discover_error(FakeEngine(FakeContainer({8020: server.port})), build_task())
     assert error.what == "no routes were found"
     assert "skipped GET /{id}" in str(error.evidence)
     assert "CHUTE_STATIC_ROUTES" in str(error.next_step)
 
 
-def test_static_routes_make_do_without_a_specification() -> None:
-    with serving({"/health": json_reply(1)}) as server:
-        work = task(has_static_routes=True)
-        manifest = discover_container(FakeEngine(FakeContainer({8020: server.port})), work, ignore)
+def test_static_routes_work_without_a_specification() -> None:
+    with serve_script({"/health": json_reply(1)}) as server:
+        container_task = build_task(has_static_routes=True)
+        manifest = discover_container(FakeEngine(FakeContainer({8020: server.port})), container_task, ignore_manifest)
     assert manifest.routes == ()
     assert manifest.image is not None
     assert manifest.image.readiness == {8020: "/health"}
-    said = reported(work)
-    assert "port 8020 answers HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES" in said
-    assert "those of CHUTE_STATIC_ROUTES are all" in said
+    report_text = read_report(container_task)
+    assert (
+        "port 8020 answers HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES"
+        in report_text
+    )
+    assert "those of CHUTE_STATIC_ROUTES are all" in report_text
 
 
-def test_without_a_gpu_the_container_runs_without_and_says_so() -> None:
-    with serving({"/openapi.json": json_reply(openapi("/say"))}) as server:
+def test_without_a_gpu_the_container_runs_without_one_and_reports_it() -> None:
+    with serve_script({"/openapi.json": json_reply(build_document("/say"))}) as server:
         engine = FakeEngine(FakeContainer({8020: server.port}), has_gpu=False)
-        work = task(gpus="all")
-        discover_container(engine, work, ignore)
-    assert [spec.gpus for spec in engine.started] == ["all", None]
-    assert "running without one" in reported(work)
+        container_task = build_task(gpus="all")
+        discover_container(engine, container_task, ignore_manifest)
+    assert [spec.gpus for spec in engine.started_specs] == ["all", None]
+    assert "running without one" in read_report(container_task)
 
 
-def test_a_manifest_that_cannot_be_kept_leaves_nothing_running() -> None:
+def test_the_container_is_stopped_when_the_manifest_cannot_be_saved() -> None:
     def full_disk(manifest: Manifest) -> None:
         raise WrapperError("cannot be written (No space left on device)")
 
-    with serving({"/openapi.json": json_reply(openapi("/say"))}) as server:
+    with serve_script({"/openapi.json": json_reply(build_document("/say"))}) as server:
         engine = FakeEngine(FakeContainer({8020: server.port}))
         with pytest.raises(WrapperError, match="No space left"):
-            discover_container(engine, task(), full_disk)
-    assert engine.container.gone.is_set()
+            discover_container(engine, build_task(), full_disk)
+    assert engine.container.stopped.is_set()
 
 
-def test_another_failure_to_start_is_not_tried_again() -> None:
+def test_other_start_failures_are_not_retried() -> None:
     class BrokenEngine(FakeEngine):
         def run(self, spec: ContainerSpec) -> Any:
-            self.started.append(spec)
+            self.started_specs.append(spec)
             raise WrapperError("no such image")
 
     engine = BrokenEngine(FakeContainer({}))
     with pytest.raises(WrapperError, match="no such image"):
-        discover_container(engine, task(gpus="all"), fail)
-    assert len(engine.started) == 1
+        discover_container(engine, build_task(gpus="all"), fail_on_manifest)
+    assert len(engine.started_specs) == 1
 
 
-def test_ctrl_c_leaves_nothing_running() -> None:
+def test_the_container_is_stopped_on_ctrl_c() -> None:
     class Interrupted(FakeContainer):
         def execute(self, *arguments: Any, **options: Any) -> Any:
             raise KeyboardInterrupt
 
     engine = FakeEngine(Interrupted({8020: unused_port()}))
     with pytest.raises(KeyboardInterrupt):
-        discover_container(engine, task(timeout_s=0.1), fail)
-    assert engine.container.gone.is_set()
+        discover_container(engine, build_task(timeout_s=0.1), fail_on_manifest)
+    assert engine.container.stopped.is_set()
 
 
 @pytest.mark.parametrize(
@@ -250,7 +262,7 @@ def test_ctrl_c_leaves_nothing_running() -> None:
         (80, {"PORT": "80"}, 'CHUTE_ENV = {"PORT": "8080"} and SERVICE_PORTS = [8020, 8080]'),
     ],
 )
-def test_a_port_that_no_instance_has_is_refused_before_anything_runs(
+def test_a_reserved_port_is_rejected_before_anything_runs(
     port: int, environment: dict[str, str], next_step: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -258,7 +270,9 @@ def test_a_port_that_no_instance_has_is_refused_before_anything_runs(
     assert f"port {port}" in caught.value.what
     assert next_step in str(caught.value.next_step)
     engine = FakeEngine(FakeContainer({}))
-    work = task([port])
+    container_task = build_task([port])
     with pytest.raises(ConfigurationError):
-        discover_container(engine, replace(work, launch=LaunchSpec(environment=environment)), fail)
-    assert engine.started == []
+        discover_container(
+            engine, replace(container_task, launch=LaunchSpec(environment=environment)), fail_on_manifest
+        )
+    assert engine.started_specs == []

@@ -11,20 +11,20 @@ from chutes_wrappers.core.exposure import CATEGORIES
 from chutes_wrappers.core.routes import STREAM_SWITCH, Route
 from chutes_wrappers.host.discovery.specification import Operations, check_dialect, read_operations
 
-SAY = {"type": "object", "properties": {"text": {"type": "string"}}}
+TEXT_SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
 
 
-def read(paths: Any, prefix: str = "", **rest: Any) -> Operations:
+def read_paths(paths: Any, prefix: str = "", **rest: Any) -> Operations:
     document = {"openapi": "3.1.0", "paths": paths, **rest}
     return read_operations(document, port=8020, prefix=prefix, expose=CATEGORIES)
 
 
-def route(operation: dict[str, Any], method: str = "post", path: str = "/x") -> Route:
-    (found,) = read({path: {method: operation}}).routes
-    return found
+def read_route(operation: dict[str, Any], method: str = "post", path: str = "/x") -> Route:
+    (single_route,) = read_paths({path: {method: operation}}).routes
+    return single_route
 
 
-def taking(schema: Any, kind: str = "application/json", **rest: Any) -> dict[str, Any]:
+def build_operation(schema: Any, kind: str = "application/json", **rest: Any) -> dict[str, Any]:
     return {"requestBody": {"content": {kind: {"schema": schema}}}, **rest}
 
 
@@ -40,27 +40,27 @@ def taking(schema: Any, kind: str = "application/json", **rest: Any) -> dict[str
         ("/?Action=Put", "/api/v2_0/action_put"),
     ],
 )
-def test_the_service_keeps_its_path_exactly_and_the_public_gets_an_alias(path: str, alias: str) -> None:
-    (found,) = read({path: {"get": {}}}, prefix="/Api/v2.0").routes
-    assert (found.path, found.target_path) == (alias, f"/Api/v2.0{path}")
+def test_the_target_path_is_unchanged_and_the_public_path_is_an_alias(path: str, alias: str) -> None:
+    (single_route,) = read_paths({path: {"get": {}}}, prefix="/Api/v2.0").routes
+    assert (single_route.path, single_route.target_path) == (alias, f"/Api/v2.0{path}")
 
 
-def test_without_the_switch_the_filters_leave_out_and_say_how_to_publish() -> None:
+def test_filters_skip_routes_and_report_how_to_publish_them() -> None:
     operations = read_operations(
         {"openapi": "3.1.0", "paths": {"/a/{id}.wav": {"get": {}}, "/a": {"get": {}}}},
         port=1,
         prefix="",
         expose=["files"],
     )
-    assert [found.path for found in operations.routes] == ["/a"]
+    assert [published.path for published in operations.routes] == ["/a"]
     (skipped,) = operations.skipped
     assert skipped.path == "/a/{id}.wav"
     assert skipped.reason.endswith("--expose parameters publishes it")
 
 
-def test_slash_twins_are_two_routes_and_the_first_named_has_the_path() -> None:
-    found = read({"/a/": {"get": {}}, "/a": {"get": {}}}).routes
-    assert [(each.path, each.target_path) for each in found] == [("/a", "/a/"), ("/a/slash", "/a")]
+def test_paths_that_differ_by_a_trailing_slash_are_two_routes() -> None:
+    routes = read_paths({"/a/": {"get": {}}, "/a": {"get": {}}}).routes
+    assert [(each.path, each.target_path) for each in routes] == [("/a", "/a/"), ("/a/slash", "/a")]
 
 
 @pytest.mark.parametrize(
@@ -69,27 +69,31 @@ def test_slash_twins_are_two_routes_and_the_first_named_has_the_path() -> None:
         ({}, "get", None),
         ({}, "delete", None),
         ({}, "post", {"encoding": "none"}),
-        (taking(SAY), "post", None),
-        (taking(SAY), "delete", None),
-        (taking(SAY), "get", {"encoding": "json"}),
-        (taking({"type": "array"}), "post", {"encoding": "json", "wrapped": True}),
-        (taking(SAY, "text/csv"), "put", {"encoding": "text", "content_type": "text/csv"}),
+        (build_operation(TEXT_SCHEMA), "post", None),
+        (build_operation(TEXT_SCHEMA), "delete", None),
+        (build_operation(TEXT_SCHEMA), "get", {"encoding": "json"}),
+        (build_operation({"type": "array"}), "post", {"encoding": "json", "wrapped": True}),
+        (build_operation(TEXT_SCHEMA, "text/csv"), "put", {"encoding": "text", "content_type": "text/csv"}),
         ({"requestBody": {}}, "post", None),
         ({"requestBody": 5}, "post", None),
-        (taking({"properties": {"a": {"properties": {"data": {}, "filename": {}}}}}), "post", {"encoding": "json"}),
+        (
+            build_operation({"properties": {"a": {"properties": {"data": {}, "filename": {}}}}}),
+            "post",
+            {"encoding": "json"},
+        ),
     ],
 )
-def test_how_the_body_travels_is_said_where_it_differs_from_the_default(
+def test_the_request_encoding_is_recorded_where_it_is_not_the_default(
     operation: dict[str, Any], method: str, entry: Any
 ) -> None:
-    assert route(operation, method).entry().get("request") == entry
+    assert read_route(operation, method).to_entry().get("request") == entry
 
 
-def test_a_parameter_that_the_body_has_too_is_shared() -> None:
+def test_a_parameter_with_the_name_of_a_body_property_is_shared() -> None:
     parameters: list[Any] = [{"in": "query", "name": name, "schema": {}} for name in ("text", "lang")]
-    found = route(taking(SAY, parameters=parameters))
-    assert [(each.name, each.shared) for each in found.parameters] == [("text", True), ("lang", False)]
-    assert found.input_schema == {"type": "object", "properties": {"text": {"type": "string"}, "lang": {}}}
+    single_route = read_route(build_operation(TEXT_SCHEMA, parameters=parameters))
+    assert [(each.name, each.shared) for each in single_route.parameters] == [("text", True), ("lang", False)]
+    assert single_route.input_schema == {"type": "object", "properties": {"text": {"type": "string"}, "lang": {}}}
 
 
 @pytest.mark.parametrize(
@@ -103,46 +107,51 @@ def test_a_parameter_that_the_body_has_too_is_shared() -> None:
         ({}, None),
     ],
 )
-def test_a_parameter_says_whether_a_text_stands_for_a_list_or_an_object(schema: Any, type: str | None) -> None:
-    (parameter,) = route({"parameters": [{"in": "query", "name": "q", "schema": schema}]}, "get").parameters
+def test_a_parameter_has_a_type_only_for_lists_and_objects(schema: Any, type: str | None) -> None:
+    (parameter,) = read_route({"parameters": [{"in": "query", "name": "q", "schema": schema}]}, "get").parameters
     assert parameter.type == type
 
 
 @pytest.mark.parametrize(
     ("operation", "stream"),
     [
-        (taking({"properties": {"stream": {"type": "boolean"}}}), STREAM_SWITCH),
-        (taking({"allOf": [SAY, {"properties": {"stream": {"type": ["boolean", "null"]}}}]}), STREAM_SWITCH),
-        (taking({"properties": {"stream": {"type": "boolean"}}}, "multipart/form-data"), STREAM_SWITCH),
-        (taking({"properties": {"stream": {"type": "string"}}}), False),
-        (taking({"properties": {"stream": {"type": "string"}}, "required": ["stream"]}), STREAM_SWITCH),
+        (build_operation({"properties": {"stream": {"type": "boolean"}}}), STREAM_SWITCH),
         (
-            taking({"properties": {"stream": {"format": "binary"}}, "required": ["stream"]}, "multipart/form-data"),
+            build_operation({"allOf": [TEXT_SCHEMA, {"properties": {"stream": {"type": ["boolean", "null"]}}}]}),
+            STREAM_SWITCH,
+        ),
+        (build_operation({"properties": {"stream": {"type": "boolean"}}}, "multipart/form-data"), STREAM_SWITCH),
+        (build_operation({"properties": {"stream": {"type": "string"}}}), False),
+        (build_operation({"properties": {"stream": {"type": "string"}}, "required": ["stream"]}), STREAM_SWITCH),
+        (
+            build_operation(
+                {"properties": {"stream": {"format": "binary"}}, "required": ["stream"]}, "multipart/form-data"
+            ),
             "switch",
         ),
         ({"parameters": [{"in": "query", "name": "stream", "schema": {"type": "string"}}]}, STREAM_SWITCH),
-        (taking(SAY), False),
+        (build_operation(TEXT_SCHEMA), False),
         (
             {
-                **taking({"properties": {"stream": {"type": "boolean"}}}),
+                **build_operation({"properties": {"stream": {"type": "boolean"}}}),
                 "responses": {"200": {"content": {"text/event-stream": {}}}},
             },
             True,
         ),
     ],
 )
-def test_a_caller_who_may_ask_for_a_stream_switches_it(operation: dict[str, Any], stream: Any) -> None:
-    assert route(operation).stream == stream
+def test_a_stream_field_of_the_request_switches_streaming(operation: dict[str, Any], stream: Any) -> None:
+    assert read_route(operation).stream == stream
 
 
-def test_a_field_named_stream_that_callers_must_give_is_no_dead_end() -> None:
+def test_a_required_field_named_stream_gets_both_cords() -> None:
     schema = {"properties": {"stream": {"type": "string"}}, "required": ["stream"]}
-    plan = plan_cords([route(taking({"allOf": [SAY, schema]}))], 8020)
+    plan = plan_cords([read_route(build_operation({"allOf": [TEXT_SCHEMA, schema]}))], 8020)
     assert [cord.stream for cord in plan.cords] == [True, False]
 
 
-def test_a_path_parameter_named_stream_must_reach_the_route_too() -> None:
-    assert route({}, "get", "/twitch/{stream}").stream == STREAM_SWITCH
+def test_a_path_parameter_named_stream_is_a_stream_switch() -> None:
+    assert read_route({}, "get", "/twitch/{stream}").stream == STREAM_SWITCH
 
 
 @pytest.mark.parametrize(
@@ -155,38 +164,38 @@ def test_a_path_parameter_named_stream_must_reach_the_route_too() -> None:
     ],
 )
 def test_the_summary_is_one_short_line(node: dict[str, Any], summary: str) -> None:
-    assert route(node).summary == summary
+    assert read_route(node).summary == summary
 
 
-def test_a_document_that_forgot_its_version_is_read_in_either_dialect() -> None:
+def test_a_document_without_a_version_is_read_in_either_dialect() -> None:
     document = {
         "basePath": "/api",
         "paths": {"/a": {"post": {"consumes": ["text/plain"], "parameters": [{"in": "body", "name": "b"}]}}},
     }
     check_dialect(document)
-    (found,) = read_operations(document, port=1, prefix="/api").routes
-    assert found.entry()["request"] == {"encoding": "text", "content_type": "text/plain"}
+    (single_route,) = read_operations(document, port=1, prefix="/api").routes
+    assert single_route.to_entry()["request"] == {"encoding": "text", "content_type": "text/plain"}
 
 
 @pytest.mark.parametrize(
-    "beside", [{"example": {"a": 1}}, {"examples": {"first": {"value": {"a": 1}}, "second": {"value": {"a": 2}}}}]
+    "example_keys", [{"example": {"a": 1}}, {"examples": {"first": {"value": {"a": 1}}, "second": {"value": {"a": 2}}}}]
 )
-def test_an_example_beside_the_schema_is_kept_for_who_wants_to_call(beside: dict[str, Any]) -> None:
+def test_an_example_next_to_the_schema_is_kept(example_keys: dict[str, Any]) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
-    content = {"application/json": {"schema": schema, **beside}}
-    found = route({"requestBody": {"content": content}, "responses": {}})
-    assert found.input_schema is not None
-    assert found.input_schema["examples"] == [{"a": 1}]
+    content = {"application/json": {"schema": schema, **example_keys}}
+    single_route = read_route({"requestBody": {"content": content}, "responses": {}})
+    assert single_route.input_schema is not None
+    assert single_route.input_schema["examples"] == [{"a": 1}]
 
 
-def test_an_example_too_large_to_help_is_left_out() -> None:
+def test_a_large_example_is_omitted() -> None:
     content = {"application/json": {"schema": {"type": "object", "properties": {}}, "example": {"a": "x" * 5000}}}
-    found = route({"requestBody": {"content": content}, "responses": {}})
-    assert "examples" not in (found.input_schema or {})
+    single_route = read_route({"requestBody": {"content": content}, "responses": {}})
+    assert "examples" not in (single_route.input_schema or {})
 
 
 def test_a_parameter_has_its_own_example() -> None:
     parameter = {"name": "q", "in": "query", "schema": {"type": "string"}, "example": "sos"}
-    found = route({"parameters": [parameter], "responses": {}})
-    assert found.input_schema is not None
-    assert found.input_schema["properties"]["q"]["examples"] == ["sos"]
+    single_route = read_route({"parameters": [parameter], "responses": {}})
+    assert single_route.input_schema is not None
+    assert single_route.input_schema["properties"]["q"]["examples"] == ["sos"]

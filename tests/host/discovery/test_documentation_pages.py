@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from chutes_wrappers.host.discovery.documentation_pages import script_urls, specification_urls
+from chutes_wrappers.host.discovery.documentation_pages import find_script_urls, find_specification_urls
 
 
 @pytest.mark.parametrize(
@@ -24,19 +24,19 @@ from chutes_wrappers.host.discovery.documentation_pages import script_urls, spec
     ],
 )
 def test_documentation_pages_name_their_specification(page: str, urls: tuple[str, ...]) -> None:
-    assert specification_urls(page) == urls
+    assert find_specification_urls(page) == urls
 
 
 def test_the_script_of_swagger_uis_distribution_is_found() -> None:
-    assert script_urls('<script src="./swagger-initializer.js" charset="UTF-8"></script>') == (
+    assert find_script_urls('<script src="./swagger-initializer.js" charset="UTF-8"></script>') == (
         "./swagger-initializer.js",
     )
 
 
 @pytest.mark.parametrize("noise", ["url: '", 'spec-url="', "src='", "src='swagger-initializer", "url" + " " * 50])
-def test_a_hostile_page_is_read_in_time(noise: str) -> None:
+def test_a_malicious_page_is_read_in_bounded_time(noise: str) -> None:
     page = noise * (2 * 1024**2 // len(noise))
     started = time.perf_counter()
-    assert len(specification_urls(page)) <= 5
-    assert len(script_urls(page)) <= 5
+    assert len(find_specification_urls(page)) <= 5
+    assert len(find_script_urls(page)) <= 5
     assert time.perf_counter() - started < 60

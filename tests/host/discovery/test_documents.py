@@ -12,7 +12,7 @@ from chutes_wrappers.host.discovery import documents
 from chutes_wrappers.host.discovery.documents import parse_document
 
 
-def refusal(data: bytes, content_type: str = "") -> str:
+def parse_error(data: bytes, content_type: str = "") -> str:
     with pytest.raises(WrapperError) as caught:
         parse_document(data, content_type)
     return caught.value.what
@@ -58,17 +58,17 @@ merged: {<<: *base, y: 3}
         b"paths: {/a: {get: {x: 1}, put: {}}, /b: &b {}, /a: {post: {}, get: {y: 2}}, /a: *b}\nz: 1\nz: 2\n",
     ],
 )
-def test_a_path_that_is_there_twice_has_the_operations_of_both(data: bytes) -> None:
+def test_a_duplicate_path_has_the_operations_of_both(data: bytes) -> None:
     document = parse_document(data)
     assert document == {"paths": {"/a": {"get": {"y": 2}, "put": {}, "post": {}}, "/b": {}}, "z": 2}
     assert list(document["paths"]) == ["/a", "/b"]
 
 
-def test_a_path_that_is_there_twice_and_is_no_object_is_the_last_of_them() -> None:
+def test_of_a_duplicate_path_that_is_not_an_object_the_last_one_counts() -> None:
     assert parse_document(b'{"/a": 1, "/a": {"get": 1}, "/b": {}, "/b": [2]}') == {"/a": {"get": 1}, "/b": [2]}
 
 
-def test_yaml_flow_style_is_read_when_the_content_type_says_so() -> None:
+def test_yaml_flow_style_is_read_when_the_content_type_is_yaml() -> None:
     assert parse_document(b"{openapi: 3.0.0, paths: {}}", "application/yaml") == {"openapi": "3.0.0", "paths": {}}
 
 
@@ -89,50 +89,50 @@ def test_yaml_flow_style_is_read_when_the_content_type_says_so() -> None:
         (b"{" * 200_000, "is not valid JSON"),
     ],
 )
-def test_what_is_no_document_is_named(data: bytes, what: str) -> None:
-    assert what in refusal(data)
+def test_invalid_documents_are_rejected_with_the_reason(data: bytes, what: str) -> None:
+    assert what in parse_error(data)
 
 
-def test_50_mebibytes_are_refused_unread() -> None:
-    assert refusal(b" " * 50 * 1024**2) == "is larger than 48 MiB"
+def test_50_mebibytes_are_rejected_unread() -> None:
+    assert parse_error(b" " * 50 * 1024**2) == "is larger than 48 MiB"
 
 
-def test_deep_nesting_is_refused() -> None:
-    assert "nested too deeply" in refusal(b'{"a":' * 500_000 + b"1" + b"}" * 500_000)
-    assert "nested too deeply" in refusal(b"a: " + b"[" * 5000 + b"]" * 5000)
+def test_deep_nesting_is_rejected() -> None:
+    assert "nested too deeply" in parse_error(b'{"a":' * 500_000 + b"1" + b"}" * 500_000)
+    assert "nested too deeply" in parse_error(b"a: " + b"[" * 5000 + b"]" * 5000)
 
 
-def test_a_yaml_alias_bomb_is_refused() -> None:
+def test_a_yaml_alias_bomb_is_rejected() -> None:
     lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 12)]
-    assert "its aliases counted" in refusal("\n".join(lines).encode())
+    assert "its aliases counted" in parse_error("\n".join(lines).encode())
 
 
-def test_large_yaml_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "LARGEST_YAML_BYTES", 100)
-    assert "is YAML larger than" in refusal(b"a: b\n" * 100)
+def test_large_yaml_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_YAML_BYTES", 100)
+    assert "is YAML larger than" in parse_error(b"a: b\n" * 100)
 
 
 @pytest.mark.parametrize(
     "text", ['{"a": NaN, "b": 1e999, "c": "\\ud800"}', '{"a": -Infinity, "b": -1e999, "c": "\\udfff"}']
 )
-def test_what_json_files_cannot_hold_is_replaced(text: str) -> None:
+def test_values_that_json_cannot_represent_are_replaced(text: str) -> None:
     assert parse_document(text.encode()) == {"a": None, "b": None, "c": "?"}
 
 
-def test_an_emoji_survives() -> None:
+def test_an_emoji_is_unchanged() -> None:
     assert parse_document(b'{"a": "\\ud83d\\ude00"}') == {"a": "😀"}
 
 
-def test_a_number_of_thousands_of_digits_is_refused() -> None:
-    assert "is not valid JSON" in refusal(b'{"a": ' + b"1" * 100_000 + b"}")
+def test_a_number_of_thousands_of_digits_is_rejected() -> None:
+    assert "is not valid JSON" in parse_error(b'{"a": ' + b"1" * 100_000 + b"}")
 
 
 @given(
     st.binary(max_size=300) | st.text(alphabet="{}[]:,-&*!<>?'\"|\n #%@`a1.~\\u", max_size=80).map(str.encode),
     st.sampled_from(["", "application/yaml"]),
 )
-def test_any_bytes_give_a_plain_document_or_a_refusal(data: bytes, content_type: str) -> None:
+def test_any_bytes_give_a_plain_document_or_an_error(data: bytes, content_type: str) -> None:
     try:
         document = parse_document(data, content_type)
     except WrapperError:
@@ -148,7 +148,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=3))
-def test_json_survives_unchanged(value: dict[str, Any]) -> None:
+def test_json_is_parsed_unchanged(value: dict[str, Any]) -> None:
     assert parse_document(json.dumps(value).encode()) == value
 
 
@@ -162,5 +162,5 @@ def test_json_survives_unchanged(value: dict[str, Any]) -> None:
         ("a: !!binary aGk=\nb: !custom {c: 1}\n", {"a": "aGk=", "b": {"c": 1}}),
     ],
 )
-def test_surprises_of_yaml_1_1_are_what_they_look_like(text: str, value: object) -> None:
+def test_special_values_of_yaml_1_1_stay_text(text: str, value: object) -> None:
     assert parse_document(text.encode()) == value

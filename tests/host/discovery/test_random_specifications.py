@@ -17,7 +17,7 @@ from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.exposure import CATEGORIES, LEFT_OUT
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
 from chutes_wrappers.host.discovery.specification import Operations, read_operations
-from chutes_wrappers.host.public_api_document import describe_api
+from chutes_wrappers.host.public_api_document import build_api_document
 from chutes_wrappers.sdk.cords import register_passthrough_routes
 
 WORD = st.sampled_from(
@@ -81,15 +81,15 @@ COMPONENTS = {
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def read(document: dict[str, Any], expose: Any = CATEGORIES) -> Operations:
+def read_document(document: dict[str, Any], expose: Any = CATEGORIES) -> Operations:
     return read_operations({**document, "components": COMPONENTS}, port=8020, prefix="", expose=expose)
 
 
 @QUICK
 @given(DOCUMENT.filter(lambda document: document["paths"]))
-def test_no_operation_is_lost_and_everything_that_can_be_called_is_a_route(document: dict[str, Any]) -> None:
+def test_every_operation_is_a_route_or_skipped(document: dict[str, Any]) -> None:
     methods = [method.upper() for item in document["paths"].values() for method in item]
-    exposed, default = read(document), read(document, expose=())
+    exposed, default = read_document(document), read_document(document, expose=())
     assert len(exposed.routes) == sum(method in platform_rules.UPSTREAM_METHODS for method in methods)
     for operations in (exposed, default):
         assert len(operations.routes) + len(operations.skipped) == len(methods)
@@ -100,8 +100,8 @@ def test_no_operation_is_lost_and_everything_that_can_be_called_is_a_route(docum
 
 @QUICK
 @given(DOCUMENT.filter(lambda document: document["paths"]))
-def test_the_sdk_takes_every_route_and_the_description_is_valid(document: dict[str, Any]) -> None:
-    routes = read(document).routes
+def test_the_sdk_accepts_every_route_and_the_document_is_valid(document: dict[str, Any]) -> None:
+    routes = read_document(document).routes
     chute = Chute(
         username="tester",
         name="case",
@@ -109,24 +109,24 @@ def test_the_sdk_takes_every_route_and_the_description_is_valid(document: dict[s
         tee=True,
         node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
     )
-    register_passthrough_routes(chute, [route.entry() for route in routes], 8020)
+    register_passthrough_routes(chute, [route.to_entry() for route in routes], 8020)
     plan = plan_cords(routes, 8020)
     assert [cord.path for cord in chute.cords] == [cord.internal_path for cord in plan.cords]
     assert {cord.route.target_path for cord in plan.cords} == {route.target_path for route in routes}
-    description = describe_api(plan, name="case", version="1")
+    description = build_api_document(plan, name="case", version="1")
     assert list(OpenAPIV31SpecValidator(json.loads(description)).iter_errors()) == []
-    assert describe_api(plan, name="case", version="1") == description
+    assert build_api_document(plan, name="case", version="1") == description
 
 
 @QUICK
 @given(DOCUMENT.filter(lambda document: document["paths"]), st.randoms(use_true_random=False))
-def test_a_manifest_is_stable_and_says_it_all(document: dict[str, Any], shuffler: random.Random) -> None:
+def test_a_manifest_is_stable_and_complete(document: dict[str, Any], shuffler: random.Random) -> None:
     # Slash twins apart, of which the first named has the path.
     document["paths"] = {path: item for path, item in document["paths"].items() if not path.endswith("/")} or {"/a": {}}
-    found = read(document)
-    text = Manifest(routes=found.routes, skipped=found.skipped).to_json()
-    assert sorted(map(repr, parse_manifest(text, where="x").routes)) == sorted(map(repr, found.routes))
+    operations = read_document(document)
+    text = Manifest(routes=operations.routes, skipped=operations.skipped).to_json()
+    assert sorted(map(repr, parse_manifest(text, where="x").routes)) == sorted(map(repr, operations.routes))
     items = list(document["paths"].items())
     shuffler.shuffle(items)
-    again = read({**copy.deepcopy(document), "paths": dict(items)})
+    again = read_document({**copy.deepcopy(document), "paths": dict(items)})
     assert Manifest(routes=again.routes, skipped=again.skipped).to_json() == text

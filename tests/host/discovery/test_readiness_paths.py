@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.host.discovery.readiness_paths import WELL_KNOWN, candidates, checked_path
+from chutes_wrappers.host.discovery.readiness_paths import WELL_KNOWN_PATHS, find_health_check_path, select_candidates
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from chutes_wrappers.host.discovery.readiness_paths import WELL_KNOWN, candidate
 def test_an_images_health_check_names_a_path_on_its_port(
     health_check: tuple[str, ...], port: int, path: str | None
 ) -> None:
-    assert checked_path(health_check, port) == path
+    assert find_health_check_path(health_check, port) == path
 
 
 def test_the_services_own_health_routes_come_after_the_well_known_ones() -> None:
@@ -34,4 +34,4 @@ def test_the_services_own_health_routes_come_after_the_well_known_ones() -> None
         Route(path="/api/v2/items", method="GET"),
         Route(path="/health", method="GET"),
     ]
-    assert candidates(routes) == (*WELL_KNOWN, "/api/v2/heartbeat")
+    assert select_candidates(routes) == (*WELL_KNOWN_PATHS, "/api/v2/heartbeat")

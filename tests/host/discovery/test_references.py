@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.discovery.references import lookup, resolve
+from chutes_wrappers.host.discovery.references import look_up, resolve_node
 
 DOCUMENT: dict[str, Any] = {
     "paths": {"/a b/{c}": {"get": {"parameters": [{"name": "q"}]}}},
@@ -32,7 +32,7 @@ DOCUMENT: dict[str, Any] = {
     ],
 )
 def test_pointers_are_followed_percent_encoded_or_not(reference: str, value: Any) -> None:
-    assert lookup(DOCUMENT, reference) == value
+    assert look_up(DOCUMENT, reference) == value
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_pointers_are_followed_percent_encoded_or_not(reference: str, value: Any
         ("#/tilde~0key/deeper", "does not exist"),
     ],
 )
-def test_a_reference_that_leads_nowhere_is_named(reference: Any, what: str) -> None:
+def test_an_invalid_reference_is_named_in_the_error(reference: Any, what: str) -> None:
     with pytest.raises(WrapperError, match=what):
-        lookup(DOCUMENT, reference)
+        look_up(DOCUMENT, reference)
 
 
-def test_what_stands_beside_a_reference_wins() -> None:
-    assert resolve(DOCUMENT, {"$ref": "#/chain", "tags": []}, "x") == {"summary": "near", "get": {}, "tags": []}
+def test_keys_next_to_a_reference_override_the_target() -> None:
+    assert resolve_node(DOCUMENT, {"$ref": "#/chain", "tags": []}, "x") == {"summary": "near", "get": {}, "tags": []}
 
 
-def test_a_circle_is_named() -> None:
+def test_a_reference_loop_is_named_in_the_error() -> None:
     with pytest.raises(WrapperError, match="the path item is a `\\$ref` that leads back to itself"):
-        resolve(DOCUMENT, {"$ref": "#/loop"}, "the path item")
+        resolve_node(DOCUMENT, {"$ref": "#/loop"}, "the path item")

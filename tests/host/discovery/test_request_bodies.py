@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.core.routes import RequestFormat
-from chutes_wrappers.host.discovery.operation_parameters import declared
-from chutes_wrappers.host.discovery.request_bodies import Body, body_of, is_mistakable, public_schema
+from chutes_wrappers.host.discovery.operation_parameters import read_parameters
+from chutes_wrappers.host.discovery.request_bodies import Body, build_public_schema, looks_like_file, read_body
 from chutes_wrappers.host.discovery.shapes import Shapes
 
 BINARY = {"type": "string", "format": "binary"}
@@ -14,15 +14,15 @@ OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}}
 DOCUMENT = {"components": {"File": BINARY, "Free": {"type": "object"}, "List": {"type": "array", "items": OBJECT}}}
 
 
-def read(content: Any) -> Body | None:
-    return body_of(Shapes(DOCUMENT), DOCUMENT, {"requestBody": {"content": content}}, [])
+def read_content(content: Any) -> Body | None:
+    return read_body(Shapes(DOCUMENT), DOCUMENT, {"requestBody": {"content": content}}, [])
 
 
-def swagger(*nodes: dict[str, Any], consumes: Any = None) -> Body | None:
-    return body_of(Shapes({}), {}, {} if consumes is None else {"consumes": consumes}, nodes)
+def read_swagger(*nodes: dict[str, Any], consumes: Any = None) -> Body | None:
+    return read_body(Shapes({}), {}, {} if consumes is None else {"consumes": consumes}, nodes)
 
 
-def request(body: Body | None) -> dict[str, Any]:
+def dump_request(body: Body | None) -> dict[str, Any]:
     assert body is not None
     return body.request.model_dump(exclude_defaults=True)
 
@@ -48,13 +48,13 @@ def request(body: Body | None) -> dict[str, Any]:
         (["application/form-data"], {"encoding": "multipart", "files": ()}),
     ],
 )
-def test_the_body_travels_as_its_media_types_say_json_preferred(types: list[str], expected: dict[str, Any]) -> None:
-    assert request(read({name: {"schema": OBJECT} for name in types})) == expected
+def test_the_encoding_follows_the_media_types_and_prefers_json(types: list[str], expected: dict[str, Any]) -> None:
+    assert dump_request(read_content({name: {"schema": OBJECT} for name in types})) == expected
 
 
 @pytest.mark.parametrize("content", [{}, {"": {}}, {"nonsense": {}}])
 def test_a_body_without_a_media_type_is_not_declared(content: Any) -> None:
-    assert read(content) is None
+    assert read_content(content) is None
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,11 @@ def test_a_body_without_a_media_type_is_not_declared(content: Any) -> None:
         {"type": "file"},
     ],
 )
-def test_files_are_recognised_in_every_dialect(schema: Any) -> None:
-    body = read({"multipart/form-data": {"schema": {"properties": {"image": schema, "lang": {"type": "string"}}}}})
-    assert request(body) == {"encoding": "multipart", "files": ("image",)}
+def test_files_are_detected_in_every_dialect(schema: Any) -> None:
+    body = read_content(
+        {"multipart/form-data": {"schema": {"properties": {"image": schema, "lang": {"type": "string"}}}}}
+    )
+    assert dump_request(body) == {"encoding": "multipart", "files": ("image",)}
     assert body is not None
     assert body.schema["properties"]["image"]["anyOf"][0]["required"] == ["data"]
     assert body.schema["properties"]["lang"] == {"type": "string"}
@@ -78,11 +80,11 @@ def test_files_are_recognised_in_every_dialect(schema: Any) -> None:
 @pytest.mark.parametrize(
     "schema", [None, {"type": "object"}, {"properties": {"a": {}}}, {**OBJECT, "additionalProperties": {}}]
 )
-def test_files_are_not_known_where_a_form_may_hold_anything(schema: Any) -> None:
-    assert request(read({"multipart/form-data": {"schema": schema}})) == {"encoding": "multipart"}
+def test_files_are_unknown_where_a_form_field_may_be_anything(schema: Any) -> None:
+    assert dump_request(read_content({"multipart/form-data": {"schema": schema}})) == {"encoding": "multipart"}
 
 
-def test_lists_of_files_and_those_that_only_their_encoding_tells() -> None:
+def test_lists_of_files_and_files_by_encoding_are_detected() -> None:
     schema = {
         "properties": {
             "images": {"type": "array", "items": BINARY},
@@ -97,20 +99,20 @@ def test_lists_of_files_and_those_that_only_their_encoding_tells() -> None:
         "note": {"contentType": "text/plain"},
         "meta": {"contentType": "application/x-thing"},
     }
-    body = read({"multipart/form-data": {"schema": schema, "encoding": encoding}})
-    assert request(body)["files"] == ("images", "mask")
+    body = read_content({"multipart/form-data": {"schema": schema, "encoding": encoding}})
+    assert dump_request(body)["files"] == ("images", "mask")
     assert body is not None
     assert body.schema["required"] == ["images"]
     assert body.schema["properties"]["images"]["type"] == "array"
 
 
 def test_an_urlencoded_form_with_bytes_in_it_is_multipart() -> None:
-    body = read({"application/x-www-form-urlencoded": {"schema": {"properties": {"image": BINARY}}}})
-    assert request(body) == {"encoding": "multipart", "files": ("image",)}
+    body = read_content({"application/x-www-form-urlencoded": {"schema": {"properties": {"image": BINARY}}}})
+    assert dump_request(body) == {"encoding": "multipart", "files": ("image",)}
 
 
 def test_bytes_of_any_type_are_binary() -> None:
-    assert request(read({"*/*": {"schema": BINARY}})) == {"encoding": "binary"}
+    assert dump_request(read_content({"*/*": {"schema": BINARY}})) == {"encoding": "binary"}
 
 
 @pytest.mark.parametrize(
@@ -131,8 +133,8 @@ def test_bytes_of_any_type_are_binary() -> None:
         ({**OBJECT, "additionalProperties": True}, False),
     ],
 )
-def test_json_that_is_no_object_is_wrapped_and_a_key_body_is_kept(schema: Any, wrapped: bool | None) -> None:
-    body = read({"application/json": {"schema": schema}})
+def test_non_object_json_is_wrapped_and_a_key_named_body_is_kept(schema: Any, wrapped: bool | None) -> None:
+    body = read_content({"application/json": {"schema": schema}})
     assert body is not None
     assert body.request.wrapped is wrapped
     if wrapped:
@@ -150,42 +152,45 @@ def test_json_that_is_no_object_is_wrapped_and_a_key_body_is_kept(schema: Any, w
         ([5, "nonsense"], {"encoding": "json"}),
     ],
 )
-def test_a_body_of_swagger_2_travels_as_the_service_consumes_it(consumes: Any, expected: dict[str, Any]) -> None:
-    assert request(swagger({"in": "body", "name": "b", "schema": OBJECT}, consumes=consumes)) == expected
+def test_a_swagger_2_body_uses_the_consumed_media_type(consumes: Any, expected: dict[str, Any]) -> None:
+    assert dump_request(read_swagger({"in": "body", "name": "b", "schema": OBJECT}, consumes=consumes)) == expected
 
 
 def test_fields_of_swagger_2_are_a_form() -> None:
     field = {"in": "formData", "name": "a", "type": "string", "required": True}
     file = {"in": "formData", "name": "f", "type": "file"}
-    body = swagger(field)
-    assert request(body) == {"encoding": "form"}
+    body = read_swagger(field)
+    assert dump_request(body) == {"encoding": "form"}
     assert body is not None
     assert body.schema == {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
-    assert request(swagger(field, consumes=["multipart/form-data"])) == {"encoding": "multipart", "files": ()}
+    assert dump_request(read_swagger(field, consumes=["multipart/form-data"])) == {"encoding": "multipart", "files": ()}
     for consumes in (None, ["application/x-www-form-urlencoded"]):
-        assert request(swagger(field, file, consumes=consumes)) == {"encoding": "multipart", "files": ("f",)}
+        assert dump_request(read_swagger(field, file, consumes=consumes)) == {"encoding": "multipart", "files": ("f",)}
 
 
-def test_no_body_is_no_body() -> None:
-    assert swagger({"in": "query", "name": "a"}) is None
+def test_an_operation_without_a_body_has_no_body() -> None:
+    assert read_swagger({"in": "query", "name": "a"}) is None
 
 
 def given(*names: str, required: bool = False) -> Any:
     nodes = [{"in": "query", "name": name, "required": required, "type": "string"} for name in names]
-    return declared(nodes, "/a/{id}")
+    return read_parameters(nodes, "/a/{id}")
 
 
-def test_parameters_stand_beside_the_properties_of_the_body() -> None:
+def test_parameters_are_added_to_the_properties_of_the_body() -> None:
     body = Body(request=RequestFormat(), schema={**OBJECT, "required": ["a"]})
-    assert public_schema(Shapes({}), body, given("q", "a")) == {
+    assert build_public_schema(Shapes({}), body, given("q", "a")) == {
         "type": "object",
         "properties": {"id": {"type": "string"}, "q": {"type": "string"}, "a": {"type": "string"}},
         "required": ["a", "id"],
     }
     combined = {"allOf": [OBJECT, OBJECT]}
-    assert public_schema(Shapes({}), Body(request=RequestFormat(), schema=combined), given("q"))["allOf"][0] == combined
-    assert public_schema(Shapes({}), None, given("q", required=True))["required"] == ["id", "q"]
-    assert public_schema(Shapes({}), None, []) is None
+    assert (
+        build_public_schema(Shapes({}), Body(request=RequestFormat(), schema=combined), given("q"))["allOf"][0]
+        == combined
+    )
+    assert build_public_schema(Shapes({}), None, given("q", required=True))["required"] == ["id", "q"]
+    assert build_public_schema(Shapes({}), None, []) is None
 
 
 @pytest.mark.parametrize(
@@ -197,5 +202,5 @@ def test_parameters_stand_beside_the_properties_of_the_body() -> None:
         ({"filename": {}, "data": {}}, False),
     ],
 )
-def test_json_that_looks_like_a_file_is_mistakable(properties: Any, mistakable: bool) -> None:
-    assert is_mistakable(Shapes({}), {"properties": properties}) is mistakable
+def test_json_that_looks_like_a_file_is_detected(properties: Any, mistakable: bool) -> None:
+    assert looks_like_file(Shapes({}), {"properties": properties}) is mistakable

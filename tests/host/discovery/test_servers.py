@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.host.discovery.servers import prefixes
+from chutes_wrappers.host.discovery.servers import read_prefixes
 
 
 @pytest.mark.parametrize(
-    ("node", "found"),
+    ("node", "expected"),
     [
         ({}, ()),
         ({"servers": []}, ()),
@@ -25,5 +25,5 @@ from chutes_wrappers.host.discovery.servers import prefixes
         ({"swagger": "2.0", "basePath": 5}, ()),
     ],
 )
-def test_only_the_paths_of_servers_count(node: dict[str, Any], found: tuple[str, ...]) -> None:
-    assert prefixes(node, "/docs/openapi.json") == found
+def test_only_the_paths_of_servers_count(node: dict[str, Any], expected: tuple[str, ...]) -> None:
+    assert read_prefixes(node, "/docs/openapi.json") == expected

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.host.discovery.shapes import ANYTHING, Shapes
+from chutes_wrappers.host.discovery.shapes import ALL_TYPES, Shapes
 
 DOCUMENT: dict[str, Any] = {
     "components": {
@@ -17,7 +17,7 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
-def ref(name: str) -> dict[str, str]:
+def build_ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/{name}"}
 
 
@@ -27,31 +27,35 @@ def ref(name: str) -> dict[str, str]:
         ({"type": "integer"}, {"number"}),
         ({"type": ["object", "null"]}, {"object", "null"}),
         ({"type": "string", "nullable": True}, {"string", "null"}),
-        (ref("Pet"), {"object"}),
-        (ref("List"), {"array"}),
-        ({"anyOf": [ref("List"), {"type": "null"}]}, {"array", "null"}),
-        ({"oneOf": [ref("List"), ref("Base")]}, {"array", "object"}),
+        (build_ref("Pet"), {"object"}),
+        (build_ref("List"), {"array"}),
+        ({"anyOf": [build_ref("List"), {"type": "null"}]}, {"array", "null"}),
+        ({"oneOf": [build_ref("List"), build_ref("Base")]}, {"array", "object"}),
         ({"allOf": [{}, {"type": "string"}]}, {"string"}),
         ({"items": {}}, {"array"}),
-        (ref("Loop"), ANYTHING),
-        (ref("Circle"), ANYTHING),
-        (ref("Nowhere"), ANYTHING),
-        ({"$ref": 5, "type": "dog", "anyOf": 3, "allOf": [7]}, ANYTHING),
-        (None, ANYTHING),
-        (True, ANYTHING),
+        (build_ref("Loop"), ALL_TYPES),
+        (build_ref("Circle"), ALL_TYPES),
+        (build_ref("Nowhere"), ALL_TYPES),
+        ({"$ref": 5, "type": "dog", "anyOf": 3, "allOf": [7]}, ALL_TYPES),
+        (None, ALL_TYPES),
+        (True, ALL_TYPES),
     ],
 )
-def test_the_types_that_a_schema_lets_through(schema: Any, types: set[str]) -> None:
-    assert Shapes(DOCUMENT).types(schema) == types
+def test_the_types_that_a_schema_allows(schema: Any, types: set[str]) -> None:
+    assert Shapes(DOCUMENT).find_types(schema) == types
 
 
-def test_properties_and_required_names_come_through_references_and_combinations() -> None:
+def test_properties_and_required_names_follow_references_and_combinators() -> None:
     shapes = Shapes(DOCUMENT)
-    assert set(shapes.properties(ref("Pet"))) == {"name", "bark"}
-    assert set(shapes.properties({"anyOf": [ref("Pet"), {"properties": {"age": {}}}]})) == {"name", "bark", "age"}
-    assert shapes.required(ref("Pet")) == ["name"]
-    assert shapes.required({"anyOf": [ref("Pet")]}) == []
-    assert shapes.properties(ref("Circle")) == shapes.properties(5) == {}
+    assert set(shapes.find_properties(build_ref("Pet"))) == {"name", "bark"}
+    assert set(shapes.find_properties({"anyOf": [build_ref("Pet"), {"properties": {"age": {}}}]})) == {
+        "name",
+        "bark",
+        "age",
+    }
+    assert shapes.find_required(build_ref("Pet")) == ["name"]
+    assert shapes.find_required({"anyOf": [build_ref("Pet")]}) == []
+    assert shapes.find_properties(build_ref("Circle")) == shapes.find_properties(5) == {}
 
 
 @pytest.mark.parametrize(
@@ -65,20 +69,20 @@ def test_properties_and_required_names_come_through_references_and_combinations(
         ({"type": "object", "default": True}, False),
     ],
 )
-def test_what_is_true_or_false_is_a_switch(schema: Any, is_switch: bool) -> None:
-    assert Shapes({}).is_switch(schema) is is_switch
+def test_boolean_schemas_are_detected(schema: Any, is_switch: bool) -> None:
+    assert Shapes({}).is_boolean(schema) is is_switch
 
 
-def test_a_wide_graph_of_schemas_is_looked_at_in_time() -> None:
+def test_a_wide_graph_of_schemas_is_bounded() -> None:
     names = [f"S{number}" for number in range(300)]
-    every = {"anyOf": [ref(name) for name in names]}
+    every = {"anyOf": [build_ref(name) for name in names]}
     shapes = Shapes({"components": dict.fromkeys(names, every)})
-    assert shapes.types(every) == ANYTHING
-    assert shapes.properties(every) == {}
+    assert shapes.find_types(every) == ALL_TYPES
+    assert shapes.find_properties(every) == {}
 
 
-def test_a_schema_nested_deeply_is_given_up() -> None:
+def test_a_deeply_nested_schema_allows_all_types() -> None:
     schema: Any = {"type": "string"}
     for _ in range(2000):
         schema = {"allOf": [schema]}
-    assert Shapes({}).types(schema) == ANYTHING
+    assert Shapes({}).find_types(schema) == ALL_TYPES

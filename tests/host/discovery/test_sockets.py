@@ -30,11 +30,11 @@ def test_listening_sockets_are_read() -> None:
     )
 
 
-def test_loopback_is_recognised() -> None:
+def test_loopback_addresses_are_detected() -> None:
     assert [listener.is_loopback for listener in parse_listeners(TABLE)] == [False, True, True, True, False]
 
 
 @given(st.text(alphabet="0123456789ABCDEFx: \n", max_size=200))
-def test_any_text_is_survived(text: str) -> None:
+def test_any_text_is_parsed_without_an_error(text: str) -> None:
     for listener in parse_listeners(text):
         assert isinstance(listener.is_loopback, bool)

@@ -13,47 +13,52 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
 from chutes_wrappers.core.routes import RequestFormat, Route
 from chutes_wrappers.host.discovery import servers, specification
-from chutes_wrappers.host.discovery.specification import Operations, check_dialect, plain_get_paths, read_operations
+from chutes_wrappers.host.discovery.specification import (
+    Operations,
+    check_dialect,
+    read_operations,
+    select_plain_get_paths,
+)
 
 OK: dict[str, Any] = {"responses": {"200": {"description": "ok"}}}
 
 
-def openapi(paths: Any, version: str = "3.1.0", **rest: Any) -> dict[str, Any]:
+def build_document(paths: Any, version: str = "3.1.0", **rest: Any) -> dict[str, Any]:
     return {"openapi": version, "info": {"title": "t", "version": "1"}, "paths": paths, **rest}
 
 
-def read(document: dict[str, Any], prefix: str = "", expose: Iterable[str] = ()) -> Operations:
+def read_document(document: dict[str, Any], prefix: str = "", expose: Iterable[str] = ()) -> Operations:
     return read_operations(document, port=8020, prefix=prefix, expose=expose)
 
 
-def names(operations: Operations) -> list[str]:
+def describe_routes(operations: Operations) -> list[str]:
     return [route.describe() for route in operations.routes]
 
 
-def reasons(operations: Operations) -> dict[str, str]:
+def map_reasons(operations: Operations) -> dict[str, str]:
     return {f"{entry.method} {entry.path}": entry.reason for entry in operations.skipped}
 
 
-def content_type(route: Route) -> str | None:
+def get_content_type(route: Route) -> str | None:
     return route.response.content_type if route.response else None
 
 
-def answering(*media_types: str, schema: Any = None) -> dict[str, Any]:
+def build_operation(*media_types: str, schema: Any = None) -> dict[str, Any]:
     content = {name: {} if schema is None else {"schema": schema} for name in media_types}
     return {"responses": {"200": {"description": "ok", "content": content}}}
 
 
 def test_every_operation_that_a_cord_can_call_becomes_a_route() -> None:
     item = dict.fromkeys(("get", "post", "put", "patch", "delete"), OK)
-    operations = read(openapi({"/items": item}))
-    assert names(operations) == [f"{method} /items" for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
+    operations = read_document(build_document({"/items": item}))
+    assert describe_routes(operations) == [f"{method} /items" for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
     assert {route.port for route in operations.routes} == {8020}
     assert not operations.skipped
 
 
-def test_what_does_not_become_a_route_is_skipped_with_its_reason() -> None:
-    operations = read(
-        openapi(
+def test_other_operations_are_skipped_with_the_reason() -> None:
+    operations = read_document(
+        build_document(
             {
                 "/": {"get": OK},
                 "/items/{id}": {"get": OK},
@@ -71,26 +76,26 @@ def test_what_does_not_become_a_route_is_skipped_with_its_reason() -> None:
             }
         )
     )
-    assert names(operations) == ["GET /ok", "POST /bad_operation"]
-    found = reasons(operations)
-    assert "root path" in found["GET /"]
-    assert "path parameters" in found["GET /items/{id}"]
-    assert "internal route (/static)" in found["GET /static/x"]
-    assert "internal route (/__*)" in found["GET /__internal"]
-    assert "file extension" in found["GET /robots.txt"]
-    assert "a cord cannot call HEAD" in found["HEAD /ok"]
-    assert {"OPTIONS /ok", "TRACE /ok"} <= found.keys()
-    assert found["GET relative"] == "the path does not start with '/'"
-    assert found["GET /nameless/{}"] == "{} in the path has no name that a caller could give it by"
-    assert found["GET /nameless/{:path}/{a}"].startswith("{:path} in the path has no name")
-    assert found["GET /bad_operation"] == "the operation is not an object"
-    assert found["* /bad_item"] == "the path item is not an object"
-    assert any("longer than 500" in reason for reason in found.values())
-    assert len(found) == 14
+    assert describe_routes(operations) == ["GET /ok", "POST /bad_operation"]
+    reasons = map_reasons(operations)
+    assert "root path" in reasons["GET /"]
+    assert "path parameters" in reasons["GET /items/{id}"]
+    assert "internal route (/static)" in reasons["GET /static/x"]
+    assert "internal route (/__*)" in reasons["GET /__internal"]
+    assert "file extension" in reasons["GET /robots.txt"]
+    assert "a cord cannot call HEAD" in reasons["HEAD /ok"]
+    assert {"OPTIONS /ok", "TRACE /ok"} <= reasons.keys()
+    assert reasons["GET relative"] == "the path does not start with '/'"
+    assert reasons["GET /nameless/{}"] == "{} in the path has no name that a caller could give it by"
+    assert reasons["GET /nameless/{:path}/{a}"].startswith("{:path} in the path has no name")
+    assert reasons["GET /bad_operation"] == "the operation is not an object"
+    assert reasons["* /bad_item"] == "the path item is not an object"
+    assert any("longer than 500" in reason for reason in reasons.values())
+    assert len(reasons) == 14
 
 
-def test_a_path_item_may_be_a_reference_even_a_bad_or_cyclic_one() -> None:
-    document = openapi(
+def test_references_to_path_items_are_resolved_or_skipped() -> None:
+    document = build_document(
         {
             "/good": {"$ref": "#/components/pathItems/Shared%20Item"},
             "/missing": {"$ref": "#/components/pathItems/Nope"},
@@ -99,16 +104,16 @@ def test_a_path_item_may_be_a_reference_even_a_bad_or_cyclic_one() -> None:
         },
         components={"pathItems": {"Shared Item": {"get": OK}}},
     )
-    operations = read(document)
-    assert names(operations) == ["GET /good"]
-    found = reasons(operations)
-    assert "does not exist" in found["* /missing"]
-    assert "leads back to itself" in found["* /cyclic"]
-    assert "another document" in found["* /foreign"]
+    operations = read_document(document)
+    assert describe_routes(operations) == ["GET /good"]
+    reasons = map_reasons(operations)
+    assert "does not exist" in reasons["* /missing"]
+    assert "leads back to itself" in reasons["* /cyclic"]
+    assert "another document" in reasons["* /foreign"]
 
 
-def test_bodies_and_answers_give_self_contained_schemas() -> None:
-    document = openapi(
+def test_bodies_and_responses_give_self_contained_schemas() -> None:
+    document = build_document(
         {
             "/say": {
                 "post": {
@@ -130,27 +135,27 @@ def test_bodies_and_answers_give_self_contained_schemas() -> None:
             "schemas": {"Tree": {"type": "object", "properties": {"child": {"$ref": "#/components/schemas/Tree"}}}},
         },
     )
-    (route,) = read(document).routes
+    (route,) = read_document(document).routes
     assert route.input_schema == {
         "type": "object",
         "properties": {"child": {"$ref": "#/$defs/Tree"}},
         "$defs": {"Tree": {"type": "object", "properties": {"child": {"$ref": "#/$defs/Tree"}}}},
     }
     assert route.output_schema == {"type": "string"}
-    assert content_type(route) == "application/problem+json"
+    assert get_content_type(route) == "application/problem+json"
     assert route.stream is False
 
 
 @pytest.mark.parametrize(
     ("operation", "stream", "hint"),
     [
-        (answering("text/event-stream"), True, "text/event-stream"),
-        (answering("application/json", "text/event-stream"), False, None),
-        (answering("text/event-stream", "application/json"), False, None),
-        (answering("text/event-stream", "audio/wav"), False, "audio/wav"),
-        (answering("audio/wav"), False, "audio/wav"),
-        (answering("*/*"), False, None),
-        (answering("not a type"), False, None),
+        (build_operation("text/event-stream"), True, "text/event-stream"),
+        (build_operation("application/json", "text/event-stream"), False, None),
+        (build_operation("text/event-stream", "application/json"), False, None),
+        (build_operation("text/event-stream", "audio/wav"), False, "audio/wav"),
+        (build_operation("audio/wav"), False, "audio/wav"),
+        (build_operation("*/*"), False, None),
+        (build_operation("not a type"), False, None),
         (OK, False, None),
         ({"responses": {"default": {"content": {"text/event-stream": {}}}}}, True, "text/event-stream"),
         ({"responses": {"404": {"content": {"text/event-stream": {}}}}}, False, None),
@@ -160,13 +165,15 @@ def test_bodies_and_answers_give_self_contained_schemas() -> None:
 def test_only_an_operation_that_always_streams_is_a_stream(
     operation: dict[str, Any], stream: bool, hint: str | None
 ) -> None:
-    (route,) = read(openapi({"/x": {"get": operation}})).routes
-    assert (route.stream, content_type(route)) == (stream, hint)
+    (route,) = read_document(build_document({"/x": {"get": operation}})).routes
+    assert (route.stream, get_content_type(route)) == (stream, hint)
 
 
-def test_routes_whose_body_or_answer_is_not_json_stay_routes() -> None:
+def test_operations_with_other_media_types_than_json_are_routes() -> None:
     body = {"requestBody": {"content": {"multipart/form-data": {"schema": {"type": "object"}}}}}
-    (route,) = read(openapi({"/ocr": {"post": {**body, **answering("audio/wav", schema={"type": "string"})}}})).routes
+    (route,) = read_document(
+        build_document({"/ocr": {"post": {**body, **build_operation("audio/wav", schema={"type": "string"})}}})
+    ).routes
     assert route.request == RequestFormat(encoding="multipart")
     assert route.output_schema is None
 
@@ -186,8 +193,8 @@ def test_swagger_2_is_read() -> None:
             "/events": {"get": {"produces": ["text/event-stream"], "responses": {"200": {"description": "ok"}}}},
         },
     }
-    assert servers.prefixes(document, "/swagger.json") == ("/api/v2",)
-    add, events = read(document, "/api/v2").routes
+    assert servers.read_prefixes(document, "/swagger.json") == ("/api/v2",)
+    add, events = read_document(document, "/api/v2").routes
     assert (add.path, add.target_path) == ("/api/v2/add", "/api/v2/add")
     assert add.input_schema == {"type": "object", "properties": {"a": {"type": "string"}}}
     assert add.output_schema == {"type": "array", "items": {}}
@@ -197,14 +204,18 @@ def test_swagger_2_is_read() -> None:
 def test_servers_of_path_items_and_operations_replace_the_prefix() -> None:
     operation = {**OK, "servers": [{"url": "https://elsewhere.example/op"}]}
     item = {"get": operation, "post": OK, "servers": [{"url": "{base}", "variables": {"base": {"default": "/item"}}}]}
-    assert names(read(openapi({"/a": item, "/b": {"get": OK}}), "/doc")) == ["GET /op/a", "POST /item/a", "GET /doc/b"]
+    assert describe_routes(read_document(build_document({"/a": item, "/b": {"get": OK}}), "/doc")) == [
+        "GET /op/a",
+        "POST /item/a",
+        "GET /doc/b",
+    ]
 
 
-def test_an_operation_that_is_there_twice_is_a_route_once() -> None:
-    moved = {**OK, "servers": [{"url": "/v1"}]}
-    operations = read(openapi({"/v1/a": {"get": OK}, "/a": {"get": moved}}))
-    assert names(operations) == ["GET /v1/a"]
-    assert reasons(operations) == {"GET /v1/a": "another operation has the same path and method"}
+def test_a_duplicate_operation_is_a_route_once() -> None:
+    with_server = {**OK, "servers": [{"url": "/v1"}]}
+    operations = read_document(build_document({"/v1/a": {"get": OK}, "/a": {"get": with_server}}))
+    assert describe_routes(operations) == ["GET /v1/a"]
+    assert map_reasons(operations) == {"GET /v1/a": "another operation has the same path and method"}
 
 
 @pytest.mark.parametrize(
@@ -221,9 +232,9 @@ def test_an_operation_that_is_there_twice_is_a_route_once() -> None:
         {"parameters": [7]},
     ],
 )
-def test_what_is_wrong_inside_an_operation_costs_its_schema_only(broken: dict[str, Any]) -> None:
-    operations = read(openapi({"/bad": {"post": broken}, "/good": {"get": OK}}))
-    assert names(operations) == ["POST /bad", "GET /good"]
+def test_an_invalid_part_of_an_operation_is_omitted_with_a_note(broken: dict[str, Any]) -> None:
+    operations = read_document(build_document({"/bad": {"post": broken}, "/good": {"get": OK}}))
+    assert describe_routes(operations) == ["POST /bad", "GET /good"]
     (note,) = operations.notes
     assert note.startswith("POST /bad: ")
     assert " left out: " in note
@@ -239,7 +250,7 @@ def test_what_is_wrong_inside_an_operation_costs_its_schema_only(broken: dict[st
         ({"openapi": "3.0.0", "paths": []}, "`paths` is not an object"),
     ],
 )
-def test_another_dialect_is_named(document: dict[str, Any], what: str) -> None:
+def test_an_unsupported_version_is_named_in_the_error(document: dict[str, Any], what: str) -> None:
     with pytest.raises(WrapperError) as caught:
         check_dialect(document)
     assert what in caught.value.what
@@ -250,31 +261,33 @@ def test_the_swagger_version_may_be_a_number(version: Any) -> None:
     check_dialect({"swagger": version, "paths": {}})
 
 
-def test_100_000_paths_are_refused() -> None:
+def test_100_000_paths_are_rejected() -> None:
     with pytest.raises(WrapperError, match="more than 50,000 operations"):
-        read(openapi({f"/p{n}": {"get": OK} for n in range(100_000)}))
+        read_document(build_document({f"/p{n}": {"get": OK} for n in range(100_000)}))
 
 
-def test_huge_schema_graphs_are_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(specification, "MOST_SCHEMAS_BYTES", 200_000)
+def test_the_total_size_of_schemas_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(specification, "MAX_TOTAL_SCHEMA_BYTES", 200_000)
     huge = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(5000)}}
-    paths = {f"/p{n}": {"post": answering("application/json", schema={"$ref": "#/components/huge"})} for n in range(50)}
-    operations = read(openapi(paths, components={"huge": huge}))
+    paths = {
+        f"/p{n}": {"post": build_operation("application/json", schema={"$ref": "#/components/huge"})} for n in range(50)
+    }
+    operations = read_document(build_document(paths, components={"huge": huge}))
     assert len(operations.routes) == 50
     assert "larger than 64 KiB" in operations.notes[0]
     assert "too many or too large" in operations.notes[-1]
 
 
-def test_a_few_plain_get_paths_are_named() -> None:
+def test_the_first_plain_get_paths_are_selected() -> None:
     paths = {"/a/{b}": {"get": OK}, "/b": {"post": OK}, **{f"/c{n}": {"get": OK} for n in range(9)}}
-    assert plain_get_paths(openapi(paths)) == ("/c0", "/c1", "/c2")
+    assert select_plain_get_paths(build_document(paths)) == ("/c0", "/c1", "/c2")
 
 
-RICH = openapi(
+RICH = build_document(
     {
         "/a": {
             "parameters": [{"$ref": "#/components/parameters/Q"}],
-            "get": {**answering("application/json", schema={"$ref": "#/components/schemas/A"})},
+            "get": {**build_operation("application/json", schema={"$ref": "#/components/schemas/A"})},
             "post": {
                 "requestBody": {"$ref": "#/components/requestBodies/B"},
                 "responses": {"200": {"$ref": "#/components/responses/R"}},
@@ -322,42 +335,42 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def places(node: Any, trail: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def list_paths(node: Any, trail: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    return [trail, *(place for key, child in children for place in places(child, (*trail, key)))]
+    return [trail, *(path for key, child in children for path in list_paths(child, (*trail, key)))]
 
 
-def replaced(document: Any, place: tuple[Any, ...], value: Any) -> Any:
-    if not place:
+def replace_value(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
         return value
     document = copy.deepcopy(document)
     node = document
-    for key in place[:-1]:
+    for key in path[:-1]:
         node = node[key]
-    node[place[-1]] = value
+    node[path[-1]] = value
     return document
 
 
-def described_operations(document: dict[str, Any]) -> int:
-    return sum(1 for _ in specification._operations(document))
+def count_operations(document: dict[str, Any]) -> int:
+    return sum(1 for _ in specification._iterate_operations(document))
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.data())
-def test_anything_anywhere_ends_in_routes_skipped_or_a_refusal(data: st.DataObject) -> None:
+def test_any_document_gives_routes_skipped_operations_or_an_error(data: st.DataObject) -> None:
     document = data.draw(st.sampled_from([RICH, SWAGGER]))
     for _ in range(data.draw(st.integers(1, 2))):
-        document = replaced(document, data.draw(st.sampled_from(places(document))), data.draw(JSON))
+        document = replace_value(document, data.draw(st.sampled_from(list_paths(document))), data.draw(JSON))
     if not isinstance(document, dict):
         return
     try:
         check_dialect(document)
-        prefix = (*servers.prefixes(document, "/openapi.json"), "")[0]
-        plain_get_paths(document)
-        operations = read(document, prefix)
+        prefix = (*servers.read_prefixes(document, "/openapi.json"), "")[0]
+        select_plain_get_paths(document)
+        operations = read_document(document, prefix)
     except WrapperError:
         return
-    assert len(operations.routes) + len(operations.skipped) == described_operations(document)
+    assert len(operations.routes) + len(operations.skipped) == count_operations(document)
     text = Manifest(routes=operations.routes, skipped=operations.skipped).to_json()
     assert json.loads(text)["version"] == 1
     assert len(parse_manifest(text, where="x").routes) == len(operations.routes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.host.doctor.environment_checks import place_findings
+from chutes_wrappers.host.doctor.environment_checks import check_location
 
 
 @pytest.fixture
@@ -17,28 +17,28 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_an_environment_that_was_moved_or_copied_is_a_failure_that_names_both_places(environment: Path) -> None:
+def test_a_moved_environment_is_a_failure_that_names_both_locations(environment: Path) -> None:
     (environment / "original").mkdir()
     for place in ("/nowhere/.venv", str(environment / "original")):
         (environment / ".complete").write_text(place)
-        (finding,) = place_findings()
+        (finding,) = check_location()
         assert finding.severity == "failure"
         assert finding.found.startswith(f"{environment} was made at {place}:")
         assert finding.fix.endswith("setup.sh, which makes it anew")
 
 
 @pytest.mark.parametrize("through_link", [False, True])
-def test_one_at_its_place_is_none(
+def test_an_environment_at_its_location_has_no_finding(
     environment: Path, tmp_path_factory: pytest.TempPathFactory, through_link: bool
 ) -> None:
     link = tmp_path_factory.mktemp("links") / "link"
     link.symlink_to(environment)
     (environment / ".complete").write_text(str(link if through_link else environment))
-    assert list(place_findings()) == []
+    assert list(check_location()) == []
 
 
 @pytest.mark.parametrize("stamp", [None, ""])
-def test_one_that_says_nothing_of_its_place_is_none(environment: Path, stamp: str | None) -> None:
+def test_an_environment_without_a_location_has_no_finding(environment: Path, stamp: str | None) -> None:
     if stamp is not None:
         (environment / ".complete").write_text(stamp)
-    assert list(place_findings()) == []
+    assert list(check_location()) == []

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.doctor.finding import Finding, guarded
+from chutes_wrappers.host.doctor.finding import Finding, run_check
 
-SEEN = Finding(group="wallet", name="wallets", severity="ok", found="1 hotkey")
+FIRST_FINDING = Finding(group="wallet", name="wallets", severity="ok", found="1 hotkey")
 
 
 @pytest.mark.parametrize(
@@ -20,15 +20,13 @@ SEEN = Finding(group="wallet", name="wallets", severity="ok", found="1 hotkey")
         (IndexError("a seed: canary"), "IndexError", "report it"),
     ],
 )  # fmt: skip
-def test_a_group_that_cannot_be_looked_at_is_a_finding_beside_those_before(
-    failure: Exception, found: str, fix: str
-) -> None:
+def test_a_failed_check_is_one_more_finding(failure: Exception, found: str, fix: str) -> None:
     def look() -> Iterator[Finding]:
-        yield SEEN
+        yield FIRST_FINDING
         raise failure
 
-    first, second = guarded("wallet", "check", look)
-    assert first == SEEN
+    first, second = run_check("wallet", "check", look)
+    assert first == FIRST_FINDING
     assert (second.group, second.name, second.severity) == ("wallet", "check", "failure")
     assert found in second.found
     assert fix in second.fix

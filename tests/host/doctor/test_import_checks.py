@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.host.doctor.import_checks import NEEDED, import_findings
+from chutes_wrappers.host.doctor.import_checks import REQUIRED_MODULES, check_imports
 
 PACKAGE = Path(__file__).resolve().parents[3] / "chutes_wrappers"
 BROKEN = {
@@ -28,26 +28,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def imported(path: Path) -> set[str]:
+def list_imported_packages(path: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(path.read_text())))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     return {name.split(".")[0] for name in names}
 
 
-def test_every_package_that_our_code_imports_is_tried() -> None:
-    used = {name for path in PACKAGE.rglob("*.py") for name in imported(path)}
+def test_every_imported_package_is_checked() -> None:
+    used = {name for path in PACKAGE.rglob("*.py") for name in list_imported_packages(path)}
     assert used - sys.stdlib_module_names - {"_chutes_wrappers_tools", "chutes_wrappers", "tools"} <= {
-        name.split(".")[0] for name in NEEDED
+        name.split(".")[0] for name in REQUIRED_MODULES
     }
 
 
 def test_all_of_them_can_be_imported_here() -> None:
-    assert [finding.severity for finding in import_findings()] == ["ok"]
+    assert [finding.severity for finding in check_imports()] == ["ok"]
 
 
 def test_each_module_that_cannot_be_imported_is_named_with_the_fix(folder: Path) -> None:
-    findings = list(import_findings(["json", "lacks", "ends_python", "prints", "exits", "ast"]))
+    findings = list(check_imports(["json", "lacks", "ends_python", "prints", "exits", "ast"]))
     assert {finding.severity for finding in findings} == {"failure"}
     assert [finding.found for finding in findings] == [
         "lacks: No module named 'a_library_of_another_version' (ModuleNotFoundError)",

@@ -26,7 +26,7 @@ class Engine:
     find_image = inspect_image
 
     @contextlib.contextmanager
-    def files(self, reference: str) -> Iterator[Engine]:
+    def open_files(self, reference: str) -> Iterator[Engine]:
         yield self
 
     def read(self, path: str) -> bytes | None:
@@ -45,10 +45,10 @@ def test_an_image_is_the_same_whatever_registry_it_was_pushed_to(
     def not_built(*_: Any, **__: Any) -> None:
         raise WrapperError("nothing is built") from ImageMissing("none")
 
-    monkeypatch.setattr(module_checks, "check_current", not_built)
-    monkeypatch.setattr(module_checks, "_problems", lambda *_: [])
+    monkeypatch.setattr(module_checks, "check_image_freshness", not_built)
+    monkeypatch.setattr(module_checks, "_find_problems", lambda *_: [])
     image = {"reference": "vendor/case:1", "digest": digest}
     (tmp_path / "deploy_case.py").write_text(MODULE)
     (tmp_path / "deploy_case.routes.json").write_text(json.dumps({"version": 1, "image": image, "routes": []}))
-    (found,) = module_checks.module_findings(tmp_path / "deploy_case.py", cast(DockerEngine, Engine()), {})
-    assert ("is not the image that discovery saw" in found[1]) is is_another
+    (finding,) = module_checks.check_module(tmp_path / "deploy_case.py", cast(DockerEngine, Engine()), {})
+    assert ("is not the image that discovery saw" in finding[1]) is is_another

@@ -7,31 +7,31 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from chutes_wrappers.host.forwarding.chute_client import Chute, chute_address
+from chutes_wrappers.host.forwarding.chute_client import Chute, parse_chute_address
 from chutes_wrappers.host.forwarding.server import ForwardingServer
-from chutes_wrappers.host.forwarding.transport import Carrier
+from chutes_wrappers.host.forwarding.transport import Transport
 
-MakeCarrier = Callable[[Chute], Carrier]
+TransportFactory = Callable[[Chute], Transport]
 
 
 @contextlib.asynccontextmanager
-async def forwarder(url: str, service_port: int, make_carrier: MakeCarrier) -> AsyncIterator[int]:
+async def forwarder(url: str, service_port: int, create_transport: TransportFactory) -> AsyncIterator[int]:
     """The local port of a forwarder to the chute at ``url``."""
     problems: list[str] = []
     async with (
-        Chute(chute_address(url, None)) as chute,
-        ForwardingServer(0, service_port, make_carrier(chute), problems.append) as server,
+        Chute(parse_chute_address(url, None)) as chute,
+        ForwardingServer(0, service_port, create_transport(chute), problems.append) as server,
     ):
         yield server.port
 
 
 @contextlib.contextmanager
-def forwarder_thread(url: str, service_port: int, make_carrier: MakeCarrier) -> Iterator[int]:
+def forwarder_thread(url: str, service_port: int, create_transport: TransportFactory) -> Iterator[int]:
     """The same, for tests without a loop of their own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    context = forwarder(url, service_port, make_carrier)
+    context = forwarder(url, service_port, create_transport)
     try:
         yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(60)
     finally:

@@ -17,20 +17,20 @@ import psutil
 import pytest
 import requests
 
-from chutes_wrappers.host.forwarding.tunnel_transport import TunnelCarrier
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
 from tests.dev_chute import DevChute, dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
 from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
-from tests.upstreams.httpbin_service import serving_httpbin
+from tests.upstreams.httpbin_service import serve_httpbin
 
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, {ports})\n"
 # What two connections decide for themselves, and the time of day.
-_OWN = frozenset({"connection", "keep-alive", "transfer-encoding", "date"})
+_CONNECTION_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "date"})
 HOST = ("Host", "localhost:8020")
 
 
 @dataclass(frozen=True)
-class Ways:
+class Servers:
     """The port of a service, and the port where the forwarder offers it."""
 
     direct: int
@@ -39,7 +39,7 @@ class Ways:
 
 @pytest.fixture(scope="module")
 def httpbin_port() -> Iterator[int]:
-    with serving_httpbin() as port:
+    with serve_httpbin() as port:
         yield port
 
 
@@ -51,15 +51,15 @@ def chute(service: HttpFixture, httpbin_port: int, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="module")
-def bin_ways(chute: DevChute, httpbin_port: int) -> Iterator[Ways]:
-    with forwarder_thread(chute.base_url, httpbin_port, TunnelCarrier) as port:
-        yield Ways(httpbin_port, port)
+def httpbin_servers(chute: DevChute, httpbin_port: int) -> Iterator[Servers]:
+    with forwarder_thread(chute.base_url, httpbin_port, TunnelTransport) as port:
+        yield Servers(httpbin_port, port)
 
 
 @pytest.fixture(scope="module")
-def ways(chute: DevChute, service: HttpFixture) -> Iterator[Ways]:
-    with forwarder_thread(chute.base_url, service.port, TunnelCarrier) as port:
-        yield Ways(service.port, port)
+def servers(chute: DevChute, service: HttpFixture) -> Iterator[Servers]:
+    with forwarder_thread(chute.base_url, service.port, TunnelTransport) as port:
+        yield Servers(service.port, port)
 
 
 def exchange(
@@ -80,33 +80,37 @@ def exchange(
     for name, value in [HOST, *headers, *framing, ("Connection", "close")]:
         connection.putheader(name, value)
     connection.endheaders(body, encode_chunked=isinstance(body, list))
-    answer = connection.getresponse()
-    data = answer.read()
+    response = connection.getresponse()
+    data = response.read()
     connection.close()
     if data.startswith(b"\x1f\x8b"):
         data = data[:4] + data[8:]  # gzip's time of compression: two answers may be of two seconds
-    kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OWN]
-    return answer.status, answer.reason, kept, data
+    headers_to_compare = [
+        (name, value) for name, value in response.getheaders() if name.lower() not in _CONNECTION_HEADERS
+    ]
+    return response.status, response.reason, headers_to_compare, data
 
 
-def assert_equal(ways: Ways, method: str, target: str, *rest: Any) -> None:
-    assert exchange(ways.forwarded, method, target, *rest) == exchange(ways.direct, method, target, *rest)
+def assert_equal(servers: Servers, method: str, target: str, *rest: Any) -> None:
+    assert exchange(servers.forwarded, method, target, *rest) == exchange(servers.direct, method, target, *rest)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"])
 @pytest.mark.parametrize("body", [None, b"", b"{}", EVERY_BYTE, [b"one", b"", b"two" * 1000]], ids=repr)
-def test_every_method_with_every_kind_of_body(bin_ways: Ways, method: str, body: bytes | list[bytes] | None) -> None:
+def test_every_method_with_every_kind_of_body(
+    httpbin_servers: Servers, method: str, body: bytes | list[bytes] | None
+) -> None:
     if method == "HEAD" and body is None:
-        assert_equal(bin_ways, method, "/get")
-    assert_equal(bin_ways, method, "/anything/a%2Fb/C?x=1&x=2&y=%20", [("X-Mine", "1"), ("X-Mine", "2")], body)
+        assert_equal(httpbin_servers, method, "/get")
+    assert_equal(httpbin_servers, method, "/anything/a%2Fb/C?x=1&x=2&y=%20", [("X-Mine", "1"), ("X-Mine", "2")], body)
 
 
 @pytest.mark.parametrize(
     "status", [200, 201, 202, 204, 206, 300, 304, 307, 400, 401, 404, 409, 418, 422, 426, 429, 500, 503]
 )
-def test_every_status(bin_ways: Ways, status: int) -> None:
+def test_every_status(httpbin_servers: Servers, status: int) -> None:
     for method in ("GET", "POST"):
-        assert_equal(bin_ways, method, f"/status/{status}")
+        assert_equal(httpbin_servers, method, f"/status/{status}")
 
 
 @pytest.mark.parametrize(
@@ -120,8 +124,8 @@ def test_every_status(bin_ways: Ways, status: int) -> None:
         "/basic-auth/u/p", "/bearer", "/links/3/1", "/etag/abc", "/nowhere", "//html", "/html?", "/anything?q=%zz&&=",
     ],
 )  # fmt: skip
-def test_every_answer_of_httpbin(bin_ways: Ways, target: str) -> None:
-    assert_equal(bin_ways, "GET", target, [("Accept-Encoding", "identity")])
+def test_every_response_of_httpbin(httpbin_servers: Servers, target: str) -> None:
+    assert_equal(httpbin_servers, "GET", target, [("Accept-Encoding", "identity")])
 
 
 @pytest.mark.parametrize(
@@ -137,17 +141,17 @@ def test_every_answer_of_httpbin(bin_ways: Ways, target: str) -> None:
         ("/anything", ("Expect", "100-continue")),
     ],
 )
-def test_headers_that_change_the_answer(bin_ways: Ways, target: str, header: tuple[str, str]) -> None:
-    assert_equal(bin_ways, "GET", target, [header])
+def test_headers_that_change_the_response(httpbin_servers: Servers, target: str, header: tuple[str, str]) -> None:
+    assert_equal(httpbin_servers, "GET", target, [header])
 
 
-def test_a_compressed_body_stays_compressed(ways: Ways) -> None:
+def test_a_compressed_body_stays_compressed(servers: Servers) -> None:
     packed = gzip.compress(b"text" * 1000, mtime=0)
-    assert_equal(ways, "POST", "/echo", [("Content-Encoding", "gzip"), ("Content-Type", "x/y")], packed)
+    assert_equal(servers, "POST", "/echo", [("Content-Encoding", "gzip"), ("Content-Type", "x/y")], packed)
 
 
-def test_requests_and_its_sessions(bin_ways: Ways) -> None:
-    url = f"http://127.0.0.1:{bin_ways.forwarded}"
+def test_requests_and_its_sessions(httpbin_servers: Servers) -> None:
+    url = f"http://127.0.0.1:{httpbin_servers.forwarded}"
     with requests.Session() as session:
         assert session.get(f"{url}/cookies/set?a=1", timeout=60).json() == {"cookies": {"a": "1"}}
         assert session.get(f"{url}/redirect/3", timeout=60).url == f"{url}/get"
@@ -157,12 +161,12 @@ def test_requests_and_its_sessions(bin_ways: Ways) -> None:
         ).json()
         assert sent["form"] == {"x": ["1", "2"]}
         assert list(sent["files"]) == ["ä"]
-        with session.get(f"{url}/stream/5", stream=True, timeout=60) as answer:
-            assert len([*answer.iter_lines()]) == 5
+        with session.get(f"{url}/stream/5", stream=True, timeout=60) as response:
+            assert len([*response.iter_lines()]) == 5
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
-def test_curl_uploads_downloads_and_follows(bin_ways: Ways, tmp_path: Path) -> None:
+def test_curl_uploads_downloads_and_follows(httpbin_servers: Servers, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(EVERY_BYTE * 100)
     for arguments in [
         ["-F", "file=@in;filename=x.bin", "-F", "a=b", "{url}/post"],
@@ -174,41 +178,41 @@ def test_curl_uploads_downloads_and_follows(bin_ways: Ways, tmp_path: Path) -> N
         ["-r", "1-3,5-6", "{url}/range/10"],
         ["-I", "{url}/html"],
     ]:
-        outcomes = []
-        for port in (bin_ways.direct, bin_ways.forwarded):
+        outputs = []
+        for port in (httpbin_servers.direct, httpbin_servers.forwarded):
             filled = [argument.format(url=f"http://127.0.0.1:{port}") for argument in arguments]
             command = ["curl", "-s", "-w", "%{http_code} %{content_type}", "-H", "Host: localhost:8020", *filled]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+            result = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False)
             text = b"\n".join(
-                line for line in done.stdout.split(b"\n") if not line.startswith((b"Date:", b"Connection:"))
+                line for line in result.stdout.split(b"\n") if not line.startswith((b"Date:", b"Connection:"))
             )
-            outcomes.append((done.returncode, _without_boundary(text)))
-        assert outcomes[0] == outcomes[1], arguments
+            outputs.append((result.returncode, _mask_boundary(text)))
+        assert outputs[0] == outputs[1], arguments
 
 
-def _without_boundary(text: bytes) -> bytes:
+def _mask_boundary(text: bytes) -> bytes:
     """curl makes a boundary of its own each time, and names the connection that it keeps."""
     lines = [line for line in text.split(b"\n") if b"boundary=" not in line and b'"Connection"' not in line]
     return b"\n".join(lines)
 
 
-def test_the_first_event_arrives_before_the_service_has_finished(ways: Ways, service: HttpFixture) -> None:
-    service.assert_streams_as_it_is_made(f"http://127.0.0.1:{ways.forwarded}/events")
+def test_the_first_event_arrives_before_the_service_has_finished(servers: Servers, service: HttpFixture) -> None:
+    service.assert_streams_incrementally(f"http://127.0.0.1:{servers.forwarded}/events")
 
 
-def test_a_client_that_goes_away_ends_the_call_to_the_service(ways: Ways, service: HttpFixture) -> None:
-    service.assert_hears_of_a_caller_that_leaves(f"http://127.0.0.1:{ways.forwarded}/slow")
+def test_a_client_disconnect_ends_the_call_to_the_service(servers: Servers, service: HttpFixture) -> None:
+    service.assert_detects_disconnect(f"http://127.0.0.1:{servers.forwarded}/slow")
 
 
-def test_an_answer_that_breaks_off_breaks_off_here_too(ways: Ways) -> None:
-    for port in (ways.direct, ways.forwarded):
+def test_a_truncated_response_is_truncated_here_too(servers: Servers) -> None:
+    for port in (servers.direct, servers.forwarded):
         with pytest.raises(http.client.IncompleteRead) as caught:
             exchange(port, "GET", "/broken")
         assert caught.value.partial == b"only this"
 
 
-def test_fifty_megabytes_come_down_in_constant_memory_and_go_up(chute: DevChute, ways: Ways) -> None:
-    url = f"http://127.0.0.1:{ways.forwarded}"
+def test_fifty_megabytes_come_down_in_constant_memory_and_go_up(chute: DevChute, servers: Servers) -> None:
+    url = f"http://127.0.0.1:{servers.forwarded}"
     size = 50 * 2**20
     instance = psutil.Process(chute.process.pid)
     requests.get(f"{url}/large?megabytes=2", timeout=60)
@@ -221,7 +225,7 @@ def test_fifty_megabytes_come_down_in_constant_memory_and_go_up(chute: DevChute,
     assert file["sha256"] == hashlib.sha256(data).hexdigest()
 
 
-def test_a_web_socket_is_refused_with_the_reason(ways: Ways) -> None:
+def test_a_web_socket_is_rejected_with_the_reason(servers: Servers) -> None:
     headers = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
-    status, _, _, text = exchange(ways.forwarded, "GET", "/echo", headers)
+    status, _, _, text = exchange(servers.forwarded, "GET", "/echo", headers)
     assert (status, b"WebSocket" in text) == (501, True)

@@ -46,7 +46,7 @@ TABLE = RouteTable(
         ("GET", "/braces/%7B%7D/%7B:path%7D", "/braces/{}/{:path}", {}),
     ],
 )
-def test_the_most_particular_route_is_meant(method: str, path: str, target: str, values: dict[str, str]) -> None:
+def test_the_most_specific_route_matches(method: str, path: str, target: str, values: dict[str, str]) -> None:
     match = TABLE.match(8020, method, path)
     assert match is not None
     assert (match.cord.route.target_path, match.path_values) == (target, values)
@@ -62,10 +62,10 @@ def test_the_most_particular_route_is_meant(method: str, path: str, target: str,
         (8020, "POST", "/VOICES"),
     ],
 )
-def test_a_request_without_a_route_has_none(port: int, method: str, path: str) -> None:
+def test_a_request_without_a_route_does_not_match(port: int, method: str, path: str) -> None:
     assert TABLE.match(port, method, path) is None
 
 
-def test_endpoints_of_a_gradio_app_are_not_paths_of_it() -> None:
+def test_gradio_endpoints_do_not_match_paths() -> None:
     route = Route.model_validate({"path": "/predict", "gradio": {"api_name": "predict", "fn_index": 0}})
     assert RouteTable(plan_cords([route], 7860).cords).match(7860, "POST", "/predict") is None

@@ -7,29 +7,29 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.host.forwarding.multipart_reader import Field, NotMultipart, fields_of, parameters
+from chutes_wrappers.host.forwarding.multipart_reader import Field, InvalidMultipart, parse_multipart, parse_parameters
 
 NAMES = st.text(st.characters(blacklist_characters='"\\%', blacklist_categories=["Cs", "Cc"]), min_size=1)
 
 
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=300)), min_size=1))
-def test_what_requests_writes_comes_back_in_order(files: list[tuple[str, bytes]]) -> None:
+def test_fields_written_by_requests_are_parsed_in_order(files: list[tuple[str, bytes]]) -> None:
     parts = [(name, ("file.bin", data, "x/y")) for name, data in files]
     request = requests.Request("POST", "http://a/", files=parts).prepare()
     assert isinstance(request.body, bytes)
-    fields = fields_of(request.headers["Content-Type"], request.body)
+    fields = parse_multipart(request.headers["Content-Type"], request.body)
     assert [(field.name, field.data, field.filename, field.content_type) for field in fields] == [
         (name, data, "file.bin", "x/y") for name, data in files
     ]
 
 
-def test_a_browsers_form_is_read() -> None:
+def test_a_form_of_a_browser_is_parsed() -> None:
     body = (
         b'--B\r\nContent-Disposition: form-data; name="a%22b"\r\n\r\n\xc3\xa9\r\n--B\r\n'
         b'content-disposition: form-data; name=f; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n\r\n--B\r\n'
         b'Content-Disposition: form-data; name="g"; filename="x"; filename*=UTF-8\'\'%C3%A4.bin\r\n\r\n-- B\r\n\r\n--B--\r\n'
     )
-    assert fields_of('multipart/form-data; boundary="B"', body) == [
+    assert parse_multipart('multipart/form-data; boundary="B"', body) == [
         Field(name='a"b', data="é".encode()),
         Field(name="f", data=b"", filename="", content_type="application/octet-stream"),
         Field(name="g", data=b"-- B\r\n", filename="ä.bin"),
@@ -47,7 +47,7 @@ def test_a_browsers_form_is_read() -> None:
     ],
 )
 def test_parameters_of_a_header(header: str, expected: dict[str, str]) -> None:
-    assert parameters(header) == expected
+    assert parse_parameters(header) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,6 @@ def test_parameters_of_a_header(header: str, expected: dict[str, str]) -> None:
         ("multipart/form-data; boundary=B", b"--B\r\nX: y\r\n\r\nno name\r\n--B--"),
     ],
 )
-def test_what_is_not_multipart_is_named(content_type: str, body: bytes) -> None:
-    with pytest.raises(NotMultipart):
-        fields_of(content_type, body)
+def test_an_invalid_multipart_body_is_named(content_type: str, body: bytes) -> None:
+    with pytest.raises(InvalidMultipart):
+        parse_multipart(content_type, body)

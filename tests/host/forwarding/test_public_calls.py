@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.forwarding.matching import RouteTable
-from chutes_wrappers.host.forwarding.multipart_reader import fields_of
-from chutes_wrappers.host.forwarding.public_calls import public_parts
-from chutes_wrappers.host.forwarding.transport import NotCarried
-from chutes_wrappers.runtime.call_request import make_request
+from chutes_wrappers.host.forwarding.multipart_reader import parse_multipart
+from chutes_wrappers.host.forwarding.public_calls import build_query_and_body
+from chutes_wrappers.host.forwarding.transport import ForwardingError
+from chutes_wrappers.runtime.call_request import build_request
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 from chutes_wrappers.runtime.upstream import UpstreamRequest
 
@@ -38,27 +38,27 @@ LISTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def public(route: dict[str, Any], target: str, body: bytes = b"", content_type: str = "", headers: dict[str, str] | None = None) -> tuple[dict[str, str], dict[str, Any], Route]:  # fmt: skip
+def make_public_call(route: dict[str, Any], target: str, body: bytes = b"", content_type: str = "", headers: dict[str, str] | None = None) -> tuple[dict[str, str], dict[str, Any], Route]:  # fmt: skip
     """The query, as the platform delivers it, and the body of the public call for a request, and its route."""
     entry = Route.model_validate({"path": "/a", "port": 8020, **route})
     (cord, *_) = plan_cords([entry], 8020, expose=("parameters", "files", "internal")).cords
-    named = {"Content-Type": content_type} if content_type else {}
+    values = {"Content-Type": content_type} if content_type else {}
     call = TunnelCall(
         port=8020,
         method=entry.upstream_method,
         target=target,
-        headers=tuple({**named, **(headers or {})}.items()),
+        headers=tuple({**values, **(headers or {})}.items()),
         body=body,
     )
     match = RouteTable([cord]).match(8020, call.method, target.partition("?")[0])
     assert match is not None
-    query, parts = public_parts(match, call)
+    query, parts = build_query_and_body(match, call)
     return dict(query), parts, cord.route
 
 
-def there_and_back(route: dict[str, Any], target: str, body: bytes = b"", content_type: str = "", headers: dict[str, str] | None = None) -> UpstreamRequest:  # fmt: skip
-    query, parts, planned = public(route, target, body, content_type, headers)
-    return make_request(planned, 8020, {"json": json.loads(json.dumps(parts)), "params": query})
+def round_trip(route: dict[str, Any], target: str, body: bytes = b"", content_type: str = "", headers: dict[str, str] | None = None) -> UpstreamRequest:  # fmt: skip
+    query, parts, planned = make_public_call(route, target, body, content_type, headers)
+    return build_request(planned, 8020, {"json": json.loads(json.dumps(parts)), "params": query})
 
 
 @pytest.mark.parametrize(
@@ -77,48 +77,48 @@ def there_and_back(route: dict[str, Any], target: str, body: bytes = b"", conten
         ),
     ],
 )
-def test_the_target_comes_back(route: dict[str, Any], target: str) -> None:
-    assert there_and_back(route, target, b"{}", "application/json").target == target
+def test_the_target_survives_the_round_trip(route: dict[str, Any], target: str) -> None:
+    assert round_trip(route, target, b"{}", "application/json").target == target
 
 
-def test_header_parameters_come_back() -> None:
+def test_header_parameters_survive_the_round_trip() -> None:
     route = {"method": "GET", "parameters": [{"name": "X-Mode", "in": "header"}]}
-    assert there_and_back(route, "/a", headers={"x-mode": "fast", "x-other": "1"}).headers == {"X-Mode": "fast"}
+    assert round_trip(route, "/a", headers={"x-mode": "fast", "x-other": "1"}).headers == {"X-Mode": "fast"}
 
 
 @given(JSON_VALUES)
-def test_json_of_any_kind_comes_back(value: Any) -> None:
+def test_any_json_survives_the_round_trip(value: Any) -> None:
     is_object = isinstance(value, dict)
     request = {"encoding": "json", "wrapped": not is_object}
-    made = there_and_back({"request": request}, "/a", json.dumps(value).encode(), "application/json; charset=utf-8")
-    assert json.loads(made.make_data()) == value
+    restored = round_trip({"request": request}, "/a", json.dumps(value).encode(), "application/json; charset=utf-8")
+    assert json.loads(restored.make_data()) == value
     if not is_object:
-        made = there_and_back({}, "/a", json.dumps(value).encode(), "application/json")
-        assert json.loads(made.make_data()) == value
+        restored = round_trip({}, "/a", json.dumps(value).encode(), "application/json")
+        assert json.loads(restored.make_data()) == value
 
 
 @given(st.binary())
-def test_binary_bodies_come_back_with_their_type(data: bytes) -> None:
-    made = there_and_back({"request": {"encoding": "binary"}}, "/a", data, "audio/wav")
-    assert (made.make_data(), made.headers["Content-Type"]) == (data, "audio/wav")
+def test_binary_bodies_survive_the_round_trip(data: bytes) -> None:
+    restored = round_trip({"request": {"encoding": "binary"}}, "/a", data, "audio/wav")
+    assert (restored.make_data(), restored.headers["Content-Type"]) == (data, "audio/wav")
 
 
 @pytest.mark.parametrize("text", ["", "é\r\n\0", '{"a": 1}'])
-def test_text_bodies_come_back(text: str) -> None:
-    made = there_and_back({"request": {"encoding": "text"}}, "/a", text.encode(), "text/plain; charset=utf-8")
-    assert made.make_data() == text.encode()
+def test_text_bodies_survive_the_round_trip(text: str) -> None:
+    restored = round_trip({"request": {"encoding": "text"}}, "/a", text.encode(), "text/plain; charset=utf-8")
+    assert restored.make_data() == text.encode()
 
 
-def test_forms_come_back_with_repeated_fields() -> None:
+def test_forms_survive_the_round_trip_with_repeated_fields() -> None:
     form = b"a=1&b=%C3%A9+x&a=2&data="
-    made = there_and_back({"request": {"encoding": "form"}}, "/a", form, "application/x-www-form-urlencoded")
-    assert sorted(made.make_data().split(b"&")) == sorted(form.split(b"&"))
+    restored = round_trip({"request": {"encoding": "form"}}, "/a", form, "application/x-www-form-urlencoded")
+    assert sorted(restored.make_data().split(b"&")) == sorted(form.split(b"&"))
 
 
 @pytest.mark.parametrize(
     "request_format", [{"encoding": "multipart", "files": ["file", "data"]}, {"encoding": "multipart"}, None]
 )
-def test_uploads_come_back_with_their_names_and_types(request_format: dict[str, Any] | None) -> None:
+def test_uploads_survive_the_round_trip_with_names_and_types(request_format: dict[str, Any] | None) -> None:
     files = [
         ("file", ("ä ö.bin", EVERY_BYTE, "x/y")),
         ("body", (None, "1")),
@@ -126,11 +126,11 @@ def test_uploads_come_back_with_their_names_and_types(request_format: dict[str, 
         ("file", ("two", b"2", "x/z")),
         ("stream", (None, "no")),
     ]
-    sent = requests.Request("POST", "http://a/", files=files).prepare()
-    assert isinstance(sent.body, bytes)
-    made = there_and_back({"request": request_format}, "/a", sent.body, sent.headers["Content-Type"])
-    writer = made.make_data()
-    fields = fields_of(writer.content_type, asyncio.run(_written(writer)))
+    original = requests.Request("POST", "http://a/", files=files).prepare()
+    assert isinstance(original.body, bytes)
+    restored = round_trip({"request": request_format}, "/a", original.body, original.headers["Content-Type"])
+    writer = restored.make_data()
+    fields = parse_multipart(writer.content_type, asyncio.run(_write_multipart(writer)))
     expected = [
         (name, data if isinstance(data, bytes) else str(data).encode(), filename)
         for name, (filename, data, *_) in files
@@ -141,7 +141,7 @@ def test_uploads_come_back_with_their_names_and_types(request_format: dict[str, 
     assert {field.content_type for field in fields if field.filename} == {"x/y", "x/z", "text/plain"}
 
 
-async def _written(writer: Any) -> bytes:
+async def _write_multipart(writer: Any) -> bytes:
     return bytes(await writer.as_bytes())
 
 
@@ -156,9 +156,9 @@ async def _written(writer: Any) -> bytes:
         ({"request": {"encoding": "text"}}, b"x", "text/plain; charset=nonsense", {}, 415),
     ],
 )
-def test_what_the_public_api_cannot_say_is_named(
+def test_an_unsupported_request_is_named(
     route: dict[str, Any], body: bytes, content_type: str, headers: dict[str, str], status: int
 ) -> None:
-    with pytest.raises(NotCarried) as caught:
-        public(route, "/a", body, content_type, headers)
+    with pytest.raises(ForwardingError) as caught:
+        make_public_call(route, "/a", body, content_type, headers)
     assert caught.value.status == status

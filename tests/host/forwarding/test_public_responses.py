@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.host.forwarding.public_responses import empty_answer, explained, service_error
-from chutes_wrappers.runtime.call_errors import service_error as refusal
+from chutes_wrappers.host.forwarding.public_responses import (
+    build_forwarding_error,
+    parse_empty_response,
+    parse_service_error,
+)
+from chutes_wrappers.runtime.call_errors import make_service_error as refusal
 from chutes_wrappers.runtime.tunnel_frames import Head
 
 
-def wrapped(detail: Any) -> list[bytes]:
+def wrap_detail(detail: Any) -> list[bytes]:
     """The ways in which an instance's 400 reaches a client."""
     inner = json.dumps({"detail": detail})
     texts = [f"Invalid request: {inner}", f"Invalid request: {json.dumps(detail)}"]
@@ -21,26 +25,27 @@ def wrapped(detail: Any) -> list[bytes]:
 
 @pytest.mark.parametrize("body", ["text é", '{"detail": "its own"}', b"\xff\x00", ""])
 @pytest.mark.parametrize("status", [302, 404, 422, 500])
-def test_the_services_error_comes_back(body: str | bytes, status: int) -> None:
+def test_the_services_error_is_restored(body: str | bytes, status: int) -> None:
     data = body.encode() if isinstance(body, str) else body
-    for text in wrapped(refusal(status, "x/y", data, location="/there").detail)[:3]:
-        answer = service_error(text)
-        assert answer is not None
-        head, quoted = answer
+    for text in wrap_detail(refusal(status, "x/y", data, location="/there").detail)[:3]:
+        error = parse_service_error(text)
+        assert error is not None
+        head, quoted = error
         assert (head.status, head.headers, quoted) == (status, (("Content-Type", "x/y"), ("Location", "/there")), data)
 
 
 @pytest.mark.parametrize(
-    "text", [*wrapped({"error": "`x` is missing"}), b"", b"[]", b"not json", b'{"status": 404}', b'{"status": "404"}']
+    "text",
+    [*wrap_detail({"error": "`x` is missing"}), b"", b"[]", b"not json", b'{"status": 404}', b'{"status": "404"}'],
 )
-def test_any_other_refusal_is_not_the_services(text: bytes) -> None:
-    answer = service_error(text)
-    assert answer is None or answer[0].status == 404
+def test_other_errors_are_not_the_services(text: bytes) -> None:
+    error = parse_service_error(text)
+    assert error is None or error[0].status == 404
 
 
-@pytest.mark.parametrize("text", wrapped({"error": "`x` is missing"}))
-def test_a_refusal_is_told_in_its_own_words(text: bytes) -> None:
-    failure = explained(400, text)
+@pytest.mark.parametrize("text", wrap_detail({"error": "`x` is missing"}))
+def test_a_400_keeps_its_text(text: bytes) -> None:
+    failure = build_forwarding_error(400, text)
     assert failure.status == 400
     assert "`x` is missing" in failure.text
 
@@ -49,15 +54,15 @@ def test_a_refusal_is_told_in_its_own_words(text: bytes) -> None:
     ("status", "named"),
     [(401, "key"), (402, "balance"), (403, "key"), (404, "deploy"), (500, "No infra"), (599, "599")],
 )
-def test_what_the_platform_refuses_is_no_answer_of_the_service(status: int, named: str) -> None:
-    failure = explained(status, b'{"detail": "No infrastructure available"}')
+def test_errors_of_the_platform_become_502(status: int, named: str) -> None:
+    failure = build_forwarding_error(status, b'{"detail": "No infrastructure available"}')
     assert failure.status == 502
     assert named in failure.text
 
 
-@pytest.mark.parametrize(("status", "said"), [(503, "503: Service Unavailable;"), (520, "520: no text;")])
-def test_a_refusal_without_a_text_is_named_by_its_status(status: int, said: str) -> None:
-    assert f"the platform answered {said}" in explained(status, b" ").text
+@pytest.mark.parametrize(("status", "text"), [(503, "503: Service Unavailable;"), (520, "520: no text;")])
+def test_an_error_without_text_has_the_status_phrase(status: int, text: str) -> None:
+    assert f"the platform answered {text}" in build_forwarding_error(status, b" ").text
 
 
 @pytest.mark.parametrize(
@@ -73,10 +78,10 @@ def test_a_refusal_without_a_text_is_named_by_its_status(status: int, said: str)
         ([204], None),
     ],
 )  # fmt: skip
-def test_an_answer_without_a_body_is_one_again(body: Any, head: Head | None) -> None:
-    assert empty_answer("application/json", json.dumps(body).encode()) == head
+def test_an_empty_response_is_restored(body: Any, head: Head | None) -> None:
+    assert parse_empty_response("application/json", json.dumps(body).encode()) == head
 
 
 def test_other_media_types_are_bodies() -> None:
-    assert empty_answer("text/plain", b'{"status": 204}') is None
-    assert empty_answer("application/json", b'{"status": 204') is None
+    assert parse_empty_response("text/plain", b'{"status": 204}') is None
+    assert parse_empty_response("application/json", b'{"status": 204') is None

@@ -13,7 +13,7 @@ from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.exposure import CATEGORIES
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.forwarding.matching import RouteTable
-from chutes_wrappers.host.forwarding.route_transport import RouteCarrier
+from chutes_wrappers.host.forwarding.route_transport import RouteTransport
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
 from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
@@ -38,7 +38,7 @@ def url(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with (
         dev_chute(tmp_path_factory.mktemp("chute"), ROUTES, service.port) as chute,
         forwarder_thread(
-            chute.base_url, service.port, lambda target: RouteCarrier(target, RouteTable(plan.cords))
+            chute.base_url, service.port, lambda target: RouteTransport(target, RouteTable(plan.cords))
         ) as port,
     ):
         yield f"http://127.0.0.1:{port}"
@@ -68,15 +68,15 @@ def test_an_upload_arrives_with_its_name_type_and_bytes(url: str) -> None:
     ]
 
 
-def test_bytes_come_back_with_their_media_type(url: str) -> None:
-    answer = requests.get(f"{url}/bytes", timeout=60)
-    assert (answer.content, answer.headers["Content-Type"]) == (EVERY_BYTE, "audio/wav")
+def test_bytes_are_returned_with_their_media_type(url: str) -> None:
+    response = requests.get(f"{url}/bytes", timeout=60)
+    assert (response.content, response.headers["Content-Type"]) == (EVERY_BYTE, "audio/wav")
     assert requests.get(f"{url}/large?megabytes=20", timeout=60).content == EVERY_BYTE * 4096 * 20
 
 
-def test_a_head_is_that_of_the_get(url: str) -> None:
-    answer = requests.head(f"{url}/bytes", timeout=60)
-    assert (answer.content, answer.headers["Content-Type"], answer.headers["Content-Length"]) == (
+def test_head_returns_the_headers_of_get(url: str) -> None:
+    response = requests.head(f"{url}/bytes", timeout=60)
+    assert (response.content, response.headers["Content-Type"], response.headers["Content-Length"]) == (
         b"",
         "audio/wav",
         "256",
@@ -84,14 +84,14 @@ def test_a_head_is_that_of_the_get(url: str) -> None:
 
 
 @pytest.mark.parametrize("status", [204, 302, 401, 404, 422, 429, 500])
-def test_the_services_status_and_words_come_back(url: str, status: int) -> None:
-    answer = requests.get(f"{url}/status/{status}", timeout=60)
-    assert answer.status_code == status
-    assert answer.text == ("" if status == 204 else f"this is {status}")
+def test_the_services_status_and_body_are_returned(url: str, status: int) -> None:
+    response = requests.get(f"{url}/status/{status}", timeout=60)
+    assert response.status_code == status
+    assert response.text == ("" if status == 204 else f"this is {status}")
 
 
 def test_events_arrive_as_they_are_made_and_the_switch_decides(url: str, service: HttpFixture) -> None:
-    service.assert_streams_as_it_is_made(f"{url}/events")
+    service.assert_streams_incrementally(f"{url}/events")
     assert requests.post(f"{url}/chat", json={"text": "a b"}, timeout=60).json() == {"answer": "a b"}
     assert (
         requests.post(f"{url}/chat", json={"text": "a", "stream": True}, timeout=60).text
@@ -99,11 +99,11 @@ def test_events_arrive_as_they_are_made_and_the_switch_decides(url: str, service
     )
 
 
-def test_a_client_that_goes_away_ends_the_call_to_the_service(url: str, service: HttpFixture) -> None:
-    service.assert_hears_of_a_caller_that_leaves(f"{url}/slow")
+def test_a_client_disconnect_ends_the_call_to_the_service(url: str, service: HttpFixture) -> None:
+    service.assert_detects_disconnect(f"{url}/slow")
 
 
-def test_what_has_no_route_says_what_would_carry_it(url: str) -> None:
-    answer = requests.get(f"{url}/nowhere", timeout=60)
-    assert answer.status_code == 404
-    assert "register_tunnel" in answer.text
+def test_a_request_without_a_route_suggests_the_tunnel(url: str) -> None:
+    response = requests.get(f"{url}/nowhere", timeout=60)
+    assert response.status_code == 404
+    assert "register_tunnel" in response.text

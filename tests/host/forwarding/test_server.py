@@ -10,16 +10,16 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.local_guard import parse_allowed
+from chutes_wrappers.core.local_guard import parse_allow_list
 from chutes_wrappers.host.forwarding import server as server_module
 from chutes_wrappers.host.forwarding.server import ForwardingServer
-from chutes_wrappers.host.forwarding.transport import Answer, NotCarried
+from chutes_wrappers.host.forwarding.transport import ForwardedResponse, ForwardingError
 from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
 
 OK = Head(status=200, reason="Fine", headers=(("X-A", "1"), ("x-a", "\xe9"), ("Content-Length", "2")))
 
 
-class Written:
+class FakeTransport:
     """Answers with ``head`` and ``pieces`` and remembers the calls; ``left`` is set when a call ends early."""
 
     def __init__(self, head: Head = OK, pieces: Callable[[], AsyncIterator[bytes]] | None = None) -> None:
@@ -29,10 +29,10 @@ class Written:
         self._pieces = pieces or self._two_bytes
 
     @contextlib.asynccontextmanager
-    async def carry(self, call: TunnelCall) -> AsyncIterator[Answer]:
+    async def send(self, call: TunnelCall) -> AsyncIterator[ForwardedResponse]:
         self.calls.append(call)
         try:
-            yield Answer(head=self.head, pieces=self._pieces())
+            yield ForwardedResponse(head=self.head, pieces=self._pieces())
         except BaseException:
             self.left.set()
             raise
@@ -42,142 +42,144 @@ class Written:
 
 
 @contextlib.asynccontextmanager
-async def conversation(carrier: Written) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    async with ForwardingServer(0, 8020, carrier, lambda problem: None) as server:
+async def open_connection(transport: FakeTransport) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async with ForwardingServer(0, 8020, transport, lambda problem: None) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         yield reader, writer
         writer.close()
 
 
-async def say(carrier: Written, *requests: bytes) -> bytes:
+async def send_requests(transport: FakeTransport, *requests: bytes) -> bytes:
     """Everything that is answered to ``requests``, until the server hangs up."""
-    async with conversation(carrier) as (reader, writer):
+    async with open_connection(transport) as (reader, writer):
         for request in requests:
             writer.write(request)
             await writer.drain()
         return await asyncio.wait_for(reader.read(), 60)
 
 
-async def test_the_answer_is_the_carriers_bytes_and_nothing_else() -> None:
-    said = await say(Written(), b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    assert said == b"HTTP/1.1 200 Fine\r\nX-A: 1\r\nx-a: \xe9\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+async def test_the_response_is_exactly_the_transports_bytes() -> None:
+    response = await send_requests(FakeTransport(), b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert response == b"HTTP/1.1 200 Fine\r\nX-A: 1\r\nx-a: \xe9\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
 
-async def test_the_call_is_the_clients_own() -> None:
-    carrier = Written()
-    await say(
-        carrier,
+async def test_the_call_equals_the_clients_request() -> None:
+    transport = FakeTransport()
+    await send_requests(
+        transport,
         b"pUt //A%2f?b&c=%zz HTTP/1.1\r\nhOst: localhost:1\r\nX: 1\r\nX: \xe9\r\ncontent-length: 3\r\nConnection: close\r\n\r\nabc",
     )
-    (call,) = carrier.calls
+    (call,) = transport.calls
     assert (call.port, call.method, call.target, call.body) == (8020, "pUt", "//A%2f?b&c=%zz", b"abc")
     assert call.headers[:4] == (("hOst", "localhost:1"), ("X", "1"), ("X", "\xe9"), ("content-length", "3"))
 
 
-async def test_a_connection_serves_one_request_after_the_other() -> None:
-    carrier = Written()
+async def test_a_connection_serves_several_requests() -> None:
+    transport = FakeTransport()
     first, last = (
         b"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     )
-    said = await say(carrier, first, last)
-    assert said.count(b"HTTP/1.1 200") == 2
-    assert [call.target for call in carrier.calls] == ["/1", "/2"]
+    response = await send_requests(transport, first, last)
+    assert response.count(b"HTTP/1.1 200") == 2
+    assert [call.target for call in transport.calls] == ["/1", "/2"]
 
 
-async def test_requests_that_come_at_once_are_answered_in_order() -> None:
-    carrier = Written()
+async def test_pipelined_requests_are_served_in_order() -> None:
+    transport = FakeTransport()
     last = b"GET /3 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    await say(
-        carrier,
+    await send_requests(
+        transport,
         b"POST /1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nxGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
         + last,
     )
-    assert [(call.target, call.body) for call in carrier.calls] == [("/1", b"x"), ("/2", b""), ("/3", b"")]
+    assert [(call.target, call.body) for call in transport.calls] == [("/1", b"x"), ("/2", b""), ("/3", b"")]
 
 
 async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
-    carrier = Written()
-    async with conversation(carrier) as (reader, writer):
+    transport = FakeTransport()
+    async with open_connection(transport) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"hi")
         assert b"200 Fine" in await reader.readuntil(b"ok")
-    assert carrier.calls[0].body == b"hi"
+    assert transport.calls[0].body == b"hi"
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-async def test_an_answer_of_unknown_length_ends_as_the_clients_version_can_read_it(version: bytes) -> None:
-    carrier = Written(Head(status=200))
-    said = await say(carrier, b"GET / HTTP/%s\r\nHost: localhost\r\nConnection: close\r\n\r\n" % version)
-    assert said.endswith(b"ok" if version == b"1.0" else b"2\r\nok\r\n0\r\n\r\n")
+async def test_a_response_of_unknown_length_fits_the_clients_http_version(version: bytes) -> None:
+    transport = FakeTransport(Head(status=200))
+    response = await send_requests(
+        transport, b"GET / HTTP/%s\r\nHost: localhost\r\nConnection: close\r\n\r\n" % version
+    )
+    assert response.endswith(b"ok" if version == b"1.0" else b"2\r\nok\r\n0\r\n\r\n")
 
 
 @pytest.mark.parametrize(("request_line", "status"), [(b"HEAD / HTTP/1.1", 200), (b"GET / HTTP/1.1", 304)])
-async def test_an_answer_without_a_body_has_none(request_line: bytes, status: int) -> None:
-    carrier = Written(Head(status=status, headers=(("Content-Length", "2"),)))
-    said = await say(carrier, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    assert b"Content-Length: 2\r\n" in said
-    assert said.endswith(b"\r\n\r\n")
+async def test_a_response_without_a_body_has_no_body(request_line: bytes, status: int) -> None:
+    transport = FakeTransport(Head(status=status, headers=(("Content-Length", "2"),)))
+    response = await send_requests(transport, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert b"Content-Length: 2\r\n" in response
+    assert response.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(
     "request_", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nX : y\r\n\r\n"]
 )
-async def test_what_is_no_request_is_a_400(request_: bytes) -> None:
-    assert (await say(Written(), request_)).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+async def test_an_invalid_request_is_a_400(request_: bytes) -> None:
+    assert (await send_requests(FakeTransport(), request_)).startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
 
 async def test_a_body_beyond_the_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "LARGEST_BODY_BYTES", 2**20)
-    said = await say(
-        Written(), b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2**20 + b"x"
+    response = await send_requests(
+        FakeTransport(), b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2**20 + b"x"
     )
-    assert said.startswith(b"HTTP/1.1 413")
-    assert b"1 MiB" in said
+    assert response.startswith(b"HTTP/1.1 413")
+    assert b"1 MiB" in response
 
 
-async def test_why_a_call_was_not_carried_is_told_and_the_connection_goes_on() -> None:
-    class Refusing(Written):
+async def test_a_forwarding_error_is_returned_and_the_connection_stays_open() -> None:
+    class Refusing(FakeTransport):
         @contextlib.asynccontextmanager
-        async def carry(self, call: TunnelCall) -> AsyncIterator[Answer]:
+        async def send(self, call: TunnelCall) -> AsyncIterator[ForwardedResponse]:
             if call.target == "/no":
-                raise NotCarried(502, "no way")
-            async with super().carry(call) as answer:
-                yield answer
+                raise ForwardingError(502, "no way")
+            async with super().send(call) as response:
+                yield response
 
     last = b"GET /yes HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    said = await say(Refusing(), b"GET /no HTTP/1.1\r\nHost: localhost\r\n\r\n", last)
-    assert said.startswith(b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain; charset=utf-8\r\n")
-    assert b"no way\n" in said
-    assert said.endswith(b"ok")
+    responses = await send_requests(Refusing(), b"GET /no HTTP/1.1\r\nHost: localhost\r\n\r\n", last)
+    assert responses.startswith(b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain; charset=utf-8\r\n")
+    assert b"no way\n" in responses
+    assert responses.endswith(b"ok")
 
 
-@pytest.mark.parametrize("reason", [NotCarried(502, "lost"), None])
-async def test_an_answer_whose_rest_is_lost_breaks_off(reason: NotCarried | None) -> None:
+@pytest.mark.parametrize("reason", [ForwardingError(502, "lost"), None])
+async def test_a_truncated_response_closes_the_connection(reason: ForwardingError | None) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"o"
         if reason:
             raise reason
 
-    async with conversation(Written(pieces=pieces)) as (reader, writer):
+    async with open_connection(FakeTransport(pieces=pieces)) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\no")
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(reader.read(), 60) == b""
 
 
-async def test_a_client_that_goes_away_ends_its_call() -> None:
+async def test_a_client_disconnect_ends_its_call() -> None:
     async def pieces() -> AsyncIterator[bytes]:
         await asyncio.Event().wait()
         yield b""
 
-    carrier = Written(pieces=pieces)
-    async with conversation(carrier) as (reader, writer):
+    transport = FakeTransport(pieces=pieces)
+    async with open_connection(transport) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
         writer.close()
-        await asyncio.wait_for(carrier.left.wait(), 60)
+        await asyncio.wait_for(transport.left.wait(), 60)
 
 
 async def test_the_end_of_the_server_ends_its_calls() -> None:
@@ -185,20 +187,20 @@ async def test_the_end_of_the_server_ends_its_calls() -> None:
         await asyncio.Event().wait()
         yield b""
 
-    carrier = Written(pieces=pieces)
-    async with ForwardingServer(0, 8020, carrier, lambda problem: None) as server:
+    transport = FakeTransport(pieces=pieces)
+    async with ForwardingServer(0, 8020, transport, lambda problem: None) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
-    assert carrier.left.is_set()
+    assert transport.left.is_set()
     writer.close()
 
 
-async def test_a_port_in_use_is_named_with_the_flag() -> None:
+async def test_a_port_in_use_is_reported_with_the_flag() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=str(port)) as caught:
-            async with ForwardingServer(port, 8020, Written(), lambda problem: None):
+            async with ForwardingServer(port, 8020, FakeTransport(), lambda problem: None):
                 pass
     assert caught.value.next_step is not None
     assert "--listen" in caught.value.next_step
@@ -212,22 +214,26 @@ FOREIGN = [b"Host: evil.example", b"Host: localhost\r\nOrigin: http://evil.examp
 )
 @pytest.mark.parametrize("line", [b"POST /paid", b"GET /paid", b"OPTIONS *", b"GET http://localhost/paid"])
 async def test_a_page_of_another_site_cannot_call_the_paid_chute(line: bytes, head: bytes) -> None:
-    carrier = Written()
-    said = await say(carrier, line + b" HTTP/1.1\r\n" + head + b"\r\nContent-Length: 400000000\r\n\r\n")
-    assert said.startswith(b"HTTP/1.1 403 Forbidden")
-    assert b"may not" in said or b"--allow-host" in said
-    assert carrier.calls == []
+    transport = FakeTransport()
+    response = await send_requests(transport, line + b" HTTP/1.1\r\n" + head + b"\r\nContent-Length: 400000000\r\n\r\n")
+    assert response.startswith(b"HTTP/1.1 403 Forbidden")
+    assert b"may not" in response or b"--allow-host" in response
+    assert transport.calls == []
 
 
-async def test_a_refused_head_has_no_body() -> None:
-    said = await say(Written(), b"HEAD / HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n\r\n")
-    assert said.startswith(b"HTTP/1.1 403")
-    assert said.endswith(b"\r\n\r\n")
+async def test_a_rejected_head_has_no_body() -> None:
+    response = await send_requests(
+        FakeTransport(), b"HEAD / HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n\r\n"
+    )
+    assert response.startswith(b"HTTP/1.1 403")
+    assert response.endswith(b"\r\n\r\n")
 
 
-async def test_a_websocket_of_another_site_is_refused_as_such() -> None:
+async def test_a_websocket_of_another_site_is_rejected() -> None:
     upgrade = b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    assert (await say(Written(), b"GET / HTTP/1.1\r\n" + FOREIGN[1] + upgrade)).startswith(b"HTTP/1.1 403")
+    assert (await send_requests(FakeTransport(), b"GET / HTTP/1.1\r\n" + FOREIGN[1] + upgrade)).startswith(
+        b"HTTP/1.1 403"
+    )
 
 
 @pytest.mark.parametrize(
@@ -241,11 +247,11 @@ async def test_a_websocket_of_another_site_is_refused_as_such() -> None:
     ],
 )
 async def test_front_ends_of_this_machine_and_what_is_allowed_call_it(head: bytes) -> None:
-    carrier = Written()
-    allowed = parse_allowed(["box.example"], ["https://app.example"])
-    async with ForwardingServer(0, 8020, carrier, lambda problem: None, allowed) as server:
+    transport = FakeTransport()
+    allowed = parse_allow_list(["box.example"], ["https://app.example"])
+    async with ForwardingServer(0, 8020, transport, lambda problem: None, allowed) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\n" + head + b"\r\nConnection: close\r\n\r\n")
         assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 200")
         writer.close()
-    assert dict(carrier.calls[0].headers)["Host"].encode() in head
+    assert dict(transport.calls[0].headers)["Host"].encode() in head

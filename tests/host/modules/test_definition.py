@@ -10,9 +10,9 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.modules import loading
-from chutes_wrappers.host.modules.definition import describe_outside
+from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
-from chutes_wrappers.host.staging import staged
+from chutes_wrappers.host.staging import create_stage
 
 MODULE = """
 import os, subprocess, sys
@@ -29,60 +29,62 @@ register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATI
 """
 
 
-def described(folder: Path, source: str, report: list[str] | None = None) -> dict[str, object]:
+def describe_source(folder: Path, source: str, report: list[str] | None = None) -> dict[str, object]:
     path = folder / "deploy_case.py"
     path.write_text(source)
     facts = ModuleFacts(path=path, chute_name="case", chute_tag="v1", base_image="vendor/case:1", service_ports=(8020,))
-    with staged(facts, Manifest(routes=(Route(path="/found"),)), username="tester") as stage:
-        return describe_outside(stage, report.append if report is not None else lambda line: None)
+    with create_stage(facts, Manifest(routes=(Route(path="/found"),)), username="tester") as stage:
+        return describe_staged_module(stage, report.append if report is not None else lambda line: None)
 
 
-def failure(folder: Path, source: str) -> ConfigurationError:
+def expect_failure(folder: Path, source: str) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as caught:
-        described(folder, source)
+        describe_source(folder, source)
     assert "chutes-wrappers-" not in str(caught.value), "a staging path"
     assert str(folder / "deploy_case.py") in str(caught.value)
     assert caught.value.next_step
     return caught.value
 
 
-def test_what_a_module_prints_anywhere_does_not_reach_the_answer(tmp_path: Path) -> None:
+def test_output_of_the_module_does_not_reach_the_result(tmp_path: Path) -> None:
     noise = "print('{')\nos.write(1, b'noise')\nsubprocess.run([sys.executable, '-c', 'print(7)'])\n"
-    cords = described(tmp_path, MODULE.replace("ROUTES]", "1]") + noise)["cords"]
+    cords = describe_source(tmp_path, MODULE.replace("ROUTES]", "1]") + noise)["cords"]
     assert isinstance(cords, list)
     assert [cord["public_api_path"] for cord in cords] == ["/found", "/fine"]
 
 
 def test_the_targets_of_a_cord_are_part_of_the_description(tmp_path: Path) -> None:
     cord = "chute.cord(path='/own', passthrough=True, passthrough_path='/up', passthrough_port=9000)(lambda self: 1)\n"
-    cords = described(tmp_path, MODULE.replace("ROUTES]", "0]") + cord)["cords"]
+    cords = describe_source(tmp_path, MODULE.replace("ROUTES]", "0]") + cord)["cords"]
     assert isinstance(cords, list)
     assert (cords[-1]["passthrough_path"], cords[-1]["passthrough_port"]) == ("/up", 9000)
 
 
 @pytest.mark.parametrize("line", ["sys.exit(0)", "os._exit(0)"])
-def test_a_module_that_ends_the_process_is_told_so(tmp_path: Path, line: str) -> None:
-    assert "ended the process itself" in str(failure(tmp_path, f"import os, sys\n{line}\n"))
+def test_a_module_that_ends_the_process_is_reported(tmp_path: Path, line: str) -> None:
+    assert "ended the process itself" in str(expect_failure(tmp_path, f"import os, sys\n{line}\n"))
 
 
-def test_an_error_of_ours_in_the_module_is_about_the_users_file(tmp_path: Path) -> None:
-    error = failure(tmp_path, MODULE.replace("ROUTES]", "2]"))
+def test_a_wrapper_error_in_the_module_names_the_users_file(tmp_path: Path) -> None:
+    error = expect_failure(tmp_path, MODULE.replace("ROUTES]", "2]"))
     assert "static routes, route 1: `port` = 0" in str(error)
     assert error.evidence is None
 
 
 def test_a_traceback_names_the_users_file(tmp_path: Path) -> None:
-    assert f'File "{tmp_path}/deploy_case.py", line 1' in str(failure(tmp_path, "raise RuntimeError('no such luck')\n"))
+    assert f'File "{tmp_path}/deploy_case.py", line 1' in str(
+        expect_failure(tmp_path, "raise RuntimeError('no such luck')\n")
+    )
 
 
-def test_an_error_without_a_place_gets_the_module(tmp_path: Path) -> None:
-    error = failure(tmp_path, MODULE.replace('"case", "v1"', '"case", "v"').replace("ROUTES]", "0]"))
+def test_an_error_without_a_location_names_the_module(tmp_path: Path) -> None:
+    error = expect_failure(tmp_path, MODULE.replace('"case", "v1"', '"case", "v"').replace("ROUTES]", "0]"))
     assert "image tag 'v'" in str(error)
 
 
-def test_a_module_that_hangs_is_announced_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "LONGEST_LOAD_S", 3.0)
-    said: list[str] = []
+def test_a_module_that_hangs_is_reported_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "LOAD_TIMEOUT_S", 3.0)
+    reports: list[str] = []
     with pytest.raises(ConfigurationError, match=r"deploy_case\.py: .* not finished loading after 3 s"):
-        described(tmp_path, "import time\ntime.sleep(60)\n", said)
-    assert said == ["loading deploy_case.py (at most 3 s)"]
+        describe_source(tmp_path, "import time\ntime.sleep(60)\n", reports)
+    assert reports == ["loading deploy_case.py (at most 3 s)"]

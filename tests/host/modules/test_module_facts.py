@@ -48,7 +48,7 @@ def test_what_the_module_exposes_is_read(path: Path, value: str) -> None:
     assert read_module(path).expose == {"files", "root"}
 
 
-def test_a_category_that_is_none_is_named_with_the_module(path: Path) -> None:
+def test_an_unknown_category_is_named_with_the_module(path: Path) -> None:
     path.write_text(f"{LITERAL}CHUTE_EXPOSE = 'file'\n")
     with pytest.raises(ConfigurationError, match="'file' cannot be exposed") as caught:
         read_module(path)
@@ -78,23 +78,23 @@ def test_computed_variables_are_read_by_running_it(path: Path, source: str, monk
     assert read_module(path).env == {"MODEL": "large"}
 
 
-def test_keys_of_static_routes_that_mean_nothing_are_reported(path: Path) -> None:
+def test_unknown_keys_of_static_routes_are_reported(path: Path) -> None:
     path.write_text(LITERAL + "CHUTE_STATIC_ROUTES = [{'path': '/a', 'prot': 1}, {'path': '/b', 'prot': 2}]\n")
-    said: list[str] = []
-    read_module(path, said.append)
-    assert said == [
+    reports: list[str] = []
+    read_module(path, reports.append)
+    assert reports == [
         "deploy_thing.py, CHUTE_STATIC_ROUTES: keys without a meaning here are ignored: prot (did you mean port?)"
     ]
 
 
-def test_a_variable_that_is_no_plain_value_is_named_without_its_value(path: Path) -> None:
+def test_a_variable_that_is_not_a_plain_value_is_named_without_its_value(path: Path) -> None:
     path.write_text(LITERAL + "CHUTE_ENV = dict(TOKEN=[object(), 'canary'])\n")
     with pytest.raises(ConfigurationError, match=r"deploy_thing\.py: CHUTE_ENV is or holds") as caught:
         read_module(path)
     assert "canary" not in str(caught.value)
 
 
-def test_a_module_that_exits_is_told_so_instead_of_a_fault_of_ours(path: Path) -> None:
+def test_a_module_that_exits_is_reported_as_such(path: Path) -> None:
     path.write_text(LITERAL + "import os, sys\nos.write(1, b'noise')\nCHUTE_ENV = dict(A='1')\n")
     assert read_module(path).env == {"A": "1"}
     path.write_text(LITERAL + "import sys\nCHUTE_ENV = dict(A='1')\nsys.exit(0)\n")
@@ -113,7 +113,7 @@ def test_a_syntax_error_names_the_file_and_the_line(path: Path) -> None:
         read_module(path)
 
 
-def test_a_module_that_raises_shows_its_own_last_words(path: Path) -> None:
+def test_a_module_that_raises_shows_its_last_lines(path: Path) -> None:
     path.write_text(LITERAL + "import os\nCHUTE_ENV = os.environ.copy()\nraise RuntimeError('no such luck')\n")
     with pytest.raises(ConfigurationError, match="no such luck"):
         read_module(path)
@@ -143,8 +143,8 @@ def test_a_missing_required_variable_is_named(path: Path, name: str) -> None:
 )
 def test_a_wrong_value_is_named_with_the_file(path: Path, line: str, part: str) -> None:
     name = line.split(" ")[0]
-    kept = [text for text in (LITERAL).splitlines() if not text.startswith(name)]
-    path.write_text("\n".join([*kept, line, ""]))
+    lines = [text for text in (LITERAL).splitlines() if not text.startswith(name)]
+    path.write_text("\n".join([*lines, line, ""]))
     with pytest.raises(ConfigurationError, match=part) as caught:
         read_module(path)
     assert str(path) in str(caught.value)
@@ -160,7 +160,7 @@ def test_values_of_the_environment_are_in_no_repr_and_no_error(path: Path) -> No
     assert "canary" not in str(caught.value)
 
 
-def test_a_null_byte_is_an_error_without_a_line_that_is_none(path: Path) -> None:
+def test_a_null_byte_is_an_error_without_a_line_number(path: Path) -> None:
     path.write_bytes(LITERAL.encode() + b"\0")
     with pytest.raises(ConfigurationError, match="null bytes") as caught:
         read_module(path)
@@ -169,7 +169,7 @@ def test_a_null_byte_is_an_error_without_a_line_that_is_none(path: Path) -> None
 
 
 @given(st.text(max_size=200))
-def test_arbitrary_source_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, source: str) -> None:
+def test_arbitrary_source_is_read_or_rejected(tmp_path_factory: pytest.TempPathFactory, source: str) -> None:
     path = tmp_path_factory.mktemp("modules") / "deploy_x.py"
     path.write_bytes(source.encode("utf-8", errors="surrogatepass"))
     with pytest.raises(ConfigurationError):
@@ -187,7 +187,7 @@ def test_an_error_does_not_quote_the_source_which_may_hold_a_secret(path: Path, 
     assert str(path) in str(caught.value)
 
 
-def test_what_a_rehearsal_needs_is_read_and_checked(tmp_path: Path) -> None:
+def test_settings_of_the_parity_check_are_read_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "deploy_m.py"
     path.write_text(f'{LITERAL}CHUTE_EXAMPLES = {{"POST /a": {{"x": 1}}}}\nHOST_ENTRYPOINT = ["run", "it"]\n{NOT_RUN}')
     facts = read_module(path)

@@ -55,10 +55,10 @@ def test_odd_names_are_refused_as_configuration_errors(
 
 
 def test_a_folder_that_one_may_not_enter_is_an_error_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(path: Path, strict: bool = False) -> Path:  # we may be root, whom nothing is denied
+    def raise_denied(path: Path, strict: bool = False) -> Path:  # we may be root, whom nothing is denied
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "resolve", denied)
+    monkeypatch.setattr(Path, "resolve", raise_denied)
     with pytest.raises(ConfigurationError, match="Permission denied"):
         resolve_module("deploy_example")
 
@@ -99,10 +99,10 @@ def test_modules_of_the_folder_come_first_and_those_of_the_checkout_where_it_has
         each.mkdir()
     (checkout / "deploy_theirs.py").touch()
     monkeypatch.setattr(module_files, "PROJECT_ROOT", checkout)
-    assert module_files.module_files(folder) == [checkout / "deploy_theirs.py"]
+    assert module_files.list_module_files(folder) == [checkout / "deploy_theirs.py"]
     (folder / "deploy_b.py").touch()
     (folder / "deploy_a.py").touch()
-    assert module_files.module_files(folder) == [folder / "deploy_a.py", folder / "deploy_b.py"]
+    assert module_files.list_module_files(folder) == [folder / "deploy_a.py", folder / "deploy_b.py"]
 
 
 def test_installed_only_the_current_folder_is_searched_and_templates_are_offered(
@@ -110,7 +110,7 @@ def test_installed_only_the_current_folder_is_searched_and_templates_are_offered
 ) -> None:
     monkeypatch.setattr(module_files, "PROJECT_ROOT", None)
     monkeypatch.chdir(tmp_path)
-    assert module_files.module_files(tmp_path) == []
+    assert module_files.list_module_files(tmp_path) == []
     with pytest.raises(ConfigurationError, match="--template deploy_example"):
         resolve_module("deploy_example")
     with pytest.raises(ConfigurationError, match="begin with a copy of the template"):

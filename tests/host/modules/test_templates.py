@@ -42,12 +42,12 @@ def test_every_module_of_the_project_is_a_template() -> None:
 
 
 def test_a_file_that_is_there_with_other_content_stops_the_copy_before_anything_is_written(tmp_path: Path) -> None:
-    theirs = tmp_path / "examples" / "morse" / "Dockerfile"
-    theirs.parent.mkdir(parents=True)
-    theirs.write_text("FROM theirs\n")
+    existing = tmp_path / "examples" / "morse" / "Dockerfile"
+    existing.parent.mkdir(parents=True)
+    existing.write_text("FROM content\n")
     with pytest.raises(ConfigurationError, match=r"Dockerfile: is there already"):
         copy_template("deploy_example", tmp_path)
-    assert theirs.read_text() == "FROM theirs\n"
+    assert existing.read_text() == "FROM content\n"
     assert not (tmp_path / "deploy_example.py").exists()
 
 
@@ -65,7 +65,7 @@ def test_what_is_not_a_file_is_not_replaced_either(make: Callable[[Path], None],
 
 
 @pytest.mark.parametrize(
-    ("place", "make"),
+    ("location", "make"),
     [("examples/search", Path.touch), ("examples", Path.touch), ("examples", lambda path: path.symlink_to("nowhere"))],
     ids=[
         "the service's folder is a file",
@@ -74,27 +74,27 @@ def test_what_is_not_a_file_is_not_replaced_either(make: Callable[[Path], None],
     ],
 )
 def test_a_folder_that_cannot_be_made_stops_the_copy_before_anything_is_written(
-    place: str, make: Callable[[Path], None], tmp_path: Path
+    location: str, make: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    (tmp_path / place).parent.mkdir(exist_ok=True)
-    make(tmp_path / place)
+    (tmp_path / location).parent.mkdir(exist_ok=True)
+    make(tmp_path / location)
     with pytest.raises(ConfigurationError, match="cannot be written"):
         copy_template("deploy_search", tmp_path)
     assert list(tmp_path.rglob("*.py")) == []
 
 
 def test_a_file_that_appears_while_others_are_copied_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = tmp_path / "examples" / "search" / "app.py"
+    existing = tmp_path / "examples" / "search" / "app.py"
 
     def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        if folder == theirs.parent:
-            theirs.write_text("theirs")
+        if folder == existing.parent:
+            existing.write_text("content")
 
     monkeypatch.setattr(templates, "_make_folder", make_folder)
     with pytest.raises(ConfigurationError, match="is there already"):
         copy_template("deploy_search", tmp_path)
-    assert theirs.read_text() == "theirs"
+    assert existing.read_text() == "content"
 
 
 def test_half_a_file_is_removed(tmp_path: Path) -> None:
@@ -125,7 +125,9 @@ def test_installed_the_files_name_the_commands_and_the_python_that_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(program, "IS_INSTALLED", True)
-    monkeypatch.setattr(templates, "renamed", lambda text: program.renamed(text, program.INSTALLED))
+    monkeypatch.setattr(
+        templates, "replace_command_names", lambda text: program.replace_command_names(text, program.INSTALLED)
+    )
     text = "\n".join(path.read_text() for path in copy_template("deploy_example", tmp_path) if path.suffix == ".py")
     assert "chutes-wrappers --discover deploy_example" in text
     assert "chutes-wrappers-account set up" in text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.host.parity.log_diagnosis import diagnose, elsewhere
+from chutes_wrappers.host.parity.log_diagnosis import diagnose, diagnose_ports
 
 LINES = [
     ("PermissionError: [Errno 13] Permission denied: '/data/state.db'", "/data/state.db is not writable", "'/data'"),
@@ -58,35 +58,35 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize(("line", "reason", "fix"), LINES)
-def test_a_line_is_explained_by_what_an_instance_is_not(line: str, reason: str, fix: str) -> None:
-    (found,) = diagnose([f"2026-11-23 | ERROR | {line}"])
-    assert reason in found.reason
-    assert fix in found.fix
-    assert line in found.line
+def test_a_log_line_gives_reason_and_fix(line: str, reason: str, fix: str) -> None:
+    (diagnosis,) = diagnose([f"2026-11-23 | ERROR | {line}"])
+    assert reason in diagnosis.reason
+    assert fix in diagnosis.fix
+    assert line in diagnosis.line
 
 
 @pytest.mark.parametrize("line", HARMLESS)
-def test_what_means_nothing_is_passed_over(line: str) -> None:
+def test_harmless_lines_are_ignored(line: str) -> None:
     assert diagnose([line]) == []
 
 
-def test_one_reason_is_told_once_and_the_first_comes_first() -> None:
+def test_each_reason_is_reported_once_in_order() -> None:
     lines = ["Network is unreachable", "Permission denied: '/data/a'", "Could not resolve host: x"]
-    assert [each.line for each in diagnose(lines)] == lines[:2]
+    assert [diagnosis.line for diagnosis in diagnose(lines)] == lines[:2]
 
 
 @given(st.lists(st.text()))
-def test_no_log_makes_it_fail(lines: list[str]) -> None:
-    assert len({each.reason for each in diagnose(lines)}) == len(diagnose(lines))
+def test_any_text_can_be_diagnosed(lines: list[str]) -> None:
+    assert len({diagnosis.reason for diagnosis in diagnose(lines)}) == len(diagnose(lines))
 
 
-def test_a_service_on_another_port_is_named_with_both() -> None:
-    found = elsewhere([9090], [8000, 8001, 8002, 9091])
-    assert found is not None
-    assert "port 9091, not on 9090" in found.reason
-    assert "SERVICE_PORTS" in found.fix
+def test_a_service_on_another_port_is_reported_with_both_ports() -> None:
+    diagnosis = diagnose_ports([9090], [8000, 8001, 8002, 9091])
+    assert diagnosis is not None
+    assert "port 9091, not on 9090" in diagnosis.reason
+    assert "SERVICE_PORTS" in diagnosis.fix
 
 
 @pytest.mark.parametrize("listening", [[9090], [9090, 9091], [8000, 8001, 8002], [8000, 43211], []])
-def test_a_service_that_is_there_or_not_yet_is_not_elsewhere(listening: list[int]) -> None:
-    assert elsewhere([9090], listening) is None
+def test_no_diagnosis_when_the_expected_port_is_open_or_no_other_port_is(listening: list[int]) -> None:
+    assert diagnose_ports([9090], listening) is None

@@ -1,4 +1,4 @@
-"""Rehearsals on a real chute: the SDK's own dev run of our cords, in front of a service."""
+"""Parity checks on a real chute: the SDK's own dev run of our cords, in front of a service."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.host.parity.comparison import Exchange
+from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.direct_request import DirectRequest
-from chutes_wrappers.host.parity.http_exchange import requested
-from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall, Rehearsal
+from chutes_wrappers.host.parity.http_exchange import send_request
+from chutes_wrappers.host.parity.parity_check import Outcome, ParityCheck, PublicCall
 from tests.dev_chute import DevChute, dev_chute
 from tests.upstreams.http_fixture import HttpFixture
 
@@ -42,25 +42,27 @@ def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield running
 
 
-def rehearsed(chute: DevChute, service: HttpFixture, examples: dict[str, Any]) -> dict[str, Outcome]:
-    def through(call: PublicCall) -> Exchange:
+def run_parity_check(chute: DevChute, service: HttpFixture, examples: dict[str, Any]) -> dict[str, Outcome]:
+    def call_platform(call: PublicCall) -> HttpResponse:
         body = dict(call.example) if call.method == "POST" else None
-        answer = requested(call.method, f"{chute.base_url}{call.path}", timeout_s=30, json=body, params=call.query)
+        response = send_request(call.method, f"{chute.base_url}{call.path}", timeout_s=30, json=body, params=call.query)
         # A dev run leaves out what the platform says of every stream (PLATFORM.md, section 3).
-        return answer if answer.content_type else replace(answer, content_type="text/event-stream")
+        return response if response.content_type else replace(response, content_type="text/event-stream")
 
-    def direct(request: DirectRequest) -> Exchange:
+    def call_service(request: DirectRequest) -> HttpResponse:
         url = f"http://127.0.0.1:{request.port}{request.target}"
-        return requested(request.method, url, timeout_s=30, data=request.body, headers=dict(request.headers))
+        return send_request(request.method, url, timeout_s=30, data=request.body, headers=dict(request.headers))
 
     cords = plan_cords(map(Route.model_validate, ROUTES), service.port, expose=["internal"]).cords
-    rehearsal = Rehearsal(cords=cords, through=through, direct=direct, examples=examples, folder=Path("."))
-    return {f"{outcome.name} {outcome.travels}": outcome for outcome in rehearsal.outcomes()}
+    check = ParityCheck(
+        cords=cords, call_platform=call_platform, call_service=call_service, examples=examples, folder=Path(".")
+    )
+    return {f"{outcome.name} {outcome.encoding}": outcome for outcome in check.run()}
 
 
-def test_each_route_gets_the_verdict_that_it_deserves(chute: DevChute, service: HttpFixture) -> None:
-    found = {name: outcome.verdict for name, outcome in rehearsed(chute, service, EXAMPLES).items()}
-    assert {name: verdict.words for name, verdict in found.items() if verdict.good} == {
+def test_each_route_gets_its_verdict(chute: DevChute, service: HttpFixture) -> None:
+    verdicts = {name: outcome.verdict for name, outcome in run_parity_check(chute, service, EXAMPLES).items()}
+    assert {name: verdict.message for name, verdict in verdicts.items() if verdict.is_good} == {
         "POST /form multipart": "same bytes",
         "GET /bytes query": "same bytes",
         "POST /answered multipart": "same bytes",
@@ -69,63 +71,63 @@ def test_each_route_gets_the_verdict_that_it_deserves(chute: DevChute, service: 
         "GET /missing query": "refused alike: 404",
         "GET /empty query": "empty, told as its status",
     }
-    assert found["POST /failing json"].words == "the service itself fails: 500"
-    assert not found["GET /native JSON, by the SDK's passthrough"].good
+    assert verdicts["POST /failing json"].message == "the service itself fails: 500"
+    assert not verdicts["GET /native JSON, by the SDK's passthrough"].is_good
 
 
-def test_a_route_waits_for_the_answer_that_it_needs(chute: DevChute, service: HttpFixture) -> None:
-    names = [*rehearsed(chute, service, EXAMPLES)]
+def test_a_route_runs_after_the_route_whose_response_it_needs(chute: DevChute, service: HttpFixture) -> None:
+    names = [*run_parity_check(chute, service, EXAMPLES)]
     assert names.index("GET /bytes query") < names.index("POST /answered multipart")
 
 
-def test_an_answer_that_never_came_is_named(chute: DevChute, service: HttpFixture) -> None:
+def test_a_missing_response_is_named(chute: DevChute, service: HttpFixture) -> None:
     examples = {**EXAMPLES, "POST /answered": {"sound": {"answer_of": "POST /failing"}}}
-    outcome = rehearsed(chute, service, examples)["POST /answered multipart"]
-    assert (outcome.verdict.good, outcome.verdict.words) == (False, "the answer of POST /failing is missing")
+    outcome = run_parity_check(chute, service, examples)["POST /answered multipart"]
+    assert (outcome.verdict.is_good, outcome.verdict.message) == (False, "the answer of POST /failing is missing")
 
 
-def test_examples_that_need_each_other_end(chute: DevChute, service: HttpFixture) -> None:
+def test_circular_examples_terminate(chute: DevChute, service: HttpFixture) -> None:
     circle = {
         **EXAMPLES,
         "POST /form": {"sound": {"answer_of": "POST /answered"}},
         "POST /answered": {"sound": {"answer_of": "POST /form"}},
     }
-    outcomes = rehearsed(chute, service, circle)
-    assert outcomes["POST /form multipart"].verdict.words == "the answer of POST /answered is missing"
+    outcomes = run_parity_check(chute, service, circle)
+    assert outcomes["POST /form multipart"].verdict.message == "the answer of POST /answered is missing"
 
 
 @pytest.mark.parametrize(
-    ("through", "good", "words"),
+    ("body", "is_good", "message"),
     [(b'{"text":"hi"}', True, "same bytes, as text/event-stream"), (b'{"text":"ho"}', False, "another answer than")],
 )
-def test_a_whole_answer_on_a_streams_path_may_have_the_streams_media_type(
-    through: bytes, good: bool, words: str
+def test_a_whole_response_on_a_stream_path_may_have_the_media_type_of_events(
+    body: bytes, is_good: bool, message: str
 ) -> None:
     cords = plan_cords([Route.model_validate({"path": "/talk", "stream": "switch"})], 9000).cords
-    rehearsal = Rehearsal(
+    check = ParityCheck(
         cords=cords,
-        through=lambda call: Exchange(status=200, content_type="text/event-stream", body=through),
-        direct=lambda request: Exchange(status=200, content_type="application/json", body=b'{"text":"hi"}'),
+        call_platform=lambda call: HttpResponse(status=200, content_type="text/event-stream", body=body),
+        call_service=lambda request: HttpResponse(status=200, content_type="application/json", body=b'{"text":"hi"}'),
         examples={},
         folder=Path("."),
     )
-    whole = next(outcome for outcome in rehearsal.outcomes() if outcome.travels == "json")
-    assert whole.verdict.good is good
-    assert words in whole.verdict.words
+    whole = next(outcome for outcome in check.run() if outcome.encoding == "json")
+    assert whole.verdict.is_good is is_good
+    assert message in whole.verdict.message
 
 
 @pytest.mark.parametrize(
-    ("bodies", "good"),
+    ("bodies", "is_good"),
     [((b'{"created":1}', b'{"created":2}'), True), ((b'{"created":1}', b'{"created":1}'), False), ((b"{}",), False)],
 )
-def test_a_clock_that_moves_on_between_two_calls_is_not_a_difference(bodies: tuple[bytes, ...], good: bool) -> None:
-    left = iter(bodies)
-    rehearsal = Rehearsal(
+def test_a_clock_that_changes_between_two_calls_is_not_a_difference(bodies: tuple[bytes, ...], is_good: bool) -> None:
+    remaining = iter(bodies)
+    check = ParityCheck(
         cords=plan_cords([Route.model_validate({"path": "/clock", "method": "GET"})], 9000).cords,
-        through=lambda call: Exchange(status=200, content_type="application/json", body=next(left)),
-        direct=lambda request: Exchange(status=200, content_type="application/json", body=b'{"created":2}'),
+        call_platform=lambda call: HttpResponse(status=200, content_type="application/json", body=next(remaining)),
+        call_service=lambda request: HttpResponse(status=200, content_type="application/json", body=b'{"created":2}'),
         examples={},
         folder=Path("."),
     )
-    (outcome,) = rehearsal.outcomes()
-    assert (outcome.verdict.good, list(left)) == (good, [])
+    (outcome,) = check.run()
+    assert (outcome.verdict.is_good, list(remaining)) == (is_good, [])

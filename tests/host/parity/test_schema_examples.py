@@ -12,41 +12,41 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chutes_wrappers.core.routes import Route
-from chutes_wrappers.host.parity.schema_examples import example_body
+from chutes_wrappers.host.parity.schema_examples import build_example_body
 
 Schema = dict[str, Any]
 
 
-def example(schema: Schema, **more: Any) -> dict[str, Any]:
-    return example_body(Route(path="/a", input_schema=schema, **more))
+def build_example(schema: Schema, **route: Any) -> dict[str, Any]:
+    return build_example_body(Route(path="/a", input_schema=schema, **route))
 
 
-def field(schema: Schema, **definitions: Schema) -> Any:
-    whole = {"type": "object", "properties": {"x": schema}, "required": ["x"], "$defs": definitions}
-    value = example(whole)
-    jsonschema.validate(value, whole)
+def build_field(schema: Schema, **definitions: Schema) -> Any:
+    schema_of_object = {"type": "object", "properties": {"x": schema}, "required": ["x"], "$defs": definitions}
+    value = build_example(schema_of_object)
+    jsonschema.validate(value, schema_of_object)
     return value["x"]
 
 
 SCALARS: st.SearchStrategy[Schema] = st.one_of(
     st.just({"type": "boolean"}),
-    st.builds(lambda low, room: {"type": "integer", "minimum": low, "maximum": low + room}, st.integers(-99, 99), st.integers(0, 9)),
+    st.builds(lambda low, span: {"type": "integer", "minimum": low, "maximum": low + span}, st.integers(-99, 99), st.integers(0, 9)),
     st.builds(lambda low: {"type": "integer", "exclusiveMinimum": low}, st.integers(-99, 99)),
     st.builds(lambda high: {"type": "number", "maximum": high}, st.floats(-1e6, 1e6)),
     st.builds(lambda step: {"type": "integer", "multipleOf": step, "minimum": 1}, st.integers(1, 9)),
-    st.builds(lambda low, room: {"type": "string", "minLength": low, "maxLength": low + room}, st.integers(0, 40), st.integers(0, 9)),
+    st.builds(lambda low, span: {"type": "string", "minLength": low, "maxLength": low + span}, st.integers(0, 40), st.integers(0, 9)),
     st.builds(lambda values: {"enum": values}, st.lists(st.integers() | st.text(), min_size=1)),
     st.builds(lambda value: {"const": value}, st.integers() | st.text()),
     st.builds(lambda kind: {"type": [kind, "null"]}, st.sampled_from(["string", "integer"])),
 )  # fmt: skip
 
 
-def objects(children: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
+def object_schemas(children: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
     fields = st.dictionaries(st.text(min_size=1, max_size=5), children, max_size=4)
     return fields.flatmap(
-        lambda found: st.builds(
-            lambda required: {"type": "object", "properties": found, "required": required},
-            st.lists(st.sampled_from(sorted(found)), unique=True) if found else st.just([]),
+        lambda properties: st.builds(
+            lambda required: {"type": "object", "properties": properties, "required": required},
+            st.lists(st.sampled_from(sorted(properties)), unique=True) if properties else st.just([]),
         )
     )
 
@@ -54,11 +54,13 @@ def objects(children: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
 SCHEMAS = st.recursive(
     SCALARS,
     lambda inner: st.one_of(
-        st.builds(lambda item, least: {"type": "array", "items": item, "minItems": least}, inner, st.integers(0, 3)),
+        st.builds(
+            lambda item, minimum: {"type": "array", "items": item, "minItems": minimum}, inner, st.integers(0, 3)
+        ),
         st.builds(lambda items: {"type": "array", "prefixItems": items}, st.lists(inner, min_size=1, max_size=3)),
         st.builds(lambda first, rest: {"anyOf": [first, *rest]}, inner, st.lists(inner, max_size=2)),
         st.builds(lambda first: {"oneOf": [{"type": "null"}, first]}, inner),
-        objects(inner),
+        object_schemas(inner),
     ),
     max_leaves=8,
 )
@@ -66,12 +68,12 @@ SCHEMAS = st.recursive(
 
 @given(SCHEMAS)
 def test_an_example_fits_its_schema(schema: Schema) -> None:
-    field(schema)
+    build_field(schema)
 
 
 @given(SCHEMAS)
 def test_one_schema_has_one_example(schema: Schema) -> None:
-    assert field(schema) == field(schema)
+    assert build_field(schema) == build_field(schema)
 
 
 @pytest.mark.parametrize(
@@ -84,31 +86,34 @@ def test_one_schema_has_one_example(schema: Schema) -> None:
         ({"allOf": [{"$ref": "#/$defs/named"}, {"required": ["age"]}]}, {"name": "hello", "age": 1}),
     ],
 )
-def test_what_the_specification_gives_comes_first(schema: Schema, value: Any) -> None:
+def test_values_from_the_specification_have_priority(schema: Schema, value: Any) -> None:
     named = {"properties": {"name": {"type": "string"}, "age": {"type": "integer"}}, "required": ["name"]}
-    assert field(schema, named=named) == value
+    assert build_field(schema, named=named) == value
 
 
-def test_a_schema_that_holds_itself_ends() -> None:
+def test_a_recursive_schema_terminates() -> None:
     tree = {"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}}, "required": ["left"]}
-    assert "left" in example({"$ref": "#/$defs/tree", "$defs": {"tree": tree}})
+    assert "left" in build_example({"$ref": "#/$defs/tree", "$defs": {"tree": tree}})
     again = {"allOf": [{"$ref": "#/$defs/again"}]}
-    assert example({"$ref": "#/$defs/again", "$defs": {"again": again}}) == {}
+    assert build_example({"$ref": "#/$defs/again", "$defs": {"again": again}}) == {}
 
 
-def test_what_is_optional_is_left_out_unless_the_specification_shows_it() -> None:
+def test_optional_fields_are_omitted_unless_the_specification_has_an_example() -> None:
     properties = {"a": {"type": "string"}, "b": {"type": "string", "example": "shown"}, "c": {"type": "string"}}
-    assert example({"type": "object", "properties": properties, "required": ["c"]}) == {"b": "shown", "c": "hello"}
+    assert build_example({"type": "object", "properties": properties, "required": ["c"]}) == {
+        "b": "shown",
+        "c": "hello",
+    }
 
 
 def test_a_route_without_a_schema_gets_an_empty_object() -> None:
-    assert example_body(Route(path="/a")) == {}
+    assert build_example_body(Route(path="/a")) == {}
 
 
-def test_files_are_real_ones_of_the_kind_that_their_field_names() -> None:
+def test_files_are_real_and_of_the_kind_that_the_field_name_implies() -> None:
     fields = ("image_file", "voice", "document")
     schema = {"type": "object", "properties": {name: {"type": "object"} for name in fields}, "required": [*fields]}
-    body = example(schema, request={"encoding": "multipart", "files": fields})
+    body = build_example(schema, request={"encoding": "multipart", "files": fields})
     picture, sound, text = (base64.b64decode(body[name]["data"]) for name in fields)
     assert Image.open(io.BytesIO(picture)).size == (96, 64)
     with wave.open(io.BytesIO(sound)) as file:
@@ -120,4 +125,4 @@ def test_files_are_real_ones_of_the_kind_that_their_field_names() -> None:
 def test_an_example_of_the_body_is_completed_with_the_parameters_beside_it() -> None:
     body = {"type": "object", "properties": {"text": {"type": "string"}}, "examples": [{"text": "sos"}]}
     beside = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
-    assert example({"allOf": [body, beside]}) == {"id": "hello", "text": "sos"}
+    assert build_example({"allOf": [body, beside]}) == {"id": "hello", "text": "sos"}

@@ -10,7 +10,7 @@ import pytest
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.platform_api import api_client
-from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serving, unused_port
+from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serve_script, unused_port
 
 KEY = "cpk_secret"
 PATH = "/chutes/my-chute"
@@ -26,18 +26,18 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def platform(monkeypatch: pytest.MonkeyPatch, reply: Reply) -> Iterator[ScriptedServer]:
-    with serving({PATH: reply}) as server:
+    with serve_script({PATH: reply}) as server:
         monkeypatch.setenv("CHUTES_API_URL", server.root + "/")
         yield server
 
 
 def test_the_sdks_configuration_file_beats_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert api_client.api_url() == "https://api.chutes.ai"
+    assert api_client.resolve_api_url() == "https://api.chutes.ai"
     monkeypatch.setenv("CHUTES_API_URL", "http://variable/")
-    assert api_client.api_url() == "http://variable"
+    assert api_client.resolve_api_url() == "http://variable"
     (tmp_path / "config").write_text("[api]\nbase_url = http://file\n")
     monkeypatch.setenv("CHUTES_CONFIG_PATH", str(tmp_path / "config"))
-    assert api_client.api_url() == "http://file"
+    assert api_client.resolve_api_url() == "http://file"
 
 
 def test_a_chute_is_called_by_its_slug_below_the_platforms_domain_or_at_the_emulators_port(
@@ -45,14 +45,14 @@ def test_a_chute_is_called_by_its_slug_below_the_platforms_domain_or_at_the_emul
 ) -> None:
     with platform(monkeypatch, json_reply({"slug": "tester-my-chute"})) as server:
         port = server.root.rpartition(":")[2]
-        assert api_client.chute_url("my-chute", KEY) == f"http://tester-my-chute.localhost:{port}"
-    assert server.asked == [PATH]
+        assert api_client.fetch_chute_url("my-chute", KEY) == f"http://tester-my-chute.localhost:{port}"
+    assert server.received == [PATH]
     chute = {"slug": "tester-my-chute"}
-    assert api_client.host_of(chute, "https://api.chutes.ai") == "https://tester-my-chute.chutes.ai"
+    assert api_client.build_chute_url(chute, "https://api.chutes.ai") == "https://tester-my-chute.chutes.ai"
 
 
 @pytest.mark.parametrize(
-    ("reply", "named"),
+    ("reply", "expected"),
     [
         (Reply(status=401, body=b'{"detail": "no"}'), "API key"),
         (Reply(status=403, body=b"{}"), "API key"),
@@ -64,16 +64,16 @@ def test_a_chute_is_called_by_its_slug_below_the_platforms_domain_or_at_the_emul
         (html_reply("<html>"), "base_url"),
     ],
 )
-def test_why_the_platform_does_not_tell_is_named_without_the_key(
-    reply: Reply, named: str, monkeypatch: pytest.MonkeyPatch
+def test_the_error_names_the_reason_without_the_key(
+    reply: Reply, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with platform(monkeypatch, reply), pytest.raises(WrapperError) as caught:
-        api_client.chute_url("my-chute", KEY)
-    assert named in str(caught.value)
+        api_client.fetch_chute_url("my-chute", KEY)
+    assert expected in str(caught.value)
     assert KEY not in str(caught.value)
 
 
-def test_a_platform_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_platform_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUTES_API_URL", f"http://127.0.0.1:{unused_port()}")
     with pytest.raises(WrapperError, match="does not answer"):
-        api_client.chute_url("my-chute", KEY)
+        api_client.fetch_chute_url("my-chute", KEY)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.host.platform_api.error_responses import detail, next_step
+from chutes_wrappers.host.platform_api.error_responses import format_detail, select_next_step
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ('{"detail": "Image not found"}', "Image not found"),
         ('{"detail": [{"loc": ["body", "name"], "msg": "too long", "input": "x"}]}', "name: too long"),
@@ -23,20 +23,20 @@ from chutes_wrappers.host.platform_api.error_responses import detail, next_step
         ("", ""),
     ],
 )
-def test_its_own_words_are_shown(text: str, shown: str) -> None:
-    assert detail(text) == shown
+def test_the_platforms_error_text_is_shown(text: str, expected: str) -> None:
+    assert format_detail(text) == expected
 
 
 @given(st.text() | st.text().map(lambda text: json.dumps({"detail": text})))
 def test_it_is_one_short_line_without_secrets(text: str) -> None:
-    shown = detail(text + " seed-4711 ", ["seed-4711"])
-    assert len(shown) <= 400
-    assert "\n" not in shown
-    assert "\x1b" not in shown
-    assert "seed-4711" not in shown
+    detail = format_detail(text + " seed-4711 ", ["seed-4711"])
+    assert len(detail) <= 400
+    assert "\n" not in detail
+    assert "\x1b" not in detail
+    assert "seed-4711" not in detail
 
 
 @given(st.integers(300, 599))
 def test_every_status_has_a_next_step(status: int) -> None:
-    assert next_step(status, "the account")
-    assert "{" not in next_step(status, "the account")
+    assert select_next_step(status, "the account")
+    assert "{" not in select_next_step(status, "the account")

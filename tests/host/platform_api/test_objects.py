@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.platform_api.objects import account_info, age, chute_info, image_info, plain
+from chutes_wrappers.host.platform_api.objects import clean_text, format_age, parse_account, parse_chute, parse_image
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -39,10 +39,10 @@ NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 
 @given(st.dictionaries(FIELDS, VALUES))
-def test_any_answer_is_a_value_or_an_error_that_says_what_is_missing(told: dict[str, Any]) -> None:
-    whole = {"chute_id": "1", "image_id": "1", "username": "u", **told}
+def test_any_response_is_a_value_or_an_error_that_names_the_missing_key(record: dict[str, Any]) -> None:
+    whole = {"chute_id": "1", "image_id": "1", "username": "u", **record}
     refused = []
-    for parse in (chute_info, image_info, lambda one: account_info(one, 11, "publish")):
+    for parse in (parse_chute, parse_image, lambda one: parse_account(one, 11, "publish")):
         try:
             parse(whole)
         except WrapperError as error:
@@ -51,25 +51,25 @@ def test_any_answer_is_a_value_or_an_error_that_says_what_is_missing(told: dict[
 
 
 def test_an_instance_is_active_by_its_state_or_by_the_platforms_own_flag() -> None:
-    told = [{"instance_id": "a", "active": True}, {"instance_id": "b", "state": "gone"}, {"instance_id": "c"}]
-    found = chute_info({"chute_id": "1", "name": "case", "instances": told})
-    assert [one.state for one in found.instances] == ["active", "gone", "starting"]
-    assert found.hot
+    record = [{"instance_id": "a", "active": True}, {"instance_id": "b", "state": "gone"}, {"instance_id": "c"}]
+    chute = parse_chute({"chute_id": "1", "name": "case", "instances": record})
+    assert [one.state for one in chute.instances] == ["active", "gone", "starting"]
+    assert chute.hot
 
 
 @given(st.text())
-def test_no_text_makes_a_terminal_do_anything(text: str) -> None:
-    assert all(character.isprintable() or character not in "\x1b\x07\x9b\r\n\x08" for character in plain(text))
+def test_text_has_no_terminal_control_characters(text: str) -> None:
+    assert all(character.isprintable() or character not in "\x1b\x07\x9b\r\n\x08" for character in clean_text(text))
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (200_000, "2 d"), (-5, "0 s")]
+    ("seconds", "expected"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (200_000, "2 d"), (-5, "0 s")]
 )
-def test_an_age_has_one_unit(seconds: float, shown: str) -> None:
-    assert age(NOW - timedelta(seconds=seconds), NOW) == shown
+def test_an_age_has_one_unit(seconds: float, expected: str) -> None:
+    assert format_age(NOW - timedelta(seconds=seconds), NOW) == expected
 
 
-def test_a_bit_or_a_word_allows_to_publish() -> None:
-    assert account_info({"username": "u", "permissions_bitmask": 1 << 11}, 11, "publish").may_publish
-    assert account_info({"username": "u", "permissions": ["publish"]}, 11, "publish").may_publish
-    assert not account_info({"username": "u", "permissions_bitmask": 1 << 10}, 11, "publish").may_publish
+def test_a_permission_bit_or_name_allows_publishing() -> None:
+    assert parse_account({"username": "u", "permissions_bitmask": 1 << 11}, 11, "publish").may_publish
+    assert parse_account({"username": "u", "permissions": ["publish"]}, 11, "publish").may_publish
+    assert not parse_account({"username": "u", "permissions_bitmask": 1 << 10}, 11, "publish").may_publish

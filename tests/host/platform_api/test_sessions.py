@@ -74,12 +74,12 @@ def api(server: Pausing, timeout_s: float) -> PlatformApi:
 
 
 @KINDS
-def test_a_stream_ends_after_a_silence_that_is_shorter_than_the_timeout(
+def test_a_stream_ends_after_a_read_timeout_below_the_request_timeout(
     framing: bytes, first: bytes, second: bytes
 ) -> None:
     with Pausing(framing, first, second) as server, api(server, timeout_s=60) as platform:
         start = time.monotonic()
-        assert list(platform.lines("/x", "reading", purpose="x", silence_s=0.2)) == ["a"]
+        assert list(platform.stream_lines("/x", "reading", purpose="x", silence_s=0.2)) == ["a"]
         assert time.monotonic() - start < 30
         assert server.is_silent
 
@@ -87,7 +87,7 @@ def test_a_stream_ends_after_a_silence_that_is_shorter_than_the_timeout(
 @KINDS
 def test_a_stream_without_a_limit_outlasts_the_timeout(framing: bytes, first: bytes, second: bytes) -> None:
     with Pausing(framing, first, second) as server, api(server, timeout_s=0.2) as platform:
-        lines = platform.lines("/x", "reading", purpose="x")
+        lines = platform.stream_lines("/x", "reading", purpose="x")
         assert next(lines) == "a"
         timer = threading.Timer(0.6, server.go_on)
         timer.start()
@@ -98,20 +98,18 @@ def test_a_stream_without_a_limit_outlasts_the_timeout(framing: bytes, first: by
 @pytest.mark.parametrize("framing", [b"Content-Length: 0\r\nConnection: close", b"Content-Length: 0"])
 def test_a_stream_that_has_ended_with_its_head_has_no_lines(framing: bytes) -> None:
     with Pausing(framing, b"", b"") as server, api(server, timeout_s=60) as platform:
-        assert list(platform.lines("/x", "reading", purpose="x", silence_s=60)) == []
+        assert list(platform.stream_lines("/x", "reading", purpose="x", silence_s=60)) == []
 
 
 @KINDS
 @pytest.mark.parametrize("start", [b"500 No", b"200 OK\r\nContent-Type: text/html"])
-def test_what_is_not_the_stream_is_read_within_the_timeout(
-    framing: bytes, first: bytes, second: bytes, start: bytes
-) -> None:
+def test_other_responses_are_read_within_the_timeout(framing: bytes, first: bytes, second: bytes, start: bytes) -> None:
     with (
         Pausing(framing, first, second, start=start) as server,
         api(server, timeout_s=0.2) as platform,
         pytest.raises(WrapperError),
     ):
-        list(platform.lines("/x", "reading", purpose="x"))
+        list(platform.stream_lines("/x", "reading", purpose="x"))
 
 
 @KINDS
@@ -121,7 +119,7 @@ def test_ctrl_c_ends_a_stream_that_is_silent(framing: bytes, first: bytes, secon
 from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 with PlatformApi({server.root!r}, KeyCredentials(key="cpk_x")) as platform:
-    for line in platform.lines("/x", "reading", purpose="x"):
+    for line in platform.stream_lines("/x", "reading", purpose="x"):
         print(line, flush=True)
 """
         with subprocess.Popen(
@@ -147,7 +145,7 @@ def test_lines_are_put_together_from_pieces(pieces: list[bytes], lines: list[byt
     assert list(split_lines(pieces)) == lines
 
 
-def test_a_line_is_there_as_soon_as_it_has_ended() -> None:
+def test_a_line_is_yielded_as_soon_as_it_is_complete() -> None:
     pieces = iter([b"a\n", b"b"])
     assert next(split_lines(pieces)) == b"a"
     assert next(pieces) == b"b"
@@ -159,5 +157,5 @@ def test_a_long_line_takes_seconds() -> None:
     with Pausing(b"Connection: close", line, b"\n") as server, api(server, timeout_s=60) as platform:
         server.go_on()
         start = time.monotonic()
-        assert list(platform.lines("/x", "reading", purpose="x")) == [line.decode()]
+        assert list(platform.stream_lines("/x", "reading", purpose="x")) == [line.decode()]
         assert time.monotonic() - start < 60

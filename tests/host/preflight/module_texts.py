@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
-from chutes_wrappers.host.preflight.preflight import preflight
+from chutes_wrappers.host.preflight.preflight import find_problems
 from chutes_wrappers.host.preflight.problem import Problem
 
 CODE = "from tools.chute_wrappers import build_wrapper_image\n"
@@ -16,7 +16,7 @@ FACTS = ModuleFacts(
 )
 
 
-def cord(**changes: Any) -> dict[str, Any]:
+def build_cord(**changes: Any) -> dict[str, Any]:
     """A cord as ``sdk/describe.py`` tells it."""
     return {
         "function": "speak",
@@ -28,7 +28,7 @@ def cord(**changes: Any) -> dict[str, Any]:
     }
 
 
-def described(**changes: Any) -> dict[str, Any]:
+def build_description(**changes: Any) -> dict[str, Any]:
     """A chute as ``sdk/describe.py`` tells it."""
     return {
         "image": {"name": "case", "tag": "v1", "holds_toolkit": True, "env": []},
@@ -47,20 +47,20 @@ def described(**changes: Any) -> dict[str, Any]:
         "max_instances": 1,
         "scaling_threshold": 0.75,
         "shutdown_after_seconds": 300,
-        "cords": [cord()],
+        "cords": [build_cord()],
         **changes,
     }
 
 
-def found(
+def check_module(
     *, code: str = CODE, username: str = "tester", path: str = "/x/deploy_case.py", env: Any = None, **changes: Any
 ) -> list[Problem]:
     """What the preflight says about the module with ``changes`` in what it defines."""
     facts = replace(FACTS, path=Path(path), env=env or {})
-    return preflight(facts, described(**changes), code, username=username)
+    return find_problems(facts, build_description(**changes), code, username=username)
 
 
-def the_only(problems: list[Problem], *words: str, severity: str = "refused") -> None:
+def assert_one_problem(problems: list[Problem], *words: str, severity: str = "refused") -> None:
     """Assert that one problem was found, with these words in what it says, and a fix."""
     assert len(problems) == 1, problems
     (problem,) = problems

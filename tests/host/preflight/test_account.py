@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo
-from chutes_wrappers.host.preflight.account import deployment_problems
+from chutes_wrappers.host.preflight.account import find_deployment_problems
 
-from .module_texts import the_only
+from .module_texts import assert_one_problem
 
 IMAGE = ImageInfo(
     image_id="i", name="case", tag="v1", status="built and pushed", public=False, owner="tester", created_at=None
@@ -13,7 +13,7 @@ IMAGE = ImageInfo(
 
 
 @pytest.mark.parametrize(
-    ("fee", "balance", "said"),
+    ("fee", "balance", "message"),
     [
         (5.4, 5.4, "costs $5.40 once, and the balance must be more than $5.40: it is $5.40"),
         (5.4, 5.41, None),
@@ -23,12 +23,12 @@ IMAGE = ImageInfo(
         (5.4, None, None),
     ],
 )
-def test_the_balance_must_be_more_than_the_fee(fee: float | None, balance: float | None, said: str | None) -> None:
+def test_the_balance_must_be_more_than_the_fee(fee: float | None, balance: float | None, message: str | None) -> None:
     account = AccountInfo(
         username="tester", user_id="u", balance=balance, payment_address="5Pay", permissions=(), may_publish=False
     )
-    problems = [*deployment_problems(account, IMAGE, reference="case:v1", module="m", public=False, fee=fee)]
-    if said is None:
+    problems = [*find_deployment_problems(account, IMAGE, reference="case:v1", module="m", public=False, fee=fee)]
+    if message is None:
         assert problems == []
     else:
-        the_only(problems, said, "5Pay")
+        assert_one_problem(problems, message, "5Pay")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .module_texts import cord, found, the_only
+from .module_texts import assert_one_problem, build_cord, check_module
 
 FIRST = st.sampled_from(string.ascii_lowercase)
 
@@ -19,69 +19,83 @@ def paths(rest: str) -> st.SearchStrategy[str]:
 
 @given(paths(string.ascii_lowercase + string.digits + "_"))
 def test_internal_paths_that_the_platform_takes(path: str) -> None:
-    assert found(cords=[cord(path=path)]) == []
+    assert check_module(cords=[build_cord(path=path)]) == []
 
 
 @given(paths(string.ascii_lowercase + string.digits + "_-"))
 def test_public_paths_that_the_platform_takes(path: str) -> None:
-    assert found(cords=[cord(public_api_path=path)]) == []
+    assert check_module(cords=[build_cord(public_api_path=path)]) == []
 
 
 @pytest.mark.parametrize("path", ["/speak-now", "/1", "/v1/2", "/_a", "/a/", "/Speak", "/a\n", "speak", "", None])
 def test_an_internal_path_that_it_refuses(path: str | None) -> None:
-    the_only(found(cords=[cord(path=path)]), "internal path", "cord speak", repr(path or ""), 'path="/')
+    assert_one_problem(
+        check_module(cords=[build_cord(path=path)]), "internal path", "cord speak", repr(path or ""), 'path="/'
+    )
 
 
 @pytest.mark.parametrize("path", ["/1", "/v1/2", "/-a", "/_a", "/a/", "/Speak", "/a\n", "speak"])
 def test_a_public_path_that_it_refuses(path: str) -> None:
-    the_only(found(cords=[cord(public_api_path=path)]), "public path", "cord speak", repr(path))
+    assert_one_problem(check_module(cords=[build_cord(public_api_path=path)]), "public path", "cord speak", repr(path))
 
 
 @given(st.from_regex(r"\A[A-Z]{1,8}\Z") | st.sampled_from(["PUT", "PATCH", "DELETE", "get", "post"]))
 def test_public_methods_are_get_and_post(method: str) -> None:
-    problems = found(cords=[cord(public_api_method=method)])
+    problems = check_module(cords=[build_cord(public_api_method=method)])
     if method in ("GET", "POST"):
         assert problems == []
     else:
         instead = method.upper() if method.upper() in ("GET", "POST") else "POST"
-        the_only(problems, f"{method} is no public method", "/v1/speak-now", f'public_api_method="{instead}"')
+        assert_one_problem(problems, f"{method} is no public method", "/v1/speak-now", f'public_api_method="{instead}"')
 
 
 def test_a_cord_that_is_not_public_has_neither_path_nor_method() -> None:
-    assert found(cords=[cord(public_api_path=None, public_api_method="PUT")]) == []
+    assert check_module(cords=[build_cord(public_api_path=None, public_api_method="PUT")]) == []
 
 
 @pytest.mark.parametrize("path", ["/ping", "/docs", "/pricing", "/users", "/images/list", "/chutes/x/y"])
 def test_a_path_that_the_platform_answers_itself(path: str) -> None:
-    the_only(found(cords=[cord(public_api_path=path)]), path, "never reach the chute", severity="warning")
+    assert_one_problem(
+        check_module(cords=[build_cord(public_api_path=path)]), path, "never reach the chute", severity="warning"
+    )
 
 
 def test_a_path_that_only_begins_like_one_of_the_platforms_is_the_chutes() -> None:
-    assert found(cords=[cord(public_api_path="/usersearch"), cord(path="/other", public_api_path="/ping/me")]) == []
+    assert (
+        check_module(
+            cords=[build_cord(public_api_path="/usersearch"), build_cord(path="/other", public_api_path="/ping/me")]
+        )
+        == []
+    )
 
 
 def test_internal_paths_are_unique_whatever_the_method() -> None:
-    others = [cord(function="listen", public_api_method="GET"), cord(function="read", path="/read", stream=True)]
-    twice = [cord(), *others]
-    the_only(found(cords=twice), "/speak belongs to 2 cords: speak, listen", "path= of its own")
+    others = [
+        build_cord(function="listen", public_api_method="GET"),
+        build_cord(function="read", path="/read", stream=True),
+    ]
+    twice = [build_cord(), *others]
+    assert_one_problem(check_module(cords=twice), "/speak belongs to 2 cords: speak, listen", "path= of its own")
 
 
 def test_of_two_cords_with_one_public_call_only_the_first_is_called() -> None:
-    cords = [cord(), cord(function="again", path="/again")]
-    the_only(found(cords=cords), "cord again", "POST /v1/speak-now", "first cord, speak", severity="warning")
+    cords = [build_cord(), build_cord(function="again", path="/again")]
+    assert_one_problem(
+        check_module(cords=cords), "cord again", "POST /v1/speak-now", "first cord, speak", severity="warning"
+    )
 
 
 def test_a_stream_and_a_plain_cord_share_a_public_call() -> None:
-    assert found(cords=[cord(), cord(function="streamed", path="/streamed", stream=True)]) == []
+    assert check_module(cords=[build_cord(), build_cord(function="streamed", path="/streamed", stream=True)]) == []
 
 
 def test_cords_that_are_not_public_hide_nothing() -> None:
-    inner = [cord(function=name, path=f"/{name}", public_api_path=None) for name in ("a", "b")]
-    assert found(cords=inner) == []
+    inner = [build_cord(function=name, path=f"/{name}", public_api_path=None) for name in ("a", "b")]
+    assert check_module(cords=inner) == []
 
 
 def test_every_problem_of_every_cord_is_told() -> None:
-    bad = cord(path="/a-b", public_api_path="/1", public_api_method="PUT")
-    problems = found(cords=[bad, {**bad, "function": "other"}])
+    bad = build_cord(path="/a-b", public_api_path="/1", public_api_method="PUT")
+    problems = check_module(cords=[bad, {**bad, "function": "other"}])
     assert len([problem for problem in problems if problem.severity == "refused"]) == 7
     assert sum("cord other" in problem.where for problem in problems) == 4

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
 
-from .module_texts import described, found, the_only
+from .module_texts import assert_one_problem, build_description, check_module
 
-NODE = described()["node_selector"]
+NODE = build_description()["node_selector"]
 TWO_LINES = '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),'
 
 
@@ -26,24 +26,24 @@ TWO_LINES = '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=
         {"exclude": ["h100", "a100", "b200", "L40S", "4090"]},
     ],
 )
-def test_the_form_that_is_taken(selector: dict[str, Any]) -> None:
-    assert found(node_selector={**NODE, **selector}) == []
+def test_the_accepted_placement(selector: dict[str, Any]) -> None:
+    assert check_module(node_selector={**NODE, **selector}) == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"tee": False}, "tee is False"),
         ({"tee": None}, "tee is None"),
         ({"node_selector": None}, "node_selector is not set"),
     ],
 )
-def test_a_chute_without_tee_or_selector(changes: dict[str, Any], said: str) -> None:
-    the_only(found(**changes), said, "Chute(", TWO_LINES)
+def test_a_chute_without_tee_or_selector(changes: dict[str, Any], message: str) -> None:
+    assert_one_problem(check_module(**changes), message, "Chute(", TWO_LINES)
 
 
 @pytest.mark.parametrize(
-    ("selector", "said"),
+    ("selector", "message"),
     [
         ({"gpu_count": 2}, "gpu_count is 2"),
         ({"gpu_count": 9}, "gpu_count is 9"),
@@ -63,41 +63,45 @@ def test_a_chute_without_tee_or_selector(changes: dict[str, Any], said: str) -> 
         ({"max_hourly_price_per_gpu": 10}, "max_hourly_price_per_gpu is 10, not from 1.80 to below 10"),
     ],
 )
-def test_another_gpu_or_none(selector: dict[str, Any], said: str) -> None:
-    the_only(found(node_selector={**NODE, **selector}), said, "Chute(", TWO_LINES)
+def test_another_gpu_or_none(selector: dict[str, Any], message: str) -> None:
+    assert_one_problem(check_module(node_selector={**NODE, **selector}), message, "Chute(", TWO_LINES)
 
 
-def test_the_apis_words_are_quoted_for_whoever_searches_for_them() -> None:
-    the_only(found(tee=False), "400", "Only TEE chutes are supported as of 2026-05-12, please set tee=True")
+def test_the_text_of_the_api_error_is_quoted() -> None:
+    assert_one_problem(
+        check_module(tee=False), "400", "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
+    )
     limited = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
-    the_only(found(node_selector={**NODE, "gpu_count": 2}), "400", limited)
+    assert_one_problem(check_module(node_selector={**NODE, "gpu_count": 2}), "400", limited)
 
 
 @given(
     st.one_of(st.integers(0, 9), st.none()),
     st.one_of(st.none(), st.lists(st.sampled_from(["pro_6000", "PRO_6000", "h100", "rtx1", ""]), max_size=3)),
 )
-def test_no_placement_that_the_api_refuses_passes_here(gpu_count: int | None, include: list[str] | None) -> None:
-    problems = found(node_selector={**NODE, "gpu_count": gpu_count, "include": include})
+def test_every_placement_that_the_api_rejects_is_a_problem(gpu_count: int | None, include: list[str] | None) -> None:
+    problems = check_module(node_selector={**NODE, "gpu_count": gpu_count, "include": include})
     assert problems or platform_rules.is_tee_placement(gpu_count, include)
 
 
-def test_everything_about_the_form_is_one_problem() -> None:
+def test_all_placement_faults_are_one_problem() -> None:
     old = {**NODE, "include": None, "gpu_count": 4}
-    the_only(found(tee=False, node_selector=old), "tee is False; gpu_count is 4; include is not set", TWO_LINES)
+    assert_one_problem(
+        check_module(tee=False, node_selector=old), "tee is False; gpu_count is 4; include is not set", TWO_LINES
+    )
 
 
 @pytest.mark.parametrize("name", ["aTEEd", "goatee", "my-Tee"])
 def test_a_name_that_claims_tee(name: str) -> None:
-    assert found(name=name) == []
-    the_only(found(name=name, tee=False), f"the name '{name}' needs tee=True", TWO_LINES)
+    assert check_module(name=name) == []
+    assert_one_problem(check_module(name=name, tee=False), f"the name '{name}' needs tee=True", TWO_LINES)
 
 
 @pytest.mark.parametrize("word", platform_rules.SUBNET_WORDS)
 def test_a_name_that_belongs_to_a_subnet(word: str) -> None:
-    the_only(found(name=f"my-{word.upper()}2"), f"'{word}', which belongs to a subnet", "CHUTE_NAME")
+    assert_one_problem(check_module(name=f"my-{word.upper()}2"), f"'{word}', which belongs to a subnet", "CHUTE_NAME")
 
 
 def test_it_only_matters_on_the_platform() -> None:
-    problems = found(name="my-glyph", tee=False, concurrency=1000)
+    problems = check_module(name="my-glyph", tee=False, concurrency=1000)
     assert [problem.only_on_platform for problem in problems] == [True, True, False]

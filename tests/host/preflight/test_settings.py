@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
 
-from .module_texts import described, found, the_only
+from .module_texts import assert_one_problem, build_description, check_module
 
-IMAGE = described()["image"]
+IMAGE = build_description()["image"]
 LIMITS = {
     "concurrency": (0, 256),
     "max_instances": (1, 100),
@@ -19,48 +19,48 @@ LIMITS = {
 }
 
 
-def one(name: str, value: Any) -> dict[str, Any]:
+def build_setting(name: str, value: Any) -> dict[str, Any]:
     """The only setting that differs."""
     return {name: value}
 
 
 @pytest.mark.parametrize("name", ["ab", "n" * 128, "two words", "-case", "naïve"])
 def test_the_name_of_a_chute(name: str) -> None:
-    the_only(found(name=name), name, "chute name", "3 to 127")
+    assert_one_problem(check_module(name=name), name, "chute name", "3 to 127")
 
 
 @pytest.mark.parametrize("name", ["ab", "n" * 66, "tester/case", ".case"])
 def test_the_name_of_an_image(name: str) -> None:
-    the_only(found(image={**IMAGE, "name": name}), name, "image name", "3 to 65")
+    assert_one_problem(check_module(image={**IMAGE, "name": name}), name, "image name", "3 to 65")
 
 
 @pytest.mark.parametrize("tag", ["1", "t" * 34, "v1/2", "-v1"])
 def test_the_tag_of_an_image(tag: str) -> None:
-    the_only(found(image={**IMAGE, "tag": tag}), tag, "image tag", "2 to 33")
+    assert_one_problem(check_module(image={**IMAGE, "tag": tag}), tag, "image tag", "2 to 33")
 
 
 def test_an_image_that_is_only_named_is_the_platforms_already() -> None:
-    named: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
-    assert found(image=named, code="") == []
+    image: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
+    assert check_module(image=image, code="") == []
 
 
 @pytest.mark.parametrize("username", ["ab", "a name", "n" * 16, ""])
 def test_the_name_of_an_account(username: str) -> None:
-    the_only(found(username=username), "username", "CHUTES_USERNAME", "3 to 15")
+    assert_one_problem(check_module(username=username), "username", "CHUTES_USERNAME", "3 to 15")
 
 
-@pytest.mark.parametrize(("text", "longest"), [("readme", 16_384), ("tagline", 1_024)])
-def test_the_length_of_a_text(text: str, longest: int) -> None:
-    assert found(**one(text, "x" * longest)) == []
-    assert found(**one(text, None)) == []
-    the_only(found(**one(text, "x" * (longest + 1))), text, f"{longest + 1:,}", f"{longest:,}")
+@pytest.mark.parametrize(("text", "limit"), [("readme", 16_384), ("tagline", 1_024)])
+def test_the_length_of_a_text(text: str, limit: int) -> None:
+    assert check_module(**build_setting(text, "x" * limit)) == []
+    assert check_module(**build_setting(text, None)) == []
+    assert_one_problem(check_module(**build_setting(text, "x" * (limit + 1))), text, f"{limit + 1:,}", f"{limit:,}")
 
 
-def within(limits: dict[str, tuple[int, int]]) -> st.SearchStrategy[tuple[str, int]]:
+def values_within(limits: dict[str, tuple[int, int]]) -> st.SearchStrategy[tuple[str, int]]:
     return st.sampled_from(sorted(limits)).flatmap(lambda name: st.tuples(st.just(name), st.integers(*limits[name])))
 
 
-def beyond(limits: dict[str, tuple[int, int]]) -> st.SearchStrategy[tuple[str, int]]:
+def values_beyond(limits: dict[str, tuple[int, int]]) -> st.SearchStrategy[tuple[str, int]]:
     return st.sampled_from(sorted(limits)).flatmap(
         lambda name: st.tuples(
             st.just(name),
@@ -69,31 +69,31 @@ def beyond(limits: dict[str, tuple[int, int]]) -> st.SearchStrategy[tuple[str, i
     )
 
 
-@given(within(LIMITS))
+@given(values_within(LIMITS))
 def test_numbers_within_their_limits(setting: tuple[str, int]) -> None:
-    assert found(**one(*setting)) == []
+    assert check_module(**build_setting(*setting)) == []
 
 
-@given(beyond(LIMITS))
+@given(values_beyond(LIMITS))
 def test_a_number_of_the_chute_beyond_its_limits(setting: tuple[str, int]) -> None:
     name, value = setting
-    the_only(found(**one(name, value)), f"{name} is {value}", "Chute(", str(LIMITS[name][1]))
+    assert_one_problem(check_module(**build_setting(name, value)), f"{name} is {value}", "Chute(", str(LIMITS[name][1]))
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("concurrency", "8"), ("concurrency", 1.5), ("max_instances", True), ("scaling_threshold", float("nan"))],
 )
-def test_what_is_no_such_number(name: str, value: Any) -> None:
-    the_only(found(**one(name, value)), name, repr(value))
+def test_a_value_of_the_wrong_type(name: str, value: Any) -> None:
+    assert_one_problem(check_module(**build_setting(name, value)), name, repr(value))
 
 
 def test_infinity_is_beyond_every_limit() -> None:
-    the_only(found(shutdown_after_seconds=float("inf")), "shutdown_after_seconds is inf")
+    assert_one_problem(check_module(shutdown_after_seconds=float("inf")), "shutdown_after_seconds is inf")
 
 
 def test_a_fraction_is_a_threshold() -> None:
-    assert found(scaling_threshold=0.25) == []
+    assert check_module(scaling_threshold=0.25) == []
 
 
 def test_the_limits_are_those_of_the_sdks_own_node_selector() -> None:

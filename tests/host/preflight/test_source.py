@@ -8,39 +8,39 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
 
-from .module_texts import CODE, described, found, the_only
+from .module_texts import CODE, assert_one_problem, build_description, check_module
 
-WITHOUT = {**described()["image"], "holds_toolkit": False}
+WITHOUT = {**build_description()["image"], "holds_toolkit": False}
 NAMED: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
 
 
 def test_a_module_that_the_platform_takes_has_no_problem() -> None:
-    assert found() == []
+    assert check_module() == []
 
 
 @pytest.mark.parametrize("name", ["deploy-case.py", "Deploy.py", "1case.py", "case.txt"])
 def test_the_file_name_of_a_module(name: str) -> None:
-    the_only(found(path=f"/x/{name}"), name, "rename it")
+    assert_one_problem(check_module(path=f"/x/{name}"), name, "rename it")
 
 
 def test_a_module_may_have_150_000_characters_and_not_one_more() -> None:
-    longest = CODE + "#" * (platform_rules.LONGEST_SOURCE - len(CODE))
+    longest = CODE + "#" * (platform_rules.MAX_SOURCE_LENGTH - len(CODE))
     assert len(longest) == 150_000
-    assert found(code=longest) == []
-    the_only(found(code=longest + "#"), "150,001", "150,000", "thin")
+    assert check_module(code=longest) == []
+    assert_one_problem(check_module(code=longest + "#"), "150,001", "150,000", "thin")
 
 
 def test_the_length_counts_characters_and_not_bytes() -> None:
-    assert found(code=CODE + "#" + "é" * 100_000) == []
+    assert check_module(code=CODE + "#" + "é" * 100_000) == []
 
 
 def test_postponed_annotations_are_named_with_their_line() -> None:
     code = '"""Says so."""\nfrom __future__ import division, annotations\n' + CODE
-    the_only(found(code=code), "line 2", "from __future__ import annotations", severity="warning")
+    assert_one_problem(check_module(code=code), "line 2", "from __future__ import annotations", severity="warning")
 
 
 def test_another_future_is_no_problem() -> None:
-    assert found(code="from __future__ import division\n" + CODE) == []
+    assert check_module(code="from __future__ import division\n" + CODE) == []
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,17 @@ def test_another_future_is_no_problem() -> None:
     ],
 )
 def test_our_package_is_not_in_an_image_of_another_kind(code: str) -> None:
-    the_only(found(code=code, image=WITHOUT), "does not hold", "build_wrapper_image")
-    assert found(code=code) == []
+    assert_one_problem(check_module(code=code, image=WITHOUT), "does not hold", "build_wrapper_image")
+    assert check_module(code=code) == []
 
 
 def test_of_an_image_that_is_only_named_nobody_knows_what_it_holds() -> None:
-    the_only(found(image=NAMED), "may not hold", "build_wrapper_image", severity="warning")
+    assert_one_problem(check_module(image=NAMED), "may not hold", "build_wrapper_image", severity="warning")
 
 
 @pytest.mark.parametrize("code", ["import toolshed", "from .tools import x", "tools = 1", "from mytools import tools"])
 def test_what_is_not_our_package_needs_none(code: str) -> None:
-    assert found(code=code, image=WITHOUT) == []
+    assert check_module(code=code, image=WITHOUT) == []
 
 
 @pytest.mark.parametrize(
@@ -71,23 +71,23 @@ def test_what_is_not_our_package_needs_none(code: str) -> None:
 @given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=12))
 def test_a_secret_in_the_file_is_told_without_its_value(name: str, value: str) -> None:
     code = f"{CODE}CHUTE_ENV = {{{name!r}: {value!r}}}\n"
-    problems = found(code=code, env={name: value})
-    the_only(problems, name, f"chutes secrets create --purpose case --key {name}", severity="warning")
+    problems = check_module(code=code, env={name: value})
+    assert_one_problem(problems, name, f"chutes secrets create --purpose case --key {name}", severity="warning")
     assert value not in repr(problems)
 
 
 def test_a_secret_in_the_images_own_variables() -> None:
-    image = {**described()["image"], "env": ["PATH", "HF_TOKEN"]}
-    the_only(found(image=image, env={"HF_TOKEN": "hf_from_here"}), "HF_TOKEN", severity="warning")
+    image = {**build_description()["image"], "env": ["PATH", "HF_TOKEN"]}
+    assert_one_problem(check_module(image=image, env={"HF_TOKEN": "hf_from_here"}), "HF_TOKEN", severity="warning")
 
 
 def test_a_secret_that_the_module_takes_from_its_environment_is_in_no_layer() -> None:
     code = CODE + 'import os\nCHUTE_ENV = {"HF_TOKEN": os.environ.get("HF_TOKEN", "")}\n'
-    assert found(code=code, env={"HF_TOKEN": "hf_from_here"}) == []
+    assert check_module(code=code, env={"HF_TOKEN": "hf_from_here"}) == []
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("HF_TOKEN", ""), ("MAX_TOKENS", "512"), ("TOKENIZER", "bpe"), ("MONKEY", "x"), ("KEYS", "88")]
 )
 def test_what_holds_no_secret(name: str, value: str) -> None:
-    assert found(code=f"{CODE}CHUTE_ENV = {{{name!r}: {value!r}}}\n", env={name: value}) == []
+    assert check_module(code=f"{CODE}CHUTE_ENV = {{{name!r}: {value!r}}}\n", env={name: value}) == []

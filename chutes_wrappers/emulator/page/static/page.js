@@ -1,15 +1,15 @@
 "use strict";
 
 const POLL_MS = 1000;
-const MOST_LINES = 2000;
+const MAX_LOG_LINES = 2000;
 const chooser = document.getElementById("chute");
 // The secret of the page's address: other pages and programs do not know it.
 const access = { "X-Emulator-Page": location.hash.slice(1) };
-let shown = null;
+let shownSlug = null;
 let specification = null;
 
 /** Bytes of a chosen file, as callers of a chute write files. */
-async function fileObject(file) {
+async function readFileObject(file) {
   const url = await new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);
@@ -20,18 +20,18 @@ async function fileObject(file) {
 }
 
 /** A form field's text as the value that its schema wants. */
-function fieldValue(text, schema) {
+function parseFieldValue(text, schema) {
   if (schema && schema.type === "string") return text;
   try { return JSON.parse(text); } catch { return text; }
 }
 
 /** The platform takes JSON objects only: a form becomes one, its files in it. */
-async function asJson(form, operation) {
+async function convertFormToJson(form, operation) {
   const schema = operation.requestBody.content["multipart/form-data"].schema;
   const body = {};
   for (const [name, value] of form.entries()) {
     const property = (schema.properties || {})[name];
-    const item = value instanceof File ? await fileObject(value) : fieldValue(value, property);
+    const item = value instanceof File ? await readFileObject(value) : parseFieldValue(value, property);
     if (property && property.type === "array" && !Array.isArray(item)) (body[name] ??= []).push(item);
     else body[name] = item;
   }
@@ -39,23 +39,23 @@ async function asJson(form, operation) {
 }
 
 /** A request to the emulator itself; an error for a refusal. */
-async function ask(path) {
+async function fetchFromEmulator(path) {
   const response = await fetch(path, { headers: access });
   if (response.status === 403) document.getElementById("locked").hidden = false;
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
   return response;
 }
 
-async function send(original) {
+async function prepareRequest(original) {
   const request = { ...original, headers: { ...original.headers, ...access } };
   if (!(request.body instanceof FormData)) return request;
   const path = new URL(request.url, location.href).pathname.slice(specification.servers[0].url.length);
-  const body = await asJson(request.body, specification.paths[path].post);
+  const body = await convertFormToJson(request.body, specification.paths[path].post);
   return { ...request, body: JSON.stringify(body), headers: { ...request.headers, "Content-Type": "application/json" } };
 }
 
 /** Swagger UI plays a sound by asking for its URL again, which is another call, and none for a POST. */
-function playable({ React }) {
+function blobPlayerPlugin({ React }) {
   const Sound = ({ kind, content }) => {
     const source = React.useMemo(() => URL.createObjectURL(content), [content]);
     return React.createElement(kind, { controls: true, src: source });
@@ -68,21 +68,21 @@ function playable({ React }) {
   return { wrapComponents: { responseBody } };
 }
 
-async function show(slug) {
-  shown = slug;
-  specification = await (await ask(`/emulator/chutes/${slug}/openapi.json`)).json();
+async function showChute(slug) {
+  shownSlug = slug;
+  specification = await (await fetchFromEmulator(`/emulator/chutes/${slug}/openapi.json`)).json();
   SwaggerUIBundle({
     spec: structuredClone(specification),
     domNode: document.getElementById("routes"),
-    requestInterceptor: send,
-    plugins: [playable],
+    requestInterceptor: prepareRequest,
+    plugins: [blobPlayerPlugin],
     deepLinking: false,
     tryItOutEnabled: true,
     validatorUrl: null,
   });
 }
 
-function fill(table, rows) {
+function fillTable(table, rows) {
   const body = document.querySelector(`#${table} tbody`);
   body.replaceChildren(...rows.map(({ cells, bad }) => {
     const row = document.createElement("tr");
@@ -97,31 +97,31 @@ function refresh(status) {
   document.getElementById("empty").hidden = slugs.length > 0;
   if ([...chooser.options].map((option) => option.value).join() !== slugs.join()) {
     chooser.replaceChildren(...status.chutes.map((chute) => new Option(chute.name, chute.slug)));
-    if (shown) chooser.value = shown;
+    if (shownSlug) chooser.value = shownSlug;
   }
-  if (slugs.length && !slugs.includes(shown)) show(chooser.value = slugs[0]);
-  const chute = status.chutes.find((each) => each.slug === shown);
-  fill("instances", (chute ? chute.instances : []).map((each) => ({
+  if (slugs.length && !slugs.includes(shownSlug)) showChute(chooser.value = slugs[0]);
+  const chute = status.chutes.find((each) => each.slug === shownSlug);
+  fillTable("instances", (chute ? chute.instances : []).map((each) => ({
     bad: Boolean(each.last_failure) || each.state === "gone",
     cells: [each.instance_id.slice(0, 8), each.state, each.running_calls, each.failures, each.ended_because || each.last_failure],
   })));
-  fill("calls", status.calls.slice().reverse().map((call) => ({
+  fillTable("calls", status.calls.slice().reverse().map((call) => ({
     bad: Boolean(call.failure),
     cells: [new Date(call.started_at * 1000).toLocaleTimeString(), `${call.method} ${call.path}`, call.status, Math.round(call.duration_s * 1000), call.failure],
   })));
 }
 
-async function watch() {
+async function pollStatus() {
   try {
-    refresh(await (await ask("/emulator/status.json")).json());
+    refresh(await (await fetchFromEmulator("/emulator/status.json")).json());
   } catch {
     if (document.getElementById("locked").hidden) document.title = "The emulator has stopped";
   }
-  setTimeout(watch, POLL_MS);
+  setTimeout(pollStatus, POLL_MS);
 }
 
 /** The data of a stream of events. An EventSource would be simpler, but sends no headers. */
-async function* events(response) {
+async function* readEvents(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let pending = "";
   for (;;) {
@@ -133,24 +133,24 @@ async function* events(response) {
   }
 }
 
-async function follow() {
+async function followLog() {
   const log = document.getElementById("log");
   const lines = [];
   try {
-    for await (const event of events(await ask("/emulator/log"))) {
+    for await (const event of readEvents(await fetchFromEmulator("/emulator/log"))) {
       const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 5;
       lines.push(JSON.parse(event));
-      lines.splice(0, lines.length - MOST_LINES);
+      lines.splice(0, lines.length - MAX_LOG_LINES);
       log.textContent = lines.join("\n");
       if (atEnd) log.scrollTop = log.scrollHeight;
     }
   } catch {
     // The title says that the emulator has stopped; the log comes again with it.
   }
-  setTimeout(follow, POLL_MS);
+  setTimeout(followLog, POLL_MS);
 }
 
 window.addEventListener("hashchange", () => location.reload());
-chooser.addEventListener("change", () => show(chooser.value));
-watch();
-follow();
+chooser.addEventListener("change", () => showChute(chooser.value));
+pollStatus();
+followLog();
