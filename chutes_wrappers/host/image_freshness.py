@@ -1,4 +1,4 @@
-"""What a build put into a wrapped image, beside what is on this machine now."""
+"""Comparison of a wrapped image with the module and manifest on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chutes_wrappers.host.modules.module_facts import ModuleFacts
 def check_image_freshness(
     engine: ImageReader, image: str, facts: ModuleFacts, manifest: Manifest, *, build: str
 ) -> None:
-    """Raise WrapperError unless ``image`` is there and holds this module and this manifest; ``build`` is what makes it."""
+    """Raise WrapperError unless ``image`` exists and contains this module and manifest; ``build`` is the command that builds it."""
     try:
         with engine.open_files(image) as files:
             stale_parts = _find_stale_parts(files, facts, manifest)
@@ -27,7 +27,7 @@ def check_image_freshness(
 
 
 def _find_stale_parts(files: ImageFiles, facts: ModuleFacts, manifest: Manifest) -> list[str]:
-    """By content and not by cords: whatever a cord is made from, and whatever a start-up hook does, is in these two."""
+    """Compare the two files, not the cords: every cord and every start-up hook is made from them."""
     module_source = files.read(f"{platform_rules.INSTANCE_WORKDIR}/{facts.path.name}")
     stale_parts = [] if module_source == facts.path.read_bytes() else [facts.path.name]
     if not _has_manifest(files, manifest):
@@ -39,7 +39,7 @@ def _has_manifest(files: ImageFiles, manifest: Manifest) -> bool:
     content = files.read(layout.BAKED_MANIFEST)
     try:
         baked = parse_manifest((content or b"").decode("utf-8", errors="replace"), where=layout.BAKED_MANIFEST)
-    except ConfigurationError:  # none, or of another version of the toolkit
+    except ConfigurationError:  # missing, or written by another version of the toolkit
         return False
-    # A manifest without launch facts gets the image's own at the build.
+    # The build adds the image's launch facts to a manifest without any.
     return manifest.model_copy(update={"image": manifest.image or baked.image}).to_json() == baked.to_json()

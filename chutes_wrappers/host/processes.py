@@ -1,4 +1,4 @@
-"""The one place on the host that starts processes."""
+"""Child processes. No other module on the host starts any."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Starts a Python that imports nothing from its current folder; a path, since the file belongs to no layer.
+# Starts Python without imports from the current folder. A path, not an import: the file belongs to no layer.
 _START = Path(__file__).resolve().parents[1] / "start.py"
 _GRACE_S = 15.0
 _SLOW_S = 2.0
@@ -20,7 +20,7 @@ _SLOW_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessResult:
-    """What a short command left behind."""
+    """The exit code and the two output streams of a short command."""
 
     exit_code: int
     output: str
@@ -28,7 +28,7 @@ class ProcessResult:
 
 
 def build_python_argv(target: str, *arguments: str) -> list[str]:
-    """The argv that calls ``MODULE:FUNCTION`` in a Python like this one, where its current folder shadows no package."""
+    """Build the argv that calls ``MODULE:FUNCTION`` in this Python, without imports from the current folder."""
     return [sys.executable, str(_START), target, *arguments]
 
 
@@ -40,7 +40,7 @@ def capture(
     timeout_s: float | None = None,
     on_slow: Callable[[], None] = lambda: None,
 ) -> ProcessResult:
-    """Run a short command to its end, without a standard input, and return both of its streams.
+    """Run a short command to its end, without standard input, and return its result.
 
     ``on_slow`` is called once when it takes more than two seconds. After ``timeout_s`` the command and its children are
     killed, and TimeoutError is raised.
@@ -49,7 +49,7 @@ def capture(
         try:
             output, errors = _communicate(process, timeout_s, on_slow)
         except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f"still runs after {timeout_s:g} s") from error
+            raise TimeoutError(f"still running after {timeout_s:g} s") from error
     return ProcessResult(
         exit_code=process.returncode, output=output.decode(errors="replace"), errors=errors.decode(errors="replace")
     )
@@ -64,10 +64,10 @@ def stream(
     input_text: str = "",
     timeout_s: float | None = None,
 ) -> int:
-    """Run a command to its end, handing on each line of its output as it comes; returns the exit code.
+    """Run a command to its end, pass each line of its output to ``on_line``, and return the exit code.
 
-    ``answers`` is its standard input, at most some kilobytes; without any it has none. After ``timeout_s`` the command and its
-    children are ended, and TimeoutError is raised.
+    ``input_text`` is its standard input, at most some kilobytes; when empty, there is no standard input. After ``timeout_s``
+    the command and its children are killed, and TimeoutError is raised.
     """
     with start_process(argv, environment=environment, directory=directory, has_input=bool(input_text)) as process:
         if process.stdin is not None:
@@ -78,12 +78,12 @@ def stream(
                 on_line(line)
             code = process.wait()
         if is_late.is_set():
-            raise TimeoutError(f"still ran after {timeout_s:g} s")
+            raise TimeoutError(f"still running after {timeout_s:g} s")
         return code
 
 
 def strip_source_lines(errors: str) -> str:
-    """The end of a traceback without the lines of source that it quotes, which may hold a secret."""
+    """Return the end of a traceback without its source lines, which may contain a secret."""
     lines_without_source = [
         line for line in errors.splitlines() if line.startswith("  File ") or not line.startswith(" ")
     ]
@@ -99,7 +99,7 @@ def start_process(
     merge: bool = True,
     has_input: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own, ended with all its children when the context ends, whatever happened."""
+    """Start a process in its own session. The process and its children are ended when the context ends."""
     process = subprocess.Popen(
         argv,
         env=dict(environment),
@@ -120,7 +120,7 @@ def start_process(
 
 
 def read_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """The process's output, line by line, until it closes it."""
+    """Yield the lines of the process's output until it closes the stream."""
     assert process.stdout is not None
     for raw in process.stdout:
         yield raw.decode(errors="replace").rstrip("\r\n")
@@ -128,7 +128,7 @@ def read_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _kill_after(process: subprocess.Popen[bytes], timeout_s: float | None) -> Iterator[threading.Event]:
-    """Ends a process that takes too long; the event says that it had to."""
+    """Kill a process that times out; the event is set when that happened."""
     is_late = threading.Event()
 
     def end() -> None:
@@ -153,7 +153,7 @@ def _communicate(
     first_timeout_s = _SLOW_S if timeout_s is None else min(_SLOW_S, timeout_s)
     try:
         return process.communicate(timeout=first_timeout_s)
-    except subprocess.TimeoutExpired:  # what was read until now is kept (subprocess documents it)
+    except subprocess.TimeoutExpired:  # subprocess keeps what it has read, as documented
         on_slow()
     return process.communicate(timeout=None if timeout_s is None else timeout_s - first_timeout_s)
 
@@ -163,7 +163,7 @@ def _terminate(process: subprocess.Popen[bytes]) -> None:
         _send_signal(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_S)
-    # The leader may be gone while children of its session live on.
+    # Children of its session may outlive the leader.
     _send_signal(process, signal.SIGKILL)
     process.wait()
 

@@ -1,4 +1,7 @@
-"""The SDK's own command line, run for a staged module. Its questions are answered; its exit codes tell little."""
+"""The SDK's command line, run for a staged module with its prompts confirmed.
+
+Its exit code is 0 for most failures.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,21 @@ from chutes_wrappers.host import processes
 from chutes_wrappers.host.platform_api.api_client import TIMEOUT_VARIABLE, read_request_timeout_s
 from chutes_wrappers.host.staging import Stage
 
-# More than any command asks (PLATFORM.md, section 5): to see all files, to upload, to deploy.
+# More than any command asks for (PLATFORM.md, section 5): to list all files, to upload, to deploy.
 _YES_INPUT = "y\n" * 4
 _TIMEOUT_REQUESTS = 20
 
 
 def build_sdk_argv(*arguments: str) -> list[str]:
-    """The argv of ``chutes`` with ``arguments``: the function that its console script calls (SDK pyproject, scripts).
+    """Build the argv of ``chutes`` with ``arguments``: it calls the function of the console script (SDK pyproject, scripts).
 
-    Not the script itself, which names the folder that the environment was made in.
+    The script itself is not used: it contains the path where the environment was created.
     """
     return processes.build_python_argv("chutes.cli:app", *arguments)
 
 
 def build_dev_run_argv(*arguments: str) -> list[str]:
-    """The argv of ``chutes run --dev`` with more ``arguments``, guarded from its start (``sdk/dev_run.py``)."""
+    """Build the argv of ``chutes run --dev`` with more ``arguments``, guarded from its start (``sdk/dev_run.py``)."""
     return processes.build_python_argv("chutes_wrappers.sdk.dev_run:main", "run", "--dev", *arguments)
 
 
@@ -34,18 +37,18 @@ def run_sdk(
     on_line: Callable[[str], None],
     variables: Mapping[str, str] | None = None,
 ) -> int:
-    """Run ``chutes`` in the staging folder, its questions answered with yes; the exit code, which is 0 for most failures.
+    """Run ``chutes`` in the staging folder with all prompts confirmed; return the exit code, which is 0 for most failures.
 
-    ``variables`` are added to the folder's environment. WrapperError when the command is still at it after twenty times as
-    long as one request may take: it waits without end for an API that says nothing.
+    ``variables`` are added to the folder's environment. Raises WrapperError after twenty request timeouts: the SDK itself
+    waits forever for an API that does not respond.
     """
     timeout_s = _TIMEOUT_REQUESTS * read_request_timeout_s()
     try:
         return _stream(stage, arguments, on_line, {**stage.environment, **(variables or {})}, timeout_s)
     except TimeoutError as error:
         raise WrapperError(
-            f"`chutes {arguments[0]}` was ended after {timeout_s:g} s: the platform does not answer it",
-            next_step=f"look with --status and --list-images what came of it; {TIMEOUT_VARIABLE} sets the patience [30]",
+            f"`chutes {arguments[0]}` timed out after {timeout_s:g} s: no response from the platform",
+            next_step=f"check the result with --status and --list-images; {TIMEOUT_VARIABLE} sets the timeout of a request [30]",
         ) from error
 
 

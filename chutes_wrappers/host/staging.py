@@ -1,6 +1,6 @@
-"""The folder that every SDK command runs in: the module, our package and the manifest, and nothing else.
+"""The staging folder of SDK commands: the module, our package and the manifest, and nothing else.
 
-The SDK wants the module in the current folder and the sources of ``.add()`` below it (SDK entrypoint/build.py), and sends
+The SDK requires the module in the current folder and the sources of ``.add()`` below it (SDK entrypoint/build.py). It sends
 the whole folder to the engine.
 """
 
@@ -27,7 +27,8 @@ _IGNORE_CACHES = shutil.ignore_patterns("__pycache__", "*.pyc")
 class Stage:
     """A staging folder and the environment for SDK commands in it. ``own_module`` is the user's file of ``module``.
 
-    ``variables`` are those of ``environment`` that SDK commands here cannot do without, and ``paths`` are those of copies → what the user calls them, the most exact first.
+    ``variables`` is the part of ``environment`` that SDK commands in this folder need. ``paths`` maps the paths of copies to
+    the names that the user knows, the most specific first.
     """
 
     folder: Path
@@ -39,20 +40,20 @@ class Stage:
 
     @property
     def reference(self) -> str:
-        """``module:chute``, as the SDK's command line wants it."""
+        """``module:chute``, as the SDK's command line expects it."""
         return f"{self.module}:chute"
 
 
 def find_known_manifest(facts: ModuleFacts) -> Manifest | None:
-    """The manifest of a module from the first source that is there: inline variable, path variable, file beside it."""
+    """Return a module's manifest from the first source that exists: inline variable, path variable, file beside the module."""
     return find_manifest({"__file__": str(facts.path)})
 
 
 @contextlib.contextmanager
 def create_stage(facts: ModuleFacts, manifest: Manifest, *, username: str) -> Iterator[Stage]:
-    """A staging folder for ``facts``, gone when the context ends.
+    """Create a staging folder for ``facts``, which is removed when the context ends.
 
-    Raises ConfigurationError when the module is not readable.
+    Raises ConfigurationError when the module cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="chutes-wrappers-") as name:
         folder, scratch = Path(name) / "context", Path(name) / "scratch"
@@ -103,7 +104,7 @@ def _build_variables(folder: Path, scratch: Path, manifest_path: Path, username:
         PATH_VARIABLE: str(manifest_path),
         "CHUTES_USERNAME": username,
         "CHUTES_ALLOW_MISSING": "true",
-        # Neither the caller's nor, in --run, the module's, which is for its service. Our package is found without.
+        # Not the caller's, and in --run not the module's, which is for its service. Our package is found without it.
         "PYTHONPATH": "",
         "PYTHONUNBUFFERED": "1",
         # `chutes build --local` leaves its Dockerfile in the temporary folder (SDK entrypoint/build.py).

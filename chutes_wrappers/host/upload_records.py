@@ -1,4 +1,4 @@
-"""What was uploaded as which image: how a later deployment knows that the image holds another manifest."""
+"""Records of uploads, by which a later deployment knows that an image contains another manifest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chutes_wrappers.host.staging import Stage
 
 
 def save_upload_record(image_id: str, stage: Stage) -> None:
-    """Keep what ``stage`` holds as the content of an image; a folder that cannot be written is no failure."""
+    """Record the manifest of ``stage`` as the content of an image. Ignores a folder that cannot be written."""
     path = _build_record_path(image_id)
     with contextlib.suppress(OSError, WrapperError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,7 +21,7 @@ def save_upload_record(image_id: str, stage: Stage) -> None:
 
 
 def is_stale(image_id: str, stage: Stage) -> bool:
-    """Whether an image that was uploaded from here holds another manifest than ``stage``; False where nobody knows."""
+    """Return whether an image uploaded from this machine contains another manifest than ``stage``; False when unknown."""
     try:
         recorded = json.loads(_build_record_path(image_id).read_text(encoding="utf-8"))["manifest"]
     except (OSError, ValueError, KeyError, TypeError):

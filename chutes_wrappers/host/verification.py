@@ -1,4 +1,4 @@
-"""Does a built image hold what the platform needs? Asked of the image itself, as the instance's user."""
+"""Checks of what the platform needs from a built image, run inside it as the instance's user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chutes_wrappers.host.modules.definition import DESCRIBE_SCRIPT
 from chutes_wrappers.host.parity.log_diagnosis import diagnose
 from chutes_wrappers.sdk.child_result import ERROR
 
-# A wheel is a zip file, so that installing one needs neither a network nor a build.
+# A wheel is a zip file: its installation needs neither a network nor a build.
 _INSTALL_PROBE = """
 import subprocess, sys, zipfile
 wheel = "/tmp/chutes_probe-0-py3-none-any.whl"
@@ -27,7 +27,7 @@ with zipfile.ZipFile(wheel, "w") as archive:
 subprocess.run(["pip", "install", "--no-index", "--no-deps", "-q", wheel], check=True)
 sys.exit(subprocess.run(["python", "-c", "import chutes_probe"]).returncode)
 """
-# The recipe lists them (sdk/recipe/writable.sh); a layer of the module's own may come after it.
+# The recipe lists these paths (sdk/recipe/writable.sh). A later layer of the module may change them.
 _STILL_WRITABLE = f"""
 [ -e {BAKED_WRITABLE} ] || exit 0
 while IFS= read -r path; do
@@ -45,7 +45,7 @@ def verify_image(
     launch: LaunchSpec | None,
     report: Callable[[str], None],
 ) -> None:
-    """Check the image as uid 1000 would find it; WrapperError lists every check that failed, with its evidence."""
+    """Check the image as uid 1000. Raise WrapperError with every failed check and its output."""
     spec = ContainerSpec(
         image=image,
         entrypoint=["sleep"],
@@ -64,14 +64,15 @@ def verify_image(
         if problem := _compare_cords(container, module, host_description):
             failures.append(problem)
         else:
-            report(f"ok: {len(host_description['cords'])} cords, the same inside and outside")
+            report(f"ok: {len(host_description['cords'])} cords, the same in the image and on this machine")
     if failures:
         diagnosis = "; ".join(map(str, diagnose(line for failure in failures for line in failure.splitlines())))
         raise WrapperError(
-            "the built image does not pass its checks",
+            "the built image failed its checks",
             where=image,
             evidence="\n".join(failures),
-            next_step=diagnosis or "correct what the evidence names and build again (--debug shows the whole build)",
+            next_step=diagnosis
+            or "correct what the failed checks name and build again (--debug shows the whole build)",
         )
 
 
@@ -84,7 +85,7 @@ def _build_checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
         ),
         ("pip install works for user chutes", ["python", "-I", "-c", _INSTALL_PROBE]),
     ]
-    checks.append(("the paths that were made writable are", ["sh", "-c", _STILL_WRITABLE]))
+    checks.append(("the writable paths of the recipe are still writable", ["sh", "-c", _STILL_WRITABLE]))
     paths = [platform_rules.INSTANCE_WORKDIR]
     if launch is not None:
         paths += launch.writes
@@ -93,7 +94,7 @@ def _build_checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
 
 
 def _format_failure(name: str, exit_code: int, output: str) -> str:
-    crash = " (crashed: the base image's libraries do not fit the SDK's)" if exit_code == 139 else ""
+    crash = " (crashed: the base image's libraries are not compatible with the SDK's)" if exit_code == 139 else ""
     return "\n".join([f"failed: {name}: exit code {exit_code}{crash}", *output.splitlines()[-5:]])
 
 
@@ -117,5 +118,5 @@ def _compare_cords(container: RunningContainer, module: str, host_description: d
 
 
 def _strip_passthrough(cord: dict[str, Any]) -> dict[str, Any]:
-    # Whether a cord is passthrough may differ by design: the platform is told one thing, the instance does another.
+    # `passthrough` may differ by design: the platform gets one value, and the instance uses another.
     return {key: value for key, value in cord.items() if key != "passthrough"}

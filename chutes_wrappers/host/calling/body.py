@@ -1,7 +1,7 @@
-"""What a command line says of a call's body → the JSON object that the platform carries.
+"""Conversion of a command line's data, fields and files to the JSON object that the platform accepts.
 
-Nothing else comes through: a multipart body is answered 400, JSON that is no object 500 (PLATFORM.md, section 3). So fields
-and files become JSON as the README's "Calling a chute" has it, and the gateway on the instance makes multipart of it again.
+The platform rejects a multipart body with 400, and JSON that is not an object with 500 (PLATFORM.md, section 3). So fields and
+files become JSON as in the README's "Calling a chute". The gateway on the instance converts them back to multipart.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ _PARAMETERS = ("type", "filename")
 
 
 def parse_json_body(text: str) -> dict[str, Any]:
-    """The object that ``-d`` means: its text, ``@FILE`` or ``@-``. ConfigurationError for anything but a JSON object."""
+    """Parse the value of ``-d``: text, ``@FILE`` or ``@-``. Raise ConfigurationError for anything but a JSON object."""
     where = f"-d {text}" if text.startswith("@") else "-d"
     try:
         value = json.loads(_read(text[1:], "-d") if text.startswith("@") else text)
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(
-            f"the body is no JSON: {error}",
+            f"the body is not valid JSON: {error}",
             where=where,
             next_step="""write it in single quotes, as in -d '{"text": "SOS"}', or into a file: -d @body.json""",
         ) from error
     if not isinstance(value, dict):
         raise ConfigurationError(
-            f"the body is {_describe_type(value)}, and the platform carries a JSON object only",
+            f"the body is {_describe_type(value)}, but the platform accepts a JSON object only",
             where=where,
-            next_step='a route of the gateway takes other JSON as {"body": …}',
+            next_step='for a route of the gateway, put other JSON into {"body": …}',
         )
     return value
 
 
 def parse_form_body(fields: Sequence[str]) -> dict[str, Any]:
-    """The object for ``-F NAME=VALUE`` and ``-F NAME=@FILE[;type=…][;filename=…]``; a name given again makes a list.
+    """Build the object for ``-F NAME=VALUE`` and ``-F NAME=@FILE[;type=…][;filename=…]``; a repeated name makes a list.
 
-    ConfigurationError for a field that is neither, and for a file that cannot be read.
+    Raises ConfigurationError for an invalid field, and for a file that cannot be read.
     """
     values_by_name: dict[str, list[Any]] = {}
     for text in fields:
         name, equals, value = text.partition("=")
         if not name or not equals:
             raise ConfigurationError(
-                f"{text!r} is no field", where="-F", next_step="write NAME=VALUE, or NAME=@FILE for a file"
+                f"{text!r} is not a valid field", where="-F", next_step="write NAME=VALUE, or NAME=@FILE for a file"
             )
         values_by_name.setdefault(name, []).append(
             _parse_file(name, value[1:]).to_json() if value.startswith("@") else value
@@ -59,9 +59,10 @@ def parse_form_body(fields: Sequence[str]) -> dict[str, Any]:
 
 
 def convert_to_schema(fields: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``form_body`` made, as the cord's ``schema`` wants it: "3" as 3 where no text is wanted, one value as a list.
+    """Convert the result of ``parse_form_body`` to the types of the cord's ``schema``.
 
-    A route of bytes takes the file's own as ``data``, not an object in it.
+    "3" becomes 3 unless the schema allows text, and one value becomes a list. For a route of bytes, ``data`` is the file's
+    content itself, not an object with it.
     """
     properties = schema.get("properties")
     properties = properties if isinstance(properties, Mapping) else {}
@@ -85,12 +86,12 @@ def _convert_value(value: Any, schema: Any) -> Any:
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
-            return value  # the service says what is wrong with it
+            return value  # the service reports what is wrong
     return value
 
 
 def _collect_types(schema: Any) -> set[str]:
-    """The types that a field's schema names, its alternatives' included."""
+    """Collect the types that a field's schema and its alternatives allow."""
     if not isinstance(schema, Mapping):
         return set()
     own_types, alternatives = schema.get("type"), schema.get("anyOf")
@@ -111,7 +112,7 @@ def _parse_file_parameter(field: str, text: str) -> tuple[str, str]:
     name, _, value = text.strip().partition("=")
     if name not in _PARAMETERS or not value:
         raise ConfigurationError(
-            f"{text!r} says nothing about a file",
+            f"{text!r} is not a valid parameter of a file",
             where=f"-F {field}",
             next_step="use ;type=audio/wav or ;filename=a.wav",
         )
@@ -126,7 +127,7 @@ def _read(path: str, where: str) -> bytes:
         raise ConfigurationError(
             f"{path!r} cannot be read ({reason})",
             where=where,
-            next_step="name a file that you may read, or - for standard input",
+            next_step="use a file that you may read, or - for standard input",
         ) from error
 
 

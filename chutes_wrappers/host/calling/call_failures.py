@@ -1,4 +1,4 @@
-"""What the platform's answer to a call means when it is not 200 (PLATFORM.md, section 3, the table of statuses). Pure."""
+"""Errors for failed calls, by the status of the response (PLATFORM.md, section 3, the table of statuses). Pure."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from chutes_wrappers.host.platform_api import error_responses
 from chutes_wrappers.host.platform_api.api_client import PlatformRequestFailed
 
 _NEXT_STEPS = {
-    400: 'correct the body: the README\'s "Calling a chute" says what each kind of route takes',
-    401: "check {key}: it may be another account's, or may not invoke this chute",
-    402: "see the balance with --account, and pay in",
-    403: "check what {key} may do; its owner gives you the chute with --share",
-    404: "see its public paths with --status {name}; deploy the module again if the path is new",
-    429: "try again: every instance has as many calls as its concurrency allows, or the service is still starting "
+    400: 'correct the body: the README\'s "Calling a chute" describes what each kind of route accepts',
+    401: "check {key}: it may be another account's, or lack the permission to invoke this chute",
+    402: "check the balance with --account, and pay in",
+    403: "check the permissions of {key}, or ask the chute's owner to share it with --share",
+    404: "check its public paths with --status {name}; deploy the module again if the path is new",
+    429: "try again: every instance is at its concurrency limit, or the service is still starting "
     "(--warmup {name} waits for it)",
-    500: "the instance failed, or answered what the platform does not pass on: look with --status {name} and --logs {name}; "
-    "--warmup {name} starts an instance where there is none",
-    503: "no instance took the call: --warmup {name} starts one and says why it does not come",
+    500: "check --status {name} and --logs {name}, or start an instance with --warmup {name}: the instance failed, or the "
+    "platform does not accept its response",
+    503: "start an instance with --warmup {name}, which reports why one does not start: no instance accepted the call",
 }
-_SERVER_ERROR_STEP = "the platform is not well, or has no instance: look with --status {name}, then call again"
+_SERVER_ERROR_STEP = "check --status {name}, then call again: the platform failed, or has no instance"
 
 
 def build_call_error(status: int, body: bytes, *, name: str, where: str, key: str | None) -> PlatformRequestFailed:
-    """The error for an answer with ``status`` to a call of the chute ``name``; ``key`` is shown in none of it."""
+    """Build the error for a response with ``status`` to a call of the chute ``name``; ``key`` is masked everywhere."""
     secrets = (key,) if key else ()
     phrase = responses.get(status, "")
-    what = f"the call was answered {status}" + (f" ({phrase})" if phrase else "")
+    what = f"the call failed with status {status}" + (f" ({phrase})" if phrase else "")
     text = body.decode("utf-8", "replace")
     if status == HTTPStatus.BAD_REQUEST:
         if (error := parse_service_error(body)) is not None:
             head, service_body = error
-            what = f"the service in the chute answered {head.status} ({head.reason or 'its own status'})"
+            what = f"the service in the chute returned {head.status} ({head.reason or 'a status of its own'})"
             text = service_body.decode("utf-8", "replace")
         else:
             text = build_forwarding_error(status, body).text
@@ -42,7 +42,7 @@ def build_call_error(status: int, body: bytes, *, name: str, where: str, key: st
         what,
         status=status,
         where=where,
-        evidence=error_responses.format_detail(text, secrets) or "(an empty answer)",
+        evidence=error_responses.format_detail(text, secrets) or "(an empty response)",
         next_step=_select_next_step(status, name),
     )
 

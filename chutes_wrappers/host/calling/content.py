@@ -1,4 +1,4 @@
-"""What an answer's bytes are, by their media type. Pure."""
+"""The content of a response, by its media type. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TEXT_TYPES = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """``value`` is what the JSON holds, the text, or the bytes themselves."""
+    """``value`` is the parsed JSON, the text, or the bytes themselves."""
 
     kind: Literal["json", "text", "binary"]
     value: Any
 
 
 def parse_content(content_type: str, data: bytes) -> Content:
-    """The content of an answer. JSON that is none counts as text, text that is none as binary."""
+    """Return the content of a response. Invalid JSON counts as text, and invalid text as binary."""
     kind = content_type.partition(";")[0].strip().lower()
     is_json = kind == "application/json" or kind.endswith("+json")
     if is_json:
@@ -36,7 +36,10 @@ def parse_content(content_type: str, data: bytes) -> Content:
 
 
 def parse_stream_error(tail: bytes) -> str | None:
-    """The error that the last event of a stream tells of, as the gateway ends one that the service broke off."""
+    """Return the error in the last event of a stream, or None.
+
+    The gateway sends such an event when the service closes the connection early.
+    """
     last = tail.rstrip().rpartition(b"\n")[2].removeprefix(b"data:").strip()
     with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(last)
@@ -46,5 +49,5 @@ def parse_stream_error(tail: bytes) -> str | None:
 
 
 def _reject_constant(constant: str) -> None:
-    """NaN and the infinities, which Python writes and no other reader of JSON takes."""
+    """Reject NaN and the infinities, which Python accepts, but no other JSON parser."""
     raise ValueError(constant)

@@ -1,4 +1,4 @@
-"""The call itself: sent once, and read as it comes."""
+"""A call of a chute: sent once, with a streamed response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PIECE_BYTES = 64 * 1024
 
 
 class _Bearer(requests.auth.AuthBase):
-    """The key as the only credentials: without this, requests would put those of ``~/.netrc`` in its place."""
+    """The key as the only credentials: without this, requests would use those of ``~/.netrc`` instead."""
 
     def __init__(self, key: str | None) -> None:
         self._key = key
@@ -35,7 +35,7 @@ class _Bearer(requests.auth.AuthBase):
 
 @dataclass(frozen=True, kw_only=True)
 class CallResponse:
-    """A call's answer, whose head is there. ``started`` is when the call began, monotonic."""
+    """The response to a call, after its head has arrived. ``started_at`` is the monotonic time of the call's start."""
 
     status: int
     content_type: str
@@ -44,39 +44,39 @@ class CallResponse:
 
     @property
     def media_type(self) -> str:
-        """The media type, without its parameters."""
+        """The media type without parameters."""
         return self.content_type.partition(";")[0].strip().lower()
 
     @property
     def milliseconds(self) -> int:
-        """Since the call began."""
+        """The time since the call started."""
         return round((time.monotonic() - self.started_at) * 1000)
 
 
 class Upload(io.BytesIO):
-    """The body of a call, which says how much of it is on its way."""
+    """The body of a call; its text is the progress of the upload."""
 
     def __str__(self) -> str:
         sent, total = self.tell(), self.getbuffer().nbytes
-        return f"sent {sent / 1e6:.1f} of {total / 1e6:.1f} MB" if sent < total else "no answer yet"
+        return f"sent {sent / 1e6:.1f} of {total / 1e6:.1f} MB" if sent < total else "no response yet"
 
 
 def build_upload(body: Mapping[str, Any] | None) -> Upload:
-    """What a POST sends: JSON, without a ``body`` the empty object."""
+    """Build the body of a POST: JSON, by default the empty object."""
     return Upload(json.dumps(body or {}).encode())
 
 
 @contextlib.contextmanager
 def send_call(address: ChuteAddress, target: Target, upload: Upload, *, timeout_s: float) -> Iterator[CallResponse]:
-    """The answer to one call, which a POST sends ``upload`` with. Redirects are not followed.
+    """Send one call, a POST with the body ``upload``, and yield its response. Redirects are not followed.
 
-    ``timeout_s``: how long nothing may come. PlatformUnreachable when the chute's host cannot be reached, stays silent for
-    so long or breaks off, while ``pieces`` is read as well.
+    ``timeout_s`` limits each wait for data. Raises PlatformUnreachable when the chute's host cannot be reached, times out, or
+    closes the connection early; also while ``pieces`` is read.
     """
     started_at = time.monotonic()
     with requests.Session() as session:
         session.auth = _Bearer(address.key)
-        session.trust_env = not address.host and not address.is_local  # no proxy finds a name of this machine
+        session.trust_env = not address.host and not address.is_local  # a proxy cannot resolve a name of this machine
         try:
             response = session.request(
                 target.method,
@@ -107,7 +107,7 @@ def _read_pieces(
     response: requests.Response, address: ChuteAddress, target: Target, timeout_s: float
 ) -> Iterator[bytes]:
     try:
-        # Of a chunked answer, which a stream is, each chunk as it comes.
+        # A stream is a chunked response: each chunk is yielded as it arrives.
         yield from response.iter_content(_PIECE_BYTES)
     except (requests.RequestException, OSError) as error:
         raise _build_unreachable_error(address, target, error, timeout_s) from error
@@ -118,11 +118,11 @@ def _build_unreachable_error(
 ) -> PlatformUnreachable:
     detail = error_responses.format_detail(f"{type(error).__name__}: {error}", (address.key or "",))
     if "timed out" in detail:
-        what = f"nothing came from the chute for {timeout_s:g} s"
-        step = "it may still be at work, and is not called again: look with --status and --logs; --timeout waits longer"
+        what = f"the chute sent nothing for {timeout_s:g} s"
+        step = "check --status and --logs: it may still be at work, and is not called again; --timeout waits longer"
     else:
-        what = "the chute cannot be reached, or broke its answer off"
-        step = "nothing is sent again: look with --status and --logs what came of the call"
+        what = "the chute cannot be reached, or closed the connection early"
+        step = "check the result of the call with --status and --logs: it is not sent again"
     return PlatformUnreachable(
         what, where=f"{target.method} {address.display_url}{target.bare_path}", evidence=detail, next_step=step
     )

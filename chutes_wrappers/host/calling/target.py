@@ -1,4 +1,4 @@
-"""Which of a chute's cords a call means (PLATFORM.md, section 3, sentences 1 and 6). Pure."""
+"""Selection of a chute's cord for a call (PLATFORM.md, section 3, sentences 1 and 6). Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_SUGGESTIONS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is asked for: ``method``, and ``path`` with its query string; ``schema`` is what the cord says of its body."""
+    """A call's ``method``, and its ``path`` with the query string; ``schema`` is the cord's schema of the body."""
 
     method: str
     path: str
@@ -24,19 +24,19 @@ class Target:
 
     @property
     def bare_path(self) -> str:
-        """The path without the query string, which may hold what nobody else should read."""
+        """The path without the query string, which may contain secrets."""
         return self.path.partition("?")[0]
 
 
 def build_target_without_cords(path: str, body: Mapping[str, Any] | None) -> Target:
-    """The target where nobody tells the chute's cords: a POST when there is a body."""
+    """Build the target when the chute's cords are unknown: a POST when there is a body, else a GET."""
     return Target(method="GET" if body is None else "POST", path=_add_leading_slash(path))
 
 
 def select_target(chute: Mapping[str, Any], path: str, body: Mapping[str, Any] | None) -> Target:
-    """The target by the cords that the API tells of ``chute``; ConfigurationError for what no cord takes.
+    """Select the target by the cords in the API's ``chute``. Raise ConfigurationError when no cord accepts the call.
 
-    A body makes it a POST; without one a GET cord is preferred, and a POST is sent the empty object.
+    With a body it is a POST. Without one a GET cord is preferred, and a POST sends the empty object.
     """
     target = Target(method="", path=_add_leading_slash(path))
     cords = _find_public_cords(chute)
@@ -46,16 +46,16 @@ def select_target(chute: Mapping[str, Any], path: str, body: Mapping[str, Any] |
         raise _build_unknown_path_error(where, target.bare_path, cords)
     if is_shadowed(target.bare_path):
         raise ConfigurationError(
-            f"{target.bare_path} is answered by the platform itself, and never reaches the chute",
+            f"{target.bare_path} is served by the platform itself, and never reaches the chute",
             where=where,
             next_step="give the route another public path: --expose reserved",
         )
     methods = {str(cord.get("public_api_method", "")).upper() for cord in matching_cords}
     if body is not None and "POST" not in methods:
         raise ConfigurationError(
-            f"{target.bare_path} is a {' and '.join(sorted(methods))} route, which takes no body",
+            f"{target.bare_path} is a {' and '.join(sorted(methods))} route, which accepts no body",
             where=where,
-            next_step="leave -d and -F out, and put parameters into the query string",
+            next_step="remove -d and -F, and put parameters into the query string",
         )
     _check_stream(where, target, matching_cords, body)
     method = "GET" if body is None and "GET" in methods else "POST"
@@ -76,7 +76,7 @@ def _find_public_cords(chute: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _select_schema(cords: Sequence[Mapping[str, Any]], method: str) -> Mapping[str, Any]:
-    """Of several cords the platform takes the first."""
+    """Return the input schema of the first matching cord, which is the one that the platform uses."""
     first = next((cord for cord in cords if str(cord.get("public_api_method", "")).upper() == method), {})
     schema = first.get("input_schema")
     return schema if isinstance(schema, dict) else {}
@@ -96,21 +96,22 @@ def _build_unknown_path_error(where: str, path: str, cords: Sequence[Mapping[str
         f"no cord has the public path {path}",
         where=where,
         evidence="\n".join(suggestions) or None,
-        next_step="call one of these"
-        if suggestions
-        else "deploy the module again: the platform knows of no public cord",
+        next_step="call one of these" if suggestions else "deploy the module again: the platform lists no public cord",
     )
 
 
 def _check_stream(
     where: str, target: Target, cords: Sequence[Mapping[str, Any]], body: Mapping[str, Any] | None
 ) -> None:
-    """A plain answer is decoded as a stream when the client asked for one: a 500, and a failure of the instance (api)."""
+    """Raise ConfigurationError when the call requests a stream from a cord that does not stream.
+
+    The platform would decode the plain response as a stream: a 500, and a failure of the instance (api).
+    """
     query = parse_qs(target.path.partition("?")[2], keep_blank_values=True)
     is_stream_requested = bool((body or {}).get("stream")) or "stream" in query
     if is_stream_requested and not any(cord.get("stream") for cord in cords):
         raise ConfigurationError(
-            f"{target.bare_path} does not stream, and the platform breaks on a call that asks for a stream",
+            f"{target.bare_path} does not stream, and the platform fails on a call that requests a stream",
             where=where,
-            next_step="leave `stream` out, or make it a streaming route and deploy again",
+            next_step="remove `stream`, or make it a streaming route and deploy again",
         )

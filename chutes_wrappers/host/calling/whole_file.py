@@ -1,4 +1,4 @@
-"""A file that is there whole, or not at all."""
+"""Atomic files: complete, or not changed at all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from chutes_wrappers.core.errors import ConfigurationError
 
 @contextlib.contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into that becomes ``path`` when the block ends well, and leaves what was there otherwise.
+    """Open a file that replaces ``path`` when the block succeeds; otherwise the old file stays.
 
-    ConfigurationError when it cannot be written: as far as it can be told, before the block begins.
+    Raises ConfigurationError when it cannot be written, if possible before the block begins.
     """
     try:
         if path.is_dir():
@@ -38,7 +38,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
 
 def _build_write_error(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"the file cannot be written ({error.strerror or error})", where=str(path), next_step="name another file"
+        f"the file cannot be written ({error.strerror or error})", where=str(path), next_step="use another file"
     )
 
 

@@ -1,1 +1,1 @@
-"""Docker: one protocol, and the engine behind it."""
+"""Container engine: a protocol, and its implementation with Docker."""

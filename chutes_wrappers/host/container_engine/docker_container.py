@@ -23,23 +23,23 @@ _LINKS_FOLLOWED = 8
 _LARGEST_FILE_BYTES = 64 * 1024**2
 _LONGEST_LINE_BYTES = 64 * 1024
 _STAT_HEADER = "X-Docker-Container-Path-Stat"
-# Go's os.FileMode, which the API speaks: these bits mark what is not a regular file.
+# The API uses Go's os.FileMode. These bits are set for everything but regular files.
 _GO_TYPE_BITS = 0x8F280000
 
 
 class DockerImageFiles:
-    """The files of an image, read through a container that never runs."""
+    """The files of an image, read through a container that is never started."""
 
     def __init__(self, container: Container, image: str) -> None:
         self._container = container
         self._image = image
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or a folder, symbolic links followed."""
+        """Return whether a file or folder exists; follows symbolic links."""
         return self._resolve(path) is not None
 
     def read(self, path: str) -> bytes | None:
-        """A file's content, symbolic links followed; None when there is no such file (or it is above 64 MiB)."""
+        """Return a file's content; follows symbolic links. None when there is no such file, or it is above 64 MiB."""
         stat = self._resolve(path)
         if stat is None or stat["mode"] & _GO_TYPE_BITS or stat["size"] > _LARGEST_FILE_BYTES:
             return None
@@ -51,7 +51,7 @@ class DockerImageFiles:
                 return file.read() if file is not None else None
 
     def _resolve(self, path: str) -> Mapping[str, Any] | None:
-        """What the engine says about the file that ``path`` leads to."""
+        """Return the engine's stat of the file that ``path`` resolves to; None when there is no file."""
         for _ in range(_LINKS_FOLLOWED):
             with (
                 translate_errors(self._image),
@@ -70,9 +70,9 @@ class DockerImageFiles:
 def _open_response(
     container: Container, method: str, endpoint: str, **params: str
 ) -> Iterator[requests.Response | None]:
-    """Call the API where docker-py cannot: it has no HEAD, and does not let go of a stream that is not read to its end.
+    """Send a request that docker-py cannot send, and yield the response; None for a 404.
 
-    None: the engine finds nothing of that name.
+    docker-py has no HEAD, and keeps the connection of a stream that is not read to its end.
     """
     import requests
     from docker.errors import create_api_error_from_http_exception
@@ -104,9 +104,9 @@ class DockerContainer:
         return self._ports
 
     def stream_logs(self) -> Iterator[str]:
-        """Lines as the container prints them, from its start; ends when it exits.
+        """Yield the lines that the container prints, from its start until it exits.
 
-        The engine may end a stream before what was printed in the very last moment; ``tail`` has it.
+        The engine may end the stream before the very last output; ``read_tail`` returns that too.
         """
         streams = {"follow": "1", "stdout": "1", "stderr": "1"}
         with (
@@ -117,51 +117,51 @@ class DockerContainer:
                 yield from split_lines(_read_payloads(response.raw))
 
     def read_exit_code(self) -> int | None:
-        """None while it runs."""
+        """Return the exit code, or None while the container runs."""
         with translate_errors(self._spec.image):
             self._container.reload()
             state = (self._container.attrs or {})["State"]
         return None if state["Running"] else int(state["ExitCode"])
 
     def read_tail(self, lines: int = 50) -> str:
-        """The last lines that it printed."""
+        """Return the last lines that the container printed."""
         with translate_errors(self._spec.image):
             raw: bytes = self._container.logs(tail=lines)
         return "\n".join(split_lines([raw]))
 
     def wait(self, timeout_s: float) -> int:
-        """The exit code; raises WrapperError when it still runs after ``timeout_s``."""
+        """Return the exit code; raise WrapperError when the container still runs after ``timeout_s``."""
         import requests
 
         with translate_errors(self._spec.image):
             try:
                 return int(self._container.wait(timeout=timeout_s)["StatusCode"])
             except requests.exceptions.RequestException as error:
-                code = self.read_exit_code()  # an engine that is gone says so here
+                code = self.read_exit_code()  # raises EngineUnavailable when the engine is gone
                 if code is None:
-                    raise WrapperError(f"still runs after {timeout_s:g} s", where=self._spec.image) from error
+                    raise WrapperError(f"still running after {timeout_s:g} s", where=self._spec.image) from error
                 return code
 
     def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
-        """Run a command inside, however long it is silent."""
+        """Run a command inside, without a timeout, and return its result."""
         with translate_errors(self._spec.image):
             exit_code, output_bytes = self._container.exec_run(list(argv), user=user or self._spec.user or "")
         output = output_bytes.decode(errors="replace") if isinstance(output_bytes, bytes) else ""
         return ExecResult(exit_code=-1 if exit_code is None else exit_code, output=output)
 
     def list_changed_paths(self) -> Sequence[tuple[str, str]]:
-        """(kind, absolute path) of what differs from the image; kind is "added", "changed" or "deleted"."""
+        """List (kind, absolute path) of the differences from the image; kind is "added", "changed" or "deleted"."""
         with translate_errors(self._spec.image):
             return [(_KINDS[int(change["Kind"])], str(change["Path"])) for change in self._container.diff() or ()]
 
     def join_network(self, network: str) -> str:
-        """Connect it to one more network of this machine; its address there."""
+        """Connect the container to one more network, and return its IP address there."""
         with translate_errors(self._spec.image):
             self._container.client.networks.get(network).connect(self._container)  # type: ignore[union-attr]
             return str(self._fetch_networks()[network]["IPAddress"])
 
     def leave_other_networks(self, network: str) -> None:
-        """Disconnect it from every other network, and so from what these lead to."""
+        """Disconnect the container from every network but ``network``, and so from the hosts that those reach."""
         with translate_errors(self._spec.image):
             for other in self._fetch_networks().keys() - {network}:
                 self._container.client.networks.get(other).disconnect(self._container)  # type: ignore[union-attr]
@@ -172,7 +172,7 @@ class DockerContainer:
         return networks
 
     def stop(self, timeout_s: float = 10) -> None:
-        """SIGTERM, then SIGKILL; no error when it is gone."""
+        """Send SIGTERM, then SIGKILL after ``timeout_s``. No error when the container is gone."""
         run_cleanup(self._container.stop, timeout=int(timeout_s))
 
 
@@ -182,13 +182,13 @@ def _parse_published_ports(attributes: Mapping[str, Any]) -> dict[int, int]:
 
 
 def _read_payloads(stream: Any) -> Iterator[bytes]:
-    """What was printed, without the engine's frames: eight bytes of header, the last four the length."""
+    """Yield the output without the engine's frames. A frame has eight bytes of header; the last four are the length."""
     while len(header := stream.read(8)) == 8:
         yield stream.read(int.from_bytes(header[4:], "big"))
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Text lines of a byte stream, wherever it was cut; a line without an end is passed on in pieces of 64 KiB."""
+    """Yield the text lines of a byte stream. A line without an end is split every 64 KiB."""
     pending = bytearray()
     for chunk in chunks:
         pending += chunk

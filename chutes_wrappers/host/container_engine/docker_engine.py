@@ -1,4 +1,4 @@
-"""The ContainerEngine that speaks to Docker's API."""
+"""The ContainerEngine that uses Docker's API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# On every container, network and volume: the process that started it, and the machine (and pid namespace) where that process is.
+# Labels of every container, network and volume: the process that created it, and the machine and pid namespace of that process.
 LABEL = "chutes-wrappers.session"
 HOST_LABEL = "chutes-wrappers.host"
 _API_TIMEOUT_S = 120
@@ -38,10 +38,10 @@ _CHMOD_TIMEOUT_S = 60
 def connect(
     report: Callable[[str], None] = lambda line: None, *, timeout_s: int = _API_TIMEOUT_S, has_cleanup: bool = True
 ) -> DockerEngine:
-    """The engine that the ``docker`` command would use: ``DOCKER_HOST``, else the current context's.
+    """Connect to the engine that the ``docker`` command would use: ``DOCKER_HOST``, else the current context's.
 
-    ``report`` gets the progress of pulls; an answer may take ``timeout_s`` seconds. Unless ``cleans`` is False, what a killed
-    process of this toolkit left behind is removed. Raises EngineUnavailable with what to do about it.
+    ``report`` receives the progress of pulls; ``timeout_s`` limits each response. With ``has_cleanup``, resources that a killed
+    process of this toolkit left behind are removed. Raises EngineUnavailable with the next step.
     """
     import docker
     from docker.errors import DockerException
@@ -53,11 +53,11 @@ def connect(
         client.ping()
     except (DockerException, OSError, ValueError) as error:
         raise build_unavailable_error(error) from error
-    except (AttributeError, TypeError) as error:  # docker-py takes the shape of Docker's file for granted
+    except (AttributeError, TypeError) as error:  # docker-py does not validate Docker's config.json
         raise EngineUnavailable(
-            "no Docker engine can be asked",
-            evidence=f"Docker's config.json holds something else than Docker's settings ({format_reason(error)})",
-            next_step="correct or remove ~/.docker/config.json (DOCKER_CONFIG names another folder)",
+            "no Docker engine is reachable",
+            evidence=f"Docker's config.json does not contain Docker's settings ({format_reason(error)})",
+            next_step="correct or remove ~/.docker/config.json (or that file in the folder of DOCKER_CONFIG)",
         ) from error
     engine = DockerEngine(client, report)
     if has_cleanup:
@@ -81,7 +81,7 @@ def _find_endpoint() -> dict[str, Any]:
 
 
 def _check_socket(base_url: str) -> None:
-    """Raise the system's own error, with the socket's path, where docker-py would wrap it in text, and leave a socket open."""
+    """Raise the system's error with the socket's path. docker-py would wrap it in text, and leave a socket open."""
     scheme, _, path = base_url.partition("://")
     if scheme in ("unix", "http+unix"):
         socket_path = "/" + path.lstrip("/")
@@ -93,27 +93,27 @@ def _check_socket(base_url: str) -> None:
 
 
 class DockerEngine:
-    """Docker's engine. Everything that it starts carries labels of this process and is removed again."""
+    """Docker's engine. All resources that it creates have labels of this process, and are removed again."""
 
     def __init__(self, client: DockerClient, report: Callable[[str], None]) -> None:
         self._client = client
         self._report = report
         self._session = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._worker = ThreadPoolExecutor(max_workers=1)
-        self._run_in_worker(os.getpid)  # any call: its thread must run before something can interrupt its start
+        self._run_in_worker(os.getpid)  # any call: it starts the thread before an interrupt can prevent that
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._worker.shutdown()
         self._client.close()
 
     @property
     def is_local(self) -> bool:
-        """Whether it is reached by a socket of this machine, whose disks are then its own."""
-        return str(self._client.api.base_url).startswith("http+docker:")  # docker-py's name for one
+        """Whether a Unix socket reaches the engine, so that its disks are this machine's."""
+        return str(self._client.api.base_url).startswith("http+docker:")  # docker-py's scheme for a Unix socket
 
     def remove_abandoned_resources(self) -> None:
-        """Remove containers, networks and volumes of processes on this machine that died without the chance to."""
+        """Remove containers, networks and volumes of processes on this machine that were killed."""
         filters: dict[str, str | list[str] | bool] = {"label": f"{HOST_LABEL}={_find_host_id()}"}
 
         def remove() -> None:
@@ -131,7 +131,7 @@ class DockerEngine:
         run_cleanup(remove)
 
     def inspect_image(self, reference: str) -> Mapping[str, object]:
-        """The engine's description of an image, pulled first when it is not there; WrapperError when neither works."""
+        """Return the engine's description of an image, which is pulled when missing. Raise WrapperError when neither works."""
         if (attributes := self.find_image(reference)) is not None:
             return attributes
         with translate_errors(reference):
@@ -139,13 +139,13 @@ class DockerEngine:
             return self._client.images.get(reference).attrs or {}
 
     def info(self) -> Mapping[str, Any]:
-        """What the engine says of itself: ServerVersion, Architecture, Runtimes, DockerRootDir, …"""
+        """Return the data of ``docker info``: ServerVersion, Architecture, Runtimes, DockerRootDir, …"""
         with translate_errors("docker info"):
             details: Mapping[str, Any] = self._client.info()
             return details
 
     def find_image(self, reference: str) -> Mapping[str, Any] | None:
-        """The engine's description of an image that it has; None where it has none, and nothing is pulled."""
+        """Return the engine's description of an image, or None when the engine does not have it. Pulls nothing."""
         try:
             with translate_errors(reference):
                 return self._client.images.get(reference).attrs or {}
@@ -154,14 +154,14 @@ class DockerEngine:
 
     @contextlib.contextmanager
     def open_files(self, reference: str) -> Iterator[DockerImageFiles]:
-        """The files of an image, to be read without running it."""
-        # Docker wants a command to create a container, and never looks at it before the start.
+        """Open the files of an image, without running it."""
+        # Docker requires a command when it creates a container, but validates it only at the start.
         with self._create_container(ContainerSpec(image=reference, entrypoint=["-"])) as container:
             yield DockerImageFiles(container, reference)
 
     @contextlib.contextmanager
     def run(self, spec: ContainerSpec) -> Iterator[DockerContainer]:
-        """Start a container; it is stopped and removed, with its volumes, when the context ends, however it ends."""
+        """Start a container. It is stopped and removed with its volumes when the context ends, in any way."""
         with self._create_volumes(spec) as volumes, self._create_container(spec, volumes) as container:
             with translate_errors(spec.image):
                 self._run_in_worker(container.start)
@@ -181,7 +181,10 @@ class DockerEngine:
 
     @contextlib.contextmanager
     def internal_network(self) -> Iterator[str]:
-        """The name of a network that leads nowhere, removed when the context ends: leave its containers first."""
+        """Create a network without a route to others, and yield its name.
+
+        It is removed when the context ends. Remove its containers first.
+        """
         name = self._make_name()
         try:
             with translate_errors(name):
@@ -193,11 +196,11 @@ class DockerEngine:
             run_cleanup(self._run_in_worker, self._client.api.remove_network, name)
 
     def remove_build_step(self, container_id: str) -> None:
-        """Remove the container of a build's step, which the legacy builder keeps when the step fails; any other stays."""
+        """Remove the container of a failed build step, which the legacy builder keeps. Any other container stays."""
 
         def remove() -> None:
             container = self._client.containers.get(container_id)
-            # A step runs on the image of the step before, which has no name; output can name any container.
+            # A step's image is the previous step, which has no name. The id comes from output, which can contain any id.
             if container.attrs["Config"]["Image"].startswith("sha256:"):
                 container.remove(force=True, v=True)
 
@@ -227,7 +230,7 @@ class DockerEngine:
 
     @contextlib.contextmanager
     def _create_volumes(self, spec: ContainerSpec) -> Iterator[Mapping[str, str]]:
-        """Empty volumes that everybody may write to, as the platform's are: target → volume name."""
+        """Create empty volumes with mode 1777, as on the platform, and yield target → volume name."""
         names = {target: self._make_name() for target in spec.empty_volumes}
         try:
             with translate_errors(spec.image):
@@ -251,7 +254,7 @@ class DockerEngine:
             raise WrapperError("empty volumes cannot be prepared: chmod failed", where=image)
 
     def _run_in_worker(self, call: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
-        """Do what makes or removes something in one thread: a removal after an interrupt follows what was interrupted."""
+        """Run creations and removals in one thread, so that a removal comes after an interrupted creation."""
         return self._worker.submit(call, *arguments, **options).result()
 
     def _make_name(self) -> str:
@@ -262,7 +265,7 @@ class DockerEngine:
 
 
 def _find_host_id() -> str:
-    # Pids mean something only where they were given: in a container, /proc names another namespace.
+    # A pid is valid only in its namespace, and a container has another one than its host.
     with contextlib.suppress(OSError):
         return f"{socket.gethostname()}/{os.readlink('/proc/self/ns/pid')}"
     return socket.gethostname()
@@ -276,7 +279,7 @@ def _is_abandoned(labels: Mapping[str, str]) -> bool:
 
 
 def _build_device_requests(gpus: str | None) -> list[Any] | None:
-    """Docker's ``--gpus``: "all", a number, or ``device=0,1``."""
+    """Parse Docker's ``--gpus``: "all", a number, or ``device=0,1``."""
     from docker.types import DeviceRequest
 
     if not gpus:
@@ -284,12 +287,12 @@ def _build_device_requests(gpus: str | None) -> list[Any] | None:
     if gpus.startswith("device="):
         return [DeviceRequest(device_ids=gpus.removeprefix("device=").split(","), capabilities=[["gpu"]])]
     if gpus != "all" and not gpus.isdecimal():
-        raise ConfigurationError(f"GPUs {gpus!r} are neither all, nor a number, nor device=ID,ID")
+        raise ConfigurationError(f"invalid GPUs {gpus!r}: expected all, a number, or device=ID,ID")
     return [DeviceRequest(count=-1 if gpus == "all" else int(gpus), capabilities=[["gpu"]])]
 
 
 def _resolve_volume(volume: str) -> str:
-    """A volume in Docker's notation; a relative or home folder made absolute, as the command line does."""
+    """Return a volume in Docker's notation, with a relative or home folder made absolute as ``docker run`` does."""
     if not re.match(r"\.{1,2}(/|:)|~", volume):
         return volume
     source, separator, rest = volume.partition(":")

@@ -1,4 +1,4 @@
-"""Docker's errors → ours."""
+"""Conversion of Docker's errors to this project's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _LONGEST_REASON = 300
 
 @contextlib.contextmanager
 def translate_errors(where: str) -> Iterator[None]:
-    """Raise WrapperError, or EngineUnavailable when the engine itself is gone, for what goes wrong inside; ``where`` is the image."""
+    """Convert Docker's errors inside the context to WrapperError; ``where`` is the image.
+
+    Raises EngineUnavailable when the connection to the engine fails.
+    """
     import requests
     import urllib3
     from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -22,33 +25,40 @@ def translate_errors(where: str) -> Iterator[None]:
         yield
     except ImageNotFound as error:
         raise ImageMissing(
-            "the Docker engine has no such image", where=where, next_step="build or pull it first, and check its name"
+            "the Docker engine has no such image", where=where, next_step="check its name, and build or pull it first"
         ) from error
     except NotFound as error:
         raise WrapperError(
-            f"the Docker engine does not find it: {error.explanation or error}",
+            f"not found by the Docker engine: {error.explanation or error}",
             where=where,
-            next_step="start again, unless somebody removed it on purpose",
+            next_step="run the command again, unless it was removed on purpose",
         ) from error
     except APIError as error:
         raise WrapperError(
-            f"the Docker engine refused: {error.explanation or error}", where=where, next_step="correct what it names"
+            f"the Docker engine rejected the request: {error.explanation or error}",
+            where=where,
+            next_step="correct what the message names",
         ) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
         raise EngineUnavailable(
-            "the Docker engine stopped answering",
+            "the Docker engine stopped responding",
             where=where,
             evidence=format_reason(error),
-            next_step="start it and try again; `docker info` must work",
+            next_step="start the engine and try again; `docker info` must work",
         ) from error
     except DockerException as error:
         raise WrapperError(
-            f"Docker cannot take this: {format_reason(error)}", where=where, next_step="correct what it names"
+            f"Docker does not accept this: {format_reason(error)}",
+            where=where,
+            next_step="correct what the message names",
         ) from error
 
 
 def run_cleanup(action: Callable[..., object], *arguments: Any, **options: Any) -> None:
-    """Clean up: the thing may be gone already, and a dead engine must not hide the first error."""
+    """Run ``action`` and ignore Docker's errors.
+
+    The resource may be gone already, and a stopped engine must not hide the first error.
+    """
     import requests
     from docker.errors import DockerException
 
@@ -57,21 +67,21 @@ def run_cleanup(action: Callable[..., object], *arguments: Any, **options: Any) 
 
 
 def build_unavailable_error(error: Exception) -> EngineUnavailable:
-    """Why no connection could be made, and what to do about that very reason."""
+    """Build the error for a failed connection, with the next step for its cause."""
     return EngineUnavailable(
-        "no Docker engine answers", evidence=format_reason(error), next_step=_select_next_step(error)
+        "no Docker engine is reachable", evidence=format_reason(error), next_step=_select_next_step(error)
     )
 
 
 def format_reason(error: Exception) -> str:
-    """An error's last line, cut to a readable length."""
+    """Return the last line of an error, cut to 300 characters."""
     text = str(error).strip()
     return text.splitlines()[-1][:_LONGEST_REASON] if text else type(error).__name__
 
 
 def _select_next_step(error: Exception) -> str:
     if isinstance(error, PermissionError):
-        return "your user may not use the engine: add it to the group docker and log in again, or run as root"
+        return "add your user to the group docker and log in again, or run as root: your user may not use the engine"
     if isinstance(error, FileNotFoundError):
         return "install Docker, or start it (systemctl start docker; Docker Desktop), or set DOCKER_HOST"
     return "start the engine (systemctl start docker; Docker Desktop), or correct DOCKER_HOST or `docker context use`"

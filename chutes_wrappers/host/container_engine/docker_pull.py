@@ -1,4 +1,4 @@
-"""Pulling an image, with the progress of its layers."""
+"""Pulls of images, with the progress of their layers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _PLATFORM = "linux/amd64"
 
 
 def pull_image(client: DockerClient, reference: str, report: Callable[[str], None]) -> None:
-    """Pull an image for linux/amd64; ``report`` gets a line for each change of a layer. WrapperError when it cannot be."""
+    """Pull an image for linux/amd64; ``report`` receives one line for each change of a layer. Raise WrapperError on failure."""
     from docker.errors import APIError
 
     report(f"pulling {reference}")
     try:
         _pull_layers(client, *_split_reference(reference), report)
-    except (TypeError, AttributeError, LookupError) as error:  # docker-py takes the shape of its file for granted
+    except (TypeError, AttributeError, LookupError) as error:  # docker-py does not validate config.json
         raise WrapperError(
-            "the image cannot be pulled: Docker's config.json holds something else than Docker's settings",
+            "the image cannot be pulled: Docker's config.json does not contain Docker's settings",
             where=reference,
             evidence=type(error).__name__,
-            next_step="correct or remove ~/.docker/config.json (DOCKER_CONFIG names another folder)",
+            next_step="correct or remove ~/.docker/config.json (or that file in the folder of DOCKER_CONFIG)",
         ) from error
     except APIError as error:
         raise WrapperError(
@@ -42,7 +42,7 @@ def _pull_layers(client: DockerClient, name: str, tag: str, report: Callable[[st
     statuses: dict[str, str] = {}
     error = None
     events: Any = client.api.pull(name, tag=tag, platform=_PLATFORM, stream=True, decode=True)
-    for event in events:  # to its end: only then docker-py lets go of the connection
+    for event in events:  # to the end: docker-py closes the connection only then
         error = event.get("error", error)
         layer, status = event.get("id", ""), event.get("status", "")
         if status and statuses.get(layer) != status:
@@ -53,7 +53,7 @@ def _pull_layers(client: DockerClient, name: str, tag: str, report: Callable[[st
 
 
 def _split_reference(reference: str) -> tuple[str, str]:
-    """Repository and digest (or tag) of a reference; without either, "latest"."""
+    """Split a reference into its repository and its digest or tag; "latest" by default."""
     name_and_tag, _, digest = reference.partition("@")
     name, separator, tag = name_and_tag.rpartition(":")
     if not separator or "/" in tag:

@@ -1,4 +1,4 @@
-"""Docker, behind one small protocol."""
+"""The protocols of a container engine, and the values that they exchange."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from chutes_wrappers.core.errors import WrapperError
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
-    """What to run. ``ports`` are container ports to publish on free loopback ports; ``environment`` travels in the API's body.
+    """The options of a container. ``ports`` are container ports to publish on free loopback ports.
 
-    ``volumes`` are in Docker's notation (``source:target``); ``empty_volumes`` are paths that become fresh volumes which hide
-    what the image has there and which everybody may write to; ``gpus`` is "all", a number, or ``device=0,1``.
+    ``environment`` is sent in a request body, never in an argv. ``volumes`` are in Docker's notation (``source:target``).
+    ``empty_volumes`` are paths of new volumes, which hide the image's files and which every user may write to.
+    ``gpus`` is "all", a number, or ``device=0,1``.
     """
 
     image: str
@@ -37,7 +38,7 @@ class ContainerSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ExecResult:
-    """The outcome of a command in a container: its exit code and what it printed, both streams together."""
+    """The result of a command in a container: its exit code, and its stdout and stderr together."""
 
     exit_code: int
     output: str
@@ -47,16 +48,16 @@ class ImageFiles(Protocol):
     """The files of an image."""
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or a folder, symbolic links followed."""
+        """Return whether a file or folder exists; follows symbolic links."""
         ...
 
     def read(self, path: str) -> bytes | None:
-        """A file's content, symbolic links followed; None when there is no such file (or it is above 64 MiB)."""
+        """Return a file's content; follows symbolic links. None when there is no such file, or it is above 64 MiB."""
         ...
 
 
 class RunningContainer(Protocol):
-    """One container, gone when its context ends."""
+    """A running container, removed when its context ends."""
 
     @property
     def host_ports(self) -> Mapping[int, int]:
@@ -64,51 +65,54 @@ class RunningContainer(Protocol):
         ...
 
     def stream_logs(self) -> Iterator[str]:
-        """Lines as the container prints them, from its start; ends when it exits."""
+        """Yield the lines that the container prints, from its start until it exits.
+
+        The engine may end the stream before the very last output; ``read_tail`` returns that too.
+        """
         ...
 
     def read_exit_code(self) -> int | None:
-        """None while it runs."""
+        """Return the exit code, or None while the container runs."""
         ...
 
     def read_tail(self, lines: int = 50) -> str:
-        """The last lines that it printed."""
+        """Return the last lines that the container printed."""
         ...
 
     def wait(self, timeout_s: float) -> int:
-        """The exit code; raises WrapperError when it still runs after ``timeout_s``."""
+        """Return the exit code; raise WrapperError when the container still runs after ``timeout_s``."""
         ...
 
     def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
-        """Run a command inside."""
+        """Run a command inside, without a timeout, and return its result."""
         ...
 
     def list_changed_paths(self) -> Sequence[tuple[str, str]]:
-        """(kind, absolute path) of what differs from the image; kind is "added", "changed" or "deleted"."""
+        """List (kind, absolute path) of the differences from the image; kind is "added", "changed" or "deleted"."""
         ...
 
     def stop(self, timeout_s: float = 10) -> None:
-        """SIGTERM, then SIGKILL; no error when it is gone."""
+        """Send SIGTERM, then SIGKILL after ``timeout_s``. No error when the container is gone."""
         ...
 
 
 class ImageReader(Protocol):
-    """Opens images."""
+    """Reads the files of images."""
 
     def open_files(self, reference: str) -> AbstractContextManager[ImageFiles]:
-        """The files of an image, to be read without running it; ImageMissing when it is not there."""
+        """Open the files of an image, without running it. Raise ImageMissing when the engine does not have it."""
         ...
 
 
 class ContainerEngine(ImageReader, Protocol):
-    """What the toolkit needs of Docker."""
+    """The operations of an engine that this project needs."""
 
     def inspect_image(self, reference: str) -> Mapping[str, object]:
-        """The engine's description of an image, pulled first when it is not there; WrapperError when neither works."""
+        """Return the engine's description of an image, which is pulled when missing. Raise WrapperError when neither works."""
         ...
 
     def run(self, spec: ContainerSpec) -> AbstractContextManager[RunningContainer]:
-        """Start a container; it is stopped and removed, with its anonymous volumes, when the context ends."""
+        """Start a container. It is stopped and removed with its volumes when the context ends."""
         ...
 
 
@@ -116,14 +120,14 @@ class ContainerEngine(ImageReader, Protocol):
 def start_container(
     engine: ContainerEngine, spec: ContainerSpec, report: Callable[[str], None]
 ) -> Iterator[RunningContainer]:
-    """The running container; without GPUs, and said so, where the engine has none to give."""
+    """Run a container. Where the engine has no GPUs, run it without and report that."""
     with contextlib.ExitStack() as stack:
         try:
             container = stack.enter_context(engine.run(spec))
         except WrapperError as error:
             if spec.gpus is None or not _is_about_gpus(error):
                 raise
-            report(f"Docker has no GPU to give here ({error.what}): running without one")
+            report(f"Docker has no GPU available ({error.what}): running without one")
             container = stack.enter_context(engine.run(replace(spec, gpus=None)))
         yield container
 

@@ -1,4 +1,4 @@
-"""A container that is to a chute what an instance of the platform is (PLATFORM.md, section 1)."""
+"""The container options of a platform instance (PLATFORM.md, section 1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def build_instance_spec(
     volumes: Sequence[str] = (),
     ports: Sequence[int] = (platform_rules.CHUTE_PORT,),
 ) -> ContainerSpec:
-    """What to run: ``image`` as the platform's pods do, with ``environment`` over what every instance has."""
+    """Build the options that run ``image`` as the platform does; ``environment`` overrides the defaults of an instance."""
     return ContainerSpec(
         image=image,
         entrypoint=entrypoint,
@@ -34,6 +34,6 @@ def build_instance_spec(
         empty_volumes=platform_rules.INSTANCE_VOLUMES,
         shm_bytes=platform_rules.INSTANCE_SHM_BYTES,
         gpus="all",
-        # Engines let containers bind any port; an instance cannot bind those below 1024.
+        # Engines let containers bind any port; an instance cannot bind ports below 1024.
         sysctls={"net.ipv4.ip_unprivileged_port_start": str(platform_rules.MIN_UNPRIVILEGED_PORT)},
     )

@@ -1,4 +1,4 @@
-"""What may be wrong with the account, its API key, and the way to the platform."""
+"""Checks of the account, its API key, and the connection to the platform."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from chutes_wrappers.sdk.username import get_config_path
 _NONCE_MARGIN_S = 60
 _DEFAULT_TIMEOUT_S = 10.0
 _ACCOUNT_COMMAND = f"{NAMES.account}"
-_UNAUTHORIZED = 401  # one that is known, but may not read the account (403), may call a chute all the same
+_UNAUTHORIZED = 401  # not 403: a known key that may not read the account may still call a chute
 
 
 def check_account() -> Iterator[Finding]:
-    """About the account's file, what the platform says of the account, and the API key."""
+    """Check the account's file, the account on the platform, and the API key."""
     yield from run_check("account", "file", _check_account_file)
     yield from run_check("account", "API key", _check_api_key)
 
@@ -48,9 +48,9 @@ def _check_account_file() -> Iterator[Finding]:
     try:
         status = path.stat()
     except FileNotFoundError:
-        message = f"{path} leads nowhere" if path.is_symlink() else f"there is no {path}"
+        message = f"{path} is a broken symbolic link" if path.is_symlink() else f"{path} does not exist"
         yield _make_finding(
-            "file", "warning", message, f"run {_ACCOUNT_COMMAND}; not needed to emulate and to build here"
+            "file", "warning", message, f"run {_ACCOUNT_COMMAND}; not needed for --emulate and local builds"
         )
         return
     try:
@@ -62,15 +62,15 @@ def _check_account_file() -> Iterator[Finding]:
     yield _make_finding("file", "ok", f"{credentials.username} in {path}")
     username = os.environ.get("CHUTES_USERNAME")
     if username and username != credentials.username:
-        fix = "unset CHUTES_USERNAME, or name that user's file in CHUTES_CONFIG_PATH"
-        yield _make_finding("CHUTES_USERNAME", "failure", f"{username}, and the account is {credentials.username}", fix)
+        fix = "unset CHUTES_USERNAME, or set CHUTES_CONFIG_PATH to that user's file"
+        yield _make_finding("CHUTES_USERNAME", "failure", f"{username}, but the account is {credentials.username}", fix)
     yield from _check_platform(credentials)
 
 
 def _select_fix(path: Path, error: ConfigurationError, command: str) -> str:
-    """What mends a file that cannot be used, where ``again`` makes a new one."""
+    """Return the fix for a file that cannot be used; ``command`` creates a new one."""
     if path.is_dir():
-        return f"it is a folder: move {path} away, then {command}"
+        return f"move the folder {path} away, then {command}"
     if not os.access(path, os.R_OK):
         return f"chmod 600 {shlex.quote(str(path))}"
     return error.next_step or f"move {path} away, then {command}"
@@ -79,16 +79,16 @@ def _select_fix(path: Path, error: ConfigurationError, command: str) -> str:
 def _check_mode(name: str, path: Path, mode: int) -> Iterator[Finding]:
     exposed_bits = stat.S_IMODE(mode) & 0o077
     if exposed_bits:
-        message = f"{path} may be read by others ({stat.S_IMODE(mode):o})"
+        message = f"{path} is readable by others ({stat.S_IMODE(mode):o})"
         yield _make_finding(name, "warning", message, f"chmod 600 {shlex.quote(str(path))}")
 
 
 def _check_platform(credentials: AccountCredentials) -> Iterator[Finding]:
     try:
         with _create_api(NoCredentials()) as api:
-            skew_s = _compute_clock_skew_s(api.fetch_date("/ping", "asking for the time"))
+            skew_s = _compute_clock_skew_s(api.fetch_date("/ping", "requesting the time"))
     except PlatformRequestFailed as error:
-        fix = f"base_url in {credentials.file} must be the platform's API: its /ping asks nobody who they are"
+        fix = f"set base_url in {credentials.file} to the platform's API: its /ping needs no credentials"
         yield _make_finding("platform", "failure", format_error(error), fix)
         return
     except ConfigurationError as error:
@@ -121,11 +121,11 @@ def _check_platform(credentials: AccountCredentials) -> Iterator[Finding]:
 
 def _check_user(credentials: AccountCredentials, user: AccountInfo) -> Iterator[Finding]:
     if user.username != credentials.username:
-        fix = f"write username = {user.username} into {credentials.file}"
-        yield _make_finding("username", "failure", f"the platform knows this hotkey as {user.username}", fix)
-    yield _make_finding("signature", "ok", f"{api_client.resolve_api_url()} takes it")
+        fix = f"set username = {user.username} in {credentials.file}"
+        yield _make_finding("username", "failure", f"on the platform, this hotkey belongs to {user.username}", fix)
+    yield _make_finding("signature", "ok", f"{api_client.resolve_api_url()} accepts it")
     if user.balance is None or not math.isfinite(user.balance):
-        yield _make_finding("balance", "note", "the platform does not tell it")
+        yield _make_finding("balance", "note", "the platform does not return it")
     elif user.balance < platform_rules.MIN_BUILD_BALANCE:
         fix = f"pay in to {user.payment_address}, or build here with --local"
         message = f"${user.balance:,.2f}; a build on the platform needs ${platform_rules.MIN_BUILD_BALANCE:g}"
@@ -140,7 +140,7 @@ def _check_api_key() -> Iterator[Finding]:
         key = read_api_key()
     except ConfigurationError as error:
         yield _make_finding(
-            "API key", "failure", format_error(error), _select_fix(path, error, "write the key alone into it")
+            "API key", "failure", format_error(error), _select_fix(path, error, "write only the key into it")
         )
         return
     if path.exists():
@@ -152,32 +152,34 @@ def _check_api_key() -> Iterator[Finding]:
         owner = clean_text(_fetch_account(KeyCredentials(key=key)).get("username"))
     except PlatformRequestFailed as error:
         is_unauthorized = error.status == _UNAUTHORIZED
-        fix = f"take it out of {source}; then {_ACCOUNT_COMMAND} --key makes another"
+        fix = f"remove it from {source}, then create another with {_ACCOUNT_COMMAND} --key"
         yield _make_finding(
             "API key", "failure" if is_unauthorized else "note", format_error(error), fix if is_unauthorized else ""
         )
-    except WrapperError as error:  # no address, or no answer: it is not the key's fault
-        yield _make_finding("API key", "note", f"not tried: {format_error(error)}")
+    except WrapperError as error:  # no URL or no response: the key is not the cause
+        yield _make_finding("API key", "note", f"not tested: {format_error(error)}")
     else:
         yield _check_key_owner(owner, source)
 
 
 def _check_key_owner(owner: str, source: str) -> Finding:
-    """The finding about a key of ``owner``'s, which may be another user than the account's."""
+    """Return the finding about a key of ``owner``, who may be another user than the account's."""
     with contextlib.suppress(ConfigurationError):
         if (name := read_account().username) != owner:
-            fix = f"take it out of {source}; then {_ACCOUNT_COMMAND} --key makes one of {name}'s"
-            return _make_finding("API key", "warning", f"that of {source} is {owner}'s, and the account is {name}", fix)
-    return _make_finding("API key", "ok", f"the platform takes that of {source}")
+            fix = f"remove it from {source}, then create one of {name} with {_ACCOUNT_COMMAND} --key"
+            return _make_finding(
+                "API key", "warning", f"the key in {source} belongs to {owner}, but the account is {name}", fix
+            )
+    return _make_finding("API key", "ok", f"the platform accepts the key in {source}")
 
 
 def _fetch_account(credentials: Credentials) -> Mapping[str, Any]:
     with _create_api(credentials) as api:
-        return api.get("/users/me", "asking for the account", purpose="me")
+        return api.get("/users/me", "requesting the account", purpose="me")
 
 
 def _create_api(credentials: Credentials) -> PlatformApi:
-    """The platform's API, which a doctor does not wait long for, unless told to."""
+    """Return the platform's API with a timeout of at most 10 s, unless CHUTES_API_TIMEOUT is set."""
     timeout_s = api_client.read_request_timeout_s()
     is_configured = bool(os.environ.get(api_client.TIMEOUT_VARIABLE, "").strip())
     return PlatformApi(
@@ -188,7 +190,7 @@ def _create_api(credentials: Credentials) -> PlatformApi:
 
 
 def _compute_clock_skew_s(date: str) -> float | None:
-    """Seconds that this machine's clock is ahead of the API's; None where that does not say its time."""
+    """Return the seconds by which this machine's clock is ahead of the API's; None when ``date`` is invalid."""
     try:
         return time.time() - parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What may be wrong with a machine, an account or a module: looked at, never changed."""
+"""The checks of a machine, an account and modules. They change nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOWEST_SDK, _BELOW_SDK = (0, 6, 9), (0, 7, 0)
 
 
 def run_checks(folder: Path) -> Iterator[Finding]:
-    """Every finding about this machine, the account, and the modules in ``folder``, in order, as each is made."""
+    """Yield the findings about this machine, the account and the modules in ``folder``, each as soon as it is made."""
     yield from run_check("environment", "check", _check_environment)
     with contextlib.ExitStack() as stack:
         engine = _connect_engine(stack)
@@ -40,7 +40,7 @@ def run_checks(folder: Path) -> Iterator[Finding]:
             yield from run_check(group, "check", check)
 
 
-# What the groups import is imported when they are looked at: what is missing is a finding, and ends no other group.
+# Each group imports its modules when it runs: a missing package is one finding, and the other groups still run.
 
 
 def _connect_engine(stack: contextlib.ExitStack) -> DockerEngine | WrapperError:
@@ -87,7 +87,7 @@ def _check_environment() -> Iterator[Finding]:
     yield _make_finding(
         "virtual environment",
         "ok" if is_in_venv else "warning",
-        sys.prefix if is_in_venv else "none: the system's own packages are used",
+        sys.prefix if is_in_venv else "none: the system's packages are used",
         "" if is_in_venv else NAMES.reinstall,
     )
     yield from check_location()
@@ -106,7 +106,7 @@ def _check_sdk() -> Finding:
 
 
 def parse_release_numbers(version: str) -> tuple[int, ...]:
-    """The first three numbers of a version, a pre-release's as those of its release: "0.6.11rc2" is (0, 6, 11)."""
+    """Return the first three numbers of a version. A pre-release has those of its release: "0.6.11rc2" is (0, 6, 11)."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 

@@ -1,4 +1,4 @@
-"""Whether this Python's environment is where it was made: what activates it and its scripts name that place."""
+"""Check that this Python environment is where it was created: its scripts contain that path."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SETUP = PROJECT_FILES / "setup.sh"
 
 
 def check_location() -> Iterator[Finding]:
-    """A failure for an environment that was moved or copied here; nothing for one that was not, or that is not setup.sh's."""
+    """Yield a failure when an environment of setup.sh was moved or copied here, and nothing otherwise."""
     prefix = Path(sys.prefix)
     original = read_creation_path(prefix)
     if original is not None and not is_same_folder(original, prefix):
-        message = f"{prefix} was made at {original}: its scripts, chutes too, belong to that place"
-        fix = NAMES.reinstall if IS_INSTALLED else f"run {shlex.quote(str(_SETUP))}, which makes it anew"
+        message = f"{prefix} was created at {original}: its scripts, including chutes, use that path"
+        fix = NAMES.reinstall if IS_INSTALLED else f"run {shlex.quote(str(_SETUP))}, which creates it again"
         yield Finding(group="environment", name="place", severity="failure", found=message, fix=fix)

@@ -1,4 +1,4 @@
-"""What ``--doctor`` says of one thing, and how a failure becomes that."""
+"""A finding of ``--doctor``, and the conversion of errors to findings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Severity = Literal["ok", "note", "warning", "failure"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was looked at, what was ``found``, how bad it is, and the exact ``fix`` (empty where nothing is to do)."""
+    """What was checked, what was ``found``, the severity, and the exact ``fix`` (empty when there is nothing to do)."""
 
     group: str
     name: str
@@ -27,7 +27,7 @@ class Finding:
 
 
 def run_check(group: str, name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """What ``look`` finds; a failure is one more finding, so that it hides nothing of what is looked at next."""
+    """Yield the findings of ``check``; an error becomes one more finding, so that later checks still run."""
 
     def failure(message: str, fix: str) -> Finding:
         return Finding(group=group, name=name, severity="failure", found=message, fix=fix)
@@ -40,22 +40,22 @@ def run_check(group: str, name: str, check: Callable[[], Iterable[Finding]]) -> 
         yield failure(f"{error.name} cannot be imported ({type(error).__name__})", build_reinstall_fix())
     except OSError as error:
         path = error.filename if isinstance(error.filename, str) else ""
-        fix = f"see what it is (ls -ld {shlex.quote(path)}), and let your user read it" if path else "correct it"
+        fix = f"check it with ls -ld {shlex.quote(path)}, and make it readable for your user" if path else "correct it"
         yield failure(f"{path}: {error.strerror or type(error).__name__}".removeprefix(": "), fix)
-    except Exception as error:  # noqa: BLE001  # the same, for what nobody has thought of; its words may quote a key
-        fix = "this is a fault of the toolkit: report it with the name of the error"
-        yield failure(f"cannot be looked at ({type(error).__name__})", fix)
+    except Exception as error:  # noqa: BLE001  # the same for unexpected errors, whose text may contain a key
+        fix = "report this fault of the toolkit with the name of the error"
+        yield failure(f"the check failed ({type(error).__name__})", fix)
 
 
 def build_reinstall_fix() -> str:
-    """How the packages are installed again: ``./setup.sh`` alone leaves an environment that looks complete as it is."""
+    """Return the fix that installs the packages again. ``./setup.sh`` alone keeps an environment that looks complete."""
     if IS_INSTALLED or sys.prefix == sys.base_prefix:
         return NAMES.reinstall
-    return f"rm -r {shlex.quote(sys.prefix)}, then ./setup.sh makes it anew"
+    return f"rm -r {shlex.quote(sys.prefix)}, then run ./setup.sh to create it again"
 
 
 def format_error(error: WrapperError) -> str:
-    """What a failure says, where, and the last line of its evidence; nothing of it is a secret of the account's."""
+    """Format an error's location, message and last line of evidence, with the account's secrets masked."""
     from chutes_wrappers.host.platform_api import error_responses
 
     last_line = (error.evidence or "").strip().rpartition("\n")[2]
@@ -64,7 +64,7 @@ def format_error(error: WrapperError) -> str:
 
 
 def format_count(number: int, noun: str) -> str:
-    """The number and its noun: "1 route", "2 routes"."""
+    """Format the number and its noun: "1 route", "2 routes"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

@@ -1,4 +1,4 @@
-"""Whether what commands import can be imported. Tried in a process of its own, which a native library may end."""
+"""Check that all required packages can be imported, in a separate process that a native library may crash."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ REQUIRED_MODULES = (
     "uvicorn", "yaml", "yarl",
 )  # fmt: skip
 _TIMEOUT_S = 120.0
-# One line for each module: what is wrong with it, or nothing. What a module prints itself goes to standard error.
+# Prints one line for each module: its error, or an empty string. The module's output goes to standard error.
 _TRY = """
 import sys
 sys.path[:] = sys.argv[1].split(":")
 import importlib, json
 results, sys.stdout = sys.stdout, sys.stderr
 for name in sys.argv[2:]:
-    wrong = ""
+    problem = ""
     try:
         importlib.import_module(name)
     except BaseException as error:
-        wrong = f"{error} ({type(error).__name__})"
-    print(json.dumps(wrong), file=results, flush=True)
+        problem = f"{error} ({type(error).__name__})"
+    print(json.dumps(problem), file=results, flush=True)
 """
 
 
 def check_imports(names: Sequence[str] = REQUIRED_MODULES) -> Iterator[Finding]:
-    """One finding for each module of ``needed`` that cannot be imported, or one that all can."""
+    """Yield one finding for each module in ``names`` that cannot be imported, or one that all can."""
     problems = [(name, problem) for name, problem in _try_imports(names) if problem]
     for name, problem in problems:
         yield Finding(
@@ -47,12 +47,12 @@ def check_imports(names: Sequence[str] = REQUIRED_MODULES) -> Iterator[Finding]:
             fix=build_reinstall_fix(),
         )
     if not problems:
-        message = f"all {len(names)} packages that commands import are there"
+        message = f"all {len(names)} packages that commands import are installed"
         yield Finding(group="environment", name="imports", severity="ok", found=message)
 
 
 def _try_imports(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each module, and what is wrong with it."""
+    """Yield each module and its error, which is empty when it can be imported."""
     while names:
         result = processes.capture(
             [sys.executable, "-c", _TRY, ":".join(sys.path), *names],
@@ -62,7 +62,7 @@ def _try_imports(names: Sequence[str]) -> Iterator[tuple[str, str]]:
         )
         problems = [str(json.loads(line)) for line in result.output.splitlines()]
         if len(problems) < len(names):
-            problems.append(f"importing it ends Python ({_format_exit_code(result.exit_code)})")
+            problems.append(f"importing it crashes Python ({_format_exit_code(result.exit_code)})")
         yield from zip(names, problems, strict=False)
         names = names[len(problems) :]
 

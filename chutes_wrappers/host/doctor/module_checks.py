@@ -1,4 +1,4 @@
-"""What may be wrong with deploy modules, their manifests and the images that they stand for."""
+"""Checks of deploy modules, their manifests and their images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNKNOWN_USERNAME = "local"
 
 
 def check_modules(folder: Path, engine: DockerEngine | WrapperError) -> Iterator[Finding]:
-    """About each deploy module in ``folder``, or without any there, in the project; where no engine is, not about its images."""
+    """Check each deploy module in ``folder``, or of the project when it has none. Without an engine, images are not checked."""
     paths = list_module_files(folder)
     if not paths:
         yield Finding(
@@ -34,7 +34,7 @@ def check_modules(folder: Path, engine: DockerEngine | WrapperError) -> Iterator
             name="modules",
             severity="note",
             found=f"no deploy_*.py in {folder}",
-            fix=f"{NAMES.deploy} --create IMAGE makes one",
+            fix=f"{NAMES.deploy} --create IMAGE creates one",
         )
     images: dict[str, str] = {}
     for path in paths:
@@ -50,13 +50,13 @@ def _make_findings(path: Path, engine: DockerEngine | None, images: dict[str, st
 def check_module(
     path: Path, engine: DockerEngine | None, images: dict[str, str]
 ) -> Iterator[tuple[Severity, str, str]]:
-    """How bad, what was found, and its fix, for everything about the module at ``path``; at least one.
+    """Yield severity, message and fix of each finding about the module at ``path``; at least one.
 
-    Loads the module with the SDK, as a build does. ``engine`` None: its images are not looked at. ``images`` are those of the
-    modules before (name and tag → file name), and then this one's as well.
+    Loads the module with the SDK, as a build does. Without ``engine``, its images are not checked. ``images`` maps the images of
+    earlier modules (name and tag) to file names; this module's image is added.
     """
     if not platform_rules.MODULE_FILE.match(path.name):
-        yield "failure", "the platform refuses this name", "rename it: a-z, 0-9 and '_' only"
+        yield "failure", "the platform rejects this file name", "rename it: a-z, 0-9 and '_' only"
         return
     try:
         facts = read_module(path)
@@ -69,7 +69,7 @@ def check_module(
     if other_module != path.name:
         yield (
             "warning",
-            f"it builds {facts.image}, as {other_module} does",
+            f"it builds {facts.image}, and so does {other_module}",
             "give one of them another CHUTE_NAME or CHUTE_TAG",
         )
     for problem in problems:
@@ -88,7 +88,7 @@ def check_module(
 def _find_problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
     try:
         username = read_account().username
-    except ConfigurationError:  # a finding of its own
+    except ConfigurationError:  # reported by the checks of the account
         username = _UNKNOWN_USERNAME
     with create_stage(facts, manifest, username=username) as stage:
         description = describe_staged_module(stage, lambda line: None)
@@ -100,12 +100,12 @@ def _find_problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
 def _check_freshness(
     facts: ModuleFacts, manifest: Manifest, engine: DockerEngine | None
 ) -> tuple[Severity, str, str] | None:
-    """What the manifest, or the image that was built here, does not know yet."""
+    """Return the finding about a manifest or a local image that is out of date, or None."""
     discover_command = f"{NAMES.deploy} --discover {facts.name}"
     if manifest.image is not None and manifest.image.reference not in ("", facts.base_image):
         return (
             "failure",
-            f"its manifest is of {manifest.image.reference}, the module wraps {facts.base_image}",
+            f"its manifest is of {manifest.image.reference}, but the module wraps {facts.base_image}",
             discover_command,
         )
     if engine is None or (attributes := engine.find_image(facts.base_image)) is None:  # inspect() would pull it
@@ -113,11 +113,11 @@ def _check_freshness(
     try:
         inspect_image(engine, facts.base_image)
     except WrapperError as error:
-        return "failure", format_error(error), error.next_step or "take another base image"
+        return "failure", format_error(error), error.next_step or "use another base image"
     recorded_digest = manifest.image.digest if manifest.image is not None else ""
     if recorded_digest and recorded_digest not in list_digests(attributes):
-        message = f"{facts.base_image} is not the image that discovery saw"
-        return "warning", message, f"{discover_command} --check tells whether it serves anything else"
+        message = f"{facts.base_image} is not the image that discovery inspected"
+        return "warning", message, f"{discover_command} --check shows whether its routes have changed"
     try:
         build_command = f"{NAMES.deploy} --build {facts.name} --local"
         check_image_freshness(engine, facts.image, facts, manifest, build=build_command)

@@ -1,4 +1,4 @@
-"""What may be wrong with the wallets."""
+"""Checks of the wallets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account import wallets
 from chutes_wrappers.host.doctor.finding import Finding, Severity, format_count
 
-_CREATE_FIX = f"{NAMES.account} makes one; needed only for an account of the platform"
+_CREATE_FIX = f"create one with {NAMES.account}; needed only for an account of the platform"
 
 
 def check_wallets() -> Iterator[Finding]:
-    """About the files in the wallets' folder that must be their owner's alone."""
+    """Check the files in the wallets' folder, which only their owner may read."""
     folder = wallets.get_wallets_folder()
     hotkeys = wallets.find_hotkeys(folder) if folder.is_dir() else []
     if not hotkeys:
@@ -31,19 +31,19 @@ def check_wallets() -> Iterator[Finding]:
     exposed = [path for path in secret_files if path not in unreadable and stat.S_IMODE(path.stat().st_mode) & 0o077]
     if exposed:
         yield _make_finding(
-            "mode", "warning", _format_paths(exposed, "may be read by others"), _format_chmod("600", exposed)
+            "mode", "warning", _format_paths(exposed, "readable by others"), _format_chmod("600", exposed)
         )
     for wallet, name in hotkeys:
         problem = _find_problem(folder, wallet, name)
         if problem is not None and Path(problem.where or "") not in unreadable:
-            fix = f"restore it from a backup, or move it away; {NAMES.account} makes a new wallet"
+            fix = f"restore it from a backup, or move it away and create a new wallet with {NAMES.account}"
             yield _make_finding("file", "warning", f"{problem.where}: {problem.what}", fix)
     if hotkeys:
         yield _make_finding("wallets", "ok", f"{format_count(len(hotkeys), 'hotkey')} in {folder}")
 
 
 def _find_problem(folder: Path, wallet: str, name: str) -> ConfigurationError | None:
-    """What keeps a hotkey from being used, and which file."""
+    """Return the error that makes a hotkey unusable, or None."""
     try:
         wallets.read_hotkey(folder, wallet, name)
     except ConfigurationError as error:

@@ -1,1 +1,1 @@
-"""The original API on this machine: any client's HTTP request, carried to a deployed chute and back."""
+"""The forwarder: the original API on this machine, which sends any client's requests to a deployed chute."""

@@ -1,4 +1,4 @@
-"""The chute as the platform's callers see it: its public paths, the key, and calls that are to be tried again."""
+"""The client of a chute's public paths, with the API key and retries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TOO_MANY_REQUESTS = 429
 
 @dataclass(frozen=True, kw_only=True)
 class ChuteAddress:
-    """Where a chute is called. ``host``: the Host header, when it is not the URL's own. ``key``: of the platform's API."""
+    """The URL of a chute. ``host`` is the Host header when it differs from the URL's; ``key`` is the platform's API key."""
 
     url: str
     host: str = ""
@@ -39,15 +39,15 @@ class ChuteAddress:
 
     @property
     def display_url(self) -> str:
-        """The address as its user wrote it."""
+        """The URL as the user wrote it."""
         return f"{URL(self.url).scheme}://{self.host}" if self.host else self.url
 
 
 def parse_chute_address(url: str, key: str | None) -> ChuteAddress:
-    """The address that a URL on the command line means; a ``*.localhost`` is called on this machine, by that name.
+    """Parse the URL of a chute from the command line. A ``*.localhost`` is called on this machine, with that Host header.
 
-    The key stays here when the URL is this machine's. ConfigurationError for what is no such URL, or when it would be sent in
-    the clear.
+    The key is not sent to this machine. Raises ConfigurationError for an invalid URL, or when the key would be sent
+    unencrypted.
     """
     try:
         parsed = URL(url.rstrip("/"))
@@ -60,12 +60,12 @@ def parse_chute_address(url: str, key: str | None) -> ChuteAddress:
     if _is_loopback(parsed.host):
         return ChuteAddress(url=str(parsed))
     if key and parsed.scheme == "http":
-        raise ConfigurationError(f"{url} would show your API key to the network", next_step="use https")
+        raise ConfigurationError(f"{url} would send your API key unencrypted", next_step="use https")
     return ChuteAddress(url=str(parsed), key=key)
 
 
 def _build_url_error(url: str) -> ConfigurationError:
-    return ConfigurationError(f"{url!r} is no URL of a chute", next_step="give one like https://user-name.chutes.ai")
+    return ConfigurationError(f"{url!r} is not a valid chute URL", next_step="use one like https://user-name.chutes.ai")
 
 
 def _is_loopback(host: str) -> bool:
@@ -77,7 +77,7 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class PublicCall:
-    """A call of a public path. ``pieces`` makes its body, which is JSON of ``length`` bytes, anew for each attempt."""
+    """A call of a public path. ``pieces`` yields its JSON body of ``length`` bytes, again for each attempt."""
 
     method: str
     path: str
@@ -110,9 +110,9 @@ class Chute:
 
     @contextlib.asynccontextmanager
     async def call(self, call: PublicCall) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The platform's answer. A 429 (no free instance, or the service starts) is tried again, nothing else.
+        """Send a call and yield the platform's response. Only a 429 is retried: no free instance, or the service starts.
 
-        ForwardingError when the chute cannot be reached, and when answers stay 429 for ten minutes.
+        Raises ForwardingError when the chute cannot be reached, or returns 429 for ten minutes.
         """
         deadline = asyncio.get_running_loop().time() + self._busy_timeout_s
         pause_s = _FIRST_PAUSE_S
@@ -142,13 +142,15 @@ class Chute:
                 yield response
         except asyncio.TimeoutError as error:
             raise ForwardingError(
-                504, f"no complete answer within the {LONGEST_CALL_S:g} s that the platform gives a call"
+                504, f"no complete response within {LONGEST_CALL_S:g} s, the platform's limit for a call"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise ForwardingError(502, f"{self._address.url} cannot be reached, or broke off: {error}") from error
+            raise ForwardingError(
+                502, f"{self._address.url} cannot be reached, or closed the connection early: {error}"
+            ) from error
 
     def _build_headers(self) -> dict[str, str]:
-        # A compressed answer would not have the length that its head says.
+        # A compressed response would not have the length in its head.
         headers = {"Accept-Encoding": "identity"}
         if self._address.host:
             headers["Host"] = self._address.host
@@ -158,7 +160,7 @@ class Chute:
 
 
 async def read_at_most(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    """The beginning of an answer's body."""
+    """Read the beginning of a response's body, at most ``limit_bytes``."""
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece

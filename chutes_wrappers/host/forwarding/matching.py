@@ -1,4 +1,4 @@
-"""Which route of a chute a request for the service belongs to. Pure."""
+"""Matching of a request for the service to a route of the chute. Pure."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class _Pattern:
     cord: PlannedCord
     path: re.Pattern[str]
     names: tuple[str, ...]
-    # How particular it is: of two routes that fit, the one with fewer parameters and more of its own text is meant.
+    # The most specific route first: of two that match, the one with fewer parameters and more literal text.
     order: tuple[int, int]
 
 
 class RouteTable:
-    """The routes of a chute by what they call on the services. Gradio endpoints call no one path, and are left out."""
+    """The routes of a chute, by their path on the services. Gradio endpoints have no single path, and are left out."""
 
     def __init__(self, cords: Iterable[PlannedCord]) -> None:
         patterns = [_build_pattern(cord) for cord in cords if cord.route.gradio is None]
         self._patterns = sorted(patterns, key=lambda pattern: pattern.order)
 
     def match(self, port: int, method: str, path: str) -> Match | None:
-        """The route for a request, as its request line names it, to ``port``; a HEAD is what its GET is."""
+        """Return the route for a request to ``port``, with the path of its request line. A HEAD matches the route of its GET."""
         expected_method, normalized = ("GET" if method == "HEAD" else method), _normalize(path)
         for pattern in self._patterns:
             if (pattern.cord.port, pattern.cord.route.upstream_method) != (port, expected_method):
@@ -67,5 +67,5 @@ def _build_pattern(cord: PlannedCord) -> _Pattern:
 
 
 def _normalize(path: str) -> str:
-    """``path`` with each character encoded in one way, so that different spellings of a path are equal."""
+    """Return ``path`` with each character encoded in one way, so that different spellings of a path are equal."""
     return "/".join(quote_from_bytes(unquote_to_bytes(segment), safe=_LITERAL) for segment in path.split("/"))

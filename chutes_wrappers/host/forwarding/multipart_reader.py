@@ -1,4 +1,4 @@
-"""Multipart bodies and forms, as clients write them, read into fields. Pure."""
+"""Parser of multipart bodies as clients write them. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]*))'
 
 
 class InvalidMultipart(Exception):
-    """A body that its own media type misdescribes."""
+    """A body that is not valid for its media type."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +25,11 @@ class Field:
 
 
 def parse_multipart(content_type: str, body: bytes) -> list[Field]:
-    """The parts of a ``multipart/form-data`` body, in order. NotMultipart says what is wrong with it."""
+    """Parse the parts of a ``multipart/form-data`` body, in order. Raise InvalidMultipart with the reason."""
     boundary = parse_parameters(content_type).get("boundary", "").encode("latin-1")
     if not boundary:
-        raise InvalidMultipart("the Content-Type names no boundary")
-    # A delimiter begins a line; the first may be at the very beginning.
+        raise InvalidMultipart("the Content-Type has no boundary")
+    # A delimiter begins a line; the first may be at the start of the body.
     pieces = (b"\r\n" + body).split(b"\r\n--" + boundary)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise InvalidMultipart("the body does not end with its boundary")
@@ -37,7 +37,7 @@ def parse_multipart(content_type: str, body: bytes) -> list[Field]:
 
 
 def parse_parameters(header: str) -> dict[str, str]:
-    """The parameters of a header like Content-Disposition; ``name*`` (RFC 5987) counts more than ``name``."""
+    """Parse the parameters of a header such as Content-Disposition; ``name*`` (RFC 5987) overrides ``name``."""
     parameters = {
         name.lower(): re.sub(r'\\(["\\])', r"\1", quoted) or bare for name, quoted, bare in _PARAMETER.findall(header)
     }
@@ -71,5 +71,5 @@ def _parse_headers(head: bytes) -> dict[str, str]:
 
 
 def _unescape(text: str) -> str:
-    """Browsers write a quote or a line break in a name as %22, %0D and %0A, and nothing else so."""
+    """Decode %22, %0D and %0A, the only characters that browsers encode in a name."""
     return text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")

@@ -1,4 +1,4 @@
-"""A request for the service → the public API's call of its route, as the README documents calls. Pure."""
+"""Conversion of a request for the service to a call of its route, as the README documents calls. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 
 _UNSUPPORTED_MEDIA_TYPE = 415
 _BAD_REQUEST = 400
-_TUNNEL_REQUIRED = "only a tunnel carries that: register_tunnel(chute, SERVICE_PORTS) in the module"
+_TUNNEL_REQUIRED = "only a tunnel supports that: register_tunnel(chute, SERVICE_PORTS) in the module"
 
 
 def build_query_and_body(match: Match, call: TunnelCall) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:
-    """The query and the JSON body of the public call that means ``call``. ForwardingError for what its route cannot say."""
+    """Build the query and the JSON body of the public call for ``call``.
+
+    Raises ForwardingError for a request that its route cannot express.
+    """
     route = match.cord.route
     query = _encode_lists(route, parse_qsl(call.target.partition("?")[2], keep_blank_values=True))
     query += [*match.path_values.items(), *_select_header_parameters(route, call)]
@@ -36,7 +39,10 @@ def build_query_and_body(match: Match, call: TunnelCall) -> tuple[tuple[tuple[st
 
 
 def _encode_lists(route: Route, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """``pairs`` with each list as one JSON text: the platform keeps the last of a name, and a comma would separate."""
+    """Return ``pairs`` with each list as one JSON text.
+
+    The platform keeps only the last value of a name, and a comma in a value would separate values.
+    """
     names = {
         parameter.name for parameter in route.parameters if (parameter.place, parameter.type) == ("query", "array")
     }
@@ -60,7 +66,7 @@ def _collect_query_names(route: Route) -> set[str]:
 
 
 def _collect_repeated(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Names that are there more than once: the platform keeps the last of them, a list in the body keeps all."""
+    """Collect the names that occur several times. The platform keeps only the last value in a query, but a list in the body."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
@@ -103,7 +109,7 @@ def _decode_text(data: bytes, content_type: str) -> str:
         return data.decode(parse_parameters(content_type).get("charset") or "utf-8")
     except (UnicodeDecodeError, LookupError) as error:
         raise ForwardingError(
-            _UNSUPPORTED_MEDIA_TYPE, f"the body is not the text that it says it is ({error}); {_TUNNEL_REQUIRED}"
+            _UNSUPPORTED_MEDIA_TYPE, f"the body is not valid text of its charset ({error}); {_TUNNEL_REQUIRED}"
         ) from error
 
 
@@ -111,7 +117,7 @@ def _parse_multipart_pairs(content_type: str, body: bytes) -> list[tuple[str, An
     try:
         return [(field.name, _encode_field(field)) for field in parse_multipart(content_type, body)]
     except InvalidMultipart as error:
-        raise ForwardingError(_BAD_REQUEST, f"the multipart body cannot be read: {error}") from error
+        raise ForwardingError(_BAD_REQUEST, f"invalid multipart body: {error}") from error
 
 
 def _encode_field(field: Field) -> Any:
@@ -122,7 +128,7 @@ def _encode_field(field: Field) -> Any:
 
 
 def _join_pairs(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Fields as keys; one that is there more than once is a list."""
+    """Return the fields as keys; a repeated field becomes a list."""
     values: dict[str, list[Any]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
@@ -135,9 +141,9 @@ def _parse_json(route: Route, data: bytes, kind: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         if kind and "json" not in kind:
             raise ForwardingError(
-                _UNSUPPORTED_MEDIA_TYPE, f"{route.describe()} takes JSON, not {kind}; {_TUNNEL_REQUIRED}"
+                _UNSUPPORTED_MEDIA_TYPE, f"{route.describe()} accepts JSON, not {kind}; {_TUNNEL_REQUIRED}"
             ) from error
-        raise ForwardingError(_BAD_REQUEST, f"the body is not JSON: {error}") from error
+        raise ForwardingError(_BAD_REQUEST, f"the body is not valid JSON: {error}") from error
     if isinstance(value, dict) and not route.request_format.wrapped:
         return value
     return {"body": value}

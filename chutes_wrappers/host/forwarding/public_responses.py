@@ -1,4 +1,4 @@
-"""What the platform's public API answers → what the service had answered, as far as it can be told. Pure."""
+"""Conversion of the public API's responses back to those of the service, as far as possible. Pure."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ from chutes_wrappers.runtime.tunnel_frames import Head
 
 _BAD_REQUEST = 400
 _LONGEST_TEXT = 500
-# How the platform's API wraps the text of an instance's 400 (PLATFORM.md, section 3).
+# The platform's API puts this before the text of an instance's 400 (PLATFORM.md, section 3).
 _DETAIL_PREFIX = "Invalid request:"
 
 
 def build_forwarding_error(status: int, body: bytes) -> ForwardingError:
-    """Why the platform, or the instance, did not carry a call: a 400 stays one, anything else is none of the client's."""
+    """Build the error for a call that the platform or the instance did not accept.
+
+    A 400 stays a 400. Any other status becomes a 502, since the client did not cause it.
+    """
     detail = _parse_detail(body)
     text = str(detail["error"]) if "error" in detail else body.decode("utf-8", "replace").strip()[:_LONGEST_TEXT]
     if status == _BAD_REQUEST:
         return ForwardingError(_BAD_REQUEST, text)
     hint = {
-        401: "is the API key right? CHUTES_API_KEY or ~/.chutes/api_key",
+        401: "check the API key: CHUTES_API_KEY or ~/.chutes/api_key",
         402: "the account's balance does not cover the call",
         403: "the API key may not call this chute",
-        404: "the chute is not deployed, or has no such path: deploy the module as it is now",
-    }.get(status, "see the chute's status and its logs")
-    return ForwardingError(502, f"the platform answered {status}: {text or responses.get(status, 'no text')}; {hint}")
+        404: "the chute is not deployed, or has no such path: deploy the module again",
+    }.get(status, "check the chute's status and its logs")
+    return ForwardingError(502, f"the platform returned {status}: {text or responses.get(status, 'no text')}; {hint}")
 
 
 def parse_service_error(body: bytes) -> tuple[Head, bytes] | None:
-    """The service's own error in the body of a 400; None when the 400 is somebody else's."""
+    """Parse the service's error from the body of a 400; None when the 400 is not from the service."""
     detail = _parse_detail(body)
     status = detail.get("status")
     if not isinstance(status, int) or not 300 <= status <= 599:
@@ -55,7 +58,7 @@ def parse_service_error(body: bytes) -> tuple[Head, bytes] | None:
 
 
 def parse_empty_response(content_type: str, body: bytes) -> Head | None:
-    """The head of an answer without a body, which the gateway writes as ``{"status": …}``; None for any other answer."""
+    """Parse a response without a body, which the gateway encodes as ``{"status": …}``; None for any other response."""
     if not content_type.startswith("application/json") or len(body) > _LONGEST_TEXT:
         return None
     fields = _parse_json(body)
@@ -69,7 +72,7 @@ def parse_empty_response(content_type: str, body: bytes) -> Head | None:
 
 
 def _parse_detail(body: bytes) -> Mapping[str, Any]:
-    """The object that our instance answered with, through FastAPI's ``{"detail": …}`` and the platform's wrapping."""
+    """Return the object in our instance's response, without FastAPI's ``{"detail": …}`` and the platform's prefix."""
     value = _parse_json(body)
     for _ in range(4):
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Calls through a chute's public routes: what the platform's JSON can say of a request and of its answer."""
+"""The transport through a chute's public routes, limited to what the platform's JSON can express."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from chutes_wrappers.host.forwarding.public_responses import (
 from chutes_wrappers.host.forwarding.transport import ForwardedResponse, ForwardingError
 from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
 
-# Of the service's error the gateway quotes 256 KiB, in JSON and perhaps in base64.
+# The gateway quotes 256 KiB of the service's error, in JSON and perhaps in base64.
 _LARGEST_ERROR_BYTES = 4 * 1024**2
 _LARGEST_EMPTY_BYTES = 500
 _NO_ROUTE = (
-    "no route of the chute leads to {method} {path} on port {port}; {deploy} --discover M --expose all finds more, and "
-    "register_tunnel(chute, SERVICE_PORTS) in the module carries everything"
+    "no route of the chute matches {method} {path} on port {port}. {deploy} --discover M --expose all finds more. "
+    "register_tunnel(chute, SERVICE_PORTS) in the module forwards everything."
 )
 
 
 class RouteTransport:
-    """Carries calls through the public routes of ``chute``; headers and cookies do not travel, statuses only of errors."""
+    """Sends calls through the public routes of ``chute``: without headers and cookies, and with statuses of errors only."""
 
     def __init__(self, chute: Chute, routes: RouteTable) -> None:
         self._chute = chute

@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that hands every request to a carrier, and the carrier's answer back, without a change of its own.
+"""A server on 127.0.0.1 that sends every request through a transport, and returns the response unchanged.
 
 aiohttp's server adds headers (Date, Server, a media type) and decodes header bytes; h11 does neither.
 """
@@ -18,24 +18,24 @@ from chutes_wrappers.runtime.http1 import MAX_HEAD_BYTES
 from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
 
 HOST = "127.0.0.1"
-# In base64 it must fit into what the instance takes as one call.
+# In base64 it must fit into what the instance accepts as one call.
 LARGEST_BODY_BYTES = 700 * 1024**2
 _PIECE_BYTES = 256 * 1024
 _BODILESS = frozenset({204, 304})
 _WEB_SOCKETS = (
-    "WebSockets cannot be forwarded: the platform carries requests and answers only. Let the client use plain HTTP "
+    "WebSockets cannot be forwarded: the platform supports requests and responses only. Let the client use plain HTTP "
     "(polling or server-sent events), if it can."
 )
 
 
 class _ClientDisconnected(Exception):
-    """Nobody waits for the answer any more."""
+    """The client has closed the connection before the response was complete."""
 
 
 class ForwardingServer:
-    """Listens on ``local_port`` for the service on ``service_port``. A context manager; leaving it ends every call.
+    """Listens on ``local_port`` for the service on ``service_port``. A context manager, whose end cancels every call.
 
-    Calls cost the user money: pages of other sites and foreign hosts are refused with 403, but for what is ``allowed``.
+    Calls cost the user money: pages of other sites and foreign hosts get 403, unless they are ``allowed``.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ForwardingServer:
 
     @property
     def port(self) -> int:
-        """Where it listens; ``local_port``, unless that was 0."""
+        """The port that it listens on: ``local_port``, unless that was 0."""
         assert self._server is not None
         port: int = self._server.sockets[0].getsockname()[1]
         return port
@@ -67,7 +67,7 @@ class ForwardingServer:
         except OSError as error:
             raise ConfigurationError(
                 f"port {self._local_port} of this machine cannot be used ({error.strerror or error})",
-                next_step=f"stop what listens there, or name another port: --listen {self._local_port + 10000}:{self._service_port}",
+                next_step=f"stop the program that listens there, or use another port: --listen {self._local_port + 10000}:{self._service_port}",
             ) from error
         return self
 
@@ -92,7 +92,7 @@ class ForwardingServer:
 
 
 class _Client:
-    """One connection: a request after the other."""
+    """One connection, with one request after the other."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class _Client:
         self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
 
     async def serve(self) -> None:
-        """Answer requests until the connection has to end."""
+        """Serve requests until the connection has to end."""
         try:
             while (call := await self._read_call()) is not None:
                 await self._respond(call)
@@ -126,7 +126,7 @@ class _Client:
             await self._send_error(failure)
 
     async def _read_call(self) -> TunnelCall | None:
-        """The next request, whole; None when the client has closed the connection."""
+        """Read the next request with its whole body; None when the client has closed the connection."""
         request = await self._read_event()
         if not isinstance(request, h11.Request):
             return None
@@ -154,7 +154,7 @@ class _Client:
             body += event.data
             if len(body) > LARGEST_BODY_BYTES:
                 raise ForwardingError(
-                    413, f"the body is larger than the {LARGEST_BODY_BYTES // 1024**2} MiB that can be carried"
+                    413, f"the body is larger than the {LARGEST_BODY_BYTES // 1024**2} MiB that can be forwarded"
                 )
         return bytes(body)
 
@@ -164,7 +164,7 @@ class _Client:
         return event  # type: ignore[return-value]  # NEED_DATA is excluded
 
     async def _respond(self, call: TunnelCall) -> None:
-        """Carry ``call``; a client that goes away meanwhile ends it."""
+        """Forward ``call``; cancel it when the client disconnects meanwhile."""
         forwarding = asyncio.create_task(self._forward(call))
         disconnect = asyncio.create_task(self._wait_for_disconnect())
         try:
@@ -178,7 +178,7 @@ class _Client:
             await asyncio.gather(forwarding, disconnect, return_exceptions=True)
 
     async def _wait_for_disconnect(self) -> None:
-        # Bytes are its next request already; more than one piece of that is not looked at now.
+        # Received bytes are the next request. One piece of it is enough for now.
         if data := await self._reader.read(_PIECE_BYTES):
             self._protocol.receive_data(data)
             await asyncio.Event().wait()
@@ -205,10 +205,10 @@ class _Client:
                     await self._send(h11.Data(data=piece))
             await self._send(h11.EndOfMessage())
         except h11.LocalProtocolError as error:
-            raise ForwardingError(502, f"the answer is not HTTP/1.1: {error}") from error
+            raise ForwardingError(502, f"the response is not valid HTTP/1.1: {error}") from error
 
     async def _send_error(self, error: ForwardingError) -> None:
-        """Tell the client why there is no answer; where one has begun, the connection breaks off, as the service's did."""
+        """Send the error to the client; when a response has begun, abort the connection, as the service did."""
         if self._protocol.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self._writer.transport.abort()
             return
@@ -226,7 +226,7 @@ class _Client:
         try:
             self._writer.write(self._protocol.send(event) or b"")
             await self._writer.drain()
-        except OSError as error:  # under its own name: a carrier would take it for the chute's
+        except OSError as error:  # another type: a transport would handle an OSError as the chute's
             raise _ClientDisconnected from error
 
 

@@ -1,4 +1,4 @@
-"""What stands between the server on this machine and the ways to a chute."""
+"""The protocol of a transport: a way from the server on this machine to a chute."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
 
 
 class ForwardingError(Exception):
-    """A call that could not be made, or its answer not be had: the client is told in ``text``, with ``status``.
+    """A call that failed, or has no complete response: the client gets ``text`` with ``status``.
 
-    Raised while an answer's pieces are read it means that the rest is lost.
+    Raised while a response's pieces are read, it means that the rest is lost.
     """
 
     def __init__(self, status: int, text: str) -> None:
@@ -24,14 +24,14 @@ class ForwardingError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardedResponse:
-    """The service's answer: its head, and its bytes as they come."""
+    """The service's response: its head, and its body in pieces as they arrive."""
 
     head: Head
     pieces: AsyncIterator[bytes]
 
 
 class Transport(Protocol):
-    """A way to a chute's services."""
+    """Sends calls to a chute's services."""
 
     def send(self, call: TunnelCall) -> AbstractAsyncContextManager[ForwardedResponse]:
-        """Make ``call``; leaving the context ends it, wherever it is. ForwardingError says why there is no answer."""
+        """Send ``call`` and yield the response; the end of the context cancels the call. Raise ForwardingError on failure."""

@@ -1,4 +1,4 @@
-"""Calls through a chute's tunnel (``register_tunnel``): everything comes back as the service sent it."""
+"""The transport through a chute's tunnel (``register_tunnel``), which returns responses as the service sent them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LARGEST_ERROR_BYTES = 64 * 1024
 
 
 class TunnelTransport:
-    """Carries calls through the tunnel of ``chute``."""
+    """Sends calls through the tunnel of ``chute``."""
 
     def __init__(self, chute: Chute) -> None:
         self._chute = chute
@@ -49,12 +49,12 @@ class TunnelTransport:
             async with contextlib.aclosing(_read_frames(response.content)) as frames:
                 head = await anext(frames)
                 if not isinstance(head, Head):
-                    raise ForwardingError(502, "the tunnel's answer has no beginning")
+                    raise ForwardingError(502, "the tunnel's response has no head")
                 yield ForwardedResponse(head=head, pieces=_read_pieces(frames))
 
 
 async def _read_frames(lines: aiohttp.StreamReader) -> AsyncGenerator[Frame, None]:
-    """What the tunnel says; without an end it is cut off."""
+    """Yield the tunnel's frames. A response without an End frame was truncated."""
     try:
         async for line in lines:
             if not line.strip():
@@ -68,7 +68,7 @@ async def _read_frames(lines: aiohttp.StreamReader) -> AsyncGenerator[Frame, Non
                 return
     except (TunnelBroken, ValueError) as error:
         raise ForwardingError(502, str(error)) from error
-    raise ForwardingError(502, "the tunnel's answer was cut off")
+    raise ForwardingError(502, "the tunnel's response was truncated")
 
 
 async def _read_pieces(frames: AsyncIterator[Frame]) -> AsyncIterator[bytes]:

@@ -1,1 +1,1 @@
-"""The Chutes API: requests, look-ups, values and errors."""
+"""The client of the Chutes API: requests, lookups, values and errors."""

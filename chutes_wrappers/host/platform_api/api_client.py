@@ -1,6 +1,6 @@
-"""The Chutes API (PLATFORM.md, section 5): requests in the account's name, answers as values, failures as errors.
+"""The client of the Chutes API (PLATFORM.md, section 5): authenticated requests, parsed responses, and errors.
 
-Reading is repeated after a lost connection and after 502, 503 and 504; what changes something is sent once.
+A GET is retried after a lost connection and after 502, 503 and 504. Any other request is sent once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from chutes_wrappers.host.platform_api.sessions import RetryAdapter, StreamAdapt
 from chutes_wrappers.sdk.username import get_config_path
 
 _DEFAULT_URL = "https://api.chutes.ai"
-_CORRECT_URL = "correct base_url in [api], or CHUTES_API_URL where the file has none: https://api.chutes.ai"
+_CORRECT_URL = "set base_url in [api], or CHUTES_API_URL when the file has no base_url, to https://api.chutes.ai"
 _CHUTE_HOST = "https://{slug}.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
@@ -34,7 +34,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class PlatformRequestFailed(WrapperError):
-    """The API answered, and not with what was asked for. ``status`` is that of its answer."""
+    """The API returned an error; ``status`` is the status of its response."""
 
     def __init__(self, what: str, *, status: int, where: str, evidence: str, next_step: str) -> None:
         super().__init__(what, where=where, evidence=evidence, next_step=next_step)
@@ -42,13 +42,13 @@ class PlatformRequestFailed(WrapperError):
 
 
 class PlatformUnreachable(WrapperError):
-    """The API did not answer, or broke off; what became of a request that changes something is not known."""
+    """The API did not respond, or closed the connection early. A request that changes something may have succeeded."""
 
 
 class PlatformApi:
-    """The API at ``url`` for whoever has ``credentials``. A context manager; not for several threads at once.
+    """The API at ``url``, with ``credentials``. A context manager, for one thread at a time.
 
-    ``what`` of each method says in a message what was asked for: "the chute 'x' is not told about". All raise
+    ``what`` of each method describes the request in error messages: "requesting the chute 'x'". All methods raise
     PlatformRequestFailed and PlatformUnreachable.
     """
 
@@ -67,11 +67,11 @@ class PlatformApi:
         self._session.close()
 
     def get(self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The JSON object at ``path``; ``purpose`` is what the API wants signed: "images", "chutes", "me", …"""
+        """Return the JSON object at ``path``; ``purpose`` is the part of the signature: "images", "chutes", "me", …"""
         return self._parse_object(self._send("GET", path, what, purpose=purpose, params=params), what)
 
     def find(self, path: str, what: str, *, purpose: str) -> dict[str, Any] | None:
-        """As ``get``; None when the API knows of no such thing."""
+        """Return the JSON object at ``path`` as ``get`` does, or None for a 404."""
         try:
             return self.get(path, what, purpose=purpose)
         except PlatformRequestFailed as error:
@@ -82,7 +82,7 @@ class PlatformApi:
     def list_items(
         self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None
     ) -> Iterator[Any]:
-        """Every item of the list at ``path``, page after page."""
+        """Yield every item of the list at ``path``, page by page."""
         page, item_count = 0, 0
         while True:
             page_params = {**(params or {}), "page": page, "limit": _PAGE_SIZE}
@@ -96,18 +96,18 @@ class PlatformApi:
                 return
 
     def fetch_date(self, path: str, what: str) -> str:
-        """The time that the API's answer names (HTTP's Date); empty for none."""
+        """Return the Date header of the response; empty when missing."""
         return self._send("GET", path, what).headers.get("Date", "")
 
     def post(
         self, path: str, what: str, body: Mapping[str, Any], *, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """What the API answers to the JSON object ``body``."""
+        """Send the JSON object ``body``, and return the JSON object of the response."""
         data = json.dumps(body).encode()
         return self._parse_object(self._send("POST", path, what, body=data, params=params), what)
 
     def delete(self, path: str, what: str, *, purpose: str) -> dict[str, Any]:
-        """What the API answers to a deletion."""
+        """Send a DELETE, and return the JSON object of the response."""
         return self._parse_object(self._send("DELETE", path, what, purpose=purpose), what)
 
     def stream_lines(
@@ -119,9 +119,9 @@ class PlatformApi:
         params: Mapping[str, Any] | None = None,
         silence_s: float | None = None,
     ) -> Iterator[str]:
-        """The lines of a text or of a stream of events, as they come; a line may be minutes after the one before.
+        """Yield the lines of a text or of an event stream as they arrive; minutes may pass between two lines.
 
-        With ``silence_s`` they end when none has come for so many seconds.
+        With ``silence_s`` the lines end after so many seconds without any data.
         """
         adapter = StreamAdapter()
         with (
@@ -135,7 +135,7 @@ class PlatformApi:
                     raise self._build_response_error(
                         what, path, error_responses.format_detail(response.text, self._credentials.secrets)
                     )
-                # The head of a stream comes soon, but then it is silent for as long as the step of a build takes.
+                # The head of a stream arrives soon, but then a step of a build may be silent for minutes.
                 adapter.set_read_timeout(silence_s)
                 for line in split_lines(response.iter_content(chunk_size=1)):
                     yield line.decode(errors="replace")
@@ -177,14 +177,15 @@ class PlatformApi:
             requests.exceptions.MissingSchema,
         ) as error:
             raise ConfigurationError(
-                f"the API's address {self.url!r} is none",
+                f"invalid API URL: {self.url!r}",
                 where=f"{get_config_path()}, CHUTES_API_URL",
                 next_step=_CORRECT_URL,
             ) from error
         except requests.exceptions.InvalidHeader:
-            # Not the error's own words: they quote it.
+            # The error's text is not used: it contains the credentials.
             raise ConfigurationError(
-                f"no request can carry {self._credentials.source}", next_step="look for line breaks and such in it"
+                f"{self._credentials.source} is not valid in an HTTP header",
+                next_step="remove line breaks and control characters from it",
             ) from None
         except requests.RequestException as error:
             raise self._build_connection_error(what, path, error) from error
@@ -205,7 +206,7 @@ class PlatformApi:
     def _build_request_error(self, response: requests.Response, what: str) -> PlatformRequestFailed:
         status = response.status_code
         return PlatformRequestFailed(
-            f"{what}: the platform answered {status}",
+            f"{what}: the platform returned {status}",
             status=status,
             where=f"{response.request.method} {self.url}{response.request.path_url.partition('?')[0]}",
             evidence=error_responses.format_detail(response.text, self._credentials.secrets),
@@ -214,7 +215,7 @@ class PlatformApi:
 
     def _build_response_error(self, what: str, path: str, evidence: str) -> WrapperError:
         return WrapperError(
-            f"{what}: the answer is not the platform's",
+            f"{what}: the response is not from the platform",
             where=f"{self.url}{path.partition('?')[0]}",
             evidence=evidence,
             next_step=error_responses.select_next_step(200, self._credentials.source),
@@ -222,20 +223,23 @@ class PlatformApi:
 
     def _build_connection_error(self, what: str, path: str, error: requests.RequestException) -> PlatformUnreachable:
         return PlatformUnreachable(
-            f"{what}: the platform does not answer",
+            f"{what}: no response from the platform",
             where=f"{self.url}{path}",
             evidence=error_responses.format_detail(f"{type(error).__name__}: {error}", self._credentials.secrets),
-            next_step=f"check the network and the address; {TIMEOUT_VARIABLE} sets how many seconds are waited [30]",
+            next_step=f"check the network and the API URL; {TIMEOUT_VARIABLE} sets the timeout in seconds [30]",
         )
 
 
 def connect(credentials: Credentials | None = None) -> PlatformApi:
-    """The platform's API, asked in the name of ``credentials``; by default the account of the SDK's configuration."""
+    """Return a client of the platform's API with ``credentials``, by default the account in the SDK's configuration."""
     return PlatformApi(resolve_api_url(), credentials or read_account(), timeout_s=read_request_timeout_s())
 
 
 def resolve_api_url(config_text: str | None = None) -> str:
-    """The platform's API as the SDK finds it: ``configuration``, by default its file, else ``CHUTES_API_URL``, else the public one."""
+    """Return the API's URL as the SDK does: from the configuration, else ``CHUTES_API_URL``, else the public one.
+
+    ``config_text`` is the content of the SDK's configuration; by default its file is read.
+    """
     parser = configparser.ConfigParser(interpolation=None)
     try:
         if config_text is None:
@@ -247,36 +251,37 @@ def resolve_api_url(config_text: str | None = None) -> str:
             "the Chutes configuration cannot be read",
             where=str(get_config_path()),
             evidence=type(error).__name__,
-            next_step=f"correct it, or set the account up again: {NAMES.account}",
+            next_step=f"correct it, or set up the account again: {NAMES.account}",
         ) from None
     url = parser.get("api", "base_url", fallback="") or os.environ.get("CHUTES_API_URL") or _DEFAULT_URL
     try:
         urlsplit(url)
     except ValueError:
         raise ConfigurationError(
-            f"the API's address {url!r} is none", where=f"{get_config_path()}, CHUTES_API_URL", next_step=_CORRECT_URL
+            f"invalid API URL: {url!r}", where=f"{get_config_path()}, CHUTES_API_URL", next_step=_CORRECT_URL
         ) from None
     return url.rstrip("/")
 
 
 def fetch_chute_url(name: str, key: str) -> str:
-    """Where the deployed chute ``name`` is called. WrapperError says why the platform does not tell."""
-    what = f"asking for the chute {name!r}"
+    """Return the URL of the deployed chute ``name``. Raise WrapperError when the platform does not return one."""
+    what = f"requesting the chute {name!r}"
     with connect(KeyCredentials(key=key)) as api:
         chute = api.find(f"/chutes/{quote(name, safe='')}", what, purpose="chutes")
     if chute is None:
         raise WrapperError(
-            f"{what}: the platform knows of none", next_step="deploy it first (--deploy), or name the chute with --url"
+            f"{what}: not found on the platform",
+            next_step="deploy it first (--deploy), or pass the chute's URL with --url",
         )
     return build_chute_url(chute, api.url)
 
 
 def build_chute_url(chute: Mapping[str, Any], api_url: str) -> str:
-    """Where a chute is called that the API at ``url`` tells of: below the platform's domain, or at an emulator's port."""
+    """Build the URL of a ``chute`` returned by the API at ``api_url``: in the platform's domain, or at an emulator's port."""
     slug = chute.get("slug")
     if not isinstance(slug, str) or not slug:
         raise WrapperError(
-            f"the platform names no host for the chute {chute.get('name')!r}", next_step="name it with --url"
+            f"the platform returned no host for the chute {chute.get('name')!r}", next_step="pass its URL with --url"
         )
     address = urlsplit(api_url)
     if address.hostname in _LOOPBACK:
@@ -285,12 +290,14 @@ def build_chute_url(chute: Mapping[str, Any], api_url: str) -> str:
 
 
 def read_request_timeout_s() -> float:
-    """How many seconds one request may take: ``CHUTES_API_TIMEOUT``, else 30."""
+    """Return the timeout of one request in seconds: ``CHUTES_API_TIMEOUT``, else 30."""
     text = os.environ.get(TIMEOUT_VARIABLE, "").strip()
     try:
         seconds = float(text) if text else _TIMEOUT_S
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ConfigurationError(f"{TIMEOUT_VARIABLE} is {text!r}", next_step="set it to seconds, such as 30")
+        raise ConfigurationError(
+            f"{TIMEOUT_VARIABLE} is not a valid number of seconds: {text!r}", next_step="set it to seconds, such as 30"
+        )
     return seconds

@@ -1,4 +1,4 @@
-"""Which chute or image a name means, and which one it may have meant."""
+"""Lookup of chutes and images by name or id, with suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from chutes_wrappers.host.platform_api.objects import ChuteInfo, ImageInfo, pars
 
 
 def build_chute_path(name: str) -> str:
-    """Where the API keeps the chute of this name or id."""
+    """Build the API's path of the chute with this name or id."""
     return f"/chutes/{quote(name, safe='')}"
 
 
 def build_image_path(reference: str) -> str:
-    """Where the API keeps the image of this ``name:tag`` or id."""
+    """Build the API's path of the image with this ``name:tag`` or id."""
     return f"/images/{quote(reference, safe=':')}"
 
 
 def resolve_chute_name(name: str, report: Callable[[str], None]) -> str:
-    """The chute's name where ``name`` is a deploy module's, else ``name``; ConfigurationError for none at all."""
+    """Return the chute's name when ``name`` is a deploy module, else ``name``. Raise ConfigurationError for an empty name."""
     if not name.strip():
-        raise ConfigurationError("the name of a chute is empty", next_step="--list-chutes shows yours")
+        raise ConfigurationError("the chute name is empty", next_step="list your chutes with --list-chutes")
     file = Path(name if name.endswith(".py") else f"{name}.py")
     if not name.endswith(".py") and not file.name.startswith("deploy_"):
         return name
@@ -41,23 +41,23 @@ def resolve_chute_name(name: str, report: Callable[[str], None]) -> str:
 
 
 def find_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
-    """The chute of this name or id, or None."""
-    record = api.find(build_chute_path(name), f"asking for the chute {name!r}", purpose="chutes")
+    """Return the chute with this name or id, or None."""
+    record = api.find(build_chute_path(name), f"requesting the chute {name!r}", purpose="chutes")
     return parse_chute(record) if record is not None else None
 
 
 def find_deployed_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
-    """The chute of this name with its cords, which the API may keep beside its list (PLATFORM.md, section 5); or None."""
+    """Return the chute with its cords, or None. The API may return cords only beside its list (PLATFORM.md, section 5)."""
     chute = find_chute(api, name)
     if chute is None or chute.cords:
         return chute
     params = {"name": chute.name, "include_public": "false", "limit": 100}
-    listing = api.get("/chutes/", f"asking for the cords of {chute.name}", purpose="chutes", params=params)
+    listing = api.get("/chutes/", f"requesting the cords of {chute.name}", purpose="chutes", params=params)
     return add_listed_cords(chute, listing)
 
 
 def add_listed_cords(chute: ChuteInfo, listing: Mapping[str, Any]) -> ChuteInfo:
-    """``found`` with the cords that a list of chutes tells of it."""
+    """Return ``chute`` with its cords in ``listing``, the API's list of chutes; unchanged when it has none."""
     items, references = listing.get("items"), listing.get("cord_refs")
     if not isinstance(items, list) or not isinstance(references, Mapping):
         return chute
@@ -70,38 +70,41 @@ def add_listed_cords(chute: ChuteInfo, listing: Mapping[str, Any]) -> ChuteInfo:
 
 
 def get_chute(api: PlatformApi, name: str) -> ChuteInfo:
-    """The chute of this name or id; WrapperError names those that are nearest to one that is not there."""
+    """Return the chute with this name or id. Raise WrapperError with the closest names when it does not exist."""
     if (chute := find_chute(api, name)) is not None:
         return chute
     names = [parse_chute(record).name for record in list_own_chutes(api)]
     raise _build_not_found_error(
-        f"there is no chute {name!r}", name, names, "--list-chutes shows yours; --deploy MODULE deploys one"
+        f"chute {name!r} not found", name, names, "list yours with --list-chutes, or deploy one with --deploy MODULE"
     )
 
 
 def find_image(api: PlatformApi, reference: str) -> ImageInfo | None:
-    """The image of this ``name:tag`` or id, or None."""
-    record = api.find(build_image_path(reference), f"asking for the image {reference!r}", purpose="images")
+    """Return the image with this ``name:tag`` or id, or None."""
+    record = api.find(build_image_path(reference), f"requesting the image {reference!r}", purpose="images")
     return parse_image(record) if record is not None else None
 
 
 def get_image(api: PlatformApi, reference: str) -> ImageInfo:
-    """The image of this ``name:tag`` or id; WrapperError names those that are nearest to one that is not there."""
+    """Return the image with this ``name:tag`` or id. Raise WrapperError with the closest names when it does not exist."""
     if (image := find_image(api, reference)) is not None:
         return image
     names = [parse_image(record).reference for record in list_own_images(api)]
     raise _build_not_found_error(
-        f"there is no image {reference!r}", reference, names, "--list-images shows yours; --build MODULE builds one"
+        f"image {reference!r} not found",
+        reference,
+        names,
+        "list yours with --list-images, or build one with --build MODULE",
     )
 
 
 def list_own_chutes(api: PlatformApi) -> list[dict[str, Any]]:
-    """The account's chutes, and those that are shared with it, as the API tells of them."""
+    """List the account's chutes and those shared with it, as the API returns them."""
     return list(api.list_items("/chutes/", "listing the chutes", purpose="chutes", params={"include_public": "false"}))
 
 
 def list_own_images(api: PlatformApi) -> list[dict[str, Any]]:
-    """The account's images, as the API tells of them."""
+    """List the account's images, as the API returns them."""
     return list(api.list_items("/images/", "listing the images", purpose="images", params={"include_public": "false"}))
 
 

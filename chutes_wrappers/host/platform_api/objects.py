@@ -1,7 +1,7 @@
-"""What the API tells of images, chutes, instances and accounts, as values. Pure.
+"""The API's images, chutes, instances and accounts, parsed into values. Pure.
 
-The API may leave out what it has no word for, and other versions of it may say more: only names and ids are needed. Texts
-lose the control characters that a terminal would obey.
+Only names and ids are required: the API may omit any other field, and other versions may have more. Control characters are
+removed from texts, since a terminal would execute them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInfo:
-    """An image; ``status`` in the platform's words (PLATFORM.md, section 5)."""
+    """An image; ``status`` is the platform's text (PLATFORM.md, section 5)."""
 
     image_id: str
     name: str
@@ -37,7 +37,7 @@ class ImageInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceInfo:
-    """An instance; ``failures`` in a row, ``last_failure`` and ``ended_because`` as far as the API tells of them."""
+    """An instance. ``failures`` counts those in a row; it, ``last_failure`` and ``ended_because`` are optional in the API."""
 
     instance_id: str
     state: str
@@ -48,13 +48,13 @@ class InstanceInfo:
 
     @property
     def is_active(self) -> bool:
-        """Whether it takes calls."""
+        """Whether it accepts calls."""
         return self.state == "active"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChuteInfo:
-    """A deployed chute. ``ended`` are instances that are gone, which only the emulator tells of."""
+    """A deployed chute. ``ended`` are the ended instances, which only the emulator returns."""
 
     chute_id: str
     name: str
@@ -74,7 +74,7 @@ class ChuteInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountInfo:
-    """Who asks; the balance is in dollars, None where the API does not tell it."""
+    """The account of the request. ``balance`` is in dollars, or None when the API does not return it."""
 
     username: str
     user_id: str
@@ -85,7 +85,7 @@ class AccountInfo:
 
 
 def parse_image(record: Mapping[str, Any]) -> ImageInfo:
-    """An image that the API tells of; WrapperError where it has no name."""
+    """Parse the API's record of an image. Raise WrapperError when it has no name or id."""
     return ImageInfo(
         image_id=_read_required(record, "image_id"),
         name=_read_required(record, "name"),
@@ -98,7 +98,7 @@ def parse_image(record: Mapping[str, Any]) -> ImageInfo:
 
 
 def parse_chute(record: Mapping[str, Any]) -> ChuteInfo:
-    """A chute that the API tells of; WrapperError where it has no name."""
+    """Parse the API's record of a chute. Raise WrapperError when it has no name or id."""
     image = record.get("image")
     instances = tuple(map(parse_instance, _as_mappings(record.get("instances"))))
     return ChuteInfo(
@@ -120,7 +120,7 @@ def parse_chute(record: Mapping[str, Any]) -> ChuteInfo:
 
 
 def parse_instance(record: Mapping[str, Any]) -> InstanceInfo:
-    """An instance that the API tells of."""
+    """Parse the API's record of an instance. Raise WrapperError when it has no id."""
     state = clean_text(record.get("state")) or ("active" if record.get("active") else "starting")
     failures = record.get("failures")
     return InstanceInfo(
@@ -134,7 +134,10 @@ def parse_instance(record: Mapping[str, Any]) -> InstanceInfo:
 
 
 def parse_account(record: Mapping[str, Any], publish_bit: int, publish_permission: str) -> AccountInfo:
-    """The account that the API tells of; ``publish_bit`` and ``publish_permission`` say that it may publish chutes."""
+    """Parse the API's record of an account; ``publish_bit`` or ``publish_permission`` allows it to publish chutes.
+
+    Raises WrapperError when it has no username.
+    """
     balance, mask = record.get("balance"), record.get("permissions_bitmask")
     permissions = record.get("permissions")
     permission_names = (
@@ -153,12 +156,12 @@ def parse_account(record: Mapping[str, Any], publish_bit: int, publish_permissio
 
 
 def clean_text(value: Any) -> str:
-    """``value`` as a line of text that does nothing to a terminal; empty for None."""
+    """Return ``value`` as a line of text without control characters; empty for None."""
     return "" if value is None else _UNPRINTABLE.sub(" ", str(value)).strip()
 
 
 def format_age(since: datetime | None, now: datetime | None = None) -> str:
-    """How long ago ``since`` was, roughly: "12 s", "3 min", "5 h", "2 d"; empty when it is not known."""
+    """Format the time since ``since``, rounded: "12 s", "3 min", "5 h", "2 d"; empty when unknown."""
     if since is None:
         return ""
     seconds = max(0.0, ((now or datetime.now(timezone.utc)) - since).total_seconds())
@@ -172,9 +175,9 @@ def _read_required(record: Mapping[str, Any], name: str) -> str:
     if text := clean_text(record.get(name)):
         return text
     raise WrapperError(
-        f"the platform's answer has no {name}",
+        f"the platform's response has no {name}",
         evidence=clean_text(dict(record))[:200],
-        next_step="check that the API's address (base_url in the account's file, or CHUTES_API_URL) is the platform's",
+        next_step="check that the API URL (base_url in the account's file, or CHUTES_API_URL) is the platform's",
     )
 
 
@@ -191,7 +194,7 @@ def _as_mappings(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _parse_time(value: Any) -> datetime | None:
-    """An ISO 8601 time; one without a zone is UTC."""
+    """Parse an ISO 8601 time, in UTC when it has no zone; None for any other value."""
     if not isinstance(value, str):
         return None
     try:

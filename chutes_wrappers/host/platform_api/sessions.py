@@ -1,6 +1,6 @@
-"""HTTP sessions for the Chutes API: what is sent again, and how long the body of a response may pause.
+"""HTTP sessions for the Chutes API: retries, and the read timeout of a response's body.
 
-``requests`` has one timeout for the head of a response and for the pauses in its body. A stream needs two.
+``requests`` has one timeout for the head of a response and for each read of its body. A stream needs two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib3.util.retry import Retry
 
 _RETRY = Retry(
     total=2,
-    read=0,  # an API that says nothing for so long will not say more the second time
+    read=0,  # an API that is silent for so long will not respond to a retry
     status_forcelist=(502, 503, 504),
     allowed_methods=("GET",),
     backoff_factor=0.3,
@@ -27,12 +27,12 @@ _RETRY = Retry(
     respect_retry_after_header=False,
 )
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-# What it would say of each repetition goes to standard error otherwise.
+# Without a handler, its warning about each retry goes to standard error.
 logging.getLogger("urllib3").addHandler(logging.NullHandler())
 
 
 def create_session(adapter: HTTPAdapter) -> requests.Session:
-    """A session that sends every request by ``adapter``. Close it."""
+    """Create a session that sends every request through ``adapter``. The caller closes it."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
@@ -40,9 +40,9 @@ def create_session(adapter: HTTPAdapter) -> requests.Session:
 
 
 def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines in ``pieces`` without their ends, each as soon as it has ended.
+    """Yield the lines in ``pieces`` without their ends, each as soon as it is complete.
 
-    ``Response.iter_lines`` copies what it has of a line for each byte that it reads: minutes for a line of 300 KB.
+    ``Response.iter_lines`` copies the incomplete line for each byte that it reads: minutes for a line of 300 KB.
     """
     line = bytearray()
     for piece in pieces:
@@ -56,21 +56,21 @@ def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class RetryAdapter(HTTPAdapter):
-    """Sends a GET again after a lost connection and after 502, 503 and 504; anything else once."""
+    """Retries a GET after a lost connection and after 502, 503 and 504. Sends any other request once."""
 
     def __init__(self) -> None:
         super().__init__(max_retries=_RETRY)
 
 
 class StreamAdapter(RetryAdapter):
-    """For one request, whose response may pause for a time that is longer or shorter than the request's timeout."""
+    """An adapter for one request, whose body may have another read timeout than its head."""
 
     def __init__(self) -> None:
         super().__init__()
         self._socket: socket.socket | None = None
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
-        """The pool for the request, with connections that tell which socket the response is read from."""
+        """Return the pool for the request, with connections that report the socket of the response."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
         pool.ConnectionCls = type(
             "StreamConnection", (_StreamConnection, pool.ConnectionCls), {"on_socket": self._store_socket}
@@ -78,9 +78,9 @@ class StreamAdapter(RetryAdapter):
         return pool
 
     def set_read_timeout(self, timeout_s: float | None) -> None:
-        """Let reading the body fail after ``longest_s`` seconds of silence, from now on; None: never.
+        """Set the timeout for each read of the body, in seconds; None: no timeout.
 
-        It fails as ``requests`` does for any read timeout in a body: a ConnectionError of a ReadTimeoutError.
+        A read that times out raises what ``requests`` raises: a ConnectionError of a ReadTimeoutError.
         """
         if self._socket is not None:
             with contextlib.suppress(OSError):  # closed: the response has ended
@@ -91,12 +91,12 @@ class StreamAdapter(RetryAdapter):
 
 
 class _StreamConnection:
-    """In front of urllib3's connection, HTTP or HTTPS."""
+    """A base class before urllib3's connection class, HTTP or HTTPS."""
 
     sock: socket.socket
     on_socket: Callable[[socket.socket], None]
 
     def getresponse(self) -> HTTPResponse:
-        self.on_socket(self.sock)  # before: http.client lets go of a socket that closes with its response
-        response: HTTPResponse = super().getresponse()  # type: ignore[misc]  # of the class behind this one
+        self.on_socket(self.sock)  # first: http.client drops a socket that closes with its response
+        response: HTTPResponse = super().getresponse()  # type: ignore[misc]  # of urllib3's class
         return response

@@ -79,9 +79,9 @@ async def test_a_broken_connection_is_an_error_without_a_retry(response: bytes) 
 def test_a_timeout_is_an_error_that_names_the_flag() -> None:
     with serve_full_backlog() as port, pytest.raises(PlatformUnreachable, match="--timeout"):
         send_get(port)
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(PlatformUnreachable, match="nothing came"):
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(PlatformUnreachable, match="the chute sent nothing"):
         send_get(silent.getsockname()[1])
-    with pytest.raises(PlatformUnreachable, match="nothing is sent again"):
+    with pytest.raises(PlatformUnreachable, match="it is not sent again"):
         send_get(unused_port())
 
 
@@ -91,7 +91,7 @@ def test_an_upload_reports_its_progress() -> None:
     upload.read(1_500_000)
     assert str(upload) == "sent 1.5 of 3.0 MB"
     upload.read()
-    assert str(upload) == "no answer yet"
+    assert str(upload) == "no response yet"
 
 
 async def test_a_large_upload_has_its_length_and_is_sent_whole() -> None:
@@ -110,7 +110,7 @@ async def test_a_large_upload_has_its_length_and_is_sent_whole() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
     async with serve_raw(talk) as port:
-        assert await asyncio.to_thread(sent, port) == "no answer yet"
+        assert await asyncio.to_thread(sent, port) == "no response yet"
     assert b"\r\nContent-Length: 3000012\r\n" in received[0]
     assert b"transfer-encoding" not in received[0].lower()
     assert received[1] == json.dumps({"data": "x" * 3_000_000}).encode()

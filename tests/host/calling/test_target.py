@@ -51,7 +51,7 @@ def test_a_chute_without_cords_is_to_be_deployed_again(cords: Any) -> None:
 
 
 def test_a_path_of_the_platform_never_reaches_the_chute() -> None:
-    with pytest.raises(ConfigurationError, match="answered by the platform"):
+    with pytest.raises(ConfigurationError, match="served by the platform"):
         select_target(CHUTE, "/docs", None)
 
 

@@ -379,7 +379,7 @@ def test_an_engine_at_a_tcp_address_is_not_local(engine: DockerEngine) -> None:
 
 def test_a_lost_connection_is_reported_as_engine_unavailable(api: Api, engine: DockerEngine) -> None:
     api.answers["GET /images/team/service:v1/json"] = None
-    with pytest.raises(EngineUnavailable, match="stopped answering") as caught:
+    with pytest.raises(EngineUnavailable, match="stopped responding") as caught:
         engine.inspect_image("team/service:v1")
     assert caught.value.where == "team/service:v1"
 
@@ -394,9 +394,9 @@ def response(status: int) -> requests.Response:
     ("error", "words"),
     [
         (ImageNotFound("x", response(404), "No such image: x"), "no such image"),
-        (NotFound("x", response(404), "No such container: x"), "does not find it: No such container"),
-        (APIError("x", response(409), "Container is not running"), "refused: Container is not running"),
-        (APIError("no explanation"), "refused: no explanation"),
+        (NotFound("x", response(404), "No such container: x"), "not found by the Docker engine: No such container"),
+        (APIError("x", response(409), "Container is not running"), "rejected the request: Container is not running"),
+        (APIError("no explanation"), "rejected the request: no explanation"),
         (InvalidVersion("too old"), "too old"),
     ],
 )

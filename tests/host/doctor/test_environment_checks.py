@@ -23,8 +23,8 @@ def test_a_moved_environment_is_a_failure_that_names_both_locations(environment:
         (environment / ".complete").write_text(place)
         (finding,) = check_location()
         assert finding.severity == "failure"
-        assert finding.found.startswith(f"{environment} was made at {place}:")
-        assert finding.fix.endswith("setup.sh, which makes it anew")
+        assert finding.found.startswith(f"{environment} was created at {place}:")
+        assert finding.fix.endswith("setup.sh, which creates it again")
 
 
 @pytest.mark.parametrize("through_link", [False, True])

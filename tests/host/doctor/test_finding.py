@@ -17,7 +17,7 @@ FIRST_FINDING = Finding(group="wallet", name="wallets", severity="ok", found="1 
         (ModuleNotFoundError("no", name="chutes"), "chutes cannot be imported", "./setup.sh"),
         (PermissionError(13, "Permission denied", "/a b"), "/a b: Permission denied", "ls -ld '/a b'"),
         (OSError("odd"), "OSError", "correct it"),
-        (IndexError("a seed: canary"), "IndexError", "report it"),
+        (IndexError("a seed: canary"), "IndexError", "report this fault"),
     ],
 )  # fmt: skip
 def test_a_failed_check_is_one_more_finding(failure: Exception, found: str, fix: str) -> None:

@@ -51,7 +51,7 @@ def test_each_module_that_cannot_be_imported_is_named_with_the_fix(folder: Path)
     assert {finding.severity for finding in findings} == {"failure"}
     assert [finding.found for finding in findings] == [
         "lacks: No module named 'a_library_of_another_version' (ModuleNotFoundError)",
-        "ends_python: importing it ends Python (SIGSEGV)",
+        "ends_python: importing it crashes Python (SIGSEGV)",
         "exits: not here (SystemExit)",
     ]
     assert all("./setup.sh" in finding.fix for finding in findings)

@@ -51,4 +51,4 @@ def test_an_image_is_the_same_whatever_registry_it_was_pushed_to(
     (tmp_path / "deploy_case.py").write_text(MODULE)
     (tmp_path / "deploy_case.routes.json").write_text(json.dumps({"version": 1, "image": image, "routes": []}))
     (finding,) = module_checks.check_module(tmp_path / "deploy_case.py", cast(DockerEngine, Engine()), {})
-    assert ("is not the image that discovery saw" in finding[1]) is is_another
+    assert ("is not the image that discovery inspected" in finding[1]) is is_another

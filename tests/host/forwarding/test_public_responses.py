@@ -62,7 +62,7 @@ def test_errors_of_the_platform_become_502(status: int, named: str) -> None:
 
 @pytest.mark.parametrize(("status", "text"), [(503, "503: Service Unavailable;"), (520, "520: no text;")])
 def test_an_error_without_text_has_the_status_phrase(status: int, text: str) -> None:
-    assert f"the platform answered {text}" in build_forwarding_error(status, b" ").text
+    assert f"the platform returned {text}" in build_forwarding_error(status, b" ").text
 
 
 @pytest.mark.parametrize(

@@ -75,5 +75,5 @@ def test_the_error_names_the_reason_without_the_key(
 
 def test_an_unreachable_platform_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUTES_API_URL", f"http://127.0.0.1:{unused_port()}")
-    with pytest.raises(WrapperError, match="does not answer"):
+    with pytest.raises(WrapperError, match="no response from the platform"):
         api_client.fetch_chute_url("my-chute", KEY)

@@ -47,7 +47,7 @@ def test_any_response_is_a_value_or_an_error_that_names_the_missing_key(record: 
             parse(whole)
         except WrapperError as error:
             refused.append(error.what)
-    assert all("the platform's answer has no" in what for what in refused)
+    assert all("the platform's response has no" in what for what in refused)
 
 
 def test_an_instance_is_active_by_its_state_or_by_the_platforms_own_flag() -> None:
