@@ -1,4 +1,4 @@
-"""What a base image would run, and whether it can run on Chutes at all; found out without running it."""
+"""Inspection of a base image: what it runs, and whether it can run on Chutes. Without running it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SUPPORTED_IMAGES_HINT = "use a base image on Debian 12, Ubuntu 22.04, RHEL 9 or
 
 
 def inspect_image(engine: ContainerEngine, reference: str) -> LaunchSpec:
-    """The launch facts of an image. Raises UnsupportedImage, naming image and reason, when it can never run on Chutes."""
+    """Return the launch facts of an image. Raises UnsupportedImage, with the reason, when it cannot run on Chutes."""
     attributes = engine.inspect_image(reference)
     with engine.open_files(reference) as files:
         _check_supported(files, reference, attributes)
@@ -34,21 +34,21 @@ def inspect_image(engine: ContainerEngine, reference: str) -> LaunchSpec:
 
 
 def describe_concerns(spec: LaunchSpec) -> tuple[str, ...]:
-    """What a person should know about an image that can run, one sentence each."""
+    """Return warnings about an image that can run, one sentence each."""
     concerns = []
     if not spec.argv:
-        concerns.append("the image names no command to run: set ENTRYPOINT in the module")
+        concerns.append("the image has no command to run: set ENTRYPOINT in the module")
     if spec.user not in ("", "root", "0", "0:0", "1000", "1000:1000"):
         concerns.append(
             f"the image runs as {spec.user}; on Chutes its service runs as uid {platform_rules.INSTANCE_UID}"
         )
     for path in spec.volumes:
         concerns.append(
-            f"the image declares VOLUME {path}: what a build changes there is lost, so it may not be writable"
+            f"the image declares VOLUME {path}: changes that a build makes there are lost, so it may not be writable"
         )
     for port in spec.exposed_ports:
         if problem := platform_rules.find_service_port_problem(port):
-            concerns.append(f"the image exposes a port that it cannot have there: {problem}")
+            concerns.append(f"the image exposes a port that is not available on Chutes: {problem}")
     return tuple(concerns)
 
 
@@ -74,7 +74,7 @@ def _check_supported(files: ImageFiles, reference: str, attributes: Mapping[str,
         )
     version = _read_glibc_version(files)
     if version is None or version < platform_rules.MIN_GLIBC:
-        version_text = ".".join(map(str, version)) if version else "none"
+        version_text = ".".join(map(str, version)) if version else "missing"
         min_version = ".".join(map(str, platform_rules.MIN_GLIBC))
         raise build_error(f"its glibc is {version_text}; the SDK's libraries need {min_version} or newer")
     has_package_manager = has_file(*_PACKAGE_MANAGERS)
@@ -115,8 +115,8 @@ def _build_launch_spec(files: ImageFiles, reference: str, attributes: Mapping[st
 
 
 def parse_tcp_ports(exposed: Iterable[str]) -> tuple[int, ...]:
-    """The TCP ports of EXPOSE's keys ("8080/tcp"), sorted."""
-    # Builders other than Docker's leave the protocol out, and keep ranges as they were written.
+    """Return the TCP ports of the keys of EXPOSE ("8080/tcp"), sorted."""
+    # Builders other than Docker's omit the protocol, and do not expand ranges.
     ports: set[int] = set()
     for match in filter(None, map(_EXPOSED.match, exposed)):
         first, last = int(match[1]), int(match[2] or match[1])
@@ -125,7 +125,7 @@ def parse_tcp_ports(exposed: Iterable[str]) -> tuple[int, ...]:
 
 
 def list_digests(attributes: Mapping[str, Any]) -> frozenset[str]:
-    """Every digest that an image goes by: it gets another one with each registry that has it."""
+    """Return all digests of an image: its ID, and one for each registry that has it."""
     repository_digests = (
         str(repository_digest).rpartition("@")[2] for repository_digest in attributes.get("RepoDigests") or ()
     )
@@ -139,7 +139,7 @@ def _read_distribution(os_release: bytes) -> str:
 
 
 def find_home(user: str, passwd: bytes) -> str:
-    """Home folder of an image's USER (name or uid, with or without a group); root's for none, "/" for an unknown one."""
+    """Return the home folder of an image's USER (name or uid, with or without a group); root's without a USER, "/" for an unknown one."""
     name = user.partition(":")[0] or "root"
     for line in passwd.decode(errors="replace").splitlines():
         fields = line.split(":")
@@ -148,7 +148,7 @@ def find_home(user: str, passwd: bytes) -> str:
     return "/root" if name in ("root", "0") else "/"
 
 
-# What the engine or the GPU runtime puts into a container, volumes hide, or nobody needs again.
+# Paths that the engine or the GPU runtime adds, that volumes hide, or that a service does not need again.
 _EXCLUDED_PATHS = re.compile(
     r"^/(proc|sys|dev|tmp|cache|\.dockerenv)(/|$)"
     r"|^/etc/((hosts|hostname|resolv\.conf|mtab|ld\.so\.cache)$|nvidia(/|$)|ld\.so\.conf\.d/.*nvcr)"
@@ -160,12 +160,12 @@ _EXCLUDED_PATHS = re.compile(
 
 
 def find_writable_paths(changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """What must become writable so that uid 1000 can do again what the service did; sorted.
+    """Return the paths, sorted, that must be writable so that uid 1000 can make the same changes as the service.
 
-    ``changes`` is the engine's diff, which lists the folders above each change as changed. For an entry that was added or
-    deleted that is the folder that it was in. For a changed file it is the file and its folder: programs replace files as a
-    whole, and databases keep journals beside theirs, which leave no other trace. A new top-level folder is named itself: the
-    root stays closed.
+    ``changes`` is the engine's diff: (kind, path), with the parent folders of each change listed as changed. For an added
+    or deleted entry, the path is its folder. For a changed file, the paths are the file and its folder: programs replace
+    complete files, and databases write journals next to theirs, which leave no other trace. A new top-level folder is
+    returned itself, because the root folder stays read-only.
     """
     all_changes = list(changes)
     service_changes = [(kind, path) for kind, path in all_changes if not _EXCLUDED_PATHS.search(path)]

@@ -1,6 +1,6 @@
-"""The OpenAPI 3.1 document of a public chute: what its callers really send and get. Pure.
+"""The OpenAPI 3.1 document of a public chute: the requests and responses of its callers. Pure.
 
-Public paths and methods, JSON bodies, query parameters where the call is a GET, and the media types of the answers.
+It contains public paths and methods, JSON bodies, query parameters of GET calls, and media types of responses.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from chutes_wrappers.host.public_schemas import Components
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
 _MAX_SLUG_LENGTH = 58
-# PLATFORM.md, section 3: the platform puts its own words before what the chute says.
+# PLATFORM.md, section 3: the platform adds a prefix to the error text of the chute.
 _ERROR_RESPONSE = {
-    "description": "The call is refused, or the service answered with an error: the text names its status and its answer.",
+    "description": "The call was rejected, or the service returned an error: the text contains its status and its response.",
     "content": {_JSON: {"schema": {"type": "object", "properties": {"detail": {}}}}},
 }
-_LIST_DESCRIPTION = 'Values separated by commas; as JSON text (["a,b"]) where one of them holds a comma.'
+_LIST_DESCRIPTION = 'Values separated by commas; as JSON text (["a,b"]) if a value contains a comma.'
 _BUSY_RESPONSE = {"description": "Every instance is busy, or the service is still starting: try again."}
 
 
 def build_api_document(plan: CordPlan, *, name: str, version: str) -> str:
-    """The document as JSON text, the same for equal plans. ``name`` and ``version`` are those of the chute."""
+    """Return the document as JSON text, the same for equal plans. ``name`` and ``version`` are those of the chute."""
     components = Components()
     cords_by_call: dict[tuple[str, str], list[PlannedCord]] = {}
     for cord in plan.cords:
@@ -70,7 +70,7 @@ def _build_operation(cords: list[PlannedCord], method: str, components: Componen
 
 
 def _build_request_body(schema: Any) -> dict[str, Any]:
-    """The platform wants an object, be it empty."""
+    """Return a request body, which is always required: the platform expects an object, even if it is empty."""
     return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
 
 
@@ -93,7 +93,7 @@ def _build_query_parameters(route: Route, schema: Any) -> dict[str, Any]:
 
 
 def _build_value_schema(type: Collection | None, schema: Any) -> dict[str, Any]:
-    """How a value is written in the query string; of a repeated key the platform keeps the last only."""
+    """Return how a value is encoded in the query string; of a repeated key the platform keeps only the last value."""
     if type == "object":
         return {"content": {_JSON: {"schema": schema}}}
     return {"explode": False, "schema": schema, **({"description": _LIST_DESCRIPTION} if type == "array" else {})}
@@ -119,4 +119,4 @@ def _build_response(cords: Iterable[PlannedCord], components: Components) -> dic
         media_type = _EVENT_STREAM if cord.stream else hint or _JSON
         has_schema = not cord.stream and cord.route.output_schema is not None
         content[media_type] = {"schema": components.add_schema(cord.route.output_schema or {})} if has_schema else {}
-    return {"description": "What the service answered.", "content": content}
+    return {"description": "The response of the service.", "content": content}

@@ -1,7 +1,7 @@
-"""Schemas of routes → schemas of one OpenAPI 3.1 document: valid, and with their definitions under ``components``. Pure.
+"""Convert schemas of routes into valid schemas of one OpenAPI 3.1 document, with ``components``. Pure.
 
-Specifications lie, and so may a route's schema. What JSON Schema 2020-12 does not allow is left out here; what is left says
-less, and nothing that is wrong.
+Schemas of specifications may be invalid. Keywords that JSON Schema 2020-12 does not allow are removed: the result is
+less specific, but never wrong.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _SCHEMA_KEYWORDS = frozenset({
 
 
 class Components:
-    """The definitions of all schemas taken so far, equal ones once. ``schemas`` belongs under ``components``."""
+    """The definitions of all schemas added so far, without duplicates. ``schemas`` belongs under ``components``."""
 
     def __init__(self) -> None:
         self.schemas: dict[str, Any] = {}
         self._names: dict[tuple[str, str], str] = {}
 
     def add_schema(self, schema: Mapping[str, Any]) -> Any:
-        """``schema`` as it may stand in the document; its ``$defs`` have become components."""
+        """Return ``schema`` in the form of the document; its ``$defs`` are added to the components."""
         definitions = schema.get("$defs")
         definitions = definitions if isinstance(definitions, Mapping) else {}
         component_names: dict[str, str] = {}
@@ -42,7 +42,7 @@ class Components:
         return _convert_schema(schema, component_names)
 
     def _add_definition(self, name: str, definitions: Mapping[str, Any], component_names: dict[str, str]) -> bool:
-        """Find the component that a definition is, or make room for it; whether it is new."""
+        """Find the component of a definition, or reserve a name for it. Return whether it is new."""
         reachable = _find_reachable(name, definitions)
         fingerprint = json.dumps(
             {definition_name: definitions[definition_name] for definition_name in reachable}, sort_keys=True
@@ -64,7 +64,7 @@ class Components:
 
 
 def _find_reachable(name: str, definitions: Mapping[str, Any]) -> list[str]:
-    """The definitions that one needs, itself included."""
+    """Return the definitions that a definition refers to, directly or not, and itself."""
     reachable, pending = {name}, [name]
     while pending:
         for reference in _iterate_references(definitions[pending.pop()]):
@@ -101,7 +101,7 @@ def _convert_schema(schema: Any, component_names: Mapping[str, str]) -> Any:
             }
         elif keyword in _LIST_KEYWORDS and isinstance(value, list) and value:
             result[keyword] = [_convert_schema(child, component_names) for child in value]
-        elif keyword == "items" and isinstance(value, list):  # as it was written before 2020
+        elif keyword == "items" and isinstance(value, list):  # the form before JSON Schema 2020-12
             result |= {"prefixItems": [_convert_schema(child, component_names) for child in value]} if value else {}
         elif keyword in _SCHEMA_KEYWORDS and isinstance(value, (Mapping, bool)):
             result[keyword] = _convert_schema(value, component_names)
@@ -115,13 +115,13 @@ def _clean_up(schema: dict[str, Any]) -> dict[str, Any]:
         del schema["default"]
     if "required" in schema:
         names = list(dict.fromkeys(name for name in schema.pop("required") if isinstance(name, str)))
-        # Beside allOf, validators miss those that are described in what a reference leads to.
+        # Next to allOf, validators do not find names that the target of a reference declares.
         schema |= {"allOf": [*schema["allOf"], {"required": names}]} if "allOf" in schema else {"required": names}
     return schema
 
 
 def _is_valid_value(value: Any, schema: dict[str, Any] | bool) -> bool:
-    """Whether ``schema`` certainly allows ``value``; False where that takes more than a look."""
+    """Return whether ``schema`` certainly allows ``value``; False for keywords that are not checked here."""
     if isinstance(schema, bool):
         return schema
     if not set(schema) <= _CHECKED_KEYWORDS:
@@ -174,7 +174,7 @@ def _is_pattern(value: Any) -> bool:
         return False
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a pattern may come to mean in a later Python
+            warnings.simplefilter("ignore")  # about patterns with another meaning in a later Python
             re.compile(value)
     except (re.error, OverflowError, RecursionError):
         return False

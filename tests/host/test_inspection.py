@@ -1,4 +1,4 @@
-"""What an image would run is read from its description and files; what can never run is refused by name."""
+"""Inspection reads what an image runs from its description and files, and rejects images that cannot run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEBIAN_12 = {
 
 @dataclass
 class Image:
-    """An engine that has this one image."""
+    """A fake engine with one image."""
 
     config: dict[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
@@ -140,7 +140,7 @@ def test_root_has_a_home_without_a_passwd_file() -> None:
         (Image(without=(LIBC,), extra={"/lib/ld-musl-x86_64.so.1": b""}), "musl", "Debian or Ubuntu variant"),
         (Image(extra={LIBC: b"GNU C Library (Debian GLIBC 2.31-13) stable release version 2.31.\n"}), "2.31", "Debian 12"),
         (Image(extra={LIBC: b"GNU C Library (Ubuntu GLIBC 2.31-0ubuntu9) stable release version 2.31."}), "2.31", "22.04"),
-        (Image(without=(LIBC,)), "glibc is none", "Debian 12"),
+        (Image(without=(LIBC,)), "glibc is missing", "Debian 12"),
         (Image(without=("/usr/bin/apt-get",)), "neither Python", "Debian 12"),
         (Image(without=("/usr/bin/apt-get",), extra={"/usr/bin/python3.11": b""}), "no OpenSSL 3", "Debian 12"),
     ],
@@ -235,10 +235,10 @@ def parse_changes(changes: str) -> list[tuple[str, str]]:
     return [(kinds[entry[0]], entry[2:]) for entry in changes.split(", ")] if changes else []
 
 
-# A small model of a container: root works in it, the engine tells what differs, and uid 1000 does the same again.
+# A small model of a container: root changes files, the engine returns the diff, and uid 1000 repeats the changes.
 NAMES = st.sampled_from(["a", "b", "c"])
 PATHS = st.lists(NAMES, min_size=2, max_size=4).map(lambda names: "/" + "/".join(names))
-# Every path once: what was made and removed again leaves no trace, and nobody can know of it.
+# Each path once: a path that was created and deleted again leaves no trace in the diff.
 WORK = st.dictionaries(PATHS, st.sampled_from(["write", "replace", "delete"]), max_size=8)
 
 
@@ -247,7 +247,7 @@ class WriteDenied(Exception):
 
 
 class Tree:
-    """``folders`` and ``files`` of an image; ``owned`` is what uid 1000 may write to (None: the user is root)."""
+    """``folders`` and ``files`` of an image; ``owned`` are the paths that uid 1000 may write (None: the user is root)."""
 
     def __init__(self, files: frozenset[str], owned: set[str] | None) -> None:
         self.files = {path for path in files if not any(other.startswith(path + "/") for other in files)}
@@ -255,13 +255,13 @@ class Tree:
         self.folders = {"/"}.union(*map(list_ancestors, self.files)) if self.files else {"/"}
         self.owned = owned
         self.touched: set[str] = set()
-        if owned:  # the recipe makes what is missing
+        if owned:  # the recipe creates missing folders
             for path in owned - self.files:
                 self.folders |= {path, *list_ancestors(path)}
 
     def do(self, operation: str, path: str) -> None:
         if path in self.folders or any(above in self.original_files for above in list_ancestors(path)):
-            return  # would fail for anybody, or make a folder of a file
+            return  # fails for every user, or replaces a file by a folder
         if operation == "write" and path in self.files:
             self.use(path)
             return
@@ -301,7 +301,7 @@ def compute_engine_diff(before: Tree, after: Tree) -> list[tuple[str, str]]:
     changes = dict.fromkeys(new - old, "added")
     deleted = {path for path in old - new if posixpath.dirname(path) in new}
     changes |= dict.fromkeys(deleted, "deleted")
-    # A folder whose content came and went is not listed.
+    # A folder whose content was created and deleted is not listed.
     for path in (after.touched & after.files) | set(changes):
         for changed in {path, *list_ancestors(path)}:
             changes.setdefault(changed, "changed")

@@ -1,1 +1,1 @@
-"""From an image to a deploy module."""
+"""Creation of a deploy module from an image."""

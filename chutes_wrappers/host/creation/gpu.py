@@ -1,4 +1,4 @@
-"""Whether an image's CUDA runs on the platform's GPU. Pure."""
+"""Compatibility of an image's CUDA version with the platform's GPU. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _VERSION = re.compile(r"(?:^|cuda>=)(\d+)\.(\d+)")
 
 
 def build_cuda_note(environment: Mapping[str, str]) -> str:
-    """What speaks against the version of CUDA that an image's variables name; empty where nothing does."""
+    """Return a note if the CUDA version in an image's variables is too old for the platform's GPU, else an empty string."""
     version = _read_cuda_version(environment)
     if version is None or version >= platform_rules.MIN_CUDA:
         return ""
-    return f"it has CUDA {_format_version(version)}; the platform's GPU, {platform_rules.TEE_GPU}, needs {_format_version(platform_rules.MIN_CUDA)} or newer"
+    return f"the image has CUDA {_format_version(version)}; the platform's GPU, {platform_rules.TEE_GPU}, needs {_format_version(platform_rules.MIN_CUDA)} or newer"
 
 
 def _read_cuda_version(environment: Mapping[str, str]) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""What an image says of itself: the description that engines and registries give, checked once. Pure."""
+"""Facts about an image, from the description that engines and registries return, validated once. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NO_HEALTH_CHECK = ("NONE",)
 
 
 class MalformedDescription(WrapperError):
-    """An image's description is not of the form that it must have."""
+    """The description of an image is not valid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """An image's own words. ``exposed`` are EXPOSE's ("8080/tcp"); ``size_bytes`` is packed where a registry tells it."""
+    """Facts about an image. ``exposed`` has the form of EXPOSE ("8080/tcp"); from a registry, ``size_bytes`` is the compressed size."""
 
     platform: str = "linux/amd64"
     entrypoint: tuple[str, ...] = ()
@@ -37,17 +37,17 @@ class ImageFacts:
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """The command line that it runs; empty when it names none."""
+        """The command line that the image runs; empty when it has none."""
         return (*self.entrypoint, *self.cmd)
 
     @property
     def title(self) -> str:
-        """What its labels call it; empty when they do not."""
+        """The title in the image's labels; empty when there is none."""
         return " ".join(filter(None, (self.labels.get(name) for name in _TITLES)))
 
     @property
     def version(self) -> str:
-        """The version that its labels tell; empty when they do not."""
+        """The version in the image's labels; empty when there is none."""
         return self.labels.get(_VERSION, "")
 
 
@@ -76,7 +76,10 @@ class _Image(_DockerModel):
 
 
 def parse_image_facts(reference: str, attributes: Mapping[str, Any], size_bytes: int) -> ImageFacts:
-    """The facts among ``attributes``, which are as of ``docker inspect``; MalformedDescription names the first that is none."""
+    """Return the facts in ``attributes``, which have the form of ``docker inspect``.
+
+    Raises MalformedDescription, which names the first invalid attribute.
+    """
     try:
         image = _Image.model_validate(dict(attributes))
     except ValidationError as error:

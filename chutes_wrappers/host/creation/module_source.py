@@ -1,4 +1,4 @@
-"""A proposal → the source of a deploy module. Pure."""
+"""Render a proposal as the source of a deploy module. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUTE_BASE_IMAGE = {image}
 SERVICE_PORTS = {ports}
 """
 _TAIL = '''
-# What discovery cannot find, for instance {{"path": "/predict", "method": "POST", "port": {port}, "target_path": "/predict"}}.
+# Routes that discovery cannot find, for example {{"path": "/predict", "method": "POST", "port": {port}, "target_path": "/predict"}}.
 CHUTE_STATIC_ROUTES = []
 
 image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
@@ -33,7 +33,7 @@ chute = Chute(
     username=USERNAME,
     name=CHUTE_NAME,
     image=image,
-    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    # Chutes accepts only confidential (TEE) chutes, and only on this GPU. It rejects every other configuration.
     {placement}
     concurrency=8,
 )
@@ -43,13 +43,13 @@ register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATI
 
 @chute.on_startup()
 async def boot(self):
-    """Start the service and wait until it answers."""
+    """Start the service and wait until it responds."""
     await wait_for_services(SERVICE_PORTS)
 '''
 
 
 def render_module(proposal: Proposal) -> str:
-    """The module; what the image says by itself is not repeated in it."""
+    """Return the source of the module; values that the image defines are not repeated in it."""
     parts = [
         _HEAD.format(
             docstring=_format_docstring(f"{proposal.reference} as a chute."),
@@ -66,7 +66,7 @@ def render_module(proposal: Proposal) -> str:
         ]
         parts.append("}\n")
     if proposal.entrypoint:
-        parts.append("# The image's own command, on a port that an instance has.\n")
+        parts.append("# The image's command, with a port that is available on an instance.\n")
         parts.append(
             "ENTRYPOINT = [\n" + "".join(f"    {_format_string(word)},\n" for word in proposal.entrypoint) + "]\n"
         )
@@ -75,11 +75,11 @@ def render_module(proposal: Proposal) -> str:
 
 
 def _format_docstring(value: str) -> str:
-    """A docstring that ends where it should, whatever stands in it."""
+    """Return ``value`` as a docstring, with quotes and newlines escaped."""
     return f'""{_format_string(value)}""'
 
 
 def _format_string(value: str) -> str:
-    """A Python string in double quotes."""
+    """Return ``value`` as a Python literal, in double quotes where possible."""
     literal = repr(value)
     return '"' + literal[1:-1] + '"' if literal[0] == "'" and '"' not in literal else literal

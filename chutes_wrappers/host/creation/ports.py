@@ -1,4 +1,4 @@
-"""On which ports an image's service listens, and what makes it listen where an instance lets it. Pure."""
+"""Ports of an image's service, and the variables and arguments that move reserved ports. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PORT_FLAG = r"(?<!\S)(?:--(?:http-)?port|--bind|--listen|-p|-b)"
 _LOCAL_HOST = r"(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\[::1?\]|\*|\+)?"
 _PORT_ARGUMENT = re.compile(rf"{_PORT_FLAG}(?:\s+|=)(?:\S*:)?(\d{{2,5}})(?![\w.:-])")
 _ADDRESS_WORDS = ("HOST", "BIND", "ADDR", "ADDRESS", "LISTEN", "URLS")
-# Variables of these name the port of something that the service talks to.
+# Variables with these words contain the port of another service, to which this one connects.
 _OTHER_SERVICE_WORDS = frozenset({
     "DB", "DATABASE", "POSTGRES", "POSTGRESQL", "PG", "MYSQL", "MARIADB", "REDIS", "MONGO", "MONGODB", "RABBITMQ", "AMQP",
     "KAFKA", "MEMCACHED", "SMTP", "MAIL", "PROXY", "ELASTIC", "ELASTICSEARCH",
@@ -26,7 +26,7 @@ _OTHER_SERVICE_WORDS = frozenset({
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """The ports on an instance; ``environment`` and ``argv`` make the service listen there, where the image's do not."""
+    """The ports on an instance, with the ``environment`` and ``argv`` that move the service to them."""
 
     ports: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -35,10 +35,10 @@ class Placement:
 
 
 def place_ports(reference: str, image: ImageFacts, requested_port: int | None) -> Placement:
-    """Where the service is reached, at ``wanted`` if somebody says so.
+    """Return the ports of the service: ``requested_port``, or else those that the image declares.
 
-    Ports that the platform keeps for itself come last, after the move that variables or arguments allow. Raises
-    UnsupportedImage where nothing moves the only one, ConfigurationError when nothing tells any.
+    Ports that the platform reserves are moved with variables or arguments of the image, and come last. Raises
+    UnsupportedImage when the only port cannot be moved, ConfigurationError when no port is found.
     """
     ports, notes = _find_ports(reference, image, requested_port)
     usable_ports = [port for port in ports if platform_rules.find_service_port_problem(port) is None]
@@ -48,10 +48,10 @@ def place_ports(reference: str, image: ImageFacts, requested_port: int | None) -
             placement = _move_port(placement, port, image, used_ports={*ports, *placement.ports})
     if not placement.ports:
         raise UnsupportedImage(
-            f"{platform_rules.find_service_port_problem(ports[0])}, and nothing in the image's command or variables moves it",
+            f"{platform_rules.find_service_port_problem(ports[0])}, and no argument or variable of the image changes it",
             where=reference,
-            next_step=f"let the service listen on {_find_free_port(ports[0], set(ports))} by its own settings (an image built FROM "
-            "this one), then --create that",
+            next_step=f"build an image FROM this one whose service listens on {_find_free_port(ports[0], set(ports))}, then "
+            "run --create with that image",
         )
     return placement
 
@@ -59,36 +59,38 @@ def place_ports(reference: str, image: ImageFacts, requested_port: int | None) -
 def _find_ports(
     reference: str, image: ImageFacts, requested_port: int | None
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The ports that the user, the image, or its command and variables tell, and what is to say of those left out."""
+    """Return the ports from the user, EXPOSE, or the command and variables; and notes on ports that are left out."""
     if requested_port is not None and requested_port not in _VALID_PORTS:
         raise ConfigurationError(
             f"port {requested_port} is not between 1 and 65535",
             where="--port",
-            next_step="name the port that it serves",
+            next_step="set the port that the service listens on",
         )
     exposed = parse_tcp_ports(image.exposed)
     ports = tuple(port for port in exposed if port in _VALID_PORTS)
-    notes = tuple(f"EXPOSE {port} is no port: left out" for port in exposed if port not in _VALID_PORTS)
+    notes = tuple(f"EXPOSE {port} is not a valid port: left out" for port in exposed if port not in _VALID_PORTS)
     if requested_port is not None:
         return (requested_port,), ()
     if len(ports) > _MAX_PORTS:
         raise ConfigurationError(
-            f"the image exposes {len(ports)} ports", where=reference, next_step="say with --port which one serves"
+            f"the image exposes {len(ports)} ports",
+            where=reference,
+            next_step="set the port of the service with --port",
         )
     if not ports and (guessed_port := _guess_port(image)) in _VALID_PORTS:
         ports = (guessed_port,)
     if not ports:
         raise ConfigurationError(
-            "the image does not say on which port it serves",
+            "the image does not declare the port of its service",
             where=reference,
             evidence="; ".join(notes) or None,
-            next_step="say it with --port",
+            next_step="set the port with --port",
         )
     return ports, notes
 
 
 def _guess_port(image: ImageFacts) -> int:
-    """The port that its command names, or else its variables, the one that is called PORT first; 0 where none does."""
+    """Return the port in the image's command, or else in its variables (PORT first); 0 when there is none."""
     if match := _PORT_ARGUMENT.search(" ".join(image.argv)):
         return int(match[1])
     variables = sorted(image.environment.items(), key=lambda pair: (pair[0] != "PORT", pair[0]))
@@ -112,7 +114,7 @@ def _is_address_variable(name: str) -> bool:
 
 
 def _move_port(placement: Placement, port: int, image: ImageFacts, used_ports: set[int]) -> Placement:
-    """``placed`` with ``port`` as well, moved; or with a note that it is left out."""
+    """Return ``placement`` with ``port`` added on a free port, or with a note that it is left out."""
     problem, free_port = platform_rules.find_service_port_problem(port), _find_free_port(port, used_ports)
     environment = {
         **_move_shell_defaults(image.argv, port, free_port),
@@ -130,7 +132,7 @@ def _move_port(placement: Placement, port: int, image: ImageFacts, used_ports: s
 
 
 def _move_shell_defaults(argv: tuple[str, ...], port: int, free_port: int) -> dict[str, str]:
-    """Variables that a shell in the command takes the port from, and the image does not set: ``${PORT:-80}``."""
+    """Return variables with a default port in a shell command, which the image does not set: ``${PORT:-80}``."""
     return {
         name: str(free_port)
         for name in re.findall(rf"\$\{{(\w+):?-{port}\}}", " ".join(argv))
@@ -150,7 +152,7 @@ def _move_variables(environment: Mapping[str, str], port: int, free_port: int) -
 
 
 def _move_arguments(argv: tuple[str, ...], port: int, free_port: int) -> tuple[str, ...]:
-    """The command with another port, where a flag for ports, or an address of this machine, has it; nothing else is a port."""
+    """Return the command with the new port, replaced only after a port flag or in a local address."""
     value = re.compile(rf"(\S*:)?{port}\Z")
     flag_with_value = re.compile(rf"({_PORT_FLAG}(?:\s+|=)(?:\S*:)?){port}(?![\w.:-])")
     local_address = re.compile(rf"((?<![^\s=/'\"]){_LOCAL_HOST}:){port}(?![\w.:-])")
@@ -158,7 +160,7 @@ def _move_arguments(argv: tuple[str, ...], port: int, free_port: int) -> tuple[s
     for previous_word, word in zip(("", *argv), argv, strict=False):
         if re.fullmatch(_PORT_FLAG, previous_word) and (match := value.match(word)):
             words.append(f"{match[1] or ''}{free_port}")
-        else:  # a word may also be a whole command of a shell
+        else:  # a word may also be a complete shell command
             words.append(local_address.sub(rf"\g<1>{free_port}", flag_with_value.sub(rf"\g<1>{free_port}", word)))
     return tuple(words)
 

@@ -1,4 +1,4 @@
-"""What a module for an image should say. Pure."""
+"""The content of a deploy module for an image. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLATFORM = "linux/amd64"
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """What goes into a module. ``entrypoint`` replaces the image's; ``notes`` are for the user."""
+    """The values of a deploy module. ``entrypoint`` overrides that of the image; ``notes`` are for the user."""
 
     reference: str
     name: str
@@ -31,16 +31,16 @@ class Proposal:
 
     @property
     def file_name(self) -> str:
-        """The module's."""
+        """The file name of the module."""
         return _MODULE_FILE_NAME.format(re.sub(r"[^a-z0-9]+", "_", self.name).strip("_"))
 
 
 def propose(reference: Reference, image: ImageFacts, *, name: str | None, port: int | None) -> Proposal:
-    """A module for the image that says ``image`` of itself.
+    """Return a proposal for the image with the facts ``image``.
 
-    ``name`` and ``port`` are the user's wishes. A service whose port the platform keeps for itself is moved where its
-    variables or arguments show how. Raises UnsupportedImage for what can never run, ConfigurationError when nothing tells
-    the port, or for a name that no chute can have.
+    ``name`` and ``port`` are the user's options. A service on a port that the platform reserves is moved if its variables
+    or arguments allow it. Raises UnsupportedImage for an image that cannot run, ConfigurationError when the port is
+    unknown, or for a name that a chute cannot have.
     """
     _check_can_run(reference.text, image)
     placement = place_ports(reference.text, image, port)
@@ -58,7 +58,7 @@ def propose(reference: Reference, image: ImageFacts, *, name: str | None, port: 
 def _build_name_note(name: str) -> str:
     subnet_word = platform_rules.find_subnet_word(name)
     return (
-        f"Chutes would refuse the name: {subnet_word!r} belongs to a subnet; give another --name" if subnet_word else ""
+        f"Chutes would reject the name: {subnet_word!r} belongs to a subnet; set another --name" if subnet_word else ""
     )
 
 
@@ -71,9 +71,9 @@ def _check_can_run(reference: str, image: ImageFacts) -> None:
         )
     if not image.argv:
         raise UnsupportedImage(
-            "it names no ENTRYPOINT and no CMD, so it serves nothing by itself",
+            "it has no ENTRYPOINT and no CMD, so it starts no service",
             where=reference,
-            next_step="use the image that runs the service, or begin with "
+            next_step="use the image that runs the service, or start with "
             f"{NAMES.deploy} --template deploy_example and set ENTRYPOINT",
         )
 
@@ -85,19 +85,19 @@ def _choose_name(requested_name: str | None, reference: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """ConfigurationError for a name that no chute and image can have."""
+    """Raise ConfigurationError for a name that is not valid for a chute and its image."""
     rule = platform_rules.find_image_name_problem(name) or platform_rules.find_chute_name_problem(name)
     if rule or name != name.lower():
         max_length = platform_rules.IMAGE_NAME_LENGTH[1]
         raise ConfigurationError(
-            f"{name!r} cannot be the name of a chute and its image",
+            f"{name!r} is not a valid name for a chute and its image",
             where="--name",
-            next_step=f"give 3 to {max_length} of a-z, 0-9, '-', '_' and '.', the first a letter or digit, such as --name ocr",
+            next_step=f"use 3 to {max_length} of a-z, 0-9, '-', '_' and '.', start with a letter or digit, such as --name ocr",
         )
 
 
 def name_from_reference(reference: str) -> str:
-    """The last part of a reference, without its tag, in letters that a chute's name may have; of three letters at least."""
+    """Return a valid chute name, of at least 3 characters, from the last part of a reference without its tag."""
     last_part = reference.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
     name = re.sub(r"[^a-z0-9]+", "-", last_part).strip("-")[: platform_rules.IMAGE_NAME_LENGTH[1]].strip("-")
     if not name[:1].isalpha():

@@ -1,4 +1,4 @@
-"""An image's reference, as Docker reads one. Pure."""
+"""Image references, parsed as Docker parses them. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}\Z")
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """``text`` as it was given; the registry's ``host``, the ``name`` of the repository there, and the ``version``: tag or digest."""
+    """An image reference: ``text`` unchanged, the registry's ``host``, the repository's ``name``, and ``version`` (tag or digest)."""
 
     text: str
     host: str
@@ -26,7 +26,7 @@ class Reference:
 
 
 def parse_reference(text: str) -> Reference:
-    """What ``text`` refers to; a digest beats a tag. Raises ConfigurationError for what no image can be called."""
+    """Parse an image reference; a digest takes precedence over a tag. Raises ConfigurationError for an invalid reference."""
     from docker import auth
     from docker.errors import DockerException
     from docker.utils import parse_repository_tag
@@ -42,9 +42,9 @@ def parse_reference(text: str) -> Reference:
     is_valid = _HOST.match(host) and _REPOSITORY.match(name) and (tag is None or _TAG.match(tag))
     if not is_valid or (separator and not _DIGEST.match(digest)):
         raise ConfigurationError(
-            f"{text!r} is no image reference",
+            f"{text!r} is not a valid image reference",
             where="IMAGE",
-            next_step="name it as in nginx:1.27 or registry.example.com/it:1",
+            next_step="use a reference such as nginx:1.27 or registry.example.com/it:1",
         )
     if host == auth.INDEX_NAME and "/" not in name:
         name = f"library/{name}"
@@ -52,9 +52,9 @@ def parse_reference(text: str) -> Reference:
 
 
 def build_image_id_error(text: str) -> ConfigurationError:
-    """Why an image cannot be named by its ID."""
+    """Return the error for an image ID in place of a reference."""
     return ConfigurationError(
-        f"{text!r} is an image's ID, and the platform can pull no image by its ID",
+        f"{text!r} is an image's ID, and the platform cannot pull an image by its ID",
         where="IMAGE",
-        next_step=f"give it a name and use that: docker tag {text} registry.example.com/it:1, then push it",
+        next_step=f"give the image a name and use that name: docker tag {text} registry.example.com/it:1, then push it",
     )

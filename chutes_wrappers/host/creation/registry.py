@@ -1,4 +1,4 @@
-"""What a registry tells of an image, without a pull (OCI distribution specification 1.1)."""
+"""Facts about an image from its registry, without a pull (OCI distribution specification 1.1)."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ _TOKEN = re.compile(r"[\x21-\x7e]+\Z")
 _CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)(?:\s+|\Z)", re.IGNORECASE)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOGIN_HINT = "log in with `docker login`, or check the image's name and tag"
-_NETWORK_HINT = "check the registry's name, and the network"
-_BROKEN_LOGIN_HINT = "mend what is said of Docker's own login, or pull the image with docker"
+_NETWORK_HINT = "check the registry's name and the network"
+_BROKEN_LOGIN_HINT = "fix Docker's login as the message says, or pull the image with docker"
 _PLATFORM = "linux/amd64"
 
 
 class RegistryUnavailable(WrapperError):
-    """The registry does not tell: it cannot be reached, refuses, has no such image, or answers what cannot be understood."""
+    """The registry returned no usable description: it is unreachable, denies access, has no such image, or its response is invalid."""
 
 
 def fetch_image_facts(reference: Reference) -> ImageFacts:
-    """What the image for linux/amd64 says of itself, asked with what ``docker login`` keeps; it takes a minute at most.
+    """Return the facts about the image for linux/amd64. Logins of ``docker login`` are used. It takes at most 60 s.
 
-    Raises UnsupportedImage for an image of other platforms only, RegistryUnavailable when the registry does not tell,
-    MalformedDescription for what no image can say.
+    Raises UnsupportedImage for an image of other platforms only, RegistryUnavailable when the registry returns no usable
+    description, MalformedDescription for an invalid description.
     """
     with _Session() as session:
-        # Without one, requests takes ~/.netrc's password for the host, and sends it instead of the registry's token.
+        # Without an auth function, requests sends the password of ~/.netrc for the host instead of the registry's token.
         session.auth = _skip_netrc
         return _Registry(session, reference).fetch_image()
 
 
 class _Session(requests.Session):
-    """Follows no redirect: before it does, requests reads the whole body of the answer that redirects, however long it is."""
+    """Follows no redirects: requests would read the complete body of each redirect response, without a limit."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
@@ -73,7 +73,7 @@ class _Response:
 
 
 class _Registry:
-    """One repository of a registry; ``_authorization`` is what the registry lets us in with, once it has asked for it."""
+    """One repository of a registry; ``_authorization`` is the header to send, once the registry has requested one."""
 
     def __init__(self, session: requests.Session, reference: Reference) -> None:
         from docker.auth import INDEX_NAME
@@ -81,7 +81,7 @@ class _Registry:
         self._session = session
         self._reference = reference
         host = reference.host
-        # Docker's own index names a registry that is served beside it.
+        # The registry of Docker's index has another host name.
         registry_host = f"registry-1.{host}" if host == INDEX_NAME else host
         scheme = "http" if urlsplit(f"//{host}").hostname in _LOOPBACK else "https"
         self._root = f"{scheme}://{registry_host}/v2/{reference.name}/"
@@ -96,7 +96,7 @@ class _Registry:
             manifest = self._fetch_json(f"manifests/{self._read_digest(entry)}", _MANIFEST_TYPES)
         config, layers = manifest.get("config"), manifest.get("layers")
         if not isinstance(config, Mapping) or not isinstance(layers, list):
-            raise self._build_error("it describes the image in a way that is not known here", "")
+            raise self._build_error("the format of its image manifest is unknown", "")
         image_config = self._fetch_json(f"blobs/{self._read_digest(config)}", ("*/*",))
         attributes = {
             "Os": image_config.get("os") or "linux",
@@ -109,7 +109,7 @@ class _Registry:
     def _read_digest(self, descriptor: Mapping[str, Any]) -> str:
         digest = descriptor.get("digest")
         if not isinstance(digest, str) or not _DIGEST.match(digest):
-            raise self._build_error("it names a part of the image by no digest", "")
+            raise self._build_error("its image manifest has a part without a valid digest", "")
         return digest
 
     def _fetch_json(self, path: str, accepted_types: tuple[str, ...]) -> dict[str, Any]:
@@ -118,14 +118,16 @@ class _Registry:
             self._log_in(response.headers.get("WWW-Authenticate", ""))
             response = self._get(path, accepted_types)
         if response.status != requests.codes.ok:
-            raise self._build_error(f"it answers {response.status}", error_responses.format_detail(response.reason))
+            raise self._build_error(
+                f"it returned status {response.status}", error_responses.format_detail(response.reason)
+            )
         value = _parse_object(response.body)
         if value is None:
-            raise self._build_error("its answer is none of a registry", "")
+            raise self._build_error("the response is not from an OCI registry", "")
         return value
 
     def _get(self, path: str, accepted_types: tuple[str, ...]) -> _Response:
-        """The answer at ``path``, which may be elsewhere: nothing of our login goes to another host."""
+        """Return the response for ``path``, after redirects. The authorization is never sent to another host."""
         url = f"{self._root}{path}"
         for _ in range(_MAX_REDIRECTS):
             headers = {"Accept": ", ".join(accepted_types)}
@@ -138,7 +140,7 @@ class _Registry:
             try:
                 url = urljoin(url, location)
             except ValueError as error:
-                raise self._build_error("it redirects to no address", "") from error
+                raise self._build_error("it redirects to an invalid URL", "") from error
         raise self._build_error(f"it redirects more than {_MAX_REDIRECTS} times", "")
 
     def _request(self, method: str, url: str, **options: Any) -> _Response:
@@ -156,23 +158,23 @@ class _Registry:
 
     def _read_body(self, response: requests.Response) -> bytes:
         body = b""
-        # read1 (urllib3 2) returns what has come; read waits for a whole piece, however slowly it drips.
+        # read1 (urllib3 2) returns the bytes received so far; read blocks until a chunk is complete, even if it is slow.
         read = getattr(response.raw, "read1", response.raw.read)
         while chunk := read(_CHUNK_BYTES, decode_content=True):
             body += chunk
             if len(body) > _MAX_BODY_BYTES:
-                raise self._build_error(f"its answer is longer than {_MAX_BODY_BYTES // 1024**2} MiB", "")
+                raise self._build_error(f"its response is longer than {_MAX_BODY_BYTES // 1024**2} MiB", "")
             self._check_time_left()
         return body
 
     def _check_time_left(self) -> float:
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
-            raise self._build_error(f"it has not answered in {_TOTAL_TIMEOUT_S:.0f} s", "")
+            raise self._build_error(f"it did not complete its responses within {_TOTAL_TIMEOUT_S:.0f} s", "")
         return left_s
 
     def _log_in(self, challenge_header: str) -> None:
-        """Get what the next request is allowed with: a token of the service that the registry names, else our password."""
+        """Set the authorization for the next request: a token from the registry's token service, else the password."""
         saved_login = read_login(self._reference.host)
         self._login_problem = saved_login.problem
         challenges = _parse_challenges(challenge_header)
@@ -188,7 +190,7 @@ class _Registry:
             "scope": bearer.get("scope") or f"repository:{self._reference.name}:pull",
         }
         realm = str(bearer.get("realm"))
-        if saved_login.token:  # the registry's kind of OAuth 2: an identity token is a refresh token
+        if saved_login.token:  # OAuth 2 of the distribution specification: an identity token is a refresh token
             grant = {"grant_type": "refresh_token", "client_id": "chutes-wrappers", "refresh_token": saved_login.token}
             response = self._request("POST", realm, data={**grant, **token_scope})
         else:
@@ -199,7 +201,7 @@ class _Registry:
 
     def _build_error(self, reason: str, evidence: str, next_step: str = _LOGIN_HINT) -> RegistryUnavailable:
         return RegistryUnavailable(
-            f"the registry {self._reference.host} does not tell about {self._reference.name}: {reason}",
+            f"cannot read {self._reference.name} from the registry {self._reference.host}: {reason}",
             evidence="; ".join(filter(None, (evidence, self._login_problem))),
             next_step=_BROKEN_LOGIN_HINT if self._login_problem else next_step,
         )
@@ -214,14 +216,18 @@ def _parse_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _parse_challenges(header: str) -> dict[str, dict[str, str | None]]:
-    """What a WWW-Authenticate header asks for: "basic" or "bearer" → its parameters."""
+    """Return the challenges of a WWW-Authenticate header: "basic" or "bearer" → its parameters."""
     _, *parts = _CHALLENGE.split(header)
-    # requests has no types for this.
+    # requests has no types for parse_dict_header.
     return {kind.lower(): parse_dict_header(rest) for kind, rest in zip(parts[::2], parts[1::2], strict=True)}  # type: ignore[no-untyped-call]
 
 
 def _select_platform_entry(entries: list[Any], reference: str) -> Mapping[str, Any]:
-    """The entry for linux/amd64, the plain one before its variants; without any platforms the first, whose config tells its own."""
+    """Return the entry for linux/amd64, preferably without a variant.
+
+    Without such an entry, return the first entry without a platform: its config contains the platform. Raises
+    UnsupportedImage when there is neither.
+    """
     valid_entries = [entry for entry in entries if isinstance(entry, Mapping)]
     platforms = [(_read_platform(entry), entry) for entry in valid_entries]
     matches = sorted((pair for pair in platforms if pair[0][0] == _PLATFORM), key=lambda pair: pair[0][1])
@@ -238,7 +244,7 @@ def _select_platform_entry(entries: list[Any], reference: str) -> Mapping[str, A
 
 
 def _read_platform(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """("linux/amd64", its variant) of an index's entry; empty where it tells none."""
+    """Return ("linux/amd64", variant) of an entry of an index; empty where it has no platform."""
     platform = entry.get("platform")
     if not isinstance(platform, Mapping):
         return "", ""

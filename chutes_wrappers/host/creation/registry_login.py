@@ -1,4 +1,4 @@
-"""What ``docker login`` keeps for a registry: in Docker's own file, or in a credential helper."""
+"""Saved logins of ``docker login``: from Docker's config.json, or from a credential helper."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HELPER = "docker-credential-{}"
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """A name and a password, or an identity ``token``; neither where nothing is kept, or where ``problem`` says why not."""
+    """A user and a password, or an identity ``token``; neither where no login is saved, or where ``problem`` says why."""
 
     user: str = ""
     password: str = field(default="", repr=False)
@@ -20,12 +20,12 @@ class Login:
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """Name and password."""
+        """User and password, or None."""
         return (self.user, self.password) if self.user and self.password else None
 
 
 def read_login(host: str) -> Login:
-    """What is kept for the registry ``host``."""
+    """Return the saved login for the registry ``host``. It never raises: errors are in ``problem``."""
     from docker import auth
     from docker.errors import DockerException
 
@@ -34,12 +34,12 @@ def read_login(host: str) -> Login:
         config = auth.load_config()
         helper = config.get_credential_store(host)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a helper that is not there: it is an error besides
+            warnings.simplefilter("ignore")  # about a missing helper: it raises an error as well
             entry = config.resolve_authconfig(host) or {}
         values = {name.lower(): value for name, value in entry.items() if isinstance(value, str)}
     except (DockerException, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
-        # docker-py checks neither the shape of its file nor that of a helper's answer. Not the error's own words: they may
-        # quote a password.
+        # docker-py validates neither config.json nor the output of a helper. The error's message is not used, because it
+        # may contain a password.
         return Login(problem=_describe_problem(helper, type(error).__name__))
     return Login(
         user=values.get("username", ""), password=values.get("password", ""), token=values.get("identitytoken", "")

@@ -1,1 +1,1 @@
-"""Find a service's specification, and read it."""
+"""Discovery: find a service's specification and read its routes."""

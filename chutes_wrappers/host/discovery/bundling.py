@@ -1,4 +1,4 @@
-"""Specifications in several files: the files that a document refers to, on the same service, become parts of it."""
+"""Specifications in several files: files of the same service that a document refers to are added to the document."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ ReadFile = Callable[[str], Awaitable[Any]]
 
 
 async def bundle(document: dict[str, Any], location: str, *, resolve_path: ResolvePath, read_file: ReadFile) -> None:
-    """Make references into other files point into ``document``, which takes those files in.
+    """Add the referenced files to ``document``, and rewrite references to point to them there.
 
-    ``resolve_path`` tells which path of the service a URL in a file at another path means (None: it is elsewhere), ``read_file``
-    gives what the file there holds (None: nothing that can be used). What is elsewhere, or too much, stays as it is.
+    ``resolve_path(base, url)`` returns the path on the service of a URL found in the file at ``base``, or None for a URL
+    outside the service. ``read_file`` returns the parsed file at a path, or None where it cannot be used. References
+    outside the service, and those beyond ``MAX_FILES`` files, stay unchanged.
     """
     files: dict[str, Any] = {}
     pending: list[tuple[str, Any]] = [(location, document)]
@@ -40,7 +41,7 @@ async def bundle(document: dict[str, Any], location: str, *, resolve_path: Resol
 
 
 def _iterate_references(node: Any) -> Iterator[dict[str, Any]]:
-    """Every object below ``node`` with a ``$ref``, each once: a YAML alias is one object in several places."""
+    """Yield every object below ``node`` that has a ``$ref``, each once: a YAML alias is one object in several places."""
     pending, visited = [node], set()
     while pending:
         node = pending.pop()
@@ -53,5 +54,5 @@ def _iterate_references(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def _escape_pointer_token(path: str) -> str:
-    """``path`` as a part of a JSON pointer in a URL."""
+    """Return ``path`` as one token of a JSON pointer (RFC 6901) in a URL fragment."""
     return quote(path.replace("~", "~0").replace("/", "~1"), safe="~")

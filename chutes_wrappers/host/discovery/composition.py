@@ -1,4 +1,4 @@
-"""Findings → a manifest, or the reason why there is none. Pure."""
+"""Build a manifest from findings, or raise the reason why it cannot be built. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def build_manifest(
     launch: LaunchSpec | None = None,
     writes: Iterable[str] = (),
 ) -> Manifest:
-    """The manifest of what was found. ``roots`` are the root URLs to name in ``source``, by port."""
+    """Return the manifest of ``findings``. ``roots`` maps each port to the root URL that ``source`` contains."""
     ports = [finding.port for finding in findings]
     readiness = {finding.port: finding.readiness for finding in findings if finding.readiness}
     image = launch and launch.model_copy(update={"readiness": readiness, "writes": tuple(writes)})
@@ -41,16 +41,16 @@ def build_manifest(
 
 
 def check_any_response(findings: Iterable[Finding], *, next_step: str) -> None:
-    """Raise ServiceFailed when nothing answered HTTP anywhere."""
+    """Raise ServiceFailed when no port responded to HTTP."""
     findings = tuple(findings)
     if not any(finding.has_responded for finding in findings):
         ports = ", ".join(str(finding.port) for finding in findings)
         evidence = "\n".join(f"port {finding.port}: {problem}" for finding in findings for problem in finding.problems)
-        raise ServiceFailed(f"nothing answers HTTP on port {ports}", evidence=evidence, next_step=next_step)
+        raise ServiceFailed(f"no HTTP response on port {ports}", evidence=evidence, next_step=next_step)
 
 
 def check_routes(manifest: Manifest, findings: Iterable[Finding], *, has_static_routes: bool) -> None:
-    """Raise WrapperError when there is nothing to publish: no route was found, and the module names none."""
+    """Raise WrapperError when there is nothing to publish: no route was found, and the module defines no static route."""
     if manifest.routes or has_static_routes:
         return
     lines = [line for finding in findings for line in describe_finding(finding)]
@@ -58,30 +58,30 @@ def check_routes(manifest: Manifest, findings: Iterable[Finding], *, has_static_
     raise WrapperError(
         "no routes were found",
         evidence="\n".join(_truncate_lines(lines)),
-        next_step="describe the routes with CHUTE_STATIC_ROUTES in the module, or name the path of the specification "
+        next_step="describe the routes with CHUTE_STATIC_ROUTES in the module, or set the path of the specification "
         "with --probe-paths",
     )
 
 
 def describe_finding(finding: Finding) -> list[str]:
-    """What a person should know about one port, line by line."""
+    """Return the report lines about one port."""
     port, operations = finding.port, finding.operations
     if finding.location is not None:
         lines = [f"port {port}: {finding.location}: {len(operations.routes)} routes, {len(operations.skipped)} skipped"]
     elif finding.has_responded:
         lines = [
-            f"port {port} answers HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES"
+            f"port {port} responds to HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES"
         ]
     else:
-        lines = [f"port {port} does not answer HTTP"]
+        lines = [f"port {port} does not respond to HTTP"]
     lines += [f"port {port}: {line}" for line in _describe_expose_options(operations)]
     if finding.readiness:
-        lines.append(f"port {port}: {finding.readiness} says when the service is ready")
+        lines.append(f"port {port}: {finding.readiness} reports when the service is ready")
     return lines + _truncate_lines([f"port {port}: {note}" for note in (*finding.problems, *operations.notes)])
 
 
 def _describe_expose_options(operations: Operations) -> Iterator[str]:
-    """What the switch ``--expose`` would change."""
+    """Yield what the option ``--expose`` would change."""
     hidden_paths = [entry.path for entry in operations.skipped if LEFT_OUT in entry.reason]
     counts = Counter(category for path in hidden_paths for category in find_hidden_categories(path))
     if hidden_paths:
@@ -90,7 +90,7 @@ def _describe_expose_options(operations: Operations) -> Iterator[str]:
         yield f"{len(hidden_paths)} operations are {LEFT_OUT} ({counts_text}); --expose {categories} publishes them"
     reserved_count = sum(is_shadowed(route.path) for route in operations.routes)
     if reserved_count:
-        yield f"{reserved_count} routes lie where the platform answers itself; --expose reserved moves them to other paths"
+        yield f"{reserved_count} routes use paths at which the platform itself responds; --expose reserved moves them to other paths"
 
 
 def _truncate_lines(lines: Sequence[str]) -> list[str]:

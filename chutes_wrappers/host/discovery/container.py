@@ -1,4 +1,4 @@
-"""Discover from an image: run it, probe it, see what it wrote, and leave nothing behind."""
+"""Discovery from an image: run it, probe it, read which paths it wrote, and remove the container."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ _HINT_EVERY_S = 15.0
 _EXIT_HINTS = {
     126: "the command cannot be executed: check ENTRYPOINT and its permissions",
     127: "the command was not found: check ENTRYPOINT",
-    137: "it was killed, most often for want of memory: give Docker more of it",
-    139: "it crashed: it may need a GPU, or another processor than this machine has",
+    137: "it was killed, most often because memory ran out: give Docker more memory",
+    139: "it crashed: it may need a GPU, or a different processor than this machine has",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerTask:
-    """What to discover: how to run the image, on which ports to look, and how long. ``report`` is also called from a thread."""
+    """What to discover: how to run the image, which ports to probe, and for how long.
+
+    ``report`` and ``log`` are also called from other threads.
+    """
 
     container: ContainerSpec
     launch: LaunchSpec
@@ -50,12 +53,12 @@ class ContainerTask:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The service's ports, in the module's order."""
+        """The service's ports, in the order of the module."""
         return tuple(self.container.ports)
 
 
 def check_ports(ports: Sequence[int], launch: LaunchSpec) -> None:
-    """Raise ConfigurationError for a port that no service can have on an instance, naming what moves it."""
+    """Raise ConfigurationError for a port that a service cannot use on an instance; ``next_step`` shows how to change it."""
     for port in ports:
         problem = find_service_port_problem(port)
         if problem:
@@ -71,7 +74,7 @@ def _suggest_port_move(port: int, ports: Sequence[int], launch: LaunchSpec) -> s
         settings = ", ".join(f'"{name}": "{free_port}"' for name in port_variables)
         return f"move it: CHUTE_ENV = {{{settings}}} and SERVICE_PORTS = {new_ports}"
     return (
-        f"let the service listen on another port, such as {free_port}, by its own variable (CHUTE_ENV) or argument (ENTRYPOINT), "
+        f"set another port, such as {free_port}, with the service's variable (CHUTE_ENV) or argument (ENTRYPOINT), "
         f"and set SERVICE_PORTS = {new_ports}"
     )
 
@@ -81,9 +84,9 @@ def discover_container(
 ) -> Manifest:
     """Run the image, and return the manifest of what its service publishes.
 
-    ``keep`` gets the manifest before the container is stopped, which may take a while. Raises ServiceFailed when the
-    container exits by itself or a port stays silent, WrapperError when there is nothing to publish. The container is gone
-    afterwards in every case.
+    ``save_manifest`` is called with the manifest before the container is stopped, because stopping may take a while.
+    Raises ServiceFailed when the container exits by itself or a port does not respond, WrapperError when there is nothing
+    to publish. The container is removed in every case.
     """
     check_ports(task.ports, task.launch)
     with start_container(engine, task.container, task.report) as container, _forward_log(container, task.log):
@@ -100,7 +103,7 @@ def discover_container(
             for line in composition.describe_finding(finding):
                 task.report(line)
         if not manifest.routes:
-            task.report("no routes were discovered: those of CHUTE_STATIC_ROUTES are all that there are")
+            task.report("no routes were discovered: only those of CHUTE_STATIC_ROUTES are published")
         save_manifest(manifest)
         task.report("stopping the container")
     return manifest
@@ -108,7 +111,7 @@ def discover_container(
 
 @contextlib.contextmanager
 def _forward_log(container: RunningContainer, log: Report) -> Iterator[None]:
-    """Pass the container's lines on while the body runs. The thread ends with the container, so it is not waited for."""
+    """Forward the container's log while the body runs. The thread ends with the container, so it is not joined."""
 
     def follow() -> None:
         with contextlib.suppress(WrapperError):
@@ -156,7 +159,7 @@ def _build_services(container: RunningContainer, ports: Sequence[int]) -> list[S
     if not missing:
         return [Service(port=port, root=f"http://127.0.0.1:{host_ports[port]}") for port in ports]
     code = container.read_exit_code()
-    if code is not None:  # so soon that nothing was published any more
+    if code is not None:  # it exited before the engine published its ports
         raise _build_exit_error(container, code)
     raise WrapperError(
         f"the engine published no loopback port for port {missing[0]}",
@@ -181,7 +184,7 @@ def _build_exit_error(container: RunningContainer, code: int) -> ServiceFailed:
 
 
 async def _report_other_ports(container: RunningContainer, task: ContainerTask) -> None:
-    """Say early that the service listens elsewhere: the full time may be minutes."""
+    """Report early that the service listens on another port: the timeout may be minutes."""
     last_hint = ""
     while True:
         await asyncio.sleep(_HINT_EVERY_S)
@@ -194,17 +197,17 @@ async def _report_other_ports(container: RunningContainer, task: ContainerTask) 
 
 
 def _check_ports_respond(container: RunningContainer, findings: Sequence[Finding], task: ContainerTask) -> None:
-    """Raise ServiceFailed for a port without a listener: the chute would wait for it for ever."""
+    """Raise ServiceFailed for a port without a listener: the chute would wait for it forever."""
     unresponsive = [finding for finding in findings if not finding.has_responded]
     if not unresponsive:
         return
     listeners = _read_listeners(container)
     for finding in unresponsive:
         if _is_reachable(finding.port, listeners):
-            task.report(f"port {finding.port} listens but answers no HTTP; it gets no routes")
+            task.report(f"port {finding.port} is open but does not respond to HTTP; it gets no routes")
             continue
         raise ServiceFailed(
-            f"nothing answers on port {finding.port} after {task.bounds.timeout_s:.0f} s",
+            f"no response on port {finding.port} after {task.bounds.timeout_s:.0f} s",
             evidence=container.read_tail(20) or None,
             next_step=_suggest_port_fix(finding.port, listeners),
         )
@@ -213,7 +216,7 @@ def _check_ports_respond(container: RunningContainer, findings: Sequence[Finding
 def _read_listeners(container: RunningContainer) -> tuple[Listener, ...]:
     try:
         return parse_listeners(container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output)
-    except WrapperError:  # the container is gone, or has no cat
+    except WrapperError:  # the container has exited, or has no cat
         return ()
 
 
@@ -222,12 +225,12 @@ def _is_reachable(port: int, listeners: Sequence[Listener]) -> bool:
 
 
 def _suggest_port_fix(port: int, listeners: Sequence[Listener]) -> str:
-    """Where the service listens instead of on ``port``, and the fix."""
+    """Return where the service listens instead of on ``port``, and the fix."""
     loopback_listener = next((listener for listener in listeners if listener.port == port), None)
     if loopback_listener:
         return (
-            f"the service listens on {loopback_listener.address}:{port} only, which nothing outside its container reaches: let it listen "
-            "on 0.0.0.0, by its own variable (CHUTE_ENV, often HOST) or argument (ENTRYPOINT)"
+            f"the service listens on {loopback_listener.address}:{port} only, which is not reachable from outside its "
+            "container: let it listen on 0.0.0.0, with its variable (CHUTE_ENV, often HOST) or argument (ENTRYPOINT)"
         )
     other_ports = sorted({listener.port for listener in listeners})
     if other_ports:

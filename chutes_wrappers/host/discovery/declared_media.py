@@ -1,4 +1,4 @@
-"""Media types, and how an operation's answer travels, as its specification declares it. Pure."""
+"""Media types, and the response that a specification declares for an operation. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SUCCESS = re.compile(r"2([0-9]{2}|XX|xx)")
 
 @dataclass(frozen=True, kw_only=True)
 class DeclaredResponse:
-    """What a successful answer is: its media type, its schema when it is JSON, and whether it always streams."""
+    """A successful response: its media type, its schema when it is JSON, and whether it always streams."""
 
     content_type: str | None = None
     schema: Any = None
@@ -28,7 +28,7 @@ class DeclaredResponse:
 
 
 def read_response(document: Mapping[str, Any], operation: Mapping[str, Any]) -> DeclaredResponse:
-    """The answer of the first successful status that declares a body."""
+    """Return the response of the first successful status that declares a body. Raises WrapperError for invalid nodes."""
     responses = operation.get("responses", {})
     if not isinstance(responses, Mapping):
         raise WrapperError("`responses` is not an object")
@@ -57,17 +57,17 @@ def _select_response(contents: list[dict[str, Any]]) -> DeclaredResponse:
 
 
 def is_json(media_type: str) -> bool:
-    """Whether a body of this media type is JSON; ``*/*`` is taken as JSON."""
+    """Return whether a body of this media type is JSON; ``*/*`` counts as JSON."""
     return media_type in (JSON, "text/json", "*/*", "application/*") or media_type.endswith("+json")
 
 
 def is_text(media_type: str) -> bool:
-    """Whether a body of this media type is characters: ``text/*``, and XML."""
+    """Return whether a body of this media type is text: ``text/*`` and XML."""
     return media_type.startswith("text/") or media_type == "application/xml" or media_type.endswith("+xml")
 
 
 def read_content(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Media type → what is said of it (schema, encoding), of a request body or a response of OpenAPI 3."""
+    """Return ``content`` of a request body or a response of OpenAPI 3: media type → its object (schema, encoding)."""
     content = node.get("content", {})
     if not isinstance(content, Mapping):
         raise WrapperError("`content` is not an object")
@@ -76,7 +76,7 @@ def read_content(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_example(schema: Any, node: Mapping[str, Any]) -> Any:
-    """``schema`` with the example that stands beside it (OpenAPI's ``example``, or the first of ``examples``), if it is small."""
+    """Return ``schema`` with the example from ``node`` (``example``, or the first of ``examples``), if it is small."""
     examples = node.get("examples")
     first_example = next(iter(examples.values()), None) if isinstance(examples, Mapping) else None
     first_value = first_example.get("value") if isinstance(first_example, Mapping) else None
@@ -89,7 +89,7 @@ def add_example(schema: Any, node: Mapping[str, Any]) -> Any:
 
 
 def extract_schemas(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Media type → schema."""
+    """Return media type → schema."""
     return {name: value.get("schema") for name, value in content.items()}
 
 
@@ -104,6 +104,6 @@ def _read_swagger_schemas(
 
 
 def parse_media_type(text: str) -> str:
-    """The media type without parameters and in lower case; empty when it is none."""
+    """Return the media type in lower case without parameters; empty when it is not a valid media type."""
     media_type = text[:300].split(";")[0].strip().lower()
     return media_type if _MEDIA_TYPE.fullmatch(media_type) else ""

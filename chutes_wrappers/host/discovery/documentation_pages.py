@@ -1,4 +1,4 @@
-"""What a service's documentation page says about where its specification is. Pure."""
+"""URLs of specifications in a service's documentation page. Pure."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SCRIPT = re.compile(
 
 
 def find_specification_urls(page: str) -> tuple[str, ...]:
-    """URLs of specifications that a Swagger UI or Redoc page, or its script, names: as written, in order, a few at most."""
+    """Return the URLs of specifications in a Swagger UI or Redoc page, or in its script: as written, in order, at most 5."""
     return _find_urls(_SPECIFICATION, page)
 
 
 def find_script_urls(page: str) -> tuple[str, ...]:
-    """The scripts in which Swagger UI's own distribution names the specification."""
+    """Return the URLs of the scripts in which Swagger UI's distribution sets the specification."""
     return _find_urls(_SCRIPT, page)
 
 

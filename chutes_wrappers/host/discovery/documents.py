@@ -1,7 +1,7 @@
-"""Bytes that a service answered → a parsed document, or a refusal that says what they are instead. Pure and bounded.
+"""Parse the bytes of a response into a document, or raise an error that says what they are instead. Pure and bounded.
 
-YAML is built from the parser's events: nothing recurses, aliases are counted before they can multiply, and scalars follow
-YAML 1.2's JSON-like rules (``on`` is a string, ``2020-01-01`` too), as OpenAPI asks.
+YAML is built from the parser's events without recursion. Aliases are counted before they can multiply. Scalars follow
+the JSON schema of YAML 1.2, as OpenAPI requires: ``on`` is a string, and so is ``2020-01-01``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CONSTANTS: dict[str, bool | None] = {
 
 
 def parse_document(data: bytes, content_type: str = "") -> dict[str, Any]:
-    """The JSON or YAML object that ``data`` holds; WrapperError says what else it is.
+    """Return the JSON or YAML object in ``data``. Raises WrapperError, which says what the data is instead.
 
     Every string of the result can be encoded as UTF-8, and every number is finite.
     """
@@ -58,7 +58,7 @@ def _parse_json(text: str) -> Any:
         value = json.loads(
             text, parse_constant=lambda _: None, parse_float=_parse_finite, object_pairs_hook=_build_object
         )
-        if _SURROGATE_ESCAPE.search(text):  # half a pair cannot be written as UTF-8; it becomes "?"
+        if _SURROGATE_ESCAPE.search(text):  # a lone surrogate cannot be encoded as UTF-8; it becomes "?"
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError as error:
         raise WrapperError("is nested too deeply") from error
@@ -68,7 +68,7 @@ def _parse_json(text: str) -> Any:
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; a path that is there twice has the operations of both, of any other key the last value counts."""
+    """Build an object. A duplicate path gets the operations of both; of any other duplicate key the last value counts."""
     result = dict(pairs)
     if len(result) == len(pairs):
         return result
@@ -86,7 +86,10 @@ def _parse_finite(text: str) -> float | None:
 
 @dataclass
 class _Node:
-    """A YAML collection that is still open: its children so far (of a mapping: key, value, key, …) and their number."""
+    """A YAML collection that is still open: its children so far, and ``weight``, the number of values in it.
+
+    The children of a mapping alternate: key, value, key, …
+    """
 
     is_mapping: bool
     anchor: str | None
@@ -102,7 +105,7 @@ def _parse_yaml(text: str) -> Any:
     try:
         return _build_from_events(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except yaml.YAMLError as error:
-        if "maximum nesting depth" in str(error):  # a limit of PyYAML's own, since 6.0.4
+        if "maximum nesting depth" in str(error):  # the limit of PyYAML 6.0.4 and newer
             raise WrapperError("is nested too deeply") from error
         raise WrapperError(f"is neither JSON nor YAML: {' '.join(str(error).split())[:300]}") from error
 
@@ -140,9 +143,9 @@ def _build_from_events(events: Iterator[Any]) -> Any:
         open_nodes[-1].children.append(value)
         open_nodes[-1].weight += weight
         if open_nodes[-1].weight > MAX_YAML_NODES:
-            raise WrapperError(f"is YAML of more than {MAX_YAML_NODES:,} values, its aliases counted")
+            raise WrapperError(f"is YAML with more than {MAX_YAML_NODES:,} values, aliases included")
     if len(root_node.children) != 1:
-        raise WrapperError(f"holds {len(root_node.children)} YAML documents, not one")
+        raise WrapperError(f"contains {len(root_node.children)} YAML documents, not one")
     return root_node.children[0]
 
 

@@ -1,4 +1,4 @@
-"""One bounded GET: the answer of a service, or why there is none."""
+"""One bounded GET request: the response of a service, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.discovery.documents import MAX_DOCUMENT_BYTES
 
 REQUEST_TIMEOUT_S = 10.0
-# Statuses of a service, or of a proxy before it, that is still starting; and those that mean "not here".
+# Statuses of a service that is still starting, or of a proxy in front of it; and those that mean "no such path".
 STARTING_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
 NOT_FOUND_STATUSES = frozenset({404, 405, 410})
 _MOST_REDIRECTS = 5
@@ -23,14 +23,14 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "::"})
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service to look at: the port that its routes will name, and the root URL that reaches it from here."""
+    """A service to probe: the port for its routes, and the root URL at which this machine reaches it."""
 
     port: int
     root: str
 
     @classmethod
     def from_url(cls, base_url: str, port: int | None) -> Service:
-        """The service that ``--base-url`` and ``--port`` mean; ConfigurationError when they mean none."""
+        """Return the service of ``--base-url`` and ``--port``. Raises ConfigurationError when the URL is invalid."""
         where = f"--base-url {base_url.split('@')[-1]}"
         example_url = "http://127.0.0.1:8020"
         try:
@@ -38,26 +38,28 @@ class Service:
             url_port = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
             raise ConfigurationError(
-                f"is no URL ({error})", where=where, next_step=f"name its root, as in {example_url}"
+                f"is not a valid URL ({error})",
+                where=where,
+                next_step=f"set the service's root URL, such as {example_url}",
             ) from error
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ConfigurationError(
                 "is not a root URL of a service",
                 where=where,
-                next_step=f"name it without a password, as in {example_url}",
+                next_step=f"set the root URL without a password, such as {example_url}",
             )
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ConfigurationError(
                 "must be the root of the service, without a path",
                 where=where,
-                next_step="name where its specification is with --probe-paths",
+                next_step="set the path of the specification with --probe-paths",
             )
         return cls(port=url_port if port is None else port, root=f"{parts.scheme}://{parts.netloc}")
 
     def path_from_url(self, url: str) -> str | None:
-        """Path and query of ``url`` when it is on this service, else None.
+        """Return path and query of ``url`` when it is on this service, else None.
 
-        A service that writes its own port into a URL means itself, wherever an engine published that port.
+        A loopback URL with the service's own port is on this service, whatever port the engine published.
         """
         try:
             target, root = URL(url), URL(self.root)
@@ -72,7 +74,7 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What came back: ``path`` is where redirects led, ``problem`` says why ``body`` is not what the service holds there."""
+    """A response: ``path`` is where redirects ended, ``problem`` says why ``body`` is not the document at that path."""
 
     status: int
     path: str
@@ -83,14 +85,14 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class NoResponse:
-    """No HTTP answer. ``is_other_protocol``: something answered, but not HTTP."""
+    """No HTTP response. ``is_other_protocol``: there was a response, but not an HTTP response."""
 
     reason: str
     is_other_protocol: bool = False
 
 
 def open_session() -> aiohttp.ClientSession:
-    """A session for ``fetch``: no cookies, no proxies, nothing decompressed without a bound."""
+    """Open a session for ``fetch``: no cookies, no proxies, no unbounded decompression."""
     return aiohttp.ClientSession(
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -102,17 +104,17 @@ def open_session() -> aiohttp.ClientSession:
 async def fetch(
     session: aiohttp.ClientSession, service: Service, path: str, *, timeout_s: float, follow: bool = True
 ) -> Response | NoResponse:
-    """GET ``path``, following redirects on the same service only, within ``timeout_s`` and LARGEST_BYTES."""
-    # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that meets a refused connection.
+    """GET ``path``, following redirects on the same service only, within ``timeout_s`` and MAX_DOCUMENT_BYTES."""
+    # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that coincides with a refused connection.
     timeout = aiohttp.ClientTimeout(total=max(min(timeout_s, REQUEST_TIMEOUT_S), 0.05))
     try:
         return await _fetch(session, service, path, timeout, _MOST_REDIRECTS if follow else 0)
     except asyncio.TimeoutError:  # the builtin TimeoutError only from Python 3.11 on
-        return NoResponse(reason="it did not answer in time")
+        return NoResponse(reason="it did not respond in time")
     except aiohttp.ClientResponseError as error:
-        return NoResponse(reason=f"it does not speak HTTP ({_shorten(error.message)})", is_other_protocol=True)
+        return NoResponse(reason=f"its response is not HTTP ({_shorten(error.message)})", is_other_protocol=True)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return NoResponse(reason=f"no answer ({_shorten(str(error) or type(error).__name__)})")
+        return NoResponse(reason=f"no response ({_shorten(str(error) or type(error).__name__)})")
 
 
 def _shorten(text: str) -> str:
@@ -134,16 +136,16 @@ async def _fetch(
     if next_path is None:
         return Response(status=response.status, path=path, problem=f"redirects to another host ({redirect_url[:200]})")
     if redirects_left == 1:
-        return Response(status=response.status, path=path, problem="redirects without end")
+        return Response(status=response.status, path=path, problem="redirects too many times")
     return await _fetch(session, service, next_path, timeout, redirects_left - 1)
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> tuple[bytes, str | None]:
-    """The body, decompressed, or the reason why it is left alone."""
+    """Return the decompressed body, or the reason why it is not read."""
     too_large = f"is larger than {MAX_DOCUMENT_BYTES // 1024**2} MiB"
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-        return b"", f"is compressed with {encoding[:40]!r}, which was not asked for"
+        return b"", f"is compressed with {encoding[:40]!r}, which the request does not accept"
     if (response.content_length or 0) > MAX_DOCUMENT_BYTES:
         return b"", too_large
     decompressor = None if encoding in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)
@@ -154,5 +156,5 @@ async def _read_body(response: aiohttp.ClientResponse) -> tuple[bytes, str | Non
             if len(body) > MAX_DOCUMENT_BYTES:
                 return b"", too_large
     except zlib.error:
-        return b"", f"is not the {encoding} that it says it is"
+        return b"", f"is not valid {encoding}, although its Content-Encoding is {encoding}"
     return bytes(body), None

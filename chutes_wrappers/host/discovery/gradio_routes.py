@@ -1,4 +1,4 @@
-"""What a Gradio app says of itself (its API's ``/info`` and its ``/config``) → a route for each named endpoint. Pure."""
+"""Read a Gradio app's ``/info`` and ``/config`` into a route for each named endpoint. Pure."""
 
 from __future__ import annotations
 
@@ -62,14 +62,15 @@ class _Dependency(BaseModel):
 
 
 def is_api_info(document: Mapping[str, Any]) -> bool:
-    """Whether ``document`` is what a Gradio app answers at ``/info``; other services have one of their own."""
+    """Return whether ``document`` is the ``/info`` of a Gradio app; other services may have another document there."""
     return all(isinstance(document.get(key), Mapping) for key in ("named_endpoints", "unnamed_endpoints"))
 
 
 def read_endpoints(info: Mapping[str, Any], config: Mapping[str, Any], *, port: int, prefix: str) -> Operations:
-    """Every named endpoint as a route of the service on ``port``, or as skipped with its reason.
+    """Return every named endpoint as a route of the service on ``port``, or as skipped with its reason.
 
-    ``prefix`` is where the app's API lies: what comes before ``/info``.
+    ``prefix`` is the path prefix of the app's API: the path before ``/info``. Raises WrapperError for more than
+    ``MAX_ENDPOINTS`` endpoints.
     """
     names = [str(key).lstrip("/") for key in info["named_endpoints"]]
     if len(names) > MAX_ENDPOINTS:
@@ -81,7 +82,9 @@ def read_endpoints(info: Mapping[str, Any], config: Mapping[str, Any], *, port: 
             route, route_notes = _build_route(name, node, config, prefix)
         except (WrapperError, ValidationError) as error:
             reason = (
-                error.what if isinstance(error, WrapperError) else "the app describes it in a way that is not Gradio's"
+                error.what
+                if isinstance(error, WrapperError)
+                else "the app's description of the endpoint is not valid Gradio"
             )
             skipped.append(SkippedRoute(path=public_paths[f"/{name}"], method="POST", port=port, reason=reason))
             continue
@@ -94,7 +97,7 @@ def read_endpoints(info: Mapping[str, Any], config: Mapping[str, Any], *, port: 
 
 
 def _build_route(name: str, node: Any, config: Mapping[str, Any], prefix: str) -> tuple[Route, list[str]]:
-    """The route, without its public path; and what is missing from its description."""
+    """Return the route without its public path, and notes on omitted parts of its description."""
     endpoint_info = _EndpointInfo.model_validate(node)
     index, function = _find_function(name, config)
     parameters = [_build_parameter(position, value) for position, value in enumerate(endpoint_info.parameters)]
@@ -130,11 +133,11 @@ def _find_function(name: str, config: Mapping[str, Any]) -> tuple[int, _Dependen
         if isinstance(node, Mapping) and node.get("api_name") == name:
             function = _Dependency.model_validate(node)
             return position if function.id is None else function.id, function
-    raise WrapperError("the app's /config has no function of this name")
+    raise WrapperError("the app's /config has no function with this name")
 
 
 def _find_hidden_components(config: Mapping[str, Any]) -> frozenset[int]:
-    """The ids of components that are no part of the API: session state."""
+    """Return the ids of components that are not part of the API: session state."""
     components = config.get("components")
     nodes = [node for node in (components if isinstance(components, list) else ()) if isinstance(node, Mapping)]
     return frozenset(
@@ -149,7 +152,7 @@ def _find_hidden_positions(
 ) -> tuple[int, ...]:
     positions = tuple(position for position, component in enumerate(ids) if component in hidden_components)
     if len(ids) - len(positions) != visible_count:
-        raise WrapperError(f"the app's /info and /config disagree about its {label}")
+        raise WrapperError(f"the app's /info and /config have different numbers of {label}")
     return positions
 
 
@@ -157,9 +160,10 @@ def _read_protocol(config: Mapping[str, Any]) -> Protocol:
     protocol_name = config.get("protocol")
     for protocol in get_args(Protocol):
         if protocol_name == protocol:
-            return protocol  # type: ignore[no-any-return]  # get_args loses what Protocol says
+            return protocol  # type: ignore[no-any-return]  # get_args returns untyped values
     raise WrapperError(
-        f"the app's queue speaks {str(protocol_name)[:20]!r}, and a cord {', '.join(get_args(Protocol))}: update its Gradio"
+        f"the app's queue uses the protocol {str(protocol_name)[:20]!r}; a cord supports {', '.join(get_args(Protocol))}: "
+        "update the app's Gradio"
     )
 
 
@@ -175,7 +179,7 @@ def _build_parameter(position: int, value: _ValueInfo) -> GradioParameter:
 
 
 def _remove_urls(value: Any, depth: int) -> Any:
-    """A default without the URLs of files: they name where the app listened when it was discovered. Their paths stay."""
+    """Return a default without the URLs of files: they contain the app's address during discovery. File paths stay."""
     if depth > gradio_schemas.MAX_DEPTH:
         raise WrapperError("a default is nested too deeply")
     if isinstance(value, list):
@@ -189,7 +193,7 @@ def _remove_urls(value: Any, depth: int) -> Any:
 def _build_schemas(
     endpoint_info: _EndpointInfo, parameters: list[GradioParameter], *, is_stream: bool
 ) -> tuple[dict[str, Any], list[str]]:
-    """``input_schema`` and ``output_schema``, and notes on those that were left out."""
+    """Return ``input_schema`` and ``output_schema``, and notes on those that were left out."""
     properties = {
         parameter.name: (value.type, _build_extra_keywords(parameter, value))
         for parameter, value in zip(parameters, endpoint_info.parameters, strict=True)
@@ -212,7 +216,7 @@ def _build_schemas(
 
 def _build_extra_keywords(parameter: GradioParameter, value: _ValueInfo) -> dict[str, Any]:
     title = {"title": value.label} if value.label else {}
-    # The default of a file is a path in the app's container.
+    # The default of a file is a path in the app's container, which callers cannot use.
     return title if parameter.required or parameter.file else {**title, "default": parameter.default}
 
 
@@ -222,7 +226,7 @@ def _build_response_hint(endpoint_info: _EndpointInfo, is_generator: bool) -> Re
 
 
 def _find_single_file_media(endpoint_info: _EndpointInfo) -> str:
-    """The media range of the file that is all that comes out; empty when something else does."""
+    """Return the media range of the file if one file is the only output, else an empty string."""
     values = endpoint_info.returns
     is_file = len(values) == 1 and gradio_schemas.find_file_shape(values[0].type)[0] == "one"
     return _MEDIA_RANGES.get(values[0].component, "*/*") if is_file else ""

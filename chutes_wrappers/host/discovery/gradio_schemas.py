@@ -1,4 +1,4 @@
-"""Types as a Gradio app describes them → where files are in them, and JSON Schema of what callers send and get. Pure."""
+"""Read the types of a Gradio app: where they contain files, and the JSON Schema of inputs and outputs. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_DEPTH = 40
 
 
 def find_file_shape(type_schema: Mapping[str, Any]) -> tuple[FileShape | None, str]:
-    """Where a value of this type holds files, and the key that the app wants a single file under ("": none)."""
+    """Return how a value of this type contains files, and the key under which the app expects a single file ("": none)."""
     schema = _resolve_type(type_schema, type_schema)
     if _is_file(schema):
         return "one", ""
@@ -45,7 +45,11 @@ def find_file_shape(type_schema: Mapping[str, Any]) -> tuple[FileShape | None, s
 def build_object_schema(
     properties: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]], required: Iterable[str]
 ) -> dict[str, Any]:
-    """One JSON object: for each property its type, and keywords to lay over it. WrapperError when it is too large."""
+    """Return the schema of one JSON object.
+
+    ``properties`` maps each name to its type and to keywords that override those of the type. Raises WrapperError when
+    the schema is too large.
+    """
     type_schemas = _translate_types((type_schema for type_schema, _ in properties.values()), FILE_INPUT_SCHEMA)
     property_schemas = {
         name: {**{key: value for key, value in type_schemas[str(index)].items() if key != "$defs"}, **extra_keywords}
@@ -59,7 +63,7 @@ def build_object_schema(
 
 
 def build_outputs_schema(type_schemas: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """``{"data": [...]}`` with a value of each type. WrapperError when it is too large."""
+    """Return the schema of ``{"data": [...]}`` with a value of each type. Raises WrapperError when it is too large."""
     translated = _translate_types(type_schemas, FILE_OUTPUT_SCHEMA)
     items = [
         {key: value for key, value in type_schema.items() if key != "$defs"} for type_schema in translated.values()
@@ -70,7 +74,7 @@ def build_outputs_schema(type_schemas: Iterable[Mapping[str, Any]]) -> dict[str,
 
 
 def _translate_types(type_schemas: Iterable[Mapping[str, Any]], file_schema: dict[str, Any]) -> dict[str, Any]:
-    """One document with every type under its number."""
+    """Return one document that holds every type under its index."""
     return {
         str(index): _TypeTranslator(f"#/{index}", file_schema).translate(type_schema)
         for index, type_schema in enumerate(type_schemas)
@@ -78,7 +82,7 @@ def _translate_types(type_schemas: Iterable[Mapping[str, Any]], file_schema: dic
 
 
 def _resolve_type(root: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
-    """The object that ``schema`` is or leads to; of a type or null, the type."""
+    """Return ``schema`` with references followed; of "type or null" only the type."""
     for _ in range(MAX_DEPTH):
         if not isinstance(schema, Mapping):
             return {}
@@ -112,14 +116,17 @@ def _has_file(value: Any, depth: int) -> bool:
 
 
 class _TypeTranslator:
-    """A type with files as callers write them, its references moved below ``root``, and without what is no schema."""
+    """Translates a type into JSON Schema.
+
+    Files become ``file_schema``, references point below ``root``, and keywords that are not JSON Schema are removed.
+    """
 
     def __init__(self, root: str, file_schema: dict[str, Any]) -> None:
         self._root = root
         self._file_schema = file_schema
 
     def translate(self, value: Any, depth: int = 0) -> Any:
-        """``value``, translated. WrapperError when it is nested too deeply."""
+        """Return ``value``, translated. Raises WrapperError when it is nested too deeply."""
         if depth > MAX_DEPTH:
             raise WrapperError("the type is nested too deeply")
         if isinstance(value, list):
@@ -138,5 +145,5 @@ class _TypeTranslator:
 
 
 def _is_schema_keyword(key: str, value: Any) -> bool:
-    # Gradio describes a component that takes anything as {"type": {}}, and adds keywords of its own.
+    # Gradio describes a component that accepts anything as {"type": {}}, and adds keywords that JSON Schema does not have.
     return not (key == "type" and value == {}) and key != "additional_description"

@@ -1,4 +1,4 @@
-"""Whether a service is a Gradio app: its API's ``/info``, where Gradio 5 and 6 or 4 have it, or where the user says."""
+"""Find a Gradio app by its API's ``/info``: at the paths of Gradio 5 and 6 or of Gradio 4, or at the user's paths."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ API_PREFIX = "/gradio_api"
 
 
 async def find_gradio(get: Get, port: int, probe_paths: Iterable[str] = ()) -> SearchResult | None:
-    """The Gradio app that ``get`` asks, or None. ``probe_paths`` that end in ``/info`` are tried as well (a mounted app)."""
+    """Return the Gradio app that ``get`` reaches, or None. ``probe_paths`` that end in ``/info`` are tried first (a mounted app)."""
     info_paths = (path for path in probe_paths if path.endswith(INFO_PATH))
     for path in dict.fromkeys((*info_paths, API_PREFIX + INFO_PATH, INFO_PATH)):
         response = await get(path)
@@ -37,7 +37,7 @@ async def find_gradio(get: Get, port: int, probe_paths: Iterable[str] = ()) -> S
 
 
 def merge_results(app: SearchResult | None, specification: SearchResult | None) -> SearchResult | None:
-    """Both together; an operation of the specification that is called like an endpoint of the app is skipped."""
+    """Merge both results. An operation of the specification with the name of an endpoint of the app is skipped."""
     if app is None or specification is None:
         return app or specification
     names = {route.key for route in app.operations.routes}
@@ -60,12 +60,14 @@ def merge_results(app: SearchResult | None, specification: SearchResult | None) 
 
 
 def _build_skipped_route(path: str, method: str, port: int | None) -> SkippedRoute:
-    reason = "the Gradio endpoint of this name has the path; give this one another `path` in CHUTE_STATIC_ROUTES"
+    reason = (
+        "the Gradio endpoint with this name uses the path; set another `path` for this operation in CHUTE_STATIC_ROUTES"
+    )
     return SkippedRoute(path=path, method=method, port=port, reason=reason)
 
 
 def _parse_response(response: Response) -> dict[str, object]:
-    """The object that ``answer`` holds; empty when it holds none."""
+    """Return the object in the body of ``response``; empty when there is none."""
     if response.status != 200 or response.problem:
         return {}
     try:

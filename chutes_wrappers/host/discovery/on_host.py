@@ -1,4 +1,4 @@
-"""Discover a service that runs without an image: start it on this machine, probe it, and stop it again."""
+"""Discovery of a service without an image: start it on this machine, probe it, and stop it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TAIL_LINES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class HostTask:
-    """What to discover. ``environment`` is the module's CHUTE_ENV; ``log`` gets the service's lines, from a thread."""
+    """What to discover. ``environment`` is the module's CHUTE_ENV; ``log`` receives the service's output, from a thread."""
 
     launch: LaunchSpec
     ports: tuple[int, ...]
@@ -44,7 +44,7 @@ class HostTask:
 
 
 def build_host_launch(entrypoint: str | Sequence[str], folder: Path) -> LaunchSpec:
-    """The launch facts of a service that is started by ``entrypoint`` in ``folder`` (a string is for the shell)."""
+    """Return the launch facts of a service that ``entrypoint`` starts in ``folder`` (a string is a shell command)."""
     return LaunchSpec(
         reference="host",
         entrypoint=build_service_argv(LaunchSpec(), entrypoint),
@@ -55,9 +55,9 @@ def build_host_launch(entrypoint: str | Sequence[str], folder: Path) -> LaunchSp
 
 
 def discover_on_host(task: HostTask) -> Manifest:
-    """The manifest of what the service publishes; it is stopped afterwards in every case.
+    """Return the manifest of what the service publishes; the service is stopped in every case.
 
-    Raises ConfigurationError for a port that something else holds, ServiceFailed when the service exits or stays silent,
+    Raises ConfigurationError for a port that is in use, ServiceFailed when the service exits or does not respond,
     WrapperError when there is nothing to publish.
     """
     check_ports_free(task.ports)
@@ -78,15 +78,15 @@ def discover_on_host(task: HostTask) -> Manifest:
 
 
 def check_ports_free(ports: Sequence[int]) -> None:
-    """Raise ConfigurationError for a port on which something listens already: it would be taken for the service."""
+    """Raise ConfigurationError for a port that is in use: the program there would be mistaken for the service."""
     for port in ports:
         with socket.socket() as probe_socket:
             probe_socket.settimeout(1)
             if probe_socket.connect_ex(("127.0.0.1", port)) == 0:
                 raise ConfigurationError(
-                    f"port {port} is in use by something else on this machine",
+                    f"port {port} is in use by another program on this machine",
                     where="SERVICE_PORTS",
-                    next_step=f"stop what listens there (ss -ltnp 'sport = :{port}' shows it), or run it in Docker",
+                    next_step=f"stop that program (find it with ss -ltnp 'sport = :{port}'), or run the service in Docker",
                 )
 
 

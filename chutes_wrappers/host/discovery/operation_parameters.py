@@ -1,4 +1,4 @@
-"""The parameters of an operation that a caller gives: path, query and headers, of Swagger 2.0 and OpenAPI 3. Pure."""
+"""Parameters of an operation that a caller sends: path, query and headers, of Swagger 2.0 and OpenAPI 3. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from chutes_wrappers.host.discovery.references import resolve_node
 
 _MAX_PARAMETERS = 200
 _MAX_DESCRIPTION_LENGTH = 300
-# OpenAPI: a parameter of these first names is ignored. The others are the gateway's own.
+# OpenAPI 3 ignores parameters with the first three names. The gateway sets the other headers.
 _IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization", "accept-encoding", "cookie"})
-# Swagger 2.0's words for lists, as style and explode; its default is csv.
+# ``collectionFormat`` of Swagger 2.0 as style and explode; its default is csv.
 _COLLECTION_FORMATS: dict[str, tuple[Style | None, bool]] = {
     "csv": (None, False),
     "multi": (None, True),
@@ -43,9 +43,9 @@ class DeclaredParameter:
 def collect_nodes(
     document: Mapping[str, Any], operation: Mapping[str, Any], item: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The parameter objects of ``operation``, then those of its path item that it does not replace, references followed.
+    """Return the parameter objects of ``operation``, then those of its path item that it does not override.
 
-    And what is wrong with those that cannot be read.
+    References are followed. The second list names the problems of those that cannot be read.
     """
     nodes_by_key: dict[tuple[str, str], dict[str, Any]] = {}
     problems: list[str] = []
@@ -64,9 +64,9 @@ def collect_nodes(
 
 
 def read_parameters(nodes: Iterable[Mapping[str, Any]], path: str) -> list[DeclaredParameter]:
-    """The parameters among ``nodes`` that a caller of ``path`` gives: first those of the path, then query and headers.
+    """Return the parameters in ``nodes`` that a caller of ``path`` sends: first path, then query and headers.
 
-    A variable of the path that nobody declares is one all the same. What cannot be a parameter is passed over.
+    Undeclared variables of the path are parameters too. Nodes that cannot be a parameter are ignored.
     """
     variables = find_path_variables(path)
     parameters = [_read_parameter(node) for node in nodes if _is_caller_parameter(node, variables)]
@@ -83,7 +83,7 @@ def read_parameters(nodes: Iterable[Mapping[str, Any]], path: str) -> list[Decla
 
 
 def find_path_variables(path: str) -> dict[str, str]:
-    """The names that the variables of a path template may be declared by, and what they are called: b+ and b are both b."""
+    """Return declared name → variable name of a path template: the variable ``{b+}`` may be declared as ``b+`` or ``b``."""
     names = {text: parse_variable_name(text) for text in VARIABLE.findall(path)}
     return {**names, **{name: name for name in names.values()}}
 
@@ -122,7 +122,7 @@ def _build_parameter(
             "name": name, "in": location, "style": style, "explode": explode, "required": required or location == "path",
         })  # fmt: skip
     except ValidationError as error:
-        raise WrapperError("a parameter has a name that is no text") from error
+        raise WrapperError("a parameter has a name that is not valid text") from error
 
 
 def _read_style(node: Mapping[str, Any]) -> tuple[Style | None, bool | None]:
@@ -138,8 +138,8 @@ def _read_collection_format(node: Mapping[str, Any]) -> tuple[Style | None, bool
 
 
 def build_value_schema(node: Mapping[str, Any]) -> Any:
-    """The schema of a parameter's value; that of a Swagger 2.0 parameter is the parameter itself."""
-    if "content" in node:  # the value is a text that holds JSON, or whatever else is named there
+    """Return the schema of a parameter's value; in Swagger 2.0 the parameter itself is the schema."""
+    if "content" in node:  # the value is text of that media type, such as JSON
         content = node["content"]
         media_type = next(iter(content), "") if isinstance(content, Mapping) else ""
         schema: Any = {"type": "string", **({"contentMediaType": media_type} if media_type else {})}

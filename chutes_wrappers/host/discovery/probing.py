@@ -1,7 +1,7 @@
-"""Find the specification and the readiness path of running services, all ports at once.
+"""Find the specification and the readiness path of running services, all ports in parallel.
 
-A port is asked from the first moment until it is known: it published a specification, or it answered every probe path
-with a definite no until nothing changed any more on any port, or the time is over.
+Requests to a port are repeated until its result is final. That is the case when it published a specification, when no
+path has one and no port has changed for ``settle_s``, or when the timeout is reached.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """How long to try at most, and how long nothing may change before a definite "no specification" is believed.
+    """The timeout of probing, and how long no port may change before "no specification" is final. In seconds.
 
-    Servers open their port when their routes are there, or answer "not yet" until then; few say no first, and not for long.
+    Most servers open their port when their routes exist, or return "not yet" until then. A few return "not found" first,
+    for a short time.
     """
 
     timeout_s: float
@@ -46,7 +47,7 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What is known about one port in the end. ``location`` is the path of its specification (None: it publishes none)."""
+    """The result of probing one port. ``location`` is the path of its specification (None: it publishes none)."""
 
     port: int
     has_responded: bool = False
@@ -65,7 +66,7 @@ async def probe(
     health_check: tuple[str, ...] = (),
     expose: frozenset[Category] = frozenset(),
 ) -> tuple[Finding, ...]:
-    """Look at all services in parallel. ``probe_paths`` are tried before the usual ones; ``expose`` lifts filters."""
+    """Probe all services in parallel. ``probe_paths`` are tried before the default paths; ``expose`` disables filters."""
     paths = tuple(dict.fromkeys((*probe_paths, *DEFAULT_PATHS)))
     async with open_session() as session:
         change = _LastChange()
@@ -76,14 +77,14 @@ async def probe(
 
 
 class _State(enum.Enum):
-    PENDING = "ask again"
-    SETTLING = "a definite no, unless it changes within seconds"
+    PENDING = "request again"
+    SETTLING = "no specification, unless a port changes within seconds"
     KNOWN = "done"
 
 
 @dataclass
 class _LastChange:
-    """When any port was last seen to change: while one of the services gets up, the others may, too."""
+    """The time of the last change on any port: while one service is starting, the others may be starting too."""
 
     changed_at: float = field(default_factory=time.monotonic)
 
@@ -92,7 +93,7 @@ class _LastChange:
 
 
 class _PortProbe:
-    """One port: what has been learnt so far."""
+    """The probing of one port, with its results so far."""
 
     def __init__(
         self,
@@ -122,7 +123,7 @@ class _PortProbe:
         self._problems: dict[str, str] = {}
 
     async def run(self) -> Finding:
-        """Ask until the port is known or the time is over."""
+        """Send requests until the result is final or the timeout is reached."""
         pause_s, progress_at, snapshot = (
             _FIRST_PAUSE_S,
             self._started_at + _PROGRESS_EVERY_S,
@@ -142,14 +143,14 @@ class _PortProbe:
             if now >= progress_at:
                 progress_at = now + _PROGRESS_EVERY_S
                 self._report(self._format_progress())
-            if state is _State.SETTLING:  # it said no to everything: asking faster would only fill its log
+            if state is _State.SETTLING:  # no path has a specification: more requests would only fill its log
                 pause_s = min(_MAX_PAUSE_S, max(settles_in_s, _FIRST_PAUSE_S))
             else:
                 pause_s = min(pause_s * 1.5, _MAX_PAUSE_S) if had_responded == self._has_responded else _FIRST_PAUSE_S
             await asyncio.sleep(max(min(pause_s, self._remaining_s), 0))
 
     def _build_snapshot(self, state: _State) -> tuple[object, ...]:
-        """What another look would have to find different to be a change."""
+        """Return the state whose difference between two attempts is a change."""
         location = self._result.location if self._result else None
         return state, self._has_responded, location, self._loading_path, tuple(self._problems.items())
 
@@ -178,8 +179,8 @@ class _PortProbe:
         return is_certain
 
     async def _find_readiness(self) -> str | None:
-        """Set the readiness path when one answers 2xx; return what says "not yet", if something does."""
-        if self._health_check_path:  # the image's own choice, so it may be any path
+        """Set the readiness path when one returns 2xx. Return the path that returns "not yet", if there is one."""
+        if self._health_check_path:  # the image sets it, so any path is trusted
             response = await self._get(self._health_check_path, follow=False)
             if response is None or response.status >= 500:
                 return self._health_check_path
@@ -210,7 +211,7 @@ class _PortProbe:
             return None
         if not self._has_responded:
             self._has_responded = True
-            self._report(f"port {self._service.port} answers after {time.monotonic() - self._started_at:.1f} s")
+            self._report(f"port {self._service.port} responded after {time.monotonic() - self._started_at:.1f} s")
         return result
 
     @property
@@ -219,9 +220,11 @@ class _PortProbe:
 
     def _format_progress(self) -> str:
         if not self._has_responded:
-            expected = "an answer"
+            expected = "a response"
         else:
-            expected = f"{self._loading_path} to say that it is ready" if self._loading_path else "a specification"
+            expected = (
+                f"{self._loading_path} to report that the service is ready" if self._loading_path else "a specification"
+            )
         elapsed_s = time.monotonic() - self._started_at
         return f"port {self._service.port}: waiting for {expected} ({elapsed_s:.0f} s of at most {self._bounds.timeout_s:.0f} s)"
 
@@ -229,7 +232,7 @@ class _PortProbe:
         has_routes = self._result is not None and self._result.operations.routes
         problems = [] if has_routes else _group_problems(self._problems)
         if self._loading_path:
-            problems.append(f"{self._loading_path} never said that it is ready")
+            problems.append(f"{self._loading_path} never reported that the service is ready")
         elif self._no_response:
             problems.append(self._no_response.reason)
         return Finding(
@@ -243,12 +246,12 @@ class _PortProbe:
 
 
 def _group_problems(problems: Mapping[str, str]) -> list[str]:
-    """One line a problem: a server that answers everything has the same one at every path."""
+    """Return one line for each problem: a server with one response for all paths has the same problem at every path."""
     paths: dict[str, list[str]] = {}
     for path, problem in problems.items():
         paths.setdefault(problem, []).append(path)
     return [
         f"{problem_paths[0]} {problem}"
-        + (f" (like {len(problem_paths) - 1} other paths)" if len(problem_paths) > 1 else "")
+        + (f" (same for {len(problem_paths) - 1} other paths)" if len(problem_paths) > 1 else "")
         for problem, problem_paths in paths.items()
     ]

@@ -1,4 +1,4 @@
-"""``$ref``s inside one document. Pure; a reference that leads nowhere is an error with its name, never a loop."""
+"""``$ref``s inside one document. Pure. An invalid reference raises an error that names it; loops are detected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_CHAIN_LENGTH = 32
 
 
 def look_up(document: Mapping[str, Any], reference: Any) -> Any:
-    """What a ``$ref`` value points at: a JSON pointer, percent-encoded or not, into ``document``."""
+    """Return the target of a ``$ref`` value: a JSON pointer into ``document``, percent-encoded or not. Raises WrapperError."""
     if not isinstance(reference, str):
         raise WrapperError("a `$ref` is not a string")
     if not reference.startswith("#"):
@@ -20,7 +20,7 @@ def look_up(document: Mapping[str, Any], reference: Any) -> Any:
     pointer = reference[1:]
     if pointer and not unquote(pointer).startswith("/"):
         raise WrapperError(f"`$ref` {reference[:200]!r} is not a JSON pointer")
-    # As it should be read, and as it is also written: "/" encoded inside a name, "%" not encoded.
+    # First the reading of RFC 6901. Documents also contain "/" percent-encoded inside a name, and "%" not encoded.
     token_lists = (unquote(pointer).split("/"), list(map(unquote, pointer.split("/"))), pointer.split("/"))
     for tokens in token_lists:
         try:
@@ -51,9 +51,9 @@ def _get_child(target: Any, token: str) -> Any:
 
 
 def resolve_node(document: Mapping[str, Any], node: Any, label: str) -> dict[str, Any]:
-    """``node``, or the object that its ``$ref`` leads to, with the keys beside a ``$ref`` laid over it.
+    """Return ``node``, or the target of its ``$ref``; keys next to a ``$ref`` override those of the target.
 
-    ``what`` names the node in errors ("the path item").
+    ``label`` names the node in errors ("the path item"). Raises WrapperError for an invalid or circular reference.
     """
     overrides: dict[str, Any] = {}
     for _ in range(_MAX_CHAIN_LENGTH):
@@ -63,4 +63,4 @@ def resolve_node(document: Mapping[str, Any], node: Any, label: str) -> dict[str
             return {**node, **overrides}
         overrides = {**{key: value for key, value in node.items() if key != "$ref"}, **overrides}
         node = look_up(document, node["$ref"])
-    raise WrapperError(f"{label} is a `$ref` that leads back to itself")
+    raise WrapperError(f"{label} is a circular `$ref`")

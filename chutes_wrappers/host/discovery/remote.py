@@ -1,4 +1,4 @@
-"""Discover a service that is already running somewhere."""
+"""Discovery of a service that is already running, on any host."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def discover_service(
     probe_paths: tuple[str, ...] = (),
     expose: frozenset[Category] = frozenset(),
 ) -> Manifest:
-    """The manifest of the service at ``base_url``, whose routes will name ``port`` (None: the URL's own).
+    """Return the manifest of the service at ``base_url``, with routes for ``port`` (None: the port of the URL).
 
-    Raises ServiceFailed when nothing answers HTTP there, WrapperError when it publishes nothing.
+    Raises ServiceFailed when there is no HTTP response, WrapperError when the service publishes nothing.
     """
     service = Service.from_url(base_url, port)
     findings = asyncio.run(probe([service], bounds=bounds, report=report, probe_paths=probe_paths, expose=expose))

@@ -1,4 +1,4 @@
-"""The body of an operation: how it travels, and what a caller of the public API sends instead. Pure."""
+"""Request bodies of operations: the encoding for the service, and the JSON that a caller of the public API sends. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from chutes_wrappers.host.discovery.references import resolve_node
 from chutes_wrappers.host.discovery.shapes import ALL_TYPES, Shapes
 
 FORM = "application/x-www-form-urlencoded"
-# The second is no media type, and means the first.
+# The second is not a registered media type; documents use it for the first.
 _MULTIPART = ("multipart/form-data", "application/form-data")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """A body: how it is sent to the service, and the schema of the JSON object that a caller of the chute sends."""
+    """A request body: its format for the service, and the schema of the JSON object that a caller of the chute sends."""
 
     request: RequestFormat
     schema: Any = None
@@ -29,7 +29,7 @@ class Body:
 def read_body(
     shapes: Shapes, document: Mapping[str, Any], operation: Mapping[str, Any], nodes: Iterable[Mapping[str, Any]]
 ) -> Body | None:
-    """The body that ``operation`` declares, by ``requestBody`` or by Swagger 2.0's parameters among ``nodes``."""
+    """Return the body that ``operation`` declares, with ``requestBody`` or with the parameters ``nodes`` of Swagger 2.0."""
     if "requestBody" in operation:
         content = declared_media.read_content(resolve_node(document, operation["requestBody"], "the request body"))
         return _build_body(shapes, content) if content else None
@@ -48,7 +48,7 @@ def _filter_strings(node: Any) -> list[str]:
 
 
 def _build_body(shapes: Shapes, content: Mapping[str, Mapping[str, Any]]) -> Body:
-    """The body in the media type that a caller's JSON says best: JSON itself, then forms, then the first one named."""
+    """Return the body in the media type that represents a caller's JSON best: JSON, then forms, then the first declared."""
     types = sorted(content, key=lambda name: (_rank_media_type(name), list(content).index(name)))
     name, node = types[0], content[types[0]]
     schema = declared_media.add_example(node.get("schema"), node)
@@ -93,7 +93,7 @@ def _build_form_body(shapes: Shapes, node: Mapping[str, Any], *, is_multipart: b
 
 
 def _build_form_data_body(shapes: Shapes, fields: Sequence[Mapping[str, Any]], *, is_multipart: bool) -> Body:
-    """The body that Swagger 2.0's ``formData`` parameters are."""
+    """Return the body that the ``formData`` parameters of Swagger 2.0 declare."""
     properties = {field["name"]: build_value_schema(field) for field in fields}
     required = [field["name"] for field in fields if field.get("required") is True]
     files = {name for name, schema in properties.items() if _is_file(shapes, schema, None)}
@@ -106,7 +106,7 @@ def _build_form_data_body(shapes: Shapes, fields: Sequence[Mapping[str, Any]], *
 def _build_plain_form_request(
     shapes: Shapes, properties: Mapping[str, Any], *, is_multipart: bool, is_known: bool = True
 ) -> RequestFormat:
-    """A form whose ``properties`` are no files; where one may be anything, or there are none, files are not known."""
+    """Return the format of a form without files; ``files`` is None (unknown) where a property may be anything."""
     if not is_multipart:
         return RequestFormat(encoding="form")
     is_known = (
@@ -118,7 +118,7 @@ def _build_plain_form_request(
 
 
 def _build_file_form_body(shapes: Shapes, properties: Mapping[str, Any], files: set[str], required: list[str]) -> Body:
-    """A form with files in it is multipart, whatever it says that it is."""
+    """Return the body of a form with files: it is multipart, whatever media type is declared."""
     property_schemas = {
         name: _build_public_file_schema(shapes, child) if name in files else child for name, child in properties.items()
     }
@@ -154,7 +154,7 @@ def _is_plain_media_type(media_type: str) -> bool:
 
 
 def _is_binary(shapes: Shapes, schema: Any) -> bool:
-    """Whether ``schema`` is of bytes: OpenAPI 3.0's format, Swagger 2.0's type, OpenAPI 3.1's media type."""
+    """Return whether ``schema`` means bytes: by the format (OpenAPI 3.0), the type (Swagger 2.0) or the media type (3.1)."""
     return any(
         part.get("format") == "binary"
         or part.get("type") == "file"
@@ -164,7 +164,7 @@ def _is_binary(shapes: Shapes, schema: Any) -> bool:
 
 
 def looks_like_file(shapes: Shapes, schema: Any) -> bool:
-    """Whether a caller's JSON may hold what looks like a file to us: then it must be said that it is JSON."""
+    """Return whether JSON of this schema may look like a file; then its format must be declared as JSON explicitly."""
     for child in shapes.find_properties(schema).values():
         for candidate in (child, *(node.get("items") for node in shapes.iterate_parts(child))):
             names = set(shapes.find_properties(candidate))
@@ -174,7 +174,7 @@ def looks_like_file(shapes: Shapes, schema: Any) -> bool:
 
 
 def build_public_schema(shapes: Shapes, body: Body | None, parameters: Sequence[DeclaredParameter]) -> Any:
-    """The schema of the one JSON object that a caller sends: the body with the parameters beside its properties."""
+    """Return the schema of the JSON object that a caller sends: the properties of the body and the parameters."""
     body_schema = body.schema if body else None
     if not parameters:
         return body_schema

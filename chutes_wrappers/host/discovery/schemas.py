@@ -1,4 +1,4 @@
-"""A schema of a specification → JSON Schema that stands alone: only what it reaches, under local ``$defs``. Pure."""
+"""Copy a schema of a specification into self-contained JSON Schema, with reachable definitions in ``$defs``. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCHEMA_KEYWORDS = frozenset({
     "items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains",
     "propertyNames", "contentSchema", "not", "if", "then", "else",
 })  # fmt: skip
-# Of no meaning outside the document, or moved to the copy's own ``$defs``.
+# Without meaning outside the document, or moved to ``$defs`` of the copy.
 _EXCLUDED_KEYWORDS = frozenset({
     "$defs", "definitions", "$id", "$schema", "$anchor", "$dynamicAnchor", "$vocabulary", "discriminator", "xml",
     "externalDocs",
@@ -28,9 +28,10 @@ _EXCLUDED_KEYWORDS = frozenset({
 
 
 def make_self_contained(document: Mapping[str, Any], schema: Any, *, dialect_30: bool) -> dict[str, Any]:
-    """A copy of ``schema`` without references to ``document``; WrapperError says why there is none.
+    """Return a copy of ``schema`` without references to ``document``.
 
-    ``dialect_30``: translate what Swagger 2.0 and OpenAPI 3.0 write differently from JSON Schema.
+    ``dialect_30``: translate the keywords in which Swagger 2.0 and OpenAPI 3.0 differ from JSON Schema. Raises
+    WrapperError for a schema that is invalid, too large or nested too deeply.
     """
     copier = _SchemaCopier(document, dialect_30)
     result = copier.copy_schema(_resolve_outer_references(document, schema), 0)
@@ -48,7 +49,7 @@ def make_self_contained(document: Mapping[str, Any], schema: Any, *, dialect_30:
 
 
 def measure_size(schema: dict[str, Any]) -> int:
-    """Bytes of a schema, serialised."""
+    """Return the length of a schema as JSON."""
     return len(json.dumps(schema))
 
 
@@ -57,7 +58,7 @@ def _resolve_outer_references(document: Mapping[str, Any], schema: Any) -> Any:
         if not isinstance(schema, Mapping) or set(schema) != {"$ref"}:
             return schema
         schema = look_up(document, schema["$ref"])
-    raise WrapperError("the schema is a `$ref` that leads back to itself")
+    raise WrapperError("the schema is a circular `$ref`")
 
 
 def _build_size_error() -> WrapperError:
@@ -65,7 +66,7 @@ def _build_size_error() -> WrapperError:
 
 
 class _SchemaCopier:
-    """One copying: the names given to referenced schemas, those still to be copied, and the size so far."""
+    """The state of one copy: names of referenced schemas, schemas that are pending, and the remaining size."""
 
     def __init__(self, document: Mapping[str, Any], dialect_30: bool) -> None:
         self.pending: list[tuple[str, str]] = []
@@ -83,7 +84,7 @@ class _SchemaCopier:
             raise WrapperError("a schema is not an object")
         if "$dynamicRef" in schema or "$recursiveRef" in schema:
             raise WrapperError("the schema uses dynamic references")
-        if "$ref" in schema and self._dialect_30:  # whose other keys mean nothing there
+        if "$ref" in schema and self._dialect_30:  # OpenAPI 3.0 ignores keys next to `$ref`
             schema = {"$ref": schema["$ref"]}
         result = {}
         for keyword, value in schema.items():
@@ -141,7 +142,7 @@ class _SchemaCopier:
 
 
 def _translate_to_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Swagger 2.0's and OpenAPI 3.0's own words in those of JSON Schema: ``nullable`` and boolean exclusive bounds."""
+    """Translate ``nullable`` and boolean exclusive bounds of Swagger 2.0 and OpenAPI 3.0 into JSON Schema."""
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         flag = schema.get(exclusive)
         if isinstance(flag, bool):

@@ -1,4 +1,4 @@
-"""Where a service publishes its specification: the usual places, and those that its documentation pages name."""
+"""Search for a service's specification: at the default paths, and at the URLs in its documentation pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FURTHER_PATHS = (
     "/swagger.yaml",
     *(f"{prefix}/{name}" for prefix in ("/api", "/v1", "/api/v1") for name in _FILE_NAMES),
     "/v3/api-docs",
-    "/apispec_1.json",  # flasgger's own
+    "/apispec_1.json",  # flasgger
     "/spec.json",
     "/swagger/v1/swagger.json",
 )
@@ -32,23 +32,23 @@ _PREFIX_TIMEOUT_S = 3.0
 
 
 class Get(Protocol):
-    """Asks the service for a path; None when it stays silent."""
+    """Requests a path of the service."""
 
     def __call__(self, path: str, *, timeout_s: float = ..., follow: bool = ...) -> Awaitable[Response | None]:
-        """GET ``path``."""
+        """GET ``path``; None when there is no response. ``follow`` is whether to follow redirects."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """A specification: its path, and what it describes."""
+    """A specification: its path and its operations."""
 
     location: str
     operations: Operations
 
 
 class Search:
-    """One look at every candidate. ``problems`` says what was there instead of a specification, by path."""
+    """One request to each candidate path. ``problems`` maps a path to what it returned instead of a specification."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Search:
         self._file_bytes_left = MAX_DOCUMENT_BYTES
 
     async def run(self) -> bool:
-        """Fill ``result`` with the first specification that has routes, else with the first one; whether every answer was definite."""
+        """Set ``result`` to the first specification with routes, else to the first one. Return whether all responses were final."""
         is_certain = True
         async for path in self._iterate_candidates():
             response = await self._get(path)
@@ -83,7 +83,7 @@ class Search:
         return is_certain
 
     async def _iterate_candidates(self) -> AsyncIterator[str]:
-        """The paths to try, in order, each once; those that a documentation page names when their turn has come."""
+        """Yield the paths to try, each once: the given paths, those that documentation pages name, then the further ones."""
         yielded_paths = set(self._paths)
         for path in self._paths:
             yield path
@@ -97,7 +97,7 @@ class Search:
                 yield path
 
     async def _find_paths_in_page(self, page: str) -> list[str]:
-        """Paths on this service that a documentation page, or its script, names as the specification."""
+        """Return the paths of specifications on this service that a documentation page, or its script, contains."""
         response = await self._get(page)
         if response is None or response.status != 200 or response.problem:
             return []
@@ -129,12 +129,12 @@ class Search:
             return None
 
     async def _read_specification(self, path: str, response: Response) -> SearchResult | None:
-        """The specification in ``answer``; what it is instead is remembered as a problem."""
+        """Return the specification in ``response``, or None; then ``problems`` says what it is instead."""
         if response.problem:
             self.problems[path] = response.problem
         elif not 200 <= response.status < 300:
             if response.status not in NOT_FOUND_STATUSES:
-                self.problems[path] = f"answers {response.status}"
+                self.problems[path] = f"returns status {response.status}"
         else:
             try:
                 document = parse_document(response.body, response.content_type)
@@ -150,7 +150,7 @@ class Search:
         return None
 
     async def _read_file(self, path: str) -> dict[str, Any] | None:
-        """What a file that a specification refers to holds, if there is any and it is not too much."""
+        """Return a file that a specification refers to, if it exists and is within the size limit."""
         response = await self._get(path) if self._file_bytes_left > 0 else None
         if response is None or response.status != 200 or response.problem:
             return None
@@ -161,10 +161,10 @@ class Search:
             return None
 
     async def _find_prefix(self, document: Mapping[str, Any], location: str) -> str:
-        """The server path that the operations lie below.
+        """Return the path prefix of the operations.
 
-        What the document declares may be where a proxy elsewhere puts the service. So when there is a choice, one of its
-        GET routes decides; when none of them exists anywhere, the document is right.
+        The declared prefix may be that of a proxy elsewhere. So of several candidates, the first at which one of the
+        document's GET routes exists is used. If none exists anywhere, the declared prefix is used.
         """
         declared_prefixes = servers.read_prefixes(document, location)
         parent_path = location.rsplit("/", 1)[0]
@@ -176,8 +176,8 @@ class Search:
                 if response and response.status not in NOT_FOUND_STATUSES | STARTING_STATUSES:
                     if prefix != candidates[0]:
                         self._report(
-                            f"port {self._service.port}: {location} puts its operations below {candidates[0] or '/'}, "
-                            f"where the service has none of them; taken from below {prefix or '/'}"
+                            f"port {self._service.port}: {location} declares the path prefix {candidates[0] or '/'}, "
+                            f"but the service has none of them there; using {prefix or '/'}"
                         )
                     return prefix
         return candidates[0]

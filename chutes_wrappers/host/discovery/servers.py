@@ -1,6 +1,6 @@
-"""The path below which a service's operations lie: ``servers`` of OpenAPI 3, ``basePath`` of Swagger 2.0. Pure.
+"""The path prefix of a service's operations: ``servers`` of OpenAPI 3, ``basePath`` of Swagger 2.0. Pure.
 
-Only the path of a server counts: its host is where somebody else runs the service.
+Only the path of a server URL is used: its host is that of another deployment of the service.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 
 def read_prefixes(node: Mapping[str, Any], location: str) -> tuple[str, ...]:
-    """The distinct path prefixes that ``node`` (a document, path item or operation) declares, in its order.
+    """Return the distinct path prefixes that ``node`` (a document, path item or operation) declares, in its order.
 
-    ``location`` is the path of the document itself: relative server URLs start there. A prefix is empty or starts with
-    "/" and ends without one. Servers that make no sense are left out.
+    ``location`` is the path of the document itself: relative server URLs start there. A prefix is empty, or starts with
+    "/" and does not end with "/". Invalid servers are ignored.
     """
     if "swagger" in node or "basePath" in node:
         base_path = node.get("basePath")
@@ -27,7 +27,7 @@ def read_prefixes(node: Mapping[str, Any], location: str) -> tuple[str, ...]:
 
 
 def _expand_url(server: Mapping[str, Any]) -> str | None:
-    """The URL of a server with its variables at their defaults."""
+    """Return the URL of a server with its variables replaced by their defaults."""
     url, variables = server.get("url"), server.get("variables")
     if not isinstance(url, str) or len(url) > 2000:
         return None

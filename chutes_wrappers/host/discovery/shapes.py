@@ -1,6 +1,6 @@
-"""What a schema lets through, as far as it can be told: which JSON types, which properties. Pure and bounded.
+"""What a schema allows, as far as it can be determined: JSON types and properties. Pure and bounded.
 
-Nothing here raises: a schema that says nothing sensible lets everything through.
+Nothing here raises: an invalid schema allows everything.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _MAX_DEPTH = 40
 
 
 class Shapes:
-    """Questions about the schemas of one document; what a reference leads to is worked out once."""
+    """Queries about the schemas of one document; the types of each reference are computed once."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self._types: dict[str, frozenset[str]] = {}
 
     def iterate_parts(self, schema: Any, keywords: tuple[str, ...] = _COMBINATORS) -> Iterator[Mapping[str, Any]]:
-        """``schema`` and the schemas that it is combined from, references followed; at most 500."""
+        """Yield ``schema`` and the schemas in its combinators, with references followed; at most 500."""
         pending, visited = [schema], set()
         for _ in range(_MAX_PARTS):
             if not pending:
@@ -45,7 +45,7 @@ class Shapes:
                 pending += children if isinstance(children, list) else []
 
     def find_properties(self, schema: Any) -> dict[str, Any]:
-        """The properties that ``schema`` names, by itself and through what it is combined from."""
+        """Return the properties that ``schema`` declares, including those of its combinators."""
         result: dict[str, Any] = {}
         for part in self.iterate_parts(schema):
             properties = part.get("properties")
@@ -54,7 +54,7 @@ class Shapes:
         return result
 
     def find_required(self, schema: Any) -> list[str]:
-        """The names that ``schema`` requires in every case."""
+        """Return the names that ``schema`` always requires."""
         result: dict[str, None] = {}
         for part in self.iterate_parts(schema, ("allOf",)):
             names = part.get("required")
@@ -62,20 +62,20 @@ class Shapes:
         return list(result)
 
     def is_object(self, schema: Any) -> bool:
-        """Whether ``schema`` lets objects through and nothing else but null."""
+        """Return whether ``schema`` allows only objects, apart from null."""
         return self.find_types(schema) - {"null"} == {"object"}
 
     def find_collection_type(self, schema: Any) -> Collection | None:
-        """Whether ``schema`` lets lists through and nothing else but null, or objects; None for anything else."""
+        """Return "array" or "object" if ``schema`` allows only that type, apart from null; else None."""
         types = self.find_types(schema) - {"null"}
         return next((kind for kind in get_args(Collection) if types == {kind}), None)
 
     def is_never_object(self, schema: Any) -> bool:
-        """Whether ``schema`` certainly lets no object through."""
+        """Return whether ``schema`` certainly allows no object."""
         return "object" not in self.find_types(schema)
 
     def can_have_property(self, schema: Any, name: str) -> bool:
-        """Whether an object that ``schema`` lets through may have a property ``name`` that means something."""
+        """Return whether an object of ``schema`` may have a meaningful property ``name``."""
         properties = self.find_properties(schema)
         return (
             name in properties
@@ -84,20 +84,20 @@ class Shapes:
         )
 
     def is_boolean(self, schema: Any) -> bool:
-        """Whether ``schema`` is of a value that is true or false."""
+        """Return whether ``schema`` allows booleans; without any type, whether its default is a boolean."""
         types = self.find_types(schema)
         if types == ALL_TYPES:
             return any(isinstance(part.get("default"), bool) for part in self.iterate_parts(schema))
         return "boolean" in types
 
     def find_types(self, schema: Any, depth: int = 0) -> frozenset[str]:
-        """The JSON types that ``schema`` may let through; an integer is a number."""
+        """Return the JSON types that ``schema`` may allow; an integer is a number."""
         if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
             return ALL_TYPES
         reference = schema.get("$ref")
         if isinstance(reference, str):
             if reference not in self._types:
-                self._types[reference] = ALL_TYPES  # until it is known, for one that leads back here
+                self._types[reference] = ALL_TYPES  # until it is computed, for a circular reference
                 self._types[reference] = self.find_types(self._find_target(reference), depth + 1)
             return self._types[reference]
         types = _read_types(schema)
@@ -131,6 +131,6 @@ def _read_types(schema: Mapping[str, Any]) -> frozenset[str]:
     types = frozenset(_ALIASES.get(word, word) for word in type_words) & ALL_TYPES
     if types:
         return types
-    if isinstance(schema.get("properties"), Mapping):  # a type is often forgotten
+    if isinstance(schema.get("properties"), Mapping):  # the type is often missing
         return frozenset({"object"})
     return frozenset({"array"}) if isinstance(schema.get("items"), Mapping) else ALL_TYPES

@@ -1,4 +1,4 @@
-"""What a container listens on, from the text of ``/proc/net/tcp`` and ``/proc/net/tcp6``. Pure."""
+"""Listening sockets of a container, from the text of ``/proc/net/tcp`` and ``/proc/net/tcp6``. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Listener:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether nothing outside the container can reach it."""
+        """Whether it is not reachable from outside the container."""
         return ipaddress.ip_address(self.address).is_loopback
 
 
 def parse_listeners(text: str) -> tuple[Listener, ...]:
-    """The listening sockets, sorted; lines that are no socket are passed over."""
+    """Return the listening sockets, sorted; other lines are ignored."""
     listeners = set()
     for line in text.splitlines():
         fields = line.split()

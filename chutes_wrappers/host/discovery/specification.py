@@ -1,7 +1,6 @@
-"""A parsed specification → routes, and what did not become one, and why. Pure.
+"""Read a parsed specification (Swagger 2.0, OpenAPI 3.x) into routes and skipped operations with their reasons. Pure.
 
-Swagger 2.0 and OpenAPI 3.x. One bad operation is skipped with its reason; what is wrong inside an operation that can be
-called all the same costs its description only.
+An operation that cannot be called is skipped. If only a part of its description is invalid, only that part is left out.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from chutes_wrappers.host.discovery.shapes import Shapes
 MAX_OPERATIONS = 50_000
 MAX_PATH_LENGTH = 500
 MAX_SUMMARY_LENGTH = 120
-# For all schemas of one document; one that turns out too large costs its limit. So hostile graphs stay cheap.
+# For all schemas of one document. A schema that is too large uses its full limit, so malicious graphs stay cheap.
 MAX_TOTAL_SCHEMA_BYTES = 16 * 1024**2
 ANY_METHOD = "*"
 
@@ -35,7 +34,7 @@ _OTHER_KEYS = frozenset({"summary", "description", "servers", "parameters", "$re
 
 @dataclass(frozen=True, kw_only=True)
 class Operations:
-    """What a specification describes: routes, what was skipped, and notes on routes that lost a schema."""
+    """The operations of a specification: routes, skipped operations, and notes on routes without a schema."""
 
     routes: tuple[Route, ...] = ()
     skipped: tuple[SkippedRoute, ...] = ()
@@ -44,7 +43,7 @@ class Operations:
 
 @dataclass(frozen=True, kw_only=True)
 class _Operation:
-    """One entry of a path item, with its path item resolved; ``problem`` says why it cannot be read."""
+    """One entry of a path item, and the resolved path item; ``problem`` says why it cannot be read."""
 
     path: str
     method: str
@@ -56,17 +55,19 @@ class _Operation:
 def check_dialect(document: Mapping[str, Any]) -> None:
     """Raise WrapperError unless ``document`` is a Swagger 2.0 or OpenAPI 3.x specification with paths.
 
-    One that forgot to say which of them it is will do, as long as it has paths.
+    A document without a version is accepted if it has paths.
     """
     version = document.get("openapi", document.get("swagger", document.get("swaggerVersion")))
     paths = document.get("paths", {})
     if version is None:
         if isinstance(paths, Mapping) and any(path.startswith("/") for path in paths):
             return
-        raise WrapperError("is not a specification: it names no `openapi` or `swagger` version, and has no `paths`")
+        raise WrapperError("is not a specification: it has no `openapi` or `swagger` version, and no `paths`")
     number = str(version)[:20] if isinstance(version, (str, int, float)) else "?"
     if not (number.startswith("3") if "openapi" in document else number in ("2", "2.0")):
-        raise WrapperError(f"is a specification of version {number!r}; Swagger 2.0 and OpenAPI 3.x can be read")
+        raise WrapperError(
+            f"is a specification of version {number!r}; supported versions are Swagger 2.0 and OpenAPI 3.x"
+        )
     if not isinstance(paths, Mapping):
         raise WrapperError("is a specification whose `paths` is not an object")
 
@@ -74,10 +75,11 @@ def check_dialect(document: Mapping[str, Any]) -> None:
 def read_operations(
     document: Mapping[str, Any], *, port: int, prefix: str, location: str = "/", expose: Iterable[str] = ()
 ) -> Operations:
-    """Every operation of ``document`` as a route of the service on ``port``, or as skipped with its reason.
+    """Return every operation of ``document`` as a route of the service on ``port``, or as skipped with its reason.
 
-    ``prefix`` is the document's server path; the ``servers`` of path items and operations replace it. ``location`` is
-    the document's own path. ``expose`` names what is published although it is left out by default (``core/exposure.py``).
+    ``prefix`` is the document's server path; ``servers`` of path items and operations override it. ``location`` is the
+    path of the document. ``expose`` contains categories that are not published by default (``core/exposure.py``).
+    Raises WrapperError for another dialect, or more than ``MAX_OPERATIONS`` operations.
     """
     check_dialect(document)
     operations_by_key: dict[tuple[str, str], tuple[Route, _Operation]] = {}
@@ -106,7 +108,7 @@ def read_operations(
 
 
 def select_plain_get_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """A few paths, without the server's prefix, that a GET without parameters is described for."""
+    """Return at most 3 paths, without the server's prefix, of GET operations without path variables."""
     paths = (
         operation.path
         for _, operation in zip(range(MAX_OPERATIONS), _iterate_operations(document), strict=False)
@@ -141,7 +143,7 @@ def _read_operation(path: str, key: str, item: Mapping[str, Any], node: Any) -> 
 
 
 class _OperationReader:
-    """Reads how the operations of one document are called; ``notes`` says what could not be read."""
+    """Reads the requests and responses of operations of one document; ``notes`` lists what could not be read."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.notes: list[str] = []
@@ -151,7 +153,7 @@ class _OperationReader:
         self._schema_bytes_left = MAX_TOTAL_SCHEMA_BYTES
 
     def describe(self, route: Route, operation: _Operation) -> Route:
-        """``route`` with everything that the operation says of its calls."""
+        """Return ``route`` with the parameters, request, response and schemas of its operation."""
         label = f"{route.method} {route.target_path}"
         nodes, problems = operation_parameters.collect_nodes(self._document, operation.node, operation.item)
         self.notes += [f"{label}: a parameter left out: {problem}" for problem in problems]
@@ -160,7 +162,9 @@ class _OperationReader:
             f"{label}: body", lambda: request_bodies.read_body(self._shapes, self._document, operation.node, nodes)
         )
         response = (
-            self._read_or_note(f"{label}: answer", lambda: declared_media.read_response(self._document, operation.node))
+            self._read_or_note(
+                f"{label}: response", lambda: declared_media.read_response(self._document, operation.node)
+            )
             or declared_media.DeclaredResponse()
         )
         fields = self._shapes.find_properties(body.schema) if body else {}
@@ -189,21 +193,21 @@ class _OperationReader:
     def _find_stream_mode(
         self, response: declared_media.DeclaredResponse, parameters: Iterable[DeclaredParameter], body: Body | None
     ) -> Any:
-        """The platform itself looks for ``stream`` in a call (PLATFORM.md, section 3): whoever takes one must be able to."""
+        """Return how the route streams. The platform reads a field ``stream`` in each call (PLATFORM.md, section 3)."""
         if response.stream:
             return True
         has_parameter = any(parameter.parameter.name == "stream" for parameter in parameters)
         return STREAM_SWITCH if has_parameter or (body and self._has_stream_field(body.schema)) else False
 
     def _has_stream_field(self, schema: Any) -> bool:
-        """Whether callers may ask for a stream, or must give a ``stream`` that means something else."""
+        """Return whether callers may request a stream, or must send a field ``stream`` with another meaning."""
         fields = self._shapes.find_properties(schema)
         return "stream" in fields and (
             self._shapes.is_boolean(fields["stream"]) or "stream" in self._shapes.find_required(schema)
         )
 
     def _select_request_format(self, route: Route, body: Body | None, *, is_declared: bool) -> RequestFormat | None:
-        """How the body travels, where that differs from what is done when nobody says."""
+        """Return the format of the body where it differs from the default format of the route."""
         if body is None:
             is_bodiless = not is_declared and route.method not in ("GET", "DELETE")
             return RequestFormat(encoding="none") if is_bodiless else None
@@ -233,7 +237,7 @@ class _OperationReader:
 
 
 def _build_summary(node: Mapping[str, Any]) -> str:
-    """The first line of what an operation says of itself."""
+    """Return the first line of the operation's summary or description."""
     texts = (node.get(key) for key in ("summary", "description"))
     lines = (line for text in texts if isinstance(text, str) for line in text.splitlines())
     line = next((" ".join(line.split()) for line in lines if line.strip()), "")
@@ -246,5 +250,5 @@ def _find_path_problem(declared_path: str, path: str) -> str | None:
     if len(path) > MAX_PATH_LENGTH:
         return f"the path is longer than {MAX_PATH_LENGTH} characters"
     if nameless := find_nameless_variable(path):
-        return f"{nameless} in the path has no name that a caller could give it by"
+        return f"{nameless} in the path has no name, so callers cannot set it"
     return None

@@ -41,14 +41,14 @@ def test_exposed_tcp_ports_are_served() -> None:
 def test_invalid_exposed_ports_are_omitted_with_a_note() -> None:
     proposal = build_proposal(build_attributes(ExposedPorts={"0/tcp": {}, "99999/tcp": {}, "8080/tcp": {}}))
     assert proposal.ports == (8080,)
-    assert proposal.notes == ("EXPOSE 0 is no port: left out", "EXPOSE 99999 is no port: left out")
-    with pytest.raises(ConfigurationError, match="EXPOSE 0 is no port"):
+    assert proposal.notes == ("EXPOSE 0 is not a valid port: left out", "EXPOSE 99999 is not a valid port: left out")
+    with pytest.raises(ConfigurationError, match="EXPOSE 0 is not a valid port"):
         build_proposal(build_attributes(ExposedPorts={"0/tcp": {}}))
 
 
 def test_many_exposed_ports_require_the_port_option() -> None:
     many = build_attributes(ExposedPorts={"9000-9999/tcp": {}})
-    with pytest.raises(ConfigurationError, match="say with --port"):
+    with pytest.raises(ConfigurationError, match="set the port of the service with --port"):
         build_proposal(many)
     assert build_proposal(many, port=9000).ports == (9000,)
 
@@ -172,7 +172,7 @@ def test_an_image_that_cannot_run_is_rejected(attributes: dict[str, Any]) -> Non
 )
 def test_an_old_cuda_version_gets_a_note(variable: str, version: str) -> None:
     notes = build_proposal(build_exposing_attributes(9000, Env=[variable])).notes
-    expected = (f"it has CUDA {version}; the platform's GPU, pro_6000, needs 12.8 or newer",) if version else ()
+    expected = (f"the image has CUDA {version}; the platform's GPU, pro_6000, needs 12.8 or newer",) if version else ()
     assert notes == expected
 
 

@@ -45,7 +45,7 @@ def test_a_reference_has_registry_repository_and_tag_or_digest(text: str, host: 
     ],
 )
 def test_an_invalid_reference_is_a_configuration_error(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="no image reference"):
+    with pytest.raises(ConfigurationError, match="is not a valid image reference"):
         parse_reference(text)
 
 

@@ -1,4 +1,4 @@
-"""An engine whose containers are this process's own servers."""
+"""A fake engine whose containers are servers of this process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chutes_wrappers.host.container_engine.engine import ContainerSpec, ExecResu
 
 @dataclass
 class FakeContainer:
-    """``exit_code`` None: it runs until it is stopped."""
+    """A fake container. ``exit_code`` None: it runs until it is stopped."""
 
     host_ports: Mapping[int, int]
     lines: Sequence[str] = ()
@@ -48,7 +48,7 @@ class FakeContainer:
 
 
 class FakeEngine:
-    """Starts ``container`` whatever is asked; ``started`` is what was asked."""
+    """Starts ``container`` for every spec; ``started_specs`` are the specs."""
 
     def __init__(self, container: FakeContainer, *, has_gpu: bool = True) -> None:
         self.container = container
@@ -76,7 +76,7 @@ class FakeEngine:
 
 
 def build_listener_table(*addresses: tuple[str, int]) -> str:
-    """The lines of ``/proc/net/tcp`` for IPv4 listeners."""
+    """Return the text of ``/proc/net/tcp`` for IPv4 listeners."""
     rows = []
     for address, port in addresses:
         kernel_order = "".join(f"{int(part):02X}" for part in reversed(address.split(".")))

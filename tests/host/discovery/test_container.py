@@ -41,11 +41,11 @@ def build_task(
 
 
 def fail_on_manifest(manifest: Manifest) -> None:
-    raise AssertionError("there is no manifest")
+    raise AssertionError("a manifest was built")
 
 
 def ignore_manifest(manifest: Manifest) -> None:
-    """The test looks at what is returned."""
+    """The test checks the returned manifest instead."""
 
 
 def read_report(task: ContainerTask) -> str:
@@ -146,7 +146,7 @@ def test_the_error_of_an_unresponsive_port_names_where_the_service_listens(
         FakeContainer({8020: unused_port()}, lines=["up"], listener_table=build_listener_table(*listeners))
     )
     error = discover_error(engine, build_task(timeout_s=0.2))
-    assert "nothing answers on port 8020" in error.what
+    assert "no response on port 8020" in error.what
     assert str(error.next_step).startswith(next_step)
     assert error.evidence == "up"
 
@@ -180,7 +180,7 @@ def test_a_port_of_another_protocol_gets_no_routes_and_raises_no_error() -> None
         engine = FakeEngine(FakeContainer({8020: server.port, 8080: other}, listener_table=listening))
         container_task = build_task([8020, 8080])
         assert len(discover_container(engine, container_task, ignore_manifest).routes) == 1
-    assert "port 8080 listens but answers no HTTP" in read_report(container_task)
+    assert "port 8080 is open but does not respond to HTTP" in read_report(container_task)
 
 
 def test_no_routes_is_an_error_with_a_next_step() -> None:
@@ -200,10 +200,10 @@ def test_static_routes_work_without_a_specification() -> None:
     assert manifest.image.readiness == {8020: "/health"}
     report_text = read_report(container_task)
     assert (
-        "port 8020 answers HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES"
+        "port 8020 responds to HTTP but publishes no specification: its routes are those of CHUTE_STATIC_ROUTES"
         in report_text
     )
-    assert "those of CHUTE_STATIC_ROUTES are all" in report_text
+    assert "only those of CHUTE_STATIC_ROUTES are published" in report_text
 
 
 def test_without_a_gpu_the_container_runs_without_one_and_reports_it() -> None:
@@ -257,7 +257,7 @@ def test_the_container_is_stopped_on_ctrl_c() -> None:
             {"CHROMA_PORT": "8000", "OTHER_PORT": "9000"},
             'CHUTE_ENV = {"CHROMA_PORT": "18000"} and SERVICE_PORTS = [8020, 18000]',
         ),
-        (8001, {}, "by its own variable (CHUTE_ENV) or argument (ENTRYPOINT)"),
+        (8001, {}, "with the service's variable (CHUTE_ENV) or argument (ENTRYPOINT)"),
         (8002, {"PORT": "8002"}, 'CHUTE_ENV = {"PORT": "18002"} and SERVICE_PORTS = [8020, 18002]'),
         (80, {"PORT": "80"}, 'CHUTE_ENV = {"PORT": "8080"} and SERVICE_PORTS = [8020, 8080]'),
     ],

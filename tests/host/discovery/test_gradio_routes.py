@@ -153,11 +153,11 @@ def test_older_apps_have_no_parameter_names_and_no_function_ids() -> None:
     ("described", "app", "reason"),
     [
         (build_endpoint(), config(), "no function"),
-        (build_endpoint(parameter("a", TEXT)), config(function(0, "x", [], [1])), "disagree about its inputs"),
-        (build_endpoint(), config(function(0, "x", [], [1]), protocol="ws"), "speaks 'ws'.*update its Gradio"),
-        ({"parameters": 3}, config(function(0, "x", [], [1])), "not Gradio's"),
-        (None, config(function(0, "x", [], [1])), "not Gradio's"),
-        (build_endpoint(), config(function(-1, "x", [], [1])), "not Gradio's"),
+        (build_endpoint(parameter("a", TEXT)), config(function(0, "x", [], [1])), "different numbers of inputs"),
+        (build_endpoint(), config(function(0, "x", [], [1]), protocol="ws"), "protocol 'ws'.*update the app's Gradio"),
+        ({"parameters": 3}, config(function(0, "x", [], [1])), "not valid Gradio"),
+        (None, config(function(0, "x", [], [1])), "not valid Gradio"),
+        (build_endpoint(), config(function(-1, "x", [], [1])), "not valid Gradio"),
         (build_endpoint(), {}, "no function"),
     ],
 )

@@ -63,6 +63,6 @@ def test_the_info_of_another_service_is_ignored() -> None:
 def test_an_app_without_config_is_skipped_with_the_reason() -> None:
     finding = find_app({"/gradio_api/info": APP["/gradio_api/info"], "/config": Reply(status=401)})
     assert route_paths(finding) == []
-    assert "no function of this name" in finding.operations.skipped[0].reason
+    assert "no function with this name" in finding.operations.skipped[0].reason
     manifest = composition.build_manifest([finding], roots={7860: "http://x"})
     assert manifest.source == {"7860": "http://x/gradio_api/info"}

@@ -1,4 +1,4 @@
-"""The sample, started on this machine as an instance without an image would start it."""
+"""Discovery of the sample on this machine, started as on an instance without an image."""
 
 from __future__ import annotations
 

@@ -35,11 +35,11 @@ def build_document(*paths: str, **rest: Any) -> dict[str, Any]:
 
 
 def ignore_report(line: str) -> None:
-    """Nobody looks at what is reported."""
+    """The test does not check the report."""
 
 
 class Lines(list[str]):
-    """What was reported."""
+    """The reported lines."""
 
     def __call__(self, line: str) -> None:
         self.append(line)
@@ -140,7 +140,7 @@ async def test_a_port_that_responds_late_is_found() -> None:
     with LateServer():
         (finding,) = await probe([Service(port=8020, root=f"http://127.0.0.1:{port}")], bounds=QUICK, report=lines)
     assert route_paths(finding) == ["/say"]
-    assert re.fullmatch(r"port 8020 answers after \d+\.\d s", lines[0])
+    assert re.fullmatch(r"port 8020 responded after \d+\.\d s", lines[0])
 
 
 async def test_a_specification_that_appears_later_is_found() -> None:
@@ -190,8 +190,8 @@ async def test_no_port_is_settled_while_another_port_still_changes() -> None:
         (Reply(body=b"[" * 100_000), "/openapi.json is nested too deeply"),
         (Reply(body=b" " * 49 * 1024**2), "/openapi.json is larger than 48 MiB"),
         (Reply(body=b"OK", content_type="text/plain"), "/openapi.json is not a JSON or YAML object"),
-        (Reply(status=401), "/openapi.json answers 401"),
-        (Reply(status=500), "/openapi.json answers 500"),
+        (Reply(status=401), "/openapi.json returns status 401"),
+        (Reply(status=500), "/openapi.json returns status 500"),
         (redirect("http://example.com/openapi.json"), "/openapi.json redirects to another host"),
         (
             json_reply(build_document(*(f"/p{n}" for n in range(50_001)))),
@@ -214,7 +214,7 @@ async def test_a_server_with_one_response_for_all_paths_is_reported_in_one_line(
     with serve_script({}, otherwise=html_reply("<html>app</html>")) as server:
         finding = await probe_server(server)
     assert finding.problems == (
-        f"/openapi.json is an HTML page (like {len(DEFAULT_PATHS) + len(FURTHER_PATHS) - 1} other paths)",
+        f"/openapi.json is an HTML page (same for {len(DEFAULT_PATHS) + len(FURTHER_PATHS) - 1} other paths)",
     )
 
 
@@ -232,11 +232,11 @@ async def test_no_response_and_other_protocols_are_reported() -> None:
         [Service(port=1, root=f"http://127.0.0.1:{unused_port()}")], bounds=Bounds(timeout_s=0.3), report=ignore_report
     )
     assert not silent.has_responded
-    assert silent.problems[0].startswith("no answer")
+    assert silent.problems[0].startswith("no response")
     with serve_greeting(b"-ERR nonsense\r\n") as port:
         (other,) = await probe([Service(port=1, root=f"http://127.0.0.1:{port}")], bounds=QUICK, report=ignore_report)
     assert not other.has_responded
-    assert "does not speak HTTP" in other.problems[0]
+    assert "its response is not HTTP" in other.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ async def test_probing_waits_for_a_loading_service() -> None:
     with serve_script({**SPECIFICATION, "/health": BUSY}) as server:
         finding = await probe_server(server, bounds=Bounds(timeout_s=0.5))
     assert finding.readiness is None
-    assert finding.problems == ("/health never said that it is ready",)
+    assert finding.problems == ("/health never reported that the service is ready",)
     assert route_paths(finding) == ["/say", "/api/v2/heartbeat"]
 
 

@@ -58,5 +58,5 @@ def test_keys_next_to_a_reference_override_the_target() -> None:
 
 
 def test_a_reference_loop_is_named_in_the_error() -> None:
-    with pytest.raises(WrapperError, match="the path item is a `\\$ref` that leads back to itself"):
+    with pytest.raises(WrapperError, match="the path item is a circular `\\$ref`"):
         resolve_node(DOCUMENT, {"$ref": "#/loop"}, "the path item")

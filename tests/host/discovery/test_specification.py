@@ -86,7 +86,7 @@ def test_other_operations_are_skipped_with_the_reason() -> None:
     assert "a cord cannot call HEAD" in reasons["HEAD /ok"]
     assert {"OPTIONS /ok", "TRACE /ok"} <= reasons.keys()
     assert reasons["GET relative"] == "the path does not start with '/'"
-    assert reasons["GET /nameless/{}"] == "{} in the path has no name that a caller could give it by"
+    assert reasons["GET /nameless/{}"] == "{} in the path has no name, so callers cannot set it"
     assert reasons["GET /nameless/{:path}/{a}"].startswith("{:path} in the path has no name")
     assert reasons["GET /bad_operation"] == "the operation is not an object"
     assert reasons["* /bad_item"] == "the path item is not an object"
@@ -108,7 +108,7 @@ def test_references_to_path_items_are_resolved_or_skipped() -> None:
     assert describe_routes(operations) == ["GET /good"]
     reasons = map_reasons(operations)
     assert "does not exist" in reasons["* /missing"]
-    assert "leads back to itself" in reasons["* /cyclic"]
+    assert "is a circular `$ref`" in reasons["* /cyclic"]
     assert "another document" in reasons["* /foreign"]
 
 
@@ -243,7 +243,7 @@ def test_an_invalid_part_of_an_operation_is_omitted_with_a_note(broken: dict[str
 @pytest.mark.parametrize(
     ("document", "what"),
     [
-        ({"paths": {}}, "names no `openapi` or `swagger` version, and has no `paths`"),
+        ({"paths": {}}, "has no `openapi` or `swagger` version, and no `paths`"),
         ({"openapi": "4.0.0"}, "version '4.0.0'"),
         ({"openapi": {"a": 1}}, "version"),
         ({"swaggerVersion": "1.2", "apis": []}, "version '1.2'"),
