@@ -164,8 +164,8 @@ def find_writable_paths(changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
     ``changes`` is the engine's diff: (kind, path), with the parent folders of each change listed as changed. For an added
     or deleted entry, the path is its folder. For a changed file, the paths are the file and its folder: programs replace
-    complete files, and databases write journals next to theirs, which leave no other trace. A new top-level folder is
-    returned itself, because the root folder stays read-only.
+    complete files, and databases write journals next to theirs. Such changes leave no other trace. A new top-level folder
+    is returned itself, because the root folder stays read-only.
     """
     all_changes = list(changes)
     service_changes = [(kind, path) for kind, path in all_changes if not _EXCLUDED_PATHS.search(path)]

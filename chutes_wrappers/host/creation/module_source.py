@@ -33,7 +33,7 @@ chute = Chute(
     username=USERNAME,
     name=CHUTE_NAME,
     image=image,
-    # Chutes accepts only confidential (TEE) chutes, and only on this GPU. It rejects every other configuration.
+    # Chutes accepts only confidential (TEE) chutes, and only on this GPU; it rejects every other form.
     {placement}
     concurrency=8,
 )

@@ -33,7 +33,7 @@ _CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)(?:\s+|\Z)", re.IGNORECASE)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOGIN_HINT = "log in with `docker login`, or check the image's name and tag"
 _NETWORK_HINT = "check the registry's name and the network"
-_BROKEN_LOGIN_HINT = "fix Docker's login as the message says, or pull the image with docker"
+_BROKEN_LOGIN_HINT = "fix Docker's login (the reason is above), or pull the image with docker"
 _PLATFORM = "linux/amd64"
 
 

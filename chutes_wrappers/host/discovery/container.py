@@ -229,8 +229,8 @@ def _suggest_port_fix(port: int, listeners: Sequence[Listener]) -> str:
     loopback_listener = next((listener for listener in listeners if listener.port == port), None)
     if loopback_listener:
         return (
-            f"the service listens on {loopback_listener.address}:{port} only, which is not reachable from outside its "
-            "container: let it listen on 0.0.0.0, with its variable (CHUTE_ENV, often HOST) or argument (ENTRYPOINT)"
+            f"the service listens on {loopback_listener.address}:{port} only, not reachable from outside its container: "
+            "set 0.0.0.0 with its variable (CHUTE_ENV, often HOST) or argument (ENTRYPOINT)"
         )
     other_ports = sorted({listener.port for listener in listeners})
     if other_ports:

@@ -1,7 +1,7 @@
 """Find the specification and the readiness path of running services, all ports in parallel.
 
-Requests to a port are repeated until its result is final. That is the case when it published a specification, when no
-path has one and no port has changed for ``settle_s``, or when the timeout is reached.
+Requests to a port are repeated until it publishes a specification or the timeout is reached. Without a specification,
+they end when no port has changed for ``settle_s``.
 """
 
 from __future__ import annotations

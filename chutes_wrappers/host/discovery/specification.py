@@ -193,7 +193,10 @@ class _OperationReader:
     def _find_stream_mode(
         self, response: declared_media.DeclaredResponse, parameters: Iterable[DeclaredParameter], body: Body | None
     ) -> Any:
-        """Return how the route streams. The platform reads a field ``stream`` in each call (PLATFORM.md, section 3)."""
+        """Return the route's ``stream``: STREAM_SWITCH for a route with a field ``stream``.
+
+        The platform itself reads ``stream`` in each call (PLATFORM.md, section 3), so such a route must support both.
+        """
         if response.stream:
             return True
         has_parameter = any(parameter.parameter.name == "stream" for parameter in parameters)
