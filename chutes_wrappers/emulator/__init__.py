@@ -1,1 +1,1 @@
-"""The platform on this machine: its API, its builds, its instances, and the calls that go through it."""
+"""The emulated platform on this machine: API, image builds, instances, and calls to chutes."""

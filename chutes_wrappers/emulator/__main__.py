@@ -1,4 +1,7 @@
-"""The platform until Ctrl-C or SIGTERM: ``tools/emulator.py``, or ``python -m chutes_wrappers.emulator`` in the checkout."""
+"""The emulator's command: ``tools/emulator.py``, or ``python -m chutes_wrappers.emulator`` in the checkout.
+
+It serves the platform until Ctrl-C or SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from chutes_wrappers.host.container_engine.docker_engine import connect
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve; the exit code."""
+    """Serve until a signal, and return the exit code."""
     options = _parse_options(arguments)
     stop = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
@@ -36,11 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             platform = stack.enter_context(run_platform(settings, _open_launcher(settings, stack)))
             if options.config is not None:
                 account = _write_config(platform, options)
-                logger.info("CHUTES_CONFIG_PATH={} makes {} of whoever runs chutes", options.config, account.username)
-                logger.info("The file's section [emulator] has the page's address and the token that registers users.")
+                logger.info(
+                    "With CHUTES_CONFIG_PATH={} the chutes command uses the account {}",
+                    options.config,
+                    account.username,
+                )
+                logger.info(
+                    "The section [emulator] of that file contains the page's address and the registration token for users."
+                )
             else:
                 logger.info(
-                    "Without --config FILE no user can register, and the page cannot be opened: start again with it."
+                    "Without --config FILE no user can register, and the page cannot be opened. Start again with --config FILE."
                 )
             logger.info("the emulator is ready at {}", platform.url)
             stop.wait()
@@ -65,9 +74,9 @@ def _write_config(platform: RunningPlatform, options: argparse.Namespace) -> acc
     path, token = options.config, platform.registration.token
     if path.exists() and platform.state.users.find_by_hotkey(accounts.read_config(path).hotkey) is None:
         raise ConfigurationError(
-            f"the account in it is unknown to the emulator in {options.folder}",
+            f"the emulator in {options.folder} does not know the account in this file",
             where=str(path),
-            next_step="name another file with --config, or the folder in which that account was registered",
+            next_step="set --config to another file, or --folder to the folder in which that account was registered",
         )
     emulator_section = {"registration_token": token, "page": platform.page_url}
     return accounts.ensure_config(platform.url, options.username, options.config, token, emulator_section)
@@ -87,18 +96,24 @@ def _parse_port(text: str) -> int:
 
 
 def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=NAMES.emulator, description="Chutes on this machine")
-    parser.add_argument("--folder", type=Path, required=True, help="where its state is kept")
-    parser.add_argument("--port", type=_parse_port, metavar="PORT", default=0, help="on 127.0.0.1; 0 is a free one")
-    parser.add_argument("--no-docker", action="store_true", help="build no image, run instances as processes")
-    parser.add_argument("--buildah", action="store_true", help="build as the platform does, which takes longer")
+    parser = argparse.ArgumentParser(prog=NAMES.emulator, description="Run an emulated Chutes platform on this machine")
+    parser.add_argument("--folder", type=Path, required=True, help="the folder for its state")
+    parser.add_argument(
+        "--port", type=_parse_port, metavar="PORT", default=0, help="the port on 127.0.0.1; 0 selects a free one"
+    )
+    parser.add_argument("--no-docker", action="store_true", help="do not build images, and run instances as processes")
+    parser.add_argument(
+        "--buildah", action="store_true", help="build with buildah, as the platform does; this is slower"
+    )
     parser.add_argument(
         "--config",
         type=Path,
-        help="write a throw-away account there, for CHUTES_CONFIG_PATH, with the page's address and a registration token",
+        help="write a temporary account to this file, for CHUTES_CONFIG_PATH, with the page's address and a registration token",
     )
-    parser.add_argument("--username", default="emulated", help="the name of that account")
-    parser.add_argument("--balance", type=float, default=NewAccounts.balance, help="dollars of a user who registers")
+    parser.add_argument("--username", default="emulated", help="the username of that account")
+    parser.add_argument(
+        "--balance", type=float, default=NewAccounts.balance, help="the balance of a new user, in dollars"
+    )
     parser.add_argument(
         "--allow-host", action="append", default=[], help="accept requests for this host name; repeatable"
     )

@@ -1,4 +1,4 @@
-"""Throw-away accounts: registered through the API itself, and written down as the SDK's command line wants them."""
+"""Temporary accounts: registration through the API, and the configuration file of the SDK's command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chutes_wrappers.host.platform_api.api_client import PlatformApi
 
 @dataclass(frozen=True, kw_only=True)
 class Account(SeedCredentials):
-    """A registered user and the private key that they sign with."""
+    """A registered user, with the private key of their hotkey."""
 
     username: str
     user_id: str
@@ -27,19 +27,19 @@ class Account(SeedCredentials):
 
     @property
     def source(self) -> str:
-        """Whose account it is."""
-        return f"the throw-away account {self.username}"
+        """The account, for messages."""
+        return f"the temporary account {self.username}"
 
 
 def generate_seed() -> str:
-    """The private key of a new hotkey: 64 hexadecimal digits."""
+    """Return the private key of a new hotkey: 64 hexadecimal digits."""
     return secrets.token_hex(32)
 
 
 def register(url: str, username: str, token: str) -> Account:
-    """Register ``username`` with a new hotkey and the registration ``token`` of the API at ``url``.
+    """Register ``username`` with a new hotkey at the API at ``url``, with its registration ``token``.
 
-    WrapperError with the API's own words when it refuses.
+    Raises WrapperError with the API's message when the API rejects it.
     """
     seed = generate_seed()
     coldkey = keypair_from_seed(generate_seed()).ss58_address
@@ -60,7 +60,7 @@ def register(url: str, username: str, token: str) -> Account:
 
 
 def read_config(path: Path) -> Account:
-    """The account that ``write_config`` wrote; ConfigurationError for a file that holds none."""
+    """Return the account that ``write_config`` wrote. Raises ConfigurationError for any other file."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
@@ -73,18 +73,20 @@ def read_config(path: Path) -> Account:
             seed=auth["hotkey_seed"],
         )
     except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as error:
-        # Not the error's own words: they quote the file, and it may hold a key.
+        # The error's message quotes the file, which may contain a key.
         raise ConfigurationError(
-            "this is no account of the SDK's command line", where=str(path), evidence=type(error).__name__
+            "this is not a valid configuration file of the SDK's command line",
+            where=str(path),
+            evidence=type(error).__name__,
         ) from None
 
 
 def ensure_config(
     url: str, username: str, path: Path, token: str, emulator: Mapping[str, str] | None = None
 ) -> Account:
-    """The account in ``path``, registered first when the file is missing; ``url`` is written into it.
+    """Return the account in ``path``, and register one first when the file does not exist. Writes ``url`` into the file.
 
-    ``emulator`` are names and values for a section of that name, which the SDK does not read.
+    ``emulator``: names and values of the section ``[emulator]``, which the SDK does not read.
     """
     account = read_config(path) if path.exists() else register(url, username, token)
     write_config(account, url, path, emulator)
@@ -92,7 +94,7 @@ def ensure_config(
 
 
 def write_config(account: Account, url: str, path: Path, emulator: Mapping[str, str] | None = None) -> None:
-    """Write what ``CHUTES_CONFIG_PATH`` can name (SDK ``config.py``), readable by its owner alone; all of it or nothing."""
+    """Write a file for ``CHUTES_CONFIG_PATH`` (SDK ``config.py``) atomically, with mode 600."""
     text = config_file.format_config(
         config_file.NewAccount(
             url=url,

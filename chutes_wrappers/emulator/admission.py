@@ -1,4 +1,7 @@
-"""Who may send the platform a body: refused before it is read, since any local program can reach the port."""
+"""Admission of requests with a body: unknown callers are rejected before their body is read.
+
+Any local program can reach the port.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +24,18 @@ _JSON = "application/json"
 
 
 class Registration:
-    """The token that registers a user, until registration is closed. Its text belongs in files of mode 600 only."""
+    """The registration token, valid until registration is closed. Write it only to files of mode 600."""
 
     def __init__(self, token: str) -> None:
         self.token = token
         self._is_closed = False
 
     def close(self) -> None:
-        """Refuse every registration from now on."""
+        """Reject every registration from now on."""
         self._is_closed = True
 
     def find_refusal(self, token: str) -> tuple[int, str] | None:
-        """Status and reason for a registration with ``token``; None when it may go on (api, PLATFORM.md section 4)."""
+        """Return status and reason when a registration with ``token`` is rejected, else None (api, PLATFORM.md section 4)."""
         if self._is_closed:
             return (
                 403,
@@ -47,10 +50,10 @@ class Registration:
 
 
 class Admission:
-    """ASGI middleware: a request with a body needs a known hotkey, a known API key, or a registration's token.
+    """ASGI middleware: a request with a body needs a known hotkey, a known API key, or the registration token.
 
-    ``find_caller_problem`` says what is wrong with a request's caller by its headers (lower-case names), or None. The page's calls
-    pass, since the page checks its own secret first (``page/access.py``).
+    ``find_caller_problem`` gets the headers (lower-case names) and returns why the caller is unknown, or None. Calls of the
+    page are let through: the page checks its own secret first (``page/page_access.py``).
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Admission:
         self._find_caller_problem = find_caller_problem
 
     async def __call__(self, scope: Scope, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
-        """Serve one request."""
+        """Admit or reject one request."""
         if scope["type"] != "http" or scope["path"].startswith(f"{CALL_PREFIX}/"):
             await self._app(scope, receive, send)
         elif scope["path"] == REGISTRATION_PATH and scope["method"] == "POST":

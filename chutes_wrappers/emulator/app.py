@@ -1,4 +1,4 @@
-"""The platform's API as one application."""
+"""The platform's API as one FastAPI application."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chutes_wrappers.emulator.api import (
 )
 from chutes_wrappers.emulator.api.context import Platform
 
-# In this order: a route of warmup comes before those that take any path below /chutes.
+# The order matters: the warmup route comes before those that match any path below /chutes.
 _ROUTERS = (
     *(
         user_routes.router,
@@ -32,7 +32,7 @@ _ROUTERS = (
 
 
 def create_app(platform: Platform) -> FastAPI:
-    """The API in front of ``platform``."""
+    """Return the API of ``platform``."""
     app = FastAPI(title="Chutes, emulated", docs_url=None, redoc_url=None)
     app.state.platform = platform
     for router in _ROUTERS:

@@ -1,4 +1,4 @@
-"""What builds images as the platform does: buildah in chroot isolation (PLATFORM.md, section 1)."""
+"""An image builder that works as the platform's: buildah in chroot isolation (PLATFORM.md, section 1)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORE
 
 
 class BuildahBuilder:
-    """Builds with buildah, in a ``storage`` of its own, and hands the image to the Docker engine, which runs it.
+    """Builds with buildah in its own ``storage``, and pushes the image to the Docker engine, which runs it.
 
-    Base images are taken from the engine where it has them, else from their registry. EngineUnavailable without buildah or
-    the docker command.
+    Base images come from the engine when it has them, else from their registry. Raises EngineUnavailable when buildah or
+    the docker command is missing.
     """
 
     def __init__(self, identity: str, storage: Path) -> None:
@@ -25,23 +25,20 @@ class BuildahBuilder:
         self._label = f"{LABEL}={identity}"
 
     def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
-        """Build the Dockerfile in ``context`` as ``reference``; WrapperError says why not. Blocks."""
         for base in find_base_images((context / "Dockerfile").read_text(encoding="utf-8")):
             if self._docker.try_run("image", "inspect", base):
-                on_line(f"taking {base} from the Docker engine")
+                on_line(f"copying {base} from the Docker engine")
                 self._run(["pull", f"docker-daemon:{_add_default_tag(base)}"], context, on_line)
         options = ["--isolation", "chroot", "--layers", "--label", self._label, "-t", reference]
         self._run(["bud", *options, "."], context, on_line)
-        on_line(f"handing {reference} to the Docker engine")
+        on_line(f"pushing {reference} to the Docker engine")
         self._run(["push", reference, f"docker-daemon:{reference}"], context, on_line)
 
     def remove(self, reference: str) -> None:
-        """Take an image's name away; nothing when it has gone."""
         self._buildah.try_run(*self._storage, "rmi", reference)
         self._docker.try_run("image", "rm", reference)
 
     def stop(self) -> None:
-        """End what is being built, and build nothing more. From any thread."""
         self._buildah.stop()
 
     def _run(self, arguments: list[str], context: Path, on_line: Callable[[str], None]) -> None:
@@ -49,7 +46,7 @@ class BuildahBuilder:
 
 
 def find_base_images(dockerfile: str) -> Iterator[str]:
-    """The images that a Dockerfile begins from, but its own earlier stages and ``scratch``."""
+    """Yield the base images of a Dockerfile, without its own earlier stages and ``scratch``."""
     stages = {"scratch"}
     for match in _FROM.finditer(dockerfile):
         if match[1].lower() not in stages:
@@ -59,5 +56,5 @@ def find_base_images(dockerfile: str) -> Iterator[str]:
 
 
 def _add_default_tag(reference: str) -> str:
-    """``reference`` with a tag, which the docker-daemon transport wants."""
+    """Return ``reference`` with a tag, which the docker-daemon transport requires."""
     return reference if ":" in reference.rpartition("/")[2] or "@" in reference else f"{reference}:latest"

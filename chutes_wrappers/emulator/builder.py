@@ -1,4 +1,4 @@
-"""What builds images: the Docker engine, through its command line."""
+"""The protocol of image builders, and the one that uses the docker command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chutes_wrappers.host import processes
 if TYPE_CHECKING:
     import subprocess
 
-# On every image that is built here, with the identity of the state that knows it.
+# A label on every image that is built here. Its value is the identity of the state.
 LABEL = "chutes-wrappers.emulator"
 _COMMAND_TIMEOUT_S = 60
 
@@ -25,15 +25,15 @@ class Builder(Protocol):
     """Builds one image at a time."""
 
     def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
-        """Build the Dockerfile in ``context`` as ``reference`` of the Docker engine; WrapperError says why not. Blocks."""
+        """Build the Dockerfile in ``context`` as ``reference`` in the Docker engine. Raises WrapperError. Blocks."""
         ...
 
     def remove(self, reference: str) -> None:
-        """Take an image's name away; nothing when it has gone."""
+        """Remove an image's name. Does nothing when it does not exist."""
         ...
 
     def stop(self) -> None:
-        """End what is being built, and build nothing more. From any thread."""
+        """End the current build, and start no other. Can be called from any thread."""
         ...
 
 
@@ -43,16 +43,14 @@ class BuildCommands:
     def __init__(self, tool: str, next_step: str) -> None:
         command = shutil.which(tool)
         if command is None:
-            raise EngineUnavailable(
-                f"images are built with the {tool} command, which is not on PATH", next_step=next_step
-            )
+            raise EngineUnavailable(f"cannot build images: the command {tool} is not on PATH", next_step=next_step)
         self._command = command
         self._lock = threading.Lock()
         self._running: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
 
     def run(self, arguments: Sequence[str], directory: Path, on_line: Callable[[str], None]) -> None:
-        """Run a command to its end; WrapperError with its last words when it fails."""
+        """Run a command to its end. Raises WrapperError with its last line when it fails."""
         last_line = ""
         argv = [self._command, *arguments]
         with (
@@ -64,10 +62,10 @@ class BuildCommands:
                 on_line(line)
             exit_code = process.wait()
         if exit_code != 0:
-            raise WrapperError(f"the build ended with exit code {exit_code}: {last_line}")
+            raise WrapperError(f"the build failed with exit code {exit_code}: {last_line}")
 
     def try_run(self, *arguments: str, timeout_s: float = _COMMAND_TIMEOUT_S) -> bool:
-        """Run a command whose failure is no fault; whether it succeeded."""
+        """Run a command that may fail. Return whether it succeeded."""
         with contextlib.suppress(TimeoutError):
             result = processes.capture(
                 [self._command, *arguments], environment=os.environ, directory=Path.cwd(), timeout_s=timeout_s
@@ -76,7 +74,7 @@ class BuildCommands:
         return False
 
     def stop(self) -> None:
-        """End what runs, and what is run from now on at once. From any thread."""
+        """Terminate the running command, and every later one immediately. Can be called from any thread."""
         with self._lock:
             self._is_stopped = True
             if self._running is not None:
@@ -98,24 +96,22 @@ class BuildCommands:
 class DockerBuilder:
     """Builds with ``docker build``, as the SDK's own local build does (SDK ``entrypoint/build.py``).
 
-    A command, because it can be ended at any moment, and then the engine ends the build too. EngineUnavailable without it.
+    It runs the command instead of the engine's API: the engine stops the build when the command ends. Raises
+    EngineUnavailable when the command is missing.
     """
 
     def __init__(self, identity: str) -> None:
-        self._docker = BuildCommands("docker", "install Docker's command line, or build nothing with --no-docker")
+        self._docker = BuildCommands("docker", "install Docker's command line, or add --no-docker to build no images")
         self._label = f"{LABEL}={identity}"
 
     def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
-        """Build the Dockerfile in ``context`` as ``reference``; WrapperError says why not. Blocks."""
         options = ["--platform=linux/amd64", "--force-rm", "--label", self._label, "-t", reference]
         self._docker.run(["build", *options, "."], context, on_line)
-        # What had the name before: nothing else would ever remove it.
+        # The previous image of this name: nothing else would remove it.
         self._docker.try_run("image", "prune", "--force", "--filter", f"label={self._label}")
 
     def remove(self, reference: str) -> None:
-        """Take an image's name away; nothing when it has gone."""
         self._docker.try_run("image", "rm", reference)
 
     def stop(self) -> None:
-        """End what is being built, and build nothing more. From any thread."""
         self._docker.stop()

@@ -1,4 +1,4 @@
-"""Builds of uploaded images: one after the other, behind the API's back, as the platform's forge does (PLATFORM.md, section 1)."""
+"""Builds of uploaded images: one at a time, in the background, as the platform's forge does (PLATFORM.md, section 1)."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _DOCKERFILE = "Dockerfile"
 
 
 def get_sdk_version() -> str:
-    """The version of the SDK that goes into every image: the one that is installed here."""
+    """Return the SDK version that is installed in every image: the one that is installed here."""
     return version("chutes")
 
 
 def make_platform_dockerfile(dockerfile: str, sdk: str) -> str:
-    """An uploaded Dockerfile as the platform builds it: exactly so, and a last line of its own."""
+    """Return an uploaded Dockerfile as the platform builds it: unchanged, with one line added at the end."""
     return f"{dockerfile}\nRUN pip install chutes=={sdk}\n"
 
 
 def make_reference(image: Image, username: str, identity: str) -> str:
-    """The name of an image in the local engine, which no other emulator gives."""
+    """Return the name of an image in the local engine. It is unique among emulators."""
     name = platform_rules.build_slug(username, image.name) or "image"
     return f"chutes-emulator/{name}:{image.tag.lower()}-{identity}-{image.image_id[:8]}"
 
 
 def write_context(folder: Path, upload: Upload, sdk: str) -> None:
-    """Write what is built into ``folder``; WrapperError for a context that is no zip."""
+    """Write the build context into ``folder``. Raises WrapperError when the context is not a valid zip."""
     try:
         with zipfile.ZipFile(io.BytesIO(upload.build_context)) as archive:
             archive.extractall(folder)
@@ -49,13 +49,13 @@ def write_context(folder: Path, upload: Upload, sdk: str) -> None:
         zipfile.BadZipFile,
         OSError,
         RuntimeError,
-    ) as error:  # the last for one that is encrypted, or of an unknown kind
-        raise WrapperError(f"the build context cannot be unpacked: {error}") from error
+    ) as error:  # RuntimeError: the zip is encrypted, or of an unknown kind
+        raise WrapperError(f"cannot unpack the build context: {error}") from error
     (folder / _DOCKERFILE).write_text(make_platform_dockerfile(upload.dockerfile, sdk), encoding="utf-8")
 
 
 class Builds:
-    """Builds what is in ``state``, in a thread of its own; without a ``builder`` it only records. A context manager."""
+    """Builds the images of ``state`` in one thread. Without a ``builder`` it only records them as built. A context manager."""
 
     def __init__(self, state: State, builder: Builder | None) -> None:
         self._state = state
@@ -73,7 +73,7 @@ class Builds:
         self.close()
 
     def close(self) -> None:
-        """End what is being built; it has failed then, and so has what waits for its turn."""
+        """End the current build. It and all queued builds are recorded as failed."""
         self._is_closed = True
         if self._builder is not None:
             self._builder.stop()
@@ -82,20 +82,20 @@ class Builds:
         self._notifier.notify()
 
     def submit(self, image_id: str) -> None:
-        """Build it when its turn comes."""
+        """Queue the build of an image."""
         self._executor.submit(self._run_build, image_id)
 
     def remove(self, image: Image) -> None:
-        """Take the name of a deleted image away in the engine. Blocks."""
+        """Remove the name of a deleted image from the engine. Blocks."""
         if self._builder is not None and image.reference is not None:
             self._builder.remove(image.reference)
 
     async def follow(self, image_id: str, after: int = 0) -> AsyncIterator[LogLine]:
-        """The lines of a build's log behind a position, and those to come until its build is over."""
+        """Yield the lines of a build log after a position, and new ones until the build is finished."""
         with self._notifier.watch() as changed:
             while True:
                 changed.clear()
-                # First the image: once its build is over, all of its log is there.
+                # Read the image before the log: when its build is finished, the log is complete.
                 image = self._state.images.find_by_id(image_id)
                 for line in self._state.images.read_log(image_id, after):
                     after = line.position
@@ -115,8 +115,8 @@ class Builds:
             reference = self._build_image(image)
         except WrapperError as failure:
             status = platform_rules.IMAGE_FAILED + (INTERRUPTED if self._is_closed else failure.what)
-        except Exception as failure:  # noqa: BLE001  # whatever it was, the image's owner must hear that it is over
-            logger.exception("the image {}:{} cannot be built", image.name, image.tag)
+        except Exception as failure:  # noqa: BLE001  # whatever failed, the image's status must change
+            logger.exception("cannot build the image {}:{}", image.name, image.tag)
             status = f"{platform_rules.IMAGE_FAILED}the emulator cannot build it: {failure!r}"
         self._log(image_id, status)
         self._state.images.finish_build(image_id, status, reference)

@@ -1,4 +1,4 @@
-"""Tells coroutines that something changed, from any thread."""
+"""Notification of coroutines about changes, from any thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 class ChangeNotifier:
-    """Something that changes, and whoever waits for that."""
+    """Notifies coroutines of changes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -17,7 +17,7 @@ class ChangeNotifier:
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[asyncio.Event]:
-        """An event that is set with every change, for a coroutine that clears it before it looks."""
+        """Yield an event that is set with every change. Clear it before you read the state."""
         event = asyncio.Event()
         with self._lock:
             self._watchers[event] = asyncio.get_running_loop()
@@ -28,9 +28,9 @@ class ChangeNotifier:
                 del self._watchers[event]
 
     def notify(self) -> None:
-        """It changed."""
+        """Set the events of all watchers. Can be called from any thread."""
         with self._lock:
             watchers = list(self._watchers.items())
         for event, loop in watchers:
-            with contextlib.suppress(RuntimeError):  # that loop has ended
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(event.set)

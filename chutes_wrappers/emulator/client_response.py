@@ -1,4 +1,4 @@
-"""What an instance answers → what the client sees (PLATFORM.md, section 3, sentences 4 to 7)."""
+"""Conversion of an instance's response to the client's response (PLATFORM.md, section 3, sentences 4 to 7)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _MAX_QUOTED_LENGTH = 300
 
 
 class InstanceFailed(Exception):
-    """The call counts against the instance; the text says why."""
+    """The call failed, and counts against the instance. The message is the reason."""
 
 
 class InstanceOutdated(Exception):
-    """The instance answered 426: the platform deletes it at once."""
+    """The instance returned 426: the platform deletes it immediately."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClientResponse:
-    """Status, media type (None: none) and body; of an instance's answer no header survives."""
+    """Status, media type and body. No other header of the instance's response is passed on."""
 
     status: int
     media_type: str | None
@@ -33,14 +33,14 @@ class ClientResponse:
 
 
 def make_error_response(status: int, detail: str) -> ClientResponse:
-    """An answer of the platform's own."""
+    """Return an error response of the platform itself."""
     return ClientResponse(status=status, media_type=_JSON, body=json.dumps({"detail": detail}).encode())
 
 
 async def translate_error(response: InstanceResponse) -> ClientResponse | None:
-    """What the client sees of an answer that is no success; None for one that is.
+    """Return the client's response to an error status of the instance; None for a success.
 
-    Raises InstanceFailed or InstanceOutdated for what is counted against the instance.
+    Raises InstanceFailed or InstanceOutdated for an error that counts against the instance.
     """
     if platform_rules.is_success_status(response.status):
         return None
@@ -51,38 +51,38 @@ async def translate_error(response: InstanceResponse) -> ClientResponse | None:
     if response.status == platform_rules.UPGRADE_REQUIRED:
         raise InstanceOutdated
     raise InstanceFailed(
-        f"the instance answered {response.status}: {(await response.read_text())[:_MAX_QUOTED_LENGTH]}"
+        f"the instance returned {response.status}: {(await response.read_text())[:_MAX_QUOTED_LENGTH]}"
     )
 
 
 async def read_plain_response(response: InstanceResponse) -> ClientResponse:
-    """The answer of a cord that does not stream; InstanceFailed when it cannot be read."""
+    """Return the client's response from a cord that does not stream. Raises InstanceFailed when it is invalid."""
     try:
         value = await response.read_value()
     except InvalidResponse as error:
         raise InstanceFailed(str(error)) from error
     if "body" in value:
-        # The status and the headers that the handler set are in there too; the platform uses neither.
+        # The value also has the status and headers that the handler set. The platform ignores both.
         return ClientResponse(status=200, media_type=value.get("media_type"), body=value["body"])
     try:
         decoded = json.loads(value["json"])
     except (ValueError, RecursionError) as error:
-        raise InstanceFailed("the answer that a passthrough cord carried is not JSON") from error
+        raise InstanceFailed("the response of a passthrough cord is not JSON") from error
     return ClientResponse(status=200, media_type=_JSON, body=_dump_json(decoded))
 
 
 async def read_chunks(response: InstanceResponse) -> AsyncGenerator[bytes, None]:
-    """The chunks of a stream as they come; InstanceFailed for one that is not encrypted as it must be, or not UTF-8."""
+    """Yield the chunks of a stream. Raises InstanceFailed for a chunk that is not encrypted with the key, or is not UTF-8."""
     try:
         async for chunk in response.read_chunks():
             chunk.decode("utf-8")
             yield chunk
     except InvalidResponse as error:
-        raise InstanceFailed(f"the stream broke: {error}") from error
+        raise InstanceFailed(f"the stream failed: {error}") from error
     except UnicodeDecodeError as error:
-        raise InstanceFailed("the stream broke: a chunk is not UTF-8") from error
+        raise InstanceFailed("the stream failed: a chunk is not UTF-8") from error
 
 
 def _dump_json(value: object) -> bytes:
-    # As the API's framework writes JSON: compact, and not escaped.
+    # As the API's framework writes JSON: compact, without escapes.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

@@ -1,6 +1,6 @@
-"""What a look at a module's source finds that the platform bans (PLATFORM.md, section 4). Pure.
+"""Code review of a module's source for patterns that the platform bans (PLATFORM.md, section 4). Pure.
 
-The platform lets a language model judge; this finds the two patterns that are known to be refused, and nothing else.
+The platform uses a language model. This finds only the two patterns that it is known to reject.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CORD = "cord"
 
 
 def find_objection(code: str) -> str | None:
-    """Why the module would be refused, or None. Source that cannot be read is left to those who run it."""
+    """Return why the module would be rejected, or None. Source that does not parse is accepted: it fails when it runs."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):
@@ -26,7 +26,7 @@ def find_objection(code: str) -> str | None:
     if called_names & _EXECUTING_CALLS and called_names & _DECODING_CALLS:
         return "the code is obfuscated: it decodes text and runs it"
     constant = next(_find_constant_cords(tree), None)
-    return f"the cord {constant!r} answers a constant" if constant else None
+    return f"the cord {constant!r} returns a constant" if constant else None
 
 
 def _find_constant_cords(tree: ast.AST) -> Iterator[str]:
@@ -38,7 +38,7 @@ def _find_constant_cords(tree: ast.AST) -> Iterator[str]:
 
 
 def _is_handled_cord(decorator: ast.expr) -> bool:
-    """Whether it is ``@….cord(…)`` of a function that answers itself: the body of a passthrough is never run."""
+    """Whether it is ``@….cord(…)`` of a function that runs: the body of a passthrough cord is never run."""
     if not isinstance(decorator, ast.Call) or _name_of(decorator.func) != _CORD:
         return False
     return not any(keyword.arg == "passthrough" for keyword in decorator.keywords)

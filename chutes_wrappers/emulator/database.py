@@ -1,4 +1,4 @@
-"""One sqlite file: every change a transaction, one process at a time."""
+"""The sqlite file of the state: every change is a transaction, and one process at a time uses it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 FILE_NAME = "emulator.sqlite"
 _LOCK_NAME = "emulator.lock"
 _VERSION = 1
-# For somebody who looks into the file with a tool of theirs.
+# Another tool may have the file open and locked.
 _BUSY_TIMEOUT_S = 5.0
 _SCHEMA = (
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -50,9 +50,9 @@ Value = str | int | float | bytes | None
 
 
 class Database:
-    """The file in ``folder``, made when it is not there, readable by its owner alone. Used from any thread.
+    """The file in ``folder``, with mode 600; created when it does not exist. Can be used from any thread.
 
-    ConfigurationError when another process, or another Database, has it open, or when it is no file of this kind.
+    Raises ConfigurationError when another process or Database has it open, or when it is not a state file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,18 +69,18 @@ class Database:
                 self._initialize()
             except sqlite3.Error as error:
                 raise ConfigurationError(
-                    "this is not the state of an emulator", where=str(self._path), evidence=str(error)
+                    "this is not a state file of the emulator", where=str(self._path), evidence=str(error)
                 ) from error
             self._resources = stack.pop_all()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close and unlock the file."""
         with self._lock:
             self._resources.close()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes inside, or none. Transactions of other threads wait; one inside another is part of it."""
+        """Commit all changes of the context, or none. Other threads wait. A nested transaction is part of the outer one."""
         with self._lock:
             if self._connection.in_transaction:
                 yield
@@ -94,21 +94,21 @@ class Database:
             self._connection.execute("COMMIT")
 
     def execute(self, statement: str, *values: Value) -> int:
-        """Run one statement in a transaction; how many rows it changed."""
+        """Run one statement in a transaction. Return the number of changed rows."""
         with self.transaction():
             return self._connection.execute(statement, values).rowcount
 
     def query(self, statement: str, *values: Value) -> list[dict[str, Value]]:
-        """Every row that a query finds, as column → value."""
+        """Return all rows of a query, as column → value."""
         with self._lock:
             return [dict(row) for row in self._connection.execute(statement, values)]
 
     def query_one(self, statement: str, *values: Value) -> dict[str, Value] | None:
-        """The first row that a query finds."""
+        """Return the first row of a query, or None."""
         return next(iter(self.query(statement, *values)), None)
 
     def _initialize(self) -> None:
-        # Written ahead: what was committed survives the end of this process (not of the machine, which needs no promise).
+        # A write-ahead log keeps committed changes when this process is killed. A crash of the machine may lose some.
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA foreign_keys = ON")
@@ -120,24 +120,24 @@ class Database:
                 self._connection.execute(f"PRAGMA user_version = {_VERSION}")
             elif version != _VERSION:
                 raise ConfigurationError(
-                    f"it was written by another version of the emulator ({version}, not {_VERSION})",
+                    f"another version of the emulator wrote this file (format {version}, expected {_VERSION})",
                     where=str(self._path),
-                    next_step="name another folder, or remove that file",
+                    next_step="set --folder to another folder, or remove the file",
                 )
 
 
 @contextlib.contextmanager
 def _lock_folder(folder: Path) -> Iterator[None]:
-    """The folder, made when it is not there, and this process's own until the context, or the process, ends."""
+    """Create the folder, and lock it until the context or the process ends."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # sqlite gives its other files the same mode. Not opened when it is there: closing it would undo sqlite's locks.
+        # sqlite gives its other files the same mode. An existing file is not opened: closing it would release sqlite's locks.
         with contextlib.suppress(FileExistsError):
             os.close(os.open(folder / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         handle = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigurationError(
-            f"the emulator's state cannot be kept there ({error.strerror})", where=str(folder)
+            f"cannot write the emulator's state to this folder ({error.strerror})", where=str(folder)
         ) from error
     with os.fdopen(handle, "r+", encoding="ascii") as file:
         try:
@@ -146,7 +146,7 @@ def _lock_folder(folder: Path) -> Iterator[None]:
             raise ConfigurationError(
                 f"another emulator uses this folder (pid {file.read().strip() or 'unknown'})",
                 where=str(folder),
-                next_step="stop that one, or name another folder",
+                next_step="stop that emulator, or set --folder to another folder",
             ) from error
         file.truncate(0)
         file.write(str(os.getpid()))

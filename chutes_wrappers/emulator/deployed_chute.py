@@ -1,4 +1,4 @@
-"""One chute of a running platform, seen from inside: what no client could ask, and a rehearsal must know."""
+"""One chute of a running platform, for the parity check: facts that clients cannot request."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _DIRECT_TIMEOUT_S = 600.0
 
 
 class DeployedChute:
-    """A chute as it was deployed last. Its methods may be called from any thread but the platform's own.
+    """The latest version of a chute. Call its methods from any thread except the platform's.
 
-    ``run_on_loop`` runs a coroutine on the platform's event loop; it and ``instances`` are the platform's.
+    ``run_on_loop`` runs a coroutine on the platform's event loop and returns its result.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class DeployedChute:
         self._run_on_loop = run_on_loop
 
     def get_newest_instance(self) -> InstanceRecord:
-        """The instance that was started last."""
+        """Return the record of the instance that was started last."""
 
         async def newest() -> InstanceRecord:
             return self._instances.list_records(self.record.chute_id)[-1]
@@ -43,11 +43,11 @@ class DeployedChute:
         return self._run(newest())
 
     def list_listening_ports(self) -> Collection[int]:
-        """The ports that its newest instance listens on now."""
+        """Return the ports that its newest instance listens on now."""
         return self._run(self._instances.list_listening_ports(self.record.chute_id))
 
     def send_direct(self, request: DirectRequest) -> HttpResponse:
-        """What the wrapped service in an instance answers to a request of its own clients."""
+        """Send a request directly to the wrapped service in an instance, without the chute, and return its response."""
         return self._run(self._send_direct(request))
 
     async def _send_direct(self, request: DirectRequest) -> HttpResponse:

@@ -1,4 +1,7 @@
-"""The body of a deployment (SDK ``entrypoint/deploy.py``), and what the API refuses of it with 422 (api, sections 2 and 4)."""
+"""The request body of a deployment (SDK ``entrypoint/deploy.py``), with the API's validation (api, sections 2 and 4).
+
+An invalid field is a 422.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ _PublicMethod = Annotated[str, AfterValidator(_check_public_method)]
 
 
 class CordRequest(BaseModel):
-    """A cord; one without a public path is called by nobody but the chute's own module (SDK ``chute/cord.py``)."""
+    """A cord. Only the chute's own module calls one without a public path (SDK ``chute/cord.py``)."""
 
     method: str
     path: _InternalPath
@@ -52,7 +55,7 @@ class CordRequest(BaseModel):
 
 
 class NodeSelectorRequest(BaseModel):
-    """The GPUs that a chute wants (SDK ``chute/node_selector.py``)."""
+    """The GPUs that a chute requires (SDK ``chute/node_selector.py``)."""
 
     gpu_count: int = Field(_NODE["gpu_count"][0], ge=_NODE["gpu_count"][0], le=_NODE["gpu_count"][1])
     min_vram_gb_per_gpu: int = Field(
@@ -71,7 +74,7 @@ class NodeSelectorRequest(BaseModel):
 
 
 class ChuteRequest(BaseModel):
-    """A deployment. What the emulator has no use for is kept as it came."""
+    """A deployment. Fields that the emulator does not use are stored unchanged."""
 
     name: str
     tagline: str | None = Field("", max_length=platform_rules.MAX_TAGLINE_LENGTH)
@@ -100,7 +103,7 @@ class ChuteRequest(BaseModel):
 
 
 def find_name_problem(request: ChuteRequest) -> str | None:
-    """Which name of a deployment the API refuses with 400 (api, section 4), or None."""
+    """Return the message for a name that the API rejects with 400 (api, section 4), or None."""
     minimum, maximum = platform_rules.CHUTE_NAME_LENGTH
     if not platform_rules.CHUTE_NAME.match(request.name) or not minimum <= len(request.name) <= maximum:
         return f"Invalid chute name: {request.name[:200]!r}"
@@ -113,7 +116,10 @@ def find_name_problem(request: ChuteRequest) -> str | None:
 
 
 def find_image_problem(name: str, tag: str) -> str | None:
-    """Which name of an image the API refuses with 400 (api, section 4), or None. A tag of one character is worse."""
+    """Return the message for a name or tag that the API rejects with 400 (api, section 4), or None.
+
+    A tag of one character passes here: the API returns 500 for it.
+    """
     for value, part, (minimum, maximum) in (
         (name, "name", platform_rules.IMAGE_NAME_LENGTH),
         (tag, "tag", (1, platform_rules.IMAGE_TAG_LENGTH[1])),

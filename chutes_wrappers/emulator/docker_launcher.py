@@ -1,4 +1,4 @@
-"""Instances in Docker, from the built image, as the platform's pods run them (PLATFORM.md, section 1)."""
+"""Instances as Docker containers of the built image, as the platform's pods run them (PLATFORM.md, section 1)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MOUNTED_RUNNER = "/opt/chutes-emulator/runner.py"
 
 
 class DockerLauncher:
-    """Starts instances as containers of ``engine``; ``report`` hears when there is no GPU to give them.
+    """Starts instances as containers of ``engine``. ``report`` gets a line when the engine has no GPU for them.
 
-    An instance that has no outbound network is called over an internal network of its own, which this machine reaches
-    where the engine runs on it directly (Linux).
+    An instance without outbound network gets its own internal network. This machine reaches that network only when the
+    engine runs on it directly (Linux).
     """
 
     max_running: int | None = None
@@ -37,7 +37,7 @@ class DockerLauncher:
 
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[DockerInstance]:
-        """A container from the chute's image; WrapperError when the engine refuses it."""
+        """Start a container of the chute's image. Raises WrapperError when the engine rejects it."""
         key = generate_key()
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chutes-emulator-")))
@@ -45,7 +45,7 @@ class DockerLauncher:
             spec = build_container_spec(chute, module=write_module(chute, folder), key=key)
             network = None if chute.allow_external_egress else stack.enter_context(self._engine.internal_network())
             container = stack.enter_context(start_container(self._engine, spec, self._report))
-            assert isinstance(container, DockerContainer)  # that is what a DockerEngine runs
+            assert isinstance(container, DockerContainer)  # a DockerEngine starts only these
             if network is None:
                 address = f"127.0.0.1:{container.host_ports[platform_rules.CHUTE_PORT]}"
             else:
@@ -54,7 +54,7 @@ class DockerLauncher:
 
 
 class DockerInstance:
-    """A running container, and the network in which it stays when it is locked."""
+    """A running container, and the internal network that it is limited to when its network is locked."""
 
     def __init__(self, container: DockerContainer, client: InstanceClient, inside: str | None) -> None:
         self._container = container
@@ -62,38 +62,41 @@ class DockerInstance:
         self.client = client
 
     def read_lines(self) -> Iterator[str]:
-        """What the container prints, until it ends."""
         last = ""
         for last in self._container.stream_logs():
             yield last
-        # Its very last words may be missing there, and they say why it ended.
+        # The followed log may miss the last lines, which contain the reason of the end.
         tail = self._container.read_tail().split("\n")
         last_index = max((index for index, line in enumerate(tail) if line == last), default=-1)
         yield from tail[last_index + 1 :]
 
     def poll_exit_code(self) -> int | None:
-        """None while it runs."""
         return self._container.read_exit_code()
 
     def list_listening_ports(self) -> Collection[int]:
-        """The ports that it listens on now; none where its image cannot tell."""
+        """Return the ports that it listens on now; empty when its image has no ``cat``."""
         try:
             tables = self._container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output
-        except WrapperError:  # it is gone, or has no cat
+        except WrapperError:  # it has ended, or has no cat
             return ()
         return {listener.port for listener in parse_listeners(tables)}
 
     def lock_network(self) -> None:
-        """Leave it only in its internal network."""
+        """Disconnect it from all networks except its internal one, if it has one."""
         if self._network is not None:
             self._container.leave_other_networks(self._network)
 
 
 def build_container_spec(chute: ChuteRecord, *, module: Path, key: bytes) -> ContainerSpec:
-    """What to run for ``chute``: its image, with our runner and its ``module`` mounted; ConfigurationError without an image."""
+    """Return the container of ``chute``: its image, with our runner and its ``module`` mounted.
+
+    Raises ConfigurationError when the chute has no image.
+    """
     if chute.image is None:
         raise ConfigurationError(
-            "the chute's image was not built in Docker", where=chute.name, next_step="build it again, with an engine"
+            "the chute's image was not built in Docker",
+            where=chute.name,
+            next_step="build it again with a Docker engine",
         )
     source = f"{platform_rules.INSTANCE_WORKDIR}/{module.name}"
     return build_instance_spec(

@@ -1,4 +1,4 @@
-"""Whether a GPU is left for a chute, and what its first deployment costs (api, PLATFORM.md, section 4). Pure."""
+"""The GPUs that fit a chute, and the fee of its first deployment (api, PLATFORM.md, section 4). Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HOURLY_PRICE = platform_rules.GPU_HOURLY_PRICES[_GPU]
 
 
 def find_suitable_gpus(selector: NodeSelectorRequest) -> frozenset[str]:
-    """The GPUs that ``selector`` allows: TEE_GPU, which it must name in lower case, or none."""
+    """Return the GPUs that ``selector`` allows: TEE_GPU, which it must include in lower case, or none."""
     is_named = _GPU in (selector.include or ())
     is_excluded = _GPU in {name.lower() for name in selector.exclude or ()}
     has_memory = selector.min_vram_gb_per_gpu <= platform_rules.TEE_GPU_MEMORY_GB
@@ -20,5 +20,5 @@ def find_suitable_gpus(selector: NodeSelectorRequest) -> frozenset[str]:
 
 
 def compute_first_deployment_fee(gpu_count: int) -> float:
-    """What the first deployment of a chute on ``gpu_count`` GPUs costs once, in dollars."""
+    """Return the one-time fee of the first deployment on ``gpu_count`` GPUs, in dollars."""
     return round(platform_rules.FIRST_DEPLOYMENT_HOURS * HOURLY_PRICE * gpu_count, 2)

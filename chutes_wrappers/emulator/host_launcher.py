@@ -1,4 +1,4 @@
-"""Instances on this machine, without Docker: a child process of this Python in a folder of its own."""
+"""Instances without Docker: child processes of this Python, each in its own folder."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 _LOOPBACK = "127.0.0.1"
 _RUNNER = f"{runner.__name__}:main"
-# Of our own environment an instance gets what Python and programs need, and nothing of the account.
+# Instances inherit only the variables that programs need, and none of the account.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SYSTEMROOT")
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostImage:
-    """What an image would bring, where there is none: the baked manifest and the image's environment.
+    """A substitute for an image: the baked manifest and the image's environment.
 
-    With ``starts_service`` the module starts its service by the manifest's launch facts, as in an image: they must then fit
-    this machine, and the ports of the manifest must be free. Without, somebody else runs the service.
+    With ``starts_service`` the module starts its service from the manifest's launch facts, as in an image. The launch facts
+    must then be valid on this machine, and the manifest's ports must be free. Otherwise the user runs the service.
     """
 
     manifest: Manifest | None = None
@@ -45,9 +45,9 @@ class HostImage:
 
 
 class HostLauncher:
-    """Starts instances as processes here, one at a time because services have fixed ports.
+    """Starts instances as processes on this machine, one at a time because services have fixed ports.
 
-    ``image_of`` says what a chute's image would hold. The network is never locked: the processes are this machine's.
+    ``image_of`` returns the substitute for a chute's image. The network is never locked.
     """
 
     max_running: int | None = 1
@@ -57,7 +57,7 @@ class HostLauncher:
 
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[HostInstance]:
-        """A process that serves the chute; ConfigurationError names a port of its service that something else holds."""
+        """Start a process that serves the chute. Raises ConfigurationError when a port of its service is in use."""
         image, key, port = self._image_of(chute), generate_key(), _find_free_port()
         if image.starts_service and image.manifest is not None:
             check_ports_are_free(ports_of(image.manifest), chute.name)
@@ -82,15 +82,13 @@ class HostInstance:
         self.client = client
 
     def read_lines(self) -> Iterator[str]:
-        """What the process prints, until it ends."""
         return processes.read_lines(self._process)
 
     def poll_exit_code(self) -> int | None:
-        """None while it runs."""
         return self._process.poll()
 
     def list_listening_ports(self) -> Collection[int]:
-        """The ports that the process and its children listen on now."""
+        """Return the ports that the process and its children listen on now."""
         ports = set()
         with contextlib.suppress(psutil.Error, OSError):
             chute = psutil.Process(self._process.pid)
@@ -100,17 +98,17 @@ class HostInstance:
         return ports
 
     def lock_network(self) -> None:
-        """Nothing: a process here has this machine's network."""
+        """Do nothing: the process uses this machine's network."""
 
 
 def ports_of(manifest: Manifest) -> list[int]:
-    """Every port that a manifest's service listens on, as far as it says."""
+    """Return the ports of a manifest's service: the image's exposed ports and those of the routes."""
     exposed = manifest.image.exposed_ports if manifest.image is not None else ()
     return sorted({*exposed, *(route.port for route in manifest.routes if route.port is not None)})
 
 
 def check_ports_are_free(ports: list[int], where: str) -> None:
-    """Raise ConfigurationError that names a port that something listens on, and what it is, where that can be told."""
+    """Raise ConfigurationError for a port in use, with the process that uses it where that is known."""
     for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -118,9 +116,9 @@ def check_ports_are_free(ports: list[int], where: str) -> None:
                 probe.bind((_LOOPBACK, port))
             except OSError as error:
                 raise ConfigurationError(
-                    f"port {port}, which the service needs, is held by {_find_port_holder(port)} ({error.strerror})",
+                    f"port {port}, which the service needs, is in use by {_find_port_holder(port)} ({error.strerror})",
                     where=where,
-                    next_step="stop what holds it, or run the instance in Docker",
+                    next_step="stop that process, or run the instance in Docker",
                 ) from error
 
 
@@ -147,7 +145,7 @@ def _build_environment(chute: ChuteRecord, image: HostImage, module: Path, folde
         "HF_HOME": str(cache),
         "TMPDIR": str(scratch),
         "PYTHONPATH": "",
-        "PYTHONUNBUFFERED": "1",  # what it prints just before it dies must arrive
+        "PYTHONUNBUFFERED": "1",  # the last output before a crash must not be lost
         "CHUTES_USERNAME": chute.username,
         "CHUTES_ALLOW_MISSING": "true",
         platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,

@@ -28,36 +28,34 @@ _MAX_EVIDENCE_LINES = 30
 _START_TIMEOUT_S = 3600.0
 _REAP_DELAY_S = 0.05
 _OUTPUT_DRAIN_S = 1.0
-# The end of its output tells at once that it ended; a child that got away may hold that open.
+# The end of its output normally shows that it ended. A detached child process may keep the output open.
 _RECHECK_INTERVAL_S = 2.0
 
 
 class Clock(Protocol):
-    """Seconds that only go forward."""
+    """A monotonic clock, in seconds."""
 
     def now(self) -> float:
-        """Now."""
+        """Return the time now."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return when so much time has passed."""
+        """Return after ``seconds``."""
         ...
 
 
 class SystemClock:
-    """This machine's."""
+    """The clock of this machine."""
 
     def now(self) -> float:
-        """Now."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Return when so much time has passed."""
         await asyncio.sleep(seconds)
 
 
 class Instance:
-    """Launches on ``live``, which returns when all of it is gone; ``end`` ends it. Used on one event loop."""
+    """One instance. ``run`` launches it and returns when all of it is gone; ``end`` ends it. Used on one event loop."""
 
     def __init__(
         self,
@@ -87,28 +85,28 @@ class Instance:
         self._ending = asyncio.Event()
         self._output_ended = asyncio.Event()
         self._last_used = clock.now()
-        # Its calls block; another instance's must not have to wait for them.
+        # Launcher calls block: each instance has its own thread, so that no instance waits for another.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="emulator-instance")
 
     @property
     def state(self) -> InstanceState:
-        """Where it is in its life."""
+        """The state in its life cycle."""
         return self.record.state
 
     @property
     def client(self) -> InstanceClient:
-        """How to call it, once it is active."""
+        """The client that calls it. Valid once it is active."""
         assert self._client is not None
         return self._client
 
     @property
     def has_capacity(self) -> bool:
-        """Whether it takes one more call."""
+        """Whether it can accept one more call."""
         return self.state is InstanceState.ACTIVE and self.record.running_calls < self.chute.concurrency
 
     @contextlib.contextmanager
     def track_call(self) -> Any:
-        """A call that runs there, for as long as the context lasts."""
+        """Count a running call until the context ends."""
         self._update_record(running_calls=self.record.running_calls + 1)
         try:
             yield
@@ -117,18 +115,18 @@ class Instance:
             self._update_record(running_calls=self.record.running_calls - 1)
 
     def record_success(self) -> None:
-        """A call succeeded: failures are counted in a row."""
+        """Record a call that succeeded. It resets the count of consecutive failures."""
         self._update_record(failures=0)
 
     def record_failure(self, reason: str) -> None:
-        """A call failed; the seventh in a row ends the instance (PLATFORM.md, section 3)."""
+        """Record a call that failed. The seventh consecutive failure ends the instance (PLATFORM.md, section 3)."""
         self._update_record(failures=self.record.failures + 1, last_failure=reason)
         logger.warning("{}: a call failed ({} in a row): {}", self._describe(), self.record.failures, reason)
         if self.record.failures >= platform_rules.FAILURES_TO_DELETION:
             self.end(f"deleted: {self.record.failures} calls in a row failed, the last one: {reason}")
 
     def end(self, reason: str) -> None:
-        """Take no more calls, and go away; ``because`` is a sentence for the owner. The first reason stays."""
+        """End it: it accepts no more calls. ``reason`` is a sentence for the owner; the first reason is kept."""
         if self.state is InstanceState.GONE:
             return
         self._update_record(state=InstanceState.GONE, ended_because=reason)
@@ -137,16 +135,16 @@ class Instance:
         self.settled.set()
 
     async def list_listening_ports(self) -> Collection[int]:
-        """The ports that it listens on now; none before its launch."""
+        """Return the ports that it listens on now; empty before its launch."""
         launched = self._launched
         return () if launched is None else await asyncio.to_thread(launched.list_listening_ports)
 
     async def is_gone_within(self, seconds: float) -> bool:
-        """Whether it ends within ``seconds``, or has ended."""
+        """Wait up to ``seconds``. Return whether it has ended."""
         return await _is_set_within(self._ending, seconds)
 
     async def run(self, predecessors: Iterable[Instance] = ()) -> None:
-        """Be launched, once those in ``after`` are gone, become active, and last until something ends it."""
+        """Launch it when all ``predecessors`` are gone, and return when it has ended and all of it is gone."""
         try:
             for predecessor in predecessors:
                 await predecessor.closed.wait()
@@ -155,13 +153,13 @@ class Instance:
                     await self._run_until_exit(stack)
                 except WrapperError as failure:
                     self.end(str(failure))
-                except Exception as failure:  # noqa: BLE001  # one instance's trouble must not be another's
+                except Exception as failure:  # noqa: BLE001  # a failed instance must not affect others
                     logger.exception("{}", self._describe())
-                    self.end(f"the emulator could not go on with it: {failure!r}")
+                    self.end(f"the emulator failed: {failure!r}")
                 finally:
                     await self._close(stack)
         finally:
-            self.end("the emulator stopped")  # unless there is a reason already
+            self.end("the emulator stopped")  # ignored when it has a reason already
             self._executor.shutdown(wait=False)
             self.log.close()
             self.closed.set()
@@ -185,7 +183,7 @@ class Instance:
             raise ServiceFailed(
                 f"it ended by itself with exit code {exit_code}",
                 evidence=self.log.tail(_MAX_EVIDENCE_LINES),
-                next_step="correct what its last lines name",
+                next_step="fix the error in its last lines",
             )
 
     async def _close(self, stack: contextlib.ExitStack) -> None:
@@ -196,11 +194,11 @@ class Instance:
             await self._wait_for_output_end()
 
     async def _wait_for_output_end(self) -> None:
-        # Not waited for long: a process that got away may hold its output open.
+        # A short wait: a detached child process may keep the output open.
         await _is_set_within(self._output_ended, _OUTPUT_DRAIN_S)
 
     async def _wait_until_active(self, launched: LaunchedInstance) -> bool:
-        """Whether it serves, and is locked as the platform would; False when it was ended meanwhile."""
+        """Wait until it serves, and lock its network as the platform does. Return False when it was ended meanwhile."""
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not await launched.client.is_serving():
             if (exit_code := await self._run_blocking(launched.poll_exit_code)) is not None:
@@ -224,11 +222,11 @@ class Instance:
         return ServiceFailed(
             f"it did not start: {reason}",
             evidence=self.log.tail(_MAX_EVIDENCE_LINES),
-            next_step="correct what its last lines name, and deploy again",
+            next_step="fix the error in its last lines, and deploy again",
         )
 
     async def _wait_until_exit(self, launched: LaunchedInstance) -> int | None:
-        """Its exit code; None when it was ended."""
+        """Return its exit code, or None when it was ended."""
         while not self._ending.is_set():
             if (exit_code := await self._run_blocking(launched.poll_exit_code)) is not None:
                 return exit_code
@@ -238,7 +236,7 @@ class Instance:
         return None
 
     async def _end_when_idle(self) -> None:
-        """End it when it had nothing to do for as long as its chute says."""
+        """End it when it had no call for the chute's ``shutdown_after_s``."""
         while True:
             idle_s = 0.0 if self.record.running_calls else self._clock.now() - self._last_used
             if idle_s >= self.chute.shutdown_after_s:
@@ -250,7 +248,7 @@ class Instance:
         loop = asyncio.get_running_loop()
 
         def read() -> None:
-            # The loop may be gone before the last line, and what was launched before it is read to its end.
+            # The loop may be closed before the last line is read.
             with contextlib.suppress(RuntimeError):
                 with contextlib.suppress(WrapperError, OSError, ValueError):
                     for line in launched.read_lines():

@@ -1,4 +1,4 @@
-"""What an instance printed, for any number of readers."""
+"""The log of an instance, for any number of readers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_LINE_LENGTH = 4096
 
 
 class InstanceLog:
-    """The last 5000 lines, and those to come until it is closed. Used on one event loop."""
+    """The last 5000 lines, and new ones until the log is closed. Used on one event loop."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=MAX_LINES)
@@ -21,22 +21,22 @@ class InstanceLog:
         self._changed = asyncio.Event()
 
     def append(self, line: str) -> None:
-        """Add a line, cut to 4096 characters."""
+        """Add a line. It is cut to 4096 characters."""
         self._lines.append(line[:MAX_LINE_LENGTH])
         self._total += 1
         self._notify_readers()
 
     def close(self) -> None:
-        """No line comes any more: readers end when they have read the last one."""
+        """Close the log: readers end after the last line."""
         self._is_closed = True
         self._notify_readers()
 
     def tail(self, count: int) -> str:
-        """The last lines as one text."""
+        """Return the last ``count`` lines as one text."""
         return "\n".join(islice(self._lines, max(0, len(self._lines) - count), None))
 
     async def follow(self, backfill: int = MAX_LINES) -> AsyncIterator[str]:
-        """The last ``backfill`` lines that are kept, then each as it comes; one that is too slow for 5000 lines misses some."""
+        """Yield the last ``backfill`` stored lines, then new ones. A reader that is 5000 lines behind misses some."""
         position = self._total - backfill
         while True:
             dropped = self._total - len(self._lines)

@@ -1,4 +1,4 @@
-"""A client's request → what an instance is asked (PLATFORM.md, section 3, sentences 1 to 3 and 6). Pure.
+"""Conversion of a client's request to the instance's request (PLATFORM.md, section 3, sentences 1 to 3 and 6). Pure.
 
 All of it is (api): read from the platform's API, which may change without a new SDK.
 """
@@ -17,7 +17,7 @@ CHUTE_DOMAINS = ("localhost", "chutes.ai")
 
 
 class RequestRejected(Exception):
-    """The platform answers a call itself, with ``status`` and ``detail``, and asks no instance."""
+    """The platform rejects a call with ``status`` and ``detail``, without an instance."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -27,7 +27,7 @@ class RequestRejected(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedCall:
-    """What goes to the instance: ``payload`` to the path of ``cord``; ``wants_stream``: the client asked for a stream."""
+    """The request to an instance: ``payload`` for the path of ``cord``. ``wants_stream``: the client requested a stream."""
 
     cord: CordRecord
     payload: Mapping[str, Any]
@@ -35,7 +35,7 @@ class PreparedCall:
 
 
 def slug_of(host: str) -> str | None:
-    """The chute's slug in a Host header (``<slug>.localhost:PORT``, ``<slug>.chutes.ai``); None for any other host."""
+    """Return the slug in a Host header (``<slug>.localhost:PORT``, ``<slug>.chutes.ai``); None for any other host."""
     slug, _, domain = host.partition(":")[0].lower().partition(".")
     return slug if slug and domain in CHUTE_DOMAINS else None
 
@@ -43,8 +43,8 @@ def slug_of(host: str) -> str | None:
 def prepare_call(
     chute: ChuteRecord, method: str, path: str, query: str, content_type: str, body: bytes
 ) -> PreparedCall:
-    """The call to an instance of ``chute``; Refused when the platform itself answers the request."""
-    # Of repeated keys the last one wins.
+    """Return the call to an instance of ``chute``. Raises RequestRejected for an invalid request."""
+    # The last value of a repeated key is used.
     params = dict(parse_qsl(query, keep_blank_values=True))
     cords = [cord for cord in chute.cords if cord.public_api_path == path and cord.public_api_method.upper() == method]
     if not cords:
@@ -57,7 +57,7 @@ def prepare_call(
 
 
 def _select_cord(cords: list[CordRecord], wants_stream: bool, *, is_switching: bool) -> CordRecord:
-    """The first cord; for a standard template the first one that streams as asked."""
+    """Return the first cord; for a standard template the first one that streams as requested."""
     matches = [cord for cord in cords if cord.stream == wants_stream] if is_switching else []
     return (matches or cords)[0]
 
@@ -70,6 +70,6 @@ def _parse_object(content_type: str, body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RequestRejected(400, "Invalid request body: not valid JSON") from error
     if not isinstance(value, dict):
-        # Not a decision of the platform's: its code takes the body for an object.
+        # The platform's code assumes an object, and fails.
         raise RequestRejected(500, "Internal Server Error")
     return value

@@ -1,4 +1,4 @@
-"""All instances of all chutes: how many run, which one takes a call, and when one is replaced."""
+"""The instances of all chutes: their number, the instance for a call, and their replacement."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _MAX_ENDED_RECORDS = 20
 
 
 class NoInstance(Exception):
-    """No instance can take the call; the text says why, for the log."""
+    """No instance can accept the call. The message is the reason, for the log."""
 
 
 class AtCapacity(Exception):
-    """Every instance has as many calls as its chute's ``concurrency``."""
+    """Every instance runs as many calls as its chute's ``concurrency``."""
 
 
 class Instances:
-    """Keeps instances as their chutes want them. A context manager; leaving it ends all of them. On one event loop.
+    """Starts, scales and ends instances. A context manager: its end ends all of them. Used on one event loop.
 
-    A new deployment starts one instance and ends those of older versions. Calls start the first one when there is none, and
-    one more, up to ``max_instances``, when ``scaling_threshold`` of all places is taken. ``on_line`` gets every line that an
-    instance prints.
+    A new deployment starts one instance and ends those of older versions. A call starts an instance when there is none. It
+    starts one more, up to ``max_instances``, when the share of used call slots reaches ``scaling_threshold``. ``on_line``
+    gets every line that an instance prints.
     """
 
     def __init__(
@@ -49,50 +49,51 @@ class Instances:
         await self.close()
 
     def register(self, chute: ChuteRecord) -> None:
-        """Remember a chute that was deployed before, without starting anything: its first call does, or ``warm``."""
+        """Register a chute that was deployed before, without an instance: the first call or ``warm_up`` starts one."""
         self._chutes[chute.chute_id] = chute
 
     async def replace_instances(self, chute: ChuteRecord) -> None:
-        """Replace the chute's instances by one of this version; returns when the old ones are gone and it is launching."""
+        """Replace a chute's instances by one of this version. Returns when the old ones are gone and it is launching."""
         self._chutes[chute.chute_id] = chute
         await self._end_all(self._list_live(chute.chute_id), "a newer version was deployed")
         self._start(chute)
 
     async def end_instances(self, chute_id: str) -> None:
-        """End all instances of a chute that was deleted; returns when they are gone."""
+        """End all instances of a deleted chute. Returns when they are gone."""
         self._chutes.pop(chute_id, None)
         await self._end_all(self._list_live(chute_id), "the chute was deleted")
 
     async def warm_up(self, chute_id: str) -> None:
-        """Start an instance unless there is one; nothing for a chute that is not known."""
+        """Start an instance when the chute has none. Does nothing for an unknown chute. Does not wait for the instance."""
         chute = self._chutes.get(chute_id)
         if chute is not None and not self._list_live(chute_id):
             self._start(chute)
 
     def list_records(self, chute_id: str) -> list[InstanceRecord]:
-        """The instances of a chute, the oldest first; of those that are gone the last twenty."""
+        """Return the instances of a chute, the oldest first, with the last twenty that are gone."""
         return [instance.record for instance in self._instances.values() if instance.chute.chute_id == chute_id]
 
     def find_record(self, instance_id: str) -> InstanceRecord | None:
-        """One instance; None for one that never was, or went long ago."""
+        """Return one instance; None when it is unknown or was dropped."""
         instance = self._instances.get(instance_id)
         return instance.record if instance is not None else None
 
     async def list_listening_ports(self, chute_id: str) -> Collection[int]:
-        """The ports that the newest instance of a chute listens on now."""
+        """Return the ports that the newest instance of a chute listens on now."""
         live = self._list_live(chute_id)
         return await live[-1].list_listening_ports() if live else ()
 
     def follow_log(self, instance_id: str, backfill: int) -> AsyncIterator[str]:
-        """Its last ``backfill`` lines, and those to come; ends when it is gone, at once when it is not known."""
+        """Yield its last ``backfill`` lines and new ones until it is gone; nothing for an unknown instance."""
         instance = self._instances.get(instance_id)
         return instance.log.follow(backfill) if instance is not None else _empty_log()
 
     @contextlib.asynccontextmanager
     async def lease(self, chute: ChuteRecord, *, wait_s: float) -> AsyncIterator[Instance]:
-        """An active instance for one call, which counts as running there until the context ends.
+        """Yield an active instance for one call, which counts as running until the context ends.
 
-        Without one, starts one and waits ``wait_s`` for it. Raises AtCapacity, or NoInstance when it does not come.
+        When there is none, starts one and waits up to ``wait_s`` seconds. Raises AtCapacity, or NoInstance when none becomes
+        active.
         """
         self._chutes[chute.chute_id] = chute
         instance = self._find_least_busy(chute) or await self._start_and_wait(chute, wait_s)
@@ -104,7 +105,7 @@ class Instances:
             yield instance
 
     async def close(self) -> None:
-        """End everything; returns when it is gone."""
+        """End all instances. Returns when they are gone."""
         await self._end_all(list(self._instances.values()), "the emulator stopped")
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -120,7 +121,7 @@ class Instances:
         return min(active, key=lambda instance: instance.record.running_calls, default=None)
 
     async def _start_and_wait(self, chute: ChuteRecord, wait_s: float) -> Instance:
-        """The first instance of a chute without one, once it is active."""
+        """Start the first instance of a chute, or use the one that is starting. Return it once it is active."""
         instance = next(iter(self._list_live(chute.chute_id)), None) or self._start(chute)
         try:
             await asyncio.wait_for(instance.settled.wait(), wait_s)
@@ -131,7 +132,7 @@ class Instances:
         return self._find_least_busy(chute) or instance
 
     def _scale(self, chute: ChuteRecord) -> None:
-        """Start one more instance when too many places are taken, and none is on its way."""
+        """Start one more instance when too many call slots are used, and no other is starting."""
         live = self._list_live(chute.chute_id)
         slots = len(live) * max(1, chute.concurrency)
         used_slots = sum(instance.record.running_calls for instance in live)
@@ -149,7 +150,7 @@ class Instances:
         self._drop_old_records()
         if refusal:
             instance.end(refusal)
-        # Two services on one port do not fit, not even for the moment in which one ends.
+        # Two services cannot use one port, not even while one of them ends.
         has_limit = self._launcher.max_running is not None
         task = asyncio.create_task(instance.run(predecessors if has_limit else ()))
         self._tasks.add(task)
@@ -157,15 +158,15 @@ class Instances:
         return instance
 
     def _free_slot(self, chute: ChuteRecord) -> str:
-        """End an idle instance of another chute where only so many may run; a sentence when none is idle, else empty."""
+        """End an idle instance when the launcher's limit is reached. Return a reason when none is idle, else an empty text."""
         limit = self._launcher.max_running
         live = self._list_live()
         if limit is None or len(live) < limit:
             return ""
         idle = next((instance for instance in live if instance.record.running_calls == 0), None)
         if idle is None:
-            return f"not started: {limit} instance at a time can run here, and {live[0].chute.name} is being called"
-        idle.end(f"made room for {chute.name}: {limit} instance at a time can run here")
+            return f"not started: only {limit} instance can run at a time, and {live[0].chute.name} has a running call"
+        idle.end(f"ended for {chute.name}: only {limit} instance can run at a time")
         return ""
 
     async def _end_all(self, instances: list[Instance], reason: str) -> None:

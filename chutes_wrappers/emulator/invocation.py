@@ -1,7 +1,7 @@
-"""Calls at a chute's own host: ``http://<slug>.localhost:PORT/<public path>`` (PLATFORM.md, section 3).
+"""Calls to a chute's own host: ``http://<slug>.localhost:PORT/<public path>`` (PLATFORM.md, section 3).
 
-Where PLATFORM.md says nothing: a call to a chute without an active instance starts one and waits for it as long as the SDK's
-client would repeat it (180 s), then it is answered 503; a stream that breaks ends without its end, so that the client sees it.
+Two rules are not from PLATFORM.md. A call to a chute without an active instance starts one. It waits as long as the SDK's
+client retries (180 s), and then returns 503. A stream that fails is cut off without its end, so that the client sees it.
 """
 
 from __future__ import annotations
@@ -42,35 +42,35 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _STREAM_TYPE = "text/event-stream"
-# Within which the end of an instance is noticed, if that is why it does not answer.
+# When a connection is lost, the end of the instance is detected within this time.
 _END_DETECTION_S = 1.0
 _UNREACHABLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """``cold_wait_s``: how long a call waits for a first instance; ``call_s``: how long one may take, in seconds."""
+    """Timeouts in seconds. ``cold_wait_s``: for the first instance; ``call_s``: for one call."""
 
     cold_wait_s: float = platform_rules.PROVISION_TIMEOUT_S
     call_s: float = platform_rules.API_CALL_LIMIT_S
 
 
 class StreamEnd(Enum):
-    """How a stream ended that the client has seen begin."""
+    """How a stream ended after its start was sent to the client."""
 
     COMPLETE = "complete"
     BROKEN = "broken"
 
 
-# What is left to send when a call has been carried.
+# What is left to send after the call to the instance.
 CallResult = ClientResponse | StreamEnd
 
 
 class Invocation:
-    """ASGI middleware: answers on the hosts of chutes, and leaves all else, the platform's own routes there too, to ``app``.
+    """ASGI middleware: handles calls to the hosts of chutes, and passes all others to ``app``.
 
-    ``lookup`` finds a chute by its slug; ``authorize`` says whether headers (lower-case names) may call; ``observe`` gets a
-    record of every call that named a chute and may call it.
+    The platform's own routes go to ``app`` on chute hosts as well. ``lookup`` finds a chute by its slug. ``authorize`` returns
+    whether headers (lower-case names) permit a call. ``observe`` gets a record of every permitted call.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Invocation:
         self._limits = limits or Limits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         slug = slug_of(Headers(scope=scope).get("host", "")) if scope["type"] == "http" else None
         # The platform's own routes come first, on a chute's host as well.
         if slug is None or platform_rules.is_shadowed(scope["path"]):
@@ -112,7 +112,7 @@ class Invocation:
 
 
 class _Call:
-    """One call, from the request to the last byte of the answer."""
+    """One call, from the request to the last byte of the response."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class _Call:
         self._failure = ""
 
     def observe(self) -> None:
-        """Hand on what became of the call, once."""
+        """Report the record of the call, once."""
         observe, self._observe = self._observe, None
         if observe is not None:
             observe(self._build_record())
@@ -155,7 +155,7 @@ class _Call:
         )
 
     async def respond(self, send: Send) -> None:
-        """Answer the client; one that goes away ends the call."""
+        """Respond to the client. The call ends when the client disconnects."""
         try:
             call = await self._prepare()
         except ClientDisconnect:
@@ -188,7 +188,7 @@ class _Call:
     async def _process(self, call: PreparedCall, send: Send) -> None:
         try:
             while (result := await self._try_call(call, send)) is None:
-                logger.info("{}: a call met an instance that had just ended, and goes to the next", self._chute.name)
+                logger.info("{}: the instance of a call had just ended; trying another one", self._chute.name)
         except AtCapacity:
             result = make_error_response(429, AT_CAPACITY)
         except NoInstance as error:
@@ -199,21 +199,21 @@ class _Call:
         await self._finish(result, send)
 
     async def _try_call(self, call: PreparedCall, send: Send) -> CallResult | None:
-        """Carry the call, and count how it ended; None when it reached nobody, because its instance had just ended."""
+        """Send the call, and record its outcome. Return None when its instance had ended before it got the call."""
         async with self._instances.lease(self._chute, wait_s=self._limits.cold_wait_s) as instance:
             self._instance = instance
             try:
                 result = await self._send_to_instance(instance, call, send)
             except client_response.InstanceOutdated:
-                self._failure = "the instance answered 426"
-                instance.end("deleted: it answered 426, and has to start anew")
+                self._failure = "the instance returned 426"
+                instance.end("deleted: it returned 426 and must be started again")
             except (InstanceFailed, *_UNREACHABLE) as failure:
-                # First whether it has ended: that is then the reason in its record, and not the calls that failed by it.
+                # Check for its end first: its record must have that reason, and not the failed calls that it caused.
                 is_connection_lost = isinstance(failure, aiohttp.ClientConnectionError)
                 is_gone = is_connection_lost and await instance.is_gone_within(_END_DETECTION_S)
                 if is_gone and isinstance(failure, aiohttp.ClientConnectorError):
                     return None
-                self._failure = str(failure) or f"it did not answer ({type(failure).__name__})"
+                self._failure = str(failure) or f"it did not respond ({type(failure).__name__})"
                 instance.record_failure(self._failure)
             else:
                 if self._instance_status is not None and platform_rules.is_success_status(self._instance_status):
@@ -243,7 +243,7 @@ class _Call:
         return StreamEnd.COMPLETE
 
     async def _finish(self, result: CallResult, send: Send) -> None:
-        """Send what is left to send, now that the instance is free and the call is counted: a client may call at once."""
+        """Send the rest, after the instance is free and the call is counted: a client may call again immediately."""
         if isinstance(result, ClientResponse):
             self._status = result.status
         self.observe()
@@ -251,23 +251,23 @@ class _Call:
             await _send(result, self._request.scope, self._request.receive, send)
         elif result is StreamEnd.COMPLETE:
             await send({"type": "http.response.body", "body": b""})
-        # A broken stream is left without its end: the server then closes the connection in the middle.
+        # A failed stream gets no end: the server then closes the connection.
 
 
 async def _decode_plain_as_stream(response: InstanceResponse) -> NoReturn:
-    """What the platform does with a plain answer when the client asked for a stream: it decodes the JSON as one."""
+    """Fail as the platform does when the client requested a stream: it decodes the plain JSON response as a stream."""
     async for _ in client_response.read_chunks(response):
         pass
-    raise InstanceFailed("the client asked for a stream, and the cord does not stream")
+    raise InstanceFailed("the client requested a stream, but the cord does not stream")
 
 
 async def _send(response: ClientResponse, scope: Scope, receive: Receive, send: Send) -> None:
-    # As the platform's framework: a text type without a charset gets one.
+    # As the platform's framework does, Response adds a charset to a text type without one.
     await Response(response.body, response.status, media_type=response.media_type)(scope, receive, send)
 
 
 async def _reject(response: ClientResponse, scope: Scope, receive: Receive, send: Send) -> None:
-    """End the connection as well: a stranger's body is not read."""
+    """Send a response and close the connection: the body of an unknown caller is not read."""
     await Response(response.body, response.status, {"connection": "close"}, response.media_type)(scope, receive, send)
 
 

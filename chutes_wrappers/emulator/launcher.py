@@ -1,4 +1,4 @@
-"""Where instances run, behind one protocol."""
+"""The protocol of launchers, which start instances, and what all launchers share."""
 
 from __future__ import annotations
 
@@ -18,58 +18,58 @@ _KEY_BYTES = 32
 
 
 class LaunchedInstance(Protocol):
-    """One instance that was launched. Its methods block, and are safe to call from any thread."""
+    """A launched instance. Its methods block, and can be called from any thread."""
 
     @property
     def client(self) -> InstanceClient:
-        """How to call it."""
+        """The client that calls it."""
         ...
 
     def read_lines(self) -> Iterator[str]:
-        """What it prints, line by line, until it ends."""
+        """Yield the lines that it prints, until it ends."""
         ...
 
     def poll_exit_code(self) -> int | None:
-        """None while it runs."""
+        """Return its exit code; None while it runs."""
         ...
 
     def list_listening_ports(self) -> Collection[int]:
-        """The ports that it listens on now, as far as that can be told."""
+        """Return the ports that it listens on now, as far as they are known."""
         ...
 
     def lock_network(self) -> None:
-        """Cut it off from everything but its own loopback and our calls; WrapperError when that fails."""
+        """Block all its network traffic except its loopback and our calls. Raises WrapperError when that fails."""
         ...
 
 
 class Launcher(Protocol):
-    """Starts instances. ``max_running`` bounds how many may run at a time, whatever the chutes say; None: nothing does."""
+    """Starts instances. ``max_running`` limits the instances of all chutes that run at a time; None means no limit."""
 
     @property
     def max_running(self) -> int | None:
-        """How many instances may run at a time."""
+        """The maximum number of running instances."""
         ...
 
     def launch(self, chute: ChuteRecord) -> AbstractContextManager[LaunchedInstance]:
-        """Start an instance; it is gone, with all that it started, when the context ends. WrapperError says why not."""
+        """Start an instance. At the end of the context it is gone, with all its processes. Raises WrapperError."""
         ...
 
 
 def generate_key() -> bytes:
-    """A key for one instance."""
+    """Return a new key for one instance."""
     return secrets.token_bytes(_KEY_BYTES)
 
 
 def build_runner_environment(key: bytes, **settings: str) -> Mapping[str, str]:
-    """The variables that hand an instance its settings; they end with its start."""
+    """Return the variables that pass an instance its settings. The runner removes them when it starts."""
     return {runner.KEY_VARIABLE: key.hex(), **settings}
 
 
 def write_module(chute: ChuteRecord, folder: Path) -> Path:
-    """Write the module's source as it was deployed; its path in ``folder``."""
+    """Write the deployed source of the module into ``folder``. Return its path."""
     module = chute.reference.partition(":")[0]
     if not module.isidentifier():
-        raise ConfigurationError(f"{chute.reference!r} is not MODULE:VARIABLE", where=chute.name)
+        raise ConfigurationError(f"{chute.reference!r} is not a valid MODULE:VARIABLE", where=chute.name)
     path = folder / f"{module}.py"
     path.write_text(chute.code, encoding="utf-8")
     # An instance reads it as uid 1000.

@@ -1,4 +1,4 @@
-"""What the emulated platform knows of a chute and of its instances: values that its API writes and its instances run."""
+"""Records of chutes, instances and calls. The API returns them, and launchers run them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum
 
 @dataclass(frozen=True, kw_only=True)
 class CordRecord:
-    """A cord as ``chutes deploy`` sends it (SDK ``entrypoint/deploy.py``); the schemas are those of its request body."""
+    """A cord as ``chutes deploy`` sends it (SDK ``entrypoint/deploy.py``), with its input and output schemas."""
 
     method: str
     path: str
@@ -26,11 +26,11 @@ class CordRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ChuteRecord:
-    """One version of a deployed chute. ``image`` is the engine's reference of its built image, None without an engine.
+    """One version of a deployed chute. ``image`` is the reference of its built image in the engine, None without an engine.
 
-    ``code`` is the module's source as it was uploaded, ``reference`` the SDK's ``module:variable``. ``environment`` holds
-    the chute's secrets, which its instances get before they load the module. ``standard_template`` names the SDK's template
-    that the chute says it was made from (``vllm``, ``diffusion``, …).
+    ``code`` is the uploaded source of the module, ``reference`` the SDK's ``module:variable``. ``environment`` has the
+    chute's secrets, which instances get before they load the module. ``standard_template`` is the SDK template that the chute
+    declares (``vllm``, ``diffusion``, …).
     """
 
     chute_id: str
@@ -53,7 +53,7 @@ class ChuteRecord:
 
 
 class InstanceState(str, Enum):
-    """Where an instance is in its life: launched, ready for calls, or gone with the reason in its record."""
+    """The state of an instance: launched, ready for calls, or gone with the reason in its record."""
 
     STARTING = "starting"
     ACTIVE = "active"
@@ -62,9 +62,9 @@ class InstanceState(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceRecord:
-    """One instance as it stands. Times are unix seconds; ``failures`` counts calls that failed in a row.
+    """The current data of one instance. Times are unix seconds; ``failures`` counts consecutive failed calls.
 
-    ``last_failure`` and ``ended_because`` are sentences for the chute's owner, empty while there is nothing to say.
+    ``last_failure`` and ``ended_because`` are sentences for the chute's owner, or empty.
     """
 
     instance_id: str
@@ -81,10 +81,10 @@ class InstanceRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class CallRecord:
-    """One call that went to a chute. ``started_at`` is in unix seconds; ``path`` is the public one, without a query.
+    """One call to a chute. ``started_at`` is in unix seconds; ``path`` is the public path, without the query.
 
-    ``status`` is what the client saw, ``instance_status`` what the instance answered (None: none did). ``failure`` says why
-    the call counted against the instance, or found none; empty when nothing is wrong with the platform's side.
+    ``status`` is the client's status, ``instance_status`` the instance's (None when no instance responded). ``failure`` is why
+    the call counted against the instance or got no instance; else it is empty.
     """
 
     chute_id: str

@@ -1,11 +1,10 @@
-"""What runs inside an emulated instance instead of ``chutes run``: ``python runner.py module:chute``.
+"""The program of an emulated instance, in place of ``chutes run``: ``python runner.py module:chute``.
 
-The SDK's own loading, initialisation, middleware and server (SDK entrypoint/run.py), without its native guard, which works
-only on the platform: where the SDK encrypts, decrypts and checks the caller, a key does that the emulator handed over in
-the environment. The server of attestation evidence is there, and has no evidence. Not emulated: TLS and HTTP/2, end-to-end
-encryption, jobs.
+It uses the SDK's own loading, initialisation, middleware and server (SDK entrypoint/run.py). The SDK's native guard works only
+on the platform. Here a key from the environment replaces it: for encryption, decryption and the check of the caller. The
+server of attestation evidence runs without evidence. Not emulated: TLS and HTTP/2, end-to-end encryption, jobs.
 
-This file is mounted into images that do not have our package. It imports that only where it runs as a process of this
+This file is mounted into images that do not have our package. It imports our package only when it runs as a process of this
 machine, and the SDK only when it runs.
 """
 
@@ -39,7 +38,7 @@ EVIDENCE_PORT_VARIABLE = "CHUTES_EMULATOR_EVIDENCE_PORT"
 PARENT_VARIABLE = "CHUTES_EMULATOR_PARENT"
 LAUNCH_VARIABLE = "CHUTES_EMULATOR_LAUNCH"
 
-# What the wrapped service itself answers to a request, for who compares it with what the chute makes of it.
+# Sends a request directly to the wrapped service: the parity check compares the response with the chute's.
 DIRECT_PATH = "/_emulator/direct"
 
 NONCE_HEADER = "X-Chutes-Nonce"
@@ -47,8 +46,8 @@ SIGNATURE_HEADER = "X-Chutes-Signature"
 _SDK_EVIDENCE_PORT = "CHUTES_TEE_EVIDENCE_PORT"
 # SDK entrypoint/_shared.py, authenticate_request.
 _MAX_NONCE_AGE_S = 540
-# The SDK lets 127.0.0.1 in without encryption (health checks); the emulator's own calls must not look like those.
-# An address for documentation (RFC 5737), never anybody's.
+# The SDK accepts 127.0.0.1 without encryption (health checks), so the emulator's calls need another address.
+# This one is reserved for documentation (RFC 5737).
 _PLATFORM_ADDRESS = "192.0.2.1"
 _PARENT_CHECK_S = 1.0
 _IV_BYTES = 12
@@ -59,31 +58,31 @@ _App = Callable[[MutableMapping[str, Any], _Receive, _Send], Awaitable[None]]
 
 
 class SessionCipher:
-    """Stands for the SDK's native session encryption: AES-GCM with one key for one instance."""
+    """A replacement for the SDK's native session encryption: AES-GCM with one key for one instance."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._cipher = AESGCM(key)
 
     def encrypt(self, plain: bytes) -> bytes:
-        """``plain`` behind a fresh IV."""
+        """Return a new IV followed by the encrypted ``plain``."""
         iv = secrets.token_bytes(_IV_BYTES)
         return iv + self._cipher.encrypt(iv, plain, None)
 
     def decrypt(self, encrypted: bytes) -> bytes | None:
-        """What was encrypted; None for anything else, as the SDK's guard answers."""
+        """Return the decrypted bytes; None for invalid data, as the SDK's guard does."""
         try:
             return self._cipher.decrypt(encrypted[:_IV_BYTES], encrypted[_IV_BYTES:], None)
         except (InvalidTag, ValueError):
             return None
 
     def sign(self, nonce: str, body: bytes) -> str:
-        """The signature of a request; ``nonce`` is its time in unix seconds."""
+        """Return the signature of a request. ``nonce`` is its time in unix seconds."""
         text = f"{nonce}:{hashlib.sha256(body).hexdigest() if body else 'chutes'}"
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
     def is_signature_valid(self, nonce: str, signature: str, body: bytes) -> bool:
-        """Whether ``signature`` is ours and not too old."""
+        """Whether ``signature`` was made with this key and is not too old."""
         if not nonce.isdigit() or time.time() - int(nonce) >= _MAX_NONCE_AGE_S:
             return False
         return hmac.compare_digest(self.sign(nonce, body), signature)
@@ -91,9 +90,9 @@ class SessionCipher:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the emulator hands over in the environment. ``parent`` is the process without which the instance ends.
+    """The settings from the environment. The instance ends when the process ``parent`` ends.
 
-    ``launch`` is a manifest file whose launch facts say how the wrapped service starts, where no image has one baked in.
+    ``launch`` is a manifest file with the launch facts of the wrapped service, for an instance without an image.
     """
 
     cipher: SessionCipher = field(repr=False)
@@ -106,7 +105,7 @@ class Settings:
 
 
 def pop_settings(environment: MutableMapping[str, str]) -> Settings:
-    """Read the settings and take them out: neither the module nor the service shall see them. KeyError without a key."""
+    """Read the settings and remove them, so that module and service do not get them. Raises KeyError without a key."""
     parent = environment.pop(PARENT_VARIABLE, "")
     return Settings(
         cipher=SessionCipher(bytes.fromhex(environment.pop(KEY_VARIABLE))),
@@ -120,20 +119,20 @@ def pop_settings(environment: MutableMapping[str, str]) -> Settings:
 
 
 class PlatformAddress:
-    """Gives signed requests an address that is not this machine's. Outside of the SDK's middleware."""
+    """ASGI middleware outside of the SDK's: signed requests get a client address that is not this machine's."""
 
     def __init__(self, app: _App) -> None:
         self._app = app
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
-        """Pass the request on."""
+        """Pass a request on."""
         if scope["type"] == "http" and any(name == SIGNATURE_HEADER.lower().encode() for name, _ in scope["headers"]):
             scope["client"] = (_PLATFORM_ADDRESS, 0)
         await self._app(scope, receive, send)
 
 
 def replace_guard(cipher: SessionCipher) -> Any:
-    """The SDK's ``entrypoint.run`` with ``cipher`` in the place of its native guard."""
+    """Return the SDK's ``entrypoint.run`` with ``cipher`` in place of its native guard."""
     from chutes.entrypoint import logger as logging_server
     from chutes.entrypoint import run as sdk
     from fastapi.responses import ORJSONResponse
@@ -173,7 +172,7 @@ async def serve(reference: str, settings: Settings) -> None:
 
 
 def _wrap_in_local_guard(app: _App, settings: Settings) -> _App:
-    """Browsers can reach a process of this machine; an instance in a container is reached by the emulator alone."""
+    """Return ``app``, behind the local guard for a process of this machine, which browsers can reach."""
     if settings.parent is None:
         return app
     from chutes_wrappers.core.local_guard import LocalGuard
@@ -194,14 +193,14 @@ def _start_logging_server(settings: Settings) -> None:
 
 
 async def _start_evidence_server(settings: Settings) -> None:
-    """The SDK's own, which every TEE chute has; OSError where its port is taken (SDK entrypoint/verify.py)."""
+    """Start the SDK's server, which every TEE chute has (SDK entrypoint/verify.py). Raises OSError for a port in use."""
     from chutes.entrypoint import verify
 
-    # The SDK takes whatever listens there for its server, when that has not failed yet.
+    # The SDK accepts any listener on the port as its server, as long as its own has not failed yet.
     socket.create_server((settings.host, settings.evidence_port)).close()
 
     def build_config(app: _App, **options: Any) -> Any:
-        # The SDK's 0.0.0.0 is for a pod; without a lifespan a module that fails to load is the last line of the log.
+        # The SDK binds 0.0.0.0, for a pod. Without a lifespan, the error of a module that fails to load is the last log line.
         config_options = {**options, "host": settings.host, "lifespan": "off"}
         return uvicorn_config(app=_wrap_in_local_guard(app, settings), **config_options)
 
@@ -225,7 +224,7 @@ def _add_emulator_routes(sdk: Any, chute: Any) -> None:
 
 
 async def _handle_direct_request(request: Any) -> Any:
-    """Make the request that the call describes: ``{"port", "method", "target", "headers", "body": base64}``."""
+    """Send the request that the body describes: ``{"port", "method", "target", "headers", "body": base64}``."""
     from starlette.responses import JSONResponse
 
     result = await _send_direct_request(request.state.decrypted)
@@ -250,7 +249,7 @@ async def _send_direct_request(request: Any) -> dict[str, Any]:
 
 
 def _exit_with_parent(parent: int) -> None:
-    """End this process soon after ``parent`` is no longer its parent, also when that was killed."""
+    """End this process soon after its ``parent`` has ended, also when that was killed."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -261,14 +260,14 @@ def _exit_with_parent(parent: int) -> None:
 
 
 def _set_launch_manifest(manifest: str) -> None:
-    """Have our package, which the module may use, start the service as ``manifest`` says."""
+    """Set the manifest from which our package, if the module uses it, starts the service."""
     from chutes_wrappers.runtime import startup
 
-    startup.BAKED_MANIFEST = manifest  # type: ignore[attr-defined]  # a constant of that module, taken from another
+    startup.BAKED_MANIFEST = manifest  # type: ignore[attr-defined]  # a constant that this module replaces
 
 
 def main() -> None:
-    """Serve until the process is ended; exit code 1 when the chute cannot be served."""
+    """Serve until the process is ended. The exit code is 1 when the chute cannot be served."""
     settings = pop_settings(os.environ)
     if settings.parent is not None:
         _exit_with_parent(settings.parent)
@@ -276,14 +275,16 @@ def main() -> None:
         _set_launch_manifest(settings.launch)
     try:
         asyncio.run(serve(sys.argv[1], settings))
-    except Exception:  # noqa: BLE001  # as the SDK does: whatever a module raises ends the instance
-        # The SDK lingers for a minute after this, so that its log can be fetched; the emulator has read it already.
+    except Exception:  # noqa: BLE001  # as in the SDK: any error of a module ends the instance
+        # The SDK waits a minute here, so that its log can be fetched. The emulator has read the log already.
         sys.stdout.write(f"Unexpected error executing _run_chute(): {traceback.format_exc()}")
         raise SystemExit(1) from None
 
 
 if __name__ == "__main__":  # in an image
-    # `chutes run` has its own folder there; ours must not offer `runner` to the module.
-    if not getattr(sys.flags, "safe_path", False):  # PYTHONSAFEPATH, which an image may set, keeps it out
+    # The first entry is the folder of this file: the module must not be able to import `runner`.
+    if not getattr(
+        sys.flags, "safe_path", False
+    ):  # with PYTHONSAFEPATH, which an image may set, there is no such entry
         sys.path.pop(0)
     main()

@@ -1,4 +1,4 @@
-"""The whole platform on one loopback port, in a thread of this process: API, builds, instances, invocation and page."""
+"""The whole platform on one loopback port, in a thread of this process: API, builds, instances, calls and page."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _SHUTDOWN_GRACE_S = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """``folder`` keeps the state; ``port`` 0 is a free one; without ``docker`` images are only recorded as built,
-    with ``buildah`` they are built by that and run in Docker.
+    """Settings of the platform. ``folder`` has the state; ``port`` 0 selects a free one.
 
-    ``on_line`` gets each line of the log and of the instances', on the platform's thread. ``identity`` names the images of a
-    new state in the engine: one that was used before finds its layers there. ``registration_token`` registers users;
-    ``allowed`` are hosts and origins beside the platform's own.
+    Without ``docker`` images are only recorded as built; with ``buildah`` they are built by buildah and run in Docker.
+    ``on_line`` gets each line of the emulator's and the instances' logs, on the platform's thread. ``identity`` names the
+    images of a new state in the engine: with the same identity, Docker's build cache is used again. ``registration_token``
+    registers users. ``allowed`` are hosts and origins besides the platform's own.
     """
 
     folder: Path
@@ -64,9 +64,9 @@ class Settings:
 
 
 class RunningPlatform:
-    """A platform that runs. ``state`` may be used from any thread; ``key`` is an API key that may call every chute.
+    """A running platform. ``key`` is an API key that can call every chute.
 
-    ``registration`` may be closed from any thread.
+    ``state`` can be used, and ``registration`` closed, from any thread.
     """
 
     def __init__(self, state: State, builds: Builds, port: int, settings: Settings) -> None:
@@ -85,41 +85,37 @@ class RunningPlatform:
 
     @property
     def url(self) -> str:
-        """The platform's API."""
+        """The URL of the platform's API."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def page_url(self) -> str:
-        """Where its page is opened. It holds a secret: for the user's screen, and for files of mode 600."""
+        """The address of its page. It contains a secret: show it to the user, or write it to files of mode 600 only."""
         return build_page_url(self.url, self._page_secret)
 
     def build_chute_url(self, chute: ChuteRecord) -> str:
-        """Where clients call ``chute``."""
+        """Return the URL at which clients call ``chute``."""
         return f"http://{chute.slug}.localhost:{self.port}"
 
     def get_deployed_chute(self, slug: str) -> DeployedChute:
-        """The chute of that slug, which must be deployed, on a platform that has instances."""
+        """Return the chute of that slug. It must be deployed, and the platform must run instances."""
         record = self._find_chute(slug)
         assert record is not None
         assert self._instances is not None
         return DeployedChute(record, self._instances, self._run_on_loop)
 
-    # What the page shows (page/routes.py: PageSource).
+    # PageSource (page/page_routes.py)
 
     def list_chutes(self) -> list[ChuteRecord]:
-        """Every deployed chute, as its instances run it."""
         return [self.state.build_record(chute) for chute in self.state.chutes.list_all()]
 
     def list_instances(self, chute_id: str) -> list[InstanceRecord]:
-        """A chute's instances, those that are gone included."""
         return self._instances.list_records(chute_id) if self._instances is not None else []
 
     def list_calls(self) -> list[CallRecord]:
-        """The latest calls, the oldest first."""
         return list(self._calls)
 
     def follow_log(self) -> AsyncIterator[str]:
-        """The latest lines of the instances, and those to come."""
         return self._log.follow()
 
     def _run_on_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -147,7 +143,7 @@ class RunningPlatform:
             ready()
             await self._stop.wait()
             self._log.close()
-            # Whoever follows a build must not keep the server waiting.
+            # Open build logs would keep the server from stopping.
             await asyncio.to_thread(self._builds.close)
             server.should_exit = True
             await server_task
@@ -178,7 +174,7 @@ class RunningPlatform:
         return slug is not None and self.state.chutes.find_by_slug(slug) is not None
 
     def _find_caller_problem(self, headers: Mapping[str, str]) -> str | None:
-        """Why a request's caller is unknown, by its headers; whether it is really theirs is for the route to check."""
+        """Return why the caller in these headers is unknown, or None. The route verifies the signature."""
         try:
             secret = parse_api_key(headers)
         except Unauthorized as problem:
@@ -195,7 +191,7 @@ class RunningPlatform:
         return self.state.build_record(chute) if chute is not None else None
 
     def _is_authorized(self, headers: Mapping[str, str]) -> bool:
-        """Whether the request's API key may invoke the chute that its Host header names."""
+        """Whether the request's API key permits a call of the chute in its Host header."""
         try:
             secret = parse_api_key(headers)
         except Unauthorized:
@@ -213,9 +209,9 @@ class RunningPlatform:
 
 @contextlib.contextmanager
 def run_platform(settings: Settings, launcher: Launcher | None = None) -> Iterator[RunningPlatform]:
-    """The platform, until the context ends; all that it started is gone then. Without a ``launcher`` no instance ever runs.
+    """Run the platform until the context ends, then end all that it started. Without a ``launcher`` it runs no instances.
 
-    ConfigurationError for a port or a folder in use, EngineUnavailable when images cannot be built.
+    Raises ConfigurationError for a port or a folder in use, EngineUnavailable when images cannot be built.
     """
     with contextlib.ExitStack() as stack:
         state = stack.enter_context(State(settings.folder, identity=settings.identity))
@@ -236,7 +232,7 @@ def _run_in_thread(
     def serve() -> None:
         try:
             loop.run_until_complete(platform._serve(listener, settings, launcher, ready.set))
-        except BaseException as error:  # noqa: BLE001  # raised in the thread that waits
+        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
             failure.append(error)
         finally:
             ready.set()
@@ -273,5 +269,5 @@ def _open_listener(port: int) -> socket.socket:
         return socket.create_server((HOST, port))
     except OSError as error:
         raise ConfigurationError(
-            f"port {port} cannot be used ({error.strerror})", next_step="name another one with --port"
+            f"cannot listen on port {port} ({error.strerror})", next_step="set --port to another port"
         ) from error

@@ -1,6 +1,7 @@
-"""Who asks: signed headers as the SDK makes them (SDK ``util/auth.py``), and API keys in a header. Pure.
+"""Request authentication: SDK signature (SDK ``util/auth.py``) or API key. Pure.
 
-Signed is ``hotkey:nonce:<sha256 of the body>``, or ``hotkey:nonce:<purpose>`` without a body, with the hotkey's sr25519 key.
+The signed text is ``hotkey:nonce:<sha256 of the body>``, or ``hotkey:nonce:<purpose>`` without a body. The key is the
+hotkey's sr25519 key.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bittensor_wallet import Keypair
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.tables.key_table import KEY_PREFIX
 
-# SDK constants.py; headers come with lower-case names.
+# SDK constants.py; in lower case.
 USER_ID_HEADER = "x-chutes-userid"
 HOTKEY_HEADER = "x-chutes-hotkey"
 NONCE_HEADER = "x-chutes-nonce"
@@ -27,19 +28,19 @@ _KEY_SCHEMES = ("bearer", "basic")
 
 
 class Unauthorized(Exception):
-    """The request does not show who asks; the text says what is wrong, and no more."""
+    """The authentication of a request is missing or invalid. The message is the reason, without secrets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signer:
-    """Who signed a request: a hotkey's address, and the user that the request names, if it does."""
+    """The signer of a request: the hotkey's address, and the user id of the request, if it has one."""
 
     hotkey: str
     user_id: str | None
 
 
 def verify_signature(headers: Mapping[str, str], *, body: bytes, purpose: str, now: float) -> Signer:
-    """Who signed the request with these ``headers``; Unauthorized when nobody did. ``now`` is in unix seconds."""
+    """Return the signer of a request with these ``headers``. ``now`` is in unix seconds. Raises Unauthorized."""
     hotkey, nonce, signature = (headers.get(name) for name in (HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER))
     if not hotkey or not nonce or not signature:
         raise Unauthorized(UNSIGNED)
@@ -52,7 +53,7 @@ def verify_signature(headers: Mapping[str, str], *, body: bytes, purpose: str, n
 
 
 def parse_api_key(headers: Mapping[str, str]) -> str | None:
-    """The API key of a request; None where it carries none. Unauthorized for another kind of authorization."""
+    """Return the API key of a request, or None. Raises Unauthorized for another kind of authorization."""
     value = headers.get(_AUTHORIZATION)
     if value is None:
         return None

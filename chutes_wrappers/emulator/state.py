@@ -1,4 +1,4 @@
-"""All that the emulated platform remembers, in one folder: it survives the end of the process, however that comes."""
+"""The persistent state of the emulated platform, in one folder. It survives a kill of the process."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _CORD_FIELDS = tuple(field.name for field in fields(CordRecord))
 
 
 class State:
-    """The state in ``folder``, made when there is none. A context manager; used from any thread. ``now`` is in unix seconds.
+    """The state in ``folder``, created when it does not exist. A context manager. ``now`` is in unix seconds.
 
-    Opening it settles builds that were under way when the emulator stopped. ConfigurationError when another one has it open.
-    A new state gets the ``identity``, a word, else one that no other has.
+    Can be used from any thread. Builds that were running when the emulator stopped are recorded as failed. A new state gets
+    the given ``identity`` (a word), else a random one. Raises ConfigurationError when another emulator has it open.
     """
 
     def __init__(self, folder: Path, *, now: Callable[[], float] = time.time, identity: str | None = None) -> None:
@@ -44,7 +44,7 @@ class State:
         self.logos = Logos(self._database)
         self.identity = self._load_identity(identity or secrets.token_hex(4))
         if count := self.images.fail_interrupted_builds(INTERRUPTED):
-            logger.warning("{} builds were under way when the emulator stopped, and have failed", count)
+            logger.warning("{} builds were running when the emulator stopped; they are recorded as failed", count)
 
     def __enter__(self) -> State:
         return self
@@ -55,15 +55,15 @@ class State:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the database and unlock the folder."""
         self._database.close()
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All changes inside, or none."""
+        """Commit all changes of the context, or none."""
         return self._database.transaction()
 
     def build_record(self, chute: Chute) -> ChuteRecord:
-        """A chute as its instances run it, with its secrets."""
+        """Return a chute as its instances run it, with its secrets."""
         owner, image = self.users.find_by_id(chute.user_id), self.images.find_by_id(chute.image_id)
         assert owner is not None
         definition = chute.definition
@@ -88,7 +88,7 @@ class State:
         )
 
     def _load_identity(self, new_identity: str) -> str:
-        """What tells its images in the engine from those of another state with the same names."""
+        """Return the identity: it makes image names in the engine unique among states."""
         with self._database.transaction():
             self._database.execute("INSERT OR IGNORE INTO settings VALUES ('identity', ?)", new_identity)
             row = self._database.query_one("SELECT value FROM settings WHERE name = 'identity'")
@@ -98,5 +98,5 @@ class State:
 
 def _build_cord_record(cord: Mapping[str, Any]) -> CordRecord:
     values = {name: cord[name] for name in _CORD_FIELDS}
-    # No call has an empty path: that is how a cord without a public one is reached by none.
+    # No call has an empty path, so a cord without a public path is never matched.
     return CordRecord(**{**values, "public_api_path": cord["public_api_path"] or ""})

@@ -1,7 +1,7 @@
 """The platform's side of a call to an instance: payload → gzip → encryption, and back.
 
-What the SDK undoes and does on the instance (entrypoint/run.py, GraValMiddleware; chute/cord.py) in the same places: the
-path is encrypted too, an answer is JSON around one encrypted value, a stream is one encrypted line a chunk.
+It is the counterpart of the SDK on the instance (entrypoint/run.py, GraValMiddleware; chute/cord.py). The path is encrypted
+too. A plain response is JSON with one encrypted value. A stream has one encrypted line for each chunk.
 """
 
 from __future__ import annotations
@@ -28,57 +28,57 @@ _READ_BUFFER_BYTES = 8 * 1024**2
 
 
 class InvalidResponse(Exception):
-    """What an instance answered is not what was encrypted with its key."""
+    """The response of an instance is not valid, or not encrypted with its key."""
 
 
 def encrypt_path(cipher: SessionCipher, path: str) -> str:
-    """The path of the request for ``path``."""
+    """Return the encrypted path of a request for ``path``."""
     return "/" + cipher.encrypt(path.encode()).hex()
 
 
 def encrypt_body(cipher: SessionCipher, payload: object) -> bytes:
-    """The body of the request with a JSON value."""
+    """Return the encrypted body of a request with a JSON value."""
     return base64.b64encode(cipher.encrypt(gzip.compress(orjson.dumps(payload), compresslevel=1)))
 
 
 def decrypt_value(cipher: SessionCipher, encrypted: str | bytes) -> bytes:
-    """What one encrypted value held; Unreadable says what is wrong with it."""
+    """Return the plain bytes of one encrypted value. Raises InvalidResponse with the reason."""
     try:
         compressed = cipher.decrypt(base64.b64decode(encrypted, validate=True))
     except (binascii.Error, ValueError) as error:
-        raise InvalidResponse("a value of the answer is not base64") from error
+        raise InvalidResponse("a value of the response is not base64") from error
     if compressed is None:
-        raise InvalidResponse("a value of the answer is not encrypted with this instance's key")
+        raise InvalidResponse("a value of the response is not encrypted with this instance's key")
     try:
         return gzip.decompress(compressed)
     except (OSError, EOFError, zlib.error) as error:
-        raise InvalidResponse("a value of the answer is not compressed") from error
+        raise InvalidResponse("a value of the response is not compressed") from error
 
 
 def build_signed_headers(cipher: SessionCipher, body: bytes) -> Mapping[str, str]:
-    """The headers that show an instance who calls."""
+    """Return the headers that authenticate the platform to an instance."""
     nonce = str(int(time.time()))
     return {NONCE_HEADER: nonce, SIGNATURE_HEADER: cipher.sign(nonce, body), "Content-Type": "application/json"}
 
 
 class InstanceResponse(Protocol):
-    """An instance's answer, to be read once."""
+    """The response of an instance. It can be read once."""
 
     @property
     def status(self) -> int:
-        """Its HTTP status."""
+        """The HTTP status."""
         ...
 
     async def read_text(self) -> str:
-        """Its body as it came, for errors, which are not encrypted."""
+        """Return the body unchanged. Used for errors, which are not encrypted."""
         ...
 
     async def read_value(self) -> Mapping[str, Any]:
-        """The JSON object around a plain answer, its ``json`` or ``body`` decrypted to bytes; Unreadable otherwise."""
+        """Return the JSON object of a plain response, its ``json`` or ``body`` decrypted to bytes. Raises InvalidResponse."""
         ...
 
     def read_chunks(self) -> AsyncIterator[bytes]:
-        """The decrypted chunks of a stream as they come; Unreadable for a line that is none."""
+        """Yield the decrypted chunks of a stream. Raises InvalidResponse for an invalid line."""
         ...
 
 
@@ -98,9 +98,9 @@ class _HttpResponse:
         try:
             envelope = orjson.loads(await self._response.read())
         except orjson.JSONDecodeError as error:
-            raise InvalidResponse("the answer is not JSON") from error
+            raise InvalidResponse("the response is not JSON") from error
         if not isinstance(envelope, dict) or not ({"json", "body"} & envelope.keys()):
-            raise InvalidResponse("the answer has no encrypted value")
+            raise InvalidResponse("the response has no encrypted value")
         return {
             key: decrypt_value(self._cipher, item) if key in ("json", "body") else item
             for key, item in envelope.items()
@@ -131,7 +131,7 @@ class InstanceClient:
     async def post(
         self, path: str, payload: object, *, timeout_s: float | None = None
     ) -> AsyncIterator[InstanceResponse]:
-        """``POST`` a JSON value to a path of the instance; aiohttp.ClientError or TimeoutError when it does not answer."""
+        """Send a JSON value to a path of the instance with POST. Raises aiohttp.ClientError or TimeoutError."""
         body = encrypt_body(self._cipher, payload)
         async with self._get_session().post(
             self._base_url + encrypt_path(self._cipher, path),
@@ -142,7 +142,7 @@ class InstanceClient:
             yield _HttpResponse(response, self._cipher)
 
     async def is_serving(self) -> bool:
-        """Whether the chute's own server echoes a ping."""
+        """Whether the chute's server responds to a ping."""
         with contextlib.suppress(
             aiohttp.ClientError, asyncio.TimeoutError, OSError, InvalidResponse, json.JSONDecodeError
         ):
@@ -151,12 +151,12 @@ class InstanceClient:
         return False
 
     async def close(self) -> None:
-        """Close its connections; calls that still run fail."""
+        """Close all connections. Running calls fail."""
         if self._session is not None:
             await self._session.close()
 
     def _get_session(self) -> aiohttp.ClientSession:
-        # Made with the first call: a session belongs to the event loop that it is made in.
+        # Created with the first call: a session belongs to the event loop in which it is created.
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0), read_bufsize=_READ_BUFFER_BYTES, auto_decompress=False

@@ -112,7 +112,7 @@ def test_a_wrapped_module_is_built_deployed_and_called(owner: Owner, tmp_path: P
 def test_a_build_that_fails_says_what_failed_and_leaves_nothing(owner: Owner) -> None:
     marker = secrets.token_hex(8)
     built = owner.client.build_and_wait(dockerfile=f"FROM {bases.image('bookworm')}\nRUN echo {marker} && exit 3")
-    assert built["status"].startswith("error: the build ended with exit code")
+    assert built["status"].startswith("error: the build failed with exit code")
     assert marker in owner.client.get("/images/case:v1/logs").text.splitlines()
     assert owner.client.deploy().status_code == 400
     assert containers(marker) == []

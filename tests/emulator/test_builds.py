@@ -96,18 +96,18 @@ async def test_an_invalid_zip_fails_the_build(state: State, context: bytes) -> N
         image = submit_image(state, context=context)
         builds.submit(image.image_id)
         await follow_log(builds, image)
-    assert read_image(state, image).status.startswith("error: the build context cannot be unpacked")
+    assert read_image(state, image).status.startswith("error: cannot unpack the build context")
 
 
 async def test_a_failed_build_has_a_reason(state: State) -> None:
-    builder = ScriptedBuilder("the build ended with exit code 1: no such package")
+    builder = ScriptedBuilder("the build failed with exit code 1: no such package")
     builder.go.set()
     with Builds(state, builder) as builds:
         image = submit_image(state)
         builds.submit(image.image_id)
         assert (await follow_log(builds, image))[-1] == read_image(state, image).status
     failed = read_image(state, image)
-    assert failed.status == "error: the build ended with exit code 1: no such package"
+    assert failed.status == "error: the build failed with exit code 1: no such package"
     assert failed.reference is None
 
 

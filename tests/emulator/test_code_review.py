@@ -26,7 +26,7 @@ def test_decoding_text_and_running_it_is_obfuscation(code: str) -> None:
 
 @pytest.mark.parametrize("value", ["1", "'ok'", "{'status': 'ok'}", "['a', 1]"])
 def test_a_cord_that_returns_a_constant_is_rejected(value: str) -> None:
-    assert find_objection(f'{CORD}    """Says."""\n    return {value}\n') == "the cord 'handler' answers a constant"
+    assert find_objection(f'{CORD}    """Says."""\n    return {value}\n') == "the cord 'handler' returns a constant"
 
 
 @pytest.mark.parametrize(

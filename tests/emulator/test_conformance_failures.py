@@ -87,7 +87,7 @@ def test_every_other_status_is_500_and_a_failure(chute: Platform, code: int) -> 
     response = chute.post("/status", {"code": code})
     assert (response.status_code, response.json()) == (500, {"detail": "No infrastructure available to serve request"})
     assert chute.get_newest().failures == 1
-    assert f"answered {code}" in chute.get_newest().last_failure
+    assert f"returned {code}" in chute.get_newest().last_failure
     assert chute.wait_for_record().instance_status == code
 
 

@@ -106,7 +106,7 @@ def test_a_port_in_use_is_an_error_that_names_the_process(
         with run_invocation_platform(image=image(tmp_path, port)) as running:
             record = running.deploy(make_chute_record(code=HEAD.format(concurrency=1)))
             assert record.state is InstanceState.GONE
-            assert f"port {port}, which the service needs, is held by" in record.ended_because
+            assert f"port {port}, which the service needs, is in use by" in record.ended_because
             assert f"(pid {os.getpid()})" in record.ended_because
 
 

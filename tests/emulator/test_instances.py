@@ -232,8 +232,8 @@ async def test_a_failed_start_is_recorded_with_the_last_lines(instances: Instanc
 
 
 async def test_a_launcher_error_is_recorded(instances: Instances, launcher: TinyLauncher) -> None:
-    launcher.refusal = ConfigurationError("port 8020 is held by nginx (pid 7)")
-    with pytest.raises(NoInstance, match="port 8020 is held by nginx"):
+    launcher.refusal = ConfigurationError("port 8020 is in use by nginx (pid 7)")
+    with pytest.raises(NoInstance, match="port 8020 is in use by nginx"):
         async with instances.lease(make_chute(), wait_s=20):
             pass
 
@@ -274,9 +274,9 @@ async def test_with_a_limit_of_one_an_idle_instance_is_replaced_without_overlap(
     async with Instances(launcher) as instances:
         await send_call(instances, make_chute())
         await send_call(instances, other)
-        assert "made room for other" in instances.list_records("chute-1")[0].ended_because
+        assert "ended for other" in instances.list_records("chute-1")[0].ended_because
         async with instances.lease(other, wait_s=20):
-            with pytest.raises(NoInstance, match="other is being called"):
+            with pytest.raises(NoInstance, match="other has a running call"):
                 async with instances.lease(make_chute(), wait_s=20):
                     pass
         for version in ("v2", "v3"):

@@ -238,7 +238,7 @@ def test_an_account_of_another_emulator_is_not_overwritten(tmp_path: Path) -> No
     done = subprocess.run(
         [*argv, "--config", str(config)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, "name another file with --config" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "set --config to another file" in done.stderr) == (2, True), done.stderr
     assert config.read_text() == before
 
 

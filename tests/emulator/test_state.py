@@ -108,10 +108,10 @@ def test_the_state_is_private(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_a_state_is_rejected(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("not a database, and long enough to look like one" * 20)
-    with pytest.raises(ConfigurationError, match="not the state"):
+    with pytest.raises(ConfigurationError, match="not a state file"):
         State(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot be kept there"):
+    with pytest.raises(ConfigurationError, match="cannot write the emulator's state to this folder"):
         State(tmp_path / "file")
 
 

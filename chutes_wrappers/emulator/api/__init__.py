@@ -1,1 +1,1 @@
-"""The platform's API, one file a resource."""
+"""The platform's API, one module for each resource."""

@@ -1,4 +1,4 @@
-"""API keys."""
+"""Routes of API keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Caller = Annotated[Caller, Depends(authenticate("api_keys"))]
 
 
 class NewScope(BaseModel):
-    """One thing that a key may (SDK ``entrypoint/api_key.py``)."""
+    """One permission of a key (SDK ``entrypoint/api_key.py``)."""
 
     object_type: str
     object_id: str | None = None
@@ -25,7 +25,7 @@ class NewScope(BaseModel):
 
 
 class NewKey(BaseModel):
-    """What ``chutes keys create`` sends."""
+    """The request body of ``chutes keys create``."""
 
     name: str = Field(min_length=1, max_length=128)
     admin: bool = False
@@ -34,7 +34,7 @@ class NewKey(BaseModel):
 
 @router.post("/")
 async def create(new_key: NewKey, request: Request, caller: _Caller) -> JsonObject:
-    """Make a key; its secret is told now and never again."""
+    """Create a key. Its secret is in this response only."""
     caller.require("write", "api_keys")
     state = platform_of(request).state
     with state.transaction():
@@ -51,7 +51,7 @@ async def create(new_key: NewKey, request: Request, caller: _Caller) -> JsonObje
 
 @router.get("/")
 async def list_keys(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> JsonObject:
-    """The caller's keys."""
+    """List the caller's keys."""
     caller.require("read", "api_keys")
     keys = platform_of(request).state.api_keys.list_by_user(caller.user.user_id)
     return build_page([build_key_payload(key) for key in keys if paging.is_match(key.name)], paging.page, paging.limit)
@@ -59,14 +59,14 @@ async def list_keys(request: Request, caller: _Caller, paging: Annotated[Paging,
 
 @router.get("/{name_or_id}")
 async def get(name_or_id: str, request: Request, caller: _Caller) -> JsonObject:
-    """One of them."""
+    """Return one key of the caller."""
     caller.require("read", "api_keys", name_or_id)
     return build_key_payload(_find_own_key(platform_of(request), caller, name_or_id))
 
 
 @router.delete("/{name_or_id}")
 async def delete(name_or_id: str, request: Request, caller: _Caller) -> JsonObject:
-    """It works no more."""
+    """Delete a key."""
     caller.require("delete", "api_keys", name_or_id)
     platform = platform_of(request)
     key = _find_own_key(platform, caller, name_or_id)

@@ -1,4 +1,4 @@
-"""Chutes: what is deployed, and with whom it is shared."""
+"""Routes of chutes: deployment, listing, sharing, deletion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Caller = Annotated[Caller, Depends(authenticate("chutes"))]
 
 
 class ShareRequest(BaseModel):
-    """What ``chutes share`` sends (SDK ``entrypoint/share.py``)."""
+    """The request body of ``chutes share`` (SDK ``entrypoint/share.py``)."""
 
     chute_id_or_name: str
     user_id_or_name: str
@@ -30,7 +30,7 @@ class ShareRequest(BaseModel):
 async def create(
     deployment: ChuteRequest, request: Request, caller: _Caller, accept_fee: bool = False
 ) -> JsonObject | Response:
-    """Deploy a chute, or its next version."""
+    """Deploy a new chute, or the next version of one."""
     platform = platform_of(request)
     caller.require("write", "chutes", deployment.name)
     try:
@@ -44,7 +44,7 @@ async def create(
 
 @router.get("/")
 async def list_chutes(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> JsonObject:
-    """The caller's chutes, those that are shared with them, and the public ones where wanted; cords are told once each."""
+    """List the chutes that the caller can use; public ones only on request. Equal lists of cords are returned once."""
     caller.require("read", "chutes")
     platform = platform_of(request)
     chutes = [chute for chute in platform.state.chutes.list_all() if _is_listed(platform, caller, chute, paging)]
@@ -61,7 +61,7 @@ async def list_chutes(request: Request, caller: _Caller, paging: Annotated[Pagin
 
 @router.post("/share")
 async def share(share_request: ShareRequest, request: Request, caller: _Caller) -> dict[str, str]:
-    """Let another user see and call a chute."""
+    """Share a chute: another user can see and call it."""
     platform = platform_of(request)
     chute, user_id, username = _resolve_share(platform, caller, share_request)
     platform.state.chutes.share(chute.chute_id, user_id)
@@ -70,7 +70,7 @@ async def share(share_request: ShareRequest, request: Request, caller: _Caller) 
 
 @router.post("/unshare")
 async def unshare(share_request: ShareRequest, request: Request, caller: _Caller) -> dict[str, str]:
-    """Let them do so no more."""
+    """Stop sharing a chute with a user."""
     platform = platform_of(request)
     chute, user_id, username = _resolve_share(platform, caller, share_request)
     if not platform.state.chutes.unshare(chute.chute_id, user_id):
@@ -80,7 +80,7 @@ async def unshare(share_request: ShareRequest, request: Request, caller: _Caller
 
 @router.get("/{chute_id_or_name:path}")
 async def get(chute_id_or_name: str, request: Request, caller: _Caller) -> JsonObject:
-    """One chute, by its id or name."""
+    """Return a chute by its id or name."""
     platform = platform_of(request)
     chute = find_chute(platform, caller, chute_id_or_name)
     caller.require("read", "chutes", chute.chute_id, chute.name)
@@ -100,7 +100,7 @@ async def delete(chute_id_or_name: str, request: Request, caller: _Caller) -> Js
 
 
 def find_chute(platform: Platform, caller: Caller, id_or_name: str) -> Chute:
-    """The chute that the caller means and may see: their own of that name first; 404 without one."""
+    """Return the chute of this id or name that the caller can use, their own first. Raises 404 when there is none."""
     chutes, user_id = platform.state.chutes, caller.user.user_id
     chute = chutes.find_by_id(id_or_name) or chutes.find_by_name(user_id, id_or_name)
     if chute is None:
@@ -112,7 +112,7 @@ def find_chute(platform: Platform, caller: Caller, id_or_name: str) -> Chute:
 
 
 def find_own_chute(platform: Platform, caller: Caller, id_or_name: str) -> Chute:
-    """As ``found_chute``, of the caller's own only."""
+    """Return the caller's own chute of this id or name. Raises 404 when there is none."""
     chute = find_chute(platform, caller, id_or_name)
     if chute.user_id != caller.user.user_id:
         raise HTTPException(404, f"Chute {id_or_name!r} not found, or does not belong to you")

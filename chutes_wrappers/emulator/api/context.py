@@ -1,4 +1,4 @@
-"""What the routes work with, and who asks them."""
+"""The context of the routes: the platform behind the API, and the authenticated caller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chutes_wrappers.emulator.tables.user_table import User
 
 @dataclass(frozen=True, kw_only=True)
 class NewAccounts:
-    """What a user has after the registration: dollars, and the bit mask of permissions."""
+    """Defaults for new users: the balance in dollars, and the bit mask of permissions."""
 
     balance: float = 100.0
     permissions: int = 0
@@ -26,7 +26,7 @@ class NewAccounts:
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """Everything behind the API. Without ``instances`` nothing ever runs."""
+    """Everything behind the API. ``instances`` is None when the emulator runs no instances."""
 
     state: State
     builds: Builds
@@ -36,24 +36,24 @@ class Platform:
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who asks, and with which API key, if not by a signature."""
+    """The authenticated user of a request. ``key`` is None for a signed request."""
 
     user: User
     key: ApiKey | None
 
     def require(self, action: str, object_type: str, *names: str) -> None:
-        """Answer 403 where the caller's key may not do ``action`` on the object that is known by ``names``."""
+        """Raise 403 when the caller's key does not permit ``action`` on the object that ``names`` identify."""
         if self.key is not None and not self.key.is_allowed_to(action, object_type, *names):
             raise HTTPException(403, f"This API key may not {action} {object_type}")
 
 
 def platform_of(request: Request) -> Platform:
-    """The platform that a request came to."""
+    """Return the platform that serves a request."""
     return cast(Platform, request.app.state.platform)
 
 
 def authenticate(purpose: str) -> Callable[[Request], Awaitable[Caller]]:
-    """Who asks; 401 when that does not show. A request without a body must be signed for ``purpose``."""
+    """Return a dependency that authenticates the caller, else raises 401. Without a body, ``purpose`` must be signed."""
 
     async def identify(request: Request) -> Caller:
         body = await request.body()

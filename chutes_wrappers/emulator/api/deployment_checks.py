@@ -1,6 +1,6 @@
-"""Whether a chute may be deployed, and what that costs (api, PLATFORM.md, sections 2, 4 and 5).
+"""Checks of a deployment, and its fee (api, PLATFORM.md, sections 2, 4 and 5).
 
-What is refused, with which status and in which order, is the API's (section 4); so are the texts that are known.
+Checks, statuses and their order are the API's (section 4). So are the messages, as far as they are known.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from chutes_wrappers.emulator.tables.user_table import DailyAction, User
 
 
 class NoGpuAvailable(Exception):
-    """No GPU fits the chute's selector: the API sends a bare 500."""
+    """No GPU fits the node selector: the API returns a plain 500."""
 
 
 def deploy(platform: Platform, user: User, deployment: ChuteRequest, *, accept_fee: bool) -> Chute:
-    """The chute, deployed and paid for; or the API's refusal (400, 402, 403, 409, 429), or NoGpuAvailable."""
+    """Deploy a chute and charge its fee. Raises the API's error (400, 402, 403, 409, 429), or NoGpuAvailable."""
     _check_name_is_free(deployment.name)
     _check_placement(deployment)
     state = platform.state
@@ -106,7 +106,7 @@ def _check_gpus(selector: NodeSelectorRequest) -> None:
 
 
 def _check_payment(user: User, deployment: ChuteRequest, fee: float, *, accept_fee: bool) -> None:
-    """``fee`` is 0 for an update, which is free, but not for an account without money."""
+    """Check the balance. An update has no fee (0), but needs a balance above 0."""
     if fee and not accept_fee:
         raise HTTPException(402, _format_fee_notice(fee, deployment.node_selector.gpu_count))
     if user.balance <= fee:
@@ -118,7 +118,7 @@ def _check_payment(user: User, deployment: ChuteRequest, fee: float, *, accept_f
 
 
 def _format_fee_notice(fee: float, gpu_count: int) -> str:
-    """The API's notice; what comes after the fee is ours, since it is known only in part."""
+    """Return the API's notice. The text after the fee is ours, because the API's is known only in part."""
     return (
         "DEPLOYMENT FEE NOTICE:\n===\nThere is a deployment fee of (hourly price per GPU * number of GPUs * "
         f"{platform_rules.FIRST_DEPLOYMENT_HOURS}), which for this configuration is: ${fee}\n"
@@ -127,7 +127,7 @@ def _format_fee_notice(fee: float, gpu_count: int) -> str:
 
 
 def _check_update(deployment: ChuteRequest, existing: Chute | None) -> None:
-    """A TEE chute keeps its number and its set of GPUs; one that was deployed without TEE may be deployed again with it."""
+    """Check that a TEE chute keeps its number and its set of GPUs. A chute without TEE can be deployed again with TEE."""
     if existing is None or not existing.definition["tee"]:
         return
     old_selector = NodeSelectorRequest.model_construct(**existing.definition["node_selector"])

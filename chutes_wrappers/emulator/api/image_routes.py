@@ -1,4 +1,4 @@
-"""Images: their upload, their builds, and what builds say."""
+"""Routes of images: upload, listing, build logs, deletion."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from chutes_wrappers.emulator.tables.user_table import DailyAction
 router = APIRouter(prefix="/images", tags=["images"])
 _Caller = Annotated[Caller, Depends(authenticate("images"))]
 _MAX_FIELD_BYTES = 64 * 1024**2
-# SDK entrypoint/build.py: what stands for no logo.
+# SDK entrypoint/build.py: the value that means "no logo".
 _NO_LOGO = "__none__"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What ``chutes build`` uploads (SDK ``entrypoint/build.py``). The pickled ``image`` that comes with it is never read."""
+    """The form of ``chutes build`` (SDK ``entrypoint/build.py``). Its pickled ``image`` field is never read."""
 
     name: str
     tag: str
@@ -42,14 +42,14 @@ class Submission:
 
 @router.post("/", status_code=202, response_model=None)
 async def create(request: Request, caller: _Caller) -> JsonObject | Response:
-    """Take an image to be built; it is built when its turn comes."""
+    """Accept an image, and queue its build."""
     caller.require("write", "images")
     platform = platform_of(request)
     submission = await _parse_submission(request)
     if problem := find_image_problem(submission.name, submission.tag):
         raise HTTPException(400, problem)
     if len(submission.tag) < platform_rules.IMAGE_TAG_LENGTH[0]:
-        # The platform's own answer, which says nothing (PLATFORM.md, section 4).
+        # As on the platform, which gives no reason (PLATFORM.md, section 4).
         return PlainTextResponse("Internal Server Error", 500)
     if len(submission.readme) > platform_rules.MAX_README_LENGTH:
         raise HTTPException(400, f"The readme is longer than {platform_rules.MAX_README_LENGTH} characters")
@@ -60,7 +60,7 @@ async def create(request: Request, caller: _Caller) -> JsonObject | Response:
 
 @router.get("/")
 async def list_images(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> JsonObject:
-    """The caller's images, and the public ones where wanted."""
+    """List the caller's images; public ones of others only on request."""
     caller.require("read", "images")
     platform = platform_of(request)
     images = platform.state.images.list_visible(caller.user.user_id, include_public=paging.include_public)
@@ -70,7 +70,7 @@ async def list_images(request: Request, caller: _Caller, paging: Annotated[Pagin
 
 @router.get("/{image_id_or_name:path}/logs")
 async def get_logs(image_id_or_name: str, request: Request, caller: _Caller, offset: int = 0) -> Response:
-    """What the build says: events behind ``offset`` until it is over, a text after that."""
+    """Return the build log: events after ``offset`` while the build runs, plain text when it is finished."""
     platform = platform_of(request)
     image = find_image(platform, caller, image_id_or_name)
     caller.require("read", "images", image.image_id, image_id_or_name)
@@ -81,7 +81,7 @@ async def get_logs(image_id_or_name: str, request: Request, caller: _Caller, off
 
 @router.get("/{image_id_or_name:path}")
 async def get(image_id_or_name: str, request: Request, caller: _Caller) -> JsonObject:
-    """One image, by its id or as ``[user/]name:tag``."""
+    """Return an image by its id or as ``[user/]name:tag``."""
     platform = platform_of(request)
     image = find_image(platform, caller, image_id_or_name)
     caller.require("read", "images", image.image_id, image_id_or_name)
@@ -90,7 +90,7 @@ async def get(image_id_or_name: str, request: Request, caller: _Caller) -> JsonO
 
 @router.delete("/{image_id_or_name:path}")
 async def delete(image_id_or_name: str, request: Request, caller: _Caller) -> JsonObject:
-    """Forget an image that no chute uses."""
+    """Delete an image that no chute uses."""
     platform = platform_of(request)
     image = find_image(platform, caller, image_id_or_name)
     caller.require("delete", "images", image.image_id, image_id_or_name)
@@ -108,7 +108,7 @@ async def delete(image_id_or_name: str, request: Request, caller: _Caller) -> Js
 
 
 def find_image(platform: Platform, caller: Caller, id_or_name: str) -> Image:
-    """The image that the caller means and may see; 404 without one."""
+    """Return the image of this id or name that the caller can see. Raises 404 when there is none."""
     images, users = platform.state.images, platform.state.users
     image = images.find_by_id(id_or_name)
     if image is None:
@@ -126,7 +126,7 @@ def _format_not_found(id_or_name: str) -> str:
 
 
 def _admit_image(platform: Platform, caller: Caller, submission: Submission) -> Image:
-    """The image, remembered; or why it is not taken: 409, 402, 429."""
+    """Check and store an image. Raises 409, 402 or 429."""
     state, user = platform.state, caller.user
     with state.transaction():
         if state.images.find_by_name(user.user_id, submission.name, submission.tag) is not None:

@@ -1,4 +1,4 @@
-"""Instances and what they print."""
+"""Routes of instances and their logs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/instances", tags=["instances"])
 async def get(
     instance_id: str, request: Request, caller: Annotated[Caller, Depends(authenticate("instances"))]
 ) -> JsonObject:
-    """One instance of the caller's chutes, for as long as it is remembered."""
+    """Return an instance of the caller's chutes. Old records are dropped."""
     return build_instance_payload(_find_own_instance(platform_of(request), caller, instance_id))
 
 
@@ -32,10 +32,10 @@ async def stream_logs(
     caller: Annotated[Caller, Depends(authenticate("logs"))],
     backfill: Annotated[int, Query(ge=0)] = 100,
 ) -> StreamingResponse:
-    """Its last ``backfill`` lines as events, and those to come, until it is gone (SDK ``entrypoint/logger.py``)."""
+    """Stream the last ``backfill`` lines and all new ones as events, until it is gone (SDK ``entrypoint/logger.py``)."""
     platform = platform_of(request)
     record = _find_own_instance(platform, caller, instance_id)
-    assert platform.instances is not None  # that is where it was found
+    assert platform.instances is not None  # the record comes from there
     lines = platform.instances.follow_log(record.instance_id, backfill)
     return StreamingResponse(_stream_events(lines), media_type="text/event-stream")
 

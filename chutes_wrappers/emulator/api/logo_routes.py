@@ -1,4 +1,4 @@
-"""Logos."""
+"""Routes of logos."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IMAGE = "image/"
 
 @router.post("/")
 async def upload(request: Request, caller: Annotated[Caller, Depends(authenticate("logos"))]) -> JsonObject:
-    """Remember a picture (SDK ``entrypoint/_shared.py``: ``upload_logo``)."""
+    """Store a logo (SDK ``entrypoint/_shared.py``: ``upload_logo``)."""
     caller.require("write", "logos")
     async with request.form() as form:
         logo = form.get("logo")
@@ -33,7 +33,7 @@ async def upload(request: Request, caller: Annotated[Caller, Depends(authenticat
 
 @router.get("/{logo_id}")
 async def get(logo_id: str, request: Request) -> Response:
-    """The picture as it was uploaded, for everybody."""
+    """Return a logo as it was uploaded. Needs no account."""
     logo = platform_of(request).state.logos.find_by_id(logo_id.partition(".")[0])
     if logo is None:
         raise HTTPException(404, "Logo not found")

@@ -1,4 +1,4 @@
-"""Which part of a list is wanted (SDK ``crud.py``)."""
+"""Paging and filters of lists (SDK ``crud.py``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import Query
 
 @dataclass(frozen=True, kw_only=True)
 class Paging:
-    """The page, which counts from 0, the items on a page, and a part of the name that items must have."""
+    """Query parameters of a list: the page (from 0), the items per page, and a part of the name to filter by."""
 
     page: Annotated[int, Query(ge=0)] = 0
     limit: Annotated[int, Query(ge=1, le=1000)] = 25
@@ -18,5 +18,5 @@ class Paging:
     include_public: bool = False
 
     def is_match(self, name: str) -> bool:
-        """Whether an item of this name is asked for."""
+        """Whether an item of this name passes the filter."""
         return self.name is None or self.name.lower() in name.lower()

@@ -1,4 +1,4 @@
-"""The shapes in which the API tells of what it has, as the SDK's command line reads them (SDK ``crud.py``)."""
+"""JSON payloads of the API's objects, as the SDK's command line reads them (SDK ``crud.py``)."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _MAX_ENDED_INSTANCES = 5
 
 
 def format_time(unix_s: float | None) -> str | None:
-    """A time as the API writes it: ISO 8601, UTC."""
+    """Return a time as the API writes it: ISO 8601, UTC."""
     return None if unix_s is None else datetime.fromtimestamp(unix_s, timezone.utc).isoformat()
 
 
 def build_page(items: Sequence[JsonObject], page: int, limit: int, **extra: Any) -> JsonObject:
-    """One page of a list; pages count from 0."""
+    """Return one page of a list. Pages count from 0."""
     page_items = items[page * limit : (page + 1) * limit]
     return {"total": len(items), "page": page, "limit": limit, "items": page_items, **extra}
 
 
 def build_image_payload(platform: Platform, image: Image) -> JsonObject:
-    """An image."""
+    """Return the payload of an image."""
     return {
         "image_id": image.image_id,
         "user": _build_user_payload(platform, image.user_id),
@@ -47,7 +47,7 @@ def build_image_payload(platform: Platform, image: Image) -> JsonObject:
 
 
 def build_chute_payload(platform: Platform, chute: Chute, *, with_cords: bool = True) -> JsonObject:
-    """A chute; in a list its cords are elsewhere."""
+    """Return the payload of a chute. In lists cords and code are left out."""
     definition, instances = chute.definition, list_live_instances(platform, chute.chute_id)
     image = platform.state.images.find_by_id(chute.image_id)
     fields = {name: value for name, value in definition.items() if name not in ("cords", "image", "code")}
@@ -64,7 +64,7 @@ def build_chute_payload(platform: Platform, chute: Chute, *, with_cords: bool = 
         "cord_ref_id": chute.cord_ref_id,
         "hot": any(record.state is InstanceState.ACTIVE for record in instances),
         "instances": [build_instance_payload(record) for record in instances],
-        # The platform's API tells nothing of these.
+        # Not in the platform's API.
         "ended_instances": [
             build_instance_payload(record) for record in _list_ended_instances(platform, chute.chute_id)
         ],
@@ -74,19 +74,22 @@ def build_chute_payload(platform: Platform, chute: Chute, *, with_cords: bool = 
 
 
 def _list_ended_instances(platform: Platform, chute_id: str) -> list[InstanceRecord]:
-    """The last of a chute's instances that are gone."""
+    """Return the latest instances of a chute that are gone."""
     records = platform.instances.list_records(chute_id) if platform.instances is not None else ()
     return [record for record in records if record.state is InstanceState.GONE][-_MAX_ENDED_INSTANCES:]
 
 
 def list_live_instances(platform: Platform, chute_id: str) -> list[InstanceRecord]:
-    """A chute's instances that are not gone."""
+    """Return the instances of a chute that are not gone."""
     records = platform.instances.list_records(chute_id) if platform.instances is not None else ()
     return [record for record in records if record.state is not InstanceState.GONE]
 
 
 def build_instance_payload(record: InstanceRecord) -> JsonObject:
-    """An instance, as ``chutes warmup`` reads it (SDK ``entrypoint/warmup.py``), with what the emulator knows besides."""
+    """Return the payload of an instance, as ``chutes warmup`` reads it (SDK ``entrypoint/warmup.py``).
+
+    The keys from ``state`` on are the emulator's additions.
+    """
     is_active = record.state is InstanceState.ACTIVE
     return {
         "instance_id": record.instance_id,
@@ -106,7 +109,7 @@ def build_instance_payload(record: InstanceRecord) -> JsonObject:
 
 
 def build_key_payload(key: ApiKey) -> JsonObject:
-    """An API key, without its secret."""
+    """Return the payload of an API key, without its secret."""
     return {
         "api_key_id": key.api_key_id,
         "user_id": key.user_id,
@@ -118,7 +121,7 @@ def build_key_payload(key: ApiKey) -> JsonObject:
 
 
 def build_secret_payload(secret: Secret) -> Mapping[str, Any]:
-    """A secret, without its value."""
+    """Return the payload of a secret, without its value."""
     return {
         "secret_id": secret.secret_id,
         "purpose": secret.purpose,

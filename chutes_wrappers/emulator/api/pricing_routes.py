@@ -1,4 +1,4 @@
-"""What GPUs cost, in the middle of 2026 (api, PLATFORM.md, section 4)."""
+"""GPU prices of mid-2026 (api, PLATFORM.md, section 4)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HOUR_S = 3600
 
 @router.get("/pricing")
 async def pricing() -> JsonObject:
-    """Dollars by the hour and by the second, by GPU; as on the platform without memory sizes (section 5)."""
+    """Return the price of each GPU in dollars per hour and per second. As on the platform, without memory sizes (section 5)."""
     return {
         "gpu_price_estimates": {
             name: {"usd": {"hour": price, "second": price / _HOUR_S}} for name, price in GPU_HOURLY_PRICES.items()

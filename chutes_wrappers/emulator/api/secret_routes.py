@@ -1,4 +1,4 @@
-"""Secrets: variables for a chute's instances. Their values are never told again."""
+"""Routes of secrets: variables for a chute's instances. Values are never returned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_FOUND = "Secret not found, or does not belong to you"
 
 
 class NewSecret(BaseModel):
-    """What ``chutes secrets create`` sends; ``purpose`` is a chute's id or name."""
+    """The request body of ``chutes secrets create``. ``purpose`` is the id or name of a chute."""
 
     purpose: str = Field(min_length=1)
     key: str = Field(min_length=1)
@@ -27,7 +27,7 @@ class NewSecret(BaseModel):
 
 @router.post("/")
 async def create(new_secret: NewSecret, request: Request, caller: _Caller) -> Any:
-    """Remember a secret, also for a chute that is still to be deployed. Instances get it from their next start on."""
+    """Store a secret. The chute need not exist yet; instances get the secret from their next start on."""
     caller.require("write", "secrets")
     platform = platform_of(request)
     state, user_id = platform.state, caller.user.user_id
@@ -47,7 +47,7 @@ async def create(new_secret: NewSecret, request: Request, caller: _Caller) -> An
 
 @router.get("/")
 async def list_secrets(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> JsonObject:
-    """The caller's secrets."""
+    """List the caller's secrets."""
     caller.require("read", "secrets")
     secrets = platform_of(request).state.secrets.list_by_user(caller.user.user_id)
     return build_page([dict(build_secret_payload(secret)) for secret in secrets], paging.page, paging.limit)
@@ -55,14 +55,14 @@ async def list_secrets(request: Request, caller: _Caller, paging: Annotated[Pagi
 
 @router.get("/{secret_id}")
 async def get(secret_id: str, request: Request, caller: _Caller) -> Any:
-    """One of them."""
+    """Return one secret of the caller."""
     caller.require("read", "secrets", secret_id)
     return build_secret_payload(_find_own_secret(platform_of(request), caller, secret_id))
 
 
 @router.delete("/{secret_id}")
 async def delete(secret_id: str, request: Request, caller: _Caller) -> JsonObject:
-    """Forget one."""
+    """Delete a secret."""
     caller.require("delete", "secrets", secret_id)
     platform = platform_of(request)
     secret = _find_own_secret(platform, caller, secret_id)

@@ -1,4 +1,4 @@
-"""Registration, and who I am."""
+"""Routes of users: ping, registration, and the caller's account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["users"])
 
 
 class RegistrationRequest(BaseModel):
-    """What ``chutes register`` sends (SDK ``entrypoint/register.py``)."""
+    """The request body of ``chutes register`` (SDK ``entrypoint/register.py``)."""
 
     username: str
     coldkey: str
@@ -25,13 +25,13 @@ class RegistrationRequest(BaseModel):
 
 @router.get("/ping")
 async def ping() -> dict[str, str]:
-    """Whether the platform is there."""
+    """Return pong: the platform is reachable."""
     return {"message": "pong"}
 
 
 @router.post("/users/register")
 async def register(registration: RegistrationRequest, request: Request) -> JsonObject:
-    """Register the hotkey that signed; its token was checked before (``emulator/admission.py``)."""
+    """Register the hotkey that signed the request. ``emulator/admission.py`` has checked the token."""
     platform = platform_of(request)
     state = platform.state
     try:
@@ -59,7 +59,7 @@ async def register(registration: RegistrationRequest, request: Request) -> JsonO
 
 @router.get("/users/me")
 async def get_me(caller: Annotated[Caller, Depends(authenticate("me"))]) -> JsonObject:
-    """Who asks, and what they have and may."""
+    """Return the caller's account, balance and permissions."""
     return _build_user_payload(caller.user)
 
 

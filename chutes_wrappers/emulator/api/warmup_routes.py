@@ -1,4 +1,4 @@
-"""Warming a chute up (SDK ``entrypoint/warmup.py``, ``entrypoint/warmup_dashboard.py``)."""
+"""The route that warms a chute up (SDK ``entrypoint/warmup.py``, ``entrypoint/warmup_dashboard.py``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chutes_wrappers.emulator.api.payloads import JsonObject, build_instance_pay
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.tables.chute_table import Chute
 
-# Ahead of the routes of chutes, where "warmup/x" would be a name.
+# Included before the routes of chutes, which would match "warmup/x" as a name.
 router = APIRouter(prefix="/chutes", tags=["chutes"])
 _POLL_INTERVAL_S = 1.0
 _HOT, _COLD = "hot", "cold"
@@ -29,7 +29,10 @@ async def warmup(
     caller: Annotated[Caller, Depends(authenticate("chutes"))],
     quick: bool = False,
 ) -> Response:
-    """Start an instance unless there is one. With ``quick`` how it stands now, else events until one is active, or none comes."""
+    """Start an instance when the chute has none.
+
+    With ``quick`` return the current status, else stream events until an instance is active, or none is left.
+    """
     platform = platform_of(request)
     chute = find_chute(platform, caller, chute_id_or_name)
     caller.require("invoke", "chutes", chute.chute_id, chute.name)
@@ -72,7 +75,7 @@ async def _stream_events(platform: Platform, chute: Chute) -> AsyncIterator[str]
 
 def _explain_no_instance(platform: Platform, chute: Chute) -> str:
     records = platform.instances.list_records(chute.chute_id) if platform.instances is not None else ()
-    return (records[-1].ended_because if records else "") or "none is ever started here"
+    return (records[-1].ended_because if records else "") or "this emulator does not run instances"
 
 
 def _format_event(status: str, log: str) -> str:

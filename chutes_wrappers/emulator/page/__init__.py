@@ -1,1 +1,1 @@
-"""The emulator's page: a chute's public routes to try, its instances, the calls, the log."""
+"""The emulator's page: a form for each public route of a chute, its instances, the calls, the log."""

@@ -1,7 +1,7 @@
-"""A chute → the OpenAPI document that its page shows. Pure.
+"""The OpenAPI document of a chute, for the page. Pure.
 
-It says what callers send, but for uploads: the page's forms take files, so a body with files in it is shown as a multipart
-form, and ``static/page.js`` sends it as the JSON that the platform wants (PLATFORM.md, section 3).
+It describes what callers send, except for uploads. The page has file inputs, so a body with files is described as a
+multipart form. ``static/page.js`` sends it as the JSON that the platform accepts (PLATFORM.md, section 3).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _FILE = {"type": "string", "format": "binary"}
 
 
 def build_document(chute: ChuteRecord, url: str) -> dict[str, Any]:
-    """OpenAPI 3.1 of the public calls of ``chute``, which the page makes below ``url``."""
+    """Return OpenAPI 3.1 of the public calls of ``chute``. The page sends them to paths below ``url``."""
     components = Components()
     paths: dict[str, dict[str, Any]] = {}
     for cord in chute.cords:
-        # Of two cords on one path and method the platform takes the first.
+        # The platform uses the first of two cords with one path and method.
         operations = paths.setdefault(cord.public_api_path, {})
         operations.setdefault(cord.public_api_method.lower(), _build_operation(cord, components))
     return {
@@ -45,7 +45,7 @@ def _build_operation(cord: CordRecord, components: Components) -> dict[str, Any]
             if cord.public_api_method == "GET"
             else _build_request_body(public_schema)
         ),
-        "responses": {"200": {"description": "What the service answered.", "content": {media_type: {}}}},
+        "responses": {"200": {"description": "The response of the service.", "content": {media_type: {}}}},
     }
 
 
@@ -61,7 +61,7 @@ def _build_query_parameters(schema: Any) -> dict[str, Any]:
 
 def _build_request_body(schema: Any) -> dict[str, Any]:
     if _is_file(schema):
-        # A body of bytes alone: {"data": base64}.
+        # A body of raw bytes: {"data": base64}.
         data = {"type": "object", "properties": {"data": _FILE}, "required": ["data"]}
         return {"requestBody": {"required": True, "content": {_FORM: {"schema": data}}}, "x-bytes": True}
     properties = _collect_properties(schema)
@@ -89,7 +89,7 @@ def _build_form_field(schema: Any) -> Any:
 
 
 def _is_file(schema: Any) -> bool:
-    """Whether a caller sends a file there: an object with base64 in its ``data`` (``core/body_schemas.py``)."""
+    """Whether the value is a file: an object with base64 in its ``data`` (``core/body_schemas.py``)."""
     candidates = [schema, *(schema.get("anyOf", ()) if isinstance(schema, Mapping) else ())]
     return any(
         _collect_properties(candidate).get("data", {}).get("contentEncoding") == "base64" for candidate in candidates

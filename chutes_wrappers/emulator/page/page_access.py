@@ -1,7 +1,7 @@
-"""The page's secret is in the page's address, and comes with each of the page's own requests.
+"""Access to the page's routes with a secret that is in the page's address.
 
-An ``Origin`` header proves nothing, since any local program can send one. The secret is in the address's fragment, which
-browsers send to nobody; ``static/page.js`` reads it there.
+An ``Origin`` header proves nothing, because any local program can send one. The secret is in the fragment of the address,
+which browsers never send. ``static/page.js`` reads it, and sends it with each request.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from chutes_wrappers.core.program import NAMES
 CALL_PREFIX = "/emulator/call"
 SECRET_HEADER = "X-Emulator-Page"
 _REFUSAL = (
-    "Only the emulator's page has access here. Open its whole address, with the '#…': --emulate prints it, and the file of "
-    f"{NAMES.emulator} --config has it as 'page'."
+    "Only the emulator's page has access. Open the whole address of the page, with its '#…'. --emulate prints it, and the "
+    f"file of {NAMES.emulator} --config contains it as 'page'."
 )
 
 
 def build_page_url(url: str, secret: str) -> str:
-    """Where the page of the emulator at ``url`` is opened. It holds the secret."""
+    """Return the address of the page of the emulator at ``url``. It contains the secret."""
     return f"{url}/#{secret}"
 
 
 class PageAccess:
-    """FastAPI dependency: 403 for a request that does not carry ``secret``, before its body is read."""
+    """FastAPI dependency: raises 403 for a request without ``secret``, before its body is read."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret

@@ -1,4 +1,4 @@
-"""The page's own routes on the emulator: the page at ``/``, all else below ``/emulator/``, of which the platform knows nothing."""
+"""The page's routes: the page at ``/``, everything else below ``/emulator/``. The platform has none of them."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ ASGIApp = Callable[[_Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaita
 
 
 class PageSource(Protocol):
-    """What the page shows."""
+    """The data that the page shows."""
 
     def list_chutes(self) -> Sequence[ChuteRecord]:
-        """Every deployed chute."""
+        """Return all deployed chutes."""
         ...
 
     def list_instances(self, chute_id: str) -> Sequence[InstanceRecord]:
-        """A chute's instances, those that are gone included."""
+        """Return a chute's instances, with those that are gone."""
         ...
 
     def list_calls(self) -> Sequence[CallRecord]:
-        """The latest calls, the oldest first."""
+        """Return the latest calls, the oldest first."""
         ...
 
     def follow_log(self) -> AsyncIterator[str]:
-        """The latest lines of the emulator's and the instances' log, and those to come."""
+        """Yield the latest log lines of the emulator and the instances, then new ones."""
         ...
 
 
 def build_page_router(source: PageSource, invoke: ASGIApp, key: str, secret: str) -> APIRouter:
-    """The page's routes. Its calls go to ``invoke``, as those to a chute's own host do, with the API key ``key``.
+    """Return the page's routes. Its calls go to ``invoke`` with the API key ``key``, as calls to a chute's own host do.
 
-    Its files are for everybody; what it shows and calls needs ``secret`` in the header ``SECRET_HEADER``, else 403.
+    Static files need no secret. Data and calls need ``secret`` in the header ``SECRET_HEADER``, else they return 403.
     """
     router = APIRouter(include_in_schema=False)
     access = PageAccess(secret)
@@ -64,7 +64,7 @@ def build_page_router(source: PageSource, invoke: ASGIApp, key: str, secret: str
         for chute in source.list_chutes():
             if chute.slug == slug:
                 return build_document(chute, f"{CALL_PREFIX}/{slug}")
-        raise HTTPException(status_code=404, detail=f"no chute {slug!r} is deployed here")
+        raise HTTPException(status_code=404, detail=f"chute {slug!r} not found")
 
     @router.get("/emulator/status.json", dependencies=page_only)
     async def status() -> dict[str, Any]:
@@ -104,7 +104,7 @@ async def _stream_events(lines: AsyncIterator[str]) -> AsyncIterator[str]:
 
 
 class _PageCalls:
-    """Hands a call of the page on as one to the chute's host."""
+    """Passes a call of the page on as a call to the chute's host."""
 
     def __init__(self, invoke: ASGIApp, key: str, access: PageAccess) -> None:
         self._invoke = invoke

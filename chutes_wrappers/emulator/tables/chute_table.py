@@ -1,4 +1,4 @@
-"""Chutes: the newest version of each, all that were deployed, and with whom they are shared."""
+"""The tables of chutes: the newest version of each chute, all deployed versions, and shares."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Chute:
 
     @property
     def cord_ref_id(self) -> str:
-        """A name for its list of cords: chutes with the same cords have the same."""
+        """The id of its list of cords. Chutes with equal cords have the same id."""
         return str(uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(self.definition["cords"], sort_keys=True)))
 
 
@@ -39,12 +39,12 @@ _COLUMNS = tuple(field.name for field in fields(Chute))
 
 
 def chute_id_of(username: str, name: str) -> str:
-    """A chute's id, as the SDK makes it too (SDK ``chute/base.py``: ``Chute.uid``)."""
+    """Return a chute's id, computed as in the SDK (SDK ``chute/base.py``: ``Chute.uid``)."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}::chute::{name}"))
 
 
 def version_of(image_id: str, code: str) -> str:
-    """The version of a chute with this image and source: the same for the same."""
+    """Return the version of a chute: a hash of image and source."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{image_id}:{code}"))
 
 
@@ -56,7 +56,7 @@ class Chutes:
         self._now = now
 
     def save(self, *, user_id: str, username: str, image_id: str, definition: Mapping[str, Any]) -> Chute:
-        """Deploy a chute, or its next version."""
+        """Store a new chute, or the next version of one."""
         name, now = definition["name"], self._now()
         with self._database.transaction():
             previous = self.find_by_name(user_id, name)
@@ -76,44 +76,44 @@ class Chutes:
         return chute
 
     def find_by_id(self, chute_id: str) -> Chute | None:
-        """The chute with this id."""
+        """Return the chute with this id, or None."""
         return next(iter(self._select("chute_id = ?", chute_id)), None)
 
     def find_by_slug(self, slug: str) -> Chute | None:
-        """The chute that answers on this host."""
+        """Return the chute with this slug, or None."""
         return next(iter(self._select("slug = ?", slug)), None)
 
     def find_by_name(self, user_id: str, name: str) -> Chute | None:
-        """A user's chute by its name, whatever its case."""
+        """Return a user's chute by its name, case-insensitively, or None."""
         return next(iter(self._select("user_id = ? AND name = ?", user_id, name)), None)
 
     def list_all(self) -> Sequence[Chute]:
-        """All chutes, the newest first."""
+        """Return all chutes, the newest first."""
         return self._select("1 ORDER BY created_at DESC")
 
     def list_by_image(self, image_id: str) -> Sequence[Chute]:
-        """The chutes of an image."""
+        """Return the chutes that use an image."""
         return self._select("image_id = ?", image_id)
 
     def versions(self, chute_id: str) -> Sequence[str]:
-        """Every version that was deployed, the oldest first."""
+        """Return all deployed versions, the oldest first."""
         rows = self._database.query("SELECT version FROM chute_versions WHERE chute_id = ? ORDER BY rowid", chute_id)
         return [str(row["version"]) for row in rows]
 
     def remove(self, chute_id: str) -> None:
-        """Forget it, its versions and its shares."""
+        """Delete a chute, its versions and its shares."""
         self._database.execute("DELETE FROM chutes WHERE chute_id = ?", chute_id)
 
     def share(self, chute_id: str, user_id: str) -> None:
-        """Let another user call it."""
+        """Share a chute with a user."""
         self._database.execute("INSERT OR IGNORE INTO shares VALUES (?, ?)", chute_id, user_id)
 
     def unshare(self, chute_id: str, user_id: str) -> bool:
-        """Let the other user call it no more; whether they could."""
+        """Stop sharing a chute with a user. Return whether it was shared."""
         return self._database.execute("DELETE FROM shares WHERE chute_id = ? AND user_id = ?", chute_id, user_id) > 0
 
     def can_use(self, chute: Chute, user_id: str) -> bool:
-        """Whether a user may see and call it: theirs, public, or shared with them."""
+        """Whether a user can see and call a chute: it is theirs, public, or shared with them."""
         if chute.public or chute.user_id == user_id:
             return True
         row = self._database.query_one(

@@ -1,4 +1,4 @@
-"""Images: what was uploaded, how far its build is, and what the build said."""
+"""The tables of images: uploads, build status, and build logs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chutes_wrappers.emulator.database import Database
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image. ``reference`` is its name in the local engine, None when none built it. Times are unix seconds."""
+    """An image. ``reference`` is its name in the local engine, None when it is not built there. Times are unix seconds."""
 
     image_id: str
     user_id: str
@@ -31,18 +31,18 @@ class Image:
 
     @property
     def is_built(self) -> bool:
-        """Whether a chute can use it."""
+        """Whether it is built, so that a chute can use it."""
         return self.status == platform_rules.IMAGE_BUILT
 
     @property
     def is_build_finished(self) -> bool:
-        """Whether its build is over, well or not."""
+        """Whether its build has succeeded or failed."""
         return self.status not in (platform_rules.IMAGE_PENDING, platform_rules.IMAGE_BUILDING)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """What was uploaded to build an image from: the Dockerfile, and a zip of the files behind it."""
+    """The upload of an image: the Dockerfile, and a zip of the build context."""
 
     dockerfile: str
     build_context: bytes
@@ -50,7 +50,7 @@ class Upload:
 
 @dataclass(frozen=True, kw_only=True)
 class LogLine:
-    """One line of a build's log; ``position`` counts from 1."""
+    """One line of a build log. ``position`` counts from 1."""
 
     position: int
     line: str
@@ -60,7 +60,7 @@ _COLUMNS = tuple(field.name for field in fields(Image))
 
 
 def image_id_of(username: str, name: str, tag: str) -> str:
-    """An image's id, as the SDK makes it too (SDK ``image/__init__.py``: ``Image.uid``)."""
+    """Return an image's id, computed as in the SDK (SDK ``image/__init__.py``: ``Image.uid``)."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}/{name}:{tag}".lower()))
 
 
@@ -72,7 +72,7 @@ class Images:
         self._now = now
 
     def add(self, image: Image, upload: Upload) -> None:
-        """Remember an image that is to be built, with what it is built from."""
+        """Store an image with its upload."""
         placeholders = ", ".join("?" for _ in _COLUMNS)
         with self._database.transaction():
             self._database.execute(
@@ -84,40 +84,40 @@ class Images:
             )
 
     def find_by_id(self, image_id: str) -> Image | None:
-        """The image with this id."""
+        """Return the image with this id, or None."""
         return next(iter(self._select("image_id = ?", image_id)), None)
 
     def find_by_name(self, user_id: str, name: str, tag: str) -> Image | None:
-        """A user's image by its name and tag, whatever their case."""
+        """Return a user's image by its name and tag, case-insensitively, or None."""
         return next(iter(self._select("user_id = ? AND name = ? AND tag = ?", user_id, name, tag)), None)
 
     def list_visible(self, user_id: str, *, include_public: bool) -> Sequence[Image]:
-        """A user's images, with everybody's public ones where wanted; the newest first."""
+        """Return a user's images, on request with all public ones; the newest first."""
         return self._select("user_id = ? OR (public AND ?) ORDER BY created_at DESC", user_id, include_public)
 
     def read_upload(self, image_id: str) -> Upload:
-        """What the image is built from."""
+        """Return the upload of an image."""
         row: Any = self._database.query_one(
             "SELECT dockerfile, build_context FROM uploads WHERE image_id = ?", image_id
         )
         return Upload(**row)
 
     def start_build(self, image_id: str) -> None:
-        """Its build begins."""
+        """Record that the build of an image has started."""
         self._database.execute(
             "UPDATE images SET status = ?, build_started_at = ? WHERE image_id = ?",
             *(platform_rules.IMAGE_BUILDING, self._now(), image_id),
         )
 
     def finish_build(self, image_id: str, status: str, reference: str | None) -> None:
-        """Its build is over: ``status`` says how, ``reference`` where the image is."""
+        """Record the end of a build: its ``status``, and the image's ``reference`` in the engine."""
         self._database.execute(
             "UPDATE images SET status = ?, reference = ?, build_completed_at = ? WHERE image_id = ?",
             *(status, reference, self._now(), image_id),
         )
 
     def fail_interrupted_builds(self, reason: str) -> int:
-        """Every build that is not over failed for ``reason``; how many there were."""
+        """Record every unfinished build as failed for ``reason``. Return their number."""
         return self._database.execute(
             "UPDATE images SET status = ?, build_completed_at = ? WHERE status IN (?, ?)",
             *(platform_rules.IMAGE_FAILED + reason, self._now()),
@@ -125,7 +125,7 @@ class Images:
         )
 
     def append_log(self, image_id: str, lines: Iterable[str]) -> None:
-        """Add to its build log; nothing for an image that was deleted meanwhile."""
+        """Append lines to a build log. Does nothing for an image that was deleted meanwhile."""
         with self._database.transaction():
             for line in lines:
                 self._database.execute(
@@ -136,7 +136,7 @@ class Images:
                 )
 
     def read_log(self, image_id: str, after: int = 0) -> Sequence[LogLine]:
-        """Its build log behind a position, from the oldest line."""
+        """Return the lines of a build log after a position, the oldest first."""
         rows: Any = self._database.query(
             "SELECT position, line FROM build_logs WHERE image_id = ? AND position > ? ORDER BY position",
             image_id,
@@ -145,7 +145,7 @@ class Images:
         return [LogLine(**row) for row in rows]
 
     def remove(self, image_id: str) -> None:
-        """Forget it, its log and its upload."""
+        """Delete an image, its log and its upload."""
         self._database.execute("DELETE FROM images WHERE image_id = ?", image_id)
 
     def _select(self, condition: str, *values: Any) -> list[Image]:

@@ -1,4 +1,4 @@
-"""API keys. Of a key's secret only a hash is kept."""
+"""The table of API keys. It stores only a hash of a key's secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY_PREFIX = "cpk_"
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What a key may (SDK ``entrypoint/api_key.py``): ``action`` on ``object_type``; None stands for every one of them."""
+    """A permission of a key (SDK ``entrypoint/api_key.py``): ``action`` on ``object_type``. None means all."""
 
     object_type: str
     object_id: str | None = None
@@ -26,7 +26,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """A key without its secret. An ``admin`` key may everything that its user may."""
+    """A key without its secret. An ``admin`` key has all permissions of its user."""
 
     api_key_id: str
     user_id: str
@@ -36,7 +36,7 @@ class ApiKey:
     created_at: float
 
     def is_allowed_to(self, action: str, object_type: str, *names: str) -> bool:
-        """Whether it may do ``action`` on one object, known by any of ``names``; without names, on all of that type."""
+        """Whether it permits ``action`` on the object that any of ``names`` identifies; without names, on all of that type."""
         return self.admin or any(
             scope.object_type == object_type
             and scope.action in (None, action)
@@ -53,7 +53,7 @@ class ApiKeys:
         self._now = now
 
     def add(self, *, user_id: str, name: str, admin: bool, scopes: Sequence[Scope]) -> tuple[ApiKey, str]:
-        """Make a key; the key and its secret, which nobody can ask for again."""
+        """Create a key. Return it and its secret, which cannot be read again."""
         key = ApiKey(
             api_key_id=str(uuid.uuid4()),
             user_id=user_id,
@@ -71,22 +71,22 @@ class ApiKeys:
         return key, secret
 
     def find_by_secret(self, secret: str) -> ApiKey | None:
-        """The key with this secret."""
-        # By its hash: who can measure how long this takes learns nothing about a key.
+        """Return the key with this secret, or None."""
+        # A lookup by the hash prevents timing attacks on the secret.
         return next(iter(self._select("secret_hash = ?", _hash_secret(secret))), None)
 
     def list_by_user(self, user_id: str) -> Sequence[ApiKey]:
-        """A user's keys, the oldest first."""
+        """Return a user's keys, the oldest first."""
         return self._select("user_id = ? ORDER BY created_at", user_id)
 
     def find(self, user_id: str, name_or_id: str) -> ApiKey | None:
-        """A user's key by its id or name."""
+        """Return a user's key by its id or name, or None."""
         return next(
             iter(self._select("user_id = ? AND (api_key_id = ? OR name = ?)", user_id, name_or_id, name_or_id)), None
         )
 
     def remove(self, api_key_id: str) -> None:
-        """It works no more."""
+        """Delete a key."""
         self._database.execute("DELETE FROM api_keys WHERE api_key_id = ?", api_key_id)
 
     def _select(self, condition: str, *values: str) -> list[ApiKey]:

@@ -1,4 +1,4 @@
-"""Logos: pictures for images and chutes."""
+"""The table of logos of images and chutes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chutes_wrappers.emulator.database import Database
 
 @dataclass(frozen=True, kw_only=True)
 class Logo:
-    """A picture as it was uploaded."""
+    """A logo as it was uploaded."""
 
     logo_id: str
     user_id: str
@@ -26,12 +26,12 @@ class Logos:
         self._database = database
 
     def add(self, *, user_id: str, media_type: str, content: bytes) -> Logo:
-        """Remember one."""
+        """Store a logo."""
         logo = Logo(logo_id=str(uuid.uuid4()), user_id=user_id, media_type=media_type, content=content)
         self._database.execute("INSERT INTO logos VALUES (?, ?, ?, ?)", logo.logo_id, user_id, media_type, content)
         return logo
 
     def find_by_id(self, logo_id: str) -> Logo | None:
-        """The logo with this id."""
+        """Return the logo with this id, or None."""
         row: Any = self._database.query_one("SELECT * FROM logos WHERE logo_id = ?", logo_id)
         return Logo(**row) if row else None

@@ -1,4 +1,4 @@
-"""Secrets: variables that a chute's instances get."""
+"""The table of secrets: variables for the instances of a chute."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Secrets:
         self._now = now
 
     def add(self, *, user_id: str, purpose: str, key: str, value: str) -> Secret:
-        """Remember one."""
+        """Store a secret."""
         secret = Secret(
             secret_id=str(uuid.uuid4()), user_id=user_id, purpose=purpose, key=key, value=value, created_at=self._now()
         )
@@ -41,15 +41,15 @@ class Secrets:
         return secret
 
     def list_by_user(self, user_id: str) -> Sequence[Secret]:
-        """A user's secrets, the oldest first."""
+        """Return a user's secrets, the oldest first."""
         rows: Any = self._database.query("SELECT * FROM secrets WHERE user_id = ? ORDER BY created_at", user_id)
         return [Secret(**row) for row in rows]
 
     def build_environment(self, user_id: str, *purposes: str) -> Mapping[str, str]:
-        """The variables of a user's chute, known by any of ``purposes``, whatever their case."""
+        """Return the variables for a user's chute: secrets with any of ``purposes``, case-insensitively."""
         names = {purpose.lower() for purpose in purposes}
         return {secret.key: secret.value for secret in self.list_by_user(user_id) if secret.purpose.lower() in names}
 
     def remove(self, secret_id: str) -> None:
-        """Forget it."""
+        """Delete a secret."""
         self._database.execute("DELETE FROM secrets WHERE secret_id = ?", secret_id)

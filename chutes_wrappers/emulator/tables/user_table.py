@@ -1,4 +1,4 @@
-"""Who is registered, what they have, and how often they did what is counted by the day."""
+"""The tables of users and of their daily counters."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class User:
 
 
 class DailyAction(str, Enum):
-    """What is limited per user and day."""
+    """An action that is limited per user and day."""
 
     BUILD = "build"
     VERSION = "version"
 
 
 class Users:
-    """Users, and counters of the UTC day of ``now`` (unix seconds)."""
+    """Users, and counters for the UTC day of ``now`` (unix seconds)."""
 
     def __init__(self, database: Database, now: Callable[[], float]) -> None:
         self._database = database
         self._now = now
 
     def add(self, *, username: str, hotkey: str, coldkey: str, balance: float, permissions: int) -> tuple[User, str]:
-        """Register somebody; the user and their fingerprint, which is kept as a hash only."""
+        """Store a new user. Return the user and their fingerprint, of which only a hash is stored."""
         user = User(
             user_id=str(uuid.uuid4()),
             username=username,
@@ -64,38 +64,38 @@ class Users:
         return user, fingerprint
 
     def find_by_id(self, user_id: str) -> User | None:
-        """The user with this id."""
+        """Return the user with this id, or None."""
         return self._select_one("user_id = ?", user_id)
 
     def find_by_hotkey(self, hotkey: str) -> User | None:
-        """The user with this hotkey's address."""
+        """Return the user with this hotkey address, or None."""
         return self._select_one("hotkey = ?", hotkey)
 
     def find_by_name(self, username: str) -> User | None:
-        """The user of this name, whatever its case."""
+        """Return the user of this name, case-insensitively, or None."""
         return self._select_one("username = ?", username)
 
     def set_balance(self, user_id: str, dollars: float) -> None:
-        """What the user has from now on."""
+        """Set the user's balance."""
         self._database.execute("UPDATE users SET balance = ? WHERE user_id = ?", dollars, user_id)
 
     def charge(self, user_id: str, dollars: float) -> None:
-        """Take ``dollars`` of the user's balance."""
+        """Subtract ``dollars`` from the user's balance."""
         self._database.execute("UPDATE users SET balance = balance - ? WHERE user_id = ?", dollars, user_id)
 
     def set_permissions(self, user_id: str, permissions: int) -> None:
-        """What the user may from now on."""
+        """Set the user's permissions, a bit mask."""
         self._database.execute("UPDATE users SET permissions = ? WHERE user_id = ?", permissions, user_id)
 
     def record_action(self, user_id: str, action: DailyAction) -> None:
-        """Note that the user did it once more today."""
+        """Count an action of today."""
         self._database.execute(
             "INSERT INTO counters VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET number = number + 1",
             *(user_id, self._format_today(), action.value),
         )
 
     def count_today(self, user_id: str, action: DailyAction) -> int:
-        """How often the user did it today."""
+        """Return how often the user did the action today."""
         row = self._database.query_one(
             "SELECT number FROM counters WHERE user_id = ? AND day = ? AND kind = ?",
             user_id,

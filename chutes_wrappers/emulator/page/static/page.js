@@ -3,12 +3,12 @@
 const POLL_MS = 1000;
 const MAX_LOG_LINES = 2000;
 const chooser = document.getElementById("chute");
-// The secret of the page's address: other pages and programs do not know it.
+// The secret in the page's address, which other pages and programs do not know.
 const access = { "X-Emulator-Page": location.hash.slice(1) };
 let shownSlug = null;
 let specification = null;
 
-/** Bytes of a chosen file, as callers of a chute write files. */
+/** Read a selected file into the JSON object that callers send for a file. */
 async function readFileObject(file) {
   const url = await new Promise((resolve, reject) => {
     const reader = new FileReader();
@@ -19,13 +19,13 @@ async function readFileObject(file) {
   return { filename: file.name, content_type: file.type || "application/octet-stream", data: url.slice(url.indexOf(",") + 1) };
 }
 
-/** A form field's text as the value that its schema wants. */
+/** Convert the text of a form field to the type in its schema. */
 function parseFieldValue(text, schema) {
   if (schema && schema.type === "string") return text;
   try { return JSON.parse(text); } catch { return text; }
 }
 
-/** The platform takes JSON objects only: a form becomes one, its files in it. */
+/** Convert a form with its files to a JSON object: the platform accepts nothing else. */
 async function convertFormToJson(form, operation) {
   const schema = operation.requestBody.content["multipart/form-data"].schema;
   const body = {};
@@ -38,7 +38,7 @@ async function convertFormToJson(form, operation) {
   return operation["x-bytes"] ? { data: body.data.data, content_type: body.data.content_type } : body;
 }
 
-/** A request to the emulator itself; an error for a refusal. */
+/** Send a request to the emulator itself. Throws an error for an error status. */
 async function fetchFromEmulator(path) {
   const response = await fetch(path, { headers: access });
   if (response.status === 403) document.getElementById("locked").hidden = false;
@@ -54,7 +54,7 @@ async function prepareRequest(original) {
   return { ...request, body: JSON.stringify(body), headers: { ...request.headers, "Content-Type": "application/json" } };
 }
 
-/** Swagger UI plays a sound by asking for its URL again, which is another call, and none for a POST. */
+/** Plays audio and video from the received response. Swagger UI would request its URL again: a second call, and a GET where a POST is needed. */
 function blobPlayerPlugin({ React }) {
   const Sound = ({ kind, content }) => {
     const source = React.useMemo(() => URL.createObjectURL(content), [content]);
@@ -120,7 +120,7 @@ async function pollStatus() {
   setTimeout(pollStatus, POLL_MS);
 }
 
-/** The data of a stream of events. An EventSource would be simpler, but sends no headers. */
+/** Yield the data of each event of a stream. An EventSource would be simpler, but cannot send headers. */
 async function* readEvents(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let pending = "";
@@ -145,7 +145,7 @@ async function followLog() {
       if (atEnd) log.scrollTop = log.scrollHeight;
     }
   } catch {
-    // The title says that the emulator has stopped; the log comes again with it.
+    // pollStatus reports that the emulator has stopped. The log is requested again below.
   }
   setTimeout(followLog, POLL_MS);
 }
