@@ -52,7 +52,7 @@ def test_images_that_have_changed_since_are_found(scenario: Scenario) -> None:
     scenario.module.write_text(source)
     tag("root-workdir")
     changed = finding(scenario)
-    assert (changed["severity"], "not the image that discovery saw" in changed["found"]) == ("warning", True)
+    assert (changed["severity"], "not the image that discovery inspected" in changed["found"]) == ("warning", True)
     assert "--discover deploy_doctor --check" in changed["fix"]
 
 

@@ -53,7 +53,7 @@ def test_a_vendor_image_is_discovered_built_and_served(name: str, engine: Docker
     scenario = Scenario(tmp_path, name, bases.image(name), [9090], env={"FROM_MODULE": "given"}, image_arguments=python)
     scenario.discover()
     built = scenario.build()
-    assert "5 cords" in built or "the same inside and outside" in built
+    assert "5 cords" in built or "the same in the image and on this machine" in built
     with scenario.running() as instance:
         assert instance.get("/health").json() == {"status": "ok"}
         assert instance.get("/echo", x="a b").json() == {"method": "GET", "query": {"x": "a b"}}

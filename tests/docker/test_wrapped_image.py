@@ -86,7 +86,7 @@ def test_verification_sees_a_path_that_a_later_layer_took_away(wrapped: Scenario
     finally:
         wrapped.module.write_text(module)
     assert done.returncode == 1
-    assert "failed: the paths that were made writable are" in done.stdout + done.stderr
+    assert "failed: the writable paths of the recipe are still writable" in done.stdout + done.stderr
     assert "| /models\n" in done.stdout + done.stderr
 
 

@@ -110,8 +110,8 @@ def test_without_a_tunnel_the_client_gets_an_error_that_names_the_missing_tunnel
             connect = f"from gradio_client import Client; Client('http://127.0.0.1:{local}', verbose=False)"
             done = subprocess.run([str(python), "-c", connect], capture_output=True, text=True, timeout=60, check=False)
     last = done.stderr.strip().splitlines()[-1]
-    assert "no route of the chute leads to GET /gradio_api/info" in last
-    assert "register_tunnel(chute, SERVICE_PORTS) in the module carries everything" in last
+    assert "no route of the chute matches GET /gradio_api/info" in last
+    assert "register_tunnel(chute, SERVICE_PORTS) in the module forwards everything" in last
 
 
 def _run_client(python: Path, url: str, folder: Path) -> Any:
