@@ -1,4 +1,4 @@
-"""Everything that can be asked of the platform, and every way in which it fails: an error that says what to do, no secret in it."""
+"""Every request to the platform with every fault is an error with a next step and without a secret."""
 
 from __future__ import annotations
 

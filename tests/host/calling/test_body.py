@@ -1,4 +1,4 @@
-"""What the command line says of a body, and what is sent."""
+"""Bodies from the command line."""
 
 from __future__ import annotations
 

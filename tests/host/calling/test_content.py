@@ -1,4 +1,4 @@
-"""What an answer is."""
+"""The content of a response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The call on the wire, against servers that say what the test writes."""
+"""The bytes of a call, against servers with scripted responses."""
 
 from __future__ import annotations
 
@@ -79,7 +79,10 @@ async def test_a_broken_connection_is_an_error_without_a_retry(response: bytes) 
 def test_a_timeout_is_an_error_that_names_the_flag() -> None:
     with serve_full_backlog() as port, pytest.raises(PlatformUnreachable, match="--timeout"):
         send_get(port)
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(PlatformUnreachable, match="the chute sent nothing"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(PlatformUnreachable, match="the chute sent nothing"),
+    ):
         send_get(silent.getsockname()[1])
     with pytest.raises(PlatformUnreachable, match="it is not sent again"):
         send_get(unused_port())

@@ -1,4 +1,4 @@
-"""Which cord a call means."""
+"""The cord of a call."""
 
 from __future__ import annotations
 

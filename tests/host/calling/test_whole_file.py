@@ -1,4 +1,4 @@
-"""An answer's file: whole, or not there."""
+"""Atomic files of responses."""
 
 from __future__ import annotations
 

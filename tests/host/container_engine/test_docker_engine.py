@@ -1,4 +1,4 @@
-"""Docker's API is spoken as it should be: against a tiny server that answers as an engine would."""
+"""Requests to Docker's API, against a small server that responds as an engine does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NO_SUCH_IMAGE = (404, {"message": "No such image: team/service:v1"})
 
 
 class Api(ThreadingHTTPServer):
-    """Answers what ``answers`` says for "METHOD /path" (a status and JSON, lines, or None: hangs up); the rest is 200 {}."""
+    """Returns ``answers["METHOD /path"]``: a status and JSON, lines, or None to close the connection. The default is 200 {}."""
 
     daemon_threads = True
 
@@ -49,7 +49,7 @@ class Api(ThreadingHTTPServer):
         return [what for what, _, _ in self.asked if what.startswith(method)]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no news."""
+        """Ignore a client that disconnects."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = do_HEAD = _answer
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture

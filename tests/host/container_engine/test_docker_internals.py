@@ -1,4 +1,4 @@
-"""The parts of docker-py that we use and that it does not document: each must still be there, and mean the same.
+"""The parts of docker-py that we use and that it does not document: each must still exist, with the same meaning.
 
 docker-py has no other way to them. A failure here names what has gone and who uses it.
 """
@@ -20,7 +20,7 @@ CALLED_ATTRIBUTES = "correct _called in host/container_engine/docker_container.p
 
 @pytest.fixture
 def client() -> Iterator[docker.DockerClient]:
-    """A client of an engine that nobody asks for anything."""
+    """A client of an engine that gets no requests."""
     made = docker.DockerClient(base_url="unix:///nowhere/docker.sock", version="1.41", timeout=7)
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""A reference → what the engine is asked to pull."""
+"""The repository and tag that a reference pulls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment that is not where it was made is a finding."""
+"""An environment that was moved or copied is a finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands import is tried, and every way of not being importable is a finding."""
+"""Every package that commands import is checked, and each import error is a finding."""
 
 from __future__ import annotations
 

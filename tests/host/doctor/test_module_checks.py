@@ -1,4 +1,4 @@
-"""Which images a manifest is still of."""
+"""The images that a manifest is valid for."""
 
 from __future__ import annotations
 

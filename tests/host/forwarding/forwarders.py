@@ -1,4 +1,4 @@
-"""A forwarder in a thread, for clients that block."""
+"""A forwarder in a thread, for blocking clients."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def forwarder(url: str, service_port: int, create_transport: TransportFact
 
 @contextlib.contextmanager
 def forwarder_thread(url: str, service_port: int, create_transport: TransportFactory) -> Iterator[int]:
-    """The same, for tests without a loop of their own."""
+    """The same, for tests without an event loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

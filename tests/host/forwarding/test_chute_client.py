@@ -1,4 +1,4 @@
-"""Where a chute is called, what is sent along, and what is tried again."""
+"""The URL and headers of a chute's calls, and their retries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "cpk_secret"
 
 @contextlib.asynccontextmanager
 async def platform(statuses: Sequence[int]) -> AsyncIterator[tuple[str, list[web.Request]]]:
-    """Answers with these statuses, the last for ever; yields its URL and the requests."""
+    """Return these statuses, the last one forever; yield its URL and the requests."""
     requests: list[web.Request] = []
 
     async def handle(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Requests to a service itself, and through forwarder, tunnel and the SDK's own ``chutes run --dev``: the answers are equal."""
+"""Requests to a service itself, and through forwarder, tunnel and ``chutes run --dev`` have equal responses."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
 from tests.upstreams.httpbin_service import serve_httpbin
 
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, {ports})\n"
-# What two connections decide for themselves, and the time of day.
+# Headers of a single connection, and the time of day.
 _CONNECTION_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "date"})
 HOST = ("Host", "localhost:8020")
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The port of a service, and the port where the forwarder offers it."""
+    """The port of a service, and the forwarder's port for it."""
 
     direct: int
     forwarded: int
@@ -69,7 +69,7 @@ def exchange(
     headers: Iterable[tuple[str, str]] = (),
     body: bytes | list[bytes] | None = None,
 ) -> tuple[int, str, list[tuple[str, str]], bytes]:
-    """One request whose head is exactly what is given here, and everything that comes back."""
+    """Send one request with exactly this head, and return the whole response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
     framing: list[tuple[str, str]] = []
@@ -191,7 +191,7 @@ def test_curl_uploads_downloads_and_follows(httpbin_servers: Servers, tmp_path: 
 
 
 def _mask_boundary(text: bytes) -> bytes:
-    """curl makes a boundary of its own each time, and names the connection that it keeps."""
+    """Remove the boundary, which curl generates each time, and the connection that curl reports."""
     lines = [line for line in text.split(b"\n") if b"boundary=" not in line and b'"Connection"' not in line]
     return b"\n".join(lines)
 

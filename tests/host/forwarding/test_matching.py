@@ -1,4 +1,4 @@
-"""Which route a request for the service belongs to."""
+"""The route that matches a request for the service."""
 
 from __future__ import annotations
 

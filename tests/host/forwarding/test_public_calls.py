@@ -1,4 +1,4 @@
-"""A request for the service → the public call of its route → the request that the gateway makes of it: the same one."""
+"""A request for the service survives the round trip through its route's public call and the gateway."""
 
 from __future__ import annotations
 

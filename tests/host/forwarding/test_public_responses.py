@@ -1,4 +1,4 @@
-"""What the service had answered, told from what the platform answers."""
+"""The service's response, restored from that of the platform."""
 
 from __future__ import annotations
 

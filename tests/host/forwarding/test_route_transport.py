@@ -1,4 +1,4 @@
-"""Clients of the original API, through the typed routes of a chute under the SDK's own ``chutes run --dev``."""
+"""Clients of the original API, through the typed routes of a chute under the SDK's ``chutes run --dev``."""
 
 from __future__ import annotations
 

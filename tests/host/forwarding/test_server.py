@@ -1,4 +1,4 @@
-"""The server on this machine, with a carrier that a test writes down, spoken to byte for byte."""
+"""The server on this machine, with a fake transport, compared byte for byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OK = Head(status=200, reason="Fine", headers=(("X-A", "1"), ("x-a", "\xe9"), ("C
 
 
 class FakeTransport:
-    """Answers with ``head`` and ``pieces`` and remembers the calls; ``left`` is set when a call ends early."""
+    """Returns ``head`` and ``pieces`` and records the calls; ``left`` is set when a call ends early."""
 
     def __init__(self, head: Head = OK, pieces: Callable[[], AsyncIterator[bytes]] | None = None) -> None:
         self.head = head
@@ -50,7 +50,7 @@ async def open_connection(transport: FakeTransport) -> AsyncIterator[tuple[async
 
 
 async def send_requests(transport: FakeTransport, *requests: bytes) -> bytes:
-    """Everything that is answered to ``requests``, until the server hangs up."""
+    """Send ``requests``, and return all bytes until the server closes the connection."""
     async with open_connection(transport) as (reader, writer):
         for request in requests:
             writer.write(request)

@@ -1,4 +1,4 @@
-"""What is asked of the platform, and with which key."""
+"""URLs of the API and of chutes, and the key of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown of an answer that refuses."""
+"""The text and next step of an error response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API tells, as values: whatever it leaves out or adds."""
+"""Records of the API as values, with missing and with additional fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams that go silent, at a real server: what ends them, and what does not."""
+"""Silent streams of a real server: what ends them, and what does not."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_line_is_yielded_as_soon_as_it_is_complete() -> None:
 
 
 def test_a_long_line_takes_seconds() -> None:
-    """Copied for each of its bytes it would be 80 GB: minutes."""
+    """A copy for each of its bytes would be 80 GB: minutes."""
     line = b"x" * 400_000
     with Pausing(b"Connection: close", line, b"\n") as server, api(server, timeout_s=60) as platform:
         server.go_on()
