@@ -119,7 +119,7 @@ def _build_unreachable_error(
     detail = error_responses.format_detail(f"{type(error).__name__}: {error}", (address.key or "",))
     if "timed out" in detail:
         what = f"the chute sent nothing for {timeout_s:g} s"
-        step = "check --status and --logs: it may still be at work, and is not called again; --timeout waits longer"
+        step = "check --status and --logs, or wait longer with --timeout: the call may still be running, and is not sent again"
     else:
         what = "the chute cannot be reached, or closed the connection early"
         step = "check the result of the call with --status and --logs: it is not sent again"
