@@ -1,4 +1,4 @@
-"""The invocation path in front of real instances, for tests that call it as a client does."""
+"""The invocation path with real instances, for tests that call it as a client does."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ chute = Chute(
     tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]), concurrency={concurrency},
 )
 """
-# What `chutes deploy` sends of each cord (SDK entrypoint/deploy.py).
+# The fields of each cord that `chutes deploy` sends (SDK entrypoint/deploy.py).
 _CORDS = """
 import json, sys
 from case import chute
@@ -52,7 +52,7 @@ print("\\n" + json.dumps([
 
 
 def make_chute(folder: Path, code: str, *, manifest: Manifest | None = None, **values: Any) -> ChuteRecord:
-    """A deployed version of a module's source, its cords read as the SDK reads them."""
+    """Return a deployed version of a module's source, with its cords read as the SDK reads them."""
     (folder / "case.py").write_text(code)
     if manifest is not None:
         write_manifest(manifest, folder / "case.routes.json")
@@ -64,7 +64,7 @@ def make_chute(folder: Path, code: str, *, manifest: Manifest | None = None, **v
 
 
 def make_chute_record(**values: Any) -> ChuteRecord:
-    """A chute with a few things set."""
+    """Return a chute with ``values`` and defaults."""
     defaults: dict[str, Any] = {
         "chute_id": "chute-1",
         "version": "v1",
@@ -87,7 +87,7 @@ def make_chute_record(**values: Any) -> ChuteRecord:
 
 @dataclass
 class Platform:
-    """Instances and the invocation path on a loop of their own. ``url`` is the platform's root."""
+    """Instances and the invocation path on their own event loop. ``url`` is the platform's root."""
 
     loop: asyncio.AbstractEventLoop
     instances: Instances
@@ -97,7 +97,7 @@ class Platform:
     previous_count: int = 0
 
     def run(self, work: Coroutine[Any, Any, _T], timeout_s: float = 60) -> _T:
-        """The outcome of something on that loop."""
+        """Run a coroutine on that loop, and return its result."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
     def deploy(self, chute: ChuteRecord) -> InstanceRecord:
@@ -107,24 +107,24 @@ class Platform:
         return self.wait_until_settled(chute.chute_id)
 
     def wait_until_settled(self, chute_id: str, timeout_s: float = 60) -> InstanceRecord:
-        """The latest instance of a chute, once it is active or gone."""
+        """Wait until the latest instance of a chute is active or gone, and return its record."""
         newest = list(self.instances._instances.values())[-1]
         assert newest.chute.chute_id == chute_id
         self.run(newest.settled.wait(), timeout_s)
         return newest.record
 
     def wait_until_gone(self, instance_id: str, timeout_s: float = 60) -> InstanceRecord:
-        """An instance, once all of it is gone."""
+        """Wait until all of an instance is gone, and return its record."""
         instance = self.instances._instances[instance_id]
         self.run(instance.closed.wait(), timeout_s)
         return instance.record
 
     def get_newest(self, chute_id: str = "chute-1") -> InstanceRecord:
-        """The latest instance of a chute."""
+        """Return the latest instance of a chute."""
         return self.instances.list_records(chute_id)[-1]
 
     def log(self, instance_id: str) -> str:
-        """What an instance printed until now."""
+        """Return the output of an instance until now."""
         return self.instances._instances[instance_id].log.tail(1000)
 
     def call(
@@ -143,7 +143,7 @@ class Platform:
         return requests.request(method, f"{self.url}{path}", headers=all_headers, **options)
 
     def wait_for_record(self) -> CallRecord:
-        """The record of the last call, which is made when the answer has been sent."""
+        """Wait for the record of the last call, which is written after the response is sent."""
         pause = threading.Event()
         for _ in range(3000):
             if len(self.calls) > self.previous_count:
@@ -152,11 +152,11 @@ class Platform:
         raise AssertionError("the call was not recorded")
 
     def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
-        """POST a JSON body, ``{}`` if none is given."""
+        """Send a POST with a JSON body; the default is ``{}``."""
         return self.call("POST", path, json={} if body is None else body, **options)
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        """GET."""
+        """Send a GET."""
         return self.call("GET", path, **options)
 
 
@@ -168,7 +168,7 @@ def run_invocation_platform(
     limits: Limits | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Platform]:
-    """A running platform until the context ends; everything that it started is gone then."""
+    """Run a platform until the context ends, and end all that it started."""
     image = image or HostImage()
     launcher = launcher or HostLauncher(lambda chute: image)
     loop = asyncio.new_event_loop()
@@ -220,5 +220,5 @@ def _wait_until_listening(server: uvicorn.Server, serving: concurrent.futures.Fu
 
 
 def is_active(record: InstanceRecord) -> bool:
-    """Whether it takes calls."""
+    """Whether it accepts calls."""
     return record.state is InstanceState.ACTIVE

@@ -1,4 +1,4 @@
-"""Chutes and cords as a deployment records them, with what a test wants to be different."""
+"""Records of chutes, cords and calls, with ``overrides``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A builder that does as its test says, when it says so."""
+"""A builder that its test controls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chutes_wrappers.core.errors import WrapperError
 
 
 class ScriptedBuilder:
-    """Prints a line, waits for ``go``, prints another, and fails with ``failure``, if there is one."""
+    """Prints a line, waits for ``go``, prints another, and fails with ``failure`` if that is set."""
 
     def __init__(self, failure: str = "") -> None:
         self.has_started = threading.Event()

@@ -1,4 +1,4 @@
-"""Which images a Dockerfile begins from."""
+"""The base images of a Dockerfile."""
 
 from __future__ import annotations
 

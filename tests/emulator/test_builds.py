@@ -1,4 +1,4 @@
-"""Builds: in turn, with a log that can be followed, and always with an end."""
+"""Builds: one at a time, with a log that can be followed, and always finished."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_the_uploaded_context_is_built_with_the_platforms_last_line(state:
     assert builder.files["Dockerfile"] == f"FROM scratch\nRUN pip install chutes=={get_sdk_version()}\n"
 
 
-# Named, since a zip holds the time: workers that collect in different seconds would see different tests.
+# With an id, because a zip contains the time: workers that collect in different seconds would collect different tests.
 @pytest.mark.parametrize("context", [b"", b"no zip", make_zip(a="b")[:-30]], ids=["empty", "no zip", "half a zip"])
 async def test_an_invalid_zip_fails_the_build(state: State, context: bytes) -> None:
     with Builds(state, ScriptedBuilder()) as builds:

@@ -1,4 +1,4 @@
-"""What a look at the source finds."""
+"""The review of a module's source."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def _reset_failures(chute: Platform) -> Iterator[None]:
 
 
 def assert_failed(chute: Platform, response: requests.Response, failures: int = 1) -> None:
-    """The client learns nothing of the reason, and the instance has failed."""
+    """Assert that the client does not get the reason, and that the instance has failed."""
     assert (response.status_code, response.json()) == (500, {"detail": "No infrastructure available to serve request"})
     assert chute.get_newest().failures == failures
 
@@ -188,7 +188,7 @@ def test_a_list_or_a_string_as_the_body_is_500_and_no_failure_of_the_instance(ch
 
 
 def test_a_get_has_the_body_of_two_braces(chute: Platform) -> None:
-    # For a cord that is not passthrough that is no argument, as any empty body.
+    # A cord that is not passthrough gets no argument, as with any empty body.
     assert chute.call("GET", "/args", data=b'{"ignored": 1}').json() == ["get"]
 
 
@@ -319,7 +319,7 @@ def test_calls_run_at_the_same_time_up_to_the_concurrency_and_one_more_is_429(
         assert chute.post("/args").status_code == 429
         assert chute.get_newest().failures == 0
         client = chute.instances._instances[chute.get_newest().instance_id].client
-        assert chute.run(send_status(client)) == 429  # the instance itself refuses as well
+        assert chute.run(send_status(client)) == 429  # the instance itself rejects it as well
         service.release.set()
         assert [call.result(60).json() for call in held] == [{"slow": True}] * 8
 
@@ -343,7 +343,7 @@ def test_a_call_ends_after_its_limit_as_a_failure(tmp_path: Path) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds."""
+    """Return when the condition is true."""
     pause = threading.Event()
     for _ in range(500):
         if condition():

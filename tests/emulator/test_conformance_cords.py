@@ -1,4 +1,4 @@
-"""PLATFORM.md, section 2, sentence by sentence, as far as it is about instances: the SDK's own code in a real one."""
+"""PLATFORM.md, section 2, sentence by sentence, for instances: the SDK's own code in a real instance."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _reset_failures(chute: Platform) -> Iterator[None]:
 
 
 def send_to_instance(chute: Platform, path: str, payload: Any) -> int:
-    """The status with which the instance itself answers."""
+    """Send a call to the instance itself, and return the status."""
     client: InstanceClient = chute.instances._instances[chute.get_newest().instance_id].client
 
     async def ask() -> int:
@@ -225,7 +225,7 @@ def test_chunks_of_a_native_stream_are_lines_of_the_upstream_response(chute: Pla
 def test_a_native_streaming_passthrough_whose_client_leaves_is_closed(chute: Platform, service: HttpFixture) -> None:
     service.aborted.clear()
     with chute.post("/events", params={"count": "100000", "pause_s": "0.01"}, stream=True) as response:
-        # Not at the first byte: the SDK now and then misses a client that leaves while its answer begins (0.6.9, measured).
+        # Not at the first byte: the SDK sometimes misses a client that disconnects when its response begins (0.6.9, measured).
         assert len([*zip(range(200), response.iter_content(1), strict=False)]) == 200
     assert service.aborted.wait(60)
 
@@ -251,7 +251,7 @@ def test_a_streaming_handler_whose_client_leaves_keeps_its_thread_four_hang_ever
 
 
 async def wait_until_free(running: Platform) -> None:
-    """Return once the instance takes a call again: it counts one until it notices that the client has left."""
+    """Return when the instance accepts a call again: it counts a call until it detects that the client has disconnected."""
 
     client = running.instances._instances[running.get_newest().instance_id].client
     while running.get_newest().running_calls:
@@ -264,7 +264,7 @@ async def wait_until_free(running: Platform) -> None:
 
 
 def test_the_pods_probe_responds_on_the_logging_port(chute: Platform) -> None:
-    # Not by the log: the attestation server, of the same uvicorn, may silence the line that says the port.
+    # Not from the log: the attestation server uses the same uvicorn, and may silence the line with the port.
     ports = chute.run(chute.instances.list_listening_ports("chute-1"))
     responses = [requests.get(f"http://127.0.0.1:{port}/_alive", timeout=60) for port in ports]
     assert [response.json() for response in responses if response.ok] == [{"alive": True}]

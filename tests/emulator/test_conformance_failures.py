@@ -1,4 +1,4 @@
-"""PLATFORM.md, section 3, sentence 7: what the client sees of an instance's status, and what it does to the instance."""
+"""PLATFORM.md, section 3, sentence 7: what an instance's status means for the client and for the instance."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(autouse=True)
 def _reset_failures(chute: Platform) -> Iterator[None]:
     yield
-    # Also when the test has ended the instance: this call starts the next one, and waits for it.
+    # When the test has ended the instance, this call starts the next one and waits for it.
     assert chute.post("/fine").json() == "fine"
     assert chute.get_newest().failures == 0
 
@@ -143,13 +143,13 @@ def test_an_instance_that_dies_among_calls_loses_only_its_own(chute: Platform) -
         assert killing.result(60).status_code == 500
         outcomes = [call.result(60).status_code for call in calls]
     assert set(outcomes) <= {200, 500}
-    # Its end is noticed a moment later: how many calls it gets until then depends on the machine.
+    # Its end is detected a moment later. How many calls it gets until then depends on the machine.
     instances: dict[int, set[str | None]] = {200: set(), 500: set()}
     for call in chute.calls[earlier:]:
         instances[call.status].add(call.instance_id)
     assert instances[500] == {instance.instance_id}
     assert instances[200] == {instance.instance_id, chute.get_newest().instance_id}
-    # However many calls failed by it, the reason is that it died.
+    # The reason is the end of the process, however many calls failed because of it.
     assert "exit code -9" in chute.wait_until_gone(instance.instance_id).ended_because
 
 

@@ -1,4 +1,4 @@
-"""A deployed chute from inside: its instances, what they print, and a service that is asked without the chute."""
+"""A deployed chute: its instances, their output, and direct requests to its service."""
 
 from __future__ import annotations
 

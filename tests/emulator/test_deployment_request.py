@@ -114,7 +114,7 @@ def test_invalid_modules(filename: str, reference: str) -> None:
 
 @pytest.mark.parametrize(("name", "tag"), [("abc", "v1"), ("A" * 65, "t" * 33), ("a.b-c_d", "1.0-x"), ("abc", "v")])
 def test_valid_image_names(name: str, tag: str) -> None:
-    assert find_image_problem(name, tag) is None  # a tag of one character meets another fate
+    assert find_image_problem(name, tag) is None  # a tag of one character is a 500
 
 
 @pytest.mark.parametrize(

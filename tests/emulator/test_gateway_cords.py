@@ -1,4 +1,4 @@
-"""A module with our own cords behind the emulated platform: what the platform cannot carry, the gateway does."""
+"""A module with our own cords behind the emulated platform: the gateway supports what the platform cannot transport."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a GPU is left, and what the first deployment costs."""
+"""The GPUs that fit a chute, and the fee of the first deployment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who reaches a whole platform: pages of other sites, rebound names, other users of this machine."""
+"""Access to a whole platform: pages of other sites, rebound names, other users of this machine."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def user(platform: RunningPlatform) -> Client:
 
 
 def list_routes() -> list[tuple[str, str]]:
-    """Method and path of all that a platform serves: API, page and a path that does not exist."""
+    """Return method and path of every route of a platform: API, page, and a path that does not exist."""
     unused: Any = None
     api = create_app(unused).openapi()["paths"]
     routes = [(method.upper(), path) for path, operations in api.items() for method in operations]
@@ -118,7 +118,7 @@ def test_own_hosts_pages_and_links_are_accepted(
 
 
 def read_first_line(platform: RunningPlatform, head: str) -> bytes:
-    """What is sent back to a request of which only the head is sent."""
+    """Send only the head of a request, and return the first line of the response."""
     with socket.create_connection(("127.0.0.1", platform.port), timeout=60) as connection:
         connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n")
         return connection.makefile("rb").readline()

@@ -52,7 +52,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
 
 
 def image(folder: Path, port: int) -> HostImage:
-    """A service that its module starts as the manifest says."""
+    """A service that its module starts from the manifest."""
     (folder / "service.py").write_text(SERVICE)
     spec = LaunchSpec(
         entrypoint=(sys.executable, str(folder / "service.py")),

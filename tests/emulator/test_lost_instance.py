@@ -1,4 +1,4 @@
-"""An instance that is killed under load takes with it its own calls, and no other."""
+"""When an instance is killed under load, only its own calls fail."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.emulator.tokens import TOKEN
 
 CROWD = 16
 CALLS = 400
-# Slow enough that calls are in flight whenever the instance dies.
+# Slow enough that calls are in flight when the instance is killed.
 SLOW = CODE.replace('print("greeting", flush=True)', "__import__('time').sleep(0.02)").replace(
     "concurrency=4", "concurrency=64"
 )
 
 
 async def load(platform: RunningPlatform, slug: str) -> Counter[int]:
-    """Call until all is done, and kill the instance a third of the way; how often each status came."""
+    """Send all calls, kill the instance after a third of them, and return the count of each status."""
     headers = {"Host": f"{slug}.localhost", "Authorization": f"Bearer {platform.key}"}
     statuses: Counter[int] = Counter()
     left = iter(range(CALLS))
@@ -62,7 +62,7 @@ def test_only_calls_of_the_killed_instance_are_lost_and_each_is_reported(tmp_pat
     assert sum(statuses.values()) == CALLS
     assert set(statuses) == {200, 500}
     assert len(failed) == statuses[500]
-    # Its end is noticed a moment later: how many calls it gets until then depends on the machine.
+    # Its end is detected a moment later. How many calls it gets until then depends on the machine.
     assert {call.instance_id for call in failed} == {instances[0].instance_id}
     assert [one.state for one in instances[:1]] == [InstanceState.GONE]
     assert instances[-1].instance_id != instances[0].instance_id

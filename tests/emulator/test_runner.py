@@ -52,7 +52,7 @@ def test_it_imports_our_package_only_as_a_process_of_this_machine() -> None:
 
 
 def run(folder: Path, **settings: str) -> subprocess.Popen[str]:
-    """The runner as a process of its own, serving a chute that says which of its ports are bound when it is loaded."""
+    """Start the runner as a process. Its chute prints which of its ports are bound when it is loaded."""
     (folder / "case.py").write_text(MODULE)
     variables = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "CHUTES_ALLOW_MISSING": "true"}
     emulators = {

@@ -1,6 +1,6 @@
-"""The unmodified command line of the SDK against the emulator: what it prints, and how it ends (PLATFORM.md, section 5).
+"""The unmodified command line of the SDK with the emulator: output and exit codes (PLATFORM.md, section 5).
 
-One whole life of a chute is driven by real processes of ``chutes``; the rest goes through the fork server, for speed.
+One whole life cycle of a chute uses real processes of ``chutes``; the rest goes through the fork server, for speed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ USUAL = {
 
 @dataclass(frozen=True)
 class Developer:
-    """Somebody with a folder, an account and the command line, ``is_real`` or forked from a process that has loaded it."""
+    """A user with a folder, an account and the command line: a real process (``is_real``), or forked from one that has loaded it."""
 
     platform: RunningPlatform
     account: accounts.Account
@@ -69,7 +69,7 @@ class Developer:
         (self.folder / "deploy_case.py").write_text(MODULE.format(**{**USUAL, **different}) + more)
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        """Run ``chutes``; its exit code, and all that it printed on both streams."""
+        """Run ``chutes``. Return its exit code and its output on both streams."""
         ran = self._process(*arguments) if self.is_real else self._forked(*arguments)
         assert "Traceback" not in ran[1], ran[1]
         return ran
@@ -100,7 +100,7 @@ class Developer:
         return self.run("build", "deploy_case:chute", *more)
 
     def build_and_wait(self) -> None:
-        """An image, without the five seconds that ``--wait`` takes."""
+        """Build an image without the five seconds that ``--wait`` adds."""
         code, printed = self.build()
         assert (code, "build will run async" in printed) == (0, True), printed
         client = self.client()
@@ -125,7 +125,7 @@ def developer(tmp_path: Path) -> Iterator[Developer]:
 
 
 def wallet(folder: Path) -> Path:
-    """A wallet as Bittensor's tools keep it (SDK entrypoint/register.py)."""
+    """Create a wallet as Bittensor's tools store it (SDK entrypoint/register.py)."""
     hotkeys = folder / "wallets" / "mine" / "hotkeys"
     hotkeys.mkdir(parents=True)
     seed = accounts.generate_seed()

@@ -1,4 +1,4 @@
-"""The whole platform: instances behind the API, calls with API keys, and what a kill leaves."""
+"""The whole platform: instances behind the API, calls with API keys, and the state after a kill."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def owner(platform: RunningPlatform) -> Client:
 
 
 def parse_events(response: requests.Response) -> list[dict[str, Any]]:
-    """The data of a stream of events that has ended."""
+    """Return the data of a finished stream of events."""
     assert response.headers["content-type"].startswith("text/event-stream"), response.text
     return [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: ")]
 
@@ -156,7 +156,7 @@ def test_several_run_at_once(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def run_emulator(folder: Path, port: int = 0, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """``python -m chutes_wrappers.emulator`` and its URL."""
+    """Run ``python -m chutes_wrappers.emulator``, and yield the process and its URL."""
     argv = [
         sys.executable,
         "-m",
@@ -256,7 +256,7 @@ def test_a_folder_in_use_exits_with_two(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def command_line(owner: Client, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment in which the SDK's command line is the owner."""
+    """The environment in which the SDK's command line uses the owner's account."""
     config = tmp_path_factory.mktemp("config") / "config.ini"
     accounts.write_config(owner.account, owner.url, config)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHUTES_")}

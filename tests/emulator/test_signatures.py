@@ -1,4 +1,4 @@
-"""Who signed a request, and that nobody gets through who did not."""
+"""Request authentication: valid signatures and keys are accepted, all others rejected."""
 
 from __future__ import annotations
 

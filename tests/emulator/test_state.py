@@ -1,4 +1,4 @@
-"""What is remembered, by whom it can be opened, and what is left after a kill."""
+"""The stored state, access to it, and the state after a kill."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_image(state: State, user: User, status: str = "built and pushed") -> Ima
     return image
 
 
-# Writes in small transactions, and in one that it never ends, until it is killed.
+# Writes in small transactions, and in one that never ends, until it is killed.
 WRITER = """
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A launcher whose instances are small real servers in this process: quick to start, and they do as they are told."""
+"""A launcher with small real servers in this process as instances: they start fast, and tests control them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CORDS = tuple(
 
 
 class TinyInstance:
-    """``/echo`` echoes, ``/status`` answers as its body says, ``/hold`` answers when ``release`` is set."""
+    """``/echo`` echoes, ``/status`` returns the status in its body, ``/hold`` responds when ``release`` is set."""
 
     def __init__(self, chute: ChuteRecord) -> None:
         self.chute = chute
@@ -55,7 +55,7 @@ class TinyInstance:
         self._lines.put(line)
 
     def exit(self, code: int, last_line: str) -> None:
-        """End as a process does."""
+        """End as a process does: with a last line and an exit code."""
         self.print_line(last_line)
         self._code = code
         self._lines.put(None)
@@ -83,7 +83,7 @@ class TinyInstance:
 
 
 class TinyLauncher:
-    """Launches TinyInstances; ``prepare`` may change one before it serves, ``refusal`` is raised instead."""
+    """Launches TinyInstances. ``prepare`` can change one before it serves; ``refusal`` is raised when it is set."""
 
     def __init__(self, max_running: int | None = None) -> None:
         self.max_running = max_running
@@ -110,7 +110,7 @@ class TinyLauncher:
 
 
 class ManualClock:
-    """Time that passes when the test says so. On one event loop."""
+    """A clock that the test advances. Used on one event loop."""
 
     def __init__(self) -> None:
         self._now = 0.0

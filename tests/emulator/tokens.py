@@ -1,4 +1,4 @@
-"""What the tests' own emulators take as registration token."""
+"""The registration token of the tests' emulators."""
 
 from __future__ import annotations
 

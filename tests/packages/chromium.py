@@ -1,4 +1,4 @@
-"""A page in a real headless Chromium, and what it asked for."""
+"""A page in a real headless Chromium, and its requests."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tests.packages.environments import skip_or_fail
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     "--headless=new",
-    "--no-sandbox",  # it refuses to run as root with one; it sees nothing but our own pages
+    "--no-sandbox",  # it does not run as root with a sandbox; it loads only our own pages
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--window-size=1200,1600",
     "--disable-background-networking",
 )
-# Pages name fonts and scripts of other hosts: they must work without.
+# Pages refer to fonts and scripts of other hosts, and must work without them.
 _THIS_MACHINE_ONLY = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 
 @dataclass
 class Request:
-    """What a page asked for; ``status`` is 0 and ``problem`` says why when it got no answer, or not all of it."""
+    """A request of a page. When the response is missing or incomplete, ``status`` is 0 and ``problem`` is the reason."""
 
     method: str
     url: str
@@ -40,7 +40,7 @@ class Request:
 
 @contextlib.contextmanager
 def chromium(profile: Path, resolver_rules: str = _THIS_MACHINE_ONLY) -> Iterator[Chrome]:
-    """A browser of its own, which ends with the context. Skips where there is none; fails in CI."""
+    """Run a browser until the context ends. Without Chromium the test skips, and fails in CI."""
     driver, browser = shutil.which("chromedriver"), next(filter(None, map(shutil.which, _NAMES)), None)
     if driver is None or browser is None:
         skip_or_fail("no Chromium: install the packages chromium and chromium-driver")
@@ -58,7 +58,7 @@ def chromium(profile: Path, resolver_rules: str = _THIS_MACHINE_ONLY) -> Iterato
 
 @contextlib.contextmanager
 def new_tab(browser: Chrome) -> Iterator[Chrome]:
-    """A tab that is closed with the context, in a browser that has forgotten what other tabs left."""
+    """Open a tab until the context ends, after the data of other tabs is cleared."""
     first = browser.current_window_handle
     browser.switch_to.new_window("tab")
     for forget in ("Network.clearBrowserCache", "Network.clearBrowserCookies"):
@@ -73,12 +73,12 @@ def new_tab(browser: Chrome) -> Iterator[Chrome]:
 
 
 def exceptions(page: Chrome) -> list[str]:
-    """What the page's scripts threw and nobody caught, since this was last asked."""
+    """Return the uncaught exceptions of the page's scripts since the last call."""
     return [str(entry["message"]) for entry in _log(page, "browser") if entry["source"] == "javascript"]
 
 
 def requests_of(page: Chrome) -> tuple[list[Request], list[str]]:
-    """The page's requests, and the URLs of its WebSockets, since this was last asked."""
+    """Return the page's requests, and the URLs of its WebSockets, since the last call."""
     requests: dict[str, Request] = {}
     sockets: list[str] = []
     for entry in _log(page, "performance"):

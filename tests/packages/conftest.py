@@ -1,4 +1,4 @@
-"""What the tests with third-party packages share: a browser, and what one process of several runs together."""
+"""Shared fixtures of the tests with third-party packages: a browser, and the tests that one process runs together."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> schedulin
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """A browser that sees nothing but this machine; tests use a ``tab`` of it."""
+    """A browser that can reach only this machine. Tests use a ``tab`` of it."""
     with chromium(tmp_path_factory.mktemp("profile")) as browser:
         yield browser
 
 
 @pytest.fixture
 def tab(browser: Chrome) -> Iterator[Chrome]:
-    """The browser with a new tab, which knows nothing of earlier ones."""
+    """The browser with a new tab, without data of earlier ones."""
     with new_tab(browser) as found:
         yield found

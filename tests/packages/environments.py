@@ -1,4 +1,4 @@
-"""Packages from the registry, each set in a virtual environment of its own; without it the tests skip, and say why (in CI they fail)."""
+"""Packages from the registry, each set in its own virtual environment. Without the registry the tests skip with the reason; in CI they fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import pytest
 
-# Kept between runs, and shared by them.
+# A cache that all runs share.
 FOLDER = Path(tempfile.gettempdir()) / "chutes-wrappers-packages"
 _UNREACHABLE = (
     "from versions: none",
@@ -28,7 +28,7 @@ _UNREACHABLE = (
 
 
 def create_environment(*requirements: str) -> Path:
-    """The Python of an environment with ``requirements``, made first when there is none yet."""
+    """Return the Python of an environment with ``requirements``. Creates the environment when it does not exist."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     name = hashlib.sha256("\0".join([version, *requirements]).encode()).hexdigest()[:12]
     folder = FOLDER / name
@@ -43,7 +43,7 @@ def create_environment(*requirements: str) -> Path:
 
 @contextlib.contextmanager
 def lock_file(name: str) -> Iterator[None]:
-    """Only one process at a time makes what is kept under ``name``."""
+    """Lock ``name`` until the context ends: one process at a time creates that environment."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -70,7 +70,7 @@ def _run(*argv: str) -> None:
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """Skip, or fail in CI, because of ``reason``."""
+    """Skip the test because of ``reason``; fail it in CI."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""A Gradio app with one of everything: what discovery and the calls are tested against, under Gradio 4, 5 and 6.
+"""A Gradio app with one component of each kind, to test discovery and calls with Gradio 4, 5 and 6.
 
 Run by the Python of that Gradio: ``python gradio_app.py PORT``.
 """

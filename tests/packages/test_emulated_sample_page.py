@@ -1,4 +1,4 @@
-"""The page of ``--emulate`` in Chromium, with the sample behind it: a text becomes a sound, and the sound a text again."""
+"""The page of ``--emulate`` in Chromium with the sample: text to sound, and the sound back to text."""
 
 from __future__ import annotations
 

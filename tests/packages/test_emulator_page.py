@@ -1,4 +1,4 @@
-"""The emulator's page in Chromium: a call with an upload, a sound that comes back, what it shows of instances, calls and log."""
+"""The emulator's page in Chromium: a call with an upload, a returned sound, the lists of instances and calls, the log."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CHUTE = make_chute_record(
 
 @dataclass
 class Source:
-    """One chute with an instance; the calls that were made, and what the chute heard of them."""
+    """One chute with an instance, its calls, and the requests that the chute received."""
 
     records: list[CallRecord] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Source:
         await asyncio.Event().wait()
 
     async def invoke(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
-        """Stands for the way to the instance, which has tests of its own."""
+        """Replaces the path to the instance, which has its own tests."""
         self.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
         self.bodies.append(json.loads(await _read_body(receive) or b"{}"))
         kind, body = (
@@ -77,7 +77,7 @@ class Source:
 
 
 async def _read_body(receive: Callable[[], Awaitable[Any]]) -> bytes:
-    """A large upload comes in more parts than one, as the server happens to read them."""
+    """Read the whole body: a large upload comes in several messages."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -117,7 +117,7 @@ def wait_for_element(page: Chrome, path: str) -> WebElement:
     def find(_: Chrome) -> WebElement | None:
         return next(filter(WebElement.is_displayed, page.find_elements(By.XPATH, path)), None)
 
-    # The page draws itself anew while it is looked at: an element that is gone by then is looked for again.
+    # The page may redraw itself meanwhile: an element that is gone is searched again.
     gone = (StaleElementReferenceException,)
     element = WebDriverWait(page, 20, 0.05, ignored_exceptions=gone).until(find)
     assert element is not None
@@ -125,7 +125,7 @@ def wait_for_element(page: Chrome, path: str) -> WebElement:
 
 
 def open_operation(page: Chrome, path: str) -> str:
-    """Opens an operation; the XPath of its block."""
+    """Open an operation, and return the XPath of its block."""
     block = f"//div[contains(@class,'opblock-post')][.//*[@data-path='{path}']]"
     wait_for_element(page, f"{block}//button[contains(@class,'opblock-summary-control')]").click()
     return block

@@ -1,4 +1,4 @@
-"""What web pages of other sites can do to the servers on this machine, in a real Chromium."""
+"""Requests of foreign web pages to the servers on this machine, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tests.upstreams.http_fixture import HttpFixture
 
 pytestmark = pytest.mark.packages
 
-# A page that was loaded from its own server, whose name then leads here: DNS rebinding.
+# DNS rebinding: the page was loaded from its own server, and then its name resolves to this machine.
 REBOUND = "MAP *.example 127.0.0.1"
 PAGE = b"<!doctype html><title>A page</title><a id='link'>link</a><form id='form' method='post'></form>"
-# Whether the page could read the response, which only a fetch of the same origin, or one with CORS headers, can.
+# Whether the page could read the response: only with the same origin, or with CORS headers.
 FETCH = """
 const [url, method, done] = arguments;
 const options = method === "GET" ? {mode: "no-cors"} : {mode: "no-cors", method, body: "{}"};
@@ -53,7 +53,7 @@ socket.onerror = () => done("error");
 
 
 class Recording:
-    """A way to a paid chute that remembers who was carried."""
+    """A transport to a paid chute that records the calls."""
 
     def __init__(self) -> None:
         self.calls: list[TunnelCall] = []
@@ -96,7 +96,7 @@ def forwarder() -> Iterator[Forwarder]:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[int]:
-    """A web site: the port on which it serves its page under every name."""
+    """A web site that serves its page under every name. Yields its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -106,7 +106,7 @@ def site() -> Iterator[int]:
             self.wfile.write(PAGE)
 
         def log_message(self, format: str, *arguments: Any) -> None:
-            """Nothing."""
+            """Do nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -124,12 +124,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 
 def open_page(browser: Chrome, url: str) -> None:
-    """Wait until the browser has gone to ``url``."""
+    """Wait until the browser has opened ``url``."""
     WebDriverWait(browser, 20, 0.05).until(lambda page: page.current_url == url)
 
 
 def send_attacks(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
-    """Everything that a page of evil.example tries on ``port``; what it could read."""
+    """Send all requests of a page of evil.example to ``port``, and return what it could read."""
     browser.get(f"http://evil.example:{site}/")
     read = []
     for name in ("127.0.0.1", "localhost", "evil.example"):
@@ -141,7 +141,7 @@ def send_attacks(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
         browser.execute_script("const f = document.getElementById('form'); f.action = arguments[0]; f.submit()", url)
         open_page(browser, url)
         browser.get(f"http://evil.example:{site}/")
-    # The page itself under the server's own port: what a rebound page is.
+    # The page on the server's own port, as with DNS rebinding.
     browser.get(f"http://evil.example:{port}{path}")
     read.append(["page", 0, browser.find_element(By.TAG_NAME, "body").text])
     same_origin = [browser.execute_async_script(FETCH, path, method) for method in ("GET", "POST")]
@@ -152,7 +152,7 @@ def send_attacks(browser: Chrome, site: int, port: int, path: str) -> list[Any]:
 
 def test_the_paid_chute_behind_the_forwarder_is_not_called(browser: Chrome, site: int, forwarder: Forwarder) -> None:
     read = send_attacks(browser, site, forwarder.port, "/paid")
-    # The browser wants an icon for the refusal that it shows.
+    # The browser requests an icon for the error page that it shows.
     assert {call.target for call in forwarder.transport.calls} <= {"/favicon.ico"}
     assert not [text for _, _, text in read if text == "paid"]
 

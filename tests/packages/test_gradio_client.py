@@ -27,7 +27,7 @@ from tests.scenario import ROOT
 pytestmark = pytest.mark.packages
 
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])\n"
-# Prints what the client saw of the app at its first argument; its second is a folder for files.
+# Prints the client's results from the app at its first argument. Its second argument is a folder for files.
 CLIENT = """
 import json, pathlib, sys, time
 from gradio_client import Client, handle_file
@@ -61,7 +61,7 @@ print(json.dumps(seen))
 
 @dataclass(frozen=True)
 class Forwarded:
-    """A Gradio app, where it is itself and where it is forwarded to, and the Python of its Gradio."""
+    """A Gradio app: its own URL, its forwarded URL, and the Python of its Gradio."""
 
     python: Path
     direct: str

@@ -28,7 +28,7 @@ from tests.scenario import ROOT
 pytestmark = pytest.mark.packages
 
 TUNNEL = "from tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, [{port}])\n"
-# What a script sets into a field makes no event: hence the looking again.
+# A field that a script sets fires no event, so the value is polled.
 RECORD = """
 const field = arguments[0];
 window.seen = [];
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Example:
-    """The example, where it is itself and where it is forwarded to."""
+    """The example: its own URL and its forwarded URL."""
 
     direct: str
     url: str
@@ -94,7 +94,7 @@ def test_a_generators_progress_is_shown(example: Example, page: Chrome) -> None:
     click(page, button_path("Start"))
     assert wait_for_value(page, field_path("Count", "textarea"), "lift-off") == "lift-off"
     values = page.execute_script("return window.seen")
-    # A slow machine may paint some of them only.
+    # A slow machine may render only some of them.
     assert len(values) > 2
     assert values == [text for text in ("", "3 …", "2 …", "1 …", "lift-off") if text in values]
     assert_no_failed_requests(page, example)
@@ -125,7 +125,7 @@ def tab(text: str) -> str:
 
 
 def wait_for(page: Chrome, find: Callable[[], T | None]) -> T:
-    """What ``look`` finds as soon as it finds something; the page may redraw itself meanwhile."""
+    """Wait until ``find`` returns a result, and return it. The page may redraw itself meanwhile."""
     waiting: WebDriverWait[Chrome] = WebDriverWait(page, TIMEOUT_S, 0.05, ignored_exceptions=[WebDriverException])
     result = waiting.until(lambda _: find())
     assert result is not None
@@ -133,12 +133,12 @@ def wait_for(page: Chrome, find: Callable[[], T | None]) -> T:
 
 
 def wait_for_element(page: Chrome, path: str) -> WebElement:
-    """The first element of an XPath that is in view."""
+    """Wait for the first visible element of an XPath."""
     return wait_for(page, lambda: next(filter(WebElement.is_displayed, page.find_elements(By.XPATH, path)), None))
 
 
 def click(page: Chrome, path: str) -> None:
-    """Click with the mouse on the first element that can be clicked on: pages keep copies of buttons that nobody sees."""
+    """Click on the first clickable element: pages have hidden copies of buttons."""
 
     def clicked() -> bool:
         for element in page.find_elements(By.XPATH, path):
@@ -151,12 +151,12 @@ def click(page: Chrome, path: str) -> None:
 
 
 def write(page: Chrome, path: str, text: str) -> None:
-    """Type ``text`` in place of what is in a field."""
+    """Replace the text of a field by ``text``."""
     wait_for_element(page, path).send_keys(Keys.CONTROL, "a", Keys.NULL, text)
 
 
 def wait_for_value(page: Chrome, path: str, pattern: str) -> str:
-    """What a field holds, as soon as ``pattern`` is found in it."""
+    """Wait until the value of a field matches ``pattern``, and return it."""
 
     def find() -> str | None:
         result = str(wait_for_element(page, path).get_property("value"))
@@ -166,7 +166,7 @@ def wait_for_value(page: Chrome, path: str, pattern: str) -> str:
 
 
 def assert_no_failed_requests(page: Chrome, example: Example) -> None:
-    """Whatever the page asked of the forwarder came whole, and with the status that it has at the app itself."""
+    """Assert that every request of the page to the forwarder was complete, with the same status as at the app."""
     page_requests, sockets = requests_of(page)
     own = [request for request in page_requests if request.url.startswith(example.url)]
     assert own
@@ -178,6 +178,6 @@ def assert_no_failed_requests(page: Chrome, example: Example) -> None:
 def is_same_at_the_app(request: Request, example: Example) -> bool:
     if request.status < 400:
         return True
-    # Gradio 5 names a manifest that it does not have.
+    # Gradio 5 refers to a manifest that it does not have.
     url = request.url.replace(example.url, example.direct)
     return request.method == "GET" and requests.get(url, timeout=30).status_code == request.status

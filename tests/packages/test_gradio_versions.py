@@ -1,4 +1,4 @@
-"""Gradio 4, 5 and 6 as their users install them: found by discovery, called by name, errors and files included."""
+"""Gradio 4, 5 and 6 as users install them: discovery, calls by name, errors and files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.scenario import ROOT, find_free_port
 
 pytestmark = pytest.mark.packages
 
-# The last Gradio 4 came before these changed under it; the others run as they are.
+# Later versions of these broke the last Gradio 4. The others need no pins.
 GRADIO = {
     4: (
         "gradio>=4,<5", "huggingface_hub<1", "pydantic<2.11", "fastapi<0.116", "numpy",
@@ -50,7 +50,7 @@ EVERY_BYTE = bytes(range(256))
 
 
 class App:
-    """A running app, what discovery wrote about it, and calls to it."""
+    """A running app, its manifest from discovery, and calls to it."""
 
     def __init__(self, url: str, manifest: Manifest) -> None:
         self.url = url
@@ -58,18 +58,18 @@ class App:
         self.routes = {route.path: route for route in manifest.routes if route.gradio}
 
     async def call(self, path: str, body: Any = None, **arguments: Any) -> tuple[str, bytes]:
-        """Media type and bytes of the answer to ``body``, or to ``arguments`` by name."""
+        """Call with ``body``, or with ``arguments`` by name. Return media type and bytes of the response."""
         async with aiohttp.ClientSession() as session:
             return await gradio_call.call(session, self.url, self._endpoint(path), arguments if body is None else body)
 
     async def data(self, path: str, body: Any = None, **arguments: Any) -> Any:
-        """``data`` of a JSON answer."""
+        """Return ``data`` of a JSON response."""
         kind, response = await self.call(path, body, **arguments)
         assert kind == "application/json"
         return json.loads(response)["data"]
 
     async def stream(self, path: str, **arguments: Any) -> AsyncIterator[Any]:
-        """The events of a stream, read."""
+        """Yield the parsed events of a stream."""
         async with aiohttp.ClientSession() as session:
             events = gradio_call.stream(session, self.url, self._endpoint(path), arguments)
             async with aclosing(events):
@@ -84,7 +84,7 @@ class App:
 
 @contextlib.contextmanager
 def run_app(python: Path, script: Path, folder: Path, arguments: Callable[[int], dict[str, Any]]) -> Iterator[App]:
-    """A Gradio app until the block ends, once discovery knows it."""
+    """Run a Gradio app until the context ends, and discover it."""
     port = find_free_port()
     log = folder / "app.log"
     environment = {
@@ -290,7 +290,7 @@ async def test_every_call_has_a_state_of_its_own(app: App, major: int) -> None:
 
 
 async def test_an_abandoned_stream_is_closed(app: App) -> None:
-    # One call of a function runs at a time: the second can only begin when the app has stopped the first.
+    # One call of a function runs at a time: the second can only start when the app has stopped the first.
     async with aclosing(app.stream("/count", limit=600)) as events:  # type: ignore[type-var]  # it is a generator
         assert await anext(events) == {"data": [0]}
 

@@ -1,4 +1,4 @@
-"""The package as it is installed, in an empty folder: everything that a checkout does, and nothing of the user's in its way."""
+"""The installed package in an empty folder: it does everything that a checkout does, without conflicts with the user's files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def sample(package: Installed, tmp_path: Path) -> Path:
 
 
 def run(package: Installed, command: str, folder: Path, *more: str) -> str:
-    """A command of the README, as it stands, with ``more`` arguments."""
+    """Run a command of the README unchanged, with ``more`` arguments."""
     program, *arguments = command.split()
     return package.run(program, *arguments, *more, folder=folder)
 
@@ -152,7 +152,7 @@ def test_the_sample_would_work_and_nothing_is_written_into_the_environment(
 
 
 def files_of(package: Installed) -> dict[Path, int]:
-    """Every file of the environment with the time of its last change; without what Python itself keeps."""
+    """Return every file of the environment with the time of its last change, without Python's caches."""
     files = (path for path in package.prefix.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
     return {path: path.stat().st_mtime_ns for path in files}
 
@@ -201,7 +201,7 @@ def test_the_sdk_and_commands_load_a_module_beside_tools_of_the_users_own(
 
 
 def write_tools(folder: Path, kind: str) -> str:
-    """Tools of the user's own in ``folder``; how a module imports one of them."""
+    """Write the user's own ``tools`` into ``folder``. Return how a module imports one of them."""
     files, own = FOREIGN_TOOLS[kind]
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A user of the API who signs as the SDK does, with the SDK's own words for what is signed."""
+"""A client of the API that signs requests as the SDK does, with the SDK's own signing message."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CORD = {
 
 
 def make_definition(**overrides: Any) -> dict[str, Any]:
-    """The body of a deployment as ``chutes deploy`` sends it, with what a test wants to be different."""
+    """Return the body of a deployment as ``chutes deploy`` sends it, with ``overrides``."""
     defaults: dict[str, Any] = {
         "name": "case",
         "tagline": "",
@@ -76,7 +76,7 @@ def make_definition(**overrides: Any) -> dict[str, Any]:
 
 
 def make_zip(**files: str) -> bytes:
-    """A zip of files, as the SDK makes it of the build context."""
+    """Return a zip of files, as the SDK creates it from the build context."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
@@ -93,11 +93,11 @@ class Client:
 
     @classmethod
     def register(cls, url: str, username: str) -> Client:
-        """A new user."""
+        """Register a new user, and return their client."""
         return cls(url, accounts.register(url, username, TOKEN))
 
     def headers(self, body: bytes | None = None, purpose: str | None = None) -> dict[str, str]:
-        """What proves who asks."""
+        """Return the headers that authenticate a request."""
         key = keypair_from_seed(self.account.seed)
         nonce = str(int(time.time()))
         message = get_signing_message(key.ss58_address, nonce, payload_str=body, purpose=purpose)
@@ -109,23 +109,23 @@ class Client:
         }
 
     def get(self, path: str, purpose: str | None = None, **params: Any) -> requests.Response:
-        """A signed GET; the purpose is the first part of the path, where none is given."""
+        """Send a signed GET. ``purpose`` defaults to the first part of the path."""
         return requests.get(
             f"{self.url}{path}", headers=self.headers(purpose=purpose or path.split("/")[1]), params=params, timeout=30
         )
 
     def delete(self, path: str) -> requests.Response:
-        """A signed DELETE."""
+        """Send a signed DELETE."""
         return requests.delete(f"{self.url}{path}", headers=self.headers(purpose=path.split("/")[1]), timeout=60)
 
     def post(self, path: str, value: Any, **params: Any) -> requests.Response:
-        """A signed POST of JSON."""
+        """Send a signed POST of JSON."""
         body = json.dumps(value).encode()
         headers = {**self.headers(body), "Content-Type": "application/json"}
         return requests.post(f"{self.url}{path}", data=body, headers=headers, params=params, timeout=60)
 
     def upload(self, path: str, fields: Mapping[str, str], **files: tuple[str, bytes, str]) -> requests.Response:
-        """A signed POST of a multipart form."""
+        """Send a signed POST of a multipart form."""
         request = requests.Request("POST", f"{self.url}{path}", data=dict(fields), files=files).prepare()
         assert isinstance(request.body, bytes)
         request.headers.update(self.headers(request.body))
@@ -151,7 +151,7 @@ class Client:
         """Submit an image, and wait until it is built."""
         response = self.build(name, tag, None, **fields)
         assert response.status_code == 202, response.text
-        # The events end when the build is over; a text comes when it was over before.
+        # The events end with the build. When it has ended already, the response is plain text.
         logs = self.get(f"/images/{response.json()['image_id']}/logs")
         assert logs.status_code == 200
         image: dict[str, Any] = self.get(f"/images/{name}:{tag}").json()
@@ -162,7 +162,7 @@ class Client:
         return self.post("/chutes/", make_definition(**overrides), accept_fee=str(accept_fee).lower())
 
     def create_key(self, **overrides: Any) -> dict[str, Any]:
-        """Make an API key; what the API says of it."""
+        """Create an API key, and return the API's response."""
         response = self.post("/api_keys/", {"name": "key", **overrides})
         assert response.status_code == 200, response.text
         key: dict[str, Any] = response.json()
@@ -170,5 +170,5 @@ class Client:
 
 
 def make_bearer_header(secret: str) -> dict[str, str]:
-    """The header that carries an API key."""
+    """Return the header with an API key."""
     return {"Authorization": f"Bearer {secret}"}

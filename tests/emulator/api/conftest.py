@@ -1,4 +1,4 @@
-"""A running API, and users of it."""
+"""A running API and its users."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def platform(tmp_path: Path) -> Iterator[RunningPlatform]:
 
 @pytest.fixture
 def user(platform: RunningPlatform) -> Client:
-    """Its first user."""
+    """The first user."""
     return Client.register(platform.url, "tester")

@@ -1,4 +1,4 @@
-"""Whatever is sent, the API answers it, and never with a 500."""
+"""The API responds to any body, and never with a 500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that come at the same moment: one of them wins."""
+"""Concurrent requests: one of them succeeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chutes at the API: deployment with every refusal, versions, lists and shares."""
+"""The API's chutes: deployment with every rejection, versions, lists and shares."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_first_deployment_costs_three_hours(platform: RunningPlatform, owner
 
 
 def test_a_deployment_needs_the_fee(platform: RunningPlatform, owner: Client) -> None:
-    platform.state.users.set_balance(owner.account.user_id, 5.4)  # the fee itself: it must be more
+    platform.state.users.set_balance(owner.account.user_id, 5.4)  # exactly the fee: the balance must be higher
     response = owner.deploy()
     assert (response.status_code, "is $5.4, but you have a balance of 5.4.\n" in response.json()["detail"]) == (
         402,

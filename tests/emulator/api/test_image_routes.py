@@ -1,4 +1,4 @@
-"""Images at the API: what is taken, what is refused and with which status."""
+"""The API's images: accepted and rejected requests, with their statuses."""
 
 from __future__ import annotations
 

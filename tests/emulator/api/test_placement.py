@@ -1,4 +1,4 @@
-"""TEE and GPUs at the API: the one form that is taken, and every other with the API's status, text and order."""
+"""TEE and GPUs at the API: the accepted placement, and every other with the API's status, text and order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def owner(user: Client) -> Client:
 
 
 def deploy_with(owner: Client, **different: Any) -> tuple[int, Any]:
-    """The status, and the text or the errors of the fields."""
+    """Deploy, and return the status with the text or the errors of the fields."""
     response = owner.deploy(**different)
     if not response.headers["content-type"].startswith("application/json"):
         return response.status_code, response.text
@@ -83,7 +83,7 @@ def test_every_other_placement_is_rejected_with_the_apis_text(
 
 
 def test_of_several_reasons_the_first_of_the_apis_order_is_returned(platform: RunningPlatform, owner: Client) -> None:
-    """One mistake is made good at a time; what is refused next is the next in the order."""
+    """Correct one error at a time: the next rejection is the next in the order."""
     state, user_id = platform.state, owner.account.user_id
     assert owner.deploy().status_code == 200
     definition: dict[str, Any] = make_definition(

@@ -1,4 +1,4 @@
-"""Registration, and who may ask for what."""
+"""Registration, and authentication of every route."""
 
 from __future__ import annotations
 
