@@ -12,16 +12,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from chutes_wrappers.host.discovery.schemas import LIST_KEYWORDS, MAP_KEYWORDS, SCHEMA_KEYWORDS
+
 COMPONENTS_PREFIX = "#/components/schemas/"
 _DEFINITIONS_PREFIX = "#/$defs/"
 
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
-_MAP_KEYWORDS = frozenset({"properties", "patternProperties", "dependentSchemas"})
-_LIST_KEYWORDS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_SCHEMA_KEYWORDS = frozenset({
-    "items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains", "propertyNames",
-    "contentSchema", "not", "if", "then", "else",
-})  # fmt: skip
 
 
 class Components:
@@ -93,17 +89,17 @@ def _convert_schema(schema: Any, component_names: Mapping[str, str]) -> Any:
     for keyword, value in schema.items():
         if keyword == "$ref" and isinstance(value, str) and value.removeprefix(_DEFINITIONS_PREFIX) in component_names:
             result[keyword] = COMPONENTS_PREFIX + component_names[value.removeprefix(_DEFINITIONS_PREFIX)]
-        elif keyword in _MAP_KEYWORDS and isinstance(value, Mapping):
+        elif keyword in MAP_KEYWORDS and isinstance(value, Mapping):
             result[keyword] = {
                 key: _convert_schema(child, component_names)
                 for key, child in value.items()
                 if keyword != "patternProperties" or _is_pattern(key)
             }
-        elif keyword in _LIST_KEYWORDS and isinstance(value, list) and value:
+        elif keyword in LIST_KEYWORDS and isinstance(value, list) and value:
             result[keyword] = [_convert_schema(child, component_names) for child in value]
         elif keyword == "items" and isinstance(value, list):  # the form before JSON Schema 2020-12
             result |= {"prefixItems": [_convert_schema(child, component_names) for child in value]} if value else {}
-        elif keyword in _SCHEMA_KEYWORDS and isinstance(value, (Mapping, bool)):
+        elif keyword in SCHEMA_KEYWORDS and isinstance(value, (Mapping, bool)):
             result[keyword] = _convert_schema(value, component_names)
         elif keyword in _VALUE_CHECKS and _VALUE_CHECKS[keyword](value):
             result[keyword] = value
@@ -191,28 +187,18 @@ def _is_type(value: Any) -> bool:
     )
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_boolean(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
-
-
 _VALUE_CHECKS: dict[str, Callable[[Any], bool]] = {
     "type": _is_type,
     "pattern": _is_pattern,
     "multipleOf": lambda value: _is_number(value) and value > 0,
     **dict.fromkeys(("const", "default", "example"), lambda value: True),
-    **dict.fromkeys(("enum", "examples", "required"), _is_list),
-    **dict.fromkeys(("title", "description", "format", "contentEncoding", "contentMediaType"), _is_text),
+    **dict.fromkeys(("enum", "examples", "required"), lambda value: isinstance(value, list)),
+    **dict.fromkeys(
+        ("title", "description", "format", "contentEncoding", "contentMediaType"), lambda value: isinstance(value, str)
+    ),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _is_count),
-    **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), _is_boolean),
+    **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), lambda value: isinstance(value, bool)),
 }
 _CHECKED_KEYWORDS = frozenset({
     "type", "enum", "anyOf", "items", "minLength", "maxLength", "minimum", "maximum", "default", "title", "description",

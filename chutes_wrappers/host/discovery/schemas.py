@@ -14,12 +14,14 @@ MAX_SCHEMA_BYTES = 64 * 1024
 _MAX_DEPTH = 60
 _MAX_CHAIN_LENGTH = 32
 
-_MAP_KEYWORDS = frozenset({"properties", "patternProperties", "dependentSchemas"})
-_LIST_KEYWORDS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_SCHEMA_KEYWORDS = frozenset({
-    "items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains",
-    "propertyNames", "contentSchema", "not", "if", "then", "else",
+# Keywords of JSON Schema 2020-12 whose values are maps of schemas, lists of schemas, or one schema.
+MAP_KEYWORDS = frozenset({"properties", "patternProperties", "dependentSchemas"})
+LIST_KEYWORDS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+SCHEMA_KEYWORDS = frozenset({
+    "items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains", "propertyNames",
+    "contentSchema", "not", "if", "then", "else",
 })  # fmt: skip
+_OLDER_SCHEMA_KEYWORDS = frozenset({"additionalItems"})
 # Without meaning outside the document, or moved to ``$defs`` of the copy.
 _EXCLUDED_KEYWORDS = frozenset({
     "$defs", "definitions", "$id", "$schema", "$anchor", "$dynamicAnchor", "$vocabulary", "discriminator", "xml",
@@ -96,17 +98,19 @@ class _SchemaCopier:
     def _copy_keyword(self, keyword: str, value: Any, depth: int) -> Any:
         if keyword == "$ref":
             return f"#/$defs/{self._assign_name(value)}"
-        if keyword in _MAP_KEYWORDS:
+        if keyword in MAP_KEYWORDS:
             if not isinstance(value, Mapping):
                 raise WrapperError(f"`{keyword}` of a schema is not an object")
             for key in value:
                 self._consume_budget(depth, len(key) + 4)
             return {key: self.copy_schema(child, depth) for key, child in value.items()}
-        if keyword in _LIST_KEYWORDS or (keyword == "items" and isinstance(value, list)):
+        if keyword in LIST_KEYWORDS or (keyword == "items" and isinstance(value, list)):
             if not isinstance(value, list):
                 raise WrapperError(f"`{keyword}` of a schema is not a list")
             return [self.copy_schema(child, depth) for child in value]
-        return self.copy_schema(value, depth) if keyword in _SCHEMA_KEYWORDS else self._copy_data(value, depth)
+        if keyword in SCHEMA_KEYWORDS | _OLDER_SCHEMA_KEYWORDS:
+            return self.copy_schema(value, depth)
+        return self._copy_data(value, depth)
 
     def _copy_data(self, value: Any, depth: int) -> Any:
         self._consume_budget(depth, 1)
