@@ -11,7 +11,7 @@ from chutes_wrappers.core.exposure import CATEGORIES, LEFT_OUT, find_hidden_cate
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.platform_rules import is_shadowed
-from chutes_wrappers.host.discovery.probing import Finding
+from chutes_wrappers.host.discovery.probing import Finding, Report
 from chutes_wrappers.host.discovery.specification import Operations
 
 _MAX_LINES = 10
@@ -49,11 +49,15 @@ def check_any_response(findings: Iterable[Finding], *, next_step: str) -> None:
         raise ServiceFailed(f"no HTTP response on port {ports}", evidence=evidence, next_step=next_step)
 
 
-def check_routes(manifest: Manifest, findings: Iterable[Finding], *, has_static_routes: bool) -> None:
-    """Raise WrapperError when there is nothing to publish: no route was found, and the module defines no static route."""
+def report_findings(
+    manifest: Manifest, findings: Iterable[Finding], report: Report, *, has_static_routes: bool
+) -> None:
+    """Report the findings. Raises WrapperError, with them as evidence, when there is no route and no static route."""
+    lines = [line for finding in findings for line in _describe_finding(finding)]
     if manifest.routes or has_static_routes:
+        for line in lines:
+            report(line)
         return
-    lines = [line for finding in findings for line in describe_finding(finding)]
     lines += [f"skipped {entry.method} {entry.path}: {entry.reason}" for entry in manifest.skipped]
     raise WrapperError(
         "no routes were found",
@@ -63,8 +67,7 @@ def check_routes(manifest: Manifest, findings: Iterable[Finding], *, has_static_
     )
 
 
-def describe_finding(finding: Finding) -> list[str]:
-    """Return the report lines about one port."""
+def _describe_finding(finding: Finding) -> list[str]:
     port, operations = finding.port, finding.operations
     if finding.location is not None:
         lines = [f"port {port}: {finding.location}: {len(operations.routes)} routes, {len(operations.skipped)} skipped"]

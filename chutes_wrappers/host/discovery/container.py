@@ -98,10 +98,7 @@ def discover_container(
             launch=task.launch,
             writes=find_writable_paths(container.list_changed_paths()),
         )
-        composition.check_routes(manifest, findings, has_static_routes=task.has_static_routes)
-        for finding in findings:
-            for line in composition.describe_finding(finding):
-                task.report(line)
+        composition.report_findings(manifest, findings, task.report, has_static_routes=task.has_static_routes)
         if not manifest.routes:
             task.report("no routes were discovered: only those of CHUTE_STATIC_ROUTES are published")
         save_manifest(manifest)

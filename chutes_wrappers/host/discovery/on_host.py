@@ -70,10 +70,7 @@ def discover_on_host(task: HostTask) -> Manifest:
     composition.check_any_response(findings, next_step="correct HOST_ENTRYPOINT or SERVICE_PORTS in the module")
     roots = {port: f"http://127.0.0.1:{port}" for port in task.ports}
     manifest = composition.build_manifest(findings, roots=roots, launch=task.launch)
-    composition.check_routes(manifest, findings, has_static_routes=task.has_static_routes)
-    for finding in findings:
-        for line in composition.describe_finding(finding):
-            task.report(line)
+    composition.report_findings(manifest, findings, task.report, has_static_routes=task.has_static_routes)
     return manifest
 
 

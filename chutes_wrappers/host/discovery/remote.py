@@ -28,8 +28,5 @@ def discover_service(
     findings = asyncio.run(probe([service], bounds=bounds, report=report, probe_paths=probe_paths, expose=expose))
     composition.check_any_response(findings, next_step=f"start the service at {service.root}, or correct --base-url")
     manifest = composition.build_manifest(findings, roots={service.port: service.root})
-    composition.check_routes(manifest, findings, has_static_routes=False)
-    for finding in findings:
-        for line in composition.describe_finding(finding):
-            report(line)
+    composition.report_findings(manifest, findings, report, has_static_routes=False)
     return manifest
