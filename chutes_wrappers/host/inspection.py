@@ -170,16 +170,12 @@ def find_writable_paths(changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     all_changes = list(changes)
     service_changes = [(kind, path) for kind, path in all_changes if not _EXCLUDED_PATHS.search(path)]
     added_paths = {path for kind, path in service_changes if kind == "added"}
-    changed_folders = {_get_parent(path) for _, path in all_changes}
+    changed_folders = {posixpath.dirname(path) for _, path in all_changes}
     writable_paths = set()
     for kind, path in service_changes:
-        if _get_parent(path) in added_paths or (kind == "changed" and path in changed_folders):
+        if posixpath.dirname(path) in added_paths or (kind == "changed" and path in changed_folders):
             continue
-        writable_paths.add(_get_parent(path))
-        if kind == "changed" or (kind == "added" and _get_parent(path) == "/"):
+        writable_paths.add(posixpath.dirname(path))
+        if kind == "changed" or (kind == "added" and posixpath.dirname(path) == "/"):
             writable_paths.add(path)
     return tuple(sorted(writable_paths - {"/"}))
-
-
-def _get_parent(path: str) -> str:
-    return posixpath.dirname(path)

@@ -44,7 +44,8 @@ def propose(reference: Reference, image: ImageFacts, *, name: str | None, port: 
     """
     _check_can_run(reference.text, image)
     placement = place_ports(reference.text, image, port)
-    chute_name = _choose_name(name, reference.text)
+    chute_name = name if name is not None else name_from_reference(reference.text)
+    check_name(chute_name)
     return Proposal(
         reference=reference.text,
         name=chute_name,
@@ -76,12 +77,6 @@ def _check_can_run(reference: str, image: ImageFacts) -> None:
             next_step="use the image that runs the service, or start with "
             f"{NAMES.deploy} --template deploy_example and set ENTRYPOINT",
         )
-
-
-def _choose_name(requested_name: str | None, reference: str) -> str:
-    name = requested_name if requested_name is not None else name_from_reference(reference)
-    check_name(name)
-    return name
 
 
 def check_name(name: str) -> None:

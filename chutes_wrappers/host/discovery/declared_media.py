@@ -36,7 +36,8 @@ def read_response(document: Mapping[str, Any], operation: Mapping[str, Any]) -> 
     contents = []
     for status in success_statuses or [status for status in ("default",) if status in responses]:
         response = resolve_node(document, responses[status], f"response {status[:10]}")
-        schemas = extract_schemas(read_content(response)) or _read_swagger_schemas(document, operation, response)
+        schemas = {name: node.get("schema") for name, node in read_content(response).items()}
+        schemas = schemas or _read_swagger_schemas(document, operation, response)
         if schemas:
             contents.append(schemas)
     return _select_response(contents)
@@ -86,11 +87,6 @@ def add_example(schema: Any, node: Mapping[str, Any]) -> Any:
     if len(json.dumps(example, default=str)) > _MAX_EXAMPLE_LENGTH:
         return schema
     return {**({"allOf": [schema]} if "$ref" in schema else schema), "examples": [example]}
-
-
-def extract_schemas(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return media type → schema."""
-    return {name: value.get("schema") for name, value in content.items()}
 
 
 def _read_swagger_schemas(
