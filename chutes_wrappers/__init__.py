@@ -1,6 +1,6 @@
-"""Wraps Docker images that serve HTTP for Chutes.ai.
+"""A wrapper for Docker images that serve HTTP, to run them on Chutes.ai.
 
-The helpers for deploy modules are attributes of this package, loaded when they are used: ``start.py`` and submodules import
+The helpers for deploy modules are attributes of this package, loaded on first use: ``start.py`` and submodules import
 nothing else.
 """
 

@@ -1,6 +1,6 @@
-"""The helpers for deploy modules, under the names that the documentation uses.
+"""The helpers for deploy modules, under the names in the documentation.
 
-Modules import them from ``tools.chute_wrappers``. ``chutes_wrappers`` itself has them, too, and loads them when they are used.
+Modules import them from ``tools.chute_wrappers``. ``chutes_wrappers`` itself has them too, and loads them on first use.
 """
 
 from chutes_wrappers.runtime.startup import parse_service_ports, probe_services, wait_for_services

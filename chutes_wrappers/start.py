@@ -2,8 +2,8 @@
 
 The commands of an installed package are functions here.
 
-``python -m`` and ``python -c`` put the current folder first on ``sys.path``, and Python 3.10 has no switch against that which
-leaves PYTHONPATH in force. Every Python that this project starts on a user's machine is started by this file.
+``python -m`` and ``python -c`` put the current folder first on ``sys.path``, and Python 3.10 has no option against that
+which keeps PYTHONPATH. Every Python that this project starts on a user's machine is started by this file.
 """
 
 # No other import, not even of __future__, before prepare() has corrected the path: Python has loaded these two itself.
@@ -17,43 +17,43 @@ if TYPE_CHECKING:
 
 _PACKAGE = os.path.dirname(os.path.realpath(__file__))
 _ROOT = os.path.dirname(_PACKAGE)
-_IS_INSTALLED = os.path.isdir(os.path.join(_PACKAGE, "project"))  # as core/program.py decides it
+_IS_INSTALLED = os.path.isdir(os.path.join(_PACKAGE, "project"))  # as in core/program.py
 # A script's own folder, or the project's: Python or PYTHONPATH may have put them on sys.path, and users keep files there.
-# Installed, the folder of the package is the one that all packages are in.
+# In an installation, the package's parent folder contains all packages, and stays.
 _EXCLUDED_PATHS = (_PACKAGE,) if _IS_INSTALLED else (_ROOT, _PACKAGE, os.path.join(_ROOT, "tools"))
-# What a person starts: Ctrl-C while it loads ends it without a traceback. cli/output.py catches it from then on.
+# Programs that a user starts: Ctrl-C during loading ends them without a traceback. cli/output.py handles it later.
 _INTERACTIVE_MODULES = ("chutes_wrappers.cli.", "chutes_wrappers.emulator.__main__")
 
 
 def deploy() -> "NoReturn":
-    """What ``chutes-wrappers`` calls."""
+    """Run ``chutes-wrappers``."""
     _run_script("chutes_wrappers.cli.main:main")
 
 
 def account() -> "NoReturn":
-    """What ``chutes-wrappers-account`` calls."""
+    """Run ``chutes-wrappers-account``."""
     _run_script("chutes_wrappers.cli.setup.wizard:main")
 
 
 def discover() -> "NoReturn":
-    """What ``chutes-wrappers-discover`` calls."""
+    """Run ``chutes-wrappers-discover``."""
     _run_script("chutes_wrappers.cli.discover_routes:main")
 
 
 def emulator() -> "NoReturn":
-    """What ``chutes-wrappers-emulator`` calls."""
+    """Run ``chutes-wrappers-emulator``."""
     _run_script("chutes_wrappers.emulator.__main__:main")
 
 
 def _run_script(target: str) -> "NoReturn":
-    """As ``run`` for a script; Python has put its folder first, which other scripts lie in, not modules."""
+    """Call ``run`` for a script. Python has put its folder first on the path; it contains other scripts, not modules."""
     folder = os.path.dirname(os.path.realpath(sys.argv[0]))
     sys.path[:] = [entry for entry in sys.path if not os.path.isabs(entry) or os.path.realpath(entry) != folder]
     run(target)
 
 
 def run(target: str) -> "NoReturn":
-    """Call ``MODULE:FUNCTION`` without arguments, and end with what it returns; ``sys.argv`` is its command line."""
+    """Call ``MODULE:FUNCTION`` without arguments, and exit with its result; ``sys.argv`` is its command line."""
     prepare()
     module, _, function = target.partition(":")
     if module.startswith(_INTERACTIVE_MODULES):
@@ -62,13 +62,13 @@ def run(target: str) -> "NoReturn":
 
 
 def prepare() -> None:
-    """Correct ``sys.path`` and PYTHONPATH, and load our packages, which are found by that and need no place on the path.
+    """Correct ``sys.path`` and PYTHONPATH, and load our packages, which are then found without an entry on the path.
 
-    Entries of PYTHONPATH that are empty or relative mean the current folder or one below it, and are removed.
+    Empty and relative entries of PYTHONPATH refer to the current folder or one below it, and are removed.
     """
     removed = {*_EXCLUDED_PATHS, *_remove_relative_entries()}
     sys.path[:] = [entry for entry in sys.path if os.path.isabs(entry) and os.path.realpath(entry) not in removed]
-    if _IS_INSTALLED:  # found on the path, and tools.chute_wrappers by this, where the .pth file has not done it
+    if _IS_INSTALLED:  # on the path already; this finds tools.chute_wrappers if the .pth file has not run
         import _chutes_wrappers_tools
 
         _chutes_wrappers_tools.install()
@@ -81,7 +81,7 @@ def prepare() -> None:
 
 
 def _remove_relative_entries() -> "list[str]":
-    """What PYTHONPATH has of them, which it loses."""
+    """Remove empty and relative entries from PYTHONPATH, and return their absolute paths."""
     value = os.environ.get("PYTHONPATH")
     entries = value.split(os.pathsep) if value else []
     absolute = [entry for entry in entries if os.path.isabs(entry)]

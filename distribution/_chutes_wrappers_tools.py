@@ -1,4 +1,4 @@
-"""Makes ``tools.chute_wrappers`` importable wherever the wheel is installed, beside whatever ``tools`` the user has.
+"""Import hook that makes ``tools.chute_wrappers`` importable where the wheel is installed, beside a ``tools`` of the user.
 
 ``chutes_wrappers_tools.pth`` installs it in every Python of the environment, so it imports nothing until it is needed.
 """
@@ -15,15 +15,15 @@ _PARENT, _FACADE = "tools", "tools.chute_wrappers"
 
 
 class ToolsFinder:
-    """Finds what everybody else finds; else the facade, and an empty ``tools`` to hold it.
+    """Finds what the other finders find, else the facade, and an empty ``tools`` package for it.
 
-    It stands first, because a ``tools.py`` of the user's must become a package, which it alone knows.
+    It must be first, because a ``tools.py`` of the user must become a package, and only this finder does that.
     """
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
     ) -> "ModuleSpec | None":
-        """What ``import`` loads for ``name``; None for all but the two names."""
+        """Return what ``import`` loads for ``name``; None for any name but the two."""
         if name == _FACADE:
             return self._find_elsewhere(name, path, target) or _find_facade()
         return _make_package(self._find_elsewhere(name, path, target)) if name == _PARENT else None
@@ -58,6 +58,6 @@ def _find_facade() -> "ModuleSpec | None":
 
 
 def install() -> None:
-    """Put the finder in its place, once."""
+    """Install the finder as the first one, once."""
     if not any(isinstance(finder, ToolsFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, ToolsFinder())

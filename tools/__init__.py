@@ -1,1 +1,1 @@
-"""The documented doors to the toolkit."""
+"""The documented entry points of the toolkit."""

@@ -1,1 +1,1 @@
-"""What both sides know: errors, routes, manifests, platform rules. Standard library and pydantic only."""
+"""Errors, routes, manifests and platform rules, shared by host and instance. Standard library and pydantic only."""

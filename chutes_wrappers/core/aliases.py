@@ -1,4 +1,4 @@
-"""Public paths for upstream paths that the platform would refuse: legal, readable, unique, the same in every order."""
+"""Public aliases for upstream paths that the platform rejects: legal, readable, unique, independent of their order."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _DIGEST_LENGTHS = (6, 12, 64)
 
 
 def is_legal(path: str) -> bool:
-    """Whether the SDK and the API take ``path`` as a public path (PLATFORM.md, section 2)."""
+    """Return whether the SDK and the API accept ``path`` as a public path (PLATFORM.md, section 2)."""
     return bool(platform_rules.API_PUBLIC_PATH.match(path))
 
 
 def build_aliases(paths: Iterable[str], *, move_reserved: bool = False) -> dict[str, str]:
-    """A public path for each of ``paths``; a legal one is its own.
+    """Return a public path for each of ``paths``; a legal path is unchanged.
 
-    Of ``/a`` and ``/a/`` the first named is ``/a``, the other ``/a/slash``. Any others that would be alike get the first
-    digits of their own SHA-256, so that no alias depends on the order of the paths. With ``move_reserved`` a path that the
-    platform answers itself moves below ``/service``.
+    Of ``/a`` and ``/a/`` the first in the input becomes ``/a``, the other ``/a/slash``. Other paths with equal aliases get
+    the first digits of their SHA-256 appended, so that no alias depends on the order of the paths. With ``move_reserved`` a
+    path that the platform serves itself moves below ``/service``.
     """
     preferred = {path: _build_alias(path, move_reserved) for path in dict.fromkeys(paths)}
     preferred |= _resolve_slash_twins(preferred)
@@ -62,7 +62,7 @@ def _make_segment(text: str) -> str:
 
 
 def _resolve_slash_twins(preferred: Mapping[str, str]) -> dict[str, str]:
-    """For each pair of ``/a`` and ``/a/`` what becomes of both."""
+    """Return the aliases of both paths for each pair of ``/a`` and ``/a/``."""
     order = {path: index for index, path in enumerate(preferred)}
     public: dict[str, str] = {}
     for path in preferred:

@@ -1,4 +1,4 @@
-"""JSON Schema of the bodies that callers of a chute send in JSON's place: files, texts and bytes."""
+"""JSON Schema for the request bodies that callers send in place of plain JSON: files, text and binary data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BINARY: dict[str, Any] = {
 
 
 def build_fallback_schema(request: RequestFormat | None) -> dict[str, Any] | None:
-    """What the way that a body travels says of it, where nobody described it: its files, its text, its bytes; or None."""
+    """Return the schema implied by the request encoding, for a body without a declared schema: files, text or binary data; or None."""
     if request is None:
         return None
     if request.encoding == "multipart" and request.files:

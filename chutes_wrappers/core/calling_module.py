@@ -1,4 +1,4 @@
-"""The module that called a helper: deploy modules say much in their globals, so that helpers need few arguments."""
+"""The module that called a helper: helpers read settings from its globals, so that they need few arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _OWN_MODULES = ("chutes_wrappers", "tools.chute_wrappers")
 
 
 def find_caller_globals() -> Mapping[str, Any]:
-    """Globals of the nearest calling frame outside this toolkit. Call it before anything is awaited."""
+    """Return the globals of the nearest calling frame outside this toolkit. Call it before the first ``await``."""
     frame = sys._getframe(1)
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_OWN_MODULES):
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""Routes → the cords that publish them. Pure: both sides of a deployment compute the same."""
+"""Conversion of routes to the cords that publish them. Pure: both sides of a deployment compute the same plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chutes_wrappers.core.routes import STREAM_SWITCH, Route, SkippedRoute
 
 
 class PlannedCord(BaseModel):
-    """Everything a cord is made from, as plain values: equal on both sides of a deployment."""
+    """All properties of one cord, as plain values that are equal on both sides of a deployment."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,7 @@ class PlannedCord(BaseModel):
 
 
 class CordPlan(BaseModel):
-    """The cords of a chute, what was left out, and what a person should know about the rest."""
+    """The cords of a chute, the skipped routes, and warnings about the published routes."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,7 +39,7 @@ class CordPlan(BaseModel):
 def assign_public_paths(
     routes: Iterable[Route], expose: Iterable[str] = (), default_port: int | None = None
 ) -> tuple[tuple[Route, ...], tuple[SkippedRoute, ...]]:
-    """Give ``routes`` their public paths; those that the filters leave out come back with the reason.
+    """Return ``routes`` with their public paths, and the filtered routes with the reason.
 
     ``expose`` names the categories (``core/exposure.py``) that are published although they are left out by default.
     """
@@ -60,7 +60,7 @@ def plan_cords(
     public_methods: Iterable[str] = platform_rules.API_PUBLIC_METHODS,
     expose: Iterable[str] = (),
 ) -> CordPlan:
-    """Decide which cords publish ``routes``: one each, and two for a route whose caller decides about streaming."""
+    """Return the cords that publish ``routes``: one for each, and two for a route whose caller decides about streaming."""
     published_routes, filtered = assign_public_paths(routes, expose, default_port)
     problems = [(route, _find_native_problem(route)) for route in published_routes]
     publishable = [route for route, problem in problems if problem is None]
@@ -82,7 +82,7 @@ def plan_cords(
 
 
 def separate_ports(routes: Iterable[Route], ports: Iterable[int]) -> tuple[Route, ...]:
-    """Give operations that several services share a path each: the first of ``ports`` keeps it, the others get ``/p<port>/…``."""
+    """Resolve path conflicts between services: the first of ``ports`` keeps the path, the others get ``/p<port>/…``."""
     order = {port: index for index, port in enumerate(ports)}
     separated: dict[tuple[str, str], Route] = {}
     for route in sorted(routes, key=lambda route: order.get(route.port or 0, len(order))):
@@ -94,15 +94,15 @@ def separate_ports(routes: Iterable[Route], ports: Iterable[int]) -> tuple[Route
 
 
 def _build_cords(route: Route, public_path: str, public_method: str, port: int) -> tuple[PlannedCord, ...]:
-    # Of two cords on one public path the platform takes the first: the one that can stream.
+    # The platform uses the first of two cords on one public path: the one that can stream.
     kinds = (True, False) if route.stream == STREAM_SWITCH else (bool(route.stream),)
     return tuple(_build_cord(route, public_path, public_method, port, stream) for stream in kinds)
 
 
 def _build_cord(route: Route, public_path: str, public_method: str, port: int, stream: bool) -> PlannedCord:
     kind = public_method.lower() if not stream else f"stream_{public_method.lower()}"
-    # "-" is legal in a public path only. "__", "_0" and "_" before a letter (the function's "/") cannot be mistaken for each
-    # other, so both names are one to one with the public path, and independent of the other routes.
+    # "-" is legal in a public path only. "__", "_0" and "_" before a letter (the function's "/") are unambiguous. So both
+    # names are one to one with the public path, and independent of the other routes.
     internal = f"/cw_{kind}{public_path.replace('_', '__').replace('-', '_0')}"
     return PlannedCord(
         function_name=internal.strip("/").replace("/", "_"),
@@ -118,9 +118,9 @@ def _build_cord(route: Route, public_path: str, public_method: str, port: int, s
 def _assign_public_names(
     routes: Iterable[Route], public_methods: Iterable[str]
 ) -> dict[tuple[str, str], tuple[str, str]]:
-    """For each route key its public (path, method): a method that is not public becomes a POST.
+    """Return the public (path, method) of each route key: a method that is not public becomes a POST.
 
-    Of the methods that are not public, the first of PUT, PATCH, DELETE keeps a path that has no POST; any other gets
+    Of the methods that are not public, the first of PUT, PATCH, DELETE keeps a path that has no POST. Any other method gets
     ``<path>/<method>``. The order of the routes does not matter.
     """
     public = frozenset(public_methods)
@@ -142,17 +142,17 @@ def _assign_public_names(
 
 
 def _find_native_problem(route: Route) -> str | None:
-    """Why the SDK's own passthrough cannot carry ``route`` although it asks for that, or None (PLATFORM.md, section 2)."""
+    """Return why the SDK's passthrough cannot call the native ``route``, or None (PLATFORM.md, section 2)."""
     if not route.native or platform_rules.SDK_PATH.match(route.target_path):
         return None
     return (
-        f"the SDK's passthrough cannot call {route.target_path!r}: only lower case letters, digits, '_' and '-', "
-        'without a trailing slash; leave "native" out'
+        f"the SDK's passthrough cannot call {route.target_path!r}: it accepts only lower case letters, digits, '_' and '-', "
+        'without a trailing slash; remove "native"'
     )
 
 
 def _format_shadowed_warning(public_path: str, public_method: str) -> str:
     return (
-        f"{public_method} {public_path}: the platform answers this path itself, calls will not reach the service; "
+        f"{public_method} {public_path}: the platform serves this path itself, so calls do not reach the service; "
         "publish it under another `path` with this one as `target_path`, or expose `reserved`"
     )

@@ -1,17 +1,17 @@
-"""How a service differs from its manifest. Pure."""
+"""Differences between a service and its manifest. Pure."""
 
 from __future__ import annotations
 
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.routes import Route
 
-# What tells how the image runs. Others of its facts vary with the run (which files were written), or are not the image's
-# own: each registry that has it gives it another digest.
+# The facts that define how the image runs. Other facts vary with the run (which files were written) or with the registry
+# (the digest).
 _LAUNCH_FACTS = ("entrypoint", "cmd", "working_dir", "user", "exposed_ports")
 
 
 def find_differences(recorded: Manifest, current: Manifest) -> tuple[str, ...]:
-    """One line for each route that is new, gone or different in ``found``, and each changed fact of its image; sorted."""
+    """Return one line for each new, removed or changed route in ``current``, and for each changed fact of its image; sorted."""
     before, after = _index_by_call(recorded), _index_by_call(current)
     lines = [f"gone: {name}" for name in before.keys() - after.keys()]
     lines += [f"new: {name}" for name in after.keys() - before.keys()]
@@ -27,7 +27,7 @@ def find_differences(recorded: Manifest, current: Manifest) -> tuple[str, ...]:
 
 
 def is_only_hidden(recorded: Manifest, current: Manifest) -> bool:
-    """Whether all that is gone from ``found`` is left out there for a reason: it was published by another ``--expose``."""
+    """Return whether all routes that are missing from ``current`` are skipped there: another ``--expose`` published them."""
     removed = _index_by_call(recorded).keys() - _index_by_call(current).keys()
     hidden = {(each.method, each.path, each.port) for each in current.skipped}
     calls = [

@@ -1,7 +1,7 @@
-"""Where an environment (``.venv``) was made. Standard library only: it is asked before any dependency is there.
+"""The path where an environment (``.venv``) was created. Standard library only: it runs before any dependency is installed.
 
-The stamp ``.complete`` holds the environment's path. Activation and console scripts name that path too. In a moved checkout
-they fail, and in a copy they use the original. ``deploy.sh`` compares it as well.
+The stamp ``.complete`` contains the environment's path. Activation and console scripts contain it too. In a moved checkout
+they fail, and in a copy they use the original. ``deploy.sh`` compares the path as well.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ _ACTIVATED = r"VIRTUAL_ENV=[\"']?(/[^\"'\n]+)"
 
 
 def read_creation_path(environment: Path) -> Path | None:
-    """The path that ``environment`` was made at; None where nothing says so.
+    """Return the path where ``environment`` was created; None if it is unknown.
 
-    The stamp says it; the shells' script does where there is no stamp, or an empty one of earlier versions.
+    It is read from the stamp. Without a stamp, or with an empty one of an earlier version, it is read from the activation
+    script.
     """
     for path, pattern in ((environment / STAMP, r"(/.+)"), (environment / "bin" / "activate", _ACTIVATED)):
         with contextlib.suppress(OSError):
@@ -28,7 +29,7 @@ def read_creation_path(environment: Path) -> Path | None:
 
 
 def is_same_folder(one: Path, other: Path) -> bool:
-    """Whether both paths lead to one folder; False where one of them does not exist."""
+    """Return whether both paths are the same folder; False if one of them does not exist."""
     try:
         return one.samefile(other)
     except OSError:

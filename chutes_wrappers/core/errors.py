@@ -1,11 +1,11 @@
 """The error tree.
 
 WrapperError            an operation failed                       exit code 1
-├── ConfigurationError  wrong usage, module, manifest or setting  exit code 2
-├── EngineUnavailable   no Docker engine answers                  exit code 1
+├── ConfigurationError  invalid usage, module, manifest, setting  exit code 2
+├── EngineUnavailable   no Docker engine is reachable             exit code 1
 ├── ImageMissing        the Docker engine has no such image       exit code 1
 ├── UnsupportedImage    the base image can never run on Chutes    exit code 1
-└── ServiceFailed       the wrapped service exited or never came  exit code 1
+└── ServiceFailed       the wrapped service is not running        exit code 1
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 
 class WrapperError(Exception):
-    """Something failed, said so that a person can act on it.
+    """A failed operation, described so that a user can act on it.
 
-    ``what`` is one sentence; ``where`` names the file, image, field or index; ``evidence`` is what was seen (log lines,
-    an answer); ``next_step`` is the fix to try. None of them may hold a secret.
+    ``what`` is one sentence. ``where`` names the file, image, field or index. ``evidence`` is the observed output (log
+    lines, a response). ``next_step`` is the fix to try. None of them may contain a secret.
     """
 
     exit_code = 1
@@ -37,7 +37,7 @@ class WrapperError(Exception):
         return "\n".join(part for part in (head, self.evidence, tail) if part)
 
     def to_data(self) -> dict[str, str | int | None]:
-        """This error as plain values, for another process: ``error_from_data`` makes it again."""
+        """Return this error as plain values, for another process; ``error_from_data`` restores it."""
         return {
             "what": self.what,
             "where": self.where,
@@ -48,13 +48,13 @@ class WrapperError(Exception):
 
 
 class ConfigurationError(WrapperError):
-    """The user's input is wrong: usage, a module, a manifest, a variable."""
+    """Invalid input of the user: usage, a module, a manifest, a variable."""
 
     exit_code = 2
 
 
 class EngineUnavailable(WrapperError):
-    """No Docker engine answers; commands that can do without one catch this."""
+    """No Docker engine is reachable. Commands that can run without one catch this."""
 
 
 class ImageMissing(WrapperError):
@@ -62,7 +62,7 @@ class ImageMissing(WrapperError):
 
 
 class UnsupportedImage(WrapperError):
-    """The base image lacks what the SDK needs and no recipe can add it."""
+    """The base image lacks what the SDK needs, and no recipe can add it."""
 
 
 class ServiceFailed(WrapperError):
@@ -70,7 +70,7 @@ class ServiceFailed(WrapperError):
 
 
 def error_from_data(data: Mapping[str, str | int | None]) -> WrapperError:
-    """The error that ``to_data`` described: a ConfigurationError where it was one, else a WrapperError."""
+    """Return the error that ``to_data`` described: a ConfigurationError if it was one, else a WrapperError."""
 
     def text(key: str) -> str | None:
         value = data.get(key)

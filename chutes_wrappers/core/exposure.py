@@ -1,4 +1,4 @@
-"""What a service keeps to itself by default (the seed's filters), and the switch that publishes it all the same."""
+"""The filters for routes that are left out by default (those of the seed), and the categories that expose them."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ LEFT_OUT = "left out by default"
 # A prefix covers the path and everything below it.
 INTERNAL_PREFIXES = ("/static", "/assets", "/svelte", "/login", "/logout", "/gradio_api", "/theme")
 INTERNAL_MARK = "/__"
-# With a letter in it: the last segment of /api/v1.2 is a version.
+# At least one letter: the last segment of /api/v1.2 is a version.
 _EXTENSION = re.compile(r"[0-9]*[A-Za-z][A-Za-z0-9]*")
 
 
 def parse_expose(value: str | Iterable[str], *, where: str) -> frozenset[Category]:
-    """The categories that ``value`` names: ``"parameters,files"``, a list of them, or ``"all"``.
+    """Parse the categories in ``value``: ``"parameters,files"``, a list of them, or ``"all"``.
 
-    ConfigurationError names ``where`` and the part that is none.
+    Raises ConfigurationError with ``where`` for an unknown category.
     """
     parts = value.split(",") if isinstance(value, str) else value
     names = {str(part).strip() for part in parts} - {""} if isinstance(parts, Iterable) else {str(value)}
     if unknown := sorted(names - {*CATEGORIES, EVERYTHING}):
         raise ConfigurationError(
-            f"{unknown[0]!r} cannot be exposed",
+            f"{unknown[0]!r} is not a category that can be exposed",
             where=where,
-            next_step=f"name some of {', '.join(CATEGORIES)}, separated by commas, or {EVERYTHING}",
+            next_step=f"use some of {', '.join(CATEGORIES)}, separated by commas, or {EVERYTHING}",
         )
     return frozenset(name for name in CATEGORIES if EVERYTHING in names or name in names)
 
 
 def find_hidden_categories(path: str) -> dict[Category, str]:
-    """The categories because of which ``path`` is not published by default, each with its reason; {} when it is."""
+    """Return the categories that hide ``path`` by default, each with its reason; {} if it is published."""
     hidden: dict[Category, str] = {}
     if path.strip("/") == "":
         hidden["root"] = "the root path"
@@ -53,7 +53,7 @@ def find_hidden_categories(path: str) -> dict[Category, str]:
 
 
 def find_filter_reason(path: str, exposed: Iterable[str] = ()) -> str | None:
-    """Why ``path`` is not published when the categories ``exposed`` are, or None."""
+    """Return why ``path`` is not published when the categories ``exposed`` are published, or None."""
     remaining = {
         category: reason
         for category, reason in find_hidden_categories(path).items()

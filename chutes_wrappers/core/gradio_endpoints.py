@@ -1,4 +1,4 @@
-"""Gradio endpoints: what a call needs to know of one, as discovery learnt it."""
+"""Gradio endpoints: the facts that a call needs, as discovery found them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
-# Where a parameter's value holds files: it is one, it is a list of them, or they lie somewhere in it.
+# Where a parameter's value contains files: it is one, it is a list of them, or they are nested in it.
 FileShape = Literal["one", "many", "inside"]
-# Of the queue; the app's /config names it. Gradio 4 (its last releases), 5 and 6 all speak sse_v3.
+# The queue's protocol, from the app's /config. The last releases of Gradio 4, and Gradio 5 and 6, use sse_v3.
 Protocol = Literal["sse_v1", "sse_v2", "sse_v2.1", "sse_v3"]
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 class GradioParameter(BaseModel):
-    """One argument, in the endpoint's order. ``default`` counts where it is not ``required``.
+    """One argument, in the endpoint's order. ``default`` is used if it is not ``required``.
 
-    ``file_key``: the app wants the file as ``{file_key: file}``.
+    ``file_key``: the app expects the file as ``{file_key: file}``.
     """
 
     model_config = _STRICT
@@ -33,8 +33,9 @@ class GradioParameter(BaseModel):
 class GradioEndpoint(BaseModel):
     """One named endpoint of a Gradio app. JSON shape: ``gradio`` of a route.
 
-    ``prefix`` is where the app's API lies (``/gradio_api``, or empty for Gradio 4), ``fn_index`` the number of its function.
-    ``hidden_inputs`` and ``hidden_outputs`` are the positions of session state, which no caller gives or gets.
+    ``prefix`` is the path of the app's API (``/gradio_api``, or empty for Gradio 4). ``fn_index`` is the number of its
+    function. ``hidden_inputs`` and ``hidden_outputs`` are the positions of session state, which callers neither send nor
+    receive.
     """
 
     model_config = _STRICT
@@ -49,16 +50,16 @@ class GradioEndpoint(BaseModel):
 
     @property
     def is_diff_protocol(self) -> bool:
-        """Whether what a generator yields comes as the difference to what it yielded before."""
+        """Whether each output of a generator is sent as the difference to the previous one."""
         return self.protocol != "sse_v1"
 
     def insert_hidden_inputs(self, arguments: Iterable[Any]) -> list[Any]:
-        """``arguments`` with nothing where session state goes; the app puts it there."""
+        """Return ``arguments`` with None at the positions of session state, which the app fills in."""
         values = list(arguments)
         for position in sorted(self.hidden_inputs):
             values.insert(position, None)
         return values
 
     def remove_hidden_outputs(self, values: Sequence[Any]) -> list[Any]:
-        """``values`` without session state."""
+        """Return ``values`` without session state."""
         return [value for position, value in enumerate(values) if position not in self.hidden_outputs]

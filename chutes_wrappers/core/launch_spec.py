@@ -1,4 +1,4 @@
-"""What a base image would run: the facts that inspection finds and the launcher obeys."""
+"""Launch facts: how a base image starts its service, found by inspection and used by the launcher."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 class LaunchSpec(BaseModel):
     """How the base image starts its service. JSON shape: the ``image`` object of a route manifest.
 
-    ``entrypoint`` and ``cmd`` are argv lists (Docker's shell form arrives as ``["/bin/sh", "-c", …]``). ``environment`` is
-    what the image itself publishes, never what a user passed. ``exposed_ports`` are TCP ports. ``health_check`` is Docker's
-    test list (``["CMD-SHELL", "curl …"]``). ``readiness`` maps a port to an HTTP path that answers 2xx once the service is
-    ready. ``writes`` are absolute paths that the service created or changed while it ran.
+    ``entrypoint`` and ``cmd`` are argv lists (Docker's shell form is ``["/bin/sh", "-c", …]``). ``environment`` is what the
+    image sets, never what a user passed. ``exposed_ports`` are TCP ports. ``health_check`` is Docker's test list
+    (``["CMD-SHELL", "curl …"]``). ``readiness`` maps a port to an HTTP path that returns 2xx once the service is ready.
+    ``writes`` are absolute paths that the service created or changed while it ran.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -34,5 +34,5 @@ class LaunchSpec(BaseModel):
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """The command line that the image runs when nobody overrides it; empty when it names none."""
+        """The command line that the image runs without an override; empty if the image has none."""
         return (*self.entrypoint, *self.cmd)

@@ -1,4 +1,4 @@
-"""Where things lie inside a wrapped image. Nothing under /tmp or /cache: volumes hide both (PLATFORM.md, section 1)."""
+"""Paths inside a wrapped image. None is under /tmp or /cache: volumes hide both (PLATFORM.md, section 1)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ BAKED_VENV = f"{BAKED_ROOT}/venv"
 BAKED_RECIPE = f"{BAKED_ROOT}/recipe"
 BAKED_WRITABLE = f"{BAKED_ROOT}/writable"
 BAKED_MANIFEST = f"{BAKED_ROOT}/manifest.routes.json"
-# Names the file that stands in for BAKED_MANIFEST where a chute runs without an image, on a host.
+# The variable with the file that replaces BAKED_MANIFEST when a chute runs on a host, without an image.
 BAKED_MANIFEST_VARIABLE = "CHUTES_WRAPPERS_MANIFEST"
 
-# A JSON object with what the module said about launching: ``autostart`` (bool), ``entrypoint`` (string or list) and
-# ``env`` (names that the module set in the image and that therefore beat the base image's values). Absent: all defaults.
+# A JSON object with the module's launch settings: ``autostart`` (bool), ``entrypoint`` (string or list) and ``env`` (names
+# that the module set in the image, and that therefore override the base image's values). Absent: all defaults.
 LAUNCH_SETTINGS_VARIABLE = "CHUTES_WRAPPERS_LAUNCH"
 
-# ENV of the recipe, which the wrapped service must not see. PATH is not here: the base image's own replaces it.
+# ENV of the recipe, which the wrapped service must not get. PATH is not listed: the base image's PATH replaces it.
 RECIPE_VARIABLES = (
     "CHUTES_USERNAME",
     "PIP_NO_CACHE_DIR",
@@ -24,7 +24,7 @@ RECIPE_VARIABLES = (
     BAKED_MANIFEST_VARIABLE,
 )
 
-# What goes from the build context (a staging folder, or the project's root) to BAKED_LIB.
+# Copied from the build context (a staging folder, or the project's root) to BAKED_LIB.
 PACKAGE_SOURCES = (
     "chutes_wrappers/__init__.py",
     "chutes_wrappers/facade.py",

@@ -1,9 +1,9 @@
-"""Which requests a server on this machine accepts, by their headers alone. Pure.
+"""The local guard: which requests a server on this machine accepts, decided by their headers alone. Pure.
 
-A web page of another site can make its visitor's browser send requests to 127.0.0.1. It can also point a name of its own at
-127.0.0.1 (DNS rebinding), and then read the responses. Both show in the headers: the name in ``Host``, the page's site in
-``Origin`` or ``Sec-Fetch-Site`` (W3C Fetch Metadata). A program that is not a browser may send any headers, so servers that
-act for a user also need a secret.
+A web page of another site can make its visitor's browser send requests to 127.0.0.1. It can also point its own host name at
+127.0.0.1 (DNS rebinding), and then read the responses. Both are visible in the headers: the name in ``Host``, the page's
+site in ``Origin`` or ``Sec-Fetch-Site`` (W3C Fetch Metadata). A program that is not a browser may send any headers, so
+servers that act for a user also need a secret.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 Header = tuple[str, str]
 
 REFUSAL_STATUS = 403
-# How a dev run gets what the user allows: names that are separated by commas.
+# These pass the user's allow list to a dev run: names separated by commas.
 _HOSTS_VARIABLE = "CHUTES_WRAPPERS_ALLOW_HOSTS"
 _ORIGINS_VARIABLE = "CHUTES_WRAPPERS_ALLOW_ORIGINS"
 _LOOPBACK = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9_-]+\.)*localhost")
@@ -30,9 +30,10 @@ _PURPOSES = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 
 @dataclass(frozen=True, kw_only=True)
 class AllowList:
-    """What a user allows beside this machine itself: ``hosts`` are names without a port, ``origins`` are ``scheme://host[:port]``.
+    """Hosts and origins that a user allows in addition to this machine.
 
-    Both are in lower case; ``parse_allow_list`` makes them of what was typed.
+    ``hosts`` are names without a port, ``origins`` are ``scheme://host[:port]``. Both are in lower case;
+    ``parse_allow_list`` builds them from what was typed.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -40,7 +41,7 @@ class AllowList:
 
 
 def parse_allow_list(hosts: Sequence[str], origins: Sequence[str]) -> AllowList:
-    """The names and origins as typed; ConfigurationError for one that is not a single name or origin."""
+    """Parse names and origins as typed. Raises ConfigurationError for one that is not a single name or origin."""
     name = "give one name without scheme, port or '*', such as --allow-host box.example"
     origin = "give scheme, host and port without '*' or a path, such as --allow-origin https://app.example"
     return AllowList(
@@ -56,16 +57,16 @@ def _parse_value(text: str, pattern: re.Pattern[str], flag: str, kind: str, next
 
 
 def environment_from_allow_list(allowed: AllowList) -> dict[str, str]:
-    """The environment that hands ``allowed`` to another process; ``allow_list_from_environment`` reads it.
+    """Return the variables that pass ``allowed`` to another process; ``allow_list_from_environment`` reads them.
 
-    Both variables are in it, so that those of an image, or of a shell, allow nothing.
+    Both variables are always set, so that variables of an image or a shell allow nothing.
     """
     values = {_HOSTS_VARIABLE: allowed.hosts, _ORIGINS_VARIABLE: allowed.origins}
     return {name: ",".join(sorted(each)) for name, each in values.items()}
 
 
 def allow_list_from_environment(environment: Mapping[str, str]) -> AllowList:
-    """What ``environment_from_allow_list`` wrote into ``environment``; ConfigurationError for anything else."""
+    """Read what ``environment_from_allow_list`` wrote. Raises ConfigurationError for anything else."""
     hosts, origins = environment.get(_HOSTS_VARIABLE, ""), environment.get(_ORIGINS_VARIABLE, "")
     return parse_allow_list([*filter(None, hosts.split(","))], [*filter(None, origins.split(","))])
 
@@ -85,7 +86,7 @@ class LocalGuard:
     is_own_host: Callable[[str], bool] = lambda name: False
 
     def find_refusal(self, method: str, headers: Sequence[Header]) -> str | None:
-        """Why a request with these headers is refused, as a sentence; None when it is accepted."""
+        """Return why a request with these headers is refused, as a sentence; None if it is accepted."""
         lower_headers = [(name.lower(), value.strip().lower()) for name, value in headers]
         hosts = [value for name, value in lower_headers if name == "host"]
         if len(hosts) != 1 or not self._is_host(hosts[0]):
@@ -119,7 +120,7 @@ class LocalGuard:
 
     def _find_site_refusal(self, method: str, lower_headers: dict[str, str]) -> str | None:
         site = lower_headers.get("sec-fetch-site")
-        # Nobody navigates by it; of a foreign page that asks for it, browsers may hide the site as "none".
+        # A prefetch is not a navigation of the user. For one by a foreign page, browsers may send the site as "none".
         is_prefetch = any(lower_headers.get(name, "").startswith("prefetch") for name in _PURPOSES)
         is_trusted_site = site is None or site in _TRUSTED_SITES or (site == "same-site" and self.loopback_origins)
         if is_prefetch and site != "same-origin":

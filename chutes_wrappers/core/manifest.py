@@ -24,12 +24,11 @@ SUFFIX = ".routes.json"
 
 
 class Manifest(BaseModel):
-    """What is known about a wrapped service. JSON shape: the route manifest file.
+    """The facts about a wrapped service. JSON shape: the route manifest file.
 
-    ``routes`` become cords; ``image`` says how the base image starts its service (None: not inspected); ``source`` says
-    where the routes come from (for instance ``{"8020": "http://127.0.0.1:8020/openapi.json"}``); ``skipped`` lists
-    every operation that was left out, with the reason. ``ignored_keys`` of a file's routes mean nothing here, and are not
-    written again.
+    ``routes`` become cords. ``image`` is how the base image starts its service (None: not inspected). ``source`` is where
+    the routes come from, for instance ``{"8020": "http://127.0.0.1:8020/openapi.json"}``. ``skipped`` lists every operation
+    that was left out, with the reason. ``ignored_keys`` are unknown keys of a file's routes; they are not written again.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,7 +41,7 @@ class Manifest(BaseModel):
     ignored_keys: tuple[str, ...] = Field(default=(), exclude=True)
 
     def to_json(self) -> str:
-        """The manifest as a file: sorted and indented, byte-identical for equal manifests, without default values."""
+        """Return the manifest as a file: sorted and indented, byte-identical for equal manifests, without default values."""
         ordered = self.model_copy(
             update={
                 "routes": tuple(sorted(self.routes, key=lambda r: (r.port or 0, r.path, r.method))),
@@ -55,7 +54,7 @@ class Manifest(BaseModel):
 
 
 def _route_to_json(route: Route) -> dict[str, Any]:
-    """A route with the seed's keys always spelt out, and the others where they differ from the default."""
+    """Return a route with the seed's keys always, and other keys only if they differ from the default."""
     keys = ("path", "method", "port", "target_path", "stream")
     return {
         **{key: getattr(route, key) for key in keys},
@@ -64,19 +63,19 @@ def _route_to_json(route: Route) -> dict[str, Any]:
 
 
 def build_manifest_path(module_file: str | Path) -> Path:
-    """``deploy_x.routes.json`` beside ``deploy_x.py``."""
+    """Return ``deploy_x.routes.json`` in the folder of ``deploy_x.py``."""
     return Path(module_file).with_suffix(SUFFIX)
 
 
 def load_manifest(path: Path) -> Manifest:
-    """Read and validate a manifest file; ConfigurationError names the file, the field and the fix."""
+    """Read and validate a manifest file. Raises ConfigurationError with the file, the field and the fix."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
-            f"the route manifest cannot be read ({error.strerror})",
+            f"cannot read the route manifest ({error.strerror})",
             where=str(path),
-            next_step=f"make one with {NAMES.deploy} --discover MODULE, or correct the path",
+            next_step=f"create one with {NAMES.deploy} --discover MODULE, or correct the path",
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError("the route manifest is not UTF-8 text", where=str(path)) from error
@@ -84,7 +83,7 @@ def load_manifest(path: Path) -> Manifest:
 
 
 def parse_manifest(text: str, *, where: str) -> Manifest:
-    """Validate manifest JSON: an object with ``routes``, or a plain list of routes."""
+    """Parse and validate manifest JSON: an object with ``routes``, or a plain list of routes. Raises ConfigurationError."""
     try:
         data = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -95,14 +94,14 @@ def parse_manifest(text: str, *, where: str) -> Manifest:
         data = {"routes": data}
     if not isinstance(data, dict) or not isinstance(data.get("routes"), list):
         raise ConfigurationError(
-            'a manifest is {"routes": [...]} or a list of routes',
+            'a manifest must be {"routes": [...]} or a list of routes',
             where=where,
             next_step="see Discovery in the README",
         )
     version = data.get("version", VERSION)
     if type(version) is not int or version != VERSION:  # True and 1.0 equal 1
         raise ConfigurationError(
-            f"version {version!r} is not the version that this toolkit reads ({VERSION})",
+            f"unsupported version {version!r}: this toolkit reads version {VERSION}",
             where=where,
             next_step="update the toolkit, or discover again",
         )
@@ -119,13 +118,13 @@ def parse_manifest(text: str, *, where: str) -> Manifest:
 def parse_routes(entries: Iterable[Any], *, where: str) -> tuple[Route, ...]:
     """Validate route entries (a manifest's or ``CHUTE_STATIC_ROUTES``).
 
-    Raises one ConfigurationError for the first bad entry, naming its index, its field, the value and the fix. Keys of
-    other toolkits are understood where they mean something; others are ignored (``find_unknown_keys`` names them).
+    Raises ConfigurationError for the first invalid entry, with its index, its field, the value and the fix. Known keys of
+    other toolkits are translated. Unknown keys are ignored (``find_unknown_keys`` returns them).
     """
     routes: dict[tuple[str, str], tuple[int, Route]] = {}
     for index, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
-            raise _make_route_error(where, index, f"a route is an object, not {type(entry).__name__}")
+            raise _make_route_error(where, index, f"a route must be an object, not {type(entry).__name__}")
         try:
             route = Route.model_validate(normalise_entry(entry))
         except ValidationError as error:
@@ -137,16 +136,16 @@ def parse_routes(entries: Iterable[Any], *, where: str) -> tuple[Route, ...]:
             raise _make_route_error(
                 where,
                 index,
-                f"{route.describe()} is also route {other}; give one of them another `path` and keep `target_path`",
+                f"{route.describe()} is a duplicate of route {other}; give one of them another `path` and keep `target_path`",
             )
         routes[route.key] = (index, route)
     return tuple(route for _, route in routes.values())
 
 
 def merge_static_routes(manifest: Manifest, static: Iterable[Route]) -> tuple[Manifest, tuple[str, ...]]:
-    """Add static routes that the manifest lacks; a duplicate by path and method is skipped.
+    """Add static routes that are not in the manifest; a duplicate of path and method is skipped.
 
-    Returns the merged manifest, and a warning for each skipped route that would have gone elsewhere.
+    Returns the merged manifest, and a warning for each skipped route with another target.
     """
     routes = {route.key: route for route in manifest.routes}
     warnings = []
@@ -157,19 +156,19 @@ def merge_static_routes(manifest: Manifest, static: Iterable[Route]) -> tuple[Ma
         ):
             warnings.append(
                 f"static route {route.describe()} to {route.port or 'the first port'}{route.target_path} is skipped: the "
-                f"manifest already sends it to {known.port or 'the first port'}{known.target_path}; "
-                "give it another `path` to have both"
+                f"manifest already routes it to {known.port or 'the first port'}{known.target_path}; "
+                "give it another `path` to publish both"
             )
     return manifest.model_copy(update={"routes": tuple(routes.values())}), tuple(warnings)
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write atomically: the old file stays untouched until the new one is complete on disk."""
+    """Write ``manifest`` atomically: the old file is unchanged until the new one is complete on disk. Raises WrapperError."""
     write_atomically(path, manifest.to_json())
 
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Replace ``path`` by ``text``, with these permissions; on any failure the old file stays and WrapperError says why."""
+    """Replace ``path`` with ``text`` and these permissions. If it fails, the old file is unchanged and WrapperError has the reason."""
     temporary: str | None = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -182,9 +181,9 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
         temporary = None
     except OSError as error:
         raise WrapperError(
-            f"cannot be written ({error.strerror}); what was there before is unchanged",
+            f"cannot be written ({error.strerror}); the previous file is unchanged",
             where=str(path),
-            next_step="free some space or choose another place, then run the command again",
+            next_step="free some space or choose another path, then run the command again",
         ) from error
     finally:
         if temporary is not None:
@@ -199,14 +198,14 @@ def _make_route_error(where: str, index: int, problem: str) -> ConfigurationErro
 
 
 def _format_first_problem(error: ValidationError, entry: Mapping[str, Any] = MappingProxyType({})) -> str:
-    """What is wrong first, by the key that ``entry`` writes it under."""
+    """Return the first problem, with the key that ``entry`` uses for the field."""
     problem = error.errors(include_url=False)[0]
     first, *rest = problem["loc"]
     field = find_source_key(str(first), entry) + "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in rest)
     if problem["type"] == "missing":
         return f"`{field}` is missing"
     if problem["type"] == "extra_forbidden":
-        return f"`{field}` has no meaning here"
+        return f"`{field}` is an unknown key"
     if problem["type"] == "model_type":
         return f"`{field}` = {problem['input']!r}: must be an object"
     message = problem["msg"].removeprefix("Value error, ")

@@ -50,17 +50,17 @@ FAILURES_TO_DELETION = 7
 UPGRADE_REQUIRED = 426
 BAD_REQUEST = 400
 RATE_LIMITED = 429
-# Section 3, SDK chute/cord.py: a client of the SDK repeats a call that is answered 503 for so long (provision_timeout).
+# Section 3, SDK chute/cord.py (provision_timeout): how long a client of the SDK retries a call that returns 503.
 PROVISION_TIMEOUT_S = 180.0
 
-# Section 1, measured: a Python that has faulthandler on, by either of these, ends with SIGSEGV under chutes-aegis.so.
+# Section 1, measured: with either of these, which enable faulthandler, Python ends with SIGSEGV under chutes-aegis.so.
 FAULTHANDLER_VARIABLES = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE")
 # Section 1, measured: chutes-aegis.so needs this glibc, graval's libraries need libcrypto.so.3.
 MIN_GLIBC = (2, 34)
-# Section 1: TEE_GPU is of the Blackwell generation (sm_120). The SDK's own words, 12.2 to 12.6, are older.
+# Section 1: TEE_GPU is of the Blackwell generation (sm_120). The SDK's values, 12.2 to 12.6, are older.
 MIN_CUDA = (12, 8)
 OPENSSL_LIBRARY = "libcrypto.so.3"
-# The SDK asks for 3.10; its chutes-inspecto.so crashes under CPython 3.13 (measured with 0.6.9 on glibc 2.36 and 2.41).
+# The SDK requires 3.10; its chutes-inspecto.so crashes under CPython 3.13 (measured with 0.6.9 on glibc 2.36 and 2.41).
 MIN_PYTHON = (3, 10)
 MAX_PYTHON = (3, 12)
 
@@ -112,7 +112,7 @@ FIRST_DEPLOYMENT_HOURS = 3
 MAX_BUILDS_PER_DAY = 24
 MAX_VERSIONS_PER_DAY = 24
 
-# (api) section 5: who asks, and what an image's status says.
+# (api) section 5: authentication and permissions of a user, and the states of an image.
 NONCE_WINDOW_S = 600
 PUBLIC_CHUTES_BIT = 11  # SDK entrypoint/deploy.py reads it too
 PUBLIC_CHUTES_PERMISSION = "Allow deploying models publicly."
@@ -121,14 +121,14 @@ IMAGE_BUILDING = "building"
 IMAGE_BUILT = "built and pushed"
 IMAGE_FAILED = "error: "
 
-# Names of variables that hold secrets (section 5: those belong into `chutes secrets create`, not into an image layer).
+# Names of variables that contain secrets (section 5: set those with `chutes secrets create`, not in an image layer).
 SECRET_NAME = re.compile(
     r"(?:^|_)(?:[A-Z0-9]*TOKEN|KEY|PASS|PWD|SEED)\Z|SECRET|PASSW|CREDENTIAL|PRIVATE|(?:API|ACCESS)_?KEY", re.IGNORECASE
 )
 
 
 def find_chute_name_problem(name: str) -> str | None:
-    """The rule that ``name`` breaks as a chute's, or None (api, section 4)."""
+    """Return the rule for chute names that ``name`` violates, or None (api, section 4)."""
     shortest, longest = CHUTE_NAME_LENGTH
     if CHUTE_NAME.match(name) and shortest <= len(name) <= longest:
         return None
@@ -136,7 +136,7 @@ def find_chute_name_problem(name: str) -> str | None:
 
 
 def find_image_name_problem(name: str, length: tuple[int, int] = IMAGE_NAME_LENGTH) -> str | None:
-    """The rule that ``name`` breaks as an image's, or, with IMAGE_TAG_LENGTH, as a tag; or None (api, section 4)."""
+    """Return the rule for image names (with IMAGE_TAG_LENGTH: for tags) that ``name`` violates, or None (api, section 4)."""
     shortest, longest = length
     if IMAGE_NAME.match(name) and shortest <= len(name) <= longest:
         return None
@@ -144,59 +144,59 @@ def find_image_name_problem(name: str, length: tuple[int, int] = IMAGE_NAME_LENG
 
 
 def find_username_problem(username: str) -> str | None:
-    """The rule that ``username`` breaks, or None (api, section 4)."""
+    """Return the rule that ``username`` violates, or None (api, section 4)."""
     return None if USERNAME.match(username) else "3 to 15 letters, digits or '_'"
 
 
 def build_slug(username: str, chute_name: str) -> str:
-    """The first label of a chute's host, unless it is taken (api, section 4)."""
+    """Return the first label of a chute's host, unless it is in use already (api, section 4)."""
     return re.sub("[^a-z0-9]+", "-", f"{username}-{chute_name}".lower()).strip("-")[:MAX_SLUG_LENGTH]
 
 
 def is_shadowed(public_path: str) -> bool:
-    """Whether a call to ``public_path`` on the chute's host is answered by the platform itself (api, section 2)."""
+    """Return whether the platform itself serves ``public_path`` on a chute's host (api, section 2)."""
     return public_path in PLATFORM_PATHS or any(
         public_path == prefix or public_path.startswith(prefix + "/") for prefix in PLATFORM_PREFIXES
     )
 
 
 def is_tee_placement(gpu_count: object, include: object) -> bool:
-    """Whether the API takes a TEE chute with these settings of its NodeSelector (api, section 4).
+    """Return whether the API accepts a TEE chute with these settings of its NodeSelector (api, section 4).
 
-    A name in upper case is taken here, and found nowhere later: the deployment then ends in a bare 500.
+    The API accepts a name in upper case here, but does not find it later: the deployment then ends in a bare 500.
     """
     names = [str(name).lower() for name in include] if isinstance(include, (list, tuple)) else []
     return gpu_count == TEE_GPU_COUNT and names == [TEE_GPU]
 
 
 def find_subnet_word(chute_name: str) -> str | None:
-    """The subnet's word in ``chute_name``, which only that subnet may use, or None (api, section 4)."""
+    """Return the word in ``chute_name`` that only its subnet may use, or None (api, section 4)."""
     return next((word for word in SUBNET_WORDS if word in chute_name.lower()), None)
 
 
 def is_tee_name(chute_name: str) -> bool:
-    """Whether a chute of this name needs ``tee=True`` (api, section 4)."""
+    """Return whether a chute of this name needs ``tee=True`` (api, section 4)."""
     return "TEE" in chute_name or chute_name.lower().endswith("tee")
 
 
 def find_unknown_gpus(names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that the API does not know as GPUs, in any case (api, section 4), sorted."""
+    """Return the ``names`` that the API does not know as GPUs, sorted; case is ignored (api, section 4)."""
     return sorted({name for name in names if name.lower() not in GPU_HOURLY_PRICES})
 
 
 def find_reserved_port_problem(port: int) -> str | None:
-    """Why ``port`` of an instance is never a wrapped service's, or None (section 1)."""
+    """Return why a wrapped service can never use ``port`` of an instance, or None (section 1)."""
     owner = RESERVED_PORTS.get(port)
     return f"port {port} belongs to {owner} on an instance" if owner else None
 
 
 def is_success_status(status: int) -> bool:
-    """Whether the API takes an instance's answer with ``status`` for one: 2xx with a body (api, section 3)."""
+    """Return whether the API accepts an instance's response with ``status`` as a success: 2xx with a body (api, section 3)."""
     return 200 <= status < 300 and status != 204
 
 
 def find_service_port_problem(port: int) -> str | None:
-    """Why a wrapped service cannot listen on ``port`` of an instance, or None (section 1)."""
+    """Return why a wrapped service cannot listen on ``port`` of an instance, or None (section 1)."""
     if not 1 <= port <= 65535:
         return f"port {port} is not between 1 and 65535"
     if problem := find_reserved_port_problem(port):

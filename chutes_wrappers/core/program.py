@@ -1,6 +1,6 @@
-"""Which version this is, and what its commands are called: scripts in a checkout, commands of an installed package.
+"""The version and the names of the commands: scripts in a checkout, commands of an installed package.
 
-Every message that names a command takes the name from here.
+Every message that names a command uses the name from here.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 
 VERSION = "0.2.0"
 PACKAGE = Path(__file__).resolve().parents[1]
-# A wheel carries the checkout's files that lie outside the package in a folder of the package (pyproject.toml).
+# A wheel contains the checkout's files from outside the package in a folder of the package (pyproject.toml).
 _BUNDLED_FILES = PACKAGE / "project"
 IS_INSTALLED = _BUNDLED_FILES.is_dir()
-# Where deploy_example.py, examples/ and tools/ lie. Read only: nothing is ever written below an installed package.
+# The folder of deploy_example.py, examples/ and tools/. Read only: nothing is ever written below an installed package.
 PROJECT_FILES = _BUNDLED_FILES if IS_INSTALLED else PACKAGE.parent
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandNames:
-    """What a person types for each program, and how the environment is repaired (``reinstall``, ``other_python``)."""
+    """What a user types for each program, and how to repair the environment (``reinstall``, ``other_python``)."""
 
     deploy: str
     account: str
@@ -44,7 +44,7 @@ INSTALLED = CommandNames(
     account="chutes-wrappers-account",
     discover="chutes-wrappers-discover",
     emulator="chutes-wrappers-emulator",
-    reinstall="install chutes-wrappers again in an environment of its own, for example with pipx reinstall chutes-wrappers",
+    reinstall="install chutes-wrappers again in a separate environment, for example with pipx reinstall chutes-wrappers",
     other_python="install chutes-wrappers with another Python, for example with pipx reinstall --python python3.12 chutes-wrappers",
 )
 NAMES = INSTALLED if IS_INSTALLED else CHECKOUT
@@ -57,12 +57,12 @@ _SCRIPTS = {
 
 
 def find_source(path: str) -> Path:
-    """A file or folder that a checkout has at ``path``, which starts with ``chutes_wrappers/`` or ``tools/``."""
+    """Return the file or folder that a checkout has at ``path``, which starts with ``chutes_wrappers/`` or ``tools/``."""
     return PACKAGE.parent / path if path.startswith(f"{PACKAGE.name}/") else PROJECT_FILES / path
 
 
 def find_executable() -> Path:
-    """The file of the program that ``NAMES.deploy`` names, for example to complete its command lines."""
+    """Return the file of the program that ``NAMES.deploy`` names, for example to complete its command lines."""
     if not IS_INSTALLED:
         return PACKAGE.parent / "deploy.sh"
     script = Path(sys.argv[0])
@@ -71,7 +71,7 @@ def find_executable() -> Path:
 
 
 def replace_command_names(text: str, names: CommandNames = NAMES) -> str:
-    """A file of the project (a template, a page) with the checkout's commands as ``names`` calls them."""
+    """Return a file of the project (a template, a page) with the checkout's commands replaced by ``names``."""
     if names == CHECKOUT:
         return text
     for pattern, name in _SCRIPTS.items():

@@ -1,6 +1,6 @@
-"""What a route may not say because every call of it would fail or go astray. Pure.
+"""Checks for route settings with which every call would fail or be routed wrongly. Pure.
 
-For routes that people write: it is better heard when a module is loaded than when a caller calls.
+They are for routes that users write: an error when the module is loaded is better than an error in each call.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from chutes_wrappers.core.path_templates import find_nameless_variable
 from chutes_wrappers.core.routes import Route
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
-# They belong to the connection, which is the gateway's, not to the call.
+# Headers of the gateway's connection, not of the call.
 _CONNECTION_HEADERS = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade",
     "expect",
@@ -24,29 +24,29 @@ _Problem = tuple[str, str]
 
 
 def find_call_problem(route: Route) -> tuple[str, str] | None:
-    """The first field of ``route`` because of which calls cannot work, and what is wrong with it; or None."""
+    """Return the first field of ``route`` that makes calls fail, and what is wrong with it; or None."""
     return next((problem for find in _CHECKS for problem in find(route)), None)
 
 
 def find_header_problem(name: str) -> str | None:
-    """Why no parameter can be sent as a header of this name, or None."""
+    """Return why no parameter can be sent as a header of this name, or None."""
     if not _HEADER_NAME.fullmatch(name):
-        return f"{name!r} is no name of a header: letters, digits and dashes"
+        return f"{name!r} is not a valid header name: use letters, digits and dashes"
     if name.lower() in _CONNECTION_HEADERS:
-        return f"{name} belongs to the connection, in which callers have no part: leave it out"
+        return f"{name} is a header of the connection, which callers cannot set: remove it"
     return None
 
 
 def _find_port_problems(route: Route) -> Iterator[_Problem]:
     if route.port and (reserved := platform_rules.find_reserved_port_problem(route.port)):
-        yield "port", f"{reserved}; let the service listen on another one, and name that"
+        yield "port", f"{reserved}; let the service listen on another port, and use that"
 
 
 def _find_target_problems(route: Route) -> Iterator[_Problem]:
     variable = None if route.gradio else find_nameless_variable(route.target_path)
     if variable:
-        message = f"{variable} in {route.target_path!r} has no name that a caller could give it by"
-        yield "target_path", f"{message}: name it, or write %7B and %7D for the braces themselves"
+        message = f"{variable} in {route.target_path!r} has no name, so callers cannot set it"
+        yield "target_path", f"{message}: name it, or write %7B and %7D for literal braces"
 
 
 def _find_parameter_problems(route: Route) -> Iterator[_Problem]:
@@ -60,17 +60,18 @@ def _find_request_problems(route: Route) -> Iterator[_Problem]:
     if request is None:
         return
     if _CONTROL.search(request.content_type):
-        yield "request.content_type", f"{request.content_type!r} is no media type: it holds control characters"
+        yield (
+            "request.content_type",
+            f"{request.content_type!r} is not a valid media type: it contains control characters",
+        )
     if request.files is not None and request.encoding != "multipart":
-        yield "request.files", f'a body that travels as {request.encoding} has no files: say "encoding": "multipart"'
+        yield "request.files", f'a body with encoding {request.encoding} has no files: use "encoding": "multipart"'
 
 
 def _find_native_problems(route: Route) -> Iterator[_Problem]:
     if route.native:
         fields = (name for name in _NOT_NATIVE if getattr(route, name))
-        yield from (
-            (name, 'the SDK\'s own passthrough knows nothing of it: leave it or "native" out') for name in fields
-        )
+        yield from ((name, 'the SDK\'s passthrough does not support it: remove it or "native"') for name in fields)
 
 
 _CHECKS: tuple[Callable[[Route], Iterator[_Problem]], ...] = (

@@ -1,4 +1,4 @@
-"""Routes: one upstream operation each, how a call to it travels, and what its public name is."""
+"""Routes: one upstream operation each, with the format of its requests and its public name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STRICT = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class SkippedRoute(BaseModel):
-    """An operation that did not become a route, and why. JSON shape: an entry of ``skipped`` in a manifest."""
+    """An operation that did not become a route, and the reason. JSON shape: an entry of ``skipped`` in a manifest."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -45,9 +45,9 @@ class SkippedRoute(BaseModel):
 class Parameter(BaseModel):
     """One parameter of an operation. JSON shape: ``{"name", "in", "type", "style", "explode", "required", "shared"}``.
 
-    ``type`` is what a text in the caller's query string stands for: a list (``a,b``, or JSON) or an object (JSON); None: the
-    text itself. ``style`` and ``explode`` say how the service wants it, as in OpenAPI and with its defaults. ``shared``: the
-    body has a field of the same name.
+    ``type`` is how text in the caller's query string is parsed: a list (``a,b``, or JSON) or an object (JSON); None: plain
+    text. ``style`` and ``explode`` are the format that the service expects, as in OpenAPI and with its defaults.
+    ``shared``: the body has a field of the same name.
     """
 
     model_config = _STRICT
@@ -62,14 +62,15 @@ class Parameter(BaseModel):
 
     @model_serializer(mode="wrap")
     def _serialize_location(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"name": self.name, "in": self.place, **default(self)}  # the place also where it is the default
+        return {"name": self.name, "in": self.place, **default(self)}  # "in" also if it is the default
 
 
 class RequestFormat(BaseModel):
-    """How the body travels to the service. JSON shape: ``request`` of a route.
+    """The format of the request body for the service. JSON shape: ``request`` of a route.
 
-    ``content_type`` is sent with binary, text and JSON bodies when the caller names none; ``files`` are the file fields
-    of a multipart body (None: not known, what looks like a file is one). ``wrapped``: the JSON body is no object, and callers send it as ``{"body": …}``.
+    ``content_type`` is sent with binary, text and JSON bodies if the caller sets none. ``files`` are the file fields of a
+    multipart body (None: unknown, every value that looks like a file is one). ``wrapped``: the JSON body is not an object,
+    and callers send it as ``{"body": …}``.
     """
 
     model_config = _STRICT
@@ -81,14 +82,11 @@ class RequestFormat(BaseModel):
 
     @model_serializer(mode="wrap")
     def _serialize_encoding(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {
-            "encoding": self.encoding,
-            **default(self),
-        }  # also where it is the default: {} would tell nobody anything
+        return {"encoding": self.encoding, **default(self)}  # also if it is the default: {} would be unclear
 
 
 class ResponseHint(BaseModel):
-    """What the specification says of the answer; the service's own Content-Type decides."""
+    """The response format in the specification; the service's actual Content-Type decides."""
 
     model_config = _STRICT
 
@@ -98,13 +96,13 @@ class ResponseHint(BaseModel):
 class Route(BaseModel):
     """One operation of a wrapped service. JSON shape: an entry of ``routes`` in a manifest.
 
-    ``path`` is the public path, ``method`` the service's method, ``port`` the service's port (None: the module's first),
-    ``target_path`` the path on the service (default: ``path``; ``{name}`` is a path parameter), ``target_method`` the
-    method on the service when it differs from ``method``. ``stream``: whether the answer is an event stream, or
-    ``"switch"`` when the caller's own ``stream`` field decides. ``request`` None: JSON where the method has a body.
-    ``native`` leaves the call to the SDK's own passthrough, ``exposed`` publishes a path that the filters would leave out.
-    ``gradio``: the endpoint of a Gradio app that is called, instead of ``target_path``.
-    The schemas are self-contained JSON Schema of what a caller of the public API sends and gets.
+    ``path`` is the public path, ``method`` the service's method, ``port`` the service's port (None: the module's first).
+    ``target_path`` is the path on the service (default: ``path``; ``{name}`` is a path parameter). ``target_method`` is the
+    method on the service if it differs from ``method``. ``stream``: whether the response is an event stream, or
+    ``"switch"`` if the caller's ``stream`` field decides. ``request`` None: JSON if the method has a body. ``native``
+    leaves the call to the SDK's passthrough. ``exposed`` publishes a path that the filters would leave out. ``gradio``: the
+    endpoint of a Gradio app to call instead of ``target_path``. The schemas are self-contained JSON Schema of what a caller
+    of the public API sends and receives.
     """
 
     model_config = _STRICT
@@ -156,7 +154,7 @@ class Route(BaseModel):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes two routes duplicates: path and method."""
+        """The identity of a route: two routes with the same path and method are duplicates."""
         return self.path, self.method
 
     @property
@@ -166,23 +164,23 @@ class Route(BaseModel):
 
     @property
     def request_format(self) -> RequestFormat:
-        """``request``, or what it is when nobody said: JSON, and nothing for a GET."""
+        """``request``, or its default: JSON, and no body for a GET."""
         return self.request or RequestFormat(encoding="none" if self.upstream_method == "GET" else "json")
 
     def describe(self) -> str:
-        """``METHOD path``, as people name a route."""
+        """Return ``METHOD path``, the name of a route in messages."""
         return f"{self.method} {self.path}"
 
     def to_entry(self) -> dict[str, Any]:
-        """This route as an entry of a manifest, without default values."""
+        """Return this route as an entry of a manifest, without default values."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
     def to_skipped(self, reason: str, default_port: int | None = None) -> SkippedRoute:
-        """This route as an entry of ``skipped``."""
+        """Return this route as an entry of ``skipped``."""
         return SkippedRoute(path=self.path, method=self.method, port=self.port or default_port, reason=reason)
 
 
-# Where a field comes from, the first that is there: its own key, and those that other toolkits of this shape wrote.
+# The keys of each field; the first that exists is used. They are its own key, and those of similar toolkits.
 _SOURCES = {
     "path": ("public_api_path", "path"),
     "target_path": ("target_path", "passthrough_path", "path", "public_api_path"),
@@ -191,10 +189,10 @@ _SOURCES = {
 
 
 def normalise_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate one raw route entry into the fields of Route; ``find_unknown_keys`` names what has no place among them.
+    """Translate one raw route entry into the fields of Route; ``find_unknown_keys`` returns the keys that are not translated.
 
-    ``public_api_path`` beats ``path``, which then names the service's path unless ``passthrough_path`` or ``target_path``
-    does; ``passthrough_port`` is the port.
+    ``public_api_path`` overrides ``path``, which is then the service's path unless ``passthrough_path`` or ``target_path``
+    is set. ``passthrough_port`` is the port.
     """
     fields = {key: value for key, value in entry.items() if key in Route.model_fields}
     keys = {field: find_source_key(field, entry) for field in _SOURCES}
@@ -202,12 +200,12 @@ def normalise_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_source_key(field: str, entry: Mapping[str, Any]) -> str:
-    """The key of a raw ``entry`` that ``field`` is taken from."""
+    """Return the key of a raw ``entry`` from which ``field`` is read."""
     return next((key for key in _SOURCES.get(field, ()) if key in entry), field)
 
 
 def find_unknown_keys(entries: Iterable[Any]) -> tuple[str, ...]:
-    """Keys that ``entries`` carry and that have no meaning here, sorted, each with the key that it may be a slip of."""
+    """Return the unknown keys in ``entries``, sorted, each with a similar known key as a hint."""
     known = {*Route.model_fields, *chain.from_iterable(_SOURCES.values())}
     unknown = {key for entry in entries if isinstance(entry, Mapping) for key in entry if key not in known}
     return tuple(sorted(_format_with_hint(str(key)) for key in unknown))

@@ -1,1 +1,1 @@
-"""What runs on the instance, beside the wrapped service. Only what the SDK brings."""
+"""The code that runs on the instance, beside the wrapped service. It uses only dependencies of the SDK."""

@@ -1,7 +1,7 @@
-"""One event loop in a thread of its own, for all calls to the wrapped service.
+"""One event loop in a separate thread, for all calls to the wrapped service.
 
-The SDK runs every call on a fresh event loop in a worker thread (SDK chute/cord.py), where no connection survives. So what
-must live longer than a call (connections, the loopback server) lives here.
+The SDK runs every call on a new event loop in a worker thread (SDK chute/cord.py), where no connection survives. So
+everything that must live longer than a call (connections, the loopback server) uses this loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class BackgroundLoop:
-    """An event loop in a daemon thread, started by the first use and never stopped: it ends with the process."""
+    """An event loop in a daemon thread, started on first use and never stopped: it ends with the process."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -28,7 +28,7 @@ class BackgroundLoop:
         return asyncio.run_coroutine_threadsafe(work, self._get_loop())
 
     async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Await ``work``, done on the loop, from another loop; a cancelled await cancels the work."""
+        """Run ``work`` on the loop, and await it from another loop; a cancelled await cancels the work."""
         return await asyncio.wrap_future(self.submit(work))
 
     def _get_loop(self) -> asyncio.AbstractEventLoop:

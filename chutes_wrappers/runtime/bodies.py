@@ -1,8 +1,8 @@
-"""A caller's JSON object → the body that the service wants. Pure.
+"""Conversion of a caller's JSON object to the body that the service expects. Pure.
 
-What callers send is documented in the README ("Calling a chute"): a file is ``{"filename", "content_type", "data": base64}``, a
-``data:`` URI or ``<field>_base64``; binary is ``{"data", "content_type"}``, and its data may be a file, too; text is ``{"text"}``,
-JSON that is no object ``{"body"}``.
+The README documents what callers send ("Calling a chute"). A file is ``{"filename", "content_type", "data": base64}``, a
+``data:`` URI or ``<field>_base64``. A binary body is ``{"data", "content_type"}``, and its data may also be a file. A text
+body is ``{"text"}``. JSON that is not an object is ``{"body"}``.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _FILE_HINT = '{"filename", "content_type", "data": base64}, a data: URI, or the 
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """What is sent: a maker of aiohttp's ``data`` (a request that is sent again needs it anew), and its media type.
+    """A request body: a factory of aiohttp's ``data`` (a retried request needs a new one), and its media type.
 
-    ``make`` cannot fail: what the caller gave has been checked and encoded. An empty ``content_type`` means that the data
-    brings its own (multipart) or that there is none.
+    ``make`` cannot fail: the caller's values have been checked and encoded. ``content_type`` is empty if the data has its
+    own (multipart) or if there is none.
     """
 
     make: Callable[[], Any] = lambda: None
@@ -48,7 +48,7 @@ class Body:
 
 
 def infer_request_format(body: Any) -> RequestFormat:
-    """The format of a body that no one declared: multipart when a file is in it, else JSON."""
+    """Return the format of a body without a declared format: multipart if it contains a file, else JSON."""
     values = body.values() if isinstance(body, Mapping) else ()
     has_file = any(
         isinstance(item, Mapping) and is_file_object(item, declared=False)
@@ -59,15 +59,15 @@ def infer_request_format(body: Any) -> RequestFormat:
 
 
 def encode_body(request: RequestFormat, body: Any, *, may_be_empty: bool) -> Body:
-    """The body of a call as ``request`` wants it; ``body`` is the caller's JSON without the parameters.
+    """Encode ``body``, the caller's JSON without the parameters, in the format of ``request``.
 
-    ``may_be_empty``: an empty object is no body at all. CallRefused names what does not fit, and what would;
-    UnicodeEncodeError for half of a surrogate pair, RecursionError for what is nested too deeply.
+    ``may_be_empty``: an empty object means no body. Raises CallFailed with what is invalid and what is expected,
+    UnicodeEncodeError for an unpaired surrogate, and RecursionError for a body that is nested too deeply.
     """
     if request.encoding in ("json", "none") and not isinstance(body, Mapping):
         return _encode_json_value(body, request)
     if not isinstance(body, Mapping):
-        raise CallFailed(f"this route takes a JSON object, not a {type(body).__name__}")
+        raise CallFailed(f"this route expects a JSON object, not a {type(body).__name__}")
     if not body and may_be_empty:
         return Body()
     return _ENCODERS[request.encoding](body, request)
@@ -77,7 +77,7 @@ def _encode_json(body: Mapping[str, Any], request: RequestFormat) -> Body:
     if request.wrapped:
         if set(body) - {"body"}:
             others = ", ".join(sorted(set(body) - {"body"}))
-            raise CallFailed(f'this route takes {{"body": …}} and its parameters; it has no {others}')
+            raise CallFailed(f'this route expects {{"body": …}} and its parameters; unknown: {others}')
         return _encode_json_value(body["body"], request) if body else Body()
     if request.wrapped is None and set(body) == {"body"} and not isinstance(body["body"], Mapping):
         return _encode_json_value(body["body"], request)
@@ -86,7 +86,7 @@ def _encode_json(body: Mapping[str, Any], request: RequestFormat) -> Body:
 
 def _encode_json_value(value: Any, request: RequestFormat) -> Body:
     try:
-        data = orjson.dumps(value)  # NaN and the infinities become null: JSON has no word for them
+        data = orjson.dumps(value)  # NaN and infinity become null: JSON has no value for them
     except TypeError:  # integers beyond 64 bits, or very deep
         data = json.dumps(value, ensure_ascii=False).encode()
     return Body(make=lambda: data, content_type=request.content_type or JSON_TYPE)
@@ -104,7 +104,7 @@ def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
     value = _get_single_field(body, "data", request)
     file = parse_file("data", value, declared=True)
     if file is None and not isinstance(value, str):
-        raise CallFailed("`data` is neither a string in base64 nor a file: " + _FILE_HINT % "data", field="data")
+        raise CallFailed("`data` is neither a base64 string nor a file: " + _FILE_HINT % "data", field="data")
     data = file.data if file else decode_base64("data", value)
     content_type = _get_content_type(body) or (file.content_type if file else request.content_type) or BINARY_TYPE
     return Body(make=lambda: data, content_type=content_type)
@@ -113,7 +113,7 @@ def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
 def _get_single_field(body: Mapping[str, Any], key: str, request: RequestFormat) -> Any:
     if key not in body or set(body) - {key, "content_type"}:
         raise CallFailed(
-            f'this route takes a {request.encoding} body: {{"{key}": …, "content_type": …}} and its parameters, '
+            f'this route expects a {request.encoding} body: {{"{key}": …, "content_type": …}} and its parameters, '
             f"not {', '.join(map(str, body)) or 'nothing'}"
         )
     return body[key]
@@ -122,7 +122,7 @@ def _get_single_field(body: Mapping[str, Any], key: str, request: RequestFormat)
 def _get_content_type(body: Mapping[str, Any]) -> str:
     content_type = body.get("content_type") or ""
     if not isinstance(content_type, str) or UNSENDABLE.search(content_type):
-        raise CallFailed("`content_type` is not a media type, such as image/png", field="content_type")
+        raise CallFailed("`content_type` is not a valid media type, such as image/png", field="content_type")
     return content_type
 
 
@@ -138,7 +138,7 @@ def _encode_multipart(body: Mapping[str, Any], request: RequestFormat) -> Body:
 
 
 def _iter_fields(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Fields in the caller's order; a list repeats its field, null is left out."""
+    """Yield the fields in the caller's order; a list repeats its field, null is left out."""
     for name, value in body.items():
         for item in value if isinstance(value, list) else [value]:
             if item is not None:
@@ -146,19 +146,19 @@ def _iter_fields(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _build_part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[str, File | bytes]:
-    """One field: its name, and a file or its text. ``files`` are the fields that are files, None when nobody knows."""
+    """Return a field's name, and its file or text. ``files`` are the fields that are files, None if that is unknown."""
     if UNSENDABLE.search(name):
-        raise CallFailed(f"{name!r} cannot be the name of a field: use letters, digits and punctuation", field=name)
+        raise CallFailed(f"{name!r} is not a valid field name: use letters, digits and punctuation", field=name)
     base_name = name.removesuffix(BASE64_SUFFIX)
     if isinstance(value, str) and base_name != name and (_is_base64(value) if files is None else base_name in files):
         return base_name, file_from_base64(base_name, value)
     declared = files is not None and name in files
-    # Specifications call files strings, too: an object with a file's keys is one whatever they say, a text is not.
+    # Specifications also declare files as strings. So an object with a file's keys is always a file, and text is not.
     is_candidate = declared or files is None or isinstance(value, Mapping)
     if is_candidate and (file := parse_file(name, value, declared=declared)):
         return name, file
     if declared:
-        raise CallFailed(f"`{name}` is a file: send {_FILE_HINT % name}", field=name)
+        raise CallFailed(f"`{name}` must be a file: send {_FILE_HINT % name}", field=name)
     return name, _to_text(value).encode()
 
 
@@ -183,7 +183,7 @@ def _build_multipart(parts: list[tuple[str, File | bytes]]) -> MultipartWriter:
         else:
             part = payload.BytesPayload(value.data, content_type=value.content_type)
             disposition = {"name": name, "filename": value.filename}
-        # Unquoted, as browsers send them: UTF-8, which every parser of today reads.
+        # Unquoted UTF-8, as browsers send it: every current parser reads it.
         part.set_content_disposition("form-data", quote_fields=False, **disposition)
         if isinstance(value, bytes) and part.headers is not None:
             part.headers.popall("Content-Type", None)

@@ -1,4 +1,4 @@
-"""How a call ends that did not succeed, in the few statuses that an instance may answer (PLATFORM.md, section 3)."""
+"""Failed calls, with one of the few statuses that an instance may return (PLATFORM.md, section 3)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ MAX_QUOTED_BYTES = 256 * 1024
 
 
 class CallFailed(Exception):
-    """A call that is answered with the status ``response_status`` and ``detail``, a JSON object whose ``error`` is a sentence.
+    """A call that ends with the status ``response_status`` and ``detail``, a JSON object whose ``error`` is a sentence.
 
-    400 is the caller's or the service's own error and costs the instance nothing, 429 asks to try again, and 503 is a
-    failure of the instance: seven in a row and the platform deletes it. Texts in ``detail`` can always be encoded as UTF-8.
+    400 is an error of the caller or the service, which does not count against the instance. 429 asks the caller to retry.
+    503 is a failure of the instance: after seven in a row the platform deletes it. Texts in ``detail`` can always be
+    encoded as UTF-8.
     """
 
     def __init__(self, error: str, *, response_status: int = CLIENT_ERROR, **detail: Any) -> None:
@@ -32,9 +33,9 @@ class CallFailed(Exception):
 def make_service_error(
     status: int, content_type: str, body: bytes, *, location: str = "", response_status: int = CLIENT_ERROR
 ) -> CallFailed:
-    """The service's own error answer, so that the caller can read it: its status, media type, body, and ``location``.
+    """Return an error with the service's error response for the caller: its status, media type, body, and ``location``.
 
-    The body is ``body`` (text) or ``body_base64``, at most 256 KiB of it; ``truncated`` says when that is not all.
+    The body is in ``body`` (text) or ``body_base64``, at most 256 KiB of it; ``truncated`` is set if it is longer.
     """
     quoted = body[:MAX_QUOTED_BYTES]
     detail: dict[str, Any] = {"status": status, "content_type": content_type}
@@ -46,14 +47,16 @@ def make_service_error(
         detail["location"] = location
     if len(body) > len(quoted):
         detail["truncated"] = True
-    message = f"the service answered {status} {responses.get(status, '')}".rstrip()
+    message = f"the service returned {status} {responses.get(status, '')}".rstrip()
     return CallFailed(message, response_status=response_status, **detail)
 
 
 def make_surrogate_error(fields: Mapping[str, Any]) -> CallFailed:
-    """The refusal of a call whose ``fields`` hold half of a surrogate pair; names the first that does."""
+    """Return the error for a call whose ``fields`` contain an unpaired surrogate; it names the first such field."""
     name = next((name for name, value in fields.items() if not _is_encodable({name: value})), "the call")
-    return CallFailed(f"`{name}` holds half of a surrogate pair, which is no text: send whole characters", field=name)
+    return CallFailed(
+        f"`{name}` contains an unpaired surrogate, which is not valid text: send whole characters", field=name
+    )
 
 
 def _is_encodable(value: Any) -> bool:
@@ -61,11 +64,11 @@ def _is_encodable(value: Any) -> bool:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return False
-    except RecursionError:  # is somebody else's complaint
+    except RecursionError:  # the encoder reports it
         return True
     return True
 
 
 def _make_encodable(value: Any) -> Any:
-    # A caller's key may hold half of a surrogate pair, with which the SDK's answer would become a bare 500.
+    # A caller's key may contain an unpaired surrogate, with which the SDK would return a bare 500.
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""What the platform delivers → the request to the service. Pure."""
+"""Conversion of a call from the platform to a request to the service. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BODILESS = frozenset({"GET", "DELETE"})
 
 
 def build_request(route: Route, port: int, call: Mapping[str, Any]) -> UpstreamRequest:
-    """The request that ``call`` (``{"json": body, "params": query}``) asks for. CallRefused names what does not fit."""
+    """Return the request for ``call`` (``{"json": body, "params": query}``). Raises CallFailed for an invalid call."""
     body, query = call["json"], call["params"]
     fields = dict(body) if isinstance(body, Mapping) else {}
     method = route.upstream_method

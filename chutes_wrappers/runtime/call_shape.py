@@ -1,4 +1,4 @@
-"""One shape for the calls that reach a cord: ``{"json": body, "params": query}``, as production delivers them."""
+"""Middleware that gives every call to a cord the same shape: ``{"json": body, "params": query}``, as in production."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitab
 
 
 class CordCalls:
-    """The calls of some cords: by ``public`` method and path under ``chutes run --dev``, by ``internal`` path on the platform."""
+    """The calls to a set of cords: by ``public`` method and path under ``chutes run --dev``, by ``internal`` path on the platform."""
 
     def __init__(self, *, public: Iterable[Call], internal: Iterable[str]) -> None:
         self._public = set(public)
         self._internal = frozenset(internal)
 
     def has_public(self, scope: Scope) -> bool:
-        """Whether ``scope`` is such a call, as a dev run delivers it."""
+        """Return whether ``scope`` is a call to one of the cords in a dev run."""
         return scope["type"] == "http" and (scope["method"], scope["path"]) in self._public
 
     def has_internal(self, scope: Scope) -> bool:
-        """Whether ``scope`` is such a call, as the platform delivers it."""
+        """Return whether ``scope`` is a call to one of the cords on the platform."""
         return scope["type"] == "http" and scope["path"] in self._internal
 
     def remove_public(self, call: Call) -> None:
-        """A public call that is answered by somebody else from now on."""
+        """Remove a public call that another handler serves from now on."""
         self._public.discard(call)
 
 
 class CallShapeMiddleware:
-    """Give ``calls`` that come otherwise production's shape (PLATFORM.md, section 3): a GET has the body ``{}``.
+    """Convert ``calls`` with another shape to that of production (PLATFORM.md, section 3): a GET has the body ``{}``.
 
-    It runs inside the SDK's own middleware, which has left the decoded body in the request's state (SDK entrypoint/run.py).
-    ``chutes run --dev`` drops the query, of whose repeated keys the last wins. An end-to-end encrypted call is the bare body.
+    It runs inside the SDK's middleware, which stores the decoded body in the request's state (SDK entrypoint/run.py).
+    ``chutes run --dev`` drops the query string. The last value of a repeated key is used. An end-to-end encrypted call is
+    the bare body.
     """
 
     def __init__(self, app: ASGIApp, calls: CordCalls) -> None:
@@ -55,9 +56,9 @@ class CallShapeMiddleware:
 
 
 class AbandonMiddleware:
-    """End the work of ``calls`` whose caller has gone. It runs inside CallShapeMiddleware.
+    """Cancel the work of ``calls`` whose caller has disconnected. It runs inside CallShapeMiddleware.
 
-    The cords find a RunningCall in ``call["running"]``.
+    The cords get a RunningCall in ``call["running"]``.
     """
 
     def __init__(self, app: ASGIApp, calls: CordCalls) -> None:

@@ -1,4 +1,4 @@
-"""Bodies that are no JSON, under ``chutes run --dev``: refused as the platform refuses them."""
+"""Rejection of bodies that are not valid JSON under ``chutes run --dev``, as on the platform."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 
 _WITH_BODY = ("POST", "PUT", "PATCH")
 _REJECTION = json.dumps({"detail": "the body must be JSON: an object, {} when there is nothing to send"}).encode()
-# A larger body is not parsed twice: it is nobody's slip of the keyboard.
+# A larger body is not parsed twice: nobody typed it by hand.
 MAX_CHECKED_BYTES = 1024**2
 Receive = Callable[[], Awaitable[Any]]
 
 
 class DevBodyMiddleware:
-    """Answer 400 to a body that is no JSON, where the SDK's dev middleware ends in a bare 500 (SDK entrypoint/run.py).
+    """Return 400 for a body that is not valid JSON, for which the SDK's dev middleware returns a bare 500 (SDK entrypoint/run.py).
 
-    It runs outside of that one, so it is no middleware of the chute's: ``reject_invalid_bodies`` puts it around all of them.
+    It must run outside that middleware, so it is not a middleware of the chute: ``reject_invalid_bodies`` wraps it around
+    all of them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -38,17 +39,17 @@ class DevBodyMiddleware:
 
 
 def reject_invalid_bodies(application: Any) -> None:
-    """Put DevBodyMiddleware around a Starlette ``application`` that has not started: outside what is added to it later."""
+    """Wrap DevBodyMiddleware around a Starlette ``application`` that has not started, outside of middleware that is added later."""
     build = application.build_middleware_stack
     application.build_middleware_stack = lambda: DevBodyMiddleware(build())
 
 
 async def _read_first_messages(receive: Receive) -> tuple[list[Any], bool]:
-    """The messages of a body, and whether they are all of it."""
+    """Return the messages of a body, and whether it is complete."""
     messages, size = [], 0
     while size <= MAX_CHECKED_BYTES:
         messages.append(await receive())
-        if messages[-1]["type"] != "http.request":  # the caller is gone, which is the application's to see
+        if messages[-1]["type"] != "http.request":  # a disconnect, which the application handles
             return messages, False
         size += len(messages[-1].get("body", b""))
         if not messages[-1].get("more_body"):

@@ -1,4 +1,4 @@
-"""That a caller has gone, told to everybody who asks, as often as they ask."""
+"""Delivery of a caller's disconnect to every reader, as often as it reads."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _Receive = Callable[[], Awaitable[Any]]
 
 
 class DisconnectMiddleware:
-    """Innermost middleware: no message of the caller's is lost to a question that is dropped.
+    """Innermost middleware: a cancelled ``receive`` loses no message of the caller.
 
-    The server says once that the caller has gone. The SDK asks for it between two pieces of a stream and drops the question
-    when there is no answer at once (Starlette's ``Request.is_disconnected``): on its way through the SDK's middleware that
-    answer is then lost, also to whoever waits for it, and the stream goes on to its end.
+    The server sends the disconnect once. The SDK polls for it between two pieces of a stream, and cancels the poll if there
+    is no message immediately (Starlette's ``Request.is_disconnected``). In the SDK's middleware that message is then lost,
+    also for other readers, and the stream continues to its end.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -34,7 +34,7 @@ class DisconnectMiddleware:
 
 
 class _Messages:
-    """Asks for one message at a time; a cancelled wait for it leaves it to the next."""
+    """Receives one message at a time; after a cancelled wait, the next reader gets it."""
 
     def __init__(self, receive: _Receive) -> None:
         self._receive = receive

@@ -1,4 +1,4 @@
-"""Whose fault a failed call is: the caller's, or the instance's, which the platform counts (PLATFORM.md, section 3)."""
+"""Attribution of a failed call to the caller, or to the instance, whose failures the platform counts (PLATFORM.md, section 3)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ _PROBE_TIMEOUT_S = 5.0
 
 
 class ServiceHealth:
-    """What the calls so far say about each port's service."""
+    """The health of each port's service, from the results of its calls so far."""
 
     def __init__(self) -> None:
         self._failures: Counter[int] = Counter()
         self._responsive_ports: set[int] = set()
 
     def record_success(self, port: int) -> None:
-        """A call to ``port`` got an answer that is no failure of the service."""
+        """Record a call to ``port`` with a response that is not a failure of the service."""
         self._responsive_ports.add(port)
         self._failures[port] = 0
 
     async def record_failure(self, port: int) -> int:
-        """The status for a call that the service failed (5xx, no answer, a broken one): 400 while it is well otherwise.
+        """Record a call that the service failed (5xx, no response, a truncated one), and return the status for the caller.
 
-        503 when its readiness probe fails as well, or when this is the fifth such call in a row.
+        It is 400 while the service is healthy otherwise. It is 503 if its readiness probe fails as well, or from the fifth
+        such call in a row.
         """
         self._failures[port] += 1
         if self._failures[port] >= MAX_CONSECUTIVE_FAILURES:
@@ -38,16 +39,19 @@ class ServiceHealth:
         return INSTANCE_FAILURE if await self._find_problems(port) else CLIENT_ERROR
 
     def make_connection_error(self, port: int, error: Exception) -> CallFailed:
-        """What a call ends with when ``error`` kept it from the service on ``port``.
+        """Return the error of a call that could not connect to the service on ``port`` because of ``error``.
 
-        429 while the service starts, or takes no more connections for now; 503 when it has answered before, or has exited.
+        Its status is 429 while the service starts, or accepts no more connections at the moment. It is 503 if the service
+        responded before, or has exited.
         """
-        # aiohttp wraps the socket's error. On loopback only a full queue makes a connection wait.
+        # aiohttp wraps the socket's error. On loopback only a full backlog makes a connection wait.
         if isinstance(getattr(error, "os_error", error), (asyncio.TimeoutError, TimeoutError)):
             reason = "the service is busy; try again"
-            return CallFailed(f"port {port} takes no more connections for now: {reason}", response_status=TRY_AGAIN)
+            return CallFailed(
+                f"port {port} accepts no more connections at the moment: {reason}", response_status=TRY_AGAIN
+            )
         is_starting = self._is_starting(port)
-        reason = "it is starting; try again" if is_starting else "it answered before, or has exited"
+        reason = "it is starting; try again" if is_starting else "it responded before, or has exited"
         status = TRY_AGAIN if is_starting else INSTANCE_FAILURE
         return CallFailed(f"nothing accepts connections on port {port}: {reason}", response_status=status)
 

@@ -1,4 +1,4 @@
-"""Files in JSON, as callers of a chute write them. Pure.
+"""Files in JSON, in the format of a chute's callers. Pure.
 
 A file is ``{"filename", "content_type", "data": base64}``, a ``data:`` URI, or base64 under the key ``<field>_base64``.
 """
@@ -23,28 +23,28 @@ BASE64_SUFFIX = "_base64"
 
 _KEYS = frozenset({"filename", "content_type", "data"})
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*(?:;[^,;=]+=[^,;]*)*)(?P<base64>;base64)?,", re.IGNORECASE)
-# What no header can carry: control characters, and halves of surrogate pairs, which are no text.
+# Invalid in a header: control characters, and unpaired surrogates, which are not valid text.
 UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file's bytes with its name and media type, which can stand in a header when they come from a caller."""
+    """A file's bytes with its name and media type, both valid in a header if they come from a caller."""
 
     filename: str
     content_type: str
     data: bytes = field(repr=False)
 
     def to_json(self) -> dict[str, str]:
-        """The file as callers write and read it."""
+        """Return the file in the format of callers."""
         encoded = pybase64.b64encode(self.data).decode("ascii")
         return {"filename": self.filename, "content_type": self.content_type, "data": encoded}
 
 
 def parse_file(name: str, value: Any, *, declared: bool) -> File | None:
-    """The file that ``value`` of field ``name`` is, or None; CallRefused when it is one that cannot be read.
+    """Parse ``value`` of field ``name`` as a file; None if it is not one. Raises CallFailed for a file that cannot be read.
 
-    ``declared``: the field takes files; without that an object needs a filename or a media type beside its data.
+    ``declared``: the field expects a file. Otherwise an object needs a filename or a media type in addition to its data.
     """
     if isinstance(value, str):
         return _file_from_data_uri(name, value)
@@ -56,12 +56,12 @@ def parse_file(name: str, value: Any, *, declared: bool) -> File | None:
 
 
 def is_file_object(value: Mapping[str, Any], *, declared: bool) -> bool:
-    """Whether ``value`` has the keys of a file; ``declared`` as in ``parse_file``."""
+    """Return whether ``value`` has the keys of a file; ``declared`` as in ``parse_file``."""
     return "data" in value and set(value) <= _KEYS and (declared or len(value) > 1)
 
 
 def file_from_base64(name: str, text: Any) -> File:
-    """The file whose bytes are given under the key ``<name>_base64``."""
+    """Return the file whose bytes are under the key ``<name>_base64``."""
     if not isinstance(text, str):
         raise CallFailed(f"`{name}{BASE64_SUFFIX}` is not a string", field=name)
     data = decode_base64(name + BASE64_SUFFIX, text)
@@ -71,10 +71,10 @@ def file_from_base64(name: str, text: Any) -> File:
 
 def _file_from_object(name: str, value: Mapping[str, Any]) -> File:
     if not all(isinstance(item, str) for item in value.values()):
-        raise CallFailed(f"`{name}`: filename, content_type and data are strings", field=name)
+        raise CallFailed(f"`{name}`: filename, content_type and data must be strings", field=name)
     for key in ("filename", "content_type"):
         if UNSENDABLE.search(value.get(key, "")):
-            raise CallFailed(f"`{name}`: {key} cannot hold control characters or half of a surrogate pair", field=name)
+            raise CallFailed(f"`{name}`: {key} cannot contain control characters or unpaired surrogates", field=name)
     data = decode_base64(name, value["data"])
     kind = (
         value.get("content_type")
@@ -104,12 +104,12 @@ def _build_filename(name: str, content_type: str) -> str:
 
 
 def decode_base64(name: str, text: str) -> bytes:
-    """The bytes of ``text`` in base64, in lines or not; CallRefused names the field."""
+    """Decode base64 ``text``, with or without line breaks. Raises CallFailed with the field's name."""
     try:
         return pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         pass
-    try:  # as `base64` and MIME print it: in lines
+    try:  # with line breaks, as `base64` and MIME write it
         return pybase64.b64decode(re.sub(r"\s+", "", text), validate=True)
     except (binascii.Error, ValueError) as error:
         raise CallFailed(f"`{name}` is not base64: {error}", field=name) from error

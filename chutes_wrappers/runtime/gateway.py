@@ -1,6 +1,6 @@
-"""One call: what the platform delivers → a request to the service → an answer that the platform can carry.
+"""The gateway: a call from the platform becomes a request to the service, and its response one that the platform supports.
 
-The service's own errors become a 400 that quotes them, so that no caller's mistake counts as a failure of the instance
+An error of the service becomes a 400 that quotes it, so that an invalid call never counts as a failure of the instance
 (PLATFORM.md, section 3).
 """
 
@@ -35,7 +35,7 @@ from chutes_wrappers.runtime.running_call import RunningCall
 from chutes_wrappers.runtime.service_headers import encode_header_value, read_header
 from chutes_wrappers.runtime.upstream import HOST, ReusedConnectionLost, Upstream, UpstreamRequest
 
-# The platform ends a call after 600 s (PLATFORM.md, section 3); a reason should arrive before.
+# The platform ends a call after 600 s (PLATFORM.md, section 3); the error must be sent before.
 CALL_TIMEOUT_S = 590.0
 MAX_RESPONSE_BYTES = 512 * 1024**2
 _MAX_REASON_LENGTH = 200
@@ -43,9 +43,9 @@ _MAX_REASON_LENGTH = 200
 
 @dataclass(frozen=True, kw_only=True)
 class CallResponse:
-    """A successful answer: its media type, as a header holds it, and bytes.
+    """A successful response: its media type, encoded for a header, and its bytes.
 
-    Status and headers do not survive the platform.
+    The platform drops status and headers.
     """
 
     content_type: str
@@ -53,7 +53,7 @@ class CallResponse:
 
 
 class Gateway:
-    """Carries calls to the services of this instance. Safe to use from any thread and event loop."""
+    """Sends calls to the services of this instance. Safe to use from any thread and event loop."""
 
     def __init__(self, background: BackgroundLoop = BACKGROUND, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
         self._background = background
@@ -62,9 +62,9 @@ class Gateway:
         self._health = ServiceHealth()
 
     def handle_call(self, route: Route, port: int, call: Mapping[str, Any]) -> CallResponse:
-        """Make one call whole, blocking; CallRefused says how it failed.
+        """Send one call and return the complete response; blocks. Raises CallFailed.
 
-        ``call`` is ``{"json": body, "params": query}``, with a RunningCall as ``running`` when the caller may go away.
+        ``call`` is ``{"json": body, "params": query}``, with a RunningCall as ``running`` if the caller may disconnect.
         """
         if route.stream is False:
             _reject_stream(call)
@@ -76,7 +76,7 @@ class Gateway:
 
     @asynccontextmanager
     async def open(self, request: UpstreamRequest) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The service's successful answer, to be read as it comes; on the background loop only. CallRefused as above."""
+        """Yield the service's successful response, to be read as it arrives; on the background loop only. Raises CallFailed."""
         async with self._send(request) as response:
             self._health.record_success(request.port)
             yield response
@@ -84,7 +84,7 @@ class Gateway:
     async def open_gradio(
         self, endpoint: GradioEndpoint, port: int, call: Mapping[str, Any]
     ) -> AsyncGenerator[bytes, None]:
-        """The frames of a Gradio endpoint's answer, as it yields them; on the background loop only. CallRefused as above."""
+        """Yield the frames of a Gradio endpoint's response as they arrive; on the background loop only. Raises CallFailed."""
         async with self._count_outcome(port):
             stream = gradio_call.stream(
                 self._upstream.session, _build_base_url(port), endpoint, _get_gradio_arguments(call)
@@ -103,7 +103,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _count_outcome(self, port: int) -> AsyncIterator[None]:
-        """Counts how a call to a Gradio app ended; its own requests to the app are no answers of a route."""
+        """Record how a call to a Gradio app ended; the requests to the app within the call are not counted."""
         async with self._convert_errors(port):
             try:
                 yield
@@ -142,13 +142,13 @@ class Gateway:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self._health.make_connection_error(port, error) from error
         except ReusedConnectionLost as error:
-            message = "the service closed the connection as the call was sent; it may have carried it out, or not"
+            message = "the service closed the connection while the call was sent; it may have executed the call, or not"
             raise CallFailed(message) from error
         except aiohttp.ClientResponseError as error:
             raise _make_unreadable_error(error) from error
         except ValueError as error:
-            # What the caller gave, or we made of it: never the failure of a service.
-            raise CallFailed(f"the call cannot be carried: {error}") from error
+            # Invalid input of the caller, or of our encoding: never a failure of the service.
+            raise CallFailed(f"the call cannot be sent: {error}") from error
         except (asyncio.TimeoutError, aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, ContentEncodingError):
                 raise _make_unreadable_error(error.__cause__) from error
@@ -156,9 +156,7 @@ class Gateway:
 
     async def _make_service_error(self, port: int, response: aiohttp.ClientResponse) -> CallFailed:
         body_prefix = await _read_at_most(response, MAX_QUOTED_BYTES + 1)
-        if (
-            response.status < 500 or response.status == HTTPStatus.NOT_IMPLEMENTED
-        ):  # which a service in good health says
+        if response.status < 500 or response.status == HTTPStatus.NOT_IMPLEMENTED:  # a healthy service may return it
             self._health.record_success(port)
             status = CLIENT_ERROR
         else:
@@ -169,17 +167,17 @@ class Gateway:
     async def _make_broken_error(self, port: int, error: Exception) -> CallFailed:
         status = await self._health.record_failure(port)
         if isinstance(error, asyncio.TimeoutError):
-            return CallFailed(f"the service did not answer within {self._timeout_s:g} s", response_status=status)
-        return CallFailed(f"the service broke the call off ({type(error).__name__})", response_status=status)
+            return CallFailed(f"the service did not respond within {self._timeout_s:g} s", response_status=status)
+        return CallFailed(f"the service aborted the call ({type(error).__name__})", response_status=status)
 
 
 def _make_unreadable_error(error: Exception) -> CallFailed:
-    """Not counted: services in good health answer so where a caller chooses the headers of the answer."""
-    return CallFailed(f"the service's answer cannot be read: {' '.join(str(error).split())[:_MAX_REASON_LENGTH]}")
+    """Not counted as a failure: a healthy service returns such a response if a caller chooses the response headers."""
+    return CallFailed(f"the service's response cannot be read: {' '.join(str(error).split())[:_MAX_REASON_LENGTH]}")
 
 
 def _get_gradio_arguments(call: Mapping[str, Any]) -> Any:
-    """A Gradio endpoint's arguments: keys of the body, or of the query string."""
+    """Return a Gradio endpoint's arguments: keys of the body, or of the query string."""
     body, query = call["json"], call["params"]
     return {**query, **body} if query and isinstance(body, Mapping) else body
 
@@ -189,10 +187,10 @@ def _build_base_url(port: int) -> str:
 
 
 def _reject_stream(call: Mapping[str, Any]) -> None:
-    # The platform would read the answer as a stream, fail, and count that against the instance (PLATFORM.md, section 3).
+    # The platform would read the response as a stream, fail, and count that against the instance (PLATFORM.md, section 3).
     in_body = isinstance(call["json"], Mapping) and call["json"].get("stream")
     if in_body or "stream" in call["params"]:
-        raise CallFailed("`stream` is in the call, and this route does not stream: leave it out", parameter="stream")
+        raise CallFailed("`stream` is in the call, but this route does not stream: remove it", parameter="stream")
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:
@@ -203,7 +201,7 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     )
     if max(response.content_length or 0, len(body)) > MAX_RESPONSE_BYTES:
         limit = MAX_RESPONSE_BYTES // 1024**2
-        raise CallFailed(f"the answer is larger than {limit} MiB, which only the tunnel can carry")
+        raise CallFailed(f"the response is larger than {limit} MiB, which only the tunnel supports")
     return body
 
 

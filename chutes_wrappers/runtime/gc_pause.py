@@ -1,4 +1,4 @@
-"""The garbage collector, paused while a large value is made: it looks through millions of new objects, and frees none."""
+"""A pause of the garbage collector while a large value is built: it would scan millions of new objects, and free none."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from types import TracebackType
 
 
 class GCPause:
-    """A context manager for any number of threads at once: the collector works again when the last one has left.
+    """A context manager for any number of threads: the collector is enabled again when the last one has left.
 
-    Parsing 100 MB of JSON takes a third of the time without it (measured), and the interpreter's lock is held meanwhile.
+    Parsing 100 MB of JSON takes a third of the time without it (measured), and holds the interpreter's lock meanwhile.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""A caller's JSON object → the arguments of a Gradio endpoint, in order. Pure.
+"""Conversion of a caller's JSON object to the arguments of a Gradio endpoint, in order. Pure.
 
-Arguments come by name, or by position as ``{"data": [...]}``. Values of file parameters come out as ``File``s.
+Arguments are given by name, or by position as ``{"data": [...]}``. Values of file parameters become ``File``s.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _BASE64_URI = re.compile(r"data:[^,\s]*;base64,", re.IGNORECASE)
 
 
 def parse_arguments(endpoint: GradioEndpoint, body: Any) -> list[Any]:
-    """The arguments that ``body`` gives, defaults filled in. CallRefused names what does not fit, and the parameters."""
+    """Return the arguments in ``body``, defaults filled in. Raises CallFailed with the problem and the parameters."""
     if not isinstance(body, Mapping):
-        raise CallFailed(f"this route takes a JSON object, not a {type(body).__name__}")
+        raise CallFailed(f"this route expects a JSON object, not a {type(body).__name__}")
     arguments = (
         _parse_positional(endpoint, body[POSITIONAL])
         if _is_positional(endpoint, body)
@@ -42,7 +42,7 @@ def _parse_positional(endpoint: GradioEndpoint, values: Sequence[Any]) -> dict[s
     if len(values) > len(endpoint.parameters):
         count = len(endpoint.parameters)
         raise _make_argument_error(
-            endpoint, f"`{POSITIONAL}` holds {len(values)} arguments, the endpoint takes {count}"
+            endpoint, f"`{POSITIONAL}` has {len(values)} arguments, the endpoint accepts {count}"
         )
     return {parameter.name: value for parameter, value in zip(endpoint.parameters, values, strict=False)}
 
@@ -56,7 +56,7 @@ def _parse_named(endpoint: GradioEndpoint, body: Mapping[str, Any]) -> dict[str,
             value = _decode_files(base_name, value)
             key = base_name
         if key not in parameters:
-            raise _make_argument_error(endpoint, f"`{key}` is no parameter of this endpoint")
+            raise _make_argument_error(endpoint, f"`{key}` is not a parameter of this endpoint")
         if key in arguments:
             raise _make_argument_error(endpoint, f"`{key}` is given twice")
         arguments[key] = value
@@ -84,7 +84,7 @@ def _build_argument(endpoint: GradioEndpoint, parameter: GradioParameter, argume
 
 
 def _convert_file(parameter: GradioParameter, value: Any) -> Any:
-    """A file as the app wants it; null, and an object in the app's own words, stay."""
+    """Convert a file to the app's format; null, and an object in the app's format, are unchanged."""
     key = parameter.file_key
     if value is None or (isinstance(value, Mapping) and key and key in value):
         return _convert_nested_files(parameter.name, value)
@@ -93,7 +93,7 @@ def _convert_file(parameter: GradioParameter, value: Any) -> Any:
         hint = (
             f'{{"filename", "content_type", "data": base64}}, a data: URI, or the key `{parameter.name}{BASE64_SUFFIX}`'
         )
-        raise CallFailed(f"`{parameter.name}` is a file: send {hint}", field=parameter.name)
+        raise CallFailed(f"`{parameter.name}` must be a file: send {hint}", field=parameter.name)
     return {key: file} if key else file
 
 
@@ -108,7 +108,7 @@ def _parse_file_or_url(name: str, value: Any) -> Any:
 
 
 def _convert_nested_files(name: str, value: Any, depth: int = 0) -> Any:
-    """``value`` with every file in it, at any depth."""
+    """Return ``value`` with every file in it converted, at any depth."""
     if depth > _MAX_DEPTH:
         raise CallFailed(f"`{name}` is nested too deeply", field=name)
     file = value if isinstance(value, File) else _parse_nested_file(name, value)
@@ -120,7 +120,7 @@ def _convert_nested_files(name: str, value: Any, depth: int = 0) -> Any:
 
 
 def _parse_nested_file(name: str, value: Any) -> File | None:
-    # Among other values a string is more likely text: only what is surely a file is taken for one.
+    # Among other values a string is more likely text: only what is certainly a file is treated as one.
     is_text = isinstance(value, str) and not _BASE64_URI.match(value)
     return None if is_text else parse_file(name, value, declared=False)
 

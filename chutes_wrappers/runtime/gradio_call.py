@@ -1,6 +1,6 @@
-"""One call to a named endpoint of a Gradio app: files up, into its queue, what comes out, files down.
+"""One call to a named endpoint of a Gradio app: upload files, join the queue, read the outputs, download files.
 
-Whoever stops waiting closes the event stream; the app then drops a call that still queues, and stops a generator.
+A caller that stops waiting closes the event stream. The app then drops a call that is still queued, and stops a generator.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _QUEUE_FULL = 503
 
 
 async def call(session: aiohttp.ClientSession, base_url: str, endpoint: GradioEndpoint, body: Any) -> tuple[str, bytes]:
-    """Media type and bytes of what the endpoint puts out for ``body``; of a generator, what it yields last.
+    """Return media type and bytes of the endpoint's output for ``body``; for a generator, of its last output.
 
-    A file that is all that comes out is its own bytes, anything else ``{"data": [...]}``, and so is an empty file: the platform
-    carries no empty answer. CallRefused says what the app or
-    the arguments lack; aiohttp's errors pass. There is no time limit.
+    If the output is a single file, the bytes are the file's. Otherwise they are ``{"data": [...]}``, also for an empty
+    file: the platform does not support an empty response. Raises CallFailed for an error of the app or of the arguments,
+    and aiohttp's errors. There is no timeout.
     """
     last: list[Any] = []
     async with aclosing(_iter_outputs(session, base_url, endpoint, body)) as outputs:
@@ -46,9 +46,9 @@ async def call(session: aiohttp.ClientSession, base_url: str, endpoint: GradioEn
 async def stream(
     session: aiohttp.ClientSession, base_url: str, endpoint: GradioEndpoint, body: Any
 ) -> AsyncGenerator[bytes, None]:
-    """A server-sent event ``{"data": [...]}`` for everything that the endpoint yields, as it yields it.
+    """Yield a server-sent event ``{"data": [...]}`` for each output of the endpoint.
 
-    Errors before the first event are those of ``call``; what goes wrong later is the last event, ``{"error": …}``.
+    Errors before the first event are those of ``call``. A later error is the last event, ``{"error": …}``.
     """
     has_begun = False
     try:
@@ -63,7 +63,7 @@ async def stream(
     except (CallFailed, aiohttp.ClientError) as error:
         if not has_begun:
             raise
-        interrupted = {"error": f"the app broke its answer off ({type(error).__name__})"}
+        interrupted = {"error": f"the app aborted its response ({type(error).__name__})"}
         yield encode_event(error.detail if isinstance(error, CallFailed) else interrupted)
 
 
@@ -72,7 +72,7 @@ async def _iter_outputs(
 ) -> AsyncGenerator[list[Any], None]:
     api = base_url + endpoint.prefix
     arguments = await gradio_files.upload(session, api, parse_arguments(endpoint, body))
-    # Of its own for every call, so that no caller meets the state of another.
+    # One for each call, so that no caller gets the state of another.
     session_hash = uuid.uuid4().hex
     await _join(
         session, api, endpoint, {"data": endpoint.insert_hidden_inputs(arguments), "session_hash": session_hash}
@@ -87,14 +87,14 @@ async def _iter_outputs(
                     yield values
                 if reader.is_complete:
                     return
-    raise CallFailed("the app broke its answer off before it was complete")
+    raise CallFailed("the app aborted its response before it was complete")
 
 
 async def _join(session: aiohttp.ClientSession, api: str, endpoint: GradioEndpoint, request: Mapping[str, Any]) -> None:
     try:
         data = orjson.dumps({**request, "fn_index": endpoint.fn_index})
-    except orjson.JSONEncodeError as error:  # half a surrogate pair, an integer of more than 64 bits, endless nesting
-        raise CallFailed(f"an argument cannot be sent on: {error}") from error
+    except orjson.JSONEncodeError as error:  # an unpaired surrogate, an integer of more than 64 bits, too deep nesting
+        raise CallFailed(f"an argument cannot be sent: {error}") from error
     headers = {**gradio_files.IDENTITY_ENCODING, "Content-Type": JSON_TYPE}
     async with session.post(
         URL(f"{api}/queue/join"), data=data, headers=headers, timeout=gradio_files.NO_TIMEOUT
@@ -117,7 +117,7 @@ async def _download_files(session: aiohttp.ClientSession, api: str, values: list
 
 
 def _is_single_file(values: list[Any]) -> bool:
-    """Whether a single file is all that came out; Gradio 4 and 5 wrap a video with the subtitles that it may have."""
+    """Return whether the output is a single file; Gradio 4 and 5 wrap a video together with its optional subtitles."""
     if len(values) != 1:
         return False
     if gradio_files.is_downloadable(values[0]) or not isinstance(values[0], dict):

@@ -1,4 +1,4 @@
-"""Files to and from a Gradio app: through its own upload and file routes."""
+"""Upload and download of files through the routes of a Gradio app."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chutes_wrappers.runtime.gradio_arguments import FILE_MARK
 from chutes_wrappers.runtime.media_types import guess_type_of_name
 from chutes_wrappers.runtime.service_headers import read_header
 
-# All files of one answer together.
+# All files of one response together.
 MAX_FILES_BYTES = 512 * 1024**2
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 IDENTITY_ENCODING = {"Accept-Encoding": "identity"}
@@ -25,27 +25,27 @@ _MAX_DEPTH = 100
 
 
 async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) -> list[Any]:
-    """``values`` with every ``File`` in them uploaded, in one request, and replaced by the app's own word for it."""
+    """Upload every ``File`` in ``values`` in one request, and return ``values`` with the app's references in their place."""
     files = list(_iter_files(values))
     if not files:
         return values
     form = FormData(quote_fields=False)
     for file in files:
-        # Not the bytes themselves: aiohttp warns of a body that it would send in one piece.
+        # Not the bytes themselves: aiohttp warns about a body that it would send in one piece.
         form.add_field(
             "files", io.BytesIO(file.data), filename=_build_upload_name(file), content_type=_build_upload_type(file)
         )
     async with session.post(URL(f"{api}/upload"), data=form, headers=IDENTITY_ENCODING, timeout=NO_TIMEOUT) as response:
         paths = await read_json(response)
     if not isinstance(paths, list) or len(paths) != len(files):
-        raise CallFailed("the app took the files and did not say where it put them")
+        raise CallFailed("the app accepted the files, but did not return their paths")
     references = iter([_build_reference(file, path) for file, path in zip(files, paths, strict=True)])
     replaced: list[Any] = _replace_files(values, lambda _: next(references))
     return replaced
 
 
 async def download(session: aiohttp.ClientSession, api: str, reference: Mapping[str, Any], max_bytes: int) -> File:
-    """The file that ``reference``, a value of the app, stands for. CallRefused when it has more than ``most_bytes``."""
+    """Download the file of ``reference``, a value of the app. Raises CallFailed if it has more than ``max_bytes``."""
     path = str(reference["path"])
     url = URL(f"{api}/file={quote(path)}", encoded=True)
     async with session.get(url, headers=IDENTITY_ENCODING, timeout=NO_TIMEOUT) as response:
@@ -57,7 +57,7 @@ async def download(session: aiohttp.ClientSession, api: str, reference: Mapping[
 
 
 def is_downloadable(value: Any) -> bool:
-    """Whether ``value`` is a file that the app holds: not a stream of pieces, nor an address elsewhere."""
+    """Return whether ``value`` is a file that the app serves: not a stream of pieces, nor a URL elsewhere."""
     if not isinstance(value, Mapping) or value.get("meta") != FILE_MARK or value.get("is_stream"):
         return False
     path = value.get("path")
@@ -65,7 +65,7 @@ def is_downloadable(value: Any) -> bool:
 
 
 def iter_references(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """Every file that the app holds in ``value``, in order."""
+    """Yield every file that the app serves in ``value``, in order."""
     _check_depth(depth)
     if is_downloadable(value):
         yield value
@@ -75,7 +75,7 @@ def iter_references(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
 
 
 def replace_references(value: Any, files: Iterator[File]) -> Any:
-    """``value`` with its files, in the order of ``iter_references``, as callers read them."""
+    """Return ``value`` with ``files`` in the place of its references, in the order of ``iter_references``."""
     if is_downloadable(value):
         return next(files).to_json()
     if isinstance(value, Mapping):
@@ -84,19 +84,19 @@ def replace_references(value: Any, files: Iterator[File]) -> Any:
 
 
 async def check_response(response: aiohttp.ClientResponse) -> None:
-    """CallRefused with what the app says unless ``answer`` is a success; its detail holds the ``status``."""
+    """Raise CallFailed with the app's error unless ``response`` is a success; its detail contains the ``status``."""
     if response.status >= 300:
         body = await response.content.read(MAX_QUOTED_BYTES + 1)
         raise make_service_error(response.status, read_header(response, "Content-Type"), body)
 
 
 async def read_json(response: aiohttp.ClientResponse) -> Any:
-    """The JSON of a successful answer."""
+    """Return the JSON of a successful response. Raises CallFailed."""
     await check_response(response)
     try:
         return await response.json(content_type=None)
     except ValueError as error:
-        raise CallFailed("the app answered something that is not JSON") from error
+        raise CallFailed("the response of the app is not JSON") from error
 
 
 async def _read_bytes(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -104,7 +104,7 @@ async def _read_bytes(response: aiohttp.ClientResponse, max_bytes: int) -> bytes
     async for piece in response.content.iter_any():
         size += len(piece)
         if size > max_bytes:
-            raise CallFailed(f"the files of the answer are larger than {MAX_FILES_BYTES // 1024**2} MiB")
+            raise CallFailed(f"the files of the response are larger than {MAX_FILES_BYTES // 1024**2} MiB")
         pieces.append(piece)
     return b"".join(pieces)
 
@@ -136,7 +136,7 @@ def _iter_children(value: Any) -> Iterator[Any]:
 
 def _check_depth(depth: int) -> None:
     if depth > _MAX_DEPTH:
-        raise CallFailed("the app's answer is nested too deeply")
+        raise CallFailed("the app's response is nested too deeply")
 
 
 def _build_reference(file: File, path: Any) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _build_reference(file: File, path: Any) -> dict[str, Any]:
 
 
 def _build_upload_name(file: File) -> str:
-    # The app makes a path of it: what a folder or a file system would stumble over stays in `orig_name` only.
+    # The app uses it as a path: what is invalid in a folder or file name stays in `orig_name` only.
     return file.filename.replace("\\", "/").rsplit("/", 1)[-1].replace('"', "_") or "file"
 
 
@@ -159,7 +159,7 @@ def _build_upload_type(file: File) -> str:
 
 
 def _select_content_type(reference: Mapping[str, Any], content_type: str, name: str) -> str:
-    """The app serves what a browser might run, and in older versions sound too, as plain bytes: the name knows better."""
+    """Prefer the type by name to plain bytes: the app serves active content, and sound in older versions, as plain bytes."""
     mime_type = reference.get("mime_type")
     if isinstance(mime_type, str) and mime_type:
         return mime_type

@@ -1,7 +1,7 @@
-"""Messages of a Gradio app's queue → what an endpoint put out. Pure.
+"""Parser for the messages of a Gradio app's queue, which contain the outputs of an endpoint. Pure.
 
-Its own page speaks this protocol, and unlike ``/call/<name>`` it tells what the app's errors say and keeps session state in
-every version (seen with Gradio 4.44, 5.50 and 6.31).
+The app's own page uses this protocol. Unlike ``/call/<name>`` it contains the app's error messages, and it keeps session
+state in every version (checked with Gradio 4.44, 5.50 and 6.31).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.runtime.call_errors import CallFailed
 
 MAX_MESSAGE_BYTES = 128 * 1024**2
-_INVALID_DIFF = "what the app yielded does not follow from what it yielded before"
-_NO_ERROR_MESSAGE = "the app failed and does not say why; launch(show_error=True) lets it say so"
+_INVALID_DIFF = "the app's output is not a valid change of its previous output"
+_NO_ERROR_MESSAGE = "the app failed without a reason; launch(show_error=True) makes it send one"
 
 
 class MessageParser:
-    """Pieces of the event stream → its messages. aiohttp's own lines end at a few megabytes."""
+    """Parser of an event stream's messages. aiohttp's own reader is limited to lines of a few megabytes."""
 
     def __init__(self) -> None:
         self._buffered: list[bytes] = []
         self._buffered_bytes = 0
 
     def feed(self, piece: bytes) -> Iterator[dict[str, Any]]:
-        """The messages that ``piece`` completes."""
+        """Yield the messages that ``piece`` completes."""
         *lines, rest = piece.split(b"\n")
         for line in lines:
             if message := _parse_message(b"".join([*self._buffered, line])):
@@ -38,7 +38,7 @@ class MessageParser:
         self._buffered.append(rest)
         self._buffered_bytes += len(rest)
         if self._buffered_bytes > MAX_MESSAGE_BYTES:
-            raise CallFailed(f"an answer of the app is larger than {MAX_MESSAGE_BYTES // 1024**2} MiB")
+            raise CallFailed(f"a message of the app is larger than {MAX_MESSAGE_BYTES // 1024**2} MiB")
 
 
 def _parse_message(line: bytes) -> dict[str, Any] | None:
@@ -47,12 +47,12 @@ def _parse_message(line: bytes) -> dict[str, Any] | None:
     try:
         message = orjson.loads(line[5:])
     except orjson.JSONDecodeError as error:
-        raise CallFailed(f"the app's queue sent no JSON: {error}") from error
+        raise CallFailed(f"the app's queue sent invalid JSON: {error}") from error
     return message if isinstance(message, dict) else None
 
 
 class OutputReader:
-    """What one call has put out so far. ``is_complete`` once there is no more to come."""
+    """The outputs of one call so far. ``is_complete`` is true once there are no more."""
 
     def __init__(self, endpoint: GradioEndpoint) -> None:
         self.is_complete = False
@@ -60,13 +60,13 @@ class OutputReader:
         self._yielded: list[Any] | None = None
 
     def read(self, message: Mapping[str, Any]) -> list[Any] | None:
-        """The endpoint's outputs when ``message`` brings new ones. CallRefused carries the app's own words."""
+        """Return the endpoint's outputs if ``message`` has new ones. Raises CallFailed with the app's error message."""
         kind = message.get("msg")
         if kind == "process_generating":
             return self._build_outputs(self._apply_diff(_get_data(message)))
         if kind == "process_completed":
             self.is_complete = True
-            data = _get_data(message)  # of a generator: what it yielded last
+            data = _get_data(message)  # for a generator: its last output
             return self._build_outputs(data) if self._yielded is None else None
         if kind in ("unexpected_error", "server_stopped", "queue_full"):
             raise CallFailed(_parse_error_message(message.get("message")) or _NO_ERROR_MESSAGE)
@@ -95,7 +95,7 @@ def _get_data(message: Mapping[str, Any]) -> list[Any]:
 
 
 def _parse_error_message(error: Any) -> str:
-    """The message of an error; Gradio 4 quotes it like a Python string."""
+    """Return the message of an error; Gradio 4 quotes it like a Python string."""
     if not isinstance(error, str):
         return orjson.dumps(error).decode() if error else ""
     if len(error) > 1 and error[0] == error[-1] and error[0] in "'\"":
@@ -107,13 +107,13 @@ def _parse_error_message(error: Any) -> str:
 
 
 def _unwrap_update(value: Any) -> Any:
-    """The value that an update of a component sets; null when it sets none."""
+    """Return the value that an update of a component sets; None if it sets none."""
     is_update = isinstance(value, dict) and value.get("__type__") == "update"
     return value.get("value") if is_update else value
 
 
 def apply_edits(value: Any, edits: Sequence[Sequence[Any]]) -> Any:
-    """``value`` after the ``[action, path, new]`` of ``edits``. CallRefused when they do not fit."""
+    """Return ``value`` after the ``[action, path, new]`` of ``edits``. Raises CallFailed if they are invalid."""
     root = [copy.deepcopy(value)]
     try:
         for action, path, new in edits:

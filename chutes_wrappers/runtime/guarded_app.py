@@ -1,4 +1,4 @@
-"""A guard in front of an ASGI application: before its middleware and routing, and before a body is read."""
+"""The local guard in front of an ASGI application: before its middleware and routing, and before a body is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Send = Callable[[Any], Awaitable[None]]
 
 
 class GuardedApp:
-    """Passes on to ``app`` what ``guard`` accepts; anything else gets a 403 with the reason as text."""
+    """Passes what ``guard`` accepts to ``app``; anything else gets a 403 with the reason as text."""
 
     def __init__(self, app: ASGIApp, guard: LocalGuard) -> None:
         self._app = app
@@ -27,7 +27,7 @@ class GuardedApp:
         elif scope["type"] == "http":
             await refuse(send, REFUSAL_STATUS, problem)
         else:
-            # The server makes a 403 of it (ASGI specification, "Close").
+            # The server converts it to a 403 (ASGI specification, "Close").
             await send({"type": "websocket.close", "reason": problem})
 
     def _find_refusal(self, scope: Scope) -> str | None:

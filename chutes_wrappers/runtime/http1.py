@@ -1,6 +1,6 @@
 """One HTTP/1.1 exchange with a service, byte for byte: no header added or lost, nothing decoded, no redirect followed.
 
-aiohttp decodes header values and adds headers of its own; h11 (which the SDK's servers bring) leaves bytes as they are.
+aiohttp decodes header values and adds its own headers. h11, which the SDK's servers depend on, leaves bytes unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CONNECT_TIMEOUT_S = 5.0
 
 
 class ServiceDisconnected(Exception):
-    """The service closed the connection early, or answered something that is not HTTP/1.1."""
+    """The service closed the connection early, or its response is not HTTP/1.1."""
 
 
 class InvalidCall(Exception):
@@ -30,9 +30,9 @@ class InvalidCall(Exception):
 
 @contextlib.asynccontextmanager
 async def connect(port: int) -> AsyncIterator[Exchange]:
-    """A connection to the service on ``port`` for one exchange, gone when the context ends.
+    """Connect to the service on ``port`` for one exchange; the connection is closed when the context ends.
 
-    OSError when there is none, TimeoutError when the service is too busy to take it.
+    Raises OSError if that fails, and TimeoutError if the service is too busy to accept it.
     """
     try:
         connection = asyncio.open_connection(HOST, port, limit=_PIECE_BYTES)
@@ -47,7 +47,7 @@ async def connect(port: int) -> AsyncIterator[Exchange]:
 
 
 class Exchange:
-    """One request and its answer: ``start``, then ``pieces`` to their end."""
+    """One request and its response: ``start``, then ``iter_body`` to its end."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -56,7 +56,7 @@ class Exchange:
         self._sending: asyncio.Task[None] | None = None
 
     async def start(self, call: TunnelCall) -> Head:
-        """Begin to send ``call``, and wait for its answer, which may come first. Raises ServiceDisconnected and InvalidCall."""
+        """Start to send ``call``, and return the head of its response, which may arrive first. Raises ServiceDisconnected, InvalidCall."""
         try:
             head = self._protocol.send(
                 h11.Request(method=call.method, target=call.target, headers=_build_wire_headers(call))
@@ -68,18 +68,18 @@ class Exchange:
         return await self._read_head()
 
     async def iter_body(self) -> AsyncIterator[bytes]:
-        """The bytes of the answer as they come. Raises ServiceDisconnected."""
+        """Yield the bytes of the response as they arrive. Raises ServiceDisconnected."""
         while isinstance(event := await self._next_event(), h11.Data):
             yield bytes(event.data)
 
     def close(self) -> None:
-        """End the exchange, wherever it is."""
+        """End the exchange, at any point."""
         if self._sending is not None:
             self._sending.cancel()
         self._writer.transport.abort()
 
     async def _send_body(self, body: bytes) -> None:
-        # A service that does not want the body closes; what it says then is in its answer.
+        # A service that rejects the body closes the connection; the reason is in its response.
         with contextlib.suppress(OSError):
             for start in range(0, len(body), _PIECE_BYTES):
                 self._write(h11.Data(data=body[start : start + _PIECE_BYTES]))
@@ -95,7 +95,7 @@ class Exchange:
         while isinstance(event, h11.InformationalResponse):
             event = await self._next_event()
         if not isinstance(event, h11.Response):
-            raise ServiceDisconnected("the service closed the connection without an answer")
+            raise ServiceDisconnected("the service closed the connection without a response")
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items())
         removed = find_hop_by_hop_names(headers) | {"transfer-encoding"}
         forwarded = tuple((name, value) for name, value in headers if name.lower() not in removed)
@@ -106,7 +106,7 @@ class Exchange:
             while (event := self._protocol.next_event()) is h11.NEED_DATA:
                 self._protocol.receive_data(await self._reader.read(_PIECE_BYTES))
         except (h11.RemoteProtocolError, OSError) as error:
-            raise ServiceDisconnected(f"the service broke its answer off: {error}") from error
+            raise ServiceDisconnected(f"the service aborted its response: {error}") from error
         return event  # type: ignore[return-value]  # NEED_DATA is excluded
 
 
@@ -118,9 +118,9 @@ def _build_wire_headers(call: TunnelCall) -> list[tuple[bytes, bytes]]:
 
 
 def _set_host(call: TunnelCall) -> Iterator[Header]:
-    """The headers with one Host: the client's own, of which services build links and which they check, or the port's.
+    """Yield the headers with one Host: the client's, which services check and build links from, else that of the port.
 
-    A foreign name is not replaced: a service that refuses it protects itself against DNS rebinding.
+    A foreign name is not replaced: a service that rejects it protects itself against DNS rebinding.
     """
     hosts = [value for name, value in call.headers if name.lower() == "host"]
     if len(hosts) > 1:
@@ -130,7 +130,7 @@ def _set_host(call: TunnelCall) -> Iterator[Header]:
 
 
 def _set_content_length(headers: list[Header], length: int) -> Iterator[Header]:
-    """The headers with the length of the body that is sent, at the place where the client gave one; chunks stay chunks."""
+    """Yield the headers with the length of the sent body, at the position of the client's; a chunked body stays chunked."""
     names = {name.lower() for name, _ in headers}
     for name, value in headers:
         if name.lower() != "content-length":

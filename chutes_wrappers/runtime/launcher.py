@@ -20,9 +20,9 @@ from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import RECIPE_VARIABLES
 from chutes_wrappers.runtime.process_tree import TREE_ID_VARIABLE, ProcessTree
 
-# Below the ten seconds that `docker stop` gives by default.
+# Less than the default timeout of `docker stop`, ten seconds.
 STOP_TIMEOUT_S = 5.0
-# What Docker gives a container whose image sets no PATH.
+# Docker's default for an image that sets no PATH.
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PLATFORM_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HF_HOME", "LD_PRELOAD")
 _TAIL_LINES = 50
@@ -32,7 +32,7 @@ _OUTPUT_TIMEOUT_S = 0.5
 
 
 def build_service_argv(spec: LaunchSpec, entrypoint: str | Sequence[str] | None = None) -> tuple[str, ...]:
-    """The command line to start: the image's, or ``entrypoint`` as Docker takes one (a string is for the shell, no CMD)."""
+    """Return the command line to start: the image's, or ``entrypoint`` as in Docker (a string is for the shell, without CMD)."""
     if not entrypoint:
         return spec.argv
     return ("/bin/sh", "-c", entrypoint) if isinstance(entrypoint, str) else tuple(entrypoint)
@@ -44,11 +44,12 @@ def build_service_environment(
     module: Mapping[str, str],
     kept_names: Iterable[str] = (),
 ) -> dict[str, str]:
-    """The service's environment: what the base image sets over what the instance was given, without our recipe's part.
+    """Return the service's environment: the base image's variables override the instance's, without those of our recipe.
 
-    ``module`` (CHUTE_ENV) beats both. The instance's value stays for the names in ``kept_names`` (set in the image by the module),
-    for the model cache, the GPU and the preloaded guard, which are the platform's, and where the image has but a placeholder.
-    What turns Python's faulthandler on is left out, whoever set it: the guard ends such a Python (PLATFORM.md, section 1).
+    ``module`` (CHUTE_ENV) overrides both. The instance's value is kept for the names in ``kept_names`` (set in the image by
+    the module), for the platform's model cache, GPU and guard library, and if the image has only an empty placeholder.
+    Variables that enable Python's faulthandler are always removed: the guard library crashes such a Python (PLATFORM.md,
+    section 1).
     """
     kept_names = frozenset(kept_names)
     image = {"HOME": spec.home, "PATH": _DEFAULT_PATH, **spec.environment}
@@ -68,10 +69,10 @@ def _is_platform_value(name: str, value: str, image: Mapping[str, str]) -> bool:
 
 
 class ManagedProcess:
-    """One child with its descendants: their output goes to the chute's log, line by line, until all of them are gone.
+    """One child process with its descendants. Their output is logged line by line, until all of them have ended.
 
-    A context manager; ``start`` raises ServiceFailed when the command cannot be run at all. Its end is logged as an error
-    unless it was terminated, or somebody who ``awaits`` it tells.
+    A context manager; ``start`` raises ServiceFailed if the command cannot be run at all. Its end is logged as an error,
+    unless it was terminated or ``suppress_exit_log`` is active.
     """
 
     def __init__(self, argv: Sequence[str], *, environment: Mapping[str, str], directory: str) -> None:
@@ -95,7 +96,7 @@ class ManagedProcess:
         self.terminate()
 
     def start(self) -> None:
-        """Start the command; its name is looked up on its own PATH."""
+        """Start the command; it is looked up on the PATH of its own environment. Raises ServiceFailed."""
         logger.info(f"starting the service: {self.argv[0]} ({len(self.argv) - 1} arguments) in {self._directory}")
         _avoid_vfork()
         try:
@@ -118,12 +119,12 @@ class ManagedProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs (or was never started); negative for the signal that ended it."""
+        """The exit code; None while it runs (or was never started), negative for the signal that ended it."""
         return self._process.poll() if self._process is not None else None
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ended, and did not just put its work into the background."""
+        """Whether it has ended, and did not just move its work to the background."""
         code = self.exit_code
         return code is not None and (code != 0 or not self.find_processes())
 
@@ -133,22 +134,22 @@ class ManagedProcess:
         return "\n".join(self._tail)
 
     def make_failure(self) -> ServiceFailed:
-        """The error that says how it ended."""
+        """Return the error that describes how it ended."""
         self._wait_for_output()
         return ServiceFailed(
             f"the service ended with {_describe_exit(self.exit_code)}",
             where=self.argv[0],
             evidence=self.tail or "(it printed nothing)",
-            next_step="correct what its last lines name; on an instance it runs as uid 1000, not as root",
+            next_step="fix what its last lines report; on an instance it runs as uid 1000, not as root",
         )
 
     def find_processes(self) -> list[psutil.Process]:
-        """Every living process that it started, wherever it went, and itself."""
+        """Return every living process that it started, directly or not, and itself."""
         return self._tree.find_members()
 
     @contextlib.contextmanager
     def suppress_exit_log(self) -> Iterator[None]:
-        """While this lasts, whoever waits for the service reports its end."""
+        """Do not log its end in this context: the caller waits for the service, and reports it."""
         self._is_exit_log_suppressed = True
         try:
             yield
@@ -156,12 +157,12 @@ class ManagedProcess:
             self._is_exit_log_suppressed = False
 
     def request_stop(self) -> None:
-        """SIGTERM to all of the family."""
+        """Send SIGTERM to the process tree."""
         self._stopping.set()
         self._tree.send_signal(signal.SIGTERM)
 
     def terminate(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """SIGTERM to all of the family, SIGKILL for what is left after ``timeout_s`` seconds; returns when they are gone."""
+        """Send SIGTERM to the process tree, SIGKILL to what is left after ``timeout_s`` seconds; return when all have ended."""
         self.request_stop()
         if not self._tree.wait_until_gone(timeout_s):
             self._tree.wait_until_gone(STOP_TIMEOUT_S, kill=True)
@@ -170,16 +171,16 @@ class ManagedProcess:
         self._wait_for_output()
 
     def _wait_for_output(self) -> None:
-        # Not longer: a descendant may keep the pipe open for as long as it lives.
+        # Bounded: a descendant may keep the pipe open for as long as it lives.
         if self._output_thread is not None:
             self._output_thread.join(_OUTPUT_TIMEOUT_S)
 
     def _forward_output(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         with process.stdout as pipe:
-            # A line longer than the bound comes in pieces: no memory grows with what a service prints.
+            # A longer line is split: memory does not grow with what a service prints.
             while raw := pipe.readline(_MAX_LINE_LENGTH):
-                # Of a progress bar, what a terminal would show at last.
+                # For a progress bar, the last state that a terminal would show.
                 line = raw.decode("utf-8", errors="replace").rstrip("\r\n").rsplit("\r", 1)[-1]
                 self._tail.append(line)
                 logger.info("[service] {}", line)
@@ -191,7 +192,7 @@ class ManagedProcess:
             logger.error("{}", self.make_failure())
 
     def _track(self) -> None:
-        """Learn of new descendants while their parents still live, and reap the dead, until the last of them is gone."""
+        """Find new descendants while their parents still live, and reap dead ones, until the last has ended."""
         while not self._stopping.wait(_TRACK_INTERVAL_S):
             self._tree.reap_orphans()
             if not self.find_processes() and self._has_ended.is_set():
@@ -199,9 +200,10 @@ class ManagedProcess:
 
 
 def _avoid_vfork() -> None:
-    """Have ``subprocess`` fork, from now on in this process: the platform's guard ends a child of vfork before its exec.
+    """Make ``subprocess`` use fork in this process from now on: the guard library ends a child of vfork before its exec.
 
-    By Python's own switch, which early versions of 3.10 lack; ``preexec_fn`` is unsafe with threads. PLATFORM.md, section 1.
+    It uses Python's own switch, which early versions of 3.10 lack; ``preexec_fn`` is unsafe with threads. PLATFORM.md,
+    section 1.
     """
     if hasattr(subprocess, "_USE_VFORK"):
         subprocess._USE_VFORK = False
@@ -218,15 +220,15 @@ def _describe_exit(code: int | None) -> str:
 
 def _make_start_error(error: OSError | ValueError, command: str, directory: str) -> ServiceFailed:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    where, next_step = command, "check ENTRYPOINT, CHUTE_ENV, and that discovery looked at the image that is wrapped"
+    where, next_step = command, "check ENTRYPOINT, CHUTE_ENV, and that discovery inspected the image that is wrapped"
     if isinstance(error, OSError) and error.filename == directory and not _is_usable(directory):
         where = directory
-        next_step = "the image's working directory must be there and open to uid 1000: see writable_paths="
+        next_step = "create the image's working directory, and make it accessible to uid 1000: see writable_paths="
     elif isinstance(error, PermissionError):
-        reason += ": the base image runs it as root, an instance is uid 1000"
-        next_step = "let everybody read and execute it in the base image, or set ENTRYPOINT"
+        reason += ": the base image runs it as root, an instance runs as uid 1000"
+        next_step = "make it readable and executable for every user in the base image, or set ENTRYPOINT"
     elif isinstance(error, FileNotFoundError) and os.path.exists(command):
-        reason += ": it is there, but the interpreter that its first line names is not"
+        reason += ": the file exists, but the interpreter in its first line does not"
     return ServiceFailed(f"the service cannot be started: {reason}", where=where, next_step=next_step)
 
 

@@ -1,4 +1,4 @@
-"""Where a service listens instead of where it was expected."""
+"""The addresses and ports where a service listens, to explain why an expected port is not ready."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Listener(NamedTuple):
 
 
 def find_listeners(processes: Iterable[psutil.Process]) -> list[Listener]:
-    """The sockets that the processes listen on, sorted; a process that may not be looked into has none."""
+    """Return the sockets that the processes listen on, sorted; a process that may not be inspected has none."""
     listeners = set()
     for process in processes:
         try:
@@ -33,7 +33,7 @@ def find_listeners(processes: Iterable[psutil.Process]) -> list[Listener]:
 def explain_missing_ports(
     missing: Iterable[int], expected: Iterable[int], host: str, listeners: Iterable[Listener]
 ) -> list[str]:
-    """Sentences that say where the service listens, when that is not where it was looked for; pure."""
+    """Return sentences about where the service listens, if that is not where it was expected. Pure."""
     everywhere = ("0.0.0.0", "::", host)
     all_listeners = list(listeners)
     sentences = []
@@ -41,12 +41,12 @@ def explain_missing_ports(
         on_port = [listener for listener in all_listeners if listener.port == port]
         if on_port and not any(listener.address in everywhere for listener in on_port):
             addresses = ", ".join(map(str, on_port))
-            sentences.append(f"the service listens on {addresses} only; have it listen on 0.0.0.0 or {host}")
+            sentences.append(f"the service listens only on {addresses}; make it listen on 0.0.0.0 or {host}")
     expected_ports = set(expected)
     unexpected = [listener for listener in all_listeners if listener.port not in expected_ports]
     if unexpected:
         addresses = ", ".join(map(str, unexpected))
-        sentences.append(f"the service listens on {addresses}; if that is it, correct SERVICE_PORTS")
+        sentences.append(f"the service listens on {addresses}; if that is the right port, correct SERVICE_PORTS")
     if not all_listeners:
         sentences.append("the service listens on no port")
     return sentences

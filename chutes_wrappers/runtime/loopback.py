@@ -1,7 +1,7 @@
-"""The instance's own HTTP server on loopback: where native passthrough cords of a stream go.
+"""The instance's HTTP server on loopback: the target of native passthrough cords that stream.
 
-A streaming handler whose client goes away keeps its thread for good, a native streaming passthrough is closed properly
-(PLATFORM.md, section 2). So a stream cord is a passthrough to this server, which carries the call upstream.
+A streaming handler whose client disconnects keeps its thread forever; a native streaming passthrough is closed properly
+(PLATFORM.md, section 2). So a stream cord is a passthrough to this server, which sends the call to the service.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _REJECTION = "Only the chute itself may call this server. Call the chute's publi
 
 
 class LoopbackServer:
-    """Answers ``POST <path>`` on 127.0.0.1 with the handler added for that path.
+    """Serves ``POST <path>`` on 127.0.0.1 with the handler of that path.
 
-    The port is bound at once, so that cords can name it; nothing is answered before ``start``. Handlers run on the
-    background loop, and are cancelled when their caller goes away. Browsers and foreign hosts are refused with 403;
-    ``own_headers`` returns the headers that the chute itself sends with every passthrough, which are accepted as they are.
+    The port is bound immediately, so that cords can name it; requests are served after ``start``. Handlers run on the
+    background loop, and are cancelled when their caller disconnects. Browsers and foreign hosts get a 403. ``own_headers``
+    returns the headers that the chute itself sends with every passthrough, which are accepted unchanged.
     """
 
     def __init__(
@@ -44,15 +44,15 @@ class LoopbackServer:
         self.port: int = self._socket.getsockname()[1]
 
     def add_handler(self, path: str, handler: Handler) -> None:
-        """Answer ``path`` with ``handler``; also after the start."""
+        """Serve ``path`` with ``handler``; also possible after the start."""
         self._handlers[path] = handler
 
     async def start(self) -> None:
-        """Begin to answer; from any event loop, once or more often."""
+        """Start to serve, from any event loop; a second call has no effect."""
         await self._background.run(self._start())
 
     async def stop(self) -> None:
-        """Close the port, and end what still runs."""
+        """Close the port, and end handlers that still run."""
         await self._background.run(self._stop())
 
     async def _start(self) -> None:

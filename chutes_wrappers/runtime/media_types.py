@@ -1,6 +1,6 @@
 """Media types and file extensions. Pure.
 
-What Python knows of them depends on files of the machine that it runs on, and images differ: the usual ones are here.
+Python's own tables depend on files of the machine, and images differ. So the common ones are defined here.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _EXTENSIONS = {
     "video/webm": ".webm", "video/quicktime": ".mov", "application/pdf": ".pdf", "application/zip": ".zip",
     "application/json": ".json", "text/plain": ".txt", "text/csv": ".csv", "text/html": ".html",
 }  # fmt: skip
-# The first type of an extension is the one that it stands for, save where a video is likelier.
+# An extension means its first type, except where a video is more likely.
 _TYPES = {**{extension: kind for kind, extension in reversed(_EXTENSIONS.items())}, ".webm": "video/webm"}
-# How files of a type begin: bytes, and where they are.
+# The first bytes of a type, and their offset.
 _MAGIC_BYTES: tuple[tuple[str, bytes, int], ...] = (
     ("audio/wav", b"WAVE", 8), ("image/webp", b"WEBP", 8), ("image/png", b"\x89PNG\r\n\x1a\n", 0),
     ("image/jpeg", b"\xff\xd8\xff", 0), ("image/gif", b"GIF8", 0), ("audio/flac", b"fLaC", 0), ("audio/ogg", b"OggS", 0),
@@ -27,17 +27,17 @@ _MAGIC_BYTES: tuple[tuple[str, bytes, int], ...] = (
 
 
 def guess_extension(content_type: str) -> str:
-    """The file extension for a media type, with its dot; empty when there is none."""
+    """Return the file extension for a media type, with its dot; empty if there is none."""
     kind = content_type.split(";")[0].strip().lower()
     return _EXTENSIONS.get(kind) or mimetypes.guess_extension(kind) or ""
 
 
 def guess_type_of_name(filename: str) -> str:
-    """The media type that a file's name says; empty when it says none."""
+    """Return the media type for a file name; empty if it is unknown."""
     suffix = filename[filename.rfind(".") :].lower() if "." in filename else ""
     return _TYPES.get(suffix) or mimetypes.guess_type(filename)[0] or ""
 
 
 def guess_type_of_bytes(data: bytes) -> str:
-    """The media type that a file's first bytes show; empty when they show none."""
+    """Return the media type for a file's first bytes; empty if it is unknown."""
     return next((kind for kind, beginning, at in _MAGIC_BYTES if data.startswith(beginning, at)), "")

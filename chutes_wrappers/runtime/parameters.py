@@ -1,4 +1,4 @@
-"""Path, query and header parameters of a call: out of the caller's query string and JSON keys, into a request. Pure."""
+"""Path, query and header parameters of a request, from the caller's query string and JSON keys. Pure."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|"}
 
 @dataclass
 class RequestTarget:
-    """Where a call goes: the path and query string as they are sent, and the header parameters."""
+    """The path and query string of a request, encoded, and the header parameters."""
 
     target: str
     headers: dict[str, str] = field(default_factory=dict)
 
 
 def build_target(route: Route, query: Mapping[str, str], fields: MutableMapping[str, Any]) -> RequestTarget:
-    """Fill ``route``'s target with the parameters in ``query`` and ``fields``; those used are taken out of ``fields``.
+    """Fill ``route``'s target with the parameters in ``query`` and ``fields``; used ones are removed from ``fields``.
 
-    A parameter is looked for in the query string, then among the fields. One that the body has, too (``shared``), stays
-    there, and is used only where the route cannot do without it. What else is in the query string is passed on.
-    CallRefused names a path parameter that is missing or cannot be part of a path.
+    A parameter is looked up in the query string, then in the fields. One that is also in the body (``shared``) stays there,
+    and is used only if the route needs it. The rest of the query string is passed on. Raises CallFailed for a path
+    parameter that is missing or not valid in a path.
     """
     remaining_query = dict(query)
     values = {
@@ -76,7 +76,7 @@ def _take_value(parameter: Parameter, query: MutableMapping[str, Any], fields: M
 
 
 def _parse_text(parameter: Parameter, text: str) -> Any:
-    """What ``text`` of a query string stands for: there a list is ``a,b``, or JSON, and an object is JSON."""
+    """Parse ``text`` of a query string: a list is ``a,b``, or JSON, and an object is JSON."""
     if parameter.type is None:
         return text
     try:
@@ -105,7 +105,7 @@ def _fill_path(route: Route, path: str, declared: _Parameters, values: _Values) 
 def _fill_query(
     route: Route, query: str, declared: _Parameters, values: dict[tuple[ParameterLocation, str], Any]
 ) -> str:
-    """The query that stands in the target itself, with its parameters, which are then no others."""
+    """Fill the query string in the target path; its parameters are not sent a second time."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
@@ -121,7 +121,7 @@ def _fill_query(
 def _make_missing_error(route: Route, name: str) -> CallFailed:
     return CallFailed(
         f"`{name}` is missing: it is part of the path of {route.method} {route.target_path}; "
-        "give it in the query string or as a key of the JSON body",
+        "send it in the query string or as a key of the JSON body",
         parameter=name,
     )
 
@@ -138,9 +138,9 @@ def _format_in_path(parameter: Parameter, value: Any, many: bool) -> str:
             parts = [f"{parameter.name}={part}" for part in parts]
     path_text = joiner.join(parts)
     segments = (prefix + path_text).split("/") if many else [prefix + path_text]
-    # Without a value the path is its parent's; Tomcat and Jetty read `..;x` as `..`, and `;x` as nothing.
+    # An empty value would be the parent path. Tomcat and Jetty read `..;x` as `..`, and `;x` as nothing.
     if not path_text or any(segment.partition(";")[0] in (".", "..") for segment in segments):
-        raise CallFailed(f"`{parameter.name}` = {path_text!r} would lead to another path", parameter=parameter.name)
+        raise CallFailed(f"`{parameter.name}` = {path_text!r} would result in another path", parameter=parameter.name)
     return "/".join(quote(segment, safe=",;=" if prefix == ";" else ",=") for segment in segments)
 
 
@@ -174,7 +174,7 @@ def _format_in_query(parameter: Parameter, value: Any) -> Iterator[tuple[str, st
 def _format_header(name: str, value: Any) -> str:
     text = _join(value)
     if not text.isprintable():
-        raise CallFailed(f"`{name}` cannot be sent as a header: it holds control characters", parameter=name)
+        raise CallFailed(f"`{name}` cannot be sent as a header: it contains control characters", parameter=name)
     return text
 
 

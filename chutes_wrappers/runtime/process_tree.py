@@ -1,4 +1,4 @@
-"""Every process that descends from one service, wherever it went."""
+"""The processes that descend from one service, also those that left its session."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from collections import defaultdict
 
 import psutil
 
-# Set to a value of its own for each service, so that descendants can be told from others after they left the process tree.
+# Unique for each service, so that descendants can be identified after they left the process tree.
 TREE_ID_VARIABLE = "CHUTES_WRAPPERS_SERVICE"
 _POLL_S = 0.05
 
 
 class ProcessTree:
-    """The descendants of a process that leads a session of its own and has ``tree_id`` in its environment.
+    """The descendants of a process that leads its own session and has ``tree_id`` in its environment.
 
     Members are found by session, by ancestry and by the id, and remembered: each of these can be lost (setsid, a parent
     that ends, a program that overwrites its environment).
@@ -33,12 +33,12 @@ class ProcessTree:
         self._lock = threading.RLock()
 
     def set_root(self, pid: int) -> None:
-        """Name the first member, which its parent waits for itself."""
+        """Set the first member; its parent waits for it."""
         self._root_pid = pid
         self._sessions.add(pid)
 
     def find_members(self) -> list[psutil.Process]:
-        """Those that live now."""
+        """Return the members that are alive."""
         return [process for process in self._scan() if not _is_zombie(process)]
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -48,7 +48,7 @@ class ProcessTree:
                 process.send_signal(number)
 
     def wait_until_gone(self, timeout_s: float, *, kill: bool = False) -> bool:
-        """Whether no member is left after at most ``timeout_s`` seconds; with ``kill`` whoever is found gets SIGKILL."""
+        """Return whether no member is left after at most ``timeout_s`` seconds; with ``kill`` members get SIGKILL."""
         deadline = time.monotonic() + timeout_s
         while self.find_members():
             if (left_s := deadline - time.monotonic()) <= 0:
@@ -60,12 +60,12 @@ class ProcessTree:
         return True
 
     def reap_orphans(self) -> None:
-        """Reap dead members that PID 1 inherited, when that is us: nobody else waits for them."""
+        """Reap dead members that PID 1 inherited, if this process is PID 1: no other process waits for them."""
         if os.getpid() != 1:
             return
         tree_members = self._scan()
         dead = {process for process in psutil.process_iter() if self._is_dead_orphan(process)}
-        # One that was never seen alive cannot be told from a child of the chute, which is left the time to wait for it.
+        # One that was never seen alive may be a child of the chute, which gets the time to wait for it.
         for process in dead & (tree_members | self._dead):
             with contextlib.suppress(OSError):
                 os.waitpid(process.pid, os.WNOHANG)
@@ -83,7 +83,7 @@ class ProcessTree:
             return False
 
     def _scan(self) -> set[psutil.Process]:
-        """The family as of now, zombies included."""
+        """Return the current members, including zombies."""
         with self._lock:
             processes = [process for process in psutil.process_iter() if process.pid != os.getpid()]
             children = defaultdict(list)
@@ -118,12 +118,12 @@ def _get_session(process: psutil.Process) -> int | None:
 
 
 def _is_outside_session(process: psutil.Process) -> bool:
-    """Whether it is outside of the chute's own session, as everything is that the service started."""
+    """Return whether it is outside the chute's own session, like everything that the service started."""
     return _get_session(process) != os.getsid(0)
 
 
 def _is_zombie(process: psutil.Process) -> bool:
-    """Whether it has ended already."""
+    """Return whether it has ended already."""
     try:
         return bool(process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
     except psutil.Error:

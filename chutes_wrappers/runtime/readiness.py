@@ -22,12 +22,12 @@ _MAX_POLL_S = 1.0
 _PROBE_TIMEOUT_S = 10.0
 _EXIT_POLL_S = 0.2
 _HEALTH_URL = re.compile(r"(http://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\]):(\d{1,5})(/[^\s\"'|;&)>]*)?")
-# What makes a health check's request more than a plain GET.
+# Options that make a health check's request more than a plain GET.
 _SPECIAL_REQUEST = re.compile(r"https:|\$|\s-[A-Za-z]*[HXudL]|\s--(?:header|request|user|data|location)")
 
 
 def find_readiness_paths(spec: LaunchSpec) -> dict[int, str]:
-    """Port → HTTP path that answers 2xx when ready: what discovery saw, else what the image's health check asks for."""
+    """Return the HTTP path of each port that returns 2xx when ready: from discovery, else from the image's health check."""
     test = " ".join(spec.health_check)
     urls = [] if _SPECIAL_REQUEST.search(test) else _HEALTH_URL.findall(test)
     # Without a scheme and a path it may be any protocol.
@@ -36,18 +36,18 @@ def find_readiness_paths(spec: LaunchSpec) -> dict[int, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadinessProbe:
-    """One check: an HTTP GET of ``path`` that answers 2xx, or without a path a TCP connection."""
+    """One check: an HTTP GET of ``path`` that returns 2xx, or without a path a TCP connection."""
 
     host: str
     port: int
     path: str | None = None
 
     async def find_problem(self, timeout_s: float) -> str | None:
-        """Why the service is not ready, or None; never raises, never takes longer than ``timeout_s``."""
+        """Return why the service is not ready, or None. Never raises, and never takes longer than ``timeout_s``."""
         try:
             return await asyncio.wait_for(self._get() if self.path else self._connect(), timeout_s)
         except asyncio.TimeoutError:
-            return f"port {self.port} did not answer within {timeout_s:.1f} s"
+            return f"port {self.port} did not respond within {timeout_s:.1f} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return f"port {self.port}: {_format_reason(error)}"
 
@@ -61,16 +61,16 @@ class ReadinessProbe:
         async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as response:
             if 200 <= response.status < 300:
                 return None
-            return f"port {self.port}: GET {self.path} answers {response.status}"
+            return f"port {self.port}: GET {self.path} returns {response.status}"
 
 
 def build_probes(ports: Iterable[int], host: str, paths: Mapping[int, str]) -> list[ReadinessProbe]:
-    """A probe for each port."""
+    """Return a probe for each port."""
     return [ReadinessProbe(host=host, port=port, path=paths.get(port)) for port in dict.fromkeys(ports)]
 
 
 async def find_problems(checks: Iterable[ReadinessProbe], timeout_s: float) -> list[str]:
-    """What the checks say, all made at once; [] when every one passes."""
+    """Run all checks in parallel, and return their problems; [] if every check passes."""
     result = await asyncio.gather(*(check.find_problem(timeout_s) for check in checks))
     return [problem for problem in result if problem]
 
@@ -78,9 +78,9 @@ async def find_problems(checks: Iterable[ReadinessProbe], timeout_s: float) -> l
 async def wait_until_ready(
     checks: Sequence[ReadinessProbe], timeout_s: float, services: Sequence[ManagedProcess] = ()
 ) -> None:
-    """Return when every check passes, each made every 50 ms at first and every second at last.
+    """Return when every check passes. Each is repeated after 50 ms at first, and after one second at last.
 
-    Raises ServiceFailed after ``timeout_s`` seconds, and as soon as none of ``services`` is left (if any was given).
+    Raises ServiceFailed after ``timeout_s`` seconds, and as soon as all of ``services`` have ended (if there are any).
     """
     deadline = time.monotonic() + timeout_s
     with ExitStack() as stack:
@@ -104,7 +104,7 @@ async def wait_until_ready(
 
 async def _wait_for(check: ReadinessProbe, deadline: float) -> str | None:
     pause_s = _MIN_POLL_S
-    problem: str | None = f"port {check.port} was not looked at: no time was given"
+    problem: str | None = f"port {check.port} was not checked: the timeout has no time for it"
     while (left_s := deadline - time.monotonic()) > 0:
         result = await check.find_problem(min(left_s, _PROBE_TIMEOUT_S))
         if result is None:
@@ -116,7 +116,7 @@ async def _wait_for(check: ReadinessProbe, deadline: float) -> str | None:
 
 
 async def _wait_for_exit(services: Sequence[ManagedProcess]) -> ServiceFailed:
-    """What happened, once every one of ``services`` has ended; never, when there is none."""
+    """Return the error when every one of ``services`` has ended; never return if there are none."""
     while not services or not all(service.has_failed for service in services):
         await asyncio.sleep(_EXIT_POLL_S)
     return next((service for service in services if service.exit_code), services[-1]).make_failure()
@@ -135,14 +135,14 @@ def _make_not_ready_error(
         f"port{'s' if len(problems) > 1 else ''} {ports} did not become ready within {timeout_s:g} s",
         evidence="\n".join(evidence),
         next_step=(
-            "if the service listens elsewhere, correct SERVICE_PORTS or its settings; "
-            "if it is slow, give wait_for_services a longer timeout"
+            "if the service listens on another port or address, correct SERVICE_PORTS or its settings; "
+            "if it is slow, use a longer timeout for wait_for_services"
         ),
     )
 
 
 def _format_reason(error: Exception) -> str:
-    # aiohttp wraps the socket's error, whose text alone names the reason.
+    # aiohttp wraps the socket's error, and only that one has the reason.
     cause = getattr(error, "os_error", error)
     if isinstance(cause, ConnectionRefusedError):
         return "refuses connections"

@@ -1,4 +1,4 @@
-"""A call that blocks a worker thread, and ends when its caller goes away."""
+"""A call that blocks a worker thread, and ends when its caller disconnects."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _T = TypeVar("_T")
 
 
 class RunningCall:
-    """Ties the work that a thread waits for to the caller who wants it.
+    """Cancels the work that a thread waits for when the caller disconnects.
 
-    The SDK cancels an ``async`` handler by itself, for which it makes an event loop for each call; a plain handler, which
-    is cheaper, runs on when its caller has gone (SDK chute/cord.py).
+    The SDK cancels an ``async`` handler itself, but makes an event loop for each call. A plain handler is cheaper, but
+    continues after its caller has disconnected (SDK chute/cord.py).
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class RunningCall:
         self._is_abandoned = False
 
     def wait_for_result(self, work: concurrent.futures.Future[_T]) -> _T:
-        """Wait for ``work``; raises concurrent.futures.CancelledError once the caller has gone."""
+        """Wait for ``work``; raises concurrent.futures.CancelledError once the caller has disconnected."""
         with self._lock:
             self._work = work  # type: ignore[assignment]  # only ever cancelled
             if self._is_abandoned:
@@ -30,7 +30,7 @@ class RunningCall:
         return work.result()
 
     def abandon(self) -> None:
-        """The caller has gone, or has its answer."""
+        """Cancel the work, because the caller has disconnected, or has its response."""
         with self._lock:
             self._is_abandoned = True
             if self._work is not None:

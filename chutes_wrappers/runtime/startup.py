@@ -1,4 +1,4 @@
-"""Starting the wrapped service and waiting for it: the helpers that deploy modules call on an instance."""
+"""Start of the wrapped service, and waiting for it: the helpers that deploy modules call on an instance."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _ready: set[int] = set()
 
 
 def parse_service_ports(env_value: str | None = None) -> list[int]:
-    """Ports from ``env_value``, else from ``CHUTE_PORTS``, else 8020 and 8080 (also when that is blank).
+    """Parse ports from ``env_value``, else from ``CHUTE_PORTS``, else use 8020 and 8080 (also if that is blank).
 
-    Spaces around a port are fine. ConfigurationError names a part that is no port; an empty one is none.
+    Spaces around a port are allowed. Raises ConfigurationError for a part that is not a valid port, such as an empty one.
     """
     text = env_value if env_value is not None else os.environ.get(PORTS_VARIABLE, "").strip() or DEFAULT_PORTS
     ports = []
@@ -40,7 +40,7 @@ def parse_service_ports(env_value: str | None = None) -> list[int]:
             raise ConfigurationError(
                 f"{part!r} in {text!r} is not a port (1-65535)",
                 where=PORTS_VARIABLE,
-                next_step=f"give ports as in {DEFAULT_PORTS}",
+                next_step=f"use ports as in {DEFAULT_PORTS}",
             )
         ports.append(int(part))
     return ports
@@ -49,20 +49,21 @@ def parse_service_ports(env_value: str | None = None) -> list[int]:
 def wait_for_services(
     ports: Sequence[int], timeout: float = 600, *, host: str = _LOOPBACK, soft_fail: bool = False
 ) -> Awaitable[bool]:
-    """Wait until a service is ready on every port; awaited, it returns True.
+    """Wait until a service is ready on every port; the awaited result is True.
 
-    Ready means that the known HTTP readiness path answers 2xx, else that the port accepts a connection. In a wrapped image
-    what the base image would have started is started first, once, unless the ports already answer: with the calling
-    module's ``ENTRYPOINT`` and ``CHUTE_ENV``. After ``timeout`` seconds, or as soon as that service ends, ServiceFailed says
-    why; with ``soft_fail`` that is logged and the result is False. ConfigurationError at once for what is no list of ports.
+    Ready means that the known HTTP readiness path returns 2xx, else that the port accepts a connection. In a wrapped image
+    the base image's service is started first, once, unless the ports already accept connections. It gets the calling
+    module's ``ENTRYPOINT`` and ``CHUTE_ENV``. Raises ServiceFailed after ``timeout`` seconds, or as soon as that service
+    ends. With ``soft_fail`` the error is logged and the result is False. Raises ConfigurationError immediately for an
+    invalid list of ports.
     """
     check_ports(ports)
-    # Taken now and not when it is awaited: then the caller may be another frame.
+    # Read now, not when it is awaited: then the caller may be another frame.
     return wait_for_services_as(find_caller_globals(), ports, timeout, host=host, soft_fail=soft_fail)
 
 
 async def probe_services(ports: Sequence[int], timeout: float = 5) -> list[str]:
-    """One sentence for each port that is not ready within ``timeout`` seconds, all looked at in parallel; [] if all are."""
+    """Probe all ports in parallel; return one sentence for each that is not ready within ``timeout`` seconds, [] if all are."""
     check_ports(ports)
     spec = load_launch_spec()
     return await find_problems(build_probes(ports, _LOOPBACK, find_readiness_paths(spec) if spec else {}), timeout)
@@ -71,7 +72,7 @@ async def probe_services(ports: Sequence[int], timeout: float = 5) -> list[str]:
 async def wait_for_services_as(
     module: Mapping[str, Any], ports: Sequence[int], timeout_s: float, *, host: str, soft_fail: bool
 ) -> bool:
-    """``wait_for_services`` for the module with these globals; ``ports`` have been checked."""
+    """Run ``wait_for_services`` for the module with these globals; ``ports`` have been checked."""
     spec = load_launch_spec()
     try:
         if spec is not None:
@@ -92,18 +93,18 @@ async def wait_for_services_as(
 
 
 def load_launch_spec() -> LaunchSpec | None:
-    """The launch facts baked into a wrapped image, or those that stand in for them; None anywhere else."""
+    """Return the launch facts in a wrapped image, or those that replace them; None anywhere else."""
     path = Path(os.environ.get(BAKED_MANIFEST_VARIABLE) or BAKED_MANIFEST)
     return load_manifest(path).image if path.exists() else None
 
 
 def has_been_ready(port: int) -> bool:
-    """Whether a wait for ``port`` of this instance has succeeded."""
+    """Return whether a wait for ``port`` of this instance has succeeded."""
     return port in _ready
 
 
 async def is_already_listening(ports: Sequence[int], host: str) -> bool:
-    """Whether nothing needs to be started, because every port accepts connections."""
+    """Return whether every port accepts connections, so that nothing needs to be started."""
     if await find_problems(build_probes(ports, host, {}), _PORT_CHECK_TIMEOUT_S):
         return False
     logger.info(f"{', '.join(map(str, ports))} already accept connections: the service is not started again")
@@ -112,7 +113,7 @@ async def is_already_listening(ports: Sequence[int], host: str) -> bool:
 
 def check_ports(ports: Sequence[int]) -> None:
     """Raise ConfigurationError unless ``ports`` is a list of at least one port."""
-    next_step = "give a list of ports, as in SERVICE_PORTS = [8020, 8080]"
+    next_step = "use a list of ports, as in SERVICE_PORTS = [8020, 8080]"
     if isinstance(ports, str) or not isinstance(ports, Sequence) or not ports:
         raise ConfigurationError(f"{ports!r} is not a list of ports", next_step=next_step)
     for port in ports:
@@ -122,11 +123,11 @@ def check_ports(ports: Sequence[int]) -> None:
 
 def _check_against_platform(ports: Sequence[int]) -> None:
     for port in ports:
-        # What answers there is the chute, which would be mistaken for the service.
+        # The chute itself listens there, and would be mistaken for the service.
         if problem := platform_rules.find_reserved_port_problem(port):
             raise ConfigurationError(
                 problem,
-                next_step="have the service listen on another port (CHUTE_ENV or ENTRYPOINT), and name it in SERVICE_PORTS",
+                next_step="make the service listen on another port (CHUTE_ENV or ENTRYPOINT), and set it in SERVICE_PORTS",
             )
 
 
@@ -140,7 +141,7 @@ def _start_service(spec: LaunchSpec, module: Mapping[str, Any]) -> None:
     argv = build_service_argv(spec, module.get("ENTRYPOINT") or settings.get("entrypoint"))
     if not argv:
         raise ServiceFailed(
-            "nothing can be started: the base image names no command", next_step="set ENTRYPOINT in the module"
+            "the service cannot be started: the base image has no command", next_step="set ENTRYPOINT in the module"
         )
     environment = build_service_environment(spec, os.environ, module.get("CHUTE_ENV") or {}, settings.get("env", ()))
     start_once(ManagedProcess(argv, environment=environment, directory=spec.working_dir))

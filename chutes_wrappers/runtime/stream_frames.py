@@ -1,7 +1,7 @@
-"""A service's streamed answer → lines that the platform carries. Pure.
+"""Conversion of a service's streamed response to lines that the platform supports. Pure.
 
-The SDK hands a native stream on line by line, and the platform reads each as UTF-8 (PLATFORM.md, sections 2 and 3). So a frame
-is whole lines of text: event streams and JSON lines as they are, anything else as server-sent events of ours.
+The SDK forwards a native stream line by line, and the platform reads each as UTF-8 (PLATFORM.md, sections 2 and 3). So a
+frame is whole lines of text: event streams and JSON lines are unchanged, anything else becomes server-sent events.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from typing import Any, Protocol
 import orjson
 from pybase64 import b64encode
 
-# aiohttp, with which the SDK reads, gives up on a line of twice its 8 MiB buffer (SDK chute/cord.py).
+# The SDK reads with aiohttp, which fails for a line of twice its 8 MiB buffer (SDK chute/cord.py).
 MAX_LINE_BYTES = 8 * 1024**2
 _LINE_TYPES = frozenset({
     "text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
     "application/jsonlines", "application/json-seq", "application/stream+json", "application/json",
 })  # fmt: skip
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]+)', re.IGNORECASE)
-# As Python calls them.
+# Python's names.
 _WEB_CHARSET = re.compile(
     r"ascii|utf-8|utf-16-[bl]e|iso8859-\d+|cp\d+|koi8-[ru]|big5\w*|euc_\w+|gb\w+|iso2022_\w+|shift_jis\w*|tis-620"
 )
 
 
 class LineTooLong(Exception):
-    """A line that no stream of the platform can carry."""
+    """A line that is too long for a stream of the platform."""
 
 
 class Framing(Protocol):
-    """Turns pieces of an answer into frames: bytes that end with a line feed and are UTF-8."""
+    """Converts pieces of a response to frames: UTF-8 bytes that end with a line feed."""
 
     def feed(self, piece: bytes) -> bytes:
-        """What can be sent now that ``piece`` has come; may be empty. LineTooLong when it never can."""
+        """Return what can be sent after ``piece``; may be empty. Raises LineTooLong if it can never be sent."""
 
     def finish(self) -> bytes:
-        """What is left when the answer is complete."""
+        """Return the rest when the response is complete."""
 
 
 def select_framing(content_type: str) -> Framing:
-    """The framing for an answer of this media type."""
+    """Return the framing for a response of this media type."""
     kind = content_type.split(";")[0].strip().lower()
     if kind in _LINE_TYPES or kind.endswith("+json"):
         return _Lines()
@@ -50,12 +50,12 @@ def select_framing(content_type: str) -> Framing:
 
 
 def encode_event(value: Any) -> bytes:
-    """One server-sent event with ``value`` as JSON."""
+    """Return one server-sent event with ``value`` as JSON."""
     return b"data: " + orjson.dumps(value) + b"\n\n"
 
 
 class _Lines:
-    """Whole lines, as they are."""
+    """Whole lines, unchanged."""
 
     def __init__(self) -> None:
         self._buffered: list[bytes] = []
@@ -83,7 +83,7 @@ class _Lines:
 
 
 class _TextEvents:
-    """``{"text": …}`` for each piece in ``charset``, whose characters are whole."""
+    """``{"text": …}`` for each piece in ``charset``; characters are never split."""
 
     def __init__(self, charset: str) -> None:
         self._decoder = codecs.getincrementaldecoder(charset)("replace")
@@ -113,7 +113,7 @@ class _BinaryEvents:
 
 
 def _parse_charset(content_type: str) -> str:
-    """The charset that a media type names, if it is one of the web's: Python's other codecs are no text, or raise."""
+    """Return the charset in a media type, if it is one of the web's: Python's other codecs are not for text, or raise."""
     match = _CHARSET.search(content_type)
     try:
         name = codecs.lookup(match[1]).name if match else ""

@@ -1,4 +1,4 @@
-"""Stream cords: a handler of the loopback server that carries one call and hands its answer on as it comes."""
+"""Stream cords: a handler of the loopback server that sends one call and relays its response as it arrives."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _GC_PAUSE = GCPause()
 
 
 def make_stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
-    """Answers a native stream call of the SDK: its JSON body and query string are the call's.
+    """Return a handler for native stream calls of the SDK: the request's JSON body and query string are the call's.
 
-    A call is read as on a plain cord; what the SDK does to it before (production makes floats of integers beyond 64 bits) is
-    the same for both. A refused call is answered with its status and detail, which the SDK hands on. What goes wrong later is
-    the stream's last event, ``{"error": …}``.
+    A call is parsed as on a plain cord. What the SDK does to it before is the same for both (production converts integers
+    beyond 64 bits to floats). A failed call returns its status and detail, which the SDK forwards. A later error is the
+    stream's last event, ``{"error": …}``.
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -39,8 +39,8 @@ def make_stream_handler(gateway: Gateway, route: Route, port: int) -> Handler:
                 call = {"json": await asyncio.to_thread(_parse_body, body), "params": query}
                 async with aclosing(gateway.open_gradio(route.gradio, port, call)) as frames:
                     return await _send_all(request, frames)
-            # In a thread, because files and forms are decoded there; the JSON itself holds the interpreter's lock while it is
-            # parsed, a second for 100 MB.
+            # In a thread, because files and forms are decoded there. Parsing the JSON itself holds the interpreter's lock,
+            # a second for 100 MB.
             upstream_request = await asyncio.to_thread(_build_request, route, port, body, query)
             async with gateway.open(upstream_request) as upstream_response:
                 return await _relay(request, upstream_response)
@@ -56,7 +56,7 @@ def _build_request(route: Route, port: int, body: bytes, query: Mapping[str, str
 
 def _parse_body(body: bytes) -> object:
     try:
-        # Not orjson, which knows no integers beyond 64 bits and no NaN.
+        # Not orjson, which supports neither integers beyond 64 bits nor NaN.
         with _GC_PAUSE:
             return json.loads(body) if body else {}
     except RecursionError as error:
@@ -66,9 +66,8 @@ def _parse_body(body: bytes) -> object:
 
 
 async def _send_all(request: web.Request, frames: AsyncGenerator[bytes, None]) -> web.StreamResponse:
-    first = await anext(
-        frames, encode_event({"data": []})
-    )  # before the answer begins, so that a refusal still has its status
+    # Before the response starts, so that an error still has its status.
+    first = await anext(frames, encode_event({"data": []}))
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     await response.write(first)
@@ -83,7 +82,7 @@ async def _relay(request: web.Request, upstream_response: aiohttp.ClientResponse
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     if not await _send_frames(response, upstream_response, framing):
-        # The SDK takes a stream without a line for a failure.
+        # The SDK treats a stream without a line as a failure.
         await response.write(encode_event({"status": upstream_response.status}))
     await response.write_eof()
     return response
@@ -92,7 +91,7 @@ async def _relay(request: web.Request, upstream_response: aiohttp.ClientResponse
 async def _send_frames(
     response: web.StreamResponse, upstream_response: aiohttp.ClientResponse, framing: Framing
 ) -> bool:
-    """Whether anything was sent."""
+    """Send the frames, and return whether anything was sent."""
     has_sent = False
     try:
         async for piece in upstream_response.content.iter_any():
@@ -102,11 +101,11 @@ async def _send_frames(
         last = framing.finish()
     except LineTooLong:
         last = _encode_error_event(
-            f"a line of the answer is longer than {MAX_LINE_BYTES // 1024**2} MiB; only the tunnel carries it"
+            f"a line of the response is longer than {MAX_LINE_BYTES // 1024**2} MiB; only the tunnel supports it"
         )
     except (asyncio.TimeoutError, aiohttp.ClientPayloadError) as error:
-        logger.warning("the service broke its stream off: {}", type(error).__name__)
-        last = framing.finish() + _encode_error_event(f"the service broke its stream off ({type(error).__name__})")
+        logger.warning("the service aborted its stream: {}", type(error).__name__)
+        last = framing.finish() + _encode_error_event(f"the service aborted its stream ({type(error).__name__})")
     if last:
         await response.write(last)
     return has_sent or bool(last)

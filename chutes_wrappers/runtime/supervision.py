@@ -19,9 +19,9 @@ _owner: int | None = None
 
 
 def start_once(process: ManagedProcess) -> ManagedProcess:
-    """Start ``process`` unless this chute started the same command before; returns the one that was started.
+    """Start ``process`` unless this chute started the same command before; return the one that was started.
 
-    Whatever ends the chute (its normal end, SIGTERM, Ctrl-C) ends the service first. Raises ServiceFailed.
+    When the chute ends (normally, by SIGTERM or Ctrl-C), the service is stopped first. Raises ServiceFailed.
     """
     global _owner
     with _lock:
@@ -41,13 +41,13 @@ def start_once(process: ManagedProcess) -> ManagedProcess:
 
 
 def get_services() -> tuple[ManagedProcess, ...]:
-    """Every service that this chute started, also one that has ended."""
+    """Return every service that this chute started, also one that has ended."""
     return tuple(_launched.values())
 
 
 def stop_all(timeout_s: float = STOP_TIMEOUT_S) -> None:
     """Terminate every service that this chute started, all within the same ``timeout_s`` seconds."""
-    # No lock: the handler of SIGTERM may have interrupted whoever holds it.
+    # No lock: the SIGTERM handler may have interrupted the code that holds it.
     if _owner != os.getpid():
         return
     deadline = time.monotonic() + timeout_s
@@ -65,9 +65,9 @@ def _install_sigterm_handler() -> None:
 
 
 def _is_replaceable(handler: object) -> bool:
-    """Whether ``handler`` is the default, or uvicorn's, which the attestation server of every TEE chute installs.
+    """Return whether ``handler`` is the default, or uvicorn's, which the attestation server of every TEE chute installs.
 
-    That one ends only its own server, then raises the signal again for the default (SDK entrypoint/verify.py).
+    Uvicorn's handler ends only its own server, then raises the signal again for the default (SDK entrypoint/verify.py).
     """
     owner = getattr(handler, "__self__", None)
     return handler is signal.SIG_DFL or type(owner).__module__ == "uvicorn.server"
@@ -75,7 +75,7 @@ def _is_replaceable(handler: object) -> bool:
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
     if os.getpid() != _owner:
-        # A fork of the chute, for instance a multiprocessing worker: the services are not its own.
+        # A fork of the chute, for instance a multiprocessing worker: it does not own the services.
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     signal.signal(number, signal.SIG_IGN)
@@ -88,5 +88,5 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
             with contextlib.suppress(OSError, RuntimeError, ValueError):
                 stream.flush()
     finally:
-        # Not SystemExit, which the SDK's event loop and thread pools may hold up for as long as they like.
+        # Not SystemExit, which the SDK's event loop and thread pools may delay without a limit.
         os._exit(128 + number)

@@ -1,7 +1,7 @@
-"""The instance's end of the tunnel: a handler of the loopback server that makes one HTTP request and sends its answer as lines.
+"""The instance's end of the tunnel: a handler of the loopback server that sends one HTTP request and returns its response as lines.
 
-It is answered 200 whatever the service says, because the service's status is in the first line: no client can make the
-instance answer what the platform counts as a failure (PLATFORM.md, section 3).
+Its status is always 200, because the service's status is in the first line: no client can make the instance return a status
+that the platform counts as a failure (PLATFORM.md, section 3).
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from chutes_wrappers.runtime.loopback import Handler
 from chutes_wrappers.runtime.tunnel_frames import Data, End, Failure, Frame, TunnelCall, Wait, encode
 from chutes_wrappers.runtime.tunnel_request import CallReader
 
-# The SDK notices that a client has gone when there is something to send it (SDK chute/cord.py).
+# The SDK detects that a client has disconnected when there is something to send (SDK chute/cord.py).
 KEEPALIVE_INTERVAL_S = 2.0
 _PIECE_BYTES = 256 * 1024
 
 
 def make_tunnel_handler(ports: Collection[int]) -> Handler:
-    """Carries calls to the services on ``ports``. A call that is none is answered 400 with ``{"error": …}``.
+    """Return a handler for calls to the services on ``ports``. An invalid call gets a 400 with ``{"error": …}``.
 
-    When its port takes no connection the answer is 429 while the service starts or is busy, and 503 when it answered before.
+    If the port accepts no connection, the status is 429 while the service starts or is busy, and 503 if it responded
+    before.
     """
     health = ServiceHealth()
 
@@ -70,7 +71,7 @@ async def _relay(request: web.Request, exchange: Exchange, call: TunnelCall) -> 
         await asyncio.wait_for(_send_all(lines, _iter_frames(exchange, call)), CALL_TIMEOUT_S)
     except asyncio.TimeoutError:
         await lines.send(
-            Failure(f"a call ends after {CALL_TIMEOUT_S:g} s: the platform carries none for longer than 600 s")
+            Failure(f"the call timed out after {CALL_TIMEOUT_S:g} s: the platform ends every call after 600 s")
         )
     finally:
         waiting.cancel()
@@ -94,7 +95,7 @@ async def _iter_frames(exchange: Exchange, call: TunnelCall) -> AsyncIterator[Fr
 
 
 class _FrameWriter:
-    """Writes frames, each at once, and something while there are none."""
+    """Writes frames, each immediately, and keepalives while there are none."""
 
     def __init__(self, response: web.StreamResponse) -> None:
         self._response = response
@@ -106,7 +107,7 @@ class _FrameWriter:
 
     async def send_keepalives(self) -> None:
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):  # the caller is gone, and the handler will be cancelled
+        with contextlib.suppress(OSError):  # the caller has disconnected, and the handler will be cancelled
             while True:
                 await asyncio.sleep(max(0.0, self._last_sent_at + KEEPALIVE_INTERVAL_S - loop.time()))
                 if loop.time() - self._last_sent_at >= KEEPALIVE_INTERVAL_S:

@@ -1,8 +1,8 @@
-"""What travels through a tunnel, as text: a call as one JSON object, its answer as lines. Pure; both ends use it.
+"""The text protocol of the tunnel: a call is one JSON object, its response is lines. Pure; both ends use it.
 
-The platform hands a stream on line by line and reads every line as UTF-8 (PLATFORM.md, section 3), so an answer is lines of
-ASCII: its head, its bytes in base64 as they come, and an end, without which it was cut off. Bytes that HTTP does not define a
-character set for (header values, reasons) are latin-1 in the JSON, which can hold each of them.
+The platform forwards a stream line by line and reads every line as UTF-8 (PLATFORM.md, section 3). So a response is lines
+of ASCII: its head, its bytes in base64 as they arrive, and an end; without an end it was truncated. Bytes for which HTTP
+does not define a character set (header values, reasons) are latin-1 in the JSON, which can represent each of them.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 
 import pybase64
 
-# Legal as a public path for SDK and API (PLATFORM.md, section 2), and no service's own.
+# A legal public path for SDK and API (PLATFORM.md, section 2) that no service uses.
 PUBLIC_PATH = "/cw-tunnel"
 MAX_DATA_BYTES = 128 * 1024
-# aiohttp, with which the SDK and the forwarder read lines, has a limit; a line is at most this long.
+# The SDK and the forwarder read lines with aiohttp, which has a limit; a line is at most this long.
 MAX_LINE_BYTES = 4 * 1024**2
 
 Header = tuple[str, str]
 
 
 class TunnelBroken(Exception):
-    """A line that is no frame, or an answer without its end."""
+    """A line that is not a valid frame, or a response without its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TunnelCall:
-    """One HTTP request for the service on ``port``; ``target`` is its path and query as they stood on the wire."""
+    """One HTTP request for the service on ``port``; ``target`` is its path and query, unchanged."""
 
     port: int
     method: str
@@ -41,7 +41,7 @@ class TunnelCall:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """Status line and headers of the answer; headers repeat and are in order, as the service sent them."""
+    """Status line and headers of the response; headers are repeated and ordered as the service sent them."""
 
     status: int
     reason: str = ""
@@ -50,24 +50,24 @@ class Head:
 
 @dataclass(frozen=True)
 class Data:
-    """The next bytes of the answer's body."""
+    """The next bytes of the response's body."""
 
     data: bytes
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing yet: keeps the connection open, and shows whether the client is still there."""
+    """A keepalive: keeps the connection open, and shows whether the client is still connected."""
 
 
 @dataclass(frozen=True)
 class End:
-    """The answer is complete."""
+    """The end of a complete response."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The answer cannot be had, or not the rest of it."""
+    """The response, or the rest of it, is not available."""
 
     error: str
 
@@ -76,7 +76,7 @@ Frame = Head | Data | Wait | End | Failure
 
 
 def iter_call_pieces(call: TunnelCall) -> Iterator[bytes]:
-    """The JSON object that asks for ``call``, in pieces: the body is the last key, so that it need never be held twice."""
+    """Yield the JSON object of ``call`` in pieces: the body is the last key, so that it need never be held twice."""
     head = {"port": call.port, "method": call.method, "target": call.target, "headers": call.headers}
     yield json.dumps(head)[:-1].encode() + b', "body": "'
     step = MAX_DATA_BYTES // 3 * 3
@@ -86,13 +86,13 @@ def iter_call_pieces(call: TunnelCall) -> Iterator[bytes]:
 
 
 def compute_call_length(call: TunnelCall) -> int:
-    """How many bytes ``iter_call_pieces`` makes."""
+    """Return the number of bytes that ``iter_call_pieces`` yields."""
     without_body = TunnelCall(port=call.port, method=call.method, target=call.target, headers=call.headers)
     return sum(map(len, iter_call_pieces(without_body))) + (len(call.body) + 2) // 3 * 4
 
 
 def encode(frame: Frame) -> bytes:
-    """``frame`` as lines; bytes beyond ``MAX_DATA_BYTES`` make several."""
+    """Return ``frame`` as lines; more bytes than ``MAX_DATA_BYTES`` become several lines."""
     if isinstance(frame, Data):
         starts = range(0, len(frame.data), MAX_DATA_BYTES)
         return b"".join(pybase64.b64encode(frame.data[at : at + MAX_DATA_BYTES]) + b"\n" for at in starts)
@@ -100,10 +100,10 @@ def encode(frame: Frame) -> bytes:
 
 
 def decode(line: bytes) -> Frame:
-    """The frame in ``line``; TunnelBroken for anything else, and for a line without its end."""
+    """Parse the frame in ``line``. Raises TunnelBroken for anything else, and for a line without its end."""
     text = line.removesuffix(b"\n")
     if text == line:
-        raise TunnelBroken("the answer was cut off in the middle of a line")
+        raise TunnelBroken("the response was truncated in the middle of a line")
     try:
         return (
             _frame_from_fields(json.loads(text))

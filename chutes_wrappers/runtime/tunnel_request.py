@@ -1,4 +1,4 @@
-"""What a client of the tunnel asks for: read without holding it twice, and checked before anything is connected. Pure."""
+"""Parser of a client's call to the tunnel: it never holds the body twice, and checks the call before any connection. Pure."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ _TARGET = re.compile(r"/[\x21-\x7e]*")
 _VALUE = re.compile(r"[^\r\n\0]*")
 _KEYS = frozenset({"port", "method", "target", "headers", "body"})
 _MAX_DECODINGS = 4
-# RFC 9110, section 7.6.1. Transfer-Encoding stays: it says how the client framed the body, and the service may care.
+# RFC 9110, section 7.6.1. Transfer-Encoding stays: it shows how the client framed the body, which may matter to the
+# service.
 _HOP_BY_HOP = frozenset({
     "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade",
 })  # fmt: skip
 
 
 class CallReader:
-    """Takes the JSON object of a call in pieces; its ``body`` is decoded as it comes, and never held as text.
+    """Reads the JSON object of a call in pieces; its ``body`` is decoded as it arrives, and never held as text.
 
-    The key is found by its bytes: inside a JSON string its quotes would be escaped. The base64 needs no unescaping: whatever
-    the client wrote, it is the SDK's ``json.dumps`` that is read here.
+    The key is found by its bytes: inside a JSON string its quotes would be escaped. The base64 needs no unescaping:
+    whatever the client sent, this text was written by the SDK's ``json.dumps``.
     """
 
     def __init__(self) -> None:
@@ -43,7 +44,7 @@ class CallReader:
         self._size = 0
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece; CallRefused as soon as the call cannot be right any more."""
+        """Read the next piece. Raises CallFailed as soon as the call is invalid."""
         self._size += len(piece)
         if self._size > MAX_CALL_BYTES:
             raise CallFailed(f"the call is larger than {MAX_CALL_BYTES // 1024**2} MiB")
@@ -55,7 +56,7 @@ class CallReader:
             self._feed_body(piece)
 
     def finish(self, ports: Collection[int]) -> TunnelCall:
-        """The call, when it is one for one of ``ports``; CallRefused names what is wrong with it."""
+        """Return the call, if it is one for one of ``ports``. Raises CallFailed with what is invalid."""
         try:
             fields = orjson.loads(self._envelope)
         except orjson.JSONDecodeError as error:
@@ -87,7 +88,7 @@ class CallReader:
 
 
 def find_hop_by_hop_names(headers: Collection[Header]) -> frozenset[str]:
-    """The lower-case names of the headers that are between two neighbours only."""
+    """Return the lower-case names of the hop-by-hop headers."""
     names = (
         part.strip().lower() for name, value in headers if name.lower() == "connection" for part in value.split(",")
     )
@@ -97,13 +98,13 @@ def find_hop_by_hop_names(headers: Collection[Header]) -> frozenset[str]:
 def _parse_call(fields: Any, body: bytes, ports: Collection[int]) -> TunnelCall:
     if not isinstance(fields, Mapping) or set(fields) - _KEYS or not {"port", "method", "target"} <= set(fields):
         raise CallFailed(
-            'a call is {"port", "method", "target": path and query, "headers": [[name, value], …], "body": base64}'
+            'a call must be {"port", "method", "target": path and query, "headers": [[name, value], …], "body": base64}'
         )
     if fields.get("body") not in ("", None):
-        raise CallFailed("`body` is not a string in base64, or is there twice")
+        raise CallFailed("`body` is not a base64 string, or exists twice")
     port = fields["port"]
     if type(port) is not int or port not in ports:
-        raise CallFailed(f"`port` is not one that this tunnel leads to ({', '.join(map(str, sorted(ports)))})")
+        raise CallFailed(f"`port` is not a port of this tunnel ({', '.join(map(str, sorted(ports)))})")
     return TunnelCall(
         port=port,
         method=_parse_method(fields["method"]),
@@ -115,7 +116,7 @@ def _parse_call(fields: Any, body: bytes, ports: Collection[int]) -> TunnelCall:
 
 def _parse_method(method: Any) -> str:
     if not isinstance(method, str) or not _TOKEN.fullmatch(method) or method.upper() == "CONNECT":
-        raise CallFailed("`method` is not an HTTP method that a tunnel carries")
+        raise CallFailed("`method` is not an HTTP method that the tunnel supports")
     return method
 
 
@@ -123,11 +124,11 @@ def _parse_target(target: Any, method: str) -> str:
     if target == "*" and method == "OPTIONS":
         return "*"
     if not isinstance(target, str) or not _TARGET.fullmatch(target) or "#" in target:
-        raise CallFailed("`target` is not a path and query of ASCII that begins with '/'; hosts cannot be named")
+        raise CallFailed("`target` is not an ASCII path and query that starts with '/'; hosts are not allowed")
     path = target.partition("?")[0]
     for _ in range(_MAX_DECODINGS):
         if any(segment.split(";")[0] == ".." for segment in re.split(r"[/\\]", path)):
-            raise CallFailed("`target` holds the segment '..'")
+            raise CallFailed("`target` contains the segment '..'")
         path = unquote(path)
     return target
 
@@ -146,5 +147,5 @@ def _parse_header(pair: Any) -> Header:
     name, value = pair
     value = value.strip(" \t")
     if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value) or any(ord(character) > 255 for character in value):
-        raise CallFailed(f"the header {name[:100]!r} cannot be sent: a name is a token, a value one line of latin-1")
+        raise CallFailed(f"the header {name[:100]!r} is invalid: a name must be a token, a value one line of latin-1")
     return name, value

@@ -1,4 +1,4 @@
-"""Requests to the wrapped service: reused connections, and redirects that stay on it."""
+"""Requests to the wrapped service, with reused connections, and redirects within the service."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ HOST = "127.0.0.1"
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 _LOCAL_NAMES = frozenset({HOST, "localhost", "0.0.0.0", "::1"})
 _MAX_REDIRECTS = 10
-# A busy service lets connections wait (for seven seconds, fifteen, thirty-one: the kernel knocks ever more rarely).
+# A busy service lets connections wait. SYN retransmits back off: 1, 3, 7, 15, 31 s.
 _CONNECT_TIMEOUT_S = 60.0
-# aiohttp takes 0 for no limit.
+# For aiohttp, 0 means no timeout.
 _MIN_TIMEOUT_S = 0.001
-# Shorter than the keep-alive of common servers (gunicorn 2 s, uvicorn 5 s), so that few close a connection as we use it.
+# Shorter than the keep-alive of common servers (gunicorn 2 s, uvicorn 5 s), so that few close a connection while it is
+# used.
 _KEEPALIVE_S = 1.5
 _READ_BUFFER_BYTES = 1024**2
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamRequest:
-    """One request: ``target`` is the path and query as they go on the wire, ``make_data`` gives aiohttp's ``data``."""
+    """One request: ``target`` is the path and query as sent, ``make_data`` returns aiohttp's ``data``."""
 
     port: int
     method: str
@@ -40,7 +41,7 @@ class UpstreamRequest:
 
 
 class ReusedConnectionLost(Exception):
-    """A connection that was kept open closed as a request was sent on it: nobody knows whether it was carried out."""
+    """A reused connection was closed while a request was sent on it: it is unknown whether the request was executed."""
 
 
 @dataclass
@@ -49,10 +50,10 @@ class _Attempt:
 
 
 class Upstream:
-    """The services of this instance, as clients see them. All its methods belong to one event loop, the background's.
+    """An HTTP client for the services of this instance. All its methods belong to one event loop, the background loop.
 
-    Connections are kept open for a while. A service may close one just as it is used: an idempotent request is then made
-    again, any other is not (RFC 9110, section 9.2.2), and from then on the others have connections of their own there.
+    Connections are kept open for a while. A service may close one while it is used. An idempotent request is then retried,
+    any other is not (RFC 9110, section 9.2.2), and from then on the others use new connections to that port.
     """
 
     def __init__(self) -> None:
@@ -62,17 +63,17 @@ class Upstream:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """A connection for each request; without a cookie jar, as many at a time as are asked for."""
+        """A session with a new connection for each request, without a cookie jar, and with no limit of connections."""
         if self._single is None:
             self._single = _make_session(aiohttp.TCPConnector(limit=0, force_close=True, family=socket.AF_INET))
         return self._single
 
     @asynccontextmanager
     async def send(self, request: UpstreamRequest, timeout_s: float) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The service's answer; redirects are followed within the same service, ten at most.
+        """Yield the service's response; redirects are followed within the same service, ten at most.
 
-        ``timeout_s`` is for everything, from the first connection to the end of the last answer. Raises ReusedConnectionLost,
-        aiohttp.ClientError, OSError and TimeoutError.
+        ``timeout_s`` is for everything, from the first connection to the end of the last response. Raises
+        ReusedConnectionLost, aiohttp.ClientError, OSError and TimeoutError.
         """
         deadline = time.monotonic() + timeout_s
         for redirects in range(_MAX_REDIRECTS + 1):
@@ -122,7 +123,7 @@ def _make_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
 
 
 def _build_trace_config() -> aiohttp.TraceConfig:
-    """Tells an ``_Attempt`` which connection it got."""
+    """Record in an ``_Attempt`` which connection it got."""
 
     def make_callback(is_reused: bool) -> Callable[..., Awaitable[None]]:
         async def record(_: aiohttp.ClientSession, context: Any, __: Any) -> None:
@@ -156,7 +157,7 @@ def _build_timeout(left_s: float) -> aiohttp.ClientTimeout:
 
 
 def _build_redirect(request: UpstreamRequest, response: aiohttp.ClientResponse) -> UpstreamRequest | None:
-    """The request that a redirect asks for; None when it is none, or leads to another service."""
+    """Return the request that a redirect leads to; None if it is not a redirect, or leads to another service."""
     location = read_header(response, "Location")
     if response.status not in (301, 302, 303, 307, 308) or not location:
         return None
@@ -165,9 +166,9 @@ def _build_redirect(request: UpstreamRequest, response: aiohttp.ClientResponse) 
         is_same_service = (
             parts.scheme == "http" and parts.hostname in _LOCAL_NAMES and (parts.port or 80) == request.port
         )
-        # With its host, or a path that begins with two slashes would be taken for one.
+        # With its host: otherwise a path that starts with two slashes would be parsed as one.
         target = URL(urlunsplit(("http", HOST, parts.path, parts.query, ""))).raw_path_qs
-    except ValueError:  # the service's Location is no address
+    except ValueError:  # the service's Location is not a valid URL
         return None
     if not is_same_service:
         return None

@@ -55,7 +55,7 @@ def test_no_service_is_exit_code_1_within_the_timeout() -> None:
         "--base-url", f"http://127.0.0.1:{unused_port()}", "--startup-delay", "0.1", "--probe-timeout", "0.1", "--json"
     )
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "nothing answers HTTP" in result.stderr
+    assert "no HTTP response" in result.stderr
 
 
 def test_a_service_without_routes_is_exit_code_1_and_changes_no_file(
@@ -78,18 +78,18 @@ def test_a_service_without_routes_is_exit_code_1_and_changes_no_file(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give either --base-url"),
-        (["--base-url", "http://x", "--chute-file", "y.py"], "give either --base-url"),
+        ([], "expected either --base-url"),
+        (["--base-url", "http://x", "--chute-file", "y.py"], "expected either --base-url"),
         (["--base-url", "x"], "is not a root URL"),
         (["--base-url", "http://x", "--port", "0"], "--port"),
         (["--base-url", "http://127.0.0.1:8000"], "port 8000 belongs to the chute itself"),
         (["--base-url", "http://127.0.0.1:9000", "--port", "8001"], "port 8001 belongs to the chute's logging server"),
         (["--base-url", "http://127.0.0.1:8002"], "port 8002 belongs to the chute's attestation server"),
-        (["--base-url", "http://x", "--shm-size", "big"], "is not a size"),
-        (["--base-url", "http://x", "--output", "/nowhere/x.json"], "cannot be written there"),
-        (["--chute-file", "deploy_nowhere.py", "--docker-env", "=1"], "names no variable"),
-        (["--base-url", "http://x", "--openapi", "/nowhere/x.json"], "cannot be written there"),
-        (["--base-url", "http://x", "--expose", "file"], "name some of parameters, files"),
+        (["--base-url", "http://x", "--shm-size", "big"], "is not a valid size"),
+        (["--base-url", "http://x", "--output", "/nowhere/x.json"], "is not writable"),
+        (["--chute-file", "deploy_nowhere.py", "--docker-env", "=1"], "has no variable name"),
+        (["--base-url", "http://x", "--openapi", "/nowhere/x.json"], "is not writable"),
+        (["--base-url", "http://x", "--expose", "file"], "use some of parameters, files"),
         (["--nonsense"], "--nonsense"),
     ],
 )

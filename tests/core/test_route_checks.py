@@ -26,13 +26,13 @@ def test_a_header_of_the_connection_is_not_a_parameter(name: str) -> None:
     for written in (name, name.lower(), name.upper()):
         assert (
             find_header_problem(written)
-            == f"{written} belongs to the connection, in which callers have no part: leave it out"
+            == f"{written} is a header of the connection, which callers cannot set: remove it"
         )
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a\r\nb", "ä", "a" * 201, "(a)", "a\n"])
 def test_what_is_not_a_name_of_a_header_is_refused(name: str) -> None:
-    assert find_header_problem(name) == f"{name!r} is no name of a header: letters, digits and dashes"
+    assert find_header_problem(name) == f"{name!r} is not a valid header name: use letters, digits and dashes"
 
 
 @pytest.mark.parametrize("name", ["X-Api-Version", "accept", "a" * 200, "!#$%&'*+.^_`|~-9"])

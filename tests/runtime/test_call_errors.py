@@ -25,7 +25,7 @@ def test_a_failure_has_a_reason_and_details() -> None:
     assert (str(refused), refused.detail) == ("why", {"error": "why", "field": "a"})
 
 
-def test_half_of_a_surrogate_pair_is_replaced_in_every_text_of_a_refusal() -> None:
+def test_an_unpaired_surrogate_is_replaced_in_every_text_of_a_refusal() -> None:
     detail = CallFailed(HALF, field=HALF, status=500).detail
     assert detail == {"error": "a?", "field": "a?", "status": 500}
     json.dumps(detail, ensure_ascii=False).encode()
@@ -33,9 +33,9 @@ def test_half_of_a_surrogate_pair_is_replaced_in_every_text_of_a_refusal() -> No
 
 def test_an_error_of_the_service_is_quoted_with_status_type_and_body() -> None:
     refused = make_service_error(404, "text/plain", "nöt here".encode())
-    assert (refused.status, str(refused)) == (400, "the service answered 404 Not Found")
+    assert (refused.status, str(refused)) == (400, "the service returned 404 Not Found")
     assert refused.detail == {
-        "error": "the service answered 404 Not Found",
+        "error": "the service returned 404 Not Found",
         "status": 404,
         "content_type": "text/plain",
         "body": "nöt here",
@@ -48,7 +48,7 @@ def test_a_location_and_another_status_for_the_caller_are_passed_on() -> None:
 
 
 def test_a_status_without_a_name_is_named_by_its_number() -> None:
-    assert str(make_service_error(599, "", b"")) == "the service answered 599"
+    assert str(make_service_error(599, "", b"")) == "the service returned 599"
 
 
 def test_a_body_that_is_not_text_is_quoted_in_base64() -> None:
@@ -71,14 +71,14 @@ def test_a_long_body_is_cut_and_says_so(more: int, is_cut: bool) -> None:
         ({"a": "x"}, "the call"),
     ],
 )
-def test_the_field_with_half_of_a_surrogate_pair_is_named(fields: dict[str, Any], name: str) -> None:
+def test_the_field_with_an_unpaired_surrogate_is_named(fields: dict[str, Any], name: str) -> None:
     refused = make_surrogate_error(fields)
     assert refused.status == 400
     assert refused.detail["field"] == name
-    assert refused.detail["error"].startswith(f"`{name}` holds half of a surrogate pair")
+    assert refused.detail["error"].startswith(f"`{name}` contains an unpaired surrogate")
 
 
-def test_endless_nesting_is_not_half_of_a_surrogate_pair() -> None:
+def test_endless_nesting_is_not_an_unpaired_surrogate() -> None:
     nested: list[Any] = []
     nested.append(nested)
     deep: Any = "x"

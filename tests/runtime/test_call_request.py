@@ -56,7 +56,7 @@ def test_a_file_in_a_call_to_an_undeclared_body_makes_a_form_of_it() -> None:
     ("body", "query", "field"),
     [({"a": "\ud800"}, {}, "a"), ({}, {"q": "\ud800"}, "q"), (["\ud800"], {}, "body")],
 )
-def test_half_of_a_surrogate_pair_is_named_by_its_field(body: Any, query: dict[str, str], field: str) -> None:
+def test_an_unpaired_surrogate_is_named_by_its_field(body: Any, query: dict[str, str], field: str) -> None:
     with pytest.raises(CallFailed) as caught:
         build(body, query)
     assert caught.value.detail["field"] == field

@@ -112,5 +112,5 @@ def test_a_service_that_was_ready_once_is_not_starting(monkeypatch: pytest.Monke
     refused = ServiceHealth().make_connection_error(PORT, REFUSED)
     assert (refused.status, str(refused)) == (
         503,
-        f"nothing accepts connections on port {PORT}: it answered before, or has exited",
+        f"nothing accepts connections on port {PORT}: it responded before, or has exited",
     )

@@ -112,7 +112,7 @@ def test_a_redirect_that_never_ends_is_a_400(gateway: Gateway, service: HttpFixt
 def test_a_truncated_response_is_a_400_while_the_service_is_ready(gateway: Gateway, service: HttpFixture) -> None:
     refused = refusal(gateway, service, "/broken")
     assert refused.status == 400
-    assert "broke the call off" in refused.detail["error"]
+    assert "aborted the call" in refused.detail["error"]
 
 
 def test_the_fifth_failure_in_a_row_is_the_instances(gateway: Gateway, service: HttpFixture) -> None:
@@ -230,7 +230,7 @@ def test_stream_false_in_a_body_is_a_field_like_any_other(gateway: Gateway, serv
     }
 
 
-# Of every character there is: also halves of surrogate pairs, which JSON can hold and no other text.
+# Of every character there is: also unpaired surrogates, which only JSON can contain.
 TEXT = st.text(st.characters(), max_size=8)
 KEYS = st.sampled_from(["text", "data", "filename", "content_type", "f_base64"]) | TEXT
 JSON = st.recursive(
@@ -274,7 +274,7 @@ def test_what_cannot_be_written_into_a_request_is_never_the_services_failure(
     monkeypatch.setattr(call_request, "encode_body", lambda *_, **__: Body(content_type="a/b\r\nc"))
     for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
         refused = refusal(gateway, service, "/echo", "POST")
-        assert (refused.status, "cannot be carried" in refused.detail["error"]) == (400, True)
+        assert (refused.status, "cannot be sent" in refused.detail["error"]) == (400, True)
 
 
 HALF = "\ud800"
@@ -283,15 +283,15 @@ HALF = "\ud800"
 @pytest.mark.parametrize(
     ("encoding", "body", "named"),
     [
-        ("json", {"ok": 1, "a": {"b": [HALF]}}, "`a` holds half of a surrogate pair"),
-        ("json", [HALF], "`body` holds half of a surrogate pair"),
-        ("form", {"a": HALF}, "`a` holds half of a surrogate pair"),
-        ("text", {"text": HALF}, "`text` holds half of a surrogate pair"),
+        ("json", {"ok": 1, "a": {"b": [HALF]}}, "`a` contains an unpaired surrogate"),
+        ("json", [HALF], "`body` contains an unpaired surrogate"),
+        ("form", {"a": HALF}, "`a` contains an unpaired surrogate"),
+        ("text", {"text": HALF}, "`text` contains an unpaired surrogate"),
         ("text", {HALF: 1}, "not ?"),
-        ("multipart", {"a": HALF}, "`a` holds half of a surrogate pair"),
-        ("multipart", {HALF: "a"}, "cannot be the name of a field"),
-        ("multipart", {"a": {"filename": "\x01", "data": ""}}, "`a`: filename cannot hold"),
-        ("multipart", {"a": {"content_type": HALF, "data": ""}}, "`a`: content_type cannot hold"),
+        ("multipart", {"a": HALF}, "`a` contains an unpaired surrogate"),
+        ("multipart", {HALF: "a"}, "is not a valid field name"),
+        ("multipart", {"a": {"filename": "\x01", "data": ""}}, "`a`: filename cannot contain"),
+        ("multipart", {"a": {"content_type": HALF, "data": ""}}, "`a`: content_type cannot contain"),
     ],
 )
 def test_text_that_cannot_be_sent_is_named_and_never_the_services_failure(
@@ -325,7 +325,7 @@ def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: Ht
 async def test_an_unreadable_response_is_never_the_instances_failure(gateway: Gateway, reply: bytes) -> None:
     async with serve_reply(reply) as port:
         for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
-            with pytest.raises(CallFailed, match="the service's answer cannot be read") as refused:
+            with pytest.raises(CallFailed, match="the service's response cannot be read") as refused:
                 await asyncio.to_thread(gateway.handle_call, Route(path="/x"), port, {"json": {}, "params": {}})
             assert refused.value.status == 400
 
@@ -336,4 +336,4 @@ def test_a_response_may_be_as_large_as_the_limit(
     monkeypatch.setattr(gateway_module, "MAX_RESPONSE_BYTES", len(EVERY_BYTE))
     assert call(gateway, service, "/bytes").body == EVERY_BYTE
     monkeypatch.setattr(gateway_module, "MAX_RESPONSE_BYTES", len(EVERY_BYTE) - 1)
-    assert "only the tunnel can carry" in str(refusal(gateway, service, "/bytes"))
+    assert "only the tunnel supports" in str(refusal(gateway, service, "/bytes"))

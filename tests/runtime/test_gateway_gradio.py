@@ -96,7 +96,7 @@ async def test_a_file_that_cannot_be_sent_is_named_and_never_the_apps_failure(fi
     async with app.serving() as url:
         port = int(url.rsplit(":", 1)[1])
         for _ in range(6):
-            with pytest.raises(CallFailed, match=r"`f`.*surrogate pair") as refused:
+            with pytest.raises(CallFailed, match=r"`f`.*unpaired surrogate") as refused:
                 await asyncio.to_thread(gateway.handle_call, UPLOAD, port, {"json": {"f": file}, "params": {}})
             assert refused.value.status == 400
         await BACKGROUND.run(gateway.close())

@@ -114,15 +114,15 @@ def nested(depth: int) -> Any:
     [
         ([], "a JSON object, not a list"),
         ({}, "`image` is missing; parameters: image, size \\(optional\\)"),
-        ({"image": "x", "siz": 1}, "`siz` is no parameter"),
-        ({"image": "x"}, "`image` is a file: send"),
-        ({"image": 3}, "`image` is a file: send"),
+        ({"image": "x", "siz": 1}, "`siz` is not a parameter"),
+        ({"image": "x"}, "`image` must be a file: send"),
+        ({"image": 3}, "`image` must be a file: send"),
         ({"image_base64": "%"}, "`image_base64` is not base64"),
         ({"image_base64": 3}, "`image_base64` is not a string"),
         ({"image": None, "image_base64": ""}, "`image` is given twice"),
-        ({"size_base64": ""}, "`size_base64` is no parameter"),
-        ({"data": [1, 2, 3]}, "3 arguments, the endpoint takes 2"),
-        ({"data": 3}, "`data` is no parameter"),
+        ({"size_base64": ""}, "`size_base64` is not a parameter"),
+        ({"data": [1, 2, 3]}, "3 arguments, the endpoint accepts 2"),
+        ({"data": 3}, "`data` is not a parameter"),
     ],
 )
 def test_what_does_not_fit_is_named(body: Any, problem: str) -> None:

@@ -104,7 +104,7 @@ async def test_an_error_of_the_app_is_passed_to_the_caller(status: int, response
 
 
 async def test_a_truncated_response_is_an_error() -> None:
-    with pytest.raises(CallFailed, match="broke its answer off"):
+    with pytest.raises(CallFailed, match="aborted its response"):
         await call(FakeGradioApp([generating("a")]))
     with pytest.raises(CallFailed, match=r"^lost$"):
         await call(FakeGradioApp([failed("lost")]))
@@ -120,7 +120,7 @@ async def test_an_argument_that_no_json_holds_is_refused(text: Any) -> None:
     value: Any = text
     for _ in range(900 if text == "deep" else 0):
         value = [value]
-    with pytest.raises(CallFailed, match="cannot be sent on"):
+    with pytest.raises(CallFailed, match="an argument cannot be sent"):
         await call(FakeGradioApp(), {"text": value})
 
 
@@ -134,7 +134,7 @@ async def test_a_stream_ends_with_its_error_or_is_refused_before_it_begins() -> 
     assert await stream(FakeGradioApp([generating("a"), failed("lost")])) == [{"data": ["a"]}, {"error": "lost"}]
     assert await stream(FakeGradioApp([generating("a")])) == [
         {"data": ["a"]},
-        {"error": "the app broke its answer off before it was complete"},
+        {"error": "the app aborted its response before it was complete"},
     ]
     with pytest.raises(CallFailed, match="lost"):
         await stream(FakeGradioApp([failed("lost")]))
@@ -160,7 +160,7 @@ async def test_a_connection_that_is_lost_ends_a_stream_with_the_reason() -> None
         events = [event async for event in gradio_call.stream(session, url, ENDPOINT, {})]
     assert events == [
         b'data: {"data":["a"]}\n\n',
-        b'data: {"error":"the app broke its answer off (ClientPayloadError)"}\n\n',
+        b'data: {"error":"the app aborted its response (ClientPayloadError)"}\n\n',
     ]
 
 

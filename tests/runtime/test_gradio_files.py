@@ -106,7 +106,7 @@ async def test_an_app_that_does_not_say_where_its_files_are_is_refused(
         return places
 
     monkeypatch.setattr(gradio_files, "read_json", say)
-    with pytest.raises(CallFailed, match="did not say where"):
+    with pytest.raises(CallFailed, match="did not return their paths"):
         await upload_with(FakeGradioApp([]), A)
 
 

@@ -50,7 +50,7 @@ def test_applying_a_diff_gives_the_new_value(old: Any, new: Any) -> None:
     "edit", [["replace", ["x", 3], 1], ["append", [], 3], ["dance", [], 1], ["add", ["a", 0], 1], [1], None]
 )
 def test_an_invalid_diff_is_an_error_of_the_app(edit: Any) -> None:
-    with pytest.raises(CallFailed, match="does not follow"):
+    with pytest.raises(CallFailed, match="is not a valid change"):
         apply_edits({"a": "b"}, [edit])
 
 
@@ -66,7 +66,7 @@ def test_messages_arrive_whole_however_they_are_cut(messages: list[dict[str, str
 
 def test_other_lines_mean_nothing_and_broken_ones_are_errors_of_the_app() -> None:
     assert list(MessageParser().feed(b": ping\nevent: x\ndata: 3\n\n")) == []
-    with pytest.raises(CallFailed, match="no JSON"):
+    with pytest.raises(CallFailed, match="invalid JSON"):
         list(MessageParser().feed(b"data: {\n"))
 
 
@@ -106,7 +106,7 @@ def test_session_state_stays_out_and_updates_are_their_values() -> None:
         ("'half", "'half"),
         ("'a' and 'b", "'a' and 'b"),
         ("'a'b'", "'a'b'"),
-        (None, "does not say why"),
+        (None, "failed without a reason"),
         ([{"message": "too long", "is_valid": False}], "too long"),
     ],
 )
@@ -134,5 +134,5 @@ def test_a_response_without_data_is_an_error_of_the_app(output: Any) -> None:
 def test_differences_of_another_number_of_outputs_are_an_error_of_the_app() -> None:
     outputs = OutputReader(GradioEndpoint(api_name="x", fn_index=0, protocol="sse_v3"))
     assert outputs.read(generating("a", "b")) == ["a", "b"]
-    with pytest.raises(CallFailed, match="does not follow"):
+    with pytest.raises(CallFailed, match="is not a valid change"):
         outputs.read(generating([]))

@@ -99,7 +99,7 @@ async def test_a_missing_head_is_a_service_disconnect(reply: bytes) -> None:
 
 
 async def test_a_body_without_its_end_is_broken() -> None:
-    with pytest.raises(ServiceDisconnected, match="the service broke its answer off"):
+    with pytest.raises(ServiceDisconnected, match="the service aborted its response"):
         await run_exchange(OK[:-1])
 
 

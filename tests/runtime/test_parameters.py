@@ -69,7 +69,7 @@ def test_a_value_that_would_lead_to_another_path_is_refused(value: str) -> None:
 @pytest.mark.parametrize("style", ["simple", "label", "matrix"])
 @pytest.mark.parametrize("value", [[], {}])
 def test_an_empty_value_does_not_lead_to_the_parent(value: Any, style: str) -> None:
-    with pytest.raises(CallFailed, match="`id` = '' would lead to another path"):
+    with pytest.raises(CallFailed, match="`id` = '' would result in another path"):
         target("/files/{id}", {"name": "id", "in": "path", "style": style}, id=value)
 
 

@@ -72,7 +72,7 @@ async def test_a_known_path_must_answer_2xx() -> None:
 
     async with serving(handler) as port:
         check = ReadinessProbe(host="127.0.0.1", port=port, path="/health")
-        assert await check.find_problem(2) == f"port {port}: GET /health answers 503"
+        assert await check.find_problem(2) == f"port {port}: GET /health returns 503"
         status = 204
         assert await check.find_problem(2) is None
         status = 302
@@ -96,7 +96,7 @@ async def test_a_port_that_hangs_is_a_problem_after_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         problem = await ReadinessProbe(host="127.0.0.1", port=port, path="/health").find_problem(0.2)
-        assert "did not answer within 0.2 s" in str(problem)
+        assert "did not respond within 0.2 s" in str(problem)
 
 
 async def test_waiting_ends_when_every_port_is_ready() -> None:
@@ -149,7 +149,7 @@ async def test_a_service_on_another_address_is_named(family: Starter) -> None:
     process.start()
     wait_until(lambda: "listening on" in process.tail)
     with pytest.raises(
-        ServiceFailed, match=rf"listens on 127\.0\.0\.2:{port} only; have it listen on 0\.0\.0\.0 or 127\.0\.0\.1"
+        ServiceFailed, match=rf"listens only on 127\.0\.0\.2:{port}; make it listen on 0\.0\.0\.0 or 127\.0\.0\.1"
     ):
         await wait_until_ready(build_probes([port], "127.0.0.1", {}), 0.5, [process])
 

@@ -63,7 +63,7 @@ async def test_a_media_type_beyond_ascii_reaches_the_caller(gateway: Gateway, by
 async def test_an_error_quotes_headers_beyond_ascii(gateway: Gateway, byte: bytes, text: str) -> None:
     error = build_reply("302", b"Location: http://elsewhere/" + byte, b"Content-Type: text/plain; n=" + byte)
     quoted = {
-        "error": "the service answered 302 Found",
+        "error": "the service returned 302 Found",
         "status": 302,
         "content_type": f"text/plain; n={text}",
         "body": "x",

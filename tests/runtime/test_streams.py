@@ -143,7 +143,7 @@ async def test_a_stream_that_breaks_off_ends_with_the_reason(gateway: Gateway) -
     reply = head("text/event-stream", b"Content-Length: 99\r\n") + b"data: 1\n\ndata: 2"
     _, seen = await relay(gateway, reply)
     assert seen.startswith(b"data: 1\n\ndata: 2\n")
-    assert b'data: {"error":"the service broke its stream off (ClientPayloadError)"}\n\n' in seen
+    assert b'data: {"error":"the service aborted its stream (ClientPayloadError)"}\n\n' in seen
 
 
 async def test_a_line_that_is_too_long_ends_the_stream_with_the_way_out(
@@ -151,7 +151,7 @@ async def test_a_line_that_is_too_long_ends_the_stream_with_the_way_out(
 ) -> None:
     monkeypatch.setattr(stream_frames, "MAX_LINE_BYTES", 10)
     _, seen = await relay(gateway, head("text/event-stream") + b"data: 1\n\ndata: 23456789")
-    assert b'"error":"a line of the answer is longer than 8 MiB; only the tunnel carries it"' in seen
+    assert b'"error":"a line of the response is longer than 8 MiB; only the tunnel supports it"' in seen
 
 
 async def test_a_refusal_keeps_its_status_and_detail(gateway: Gateway) -> None:

@@ -86,16 +86,16 @@ def test_what_is_not_an_object_is_refused(text: bytes) -> None:
 def test_a_call_names_port_method_and_target(missing: str) -> None:
     fields = {"port": 8020, "method": "GET", "target": "/"}
     del fields[missing]
-    with pytest.raises(CallFailed, match="a call is"):
+    with pytest.raises(CallFailed, match="a call must be"):
         read(json.dumps(fields).encode())
 
 
 def test_an_unknown_field_is_refused() -> None:
-    assert "a call is" in refusal(timeout=1)
+    assert "a call must be" in refusal(timeout=1)
 
 
 def test_a_second_body_and_a_body_that_is_not_a_string_are_rejected() -> None:
-    with pytest.raises(CallFailed, match="is there twice"):
+    with pytest.raises(CallFailed, match="exists twice"):
         read(b'{"port": 8020, "method": "GET", "target": "/", "body": "YQ==", "body": "YQ=="}')
     for body in (5, {"a": 1}, ["YQ=="]):
         assert "`body`" in refusal(body=body)
@@ -103,7 +103,7 @@ def test_a_second_body_and_a_body_that_is_not_a_string_are_rejected() -> None:
 
 @pytest.mark.parametrize("port", [8021, "8020", 8020.0, True, None, [8020]])
 def test_only_the_tunnels_own_ports_are_reached(port: Any) -> None:
-    assert refusal(port=port) == "`port` is not one that this tunnel leads to (8020, 8080)"
+    assert refusal(port=port) == "`port` is not a port of this tunnel (8020, 8080)"
     assert call(port=8080).port == 8080
 
 
@@ -122,7 +122,7 @@ def test_any_other_method_is_carried(method: str) -> None:
     ["", "a", "http://evil.example/", "/a b", "/ü", "/a\n", "/a#b", "*", 5, None, "/\x7f"],
 )
 def test_a_target_is_a_path_and_query_of_ascii(target: Any) -> None:
-    assert "`target` is not a path and query" in refusal(target=target)
+    assert "`target` is not an ASCII path and query" in refusal(target=target)
 
 
 def test_options_may_ask_the_whole_server() -> None:
@@ -135,7 +135,7 @@ def test_options_may_ask_the_whole_server() -> None:
      "/%25252e%25252e"],
 )  # fmt: skip
 def test_a_parent_path_is_rejected_however_it_is_encoded(path: str) -> None:
-    assert refusal(target=path) == "`target` holds the segment '..'"
+    assert refusal(target=path) == "`target` contains the segment '..'"
 
 
 @pytest.mark.parametrize("target", ["/a?..", "/a?b=/../c", "/...", "/..a", "/a..", "/%2e", "/.", "/a%20b"])
@@ -155,7 +155,7 @@ def test_headers_are_a_list_of_pairs(headers: Any) -> None:
                                   ["A", "a\0b"], ["A", "€"]])  # fmt: skip
 def test_a_header_that_http_cannot_carry_is_named(pair: list[str]) -> None:
     assert refusal(headers=[pair]) == (
-        f"the header {pair[0]!r} cannot be sent: a name is a token, a value one line of latin-1"
+        f"the header {pair[0]!r} is invalid: a name must be a token, a value one line of latin-1"
     )
 
 

@@ -54,7 +54,7 @@ def test_flags_answer_the_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_invalid_category_is_rejected_before_any_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="'file' cannot be exposed"):
+    with pytest.raises(ConfigurationError, match="'file' is not a category that can be exposed"):
         run_module(tmp_path, monkeypatch, DiscoverOptions(yes=True, expose="file"))
 
 
