@@ -1,4 +1,4 @@
-"""The platform's API as a program of its own, as the README starts it."""
+"""The platform's API as a separate program, started as in the README."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ with api_client.connect() as api:
 
 @contextlib.contextmanager
 def run_emulator_process(folder: Path) -> Iterator[dict[str, str]]:
-    """The variables with which a user registers there; ``folder`` gets its state, configuration and ``emulator.log``."""
+    """Run the emulator, and yield the variables for a registration. ``folder`` gets state, configuration and ``emulator.log``."""
     log, config = folder / "emulator.log", folder / "emulator.ini"
     with log.open("wb") as written:
         process = subprocess.Popen(
@@ -46,7 +46,7 @@ def run_emulator_process(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def read_registration_token(config: Path) -> str:
-    """What the emulator wrote for its user."""
+    """Read the token that the emulator wrote for its user."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(config)
     return parser["emulator"]["registration_token"]
@@ -63,7 +63,7 @@ def _wait_for_url(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def make_api_key(variables: Mapping[str, str]) -> str:
-    """A key of the account that these variables lead to."""
+    """Create an API key of the account in ``variables``."""
     done = subprocess.run(
         [sys.executable, "-c", _NEW_KEY], cwd=ROOT, env=dict(variables), capture_output=True, text=True, check=True
     )
