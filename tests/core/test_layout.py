@@ -25,7 +25,7 @@ def test_no_two_baked_things_have_one_path() -> None:
 
 
 def test_everything_that_an_instance_imports_is_put_into_the_image() -> None:
-    """Whatever the façade imports of ours lies below one of the sources."""
+    """Every module of ours that the façade imports is below one of the sources."""
     sources = [ROOT / source for source in layout.PACKAGE_SOURCES]
     pending, visited = [ROOT / "tools" / "chute_wrappers.py"], set()
     while pending:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.exposure import find_hidden_categories
 
-# As it stands in the SDK (chute/cord.py).
+# The SDK's pattern, unchanged (chute/cord.py).
 SDK_PATTERN = re.compile(r"^(/[a-z0-9_]+[a-z0-9-_]*)+$")
 
 

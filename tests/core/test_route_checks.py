@@ -1,4 +1,4 @@
-"""Which routes cannot work, and which field says so."""
+"""Routes that cannot work, and the field that is wrong."""
 
 from __future__ import annotations
 

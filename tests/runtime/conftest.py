@@ -39,7 +39,7 @@ def family() -> Iterator[Starter]:
 
 
 def as_pid_1() -> list[str]:
-    """The prefix of a command line that runs as process 1, in a process namespace of its own."""
+    """The prefix of a command line that runs as process 1, in a separate process namespace."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     prefix = ["unshare", *user, "--pid", "--fork", "--mount-proc", "--kill-child"]
     if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:

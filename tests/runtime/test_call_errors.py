@@ -14,7 +14,7 @@ HALF = "a\ud800"
 
 
 def test_the_statuses_are_those_that_an_instance_may_send() -> None:
-    """PLATFORM.md, section 3: 400 and 429 are nobody's failure, 503 is the instance's."""
+    """PLATFORM.md, section 3: 400 and 429 are not failures, 503 is one of the instance."""
     assert (call_errors.CLIENT_ERROR, call_errors.TRY_AGAIN, call_errors.INSTANCE_FAILURE) == (400, 429, 503)
     assert CallFailed("why").status == 400
     assert CallFailed("why", response_status=429).status == 429

@@ -16,7 +16,7 @@ from chutes_wrappers.runtime.call_shape import AbandonMiddleware, CordCalls
 from chutes_wrappers.runtime.running_call import RunningCall
 
 ROOT = Path(__file__).resolve().parents[2]
-# A process of its own: importing the SDK's run module changes the interpreter (bytecode caches).
+# A separate process: importing the SDK's run module changes the interpreter (bytecode caches).
 SCRIPT = """
 import asyncio, json
 import httpx2

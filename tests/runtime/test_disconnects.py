@@ -12,7 +12,7 @@ GONE = {"type": "http.disconnect"}
 
 
 class Server:
-    """What a server says of one caller; ``asked`` counts how often somebody waited for it."""
+    """The messages of a server for one caller; ``asked`` counts the calls of ``receive``."""
 
     def __init__(self, *messages: dict[str, Any]) -> None:
         self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -32,7 +32,7 @@ async def run(server: Server, application: Any) -> None:
 
 
 async def poll(receive: Any) -> Any:
-    """As Starlette's ``is_disconnected`` asks: at once, or not at all."""
+    """Poll like Starlette's ``is_disconnected``: without waiting."""
     with anyio.CancelScope() as scope:
         scope.cancel()
         return await receive()

@@ -1,4 +1,4 @@
-"""What the platform would count against an instance: any answer but 2xx, 400 and 429 (PLATFORM.md, section 3)."""
+"""What the platform counts as a failure of an instance: any status except 2xx, 400 and 429 (PLATFORM.md, section 3)."""
 
 from __future__ import annotations
 

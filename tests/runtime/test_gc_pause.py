@@ -1,4 +1,4 @@
-"""The collector rests for as long as anybody wants it to, and works again afterwards, whatever happened."""
+"""The collector is disabled while a thread needs that, and enabled again afterwards in every case."""
 
 from __future__ import annotations
 

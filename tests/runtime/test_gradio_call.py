@@ -142,7 +142,7 @@ async def test_a_stream_ends_with_its_error_or_is_refused_before_it_begins() -> 
 
 @contextlib.asynccontextmanager
 async def serve_queue(reply: bytes) -> AsyncIterator[str]:
-    """An app that takes a call into its queue, and whose queue says ``reply`` and hangs up."""
+    """Serve an app that accepts a call into its queue, sends ``reply`` as its queue's stream, and disconnects."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

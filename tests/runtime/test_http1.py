@@ -20,7 +20,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 async def run_exchange(
     reply: bytes, *, method: str = "GET", headers: tuple[Header, ...] = ()
 ) -> tuple[Head, bytes, bytes]:
-    """Head and body of what a service says, and the head of what it was asked."""
+    """Return head and body of a service's response, and the head of the request that it received."""
     received: list[bytes] = []
     async with serve_reply(reply, received) as port, connect(port) as exchange:
         head = await exchange.start(TunnelCall(port=port, method=method, target="/a?b", headers=headers))

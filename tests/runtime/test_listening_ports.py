@@ -21,7 +21,10 @@ from chutes_wrappers.runtime.listening_ports import Listener, explain_missing_po
             ["the service listens only on 172.17.0.2:8020; make it listen on 0.0.0.0 or 127.0.0.1"],
         ),
         ([Listener("::1", 8020)], ["the service listens only on [::1]:8020; make it listen on 0.0.0.0 or 127.0.0.1"]),
-        ([Listener("::", 9000)], ["the service listens on [::]:9000; if that is the right port, correct SERVICE_PORTS"]),
+        (
+            [Listener("::", 9000)],
+            ["the service listens on [::]:9000; if that is the right port, correct SERVICE_PORTS"],
+        ),
         ([Listener("0.0.0.0", 8080), Listener("0.0.0.0", 8020)], []),
     ],
 )

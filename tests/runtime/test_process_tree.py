@@ -1,4 +1,4 @@
-"""A service's descendants: found wherever they went, and reaped when nobody else does. Tried on real processes."""
+"""A service's descendants: found in any session, and reaped if no other process does it. Tested with real processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers of a service that are no ASCII: answers and errors that hold them reach the caller."""
+"""Headers of a service that are not ASCII: responses and errors with them reach the caller."""
 
 from __future__ import annotations
 

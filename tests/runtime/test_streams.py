@@ -98,7 +98,7 @@ async def test_a_call_is_read_and_encoded_outside_of_the_loop_that_carries_the_o
 async def relay(
     gateway: Gateway, reply: bytes, route: Route = ROUTE, query: str = ""
 ) -> tuple[aiohttp.ClientResponse, bytes]:
-    """What a caller gets of a stream cord whose service says ``reply``."""
+    """Return what a caller of a stream cord receives if its service sends ``reply``."""
     async with serve_reply(reply) as port:
         return await call_stream(gateway, route, port, query)
 

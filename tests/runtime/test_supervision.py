@@ -47,7 +47,7 @@ class Chute(Protocol):
 
 @pytest.fixture
 def chute() -> Iterator[Chute]:
-    """Run source behind HEAD in a process of its own."""
+    """Run source behind HEAD in a separate process."""
     with ExitStack() as started:
 
         def start(source: str, *prefix: str) -> subprocess.Popen[str]:

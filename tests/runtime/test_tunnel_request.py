@@ -1,4 +1,4 @@
-"""What a client of the tunnel asks for, in any pieces."""
+"""Parsing of a tunnel client's call, in any pieces."""
 
 from __future__ import annotations
 

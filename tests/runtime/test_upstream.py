@@ -14,7 +14,7 @@ from tests.upstreams.raw import serve_raw
 
 
 class Redirector:
-    """Sends every path but ``/there`` to ``location``; ``asked`` is what it was asked, head and body."""
+    """Redirects every path but ``/there`` to ``location``; ``received`` has the requests, head and body."""
 
     def __init__(self, location: bytes, status: int = 302) -> None:
         self.location, self.status = location, status

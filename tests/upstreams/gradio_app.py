@@ -1,4 +1,4 @@
-"""What a Gradio app says, and a stand-in that says it: the shapes seen with Gradio 6, small."""
+"""A Gradio app's messages, and a fake app that sends them: the formats of Gradio 6, small."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def failed(error: Any) -> dict[str, Any]:
 
 
 class FakeGradioApp:
-    """Answers the routes of a Gradio app's API. ``messages`` is what its queue says; None holds the stream open."""
+    """Serves the routes of a Gradio app's API. ``messages`` are those of its queue; None keeps the stream open."""
 
     def __init__(self, messages: Iterable[dict[str, Any] | None] = ()) -> None:
         self.messages = list(messages)

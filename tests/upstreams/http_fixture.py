@@ -19,8 +19,7 @@ EVERY_BYTE = bytes(range(256))
 
 
 class HttpFixture:
-    """The service and what a test wants to know about it: ``entered`` and ``aborted`` are set
-    when a client asks for a slow answer and when it leaves."""
+    """The service and its state for tests: ``entered`` and ``aborted`` are set when a client requests a slow response and when it disconnects."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -55,7 +54,7 @@ class HttpFixture:
         return app
 
     def assert_streams_incrementally(self, url: str) -> None:
-        """Whoever asks ``url``, which leads to ``/events``, has the first event before the others are made."""
+        """Check that a client of ``url``, which leads to ``/events``, has the first event before the others are made."""
         self.release.clear()
         with requests.get(f"{url}?hold=1", stream=True, timeout=60) as response:
             lines = response.iter_lines(chunk_size=1)
@@ -64,7 +63,7 @@ class HttpFixture:
             assert [line for line in lines if line] == ["data: 1 é".encode(), "data: 2 é".encode()]
 
     def assert_detects_disconnect(self, url: str) -> None:
-        """Whoever asks ``url``, which leads to ``/slow``, and goes away, ends the work of the service."""
+        """Check that a client of ``url``, which leads to ``/slow``, aborts the service's work when it disconnects."""
         self.release.clear()
         self.aborted.clear()
         with pytest.raises(requests.Timeout):

@@ -1,4 +1,4 @@
-"""httpbin on a loopback port: what a service can answer, on a server that other people wrote."""
+"""httpbin on a loopback port: many kinds of responses, from a server of another project."""
 
 from __future__ import annotations
 

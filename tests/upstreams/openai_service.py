@@ -1,4 +1,4 @@
-"""A service in the shape of OpenAI's API, without a model: what it says follows from what it is sent."""
+"""A service in the shape of OpenAI's API, without a model: its responses are computed from the requests."""
 
 from __future__ import annotations
 

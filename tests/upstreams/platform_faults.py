@@ -1,4 +1,4 @@
-"""A proxy in front of a platform that fails as it is told to, and otherwise hands everything on."""
+"""A proxy in front of a platform that injects faults, and otherwise forwards everything."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_ECHO = 3000
 
 @dataclass(frozen=True)
 class Fault:
-    """``act`` answers in the platform's place."""
+    """``act`` responds in the platform's place."""
 
     name: str
     act: Callable[[_Handler], None]
@@ -39,12 +39,12 @@ class ReceivedRequest:
 
     @property
     def changes(self) -> bool:
-        """Whether it asks for more than an answer."""
+        """Whether the request may change something."""
         return self.method not in ("GET", "HEAD")
 
 
 class FaultyPlatform(ThreadingHTTPServer):
-    """``fault`` is what happens to each request that ``applies``; ``asked`` is what came."""
+    """``fault`` is what happens to each request that ``applies``; ``received`` has all requests."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     def send_reply(self, status: int, content_type: str, body: str, **headers: str) -> None:
-        """One whole answer."""
+        """Send one complete response."""
         data = body.encode()
         self.send_response(status)
         for name, value in {"Content-Type": content_type, "Content-Length": str(len(data)), **headers}.items():
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(pieces)
 
     def forward(self, body: bytes = b"", *, at_most: int | None = None) -> None:
-        """The platform's own answer; with ``at_most`` it breaks off after so many pieces."""
+        """Send the platform's own response; with ``at_most`` it is cut off after that many pieces."""
         upstream = self.server.upstream
         connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=60)
         with contextlib.closing(connection):
@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Tests read ``asked`` instead."""
+        """Tests read ``received`` instead."""
 
 
 def _status(status: int, words: str) -> Fault:

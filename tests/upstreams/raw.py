@@ -1,4 +1,4 @@
-"""A TCP server on loopback that a test speaks HTTP with by hand, byte for byte."""
+"""A TCP server on loopback whose HTTP bytes a test writes by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def serve_raw(talk: Talk, port: int = 0) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def serve_reply(reply: bytes, received: list[bytes] | None = None, *, port: int = 0) -> AsyncIterator[int]:
-    """Says ``reply`` to every request, whose head goes to ``received``; yields the port."""
+    """Send ``reply`` to every request, whose head is appended to ``received``; yields the port."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback whose every answer is written down by the test."""
+"""A real HTTP server on loopback whose responses are defined by the test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JSON_TYPE = "application/json"
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """One answer; ``body`` may be pieces that are sent one by one, without a length."""
+    """One response; ``body`` may be pieces that are sent one by one, without a length."""
 
     status: int = 200
     content_type: str = JSON_TYPE
@@ -45,8 +45,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.received.append(self.path)
-        answer = self.server.script.get(self.path, self.server.otherwise)
-        reply = answer() if callable(answer) else answer
+        entry = self.server.script.get(self.path, self.server.otherwise)
+        reply = entry() if callable(entry) else entry
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         for name, value in reply.headers.items():
@@ -69,11 +69,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Tests read ``asked`` instead."""
+        """Tests read ``received`` instead."""
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """``asked`` is every path in the order of the requests; ``otherwise`` answers what the script does not name."""
+    """``received`` is every path in the order of the requests; ``otherwise`` is the response for a path that is not in the script."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -95,7 +95,7 @@ class ScriptedServer(ThreadingHTTPServer):
 
 @contextmanager
 def serve_script(script: Script, *, otherwise: Reply | None = None, port: int = 0) -> Iterator[ScriptedServer]:
-    """The server, listening until the block ends. Paths that the script does not name answer 404."""
+    """Yield the server, which listens until the block ends. Paths that are not in the script return 404."""
     server = ScriptedServer(script, otherwise or Reply(status=404, content_type="text/plain"), port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -109,7 +109,7 @@ def serve_script(script: Script, *, otherwise: Reply | None = None, port: int = 
 
 @contextmanager
 def serve_greeting(greeting: bytes) -> Iterator[int]:
-    """A TCP server that says ``greeting`` to everybody and hangs up: its port."""
+    """Yield the port of a TCP server that sends ``greeting`` to every client and disconnects."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def accept() -> None:
