@@ -35,8 +35,6 @@ _SCHEMA = (
     "CREATE TABLE chutes (chute_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, name TEXT NOT NULL COLLATE NOCASE,"
     " image_id TEXT NOT NULL, slug TEXT NOT NULL UNIQUE, version TEXT NOT NULL, public INTEGER NOT NULL,"
     " definition TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL, UNIQUE (user_id, name))",
-    "CREATE TABLE chute_versions (chute_id TEXT NOT NULL REFERENCES chutes ON DELETE CASCADE, version TEXT NOT NULL,"
-    " definition TEXT NOT NULL, created_at REAL NOT NULL)",
     "CREATE TABLE shares (chute_id TEXT NOT NULL REFERENCES chutes ON DELETE CASCADE, user_id TEXT NOT NULL,"
     " PRIMARY KEY (chute_id, user_id))",
     "CREATE TABLE secrets (secret_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, purpose TEXT NOT NULL COLLATE NOCASE,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -122,6 +123,23 @@ def test_a_later_version_is_rejected(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(ConfigurationError, match="another version"):
         State(tmp_path)
+
+
+def test_a_state_with_the_former_table_of_versions_opens(tmp_path: Path) -> None:
+    with State(tmp_path) as state:
+        user = add_user(state)
+        chute = state.chutes.save(user_id=user.user_id, username="tester", image_id="i1", definition=make_definition())
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE chute_versions (chute_id TEXT NOT NULL REFERENCES chutes ON DELETE CASCADE, version TEXT NOT NULL,"
+            " definition TEXT NOT NULL, created_at REAL NOT NULL)"
+        )
+        connection.execute("INSERT INTO chute_versions VALUES (?, ?, '{}', 0)", (chute.chute_id, chute.version))
+    with State(tmp_path) as state:
+        assert state.chutes.find_by_id(chute.chute_id) == chute
+        state.chutes.save(user_id=user.user_id, username="tester", image_id="i2", definition=make_definition())
+        state.chutes.remove(chute.chute_id)
+        assert state.chutes.list_all() == []
 
 
 def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The tables of chutes: the newest version of each chute, all deployed versions, and shares."""
+"""The tables of chutes: the newest version of each chute, and shares."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def version_of(image_id: str, code: str) -> str:
 
 
 class Chutes:
-    """Chutes, their versions and their shares."""
+    """Chutes and their shares."""
 
     def __init__(self, database: Database, now: Callable[[], float]) -> None:
         self._database = database
@@ -95,13 +95,8 @@ class Chutes:
         """Return the chutes that use an image."""
         return self._select("image_id = ?", image_id)
 
-    def versions(self, chute_id: str) -> Sequence[str]:
-        """Return all deployed versions, the oldest first."""
-        rows = self._database.query("SELECT version FROM chute_versions WHERE chute_id = ? ORDER BY rowid", chute_id)
-        return [str(row["version"]) for row in rows]
-
     def remove(self, chute_id: str) -> None:
-        """Delete a chute, its versions and its shares."""
+        """Delete a chute and its shares."""
         self._database.execute("DELETE FROM chutes WHERE chute_id = ?", chute_id)
 
     def share(self, chute_id: str, user_id: str) -> None:
@@ -129,13 +124,6 @@ class Chutes:
             f"INSERT INTO chutes ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)}) "
             f"ON CONFLICT (chute_id) DO UPDATE SET {settings}",
             *values,
-        )
-        self._database.execute(
-            "INSERT INTO chute_versions VALUES (?, ?, ?, ?)",
-            chute.chute_id,
-            chute.version,
-            definition,
-            chute.updated_at,
         )
 
     def _find_free_slug(self, username: str, name: str) -> str:

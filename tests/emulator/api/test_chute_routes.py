@@ -37,13 +37,12 @@ def test_a_deployment_is_what_was_sent(owner: Client) -> None:
     assert chute_json["node_selector"]["gpu_count"] == 1
 
 
-def test_an_update_is_a_new_version_and_free(platform: RunningPlatform, owner: Client) -> None:
+def test_an_update_is_a_new_version_and_free(owner: Client) -> None:
     first = owner.deploy().json()
     second = owner.deploy(accept_fee=False, code=OTHER_CODE)
     assert second.status_code == 200
     assert (second.json()["chute_id"], second.json()["slug"]) == (first["chute_id"], first["slug"])
     assert second.json()["version"] != first["version"]
-    assert list(platform.state.chutes.versions(first["chute_id"])) == [first["version"], second.json()["version"]]
 
 
 def test_the_same_version_twice_is_a_duplicate(owner: Client) -> None:
