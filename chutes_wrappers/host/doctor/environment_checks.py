@@ -1,17 +1,42 @@
-"""Check that this Python environment is where it was created: its scripts contain that path."""
+"""Checks of the Python environment: its version and location, the SDK, and all imports."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 from chutes_wrappers.core.environment_location import is_same_folder, read_creation_path
 from chutes_wrappers.core.program import IS_INSTALLED, NAMES, PROJECT_FILES
-from chutes_wrappers.host.doctor.finding import Finding
+from chutes_wrappers.host.doctor.finding import Finding, Severity, build_reinstall_fix
+from chutes_wrappers.host.doctor.import_checks import check_imports
 
+_PYTHONS = ((3, 10), (3, 13))
+_LOWEST_SDK, _BELOW_SDK = (0, 6, 9), (0, 7, 0)
 _SETUP = PROJECT_FILES / "setup.sh"
+
+
+def check_environment() -> Iterator[Finding]:
+    """Check Python, the virtual environment and its location, the SDK, and all imports."""
+    version = sys.version_info[:2]
+    message = f"Python {sys.version.split()[0]} at {sys.executable}"
+    if _PYTHONS[0] <= version <= _PYTHONS[1]:
+        yield _make_finding("Python", "ok", message)
+    else:
+        yield _make_finding("Python", "failure", message, NAMES.other_python)
+    is_in_venv = sys.prefix != sys.base_prefix
+    yield _make_finding(
+        "virtual environment",
+        "ok" if is_in_venv else "warning",
+        sys.prefix if is_in_venv else "none: the system's packages are used",
+        "" if is_in_venv else NAMES.reinstall,
+    )
+    yield from check_location()
+    yield _check_sdk()
+    yield from check_imports()
 
 
 def check_location() -> Iterator[Finding]:
@@ -21,4 +46,23 @@ def check_location() -> Iterator[Finding]:
     if original is not None and not is_same_folder(original, prefix):
         message = f"{prefix} was created at {original}: its scripts, including chutes, use that path"
         fix = NAMES.reinstall if IS_INSTALLED else f"run {shlex.quote(str(_SETUP))}, which creates it again"
-        yield Finding(group="environment", name="place", severity="failure", found=message, fix=fix)
+        yield _make_finding("place", "failure", message, fix)
+
+
+def _check_sdk() -> Finding:
+    try:
+        version = metadata.version("chutes")
+    except metadata.PackageNotFoundError:
+        return _make_finding("SDK", "failure", "chutes is not installed", build_reinstall_fix())
+    if _LOWEST_SDK <= parse_release_numbers(version) < _BELOW_SDK:
+        return _make_finding("SDK", "ok", f"chutes {version}")
+    return _make_finding("SDK", "warning", f"chutes {version}", f"tested with 0.6.9 to 0.6.x: {build_reinstall_fix()}")
+
+
+def parse_release_numbers(version: str) -> tuple[int, ...]:
+    """Return the first three numbers of a version. A pre-release has those of its release: "0.6.11rc2" is (0, 6, 11)."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def _make_finding(name: str, severity: Severity, message: str, fix: str = "") -> Finding:
+    return Finding(group="environment", name=name, severity=severity, found=message, fix=fix)

@@ -1,4 +1,4 @@
-"""An environment that was moved or copied is a finding."""
+"""Findings about the location of the environment, and the parsed version of the SDK."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.host.doctor.environment_checks import check_location
+from chutes_wrappers.host.doctor.environment_checks import check_location, parse_release_numbers
 
 
 @pytest.fixture
@@ -42,3 +42,11 @@ def test_an_environment_without_a_location_has_no_finding(environment: Path, sta
     if stamp is not None:
         (environment / ".complete").write_text(stamp)
     assert list(check_location()) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "numbers"),
+    [("0.6.9", (0, 6, 9)), ("0.6.11rc2", (0, 6, 11)), ("0.7.0.dev1", (0, 7, 0)), ("0.7", (0, 7)), ("1.0.0", (1, 0, 0))],
+)
+def test_a_pre_release_has_the_numbers_of_its_release(version: str, numbers: tuple[int, ...]) -> None:
+    assert parse_release_numbers(version) == numbers
