@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.cord_plan import CordPlan, plan_cords
-from chutes_wrappers.core.manifest import Manifest, merge_static_routes, parse_routes, write_atomically
+from chutes_wrappers.core.files import write_atomically
+from chutes_wrappers.core.manifest import Manifest, merge_static_routes, parse_routes
 from chutes_wrappers.core.routes import Route
 
 if TYPE_CHECKING:

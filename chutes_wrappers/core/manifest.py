@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.route_checks import find_call_problem
@@ -165,30 +163,6 @@ def merge_static_routes(manifest: Manifest, static: Iterable[Route]) -> tuple[Ma
 def write_manifest(manifest: Manifest, path: Path) -> None:
     """Write ``manifest`` atomically: the old file is unchanged until the new one is complete on disk. Raises WrapperError."""
     write_atomically(path, manifest.to_json())
-
-
-def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Replace ``path`` with ``text`` and these permissions. If it fails, the old file is unchanged and WrapperError has the reason."""
-    temporary: str | None = None
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise WrapperError(
-            f"cannot be written ({error.strerror}); the previous file is unchanged",
-            where=str(path),
-            next_step="free some space or choose another path, then run the command again",
-        ) from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
 
 
 def _make_route_error(where: str, index: int, problem: str) -> ConfigurationError:

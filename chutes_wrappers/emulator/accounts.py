@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.manifest import write_atomically
+from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.host.account import config_file
 from chutes_wrappers.host.account.credentials import SeedCredentials
 from chutes_wrappers.host.account.keypairs import keypair_from_seed

@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.manifest import SUFFIX, write_atomically
+from chutes_wrappers.core.files import write_atomically
+from chutes_wrappers.core.manifest import SUFFIX
 from chutes_wrappers.host.staging import Stage
 
 

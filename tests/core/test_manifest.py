@@ -20,7 +20,6 @@ from chutes_wrappers.core.manifest import (
     merge_static_routes,
     parse_manifest,
     parse_routes,
-    write_atomically,
     write_manifest,
 )
 from chutes_wrappers.core.routes import Route, SkippedRoute, find_unknown_keys
@@ -269,18 +268,6 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkey
     assert caught.value.exit_code == 1
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("mode", [0o644, 0o600])
-def test_a_written_file_has_its_permissions_whatever_the_umask_and_the_old_file_say(tmp_path: Path, mode: int) -> None:
-    path = tmp_path / "deploy_x.routes.json"
-    path.touch(mode=0o666)
-    former = os.umask(0o027)
-    try:
-        write_atomically(path, "{}", mode=mode)
-    finally:
-        os.umask(former)
-    assert path.stat().st_mode & 0o777 == mode
 
 
 def test_others_may_read_a_manifest(tmp_path: Path) -> None:

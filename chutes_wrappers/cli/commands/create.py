@@ -13,7 +13,8 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands.discover import discover_with_defaults
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
-from chutes_wrappers.core.manifest import build_manifest_path, write_atomically
+from chutes_wrappers.core.files import write_atomically
+from chutes_wrappers.core.manifest import build_manifest_path
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.credentials import NoCredentials
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect

@@ -12,7 +12,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.manifest import write_atomically
+from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account import registration, wallets
 from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.manifest import write_atomically
+from chutes_wrappers.core.files import write_atomically
 
 _OWNER_ONLY = 0o600
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.manifest import write_atomically
+from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.host.account.keypairs import keypair_from_seed
 
 NEW_WALLET, NEW_HOTKEY = "chutes", "default"

@@ -1,0 +1,53 @@
+"""Atomic files: complete, or not changed at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from chutes_wrappers.core.errors import WrapperError
+
+
+@contextlib.contextmanager
+def open_atomically(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file that replaces ``path`` when the block succeeds; otherwise the old file is unchanged.
+
+    The file gets the permissions ``mode``, or those that the umask allows. Raises OSError.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        os.chmod(temporary, 0o666 & ~_read_umask() if mode is None else mode)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):  # after a success it does not exist any more
+            os.unlink(temporary)
+
+
+def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Replace ``path`` with ``text`` and these permissions, complete on disk.
+
+    If it fails, the old file is unchanged, and WrapperError has the reason.
+    """
+    try:
+        with open_atomically(path, mode=mode) as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise WrapperError(
+            f"cannot be written ({error.strerror}); the previous file is unchanged",
+            where=str(path),
+            next_step="free some space or choose another path, then run the command again",
+        ) from error
+
+
+def _read_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
