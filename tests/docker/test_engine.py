@@ -74,7 +74,7 @@ def test_logs_are_followed_in_a_thread_while_others_ask(engine: DockerEngine, im
         assert first.wait(20)
         assert container.read_exit_code() is None
         assert container.execute(["sh", "-c", "id -u; exit 4"]).exit_code == 4
-        with pytest.raises(WrapperError, match="still runs"):
+        with pytest.raises(WrapperError, match="still running"):
             container.wait(0.2)
         container.stop(5)
         reader.join(20)
