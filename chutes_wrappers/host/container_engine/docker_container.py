@@ -28,18 +28,16 @@ _GO_TYPE_BITS = 0x8F280000
 
 
 class DockerImageFiles:
-    """The files of an image, read through a container that is never started."""
+    """ImageFiles, read through a container that is never started."""
 
     def __init__(self, container: Container, image: str) -> None:
         self._container = container
         self._image = image
 
     def exists(self, path: str) -> bool:
-        """Return whether a file or folder exists; follows symbolic links."""
         return self._resolve(path) is not None
 
     def read(self, path: str) -> bytes | None:
-        """Return a file's content; follows symbolic links. None when there is no such file, or it is above 64 MiB."""
         stat = self._resolve(path)
         if stat is None or stat["mode"] & _GO_TYPE_BITS or stat["size"] > _LARGEST_FILE_BYTES:
             return None
@@ -91,7 +89,7 @@ def _open_response(
 
 
 class DockerContainer:
-    """A container that ``DockerEngine.run`` started."""
+    """The RunningContainer that ``DockerEngine.run`` started."""
 
     def __init__(self, container: Container, spec: ContainerSpec) -> None:
         self._container = container
@@ -100,14 +98,9 @@ class DockerContainer:
 
     @property
     def host_ports(self) -> Mapping[int, int]:
-        """Container port → loopback port."""
         return self._ports
 
     def stream_logs(self) -> Iterator[str]:
-        """Yield the lines that the container prints, from its start until it exits.
-
-        The engine may end the stream before the very last output; ``read_tail`` returns that too.
-        """
         streams = {"follow": "1", "stdout": "1", "stderr": "1"}
         with (
             translate_errors(self._spec.image),
@@ -117,20 +110,17 @@ class DockerContainer:
                 yield from split_lines(_read_payloads(response.raw))
 
     def read_exit_code(self) -> int | None:
-        """Return the exit code, or None while the container runs."""
         with translate_errors(self._spec.image):
             self._container.reload()
             state = (self._container.attrs or {})["State"]
         return None if state["Running"] else int(state["ExitCode"])
 
     def read_tail(self, lines: int = 50) -> str:
-        """Return the last lines that the container printed."""
         with translate_errors(self._spec.image):
             raw: bytes = self._container.logs(tail=lines)
         return "\n".join(split_lines([raw]))
 
     def wait(self, timeout_s: float) -> int:
-        """Return the exit code; raise WrapperError when the container still runs after ``timeout_s``."""
         import requests
 
         with translate_errors(self._spec.image):
@@ -143,14 +133,12 @@ class DockerContainer:
                 return code
 
     def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
-        """Run a command inside, without a timeout, and return its result."""
         with translate_errors(self._spec.image):
             exit_code, output_bytes = self._container.exec_run(list(argv), user=user or self._spec.user or "")
         output = output_bytes.decode(errors="replace") if isinstance(output_bytes, bytes) else ""
         return ExecResult(exit_code=-1 if exit_code is None else exit_code, output=output)
 
     def list_changed_paths(self) -> Sequence[tuple[str, str]]:
-        """List (kind, absolute path) of the differences from the image; kind is "added", "changed" or "deleted"."""
         with translate_errors(self._spec.image):
             return [(_KINDS[int(change["Kind"])], str(change["Path"])) for change in self._container.diff() or ()]
 
@@ -172,7 +160,6 @@ class DockerContainer:
         return networks
 
     def stop(self, timeout_s: float = 10) -> None:
-        """Send SIGTERM, then SIGKILL after ``timeout_s``. No error when the container is gone."""
         run_cleanup(self._container.stop, timeout=int(timeout_s))
 
 

@@ -93,7 +93,7 @@ def _check_socket(base_url: str) -> None:
 
 
 class DockerEngine:
-    """Docker's engine. All resources that it creates have labels of this process, and are removed again."""
+    """The ContainerEngine of Docker. All resources that it creates have labels of this process, and are removed again."""
 
     def __init__(self, client: DockerClient, report: Callable[[str], None]) -> None:
         self._client = client
@@ -131,7 +131,6 @@ class DockerEngine:
         run_cleanup(remove)
 
     def inspect_image(self, reference: str) -> Mapping[str, object]:
-        """Return the engine's description of an image, which is pulled when missing. Raise WrapperError when neither works."""
         if (attributes := self.find_image(reference)) is not None:
             return attributes
         with translate_errors(reference):
@@ -154,14 +153,12 @@ class DockerEngine:
 
     @contextlib.contextmanager
     def open_files(self, reference: str) -> Iterator[DockerImageFiles]:
-        """Open the files of an image, without running it."""
         # Docker requires a command when it creates a container, but validates it only at the start.
         with self._create_container(ContainerSpec(image=reference, entrypoint=["-"])) as container:
             yield DockerImageFiles(container, reference)
 
     @contextlib.contextmanager
     def run(self, spec: ContainerSpec) -> Iterator[DockerContainer]:
-        """Start a container. It is stopped and removed with its volumes when the context ends, in any way."""
         with self._create_volumes(spec) as volumes, self._create_container(spec, volumes) as container:
             with translate_errors(spec.image):
                 self._run_in_worker(container.start)

@@ -49,11 +49,9 @@ class ImageFiles(Protocol):
 
     def exists(self, path: str) -> bool:
         """Return whether a file or folder exists; follows symbolic links."""
-        ...
 
     def read(self, path: str) -> bytes | None:
         """Return a file's content; follows symbolic links. None when there is no such file, or it is above 64 MiB."""
-        ...
 
 
 class RunningContainer(Protocol):
@@ -62,38 +60,30 @@ class RunningContainer(Protocol):
     @property
     def host_ports(self) -> Mapping[int, int]:
         """Container port → loopback port."""
-        ...
 
     def stream_logs(self) -> Iterator[str]:
         """Yield the lines that the container prints, from its start until it exits.
 
         The engine may end the stream before the very last output; ``read_tail`` returns that too.
         """
-        ...
 
     def read_exit_code(self) -> int | None:
         """Return the exit code, or None while the container runs."""
-        ...
 
     def read_tail(self, lines: int = 50) -> str:
         """Return the last lines that the container printed."""
-        ...
 
     def wait(self, timeout_s: float) -> int:
         """Return the exit code; raise WrapperError when the container still runs after ``timeout_s``."""
-        ...
 
     def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
         """Run a command inside, without a timeout, and return its result."""
-        ...
 
     def list_changed_paths(self) -> Sequence[tuple[str, str]]:
         """List (kind, absolute path) of the differences from the image; kind is "added", "changed" or "deleted"."""
-        ...
 
     def stop(self, timeout_s: float = 10) -> None:
         """Send SIGTERM, then SIGKILL after ``timeout_s``. No error when the container is gone."""
-        ...
 
 
 class ImageReader(Protocol):
@@ -101,7 +91,6 @@ class ImageReader(Protocol):
 
     def open_files(self, reference: str) -> AbstractContextManager[ImageFiles]:
         """Open the files of an image, without running it. Raise ImageMissing when the engine does not have it."""
-        ...
 
 
 class ContainerEngine(ImageReader, Protocol):
@@ -109,11 +98,9 @@ class ContainerEngine(ImageReader, Protocol):
 
     def inspect_image(self, reference: str) -> Mapping[str, object]:
         """Return the engine's description of an image, which is pulled when missing. Raise WrapperError when neither works."""
-        ...
 
     def run(self, spec: ContainerSpec) -> AbstractContextManager[RunningContainer]:
-        """Start a container. It is stopped and removed with its volumes when the context ends."""
-        ...
+        """Start a container. It is stopped and removed with its volumes when the context ends, in any way."""
 
 
 @contextlib.contextmanager

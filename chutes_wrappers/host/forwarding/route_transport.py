@@ -30,7 +30,7 @@ _NO_ROUTE = (
 
 
 class RouteTransport:
-    """Sends calls through the public routes of ``chute``: without headers and cookies, and with statuses of errors only."""
+    """The Transport through the public routes of ``chute``: without headers and cookies, and with statuses of errors only."""
 
     def __init__(self, chute: Chute, routes: RouteTable) -> None:
         self._chute = chute
@@ -38,7 +38,6 @@ class RouteTransport:
 
     @contextlib.asynccontextmanager
     async def send(self, call: TunnelCall) -> AsyncIterator[ForwardedResponse]:
-        """See Transport."""
         path = call.target.partition("?")[0]
         match = self._routes.match(call.port, call.method, path)
         if match is None:

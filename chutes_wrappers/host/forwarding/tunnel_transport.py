@@ -29,15 +29,13 @@ _LARGEST_ERROR_BYTES = 64 * 1024
 
 
 class TunnelTransport:
-    """Sends calls through the tunnel of ``chute``."""
+    """The Transport through the tunnel of ``chute``."""
 
     def __init__(self, chute: Chute) -> None:
         self._chute = chute
 
     @contextlib.asynccontextmanager
     async def send(self, call: TunnelCall) -> AsyncIterator[ForwardedResponse]:
-        """See Transport."""
-
         async def pieces() -> AsyncIterator[bytes]:
             for piece in iter_call_pieces(call):
                 yield piece
