@@ -35,11 +35,10 @@ from chutes_wrappers.emulator.instance_request import PreparedCall, RequestRejec
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord
 from chutes_wrappers.emulator.transport import InstanceResponse
+from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 
-Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _STREAM_TYPE = "text/event-stream"
 # When a connection is lost, the end of the instance is detected within this time.
@@ -75,7 +74,7 @@ class Invocation:
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         *,
         lookup: Callable[[str], ChuteRecord | None],
         authorize: Callable[[Mapping[str, str]], bool],

@@ -28,13 +28,14 @@ from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.instance_log import InstanceLog
 from chutes_wrappers.emulator.instance_request import slug_of
 from chutes_wrappers.emulator.instances import Instances
-from chutes_wrappers.emulator.invocation import App, Invocation
+from chutes_wrappers.emulator.invocation import Invocation
 from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.page.page_access import build_page_url
 from chutes_wrappers.emulator.page.page_routes import build_page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
 from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, UNKNOWN_HOTKEY, UNSIGNED, Unauthorized, parse_api_key
 from chutes_wrappers.emulator.state import State
+from chutes_wrappers.runtime.call_shape import ASGIApp
 from chutes_wrappers.runtime.guarded_app import GuardedApp
 
 HOST = "127.0.0.1"
@@ -148,12 +149,12 @@ class RunningPlatform:
             server.should_exit = True
             await server_task
 
-    def _build_app(self, settings: Settings) -> App:
+    def _build_app(self, settings: Settings) -> ASGIApp:
         platform = Platform(
             state=self.state, builds=self._builds, instances=self._instances, new_accounts=settings.new_accounts
         )
         api = create_app(platform)
-        app: App = Admission(api, registration=self.registration, find_caller_problem=self._find_caller_problem)
+        app: ASGIApp = Admission(api, registration=self.registration, find_caller_problem=self._find_caller_problem)
         guard = LocalGuard(loopback_origins=False, allowed=settings.allowed, is_own_host=self._is_chute_host)
         if self._instances is None:
             return GuardedApp(app, guard)

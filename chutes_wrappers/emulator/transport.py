@@ -16,7 +16,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import orjson
@@ -61,40 +61,24 @@ def build_signed_headers(cipher: SessionCipher, body: bytes) -> Mapping[str, str
     return {NONCE_HEADER: nonce, SIGNATURE_HEADER: cipher.sign(nonce, body), "Content-Type": "application/json"}
 
 
-class InstanceResponse(Protocol):
+class InstanceResponse:
     """The response of an instance. It can be read once."""
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        ...
-
-    async def read_text(self) -> str:
-        """Return the body unchanged. Used for errors, which are not encrypted."""
-        ...
-
-    async def read_value(self) -> Mapping[str, Any]:
-        """Return the JSON object of a plain response, its ``json`` or ``body`` decrypted to bytes. Raises InvalidResponse."""
-        ...
-
-    def read_chunks(self) -> AsyncIterator[bytes]:
-        """Yield the decrypted chunks of a stream. Raises InvalidResponse for an invalid line."""
-        ...
-
-
-class _HttpResponse:
     def __init__(self, response: aiohttp.ClientResponse, cipher: SessionCipher) -> None:
         self._response = response
         self._cipher = cipher
 
     @property
     def status(self) -> int:
+        """The HTTP status."""
         return self._response.status
 
     async def read_text(self) -> str:
+        """Return the body unchanged. Used for errors, which are not encrypted."""
         return (await self._response.read()).decode("utf-8", "replace")
 
     async def read_value(self) -> Mapping[str, Any]:
+        """Return the JSON object of a plain response, its ``json`` or ``body`` decrypted to bytes. Raises InvalidResponse."""
         try:
             envelope = orjson.loads(await self._response.read())
         except orjson.JSONDecodeError as error:
@@ -107,6 +91,7 @@ class _HttpResponse:
         }
 
     async def read_chunks(self) -> AsyncIterator[bytes]:
+        """Yield the decrypted chunks of a stream. Raises InvalidResponse for an invalid line."""
         pending = bytearray()
         async for data in self._response.content.iter_any():
             pending += data
@@ -139,7 +124,7 @@ class InstanceClient:
             headers=build_signed_headers(self._cipher, body),
             timeout=aiohttp.ClientTimeout(total=timeout_s),
         ) as response:
-            yield _HttpResponse(response, self._cipher)
+            yield InstanceResponse(response, self._cipher)
 
     async def is_serving(self) -> bool:
         """Whether the chute's server responds to a ping."""

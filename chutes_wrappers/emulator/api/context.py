@@ -9,7 +9,7 @@ from typing import cast
 from fastapi import HTTPException, Request
 
 from chutes_wrappers.emulator.builds import Builds
-from chutes_wrappers.emulator.instance_service import InstanceService
+from chutes_wrappers.emulator.instances import Instances
 from chutes_wrappers.emulator.signatures import UNKNOWN_HOTKEY, Unauthorized, parse_api_key, verify_signature
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.emulator.tables.key_table import ApiKey
@@ -30,7 +30,7 @@ class Platform:
 
     state: State
     builds: Builds
-    instances: InstanceService | None
+    instances: Instances | None
     new_accounts: NewAccounts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -22,10 +22,10 @@ def format_time(unix_s: float | None) -> str | None:
     return None if unix_s is None else datetime.fromtimestamp(unix_s, timezone.utc).isoformat()
 
 
-def build_page(items: Sequence[JsonObject], page: int, limit: int, **extra: Any) -> JsonObject:
+def build_page(items: Sequence[JsonObject], page: int, limit: int) -> JsonObject:
     """Return one page of a list. Pages count from 0."""
     page_items = items[page * limit : (page + 1) * limit]
-    return {"total": len(items), "page": page, "limit": limit, "items": page_items, **extra}
+    return {"total": len(items), "page": page, "limit": limit, "items": page_items}
 
 
 def build_image_payload(platform: Platform, image: Image) -> JsonObject:
@@ -120,7 +120,7 @@ def build_key_payload(key: ApiKey) -> JsonObject:
     }
 
 
-def build_secret_payload(secret: Secret) -> Mapping[str, Any]:
+def build_secret_payload(secret: Secret) -> JsonObject:
     """Return the payload of a secret, without its value."""
     return {
         "secret_id": secret.secret_id,

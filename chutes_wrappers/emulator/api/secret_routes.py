@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
@@ -26,7 +26,7 @@ class NewSecret(BaseModel):
 
 
 @router.post("/")
-async def create(new_secret: NewSecret, request: Request, caller: _Caller) -> Any:
+async def create(new_secret: NewSecret, request: Request, caller: _Caller) -> JsonObject:
     """Store a secret. The chute need not exist yet; instances get the secret from their next start on."""
     caller.require("write", "secrets")
     platform = platform_of(request)
@@ -50,11 +50,11 @@ async def list_secrets(request: Request, caller: _Caller, paging: Annotated[Pagi
     """List the caller's secrets."""
     caller.require("read", "secrets")
     secrets = platform_of(request).state.secrets.list_by_user(caller.user.user_id)
-    return build_page([dict(build_secret_payload(secret)) for secret in secrets], paging.page, paging.limit)
+    return build_page([build_secret_payload(secret) for secret in secrets], paging.page, paging.limit)
 
 
 @router.get("/{secret_id}")
-async def get(secret_id: str, request: Request, caller: _Caller) -> Any:
+async def get(secret_id: str, request: Request, caller: _Caller) -> JsonObject:
     """Return one secret of the caller."""
     caller.require("read", "secrets", secret_id)
     return build_secret_payload(_find_own_secret(platform_of(request), caller, secret_id))

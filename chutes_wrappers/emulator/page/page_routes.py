@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,12 +18,11 @@ from chutes_wrappers.core.program import replace_command_names
 from chutes_wrappers.emulator.page.document import build_document
 from chutes_wrappers.emulator.page.page_access import CALL_PREFIX, SECRET_HEADER, PageAccess
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
+from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 
 _STATIC = Path(__file__).parent / "static"
 _MAX_SHOWN_CALLS = 50
 _PAGE_HEADERS = (b"host", b"authorization", SECRET_HEADER.lower().encode())
-_Scope = MutableMapping[str, Any]
-ASGIApp = Callable[[_Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 
 class PageSource(Protocol):
@@ -111,7 +110,7 @@ class _PageCalls:
         self._key = key
         self._access = access
 
-    async def __call__(self, scope: _Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
+    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
         request = Request(scope, receive)
         self._access(request)
         slug, path = request.path_params["slug"], "/" + request.path_params["path"]
