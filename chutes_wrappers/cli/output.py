@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.text import remove_control_characters, remove_escape_sequences
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 _HEARTBEAT_S = 10.0
 _MAX_TABLE_WIDTH = 200
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _console: Console | None = None
 _quiet = False
 
@@ -146,7 +144,7 @@ def log(line: str) -> None:
 
 
 def _format_log_line(line: str) -> str:
-    return "  | " + _CONTROL_CHARACTER.sub("", _ESCAPE.sub("", line).expandtabs())
+    return "  | " + remove_control_characters(remove_escape_sequences(line).expandtabs())
 
 
 def error(failure: WrapperError) -> None:
@@ -237,7 +235,7 @@ class Progress:
 
     def add_line(self, text: str) -> None:
         """Take one line of output."""
-        text = _ESCAPE.sub("", text)
+        text = remove_escape_sequences(text)
         if not text.strip():
             return
         self._tail.append(text)

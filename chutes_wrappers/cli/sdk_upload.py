@@ -16,17 +16,17 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.core.text import clean_text, remove_colours
 from chutes_wrappers.host.account import credentials
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.objects import AccountInfo, clean_text, parse_account
+from chutes_wrappers.host.platform_api.objects import AccountInfo, parse_account
 from chutes_wrappers.host.sdk_command import run_sdk
 from chutes_wrappers.host.staging import Stage
 from chutes_wrappers.sdk.route_source import PATH_VARIABLE
 from chutes_wrappers.sdk.username import chutes_username
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
 
 
@@ -89,7 +89,7 @@ def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, va
     errors: list[str] = []
 
     def handle_line(line: str) -> None:
-        line = _COLOUR.sub("", line)
+        line = remove_colours(line)
         if match := _ERROR.search(line):
             errors.append(clean_text(match[1]))
         progress.add_line(line)

@@ -16,6 +16,7 @@ from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, U
 from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.core.manifest import build_manifest_path
 from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.core.text import escape_unprintable
 from chutes_wrappers.host.account.credentials import NoCredentials
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
 from chutes_wrappers.host.creation.image_config import ImageFacts, MalformedDescription, parse_image_facts
@@ -131,14 +132,9 @@ def _print_proposal(proposal: Proposal, image: ImageFacts) -> None:
     ]
     for name, value in rows:
         if value:
-            output.report(f"  {name:13} {_escape_unprintable(value)}")
+            output.report(f"  {name:13} {escape_unprintable(value)}")
     for note in proposal.notes:
         output.warning(note)
-
-
-def _escape_unprintable(text: str) -> str:
-    """``text`` with escapes instead of what would do something to a terminal: it is an image's own."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _format_costs() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.text import clean_text, remove_colours
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
 from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
-from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo, clean_text
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo
 
 _BACKFILL_LINES = 200
 _IDLE_TIMEOUT_S = 2.0
@@ -22,7 +22,6 @@ _MAX_READ_S = 5.0
 _POLL_S = 2.0
 _NOT_FOUND = 404
 _EVENT = "data:"
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def print_logs(name: str, *, follow: bool, instance: str = "", as_json: bool) -> int:
@@ -168,4 +167,4 @@ def _parse_event(event: str) -> str | None:
         return None
     if not isinstance(payload, dict) or payload.get("log") is None:
         return None
-    return clean_text(_COLOUR.sub("", str(payload["log"])))
+    return clean_text(remove_colours(str(payload["log"])))

@@ -9,11 +9,11 @@ import click
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.error_responses import mask_secrets
 from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
-from chutes_wrappers.host.platform_api.objects import clean_text
 
 _CONFLICT = 409
 

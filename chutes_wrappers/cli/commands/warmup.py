@@ -10,10 +10,11 @@ from datetime import datetime, timezone
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.lookup import build_chute_path, get_chute, resolve_chute_name
-from chutes_wrappers.host.platform_api.objects import ChuteInfo, clean_text
+from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
 _POLL_S = 1.0
 

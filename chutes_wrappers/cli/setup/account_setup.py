@@ -14,13 +14,13 @@ from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account import registration, wallets
 from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key
 from chutes_wrappers.host.account.config_file import check_writable, format_config, write_with_backup
 from chutes_wrappers.host.account.credentials import find_hotkey_problem, parse_account, read_account
 from chutes_wrappers.host.account.wallets import Hotkey
 from chutes_wrappers.host.platform_api.api_client import resolve_api_url
-from chutes_wrappers.host.platform_api.objects import clean_text
 from chutes_wrappers.sdk.username import get_config_path
 
 _OWNER_ONLY = 0o600

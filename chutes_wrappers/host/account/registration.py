@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.config_file import NewAccount
 from chutes_wrappers.host.account.credentials import AccountCredentials, KeyCredentials, NoCredentials, SeedCredentials
 from chutes_wrappers.host.account.wallets import Hotkey
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, read_request_timeout_s
-from chutes_wrappers.host.platform_api.objects import clean_text
 
 # SDK entrypoint/register.py: the public API registers elsewhere, and wants a token from there; any other takes this one.
 _PUBLIC_API = "api.chutes.ai"

@@ -16,6 +16,7 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key
 from chutes_wrappers.host.account.credentials import (
     AccountCredentials,
@@ -28,7 +29,7 @@ from chutes_wrappers.host.account.credentials import (
 from chutes_wrappers.host.doctor.finding import Finding, Severity, format_error, run_check
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
-from chutes_wrappers.host.platform_api.objects import AccountInfo, clean_text, parse_account
+from chutes_wrappers.host.platform_api.objects import AccountInfo, parse_account
 from chutes_wrappers.sdk.username import get_config_path
 
 _NONCE_MARGIN_S = 60

@@ -9,10 +9,11 @@ from html import unescape
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from chutes_wrappers.core.text import clean_text
+
 _LONGEST_DETAIL = 400
 _MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title\s*>", re.IGNORECASE | re.DOTALL)
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 _HIDDEN = "••••"
 
 NEXT_STEPS = {
@@ -31,7 +32,7 @@ _UNEXPECTED = "check that the API URL (base_url in the account's file, or CHUTES
 
 def format_detail(text: str, secrets: Sequence[str] = ()) -> str:
     """Format the ``text`` of a response (the API's ``{"detail": …}``, a page, or plain text) as one line without ``secrets``."""
-    detail = mask_secrets(_UNPRINTABLE.sub(" ", _extract_detail(text)).strip(), secrets)
+    detail = mask_secrets(clean_text(_extract_detail(text)), secrets)
     detail = re.sub(r" {2,}", " ", detail)
     return detail if len(detail) <= _LONGEST_DETAIL else detail[: _LONGEST_DETAIL - 1].rstrip() + "…"
 

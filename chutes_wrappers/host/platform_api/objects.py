@@ -6,15 +6,13 @@ removed from texts, since a terminal would execute them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from chutes_wrappers.core.errors import WrapperError
-
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
+from chutes_wrappers.core.text import clean_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,11 +151,6 @@ def parse_account(record: Mapping[str, Any], publish_bit: int, publish_permissio
         permissions=permission_names,
         may_publish=(isinstance(mask, int) and bool(mask >> publish_bit & 1)) or publish_permission in permission_names,
     )
-
-
-def clean_text(value: Any) -> str:
-    """Return ``value`` as a line of text without control characters; empty for None."""
-    return "" if value is None else _UNPRINTABLE.sub(" ", str(value)).strip()
 
 
 def format_age(since: datetime | None, now: datetime | None = None) -> str:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.platform_api.objects import clean_text, format_age, parse_account, parse_chute, parse_image
+from chutes_wrappers.core.text import clean_text
+from chutes_wrappers.host.platform_api.objects import format_age, parse_account, parse_chute, parse_image
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
