@@ -44,7 +44,7 @@ def test_names_are_valid_on_the_platform(variables: dict[str, Any]) -> None:
 def test_every_module_has_the_only_placement_that_the_platform_accepts(module: Path) -> None:
     text = module.read_text()
     comment, *arguments = text[: text.index(platform_rules.TEE_ARGUMENTS[1])].splitlines()[-3:-1]
-    assert comment.strip().startswith("# Chutes takes only confidential (TEE) chutes")
+    assert comment.strip().startswith("# Chutes accepts only confidential (TEE) chutes")
     assert [line.strip() for line in arguments] == [platform_rules.TEE_ARGUMENTS[0]]
     assert (text.count("NodeSelector("), text.count("TEE")) == (1, 1)
 
