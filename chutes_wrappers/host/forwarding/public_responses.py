@@ -12,6 +12,7 @@ from typing import Any
 import pybase64
 
 from chutes_wrappers.host.forwarding.transport import ForwardingError
+from chutes_wrappers.host.platform_api.error_responses import select_call_step
 from chutes_wrappers.runtime.tunnel_frames import Head
 
 _BAD_REQUEST = 400
@@ -29,13 +30,8 @@ def build_forwarding_error(status: int, body: bytes) -> ForwardingError:
     text = str(detail["error"]) if "error" in detail else body.decode("utf-8", "replace").strip()[:_LONGEST_TEXT]
     if status == _BAD_REQUEST:
         return ForwardingError(_BAD_REQUEST, text)
-    hint = {
-        401: "check the API key: CHUTES_API_KEY or ~/.chutes/api_key",
-        402: "the account's balance does not cover the call",
-        403: "the API key may not call this chute",
-        404: "the chute is not deployed, or has no such path: deploy the module again",
-    }.get(status, "check the chute's status and its logs")
-    return ForwardingError(502, f"the platform returned {status}: {text or responses.get(status, 'no text')}; {hint}")
+    step = select_call_step(status, "CHUTE", "the API key (CHUTES_API_KEY or ~/.chutes/api_key)")
+    return ForwardingError(502, f"the platform returned {status}: {text or responses.get(status, 'no text')}; {step}")
 
 
 def parse_service_error(body: bytes) -> tuple[Head, bytes] | None:

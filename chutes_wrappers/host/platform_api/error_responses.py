@@ -16,7 +16,7 @@ _MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title\s*>", re.IGNORECASE | re.DOTALL)
 _HIDDEN = "••••"
 
-NEXT_STEPS = {
+_STEPS = {
     400: "correct what the message names, then run the command again",
     401: "check {credentials}, and this machine's clock: the platform rejects a signature that is ten minutes off",
     402: "check the balance with --account, and pay in",
@@ -26,8 +26,21 @@ NEXT_STEPS = {
     422: "correct the fields that the message names, then run the command again",
     429: "wait, then run the command again: the platform limits requests, and builds and versions per day",
 }
-_SERVER_FAULT = "try again later, and check the result with --status: the platform failed"
+_SERVER_ERROR = "try again later, and check the result with --status: the platform failed"
 _UNEXPECTED = "check that the API URL (base_url in the account's file, or CHUTES_API_URL) is the platform's"
+# Of calls to a chute, where they differ (PLATFORM.md, section 3, the table of statuses).
+_CALL_STEPS = {
+    400: 'correct the body: the README\'s "Calling a chute" describes what each kind of route accepts',
+    401: "check {credentials}: it may be another account's, or lack the permission to invoke this chute",
+    403: "check the permissions of {credentials}, or ask the chute's owner to share it with --share",
+    404: "check the public paths with --status {chute}; deploy the module again if it is not deployed, or the path is new",
+    429: "try again: every instance is at its concurrency limit, or the service is still starting "
+    "(--warmup {chute} waits for it)",
+    500: "check --status {chute} and --logs {chute}, or start an instance with --warmup {chute}: the instance failed, or the "
+    "platform does not accept its response",
+    503: "start an instance with --warmup {chute}, which reports why one does not start: no instance accepted the call",
+}
+_CALL_SERVER_ERROR = "check --status {chute}, then call again: the platform failed, or has no instance"
 
 
 def format_detail(text: str, secrets: Sequence[str] = ()) -> str:
@@ -53,8 +66,14 @@ def mask_secret_bytes(data: bytes, secret: str | None) -> bytes:
 def select_next_step(status: int, credentials: str) -> str:
     """Return the next step for a response with ``status``; ``credentials`` names those of the request."""
     if status >= 500:
-        return _SERVER_FAULT
-    return NEXT_STEPS.get(status, _UNEXPECTED).format(credentials=credentials)
+        return _SERVER_ERROR
+    return _STEPS.get(status, _UNEXPECTED).format(credentials=credentials)
+
+
+def select_call_step(status: int, chute: str, credentials: str) -> str:
+    """Return the next step for a call to ``chute`` with a response of ``status``; ``credentials`` names the API key."""
+    step = _CALL_STEPS.get(status) or (_CALL_SERVER_ERROR if status >= 500 else _STEPS.get(status, _UNEXPECTED))
+    return step.format(chute=chute, credentials=credentials)
 
 
 def _extract_detail(text: str) -> str:

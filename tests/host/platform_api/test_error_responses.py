@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.host.platform_api.error_responses import format_detail, select_next_step
+from chutes_wrappers.host.platform_api.error_responses import format_detail, select_call_step, select_next_step
 
 
 @pytest.mark.parametrize(
@@ -38,5 +38,6 @@ def test_it_is_one_short_line_without_secrets(text: str) -> None:
 
 @given(st.integers(300, 599))
 def test_every_status_has_a_next_step(status: int) -> None:
-    assert select_next_step(status, "the account")
-    assert "{" not in select_next_step(status, "the account")
+    for step in (select_next_step(status, "the account"), select_call_step(status, "case", "the API key")):
+        assert step
+        assert "{" not in step
