@@ -204,3 +204,8 @@ def find_service_port_problem(port: int) -> str | None:
     if port < MIN_UNPRIVILEGED_PORT:
         return f"port {port} is below {MIN_UNPRIVILEGED_PORT}, and an instance runs as uid {INSTANCE_UID}"
     return None
+
+
+def suggest_service_port(port: int) -> int:
+    """Return another port for a service that cannot listen on ``port`` of an instance: 80 → 8080, 8000 → 18000."""
+    return 8000 + port if port < MIN_UNPRIVILEGED_PORT else 18000 + port % 1000

@@ -166,7 +166,7 @@ def _move_arguments(argv: tuple[str, ...], port: int, free_port: int) -> tuple[s
 
 
 def _find_free_port(port: int, used_ports: set[int]) -> int:
-    first_candidate = 8000 + port if port < platform_rules.MIN_UNPRIVILEGED_PORT else 18000 + port % 1000
+    first_candidate = platform_rules.suggest_service_port(port)
     return next(
         candidate
         for candidate in range(first_candidate, first_candidate + 100)

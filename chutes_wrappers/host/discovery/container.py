@@ -12,7 +12,7 @@ from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, Wrapp
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.core.platform_rules import find_service_port_problem
+from chutes_wrappers.core.platform_rules import find_service_port_problem, suggest_service_port
 from chutes_wrappers.host.container_engine.engine import (
     ContainerEngine,
     ContainerSpec,
@@ -66,7 +66,7 @@ def check_ports(ports: Sequence[int], launch: LaunchSpec) -> None:
 
 
 def _suggest_port_move(port: int, ports: Sequence[int], launch: LaunchSpec) -> str:
-    free_port = 8000 + port if port < 1000 else 18000 + port % 1000
+    free_port = suggest_service_port(port)
     new_ports = [free_port if other_port == port else other_port for other_port in ports]
     names = [name for name in sorted(launch.environment) if name.upper().endswith("PORT")]
     port_variables = [name for name in names if launch.environment[name] == str(port)]
