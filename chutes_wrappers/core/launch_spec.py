@@ -19,7 +19,6 @@ class LaunchSpec(BaseModel):
     reference: str = ""
     digest: str = ""
     platform: str = "linux/amd64"
-    distribution: str = ""
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     working_dir: str = "/"

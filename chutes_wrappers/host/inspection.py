@@ -101,7 +101,6 @@ def _build_launch_spec(files: ImageFiles, reference: str, attributes: Mapping[st
     return LaunchSpec(
         reference=reference,
         digest=digests[0].rpartition("@")[2] if digests else attributes.get("Id", ""),
-        distribution=_read_distribution(files.read("/etc/os-release") or b""),
         entrypoint=tuple(config.get("Entrypoint") or ()),
         cmd=tuple(config.get("Cmd") or ()),
         working_dir=posixpath.join("/", config.get("WorkingDir") or ""),
@@ -130,12 +129,6 @@ def list_digests(attributes: Mapping[str, Any]) -> frozenset[str]:
         str(repository_digest).rpartition("@")[2] for repository_digest in attributes.get("RepoDigests") or ()
     )
     return frozenset((str(attributes.get("Id", "")), *repository_digests))
-
-
-def _read_distribution(os_release: bytes) -> str:
-    pairs = (line.partition("=")[::2] for line in os_release.decode(errors="replace").splitlines())
-    values = {key: value.strip("\"'") for key, value in pairs}
-    return "-".join(filter(None, (values.get("ID"), values.get("VERSION_ID"))))
 
 
 def find_home(user: str, passwd: bytes) -> str:

@@ -234,7 +234,8 @@ def test_a_port_that_a_service_cannot_have_is_named_with_the_reason(port: int, m
 
 
 @pytest.mark.parametrize(
-    ("port", "suggested"), [(80, 8080), (1, 8001), (999, 8999), (1010, 9010), (1023, 9023), (8000, 18000), (8002, 18002)]
+    ("port", "suggested"),
+    [(80, 8080), (1, 8001), (999, 8999), (1010, 9010), (1023, 9023), (8000, 18000), (8002, 18002)],
 )
 def test_another_port_is_suggested_for_one_that_a_service_cannot_have(port: int, suggested: int) -> None:
     assert platform_rules.suggest_service_port(port) == suggested

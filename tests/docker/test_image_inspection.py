@@ -19,9 +19,9 @@ pytestmark = pytest.mark.docker
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("python3-no-pip", {"distribution": "debian-12", "cmd": ("python3", "/srv/echo/service.py"), "home": "/root"}),
+        ("python3-no-pip", {"cmd": ("python3", "/srv/echo/service.py"), "home": "/root"}),
         ("no-python", {"cmd": ("/bin/sh", "-c", "perl /srv/serve.pl"), "exposed_ports": (9090,)}),
-        ("trixie", {"distribution": "debian-13"}),
+        ("trixie", {"user": "", "working_dir": "/"}),
         ("uid-1000-taken", {"user": "ubuntu", "home": "/home/ubuntu"}),
         ("other-user", {"user": "app", "home": "/home/app", "working_dir": "/home/app"}),
         ("root-workdir", {"user": "", "working_dir": "/srv/data"}),

@@ -23,7 +23,6 @@ DEBIAN_12 = {
     "/bin/sh": b"",
     LIBC: b"\0\x7fELF GNU C Library (Debian GLIBC 2.36-9+deb12u9) stable release version 2.36.\nCopyright",
     "/usr/bin/apt-get": b"",
-    "/etc/os-release": b'PRETTY_NAME="Debian"\nVERSION_ID="12"\nID=debian\n',
     "/etc/passwd": b"root:x:0:0:root:/root:/bin/bash\napp:x:1001:1001::/home/app:/bin/sh\nodd:x\nbare:x:1002:1002:::\n",
 }
 
@@ -78,7 +77,6 @@ def test_the_launch_facts_of_an_image_are_read() -> None:
     assert spec == LaunchSpec(
         reference=REFERENCE,
         digest="sha256:" + "ab" * 32,
-        distribution="debian-12",
         entrypoint=("/start.sh",),
         cmd=("serve", "--fast"),
         working_dir="/srv",
