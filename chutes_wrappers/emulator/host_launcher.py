@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from chutes_wrappers.emulator.launcher import build_runner_environment, generate
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.emulator.transport import InstanceClient
 from chutes_wrappers.host import processes
+from chutes_wrappers.host.local_ports import probe_port
 
 if TYPE_CHECKING:
     import subprocess
@@ -58,7 +58,7 @@ class HostLauncher:
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[HostInstance]:
         """Start a process that serves the chute. Raises ConfigurationError when a port of its service is in use."""
-        image, key, port = self._image_of(chute), generate_key(), _find_free_port()
+        image, key, port = self._image_of(chute), generate_key(), probe_port()
         if image.starts_service and image.manifest is not None:
             check_ports_are_free(ports_of(image.manifest), chute.name)
         with tempfile.TemporaryDirectory(prefix="chutes-emulator-", ignore_cleanup_errors=True) as name:
@@ -110,16 +110,14 @@ def ports_of(manifest: Manifest) -> list[int]:
 def check_ports_are_free(ports: list[int], where: str) -> None:
     """Raise ConfigurationError for a port in use, with the process that uses it where that is known."""
     for port in ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_LOOPBACK, port))
-            except OSError as error:
-                raise ConfigurationError(
-                    f"port {port}, which the service needs, is in use by {_find_port_holder(port)} ({error.strerror})",
-                    where=where,
-                    next_step="stop that process, or run the instance in Docker",
-                ) from error
+        try:
+            probe_port(port)
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {port}, which the service needs, is in use by {_find_port_holder(port)} ({error.strerror})",
+                where=where,
+                next_step="stop that process, or run the instance in Docker",
+            ) from error
 
 
 def _find_port_holder(port: int) -> str:
@@ -157,15 +155,8 @@ def _build_settings(image: HostImage, module: Path, port: int) -> Mapping[str, s
     return {
         runner.HOST_VARIABLE: _LOOPBACK,
         runner.PORT_VARIABLE: str(port),
-        runner.LOGGING_PORT_VARIABLE: str(_find_free_port()),
-        runner.EVIDENCE_PORT_VARIABLE: str(_find_free_port()),
+        runner.LOGGING_PORT_VARIABLE: str(probe_port()),
+        runner.EVIDENCE_PORT_VARIABLE: str(probe_port()),
         runner.PARENT_VARIABLE: str(os.getpid()),
         **launch,
     }
-
-
-def _find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,7 +12,7 @@ def test_a_port_in_use_is_refused_with_the_flag_that_names_another() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(
-            ConfigurationError, match=rf"port {port} cannot be used (.|\n)*name another one with --listen"
+            ConfigurationError, match=rf"port {port} cannot be used (.|\n)*set another port with --listen"
         ):
             check_free_port(port, flag="--listen")
 
