@@ -13,9 +13,11 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 from chutes_wrappers.cli.version import collect_versions
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.files import open_atomically
 from chutes_wrappers.core.program import NAMES, PACKAGE
 
 _HIDDEN = "••••"
@@ -71,7 +73,11 @@ def write_report(failure: BaseException, invocation: Invocation) -> Path | None:
         with contextlib.suppress(OSError, RuntimeError):  # the latter: this user has no home folder
             folder = find_folder()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return _write_atomically(folder, text)
+            path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(4)}.txt"
+            with open_atomically(path, mode=0o600) as file:
+                # A file name may contain bytes that are not UTF-8; Python represents them as lone surrogates.
+                file.write(text.encode(errors="backslashreplace"))
+            return path
     return None
 
 
@@ -118,20 +124,6 @@ def _find_temporary_folder() -> Path:
 def _find_state_folder() -> Path:
     state_home = Path(os.environ.get("XDG_STATE_HOME", ""))
     return (state_home if state_home.is_absolute() else Path.home() / ".local" / "state") / "chutes-wrappers"
-
-
-def _write_atomically(folder: Path, text: str) -> Path:
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".fault-")  # mode 600
-    try:
-        # The name of a file may have bytes that are not UTF-8, which Python has as lone surrogates.
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{temporary.rpartition('-')[2]}.txt"
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    return path
 
 
 def _report_lines(failure: BaseException, invocation: Invocation) -> Iterator[str]:

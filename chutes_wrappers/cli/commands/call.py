@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.response_output import print_json, print_response, report_saved, save_response
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.files import open_atomically
 from chutes_wrappers.host.account.api_key import read_api_key, require_api_key
 from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.calling.body import convert_to_schema, parse_form_body, parse_json_body
 from chutes_wrappers.host.calling.call_failures import build_call_error
 from chutes_wrappers.host.calling.sending import build_upload, send_call
 from chutes_wrappers.host.calling.target import Target, build_target_without_cords, select_target
-from chutes_wrappers.host.calling.whole_file import open_atomically
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, parse_chute_address
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.error_responses import mask_secret_bytes
@@ -52,7 +54,7 @@ def call(name: str, path: str, options: Options) -> int:
     where = f"{target.method} {address.display_url}{target.bare_path}"
     with contextlib.ExitStack() as stack:
         # Before the call: it may cost something, and its answer must not be lost.
-        file = stack.enter_context(open_atomically(options.file)) if options.file is not None else None
+        file = stack.enter_context(_open_output_file(options.file)) if options.file is not None else None
         upload = build_upload(body)
         stop_waiting = stack.enter_context(_show_progress_when_slow(f"Waiting for {where}", upload))
         response = stack.enter_context(send_call(address, target, upload, timeout_s=options.timeout_s))
@@ -70,6 +72,20 @@ def call(name: str, path: str, options: Options) -> int:
     if options.file is not None:
         report_saved(response, options.file, size, as_json=options.as_json)
     return 0
+
+
+@contextlib.contextmanager
+def _open_output_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that replaces ``path`` if the call succeeds. Raises ConfigurationError, if possible before the call."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with open_atomically(path) as file:
+            yield file
+    except OSError as error:
+        raise ConfigurationError(
+            f"the file cannot be written ({error.strerror or error})", where=str(path), next_step="use another file"
+        ) from error
 
 
 def _build_body(options: Options) -> dict[str, Any] | None:

@@ -227,6 +227,8 @@ def test_a_body_comes_from_a_file_or_from_standard_input(caller: Caller) -> None
         (("case", "/echo", "-d", '{"stream": true}'), "does not stream"),
         (("case", "/echo?stream=1"), "does not stream"),
         (("case", "/sound", "--output", "missing/a.wav"), "missing/a.wav"),
+        (("case", "/sound", "--output", "."), "Is a directory"),
+        (("case", "/sound", "--output", "a" * 300), "File name too long"),
     ],
 )
 def test_names_that_break_the_platform_are_rejected_here(
