@@ -43,16 +43,16 @@ def run_script(script: str, folder: Path, **environment: str) -> subprocess.Comp
 
 
 def test_an_unreachable_package_source_does_not_matter_when_nothing_is_missing(tmp_path: Path) -> None:
-    result = run_script(". ./packages.sh; refresh; install curl; install_first gone known", tmp_path, GONE="1")
+    result = run_script(". ./packages.sh; refresh_lists; install curl; install_first gone known", tmp_path, GONE="1")
     assert result.returncode == 0, result.stdout
     assert VENDOR in result.stdout
-    assert "going on with the others" in result.stdout
+    assert "continuing with the others" in result.stdout
     assert "known" in result.stdout
 
 
 @pytest.mark.parametrize("script", ["install driver", "install_first driver driver2"])
 def test_a_missing_package_is_named_with_the_error_of_its_source(script: str, tmp_path: Path) -> None:
-    result = run_script(f". ./packages.sh; refresh; {script}; echo went on", tmp_path, GONE="1")
+    result = run_script(f". ./packages.sh; refresh_lists; {script}; echo went on", tmp_path, GONE="1")
     assert result.returncode == 1
     *_, name, reason = result.stdout.splitlines()
     assert name == "chutes-wrappers: cannot be installed: driver"
@@ -60,7 +60,7 @@ def test_a_missing_package_is_named_with_the_error_of_its_source(script: str, tm
 
 
 def test_a_package_that_the_distribution_does_not_have_is_left_out(tmp_path: Path) -> None:
-    result = run_script(". ./packages.sh; refresh; install_first driver; install driver", tmp_path)
+    result = run_script(". ./packages.sh; refresh_lists; install_first driver; install driver", tmp_path)
     assert "left out: driver" in result.stdout
     assert result.returncode == 1
     assert result.stdout.endswith("cannot be installed: driver\n")

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# The distribution's package manager behind a few functions; sourced by sdk.sh.
+# Functions for the distribution's package manager; sourced by sdk.sh.
 
-say() { printf 'chutes-wrappers: %s\n' "$*"; }
+log() { printf 'chutes-wrappers: %s\n' "$*"; }
 
 manager=none
 for candidate in apt-get dnf microdnf yum; do
@@ -11,25 +11,25 @@ for candidate in apt-get dnf microdnf yum; do
     fi
 done
 
-problems=$(mktemp) # why package lists cannot be read
+problems=$(mktemp) # errors of package lists
 
-refresh() { # a vendor's own source may have expired: that matters only when something is missing then
+refresh_lists() { # an error of a vendor's own source matters only if a package is missing later
     [ "$manager" = apt-get ] || return 0
-    apt-get update -q 2>"$problems.all" || say "a package list cannot be read; going on with the others"
+    apt-get update -q 2>"$problems.all" || log "a package list cannot be read; continuing with the others"
     cat "$problems.all" >&2
     sed -n -e '/^E: /p' -e '/^W: Failed to fetch /p' "$problems.all" >>"$problems"
     rm "$problems.all"
 }
 
-lacking() { # PACKAGE…: fails, with what may be the reason
-    say "cannot be installed: $*"
+fail_missing() { # PACKAGE…: fail, with the possible reason
+    log "cannot be installed: $*"
     sed 's/^/chutes-wrappers: a package list cannot be read: /' "$problems"
     return 1
 }
 
-available() { # PACKAGE
+is_available() { # PACKAGE
     case $manager in
-    # A name that other packages only refer to is known, and cannot be installed.
+    # apt-cache also knows names that other packages only refer to, which cannot be installed.
     apt-get) apt-cache show "$1" 2>/dev/null | grep -q '^Package:' ;;
     dnf | yum) "$manager" -q info "$1" >/dev/null 2>&1 ;;
     microdnf) microdnf repoquery "$1" 2>/dev/null | grep -q . ;;
@@ -39,28 +39,28 @@ available() { # PACKAGE
 
 install() {
     case $manager in
-    apt-get) apt-get install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@" || lacking "$@" ;;
-    dnf | yum | microdnf) "$manager" install -y --setopt=install_weak_deps=0 "$@" || lacking "$@" ;;
+    apt-get) apt-get install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@" || fail_missing "$@" ;;
+    dnf | yum | microdnf) "$manager" install -y --setopt=install_weak_deps=0 "$@" || fail_missing "$@" ;;
     none)
-        say "this image has no package manager and lacks: $*"
+        log "this image has no package manager, and these packages are missing: $*"
         return 1
         ;;
     esac
 }
 
-install_first() { # the first of several names for one library that the distribution knows
+install_first() { # NAME…: install the first name of one library that the distribution knows
     for name in "$@"; do
-        if available "$name"; then
+        if is_available "$name"; then
             install "$name"
             return
         fi
     done
-    # Where a list is missing, nobody knows what the distribution has.
-    [ ! -s "$problems" ] || lacking "$1" || return
-    say "not in this distribution, left out: $1"
+    # If a list is missing, it is unknown what the distribution has.
+    [ ! -s "$problems" ] || fail_missing "$1" || return
+    log "not in this distribution, left out: $1"
 }
 
-installed_packages() {
+list_installed() {
     case $manager in
     apt-get) dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | sed -n 's/^ii  *//p' | sort ;;
     dnf | yum | microdnf) rpm -qa --qf '%{NAME}\n' | sort -u ;;
@@ -68,8 +68,8 @@ installed_packages() {
     esac
 }
 
-remove_since() { # FILE: exactly the packages that are not in this list; autoremove might take the vendor's own
-    installed_packages >/tmp/chutes-after
+remove_since() { # FILE: remove exactly the packages that are not in this list; autoremove might remove the vendor's own
+    list_installed >/tmp/chutes-after
     comm -13 "$1" /tmp/chutes-after >/tmp/chutes-new
     if [ -s /tmp/chutes-new ]; then
         case $manager in

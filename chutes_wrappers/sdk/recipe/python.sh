@@ -1,8 +1,8 @@
 # shellcheck shell=sh disable=SC2154
-# Which Python the SDK gets, and what it is compiled with; sourced by sdk.sh, which sets $root, $venv and $python_version,
-# behind packages.sh, which sets $manager.
+# Selection of the SDK's Python, and the compiler for it; sourced by sdk.sh, which sets $root, $venv and $python_version,
+# after packages.sh, which sets $manager.
 
-usable() { # PYTHON: makes virtual environments, and is none that the SDK's libraries crash on (3.13, Conda)
+is_usable() { # PYTHON: can create virtual environments, and the SDK's libraries do not crash on it (3.13, Conda)
     "$1" - >/dev/null 2>&1 <<'PY'
 import os, sys
 import ensurepip, venv
@@ -14,7 +14,7 @@ PY
 find_python() { # NAME…: print the first usable one
     for name in "$@"; do
         for folder in /usr/bin /usr/local/bin; do
-            if [ -x "$folder/$name" ] && usable "$folder/$name"; then
+            if [ -x "$folder/$name" ] && is_usable "$folder/$name"; then
                 echo "$folder/$name"
                 return
             fi
@@ -23,35 +23,35 @@ find_python() { # NAME…: print the first usable one
     return 1
 }
 
-install_own_python() { # the distribution's default, whatever its version
+install_distribution_python() { # the distribution's default, whatever its version
     case $manager in
     apt-get) install python3 python3-venv >&2 ;;
     *) install_first python3.12 python3.11 python3 >&2 ;;
     esac
 }
 
-helper() { # PROGRAM: pip or uv, in a throw-away environment of any Python that can make one
+get_helper() { # PROGRAM: print the path of pip or uv in a temporary environment of any Python that can create one
     if [ ! -x "/tmp/chutes-helper/bin/$1" ]; then
-        python3 -c 'import ensurepip, venv' 2>/dev/null || install_own_python
+        python3 -c 'import ensurepip, venv' 2>/dev/null || install_distribution_python
         python3 -m venv /tmp/chutes-helper >&2 && /tmp/chutes-helper/bin/pip install -q pip "$1" >&2 || return 1
     fi
     echo "/tmp/chutes-helper/bin/$1"
 }
 
-uv_python() { # through uv, whose Pythons come from its own download site
-    uv=$(helper uv) || return 1
+install_uv_python() { # with uv, which downloads Python from its own site
+    uv=$(get_helper uv) || return 1
     UV_PYTHON_INSTALL_DIR=$root/python UV_HTTP_TIMEOUT=60 UV_HTTP_RETRIES=1 UV_NO_CACHE=1 \
         timeout 600 "$uv" python install "$python_version" >&2 || return 1
     UV_PYTHON_INSTALL_DIR=$root/python "$uv" python find --no-project --managed-python "$python_version"
 }
 
-distribution_python() {
+find_distribution_python() {
     find_python python3 python3.12 python3.11 python3.10 && return
-    install_own_python
+    install_distribution_python
     find_python python3 python3.12 python3.11 python3.10
 }
 
-debian_12_python() { # a newer Debian has only a Python that is too new; its archive still has the last release's
+install_debian_12_python() { # a newer Debian has only a Python that is too new; its archive still has that of Debian 12
     [ "$manager" = apt-get ] && grep -qx 'ID=debian' /etc/os-release || return 1
     codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
     # shellcheck disable=SC2016 # apt's own placeholders, not the shell's
@@ -61,28 +61,28 @@ debian_12_python() { # a newer Debian has only a Python that is too new; its arc
     [ ! -e "$keyring" ] || signed_by="[signed-by=$keyring] "
     echo "deb ${signed_by:-}$archive bookworm main" >/etc/apt/sources.list.d/chutes-debian-12.list
     printf 'Package: *\nPin: release n=bookworm\nPin-Priority: 1\n' >/etc/apt/preferences.d/chutes-debian-12
-    refresh >&2
-    # Without python3.11-venv, which wants Debian 12's python3: pip comes from the outside instead.
+    refresh_lists >&2
+    # Without python3.11-venv, which needs Debian 12's python3; pip is installed separately.
     install python3.11 >&2 && echo /usr/bin/python3.11
 }
 
 choose_python() {
     find_python "python$python_version" && return
-    if available "python$python_version" && { [ "$manager" != apt-get ] || available "python$python_version-venv"; }; then
+    if is_available "python$python_version" && { [ "$manager" != apt-get ] || is_available "python$python_version-venv"; }; then
         case $manager in
         apt-get) install "python$python_version" "python$python_version-venv" >&2 ;;
         *) install "python$python_version" >&2 ;;
         esac
         find_python "python$python_version" && return
     fi
-    say "Python $python_version is not in this image or its distribution, trying uv" >&2
-    uv_python && return
+    log "Python $python_version is not in this image or its distribution, trying uv" >&2
+    install_uv_python && return
     rm -rf "$root/python"
-    say "uv could not bring Python $python_version; the SDK gets the distribution's own" >&2
-    distribution_python && return
-    say "the distribution's own is none that the SDK runs on (3.10 to 3.12), trying Debian 12's" >&2
-    debian_12_python && return
-    say "there is no Python 3.10 to 3.12 for this image" >&2
+    log "uv could not install Python $python_version; using the distribution's own" >&2
+    find_distribution_python && return
+    log "the SDK does not run on the distribution's own (it needs 3.10 to 3.12), trying Debian 12's" >&2
+    install_debian_12_python && return
+    log "there is no Python 3.10 to 3.12 for this image" >&2
     return 1
 }
 
@@ -91,11 +91,11 @@ make_environment() { # PYTHON
         "$1" -m venv "$venv"
     else
         "$1" -m venv --without-pip "$venv"
-        "$(helper pip)" -q --python "$venv/bin/python" install pip
+        "$(get_helper pip)" -q --python "$venv/bin/python" install pip
     fi
 }
 
-compiler_for() { # PYTHON: what netifaces, which the SDK pulls in and which has no wheels, is compiled with
+install_compiler() { # PYTHON: for netifaces, which the SDK depends on and which has no wheels
     header=$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
     version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     case $manager in
@@ -108,6 +108,6 @@ compiler_for() { # PYTHON: what netifaces, which the SDK pulls in and which has 
         command -v gcc >/dev/null || install gcc
         [ -e "$header" ] || install_first "python$version-devel" python3-devel
         ;;
-    none) command -v gcc >/dev/null || say "no C compiler and no package manager: the SDK's netifaces may not install" ;;
+    none) command -v gcc >/dev/null || log "no C compiler and no package manager: the SDK's netifaces may not install" ;;
     esac
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# System libraries, a Python of the SDK's own, and the SDK in a virtual environment; nothing of the vendor's is touched.
+# Install system libraries, a Python for the SDK, and the SDK in a virtual environment. Nothing of the vendor's is changed.
 # usage: sdk.sh PYTHON_VERSION SDK_VERSION full|slim
 set -eu
 python_version=$1 sdk_version=$2 extent=$3
@@ -19,7 +19,7 @@ export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CAC
 # shellcheck source=python.sh
 . "$recipe/python.sh"
 
-system_packages() {
+install_system_packages() {
     command -v curl >/dev/null || install curl
     [ "$manager" = none ] && return
     install ca-certificates
@@ -35,18 +35,18 @@ system_packages() {
     fi
 }
 
-refresh
-system_packages
+refresh_lists
+install_system_packages
 python=$(choose_python)
-say "the SDK runs on $("$python" --version) ($python)"
+log "the SDK runs on $("$python" --version) ($python)"
 make_environment "$python"
-installed_packages >/tmp/chutes-before
-compiler_for "$python"
+list_installed >/tmp/chutes-before
+install_compiler "$python"
 "$venv/bin/pip" install -q --no-compile "chutes==$sdk_version" uv
 remove_since /tmp/chutes-before
 clean
 
-# Our package first, the seed's folders behind everything that the SDK needs.
+# Our package comes first; the last three folders come after everything that the SDK needs.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 printf '%s\n' "import sys; ours = '$root/lib'; ours in sys.path or sys.path.insert(0, ours)" /app /workspace /srv >"$site/chutes_wrappers.pth"
 mkdir -p "$root/lib"

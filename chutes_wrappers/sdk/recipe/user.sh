@@ -1,15 +1,15 @@
 #!/bin/sh
-# User chutes: uid and gid 1000, found first for that uid even where a vendor's user has it too.
-# The files are edited directly: slim images lack useradd, and useradd would put a second uid 1000 behind the first.
+# Create the user chutes with uid and gid 1000, as the first entry with that uid even if a vendor's user has it too.
+# The files are edited directly: slim images lack useradd, and useradd would add a second uid 1000 after the first.
 set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
-put_second() { # FILE LINE: LINE behind the first line (root's), without another entry of the same name
+insert_second() { # FILE LINE: insert LINE after the first line (root's), and remove other entries of the same name
     name=${2%%:*}
     [ -e "$1" ] || : >"$1"
     written=
-    # Without grep or tail, which an image may lack; the last line may have no end.
+    # Without grep or tail, which an image may lack; the last line may have no newline.
     while IFS= read -r line || [ -n "$line" ]; do
         [ "${line%%:*}" = "$name" ] || printf '%s\n' "$line"
         [ -n "$written" ] || printf '%s\n' "$2"
@@ -20,12 +20,12 @@ put_second() { # FILE LINE: LINE behind the first line (root's), without another
     rm "$1.chutes"
 }
 
-put_second /etc/passwd 'chutes:x:1000:1000:Chutes:/home/chutes:/bin/sh'
-put_second /etc/group 'chutes:x:1000:'
+insert_second /etc/passwd 'chutes:x:1000:1000:Chutes:/home/chutes:/bin/sh'
+insert_second /etc/group 'chutes:x:1000:'
 if [ -e /etc/shadow ]; then
-    put_second /etc/shadow 'chutes:!:19000::::::'
+    insert_second /etc/shadow 'chutes:!:19000::::::'
 fi
 mkdir -p /home/chutes /app
-# A vendor's own user chutes may have had another uid; where it had not, a layer would only repeat its files.
+# A vendor's own user chutes may have had another uid. Otherwise nothing is changed: a layer would repeat the files.
 [ "$(stat -c %u /home/chutes)" = 1000 ] || chown -R 1000:1000 /home/chutes
 chown 1000:1000 /app

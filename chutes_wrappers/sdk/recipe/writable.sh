@@ -1,12 +1,12 @@
 #!/bin/sh
-# Make paths writable for uid 1000: each PATH alone, and with --tree everything below it. Missing ones are made.
-# Only the named files change hands, so that no layer repeats a model that lies beside them.
+# Make paths writable for uid 1000: each PATH alone, and with --tree everything below it. Missing ones are created.
+# Only the named files change their owner, so that no layer repeats a model beside them.
 # usage: writable.sh [PATH | --tree PATH]…
 set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
-open_parents() { # a vendor's /root is closed to everybody else
+open_parents() { # a vendor's /root may be closed to other users
     parent=$(dirname "$1")
     while [ "$parent" != / ] && [ "$parent" != . ]; do
         [ ! -d "$parent" ] || chmod o+x "$parent"
@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
         tree=-R
         shift
     fi
-    path=$(readlink -m "$1") # a link may lead to what an instance makes only when it runs
+    path=$(readlink -m "$1") # a link may point to a file that only exists on an instance
     case $path in
     /dev/* | /proc/*) ;; # a log that is linked to the standard output
     *)
@@ -29,7 +29,7 @@ while [ $# -gt 0 ]; do
         open_parents "$path"
         chown $tree 1000:1000 "$path"
         chmod $tree u+rwX "$path"
-        printf '%s\n' "$1" >>/opt/chutes-wrappers/writable # what verification asks for
+        printf '%s\n' "$1" >>/opt/chutes-wrappers/writable # verification reads this list
         ;;
     esac
     tree=
