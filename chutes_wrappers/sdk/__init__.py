@@ -1,1 +1,1 @@
-"""What turns a manifest into SDK objects: an image, cords."""
+"""Conversion of a manifest into SDK objects: an image and cords."""

@@ -1,7 +1,7 @@
-"""How a child process that loads a user's module answers: with one JSON object, whatever the module itself prints.
+"""How a child process returns its result: one JSON object on standard output, whatever the user's module prints.
 
-``{"error": …}`` (``WrapperError.to_data``) says why there is no other answer; none at all means that the module ended the
-process itself.
+``{"error": …}`` (``WrapperError.to_data``) is the reason why there is no result. No object at all means that the module
+ended the process itself.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ ERROR = "error"
 
 
 def exit_with_result(compute: Callable[[], Mapping[str, Any]]) -> NoReturn:
-    """Print what ``compute`` returns, or the WrapperError that it raises, as JSON; end with 0 or with the error's exit code.
+    """Print what ``compute`` returns, or the WrapperError that it raises, as JSON. Exit with 0 or with the error's code.
 
-    What is written to standard output meanwhile, also by native code and by children, goes to standard error.
+    Meanwhile everything written to standard output goes to standard error, also from native code and child processes.
     """
     original_stdout = _redirect_stdout_to_stderr()
     try:
@@ -29,15 +29,15 @@ def exit_with_result(compute: Callable[[], Mapping[str, Any]]) -> NoReturn:
         result, code = {ERROR: error.to_data()}, error.exit_code
     sys.stdout.flush()
     sys.stderr.flush()
-    # On a line of its own, and the last one: verification reads it from both streams together.
+    # On a separate line, the last one: verification reads both streams together.
     original_stdout.write(f"\n{json.dumps(result, sort_keys=True)}\n")
     original_stdout.flush()
-    # Not sys.exit: threads and exit handlers of the module must neither keep us nor have the last word.
+    # Not sys.exit: threads and exit handlers of the module could delay the exit, or print after the result.
     os._exit(code)
 
 
 def _redirect_stdout_to_stderr() -> TextIO:
-    """A file for the answer where standard output was, which becomes standard error."""
+    """Redirect standard output to standard error. Return a file for the original standard output."""
     sys.stdout.flush()
     original_stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

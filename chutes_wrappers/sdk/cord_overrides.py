@@ -1,4 +1,4 @@
-"""A module's own cords beside the routes: on a path that both have the module's own answers, wherever it stands in the file."""
+"""Cords of a module that override its routes: for the same call the module's cord is used, wherever the file defines it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from chutes_wrappers.runtime.call_shape import Call
 
 
 def call_of_cord(cord: Any) -> Call:
-    """The method and public path that a cord of the SDK is called by."""
+    """Return the method and public path that a cord of the SDK is called by."""
     return cord._public_api_method, cord.public_api_path
 
 
 def withdraw_overridden_routes(chute: Any, routes: Iterable[Any], on_withdrawn: Callable[[Call], None]) -> None:
-    """Take the cords ``routes`` back from ``chute`` whose call the module defines a cord for from now on.
+    """Remove a cord of ``routes`` from ``chute`` when the module later defines a cord for the same call.
 
-    Of two cords on one path the platform takes the first: the route's, where the module registers its routes before.
+    ``on_withdrawn`` is called with that call. The platform uses the first of two cords on one path: without the removal
+    it would be the route's.
     """
     routes_by_call: dict[Call, list[Any]] = {}
     for route in routes:

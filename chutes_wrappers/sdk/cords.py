@@ -1,4 +1,4 @@
-"""Routes → cords on a chute."""
+"""Registration of routes as cords of a chute."""
 
 from __future__ import annotations
 
@@ -38,25 +38,30 @@ def register_passthrough_routes(
     *,
     public_methods: Iterable[str] = platform_rules.API_PUBLIC_METHODS,
 ) -> None:
-    """Publish ``routes`` as cords of ``chute``; a route without a port goes to ``default_port``.
+    """Publish ``routes`` as cords of ``chute``. A route without a port goes to ``default_port``.
 
-    Calls go through our gateway, which carries any body and answer; ``"native": true`` leaves a route to the SDK's own
-    passthrough. Internal, root, file and parameter paths are left out, each logged with its reason, unless the module's
-    ``CHUTE_EXPOSE`` names their category. Methods outside ``public_methods`` are published as POST: on their own path, or
-    on ``<path>/<method>`` beside a POST. Where the module has a cord of its own, before this call or after it, no route is
-    published. Raises ConfigurationError for a malformed route, or one
-    whose calls could never work.
+    Calls go through our gateway, which passes on any request body and any response. ``"native": true`` leaves a route to
+    the SDK's own passthrough.
+
+    Internal, root, file and parameter paths are not published, and logged with the reason, unless the module's
+    ``CHUTE_EXPOSE`` names their category. Methods outside ``public_methods`` are published as POST: on the same path, or
+    on ``<path>/<method>`` if that path has a POST. A route is not published if the module defines a cord for the same
+    call, before or after this one.
+
+    Raises ConfigurationError for an invalid route, and for one whose calls could never work.
     """
     guard_dev_run()
     if is_registration_skipped():
         return
     entries = list(routes)
     if ignored := find_unknown_keys(entries):
-        logger.warning(f"routes: keys without a meaning here are ignored: {', '.join(ignored)}")
+        logger.warning(f"routes: ignoring unknown keys: {', '.join(ignored)}")
     exposed = parse_expose(find_caller_globals().get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
     if reserved := platform_rules.find_reserved_port_problem(default_port):
         raise ConfigurationError(
-            reserved, where="default_port", next_step="let the service listen on another port, and name that"
+            reserved,
+            where="default_port",
+            next_step="configure the service to listen on another port, and pass that port",
         )
     plan = plan_cords(parse_routes(entries, where="routes"), default_port, public_methods, exposed)
     for skipped in plan.skipped:
@@ -79,7 +84,7 @@ def register_passthrough_routes(
 
 
 def _add_middlewares(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[CordCalls, ...]:
-    """Returns what the middlewares take for calls of ``cords``."""
+    """Add the middlewares for calls of ``cords``. Return the sets of calls that they handle."""
     if is_local():
         return ()
     # Only a `chutes run --dev` serves cords under their public paths (SDK chute/base.py).
@@ -91,7 +96,7 @@ def _add_middlewares(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[CordCa
         internal=(cord.internal_path for cord in cords if _is_handled_by_gateway(cord)),
     )
     all_calls = CordCalls(public=cords_by_call, internal=(cord.internal_path for cord in cords))
-    # The last one added is the first to see a call.
+    # The middleware that is added last runs first.
     chute.add_middleware(AbandonMiddleware, calls=gateway_calls)
     chute.add_middleware(CallShapeMiddleware, calls=all_calls)
     return gateway_calls, all_calls
@@ -106,7 +111,7 @@ def _call_of_plan(cord: PlannedCord) -> Call:
 
 
 def _is_overridden(module_calls: set[Call], planned: PlannedCord) -> bool:
-    """Whether the module already answers this call itself."""
+    """Whether the module already has a cord for this call; logs it if so."""
     is_overridden = _call_of_plan(planned) in module_calls
     if is_overridden:
         _log_override(_call_of_plan(planned))
@@ -114,7 +119,7 @@ def _is_overridden(module_calls: set[Call], planned: PlannedCord) -> bool:
 
 
 def _log_override(call: Call) -> None:
-    logger.info(f"not published: {' '.join(call)}: the module's own cord answers there")
+    logger.info(f"not published: {' '.join(call)}: the module defines its own cord for it")
 
 
 def _register_cord(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:
@@ -127,15 +132,15 @@ def _register_cord(chute: Chute, cord: PlannedCord, gateway: Gateway) -> None:
     elif cord.stream:
         passthrough_settings = _build_loopback_settings(chute, cord, gateway)
     else:
-        # Declared as passthrough, so that the platform delivers query parameters; answered by our handler on the instance,
-        # so that any body and media type gets back (PLATFORM.md, section 3).
+        # Declared as passthrough, so that the platform delivers query parameters. On the instance our handler runs
+        # instead, so that any body and media type can be returned (PLATFORM.md, section 3).
         passthrough_settings = {"passthrough": is_local()}
     route = cord.route
     chute.cord(
         path=cord.internal_path,
         public_api_path=cord.public_path,
         public_api_method=cord.public_method,
-        # Of a stream it is the method that the SDK calls the loopback server with.
+        # For a stream this is the method of the SDK's request to the loopback server.
         method="POST" if cord.stream and not route.native else route.upstream_method,
         stream=cord.stream,
         input_schema=route.input_schema or build_fallback_schema(route.request),
@@ -164,7 +169,7 @@ def _content_type_of(cord: PlannedCord) -> str:
 
 
 def _build_handler(cord: PlannedCord, gateway: Gateway) -> Callable[..., Any]:
-    """What answers a call on the instance, unless the SDK's passthrough does."""
+    """Return the function that handles a call on the instance, unless the SDK's passthrough does."""
 
     def handle_call(self: Any, call: Any = None) -> Any:
         try:

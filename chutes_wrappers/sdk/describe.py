@@ -1,7 +1,7 @@
-"""What a module defines, as JSON: to compare both sides of a deployment.
+"""Description of what a module defines, as JSON, to compare both sides of a deployment.
 
-Run in the module's folder: in an image as ``python -I -c "from chutes_wrappers.sdk.describe import main; main()" MODULE``,
-on a host as ``python start.py chutes_wrappers.sdk.describe:main MODULE``.
+Run it in the module's folder. In an image: ``python -I -c "from chutes_wrappers.sdk.describe import main; main()" MODULE``.
+On a host: ``python start.py chutes_wrappers.sdk.describe:main MODULE``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 from chutes_wrappers.core import layout
 from chutes_wrappers.sdk.child_result import exit_with_result
 
-# Lines of the Dockerfile that the SDK makes of an image. A module may put the package in place by itself, with .add().
+# Dockerfile lines that put our package into an image. A module may also do so itself, with .add().
 _TOOLKIT_DIRECTIVE = re.compile(rf"{re.escape(layout.BAKED_RECIPE)}/|^ADD (?:.*\b(?:tools|chutes_wrappers)\b|\.)")
 _ENV_DIRECTIVE = re.compile(r"ENV ([^ =]+)")
 
 
 def main() -> NoReturn:
-    """Print ``{"image": {"name", "tag"}, "cords": […], …}``, with the chute's settings, of the module named by the last argument to standard output."""
+    """Print ``{"image": {"name", "tag"}, "cords": […], …}``, with the chute's settings, for the module in the last argument."""
     exit_with_result(_describe_module)
 
 
@@ -33,7 +33,7 @@ def _describe_module() -> dict[str, Any]:
 
 
 def describe(chute: Any) -> dict[str, Any]:
-    """The parts of a chute that its deployment uploads (SDK entrypoint/deploy.py), ``image`` by name and tag."""
+    """Return the parts of a chute that its deployment uploads (SDK entrypoint/deploy.py), ``image`` by name and tag."""
     return {
         "image": _describe_image(chute.image),
         "name": chute.name,
@@ -67,7 +67,10 @@ def describe(chute: Any) -> dict[str, Any]:
 
 
 def _describe_image(image: Any) -> dict[str, Any]:
-    """``holds_toolkit``: whether its directives put our package into it, None for an image that is only named; ``env``: names of its ENV."""
+    """Return name and tag; ``holds_toolkit``: whether its directives add our package; ``env``: the names of its variables.
+
+    An image that is only a reference has an empty tag, and ``holds_toolkit`` is None.
+    """
     if not hasattr(image, "tag"):
         return {"name": str(image), "tag": "", "holds_toolkit": None, "env": []}
     lines = str(image).splitlines()
@@ -80,5 +83,5 @@ def _describe_image(image: Any) -> dict[str, Any]:
 
 
 def _find_target_port(cord: Any) -> int | None:
-    # Our own loopback server, which serves a cord under its internal path, has a port only on an instance.
+    # Our loopback server serves a cord under its internal path, and has a port only on an instance.
     return None if cord.passthrough_path == cord.path else cord._passthrough_port

@@ -1,4 +1,4 @@
-"""The guard of ``chutes run --dev``, which listens on the developer's machine and asks callers for nothing."""
+"""The local guard of ``chutes run --dev``, which listens on the developer's machine without authentication."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ _sdk_call = Chute.__call__
 
 
 def is_dev_run() -> bool:
-    """Whether this process is a ``chutes run --dev`` (SDK entrypoint/run.py sets the variable before it loads a module)."""
+    """Return whether this process is a ``chutes run --dev``.
+
+    SDK entrypoint/run.py sets the variable before it loads a module.
+    """
     return os.environ.get("CHUTES_DEV_MODE", "").lower() == "true"
 
 
 def guard_dev_run() -> None:
-    """``install_guard`` in a dev run, which may have been started by the SDK's own command; nothing on an instance."""
+    """Call ``install_guard`` in a dev run, which the SDK's own command may have started. Do nothing on an instance."""
     if is_dev_run():
         install_guard()
 
@@ -28,7 +31,7 @@ def guard_dev_run() -> None:
 def install_guard() -> None:
     """Put the guard in front of every chute of this process and of the SDK's log server, once.
 
-    It wraps the class's own entry: middleware of a chute would run inside the SDK's, which reads the body first.
+    It wraps ``Chute.__call__``. Middleware of a chute would run inside the SDK's, which reads the body first.
     """
     if Chute.__call__ is not _sdk_call:
         return
@@ -42,7 +45,7 @@ def install_guard() -> None:
 
 
 def _guard_log_server(guard: LocalGuard) -> None:
-    """In dev mode the SDK serves its log to everybody (SDK entrypoint/logger.py); its application may run already."""
+    """In dev mode the SDK serves its log without authentication (SDK entrypoint/logger.py); its app may already run."""
     from chutes.entrypoint.logger import app
 
     app.middleware_stack = GuardedApp(app.middleware_stack or app.build_middleware_stack(), guard)

@@ -1,6 +1,6 @@
 """``chutes run --dev`` on a developer's machine, guarded from the start: ``start.py chutes_wrappers.sdk.dev_run:main run …``.
 
-A module that uses none of our helpers is guarded too, and so is the SDK's log server while a module is still loading.
+The guard also protects a module that uses none of our helpers, and the SDK's log server while a module is still loading.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A base image → the SDK's Image of the wrapped one."""
+"""The wrapped image of a base image, as an ``Image`` of the SDK."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ from chutes_wrappers.sdk.route_source import (
 )
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Settings of a vendor's Python that would reach the SDK's; the launcher gives them back to the service, but for the last.
+# Variables of a vendor's Python that would also affect the SDK's. The launcher restores them for the service, but not
+# FAULTHANDLER_VARIABLES.
 _VENDOR_PYTHON_SETTINGS = (
     *("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV"),
     *platform_rules.FAULTHANDLER_VARIABLES,
 )
-# What may stay of a vendor's PIP_…: the recipe does the same while it builds (recipe/settings.sh).
+# A vendor's PIP_… variables that are kept. The recipe keeps the same ones during the build (recipe/settings.sh).
 _ALLOWED_PIP_SETTINGS = (
     *("CERT", "CLIENT_CERT", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL", "KEYRING_PROVIDER"),
     *("PROXY", "RETRIES", "TIMEOUT", "TRUSTED_HOST", "BREAK_SYSTEM_PACKAGES"),
 )
 _MAX_COMMAND_BYTES = 100_000
 _FORBIDDEN_VARIABLES = {
-    "CHUTES_DEV_MODE": "the SDK would serve an instance as on a developer's machine",
+    "CHUTES_DEV_MODE": "with it the SDK would run an instance as on a developer's machine",
     **dict.fromkeys(
-        platform_rules.FAULTHANDLER_VARIABLES, "under the platform's guard library such a Python dies at once"
+        platform_rules.FAULTHANDLER_VARIABLES, "with it Python crashes immediately under the platform's guard library"
     ),
 }
 # SDK image/directive/env.py, which asserts it.
@@ -63,44 +64,50 @@ def build_wrapper_image(
     writable_paths: Iterable[str] = (),
     slim: bool = False,
 ) -> Image:
-    """The wrapped image of ``base_image``, ready for ``chutes build`` (local or remote) and for directives of yours behind ours.
+    """Return the wrapped image of ``base_image``, for ``chutes build`` (local or remote). You can add directives to it.
 
-    ``python_version`` is the Python that the SDK wants to run on (the vendor's is never used or changed). ``env`` goes into
-    image layers, where everybody who can pull the image reads it. ``entrypoint`` replaces the base image's command (a string
-    is run by ``/bin/sh -c``); ``autostart=False`` leaves starting the service to the module. Everything below
-    ``writable_paths`` becomes writable for the instance's user, as do the paths that discovery saw the service write to.
-    ``slim`` leaves out what is needed only to compile (cmake, git, headers).
+    ``python_version`` is the preferred Python version for the SDK; the vendor's Python is never used or changed. ``env``
+    goes into image layers, which everybody who can pull the image can read. ``entrypoint`` replaces the base image's
+    command; ``/bin/sh -c`` runs a string. ``autostart=False`` leaves starting the service to the module. Everything below
+    ``writable_paths`` becomes writable for the instance's user, and so do the paths that the service wrote to during
+    discovery. ``slim`` omits what is needed only to compile (cmake, git, headers).
 
-    Raises ConfigurationError for names, variables or paths that the platform or a Dockerfile cannot take.
+    Raises ConfigurationError for names, variables or paths that the platform or a Dockerfile does not accept.
     """
     guard_dev_run()
-    _check_name("image name", name, platform_rules.IMAGE_NAME_LENGTH)
-    _check_name("image tag", tag, platform_rules.IMAGE_TAG_LENGTH)
+    module = find_caller_globals()
+    _check_name("image name", name, platform_rules.IMAGE_NAME_LENGTH, "CHUTE_NAME", module)
+    _check_name("image tag", tag, platform_rules.IMAGE_TAG_LENGTH, "CHUTE_TAG", module)
     _check_variables(env or {})
-    spec = _find_launch_spec(find_caller_globals())
+    spec = _find_launch_spec(module)
     image = Image(username=username, name=name, tag=tag, readme=readme).from_base(base_image).set_user("root")
     _add_recipe(image, python_version, slim)
     for key, value in _build_environment(username, spec, env or {}, entrypoint, autostart).items():
         image.with_env(key, _quote_value(key, value))
     _make_writable(image, spec, tuple(writable_paths))
-    _add_package(image, find_caller_globals())
+    _add_package(image, module)
     return image.set_user(platform_rules.INSTANCE_USER).set_workdir(platform_rules.INSTANCE_WORKDIR).with_entrypoint([])
 
 
-def _check_name(field: str, value: str, length: tuple[int, int]) -> None:
+def _check_name(
+    kind: str, value: str, length: tuple[int, int], variable: str, module_globals: Mapping[str, Any]
+) -> None:
     if rule := platform_rules.find_image_name_problem(value, length):
-        raise ConfigurationError(f"{field} {value!r} is refused by the platform", next_step=f"use {rule}")
+        source = f"{variable} as the {kind}" if module_globals.get(variable) == value else f"the {kind}"
+        raise ConfigurationError(f"the platform does not accept {source}: {value!r}", next_step=f"use {rule}")
 
 
 def _check_variables(env: Mapping[Any, Any]) -> None:
     for key, value in env.items():
         if not isinstance(key, str) or not _VARIABLE_NAME.fullmatch(key):
             raise ConfigurationError(
-                f"env={{{key!r}: …}} is not the name of a variable",
-                next_step="use letters, digits and '_', the first not a digit; other variables can go into CHUTE_ENV",
+                f"env={{{key!r}: …}} is not a valid variable name",
+                next_step="use letters, digits and '_', not beginning with a digit; other names can go into CHUTE_ENV",
             )
         if key in _FORBIDDEN_VARIABLES:
-            raise ConfigurationError(f"env has {key}: {_FORBIDDEN_VARIABLES[key]}", next_step=f"leave {key} out")
+            raise ConfigurationError(
+                f"env must not have {key}: {_FORBIDDEN_VARIABLES[key]}", next_step=f"remove {key} from env"
+            )
         if not isinstance(value, str):
             # Without the value, which may be a secret.
             raise ConfigurationError(
@@ -116,8 +123,8 @@ def _find_launch_spec(module_globals: Mapping[str, Any]) -> LaunchSpec:
     if manifest is None or manifest.image is None:
         if not is_remote():
             logger.warning(
-                "no manifest says what the base image runs, so nothing will start its service; "
-                f"{program.NAMES.deploy} --discover finds out, and {program.NAMES.deploy} --build does so by itself"
+                "no manifest with the base image's command, so nothing will start its service; "
+                f"run {program.NAMES.deploy} --discover, or {program.NAMES.deploy} --build, which includes it"
             )
         return LaunchSpec()
     return manifest.image
@@ -127,7 +134,7 @@ def _add_recipe(image: Image, python_version: str, slim: bool) -> None:
     supported = [f"3.{minor}" for minor in range(platform_rules.MIN_PYTHON[1], platform_rules.MAX_PYTHON[1] + 1)]
     if python_version not in supported:
         raise ConfigurationError(
-            f"python_version {python_version!r}: the SDK's native libraries do not run on it",
+            f"unsupported python_version {python_version!r}: the SDK's native libraries do not run on it",
             next_step=f"use one of {', '.join(supported)}",
         )
     extent = "slim" if slim else "full"
@@ -144,7 +151,7 @@ def _build_environment(
     autostart: bool,
 ) -> dict[str, str]:
     variables = {name: "" for name in sorted(spec.environment) if spec.environment[name] and _can_affect_sdk(name)}
-    # The vendor's folders stay behind ours; the system's are added for vendors whose PATH lacks them.
+    # Our folder is first, then the vendor's. The system's are added for vendors whose PATH lacks them.
     folders = [f"{layout.BAKED_VENV}/bin", *spec.environment.get("PATH", "").split(":"), *_SYSTEM_PATH.split(":")]
     variables["PATH"] = ":".join(dict.fromkeys(filter(None, folders)))
     variables |= {"CHUTES_USERNAME": username, "PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1"}
@@ -158,8 +165,8 @@ def _build_environment(
         suspicious = sorted(key for key in env if platform_rules.SECRET_NAME.search(key))
         if suspicious and not is_remote():
             logger.warning(
-                f"env= writes {', '.join(suspicious)} into image layers that everybody who can pull the image reads; "
-                "a secret belongs into `chutes secrets create`"
+                f"env= writes {', '.join(suspicious)} into image layers, which everybody who can pull the image can read; "
+                "store a secret with `chutes secrets create`"
             )
     if settings:
         variables[layout.LAUNCH_SETTINGS_VARIABLE] = json.dumps(settings, sort_keys=True)
@@ -175,7 +182,7 @@ def _can_affect_sdk(name: str) -> bool:
 def _quote_value(key: str, value: str) -> str:
     if "\n" in value or "\r" in value:
         raise ConfigurationError(
-            f"env {key} has more than one line, which a Dockerfile cannot hold", next_step="pass it in CHUTE_ENV"
+            f"env {key} has several lines, which a Dockerfile does not support", next_step="pass it in CHUTE_ENV"
         )
     escaped = re.sub(r'(["\\$])', r"\\\1", value)
     return f'"{escaped}"'
@@ -195,7 +202,7 @@ def _make_writable(image: Image, spec: LaunchSpec, trees: tuple[str, ...]) -> No
 
 
 def _join_words(words: Iterable[str]) -> list[str]:
-    """Words joined to lines that the kernel takes as one argument, which it bounds at 128 KiB."""
+    """Join words into lines that fit into one argument of a command, which the kernel limits to 128 KiB."""
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1].encode()) + len(word.encode()) < _MAX_COMMAND_BYTES:
@@ -240,5 +247,5 @@ def _add_source(image: Image, source: str, destination: str) -> None:
 
 
 def _is_sdk_build() -> bool:
-    """Whether this is `chutes build`, the one command that needs the sources: other loading of a module works without."""
+    """Whether this is `chutes build`, the only command that needs the sources: others load a module without them."""
     return sys.argv[1:2] == ["build"]

@@ -1,4 +1,4 @@
-"""Helpers of earlier toolkits of this shape, for modules that were written with them."""
+"""Helpers of earlier toolkits with the same purpose, for modules that were written for those."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from chutes_wrappers.runtime.startup import (
 )
 from chutes_wrappers.runtime.supervision import start_once
 
-# Before a module's own hooks, whose priority is 50 unless they say otherwise.
+# Before the module's own hooks, whose default priority is 50.
 _LAUNCH_PRIORITY = 10
 _WAIT_PRIORITY = 20
 
@@ -39,8 +39,8 @@ def register_service_launcher(
 ) -> None:
     """Start ``entrypoint`` when the chute starts, and wait up to ``timeout`` seconds for its ports.
 
-    It gets ``env``, by default the calling module's ``CHUTE_ENV``, and is not started when its ports already answer. A
-    failure is logged and the chute goes on, unless ``soft_fail`` is False.
+    ``env``, by default the calling module's ``CHUTE_ENV``, is added to its environment. It is not started when its ports
+    are already reachable. A failure is logged and the chute continues, unless ``soft_fail`` is False.
     """
     check_ports(ports)
     service_env = env if env is not None else find_caller_globals().get("CHUTE_ENV") or {}
@@ -74,25 +74,25 @@ def register_startup_wait(
 
 
 def register_health_check(chute: Chute, ports: Sequence[int], path: str = "/health", timeout: float = 5) -> None:
-    """Publish ``GET path``: ``{"status": "healthy"}``, or ``{"status": "unhealthy", "errors": […]}``."""
+    """Publish ``GET path``. It returns ``{"status": "healthy"}`` or ``{"status": "unhealthy", "errors": […]}``."""
     check_ports(ports)
 
     async def health_check(self: Any, *_: Any) -> dict[str, Any]:
         errors = await probe_services(ports, timeout)
         return {"status": "unhealthy", "errors": errors} if errors else {"status": "healthy"}
 
-    # Routes have internal paths below /cw_get and the like (core/cord_plan.py), modules none that start with /cw_.
+    # Internal paths of routes are below /cw_get and the like (core/cord_plan.py); those of modules never begin with /cw_.
     internal_path = "/cw_health" + ("" if path == "/health" else path.replace("_", "__").replace("-", "_d_"))
     chute.cord(path=internal_path, public_api_path=path, public_api_method="GET", method="GET")(health_check)
 
 
 def _build_service(entrypoint: str | Sequence[str], env: Mapping[str, str]) -> ManagedProcess:
-    # Outside a wrapped image the command runs as the chute does.
+    # Outside a wrapped image the command runs in the chute's folder, with its HOME and PATH.
     fallback_environment = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
     spec = load_launch_spec() or LaunchSpec(working_dir=os.getcwd(), environment=fallback_environment)
     argv = build_service_argv(spec, entrypoint)
     if not argv:
-        raise ServiceFailed("no command was given to start", next_step="name one in register_service_launcher")
+        raise ServiceFailed("missing command to start", next_step="pass one to register_service_launcher")
     return ManagedProcess(
         argv, environment=build_service_environment(spec, os.environ, env), directory=spec.working_dir
     )

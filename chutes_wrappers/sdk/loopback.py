@@ -1,4 +1,4 @@
-"""The loopback server of a chute, which its stream cords are passthroughs to."""
+"""The loopback server of a chute, the target of its stream cords' passthrough."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from chutes.util.context import is_remote
 from chutes_wrappers.runtime.disconnects import DisconnectMiddleware
 from chutes_wrappers.runtime.loopback import LoopbackServer
 
-# Before a module's own hooks, whose priority is 50 unless they say otherwise.
+# Before the module's own hooks, whose default priority is 50.
 _PRIORITY = 5
 _servers: WeakKeyDictionary[Any, LoopbackServer] = WeakKeyDictionary()
 
 
 def get_loopback_server(chute: Chute) -> LoopbackServer | None:
-    """The one server of ``chute``, which its start-up starts; None on the machine that only deploys it."""
+    """Return the one server of ``chute``, started by a start-up hook; None on the machine that only deploys it."""
     if not is_remote():
         return None
     if chute not in _servers:
@@ -34,7 +34,10 @@ def get_loopback_server(chute: Chute) -> LoopbackServer | None:
 
 
 def _build_header_reader(chute: Chute) -> Callable[[], Mapping[str, str]]:
-    """Reads them with each request, since a start-up hook may set them; the server must not keep the chute alive."""
+    """Return a function that reads the chute's headers, which a start-up hook may set later.
+
+    The reference is weak: the server must not keep the chute alive.
+    """
     chute_reference = weakref.ref(chute)
 
     def read_headers() -> Mapping[str, str]:

@@ -1,5 +1,7 @@
-"""What a deploy module imports of us and of the SDK. Importing this before the module's folder is on ``sys.path`` keeps its
-files from taking the place of packages that these look for and that are not installed, such as ``chardet``.
+"""The imports of a deploy module from us and from the SDK.
+
+Import this before the module's folder is on ``sys.path``. Otherwise a file there could shadow a package that these
+imports look for and that is not installed, such as ``chardet``.
 """
 
 import chutes_wrappers.sdk.cords

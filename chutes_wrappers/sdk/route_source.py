@@ -1,4 +1,4 @@
-"""Which manifest belongs to a deploy module."""
+"""Lookup of the manifest that belongs to a deploy module."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SKIP_VARIABLE = "CHUTES_SKIP_ROUTE_REGISTRATION"
 
 
 def is_registration_skipped() -> bool:
-    """Whether a module is loaded only to read what it says (``CHUTES_SKIP_ROUTE_REGISTRATION``)."""
+    """Return whether a module is loaded only to read its variables (``CHUTES_SKIP_ROUTE_REGISTRATION``)."""
     return os.environ.get(SKIP_VARIABLE, "").lower() not in ("", "0", "false", "no")
 
 
 def find_manifest_file(module_globals: Mapping[str, Any]) -> Path | None:
-    """The manifest file of a module: ``CHUTES_ROUTE_MANIFEST``, else the one beside it, else the one baked into the image."""
+    """Return a module's manifest file: ``CHUTES_ROUTE_MANIFEST``, else the one beside it, else the one in the image."""
     if configured_path := os.environ.get(PATH_VARIABLE):
         return Path(configured_path)
     module_file = module_globals.get("__file__")
@@ -41,9 +41,9 @@ def find_manifest_file(module_globals: Mapping[str, Any]) -> Path | None:
 
 
 def find_manifest(module_globals: Mapping[str, Any]) -> Manifest | None:
-    """The manifest of a module from the first source that is there; None when there is none.
+    """Return the manifest of a module from the first source that exists; None without one.
 
-    Raises ConfigurationError for one that is there and wrong, or that a variable names and is not there.
+    Raises ConfigurationError for an invalid manifest, and for a missing file that a variable names.
     """
     if inline := os.environ.get(INLINE_VARIABLE):
         return parse_manifest(inline, where=INLINE_VARIABLE)
@@ -52,11 +52,11 @@ def find_manifest(module_globals: Mapping[str, Any]) -> Manifest | None:
 
 
 def load_route_manifest(static_routes: Iterable[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
-    """Routes of the calling module, as dictionaries with the keys of a manifest's ``routes``.
+    """Return the routes of the calling module, as dictionaries with the keys of a manifest's ``routes``.
 
-    From the first that is there of ``CHUTES_ROUTE_MANIFEST_JSON``, the file that ``CHUTES_ROUTE_MANIFEST`` names, and
-    ``<module>.routes.json`` beside the module (baked into a wrapped image); then ``static_routes`` that are not among them
-    by path and method. Empty while ``CHUTES_SKIP_ROUTE_REGISTRATION`` is set.
+    They come from the first source that exists: ``CHUTES_ROUTE_MANIFEST_JSON``, the file that ``CHUTES_ROUTE_MANIFEST``
+    names, or ``<module>.routes.json`` beside the module (in a wrapped image, baked into it). Those of ``static_routes``
+    with another path or method are appended. The list is empty while ``CHUTES_SKIP_ROUTE_REGISTRATION`` is set.
     """
     if is_registration_skipped():
         return []
@@ -65,7 +65,7 @@ def load_route_manifest(static_routes: Iterable[Mapping[str, Any]] | None = None
     manifest = find_manifest(module) or Manifest()
     for source, ignored in (("route manifest", manifest.ignored_keys), ("static routes", find_unknown_keys(static))):
         if ignored:
-            logger.warning(f"{source}: keys without a meaning here are ignored: {', '.join(ignored)}")
+            logger.warning(f"{source}: ignoring unknown keys: {', '.join(ignored)}")
     merged, warnings = merge_static_routes(
         manifest, parse_routes(static, where=f"{module.get('__file__', 'module')}, static routes")
     )

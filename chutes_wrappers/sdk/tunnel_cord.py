@@ -15,7 +15,7 @@ from chutes_wrappers.sdk.dev_guard import guard_dev_run
 from chutes_wrappers.sdk.loopback import get_loopback_server
 from chutes_wrappers.sdk.route_source import is_registration_skipped
 
-# Routes have internal paths below /cw_get and the like (core/cord_plan.py).
+# Cannot collide: internal paths of routes are below /cw_get and the like (core/cord_plan.py).
 _INTERNAL_PATH = "/cw_tunnel"
 _CALL_SCHEMA = {
     "type": "object",
@@ -31,10 +31,10 @@ _CALL_SCHEMA = {
 
 
 def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
-    """Carry any HTTP request to the services on ``ports`` of ``chute``'s instances, for ``./deploy.sh --forward``.
+    """Pass any HTTP request on to the services on ``ports`` of ``chute``'s instances, for ``./deploy.sh --forward``.
 
-    Everything that they serve is then open to whoever may call the chute: also what is no route of it, such as an
-    administration page. ConfigurationError for what is no list of ports.
+    Everybody who may call the chute can then reach everything that the services serve. That includes paths without a
+    route, such as an administration page. Raises ConfigurationError for an invalid list of ports.
     """
     check_ports(ports)
     guard_dev_run()
@@ -43,7 +43,7 @@ def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
     server = get_loopback_server(chute)
     if server is not None:
         server.add_handler(_INTERNAL_PATH, make_tunnel_handler(tuple(ports)))
-        # The SDK would take a bare body with the keys "json" and "params" for the arguments of its own request.
+        # The SDK would use a bare body with the keys "json" and "params" as the arguments of its own request.
         chute.add_middleware(
             CallShapeMiddleware, calls=CordCalls(public=[("POST", PUBLIC_PATH)], internal=[_INTERNAL_PATH])
         )
@@ -62,5 +62,5 @@ def register_tunnel(chute: Chute, ports: Sequence[int]) -> None:
 
 
 async def _carry(self: Any, response: Any = None) -> Any:
-    """What the SDK names the cord by; its own passthrough answers the calls."""
+    """Give the cord its name in the SDK, whose passthrough handles the calls."""
     return response

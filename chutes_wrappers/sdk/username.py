@@ -1,4 +1,4 @@
-"""Whose chute it is."""
+"""The account that a chute belongs to."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from chutes_wrappers.core.program import NAMES
 
 
 def get_config_path() -> Path:
-    """Where the SDK keeps the account (SDK ``config.py``: ``CHUTES_CONFIG_PATH``, else ``~/.chutes/config.ini``)."""
+    """Return the SDK's configuration file (SDK ``config.py``: ``CHUTES_CONFIG_PATH``, else ``~/.chutes/config.ini``)."""
     configured_path = os.environ.get("CHUTES_CONFIG_PATH")
     return Path(configured_path) if configured_path else Path.home() / ".chutes" / "config.ini"
 
 
 def chutes_username() -> str:
-    """The account's name: ``CHUTES_USERNAME`` (which a wrapped image carries), else the SDK's configuration file.
+    """Return the account's name: ``CHUTES_USERNAME`` (set in a wrapped image), else from the SDK's configuration file.
 
-    Raises ConfigurationError when neither names one.
+    Raises ConfigurationError when neither has one.
     """
     if name := os.environ.get("CHUTES_USERNAME"):
         return name
@@ -34,6 +34,6 @@ def chutes_username() -> str:
     name = parser.get("auth", "username", fallback="")
     if not name:
         raise ConfigurationError(
-            "no Chutes account is known", where=str(path), next_step=f"run {NAMES.account}, or set CHUTES_USERNAME"
+            "no Chutes account found", where=str(path), next_step=f"run {NAMES.account}, or set CHUTES_USERNAME"
         )
     return name

@@ -1,4 +1,4 @@
-"""A module's variables as running it gives them, for those that its source does not spell out.
+"""Values of a module's variables that are not literals in its source, read by running it.
 
 Run as ``python start.py chutes_wrappers.sdk.variables:main FILE NAME…``.
 """
@@ -17,16 +17,19 @@ from chutes_wrappers.sdk.child_result import exit_with_result
 
 
 def main() -> NoReturn:
-    """Print the variables named by the arguments, of the module in the file that comes first, as a JSON object."""
+    """Print variables of a module as a JSON object: the first argument is its file, the others are their names."""
     exit_with_result(lambda: read_variables(sys.argv[1], sys.argv[2:]))
 
 
 def read_variables(path: str, names: Iterable[str]) -> dict[str, Any]:
-    """Run the module at ``path``; returns those of ``names`` that it sets. ConfigurationError for one that is no plain value."""
+    """Run the module at ``path`` and return those of ``names`` that it sets.
+
+    Raises ConfigurationError for a value that JSON cannot represent.
+    """
     name = os.path.basename(path).removesuffix(".py")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigurationError("is not a Python file", where=path, next_step="name a file that ends in .py")
+        raise ConfigurationError("is not a Python file", where=path, next_step="use a file that ends in .py")
     import chutes_wrappers.sdk.preloads  # noqa: F401
 
     sys.path.append(os.path.dirname(path))
@@ -45,7 +48,7 @@ def _check_plain(path: str, name: str, value: Any) -> None:
     except (TypeError, ValueError) as error:
         # Without the value, which may hold a secret.
         raise ConfigurationError(
-            f"{name} is or holds something other than text, numbers, lists and dictionaries",
+            f"{name} must contain only text, numbers, lists and dictionaries",
             where=path,
             next_step="convert it, as in str(value) or list(value)",
         ) from error

@@ -164,6 +164,15 @@ def test_what_the_platform_or_a_dockerfile_cannot_take_is_refused_by_name(
         build_wrapper_image(**{**positional, **changes})
 
 
+@pytest.mark.parametrize(
+    ("variable", "message"), [("CHUTE_NAME", "CHUTE_NAME as the image name: 'Ün'"), ("OTHER", "the image name: 'Ün'")]
+)
+def test_the_error_names_the_variable_that_the_module_passes(load_module: Loader, variable: str, message: str) -> None:
+    source = f"from tools.chute_wrappers import build_wrapper_image\n{variable} = 'Ün'\n"
+    with pytest.raises(ConfigurationError, match=f"does not accept {message}"):
+        load_module(f"{source}build_wrapper_image('tester', {variable}, 'v1', 'base')\n")
+
+
 def test_a_build_context_without_our_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError, match=r"\./deploy\.sh --build"):
@@ -194,11 +203,11 @@ def test_a_quoted_value_is_what_a_dockerfile_unquotes(value: str) -> None:
     [
         ("env={'THREADS': 4}", "'THREADS'.* is of type int"),
         ("env={'TOKEN': b'canary'}", "'TOKEN'.* is of type bytes"),
-        ("env={'A-B': 'canary'}", "'A-B'.* is not the name of a variable"),
-        ("env={'': 'canary'}", "''.* is not the name of a variable"),
-        ("env={'CHUTES_DEV_MODE': 'canary'}", "CHUTES_DEV_MODE: the SDK would serve"),
-        ("env={'PYTHONFAULTHANDLER': 'canary'}", "PYTHONFAULTHANDLER: under the platform's guard library"),
-        ("env={7: 'canary'}", "7.* is not the name of a variable"),
+        ("env={'A-B': 'canary'}", "'A-B'.* is not a valid variable name"),
+        ("env={'': 'canary'}", "''.* is not a valid variable name"),
+        ("env={'CHUTES_DEV_MODE': 'canary'}", "CHUTES_DEV_MODE: with it the SDK would run"),
+        ("env={'PYTHONFAULTHANDLER': 'canary'}", "PYTHONFAULTHANDLER: with it .* the platform's guard library"),
+        ("env={7: 'canary'}", "7.* is not a valid variable name"),
     ],
 )
 def test_a_variable_that_a_dockerfile_cannot_hold_is_named_without_its_value(

@@ -88,15 +88,15 @@ def test_a_wrong_static_route_is_named_with_its_module_and_index(load_module: Lo
     assert caught.value.next_step
 
 
-def test_keys_without_a_meaning_are_reported_once_for_the_file_and_for_static_routes(
+def test_unknown_keys_are_reported_once_for_the_file_and_for_static_routes(
     load_module: Loader, tmp_path: Path, log_lines: list[str]
 ) -> None:
     (tmp_path / "deploy_case.routes.json").write_text(
         json.dumps([{"path": "/a", "cord": "a"}, {"path": "/b", "cord": "b"}])
     )
     load_module(MODULE.replace('"port": 1}', '"prot": 1}'))
-    reported = [line for line in log_lines if "without a meaning" in line]
+    reported = [line for line in log_lines if "unknown keys" in line]
     assert reported == [
-        "WARNING route manifest: keys without a meaning here are ignored: cord",
-        "WARNING static routes: keys without a meaning here are ignored: prot (did you mean port?)",
+        "WARNING route manifest: ignoring unknown keys: cord",
+        "WARNING static routes: ignoring unknown keys: prot (did you mean port?)",
     ]
