@@ -1,1 +1,1 @@
-"""Deploy modules: their files, what they define, and loading them."""
+"""Deploy modules: finding their files, reading their variables, and loading them."""

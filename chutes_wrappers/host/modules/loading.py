@@ -1,4 +1,4 @@
-"""What a user's module answers when it is loaded: in a child process, within a time, and with errors that name its own file."""
+"""Loading of a user's module in a child process, with a timeout, and with errors that name the user's file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How to load one module. ``paths`` are those that the child sees and the user does not know → the user's own."""
+    """Options for loading one module. ``paths`` maps paths that only the child process knows to the user's paths."""
 
     module: Path
     environment: Mapping[str, str]
@@ -27,16 +27,17 @@ class LoadOptions:
     paths: Mapping[str, str]
 
     def restore_paths(self, text: str) -> str:
-        """``text`` with the user's own paths."""
+        """Return ``text`` with the user's paths instead of those of the child process."""
         for child_path, user_path in self.paths.items():
             text = text.replace(child_path, user_path)
         return text
 
 
 def load_module(options: LoadOptions, target: str, arguments: Sequence[str], report: Report) -> dict[str, Any]:
-    """Call ``MODULE:FUNCTION``, and return the JSON that it ends with (``sdk/child_result.py``); ``report`` is called when it is slow.
+    """Call ``target``, a ``MODULE:FUNCTION``, and return the JSON that it prints last (``sdk/child_result.py``).
 
-    Raises the module's own WrapperError, or ConfigurationError with its last words, where it has no answer.
+    ``report`` is called when it is slow. Raises the module's own WrapperError, or ConfigurationError with the last output
+    when there is no result.
     """
     try:
         process = processes.capture(
@@ -66,7 +67,7 @@ def _parse_result(output: str) -> dict[str, Any] | None:
 
 def _make_timeout_error(options: LoadOptions) -> ConfigurationError:
     return ConfigurationError(
-        f"the module has not finished loading after {LOAD_TIMEOUT_S:.0f} s, and was stopped",
+        f"loading the module timed out after {LOAD_TIMEOUT_S:.0f} s, and was stopped",
         where=str(options.module),
         next_step="move what takes long (downloads, models, waiting) out of its top level, into a start-up hook",
     )
@@ -85,12 +86,12 @@ def _make_load_error(options: LoadOptions, process: processes.ProcessResult) -> 
         where=str(options.module),
         evidence=options.restore_paths(processes.strip_source_lines(process.errors))
         or f"exit code {process.exit_code}",
-        next_step="correct what the last line says",
+        next_step="correct the error in the last line",
     )
 
 
 def _restore_error_paths(options: LoadOptions, error: WrapperError) -> WrapperError:
-    """The module's error with the user's paths, and with the module's where it named no place."""
+    """Return the error with the user's paths. Without a location it gets the module's path."""
     module = str(options.module)
     where = options.restore_paths(error.where or module)
     return type(error)(

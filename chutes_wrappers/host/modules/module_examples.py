@@ -1,8 +1,8 @@
-"""The examples that a module gives of calls to its routes: ``CHUTE_EXAMPLES``.
+"""Examples of calls to a module's routes: ``CHUTE_EXAMPLES``.
 
 ``{"POST /speak": {"text": "SOS"}, "POST /hear": {"file": {"answer_of": "POST /speak"}}}``: a public method and path → the JSON
-object that a caller sends. ``{"answer_of": ROUTE}`` stands for another route's answer as a file, ``{"content_of": PATH}`` for
-a file beside the module.
+object that a caller sends. ``{"answer_of": ROUTE}`` is replaced with another route's response as a file, and
+``{"content_of": PATH}`` with a file beside the module.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ Examples = Mapping[str, Mapping[str, Any]]
 
 
 def check_examples(value: Any, where: str) -> dict[str, dict[str, Any]]:
-    """``CHUTE_EXAMPLES`` as it may be used; ConfigurationError names what is wrong with it."""
+    """Return ``CHUTE_EXAMPLES`` as dictionaries. Raises ConfigurationError with the reason when it is invalid."""
     if not isinstance(value, Mapping):
-        raise _make_error(where, f"it is a {type(value).__name__}")
+        raise _make_error(where, f"it is a {type(value).__name__}, not a dictionary")
     for route, example in value.items():
         if not isinstance(route, str) or not _ROUTE.fullmatch(route):
-            raise _make_error(where, f"the key {route!r} is no method and path")
+            raise _make_error(where, f"the key {route!r} is not a valid method and path")
         if not isinstance(example, Mapping):
             raise _make_error(where, f"the example of {route} is a {type(example).__name__}, not an object")
         for source in find_referenced_routes(example):
             if source not in value or source == route:
-                raise _make_error(where, f"{route} wants the answer of {source!r}, which is no other key of it")
+                raise _make_error(where, f"{route} needs the response of {source!r}, which is not another of its keys")
     return {route: dict(example) for route, example in value.items()}
 
 
@@ -44,7 +44,7 @@ def _make_error(where: str, reason: str) -> ConfigurationError:
 
 
 def find_referenced_routes(example: Any) -> Iterator[str]:
-    """The routes whose answers stand in ``example``."""
+    """Yield the routes whose responses ``example`` refers to."""
     if isinstance(example, Mapping):
         if example.keys() == {_RESPONSE_KEY}:
             yield str(example[_RESPONSE_KEY])
@@ -56,9 +56,9 @@ def find_referenced_routes(example: Any) -> Iterator[str]:
 
 
 def resolve_example(example: Any, folder: Path, get_response: Callable[[str], HttpResponse]) -> Any:
-    """``example`` with the files that it stands for, as callers write files.
+    """Return ``example`` with the files that it refers to, in the form that callers send.
 
-    ConfigurationError for a file that cannot be read; what ``answer_of`` raises comes through.
+    Raises ConfigurationError for a file that cannot be read, and what ``get_response`` raises.
     """
     if isinstance(example, Mapping):
         if example.keys() == {_RESPONSE_KEY}:

@@ -1,4 +1,4 @@
-"""What a ``deploy_*.py`` says, without running more of it than needed."""
+"""The variables of a ``deploy_*.py``, which is run only if its source is not enough."""
 
 from __future__ import annotations
 
@@ -56,26 +56,26 @@ class ModuleFacts:
 
     @property
     def image(self) -> str:
-        """What its wrapped image is called: name and tag, as the platform compares them."""
+        """Name and tag of its wrapped image, in lower case as the platform compares them."""
         return f"{self.chute_name}:{self.chute_tag}".lower()
 
     @property
     def manifest_path(self) -> Path:
-        """Where the module's route manifest is kept."""
+        """The path of the module's route manifest."""
         return build_manifest_path(self.path)
 
 
 class ModuleRunRequired(ConfigurationError):
-    """A module that has to be run to be read, and was not to be run."""
+    """A variable can only be read by running the module, which was not allowed."""
 
 
 def read_module(path: Path, report: Report = lambda line: None, *, may_run: bool = True) -> ModuleFacts:
-    """Read a module's variables: literals from its source; the module is run only when one of them is computed.
+    """Read a module's variables: literals from its source. The module is run only when a variable is computed.
 
-    ``report`` hears when running it takes long, and which keys of its routes mean nothing.
+    ``report`` is called when running the module takes long, and with unknown keys of its routes.
 
-    Raises ConfigurationError naming the file and line or variable when it cannot be read or a variable is wrong; NotRun
-    without ``may_run``, where a variable is computed.
+    Raises ConfigurationError, with the file and the line or variable, when the module cannot be read or a variable is
+    invalid. Raises ModuleRunRequired when a variable is computed and ``may_run`` is false.
     """
     tree = _parse_source(path)
     values, computed = _read_literals(tree)
@@ -83,7 +83,7 @@ def read_module(path: Path, report: Report = lambda line: None, *, may_run: bool
         raise ModuleRunRequired(
             f"{', '.join(sorted(computed))} cannot be read without running the module",
             where=str(path),
-            next_step="name the module in a command, such as --cost, which runs it",
+            next_step="pass the module to a command that runs it, such as --cost",
         )
     if computed:
         values |= _run_module(path, sorted(computed), report)
@@ -96,7 +96,7 @@ def read_module(path: Path, report: Report = lambda line: None, *, may_run: bool
         )
     facts = _build_facts(path, values)
     if ignored := find_unknown_keys(facts.static_routes):
-        report(f"{path.name}, CHUTE_STATIC_ROUTES: keys without a meaning here are ignored: {', '.join(ignored)}")
+        report(f"{path.name}, CHUTE_STATIC_ROUTES: ignoring unknown keys: {', '.join(ignored)}")
     return facts
 
 
@@ -104,19 +104,19 @@ def _parse_source(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
-        # Without the line itself, which may hold a secret. A NUL byte has no line in every version of Python.
+        # Without the source line, which may hold a secret. Not every version of Python has a line number for a NUL byte.
         where = f"{path}, line {error.lineno}" if error.lineno else str(path)
         raise ConfigurationError(
             f"syntax error: {error.msg}", where=where, next_step="correct it: the file must be Python source"
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"cannot be read ({error})", where=str(path), next_step="it must be Python source that you may read"
+            f"cannot be read ({error})", where=str(path), next_step="make it Python source that you may read"
         ) from error
 
 
 def _read_literals(tree: ast.Module) -> tuple[dict[str, Any], set[str]]:
-    """Values of the variables that are plain literals, and the names of those that only running the module can tell."""
+    """Return the values of variables that are literals, and the names of those that only running the module can provide."""
     bindings: dict[str, list[ast.AST]] = {}
     for node in ast.walk(tree):
         for name in _find_bound_names(node):
@@ -151,7 +151,7 @@ def _read_literal(nodes: Sequence[ast.AST], tree: ast.Module) -> Any:
 
 
 def _find_bound_names(node: ast.AST) -> set[str]:
-    """Names that a statement gives a value to or changes in place (``CHUTE_ENV["A"] = …``, ``CHUTE_ENV.update(…)``)."""
+    """Return names that a statement assigns or changes in place (``CHUTE_ENV["A"] = …``, ``CHUTE_ENV.update(…)``)."""
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
@@ -169,7 +169,8 @@ def _run_module(path: Path, names: Sequence[str], report: Report) -> dict[str, A
         "CHUTES_ALLOW_MISSING": "true",
     }
     environment.setdefault("CHUTES_USERNAME", "local")
-    # The SDK wants the sources of the image in the current folder (sdk/image.py); installed nothing is written to theirs.
+    # The SDK needs the image's sources in the current folder (sdk/image.py). Without a checkout it is the module's folder,
+    # and nothing is written there.
     options = LoadOptions(module=path, environment=environment, directory=PROJECT_ROOT or path.parent, paths={})
     return load_module(options, _READ_TARGET, [str(path), *names], report)
 
@@ -212,11 +213,11 @@ def _check_ports(path: Path, ports: Sequence[Any]) -> tuple[int, ...]:
             raise ConfigurationError(
                 f"SERVICE_PORTS[{index}] is {port!r}, not a port (1-65535)",
                 where=str(path),
-                next_step="name the ports that the service listens on, as in SERVICE_PORTS = [8020, 8080]",
+                next_step="list the ports that the service listens on, as in SERVICE_PORTS = [8020, 8080]",
             )
         if port in ports[:index]:
             raise ConfigurationError(
-                f"SERVICE_PORTS names port {port} twice", where=str(path), next_step="name each port once"
+                f"SERVICE_PORTS has port {port} twice", where=str(path), next_step="list each port once"
             )
     return tuple(ports)
 
@@ -228,7 +229,7 @@ def _check_environment(path: Path, environment: Mapping[Any, Any]) -> dict[str, 
             raise ConfigurationError(
                 f"CHUTE_ENV[{key!r}] must map a name to a string, not to a {type(value).__name__}",
                 where=str(path),
-                next_step='write names and texts, as in CHUTE_ENV = {"MODEL": "large"}',
+                next_step='use names and strings, as in CHUTE_ENV = {"MODEL": "large"}',
             )
         checked[key] = str(value)
     return checked

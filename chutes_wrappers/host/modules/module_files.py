@@ -1,4 +1,4 @@
-"""Which files are deploy modules, and the one that a name on the command line means. Nothing is read or run here."""
+"""Lookup of deploy modules: the files in a folder, and the file that a name means. Nothing is read or run here."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from chutes_wrappers.core import platform_rules, program
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.modules.templates import TEMPLATES
 
-# The checkout, whose modules can be named from any folder. Installed there is none: its templates are copied (--template).
+# The checkout, whose modules can be named from any folder. None when installed: then --template copies its templates.
 PROJECT_ROOT = None if program.IS_INSTALLED else program.PROJECT_FILES
 _OUR_PACKAGES = ("chutes_wrappers", "tools")
 _COPY_TEMPLATE_STEP = f"begin with a copy of the template: {program.NAMES.deploy} --template deploy_example"
 
 
 def resolve_module(text: str) -> Path:
-    """The file that a module name on the command line means: a path, with or without ``.py``.
+    """Return the file that a module name on the command line means: a path, with or without ``.py``.
 
-    Relative to the current folder, then to the checkout. Raises ConfigurationError with the nearest names.
+    It is relative to the current folder, then to the checkout. Raises ConfigurationError with the most similar names.
     """
     candidate = Path(text if text.endswith(".py") else f"{text}.py")
     for base in _list_search_folders(Path.cwd()):
@@ -30,11 +30,11 @@ def resolve_module(text: str) -> Path:
         if path is not None:
             _check_file_name(path)
             return path
-    raise ConfigurationError(f"there is no deploy module {text!r}", next_step=_suggest_next_step(candidate))
+    raise ConfigurationError(f"deploy module {text!r} not found", next_step=_suggest_next_step(candidate))
 
 
 def _list_search_folders(folder: Path) -> list[Path]:
-    """Where modules are looked for: ``folder`` first."""
+    """Return the folders to search for modules, ``folder`` first."""
     return list(dict.fromkeys(filter(None, (folder, PROJECT_ROOT))))
 
 
@@ -44,10 +44,10 @@ def _find_file(path: Path) -> Path | None:
         return resolved if stat.S_ISREG(os.stat(resolved).st_mode) else None
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, RuntimeError) as error:  # a name too long, no permission, a NUL, a circle of links
+    except (OSError, ValueError, RuntimeError) as error:  # name too long, permission denied, NUL byte, symlink loop
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigurationError(
-            f"no deploy module can be read there ({reason})",
+            f"cannot read the deploy module ({reason})",
             where=repr(str(path))[1:101],
             next_step="name a file that you may read, such as deploy_example",
         ) from error
@@ -56,20 +56,20 @@ def _find_file(path: Path) -> Path | None:
 def _check_file_name(path: Path) -> None:
     if not platform_rules.MODULE_FILE.match(path.name):
         raise ConfigurationError(
-            f"the platform refuses the module name {path.name!r}",
+            f"the platform does not accept the module name {path.name!r}",
             where=str(path),
             next_step="rename it: a lower case letter, then lower case letters, digits or '_', then .py",
         )
     if _is_name_taken(path):
         raise ConfigurationError(
-            f"the name {path.stem!r} belongs to a module that Python or an installed package has",
+            f"{path.stem!r} is already the name of a module of Python or of an installed package",
             where=str(path),
             next_step=f"rename it, for example to deploy_{path.name}",
         )
 
 
 def _is_name_taken(path: Path) -> bool:
-    """Whether another module has the name. The SDK would replace that one, for itself, too (SDK entrypoint/_shared.py)."""
+    """Whether another module has the name. The SDK would import this file instead of it (SDK entrypoint/_shared.py)."""
     if path.stem in sys.stdlib_module_names or path.stem in _OUR_PACKAGES:
         return True
     spec = PathFinder.find_spec(path.stem)
@@ -77,7 +77,7 @@ def _is_name_taken(path: Path) -> bool:
 
 
 def list_module_files(folder: Path) -> list[Path]:
-    """The deploy modules in ``folder``, sorted; those of the checkout where it has none."""
+    """Return the deploy modules in ``folder``, sorted; those of the checkout if it has none."""
     candidates = (sorted(base.glob("deploy_*.py")) for base in _list_search_folders(folder))
     return next(filter(None, candidates), [])
 

@@ -1,4 +1,4 @@
-"""Names that the platform refuses, told before anything is built for them."""
+"""Checks for names that the platform does not accept, before anything is built with them."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def check_names(facts: ModuleFacts, username: str) -> None:
 
 def _make_error(field: str, value: str, rule: str, where: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{field} {value[:200]!r} is refused by the platform", where=where, next_step=f"use {rule}"
+        f"the platform does not accept {field} {value[:200]!r}", where=where, next_step=f"use {rule}"
     )

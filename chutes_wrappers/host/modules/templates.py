@@ -1,4 +1,4 @@
-"""The modules to begin with, and copying one into a folder with the service that it wraps."""
+"""Module templates, and copying one into a folder together with the service that it wraps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chutes_wrappers.core import program
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.program import replace_command_names
 
-# Each module and the folder of its service, as they lie in a checkout.
+# Each module and the folder of its service, with their paths in a checkout.
 TEMPLATES = {
     "deploy_example": ("deploy_example.py", "examples/morse"),
     "deploy_completions": ("examples/deploy_completions.py", "examples/completions"),
@@ -24,10 +24,10 @@ _CHECKOUT_PYTHON = "../.venv/bin/python"  # in a module of examples/
 
 
 def copy_template(name: str, folder: Path) -> list[Path]:
-    """Copy the template ``name`` into ``folder``, at the paths that it has in a checkout; its files, the module first.
+    """Copy the template ``name`` into ``folder``, with the paths of a checkout. Return its files, the module first.
 
-    No file is replaced: one that is there with the same content stays, any other is a ConfigurationError before anything is
-    written, as is a folder that cannot be written to. Commands in the files are named as they are called here.
+    No file is overwritten: an existing file with the same content stays. Any other existing file is a ConfigurationError
+    before anything is written, and so is a folder that is not writable. Command names in the files are those in use here.
     """
     contents = {folder / path: content for path, content in _read_files(name)}
     for target, content in contents.items():
@@ -69,7 +69,7 @@ def _read_content(path: Path) -> bytes:
 def _check_same(target: Path, content: bytes) -> None:
     if not _has_content(target, content):
         raise ConfigurationError(
-            "is there already, with other content",
+            "already exists, with other content",
             where=str(target),
             next_step="move it away, or change to another folder: nothing is overwritten",
         )
@@ -77,7 +77,7 @@ def _check_same(target: Path, content: bytes) -> None:
 
 def _has_content(target: Path, content: bytes) -> bool:
     try:
-        return target.is_file() and target.read_bytes() == content  # reading a pipe could take for ever
+        return target.is_file() and target.read_bytes() == content  # reading a pipe could block forever
     except OSError:
         return False
 
@@ -100,11 +100,11 @@ def _write(target: Path, content: bytes) -> None:
         with file:
             file.write(content)
     except OSError as error:
-        target.unlink(missing_ok=True)  # half of it would be in the way of the next copy
+        target.unlink(missing_ok=True)  # a partial file would block the next copy
         raise _make_error(target, error) from error
 
 
 def _make_error(target: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"cannot be written ({error.strerror})", where=str(target), next_step="change to a folder of your own"
+        f"cannot be written ({error.strerror})", where=str(target), next_step="change to a folder that you can write to"
     )

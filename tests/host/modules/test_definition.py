@@ -79,12 +79,12 @@ def test_a_traceback_names_the_users_file(tmp_path: Path) -> None:
 
 def test_an_error_without_a_location_names_the_module(tmp_path: Path) -> None:
     error = expect_failure(tmp_path, MODULE.replace('"case", "v1"', '"case", "v"').replace("ROUTES]", "0]"))
-    assert "image tag 'v'" in str(error)
+    assert "the image tag: 'v'" in str(error)
 
 
 def test_a_module_that_hangs_is_reported_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "LOAD_TIMEOUT_S", 3.0)
     reports: list[str] = []
-    with pytest.raises(ConfigurationError, match=r"deploy_case\.py: .* not finished loading after 3 s"):
+    with pytest.raises(ConfigurationError, match=r"deploy_case\.py: .* timed out after 3 s"):
         describe_source(tmp_path, "import time\ntime.sleep(60)\n", reports)
     assert reports == ["loading deploy_case.py (at most 3 s)"]

@@ -80,7 +80,7 @@ def test_a_file_name_that_the_platform_refuses_is_an_error_with_the_rule(tmp_pat
 @pytest.mark.parametrize("name", ["json", "click", "chutes", "docker", "tools", "chutes_wrappers"])
 def test_a_name_that_would_replace_a_module_of_python_or_of_a_package_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text("")
-    with pytest.raises(ConfigurationError, match=f"'{name}' belongs to a module") as caught:
+    with pytest.raises(ConfigurationError, match=f"'{name}' is already the name of a module") as caught:
         resolve_module(str(tmp_path / name))
     assert f"deploy_{name}.py" in str(caught.value)
 

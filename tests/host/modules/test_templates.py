@@ -45,7 +45,7 @@ def test_a_file_that_is_there_with_other_content_stops_the_copy_before_anything_
     existing = tmp_path / "examples" / "morse" / "Dockerfile"
     existing.parent.mkdir(parents=True)
     existing.write_text("FROM content\n")
-    with pytest.raises(ConfigurationError, match=r"Dockerfile: is there already"):
+    with pytest.raises(ConfigurationError, match=r"Dockerfile: already exists"):
         copy_template("deploy_example", tmp_path)
     assert existing.read_text() == "FROM content\n"
     assert not (tmp_path / "deploy_example.py").exists()
@@ -92,7 +92,7 @@ def test_a_file_that_appears_while_others_are_copied_stays(tmp_path: Path, monke
             existing.write_text("content")
 
     monkeypatch.setattr(templates, "_make_folder", make_folder)
-    with pytest.raises(ConfigurationError, match="is there already"):
+    with pytest.raises(ConfigurationError, match="already exists"):
         copy_template("deploy_search", tmp_path)
     assert existing.read_text() == "content"
 
@@ -130,7 +130,7 @@ def test_installed_the_files_name_the_commands_and_the_python_that_are_there(
     )
     text = "\n".join(path.read_text() for path in copy_template("deploy_example", tmp_path) if path.suffix == ".py")
     assert "chutes-wrappers --discover deploy_example" in text
-    assert "chutes-wrappers-account set up" in text
+    assert "the account of chutes-wrappers-account" in text
     assert "deploy.sh" not in text
     module, *_ = copy_template("deploy_completions", tmp_path)
     assert f"exec {sys.executable} completions/app.py" in module.read_text()
