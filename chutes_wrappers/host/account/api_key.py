@@ -1,4 +1,4 @@
-"""The API key of the user: what a chute is called with."""
+"""The user's API key, which calls of a chute need."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ KEY_VARIABLE = "CHUTES_API_KEY"
 
 
 def get_key_path() -> Path:
-    """Where an API key is kept, unless ``CHUTES_API_KEY`` holds it."""
+    """Return the file for the API key, which is read unless ``CHUTES_API_KEY`` is set."""
     return Path.home() / ".chutes" / "api_key"
 
 
 def read_api_key() -> str | None:
-    """The API key: ``CHUTES_API_KEY``, else ``~/.chutes/api_key``; None without one."""
+    """Return the API key: ``CHUTES_API_KEY``, else ``~/.chutes/api_key``; None without one.
+
+    Raises ConfigurationError for an invalid key, and for a file that cannot be read.
+    """
     if key := os.environ.get(KEY_VARIABLE, "").strip():
         return check_key(key, where=KEY_VARIABLE)
     try:
@@ -32,20 +35,20 @@ def read_api_key() -> str | None:
 
 
 def check_key(key: str, *, where: str) -> str:
-    """``key``; ConfigurationError, which does not show it, when no request could carry it."""
+    """Return ``key``. Raises ConfigurationError, without the key, when a header cannot contain it."""
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigurationError(
-            "the API key has characters that no key has", where=where, next_step="copy it again, in one line: cpk_…"
+            "the API key has invalid characters", where=where, next_step="copy it again, in one line: cpk_…"
         )
     return key
 
 
 def require_api_key() -> str:
-    """The API key; ConfigurationError says how to get one when there is none."""
+    """Return the API key. Without one raises ConfigurationError, whose next step is how to get one."""
     if key := read_api_key():
         return key
     raise ConfigurationError(
-        "no API key is known",
+        "no API key found",
         where=f"{KEY_VARIABLE}, {get_key_path()}",
-        next_step=f"{NAMES.account} --key makes one, or put yours into either",
+        next_step=f"run {NAMES.account} --key to create one, or put yours into either",
     )

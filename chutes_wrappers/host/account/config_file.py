@@ -1,4 +1,4 @@
-"""The SDK's configuration file (SDK ``config.py``): written as a whole, for its owner alone, and never over another one."""
+"""The SDK's configuration file (SDK ``config.py``): written atomically, for its owner only; an existing one is backed up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OWNER_ONLY = 0o600
 
 @dataclass(frozen=True, kw_only=True)
 class NewAccount:
-    """What the file says: where the API is, who the user is, and the hotkey that signs for them."""
+    """The content of the file: the API's URL, the user, and the hotkey that signs for the user."""
 
     url: str
     username: str
@@ -28,7 +28,7 @@ class NewAccount:
 
 
 def format_config(account: NewAccount) -> str:
-    """The file's content."""
+    """Return the file's content."""
     parser = configparser.ConfigParser(interpolation=None)
     parser["api"] = {"base_url": account.url}
     parser["auth"] = {
@@ -45,29 +45,29 @@ def format_config(account: NewAccount) -> str:
 
 
 def check_writable(*paths: Path) -> None:
-    """Raise ConfigurationError where a file cannot be written or kept, before anything is sent that cannot be taken back."""
+    """Raise ConfigurationError if a file cannot be written or backed up. Call it before a request that cannot be undone."""
     for original in paths:
         path = Path(os.path.realpath(original))  # a link is followed
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if path.exists():
-                path.read_bytes()  # it is kept
+                path.read_bytes()  # for the backup
         except OSError as error:
             raise _make_error(path, error.strerror or type(error).__name__) from error
         if not os.access(path.parent, os.W_OK):
-            raise _make_error(path, "its folder cannot be written")
+            raise _make_error(path, "its folder is not writable")
 
 
 def _make_error(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the account cannot be written there ({reason})",
+        f"the account cannot be written ({reason})",
         where=str(path),
-        next_step="correct that; CHUTES_CONFIG_PATH names another file for the account",
+        next_step="correct that, or set CHUTES_CONFIG_PATH to another file for the account",
     )
 
 
 def write_with_backup(path: Path, content: str) -> Path | None:
-    """Write ``content``; the file that was there is kept beside it, whose path is returned. A link is followed."""
+    """Write ``content`` and return the path of the backup of an existing file, or None. A link is followed."""
     check_writable(path)
     path = Path(os.path.realpath(path))
     backup = None

@@ -1,4 +1,4 @@
-"""How a request shows whose it is: by the SDK's signature, or by an API key."""
+"""Request authentication: SDK signature or API key."""
 
 from __future__ import annotations
 
@@ -21,35 +21,37 @@ from chutes_wrappers.sdk.username import get_config_path
 
 _REQUIRED_FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_name", "hotkey_ss58address")
 _SEED = re.compile(r"[0-9a-fA-F]{64}\Z")
-_REGISTER_STEP = f"run {NAMES.account}, or name the account's file in CHUTES_CONFIG_PATH"
+_REGISTER_STEP = f"run {NAMES.account}, or set CHUTES_CONFIG_PATH to the account's file"
 
 
 class Credentials(Protocol):
-    """Who asks the platform."""
+    """The credentials of requests to the platform."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must be shown nowhere."""
+        """Values that no message may contain."""
         ...
 
     @property
     def source(self) -> str:
-        """Where they come from, for a message."""
+        """Where the credentials come from, for a message."""
         ...
 
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
-        """The headers of a request with ``body``, or without one for ``purpose`` (PLATFORM.md, section 5)."""
+        """Return the headers of a request with ``body``, or without one for ``purpose`` (PLATFORM.md, section 5).
+
+        Raises ConfigurationError for an invalid seed.
+        """
         ...
 
 
 class NoCredentials:
-    """Nobody: for what the API tells everybody."""
+    """No credentials, for requests that the API accepts from everybody."""
 
     secrets: tuple[str, ...] = ()
-    source = "no account, which this needs none of"
+    source = "no account, since none is needed"
 
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
-        """None."""
         return {}
 
 
@@ -61,22 +63,19 @@ class KeyCredentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The key."""
         return (self.key,)
 
     @property
     def source(self) -> str:
-        """Both places that a key may be in."""
         return f"the API key in {KEY_VARIABLE} or {get_key_path()}"
 
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
-        """The same for every request."""
         return {"Authorization": f"Bearer {self.key}"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountCredentials:
-    """The account of the SDK's configuration file, whose hotkey signs. ``username``, ``user_id`` and ``address`` are the file's."""
+    """The account in the SDK's configuration file. Its hotkey signs requests; the fields are those of the file."""
 
     file: Path
     username: str
@@ -86,36 +85,34 @@ class AccountCredentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The hotkey's seed, as it stands in the file and without its prefix."""
+        # With and without the prefix that the file may have.
         return (self.seed, self.seed.removeprefix("0x"))
 
     @property
     def source(self) -> str:
-        """The file."""
         return f"the account in {self.file}"
 
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
-        """Signed by the SDK (``util/auth.py: sign_request``). ConfigurationError for a seed that is none."""
-        logger.disable("chutes")  # the SDK says on standard error which file it reads
+        logger.disable("chutes")  # the SDK logs to standard error which file it reads
         from chutes.util.auth import sign_request
 
         try:
             signed, _ = sign_request(payload=body, purpose=purpose)
         except (ValueError, TypeError, IndexError):
-            # Not the error's own words: they may quote the seed.
+            # Without the error's text, which may contain the seed.
             raise ConfigurationError(
                 "the account's hotkey cannot sign",
                 where=str(self.file),
-                next_step="hotkey_seed is 64 hexadecimal digits",
+                next_step="set hotkey_seed to 64 hexadecimal digits",
             ) from None
         return {str(name): str(value) for name, value in signed.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedCredentials:
-    """A hotkey that the SDK's configuration file need not have; ``user_id`` is its user's, where it has one already.
+    """A hotkey, which need not be in the SDK's configuration file. ``user_id`` is its user's, if it has one already.
 
-    ``secret_token`` is what else of its requests must not be shown.
+    ``secret_token`` is another value in its requests that no message may contain.
     """
 
     seed: str = field(repr=False)
@@ -124,24 +121,22 @@ class SeedCredentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The private key, and the token."""
         return tuple(filter(None, (self.seed, self.secret_token)))
 
     @property
     def source(self) -> str:
-        """Whose it is."""
         return "the hotkey"
 
     def headers(self, body: bytes | None, purpose: str) -> Mapping[str, str]:
-        """Signed as the SDK signs (``entrypoint/register.py``). ConfigurationError for a seed that is none."""
+        # The same signature as in the SDK's entrypoint/register.py.
         from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER_ID_HEADER
 
         try:
             key = keypair_from_seed(self.seed)
         except (ValueError, TypeError):
-            # Not the error's own words: they may quote the seed.
+            # Without the error's text, which may contain the seed.
             raise ConfigurationError(
-                "the hotkey cannot sign", next_step="its secretSeed is 64 hexadecimal digits"
+                "the hotkey cannot sign", next_step="use a secretSeed of 64 hexadecimal digits"
             ) from None
         nonce = str(int(time.time()))
         message = purpose if body is None else hashlib.sha256(body).hexdigest()
@@ -151,7 +146,10 @@ class SeedCredentials:
 
 
 def read_account() -> AccountCredentials:
-    """The account of the SDK's configuration file; ConfigurationError says what is missing from it, and how to get one."""
+    """Return the account in the SDK's configuration file.
+
+    Raises ConfigurationError with what is missing, and how to get an account.
+    """
     path = get_config_path()
     try:
         return parse_account(path.read_text(encoding="utf-8"), path)
@@ -162,7 +160,7 @@ def read_account() -> AccountCredentials:
 
 
 def parse_account(text: str, path: Path) -> AccountCredentials:
-    """The account that ``text``, which is in the file ``path``, describes; ConfigurationError says what it lacks."""
+    """Return the account in ``text``, the content of the file ``path``. Raises ConfigurationError with what is missing."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)
@@ -184,13 +182,16 @@ def parse_account(text: str, path: Path) -> AccountCredentials:
 
 
 def find_hotkey_problem(account: AccountCredentials) -> ConfigurationError | None:
-    """What keeps the account's hotkey from signing, as far as its file tells; the platform only says that it refuses."""
+    """Return why the account's hotkey cannot sign, as far as its file shows; None without a reason.
+
+    The platform only reports that it rejects a signature.
+    """
     seed = account.seed.removeprefix("0x")
     if not _SEED.match(seed):
         return ConfigurationError(
-            "hotkey_seed is no seed",
+            "hotkey_seed is not a valid seed",
             where=str(account.file),
-            next_step=f"hotkey_seed is 64 hexadecimal digits, the hotkey's secretSeed: correct it, or {NAMES.account}",
+            next_step=f"set it to the hotkey's secretSeed, 64 hexadecimal digits, or run {NAMES.account}",
         )
     seed_address = keypair_from_seed(seed).ss58_address
     if seed_address == account.address:
@@ -198,12 +199,12 @@ def find_hotkey_problem(account: AccountCredentials) -> ConfigurationError | Non
     return ConfigurationError(
         f"hotkey_seed and hotkey_ss58address do not belong together: the seed is that of {seed_address}, the address is {account.address}",
         where=str(account.file),
-        next_step=f"take both from the same hotkey, or {NAMES.account}",
+        next_step=f"set both to the values of the same hotkey, or run {NAMES.account}",
     )
 
 
 def _make_unreadable_error(path: Path, error: Exception) -> ConfigurationError:
-    # Not the error's own words: they quote the file, and it holds a key.
+    # Without the error's text, which quotes the file, and the file contains a key.
     return ConfigurationError(
         "the Chutes configuration cannot be read",
         where=str(path),

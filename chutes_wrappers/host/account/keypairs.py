@@ -1,4 +1,4 @@
-"""Key pairs of ``bittensor-wallet``, which are the same under every SDK (PLATFORM.md, section 5)."""
+"""Key pairs of ``bittensor-wallet``, which are the same with every version of the SDK (PLATFORM.md, section 5)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def keypair_from_seed(seed: str) -> Keypair:
-    """The sr25519 key pair of ``seed``: 64 hexadecimal digits, with or without ``0x``.
+    """Return the sr25519 key pair of ``seed``: 64 hexadecimal digits, with or without ``0x``.
 
-    ValueError or TypeError for another seed; their texts may quote it.
+    Raises ValueError or TypeError for an invalid seed; their texts may contain it.
     """
     from bittensor_wallet import Keypair  # here: --doctor must start where it cannot be imported
 
-    return Keypair.create_from_seed(seed)  # type: ignore[arg-type]  # its stub says bytes, it takes a string
+    return Keypair.create_from_seed(seed)  # type: ignore[arg-type]  # its stub declares bytes, it accepts a string

@@ -1,4 +1,4 @@
-"""An account on the platform: a new one, or one that is there already, for a hotkey of a wallet."""
+"""Accounts on the platform for a hotkey of a wallet: registering a new one, or linking an existing one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from chutes_wrappers.host.account.credentials import AccountCredentials, KeyCred
 from chutes_wrappers.host.account.wallets import Hotkey
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, read_request_timeout_s
 
-# SDK entrypoint/register.py: the public API registers elsewhere, and wants a token from there; any other takes this one.
+# SDK entrypoint/register.py: the public API has another URL for registration, and requires a token from there. Any other
+# API accepts the placeholder.
 _PUBLIC_API = "api.chutes.ai"
 _REGISTRATION_URL = "https://rtok.chutes.ai"
 TOKEN_PAGE = f"{_REGISTRATION_URL}/users/registration_token"
@@ -26,34 +27,34 @@ _FORBIDDEN, _CONFLICT = 403, 409
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """A new account; ``fingerprint`` logs in on the website, and is shown by nobody again."""
+    """A new account. ``fingerprint`` is the login for the website, which cannot be shown again."""
 
     account: NewAccount
     fingerprint: str = field(repr=False)
 
 
 def is_token_required(url: str) -> bool:
-    """Whether the API at ``url`` wants a registration token."""
+    """Return whether the API at ``url`` requires a registration token."""
     return urlsplit(url).hostname == _PUBLIC_API
 
 
 def check_username(name: str) -> str:
-    """``name``; ConfigurationError for one that the platform refuses."""
+    """Return ``name``. Raises ConfigurationError for a username that the platform does not accept."""
     if not platform_rules.USERNAME.match(name):
         raise ConfigurationError(
-            f"{name!r} is no username", where="username", next_step="give 3 to 15 letters, digits or '_'"
+            f"{name!r} is not a valid username", where="username", next_step="use 3 to 15 letters, digits or '_'"
         )
     return name
 
 
 def check_reachable(url: str) -> None:
-    """Raise WrapperError where the API at ``url`` does not answer, before anything is made for it."""
+    """Raise WrapperError when the API at ``url`` is not reachable. Call it before anything is created for the API."""
     with PlatformApi(url, NoCredentials(), timeout_s=read_request_timeout_s()) as api:
-        api.fetch_date("/ping", "asking whether the platform answers")
+        api.fetch_date("/ping", "checking whether the platform is reachable")
 
 
 def register_account(url: str, username: str, hotkey: Hotkey, token: str) -> Registration:
-    """Register ``username``; WrapperError with the platform's own words when it refuses."""
+    """Register ``username``. Raises WrapperError with the platform's error text when it rejects the request."""
     signer = SeedCredentials(seed=hotkey.seed, secret_token=token)
     registrar = _REGISTRATION_URL if is_token_required(url) else url
     with PlatformApi(registrar, signer, timeout_s=read_request_timeout_s()) as api:
@@ -68,7 +69,7 @@ def register_account(url: str, username: str, hotkey: Hotkey, token: str) -> Reg
             if error.status == _FORBIDDEN:
                 error.next_step = _build_token_step(url)
             if error.status == _CONFLICT:
-                error.next_step = "take another username or wallet; an account that is yours is linked by its API key"
+                error.next_step = "choose another username or wallet, or link an account that is yours by its API key"
             raise
     return Registration(
         account=_build_account(url, response, hotkey), fingerprint=clean_text(response.get("fingerprint"))
@@ -78,13 +79,13 @@ def register_account(url: str, username: str, hotkey: Hotkey, token: str) -> Reg
 def _build_token_step(url: str) -> str:
     if is_token_required(url):
         return f"get a new token at {TOKEN_PAGE}, and set {TOKEN_VARIABLE}"
-    return f"set {TOKEN_VARIABLE} to that API's token; an emulator's is in the file of its --config"
+    return f"set {TOKEN_VARIABLE} to the token of that API; that of an emulator is in the file of its --config"
 
 
 def link_account(url: str, key: str, hotkey: Hotkey) -> NewAccount:
-    """The account that the API key is of, for its own ``hotkey``; WrapperError when that is another one."""
+    """Return the account of the API key, with its ``hotkey``. Raises WrapperError when it has another hotkey."""
     with PlatformApi(url, KeyCredentials(key=key), timeout_s=read_request_timeout_s()) as api:
-        response = api.get("/users/me", "asking whose key this is", purpose="me")
+        response = api.get("/users/me", "looking up the owner of the API key", purpose="me")
     if clean_text(response.get("hotkey")) != hotkey.address:
         raise WrapperError(
             f"the account {clean_text(response.get('username'))} has another hotkey than {hotkey.wallet}/{hotkey.name}",
@@ -95,29 +96,29 @@ def link_account(url: str, key: str, hotkey: Hotkey) -> NewAccount:
 
 
 def fetch_account(url: str, seed: str, user_id: str) -> dict[str, Any]:
-    """What the platform tells of the account that ``seed`` signs for (``{"username", "balance", …}``).
+    """Return the platform's data on the account that ``seed`` signs for (``{"username", "balance", …}``).
 
-    WrapperError when it does not know it.
+    Raises WrapperError when the platform does not know the account.
     """
     with PlatformApi(url, SeedCredentials(seed=seed, user_id=user_id), timeout_s=read_request_timeout_s()) as api:
-        return api.get("/users/me", "asking for the account", purpose="me")
+        return api.get("/users/me", "requesting the account", purpose="me")
 
 
 def fetch_key_owner(url: str, key: str) -> str:
-    """Whose API key this is; WrapperError when the platform does not take it."""
+    """Return the username of the API key's owner. Raises WrapperError when the platform rejects the key."""
     with PlatformApi(url, KeyCredentials(key=key), timeout_s=read_request_timeout_s()) as api:
-        return clean_text(api.get("/users/me", "asking whose key this is", purpose="me").get("username"))
+        return clean_text(api.get("/users/me", "looking up the owner of the API key", purpose="me").get("username"))
 
 
 def create_api_key(url: str, account: AccountCredentials) -> str:
-    """A new API key of ``account`` that may do all that the account may."""
+    """Create an API key with all the permissions of ``account``, and return it."""
     with PlatformApi(url, account, timeout_s=read_request_timeout_s()) as api:
-        response = api.post("/api_keys/", "making an API key", {"name": "chutes-wrappers", "admin": True})
+        response = api.post("/api_keys/", "creating an API key", {"name": "chutes-wrappers", "admin": True})
     if not clean_text(response.get("secret_key")):
         raise WrapperError(
-            "the platform's answer has no secret_key",
+            "the platform's response has no secret_key",
             evidence=json.dumps(sorted(response)),
-            next_step="make one on the website, and put it into ~/.chutes/api_key",
+            next_step="create one on the website, and put it into ~/.chutes/api_key",
         )
     return clean_text(response["secret_key"])
 
@@ -126,9 +127,9 @@ def _build_account(url: str, response: dict[str, Any], hotkey: Hotkey) -> NewAcc
     missing = [name for name in ("username", "user_id") if not clean_text(response.get(name))]
     if missing:
         raise WrapperError(
-            f"the platform's answer has no {missing[0]}",
+            f"the platform's response has no {missing[0]}",
             evidence=json.dumps(sorted(response)),
-            next_step="check its address",
+            next_step="check the URL of the API",
         )
     return NewAccount(
         url=url,

@@ -1,4 +1,4 @@
-"""Wallets as Bittensor's tools keep them: ``<wallets>/<name>/coldkeypub.txt`` and ``<wallets>/<name>/hotkeys/<hotkey>``."""
+"""Wallets in the format of Bittensor's tools: ``<wallets>/<name>/coldkeypub.txt`` and ``<wallets>/<name>/hotkeys/<hotkey>``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SR25519 = 1  # bittensor-wallet's cryptoType; a file without one is of this kin
 
 @dataclass(frozen=True, kw_only=True)
 class Hotkey:
-    """A key that signs, and the address of the cold key that owns it."""
+    """A key that signs requests, and the address of the coldkey that owns it."""
 
     wallet: str
     name: str
@@ -31,12 +31,12 @@ class Hotkey:
 
 
 def get_wallets_folder() -> Path:
-    """Where wallets are kept."""
+    """Return the folder of the wallets."""
     return Path.home() / ".bittensor" / "wallets"
 
 
 def find_hotkeys(folder: Path) -> list[tuple[str, str]]:
-    """(wallet, hotkey) of every hotkey in ``folder``, sorted; public halves, which lie beside them, are none."""
+    """Return (wallet, hotkey) of every hotkey in ``folder``, sorted, without the files of public keys beside them."""
     return sorted(
         (path.parent.parent.name, path.name)
         for path in folder.glob("*/hotkeys/*")
@@ -45,12 +45,15 @@ def find_hotkeys(folder: Path) -> list[tuple[str, str]]:
 
 
 def read_hotkey(folder: Path, wallet: str, name: str) -> Hotkey:
-    """A hotkey with its seed; ConfigurationError names the file that is missing, encrypted, or none of a wallet."""
+    """Return a hotkey with its seed.
+
+    Raises ConfigurationError with the file that is missing, encrypted or not a valid wallet file.
+    """
     public = folder / wallet / "coldkeypub.txt"
     path = folder / wallet / "hotkeys" / name
     secret = _read_json(path)
     if secret.get("cryptoType", _SR25519) != _SR25519:
-        raise _make_error("it is not an sr25519 key, and Chutes takes no other", path)
+        raise _make_error("it is not an sr25519 key, the only kind that Chutes accepts", path)
     seed = str(secret.get("secretSeed") or "").removeprefix("0x").lower()
     if not _SEED.match(seed):
         raise _make_error("its secretSeed is not 64 hexadecimal digits", path)
@@ -71,26 +74,26 @@ def _read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise _make_error(f"it cannot be read: {error.strerror}", path) from None
     if keyfile_data_is_encrypted(data):
-        raise _make_error("it is encrypted, and a hotkey that signs here must not be", path)
+        raise _make_error("it is encrypted; a hotkey that signs here must not be encrypted", path)
     try:
         value = json.loads(data)
-    except ValueError:  # not its own words: they may quote a key
+    except ValueError:  # without its text, which may contain a key
         value = None
     if not isinstance(value, dict):
-        raise _make_error("it is not a file of a wallet", path)
+        raise _make_error("it is not a valid wallet file", path)
     return value
 
 
 def _make_error(reason: str, path: Path) -> ConfigurationError:
     return ConfigurationError(
-        f"this hotkey cannot be used: {reason}", where=str(path), next_step="name another wallet, or make a new one"
+        f"this hotkey cannot be used: {reason}", where=str(path), next_step="choose another wallet, or create a new one"
     )
 
 
 def create_wallet(folder: Path) -> Hotkey:
-    """A new wallet with a hotkey, for its owner alone and without a password; its phrases are in its files, and nowhere else.
+    """Create a wallet with a hotkey, readable by its owner only and without a password. Return the hotkey.
 
-    ConfigurationError where it cannot be written.
+    Its mnemonics are only in its files. Raises ConfigurationError when it cannot be written.
     """
     from bittensor_wallet import Keypair
     from bittensor_wallet.keyfile import serialized_keypair_to_keyfile_data as serialize
@@ -103,7 +106,7 @@ def create_wallet(folder: Path) -> Hotkey:
             path.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(
-            f"no wallet can be made there ({error.strerror})",
+            f"cannot create a wallet ({error.strerror})",
             where=str(wallet_folder),
             next_step="correct that, then try again",
         ) from error

@@ -83,8 +83,8 @@ def test_a_hotkey_that_cannot_sign_is_named(
         (b"$NACL\xff\x00", "encrypted"),
         (b"$ANSIBLE_VAULT;1.1", "encrypted"),
         (b"gAAAAABf", "encrypted"),
-        (b"\xff\xfe", "not a file of a wallet"),
-        (b"[]", "not a file of a wallet"),
+        (b"\xff\xfe", "not a valid wallet file"),
+        (b"[]", "not a valid wallet file"),
     ],
 )
 def test_a_file_that_is_not_a_hotkey_is_reported(hotkey: Path, tmp_path: Path, content: bytes, message: str) -> None:
@@ -103,5 +103,5 @@ def test_a_missing_or_incomplete_wallet_is_reported(hotkey: Path, tmp_path: Path
 
 def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "wallets").write_text("a file")
-    with pytest.raises(ConfigurationError, match="no wallet can be made"):
+    with pytest.raises(ConfigurationError, match="cannot create a wallet"):
         wallets.create_wallet(tmp_path / "wallets")
