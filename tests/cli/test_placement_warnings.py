@@ -27,8 +27,8 @@ from tests.host.discovery.engines import FakeContainer, FakeEngine
 from tests.host.preflight.module_texts import CODE, FACTS, build_description
 from tests.scenario import OLD_PLACEMENT, PLACEMENT, ROOT, Scenario, find_free_port
 
-REFUSED = "Chutes would refuse this module"
-WARNED = "! Chutes would refuse this: "
+REFUSED = "Chutes would reject this module"
+WARNED = "! Chutes would reject this: "
 TWO_LINES = ("tee=True,", 'node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),')
 FORMS = [
     OLD_PLACEMENT,
@@ -96,7 +96,7 @@ def test_emulate_does_not_start_it(world: World, has_manifest: bool) -> None:
     ran = world.run("--emulate", str(scenario.module), "--no-docker", "--check")
     assert (ran.code, REFUSED in ran.stderr, has_both_lines(ran.stderr)) == (2, True, True), ran.stderr
     assert "Uploading" not in ran.stderr
-    assert "Looking at" not in ran.stderr or has_manifest
+    assert "Discovering what" not in ran.stderr or has_manifest
 
 
 @pytest.mark.parametrize("arguments", [("--build",), ("--deploy", "--accept-fee")])

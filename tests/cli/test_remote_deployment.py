@@ -76,7 +76,7 @@ def parse_json(ran: CommandResult) -> Any:
 
 def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
     missing = world.deploy("--accept-fee")
-    assert (missing.code, f"there is no image {IMAGE}" in missing.stderr) == (2, True)
+    assert (missing.code, f"image {IMAGE} not found" in missing.stderr) == (2, True)
 
     built = world.build()
     assert built.code == 0, built.stderr
@@ -131,7 +131,7 @@ def test_all_rejections_are_reported_together(world: World) -> None:
     assert ("$50" in poor.stderr, "none.png" in poor.stderr) == (True, True)
     assert world.user.get(f"/images/{IMAGE}").status_code == 404
     refused = world.deploy("--public", "--accept-fee")
-    for reason in ("there is no image", "permission", "costs $5.40"):
+    for reason in ("not found", "permission", "costs $5.40"):
         assert reason in refused.stderr
     assert world.run("--deploy", str(world.scenario.module), "--local").code == 2
 
@@ -170,7 +170,7 @@ def test_a_running_build_is_joined(world: World, monkeypatch: pytest.MonkeyPatch
     joining.expect("being built already")
     assert is_followed.wait(60)
     joining.sendintr()
-    joining.expect("the build goes on at the platform")
+    joining.expect("the build continues on the platform")
     joining.expect(pexpect.EOF)
     joining.close()
     assert joining.exitstatus == 130

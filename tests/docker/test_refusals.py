@@ -98,7 +98,7 @@ def test_without_an_engine_every_command_says_how_to_get_one(tmp_path: Path, mon
     for verb in (["--discover"], ["--build", "--local"], ["--run-docker"]):
         done = run_command(verb[0], str(module), *verb[1:], "--yes")
         assert done.returncode == 1, done.stderr
-        assert "no Docker engine answers" in done.stderr
+        assert "no Docker engine is reachable" in done.stderr
         assert "DOCKER_HOST" in done.stderr
 
 
@@ -120,9 +120,9 @@ def test_build_names_all_that_the_platform_would_refuse_before_it_builds(engine:
     done = run_command("--build", str(scenario.module), "--local", "--yes")
     assert done.returncode == 2, done.stderr
     for part in (
-        "Chutes would refuse this module",
+        "Chutes would reject this module",
         "concurrency is 257",
-        "DELETE is no public method",
+        "DELETE is not a valid public method",
         "--key HF_TOKEN",
     ):
         assert part in done.stderr

@@ -1,1 +1,1 @@
-"""What the platform would refuse about a module, or break on, told on the user's machine before anything is built."""
+"""Checks on the user's machine, before a build, for what the platform would reject or what would fail there."""

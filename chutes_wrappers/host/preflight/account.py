@@ -1,4 +1,4 @@
-"""What the platform would refuse of this account, for what it has there already. Pure."""
+"""Reasons for the platform to reject an upload or a deployment of this account, from the account's state. Pure."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ _SIGNATURE_BYTES = 16
 
 
 def find_upload_problems(account: AccountInfo, image: ImageInfo | None, module: str) -> Iterator[Problem]:
-    """Problems of uploading an image whose name and tag the platform knows as ``image``."""
+    """Yield the problems of uploading an image. ``image`` is the platform's image with the same name and tag."""
     minimum = platform_rules.MIN_BUILD_BALANCE
     if image is None and account.balance is not None and account.balance < minimum:
         yield Problem(
-            what=f"a build needs a balance of ${minimum:g}, and it is ${account.balance:.2f}",
+            what=f"a build needs a balance of ${minimum:g}; the balance is ${account.balance:.2f}",
             where=f"the account {account.username}",
-            fix=f"pay in to {account.payment_address}, or build here with --local",
+            fix=f"send a payment to {account.payment_address}, or build on this machine with --local",
         )
     if image is not None and image.status == platform_rules.IMAGE_BUILT:
         yield Problem(
             what=f"{image.reference} is built already, and a name and tag can be built only once",
             where=_PLATFORM,
-            fix=f"--deploy {module} deploys it; for another image raise CHUTE_TAG",
+            fix=f"run --deploy {module} to deploy it, or increase CHUTE_TAG for another image",
         )
     if image is not None and has_failed(image):
         yield Problem(
             what=f"the build of {image.reference} failed ({image.status}), and blocks the name and tag",
             where=_PLATFORM,
-            fix=f"--delete-image {image.reference}, then build again",
+            fix=f"run --delete-image {image.reference}, then build again",
         )
 
 
 def find_deployment_problems(
     account: AccountInfo, image: ImageInfo | None, *, reference: str, module: str, public: bool, fee: float | None
 ) -> Iterator[Problem]:
-    """Problems of deploying a module whose image is ``reference``; ``fee`` is what the deployment costs, in dollars."""
+    """Yield the problems of deploying a module whose image is ``reference``. ``fee`` is the deployment's price in dollars."""
     yield from _find_image_problems(image, reference, module)
     if public and not account.may_publish:
         yield Problem(
             what="public chutes need a permission that the account does not have",
             where=f"the account {account.username}",
-            fix="leave --public out, and use --share NAME USER",
+            fix="remove --public, and use --share NAME USER",
         )
     if public and image is not None and not image.public:
         yield Problem(
@@ -59,12 +59,12 @@ def find_deployment_problems(
         yield Problem(
             what=f"{costs}the balance must be more than ${fee or 0.0:.2f}: it is ${account.balance:.2f}",
             where=f"the account {account.username}",
-            fix=f"pay in to {account.payment_address}",
+            fix=f"send a payment to {account.payment_address}",
         )
 
 
 def find_logo_problems(logo: Path | None) -> Iterator[Problem]:
-    """Problems of a picture that is to be uploaded."""
+    """Yield the problems of an image file for the logo."""
     if logo is None:
         return
     try:
@@ -72,32 +72,36 @@ def find_logo_problems(logo: Path | None) -> Iterator[Problem]:
             start = file.read(_SIGNATURE_BYTES)
     except OSError as error:
         yield Problem(
-            what=f"the logo cannot be read ({error.strerror})", where=str(logo), fix="name a picture with --logo"
+            what=f"the logo cannot be read ({error.strerror})",
+            where=str(logo),
+            fix="set --logo to an image file that you may read",
         )
         return
     if not start.startswith(_IMAGE_SIGNATURES):
-        yield Problem(what="the logo is no picture", where=str(logo), fix="name a PNG, JPEG, GIF, WebP or SVG file")
+        yield Problem(
+            what="the logo is not an image file", where=str(logo), fix="use a PNG, JPEG, GIF, WebP or SVG file"
+        )
 
 
 def has_failed(image: ImageInfo) -> bool:
-    """Whether an image's build is over, and in vain."""
+    """Return whether an image's build has failed."""
     return image.status.startswith(platform_rules.IMAGE_FAILED.rstrip(": "))
 
 
 def _find_image_problems(image: ImageInfo | None, reference: str, module: str) -> Iterator[Problem]:
     if image is None:
         yield Problem(
-            what=f"there is no image {reference}", where=_PLATFORM, fix=f"--build {module} uploads and builds it"
+            what=f"image {reference} not found", where=_PLATFORM, fix=f"run --build {module} to upload and build it"
         )
     elif has_failed(image):
         yield Problem(
             what=f"the build of {reference} failed: {image.status}",
             where=_PLATFORM,
-            fix=f"--delete-image {reference}, correct it, and --build {module} again",
+            fix=f"run --delete-image {reference}, correct the module, and run --build {module} again",
         )
     elif image.status != platform_rules.IMAGE_BUILT:
         yield Problem(
             what=f"the image {reference} is not built yet: {image.status}",
             where=_PLATFORM,
-            fix=f"wait for it: --build {module} joins the build",
+            fix=f"wait for the build: --build {module} follows it",
         )

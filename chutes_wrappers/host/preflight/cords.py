@@ -1,4 +1,4 @@
-"""What the platform would refuse, or answer itself, among the cords of a chute. Pure."""
+"""Cords of a chute that the platform would reject, or whose calls it would handle itself. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Cord = Mapping[str, Any]
 
 
 def find_cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
-    """Problems of the ``cords`` that ``sdk/describe.py`` told of the module in ``file``, in their order."""
+    """Yield the problems of ``cords``, as ``sdk/describe.py`` returns them for the module in ``file``, in their order."""
     for cord in cords:
         where = f"{file}, cord {cord['function']}"
         yield from _find_internal_path_problems(cord, where)
@@ -28,9 +28,9 @@ def _find_internal_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["path"] or ""
     if not platform_rules.API_INTERNAL_PATH.match(path):
         yield Problem(
-            what=f"the internal path {path!r} has a part that is not a lower case letter, then letters, digits or '_'",
+            what=f"invalid internal path {path!r}: each part must be a lower case letter followed by letters, digits or '_'",
             where=where,
-            fix='give the cord such a path: path="/my_call"; its public path may have dashes',
+            fix='set a valid path, as in path="/my_call"; the public path may have dashes',
         )
 
 
@@ -38,9 +38,9 @@ def _find_public_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["public_api_path"]
     if path and not platform_rules.API_PUBLIC_PATH.match(path):
         yield Problem(
-            what=f"the public path {path!r} has a part that is not a lower case letter, then letters, digits, '_' or '-'",
+            what=f"invalid public path {path!r}: each part must be a lower case letter followed by letters, digits, '_' or '-'",
             where=where,
-            fix='let every part begin with a letter: public_api_path="/v1/my-call"',
+            fix='begin each part with a lower case letter, as in public_api_path="/v1/my-call"',
         )
 
 
@@ -48,7 +48,7 @@ def _find_public_method_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     method = cord["public_api_method"]
     if cord["public_api_path"] and method not in platform_rules.API_PUBLIC_METHODS:
         yield Problem(
-            what=f"{method} is no public method: the platform takes {' and '.join(platform_rules.API_PUBLIC_METHODS)}",
+            what=f"{method} is not a valid public method: the platform accepts {' and '.join(platform_rules.API_PUBLIC_METHODS)}",
             where=f"{where}, {cord['public_api_path']}",
             fix=_suggest_public_method(str(method)),
         )
@@ -59,7 +59,7 @@ def _suggest_public_method(method: str) -> str:
         return f'write public_api_method="{method.upper()}"'
     return (
         f'publish it as POST: public_api_method="POST" on a cord, no public_methods for routes; '
-        f"what the service gets stays a {method}"
+        f"the service still receives a {method}"
     )
 
 
@@ -67,7 +67,7 @@ def _find_shadowed_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["public_api_path"]
     if path and platform_rules.is_shadowed(path):
         yield Problem(
-            what=f"calls to {path} never reach the chute: the platform answers them itself",
+            what=f"calls to {path} never reach the chute: the platform handles them itself",
             where=where,
             fix=f'publish it under another path, such as public_api_path="/my{path}"',
             severity="warning",
@@ -81,20 +81,23 @@ def _find_duplicate_problems(cords: Sequence[_Cord], file: str) -> Iterator[Prob
         yield Problem(
             what=f"the internal path {path} belongs to {path_counts[path]} cords: {functions}",
             where=file,
-            fix="give each cord a path= of its own, whatever its method",
+            fix="give each cord a different path=, whatever its method",
         )
 
 
 def _find_hidden_cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
-    """Of the cords with one public call the first is taken, but for a stream's own twin (api, section 3)."""
+    """Of several cords with one public call the platform uses the first.
+
+    Only a stream and a plain cord can share a call (api, section 3).
+    """
     first_functions: dict[tuple[Any, ...], str] = {}
     for cord in cords:
         call = (cord["public_api_method"], cord["public_api_path"], cord["stream"])
         first_function = first_functions.setdefault(call, cord["function"])
         if cord["public_api_path"] and first_function != cord["function"]:
             yield Problem(
-                what=f"calls to {call[0]} {call[1]} never reach it: the platform takes the first cord, {first_function}",
+                what=f"calls to {call[0]} {call[1]} never reach it: the platform uses the first cord, {first_function}",
                 where=f"{file}, cord {cord['function']}",
-                fix="give it a public path of its own",
+                fix="give it a different public path",
                 severity="warning",
             )

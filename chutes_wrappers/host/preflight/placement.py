@@ -1,6 +1,6 @@
-"""What the platform would refuse of a chute's TEE, of its GPU, and of a name that belongs to a subnet. Pure.
+"""TEE settings, GPUs and names of subnets that the platform would reject. Pure.
 
-The API takes one form only (api, PLATFORM.md, section 4).
+The API accepts one form only (api, PLATFORM.md, section 4).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _TWO_LINES = "write these two lines in Chute(…):\n" + "\n".join(f"    {line}" 
 
 
 def find_placement_problems(described: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Problems of the module in ``file`` that only matter on the platform; ``described`` is what it defines."""
+    """Yield problems of the module in ``file`` that only matter on the platform. ``described`` is what it defines."""
     name = described["name"]
     if word := platform_rules.find_subnet_word(name):
         yield Problem(
@@ -28,7 +28,7 @@ def find_placement_problems(described: Mapping[str, Any], file: str) -> Iterator
         )
     if faults := [*_find_tee_faults(described["tee"], name), *_find_selector_faults(described["node_selector"])]:
         yield Problem(
-            what=f"Chutes takes only confidential (TEE) chutes on one GPU, {_GPU}; here {'; '.join(faults)}"
+            what=f"Chutes accepts only confidential (TEE) chutes on one GPU, {_GPU}; here {'; '.join(faults)}"
             + _format_api_rejection(described["tee"], described["node_selector"]),
             where=f"{file}, Chute(…)",
             fix=_TWO_LINES,
@@ -37,7 +37,7 @@ def find_placement_problems(described: Mapping[str, Any], file: str) -> Iterator
 
 
 def _format_api_rejection(tee: Any, selector: Mapping[str, Any] | None) -> str:
-    """What the API says to it, for whoever searches for these words; empty where it gives no text."""
+    """Return the API's error text, which users may search for; empty when the API has none."""
     if tee is not True:
         return f" (the API: 400 {platform_rules.TEE_REQUIRED_MESSAGE!r})"
     if selector and not platform_rules.is_tee_placement(selector["gpu_count"], selector["include"]):

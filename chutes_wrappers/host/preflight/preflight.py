@@ -1,6 +1,6 @@
-"""Everything about a module that the platform would refuse or break on, as far as this machine can know, said at once.
+"""All checks of a module for what the platform would reject or what would fail there, as far as this machine can know.
 
-Needs no account and no engine. Pure; the rules are those of ``core/platform_rules.py``.
+They need no account and no engine. Pure; the rules are those of ``core/platform_rules.py``.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from chutes_wrappers.host.preflight.source import find_source_problems
 
 
 def find_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str, *, username: str) -> list[Problem]:
-    """Every problem of the module with the text ``code`` that defines ``described`` (``sdk/describe.py``)."""
+    """Return every problem of the module with the source ``code`` that defines ``described`` (``sdk/describe.py``)."""
     file = str(facts.path)
     return [
         *find_placement_problems(described, file),
         *find_source_problems(facts, described, code),
-        *find_setting_problems(described, username, file),
+        *find_setting_problems(facts, described, username),
         *find_cord_problems(described["cords"], file),
     ]
 
 
 def check_not_rejected(problems: Sequence[Problem], file: str) -> None:
-    """Raise one ConfigurationError with every refusal among ``problems`` of the module in ``file``, each with its fix."""
+    """Raise one ConfigurationError with every rejection among ``problems`` of the module in ``file``, each with its fix."""
     rejections = [problem for problem in problems if problem.severity == "refused"]
     if rejections:
         raise ConfigurationError(
-            "Chutes would refuse this module",
+            "Chutes would reject this module",
             where=file,
             evidence="\n".join(f"{problem}\n  fix: {problem.fix}" for problem in rejections),
             next_step="correct what is listed, then run the command again",

@@ -1,4 +1,4 @@
-"""One thing about a module that the platform would not take, or that would not work there."""
+"""A problem of a module: the platform would reject it, or it would not work there."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Severity = Literal["refused", "warning"]
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """``what`` is wrong and ``where`` (file, variable, cord), and the ``fix``. None of them holds a secret.
+    """``what`` is wrong, ``where`` (file, variable, cord), and the ``fix``. None of them contains a secret.
 
-    "refused": the platform would not take the module, or the chute could never start. "warning": it takes it, and something
-    of it would not work, or be seen by others. ``only_on_platform``: commands that need no platform go on with it.
+    "refused": the platform would reject the module, or the chute could never start. "warning": it accepts the module, but
+    a part would not work, or others could see it. ``only_on_platform``: commands that need no platform continue.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""What the platform would refuse among a chute's names, texts and numbers. Pure."""
+"""Names, texts and numbers of a chute that the platform would reject. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.name_checks import USERNAME_SOURCE
 from chutes_wrappers.host.preflight.problem import Problem
 
@@ -13,26 +14,37 @@ _TEXT_LIMITS = {"readme": platform_rules.MAX_README_LENGTH, "tagline": platform_
 _FRACTIONS = ("scaling_threshold",)
 
 
-def find_setting_problems(described: Mapping[str, Any], username: str, file: str) -> Iterator[Problem]:
-    """Problems of what the module in ``file`` gives to ``Chute(…)`` and to its image, and of the account's name."""
-    yield from _find_name_problems(described, username, file)
+def find_setting_problems(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> Iterator[Problem]:
+    """Yield the problems of the arguments of ``Chute(…)`` and of its image, and of the account's name."""
+    file = str(facts.path)
+    yield from _find_name_problems(facts, described, username)
     yield from _find_text_problems(described, f"{file}, Chute(…)")
     yield from _find_number_problems(described, platform_rules.CHUTE_RANGES, f"{file}, Chute(…)")
 
 
-def _find_name_problems(described: Mapping[str, Any], username: str, file: str) -> Iterator[Problem]:
-    image = described["image"]
+def _find_name_problems(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> Iterator[Problem]:
+    file, name, image = str(facts.path), described["name"], described["image"]
+    chute_name = _format_source("CHUTE_NAME", facts.chute_name, "chute name", name)
     checks = [
-        ("chute name", described["name"], platform_rules.find_chute_name_problem(described["name"]), file),
-        ("username", username, platform_rules.find_username_problem(username), USERNAME_SOURCE),
+        (chute_name, name, platform_rules.find_chute_name_problem(name), file),
+        ("the username", username, platform_rules.find_username_problem(username), USERNAME_SOURCE),
     ]
-    if image["tag"]:  # one that is only named is the platform's already
+    if image["tag"]:  # without a tag it is only a reference to an image that the platform has already
+        image_name = _format_source("CHUTE_NAME", facts.chute_name, "image name", image["name"])
+        image_tag = _format_source("CHUTE_TAG", facts.chute_tag, "image tag", image["tag"])
         tag_rule = platform_rules.find_image_name_problem(image["tag"], platform_rules.IMAGE_TAG_LENGTH)
-        checks.append(("image name", image["name"], platform_rules.find_image_name_problem(image["name"]), file))
-        checks.append(("image tag", image["tag"], tag_rule, file))
-    for kind, value, rule, where in checks:
+        checks.append((image_name, image["name"], platform_rules.find_image_name_problem(image["name"]), file))
+        checks.append((image_tag, image["tag"], tag_rule, file))
+    for source, value, rule, where in checks:
         if rule:
-            yield Problem(what=f"the {kind} {value[:200]!r} breaks a rule", where=where, fix=f"use {rule}")
+            yield Problem(
+                what=f"the platform does not accept {source}: {value[:200]!r}", where=where, fix=f"use {rule}"
+            )
+
+
+def _format_source(variable: str, variable_value: str, kind: str, value: str) -> str:
+    # A module may pass another value than that of its variable.
+    return f"{variable} as the {kind}" if value == variable_value else f"the {kind}"
 
 
 def _find_text_problems(described: Mapping[str, Any], where: str) -> Iterator[Problem]:

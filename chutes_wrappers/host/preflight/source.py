@@ -1,4 +1,4 @@
-"""What the platform would refuse or break on in the source of a module. Pure."""
+"""Problems in the source of a module that the platform would reject or that would fail there. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _OUR_PACKAGES = ("tools", "chutes_wrappers")
 
 
 def find_source_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str) -> Iterator[Problem]:
-    """Problems of the module's file: its name, length and imports, and the secrets in it.
+    """Yield the problems of the module's file: its name, length and imports, and the secrets in it.
 
-    ``code`` is its text, which must be Python; ``described`` is what it defines (``sdk/describe.py``).
+    ``code`` is its text, which must be Python. ``described`` is what it defines (``sdk/describe.py``).
     """
     tree = ast.parse(code)
     yield from _find_file_name_problems(facts)
@@ -29,7 +29,7 @@ def find_source_problems(facts: ModuleFacts, described: Mapping[str, Any], code:
 def _find_file_name_problems(facts: ModuleFacts) -> Iterator[Problem]:
     if not platform_rules.MODULE_FILE.match(facts.path.name):
         yield Problem(
-            what=f"the module's file is named {facts.path.name!r}",
+            what=f"the platform does not accept the file name {facts.path.name!r}",
             where=str(facts.path),
             fix="rename it: a lower case letter, then lower case letters, digits or '_', then .py",
         )
@@ -48,7 +48,7 @@ def _find_annotation_problems(facts: ModuleFacts, tree: ast.Module) -> Iterator[
     futures = (node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__")
     for node in futures:
         if any(alias.name == "annotations" for alias in node.names):
-            # Reported by people who deploy (PLATFORM.md, section 6), hence no refusal.
+            # Reported by users who deploy (PLATFORM.md, section 6), hence only a warning.
             yield Problem(
                 what="`from __future__ import annotations` is reported to break a module's start on the platform",
                 where=f"{facts.path}, line {node.lineno}",
@@ -61,12 +61,12 @@ def _find_package_problems(facts: ModuleFacts, described: Mapping[str, Any], tre
     if described["image"]["holds_toolkit"] or not (package_import := _find_package_import(tree)):
         return
     node, name = package_import
-    # An image that is only named was built earlier, and nobody here knows from what.
+    # An image that is only a reference was built earlier; its content is not known here.
     is_unknown = described["image"]["holds_toolkit"] is None
     yield Problem(
-        what=f"the module imports `{name}`, which its image {'may not' if is_unknown else 'does not'} hold",
+        what=f"the module imports `{name}`, which its image {'may not' if is_unknown else 'does not'} contain",
         where=f"{facts.path}, line {node.lineno}",
-        fix="make the image with build_wrapper_image, which puts the package into it",
+        fix="build the image with build_wrapper_image, which adds the package",
         severity="warning" if is_unknown else "refused",
     )
 
@@ -85,9 +85,9 @@ def _find_package_import(tree: ast.Module) -> tuple[ast.stmt, str] | None:
 
 
 def _find_secret_problems(facts: ModuleFacts, described: Mapping[str, Any], tree: ast.Module) -> Iterator[Problem]:
-    """Those that the file spells out, for `--build --local` puts it into the image, or that the image has as ENV.
+    """Yield secrets that are literals in the file, which `--build --local` copies into the image, or in the image's ENV.
 
-    One that CHUTE_ENV takes from ``os.environ`` is on the instance only what ``chutes secrets create`` put there.
+    A value that CHUTE_ENV reads from ``os.environ`` is set on the instance only by ``chutes secrets create``.
     """
     literals = {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     image_variables = {*described["image"]["env"]}
@@ -96,6 +96,6 @@ def _find_secret_problems(facts: ModuleFacts, described: Mapping[str, Any], tree
             yield Problem(
                 what=f"{name} looks like a secret, and its value would be in an image layer that others can read",
                 where=f"{facts.path}, CHUTE_ENV",
-                fix=f"take the value out, and run: chutes secrets create --purpose {facts.chute_name} --key {name} --value …",
+                fix=f"remove the value, and run: chutes secrets create --purpose {facts.chute_name} --key {name} --value …",
                 severity="warning",
             )

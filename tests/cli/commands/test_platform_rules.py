@@ -1,4 +1,4 @@
-"""What the platform would refuse is said before anything is made, by the real command line."""
+"""Rejections of the platform are reported before anything is created, by the real command line."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def test_emulate_lists_all_rejections_and_starts_no_instance(tmp_path: Path) -> 
     done = run_command("--emulate", str(path), "--no-docker", "--check", "--yes", timeout_s=120)
     output_text = done.stdout + done.stderr
     assert done.returncode == 2, output_text
-    assert "Chutes would refuse this module" in output_text
+    assert "Chutes would reject this module" in output_text
     for part in (
-        "PUT is no public method",
+        "PUT is not a valid public method",
         "cord replace",
         'public_api_method="POST"',
         "150,001",

@@ -1,4 +1,4 @@
-"""A module that the platform takes, to be changed by one thing."""
+"""A module that the platform accepts, to be changed in one respect."""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def test_public_methods_are_get_and_post(method: str) -> None:
         assert problems == []
     else:
         instead = method.upper() if method.upper() in ("GET", "POST") else "POST"
-        assert_one_problem(problems, f"{method} is no public method", "/v1/speak-now", f'public_api_method="{instead}"')
+        assert_one_problem(
+            problems, f"{method} is not a valid public method", "/v1/speak-now", f'public_api_method="{instead}"'
+        )
 
 
 def test_a_cord_that_is_not_public_has_neither_path_nor_method() -> None:
@@ -75,7 +77,7 @@ def test_internal_paths_are_unique_whatever_the_method() -> None:
         build_cord(function="read", path="/read", stream=True),
     ]
     twice = [build_cord(), *others]
-    assert_one_problem(check_module(cords=twice), "/speak belongs to 2 cords: speak, listen", "path= of its own")
+    assert_one_problem(check_module(cords=twice), "/speak belongs to 2 cords: speak, listen", "different path=")
 
 
 def test_of_two_cords_with_one_public_call_only_the_first_is_called() -> None:

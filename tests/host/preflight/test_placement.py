@@ -1,4 +1,4 @@
-"""The one form of TEE and GPU that the platform takes, and every other one."""
+"""The only form of TEE and GPU that the platform accepts, and other forms."""
 
 from __future__ import annotations
 

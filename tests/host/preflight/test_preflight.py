@@ -13,7 +13,7 @@ def test_all_rejections_are_reported_together_each_with_its_fix() -> None:
         concurrency=257, username="x", readme="r" * 20_000, cords=[build_cord(public_api_method="PUT")]
     )
     assert len(problems) == 4
-    with pytest.raises(ConfigurationError, match="Chutes would refuse this module") as caught:
+    with pytest.raises(ConfigurationError, match="Chutes would reject this module") as caught:
         check_not_rejected(problems, "/x/deploy_case.py")
     for problem in problems:
         assert problem.what in str(caught.value)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.host.preflight.settings import find_setting_problems
 
-from .module_texts import assert_one_problem, build_description, check_module
+from .module_texts import FACTS, assert_one_problem, build_description, check_module
 
 IMAGE = build_description()["image"]
 LIMITS = {
@@ -37,6 +39,20 @@ def test_the_name_of_an_image(name: str) -> None:
 @pytest.mark.parametrize("tag", ["1", "t" * 34, "v1/2", "-v1"])
 def test_the_tag_of_an_image(tag: str) -> None:
     assert_one_problem(check_module(image={**IMAGE, "tag": tag}), tag, "image tag", "2 to 33")
+
+
+def test_a_name_of_the_modules_variable_is_reported_with_the_variable() -> None:
+    facts = replace(FACTS, chute_name="-a")
+    messages = [
+        problem.what
+        for problem in find_setting_problems(
+            facts, build_description(name="-a", image={**IMAGE, "name": "-a"}), "tester"
+        )
+    ]
+    assert messages == [
+        "the platform does not accept CHUTE_NAME as the chute name: '-a'",
+        "the platform does not accept CHUTE_NAME as the image name: '-a'",
+    ]
 
 
 def test_an_image_that_is_only_named_is_the_platforms_already() -> None:

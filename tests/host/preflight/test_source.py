@@ -52,12 +52,12 @@ def test_another_future_is_no_problem() -> None:
     ],
 )
 def test_our_package_is_not_in_an_image_of_another_kind(code: str) -> None:
-    assert_one_problem(check_module(code=code, image=WITHOUT), "does not hold", "build_wrapper_image")
+    assert_one_problem(check_module(code=code, image=WITHOUT), "does not contain", "build_wrapper_image")
     assert check_module(code=code) == []
 
 
 def test_of_an_image_that_is_only_named_nobody_knows_what_it_holds() -> None:
-    assert_one_problem(check_module(image=NAMED), "may not hold", "build_wrapper_image", severity="warning")
+    assert_one_problem(check_module(image=NAMED), "may not contain", "build_wrapper_image", severity="warning")
 
 
 @pytest.mark.parametrize("code", ["import toolshed", "from .tools import x", "tools = 1", "from mytools import tools"])
