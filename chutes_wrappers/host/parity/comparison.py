@@ -1,4 +1,4 @@
-"""Two answers to one request → a verdict. Pure."""
+"""Comparison of the platform's response with the service's own: a verdict. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_NAMED_PATHS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class HttpResponse:
-    """One answer: its status (0: none came, and ``problem`` says why), media type, bytes, and the seconds that it took."""
+    """A response, and its duration in seconds. Status 0 means that there was none, for the reason in ``problem``."""
 
     status: int
     content_type: str = ""
@@ -29,7 +29,7 @@ class HttpResponse:
         return self.content_type.partition(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """The body as JSON; None when it is none."""
+        """Return the body as JSON; None when it is not valid JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -38,7 +38,7 @@ class HttpResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Whether a call may go to Chutes as it is, in a few words, and what to look at when it may not."""
+    """Whether a route works on Chutes unchanged, in a short message, with evidence when it does not."""
 
     is_good: bool
     message: str
@@ -46,28 +46,30 @@ class Verdict:
 
 
 def compare(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse, *, stream: bool) -> Verdict:
-    """The verdict on the platform's answer ``through``, beside the service's own two answers to the same request."""
+    """Return the verdict on the platform's response, compared with two of the service to the same request."""
     if service.problem:
-        return Verdict(is_good=False, message="the service cannot be reached", evidence=service.problem)
+        return Verdict(is_good=False, message="the service is not reachable", evidence=service.problem)
     if service.status >= 500 and service.status != HTTPStatus.NOT_IMPLEMENTED:
         return Verdict(
-            is_good=False, message=f"the service itself fails: {service.status}", evidence=_quote_body(service)
+            is_good=False, message=f"the service itself failed: {service.status}", evidence=_quote_body(service)
         )
     if platform.problem:
-        return Verdict(is_good=False, message="the platform's answer broke off", evidence=platform.problem)
+        return Verdict(is_good=False, message="the platform's response was interrupted", evidence=platform.problem)
     if platform.status == 400 and _find_service_status(platform) == service.status:
-        return Verdict(is_good=True, message=f"refused alike: {service.status}")
+        return Verdict(is_good=True, message=f"same error status: {service.status}")
     if platform.status != 200:
         return Verdict(
-            is_good=False, message=f"{service.status} becomes {platform.status}", evidence=_quote_body(platform)
+            is_good=False, message=f"status {service.status} became {platform.status}", evidence=_quote_body(platform)
         )
     if service.status >= 300:
-        return Verdict(is_good=True, message=f"not comparable: asked again, the service says {service.status}")
+        return Verdict(
+            is_good=True, message=f"not comparable: the service responded {service.status} to the second request"
+        )
     return _compare_contents(platform, service, repeated, stream=stream)
 
 
 def _find_service_status(response: HttpResponse) -> int | None:
-    """The service's status that a 400 of the gateway tells about, in the platform's own words around it or without."""
+    """Return the service's status from a 400 of the gateway, with or without the platform's text around it."""
     payload = response.json()
     while isinstance(payload, Mapping) and "detail" in payload:
         payload = payload["detail"]
@@ -77,7 +79,7 @@ def _find_service_status(response: HttpResponse) -> int | None:
 
 
 def _parse_embedded_json(text: str) -> Any:
-    """JSON in a text that may begin with the platform's own words."""
+    """Parse JSON in a text that may begin with a message of the platform."""
     start = text.find("{")
     try:
         return json.loads(text[start:]) if start >= 0 else None
@@ -94,7 +96,8 @@ def _compare_contents(
         payload = platform.json()
         is_good = isinstance(payload, Mapping) and payload.get("status") == service.status
         return Verdict(
-            is_good=is_good, message="empty, told as its status" if is_good else "an empty answer came as another"
+            is_good=is_good,
+            message="empty, returned as its status" if is_good else "an empty response became another one",
         )
     if platform.media_type != service.media_type:
         message = f"{service.media_type or 'no media type'} became {platform.media_type or 'no media type'}"
@@ -107,21 +110,23 @@ def _compare_contents(
 
 
 def _compare_shapes(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse) -> Verdict:
-    """The service may say something else each time: then its own answers differ, and ours must have their shape."""
+    """If the service's own responses differ, the platform's must only have their shape."""
     if service.body == repeated.body and service.status == repeated.status:
         return Verdict(
             is_good=False,
-            message="another answer than the service's own",
+            message="the response differs from the service's own",
             evidence=_format_differences(platform, service) + _quote_body(platform),
         )
     if service.json() is not None and _shape_of(platform.json()) != _shape_of(service.json()):
-        return Verdict(is_good=False, message="another shape than the service's own", evidence=_quote_body(platform))
-    return Verdict(is_good=True, message="same kind; the service answers differently each time")
+        return Verdict(
+            is_good=False, message="the response's shape differs from the service's own", evidence=_quote_body(platform)
+        )
+    return Verdict(is_good=True, message="same shape; the service responds differently each time")
 
 
 def _compare_streams(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse) -> Verdict:
     if platform.media_type != EVENTS:
-        return Verdict(is_good=False, message=f"a stream came as {platform.media_type}", evidence=_quote_body(platform))
+        return Verdict(is_good=False, message=f"a stream became {platform.media_type}", evidence=_quote_body(platform))
     if not platform.body.strip():
         return Verdict(is_good=not service.body.strip(), message="an empty stream")
     if service.media_type != EVENTS:
@@ -136,15 +141,15 @@ def _parse_events(response: HttpResponse) -> list[bytes]:
 
 
 def _format_differences(platform: HttpResponse, service: HttpResponse) -> str:
-    """A line that names where two JSON answers differ, the first of the places; empty where there is nothing to name."""
+    """Return a line with the first paths at which two JSON responses differ; empty if they differ as a whole."""
     paths = [*islice(_find_differing_paths(platform.json(), service.json()), _MAX_NAMED_PATHS)]
-    if not all(paths):  # the answers as a whole
+    if not all(paths):  # the responses as a whole
         return ""
-    return f"differs in {', '.join(paths)}: no harm where that only repeats a call's headers or address\n"
+    return f"differs in {', '.join(paths)}: harmless if it only repeats the request's headers or address\n"
 
 
 def _find_differing_paths(one: Any, other: Any, path: str = "") -> Iterator[str]:
-    """Where two values differ, as in ``headers.Host``; the empty string for all of it."""
+    """Yield the paths at which two values differ, as in ``headers.Host``; the empty string for the whole value."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted({*one, *other}):
             yield from _find_differing_paths(one.get(key), other.get(key), f"{path}.{key}" if path else key)
@@ -153,7 +158,7 @@ def _find_differing_paths(one: Any, other: Any, path: str = "") -> Iterator[str]
 
 
 def _shape_of(value: Any) -> Any:
-    """Keys and types, without what is in them; of a list that of its first item."""
+    """Return keys and types without the values; for a list the shape of its first item."""
     if isinstance(value, dict):
         return {key: _shape_of(child) for key, child in value.items()}
     if isinstance(value, list):

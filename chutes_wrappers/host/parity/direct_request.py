@@ -1,6 +1,6 @@
-"""A caller's example → the request that a client of the service itself would make. Pure.
+"""The request that a client of the service itself would send for a caller's example. Pure.
 
-The body is encoded by requests, not by our gateway: that the two agree is what a rehearsal shows.
+The body is encoded by requests, not by our gateway: the parity check verifies that both agree.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _METHODS_WITHOUT_BODY = ("GET", "DELETE")
 
 @dataclass(frozen=True, kw_only=True)
 class DirectRequest:
-    """A request to the service: ``target`` is path and query as they go on the wire."""
+    """A request to the service. ``target`` is path and query, encoded."""
 
     port: int
     method: str
@@ -34,13 +34,13 @@ class DirectRequest:
 def build_direct_request(
     route: Route, port: int, fields: Mapping[str, Any], query: Mapping[str, str] | None = None
 ) -> DirectRequest:
-    """What a client sends to the service on ``port`` for a call of the chute with these JSON ``fields`` and this ``query``."""
+    """Return a client's request to the service on ``port`` for a call of the chute with these ``fields`` and ``query``."""
     fields = dict(fields)
     parameters = build_target(route, query or {}, fields)
     body_arguments = _build_body_arguments(
         route.request_format, fields, may_be_empty=route.upstream_method in _METHODS_WITHOUT_BODY
     )
-    # As the gateway asks (runtime/upstream.py): services that show their caller's headers then show the same.
+    # The same as the gateway's (runtime/upstream.py), so that services that return the request's headers return the same.
     headers = {"Accept-Encoding": "identity", **body_arguments.pop("headers", {}), **parameters.headers}
     prepared = requests.Request(
         route.upstream_method, f"http://127.0.0.1:{port}/", headers=headers, **body_arguments

@@ -1,4 +1,4 @@
-"""One HTTP request, and whatever comes of it as a value."""
+"""One HTTP request, whose result is a value also when it fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from chutes_wrappers.host.parity.comparison import HttpResponse
 
 
 def send_request(method: str, url: str, *, timeout_s: float, **options: Any) -> HttpResponse:
-    """The answer to a request, read whole; redirects are followed. ``more`` is requests' own. Never raises for the network."""
+    """Return the response to a request, read completely. Redirects are followed. ``options`` are those of requests.
+
+    Never raises for a network error.
+    """
     started = time.monotonic()
     try:
         response = requests.request(method, url, timeout=timeout_s, **options)

@@ -1,6 +1,6 @@
-"""What an instance's log says about why a chute would fail on the platform. Pure.
+"""Diagnosis of an instance's log: why a chute would fail on the platform. Pure.
 
-The sentences are about the platform and not about this machine: each names what an instance is not, and what to change.
+The texts are about the platform, not about this machine. Each names a limit of an instance, and what to change.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Rule:
 
 
 def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
-    """What the lines of a log show, each reason once, in the order in which they come."""
+    """Return the diagnoses of a log's lines, each reason once, in the order of the lines."""
     diagnoses: dict[str, Diagnosis] = {}
     for line in lines:
         for rule in _RULES:
@@ -49,8 +49,11 @@ def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
 
 
 def diagnose_ports(expected: Sequence[int], listening: Iterable[int]) -> Diagnosis | None:
-    """The diagnosis of a service that listens on other ports than the module says, or None when it is on all of them."""
-    # A chute's own server for streams takes a port that the system chooses.
+    """Return the diagnosis of a service that listens on other ports than ``expected``.
+
+    None if it listens on all of ``expected``, or on no other port.
+    """
+    # The system chooses the port of a chute's loopback server.
     others = sorted(
         port
         for port in set(listening) - {*platform_rules.RESERVED_PORTS} - set(expected)
@@ -78,7 +81,7 @@ def _format_not_writable(match: re.Match[str]) -> str:
 def _suggest_writable_path(match: re.Match[str]) -> str:
     folder = match["path"].rpartition("/")[0] or "/"
     path = folder if not match["path"].startswith(_ROOT_FOLDERS) else match["path"]
-    return f"name it in build_wrapper_image(writable_paths=({path!r},)), or point the service at /tmp or /cache"
+    return f"add it to build_wrapper_image(writable_paths=({path!r},)), or configure the service to use /tmp or /cache"
 
 
 _RULES: tuple[_Rule, ...] = (
@@ -94,7 +97,7 @@ _RULES: tuple[_Rule, ...] = (
     ),
     _Rule(
         pattern=re.compile(r"(?i)(bind|listen).*(permission denied|EACCES|\(13\b)"),
-        reason=_return_text(f"the service wants a port below {platform_rules.MIN_UNPRIVILEGED_PORT}, which uid {platform_rules.INSTANCE_UID} may not open"),
+        reason=_return_text(f"the service needs a port below {platform_rules.MIN_UNPRIVILEGED_PORT}, which uid {platform_rules.INSTANCE_UID} may not open"),
         fix=_return_text("move it to a port above 1024 with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
     ),
     _Rule(
@@ -130,11 +133,11 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         pattern=re.compile(r"ModuleNotFoundError: No module named ['\"](?P<name>[^'\"]+)['\"]"),
         reason=lambda match: f"the Python package {match['name']} is not in the image",
-        fix=_return_text("the chute runs on a Python of its own: install it with image.run_command('pip install …'), and build again"),
+        fix=_return_text("the chute uses a separate Python: install it with image.run_command('pip install …'), and build again"),
     ),
     _Rule(
         pattern=re.compile(r"(?i)the service (?:ended|exited|stopped)[^.]*|out of memory|\bOOM\b"),
         reason=_return_text("the service ended by itself while the instance was running"),
-        fix=_return_text("look at its last lines in the log; an instance without its service fails every call and is deleted after seven"),
+        fix=_return_text("read its last lines in the log; without its service an instance fails every call and is deleted after seven"),
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The rehearsal itself: each route called through the platform, then at the service, and the two answers compared."""
+"""The parity check: each route is called through the platform, then at the service, and the responses are compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chutes_wrappers.runtime.call_errors import CallFailed
 
 @dataclass(frozen=True, kw_only=True)
 class PublicCall:
-    """One call as a client of the chute makes it: a GET's example is its query string, a POST's its JSON body."""
+    """A call as a client of the chute makes it. The example is the query string of a GET, or the JSON body of a POST."""
 
     method: str
     path: str
@@ -43,9 +43,9 @@ class PublicCall:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one route did. ``travels`` names the body's encoding and how the answer comes; ``answer`` is what the client got.
+    """The result of one route. ``encoding`` names the body's encoding, and whether the response is streamed.
 
-    ``fix`` is what to change where the route itself is at fault, else empty.
+    ``response`` is what the client received. ``fix`` is what to change in the route, empty if the route is not the cause.
     """
 
     call: PublicCall
@@ -62,10 +62,10 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class ParityCheck:
-    """Calls every cord of ``cords`` once, and ``own``, the module's own cords (method and path), which have no service to compare with.
+    """Calls every cord of ``cords`` once, and ``module_cords`` (method and path), which have no service to compare with.
 
-    ``through`` makes a call as a client of the platform, ``direct`` a request at the service in the same instance.
-    ``examples`` are the module's own (``given.py``), with their files under ``folder``.
+    ``call_platform`` makes a call as a client of the platform, ``call_service`` a request to the service in the same
+    instance. ``examples`` are those of the module (``module_examples.py``), with their files under ``folder``.
     """
 
     cords: Sequence[PlannedCord]
@@ -76,7 +76,10 @@ class ParityCheck:
     module_cords: Sequence[tuple[str, str]] = ()
 
     def run(self) -> Iterator[Outcome]:
-        """The outcome of each cord as it is known: those that need another's answer after it. ConfigurationError as in given.py."""
+        """Yield the outcome of each cord; one that needs the response of another comes after it.
+
+        Raises ConfigurationError for a file of an example that cannot be read.
+        """
         responses: dict[str, HttpResponse] = {}
         for cord in self._sort_cords():
             outcome = self._check_cord(cord, responses)
@@ -90,9 +93,9 @@ class ParityCheck:
     def _check_module_cord(self, call: PublicCall) -> Outcome:
         response = self.call_platform(call)
         message = (
-            "answered by the module itself"
+            "handled by the module itself"
             if response.status == 200
-            else f"the module's own cord answers {response.status}"
+            else f"the module's own cord responded {response.status}"
         )
         verdict = Verdict(is_good=response.status == 200, message=message, evidence=_quote_evidence(response))
         return Outcome(call=call, encoding="the module's own", response=response, verdict=verdict)
@@ -106,7 +109,7 @@ class ParityCheck:
                 for cord in waiting
                 if not open_names & set(find_referenced_routes(self.examples.get(_format_name(cord))))
             ]
-            ordered += ready or waiting  # a circle: its answers will be missing, and said so
+            ordered += ready or waiting  # a cycle: its responses will be reported as missing
             waiting = [cord for cord in waiting if ready and cord not in ready]
         return ordered
 
@@ -127,7 +130,7 @@ class ParityCheck:
         )
         call = PublicCall(method=cord.public_method, path=cord.public_path, example=_set_stream_field(cord, example))
         if missing:
-            verdict = Verdict(is_good=False, message=f"the answer of {missing[0]} is missing")
+            verdict = Verdict(is_good=False, message=f"the response of {missing[0]} is missing")
             return Outcome(
                 call=call, encoding=_describe_encoding(cord), response=HttpResponse(status=0), verdict=verdict
             )
@@ -142,7 +145,7 @@ class ParityCheck:
         try:
             request = build_direct_request(cord.route, cord.port, call.fields, call.query)
         except (CallFailed, WrapperError, ValueError, KeyError) as error:
-            return Verdict(is_good=False, message="no example can be sent to the service itself", evidence=str(error))
+            return Verdict(is_good=False, message="cannot build a request to the service itself", evidence=str(error))
         service_response = self.call_service(request)
         is_repeated = (
             response.body == service_response.body or service_response.status >= 300 or bool(service_response.problem)
@@ -156,7 +159,7 @@ class ParityCheck:
             or len(response.body) != len(service_response.body)
         ):
             return verdict
-        # A clock in the body may have moved on between the first two calls only: then a second call gets the same body.
+        # A time in the body may have changed only between the first two requests: then a second call returns the same body.
         return _compare_responses(cord, self.call_platform(call), service_response, repeated)
 
 
@@ -164,7 +167,7 @@ def _compare_responses(
     cord: PlannedCord, response: HttpResponse, service_response: HttpResponse, repeated: HttpResponse
 ) -> Verdict:
     if cord.route.stream == STREAM_SWITCH and not cord.stream and response.media_type == EVENTS:
-        # Of two cords on one path the platform takes the streaming one: its label, our bytes (PLATFORM.md, section 3).
+        # Of two cords on one path the platform uses the streaming one: its media type, our body (PLATFORM.md, section 3).
         verdict = compare(
             replace(response, content_type=service_response.content_type), service_response, repeated, stream=False
         )
@@ -173,9 +176,9 @@ def _compare_responses(
 
 
 def _judge_gradio_response(response: HttpResponse) -> Verdict:
-    """Of the app itself there is nothing to compare with: its own protocol is another one."""
+    """Judge a response of a Gradio app, which has another protocol: there is no response to compare with."""
     is_good, evidence = response.status == 200, _quote_evidence(response)
-    message = "the app answered" if is_good else f"the app's answer became {response.status}"
+    message = "the app responded" if is_good else f"the app's response became {response.status}"
     return Verdict(is_good=is_good, message=message, evidence="" if is_good else evidence)
 
 
@@ -185,7 +188,7 @@ def _quote_evidence(response: HttpResponse) -> str:
 
 def _suggest_fix(cord: PlannedCord) -> str:
     if cord.route.native:
-        return 'the SDK\'s own passthrough carries JSON in and JSON out only: leave "native" out of the route'
+        return 'the SDK\'s own passthrough supports only JSON requests and responses: remove "native" from the route'
     return ""
 
 
@@ -194,7 +197,7 @@ def _format_name(cord: PlannedCord) -> str:
 
 
 def _set_stream_field(cord: PlannedCord, example: Mapping[str, Any]) -> dict[str, Any]:
-    """The caller's own ``stream``, where the route has two cords."""
+    """Return ``example`` with the caller's ``stream`` field, if the route has two cords."""
     if cord.route.stream != STREAM_SWITCH:
         return dict(example)
     rest = {name: value for name, value in example.items() if name != "stream"}

@@ -1,4 +1,4 @@
-"""Small real files to upload where nobody named one: a picture, a sound, a text. Pure."""
+"""Small real files to upload when the examples have none: a picture, a sound, a text. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _SAMPLE_RATE = 16_000
 
 
 def make_sample_file(field: str) -> dict[str, str]:
-    """The file for a field, by its name, as callers of a chute write it: ``{"filename", "content_type", "data": base64}``."""
+    """Return a file for a field, by its name, as callers of a chute send it.
+
+    It has the form ``{"filename", "content_type", "data": base64}``.
+    """
     name = field.lower()
     if any(word in name for word in _PICTURE_WORDS):
         return _build_file("sample.png", "image/png", make_picture())
@@ -25,7 +28,7 @@ def make_sample_file(field: str) -> dict[str, str]:
 
 
 def make_picture(width: int = 96, height: int = 64) -> bytes:
-    """A PNG: a black frame on white."""
+    """Return a PNG: a black frame on white."""
 
     def row(y: int) -> bytes:
         inside = 8 <= y < height - 8
@@ -44,7 +47,7 @@ def make_picture(width: int = 96, height: int = 64) -> bytes:
 
 
 def make_sound(seconds: float = 1.0, hertz: float = 440.0) -> bytes:
-    """A WAV: one tone, 16 bits, mono, 16 kHz."""
+    """Return a WAV: one tone, 16 bits, mono, 16 kHz."""
     target = io.BytesIO()
     with wave.open(target, "wb") as file:
         file.setnchannels(1)

@@ -1,4 +1,4 @@
-"""A schema → one value that fits it. Pure: the same schema, the same value."""
+"""Example values for JSON schemas. Pure: the same schema gives the same value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chutes_wrappers.core.body_schemas import build_fallback_schema
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity.sample_files import make_sample_file
 
-# Deeper than that a schema only repeats itself.
+# A deeper schema is recursive.
 _MAX_DEPTH = 12
 _FORMAT_EXAMPLES = {
     "date": "2026-01-01",
@@ -25,9 +25,9 @@ _FORMAT_EXAMPLES = {
 
 
 def build_example_body(route: Route) -> dict[str, Any]:
-    """The JSON object that a caller of ``route`` may send: what its schema requires, and what it gives an example of.
+    """Return a JSON object that a caller of ``route`` may send: fields that its schema requires or has an example of.
 
-    A form of which nothing is required gets its files: one without anything says nothing to any service.
+    A form without required fields gets its files: an empty form is of no use to any service.
     """
     schema = route.input_schema or build_fallback_schema(route.request) or {}
     body = build_example_object(schema)
@@ -41,7 +41,7 @@ def _has_required_fields(schema: Mapping[str, Any]) -> bool:
 
 
 def _build_app_files(route: Route, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The files that a Gradio app's endpoint takes."""
+    """Return the files for the parameters of a Gradio app's endpoint."""
     parameters = route.gradio.parameters if route.gradio is not None else ()
     samples = {
         parameter.name: (parameter.file, make_sample_file(parameter.name))
@@ -56,7 +56,7 @@ def _build_app_files(route: Route, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """An object that fits ``schema``, whose definitions are its own ``$defs``."""
+    """Return an object that is valid for ``schema``, whose definitions are in its ``$defs``."""
     definitions = schema.get("$defs")
     value = _ExampleBuilder(definitions if isinstance(definitions, Mapping) else {}).build(schema, 0)
     return dict(value) if isinstance(value, Mapping) else {}
@@ -73,7 +73,7 @@ class _ExampleBuilder:
             return examples[0] if examples else None
         kind = _type_of(node)
         if kind == "object" and (not examples or isinstance(examples[0], Mapping)):
-            # An example of the body alone lacks the parameters beside it.
+            # An example of the body has no values for the parameters beside it.
             return {**self._build_object(node, depth), **(examples[0] if examples else {})}
         if examples:
             return examples[0]
@@ -82,7 +82,7 @@ class _ExampleBuilder:
         return _build_scalar(kind, node)
 
     def resolve(self, schema: Any) -> dict[str, Any]:
-        """One node with what ``$ref``, ``allOf`` and the first useful alternative of it say."""
+        """Merge a schema with its ``$ref``, its ``allOf`` and its first useful alternative."""
         node: dict[str, Any] = {}
         pending, count = [schema], 0
         while pending and count < 50:

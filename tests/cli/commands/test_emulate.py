@@ -77,7 +77,7 @@ def test_an_upload_through_the_sdks_own_passthrough_is_found_with_its_fix(tmp_pa
     done = Sample(tmp_path, native=True, request=None).check()
     assert done.returncode == 1
     assert "POST /inference would fail on Chutes" in done.stderr
-    assert 'leave "native" out of the route' in done.stderr
+    assert 'remove "native" from the route' in done.stderr
 
 
 def test_a_service_that_dies_after_a_while_is_found(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_service_that_dies_after_a_while_is_found(tmp_path: Path) -> None:
     )
     done = sample.check(watch_s=40)
     assert done.returncode == 1
-    assert "the service did not last" in done.stderr
+    assert "the service did not keep running" in done.stderr
     assert "the service ended by itself" in done.stderr
 
 
@@ -125,9 +125,9 @@ def test_rejected_modules_are_reported_before_anything_is_started(tmp_path: Path
     sample.append("#" * 150_000)
     done = sample.check()
     assert done.returncode == 2
-    assert "/inference: PUT is no public method" in done.stderr
+    assert "/inference: PUT is not a valid public method" in done.stderr
     assert "150,000" in done.stderr
-    assert "Starting" not in done.stderr.partition("would refuse")[2]
+    assert "Starting" not in done.stderr.partition("would reject")[2]
 
 
 def test_a_missing_host_entrypoint_names_the_variable_to_set(tmp_path: Path) -> None:

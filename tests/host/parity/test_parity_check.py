@@ -68,10 +68,10 @@ def test_each_route_gets_its_verdict(chute: DevChute, service: HttpFixture) -> N
         "POST /answered multipart": "same bytes",
         "GET /events query, streamed": "same events",
         "POST /chat json, streamed": "same events",
-        "GET /missing query": "refused alike: 404",
-        "GET /empty query": "empty, told as its status",
+        "GET /missing query": "same error status: 404",
+        "GET /empty query": "empty, returned as its status",
     }
-    assert verdicts["POST /failing json"].message == "the service itself fails: 500"
+    assert verdicts["POST /failing json"].message == "the service itself failed: 500"
     assert not verdicts["GET /native JSON, by the SDK's passthrough"].is_good
 
 
@@ -83,7 +83,7 @@ def test_a_route_runs_after_the_route_whose_response_it_needs(chute: DevChute, s
 def test_a_missing_response_is_named(chute: DevChute, service: HttpFixture) -> None:
     examples = {**EXAMPLES, "POST /answered": {"sound": {"answer_of": "POST /failing"}}}
     outcome = run_parity_check(chute, service, examples)["POST /answered multipart"]
-    assert (outcome.verdict.is_good, outcome.verdict.message) == (False, "the answer of POST /failing is missing")
+    assert (outcome.verdict.is_good, outcome.verdict.message) == (False, "the response of POST /failing is missing")
 
 
 def test_circular_examples_terminate(chute: DevChute, service: HttpFixture) -> None:
@@ -93,12 +93,12 @@ def test_circular_examples_terminate(chute: DevChute, service: HttpFixture) -> N
         "POST /answered": {"sound": {"answer_of": "POST /form"}},
     }
     outcomes = run_parity_check(chute, service, circle)
-    assert outcomes["POST /form multipart"].verdict.message == "the answer of POST /answered is missing"
+    assert outcomes["POST /form multipart"].verdict.message == "the response of POST /answered is missing"
 
 
 @pytest.mark.parametrize(
     ("body", "is_good", "message"),
-    [(b'{"text":"hi"}', True, "same bytes, as text/event-stream"), (b'{"text":"ho"}', False, "another answer than")],
+    [(b'{"text":"hi"}', True, "same bytes, as text/event-stream"), (b'{"text":"ho"}', False, "the response differs")],
 )
 def test_a_whole_response_on_a_stream_path_may_have_the_media_type_of_events(
     body: bytes, is_good: bool, message: str
