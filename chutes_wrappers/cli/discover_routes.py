@@ -1,4 +1,4 @@
-"""``tools/discover_routes.py`` and, installed, ``chutes-wrappers-discover``: the routes of a service that runs, or of an image."""
+"""``tools/discover_routes.py`` (installed: ``chutes-wrappers-discover``): the routes of a running service or of an image."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ from chutes_wrappers.core.exposure import EXPOSABLE, parse_expose
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--base-url", metavar="URL", help="Look at a service that is already running.")
+@click.option("--base-url", metavar="URL", help="Discover a service that is already running.")
 @click.option("--port", type=click.IntRange(1, 65535), help="With --base-url: the port of its routes [the URL's].")
-@click.option("--chute-file", metavar="FILE", help="Run the image of a deploy module, and look at that.")
+@click.option("--chute-file", metavar="FILE", help="Run the image of a deploy module and discover its service.")
 @click.option("--output", "target", metavar="FILE", help="The manifest [the module's .routes.json; standard output].")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest, and nothing else, on standard output.")
 @click.option("--startup-delay", type=click.FloatRange(min=0), default=discover.STARTUP_DELAY_S, show_default=True)
 @click.option("--probe-timeout", type=click.FloatRange(min=0), default=discover.PROBE_TIMEOUT_S, show_default=True)
 @click.option("--probe-paths", metavar="A,B", default="", help="Paths of a specification to try before the usual ones.")
-@click.option("--expose", metavar="CATEGORIES", default="", help=f"Publish what is left out by default: {EXPOSABLE}.")
-@click.option("--openapi", metavar="FILE", help="Write the OpenAPI document of the public chute, too.")
+@click.option("--expose", metavar="CATEGORIES", default="", help=f"Publish what is excluded by default: {EXPOSABLE}.")
+@click.option("--openapi", metavar="FILE", help="Also write the OpenAPI document of the public chute.")
 @click.option("--docker-gpus", default=discover.GPUS, show_default=True, help="GPUs to use: all, a number, or none.")
-@click.option("--docker-env", metavar="K=V", multiple=True, help="A variable, over CHUTE_ENV; K alone takes ours.")
+@click.option(
+    "--docker-env", metavar="K=V", multiple=True, help="A variable; overrides CHUTE_ENV. K alone copies ours."
+)
 @click.option("--docker-volume", metavar="SOURCE:TARGET", multiple=True, help="A volume for the container.")
 @click.option("--shm-size", metavar="SIZE", default="16g", show_default=True, help="Size of the container's /dev/shm.")
 @click.option("--docker-user", metavar="USER", help="Run the container as this user [the image's].")
-@click.option("--docker-entrypoint", metavar="COMMAND", help="Start this instead of the module's or image's own.")
+@click.option("--docker-entrypoint", metavar="COMMAND", help="Override the entrypoint of the module or image.")
 def main(**options: Any) -> None:
     """Find the HTTP routes of a service and write its route manifest.
 
-    --startup-delay and --probe-timeout are seconds and upper bounds: together they are the longest that a service may
-    take to answer. Nothing waits for them.
+    --startup-delay and --probe-timeout are maximum times in seconds. Their sum is the timeout until the service
+    responds. Discovery does not wait longer than necessary.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the container is removed then, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM must remove the container, too
     sys.exit(output.run(lambda: _discover(**options)))
 
 
@@ -64,7 +66,8 @@ def _discover(
 ) -> int:
     if (base_url is None) == (chute_file is None):
         raise ConfigurationError(
-            "give either --base-url URL, for a running service, or --chute-file FILE, for its image"
+            "expected either --base-url or --chute-file",
+            next_step="add --base-url URL for a running service, or --chute-file FILE for its image",
         )
     settings = discover.Settings(
         startup_delay_s=startup_delay,

@@ -1,4 +1,4 @@
-"""What both run modes share: poll until ready, verify the cords, show a call, wait for Ctrl-C."""
+"""The common steps of both run modes: poll until ready, verify the cords, show a call, wait for Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_START_S = 3600.0
 
 
 class ChuteLog:
-    """Shows a chute's log as it comes, and keeps what an error needs."""
+    """A chute's log: printed as it arrives, with its last lines kept for an error."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._tail: deque[str] = deque(maxlen=50)
@@ -32,7 +32,7 @@ class ChuteLog:
         self._thread.start()
 
     def check(self, exit_code: int | None) -> None:
-        """Raise ServiceFailed when the chute ended (``exit_code``), or its start-up failed and it only lingers."""
+        """Raise ServiceFailed if the chute ended (``exit_code``), or if its start-up failed and it has not ended yet."""
         if exit_code is None and not self._start_failed.is_set():
             return
         self._thread.join(_LAST_LINES_S)
@@ -40,11 +40,11 @@ class ChuteLog:
         raise ServiceFailed(
             f"the chute does not run: {reason}",
             evidence="\n".join(self._tail),
-            next_step="correct what its last lines name, then build and run again",
+            next_step="fix the error in its last lines, then build and run again",
         )
 
     def _show(self, lines: Iterable[str]) -> None:
-        with contextlib.suppress(WrapperError, ValueError):  # the container or the pipe is gone
+        with contextlib.suppress(WrapperError, ValueError):  # the container or the pipe no longer exists
             for line in lines:
                 self._tail.append(line)
                 output.log(line)
@@ -53,7 +53,10 @@ class ChuteLog:
 
 
 def wait_until_ready(base_url: str, check_alive: Callable[[], None]) -> None:
-    """Return once the chute answers HTTP; ``check_alive`` raises when it can no longer become ready."""
+    """Return once the chute responds over HTTP.
+
+    ``check_alive`` raises when it can no longer become ready. Raises WrapperError after an hour.
+    """
     started = time.monotonic()
     while time.monotonic() - started < _LONGEST_START_S:
         check_alive()
@@ -61,13 +64,11 @@ def wait_until_ready(base_url: str, check_alive: Callable[[], None]) -> None:
             output.success(f"ready after {time.monotonic() - started:.0f} s at {base_url}")
             return
         time.sleep(_POLL_S)
-    raise WrapperError(
-        "the chute did not become ready within an hour", next_step="look for the reason in its log above"
-    )
+    raise WrapperError("the chute did not become ready within an hour", next_step="find the reason in its log above")
 
 
 def report_ready(base_url: str, cords: Sequence[Mapping[str, Any]]) -> None:
-    """Verify that every cord is served, and print a call for one; WrapperError names those that are missing."""
+    """Verify that every cord is served, and print a call of one. Raises WrapperError with the missing cords."""
     paths = _fetch_paths(base_url) or {}
     expected = [(cord["public_api_method"], cord["public_api_path"]) for cord in cords if cord["public_api_path"]]
     missing = [f"{method} {path}" for method, path in expected if method.lower() not in paths.get(path, {})]
@@ -85,7 +86,7 @@ def report_ready(base_url: str, cords: Sequence[Mapping[str, Any]]) -> None:
 
 
 def wait_until_interrupted(check_alive: Callable[[], None]) -> int:
-    """Say so, and wait for Ctrl-C, which is a clean stop; ``check_alive`` raises when the chute ends by itself."""
+    """Wait for Ctrl-C, which is a clean stop, and return 0. ``check_alive`` raises when the chute ends by itself."""
     try:
         output.report("Ctrl-C stops it.")
         while True:
@@ -97,7 +98,7 @@ def wait_until_interrupted(check_alive: Callable[[], None]) -> int:
 
 
 def build_curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
-    """A command that calls ``cord``, with a body made from its schema."""
+    """Return a command that calls ``cord`` with a body generated from its schema."""
     url = f"{base_url}{cord['public_api_path']}"
     if cord["public_api_method"] == "GET":
         return f"curl {url}"
@@ -106,13 +107,13 @@ def build_curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
 
 
 def _select_example(cords: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """A GET that is not a health check, else a POST, else whatever there is."""
+    """Return a GET that is not a health check, else a POST, else any cord."""
     gets = [cord for cord in cords if cord["public_api_method"] == "GET" and "health" not in cord["public_api_path"]]
     return [*gets, *(cord for cord in cords if cord["public_api_method"] == "POST"), *cords][0]
 
 
 def _fetch_paths(base_url: str) -> dict[str, Any] | None:
-    """Paths of the chute's own OpenAPI document, which FastAPI serves in dev mode; None while it does not answer."""
+    """Return the paths of the chute's OpenAPI document, which FastAPI serves in dev mode; None without a response."""
     import requests
 
     try:

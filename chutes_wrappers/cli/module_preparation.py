@@ -1,4 +1,4 @@
-"""What every command on a module begins with: its facts, its manifest, whose chute it is."""
+"""The first steps of every command on a module: its facts, its manifest and the owner of its chute."""
 
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ LOCAL_USERNAME = "local"
 
 
 def read_facts(module: str) -> ModuleFacts:
-    """What the module on the command line says."""
+    """Return the facts of the module that the command line names."""
     return read_module(resolve_module(module), output.report)
 
 
 def resolve_username() -> str:
-    """The account's name; without an account a stand-in that local builds and runs can do with."""
+    """Return the account's username. Without an account, return a placeholder for local builds and runs."""
     from chutes_wrappers.sdk.username import chutes_username
 
     try:
         return chutes_username()
     except ConfigurationError:
-        output.report(f"no Chutes account is set up; the name {LOCAL_USERNAME!r} stands in for it here")
+        output.report(f"no Chutes account is set up: using the username {LOCAL_USERNAME!r} here")
         return LOCAL_USERNAME
 
 
 def check_with_platform_rules(
     facts: ModuleFacts, definition: Mapping[str, Any], username: str, extra_problems: Sequence[Problem] = ()
 ) -> None:
-    """Warn of what would not work on the platform about a module that defines ``described``; ``more`` is known already.
+    """Warn about everything in a module that would not work on the platform.
 
-    Raises one ConfigurationError that lists everything that the platform would refuse, with its fix.
+    ``definition`` is what the module defines; ``extra_problems`` were found already. Raises one ConfigurationError that
+    lists everything that the platform would reject, with its fix.
     """
     problems = [*_find_problems(facts, definition, username), *extra_problems]
     print_problems(problem for problem in problems if problem.severity == "warning")
@@ -48,29 +49,29 @@ def check_with_platform_rules(
 
 
 def check_for_local_use(facts: ModuleFacts, definition: Mapping[str, Any], username: str) -> None:
-    """As ``check_with_platform_rules``, for what needs no platform: what only that would refuse is a warning too."""
+    """Check as ``check_with_platform_rules``, but only warn about what nothing except the platform would reject."""
     problems = _find_problems(facts, definition, username)
     print_problems(problem for problem in problems if problem.only_on_platform or problem.severity == "warning")
     check_not_rejected([problem for problem in problems if not problem.only_on_platform], str(facts.path))
 
 
 def _find_problems(facts: ModuleFacts, definition: Mapping[str, Any], username: str) -> list[Problem]:
-    # Its comments may be in another encoding; the rules look at what is ASCII in every one that Python takes.
+    # Comments may use another encoding. The rules read only what is ASCII in every encoding that Python accepts.
     code = facts.path.read_bytes().decode("utf-8-sig", errors="replace")
     return find_problems(facts, definition, code, username=username)
 
 
 def find_manifest(facts: ModuleFacts) -> Manifest | None:
-    """The module's manifest as it is there, or None; keys of its routes that mean nothing are named."""
+    """Return the module's manifest unchanged, or None. Warns about unknown keys of its routes."""
     manifest = find_known_manifest(facts)
     if manifest is not None and manifest.ignored_keys:
         keys = ", ".join(manifest.ignored_keys)
-        output.warning(f"{facts.manifest_path.name}: keys without a meaning here are ignored: {keys}")
+        output.warning(f"{facts.manifest_path.name}: ignoring unknown keys: {keys}")
     return manifest
 
 
 def ensure_manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
-    """The module's manifest with the launch facts of its image; discovered first, and said so, when there is none.
+    """Return the module's manifest with the launch facts of its image. Discover it first if it is missing.
 
     Raises UnsupportedImage or ConfigurationError for an image or ports that can never work, before anything is built.
     """
@@ -85,10 +86,10 @@ def ensure_manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
     launch = inspect_image(engine, facts.base_image)
     check_ports(facts.service_ports, launch)
     if manifest.image is None:
-        output.report(f"the manifest does not say what {facts.base_image} runs: taken from the image itself")
+        output.report(f"the manifest has no launch facts of {facts.base_image}: reading them from the image")
         return manifest.model_copy(update={"image": launch})
     if manifest.image.digest not in list_digests(engine.inspect_image(facts.base_image)):
         output.warning(
-            f"{facts.base_image} is not the image that discovery saw: run --discover again if it serves anything new"
+            f"{facts.base_image} is not the image that discovery inspected: run --discover again if it serves anything new"
         )
     return manifest

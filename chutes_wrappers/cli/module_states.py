@@ -1,4 +1,4 @@
-"""The modules of a folder, and how far each has come."""
+"""The modules of a folder and their states: manifest, image and chute."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TIMEOUT_S = 5
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleState:
-    """``manifest``, ``image`` and ``chute`` in a word or two; "?" for what nobody could be asked."""
+    """The states of ``manifest``, ``image`` and ``chute`` in a word or two; "?" if unknown."""
 
     name: str
     chute_name: str
@@ -35,7 +35,7 @@ class ModuleState:
 
 @dataclass(frozen=True, kw_only=True)
 class _PlatformStatuses:
-    """Status of every image and chute of the account, by its name; ``silence`` is why there are none to be had."""
+    """The status of every image and chute of the account by name; ``error`` is why they are unknown."""
 
     images: Mapping[str, str]
     chutes: Mapping[str, str]
@@ -43,9 +43,9 @@ class _PlatformStatuses:
 
 
 def list_module_states(folder: Path) -> tuple[list[ModuleState], str]:
-    """The state of every ``deploy_*.py`` in ``folder``, else in the project's root, and why some of it is not known.
+    """Return the state of every ``deploy_*.py`` in ``folder``, else in the project's root, and why some states are unknown.
 
-    Asks the platform and the Docker engine, 5 s at most for each answer. Runs no module: nobody has named one.
+    Queries the platform and the Docker engine, with a timeout of 5 s per response. Runs no module: the user selected none.
     """
     paths = list_module_files(folder)
     if not paths:
@@ -57,7 +57,7 @@ def list_module_states(folder: Path) -> tuple[list[ModuleState], str]:
 
 
 def list_chute_names(states: Sequence[ModuleState]) -> list[str]:
-    """The chutes that the modules define, the deployed ones first."""
+    """Return the names of the chutes that the modules define, deployed ones first."""
     with_names = [state for state in states if state.chute_name]
     return [
         state.chute_name for state in sorted(with_names, key=lambda state: state.chute in ("not deployed", UNKNOWN))
@@ -65,7 +65,7 @@ def list_chute_names(states: Sequence[ModuleState]) -> list[str]:
 
 
 def _read_facts(path: Path) -> ModuleFacts | str:
-    """What the module says; why that is not known otherwise."""
+    """Return the module's facts, or why they are unknown."""
     try:
         return read_module(path, may_run=False)
     except ModuleRunRequired:
@@ -95,11 +95,11 @@ def _describe_manifest(facts: ModuleFacts) -> str:
     try:
         return f"{len(load_manifest(facts.manifest_path).routes)} routes"
     except WrapperError:
-        return "broken"
+        return "invalid"
 
 
 def _find_local_images(references: Iterable[str]) -> set[str]:
-    """Those that the Docker engine has; none where there is no engine."""
+    """Return the references that the Docker engine has; none without an engine."""
     with contextlib.suppress(WrapperError), contextlib.closing(connect(timeout_s=_TIMEOUT_S)) as engine:
         return {reference for reference in references if engine.find_image(reference) is not None}
     return set()

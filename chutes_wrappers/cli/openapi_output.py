@@ -1,4 +1,4 @@
-"""The OpenAPI document of the public chute, written beside a manifest: ``--openapi``."""
+"""``--openapi``: the OpenAPI document of the public chute, written in addition to a manifest."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def parse_static_routes(facts: ModuleFacts) -> tuple[Route, ...]:
-    """The module's ``CHUTE_STATIC_ROUTES``, checked."""
+    """Return the module's ``CHUTE_STATIC_ROUTES``, validated."""
     return parse_routes(facts.static_routes, where=f"{facts.path}, CHUTE_STATIC_ROUTES")
 
 
 def write_module_document(facts: ModuleFacts, manifest: Manifest, path: Path) -> None:
-    """Describe the chute that the module defines when it registers manifest and static routes, as the template does."""
+    """Write the document of a module's chute that registers manifest and static routes, as the template does."""
     merged, _ = merge_static_routes(manifest, parse_static_routes(facts))
     plan = plan_cords(merged.routes, facts.service_ports[0], expose=facts.expose)
     _write_document(plan, path, name=facts.chute_name, version=facts.chute_tag)
 
 
 def write_manifest_document(manifest: Manifest, path: Path) -> None:
-    """Describe a chute of the manifest's routes alone; they name their ports."""
+    """Write the document of a chute with only the manifest's routes, which contain their ports."""
     ports = [route.port for route in manifest.routes if route.port is not None]
     _write_document(plan_cords(manifest.routes, ports[0] if ports else 0), path, name="chute", version="")
 

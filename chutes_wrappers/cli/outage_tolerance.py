@@ -1,4 +1,4 @@
-"""Asking the platform again and again, which a short fault of it does not end."""
+"""Repeated requests to the platform that continue during a short outage."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _T = TypeVar("_T")
 
 
 class OutageTolerance:
-    """Forgives a platform that gives no useful answer for a minute, counted from the first time that it gave none."""
+    """Tolerance for a platform that fails for up to a minute, counted from the first failure."""
 
     def __init__(self) -> None:
         self._failing_since: float | None = None
 
     @property
     def outage_s(self) -> float:
-        """Seconds since the first failure after the last answer; 0 without one."""
+        """Seconds since the first failure after the last success; 0 without a failure."""
         return 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
 
     def call(self, request: Callable[[], _T]) -> _T | None:
-        """What ``ask`` returns; None where it fails as it may for a while. Its WrapperError when it has for too long."""
+        """Return the result of ``request``, or None for a failure that is tolerated. Raises its WrapperError otherwise."""
         try:
             result = request()
         except WrapperError as failure:
@@ -36,19 +36,19 @@ class OutageTolerance:
         return result
 
     def record_failure(self, failure: WrapperError) -> None:
-        """Raise ``failure`` unless it may be over soon, and nothing has come for less than a minute."""
+        """Raise ``failure`` if it is permanent, or if the outage has lasted more than a minute."""
         if not _is_temporary(failure) or self.outage_s > LONGEST_OUTAGE_S:
             raise failure
         if self._failing_since is None:
             self._failing_since = time.monotonic()
 
     def record_success(self) -> None:
-        """Something has come."""
+        """End the outage: a request succeeded."""
         self._failing_since = None
 
 
 def _is_temporary(failure: WrapperError) -> bool:
-    """Whether a failure may be over soon: no answer, too many requests, or a fault of the platform's."""
+    """Return whether a failure may end soon: no response, too many requests, or a server error of the platform."""
     if isinstance(failure, PlatformRequestFailed):
         return failure.status == _TOO_MANY_REQUESTS or failure.status >= 500
     return isinstance(failure, PlatformUnreachable)

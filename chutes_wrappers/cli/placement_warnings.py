@@ -1,4 +1,4 @@
-"""What is wrong with a module for the platform, as warnings of commands that go on all the same."""
+"""Problems of a module's placement (TEE, GPU, name), as warnings of commands that continue anyway."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ _ANY_USERNAME = "local"  # the placement does not depend on it
 
 
 def print_problems(problems: Iterable[Problem]) -> None:
-    """Say each of ``problems``, and its fix."""
+    """Print each problem and its fix as a warning."""
     for problem in problems:
-        prefix = "Chutes would refuse this: " if problem.severity == "refused" else ""
+        prefix = "Chutes would reject this: " if problem.severity == "refused" else ""
         output.warning(f"{prefix}{problem}")
         output.report(f"  Next: {problem.fix}")
 
 
 def warn_about_placement(facts: ModuleFacts, definition: Mapping[str, Any]) -> None:
-    """Warn where the platform would refuse TEE, GPU or name of the module that defines ``described``."""
+    """Warn where the platform would reject TEE, GPU or name of the module with this ``definition``."""
     print_problems(find_placement_problems(definition, str(facts.path)))
 
 
 def load_and_warn_about_placement(facts: ModuleFacts) -> None:
-    """As ``warn_of_placement``, where nothing else loads the module; a module that cannot be loaded is not a problem here."""
+    """Load the module and warn as ``warn_about_placement`` does. A module that cannot be loaded is ignored."""
     print_problems(_find_problems(facts))
 
 
 def check_placement(facts: ModuleFacts) -> None:
-    """Raise ConfigurationError for what ``load_and_warn_of_placement`` warns of: before a manifest is made, or missed."""
+    """Raise ConfigurationError for what ``load_and_warn_about_placement`` warns about.
+
+    Call it before a manifest is created, or before its absence is reported.
+    """
     check_not_rejected(_find_problems(facts), str(facts.path))
 
 

@@ -1,4 +1,4 @@
-"""Questions at a terminal: Enter takes the default, b goes back, q and the end of the input quit."""
+"""Questions at a terminal: Enter selects the default, b goes back, q and the end of the input quit."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from chutes_wrappers.cli import output
 
 
 class Back(Exception):
-    """Somebody wants to go back to where the questions began."""
+    """The user wants to go back to the start of the questions."""
 
 
 class Quit(Exception):
-    """Somebody wants to answer no more, or the input has ended."""
+    """The user wants to quit, or the input has ended."""
 
 
 def is_possible() -> bool:
-    """Whether there is a terminal to ask at; none is where standard input is closed."""
+    """Return whether there is a terminal for questions; False if standard input is closed."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def ask_line(prompt: str, *, hidden: bool = False) -> str:
-    """What was typed, without spaces around it; ``hidden`` shows nothing of it. Raises Back, Quit, or KeyboardInterrupt."""
+    """Return a typed line without surrounding spaces; ``hidden`` does not echo it. Raises Back, Quit or KeyboardInterrupt."""
     try:
         answer: str = click.prompt(
             prompt, default="", show_default=False, prompt_suffix="", err=True, hide_input=hidden
         ).strip()
     except click.Abort as end:
-        if isinstance(end.__context__, KeyboardInterrupt):  # click makes the same of Ctrl-C and of the input's end
+        if isinstance(end.__context__, KeyboardInterrupt):  # click raises Abort for Ctrl-C and for the end of the input
             raise KeyboardInterrupt from end
         raise Quit from end
     if answer.lower() in ("q", "quit", "exit"):
@@ -40,17 +40,17 @@ def ask_line(prompt: str, *, hidden: bool = False) -> str:
 
 
 def ask_text(question: str, default: str | None = "", *, hidden: bool = False) -> str:
-    """A line; with ``default`` None one that is not empty."""
+    """Ask for a line; with ``default`` None for one that is not empty."""
     while True:
         hint = f" [{default}]" if default else ""
         answer = ask_line(f"{question}{hint}: ", hidden=hidden)
         if answer or default is not None:
             return answer or default or ""
-        output.warning("that needs an answer; b goes back, q quits")
+        output.warning("a value is required; b goes back, q quits")
 
 
 def ask_yes_no(question: str, *, default: bool = False) -> bool:
-    """Yes or no."""
+    """Ask for yes or no."""
     while True:
         answer = ask_text(f"{question} (y/n)", "y" if default else "n").lower()
         if answer in ("y", "yes", "n", "no"):
@@ -59,9 +59,9 @@ def ask_yes_no(question: str, *, default: bool = False) -> bool:
 
 
 def ask_seconds(question: str, default: str = "") -> str:
-    """A number of seconds; empty where that is the default and was taken."""
+    """Ask for a number of seconds; empty if that is the default and the user accepts it."""
     while True:
         answer = ask_text(question, default)
         if not answer or answer.replace(".", "", 1).isdecimal():
             return answer
-        output.warning(f"{answer!r} is no number of seconds")
+        output.warning(f"{answer!r} is not a number of seconds")

@@ -1,4 +1,4 @@
-"""A chute's answer, shown to a person, put into a file, or told to a script."""
+"""A chute's response: printed for a person, saved to a file, or printed as JSON for a script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from chutes_wrappers.host.calling.sending import CallResponse
 
 
 def print_response(response: CallResponse, on_complete: Callable[[], None], *, as_json: bool) -> None:
-    """Show an answer with status 200, as ``as_json`` says; ``answered`` is called before. WrapperError for a bad end of it."""
+    """Print a response with status 200, as JSON if ``as_json``. ``on_complete`` is called before anything is printed.
+
+    Raises WrapperError for a stream that ends with an error.
+    """
     if response.media_type == STREAM_TYPE and not as_json:
         on_complete()
         _check_end(_print_stream(response))
@@ -37,7 +40,10 @@ def print_response(response: CallResponse, on_complete: Callable[[], None], *, a
 
 
 def save_response(response: CallResponse, file: BinaryIO) -> int:
-    """Write an answer with status 200 into ``file``; its size in bytes. WrapperError for a bad end of it."""
+    """Write a response with status 200 to ``file`` and return its size in bytes.
+
+    Raises WrapperError for a stream that ends with an error.
+    """
     size, end = 0, b""
     for piece in response.pieces:
         file.write(piece)
@@ -48,14 +54,14 @@ def save_response(response: CallResponse, file: BinaryIO) -> int:
 
 
 def report_saved(response: CallResponse, path: Path, size: int, *, as_json: bool) -> None:
-    """Say where the answer is now."""
+    """Report where the response was saved."""
     if as_json:
         output.print_result(json.dumps({**_describe_response(response), "file": str(path), "bytes": size}))
     output.success(f"{path}: {size} bytes of {response.content_type or 'no media type'}")
 
 
 def _print_stream(response: CallResponse) -> bytes:
-    """Show a stream as it comes; returns its end."""
+    """Print a stream as it arrives and return its end."""
     end = b""
     for piece in response.pieces:
         output.write_data(piece)
@@ -68,7 +74,7 @@ def _check_end(stream: bytes) -> None:
         raise WrapperError(
             "the stream ended with an error",
             evidence=error[:500],
-            next_step="look with --logs what the service said",
+            next_step="read with --logs what the service printed",
         )
 
 
@@ -80,7 +86,7 @@ def _print_body(response: CallResponse, data: bytes) -> None:
         output.print_result(content.value)
     elif content.kind == "binary" and sys.stdout.isatty():
         raise WrapperError(
-            f"the answer is {len(data)} bytes of {response.content_type or 'no media type'}, which no terminal shows",
+            f"the response is {len(data)} bytes of {response.content_type or 'no media type'}, which a terminal cannot show",
             next_step="call again with --output FILE, or with `> FILE`",
         )
     else:
@@ -90,12 +96,12 @@ def _print_body(response: CallResponse, data: bytes) -> None:
 def _format_json(value: Any) -> bytes:
     try:
         return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
+    except UnicodeEncodeError:  # a lone surrogate can only be written as an escape
         return json.dumps(value, indent=2).encode() + b"\n"
 
 
 def print_json(response: CallResponse, data: bytes) -> None:
-    """Show an answer whose body is ``data`` as one object."""
+    """Print a response with the body ``data`` as one JSON object."""
     content = parse_content(response.content_type, data)
     body_fields = {"data": b64encode(data).decode()} if content.kind == "binary" else {"body": content.value}
     output.print_result(json.dumps({**_describe_response(response), **body_fields}))

@@ -1,4 +1,4 @@
-"""What a build on the platform and a deployment have in common: the account, the manifest, and the SDK's own command."""
+"""The common steps of a build on the platform and a deployment: the account, the manifest and the SDK's command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
 
 @dataclass(frozen=True, kw_only=True)
 class UploadOptions:
-    """``public``: whoever wants may use the image, or call the chute; ``logo``: its picture."""
+    """Options of an upload. ``public``: any user may use the image or call the chute; ``logo``: the file of its picture."""
 
     public: bool = False
     logo: Path | None = None
@@ -41,14 +41,17 @@ class UploadOptions:
 
     @property
     def arguments(self) -> list[str]:
-        """What the SDK's command is told of them."""
+        """The SDK command's arguments for these options."""
         public = ["--public"] if self.public else []
         return public + (["--logo", str(self.logo.absolute())] if self.logo else [])
 
 
 @contextlib.contextmanager
 def connect_as_owner() -> Iterator[tuple[PlatformApi, AccountInfo]]:
-    """The platform and the account there; ConfigurationError when the modules would be somebody else's."""
+    """Connect to the platform; yield the API and the account.
+
+    Raises ConfigurationError if the modules would belong to another user.
+    """
     account, username = credentials.read_account(), chutes_username()
     if username != account.username:
         raise ConfigurationError(
@@ -57,35 +60,38 @@ def connect_as_owner() -> Iterator[tuple[PlatformApi, AccountInfo]]:
             next_step="unset CHUTES_USERNAME, or name that user's account in CHUTES_CONFIG_PATH",
         )
     with api_client.connect(account) as api:
-        response = api.get("/users/me", "asking for the account", purpose="me")
+        response = api.get("/users/me", "requesting the account", purpose="me")
         yield api, parse_account(response, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
 
 
 def require_manifest(facts: ModuleFacts) -> Manifest:
-    """The module's manifest; ConfigurationError without one: an image that is uploaded must hold what was discovered."""
+    """Return the module's manifest.
+
+    Raises ConfigurationError if it is missing: an uploaded image must contain the discovered routes.
+    """
     if (manifest := module_preparation.find_manifest(facts)) is not None:
         return manifest
     check_placement(facts)
     raise ConfigurationError(
-        "the module has no manifest, which image and chute must share",
+        "the module has no manifest, but image and chute must share one",
         where=str(facts.manifest_path),
         next_step=f"run {NAMES.deploy} --discover {facts.name}",
     )
 
 
 def build_image_reference(definition: Mapping[str, Any]) -> str:
-    """How the API knows the image of what a module defines; one without a tag is an image of the platform's own."""
+    """Return the API's reference of a module's image. One without a tag is an image of the platform."""
     image = definition["image"]
     return f"{image['name']}:{image['tag']}" if image["tag"] else str(image["name"])
 
 
 def show_command(manifest: Path, *arguments: str) -> None:
-    """Print the SDK's command that is run, as one could run it oneself."""
+    """Print the SDK's command so that a user could run it."""
     output.report(f"  $ {PATH_VARIABLE}={shlex.quote(manifest.name)} {shlex.join(('chutes', *arguments))}")
 
 
 def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, variables: Mapping[str, str]) -> str:
-    """Run the SDK's command; what it said went wrong, in one line, or empty. Its exit code tells nothing."""
+    """Run the SDK's command and return its last error in one line, or "". Its exit code does not show failures."""
     errors: list[str] = []
 
     def handle_line(line: str) -> None:
@@ -99,9 +105,9 @@ def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, va
 
 
 def make_upload_error(
-    what: str, sdk_error: str, next_step: str = "correct what the platform names, then run the command again"
+    what: str, sdk_error: str, next_step: str = "correct what the platform reports, then run the command again"
 ) -> WrapperError:
-    """The error for an upload that the API knows nothing of afterwards; ``said`` are the SDK's words."""
+    """Build the error for an upload that the API does not know afterwards; ``sdk_error`` is what the SDK printed."""
     return WrapperError(
-        what, where="the platform", evidence=sdk_error[:400] or "it did not say why", next_step=next_step
+        what, where="the platform", evidence=sdk_error[:400] or "it reported no reason", next_step=next_step
     )

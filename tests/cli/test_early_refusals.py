@@ -80,7 +80,7 @@ def test_a_missing_module_is_reported_before_the_sdk_starts(words: str, tmp_path
     verb, *flags = words.split()
     done = run(tmp_path, f"--{verb}", "deploy_nowhere", *flags)
     assert done.returncode == 2
-    assert "there is no deploy module 'deploy_nowhere'" in done.stderr
+    assert "deploy module 'deploy_nowhere' not found" in done.stderr
     assert done.stdout == NOTHING
 
 
@@ -98,7 +98,7 @@ def test_a_port_in_use_is_reported_before_the_sdk_starts(words: str, tmp_path: P
     done = run(tmp_path, *words.format(module(tmp_path, service_port), busy_port).split())
     assert done.returncode == 2, done.stderr
     assert f"port {busy_port} cannot be used" in done.stderr
-    assert "Next: name another one with --" in done.stderr
+    assert "Next: set another port with --" in done.stderr
     assert done.stdout.startswith("started 0 ")
     assert "--url" in words or done.stdout == NOTHING
 
@@ -112,7 +112,7 @@ def test_a_port_in_use_is_reported_before_the_sdk_starts(words: str, tmp_path: P
         ("--forward {} --listen x", "'x' is not a pair of ports"),
         ("--emulate {} --allow-host a/b", "'a/b' is not a valid host name"),
         ("--build {} --local --json", "--json cannot be used with --build --local"),
-        ("--create vendor/unused:1 --name A!", "'A!' cannot be the name of a chute"),
+        ("--create vendor/unused:1 --name A!", "'A!' is not a valid name for a chute"),
     ],
 )
 def test_an_invalid_value_is_reported_before_the_sdk_starts(words: str, output_text: str, tmp_path: Path) -> None:

@@ -68,11 +68,11 @@ PLAYED = (
     ("Logs", (("Chute", ""), ("Follow", "")), "greeting"),
     ("Share", (("Chute", ""), ("which user", "second")), "second"),
     ("Set a secret", (("Chute", ""), ("Variable", "TOKEN"), ("Value of TOKEN", "hidden")), "have TOKEN"),
-    ("Cost", (("Module", "2"),), "an hour"),
+    ("Cost", (("Module", "2"),), "per hour"),
     ("Build chute", (("Module", "2"), ("Build here", "n")), "built and pushed"),
     ("Deploy chute", (("Module", ""), (r"\[y/N\]", "y")), "is deployed"),
-    ("Delete chute", (("Chute", "case-menu"), ("Type case-menu", "case-menu")), "is gone"),
-    ("Delete image", (("Image", "case-menu:v1"), ("Type case-menu:v1", "case-menu:v1")), "is gone"),
+    ("Delete chute", (("Chute", "case-menu"), ("Type case-menu", "case-menu")), "was deleted"),
+    ("Delete image", (("Image", "case-menu:v1"), ("Type case-menu:v1", "case-menu:v1")), "was deleted"),
     ("Shell completion", (("bash, zsh or fish", "fish"),), "_complete_deploy_sh"),
 )
 

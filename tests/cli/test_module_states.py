@@ -74,7 +74,7 @@ def test_the_state_of_each_module_is_listed(client: Client, config: Path, tmp_pa
     states, names, unknown_because = read_states(tmp_path, config)
     assert unknown_because == ""
     assert states == [
-        ("deploy_built", "broken", "built and pushed", "not deployed"),
+        ("deploy_built", "invalid", "built and pushed", "not deployed"),
         ("deploy_deployed", "none", "built and pushed", "cold"),
         ("deploy_fresh", "1 routes", "not built", "not deployed"),
         ("deploy_wrong", "cannot be read", "?", "?"),

@@ -266,7 +266,7 @@ def test_the_cost_of_a_module_needs_no_account(world: World) -> None:
         5.4,
     )
     output_text = world.run("--cost", "deploy_cost")
-    assert ("an hour" in output_text.stdout, "first deployment" in output_text.stderr) == (True, True)
+    assert ("per hour" in output_text.stdout, "first deployment" in output_text.stderr) == (True, True)
 
 
 def test_a_secret_that_is_not_text_is_rejected(world: World) -> None:

@@ -44,7 +44,7 @@ def test_enter_selects_the_seeds_defaults_and_an_invalid_reply_is_asked_again(te
     terminal.expect(r"gpus.*\[all\]")
     terminal.sendline("")
     output_text, code = wait_for_exit(terminal)
-    assert "no Docker engine answers" in output_text
+    assert "no Docker engine is reachable" in output_text
     assert code == 1
 
 

@@ -98,7 +98,7 @@ def image(request: pytest.FixtureRequest) -> str:
 
 def test_a_registry_tells_all_that_a_module_needs_without_a_pull(pushed: str, tmp_path: Path) -> None:
     done = run(tmp_path, "--create", pushed, DOCKER_HOST="unix:///nowhere.sock")
-    assert "no Docker engine answers" in done.stderr
+    assert "no Docker engine is reachable" in done.stderr
     assert "SERVICE_PORTS = [9090]" in (tmp_path / "deploy_echo.py").read_text()
     again = run(tmp_path, "--create", pushed, code=2, DOCKER_HOST="unix:///nowhere.sock")
     assert "--force" in again.stderr
@@ -125,7 +125,7 @@ def test_a_created_module_works_with_no_hand_edit(image: str, tmp_path: Path) ->
     told = json.loads(run(tmp_path, "--emulate", "deploy_created", "--check", "--watch", "0", "--json").stdout)
     assert told["routes"]
     assert told["good"]
-    assert "is what the service serves" in run(tmp_path, "--discover", "deploy_created", "--check", "--yes").stderr
+    assert "matches the service" in run(tmp_path, "--discover", "deploy_created", "--check", "--yes").stderr
 
 
 def test_an_image_that_is_pushed_later_is_the_same_image(registry: str, tmp_path: Path) -> None:
@@ -136,4 +136,4 @@ def test_an_image_that_is_pushed_later_is_the_same_image(registry: str, tmp_path
     run(tmp_path, "--discover", "deploy_published", "--yes")
     with published(image, f"{registry}/vendor/published:1"):  # which gives it a digest, and changes nothing
         unchanged = run(tmp_path, "--discover", "deploy_published", "--check", "--yes")
-        assert "is what the service serves" in unchanged.stderr
+        assert "matches the service" in unchanged.stderr

@@ -13,7 +13,7 @@ from . import bases
 
 pytestmark = pytest.mark.docker
 
-WARNED = "! Chutes would refuse this: "
+WARNED = "! Chutes would reject this: "
 TWO_LINES = '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),\n'
 
 

@@ -57,7 +57,7 @@ def registered(terminal: ReadmeTerminal) -> None:
 def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: ReadmeTerminal, platform: str) -> None:
     terminal.run("docker build -t completions:latest examples/completions")
     terminal.run("./deploy.sh --create completions:latest --name chat")
-    assert "is what the service serves: 4 routes" in terminal.run("./deploy.sh --discover deploy_chat --check")
+    assert "matches the service: 4 routes" in terminal.run("./deploy.sh --discover deploy_chat --check")
     assert "all 5 routes would work on Chutes" in terminal.run("./deploy.sh --emulate deploy_chat --check")
     registered(terminal)
     terminal.run("./deploy.sh --build deploy_chat")

@@ -1,4 +1,4 @@
-"""What the documents promise holds: links, anchors, flags, messages; and each command of the README is run by a test."""
+"""Links, anchors, flags and messages of the documents exist, and a test runs each command of the README."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ DOCUMENTS = sorted(
 RUNNERS = tuple(
     ROOT / "tests" / name for name in ("docs/test_commands.py", "docker/test_readme.py", "packages/test_wheel.py")
 )
-# Why a command is run by no test.
+# Commands without a test, with the reason.
 NOT_RUN = {
-    "./test.sh": "it is what runs the tests",
-    "export CHUTES_API_KEY=cpk_...": "a placeholder: the tests have a key of their own",
+    "./test.sh": "it runs the tests",
+    "export CHUTES_API_KEY=cpk_...": "a placeholder: the tests use another key",
 }
 OTHER_FLAGS = {
     # docker's, git's, pip's, buildah's and curl's
     "--build-arg", "--rm", "--follow-tags",
-    # tools/discover_routes.py, setup.sh, wizard and emulator have their own parsers
+    # tools/discover_routes.py, setup.sh, wizard and emulator have separate parsers
     "--base-url", "--chute-file", "--docker-env", "--shm-size", "--folder", "--config", "--username", "--balance",
     "--account", "--no-account", "--python", "--register", "--wallet", "--link", "--key", "--wait", "--dev",
 }  # fmt: skip
 
 
 def find_anchors(path: Path) -> set[str]:
-    """The headings of a document, as its links name them."""
+    """Find the anchors of a document's headings."""
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
     headings = re.findall(r"^#+ (.*)", text, re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -68,9 +68,7 @@ def test_output_shown_in_the_readme_is_compared() -> None:
     assert len(find_promised_output()) == 4
     discover = "./deploy.sh --discover deploy_chat --check"
     assert (
-        find_missing_output(
-            discover, "...\r\n\x1b[32m✓ deploy_chat.routes.json  is what the service serves: 12 routes\r\n"
-        )
+        find_missing_output(discover, "...\r\n\x1b[32m✓ deploy_chat.routes.json  matches the service: 12 routes\r\n")
         == []
     )
     assert (

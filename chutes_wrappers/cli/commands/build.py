@@ -25,7 +25,7 @@ _STEP_CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")
 
 
 def build(module: str, *, debug: bool) -> int:
-    """Build and verify the wrapped image of ``module``; returns 0 only for an image that passed every check."""
+    """Build and verify the wrapped image of ``module``; return 0 only for an image that passed every check."""
     facts, username = module_preparation.read_facts(module), module_preparation.resolve_username()
     check_names(facts, username)
     if shutil.which("docker") is None:
@@ -50,18 +50,18 @@ def build(module: str, *, debug: bool) -> int:
 
 
 def is_step(line: str) -> bool:
-    """Whether a line of a build begins a step."""
+    """Return whether a line of a build starts a step."""
     return bool(_STEP.match(line))
 
 
 def mask_variable_values(line: str) -> str:
-    """A line of a build that does not show what a variable of the image is set to, which may be nobody else's business."""
+    """Return a line of a build without the value of an image's variable, which may be secret."""
     return _VARIABLE.sub(r"\1…", line)
 
 
 @contextlib.contextmanager
 def _remove_step_container_on_failure(engine: DockerEngine) -> Iterator[Callable[[str], None]]:
-    """Watches a build's lines; when it fails, the container of its last step goes, which the legacy builder keeps."""
+    """Yield a function that reads a build's lines. If the build fails, remove its last container: the legacy builder keeps it."""
     step_containers: list[str] = []
 
     def watch(line: str) -> None:
@@ -78,7 +78,7 @@ def _remove_step_container_on_failure(engine: DockerEngine) -> Iterator[Callable
 
 def _run_build(stage: Stage, image: str, watch_line: Callable[[str], None], *, debug: bool) -> float:
     argv = build_sdk_argv("build", stage.reference, "--local", *(["--debug"] if debug else []))
-    title = f"Building {image} (the first build takes a minute or two; later ones only redo what changed)"
+    title = f"Building {image} (the first build takes a minute or two; later builds only repeat what changed)"
     with output.Progress(title, verbose=debug, is_important=is_step) as progress:
 
         def handle_line(line: str) -> None:
@@ -91,6 +91,6 @@ def _run_build(stage: Stage, image: str, watch_line: Callable[[str], None], *, d
             f"the build failed with exit code {code}",
             where=image,
             evidence=progress.tail,
-            next_step="correct what the lines above name; --debug shows the whole build",
+            next_step="correct what the lines above report; --debug shows the whole build",
         )
     return progress.seconds

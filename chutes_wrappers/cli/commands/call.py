@@ -1,4 +1,4 @@
-"""``--call NAME PATH``: one call of a deployed chute, and its answer for a person, a file or a script."""
+"""``--call NAME PATH``: one call of a deployed chute, with its response for a person, a file or a script."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HEARTBEAT_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What is sent (``data`` is ``-d``, ``fields`` are ``-F``), where the answer goes, and how long it may be awaited."""
+    """The request's body (``data`` is ``-d``, ``fields`` are ``-F``), the response's destination and the timeout in seconds."""
 
     data: str | None = None
     fields: Sequence[str] = ()
@@ -45,7 +45,7 @@ class Options:
 
 
 def call(name: str, path: str, options: Options) -> int:
-    """Call ``path`` of the chute ``name`` (its name, its id or its module); 0 when it was answered 200, and whole."""
+    """Call ``path`` of the chute ``name`` (name, id or module); return 0 for a complete response with status 200."""
     body = _build_body(options)
     chute_name = resolve_chute_name(name, output.report)
     address, target = _resolve_target(chute_name, path, body, options.url)
@@ -53,7 +53,7 @@ def call(name: str, path: str, options: Options) -> int:
         body = convert_to_schema(body, target.schema)
     where = f"{target.method} {address.display_url}{target.bare_path}"
     with contextlib.ExitStack() as stack:
-        # Before the call: it may cost something, and its answer must not be lost.
+        # Opened before the call: a call may cost money, so its response must not be lost.
         file = stack.enter_context(_open_output_file(options.file)) if options.file is not None else None
         upload = build_upload(body)
         stop_waiting = stack.enter_context(_show_progress_when_slow(f"Waiting for {where}", upload))
@@ -90,7 +90,9 @@ def _open_output_file(path: Path) -> Iterator[BinaryIO]:
 
 def _build_body(options: Options) -> dict[str, Any] | None:
     if options.data is not None and options.fields:
-        raise ConfigurationError("-d and -F are two bodies", next_step="give all fields as -F, or all of it as -d")
+        raise ConfigurationError(
+            "-d cannot be used with -F", next_step="give all fields with -F, or the whole body with -d"
+        )
     if options.data is not None:
         return parse_json_body(options.data)
     return parse_form_body(options.fields) if options.fields else None
@@ -103,19 +105,19 @@ def _resolve_target(
         address = parse_chute_address(url, read_api_key())
         if not address.is_local and address.key is None:
             require_api_key()
-        # A name below localhost is an emulator's chute, which is called with a key.
+        # A subdomain of localhost is a chute of the emulator, which requires a key.
         return replace(address, key=read_api_key()) if address.host else address, build_target_without_cords(path, body)
     key = require_api_key()
     with api_client.connect(KeyCredentials(key=key)) as api:
-        chute = api.get(f"/chutes/{quote(name, safe='')}", f"asking for the chute {name!r}", purpose="chutes")
+        chute = api.get(f"/chutes/{quote(name, safe='')}", f"requesting the chute {name!r}", purpose="chutes")
         address = parse_chute_address(api_client.build_chute_url(chute, api.url), key)
-    # An emulator's chute is on this machine, and wants the key all the same.
+    # A chute of the emulator is on this machine, but requires the key, too.
     return replace(address, key=key), select_target(chute, path, body)
 
 
 @contextlib.contextmanager
 def _show_progress_when_slow(title: str, state: object) -> Iterator[Callable[[], None]]:
-    """Show ``title``, the seconds gone and ``state`` after a while; the function that is yielded ends that."""
+    """Show ``title``, the elapsed seconds and ``state`` after a delay. Yield a function that ends this."""
     is_done = threading.Event()
 
     def show_progress() -> None:

@@ -1,4 +1,4 @@
-"""``--cost M``: what a module's deployment and its hours cost, asked before they do."""
+"""``--cost M``: the prices of a module's deployment and of its instances, before they are charged."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from chutes_wrappers.host.staging import create_stage
 
 
 def show_cost(module: str, *, as_json: bool) -> int:
-    """Show what an instance of ``module`` costs an hour, and the fee of its first deployment; needs no account.
+    """Show the price per hour of an instance of ``module`` and the fee of its first deployment. Needs no account.
 
-    Of a module that the platform refuses this is what it costs in the form that the platform takes.
+    For a module that the platform rejects, these are the prices of the form that the platform accepts.
     """
     facts = module_preparation.read_facts(module)
     manifest = module_preparation.find_manifest(facts) or Manifest(routes=())
@@ -27,13 +27,13 @@ def show_cost(module: str, *, as_json: bool) -> int:
         definition = describe_staged_module(stage, output.report)
     warn_about_placement(facts, definition)
     with api_client.connect(NoCredentials()) as api:
-        pricing = api.get("/pricing", "asking for prices", purpose="pricing")
+        pricing = api.get("/pricing", "requesting prices", purpose="pricing")
     price, fee = parse_hourly_price(pricing), compute_first_deployment_fee(pricing)
     if price is None or fee is None:
         raise WrapperError(
-            f"the platform names no price for {platform_rules.TEE_GPU}, the only GPU that it offers",
+            f"the platform lists no price for {platform_rules.TEE_GPU}, the only GPU that it offers",
             where=str(definition["name"]),
-            next_step="ask again later",
+            next_step="try again later",
         )
     _print_cost(str(definition["name"]), price, fee, as_json=as_json)
     return 0
@@ -46,5 +46,7 @@ def _print_cost(name: str, price: float, fee: float, *, as_json: bool) -> None:
         output.print_result(json.dumps(payload))
         return
     rows = [(f"{count} x {gpu}", f"${price:.2f}", f"${price * 24:.2f}")]
-    output.print_table(("an instance on", "an hour", "a day"), rows)
-    output.report(f"The first deployment costs ${fee:.2f} once; updates are free. Only hours with an instance count.")
+    output.print_table(("instance on", "per hour", "per day"), rows)
+    output.report(
+        f"The first deployment costs ${fee:.2f} once; updates are free. Only hours with an instance are charged."
+    )

@@ -35,7 +35,7 @@ _MB = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class CreateOptions:
-    """``name`` and ``port`` are the chute's name and the service's port where the image does not say the right ones."""
+    """Options of ``create``. ``name`` and ``port`` override the chute's name and the service's port from the image."""
 
     name: str | None = None
     port: int | None = None
@@ -44,15 +44,14 @@ class CreateOptions:
 
 
 def create(reference: str, options: CreateOptions) -> int:
-    """Write ``deploy_<name>.py`` for an image into the current folder, and discover its routes unless told not to.
+    """Write ``deploy_<name>.py`` for an image to the current folder, and discover its routes unless that is disabled.
 
-    Nothing is written, and nothing that is there is touched, when the image cannot run on Chutes, or when a file is there
-    and not to be replaced.
+    Writes and changes no file if the image cannot run on Chutes, or if a file exists and may not be replaced.
     """
     image_reference = parse_reference(reference)
     with contextlib.ExitStack() as stack:
         engine = _connect_engine(stack)
-        output.print_heading(f"Looking at {reference}")
+        output.print_heading(f"Inspecting {reference}")
         image, is_here = _resolve_image(image_reference, engine)
         proposal = propose(image_reference, image, name=options.name, port=options.port)
         path = Path.cwd() / proposal.file_name
@@ -63,12 +62,12 @@ def create(reference: str, options: CreateOptions) -> int:
         write_atomically(path, render_module(proposal))
         output.success(f"{path.name}: written")
         if options.force:
-            build_manifest_path(path).unlink(missing_ok=True)  # of another image, perhaps
+            build_manifest_path(path).unlink(missing_ok=True)  # it may belong to another image
         if engine is not None and options.discover:
             _discover_routes(path, engine)
             output.report(f"Next: {NAMES.deploy} --emulate {path.stem} --check")
         else:
-            output.report(f"Next: {NAMES.deploy} --discover {path.stem}, where Docker can run it")
+            output.report(f"Next: {NAMES.deploy} --discover {path.stem}, where Docker can run the image")
     return 0
 
 
@@ -76,16 +75,16 @@ def _connect_engine(stack: contextlib.ExitStack) -> DockerEngine | None:
     try:
         return stack.enter_context(contextlib.closing(connect(output.report)))
     except EngineUnavailable as unavailable:
-        output.report(f"{unavailable.what}: only the registry is asked, and no routes are discovered")
+        output.report(f"{unavailable.what}: only the registry is queried, and no routes are discovered")
         return None
 
 
 def _resolve_image(reference: Reference, engine: DockerEngine | None) -> tuple[ImageFacts, bool]:
-    """The image as the engine has it, else as its registry tells; pulled only where that does not. And whether it is here now."""
+    """Return the image's facts and whether it is on this machine. Sources: the engine, its registry, else a pull."""
     if engine is not None and (attributes := engine.find_image(reference.text)) is not None:
         return _facts_from_engine(reference.text, attributes), True
     try:
-        with output.show_status(f"Asking {reference.host}"):
+        with output.show_status(f"Querying {reference.host}"):
             return fetch_image_facts(reference), False
     except (RegistryUnavailable, MalformedDescription) as unavailable:
         if engine is None:
@@ -105,14 +104,14 @@ def _check_no_existing_files(path: Path, *, force: bool) -> None:
     existing = [each for each in (path, build_manifest_path(path)) if os.path.lexists(each)]
     if existing and not force:
         raise ConfigurationError(
-            f"{' and '.join(each.name for each in existing)} {'is' if len(existing) == 1 else 'are'} there already",
+            f"{' and '.join(each.name for each in existing)} {'already exists' if len(existing) == 1 else 'already exist'}",
             where=str(path.parent),
-            next_step="give another --name, or --force to replace",
+            next_step="give another --name, or add --force to replace",
         )
     for each in existing:
         if each.is_dir() and not each.is_symlink():
             raise ConfigurationError(
-                "a folder is there, which --force does not replace",
+                "there is a folder of this name, which --force does not replace",
                 where=str(each),
                 next_step="give another --name, or move the folder away",
             )
@@ -138,25 +137,25 @@ def _print_proposal(proposal: Proposal, image: ImageFacts) -> None:
 
 
 def _format_costs() -> str:
-    """What that GPU costs, as far as the platform can be asked."""
+    """Return the prices of that GPU, or that they are unknown."""
     with contextlib.suppress(WrapperError):
         url = api_client.resolve_api_url()
         with api_client.PlatformApi(url, NoCredentials(), timeout_s=_PRICES_TIMEOUT_S) as api:
-            pricing = api.get("/pricing", "asking for prices", purpose="pricing")
+            pricing = api.get("/pricing", "requesting prices", purpose="pricing")
         price, fee = parse_hourly_price(pricing), compute_first_deployment_fee(pricing)
         if price is not None and fee is not None:
             return f"${price:.2f} an hour, ${fee:.2f} once for the first deployment"
-    return "not known: the platform does not tell its prices now (--cost asks again)"
+    return "unknown: the platform does not return its prices now (try --cost later)"
 
 
 def _check_is_supported(reference: str, engine: DockerEngine) -> None:
-    """Raise UnsupportedImage for what can never run there; the image is pulled, unless it is here."""
+    """Raise UnsupportedImage for an image that can never run on Chutes. Pulls the image unless it is on this machine."""
     try:
         inspect_image(engine, reference)
     except UnsupportedImage:
         raise
     except WrapperError as failure:
-        failure.next_step = f"{failure.next_step or 'correct it'}; or --no-discover: only its registry is asked then"
+        failure.next_step = f"{failure.next_step or 'correct it'}; or add --no-discover to query only its registry"
         raise
 
 
@@ -165,8 +164,8 @@ def _discover_routes(path: Path, engine: DockerEngine) -> None:
     try:
         discover_with_defaults(read_module(path, output.report), engine)
     except WrapperError as failure:
-        failure.next_step = f"{failure.next_step or 'correct it'}; then {command} (the module is kept)"
+        failure.next_step = f"{failure.next_step or 'correct it'}; then run {command} (the module is kept)"
         raise
     except KeyboardInterrupt:
-        output.warning(f"{path.name} is kept; {command} goes on with its routes")
+        output.warning(f"{path.name} is kept; {command} discovers its routes")
         raise

@@ -1,4 +1,4 @@
-"""``--delete NAME`` and ``--delete-image NAME:TAG``: shown first, confirmed by name, and seen to be gone afterwards."""
+"""``--delete NAME`` and ``--delete-image NAME:TAG``: a deletion that is shown, confirmed by name, and verified."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CONFLICT = 409
 
 
 def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
-    """Delete a chute and end its instances; 0 once the API knows of it no more."""
+    """Delete a chute and end its instances; return 0 once the API no longer has it."""
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
         chute = get_chute(api, chute_name)
@@ -43,7 +43,7 @@ def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
 
 
 def delete_image(reference: str, *, yes: bool, as_json: bool) -> int:
-    """Delete an image that no chute uses; 0 once the API knows of it no more."""
+    """Delete an image that no chute uses; return 0 once the API no longer has it."""
     with api_client.connect() as api:
         image = get_image(api, reference)
         output.report(
@@ -52,9 +52,9 @@ def delete_image(reference: str, *, yes: bool, as_json: bool) -> int:
         _confirm(image.reference, reference, "image", yes=yes)
         try:
             api.delete(build_image_path(image.image_id), f"deleting the image {image.reference}", purpose="images")
-        except PlatformRequestFailed as refused:
-            if refused.status == _CONFLICT:
-                refused.next_step = _build_conflict_step(api, image.image_id)
+        except PlatformRequestFailed as error:
+            if error.status == _CONFLICT:
+                error.next_step = _build_conflict_step(api, image.image_id)
             raise
         if find_image(api, image.image_id) is not None:
             raise _make_not_deleted_error(f"the image {image.reference}")
@@ -66,35 +66,38 @@ def _confirm(expected: str, name: str, kind: str, *, yes: bool) -> None:
     if yes:
         if name != expected:
             raise ConfigurationError(
-                f"with --yes the {kind} must be named exactly, and {name!r} is {expected!r}",
-                next_step=f"name it {expected}",
+                f"--yes requires the exact name of the {kind}: {name!r} is {expected!r}",
+                next_step=f"use {expected}",
             )
         return
     if not prompts.is_possible():
         raise ConfigurationError(
-            f"nobody can be asked whether to delete {expected}", next_step="add --yes to delete it without a question"
+            f"cannot confirm the deletion of {expected}: there is no terminal",
+            next_step="add --yes to delete it without confirmation",
         )
     reply = click.prompt(f"Type {expected} to delete it", default="", show_default=False, err=True)
     if reply != expected:
-        raise WrapperError(f"{expected} is not deleted: {reply!r} was typed", next_step=f"type {expected} to delete it")
+        raise WrapperError(
+            f"{expected} was not deleted: {reply!r} was typed", next_step=f"type {expected} to delete it"
+        )
 
 
 def _build_conflict_step(api: PlatformApi, image_id: str) -> str:
     chutes = [parse_chute(each) for each in list_own_chutes(api)]
     users = [chute.name for chute in chutes if chute.image is not None and chute.image.image_id == image_id]
     if not users:
-        return "wait until it is built, or delete what uses it, and delete it then"
+        return "wait until it is built, or delete what uses it; then delete it"
     return f"delete what uses it first: {', '.join(f'--delete {name}' for name in users)}"
 
 
 def _make_not_deleted_error(what: str) -> WrapperError:
     return WrapperError(
-        f"{what} is still there, though the platform said that it deleted it",
-        next_step="look with --list-chutes, then again",
+        f"{what} still exists, although the platform reported its deletion",
+        next_step="check with --list-chutes, then delete it again",
     )
 
 
 def _report_deletion(what: str, payload: dict[str, object], *, as_json: bool) -> None:
     if as_json:
         output.print_result(json.dumps(payload))
-    output.success(f"{what} is gone")
+    output.success(f"{what} was deleted")

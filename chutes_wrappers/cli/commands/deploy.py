@@ -1,4 +1,4 @@
-"""``--deploy M``: deployed by the SDK, and deployed only when the API tells the same chute back."""
+"""``--deploy M``: deployment through the SDK, successful only if the API returns the same chute."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _COMPARED_FIELDS = ("path", "public_api_path", "public_api_method", "method", "s
 
 
 def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> int:
-    """Deploy ``module``, without a question about the fee where it is accepted; 0 once the API tells a new version with the module's own cords, or that this one is deployed."""
+    """Deploy ``module``; ``accept_fee`` skips the question about the fee.
+
+    Returns 0 once the API returns a new version with the module's cords, or this version was deployed already.
+    """
     facts = module_preparation.read_facts(module)
     manifest = sdk_upload.require_manifest(facts)
     with (
@@ -60,7 +63,7 @@ def check_deployed(
 ) -> None:
     """Raise WrapperError unless ``after`` is a new version, or the same one again, and has the module's ``cords``."""
     if after is None:
-        raise sdk_upload.make_upload_error("the chute was not taken", sdk_error)
+        raise sdk_upload.make_upload_error("the platform did not accept the deployment", sdk_error)
     is_same = before is not None and before.version == after.version
     if is_same and not (after.version in sdk_error and "already exists" in sdk_error):
         raise sdk_upload.make_upload_error(f"{after.name} is still at version {after.version}", sdk_error)
@@ -68,16 +71,16 @@ def check_deployed(
     if actual != expected:
         different = sorted({cord[1] for cord in {*actual} ^ {*expected}})
         raise WrapperError(
-            f"the platform has other cords of {after.name} than the module",
+            f"the cords of {after.name} on the platform differ from those of the module",
             evidence=f"different at {', '.join(different)[:400]}",
-            next_step="deploy again; if they stay different, look with --status",
+            next_step="deploy again; if they still differ, check with --status",
         )
 
 
 def _select_comparable(
     cords: Sequence[Mapping[str, Any]], reported: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, ...]]:
-    """What can be compared of ``cords``: the path, the public one, and what the API tells of any cord."""
+    """Return the comparable fields of ``cords``: path, public path, and those that the API returns for any cord."""
     names = [
         name for name in _COMPARED_FIELDS if name in _ALWAYS_COMPARED_FIELDS or any(name in cord for cord in reported)
     ]
@@ -85,7 +88,7 @@ def _select_comparable(
 
 
 def _fetch_fee(api: PlatformApi) -> float | None:
-    return compute_first_deployment_fee(api.find("/pricing", "asking for prices", purpose="pricing") or {})
+    return compute_first_deployment_fee(api.find("/pricing", "requesting prices", purpose="pricing") or {})
 
 
 def _check_deployment(
@@ -98,7 +101,7 @@ def _check_deployment(
     fee: float | None,
     options: UploadOptions,
 ) -> None:
-    """All that would be refused, at once."""
+    """Raise one ConfigurationError for everything that the platform would reject."""
     reference = sdk_upload.build_image_reference(definition)
     image = find_image(api, reference)
     problems = find_deployment_problems(user, image, reference=reference, module=module, public=options.public, fee=fee)
@@ -117,22 +120,22 @@ def _find_stale_image_problems(image: ImageInfo | None, stage: Stage, facts: Mod
         Problem(
             what=f"{image.reference} was built with another manifest: its instances would serve other routes",
             where=str(facts.manifest_path),
-            fix="raise CHUTE_TAG, and build again",
+            fix="change CHUTE_TAG, and build again",
         )
     ]
 
 
 def _build_fee_arguments(name: str, fee: float | None, *, accepted: bool) -> list[str]:
-    """The flag that accepts the fee of a first deployment, once it is accepted; updates are free."""
+    """Return the flag that accepts the fee of a first deployment, once the user accepted it. Updates are free."""
     amount = f"${fee:.2f}" if fee is not None else "three times its hourly price"
     if not accepted:
         if not prompts.is_possible():
             raise ConfigurationError(
-                f"the first deployment of {name} costs {amount} once", next_step="accept that with --accept-fee"
+                f"the first deployment of {name} costs {amount} once", next_step="accept it with --accept-fee"
             )
         if not click.confirm(f"The first deployment of {name} costs {amount} once. Deploy it?", err=True):
             raise WrapperError(
-                f"{name} is not deployed: the fee was not accepted", next_step="deploy it when you want it"
+                f"{name} was not deployed: the fee was not accepted", next_step="run --deploy again to accept it"
             )
     output.report(f"the first deployment of {name} costs {amount} once: accepted")
     return ["--accept-fee"]
@@ -153,5 +156,5 @@ def _report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, op
         output.success(f"this version of {after.name} is deployed already: {after.version}")
     else:
         output.success(f"{after.name} is deployed with {len(after.cords)} cords, version {after.version}")
-    output.report(f"Called at {host}")
+    output.report(f"URL: {host}")
     output.report(f"Next: {NAMES.deploy} --warmup {after.name}")

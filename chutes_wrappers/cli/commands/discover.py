@@ -1,4 +1,4 @@
-"""Find a service's routes and write its manifest: ``--discover``, and ``tools/discover_routes.py``."""
+"""``--discover`` and ``tools/discover_routes.py``: discovery of a service's routes, and its manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GPUS = "all"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to discover. ``environment`` may hold secrets and stays out of ``repr``."""
+    """Settings of a discovery. ``environment`` may contain secrets and is excluded from ``repr``."""
 
     startup_delay_s: float = STARTUP_DELAY_S
     probe_timeout_s: float = PROBE_TIMEOUT_S
@@ -45,14 +45,14 @@ class Settings:
 
     @property
     def bounds(self) -> Bounds:
-        """Delay and timeout together are the longest that anybody waits; nobody sleeps through the delay."""
+        """The maximum wait: delay plus timeout. Discovery does not sleep through the delay."""
         from chutes_wrappers.host.discovery.probing import Bounds
 
         return Bounds(timeout_s=self.startup_delay_s + self.probe_timeout_s)
 
 
 def discover_url(base_url: str, port: int | None, settings: Settings, path: Path | None) -> Manifest:
-    """Look at a service that is already running; the manifest is written to ``path``, if there is one."""
+    """Discover a service that is already running; return its manifest and write it to ``path``, if given."""
     from chutes_wrappers.host.discovery.remote import discover_service
 
     _check_port(base_url, port)
@@ -74,20 +74,20 @@ def discover_url(base_url: str, port: int | None, settings: Settings, path: Path
 
 
 def _check_port(base_url: str, port: int | None) -> None:
-    """Raise ConfigurationError for routes at a port that is the chute's own: no module could load them."""
+    """Raise ConfigurationError for a port that the chute itself uses: no module could load such routes."""
     service_port = port
-    with contextlib.suppress(ValueError):  # what is no URL is said by who reads it
+    with contextlib.suppress(ValueError):  # an invalid URL is reported where it is parsed
         service_port = service_port or urlsplit(base_url).port
     if service_port is not None and (problem := platform_rules.find_reserved_port_problem(service_port)):
         raise ConfigurationError(
-            f"{problem}, and no service can have it there",
+            f"{problem}, so no service can use it there",
             where="--base-url" if port is None else "--port",
-            next_step=f"name the port that the service will have in its image: --base-url {base_url} --port 8080",
+            next_step=f"give the port that the service will have in its image: --base-url {base_url} --port 8080",
         )
 
 
 def discover_file(chute_file: str, settings: Settings, path: Path | None) -> Manifest:
-    """Run the image of a deploy module; the manifest is written to ``path``, or where the module's is kept."""
+    """Run the image of a deploy module; return its manifest and write it to ``path``, by default beside the module."""
     from chutes_wrappers.cli.placement_warnings import load_and_warn_about_placement
     from chutes_wrappers.host.container_engine.docker_engine import connect
     from chutes_wrappers.host.modules.module_facts import read_module
@@ -117,7 +117,7 @@ def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Se
 
 
 def write_and_report(manifest: Manifest, path: Path) -> None:
-    """Write the manifest, and say so."""
+    """Write the manifest and report how many routes it has."""
     write_manifest(manifest, path)
     output.success(f"{path}: {len(manifest.routes)} routes, {len(manifest.skipped)} skipped with their reasons")
 
@@ -125,7 +125,7 @@ def write_and_report(manifest: Manifest, path: Path) -> None:
 def discover_image(
     facts: ModuleFacts, engine: ContainerEngine, settings: Settings, save: Callable[[Manifest], None]
 ) -> Manifest:
-    """Inspect the module's image, run it, and return the manifest of what it publishes, after ``keep`` has had it."""
+    """Inspect and run the module's image; return the manifest of what it publishes, after calling ``save`` with it."""
     from chutes_wrappers.host.discovery.container import ContainerTask, check_ports, discover_container
     from chutes_wrappers.host.inspection import describe_concerns, inspect_image
 
@@ -137,7 +137,7 @@ def discover_image(
     for concern in describe_concerns(launch):
         output.warning(concern)
     output.print_heading(
-        f"Starting {facts.base_image}; looking at {_format_ports(facts.service_ports)} for at most "
+        f"Starting {facts.base_image}; probing {_format_ports(facts.service_ports)} for at most "
         f"{settings.bounds.timeout_s:.0f} s"
     )
     task = ContainerTask(
@@ -183,23 +183,23 @@ def _parse_gpus(text: str) -> str | None:
 
 
 def check_writable(path: Path) -> None:
-    """Find out before minutes are spent, not after."""
+    """Raise ConfigurationError for a path that is not writable, before minutes are spent on a discovery."""
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
         raise ConfigurationError(
-            "the file cannot be written there",
+            "the file is not writable",
             where=str(path),
-            next_step="name a file in a folder that you may write to",
+            next_step="give a file in a folder that you may write to",
         )
 
 
 def parse_environment(assignments: Sequence[str]) -> dict[str, str]:
-    """``KEY=VALUE`` as it stands; ``KEY`` alone takes the value from our own environment: it is on no command line then."""
+    """Parse ``KEY=VALUE``; ``KEY`` alone copies the value from this process, so that no command line contains it."""
     environment = {}
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
         if not name or (not separator and name not in os.environ):
             raise ConfigurationError(
-                "is not set in this environment" if name else "names no variable",
+                "is not set in this environment" if name else "has no variable name",
                 where=f"--docker-env {name}",
                 next_step="give KEY=VALUE, or export KEY and give KEY alone",
             )
@@ -208,9 +208,11 @@ def parse_environment(assignments: Sequence[str]) -> dict[str, str]:
 
 
 def parse_size(text: str) -> int:
-    """Bytes in Docker's notation: ``512m``, ``16g``."""
+    """Parse a size in Docker's notation (``512m``, ``16g``) and return bytes."""
     match = re.fullmatch(r"([1-9][0-9]{0,14}) ?([bkmg]?)b?", text.strip().lower())
     if not match:
-        raise ConfigurationError("is not a size", where=f"--shm-size {text}", next_step="give it as in 512m or 16g")
+        raise ConfigurationError(
+            "is not a valid size", where=f"--shm-size {text}", next_step="give a size such as 512m or 16g"
+        )
     unit: int = 1024 ** "bkmg".index(match[2] or "b")
     return int(match[1]) * unit

@@ -1,4 +1,4 @@
-"""``--discover M``: asks for what the flags leave open, then writes the module's manifest or compares with it."""
+"""``--discover M``: asks for missing options, then writes the module's manifest or compares with it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoverOptions:
-    """What the command line says of a discovery; None where a person is asked. ``yes`` takes the defaults instead."""
+    """The command line's options of a discovery; None asks the user. ``yes`` selects the defaults instead."""
 
     startup_delay_s: float | None = None
     probe_timeout_s: float | None = None
@@ -38,7 +38,7 @@ class DiscoverOptions:
 
     @property
     def settings(self) -> Settings:
-        """All settings, after the questions."""
+        """All settings; asks the user for the missing ones."""
         return Settings(
             startup_delay_s=self._ask_seconds(
                 "--startup-delay", self.startup_delay_s, "Startup delay", STARTUP_DELAY_S
@@ -57,15 +57,15 @@ class DiscoverOptions:
     def _ask_value(
         self, flag: str, value: _Value | None, question: str, default: _Value, kind: click.ParamType[Any]
     ) -> _Value:
-        """The flag's value, else the default (``--yes``), else what the person at the terminal answers."""
+        """Return the flag's value, else the default (``--yes``), else what the user enters at the terminal."""
         if value is not None:
             return value
-        if self.yes or self.check:  # a check is for a machine, which nobody sits at
+        if self.yes or self.check:  # a check usually runs without a user, as in CI
             return default
         if not prompts.is_possible():
             raise ConfigurationError(
-                f"there is no terminal to ask on for {flag}",
-                next_step=f"give {flag}, or --yes for the default ({default})",
+                f"{flag} is missing, and there is no terminal to ask for it",
+                next_step=f"add {flag}, or --yes for the default ({default})",
             )
         try:
             reply: _Value = click.prompt(question, default=default, type=kind, err=True)
@@ -75,7 +75,7 @@ class DiscoverOptions:
 
 
 def discover_module(module: str, options: DiscoverOptions) -> int:
-    """``--discover M``: asks for what the flags leave open, then discovers and writes the module's manifest."""
+    """Ask for the missing options, then discover the module's routes and write its manifest; return 0."""
     from chutes_wrappers.cli.placement_warnings import load_and_warn_about_placement
     from chutes_wrappers.host.container_engine.docker_engine import connect
     from chutes_wrappers.host.modules.module_facts import read_module
@@ -84,7 +84,9 @@ def discover_module(module: str, options: DiscoverOptions) -> int:
     facts = read_module(resolve_module(module), output.report)
     settings = options.settings
     if options.check and settings.openapi is not None:
-        raise ConfigurationError("--check writes nothing", where="--openapi", next_step="give one of them")
+        raise ConfigurationError(
+            "cannot be used with --check, which writes nothing", where="--openapi", next_step="remove one of them"
+        )
     load_and_warn_about_placement(facts)
     if options.check:
         return compare_with_manifest(facts, connect(output.report), settings)
@@ -94,7 +96,7 @@ def discover_module(module: str, options: DiscoverOptions) -> int:
 
 
 def compare_with_manifest(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
-    """Compare the service with the manifest that is there, and write nothing; WrapperError when they differ."""
+    """Compare the service with the module's manifest and write nothing. Raises WrapperError if they differ."""
     from chutes_wrappers.core.drift import find_differences, is_only_hidden
 
     with contextlib.closing(engine):
@@ -107,13 +109,13 @@ def compare_with_manifest(facts: ModuleFacts, engine: DockerEngine, settings: Se
         next_step = f"{NAMES.deploy} --discover {facts.name} writes what it serves now"
         if is_only_hidden(recorded, discovered):
             next_step = (
-                "what is gone is left out by default: give the --expose that it was discovered with, or write CHUTE_EXPOSE "
-                f"into the module; else {next_step}"
+                "the missing routes are excluded by default: give the --expose of their discovery, or set CHUTE_EXPOSE "
+                f"in the module; else {next_step}"
             )
         raise WrapperError(
             f"the service differs from its manifest in {len(lines)} point{'' if len(lines) == 1 else 's'}",
             where=str(facts.manifest_path),
             next_step=next_step,
         )
-    output.success(f"{facts.manifest_path.name} is what the service serves: {len(recorded.routes)} routes")
+    output.success(f"{facts.manifest_path.name} matches the service: {len(recorded.routes)} routes")
     return 0

@@ -1,4 +1,4 @@
-"""``--doctor``: what may be wrong, how bad it is, and the fix."""
+"""``--doctor``: possible problems of this machine, their severity and their fixes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from chutes_wrappers.host.doctor.checks import Finding, run_checks
 
 
 def run_doctor(*, as_json: bool) -> int:
-    """Show every finding as it is made, or all as JSON ``{"ok", "findings": [{"group", "name", "severity", "found", "fix"}]}``.
+    """Print each finding as it is made, or all as JSON ``{"ok", "findings": [{"group", "name", "severity", "found", "fix"}]}``.
 
-    1 when something would fail.
+    Returns 1 if a check failed, else 0.
     """
     findings: list[Finding] = []
     group = ""
@@ -32,14 +32,14 @@ def run_doctor(*, as_json: bool) -> int:
             json.dumps({"ok": not failures, "findings": [asdict(finding) for finding in findings]}, indent=2)
         )
     elif failures:
-        output.warning(f"{failures} of {len(findings)} would fail: do what stands behind Fix, then look again")
+        output.warning(f"{failures} of {len(findings)} checks failed. Apply the fixes above, then run --doctor again")
     else:
-        output.success("nothing here would fail")
+        output.success("no check failed")
     return 1 if failures else 0
 
 
 def _next_finding(checks: Iterator[Finding]) -> Finding | None:
-    with output.show_status("Looking further"):
+    with output.show_status("Checking"):
         return next(checks, None)
 
 

@@ -1,4 +1,4 @@
-"""``--emulate M``: the chute as the platform would run it, on this machine, and every route of it called once."""
+"""``--emulate M``: the chute on this machine as the platform would run it, with each of its routes called once."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ _POLL_S = 0.1
 _WATCH_EVERY_S = 1.0
 _DIAGNOSE_EVERY_S = 5.0
 _MAX_LOG_LINES = 2000
-# A call that says something is a better example than one that says nothing.
+# A call with a body is a better example than one without.
 _NO_EXAMPLE_LENGTH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to emulate. ``port`` 0: a free one; ``watch_s``: how long ``check`` sees whether the instance lasts, in seconds.
+    """Options of an emulation. ``port`` 0 is any free port; ``watch_s`` is how many seconds ``check`` watches the instance.
 
-    ``allowed`` are hosts and origins beside the platform's own.
+    ``allowed`` are hosts and origins in addition to those of the platform.
     """
 
     no_docker: bool = False
@@ -61,11 +61,11 @@ class Options:
 
 
 def emulate(module: str, options: Options) -> int:
-    """Run, call and compare; 1 when a route would fail on the platform. Stays until Ctrl-C unless ``options.check``."""
+    """Run, call and compare; return 1 if a route would fail on the platform. Waits for Ctrl-C unless ``options.check``."""
     facts, username = module_preparation.read_facts(module), module_preparation.resolve_username()
     check_names(facts, username)
     if not facts.manifest_path.exists():
-        check_placement(facts)  # before an image is run to make one
+        check_placement(facts)  # before an image runs for a discovery
     logger.remove()  # the emulator's log is shown here, line by line
     screen = _Screen()
     with contextlib.ExitStack() as stack:
@@ -93,7 +93,7 @@ def emulate(module: str, options: Options) -> int:
 @contextlib.contextmanager
 def _prepare(facts: ModuleFacts, options: Options) -> Iterator[PreparedImage]:
     if options.no_docker and options.buildah:
-        raise ConfigurationError("--buildah builds what Docker runs, and --no-docker leaves Docker out")
+        raise ConfigurationError("--buildah cannot be used with --no-docker: Docker runs what buildah builds")
     if options.no_docker or not (options.buildah or emulated_image.has_engine(facts)):
         yield emulated_image.prepare_on_host(facts)
     else:
@@ -109,7 +109,7 @@ def _check_and_serve(
     screen: _Screen,
     options: Options,
 ) -> int:
-    output.print_heading("Calling every route, through the platform and at the service itself")
+    output.print_heading("Calling every route through the platform and directly at the service")
     outcomes = list(_check_parity(facts, manifest, platform, chute))
     bad = report.print_report(outcomes, screen.lines, as_json=options.as_json)
     if options.check:
@@ -123,7 +123,7 @@ def _check_and_serve(
 
 
 class _Screen:
-    """Shows an instance's lines once nothing else is shown, and keeps them."""
+    """The lines of an instance's log: kept, and printed while nothing else is shown."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=_MAX_LOG_LINES)
@@ -132,11 +132,11 @@ class _Screen:
 
     @property
     def lines(self) -> list[str]:
-        """Those until now: more come, on the platform's thread, while they are read."""
+        """A copy of the lines so far: the platform's thread adds lines while they are read."""
         return list(self._lines)
 
     def add_line(self, line: str) -> None:
-        """Take one."""
+        """Add a line."""
         self._lines.append(line)
         if self.progress is not None:
             self.progress.add_line(line)
@@ -165,7 +165,7 @@ def _wait_until_active(chute: DeployedChute, ports: Sequence[int], screen: _Scre
 
 def _make_failure(what: str, reason: str, lines: Sequence[str], diagnosis: Diagnosis | None = None) -> WrapperError:
     diagnoses = [diagnosis] if diagnosis else diagnose([*lines, *reason.splitlines()])
-    next_step = "; ".join(map(str, diagnoses)) or "correct what its last lines name"
+    next_step = "; ".join(map(str, diagnoses)) or "fix the error in its last lines"
     return ServiceFailed(what, evidence=reason, next_step=next_step)
 
 
@@ -205,24 +205,24 @@ def _check_parity(
 
 
 def _watch_instance(chute: DeployedChute, ports: Sequence[int], screen: _Screen, watch_s: float) -> None:
-    """Look whether the instance and its service last; WrapperError says why they did not."""
+    """Watch that the instance and its service keep running. Raises WrapperError with the reason if they do not."""
     responding_ports = [port for port in ports if not _find_connection_problem(chute, port)]
     with output.Progress(f"Watching the instance until it has been active for {watch_s:.0f} s") as progress:
         while (instance := chute.get_newest_instance()).state is InstanceState.ACTIVE:
             for port in responding_ports:
                 if problem := _find_connection_problem(chute, port):
-                    reason = f"nothing answers on port {port} any more: {problem}"
-                    raise _make_failure("the service did not last", reason, screen.lines)
+                    reason = f"port {port} no longer responds: {problem}"
+                    raise _make_failure("the service did not keep running", reason, screen.lines)
             if time.time() - (instance.active_since or 0.0) > watch_s:
-                output.success("the instance is well")
+                output.success("the instance stayed healthy")
                 return
             time.sleep(_WATCH_EVERY_S)
-            progress.add_line("the service answers")
-    raise _make_failure("the instance did not last", instance.ended_because, screen.lines)
+            progress.add_line("the service responds")
+    raise _make_failure("the instance did not keep running", instance.ended_because, screen.lines)
 
 
 def _find_connection_problem(chute: DeployedChute, port: int) -> str:
-    """Why the service in the instance answers no HTTP on ``port``; empty when it does."""
+    """Return why the service in the instance does not respond to HTTP on ``port``; empty if it does."""
     return chute.send_direct(DirectRequest(port=port, method="GET", target="/")).problem
 
 

@@ -1,4 +1,4 @@
-"""``--forward M``: the original API of a deployed chute's services, on this machine."""
+"""``--forward M``: the original API of a deployed chute's services on this machine."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _LISTEN = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
 def forward(module: str, *, url: str | None, listen: Sequence[str], allowed: AllowList) -> int:
     """Serve the services of the chute of ``module`` on 127.0.0.1 until Ctrl-C, which is a clean end.
 
-    ``url`` is where the chute is called, by default where the platform says; ``listen`` holds ``LOCAL:SERVICE`` pairs of
-    ports, by default each service's own. ``allowed`` are hosts and origins beside those of this machine.
+    ``url`` is the chute's URL, by default the platform's. ``listen`` are ``LOCAL:SERVICE`` pairs of ports, by default the
+    services' ports. ``allowed`` are hosts and origins in addition to those of this machine.
     """
     facts = module_preparation.read_facts(module)
     ports = parse_local_ports(listen, facts.service_ports)
@@ -53,7 +53,7 @@ def forward(module: str, *, url: str | None, listen: Sequence[str], allowed: All
 
 
 def parse_local_ports(listen: Sequence[str], service_ports: Sequence[int]) -> dict[int, int]:
-    """For each port of this machine that is listened on, the service's port. ConfigurationError for what makes no sense."""
+    """Return the service's port for each port to listen on. Raises ConfigurationError for an invalid pair."""
     if not listen:
         return {port: port for port in service_ports}
     ports: dict[int, int] = {}
@@ -67,10 +67,10 @@ def parse_local_ports(listen: Sequence[str], service_ports: Sequence[int]) -> di
         if service not in service_ports:
             valid_ports = ", ".join(map(str, service_ports))
             raise ConfigurationError(
-                f"--listen {text}: {service} is not in SERVICE_PORTS", next_step=f"name one of {valid_ports}"
+                f"--listen {text}: {service} is not in SERVICE_PORTS", next_step=f"use one of {valid_ports}"
             )
         if local in ports:
-            raise ConfigurationError(f"--listen names port {local} of this machine twice")
+            raise ConfigurationError(f"--listen has port {local} of this machine twice")
         ports[local] = service
     return ports
 
@@ -78,7 +78,7 @@ def parse_local_ports(listen: Sequence[str], service_ports: Sequence[int]) -> di
 def _resolve_address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
     if url is None:
         key = require_api_key()
-        # An emulator's chute is on this machine, and wants the key all the same.
+        # A chute of the emulator is on this machine, but requires the key, too.
         return replace(parse_chute_address(api_client.fetch_chute_url(facts.chute_name, key), key), key=key)
     address = parse_chute_address(url, read_api_key())
     if not address.is_local and address.key is None:
@@ -93,13 +93,13 @@ def _list_cords(facts: ModuleFacts, manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _build_route_table(facts: ModuleFacts, manifest: Manifest, registered_paths: Collection[str]) -> RouteTable:
-    """The routes whose cords are ``registered``, by internal path: where the module has a cord of its own, that answers."""
+    """Return the routes with a registered cord, by internal path: the module's own cords replace others."""
     static_routes = parse_routes(facts.static_routes, where=f"{facts.path}, CHUTE_STATIC_ROUTES")
     merged, _ = merge_static_routes(manifest, static_routes)
     plan = plan_cords(merged.routes, facts.service_ports[0], expose=facts.expose)
     output.warning(
-        f"{facts.path.name} registers no tunnel: calls go through its {len(plan.cords)} routes, without headers, cookies and "
-        "pages; register_tunnel(chute, SERVICE_PORTS) carries everything"
+        f"{facts.path.name} registers no tunnel: requests use its {len(plan.cords)} routes, without headers, cookies and "
+        "pages; add register_tunnel(chute, SERVICE_PORTS) to forward everything"
     )
     return RouteTable(cord for cord in plan.cords if cord.internal_path in registered_paths)
 

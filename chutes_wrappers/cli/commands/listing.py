@@ -1,4 +1,4 @@
-"""``--list-images``, ``--list-chutes`` and ``--account``: what the platform has of the account, and the account itself."""
+"""``--list-images``, ``--list-chutes`` and ``--account``: the account, its images and its chutes on the platform."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chutes_wrappers.host.platform_api.objects import (
 
 
 def list_images(*, as_json: bool) -> int:
-    """Show the account's images; as JSON the list of them as the API tells it."""
+    """Print the account's images, as JSON the API's list."""
     with api_client.connect() as api:
         images = list_own_images(api)
     rows = [_build_image_row(parse_image(image)) for image in images]
@@ -30,7 +30,7 @@ def list_images(*, as_json: bool) -> int:
 
 
 def list_chutes(*, as_json: bool) -> int:
-    """Show the account's chutes and those shared with it; as JSON the list of them as the API tells it."""
+    """Print the account's chutes and those shared with it, as JSON the API's list."""
     with api_client.connect() as api:
         chutes = list_own_chutes(api)
     rows = [_build_chute_row(parse_chute(chute)) for chute in chutes]
@@ -41,11 +41,11 @@ def list_chutes(*, as_json: bool) -> int:
 
 
 def show_account(*, as_json: bool) -> int:
-    """Show who the account is, what it has and what it may do; never its keys."""
+    """Print the account's identity, balance and permissions; never its keys."""
     with api_client.connect() as api:
-        response = api.get("/users/me", "asking for the account", purpose="me")
+        response = api.get("/users/me", "requesting the account", purpose="me")
     account = parse_account(response, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
-    balance = "not told" if account.balance is None else f"${account.balance:,.2f}"
+    balance = "unknown" if account.balance is None else f"${account.balance:,.2f}"
     if as_json:
         _print_json(
             {
@@ -62,7 +62,7 @@ def show_account(*, as_json: bool) -> int:
         ("username", account.username),
         ("user id", account.user_id),
         ("balance", balance),
-        ("pay in to", account.payment_address),
+        ("payment address", account.payment_address),
         ("public chutes", "allowed" if account.may_publish else "not allowed: share chutes with --share"),
     ]
     output.print_table(("account", ""), rows)

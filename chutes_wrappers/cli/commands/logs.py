@@ -1,4 +1,4 @@
-"""``--logs NAME``: what a chute's instances print."""
+"""``--logs NAME``: the logs of a chute's instances."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _EVENT = "data:"
 
 
 def print_logs(name: str, *, follow: bool, instance: str = "", as_json: bool) -> int:
-    """Print the last lines of an instance's log; with ``follow`` also those to come, and the next instances'.
+    """Print the last lines of an instance's log; with ``follow`` also new lines, and those of later instances.
 
-    ``instance`` is how the wanted instance's id begins; by default it is the newest one.
+    ``instance`` is a prefix of the instance's id; by default the newest instance is selected.
     """
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
@@ -35,9 +35,9 @@ def print_logs(name: str, *, follow: bool, instance: str = "", as_json: bool) ->
         selected = _select_instance(chute, instance) if instance else _select_newest(chute)
         if selected is None and not follow:
             raise WrapperError(
-                f"{chute.name} has no instance, and so no log",
+                f"{chute.name} has no instance, and therefore no log",
                 evidence="",
-                next_step=f"--warmup {chute.name} starts one; --logs {chute.name} --follow waits for it",
+                next_step=f"start one with --warmup {chute.name}, or wait for one with --logs {chute.name} --follow",
             )
         if not follow and selected is not None:
             _print_last_lines(api, chute, selected, as_json=as_json)
@@ -49,7 +49,7 @@ def print_logs(name: str, *, follow: bool, instance: str = "", as_json: bool) ->
 
 
 def _follow_all(api: PlatformApi, chute: ChuteInfo, *, as_json: bool) -> None:
-    """The newest instance's log, then the next one's, until Ctrl-C."""
+    """Print the newest instance's log, then the next one's, until Ctrl-C."""
     followed_ids: set[str] = set()
     tolerance, chute_id = OutageTolerance(), chute.chute_id
     while True:
@@ -62,7 +62,7 @@ def _follow_all(api: PlatformApi, chute: ChuteInfo, *, as_json: bool) -> None:
 
 
 def _print_last_lines(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_json: bool) -> None:
-    """What an instance has printed; not what it goes on printing, which the API sends in the same stream."""
+    """Print what an instance has printed so far. The API sends later output in the same stream, which is ignored."""
     output.print_heading(_format_title(chute, instance))
     deadline, printed = time.monotonic() + _MAX_READ_S, 0
     for line in _stream_lines(api, instance, idle_timeout_s=_IDLE_TIMEOUT_S):
@@ -71,11 +71,11 @@ def _print_last_lines(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo
         if printed == _BACKFILL_LINES or time.monotonic() > deadline:
             break
     if not printed:
-        output.report("it has printed nothing yet; --follow waits for it")
+        output.report("the instance has printed nothing yet; --follow waits for output")
 
 
 def _follow(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_json: bool) -> None:
-    """An instance's log until the instance is gone; a stream that breaks off before is taken up again."""
+    """Print an instance's log until the instance is gone. Reconnects if the stream breaks off before."""
     output.print_heading(_format_title(chute, instance))
     printed: deque[str] = deque(maxlen=_BACKFILL_LINES)
     log_tolerance, chute_tolerance = OutageTolerance(), OutageTolerance()
@@ -85,9 +85,9 @@ def _follow(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_js
                 log_tolerance.record_success()
                 printed.append(line)
                 _print_line(line, instance, as_json=as_json)
-        except PlatformRequestFailed as refused:
-            if refused.status != _NOT_FOUND:  # that of an instance that is gone
-                log_tolerance.record_failure(refused)
+        except PlatformRequestFailed as error:
+            if error.status != _NOT_FOUND:  # 404: the instance is gone
+                log_tolerance.record_failure(error)
         except PlatformUnreachable as failure:
             log_tolerance.record_failure(failure)
         current = chute_tolerance.call(lambda: get_chute(api, chute.chute_id))
@@ -95,14 +95,17 @@ def _follow(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_js
             break
         time.sleep(_POLL_S)
     if not printed:
-        output.report("it has printed nothing")
+        output.report("the instance has printed nothing")
 
 
 def skip_repeated_lines(lines: Iterable[str], printed: Sequence[str]) -> Iterator[str]:
-    """``lines`` without those at their beginning that end ``shown``, as many as can be: a log that is read again repeats them."""
+    """Yield ``lines`` without the longest beginning that repeats the end of ``printed``.
+
+    A log that is read again begins with lines that were printed already.
+    """
     rest, repeated = iter(lines), 0
     pending: list[str] = []
-    starts = list(range(len(printed)))  # where in ``shown`` the held lines may begin
+    starts = list(range(len(printed)))  # where in ``printed`` the pending lines may begin
     while any(start + len(pending) < len(printed) for start in starts) and (line := next(rest, None)) is not None:
         starts = [
             start for start in starts if start + len(pending) < len(printed) and printed[start + len(pending)] == line
@@ -123,7 +126,7 @@ def _print_line(line: str, instance: InstanceInfo, *, as_json: bool) -> None:
 
 
 def _select_instance(chute: ChuteInfo, id_prefix: str) -> InstanceInfo:
-    """The instance whose id begins so; ConfigurationError names those that there are when it is none or several."""
+    """Return the only instance with this id prefix. Raises ConfigurationError with all ids for none or several."""
     instances = [*chute.instances, *chute.ended]
     matches = [instance for instance in instances if instance.instance_id.startswith(id_prefix)]
     if len(matches) == 1:
@@ -131,19 +134,19 @@ def _select_instance(chute: ChuteInfo, id_prefix: str) -> InstanceInfo:
     raise ConfigurationError(
         f"{len(matches) or 'no'} instances of {chute.name} have an id that begins with {id_prefix!r}",
         where="--instance",
-        next_step=f"name one of: {', '.join(instance.instance_id for instance in instances) or 'none is there'}",
+        next_step=f"use one of: {', '.join(instance.instance_id for instance in instances) or 'there is none'}",
     )
 
 
 def _select_newest(chute: ChuteInfo) -> InstanceInfo | None:
-    """The instance to look at: a living one where there is one, else the last that is gone and remembered."""
+    """Return the newest running instance, else the last one that ended."""
     return next(iter(reversed(chute.instances)), None) or next(iter(reversed(chute.ended)), None)
 
 
 def _stream_lines(api: PlatformApi, instance: InstanceInfo, *, idle_timeout_s: float | None) -> Iterator[str]:
-    """The lines of a log, of which the API sends those to come for as long as the instance lives (SDK ``entrypoint/logger.py``).
+    """Yield the lines of a log. The API sends new ones as long as the instance runs (SDK ``entrypoint/logger.py``).
 
-    With ``silence_s`` they end where nothing new has come for so long.
+    With ``idle_timeout_s`` the lines end when nothing new has come for so many seconds.
     """
     lines = api.stream_lines(
         f"/instances/{instance.instance_id}/logs",
@@ -154,13 +157,13 @@ def _stream_lines(api: PlatformApi, instance: InstanceInfo, *, idle_timeout_s: f
     )
     for line in lines:
         if line.strip() == "." and idle_timeout_s is not None:
-            return  # what the platform says while nothing new is printed
+            return  # the platform's keep-alive: nothing new was printed
         if line.startswith(_EVENT) and (text := _parse_event(line)) is not None:
             yield text
 
 
 def _parse_event(event: str) -> str | None:
-    """The line in an event; None for events of another kind."""
+    """Return the line of an event; None for other kinds of events."""
     try:
         payload = json.loads(event[len(_EVENT) :])
     except ValueError:

@@ -1,4 +1,4 @@
-"""``--build M`` on the platform: uploaded by the SDK, followed to its end, and built only when the API says so."""
+"""``--build M`` on the platform: uploaded by the SDK, followed to its end, and successful only if the API reports it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EVENT = "data: "
 
 
 def build_remotely(module: str, options: UploadOptions) -> int:
-    """Upload the image of ``module``, or join its build, and wait; 0 once the API says that it is built."""
+    """Upload the image of ``module``, or follow its running build; return 0 once the API reports that it is built."""
     facts = module_preparation.read_facts(module)
     manifest = sdk_upload.require_manifest(facts)
     with (
@@ -49,13 +49,13 @@ def build_remotely(module: str, options: UploadOptions) -> int:
             f"Building {reference} on the platform", verbose=options.debug, is_important=is_step
         ) as progress:
             if is_in_progress:
-                output.report("it is being built already: following that")
+                output.report("the image is being built already: following that build")
             else:
                 _upload_and_remember(api, stage, facts.manifest_path, reference, options, progress)
             try:
                 built = follow_build(api, reference, progress, f"{NAMES.deploy} --build {module}")
             except KeyboardInterrupt:
-                output.warning(f"the build goes on at the platform; {NAMES.deploy} --build {module} joins it again")
+                output.warning(f"the build continues on the platform; {NAMES.deploy} --build {module} follows it again")
                 raise
     if options.as_json:
         output.print_result(json.dumps({"image_id": built.image_id, "image": built.reference, "status": built.status}))
@@ -73,22 +73,25 @@ def upload(
     arguments: list[str],
     variables: Mapping[str, str],
 ) -> ImageInfo:
-    """Let the SDK upload the image of ``stage``; the image as the API then knows it, WrapperError when it does not."""
+    """Upload the image of ``stage`` through the SDK and return the API's record. Raises WrapperError if there is none."""
     sdk_error = sdk_upload.run_upload(stage, ["build", stage.reference, *arguments], progress, variables)
     image = find_image(api, reference)
     if image is None:
-        raise sdk_upload.make_upload_error(f"the image {reference} was not taken", sdk_error)
+        raise sdk_upload.make_upload_error(f"the platform did not accept the image {reference}", sdk_error)
     return image
 
 
 def follow_build(api: PlatformApi, reference: str, progress: output.Progress, command: str) -> ImageInfo:
-    """Show a build's log until it is over; the built image. WrapperError says why it is none; ``again`` joins it anew."""
+    """Print a build's log until the build ends, and return the image.
+
+    Raises WrapperError with the reason if it was not built. ``command`` is the one that follows the build again.
+    """
     offset: dict[str, Any] = {}
     failures = 0
     while True:
         image, previous_offset = find_image(api, reference), dict(offset)
         if image is None:
-            raise WrapperError(f"the image {reference} is gone", next_step=f"build it again: {command}")
+            raise WrapperError(f"the image {reference} no longer exists", next_step=f"build it again with {command}")
         if image.status == IMAGE_BUILT:
             return image
         failures = failures + 1 if not _print_log(api, reference, progress, offset) else 0
@@ -96,8 +99,8 @@ def follow_build(api: PlatformApi, reference: str, progress: output.Progress, co
             raise _make_build_error(image, progress)
         if failures > _MAX_RECONNECTS:
             raise WrapperError(
-                f"the log of {reference} breaks off again and again",
-                next_step=f"the build goes on at the platform; {command} joins it again",
+                f"the log of {reference} breaks off repeatedly",
+                next_step=f"follow it again with {command}: the build continues on the platform",
             )
         progress.add_line(image.status)
         time.sleep(_POLL_AFTER_OUTPUT_S if offset != previous_offset else _POLL_S)
@@ -112,13 +115,13 @@ def _upload_and_remember(
 
 
 def _print_log(api: PlatformApi, reference: str, progress: output.Progress, offset: dict[str, Any]) -> bool:
-    """Show the lines behind ``offset``, which moves on, until the platform ends the log; False when it broke off."""
+    """Print the lines after ``offset``, which is updated, until the log ends. Return False if it broke off."""
     try:
         _print_log_lines(api, reference, progress, offset)
     except PlatformUnreachable:
         return False
-    except PlatformRequestFailed as refused:
-        if refused.status != _NOT_FOUND:  # there may be none before the build has begun
+    except PlatformRequestFailed as error:
+        if error.status != _NOT_FOUND:  # there may be no log before the build starts
             raise
     return True
 
@@ -126,14 +129,14 @@ def _print_log(api: PlatformApi, reference: str, progress: output.Progress, offs
 def _print_log_lines(api: PlatformApi, reference: str, progress: output.Progress, offset: dict[str, Any]) -> None:
     lines = api.stream_lines(
         f"{build_image_path(reference)}/logs",
-        f"reading the build of {reference}",
+        f"reading the build log of {reference}",
         purpose="images",
         params=dict(offset),
     )
     for line in lines:
         if not line.startswith(_EVENT):
             if not offset and line != "DONE":
-                progress.add_line(mask_variable_values(line))  # the whole text of a build that is over
+                progress.add_line(mask_variable_values(line))  # the whole log of a finished build
             continue
         try:
             event = json.loads(line[len(_EVENT) :])
@@ -149,5 +152,5 @@ def _make_build_error(image: ImageInfo, progress: output.Progress) -> WrapperErr
         f"the build of {image.reference} failed: {image.status}",
         where=image.reference,
         evidence=progress.tail,
-        next_step=f"correct what the lines above name, then --delete-image {image.reference}, and build again",
+        next_step=f"correct what the lines above report, run --delete-image {image.reference}, and build again",
     )

@@ -19,16 +19,16 @@ from chutes_wrappers.host.staging import create_stage
 
 
 def run_docker(module: str, *, allowed: AllowList) -> int:
-    """Run the built image of ``module`` until it ends or Ctrl-C; 0 for a clean stop after it was ready.
+    """Run the built image of ``module`` until it ends or Ctrl-C; return 0 for a clean stop after it was ready.
 
-    ``allowed`` are hosts and origins beside those of this machine.
+    ``allowed`` are hosts and origins in addition to those of this machine.
     """
     facts = module_preparation.read_facts(module)
     engine = connect()
     manifest = module_preparation.find_manifest(facts)
     if manifest is None:
         raise WrapperError(
-            "there is no manifest, so nothing was built", next_step=f"{NAMES.deploy} --build {module} --local"
+            "there is no manifest, so nothing was built", next_step=f"run {NAMES.deploy} --build {module} --local"
         )
     with create_stage(facts, manifest, username=module_preparation.resolve_username()) as stage:
         definition = describe_staged_module(stage, output.report)
@@ -48,6 +48,6 @@ def run_docker(module: str, *, allowed: AllowList) -> int:
 
 
 def build_dev_run_spec(image: str, reference: str, environment: Mapping[str, str] | None = None) -> ContainerSpec:
-    """A container that is to the chute ``reference`` (``module:chute``) what an instance of the platform is."""
+    """Build the spec of a container that runs the chute ``reference`` (``module:chute``) as an instance of the platform does."""
     command = ["chutes", "run", reference, "--dev", "--port", str(platform_rules.CHUTE_PORT)]
     return build_instance_spec(image, command=command, environment=environment)

@@ -1,4 +1,4 @@
-"""``--run M``: the chute on this machine in the SDK's dev mode, beside a service that runs here too."""
+"""``--run M``: the chute on this machine in the SDK's dev mode, for a service that also runs here."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from chutes_wrappers.host.staging import Stage, create_stage
 
 
 def run_host(module: str, *, port: int, allowed: AllowList) -> int:
-    """Run the chute of ``module`` here until it ends or Ctrl-C; 0 for a clean stop after it was ready.
+    """Run the chute of ``module`` here until it ends or Ctrl-C; return 0 for a clean stop after it was ready.
 
-    ``allowed`` are hosts and origins beside those of this machine.
+    ``allowed`` are hosts and origins in addition to those of this machine.
     """
     facts = module_preparation.read_facts(module)
     manifest = module_preparation.find_manifest(facts)

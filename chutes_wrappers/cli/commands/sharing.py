@@ -1,4 +1,4 @@
-"""``--share NAME USER`` and ``--secret CHUTE KEY``: who may call a chute, and what its instances know."""
+"""``--share NAME USER`` and ``--secret CHUTE KEY``: access to a chute, and secrets of its instances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONFLICT = 409
 
 
 def share(name: str, user: str, *, as_json: bool) -> int:
-    """Let another user see and call a chute."""
+    """Allow another user to see and call a chute."""
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
         chute = get_chute(api, chute_name)
@@ -34,28 +34,28 @@ def share(name: str, user: str, *, as_json: bool) -> int:
 
 
 def set_secret(name: str, key: str, *, as_json: bool) -> int:
-    """Keep the value that standard input brings as the variable ``key`` of a chute's instances; 0 once the API lists it.
+    """Store a value from standard input as the variable ``key`` of a chute's instances; return 0 once the API lists it.
 
-    The chute may still be to be deployed.
+    The chute does not have to be deployed yet.
     """
     purpose = resolve_chute_name(name, output.report)
     if not key.isidentifier():
-        raise ConfigurationError(f"{key!r} is no name of a variable", next_step="name it like HF_TOKEN")
+        raise ConfigurationError(f"{key!r} is not a valid variable name", next_step="use a name such as HF_TOKEN")
     with api_client.connect() as api:
         value = _read_value(key)
         body = {"purpose": purpose, "key": key, "value": value}
         try:
-            response = api.post("/secrets/", f"keeping the secret {key} of {purpose}", body)
-        except PlatformRequestFailed as refused:
-            refused.evidence = mask_secrets(refused.evidence or "", [value])
-            if refused.status == _CONFLICT:
-                refused.next_step = _build_replacement_step(api, purpose, key)
+            response = api.post("/secrets/", f"storing the secret {key} of {purpose}", body)
+        except PlatformRequestFailed as error:
+            error.evidence = mask_secrets(error.evidence or "", [value])
+            if error.status == _CONFLICT:
+                error.next_step = _build_replacement_step(api, purpose, key)
             raise
         except WrapperError as failure:
             failure.evidence = mask_secrets(failure.evidence or "", [value])
             raise
         if _find_secret_id(api, purpose, key) is None:
-            raise WrapperError(f"the platform does not list the secret {key} of {purpose}", next_step="try it again")
+            raise WrapperError(f"the platform does not list the secret {key} of {purpose}", next_step="try again")
     if as_json:
         output.print_result(json.dumps({"secret_id": response.get("secret_id"), "purpose": purpose, "key": key}))
     output.success(f"instances of {purpose} that start from now on have {key}")
@@ -82,7 +82,7 @@ def _read_value(key: str) -> str:
 
 
 def _find_secret_id(api: PlatformApi, purpose: str, key: str) -> str | None:
-    """The id of a secret, or None."""
+    """Return the id of a secret, or None."""
     for secret in api.list_items("/secrets/", "listing the secrets", purpose="secrets"):
         if isinstance(secret, dict) and (str(secret.get("purpose")).lower(), secret.get("key")) == (
             purpose.lower(),
@@ -94,4 +94,4 @@ def _find_secret_id(api: PlatformApi, purpose: str, key: str) -> str | None:
 
 def _build_replacement_step(api: PlatformApi, purpose: str, key: str) -> str:
     secret_id = _find_secret_id(api, purpose, key)
-    return f"delete the one that is there first: chutes secrets delete {secret_id or key}"
+    return f"delete the existing secret first: chutes secrets delete {secret_id or key}"

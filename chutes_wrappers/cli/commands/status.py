@@ -1,4 +1,4 @@
-"""``--status NAME``: how a chute stands."""
+"""``--status NAME``: a chute's version, routes and instances."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.lookup import build_chute_path, get_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo, format_age
 
-INSTANCE_COLUMNS = ("instance", "state", "for", "failures", "what happened")
+INSTANCE_COLUMNS = ("instance", "state", "for", "failures", "reason")
 
 
 def print_status(name: str, *, as_json: bool) -> int:
-    """Show a chute's version, image, address, routes and instances; as JSON all that the API tells, but its source."""
+    """Print a chute's version, image, URL, routes and instances; as JSON all that the API returns except its source."""
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
         chute = get_chute(api, chute_name)
         if as_json:
-            payload = api.get(build_chute_path(chute_name), f"asking for the chute {chute_name!r}", purpose="chutes")
+            payload = api.get(build_chute_path(chute_name), f"requesting the chute {chute_name!r}", purpose="chutes")
             output.print_result(json.dumps({key: value for key, value in payload.items() if key != "code"}, indent=2))
             return 0
         print_chute(chute, _find_host(chute, api.url))
@@ -27,17 +27,17 @@ def print_status(name: str, *, as_json: bool) -> int:
 
 
 def print_chute(chute: ChuteInfo, host: str) -> None:
-    """Print a chute that is called at ``host``."""
-    image = f"{chute.image.reference}: {chute.image.status}" if chute.image else "not told"
+    """Print a chute whose URL is ``host``."""
+    image = f"{chute.image.reference}: {chute.image.status}" if chute.image else "unknown"
     node_selector = ", ".join(f"{key} {value}" for key, value in chute.node_selector.items() if value not in (None, []))
     rows = [
         ("state", "hot" if chute.hot else "cold"),
         ("version", chute.version),
         ("image", image),
         ("visibility", "public" if chute.public else "private"),
-        ("called at", host),
-        ("runs on", node_selector or "not told"),
-        ("deployed", f"{format_age(chute.updated_at)} ago" if chute.updated_at else "not told"),
+        ("URL", host),
+        ("runs on", node_selector or "unknown"),
+        ("deployed", f"{format_age(chute.updated_at)} ago" if chute.updated_at else "unknown"),
     ]
     output.print_table((chute.name, ""), rows)
     public_cords = [cord for cord in chute.cords if cord.get("public_api_path")]
@@ -55,15 +55,15 @@ def print_chute(chute: ChuteInfo, host: str) -> None:
 
 
 def print_instances(chute: ChuteInfo) -> None:
-    """Print a chute's instances, those that are gone last."""
+    """Print a chute's instances, ended ones last."""
     if not chute.instances and not chute.ended:
-        output.report(f"no instance runs: --warmup {chute.name} starts one, and so does a call")
+        output.report(f"no instance is running: --warmup {chute.name} or a call starts one")
         return
     output.print_table(INSTANCE_COLUMNS, build_instance_rows(chute))
 
 
 def build_instance_rows(chute: ChuteInfo) -> list[tuple[str, ...]]:
-    """A row of INSTANCE_COLUMNS for each of a chute's instances, those that are gone last."""
+    """Return a row of INSTANCE_COLUMNS for each of a chute's instances, ended ones last."""
     return [_build_row(instance) for instance in (*chute.instances, *chute.ended)]
 
 
@@ -77,4 +77,4 @@ def _find_host(chute: ChuteInfo, url: str) -> str:
     try:
         return api_client.build_chute_url({"slug": chute.slug, "name": chute.name}, url)
     except WrapperError:
-        return "not told"
+        return "unknown"

@@ -1,4 +1,4 @@
-"""``--status NAME --watch``: how a chute stands, from moment to moment."""
+"""``--status NAME --watch``: a chute's state and instances, updated until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from chutes_wrappers.host.platform_api.objects import ChuteInfo
 def watch(name: str, *, every_s: float, as_json: bool) -> int:
     """Show a chute's state and instances until Ctrl-C, which is a clean end; without a terminal a line for each change.
 
-    As JSON one object a change: ``{"time", "name", "hot", "version", "instances": [{"instance_id", "state", …}]}``.
+    As JSON one object per change: ``{"time", "name", "hot", "version", "instances": [{"instance_id", "state", …}]}``.
     """
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api, contextlib.suppress(KeyboardInterrupt):
-        chute = get_chute(api, chute_name)  # a wrong name is an error, not a thing to watch
+        chute = get_chute(api, chute_name)  # an unknown name is an error; there is nothing to watch
         if as_json:
             _print_changes(api, chute, every_s)
         else:
@@ -48,13 +48,13 @@ def _show_live(api: PlatformApi, chute: ChuteInfo, every_s: float, view: output.
         chute = current or chute
         title = f"{chute.name} {chute.version[:8]}: {'hot' if chute.hot else 'cold'}   {time.strftime('%H:%M:%S')}"
         if current is None:
-            title += f"   no answer for {tolerance.outage_s:.0f} s"
+            title += f"   no response for {tolerance.outage_s:.0f} s"
         view.show(title, INSTANCE_COLUMNS, build_instance_rows(chute), is_changed=_build_state(chute) != previous)
         previous = _build_state(chute)
 
 
 def _poll(api: PlatformApi, chute: ChuteInfo, every_s: float, tolerance: OutageTolerance) -> Iterator[ChuteInfo | None]:
-    """The chute as it is, and then every ``every_s`` seconds; None when the platform does not tell for once."""
+    """Yield the chute now and then every ``every_s`` seconds; None during an outage that is tolerated."""
     yield chute
     while True:
         time.sleep(every_s)
@@ -62,7 +62,7 @@ def _poll(api: PlatformApi, chute: ChuteInfo, every_s: float, tolerance: OutageT
 
 
 def _build_state(chute: ChuteInfo) -> dict[str, Any]:
-    """What would be news if it changed."""
+    """Return what is reported when it changes."""
     instances = [
         {
             "instance_id": instance.instance_id,

@@ -1,4 +1,4 @@
-"""``--template TEMPLATE``: a module to begin with, and the service that it wraps, in the current folder."""
+"""``--template TEMPLATE``: an example module and the service that it wraps, in the current folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chutes_wrappers.host.modules.templates import copy_template
 
 
 def copy_to_current_folder(name: str) -> int:
-    """Copy the template, and name what can be done with it; returns 0. ConfigurationError where it cannot be copied."""
+    """Copy the template, report the next command and return 0. Raises ConfigurationError if it cannot be copied."""
     module, *service = copy_template(name, Path.cwd())
     folder = Path(*service[0].relative_to(Path.cwd()).parts[:2])
     path = module.relative_to(Path.cwd())

@@ -1,4 +1,4 @@
-"""``--warmup NAME``: an instance is started, and awaited."""
+"""``--warmup NAME``: start an instance and wait for it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _POLL_S = 1.0
 
 
 def warm_up(name: str, *, timeout_s: float, waits: bool = True, keep_s: float = 0.0, as_json: bool) -> int:
-    """Ask for an instance, and wait up to ``timeout_s`` seconds; 0 once one is active.
+    """Request an instance and wait up to ``timeout_s`` seconds; return 0 once one is active.
 
-    Without ``waits`` 0 once the platform took the request. For ``keep_s`` seconds more another one is asked for whenever
-    none is active.
+    Without ``waits`` return 0 once the platform accepted the request. For ``keep_s`` more seconds, another one is
+    requested whenever none is active.
     """
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
@@ -43,7 +43,7 @@ def _report_status(chute: ChuteInfo, status: str, *, as_json: bool) -> int:
     if as_json:
         output.print_result(json.dumps({"chute_id": chute.chute_id, "status": status, "instances": active}))
     if status == "asked":
-        output.success(f"an instance of {chute.name} is asked for; --status {chute.name} --watch shows it come")
+        output.success(f"Requested an instance of {chute.name}. Follow it with --status {chute.name} --watch")
     else:
         output.success(f"{chute.name} is hot: {len(active)} active instance{'s' if len(active) != 1 else ''}")
     return 0
@@ -55,7 +55,7 @@ def _request_instance(api: PlatformApi, chute: ChuteInfo) -> None:
 
 
 def _wait_until_hot(api: PlatformApi, chute: ChuteInfo, timeout_s: float) -> ChuteInfo:
-    """The chute with an active instance; WrapperError why none comes."""
+    """Return the chute once it has an active instance. Raises WrapperError with the reason if it gets none."""
     requested_at, deadline = datetime.now(timezone.utc), time.monotonic() + timeout_s
     with output.Progress(f"Waiting for an instance of {chute.name}, {timeout_s:.0f} s at most") as progress:
         _request_instance(api, chute)
@@ -66,30 +66,30 @@ def _wait_until_hot(api: PlatformApi, chute: ChuteInfo, timeout_s: float) -> Chu
             if (reason := _find_start_failure(chute, known_ids, requested_at)) is not None:
                 raise _make_cold_error(chute, reason)
             if time.monotonic() > deadline:
-                raise _make_cold_error(chute, f"none is active after {timeout_s:.0f} s")
+                raise _make_cold_error(chute, f"no instance is active after {timeout_s:.0f} s")
             time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
             chute = tolerance.call(lambda: get_chute(api, chute_id)) or chute
     return chute
 
 
 def _keep_hot(api: PlatformApi, chute: ChuteInfo, keep_s: float, timeout_s: float) -> ChuteInfo:
-    """The chute after ``keep_s`` seconds in which it had an instance; Ctrl-C ends the keeping."""
+    """Keep the chute hot for ``keep_s`` seconds, or until Ctrl-C, and return it."""
     deadline = time.monotonic() + keep_s
     while True:
         chute = _watch_while_hot(api, chute, deadline)
         if chute.hot:
             return chute
-        output.warning(f"{chute.name} has no active instance any more: asking for another one")
+        output.warning(f"{chute.name} no longer has an active instance: requesting another one")
         chute = _wait_until_hot(api, chute, timeout_s)
 
 
 def _watch_while_hot(api: PlatformApi, chute: ChuteInfo, deadline: float) -> ChuteInfo:
-    """The chute as it is at the monotonic time ``until``, or when it has no active instance any more."""
+    """Return the chute at the monotonic time ``deadline``, or when it no longer has an active instance."""
     tolerance, chute_id = OutageTolerance(), chute.chute_id
     title = f"Keeping {chute.name} hot for {math.ceil(deadline - time.monotonic())} s, or until Ctrl-C"
     with output.Progress(title) as progress:
         while chute.hot and (remaining_s := deadline - time.monotonic()) > 0:
-            outage = f", no answer for {tolerance.outage_s:.0f} s" if tolerance.outage_s else ""
+            outage = f", no response for {tolerance.outage_s:.0f} s" if tolerance.outage_s else ""
             progress.add_line(f"{remaining_s:.0f} s left: {_format_instances(chute)}{outage}")
             time.sleep(min(_POLL_S, remaining_s))
             chute = tolerance.call(lambda: get_chute(api, chute_id)) or chute
@@ -103,7 +103,7 @@ def _format_instances(chute: ChuteInfo) -> str:
 
 
 def _find_start_failure(chute: ChuteInfo, known_ids: set[str], requested_at: datetime) -> str | None:
-    """Why waiting longer is of no use: what was started is gone, or ended before it was seen. ``seen`` remembers."""
+    """Return why waiting longer is useless: the new instance is gone, or ended unseen. ``known_ids`` is updated."""
     running_ids = {instance.instance_id for instance in chute.instances}
     known_ids |= running_ids
     if running_ids:
@@ -115,12 +115,12 @@ def _find_start_failure(chute: ChuteInfo, known_ids: set[str], requested_at: dat
     ]
     if ended:
         return ended[-1].ended_because or ended[-1].last_failure or "it ended"
-    return "its instance is gone before it was active" if known_ids else None
+    return "its instance disappeared before it was active" if known_ids else None
 
 
 def _make_cold_error(chute: ChuteInfo, reason: str) -> WrapperError:
     return WrapperError(
         f"{chute.name} is cold: no instance became active",
         evidence=clean_text(reason),
-        next_step=f"look with --logs {chute.name} and --status {chute.name} why, or wait longer with --timeout",
+        next_step=f"find the reason with --logs {chute.name} and --status {chute.name}, or wait longer with --timeout",
     )

@@ -1,4 +1,4 @@
-"""A module's way onto the emulated platform, which is that of the real one: an account, ``chutes build``, ``chutes deploy``."""
+"""Deployment to the emulated platform by the same steps as to the real one: account, ``chutes build``, ``chutes deploy``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from chutes_wrappers.host.staging import Stage
 
 
 class Developer:
-    """A throw-away user of an emulated platform, with the SDK's command line. ``variables`` make it theirs."""
+    """A temporary user of an emulated platform with the SDK's command line, which ``variables`` configure for the user."""
 
     def __init__(self, platform: RunningPlatform, username: str, folder: Path, *, builds: bool) -> None:
         config = folder / "config.ini"
@@ -36,7 +36,7 @@ class Developer:
         self.variables = {"CHUTES_CONFIG_PATH": str(config)}
 
     def build(self, stage: Stage, definition: Mapping[str, Any], *, debug: bool) -> None:
-        """Upload the image of what ``stage`` holds, and wait until it is built; WrapperError says why it is not."""
+        """Upload the image of ``stage`` and wait until it is built. Raises WrapperError with the reason of a failure."""
         name = sdk_upload.build_image_reference(definition)
         with (
             output.Progress(self._format_title(name), verbose=debug, is_important=is_step) as progress,
@@ -47,10 +47,10 @@ class Developer:
         if self._builds:
             output.success(f"{name} is {IMAGE_BUILT} after {progress.seconds:.0f} s")
         else:
-            output.success(f"{name} is uploaded, and recorded as built: without Docker nothing is built")
+            output.success(f"{name} is uploaded and recorded as built: without Docker nothing is built")
 
     def deploy(self, stage: Stage, definition: Mapping[str, Any]) -> DeployedChute:
-        """Upload the module of ``stage``; the chute, whose first instance is on its way."""
+        """Upload the module of ``stage`` and return its chute, whose first instance is starting."""
         name = definition["name"]
         with (
             output.Progress(f"Deploying {name}") as progress,
@@ -80,9 +80,9 @@ def create_developer(
     on_line: Callable[[str], None],
     allowed: AllowList,
 ) -> Iterator[Developer]:
-    """An emulated platform on ``port`` and its one user, for the chute of ``module``; nothing of them is left but the image."""
+    """Run an emulated platform on ``port`` and yield its only user, for the chute of ``module``. Only the image remains."""
     with tempfile.TemporaryDirectory(prefix="chutes-emulator-") as name:
-        # The same for the same module: the engine finds the layers of the last build, and keeps one image, not many.
+        # Stable for a module: the engine reuses the layers of the last build and keeps one image instead of many.
         identity = hashlib.sha256(str(module).encode()).hexdigest()[:8]
         settings = Settings(
             folder=Path(name) / "state",

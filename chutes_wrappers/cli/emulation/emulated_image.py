@@ -1,4 +1,4 @@
-"""Where ``--emulate`` runs a module's chute: in Docker, or on this machine by the module's own entrypoint."""
+"""The environment in which ``--emulate`` runs a module's chute: Docker, or this machine with the module's HOST_ENTRYPOINT."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_START_S = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedImage:
-    """What is needed to run a module's chute: its manifest, and where its instances run; ``docker``: in the engine."""
+    """A module's manifest and the launcher of its chute's instances; ``docker``: they run in the Docker engine."""
 
     manifest: Manifest
     launcher: Launcher
@@ -34,42 +34,42 @@ class PreparedImage:
 
 
 def has_engine(facts: ModuleFacts) -> bool:
-    """Whether to use Docker: without a HOST_ENTRYPOINT always, with one where an engine answers that has the image."""
+    """Return whether to use Docker: always without a HOST_ENTRYPOINT, else if a reachable engine has the image."""
     if facts.host_entrypoint is None:
         return True
     try:
         engine = connect()
         try:
-            with engine.open_files(facts.base_image):  # which pulls nothing
+            with engine.open_files(facts.base_image):  # this pulls nothing
                 return True
         finally:
             engine.close()
     except EngineUnavailable as error:
-        output.report(f"{error.what}: running the service on this machine, by the module's HOST_ENTRYPOINT")
+        output.report(f"{error.what}: running the service on this machine with the module's HOST_ENTRYPOINT")
         return False
     except ImageMissing:
         output.report(
-            f"{facts.base_image} is not on this machine: running the service here, by the module's HOST_ENTRYPOINT; "
-            "build or pull the image to run it in Docker"
+            f"{facts.base_image} is not on this machine: running the service here with the module's HOST_ENTRYPOINT. "
+            "Build or pull the image to run it in Docker"
         )
         return False
 
 
 @contextlib.contextmanager
 def prepare_in_docker(facts: ModuleFacts) -> Iterator[PreparedImage]:
-    """Images and instances in Docker."""
+    """Prepare images and instances in Docker."""
     with contextlib.closing(connect(output.report)) as engine:
         manifest = module_preparation.ensure_manifest(facts, engine)
         yield PreparedImage(manifest=manifest, launcher=DockerLauncher(engine, output.report), docker=True)
 
 
 def prepare_on_host(facts: ModuleFacts) -> PreparedImage:
-    """The module's service as a process of this machine."""
+    """Prepare the module's service as a process of this machine."""
     if facts.host_entrypoint is None:
         raise ConfigurationError(
-            "the module does not say how its service starts without Docker",
+            "the module has no HOST_ENTRYPOINT to start its service without Docker",
             where=str(facts.path),
-            next_step="set HOST_ENTRYPOINT, a command that is run in the module's folder, or leave --no-docker out",
+            next_step="set HOST_ENTRYPOINT to a command that runs in the module's folder, or omit --no-docker",
         )
     check_ports(facts.service_ports, LaunchSpec())
     launch = build_host_launch(facts.host_entrypoint, facts.path.parent)
@@ -83,13 +83,13 @@ def prepare_on_host(facts: ModuleFacts) -> PreparedImage:
 
 
 def _resolve_manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:
-    """The module's own, else what its service publishes now; never written: the launch facts are this machine's."""
+    """Return the module's manifest, else what its service publishes. Never written: the launch facts are this machine's."""
     manifest = module_preparation.find_manifest(facts)
     if manifest is not None:
         readiness = manifest.image.readiness if manifest.image is not None else {}
         return manifest.model_copy(update={"image": launch.model_copy(update={"readiness": readiness})})
-    output.print_heading("Looking at what the service publishes")
-    with output.Progress("Starting it") as progress:
+    output.print_heading("Discovering what the service publishes")
+    with output.Progress("Starting the service") as progress:
         return discover_on_host(
             HostTask(
                 launch=launch,

@@ -1,4 +1,4 @@
-"""The outcomes of a rehearsal, as people and scripts read them."""
+"""The results of a parity check, as people and scripts read them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
 from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall
 
-_COLUMNS = ("route", "travels as", "status", "media type", "bytes", "ms", "verdict")
+_COLUMNS = ("route", "encoding", "status", "media type", "bytes", "ms", "verdict")
 
 
 def print_report(outcomes: Sequence[Outcome], lines: Sequence[str], *, as_json: bool) -> int:
-    """Print the table (or JSON) and what it means; how many verdicts are bad. ``lines`` are the instance's log."""
+    """Print the results as a table or JSON, explain failures, and return their number. ``lines`` are the instance's log."""
     failed = [outcome for outcome in outcomes if not outcome.verdict.is_good]
     diagnoses = diagnose(lines) if failed else []
     if as_json:
@@ -69,7 +69,7 @@ def _to_json(outcome: Outcome) -> Mapping[str, Any]:
 
 
 def build_curl_command(call: PublicCall, url: str, key: str) -> str:
-    """A command that makes ``call`` of the chute at ``url``."""
+    """Return a command that sends ``call`` to the chute at ``url``."""
     argv = ["curl", "-H", f"Authorization: Bearer {key}"]
     if call.method == "GET":
         query = f"?{urlencode(call.query)}" if call.query else ""

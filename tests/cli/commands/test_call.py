@@ -62,7 +62,7 @@ async def events(self, call: dict = None):
     for number in range(3):
         yield "data: %d\\n\\n" % number
     if call.get("ends") == "error":
-        yield 'data: {"error": "the service broke its stream off"}\\n\\n'
+        yield 'data: {"error": "the service aborted its stream"}\\n\\n'
     if call.get("ends") == "broken":
         yield b"\\xff\\xfe"  # the platform reads each chunk as text
 
@@ -217,12 +217,12 @@ def test_a_body_comes_from_a_file_or_from_standard_input(caller: Caller) -> None
     ("arguments", "named"),
     [
         (("case", "/echo", "-d", "[1]"), '{"body": …}'),
-        (("case", "/echo", "-d", "{no"), "no JSON"),
+        (("case", "/echo", "-d", "{no"), "not valid JSON"),
         (("case", "/echo", "-d", "@missing.json"), "missing.json"),
         (("case", "/echo", "-F", "file"), "NAME=@FILE"),
         (("case", "/echo", "-F", "file=@missing.wav"), "missing.wav"),
-        (("case", "/echo", "-F", "a=b", "-d", "{}"), "two bodies"),
-        (("case", "/health", "-d", "{}"), "takes no body"),
+        (("case", "/echo", "-F", "a=b", "-d", "{}"), "cannot be used with -F"),
+        (("case", "/health", "-d", "{}"), "accepts no body"),
         (("case", "/ehco", "-d", "{}"), "POST /echo"),
         (("case", "/echo", "-d", '{"stream": true}'), "does not stream"),
         (("case", "/echo?stream=1"), "does not stream"),
@@ -293,7 +293,7 @@ def test_an_error_status_is_reported_with_its_meaning(caller: Caller, status: in
 def test_an_error_of_the_service_is_reported_as_such(caller: Caller) -> None:
     detail = {"error": "the service refused", "status": 422, "content_type": "text/plain", "body": "no such voice"}
     ran = caller.call_failing("case", "/refuse", "-d", json.dumps({"status": 400, "detail": detail}))
-    assert "the service in the chute answered 422" in ran.stderr
+    assert "the service in the chute returned 422" in ran.stderr
     assert "no such voice" in ran.stderr
 
 

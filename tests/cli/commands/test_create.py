@@ -68,7 +68,7 @@ def patch_engine(
 ) -> None:
     def connect(*_: Any) -> Engine:
         if engine is None:
-            raise EngineUnavailable("no Docker engine answers")
+            raise EngineUnavailable("no Docker engine is reachable")
         return engine
 
     monkeypatch.setattr(command, "connect", connect)
@@ -137,7 +137,7 @@ def test_existing_files_and_broken_links_are_not_replaced(
 ) -> None:
     patch_engine(monkeypatch, Engine())
     (folder / name).symlink_to("nowhere")
-    with pytest.raises(ConfigurationError, match="there already"):
+    with pytest.raises(ConfigurationError, match="already exist"):
         create(IMAGE, CreateOptions())
     assert not (folder / "nowhere").exists()
 

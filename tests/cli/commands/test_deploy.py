@@ -41,16 +41,16 @@ def test_the_same_version_is_deployed_only_when_the_platform_says_so() -> None:
 
 
 def test_a_chute_that_does_not_exist_was_not_accepted() -> None:
-    with pytest.raises(WrapperError, match="not taken"):
+    with pytest.raises(WrapperError, match="did not accept"):
         check_deployed(None, None, [CORD], "")
 
 
 @pytest.mark.parametrize("different", [{"public_api_path": "/b"}, {"stream": True}, {"method": "POST"}])
 def test_other_cords_are_named(different: dict[str, Any]) -> None:
-    with pytest.raises(WrapperError, match="other cords") as caught:
+    with pytest.raises(WrapperError, match="differ from those of the module") as caught:
         check_deployed(make_chute(CORD), None, [{**CORD, **different}], "")
     assert "/a" in str(caught.value.evidence)
-    with pytest.raises(WrapperError, match="other cords"):
+    with pytest.raises(WrapperError, match="differ from those of the module"):
         check_deployed(make_chute(), None, [CORD], "")
 
 

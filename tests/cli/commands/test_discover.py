@@ -131,7 +131,7 @@ def test_invalid_gpus_are_rejected_before_anything_runs(tmp_path: Path) -> None:
 
 def test_a_path_that_is_not_writable_is_named_before_anything_runs(tmp_path: Path) -> None:
     engine = FakeEngine(FakeContainer({}))
-    with pytest.raises(ConfigurationError, match="cannot be written there"):
+    with pytest.raises(ConfigurationError, match="is not writable"):
         discover.discover_and_write(facts(tmp_path), engine, discover.Settings(), tmp_path / "no" / "x.json")
     assert engine.started_specs == []
 

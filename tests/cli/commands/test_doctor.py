@@ -126,8 +126,8 @@ def test_import_errors_are_named_and_other_checks_still_run(tmp_path: Path) -> N
     assert ran.returncode == 1, ran.stderr
     for name in missing:
         assert f"No module named '{name}'" in ran.stdout
-    assert ran.stdout.count("./setup.sh makes it anew") >= len(missing)
-    assert "nothing here would fail" not in ran.stdout
+    assert ran.stdout.count("run ./setup.sh to create it again") >= len(missing)
+    assert "no check failed" not in ran.stdout
     assert "docker cannot be imported" in ran.stdout
     assert ran.stdout.splitlines().index("docker") < ran.stdout.splitlines().index("modules")
     assert "Traceback" not in ran.stdout + ran.stderr
@@ -162,13 +162,13 @@ def test_a_config_that_is_binary(machine: Machine) -> None:
 def test_a_config_that_is_a_folder(machine: Machine) -> None:
     machine.config.unlink()
     machine.config.mkdir()
-    expect(machine, "account file", "failure", f"move {machine.config} away")
+    expect(machine, "account file", "failure", f"move the folder {machine.config} away")
 
 
 def test_a_config_that_is_a_broken_link(machine: Machine) -> None:
     machine.config.unlink()
     machine.config.symlink_to("nowhere")
-    expect(machine, "account file", "warning", "./setup.sh --account", found="leads nowhere")
+    expect(machine, "account file", "warning", "./setup.sh --account", found="is a broken symbolic link")
 
 
 def test_an_unreadable_config_does_not_stop_other_checks(machine: Machine) -> None:
@@ -194,7 +194,7 @@ def test_a_seed_of_another_hotkey(machine: Machine, account: accounts.Account) -
     seed = accounts.generate_seed()
     machine.edit(account.seed, seed)
     signs = keypair_from_seed(seed).ss58_address
-    expect(machine, "account signature", "failure", "take both from the same hotkey", f"the seed is that of {signs}")
+    expect(machine, "account signature", "failure", "set both to the values of the same hotkey", f"the seed is that of {signs}")
 
 
 def test_an_account_that_the_platform_does_not_know(machine: Machine, account: accounts.Account) -> None:
@@ -222,7 +222,7 @@ def test_an_unreachable_api(machine: Machine, url: str) -> None:
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "nonsense"])
 def test_an_invalid_api_url_is_reported_for_its_file(machine: Machine, url: str) -> None:
     machine.edit(machine.url, url)
-    expect(machine, "account platform", "failure", "correct base_url in [api]")
+    expect(machine, "account platform", "failure", "set base_url in [api]")
 
 
 def test_a_timeout_that_is_not_a_number(machine: Machine) -> None:
@@ -270,7 +270,7 @@ def test_a_clock_outside_of_the_signatures_window(machine: Machine, api: _ApiSer
 
 def test_an_api_behind_a_login(machine: Machine, api: _ApiServer) -> None:
     api.status = 401
-    expect(machine, "account platform", "failure", f"base_url in {machine.config} must be the platform's API")
+    expect(machine, "account platform", "failure", f"set base_url in {machine.config} to the platform's API")
 
 
 @pytest.mark.parametrize("balance", ["NaN", "Infinity", '"much"'])
@@ -316,7 +316,11 @@ def test_a_key_that_the_platform_rejects(machine: Machine, variables: dict[str, 
     path = write_key(machine, "cpk_canary")
     place = "CHUTES_API_KEY" if variables else str(path)
     expect(
-        machine, "account API key", "failure", f"take it out of {place}; then ./setup.sh --account --key", **variables
+        machine,
+        "account API key",
+        "failure",
+        f"remove it from {place}, then create another with ./setup.sh --account --key",
+        **variables,
     )
     ran, _ = machine.run_doctor(loads=False, **variables)
     assert "cpk_canary" not in ran.stdout + ran.stderr
@@ -325,7 +329,7 @@ def test_a_key_that_the_platform_rejects(machine: Machine, variables: dict[str, 
 def test_a_key_of_another_user(machine: Machine, platform: RunningPlatform) -> None:
     other = Client.register(platform.url, f"other{os.urandom(3).hex()}")
     write_key(machine, other.create_key(admin=True)["secret_key"])
-    expect(machine, "account API key", "warning", "--key makes one of patient's")
+    expect(machine, "account API key", "warning", "create one of patient with ./setup.sh --account --key")
 
 
 def test_a_key_that_others_may_read(machine: Machine, key: str) -> None:
@@ -335,7 +339,7 @@ def test_a_key_that_others_may_read(machine: Machine, key: str) -> None:
 
 def test_a_key_that_cannot_be_read(machine: Machine) -> None:
     (machine.folder / ".chutes" / "api_key").mkdir(parents=True)
-    expect(machine, "account API key", "failure", "is a folder: move")
+    expect(machine, "account API key", "failure", "move the folder")
 
 
 def test_a_balance_below_that_of_a_build(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -394,7 +398,7 @@ def test_a_socket_without_a_server(machine: Machine, tmp_path: Path) -> None:
         ("CHUTE_NAME = \n", "correct it"),
         ('CHUTE_NAME = "case"\n', "--template deploy_example"),
         (MODULE.replace("[9000]", "[0]"), "SERVICE_PORTS"),
-        (f"{MODULE}\nimport nowhere_to_be_found\n", "correct what the last line says"),
+        (f"{MODULE}\nimport nowhere_to_be_found\n", "correct the error in the last line"),
     ],
 )
 def test_a_module_that_cannot_be_read(machine: Machine, source: str, fix: str) -> None:
@@ -417,7 +421,7 @@ def test_a_module_that_is_a_folder_does_not_hide_others(machine: Machine) -> Non
 def test_two_modules_of_one_image(machine: Machine) -> None:
     (machine.folder / "deploy_same.py").write_text(MODULE)
     (machine.folder / "deploy_same.routes.json").write_text(json.dumps(MANIFEST))
-    expect(machine, "modules deploy_same.py", "warning", "another CHUTE_NAME", found="as deploy_case.py does")
+    expect(machine, "modules deploy_same.py", "warning", "another CHUTE_NAME", found="and so does deploy_case.py")
 
 
 def test_a_module_name_that_the_platform_rejects(machine: Machine) -> None:
@@ -508,7 +512,7 @@ def test_a_module_with_a_placement_that_chutes_rejects(machine: Machine) -> None
     expect(machine, "modules deploy_case.py", "failure", lines, found="tee is False; include is not set")
 
 
-@pytest.mark.parametrize(("code", "fix"), [(0, "remove sys.exit()"), (3, "correct what the last line says")])
+@pytest.mark.parametrize(("code", "fix"), [(0, "remove sys.exit()"), (3, "correct the error in the last line")])
 def test_a_module_that_ends_when_it_is_loaded(machine: Machine, code: int, fix: str) -> None:
     (machine.folder / "deploy_case.py").write_text(f"{MODULE}\nraise SystemExit({code})\n")
     expect(machine, "modules deploy_case.py", "failure", fix)

@@ -130,8 +130,8 @@ def test_the_live_view_reports_an_outage_and_continues(world: World) -> None:
     process = world.at_terminal("--status", "case", "--watch", "0.3", columns=60, term="xterm")
     process.expect("active")
     with world.platform.failing(BAD_GATEWAY):
-        process.expect("no answer for")
-        process.expect("no answer for")
+        process.expect("no response for")
+        process.expect("no response for")
     process.expect("hot   [0-9:]+ *\r\n")
     process.sendintr()
     assert wait_for_exit(process) == 0
@@ -152,7 +152,7 @@ def test_keeping_a_chute_hot_survives_a_fault_and_requests_a_new_instance(world:
     gate = tmp_path / "may-start"
     waiting = f"while not __import__('os').path.exists({str(gate)!r}):\n    time.sleep(0.05)\n"
     assert world.user.deploy(code=TICKING + waiting).ok
-    process.expect("no active instance any more")
+    process.expect("no longer has an active instance")
     gate.touch()
     process.expect("Keeping case hot")
     process.sendintr()
