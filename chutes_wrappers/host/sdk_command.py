@@ -44,26 +44,16 @@ def run_sdk(
     """
     timeout_s = _TIMEOUT_REQUESTS * read_request_timeout_s()
     try:
-        return _stream(stage, arguments, on_line, {**stage.environment, **(variables or {})}, timeout_s)
+        return processes.stream(
+            build_sdk_argv(*arguments),
+            environment={**stage.environment, **(variables or {})},
+            directory=stage.folder,
+            on_line=on_line,
+            input_text=_YES_INPUT,
+            timeout_s=timeout_s,
+        )
     except TimeoutError as error:
         raise WrapperError(
             f"`chutes {arguments[0]}` timed out after {timeout_s:g} s: no response from the platform",
             next_step=f"check the result with --status and --list-images; {TIMEOUT_VARIABLE} sets the timeout of a request [30]",
         ) from error
-
-
-def _stream(
-    stage: Stage,
-    arguments: Sequence[str],
-    on_line: Callable[[str], None],
-    environment: Mapping[str, str],
-    timeout_s: float,
-) -> int:
-    return processes.stream(
-        build_sdk_argv(*arguments),
-        environment=environment,
-        directory=stage.folder,
-        on_line=on_line,
-        input_text=_YES_INPUT,
-        timeout_s=timeout_s,
-    )

@@ -77,20 +77,17 @@ def verify_image(
 
 
 def _build_checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
-    checks: list[tuple[str, Sequence[str]]] = [
+    writable_paths = [platform_rules.INSTANCE_WORKDIR, *(launch.writes if launch is not None else ())]
+    return [
         ("the SDK's native libraries load", ["chutes", "run", "does_not_exist:chute", "--generate-inspecto-hash"]),
         (
             "python, pip, chutes and curl on PATH",
             ["sh", "-c", "for name in python pip chutes curl; do command -v $name || exit 1; done"],
         ),
         ("pip install works for user chutes", ["python", "-I", "-c", _INSTALL_PROBE]),
+        ("the writable paths of the recipe are still writable", ["sh", "-c", _STILL_WRITABLE]),
+        *((f"{path} is writable", ["test", "-w", path]) for path in dict.fromkeys(writable_paths)),
     ]
-    checks.append(("the writable paths of the recipe are still writable", ["sh", "-c", _STILL_WRITABLE]))
-    paths = [platform_rules.INSTANCE_WORKDIR]
-    if launch is not None:
-        paths += launch.writes
-    checks += [(f"{path} is writable", ["test", "-w", path]) for path in dict.fromkeys(paths)]
-    return checks
 
 
 def _format_failure(name: str, exit_code: int, output: str) -> str:
