@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from http import HTTPStatus
+from http.client import responses
 
 import h11
 
@@ -216,7 +216,7 @@ class _Client:
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
         if self._protocol.their_state is not h11.DONE:
             headers.append(("Connection", "close"))
-        reason = HTTPStatus(error.status).phrase.encode()
+        reason = responses[error.status].encode()
         await self._send(h11.Response(status_code=error.status, headers=_encode_headers(headers), reason=reason))
         if self._method != "HEAD":
             await self._send(h11.Data(data=text))
