@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Make the environment: find a Python that the SDK supports, and hand over to it. ./setup.sh --help says more.
-[ -n "${BASH_VERSION:-}" ] || exec bash -- "$0" "$@" # sh setup.sh: what follows is bash
+# Set up the environment: find a Python that the SDK supports, and run it. ./setup.sh --help describes the flags.
+[ -n "${BASH_VERSION:-}" ] || exec bash -- "$0" "$@" # for sh setup.sh: the rest is bash
 set -euo pipefail
 self=${BASH_SOURCE[0]}
-while [ -L "$self" ]; do # readlink -f is not everywhere
+while [ -L "$self" ]; do # readlink -f is not available everywhere
     target=$(readlink "$self")
     case $target in /*) self=$target ;; *) self=$(dirname "$self")/$target ;; esac
 done
@@ -20,8 +20,8 @@ for argument in "$@"; do
     previous=$argument
 done
 if [ -n "$chosen" ] && ! fits "$chosen"; then
-    echo "✗ $chosen is no Python 3.10 to 3.13" >&2
-    echo "  Next: name another in --python or CHUTES_WRAPPERS_PYTHON, or leave both out to take the first fitting one" >&2
+    echo "✗ $chosen is not a Python 3.10 to 3.13" >&2
+    echo "  Next: set another in --python or CHUTES_WRAPPERS_PYTHON, or omit both to use the first supported one" >&2
     exit 2
 fi
 python=$chosen
@@ -34,4 +34,4 @@ if [ -z "$python" ]; then
     echo "  Next: install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it with --python" >&2
     exit 1
 fi
-exec "$python" -I chutes_wrappers/start.py chutes_wrappers.cli.setup.bootstrap:run "$@" # -I: PYTHONPATH is for other programs
+exec "$python" -I chutes_wrappers/start.py chutes_wrappers.cli.setup.bootstrap:run "$@" # -I ignores PYTHONPATH, which is for other programs

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run every check, and the tests of CI; --all adds the exhaustive ones. Other arguments go to pytest: ./test.sh tests/core -k manifest
+# Run every check and the tests of CI; --all adds the exhaustive tests. Other arguments go to pytest: ./test.sh tests/core -k manifest
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -11,11 +11,11 @@ if [ "${1:-}" = --all ]; then
     tier="" HYPOTHESIS_PROFILE=all && export HYPOTHESIS_PROFILE
 fi
 [ $# -eq 0 ] || exec pytest "$@"
-reports=$(mktemp -d) # each stage's times, which are summed up at the end, also after a failure
+reports=$(mktemp -d) # the JUnit report of each stage; the summary is also printed after a failure
 trap 'python tests/stages.py "$reports"; rm -rf "$reports"' EXIT
-processes=$(python -c 'import os; print(2 * os.cpu_count())') # these tests wait as long as they compute
+processes=$(python -c 'import os; print(2 * os.cpu_count())') # the tests spend half of their time waiting
 fast=(-n "$processes" --dist worksteal -m "not docker and not packages $tier")
-# What runs the SDK, or on the libraries that it brings. `tests/test_layers.py` sees to it that no test that imports it is left out.
+# Tests that run the SDK or use its libraries. `tests/test_layers.py` checks that no test that imports the SDK is missing.
 sdk=(
     tests/core tests/sdk tests/runtime tests/emulator/test_sdk_cli.py tests/emulator/test_conformance_calls.py
     tests/emulator/test_conformance_cords.py tests/emulator/test_conformance_failures.py tests/emulator/test_gateway_cords.py

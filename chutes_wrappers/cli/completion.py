@@ -1,4 +1,4 @@
-"""What a shell needs to complete command lines: a script for it, and the words that the script asks for."""
+"""Shell completion: a script for each shell, and the completions that the script requests."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ VARIABLE = "_DEPLOY_SH_COMPLETE"
 _BEFORE = "_DEPLOY_SH_WORDS"
 _WORD = "_DEPLOY_SH_WORD"
 
-# Each runs one program only, and only where the word that was typed means that one: another file of its name may lie where
-# somebody presses Tab. It gets the words before the cursor, one a line, and the one at the cursor; "kind TAB value TAB help" comes back.
+# Each script runs one program only, and only if the typed word resolves to it: the current folder may have another file of the
+# same name. The program gets the words before the cursor, one per line, and the word at the cursor. It prints lines of
+# "kind TAB value TAB help".
 _SCRIPTS = {
     "bash": r"""
 $function() {
@@ -70,20 +71,20 @@ complete --no-files --command $name --arguments "($function)"
 
 
 class _LineCompletion(ShellComplete):
-    """The words that the scripts ask for, and the lines that they read."""
+    """The variables that the scripts set, and the lines that they read."""
 
     name = "lines"
     source_template = ""
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the one at the cursor, and that. The value of ``--flag=value`` is a word of its own."""
+        """Return the words before the cursor, and the word at it. The value of ``--flag=value`` is a separate word."""
         _, *before = map(_unquote, os.environ[_BEFORE].split("\n"))
         *before, word = _rejoin_flags([*before, _unquote(os.environ[_WORD])])
         name, equals, value = word.partition("=")
         return ([*before, name], value) if name.startswith("--") and equals else (before, word)
 
     def format_completion(self, item: CompletionItem) -> str:
-        """A line; the scripts have no other use for a tab."""
+        """Format an item as a line; tabs are only separators in the scripts."""
         replaced = _unquote(os.environ[_WORD])
         prefix = replaced[: replaced.find("=") + 1] if replaced.startswith("--") and item.type == "plain" else ""
         return f"{item.type}\t{prefix}{item.value}\t{item.help or ''}"
@@ -93,7 +94,7 @@ add_completion_class(_LineCompletion)
 
 
 def _rejoin_flags(words: Iterable[str]) -> list[str]:
-    """The words with each ``--flag=value`` as one: bash makes three of it."""
+    """Join the parts of each ``--flag=value``, which bash splits into three words."""
     joined: list[str] = []
     for word in words:
         if joined and joined[-1].startswith("--") and (word == "=" or joined[-1].endswith("=")):
@@ -106,12 +107,12 @@ def _rejoin_flags(words: Iterable[str]) -> list[str]:
 def _unquote(word: str) -> str:
     try:
         return "".join(shlex.split(word))
-    except ValueError:  # a quote that is not closed yet
+    except ValueError:  # an unclosed quote
         return word.lstrip("'\"")
 
 
 def build_script(shell: str, program: Path) -> str:
-    """What ``shell`` ("bash", "zsh" or "fish") has to read to complete the command lines of ``program``, and of no other."""
+    """Build the script with which ``shell`` ("bash", "zsh" or "fish") completes the command lines of ``program`` only."""
     return Template(_SCRIPTS[shell].lstrip("\n")).substitute(
         function=f"_complete_{re.sub(r'[^A-Za-z0-9]', '_', program.name)}",
         name=shlex.quote(program.name),

@@ -1,4 +1,4 @@
-"""The report of a fault of this program: enough to find it, and nothing that must stay secret."""
+"""The report of an internal error: enough to locate it, without secrets."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from chutes_wrappers.core.program import NAMES, PACKAGE
 _HIDDEN = "••••"
 _SHORTEST_HIDDEN = 4
 _SECRET_NAME = re.compile(r"KEY|TOKEN(?!IZ)|SECRET|PASS|PWD$|SEED|MNEMONIC|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
-# What is a key, a signature, an address or a pass phrase wherever it stands.
+# Keys, signatures, credentials in URLs and pass phrases, at any position.
 _SECRET_TEXT = (
     re.compile(r"(\b(?:bearer|basic)\s+)[^\s'\"]+", re.IGNORECASE),
     re.compile(r"\bcp[a-z]_[\w-]+|\beyJ[\w-]+(?:\.[\w-]+)*"),
     re.compile(r"(?<=://)[^/?#\s]+(?=@)"),
-    re.compile(  # a name, also in JSON within a string, and its value, which may be quoted
+    re.compile(  # a name, also in JSON inside a string, and its value, quoted or not
         r"""((?:key|token|secret|pass|password|passwd|passphrase|pwd|seed|mnemonic|signature|credentials?|auth|authorization"""
         r"""|cookie)\\*['"]?\s*[=:]\s*)(?:(?P<quote>\\*['"]).*?(?P=quote)[^\s,;)}]*|[^\s,;)}]+)""",
         re.IGNORECASE,
     ),
     re.compile(r"""\b(?:[a-z]{3,8}[\s'",]+){11,}[a-z]{3,8}\b"""),
     re.compile(r"[A-Za-z0-9]{32,}"),
-    re.compile(  # base64, and neither a path nor a name of Python's
+    re.compile(  # base64, but not a path and not a name in Python
         r"(?<![\w/.~-])(?=[a-z+/_-]*[A-Z0-9])[A-Za-z0-9+_-][A-Za-z0-9+/_-]{31,}={0,2}"
     ),
 )
@@ -43,7 +43,7 @@ _SECRET_TEXT = (
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """What was run: the command and the names of its flags; ``values`` are theirs, which no report shows."""
+    """The command that was run and the names of its flags. Their ``values`` are never in a report."""
 
     command: str = ""
     flags: tuple[str, ...] = ()
@@ -51,14 +51,14 @@ class Invocation:
 
 
 def report_fault(failure: Exception, invocation: Invocation) -> WrapperError:
-    """The error that a person sees for a fault of this program, after a report of it was written."""
+    """Write a report of an internal error, and return the error to print."""
     frame = traceback.extract_tb(failure.__traceback__)[-1]
     if isinstance(failure, ImportError):
-        next_step = f"{NAMES.deploy} --doctor says what the environment lacks, and the fix"
+        next_step = f"run {NAMES.deploy} --doctor: it prints what the environment lacks, and the fix"
     else:
         report_path = write_report(failure, invocation)
         advice = f"read {report_path}, in which secrets are masked, and report it" if report_path else "report it"
-        next_step = f"this is a fault of the toolkit: {advice}; --debug shows all of it here"
+        next_step = f"this is a fault of the toolkit: {advice}; --debug prints all of it here"
     return WrapperError(
         f"unexpected {type(failure).__name__}: {mask_secrets(_format_message(failure), invocation.values)}",
         where=f"{Path(frame.filename).name}, line {frame.lineno}",
@@ -67,10 +67,10 @@ def report_fault(failure: Exception, invocation: Invocation) -> WrapperError:
 
 
 def write_report(failure: BaseException, invocation: Invocation) -> Path | None:
-    """Write a report that its user alone may read, whole or not at all; its path, None where no folder can be written to."""
+    """Write a report atomically, readable only by its user; return its path, None if no folder is writable."""
     text = "\n".join(_report_lines(failure, invocation)) + "\n"
     for find_folder in (_find_state_folder, _find_temporary_folder):
-        with contextlib.suppress(OSError, RuntimeError):  # the latter: this user has no home folder
+        with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: this user has no home folder
             folder = find_folder()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(4)}.txt"
@@ -82,7 +82,7 @@ def write_report(failure: BaseException, invocation: Invocation) -> Path | None:
 
 
 def mask_secrets(text: str, values: Sequence[str] = ()) -> str:
-    """``text`` without ``values`` and their parts, the secrets of this environment, and whatever looks like a key."""
+    """Mask in ``text``: ``values`` and their parts, secrets of the environment, and everything that looks like a key."""
     secrets = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
     parts = [part for value in values for part in _split_value(value)]
     for value in sorted({*secrets, *parts}, key=len, reverse=True):
@@ -94,7 +94,7 @@ def mask_secrets(text: str, values: Sequence[str] = ()) -> str:
 
 
 def _split_value(value: str) -> Iterator[str]:
-    """What a message may quote of a flag's value: all of it, the value in NAME=VALUE, each text in JSON."""
+    """Yield the parts of a flag's value that a message may quote: all of it, the value in NAME=VALUE, each text in JSON."""
     with contextlib.suppress(ValueError, RecursionError):
         yield from _iterate_texts(json.loads(value))
     for part in (value, value.partition("=")[2]):
@@ -113,7 +113,7 @@ def _iterate_texts(value: object) -> Iterator[str]:
 def _format_message(failure: BaseException) -> str:
     try:
         return str(failure)
-    except Exception:  # noqa: BLE001 - of somebody else's class, and the report is about another fault
+    except Exception:  # noqa: BLE001 - the class of another library; the report is about another fault
         return "(its message cannot be shown)"
 
 
@@ -130,12 +130,12 @@ def _report_lines(failure: BaseException, invocation: Invocation) -> Iterator[st
     yield "\n".join(f"{name} {version}" for name, version in collect_versions())
     yield f"platform {platform.platform()}"
     yield f"command {invocation.command or 'unknown'}"
-    yield f"flags {', '.join(invocation.flags) or 'none'} (values are left out)"
+    yield f"flags {', '.join(invocation.flags) or 'none'} (values are omitted)"
     yield from _format_trace(failure, invocation.values)
 
 
 def _format_trace(failure: BaseException, values: Sequence[str]) -> Iterator[str]:
-    """What failed, innermost cause last; source lines of this program alone, and no variables."""
+    """Yield the failures with their frames, innermost cause last; source lines only of this program, no variables."""
     for each in _iterate_causes(failure):
         yield f"\n{type(each).__module__}.{type(each).__name__}: {mask_secrets(_format_message(each), values)}"
         for frame in traceback.extract_tb(each.__traceback__):

@@ -1,4 +1,4 @@
-"""``deploy.sh``: its command line, and the menu where it has no command."""
+"""``deploy.sh``: the command line, and the menu if there is no command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _Program(click.Group):
-    """All commands. The one that a command line names may stand anywhere in it, with dashes or as the first word."""
+    """All commands. A command can be at any position of a command line with dashes, or be its first word."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         if context.resilient_parsing:
@@ -42,7 +42,7 @@ class _Program(click.Group):
         return ["[COMMAND]", "[FLAGS]"]
 
     def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Commands in both forms, and every flag: those of a command may stand before it."""
+        """Complete commands in both forms, and every flag, since flags can precede their command."""
         from click.shell_completion import CompletionItem
 
         if not incomplete.startswith("-"):
@@ -54,7 +54,7 @@ class _Program(click.Group):
 
 
 def _arrange_for_completion(arguments: Sequence[str]) -> list[str]:
-    """The words before the cursor with their command in front, as far as they are understood."""
+    """Return the words before the cursor with their command at the front; empty for an invalid command line."""
     try:
         return list(parse_command_line(arguments, VERBS).arguments)
     except click.UsageError:
@@ -71,7 +71,7 @@ def _arrange_for_completion(arguments: Sequence[str]) -> list[str]:
 )
 @click.pass_context
 def deploy(context: click.Context, /, **options: object) -> None:
-    """The menu, where no command is named."""
+    """Show the menu if there is no command."""
     if context.invoked_subcommand is None:
         common = pop_common(context)
         context.exit(output.run(lambda: _run_menu(common), debug=common.debug, invocation=Invocation(command="menu")))
@@ -85,7 +85,7 @@ def _run_menu(common: Common) -> int:
 
 
 def run_arguments(arguments: Sequence[str]) -> int:
-    """Run a command line; its exit code. A wrong one is said."""
+    """Run a command line, and return its exit code; prints a usage error."""
     try:
         code: object = deploy.main(list(arguments), prog_name=NAMES.deploy, standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -95,7 +95,7 @@ def run_arguments(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """What ``deploy.sh`` calls; ends the process."""
+    """Run the command line and end the process; ``deploy.sh`` calls this."""
     deploy(prog_name=NAMES.deploy, complete_var=VARIABLE)
 
 

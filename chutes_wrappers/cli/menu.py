@@ -1,4 +1,4 @@
-"""``deploy.sh`` without arguments: it asks what to do, and runs the command line that says the same."""
+"""The menu of ``deploy.sh`` without arguments: it asks for a command and runs its command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chutes_wrappers.core.program import NAMES
 
 
 class Questions:
-    """What menu entries ask for: a module or a chute, of those that there are or by name."""
+    """The menu's questions for a module or a chute, from a list or by name."""
 
     def __init__(self, states: Sequence[ModuleState], latest: str) -> None:
         self._modules = [state.name for state in states]
@@ -28,13 +28,13 @@ class Questions:
         self.latest = latest
 
     def ask_module(self) -> str:
-        """A module: by its number, its name or its path."""
+        """Ask for a module: by its number, its name or its path."""
         default = self.latest if self.latest in self._modules else next(iter(self._modules), None)
         self.latest = _choose("Module", self._modules, default)
         return self.latest
 
     def ask_chute(self) -> str:
-        """A chute: by its number, its name, its id, or its module."""
+        """Ask for a chute: by its number, its name, its id, or its module."""
         return _choose("Chute", self._chutes, next(iter(self._chutes), None))
 
 
@@ -47,11 +47,11 @@ def _choose(title: str, names: Sequence[str], default: str | None) -> str:
             return choice
         if 1 <= int(choice) <= len(names):
             return names[int(choice) - 1]
-        output.warning(f"there is no number {choice}: 1 to {len(names)}, or a name")
+        output.warning(f"unknown number {choice}: expected 1 to {len(names)}, or a name")
 
 
 def _ask_arguments(verb: Verb, questions: Questions) -> list[str]:
-    """The arguments of a command line, from what somebody answers to the questions of the command's declaration."""
+    """Ask the questions of the command's declaration, and return the arguments of its command line."""
     words = [verb.flag, *(_ask_operand(each, questions) for each in verb.operands)]
     for option in verb.get_options():
         if isinstance(option, Flag) and option.question is not None:
@@ -92,18 +92,19 @@ ENTRIES = tuple(sorted(VERBS.values(), key=lambda verb: verb.number))
 
 @dataclass
 class Menu:
-    """The menu; ``run_arguments`` runs a command line and returns its exit code. Each begins with ``with_all``."""
+    """The menu. ``run_arguments`` runs a command line and returns its exit code; each one starts with ``with_all``."""
 
     run_arguments: Callable[[Sequence[str]], int]
     with_all: Sequence[str] = ()
     _latest: str = ""
 
     def run(self) -> int:
-        """Ask and run until somebody quits; 0, or 130 for Ctrl-C at a question. ConfigurationError without a terminal."""
+        """Ask and run commands until the user quits, and return 0.
+
+        Raises KeyboardInterrupt for Ctrl-C at a question, and ConfigurationError without a terminal.
+        """
         if not is_possible():
-            raise ConfigurationError(
-                "there is no terminal to show the menu on", next_step="give a command; --help lists them"
-            )
+            raise ConfigurationError("there is no terminal for the menu", next_step="give a command; --help lists them")
         try:
             while True:
                 self._run_once()
@@ -122,11 +123,11 @@ class Menu:
         code = self.run_arguments(arguments)
         if code:
             output.warning(f"exit code {code}")
-        with contextlib.suppress(Back):  # the menu is where it goes back to
+        with contextlib.suppress(Back):  # back leads to the menu, which follows anyway
             ask_line("Enter goes on, q quits: ")
 
     def _ask_command_line(self, questions: Questions) -> list[str]:
-        """The arguments of what somebody wants to do; none when the menu is to be shown again."""
+        """Ask for an entry, and return its arguments; empty to show the menu again."""
         while True:
             try:
                 entry = ask_line("What to do (number, or flags as on the command line; q quits): ")
@@ -139,12 +140,12 @@ class Menu:
 
 
 def _parse_entry(entry: str, questions: Questions) -> list[str]:
-    """What ``answer`` means; none when that is not clear, which is said."""
+    """Return the arguments of ``entry``; empty, after a warning, if it is not valid."""
     if entry.startswith("-") or entry.split()[0] in (*VERBS, "help"):
         return _parse_command_line(entry)
     if entry.isdecimal() and 1 <= int(entry) <= len(ENTRIES):
         return _ask_arguments(ENTRIES[int(entry) - 1], questions)
-    output.warning(f"{entry!r} is none of the entries: a number from 1 to {len(ENTRIES)}, flags, or q")
+    output.warning(f"unknown entry {entry!r}: expected a number from 1 to {len(ENTRIES)}, flags, or q")
     return []
 
 
@@ -152,7 +153,7 @@ def _parse_command_line(entry: str) -> list[str]:
     try:
         words = shlex.split(entry)
     except ValueError as error:
-        output.warning(f"{entry!r} is no command line: {error}")
+        output.warning(f"{entry!r} is not a valid command line: {error}")
         return []
     switches = {name for each in COMMON if each.expose_value for name in each.opts}
     if not {word.partition("=")[0] for word in words} - switches - {"--"}:
@@ -168,6 +169,6 @@ def _show_states(states: Sequence[ModuleState], unknown_reason: str) -> None:
             ("module", "manifest", "image", "chute"), [(one.name, one.manifest, one.image, one.chute) for one in states]
         )
     else:
-        output.show("no deploy_*.py is here yet: 10 makes one")
+        output.show("there is no deploy_*.py yet: enter 10 to create one")
     if unknown_reason:
-        output.show(f"?: {unknown_reason}; 21 says what to do")
+        output.show(f"?: {unknown_reason}; enter 21 for the fix")

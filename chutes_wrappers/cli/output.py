@@ -1,7 +1,7 @@
-"""The only room that prints. Rich when standard error is a terminal, plain lines otherwise; NO_COLOR is honoured.
+"""Output of all commands. Uses rich if standard error is a terminal, plain lines otherwise; respects NO_COLOR.
 
-Results go to standard output, everything else (progress, logs, errors) to standard error, so that ``--json`` leaves only
-JSON on standard output.
+Results go to standard output; progress, logs and errors go to standard error. So with ``--json``, standard output contains
+only JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _quiet = False
 
 
 def set_quiet(quiet: bool) -> None:
-    """Whether from now on only results, warnings and errors are shown."""
+    """Set whether only results, warnings and errors are printed."""
     global _quiet
     _quiet = quiet
 
@@ -48,7 +48,7 @@ def _print_unless_quiet(line: str, style: str = "") -> None:
 
 
 def get_console() -> Console:
-    """The console on standard error, made when first needed: rich takes a tenth of a second to load."""
+    """Return the console on standard error, created at the first use: rich takes a tenth of a second to load."""
     global _console
     if _console is None:
         from rich.console import Console
@@ -58,14 +58,14 @@ def get_console() -> Console:
 
 
 def print_result(text: str) -> None:
-    """Print what the command was asked for to standard output."""
+    """Print the result of a command to standard output."""
     with _check_reader():
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
 
 
 def write_data(piece: bytes) -> None:
-    """Put bytes that the command was asked for on standard output, at once and as they are."""
+    """Write result bytes to standard output, unchanged and without buffering."""
     with _check_reader():
         sys.stdout.buffer.write(piece)
         sys.stdout.flush()
@@ -73,18 +73,18 @@ def write_data(piece: bytes) -> None:
 
 @contextlib.contextmanager
 def _check_reader() -> Iterator[None]:
-    """WrapperError where what reads standard output has ended before."""
+    """Raise WrapperError if the reader of standard output has ended."""
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered is written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest of its buffer at exit
         raise WrapperError(
-            "nobody reads standard output any more", next_step="let what reads it read to the end"
+            "the reader of standard output has ended", next_step="let the reader read to the end"
         ) from None
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table to standard output; as wide as it needs where that is no terminal."""
+    """Print a table to standard output; without a terminal it is up to 200 columns wide."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _MAX_TABLE_WIDTH
@@ -98,24 +98,24 @@ def _build_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")  # a path that is cut off cannot be called
+        table.add_column(column, overflow="fold")  # a truncated path cannot be called
     for row in rows:
         table.add_row(*map(Text, row))
     return table
 
 
 def report(line: str) -> None:
-    """Say what is going on."""
+    """Print a line about the progress, unless quiet."""
     _print_unless_quiet(line)
 
 
 def show(line: str) -> None:
-    """What a question needs to be answered, also when nothing else is said."""
+    """Print a line that belongs to a question, even if quiet."""
     get_console().print(line, markup=False)
 
 
 def print_columns(cells: Sequence[str]) -> None:
-    """Show short texts in columns, from the top to the bottom, as many as fit."""
+    """Print short texts in columns, from top to bottom, as many columns as fit."""
     from rich.columns import Columns
     from rich.text import Text
 
@@ -124,22 +124,22 @@ def print_columns(cells: Sequence[str]) -> None:
 
 
 def print_heading(line: str) -> None:
-    """Say what begins now."""
+    """Print the heading of a step, unless quiet."""
     _print_unless_quiet(line, "bold")
 
 
 def success(line: str) -> None:
-    """Say what was achieved and verified."""
+    """Print a verified success, unless quiet."""
     _print_unless_quiet(f"✓ {line}", "green")
 
 
 def warning(line: str) -> None:
-    """Say what may turn out wrong."""
+    """Print a warning."""
     get_console().print(f"! {line}", markup=False, style="yellow")
 
 
 def log(line: str) -> None:
-    """A line of somebody else's output, without what a terminal would obey."""
+    """Print a line of another program's output, without control sequences, unless quiet."""
     _print_unless_quiet(_format_log_line(line), "dim")
 
 
@@ -148,7 +148,7 @@ def _format_log_line(line: str) -> str:
 
 
 def error(failure: WrapperError) -> None:
-    """Say what failed, where, the evidence, and the next step."""
+    """Print the failure, its location, the evidence, and the next step."""
     head = f"{failure.where}: {failure.what}" if failure.where else failure.what
     get_console().print(f"✗ {head}", markup=False, style="bold red")
     if failure.evidence:
@@ -159,12 +159,12 @@ def error(failure: WrapperError) -> None:
 
 
 def run(action: Callable[[], int | None], *, debug: bool = False, invocation: Invocation | None = None) -> int:
-    """Run a command and turn its outcome into an exit code: 0, the error's own, 130 for Ctrl-C, 1 for a bug of ours.
+    """Run a command and return its exit code: 0, the error's code, 130 for Ctrl-C, 1 for an internal error.
 
-    ``debug`` shows the traceback of a bug instead of one line. ``invocation`` is what was run, for the report of a bug.
+    With ``debug`` an internal error is raised, with its traceback, instead of one line. ``invocation`` is for its report.
     """
     try:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # start.py, while this was loaded
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set by start.py while the modules load
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return action() or 0
     except WrapperError as failure:
@@ -184,7 +184,7 @@ def run(action: Callable[[], int | None], *, debug: bool = False, invocation: In
 
 @contextlib.contextmanager
 def show_status(title: str) -> Iterator[None]:
-    """Show ``title`` on a terminal for as long as the block takes; nothing of it stays."""
+    """Show ``title`` on a terminal while the block runs, and remove it after that."""
     if _quiet or not get_console().is_terminal:
         yield
         return
@@ -193,10 +193,10 @@ def show_status(title: str) -> Iterator[None]:
 
 
 class Progress:
-    """Shows that a long step is alive: its last line and the seconds gone. A context manager.
+    """Progress of a long step: its last line and the elapsed seconds. A context manager.
 
-    ``line`` takes each line of the step's output and keeps the last 50 for a failure; ``important`` lines stay on the
-    screen. ``verbose`` shows every line.
+    ``add_line`` accepts each line of the step's output, and keeps the last 50 for a failure. Lines for which ``is_important``
+    is true stay on the screen. With ``verbose`` every line does.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the step began."""
+        """Seconds since the start of the step."""
         return time.monotonic() - self._started_at
 
     @property
@@ -234,7 +234,7 @@ class Progress:
         return "\n".join(self._tail)
 
     def add_line(self, text: str) -> None:
-        """Take one line of output."""
+        """Add one line of output."""
         text = remove_escape_sequences(text)
         if not text.strip():
             return
@@ -253,7 +253,7 @@ class Progress:
 
 
 class LiveTable:
-    """A table that stays in its place on a terminal and changes there; elsewhere it is printed when it has news."""
+    """A table that is updated in place on a terminal; elsewhere it is printed after each change. A context manager."""
 
     def __init__(self) -> None:
         self._live: Live | None = None
@@ -275,7 +275,7 @@ class LiveTable:
             self._live.stop()
 
     def show(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, is_changed: bool) -> None:
-        """Show the table as it is now, below its title."""
+        """Show the current table below its title; without a terminal only if ``is_changed``."""
         if self._live is None:
             if is_changed:
                 print_result("\n".join((title, *("  ".join(filter(None, row)) for row in rows))))

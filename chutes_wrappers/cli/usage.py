@@ -1,4 +1,4 @@
-"""The texts of ``--help``: all commands on one screen, and a screen for each group and each command."""
+"""The texts of ``--help``: a screen for all commands, for each group and for each command."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MAX_WIDTH = 110
 
 
 def format_help(topic: str) -> str:
-    """The help on a group or a command, with or without dashes; on everything where ``topic`` is empty.
+    """Format the help of a group or a command, with or without dashes; of everything if ``topic`` is empty.
 
-    UsageError for an unknown topic, with the nearest known one.
+    Raises UsageError for an unknown topic, with the nearest known one.
     """
     if not topic:
         return _format_overview()
@@ -36,12 +36,12 @@ def format_help(topic: str) -> str:
 
 
 def flags_of(group: Group) -> list[str]:
-    """The long names of the flags of a group's commands."""
+    """Return the long names of all flags of a group's commands."""
     return list(dict.fromkeys(option.opts[0] for verb in group.verbs for option in verb.get_options()))
 
 
 def describe_option(option: click.Option) -> str:
-    """What a flag does, with its default."""
+    """Return the help of a flag, with its default."""
     has_default = isinstance(option.default, (int, float)) and not isinstance(option.default, bool)
     return f"{option.help} [{option.default:g}]." if has_default else str(option.help)
 
@@ -57,7 +57,7 @@ def _format_overview() -> str:
     with formatter.indentation():
         formatter.write_text(
             "Wrap a Docker image that serves HTTP, and run it as a chute. Without a command: a menu. MODULE is a deploy "
-            "module, with or without .py; NAME a chute's name, id or module. The dashes of a command may be left out."
+            "module, with or without .py; NAME a chute's name, id or module. The dashes of a command are optional."
         )
     for group in GROUPS:
         with formatter.section(f"{group.title} (--help {group.name})"):
@@ -65,7 +65,7 @@ def _format_overview() -> str:
             _write_words(formatter, ["Flags:", *flags_of(group)])
     with formatter.section("With every command"):
         rows = [(", ".join(each.opts), str(each.help)) for each in COMMON]
-        formatter.write_dl([*rows, ("--help, -h [TOPIC]", "All commands; flags and examples of a group or a command.")])
+        formatter.write_dl([*rows, ("--help, -h [TOPIC]", "Show all commands, or flags and examples of a topic.")])
     return formatter.getvalue()
 
 
@@ -74,14 +74,14 @@ def _format_group(group: Group) -> str:
     formatter.write_heading(group.title)
     with formatter.indentation():
         formatter.write_dl([(_format_verb(verb), str(verb.help)) for verb in group.verbs])
-    with formatter.section("Flags (--help COMMAND says what they do)"):
+    with formatter.section("Flags (--help COMMAND describes them)"):
         _write_words(formatter, flags_of(group))
     _write_examples(formatter, group.examples)
     return formatter.getvalue()
 
 
 def _write_words(formatter: click.HelpFormatter, words: Sequence[str]) -> None:
-    """Fill lines with words that stay whole: click breaks flags at their hyphens."""
+    """Write wrapped lines without breaking words: click breaks flags at their hyphens."""
     for line in textwrap.wrap(" ".join(words), formatter.width - 2, break_on_hyphens=False):
         formatter.write(f"  {line}\n")
 

@@ -1,4 +1,4 @@
-"""``--version``: which version of the program, of the SDK and of Python run here."""
+"""``--version``: the versions of the program, the SDK and Python."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chutes_wrappers.core.program import VERSION
 
 
 def collect_versions() -> list[tuple[str, str]]:
-    """Names and versions; nothing is imported to find them."""
+    """Return names and versions, without importing the packages."""
     try:
         sdk = metadata.version("chutes")
     except metadata.PackageNotFoundError:
@@ -20,7 +20,7 @@ def collect_versions() -> list[tuple[str, str]]:
 
 
 def show_version(context: click.Context, parameter: click.Parameter, is_requested: bool) -> None:
-    """Print the versions and exit, where ``--version`` is in the command line."""
+    """Print the versions and exit, if ``--version`` is in the command line."""
     if is_requested and not context.resilient_parsing:
         click.echo("\n".join(f"{name} {version}" for name, version in collect_versions()))
         context.exit()

@@ -173,7 +173,7 @@ assert not loaded, loaded
     ("arguments", "part"),
     [
         (["--unknown"], "--unknown"),
-        (["--run", "a", "--build", "b"], "one at a time"),
+        (["--run", "a", "--build", "b"], "cannot be used together"),
         (["--run", "deploy_example", "--port", "70000"], "70000"),
         (["--build"], "--build"),
         (["stray"], "stray"),
@@ -184,7 +184,7 @@ assert not loaded, loaded
         (["--run", "deploy_example", "--port", "abc"], "'abc' is not a port: a number from 1 to 65535"),
         (["--run", "deploy_example", "--port", "0"], "'0' is not a port: a number from 1 to 65535"),
         (["--discover", "deploy_example", "--docker-gpus", "some"], "'some' is not a number of GPUs: all, none, or"),
-        (["--discover", "deploy_example", "--expose", "file"], "name some of parameters, files"),
+        (["--discover", "deploy_example", "--expose", "file"], "use some of parameters, files"),
         (["--discover", "deploy_example", "--startup-delay", "-1"], "'-1' is not a number of seconds: give 0 or more"),
         (["--forward", "deploy_example", "--listen", "80"], "'80' is not a pair of ports: a port here and"),
         (["--forward", "deploy_example", "--listen", "0:80"], "'0:80' is not a pair of ports"),
@@ -193,31 +193,31 @@ assert not loaded, loaded
         (["build", "--local"], "--build needs MODULE"),
         (["call", "x"], "--call needs NAME PATH"),
         (["build", "", "--local"], "--build needs MODULE"),
-        (["run", "a", "--build", "b"], "--run and --build: one at a time"),
+        (["run", "a", "--build", "b"], "--run and --build cannot be used together"),
         (["--delete", "a", "delete", "b"], "unexpected"),
-        (["-", "--build", "x"], "no such command: -."),
-        (["", "--build", "x"], "no such command: ''."),
-        (["--list-images=5"], "--list-images does not take a value"),
-        (["run", "a", "--local"], "--local means something only with --build"),
-        (["--", "build", "x"], "unexpected argument 'build': a command stands before --"),
+        (["-", "--build", "x"], "unknown command: -."),
+        (["", "--build", "x"], "unknown command: ''."),
+        (["--list-images=5"], "--list-images does not accept a value"),
+        (["run", "a", "--local"], "--local can only be used with --build"),
+        (["--", "build", "x"], "unexpected argument 'build': put the command before --"),
         (["--warmup", "case", "--no-wait", "--keep", "5"], "--keep waits"),
         (["--completion", "powershell"], "powershell"),
-        (["--local"], "--local means something only with --build"),
+        (["--local"], "--local can only be used with --build"),
         (["--build", "", "--local"], "--build needs MODULE"),
         (["--build", "--local"], "--build needs MODULE, not '--local'"),
         (["--share", "--json", "user"], "--share needs NAME USER"),
-        (["--delete", "a", "--delete", "b", "--yes"], "--delete comes twice"),
-        (["--no-wait"], "--wait means something only with --warmup"),
+        (["--delete", "a", "--delete", "b", "--yes"], "--delete is given twice"),
+        (["--no-wait"], "--wait can only be used with --warmup"),
         (["--warmup", "case", "--keep", "nan"], "is not a number of seconds"),
         (["--warmup", "case", "--timeout", "inf"], "is not a number of seconds"),
         (
             ["--build", "deploy_example", "--local", "--port", "9000"],
-            "--port means something only with --create or --emulate or --run",
+            "--port can only be used with --create or --emulate or --run",
         ),
-        (["--run", "deploy_example", "--local"], "--local means something only with --build"),
+        (["--run", "deploy_example", "--local"], "--local can only be used with --build"),
         (
             ["--run-docker", "deploy_example", "--startup-delay", "0"],
-            "--startup-delay means something only with --discover",
+            "--startup-delay can only be used with --discover",
         ),
     ],
 )
@@ -251,7 +251,7 @@ def test_a_name_that_the_platform_refuses_stops_a_build_before_it_begins(tmp_pat
     path.write_text('CHUTE_NAME = "case"\nCHUTE_TAG = "1"\nCHUTE_BASE_IMAGE = "b"\nSERVICE_PORTS = [8020]\n')
     outcome = invoke("--build", str(path), "--local")
     assert outcome.exit_code == 2
-    assert "CHUTE_TAG '1' is refused by the platform" in outcome.output
+    assert "the platform does not accept CHUTE_TAG '1'" in outcome.output
 
 
 def test_an_interrupt_while_python_loads_shows_no_traceback() -> None:

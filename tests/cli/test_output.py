@@ -93,7 +93,7 @@ def test_a_missing_package_is_reported_with_the_next_step(capsys: pytest.Capture
     assert output.run(command) == 1
     output_text = capsys.readouterr().err
     assert "a_library_of_another_version" in output_text
-    assert "Next: ./deploy.sh --doctor" in output_text
+    assert "Next: run ./deploy.sh --doctor" in output_text
 
 
 def test_only_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

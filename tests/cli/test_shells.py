@@ -15,7 +15,7 @@ from tests.scenario import ROOT
 
 SHELLS = [[], ["sh"], ["dash"], ["bash"], ["bash", "--posix"], ["zsh"]]
 ARGUMENTS = ["--call", "a b", "/x", "-d", "it's $HOME *"]
-# Stands for Python: says what it was started with. setup.sh asks its candidates whether they fit.
+# Replaces Python: prints its arguments. setup.sh asks its candidates whether they are supported.
 PYTHON = f"""#!{sys.executable}
 import sys
 if "-c" not in sys.argv:

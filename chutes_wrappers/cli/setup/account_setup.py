@@ -1,6 +1,6 @@
-"""What makes an account: registered, linked or taken over, verified, and written down for the SDK.
+"""Set-up of an account: register, link or copy it, verify it, and write the SDK's configuration file.
 
-Seeds, keys and tokens are never shown.
+Seeds, keys and tokens are never printed.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ _OWNER_ONLY = 0o600
 
 
 def make_wallet() -> Hotkey:
-    """A hotkey of a wallet that is made now; WrapperError where the account could not be kept or no platform answers."""
+    """Create a wallet and return its hotkey; WrapperError if the account file is not writable or the API not reachable."""
     check_writable(get_config_path())
     registration.check_reachable(_find_api_url())
     hotkey = wallets.create_wallet(wallets.get_wallets_folder())
     location = wallets.get_wallets_folder() / hotkey.wallet
-    output.success(f"a new wallet is in {location}")
-    output.warning("its files are not encrypted, and whoever has them has the account: keep a copy in a safe place")
+    output.success(f"created a new wallet in {location}")
+    output.warning(
+        "its files are not encrypted, and everyone who has them controls the account: keep a copy in a safe place"
+    )
     return hotkey
 
 
 def _find_api_url() -> str:
-    """The API that a new account is for; a configuration that cannot be read does not tell it, and is replaced."""
+    """Return the API of a new account; the default if the configuration, which is replaced, cannot be read."""
     try:
         return resolve_api_url()
     except ConfigurationError:
@@ -46,38 +48,40 @@ def _find_api_url() -> str:
 
 
 def register_account(username: str, hotkey: Hotkey) -> None:
-    """Register ``username`` for ``hotkey``, and keep what the platform tells; WrapperError when it refuses."""
+    """Register ``username`` for ``hotkey``, and save the account; WrapperError if the platform rejects it."""
     path, url = get_config_path(), _find_api_url()
     login_file = path.with_name(f"fingerprint-{username}")
     check_writable(path, login_file)
     token = _find_registration_token(url)
     output.report(f"registering {username} at {url}")
     registered = registration.register_account(url, username, hotkey, token)
-    if registered.fingerprint:  # first: it is told this once
+    if registered.fingerprint:  # first: the platform returns it only once
         write_with_backup(login_file, registered.fingerprint + "\n")
         output.warning(
-            f"{login_file} logs in on the website, and cannot be asked for again: keep a copy, show it to nobody"
+            f"{login_file} is the login of the website and cannot be requested again: keep a copy, and show it to nobody"
         )
     _save_config(format_config(registered.account))
     _report_account(registration.fetch_account(url, hotkey.seed, registered.account.user_id))
 
 
 def _find_registration_token(url: str) -> str:
-    """The registration token for the API at ``url``; empty where it does not want one."""
+    """Return the registration token for the API at ``url``; empty if the API does not require one."""
     token = os.environ.get(registration.TOKEN_VARIABLE, "").strip()
     if token or not registration.is_token_required(url):
         return token
     if not prompts.is_possible():
         raise ConfigurationError(
-            "the platform wants a registration token",
+            "the platform requires a registration token",
             next_step=f"get one at {registration.TOKEN_PAGE}, and set {registration.TOKEN_VARIABLE}",
         )
-    output.show(f"The platform wants a token against automatic registrations. Get one at\n  {registration.TOKEN_PAGE}")
+    output.show(
+        f"The platform requires a token against automatic registrations. Get one at\n  {registration.TOKEN_PAGE}"
+    )
     return prompts.ask_text("Token (it is not shown)", None, hidden=True)
 
 
 def link_account(hotkey: Hotkey, key: str) -> None:
-    """Keep the account that the API key ``key`` is of; WrapperError unless ``hotkey`` signs for it."""
+    """Save the account of the API key ``key``; WrapperError unless ``hotkey`` signs for that account."""
     url = _find_api_url()
     linked = registration.link_account(url, key, hotkey)
     platform_account = registration.fetch_account(url, hotkey.seed, linked.user_id)
@@ -86,7 +90,7 @@ def link_account(hotkey: Hotkey, key: str) -> None:
 
 
 def use_config_file(path: Path) -> None:
-    """Keep a copy of the configuration file ``given``; WrapperError unless the platform knows its account."""
+    """Save a copy of the configuration file ``path``; WrapperError unless the platform knows its account."""
     source, target = path, get_config_path()
     try:
         source = path.expanduser()
@@ -97,17 +101,17 @@ def use_config_file(path: Path) -> None:
             "no such user" if isinstance(error, RuntimeError) else "it is not UTF-8 text"
         )
         raise ConfigurationError(
-            f"the file cannot be read: {reason}", where=str(source), next_step="name another"
+            f"the file cannot be read: {reason}", where=str(source), next_step="name another file"
         ) from None
     if is_in_use:
-        raise ConfigurationError("this is the file that is in use already", where=str(source), next_step="name another")
+        raise ConfigurationError("this file is already in use", where=str(source), next_step="name another file")
     credentials = parse_account(content, source)
     if (problem := find_hotkey_problem(credentials)) is not None:
         raise problem
     platform_account = registration.fetch_account(resolve_api_url(content), credentials.seed, credentials.user_id)
     if clean_text(platform_account.get("username")) != credentials.username:
         raise ConfigurationError(
-            f"it says username = {credentials.username}, and the platform knows the account as {clean_text(platform_account.get('username'))}",
+            f"it contains username = {credentials.username}, and the platform knows the account as {clean_text(platform_account.get('username'))}",
             where=str(source),
             next_step="correct the username in it",
         )
@@ -118,7 +122,7 @@ def use_config_file(path: Path) -> None:
 def _save_config(content: str) -> None:
     path = get_config_path()
     if (backup := write_with_backup(path, content)) is not None:
-        output.report(f"what was there is kept as {backup}")
+        output.report(f"saved the previous file as {backup}")
     output.success(f"{path}: written")
 
 
@@ -126,24 +130,24 @@ def _report_account(platform_account: Mapping[str, Any]) -> None:
     balance = platform_account.get("balance")
     balance_text = f", balance ${balance:,.2f}" if isinstance(balance, int | float) else ""
     output.success(f"the platform knows this account as {clean_text(platform_account.get('username'))}{balance_text}")
-    output.report(f"pay in to {clean_text(platform_account.get('payment_address'))}; next: {NAMES.deploy}")
+    output.report(f"payment address: {clean_text(platform_account.get('payment_address'))}; next: {NAMES.deploy}")
 
 
 def make_api_key() -> None:
-    """Make an API key for the account that there is, and keep it where --call and --forward look for it.
+    """Create an API key for the existing account, and save it where --call and --forward read it.
 
-    A key that is there is left alone; WrapperError when it is another user's, or none that the platform takes.
+    An existing key is kept; WrapperError if it belongs to another user, or if the platform does not accept it.
     """
     credentials, path = read_account(), get_key_path()
     if (key := read_api_key()) is None:
         check_writable(path)
         write_atomically(path, registration.create_api_key(resolve_api_url(), credentials) + "\n", mode=_OWNER_ONLY)
-        output.success(f"{path}: an API key, which --call and --forward take from there")
+        output.success(f"{path}: an API key, which --call and --forward read from there")
         return
     if (owner := registration.fetch_key_owner(resolve_api_url(), key)) != credentials.username:
         raise ConfigurationError(
-            f"the API key that is there is {owner}'s, and the account is {credentials.username}",
+            f"the existing API key belongs to {owner}, and the account is {credentials.username}",
             where=f"{KEY_VARIABLE}, {path}",
-            next_step=f"take it away, then {NAMES.account} --key makes another",
+            next_step=f"remove it, then run {NAMES.account} --key to create another",
         )
-    output.report(f"an API key of {owner}'s is in {KEY_VARIABLE} or {path} already")
+    output.report(f"an API key of {owner} is already in {KEY_VARIABLE} or {path}")

@@ -1,4 +1,4 @@
-"""``setup.sh``: make ``.venv``, and start the questions about the account. Runs on a bare Python."""
+"""``setup.sh``: create ``.venv``, and start the account wizard. Needs only the standard library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chutes_wrappers.cli.setup.virtual_environment import print_line
 
 
 def run() -> int:
-    """What ``setup.sh`` calls: ``main``, with a message after an interrupt."""
+    """Run ``main``, with a message after an interrupt; ``setup.sh`` calls this."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return main()
@@ -23,7 +23,7 @@ def run() -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Set the environment up; returns the exit code. Repeats safely: what is there and current stays."""
+    """Set up the environment, and return the exit code. Idempotent: a current environment is kept."""
     options = _parse_arguments(arguments)
     requirements = environment.ROOT / ("requirements-dev.txt" if options.dev else "requirements.txt")
     stamp_path = environment.COMPLETE_DEV if options.dev else environment.COMPLETE
@@ -48,7 +48,7 @@ def _is_at_terminal() -> bool:
 
 
 def _exec_wizard(arguments: list[str]) -> None:
-    """Become the part that needs what was installed: a process less that a Ctrl-C would reach."""
+    """Replace this process by the wizard, which needs the installed packages; one process less that gets a Ctrl-C."""
     script = environment.ROOT / "chutes_wrappers" / "start.py"
     argv = [str(environment.PYTHON), str(script), "chutes_wrappers.cli.setup.wizard:main", *arguments]
     os.execv(argv[0], argv)
@@ -59,8 +59,8 @@ def _print_next_steps() -> None:
     if account.exists():
         print_line(f"✓ an account is in {account}")
     else:
-        print_line("· no Chutes account yet, which only the platform needs: ./setup.sh --account")
-    print_line("Next: ./deploy.sh for a menu, ./deploy.sh --doctor when something is wrong")
+        print_line("· no Chutes account yet; only the platform needs one: ./setup.sh --account")
+    print_line("Next: run ./deploy.sh for a menu, or ./deploy.sh --doctor if something fails")
 
 
 def _is_usable() -> bool:
@@ -71,21 +71,21 @@ def _is_usable() -> bool:
 def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="setup.sh",
-        description="Make .venv and install what the toolkit needs; at a terminal, also set the Chutes account up.",
-        epilog="What --account takes instead of questions: --register USERNAME [--wallet NAME/HOTKEY|new], --link [--wallet "
-        "NAME/HOTKEY], --config FILE, and --key for an API key; ./setup.sh --account --help says more.",
+        description="Create .venv and install the dependencies; at a terminal, also set up the Chutes account.",
+        epilog="Flags that replace the questions of --account: --register USERNAME [--wallet NAME/HOTKEY|new], --link [--wallet "
+        "NAME/HOTKEY], --config FILE, and --key for an API key; ./setup.sh --account --help describes them.",
         add_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    parser.add_argument("--yes", action="store_true", help="ask no questions")
     parser.add_argument(
-        "--python", metavar="X", help="use this Python, 3.10 to 3.13; .venv is made anew for another one"
+        "--python", metavar="X", help="use this Python, 3.10 to 3.13; creates .venv again for another version"
     )
-    parser.add_argument("--dev", action="store_true", help="also install what the tests need")
+    parser.add_argument("--dev", action="store_true", help="also install the dependencies of the tests")
     account = parser.add_mutually_exclusive_group()
-    account.add_argument("--no-account", action="store_true", help="the environment only")
-    account.add_argument("--account", action="store_true", help="the account, too, also without a terminal")
-    parser.add_argument("-h", "--help", action="store_true", help="show this")
+    account.add_argument("--no-account", action="store_true", help="set up only the environment")
+    account.add_argument("--account", action="store_true", help="also set up the account, even without a terminal")
+    parser.add_argument("-h", "--help", action="store_true", help="show this help")
     options, account_arguments = parser.parse_known_args(arguments)
     if options.help:
         if not options.account or not _is_usable():
@@ -93,8 +93,8 @@ def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
             parser.exit()
         account_arguments.append("--help")
     if account_arguments and not options.account:
-        parser.error(f"unrecognized arguments: {' '.join(account_arguments)} (those of the account need --account)")
+        parser.error(f"unrecognized arguments: {' '.join(account_arguments)} (flags of the account need --account)")
     if options.yes and options.account and not account_arguments:
-        parser.error("--yes asks nothing, so --account needs its answers as flags: --account --help lists them")
+        parser.error("--yes asks no questions, so --account needs its answers as flags: --account --help lists them")
     options.account_arguments = account_arguments
     return options

@@ -1,4 +1,4 @@
-"""The environment, ``.venv``: whether it can stay, and making it. Runs on a bare Python, before any dependency is there."""
+"""The environment ``.venv``: checks, creation and replacement. Needs only the standard library."""
 
 from __future__ import annotations
 
@@ -24,43 +24,46 @@ _HEARTBEAT_S = 5.0
 
 
 def find_fault(*, is_python_chosen: bool) -> str | None:
-    """Why the existing environment must be replaced, as text that follows its name; None when nothing is to be replaced."""
+    """Return why the existing environment must be replaced, as words after its name; None if there is no reason."""
     if not os.path.lexists(VENV):
         return None
     version = get_python_version()
     if not version:
-        return "has no Python that runs"
+        return "has no working Python"
     major_minor = ".".join(version.split(".")[:2])
     if is_python_chosen and major_minor != _get_running_version():
         return f"has Python {version}"
     if not (VENV / "lib" / f"python{major_minor}").exists():
-        return f"was made with another Python than {version}, which it has now"
+        return f"was created with another Python than {version}, which it has now"
     location = read_creation_path(VENV)
-    return f"was made in {location.parent}" if location is not None and not is_same_folder(location, VENV) else None
+    return f"was created in {location.parent}" if location is not None and not is_same_folder(location, VENV) else None
 
 
 def write_stamps(*paths: Path) -> None:
-    """Write the stamps of an environment that is complete now; one that is reached by a link keeps the place of its own."""
+    """Write the stamps of a complete environment, with its path; for a link, the path of its target."""
     location = os.fsencode(read_creation_path(VENV) or VENV)
     for path in paths:
         path.write_bytes(location)
 
 
 def complete_stamp() -> None:
-    """Write the place into a stamp from before stamps had it."""
-    with contextlib.suppress(OSError):  # a folder that cannot be written to: it is looked up again the next time
+    """Add the path to a stamp of an earlier version, which has none."""
+    with contextlib.suppress(OSError):  # the folder is read-only: the next run looks the path up again
         if not COMPLETE.read_bytes():
             COMPLETE.write_bytes(os.fsencode(read_creation_path(VENV) or VENV))
 
 
 def is_current(stamp: Path, *, dev: bool) -> bool:
-    """Whether what ``stamp`` stands for was installed after the requirements had changed."""
+    """Return whether the installation of ``stamp`` is newer than the requirements."""
     files = [ROOT / "requirements.txt"] + ([ROOT / "requirements-dev.txt"] if dev else [])
     return stamp.exists() and all(stamp.stat().st_mtime > file.stat().st_mtime for file in files)
 
 
 def make_environment(requirements: Path, fault: str | None) -> bool:
-    """Make the environment, and say whether that succeeded; one with a ``fault`` is replaced, and put back otherwise."""
+    """Create the environment, and return whether that succeeded.
+
+    An environment with a ``fault`` is replaced, and restored if the installation fails.
+    """
     if problem := _find_missing_parts(is_new=fault is not None or not COMPLETE.exists()):
         print_line(problem)
         return False
@@ -74,14 +77,14 @@ def make_environment(requirements: Path, fault: str | None) -> bool:
         if fault is not None and not is_installed:
             shutil.rmtree(VENV, ignore_errors=True)
             backup.rename(VENV)
-            print_line(f"the {VENV.name} that was there is there again")
+            print_line(f"Restored the previous {VENV.name}")
     if is_installed:
         _remove(backup)
     return is_installed
 
 
 def _move_aside(backup: Path, fault: str) -> bool:
-    print_line(f"{VENV.name} {fault}: it is made anew")
+    print_line(f"{VENV.name} {fault}: creating it again")
     try:
         _remove(backup)
         VENV.rename(backup)
@@ -93,7 +96,7 @@ def _move_aside(backup: Path, fault: str) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder, or a link without its target; a missing path is fine."""
+    """Remove a folder or a link, not the link's target; a missing path is ignored."""
     if path.is_symlink():
         path.unlink()
     elif path.exists():
@@ -101,7 +104,7 @@ def _remove(path: Path) -> None:
 
 
 def _find_missing_parts(*, is_new: bool) -> str | None:
-    """What the installation would fail for: the SDK's netifaces has no wheels, so it is compiled."""
+    """Return a message about missing build dependencies: the SDK's netifaces has no wheels and is compiled."""
     version = _get_running_version()
     missing = []
     if not any(shutil.which(compiler) for compiler in ("cc", "gcc", "clang")):
@@ -122,7 +125,7 @@ def _find_missing_parts(*, is_new: bool) -> str | None:
 def _install(requirements: Path) -> bool:
     uv = shutil.which("uv")
     if not PYTHON.exists():
-        print_line(f"Making {VENV.name} with Python {sys.version.split()[0]} ({'uv' if uv else 'venv'})")
+        print_line(f"Creating {VENV.name} with Python {sys.version.split()[0]} ({'uv' if uv else 'venv'})")
         base = _find_base_python()
         if not _run_command([uv, "venv", "--python", base, str(VENV)] if uv else [base, "-I", "-m", "venv", str(VENV)]):
             return False
@@ -135,7 +138,7 @@ def _install(requirements: Path) -> bool:
 
 
 def _find_base_python() -> str:
-    """This Python; where it is that of the environment, which may just be replaced, the one that it was made from."""
+    """Return this Python; if it belongs to the environment, which may be replaced now, the Python that created it."""
     prefix = Path(sys.prefix)
     if prefix.parent.resolve() / prefix.name != VENV:
         return sys.executable
@@ -144,7 +147,7 @@ def _find_base_python() -> str:
 
 
 def _run_command(argv: list[str]) -> bool:
-    """Run a command; show its latest line, and on failure its last 30."""
+    """Run a command, and return whether it succeeded; print its latest line, and after a failure its last 30."""
     tail: deque[str] = deque(maxlen=30)
     started_at = last_output_at = time.monotonic()
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as process:
@@ -160,12 +163,12 @@ def _run_command(argv: list[str]) -> bool:
     for line in tail:
         print_line(f"  | {line}")
     print_line(f"✗ {os.path.basename(argv[0])} failed with exit code {process.returncode}")
-    print_line("  Next: correct what the lines above name, then run ./setup.sh again; it continues where it stopped")
+    print_line("  Next: fix the errors above, then run ./setup.sh again; it continues where it stopped")
     return False
 
 
 def get_python_version() -> str:
-    """That of the environment's Python; empty where it does not start, which ``-V`` would not notice."""
+    """Return the version of the environment's Python; empty if it does not start, which ``-V`` does not detect."""
     argv = [str(PYTHON), "-I", "-c", "import sys; print('Python', sys.version.split()[0])"]
     try:
         stdout = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
@@ -179,6 +182,6 @@ def _get_running_version() -> str:
 
 
 def print_line(line: str) -> None:
-    """Print a line to standard error, at once."""
+    """Print a line to standard error, without buffering."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()

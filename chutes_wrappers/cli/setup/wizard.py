@@ -1,4 +1,4 @@
-"""``./setup.sh --account``: the questions of the account's set-up, and the flags that answer them."""
+"""``./setup.sh --account``: the questions of the account's set-up, and the flags that replace them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from chutes_wrappers.host.account.wallets import Hotkey
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--register", metavar="USERNAME", help="Register a new account of this name.")
+@click.option("--register", metavar="USERNAME", help="Register a new account with this name.")
 @click.option("--link", is_flag=True, help=f"Use the account whose API key is in {KEY_VARIABLE}, or ~/.chutes/api_key.")
-@click.option("--config", metavar="FILE", help="Take a configuration file that is there already.")
+@click.option("--config", metavar="FILE", help="Use an existing configuration file.")
 @click.option("--wallet", metavar="NAME/HOTKEY", help="Sign with this hotkey of ~/.bittensor/wallets; `new` makes one.")
 @click.option(
-    "--key", is_flag=True, help="Also make an API key, for --call and --forward; alone: for the account there is."
+    "--key", is_flag=True, help="Also create an API key, for --call and --forward; alone: for the existing account."
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of a fault.")
 @click.pass_context
@@ -42,14 +42,14 @@ def wizard(
     key: bool,
     debug: bool,
 ) -> None:
-    """Set the Chutes account up; without a flag it asks.
+    """Set up the Chutes account; without a flag, ask.
 
-    A registration token, where the platform wants one, is asked for, or taken from CHUTES_REGISTRATION_TOKEN.
+    If the platform requires a registration token, it comes from CHUTES_REGISTRATION_TOKEN or from a prompt.
     """
     if sum((register is not None, link, config is not None)) > 1:
-        raise click.UsageError("--register, --link and --config: one at a time")
+        raise click.UsageError("--register, --link and --config cannot be used together: give one of them")
     if wallet is not None and register is None and not link:
-        raise click.UsageError("--wallet means something only with --register and --link")
+        raise click.UsageError("--wallet can only be used with --register or --link")
 
     def run() -> int:
         if config is not None:
@@ -70,14 +70,17 @@ def wizard(
 def _run_questions() -> int:
     if not prompts.is_possible():
         raise ConfigurationError(
-            "there is no terminal to ask on", next_step="give --register USERNAME, --link or --config FILE; see --help"
+            "there is no terminal for questions",
+            next_step="give --register USERNAME, --link or --config FILE; see --help",
         )
     has_account = _show_wallets_and_account()
     try:
-        if not has_account or prompts.ask_yes_no("Set another account up?"):
+        if not has_account or prompts.ask_yes_no("Set up another account?"):
             _set_up_until_done()
     except (prompts.Quit, prompts.Back):
-        output.show(f"{'the account stays as it is' if has_account else 'no account yet'}; {NAMES.account} asks again")
+        output.show(
+            f"{'the account is unchanged' if has_account else 'no account yet'}; run {NAMES.account} to continue"
+        )
         return 0
     with contextlib.suppress(prompts.Quit, prompts.Back):
         _offer_key()
@@ -85,7 +88,7 @@ def _run_questions() -> int:
 
 
 def _set_up_until_done() -> None:
-    """Ask until an account is set up. Raises Quit."""
+    """Ask until an account is set up; raises Quit."""
     while True:
         with contextlib.suppress(prompts.Back):
             try:
@@ -97,12 +100,12 @@ def _set_up_until_done() -> None:
 
 def _ask_choice() -> str:
     output.show("  1) register a new account\n  2) use an account that has a website login, by its API key")
-    output.show("  3) take a configuration file")
+    output.show("  3) use a configuration file")
     return prompts.ask_text("What to do (b goes back, q quits)", "1")
 
 
 def _set_up_account(choice: str) -> bool:
-    """Do what was chosen, and say whether that was anything."""
+    """Set up an account in the chosen way; return False for an unknown choice."""
     if choice == "1":
         name = registration.check_username(prompts.ask_text("Username (3 to 15 letters, digits or _)", None))
         register_account(name, _ask_hotkey(may_be_new=True))
@@ -114,13 +117,13 @@ def _set_up_account(choice: str) -> bool:
     elif choice == "3":
         use_config_file(Path(prompts.ask_text("File", None)))
     else:
-        output.warning(f"{choice!r} is none of 1, 2, 3 and q")
+        output.warning(f"unknown choice {choice!r}: expected 1, 2, 3 or q")
         return False
     return True
 
 
 def _show_wallets_and_account() -> bool:
-    """Say what there is of wallets and of an account; whether there is an account."""
+    """Print the existing wallets and the account, and return whether there is an account."""
     hotkeys = ", ".join(f"{wallet}/{hotkey}" for wallet, hotkey in wallets.find_hotkeys(wallets.get_wallets_folder()))
     output.show(f"  wallets   {hotkeys or f'none in {wallets.get_wallets_folder()}'}")
     try:
@@ -138,13 +141,13 @@ def _register_from_flags(username: str, wallet: str | None) -> None:
         register_account(username, hotkey)
     except WrapperError as failure:
         if wallet == "new":
-            hint = f"the new wallet stays: --wallet {hotkey.wallet}/{hotkey.name} signs with it"
+            hint = f"the new wallet is kept: use it with --wallet {hotkey.wallet}/{hotkey.name}"
             failure.next_step = "; ".join(filter(None, (failure.next_step, hint)))
         raise
 
 
 def _find_hotkey(wallet_argument: str | None) -> Hotkey:
-    """The hotkey of ``--wallet``; the only one that there is without it."""
+    """Return the hotkey of ``--wallet``; without the flag, the only existing one."""
     folder = wallets.get_wallets_folder()
     if wallet_argument == "new":
         return make_wallet()
@@ -158,7 +161,7 @@ def _find_hotkey(wallet_argument: str | None) -> Hotkey:
     raise ConfigurationError(
         f"there are {len(hotkeys)} hotkeys in {folder}",
         where="--wallet",
-        next_step=f"name one of: {', '.join(names)}" if names else "--wallet new makes one",
+        next_step=f"name one of: {', '.join(names)}" if names else "use --wallet new to create one",
     )
 
 
@@ -167,25 +170,25 @@ def _ask_hotkey(*, may_be_new: bool) -> Hotkey:
     hotkeys = wallets.find_hotkeys(folder)
     if not hotkeys and not may_be_new:
         raise ConfigurationError(
-            f"no wallet is in {folder}", next_step="copy the one there that the account was registered with"
+            f"no wallet is in {folder}", next_step="copy the wallet of the account's registration to it"
         )
     for number, (wallet, hotkey) in enumerate(hotkeys, start=1):
         output.show(f"  {number}) {wallet}/{hotkey}")
     if may_be_new:
-        output.show("  n) make a new wallet")
+        output.show("  n) create a new wallet")
     while True:
         choice = prompts.ask_text("Sign with", "1" if hotkeys else "n").lower()
         if choice == "n" and may_be_new:
             return make_wallet()
         if choice.isdecimal() and 1 <= int(choice) <= len(hotkeys):
             return wallets.read_hotkey(folder, *hotkeys[int(choice) - 1])
-        output.warning(f"{choice!r} is no number of these{', and not n' if may_be_new else ''}")
+        output.warning(f"unknown choice {choice!r}: expected one of the numbers{' or n' if may_be_new else ''}")
 
 
 def _link_from_flags(wallet: str | None) -> None:
     if wallet == "new":
         raise ConfigurationError(
-            "an account that is there has a hotkey already", where="--wallet", next_step="name the wallet that has it"
+            "an existing account already has a hotkey", where="--wallet", next_step="name the wallet with this hotkey"
         )
     key = require_api_key()
     link_account(_find_hotkey(wallet), key)
@@ -197,7 +200,7 @@ def _offer_key() -> None:
 
 
 def main() -> None:
-    """What ``setup.sh --account`` calls; ends the process."""
+    """Run the wizard and end the process; ``setup.sh --account`` calls this."""
     wizard(prog_name=NAMES.account)
 
 

@@ -1,1 +1,1 @@
-"""The commands of ``deploy.sh`` as they are declared: their words, their flags, what the menu asks."""
+"""The declarations of the ``deploy.sh`` commands: help texts, flags, and questions of the menu."""

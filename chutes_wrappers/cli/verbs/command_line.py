@@ -1,4 +1,4 @@
-"""Where the command stands in a command line: ``--json --status x`` and ``status x --json`` mean the same."""
+"""Parser that finds the command at any position: ``--json --status x`` and ``status x --json`` are equal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ HELP = ("--help", "-h")
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
-    """A command line with its command in front. ``verb`` is its name without dashes, empty without a command.
+    """A command line with its command at the front. ``verb`` is its name without dashes, empty without a command.
 
-    ``topic`` is what help was asked for: "" for all commands, None where it was not asked for. ``problem`` says what is wrong.
+    ``topic`` is the topic of a request for help: "" for all commands, None without a request. ``problem`` describes an
+    error, and is empty for a valid command line.
     """
 
     verb: str
@@ -29,9 +30,10 @@ class CommandLine:
 
 
 def parse_command_line(arguments: Sequence[str], verbs: Mapping[str, Verb]) -> CommandLine:
-    """Find the command and move it to the front. UsageError for an unknown word or flag, and for a second command.
+    """Find the command and move it to the front.
 
-    Neither a value of a flag, nor an operand, nor a word after ``--`` is a command.
+    The value of a flag, an operand, and a word after ``--`` are never a command. Raises UsageError for an unknown word
+    or flag, and for a second command.
     """
     parser = _Parser(verbs=verbs, remaining=deque(arguments))
     parser.parse()
@@ -53,9 +55,7 @@ class _Parser:
     verb: str = ""
     operands: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
-    bare_flags: list[str] = field(
-        default_factory=list
-    )  # flags without their optional value: no word may stand behind them
+    bare_flags: list[str] = field(default_factory=list)  # flags without their optional value: no word may follow them
     words_after_dashes: list[str] = field(default_factory=list)
     flags: list[click.Option] = field(default_factory=list)
     topic: str | None = None
@@ -87,10 +87,10 @@ class _Parser:
         if self.verb:
             self.words_after_dashes = ["--", *rest]
         elif rest:
-            self.problem = f"unexpected argument {rest[0]!r}: a command stands before --"
+            self.problem = f"unexpected argument {rest[0]!r}: put the command before --"
 
     def _parse_topic(self) -> str:
-        """The topic of ``--help``: the word after it, unless that is a flag; else the command before it."""
+        """Return the topic of ``--help``: the next word, unless that is a flag; otherwise the command before it."""
         topic = self.remaining[0] if self.remaining else ""
         if topic.startswith("-") and topic.lstrip("-") not in self.verbs:
             topic = ""
@@ -111,7 +111,7 @@ class _Parser:
             )
 
     def _parse_short_flags(self, word: str) -> None:
-        """One flag, several switches in one word, or a flag with its value: ``-d``, ``-qy``, ``-d{}``."""
+        """Parse one flag, several switches in one word, or a flag with its value: ``-d``, ``-qy``, ``-d{}``."""
         self.others.append(word)
         for at, letter in enumerate(word[1:], start=2):
             option = self._options.get(f"-{letter}")
@@ -135,17 +135,17 @@ class _Parser:
 
     def _set_verb(self, name: str) -> None:
         if self.verb == name:
-            raise click.UsageError(f"--{name} comes twice: one at a time")
+            raise click.UsageError(f"--{name} is given twice: give it once")
         if self.verb:
-            raise click.UsageError(f"--{self.verb} and --{name}: one at a time")
+            raise click.UsageError(f"--{self.verb} and --{name} cannot be used together: give one command")
         self.verb = name
 
     def _parse_operands(self, words: list[str]) -> None:
-        """Those behind ``--verb``: the next words, whatever they look like. The command itself finds that one is missing."""
+        """Parse the next words as operands, whatever they look like. The command itself reports a missing one."""
         verb = self.verbs[self.verb]
         expected_count = len(verb.operands)
         if len(words) > expected_count:
-            self.problem = f"{verb.flag} does not take a value"
+            self.problem = f"{verb.flag} does not accept a value"
         while len(words) < expected_count and self.remaining and self.remaining[0] not in HELP:
             words.append(self.remaining.popleft())
         self.problem = self.problem or next(filter(None, map(verb.find_operand_problem, words)), "")
@@ -169,7 +169,7 @@ class _Parser:
 
 
 def _find_flag_problem(name: str, flags: Iterable[click.Option], verbs: Mapping[str, Verb]) -> str:
-    """Which of ``flags`` does not belong to the command, and to which it does; empty when all of them belong."""
+    """Describe the first of ``flags`` that the command does not have; empty if it has all of them."""
     own_options = verbs[name].get_options() if name else []
     known = {option.name for option in (*COMMON, *own_options)}
     for flag in flags:
@@ -177,11 +177,11 @@ def _find_flag_problem(name: str, flags: Iterable[click.Option], verbs: Mapping[
             owners = [
                 verb.flag for verb in verbs.values() if flag.name in {option.name for option in verb.get_options()}
             ]
-            return f"{flag.opts[0]} means something only with {' or '.join(owners)}"
+            return f"{flag.opts[0]} can only be used with {' or '.join(owners)}"
     return ""
 
 
 def _build_unknown_error(kind: str, word: str, known: Sequence[str]) -> click.UsageError:
     matches = difflib.get_close_matches(word, known, n=1)
     hint = f"Did you mean {matches[0]}?" if matches else "--help lists the commands, --help COMMAND its flags."
-    return click.UsageError(f"no such {kind}: {word or repr(word)}. {hint}")
+    return click.UsageError(f"unknown {kind}: {word or repr(word)}. {hint}")

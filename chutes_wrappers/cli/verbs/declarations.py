@@ -1,4 +1,4 @@
-"""The decorators that declare what a command takes: operands and flags, and what the menu asks for them."""
+"""The decorators that declare the operands and flags of a command, and the menu's questions for them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What the menu asks. ``default`` None: an answer is needed; True or False: the answer is yes or no.
+    """A question of the menu. With ``default`` None an answer is required; with True or False it is yes or no.
 
-    ``ends``: after yes nothing more is asked.
+    With ``ends`` the answer yes skips the questions that follow.
     """
 
     text: str
@@ -26,7 +26,7 @@ class Question:
 
 
 class Operand(click.Argument):
-    """A word that a command needs, such as a module."""
+    """A required word of a command, such as a module."""
 
     def __init__(self, *declarations: Any, question: Question | None, **attributes: Any) -> None:
         super().__init__(*declarations, **attributes)
@@ -34,7 +34,7 @@ class Operand(click.Argument):
 
 
 class Flag(click.Option):
-    """A flag of a command. ``has_optional_value``: it may stand without its value."""
+    """A flag of a command. With ``has_optional_value`` the value can be omitted."""
 
     def __init__(self, *declarations: Any, question: Question | None, **attributes: Any) -> None:
         super().__init__(*declarations, **attributes)
@@ -45,7 +45,7 @@ class Flag(click.Option):
 def operand(
     name: str, metavar: str, type: click.ParamType[Any] | None = None, *, ask: str = "", ask_default: str | None = None
 ) -> Callable[[Function], Function]:
-    """Declare a word that the command needs; ``ask`` and ``answer`` are the menu's question and its default."""
+    """Declare a required word; ``ask`` and ``ask_default`` are the menu's question and its default."""
     question = Question(text=ask, default=ask_default) if ask else None
     return click.argument(name, cls=Operand, metavar=metavar, type=type, question=question)
 
@@ -60,9 +60,9 @@ def flag(
     ends: bool = False,
     **attributes: Any,
 ) -> Callable[[Function], Function]:
-    """Declare a flag as help shows it: ``--check``, or with a value ``--data -d JSON``, which may be of a ``type``.
+    """Declare a flag in the form of the help: ``--check``, or ``--data -d JSON`` with a value of ``type``.
 
-    ``ask``, ``answer`` and ``ends`` make the menu's Question.
+    ``ask``, ``ask_default`` and ``ends`` define the menu's Question.
     """
     names = [word for word in declaration.split() if word.startswith("-")]
     metavar = " ".join(word for word in declaration.split() if not word.startswith("-"))
@@ -76,7 +76,7 @@ def flag(
 
 module = operand("module", "MODULE", ModuleName())
 chute = operand("name", "NAME", ChuteName())
-as_json = click.option("--json", "as_json", cls=Flag, is_flag=True, help="the result as JSON.", question=None)
+as_json = click.option("--json", "as_json", cls=Flag, is_flag=True, help="print the result as JSON.", question=None)
 allow_host = flag("--allow-host NAME", HOST, multiple=True, help="accept requests for this host name; repeatable.")
 allow_origin = flag(
     "--allow-origin ORIGIN", ORIGIN, multiple=True, help="accept requests from pages of this origin; repeatable."

@@ -1,4 +1,4 @@
-"""All commands, in their groups. Help, menu, completion and the tables of the documents come from these."""
+"""All commands, in groups: the source of help, menu, completion and the checks of the documents."""
 
 from __future__ import annotations
 

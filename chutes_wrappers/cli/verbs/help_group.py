@@ -1,4 +1,4 @@
-"""Commands that set this program up and find out what is wrong."""
+"""Commands that set up this program and diagnose problems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chutes_wrappers.cli.verbs.verb import Group, verb
 @verb(title="Doctor", number=21)
 @as_json
 def doctor(as_json: bool) -> int:
-    """Check Python, Docker, account and modules; name the fixes."""
+    """Check Python, Docker, account and modules; print the fixes."""
     from chutes_wrappers.cli.commands.doctor import run_doctor
 
     return run_doctor(as_json=as_json)
@@ -20,7 +20,7 @@ def doctor(as_json: bool) -> int:
 @verb(title="Shell completion", number=22)
 @operand("shell", "SHELL", click.Choice(("bash", "zsh", "fish")), ask="bash, zsh or fish", ask_default="bash")
 def completion(shell: str) -> int:
-    """Print what completes these commands and flags in a shell."""
+    """Print the completion script of a shell."""
     from chutes_wrappers.cli import output
     from chutes_wrappers.cli.completion import build_script
     from chutes_wrappers.core.program import find_executable
@@ -31,10 +31,10 @@ def completion(shell: str) -> int:
 
 GROUP = Group(
     name="help",
-    title="Set up, find out what is wrong",
+    title="Set up and diagnose",
     verbs=(doctor, completion),
     examples=(
-        ("./deploy.sh --doctor", "what would fail here, and the fix"),
+        ("./deploy.sh --doctor", "print what would fail here, and the fix"),
         ("source <(./deploy.sh --completion bash)", "or zsh; fish: … --completion fish | source"),
     ),
 )

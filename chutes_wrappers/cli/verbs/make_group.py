@@ -1,4 +1,4 @@
-"""Commands that make a chute of an image."""
+"""Commands that make a chute from an image."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import EXPOSABLE
 
-public = flag("--public", help="for everybody; needs a permission.")
-logo = flag("--logo FILE", FILE, help="a picture for the listing.")
+public = flag("--public", help="make it public; requires a permission.")
+logo = flag("--logo FILE", FILE, help="use this picture in the listing.")
 
 
 @verb(title="Create from an image", number=10)
 @operand("image", "IMAGE", ask="Image")
-@flag("--name NAME", help="the chute's name [the image's].", ask="Name of the chute (Enter: the image's)")
-@flag("--port PORT", PORT, help="the service's port [what the image says].")
-@flag("--no-discover", help="write the module only.")
-@flag("--force", help="replace a module and a manifest that are there.")
+@flag("--name NAME", help="name the chute [the image's name].", ask="Name of the chute (Enter: the image's)")
+@flag("--port PORT", PORT, help="set the service's port [the image's].")
+@flag("--no-discover", help="write only the module.")
+@flag("--force", help="overwrite an existing module and manifest.")
 def create(image: str, name: str | None, port: int | None, no_discover: bool, force: bool) -> int:
-    """Write a module for an image, and find its routes."""
+    """Write a module for an image, and discover its routes."""
     if name is not None:
         from chutes_wrappers.host.creation.proposal import check_name
 
@@ -37,7 +37,7 @@ def create(image: str, name: str | None, port: int | None, no_discover: bool, fo
 @verb(title="Copy a template", number=23)
 @operand("template", "TEMPLATE", TemplateName(), ask="Template", ask_default="deploy_example")
 def template(template: str) -> int:
-    """Copy a module to begin with, such as deploy_example."""
+    """Copy a template module, such as deploy_example."""
     from chutes_wrappers.cli.commands.template import copy_to_current_folder
 
     return copy_to_current_folder(template)
@@ -47,34 +47,34 @@ def template(template: str) -> int:
 @module
 @flag(
     "--check",
-    help="write nothing; exit code 1 when the service serves anything else.",
-    ask="Compare only, and write nothing?",
+    help="only compare; exit code 1 if the routes differ.",
+    ask="Only compare, and write nothing?",
     ask_default=False,
     ends=True,
 )
 @flag(
     "--startup-delay SECONDS",
     SECONDS,
-    help="seconds to start up, at most [120].",
-    ask="Startup delay at most, in seconds",
+    help="wait at most so many seconds for the start [120].",
+    ask="Maximum startup delay, in seconds",
     ask_default="120",
 )
 @flag(
     "--probe-timeout SECONDS",
     SECONDS,
-    help="seconds to answer after that, at most [180].",
+    help="wait at most so many seconds for a response after that [180].",
     ask="Probe timeout after that, in seconds",
     ask_default="180",
 )
 @flag(
     "--docker-gpus GPUS",
     GPUS,
-    help="GPUs for the container: all, none, a number [all].",
+    help="give the container GPUs: all, none, a number [all].",
     ask="GPUs of the container (all, none, a number)",
     ask_default="all",
 )
-@flag("--expose CATEGORIES", EXPOSE, help=f"publish what is left out: {EXPOSABLE}.")
-@flag("--openapi FILE", FILE, help="write the chute's OpenAPI document, too.")
+@flag("--expose CATEGORIES", EXPOSE, help=f"publish skipped categories: {EXPOSABLE}.")
+@flag("--openapi FILE", FILE, help="also write the chute's OpenAPI document.")
 @click.pass_obj
 def discover(
     common: Common,
@@ -86,7 +86,7 @@ def discover(
     expose: str | None,
     openapi: Path | None,
 ) -> int:
-    """Run its image, find its routes, write its manifest."""
+    """Run the image, discover its routes, write the manifest."""
     from chutes_wrappers.cli.commands.discover_module import DiscoverOptions, discover_module
 
     options = DiscoverOptions(
@@ -105,7 +105,7 @@ def discover(
 @module
 @flag(
     "--local",
-    help="here instead of on the platform, and verify the image.",
+    help="build here instead of on the platform, and verify the image.",
     ask="Build here, without an upload?",
     ask_default=True,
 )
@@ -114,7 +114,7 @@ def discover(
 @as_json
 @click.pass_obj
 def build(common: Common, module: str, local: bool, public: bool, logo: Path | None, as_json: bool) -> int:
-    """Build the wrapped image, there or here (--local)."""
+    """Build the wrapped image, on the platform or here (--local)."""
     if local:
         for name, is_given in (("--public", public), ("--logo", logo), ("--json", as_json)):
             if is_given:
@@ -133,12 +133,12 @@ def build(common: Common, module: str, local: bool, public: bool, logo: Path | N
 
 GROUP = Group(
     name="make",
-    title="Make a chute of an image",
+    title="Make a chute from an image",
     verbs=(create, template, discover, build),
     examples=(
-        ("./deploy.sh --create example.com/ocr:1.2", "writes deploy_ocr.py and its routes"),
-        ("./deploy.sh --discover deploy_ocr", "finds the routes again"),
-        ("./deploy.sh --discover deploy_ocr --check", "exit code 1 when it has changed"),
-        ("./deploy.sh --build deploy_ocr --local", "builds and verifies it here"),
+        ("./deploy.sh --create example.com/ocr:1.2", "write deploy_ocr.py and its routes"),
+        ("./deploy.sh --discover deploy_ocr", "discover the routes again"),
+        ("./deploy.sh --discover deploy_ocr --check", "exit code 1 after a change"),
+        ("./deploy.sh --build deploy_ocr --local", "build and verify it here"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Commands that deploy a chute, and look at or change what the platform has."""
+"""Commands that deploy a chute, and show or change objects of the platform."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WARMUP_TIMEOUT_S = 900.0
 @as_json
 @click.pass_obj
 def deploy(common: Common, module: str, accept_fee: bool, public: bool, logo: Path | None, as_json: bool) -> int:
-    """Deploy the module, with the image built there."""
+    """Deploy the module, built on the platform."""
     from chutes_wrappers.cli.commands.deploy import deploy_module
     from chutes_wrappers.cli.sdk_upload import UploadOptions
 
@@ -37,7 +37,7 @@ def deploy(common: Common, module: str, accept_fee: bool, public: bool, logo: Pa
 @module
 @as_json
 def cost(module: str, as_json: bool) -> int:
-    """What its deployment and its hours cost."""
+    """Show the cost of a deployment and of an hour."""
     from chutes_wrappers.cli.commands.cost import show_cost
 
     return show_cost(module, as_json=as_json)
@@ -46,7 +46,7 @@ def cost(module: str, as_json: bool) -> int:
 @verb(title="List images", number=1)
 @as_json
 def list_images(as_json: bool) -> int:
-    """The account's images."""
+    """List the account's images."""
     from chutes_wrappers.cli.commands import listing
 
     return listing.list_images(as_json=as_json)
@@ -55,7 +55,7 @@ def list_images(as_json: bool) -> int:
 @verb(title="List chutes", number=2)
 @as_json
 def list_chutes(as_json: bool) -> int:
-    """The account's chutes."""
+    """List the account's chutes."""
     from chutes_wrappers.cli.commands import listing
 
     return listing.list_chutes(as_json=as_json)
@@ -67,13 +67,13 @@ def list_chutes(as_json: bool) -> int:
     "--watch [SECONDS]",
     make_seconds_value(_MIN_WATCH_INTERVAL_S),
     flag_value=_WATCH_INTERVAL_S,
-    help=f"a live view until Ctrl-C; look every so many seconds [{_WATCH_INTERVAL_S:g}].",
+    help=f"show a live view until Ctrl-C, updated every so many seconds [{_WATCH_INTERVAL_S:g}].",
     ask="As a live view?",
     ask_default=False,
 )
 @as_json
 def status(name: str, watch: float | None, as_json: bool) -> int:
-    """How a chute stands: version, routes, instances."""
+    """Show a chute's version, routes and instances."""
     if watch is not None:
         from chutes_wrappers.cli.commands import status_watch
 
@@ -85,11 +85,11 @@ def status(name: str, watch: float | None, as_json: bool) -> int:
 
 @verb(title="Logs", number=14)
 @chute
-@flag("--follow", help="go on until Ctrl-C, also with the next instance.", ask="Follow it?", ask_default=False)
-@flag("--instance ID", default="", help="the one whose id begins so.")
+@flag("--follow", help="continue until Ctrl-C, also with the next instance.", ask="Follow it?", ask_default=False)
+@flag("--instance ID", default="", help="select the instance by the start of its id.")
 @as_json
 def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
-    """What an instance prints, by default the newest."""
+    """Print the log of an instance, by default the newest."""
     from chutes_wrappers.cli.commands.logs import print_logs
 
     return print_logs(name, follow=follow, instance=instance, as_json=as_json)
@@ -97,20 +97,20 @@ def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
 
 @verb(title="Warm up", number=15)
 @chute
-@flag("--wait/--no-wait", default=None, help="until an instance is active [--wait].")
+@flag("--wait/--no-wait", default=None, help="wait until an instance is active [--wait].")
 @flag(
     "--keep SECONDS",
     SECONDS,
-    help="then see to it that there is one for so long.",
-    ask="Keep it for how many seconds (Enter: as the platform likes)",
+    help="then keep an instance active for so many seconds.",
+    ask="Keep it for how many seconds (Enter: the platform decides)",
 )
-@flag("--timeout SECONDS", TIMEOUT, default=_WARMUP_TIMEOUT_S, help="how long to wait for an instance")
+@flag("--timeout SECONDS", TIMEOUT, default=_WARMUP_TIMEOUT_S, help="wait at most so many seconds for an instance")
 @as_json
 def warmup(name: str, wait: bool | None, keep: float | None, timeout: float, as_json: bool) -> int:
     """Start an instance, and wait until it is active."""
     waits = wait is not False
     if keep is not None and not waits:
-        raise ConfigurationError("--keep waits, and --no-wait does not", next_step="give one of them")
+        raise ConfigurationError("--keep waits, so it cannot be used with --no-wait", next_step="give one of them")
     from chutes_wrappers.cli.commands.warmup import warm_up
 
     return warm_up(name, timeout_s=timeout, waits=waits, keep_s=keep or 0.0, as_json=as_json)
@@ -132,7 +132,7 @@ def share(name: str, user: str, as_json: bool) -> int:
 @operand("key", "KEY", ask="Variable")
 @as_json
 def secret(name: str, key: str, as_json: bool) -> int:
-    """A variable for its instances, from standard input."""
+    """Set a variable of its instances, from standard input."""
     from chutes_wrappers.cli.commands.sharing import set_secret
 
     return set_secret(name, key, as_json=as_json)
@@ -143,7 +143,7 @@ def secret(name: str, key: str, as_json: bool) -> int:
 @as_json
 @click.pass_obj
 def delete(common: Common, name: str, as_json: bool) -> int:
-    """Delete a chute; asks for its name."""
+    """Delete a chute, after asking for its name."""
     from chutes_wrappers.cli.commands.deletion import delete_chute
 
     return delete_chute(name, yes=common.yes, as_json=as_json)
@@ -163,7 +163,7 @@ def delete_image(common: Common, image: str, as_json: bool) -> int:
 @verb(title="Account info", number=9)
 @as_json
 def account(as_json: bool) -> int:
-    """Balance, where to pay in, permissions."""
+    """Show balance, payment address and permissions."""
     from chutes_wrappers.cli.commands.listing import show_account
 
     return show_account(as_json=as_json)
@@ -171,16 +171,16 @@ def account(as_json: bool) -> int:
 
 GROUP = Group(
     name="platform",
-    title="Deploy it, and keep an eye on it",
+    title="Deploy and manage it",
     verbs=(
         *(deploy, cost, list_images, list_chutes, status, logs, warmup),
         *(share, secret, delete, delete_image, account),
     ),
     examples=(
-        ("./deploy.sh --cost deploy_ocr", "what it costs, before it costs"),
-        ("./deploy.sh --deploy deploy_ocr --accept-fee", "accepts the first fee"),
-        ("./deploy.sh --warmup ocr --keep 600", "an instance, for ten minutes"),
-        ("./deploy.sh --status ocr --watch", "a live view"),
-        ("./deploy.sh --logs ocr --follow", "what it prints, until Ctrl-C"),
+        ("./deploy.sh --cost deploy_ocr", "show the costs beforehand"),
+        ("./deploy.sh --deploy deploy_ocr --accept-fee", "accept the first fee"),
+        ("./deploy.sh --warmup ocr --keep 600", "keep an instance for ten minutes"),
+        ("./deploy.sh --status ocr --watch", "show a live view"),
+        ("./deploy.sh --logs ocr --follow", "print its log until Ctrl-C"),
     ),
 )

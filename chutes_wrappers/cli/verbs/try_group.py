@@ -11,7 +11,7 @@ from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.local_guard import parse_allow_list
 from chutes_wrappers.core.platform_rules import CHUTE_PORT
 
-# A service that dies soon after its start does so within this time, as a rule; --check looks for so long.
+# Most services that fail soon after their start fail within this time, so --check watches for so long.
 WATCH_S = 40.0
 
 
@@ -19,7 +19,7 @@ WATCH_S = 40.0
 @module
 @flag(
     "--check",
-    help="end after the calls; exit code 1 when one would fail.",
+    help="end after the calls; exit code 1 if one would fail.",
     ask="End after one call of every route?",
     ask_default=True,
 )
@@ -28,10 +28,10 @@ WATCH_S = 40.0
     SECONDS,
     default=WATCH_S,
     flag_value=WATCH_S,
-    help="with --check: how long the instance must last",
+    help="with --check: require the instance to run for so many seconds",
 )
-@flag("--no-docker", help="run the service here, by the module's HOST_ENTRYPOINT.")
-@flag("--buildah", help="build with buildah, as the platform does; takes longer.")
+@flag("--no-docker", help="run the service here, with the module's HOST_ENTRYPOINT.")
+@flag("--buildah", help="build with buildah, as the platform does; slower.")
 @flag("--port PORT", PORT, help="serve page and chute on this port [a free one].")
 @allow_host
 @allow_origin
@@ -97,9 +97,9 @@ GROUP = Group(
     title="Try it on this machine",
     verbs=(emulate, run_docker, run),
     examples=(
-        ("./deploy.sh --emulate deploy_example", "the sample, without Docker and account too"),
-        ("./deploy.sh --emulate deploy_ocr --check", "every route once; exit code 1 when one fails"),
-        ("./deploy.sh --run-docker deploy_ocr", "the built image, with the machine's GPUs"),
-        ("./deploy.sh --run deploy_ocr --port 9000", "the chute beside your own service"),
+        ("./deploy.sh --emulate deploy_example", "run the sample, also without Docker and account"),
+        ("./deploy.sh --emulate deploy_ocr --check", "call every route once; exit code 1 if one fails"),
+        ("./deploy.sh --run-docker deploy_ocr", "run the built image, with the machine's GPUs"),
+        ("./deploy.sh --run deploy_ocr --port 9000", "run the chute next to your own service"),
     ),
 )

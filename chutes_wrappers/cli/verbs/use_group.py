@@ -10,23 +10,29 @@ from chutes_wrappers.cli.verbs.values import FILE, PORT_PAIR, TIMEOUT
 from chutes_wrappers.cli.verbs.verb import Group, verb
 from chutes_wrappers.core.local_guard import parse_allow_list
 
-# The platform ends a call after 600 s (PLATFORM.md, section 3), and should be the one that says so.
+# The platform ends a call after 600 s (PLATFORM.md, section 3); its message is better than ours.
 _CALL_TIMEOUT_S = 610.0
 
-url = flag("--url URL", help="where the chute is called [as the platform says]; no key for this machine.")
+url = flag("--url URL", help="call the chute at this URL [the platform's]; needs no key on this machine.")
 
 
 @verb(title="Call a route", number=16)
 @chute
 @operand("path", "PATH", ask="Path")
-@flag("--data -d JSON", help="the body, a JSON object; @FILE, or @- for standard input.", ask="JSON body (Enter: none)")
+@flag(
+    "--data -d JSON",
+    help="send this JSON object as the body; @FILE, or @- for standard input.",
+    ask="JSON body (Enter: none)",
+)
 @flag(
     "--form -F NAME=VALUE",
     multiple=True,
-    help="a field of the body, or a file as NAME=@FILE[;type=audio/wav], also several times.",
+    help="add a field to the body, or a file as NAME=@FILE[;type=audio/wav]; repeatable.",
 )
-@flag("--output -o FILE", FILE, help="the answer into a file, whole or not at all.")
-@flag("--timeout SECONDS", TIMEOUT, default=_CALL_TIMEOUT_S, help="how long nothing may come from the chute")
+@flag("--output -o FILE", FILE, help="write the response to a file, atomically.")
+@flag(
+    "--timeout SECONDS", TIMEOUT, default=_CALL_TIMEOUT_S, help="fail after so many seconds without data from the chute"
+)
 @url
 @as_json
 def call(
@@ -54,14 +60,14 @@ def call(
     "--listen LOCAL:SERVICE",
     PORT_PAIR,
     multiple=True,
-    help="a port here for a service's port, also several times [the services' own ports].",
+    help="listen on LOCAL for a service's port; repeatable [the services' own ports].",
 )
 @allow_host
 @allow_origin
 def forward(
     module: str, url: str | None, listen: tuple[str, ...], allow_host: tuple[str, ...], allow_origin: tuple[str, ...]
 ) -> int:
-    """Serve its original API on 127.0.0.1, until Ctrl-C."""
+    """Serve the original API on 127.0.0.1, until Ctrl-C."""
     for pair in listen:
         check_free_port(int(pair.partition(":")[0]), flag="--listen")
     from chutes_wrappers.cli.commands.forward import forward as forward_services
@@ -74,8 +80,8 @@ GROUP = Group(
     title="Use it",
     verbs=(call, forward),
     examples=(
-        ("./deploy.sh --call ocr /ocr -F image_file=@page.png", "a file, as with curl"),
-        ('./deploy.sh --call ocr /encode -d \'{"text": "SOS"}\' --json', "the answer with its status and time"),
-        ("./deploy.sh --forward deploy_ocr", "existing clients and pages, unchanged"),
+        ("./deploy.sh --call ocr /ocr -F image_file=@page.png", "upload a file, as with curl"),
+        ('./deploy.sh --call ocr /encode -d \'{"text": "SOS"}\' --json', "print the response with its status and time"),
+        ("./deploy.sh --forward deploy_ocr", "use existing clients and pages unchanged"),
     ),
 )

@@ -1,4 +1,4 @@
-"""The values of operands and flags: which are valid, and what a shell completes."""
+"""The types of operands and flags: validation and completion of their values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ else:
 
 
 class Value(_ValueType):
-    """A text that ``parse`` makes a value of; ValueError says that it is not a valid ``name``, which is ``form``."""
+    """A value that ``parse`` makes from a text. A ValueError means that the text is not a valid ``name``; ``form`` describes one."""
 
     def __init__(self, name: str, form: str, parse: Callable[[Any], Any]) -> None:
         self.name = name
@@ -32,7 +32,7 @@ class Value(_ValueType):
         self._parse = parse
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        """The value; a usage error names the text, and what is valid."""
+        """Parse the value; a usage error names the text and the valid form."""
         try:
             return self._parse(value)
         except ConfigurationError as error:
@@ -42,19 +42,19 @@ class Value(_ValueType):
 
 
 class ModuleName(_ValueType):
-    """The name of a deploy module: those of the current folder are completed."""
+    """The name of a deploy module, completed from the modules of the current folder."""
 
     name = "module"
 
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The modules whose names begin with ``incomplete``; of another folder whatever the shell proposes."""
+        """Return the modules whose names start with ``incomplete``; for another folder the shell completes files."""
         from click.shell_completion import CompletionItem
 
         if "/" in incomplete:
             return [CompletionItem(incomplete, type="file")]
-        # Other names could not be deployed, and a shell would take some of them for a command.
+        # Other names cannot be deployed, and a shell would execute some of them as a command.
         files = (path for path in Path.cwd().glob("deploy_*.py") if platform_rules.MODULE_FILE.match(path.name))
         names = sorted(path.stem for path in files)
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -67,14 +67,14 @@ class ChuteName(ModuleName):
 
 
 class TemplateName(_ValueType):
-    """The name of a template, completed from those that there are."""
+    """The name of a template, completed from the existing templates."""
 
     name = "template"
 
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The templates whose names begin with ``incomplete``."""
+        """Return the templates whose names start with ``incomplete``."""
         from click.shell_completion import CompletionItem
 
         from chutes_wrappers.host.modules.templates import TEMPLATES
@@ -83,18 +83,18 @@ class TemplateName(_ValueType):
 
 
 class FilePath(_ValueType):
-    """A file's path, completed by the shell; None for an empty one."""
+    """The path of a file, completed by the shell; None if it is empty."""
 
     name = "file"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path | None:
-        """The path."""
+        """Return the path."""
         return Path(value) if value else None
 
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Left to the shell."""
+        """Let the shell complete files."""
         from click.shell_completion import CompletionItem
 
         return [CompletionItem(incomplete, type="file")]
@@ -147,7 +147,7 @@ def _check_origin(text: str) -> str:
 
 
 def make_seconds_value(minimum: float) -> Value:
-    """A number of seconds, ``least`` or more."""
+    """Make the type for a number of seconds, at least ``minimum``."""
     return Value("number of seconds", f"give {minimum:g} or more, such as 40", _make_seconds_parser(minimum))
 
 

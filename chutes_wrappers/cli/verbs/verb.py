@@ -1,4 +1,4 @@
-"""A command: declared once, as a typed function; run with the flags that every command has."""
+"""A command, declared as a typed function, with the flags that every command has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chutes_wrappers.cli.version import show_version
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
-    """What the flags of every command say: no questions, results and errors only, the whole of a failure."""
+    """The values of the common flags: no questions, only results and errors, complete failures."""
 
     yes: bool = False
     quiet: bool = False
@@ -27,28 +27,30 @@ class Common:
 
 
 COMMON = (
-    click.Option(("--yes", "-y"), is_flag=True, help="Ask nothing: take the default of every question."),
-    click.Option(("--quiet", "-q"), is_flag=True, help="Results, warnings and errors only."),
-    click.Option(("--debug",), is_flag=True, help="All lines of a build, the traceback of a fault."),
+    click.Option(("--yes", "-y"), is_flag=True, help="Ask no questions: use the default of each."),
+    click.Option(("--quiet", "-q"), is_flag=True, help="Print only results, warnings and errors."),
+    click.Option(("--debug",), is_flag=True, help="Print all lines of a build, and tracebacks."),
     click.Option(
         ("--version",),
         is_flag=True,
         is_eager=True,
         expose_value=False,
         callback=show_version,
-        help="The versions of this program, the SDK and Python.",
+        help="Print the versions of this program, the SDK and Python.",
     ),
 )
 
 
 def pop_common(context: click.Context) -> Common:
-    """The common flags of a parsed command line, which are removed from its parameters.
+    """Remove the common flags from the parameters of a parsed command line, and return them.
 
-    Sets how much is shown, and has SIGTERM end a command as Ctrl-C does.
+    Applies ``--quiet``, and makes SIGTERM end a command like Ctrl-C.
     """
     common = Common(**{name: bool(context.params.pop(name)) for name in ("yes", "quiet", "debug")})
     output.set_quiet(common.quiet)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever the command has started is stopped
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # so that the command stops everything that it has started
     return common
 
 
@@ -63,26 +65,26 @@ class Verb(click.Command):
 
     @property
     def flag(self) -> str:
-        """The command with dashes, as messages name it."""
+        """The command with dashes, as in messages."""
         return f"--{self.name}"
 
     @property
     def operands(self) -> list[Operand]:
-        """The words that it needs."""
+        """The required words of the command."""
         return [parameter for parameter in self.params if isinstance(parameter, Operand)]
 
     @property
     def operand_metavars(self) -> str:
-        """The operands as help shows them: ``NAME PATH``."""
+        """The operands in the form of the help: ``NAME PATH``."""
         return " ".join(str(each.metavar) for each in self.operands)
 
     def get_options(self) -> list[click.Option]:
-        """Its own flags, in the order of their declaration."""
+        """Return the flags without the common ones, in the order of their declaration."""
         options = [parameter for parameter in self.params if isinstance(parameter, click.Option)]
         return [option for option in options if option not in COMMON]
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """As click does; a usage error for an operand that is missing, empty or looks like a flag."""
+        """Parse the arguments; a usage error for an operand that is missing, empty or looks like a flag."""
         try:
             remaining = super().parse_args(context, args)
         except click.MissingParameter as error:
@@ -97,7 +99,7 @@ class Verb(click.Command):
                 raise click.UsageError(problem, context)
 
     def find_operand_problem(self, word: str) -> str:
-        """Why ``word`` is not a valid operand; empty when it is one."""
+        """Return why ``word`` is not a valid operand; empty if it is valid."""
         return f"{self.flag} needs {self.operand_metavars}, not {word!r}" if not word or word.startswith("-") else ""
 
     def invoke(self, context: click.Context) -> None:
@@ -121,7 +123,7 @@ class Verb(click.Command):
         return Invocation(command=self.flag, flags=flags, values=tuple(map(str, flat)))
 
     def _check_modules(self, context: click.Context) -> None:
-        """ConfigurationError for a module that is not there, before anything slow is imported."""
+        """Raise ConfigurationError for a module that does not exist, before slow imports."""
         for each in self.operands:
             if isinstance(each.type, ModuleName) and not isinstance(each.type, ChuteName):
                 from chutes_wrappers.host.modules.module_files import resolve_module
@@ -129,12 +131,12 @@ class Verb(click.Command):
                 resolve_module(str(context.params[str(each.name)]))
 
     def collect_usage_pieces(self, context: click.Context) -> list[str]:
-        """What a usage error shows behind the command's name."""
+        """Return the words that a usage error prints after the command's name."""
         return [*self.operand_metavars.split(), "[FLAGS]"]
 
 
 def verb(*, title: str, number: int) -> Callable[[Callable[..., int]], Verb]:
-    """Declare a function as the command of its name. Its docstring is what help says of it."""
+    """Declare a function as the command of its name. Its docstring is its help text."""
 
     def declare(function: Callable[..., int]) -> Verb:
         name = function.__name__.replace("_", "-")
@@ -145,7 +147,7 @@ def verb(*, title: str, number: int) -> Callable[[Callable[..., int]], Verb]:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Commands that belong together; ``name`` is what ``--help`` takes, an example a command line and what it does."""
+    """Commands that belong together. ``name`` is the topic of ``--help``; an example is a command line and its effect."""
 
     name: str
     title: str

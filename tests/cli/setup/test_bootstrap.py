@@ -118,7 +118,7 @@ def test_a_failed_replacement_restores_the_previous_environment(
     (clone / "requirements.txt").write_text("--no-index\nno-such-package\n")
     assert bootstrap.main(["--yes"]) == 1
     assert mark.exists()
-    assert "is there again" in capfd.readouterr().err
+    assert "Restored the previous .venv" in capfd.readouterr().err
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert bootstrap.main(["--yes"]) == 1
     assert "a C compiler" in capfd.readouterr().err
@@ -192,7 +192,7 @@ def test_a_copied_checkout_gets_a_new_environment_and_the_original_is_unchanged(
     before = {path: path.lstat().st_mtime_ns for path in installed_checkout.rglob("*")}
     assert run(tmp_path / "copy" / "deploy.sh", _DEPLOY_SH_COMPLETE="bash_complete") == ""
     output_text = run(tmp_path / "copy" / "deploy.sh", "--help", code=1)
-    assert f".venv was made in {installed_checkout}: it is made anew" in output_text
+    assert f".venv was created in {installed_checkout}: creating it again" in output_text
     assert is_bound_to(tmp_path / "copy")
     assert [path.name for path in (tmp_path / "copy").glob(".venv*")] == [".venv"]
     assert before == {path: path.lstat().st_mtime_ns for path in installed_checkout.rglob("*")}
@@ -205,7 +205,7 @@ def test_a_moved_checkout_keeps_the_python_of_its_environment(installed_checkout
     (tmp_path / "first" / ".venv" / ".complete").write_text(str(tmp_path / "first" / ".venv"))
     (tmp_path / "first").rename(moved)
     output_text = run(moved / "setup.sh", "--yes", "--no-account", CHUTES_WRAPPERS_PYTHON="", PATH="/usr/bin:/bin")
-    assert f".venv was made in {tmp_path / 'first'}: it is made anew" in output_text
+    assert f".venv was created in {tmp_path / 'first'}: creating it again" in output_text
     assert is_bound_to(moved)
     version = [str(moved / ".venv" / "bin" / "python"), "-V"]
     assert subprocess.run(version, capture_output=True, text=True, check=True).stdout.split()[1] in sys.version
@@ -281,7 +281,7 @@ def test_a_moved_environment_with_an_old_stamp_is_detected(
     moved = tmp_path_factory.mktemp("moved")
     (bare / ".venv").rename(moved / ".venv")
     edit_checkout(moved, monkeypatch)
-    assert fault() == f"was made in {bare}"
+    assert fault() == f"was created in {bare}"
 
 
 def test_a_link_to_the_environment_of_another_checkout_is_valid(
@@ -297,13 +297,13 @@ def test_an_environment_without_its_python_is_replaced(bare: Path) -> None:
     python = bare / ".venv" / "bin" / "python"
     python.unlink()
     python.symlink_to("/nowhere/python")
-    assert fault() == "has no Python that runs"
+    assert fault() == "has no working Python"
     assert "setting it up first" in run(bare / "deploy.sh", "--help", CHUTES_WRAPPERS_PYTHON="/nowhere", code=2)
 
 
 def test_an_environment_whose_python_was_upgraded_is_replaced(bare: Path) -> None:
     (bare / ".venv" / "lib").rename(bare / ".venv" / "library")
-    assert "was made with another Python" in str(fault())
+    assert "was created with another Python" in str(fault())
 
 
 def test_scripts_stay_under_forty_lines() -> None:
@@ -334,7 +334,7 @@ def test_a_python_of_another_version_replaces_the_environment(clone: Path, flag:
     older.chmod(0o755)
     done = subprocess.run([clone / "setup.sh", "--yes", *flag], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "has Python 3.9.1: it is made anew" in done.stderr
+    assert "has Python 3.9.1: creating it again" in done.stderr
     version = subprocess.run([older, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]
     assert version == ".".join(map(str, sys.version_info[:3]))
 
@@ -350,6 +350,6 @@ def test_an_unsupported_python_argument_has_no_fallback(clone: Path, named: str)
             check=False,
         )
         assert done.returncode == 2
-        assert f"{named} is no Python 3.10 to 3.13" in done.stderr
+        assert f"{named} is not a Python 3.10 to 3.13" in done.stderr
         assert "Next:" in done.stderr
         assert not (clone / ".venv").exists()

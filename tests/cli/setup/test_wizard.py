@@ -198,10 +198,10 @@ def test_ctrl_c_and_end_of_input_leave_no_files(newcomer: Newcomer, key: str, co
 
 def test_without_a_terminal_the_flags_are_named(newcomer: Newcomer) -> None:
     assert "--register" in newcomer.run(code=2)
-    assert "one at a time" in newcomer.run("--link", "--register", "x", code=2)
+    assert "cannot be used together" in newcomer.run("--link", "--register", "x", code=2)
     assert "--wallet" in newcomer.run("--register", "someone", code=2)
     assert "CHUTES_API_KEY" in newcomer.run("--link", code=2)
-    assert "--wallet new makes one" in newcomer.run("--register", "someone", code=2)
+    assert "use --wallet new to create one" in newcomer.run("--register", "someone", code=2)
 
 
 def test_invalid_arguments_create_no_wallet(newcomer: Newcomer) -> None:
@@ -243,7 +243,7 @@ def test_a_read_only_folder_is_reported_before_any_request(newcomer: Newcomer) -
 def test_an_invalid_key_is_not_printed(newcomer: Newcomer) -> None:
     for key in ("cpk_CANARY\nsecond", "cpk_CANARÝ", "cpk_CAN ARY"):
         output_text = newcomer.run("--link", code=2, CHUTES_API_KEY=key)
-        assert "characters that no key has" in output_text
+        assert "the API key has invalid characters" in output_text
         assert "CAN" not in output_text
 
 
@@ -308,7 +308,7 @@ def test_a_symlink_to_a_read_only_folder_is_reported_before_any_request(newcomer
 def test_an_api_key_of_another_account_is_reported(newcomer: Newcomer) -> None:
     newcomer.run("--register", "firstone", "--wallet", "new", "--key")
     output_text = newcomer.run("--register", "secondone", "--wallet", "new", "--key", code=2)
-    assert "is firstone's, and the account is secondone" in output_text
+    assert "belongs to firstone, and the account is secondone" in output_text
 
 
 def test_an_invalid_api_url_and_a_closed_input_are_reported(newcomer: Newcomer) -> None:
@@ -323,7 +323,7 @@ def test_an_invalid_api_url_and_a_closed_input_are_reported(newcomer: Newcomer) 
         check=False,
         timeout=TIMEOUT_S,
     )
-    assert (done.returncode, "no terminal to ask on" in done.stderr) == (2, True)
+    assert (done.returncode, "no terminal for questions" in done.stderr) == (2, True)
 
 
 def test_an_api_key_is_created_once_and_saved(newcomer: Newcomer) -> None:
@@ -343,8 +343,8 @@ def test_the_terminal_can_link_an_account_and_use_a_file(newcomer: Newcomer, tmp
     newcomer.config.rename(elsewhere)
     for replies in (
         (("What to do", "2"), ("Sign with", "n"), ("Sign with", ""), ("API key", key), ("Make an API key", "n")),
-        (("Set another", "y"), ("What to do", "3"), ("File", str(elsewhere)), ("Make an API key", "n")),
-        (("Set another", ""), ("Make an API key", "n")),
+        (("Set up another", "y"), ("What to do", "3"), ("File", str(elsewhere)), ("Make an API key", "n")),
+        (("Set up another", ""), ("Make an API key", "n")),
     ):
         terminal = newcomer.at_terminal(100)
         for question, reply in replies:
@@ -374,7 +374,7 @@ def at_setup(newcomer: Newcomer) -> Iterator[pexpect.spawn[str]]:
 
 def test_setup_asks_about_the_account_and_accepts_no(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
     at_setup.sendline("7")
-    at_setup.expect("none of 1, 2, 3 and q")
+    at_setup.expect("expected 1, 2, 3 or q")
     at_setup.expect("What to do")
     at_setup.sendline("q")
     at_setup.expect("no account yet")
