@@ -1,7 +1,7 @@
 """Known vulnerabilities of the tested packages: ``python acceptance/audit.py [CONSTRAINTS…]``.
 
-pip-audit calls a package that it could not look up "skipped", and ends with success when it skipped all. Here only what was
-looked up counts. Exit code 0: every package was audited, and none has a known vulnerability.
+pip-audit reports a package without data as "skipped", and succeeds even if it skips all of them. Here only audited packages count.
+Exit code 0: every package was audited, and none has a known vulnerability.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TIMEOUT_S = 1800
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What one run of pip-audit says: names with a version that were audited, those with vulnerabilities, and those skipped."""
+    """The result of one run of pip-audit: audited, vulnerable and skipped packages, with their versions."""
 
     audited: Sequence[str]
     vulnerable: Sequence[str]
@@ -28,11 +28,11 @@ class Audit:
 
     @property
     def is_good(self) -> bool:
-        """Whether something was audited, nothing was left out, and nothing is vulnerable."""
+        """Whether there were audited packages, none was skipped, and none is vulnerable."""
         return bool(self.audited) and not (self.vulnerable or self.skipped or self.failure)
 
     def lines(self) -> list[str]:
-        """The result for a person, the verdict first."""
+        """Format the result as lines, the verdict first."""
         total = len(self.audited) + len(self.skipped)
         if not self.audited:
             return [f"not run: 0 of {total} packages were audited", *filter(None, [self.failure]), *self.skipped[:3]]
@@ -42,9 +42,9 @@ class Audit:
 
 
 def parse_audit(output: str, errors: str, *, pinned: int) -> Audit:
-    """The audit in what ``pip-audit --format json`` printed; without JSON, which a failed connection leaves out, none.
+    """Parse the output of ``pip-audit --format json``; without JSON, as after a failed connection, the audit is empty.
 
-    Of ``pinned`` packages pip-audit leaves out those whose markers do not fit this Python, and does not say so.
+    Of ``pinned`` packages pip-audit omits those whose markers do not match this Python, without a message.
     """
     try:
         dependencies = json.loads(output)["dependencies"]
@@ -54,7 +54,7 @@ def parse_audit(output: str, errors: str, *, pinned: int) -> Audit:
     audited = [each for each in dependencies if "vulns" in each]
     missing = pinned - len(dependencies)
     return Audit(
-        failure=f"pip-audit left out {missing} of {pinned} packages" if missing else "",
+        failure=f"pip-audit omitted {missing} of {pinned} packages" if missing else "",
         audited=[f"{each['name']} {each['version']}" for each in audited],
         vulnerable=[
             _describe_package(each["name"], each["version"], each["vulns"]) for each in audited if each["vulns"]
@@ -71,7 +71,7 @@ def _describe_package(name: str, version: str, vulnerabilities: Sequence[dict[st
 
 
 def audit(constraints: Path) -> Audit:
-    """Audit the versions that ``constraints`` pins, with no other packages than those."""
+    """Audit exactly the versions that ``constraints`` pins."""
     argv = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
     argv += ["--no-deps", "--disable-pip", "--requirement", str(constraints)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
@@ -80,7 +80,7 @@ def audit(constraints: Path) -> Audit:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Audit each file of ``arguments``, all of constraints/ by default; 1 unless every audit is good."""
+    """Audit each file of ``arguments``, by default all of constraints/; return 1 unless every audit is good."""
     files = [Path(name) for name in arguments] or sorted(CONSTRAINTS.glob("*.txt"))
     results = {file.name: audit(file) for file in files}
     for name, result in results.items():

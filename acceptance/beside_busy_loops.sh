@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The fast tests twice beside two busy loops, which have the same right to the processor. Arguments go to pytest.
+# Run the fast tests twice next to two busy loops with the same priority. Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,6 +1,6 @@
-"""Pytest in forks of one process, in which the libraries are loaded already: most of a short test run is their import.
+"""Pytest in forks of one process that has loaded the libraries: their import is most of a short test run.
 
-A context manager around a process in process and network namespaces of its own. Linux only.
+A context manager around a process in separate process and network namespaces. Linux only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-# What tests and package import, and none of either: each fork imports those anew.
+# Libraries of the tests and the package, but not their own modules: each fork imports those again.
 LIBRARIES = (
     "aiohttp",
     "fastapi",
@@ -29,7 +29,7 @@ LIBRARIES = (
 
 
 class ForkedTests:
-    """Runs test files below ``root``. A context manager; leaving it ends everything that a test has started."""
+    """Runs test files below ``root``. A context manager; its exit ends everything that a test has started."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -38,7 +38,7 @@ class ForkedTests:
     def __enter__(self) -> ForkedTests:
         if subprocess.run([*_unshare(), "ip", "link", "set", "lo", "up"]).returncode:
             raise SystemExit(
-                "No namespaces can be made here. Run it on Linux, with unshare and ip, as root or where users may."
+                "Cannot create namespaces. Run it on Linux, with unshare and ip, as root or where users may do that."
             )
         return self
 
@@ -48,7 +48,7 @@ class ForkedTests:
         self._end()
 
     def run_tests(self, tests: Sequence[str], timeout_s: float) -> int | None:
-        """Pytest's exit code, 0 for all passed; None when it took longer than ``timeout_s``."""
+        """Run ``tests`` and return pytest's exit code, 0 if all passed; None after ``timeout_s``."""
         if self._process is None or self._process.poll() is not None:
             self._process = self._start()
         process = self._process
@@ -58,12 +58,12 @@ class ForkedTests:
         process.stdin.flush()
         is_in_time = bool(select.select([process.stdout], [], [], timeout_s)[0])
         line = process.stdout.readline() if is_in_time else b""
-        if not line:  # too late, or ended by a test that signals others than it should
+        if not line:  # a timeout, or a test that signalled the wrong process
             self._end()
         return int(line) if line else 1 if is_in_time else None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # A shell between: the tests would notice that Python is process 1.
+        # A shell in between, because the tests depend on Python not being process 1.
         shell = ["sh", "-c", 'ip link set lo up && "$@"; exit $?', "sh", sys.executable, __file__]
         environment = {**os.environ, "PYTHONPATH": str(self._root)}
         return subprocess.Popen(
@@ -87,7 +87,7 @@ def _unshare() -> list[str]:
 
 
 def _serve() -> None:
-    """Read the names of test files, those of one run a line, and print its exit code."""
+    """Read lines with the test files of one run, and print the exit code of each run."""
     import pytest
 
     for name in LIBRARIES:

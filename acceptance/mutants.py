@@ -1,14 +1,14 @@
-"""A random sample of mutants of ``core`` and ``runtime``, each against the mirrored tests of its module.
+"""A random sample of mutants of ``core`` and ``runtime``, each tested with the mirrored tests of its module.
 
     pip install "cosmic-ray>=8.7,<9"
     python acceptance/mutants.py --seed 11 --count 500 --report mutants.jsonl
     python acceptance/mutants.py --survivors mutants.jsonl --report again.jsonl
 
-A mutant that no test notices survives: it shows what the tests of its module do not hold. The mirrored tests of
-``runtime/process_tree.py`` are ``tests/runtime/test_process_tree.py`` and ``test_family_*.py``; a module without such a file has none.
+A mutant that no test detects survives: it shows a gap in the tests of its module. The mirrored tests of ``runtime/process_tree.py``
+are ``tests/runtime/test_process_tree.py`` and ``test_process_tree_*.py``; a module without such a file has none.
 
-The tests run in a copy of the tree, in process and network namespaces of their own: a mutant that signals the wrong processes
-reaches nothing else. That needs Linux and ``unshare``. A mutant takes a few seconds.
+The tests run in a copy of the tree, in separate process and network namespaces, so that a mutant cannot signal other processes.
+That needs Linux and ``unshare``. A mutant takes a few seconds.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class MutationBench:
         self._tests.__exit__(kind, failure, trace)
 
     def test_mutant(self, mutant: Mutant) -> str:
-        """``killed``, ``survived``, ``timeout``, ``no mirrored test``, or what keeps the tests from judging."""
+        """Test a mutant; return ``killed``, ``survived``, ``timeout``, ``no mirrored test``, or why there is no result."""
         tests = find_mirrored_tests(self.root, mutant.module)
         if not tests:
             return NO_TEST
@@ -81,7 +81,10 @@ class MutationBench:
         return "timeout" if code is None else "killed" if code else "survived"
 
     def _measure_timeout_s(self, module: str, tests: Sequence[str]) -> float | str:
-        """Several times what the tests of the unchanged module take; a text when they fail with it, or pass with a broken one."""
+        """Return a multiple of the tests' time with the unchanged module.
+
+        Returns a text if they fail with it, or pass with a broken module.
+        """
         source = (self.root / module).read_text(encoding="utf-8")
         start = time.monotonic()
         if self._test_with(module, source, tests, _MAX_TESTS_S) != 0:
@@ -100,14 +103,17 @@ class MutationBench:
             self._write(module, original)
 
     def _write(self, module: str, source: bytes) -> None:
-        """Write with a time of change that no compiled file has: Python compares seconds."""
+        """Write a module with a new modification time: Python compares seconds to detect outdated compiled files."""
         self._changes += 1
         (self.root / module).write_bytes(source)
         os.utime(self.root / module, (self._changes, self._changes))
 
 
 def find_mirrored_tests(root: Path, module: str) -> tuple[str, ...]:
-    """The test files that mirror ``module``, below ``root``: ``test_<module>.py``, and ``test_<module>_<part>.py`` of no other."""
+    """Find the test files of ``module`` below ``root``: ``test_<module>.py``, and ``test_<module>_<part>.py``.
+
+    A file that mirrors another module is not one of them.
+    """
     path = Path(module)
     tests = root.joinpath("tests", *path.parts[1:-1])
     others = {f"test_{other.stem}" for other in (root / path).parent.glob("*.py")} - {f"test_{path.stem}"}
@@ -123,7 +129,7 @@ def _find_modules(root: Path) -> list[str]:
 
 
 def _describe(root: Path, mutant: Mutant) -> dict[str, Any]:
-    """The mutant, and its change as lines of a diff without its head."""
+    """Return the mutant with its change, as lines of a diff without the header."""
     original = (root / mutant.module).read_text(encoding="utf-8").splitlines()
     changed = (mutant.source(root) or "").splitlines()
     change = list(difflib.unified_diff(original, changed, lineterm="", n=0))[3:]
@@ -131,7 +137,7 @@ def _describe(root: Path, mutant: Mutant) -> dict[str, Any]:
 
 
 def _read_survivors(root: Path, report: Path) -> Iterator[Mutant]:
-    """Those of a former report that no test noticed; a mutant whose source has changed since is left out, and named."""
+    """Yield the survivors of an earlier report; skip and print a mutant whose source has changed since."""
     for line in report.read_text(encoding="utf-8").splitlines():
         former = json.loads(line)
         if former.pop("outcome") in ("killed", "timeout"):
@@ -141,23 +147,25 @@ def _read_survivors(root: Path, report: Path) -> Iterator[Mutant]:
         if (root / mutant.module).is_file() and _describe(root, mutant)["change"] == change:
             yield mutant
         else:
-            print(f"left out, because its source has changed: {mutant.module}:{mutant.line} {change}", file=sys.stderr)
+            print(f"skipped, because its source has changed: {mutant.module}:{mutant.line} {change}", file=sys.stderr)
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=11, help="of the sample [11]")
-    parser.add_argument("--count", type=int, default=500, help="how many mutants [500]")
-    parser.add_argument("--report", type=Path, required=True, help="a file of JSON lines, one a mutant")
+    parser.add_argument("--seed", type=int, default=11, help="seed of the sample [11]")
+    parser.add_argument("--count", type=int, default=500, help="number of mutants [500]")
     parser.add_argument(
-        "--survivors", type=Path, metavar="REPORT", help="test the survivors of a former report instead"
+        "--report", type=Path, required=True, help="file for the results, one JSON line for each mutant"
+    )
+    parser.add_argument(
+        "--survivors", type=Path, metavar="REPORT", help="test the survivors of an earlier report instead"
     )
     return parser.parse_args()
 
 
 def main() -> None:
     options = _parse_arguments()
-    # A shell starts what is in the background with SIGINT ignored, and the tests would inherit that.
+    # A shell starts background processes with SIGINT ignored, and the tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     outcomes: Counter[str] = Counter()
     with (

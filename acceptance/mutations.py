@@ -1,7 +1,7 @@
-"""Mutants of a module's source: Cosmic Ray's operators, and two that it does not have.
+"""Mutants of a module's source: Cosmic Ray's operators, and two additional ones.
 
-Each place of the source is listed once, with its alternatives, so that a sample does not consist of the eleven replacements of
-every ``+``. Annotations, docstrings and log lines are left out.
+Each position of the source is listed once, with its alternatives, so that a sample does not consist of the eleven replacements of
+every ``+``. Annotations, docstrings and log lines are skipped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 
 _Position = tuple[int, int]
 _NOT_REMOVED = ("import_name", "import_from", "string", "strings", "fstring", "keyword", "yield_expr", "global_stmt")
-# They mutate by arguments of their own.
+# These operators require arguments.
 _WITHOUT_DEFAULTS = ("core/VariableReplacer", "core/VariableInserter")
 
 
@@ -33,7 +33,7 @@ class _Operator(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """One change of ``module`` (a path below the tree's root): the ``occurrence``-th place that ``operator`` changes."""
+    """One change of ``module`` (a path below the tree's root): the ``occurrence``-th position that ``operator`` changes."""
 
     module: str
     operator: str
@@ -41,20 +41,20 @@ class Mutant:
     line: int
 
     def source(self, root: Path) -> str | None:
-        """The mutated source; None for one that is not Python, or does not differ."""
+        """Return the mutated source; None if it is not valid Python, or does not differ."""
         original = (root / self.module).read_text(encoding="utf-8")
         try:
             mutated = mutate_code(original, _operators()[self.operator], self.occurrence)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 compile(mutated or "(", self.module, "exec")
-        except (SyntaxError, AttributeError):  # Cosmic Ray's ExceptionReplacer does not know dotted names
+        except (SyntaxError, AttributeError):  # Cosmic Ray's ExceptionReplacer does not support dotted names
             return None
         return None if mutated == original else str(mutated)
 
 
 def sample_mutants(root: Path, modules: list[str], *, count: int, seed: int) -> list[Mutant]:
-    """``count`` mutants of different places of ``modules``, the same for the same seed and sources; fewer where there are fewer."""
+    """Sample at most ``count`` mutants at different positions of ``modules``; equal for equal seeds and sources."""
     choices = random.Random(seed)
     candidates = [place for module in modules for place in _find_mutants(root, module)]
     choices.shuffle(candidates)
@@ -87,7 +87,7 @@ def _operators() -> dict[str, _Operator]:
 
 
 def _is_annotation(node: Any) -> bool:
-    """Whether ``node`` is inside the annotation of a variable, of a parameter or of a result."""
+    """Return whether ``node`` is inside the annotation of a variable, a parameter or a result."""
     while (parent := node.parent) is not None:
         position = {"annassign": 1, "tfpdef": 2}.get(parent.type)
         annotation = parent.annotation if parent.type == "funcdef" else position and parent.children[position]
@@ -111,14 +111,14 @@ class _RemoveStatement:
 
 
 def _has_effect(statement: Any) -> bool:
-    """Whether a removal is worth a try: the removal of a plain assignment is a NameError."""
+    """Return whether a removal is useful: the removal of a plain assignment is only a NameError."""
     if statement.type == "expr_stmt":
         return bool(statement.children[0].type != "name" or statement.children[1].type == "augassign")
     return statement.type not in _NOT_REMOVED and not statement.get_code(include_prefix=False).startswith("logger.")
 
 
 class _RemoveElement:
-    """One element less in a list, a tuple, a set or a dictionary that is written out."""
+    """A list, tuple, set or dictionary display → the same without one element."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[_Position, _Position]]:
         for element in self._elements(node):

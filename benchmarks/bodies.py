@@ -1,10 +1,10 @@
-"""Large bodies through a chute, up and down, by gateway and tunnel: throughput, and what the instance's memory grows by.
+"""Large bodies through a chute, up and down, by gateway and tunnel: throughput, and memory growth of the instance.
 
     python benchmarks/bodies.py
 
-Under `chutes run --dev`, service and client in processes of their own. The aim: at most 3 bytes of memory for a byte that goes
-up (the platform wants one JSON object), and a constant for what a tunnel brings down. "native" is the SDK's own passthrough, which
-sends the JSON on as it is.
+Under `chutes run --dev`, with service and client in separate processes. The aim: at most 3 bytes of memory for an uploaded byte
+(the platform requires one JSON object), and constant memory for a download through a tunnel. "native" is the SDK's own passthrough,
+which forwards the JSON unchanged.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def build_calls(chute: DevChute, port: int, size: int) -> dict[str, Callable[[], int]]:
-    """Each moves ``size`` bytes and returns how many of the answer came."""
+    """Build the calls. Each transfers ``size`` bytes and returns the size of its response."""
     data = base64.b64encode(b"\xa5" * size).decode()
     up = {"port": port, "method": "POST", "target": "/echo/size", "body": data}
     down = {"port": port, "method": "GET", "target": f"/large?megabytes={size // MIB}"}
@@ -79,13 +79,13 @@ def report(name: str, pid: int, size: int, call: Callable[[], int]) -> None:
 
 
 def reset_peak(pid: int) -> int:
-    """Forget the process's peak of memory; the bytes that it has now."""
+    """Reset the process's peak of memory, and return the current bytes."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
     return read_peak(pid)
 
 
 def read_peak(pid: int) -> int:
-    """Bytes: the most resident memory since the last reset."""
+    """Return the peak of resident memory since the last reset, in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
 

@@ -1,7 +1,7 @@
-"""Seconds from a service's first answer to the written manifest: ``python benchmarks/discovery.py``. The aim is 1 s.
+"""Seconds from a service's first response to the written manifest: ``python benchmarks/discovery.py``. The aim is 1 s.
 
-The service is a FastAPI application of our own with many routes, in its own process, that is started after discovery.
-Discovery's own load time is not counted: it runs while a service starts.
+The service is a FastAPI application with many routes in a separate process, started after discovery.
+The load time of discovery is not counted, because discovery loads while a service starts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 AIM_S = 1.0
-# CLOCK_MONOTONIC is the same for all processes, so the service can note when its first answer left.
+# CLOCK_MONOTONIC is the same for all processes, so the service can record the time of its first response.
 _SERVICE = """
 import sys, time
 import uvicorn
@@ -73,12 +73,12 @@ def main() -> None:
         seconds = [measure(options.routes, delay_s) for _ in range(options.runs)]
         print(
             f"{options.routes} routes, service starts after {delay_s:.0f} s: median {median(seconds):.2f} s, "
-            f"worst {max(seconds):.2f} s from first answer to manifest (aim: at most {AIM_S:.0f} s)"
+            f"worst {max(seconds):.2f} s from first response to manifest (aim: at most {AIM_S:.0f} s)"
         )
 
 
 def measure(routes: int, delay_s: float) -> float:
-    """Seconds from the first answer to the manifest on disk."""
+    """Return the seconds from the first response to the manifest on disk."""
     from chutes_wrappers.core.manifest import write_manifest
     from chutes_wrappers.host.discovery.probing import Bounds
     from chutes_wrappers.host.discovery.remote import discover_service
@@ -86,7 +86,7 @@ def measure(routes: int, delay_s: float) -> float:
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
         reserved.close()
-        note = Path(folder) / "first-answer"
+        note = Path(folder) / "first-response"
         with _run_service(port, routes, delay_s, note):
             manifest = discover_service(
                 f"http://127.0.0.1:{port}", None, bounds=Bounds(timeout_s=60), report=lambda line: None

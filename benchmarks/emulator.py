@@ -1,8 +1,8 @@
-"""Ten thousand mixed calls, 64 at a time, through the emulator and the gateway: wrong and lost answers, calls a second, memory.
+"""Ten thousand mixed calls, 64 at a time, through the emulator and the gateway: wrong and lost responses, calls per second, memory.
 
     python benchmarks/emulator.py
 
-The Morse sample without Docker: JSON in and out, WAV out, WAV in as multipart. Every answer is compared with the first one.
+The Morse sample without Docker: JSON in and out, WAV out, WAV in as multipart. Every response is compared with the first one.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def deploy(platform: RunningPlatform, manifest: Manifest, speak: int, listen: in
 
 
 async def load(platform: RunningPlatform, slug: str) -> tuple[int, float]:
-    """How many answers were wrong or lost, and the seconds that all took."""
+    """Return the number of wrong or lost responses, and the total seconds."""
     headers = {"Host": f"{slug}.localhost", "Authorization": f"Bearer {platform.key}"}
     connector = aiohttp.TCPConnector(limit=CONCURRENCY)
     async with aiohttp.ClientSession(platform.url, headers=headers, connector=connector) as session:
@@ -122,7 +122,7 @@ async def load(platform: RunningPlatform, slug: str) -> tuple[int, float]:
 
 
 def measure_memory_mib() -> dict[str, float]:
-    """Resident memory of this process, which holds the emulator, and of the instance."""
+    """Measure the resident memory of this process, which runs the emulator, and of the instance."""
     process = psutil.Process()
     instance = next(child for child in process.children() if "runner.py" in " ".join(child.cmdline()))
     return {name: each.memory_info().rss / 2**20 for name, each in (("emulator", process), ("instance", instance))}

@@ -1,4 +1,4 @@
-"""What a call through our gateway costs beside the SDK's own passthrough, on one route of one chute in one run.
+"""The cost of a call through our gateway, compared with the SDK's own passthrough, on one route of one chute in one run.
 
     python benchmarks/gateway.py
 
@@ -89,7 +89,7 @@ async def measure(base_url: str) -> None:
 
 @contextmanager
 def run_service() -> Iterator[int]:
-    """The service in a process of its own; its port."""
+    """Run the service in a separate process; yields its port."""
     command = [sys.executable, "-c", _SERVICE]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

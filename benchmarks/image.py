@@ -1,4 +1,4 @@
-"""What the recipe adds to a base image, beside a plain recipe: bytes, seconds cold, seconds when only the module changed.
+"""What the recipe adds to a base image, compared with a plain recipe: bytes, seconds cold, seconds after a change of the module.
 
 usage: python benchmarks/image.py BASE_IMAGE   (a Debian or Ubuntu image with a PATH; needs a Docker engine)
 """
@@ -20,7 +20,7 @@ from chutes_wrappers.host import processes  # noqa: E402
 from chutes_wrappers.host.modules.module_facts import read_module  # noqa: E402
 from chutes_wrappers.host.staging import Stage, create_stage  # noqa: E402
 
-# The seed's package list as one would first write it: development packages, recommends, one venv, the SDK.
+# The package list of the first version, written in the simplest way: development packages, recommends, one venv, the SDK.
 PLAIN = """
 FROM {base}
 USER root
@@ -43,7 +43,7 @@ chute = Chute(
 
 
 def run(argv: list[str], stage: Stage | None = None) -> float:
-    """Seconds that a command took; ends the benchmark when it fails."""
+    """Run a command and return its seconds; ends the benchmark if it fails."""
     started = time.monotonic()
     environment = dict(stage.environment) if stage else None
     done = subprocess.run(
@@ -55,13 +55,13 @@ def run(argv: list[str], stage: Stage | None = None) -> float:
 
 
 def size_of(image: str) -> int:
-    """Bytes of an image."""
+    """Return the bytes of an image."""
     argv = ["docker", "image", "inspect", "-f", "{{.Size}}", image]
     return int(processes.capture(argv, environment={"PATH": "/usr/bin:/usr/local/bin:/bin"}, directory=ROOT).output)
 
 
 def build_wrapped(base: str, *, slim: bool) -> tuple[int, float, float]:
-    """Bytes added, seconds cold, seconds of the build when only the module changed."""
+    """Build the wrapped image; return added bytes, seconds cold, seconds after a change of the module."""
     extent = "slim" if slim else "full"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deploy_bench.py"
@@ -76,7 +76,7 @@ def build_wrapped(base: str, *, slim: bool) -> tuple[int, float, float]:
 
 
 def build_plain(base: str) -> tuple[int, float]:
-    """Bytes added, seconds cold."""
+    """Build the plain image; return added bytes and seconds cold."""
     from importlib.metadata import version
 
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def build_plain(base: str) -> tuple[int, float]:
 
 
 def make_uncached_base(base: str) -> str:
-    """The same image under a new identity, so that no layer on top of it is cached."""
+    """Make a copy of the image with a new identity, so that no layer on top of it is cached."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "Dockerfile").write_text(f"FROM {base}\nLABEL benchmark={time.time_ns()}\n")
         run(["docker", "build", "-t", "bench-base:v1", folder])
@@ -94,7 +94,7 @@ def make_uncached_base(base: str) -> str:
 
 
 def main() -> None:
-    """Print one row a recipe."""
+    """Print one row for each recipe."""
     base = make_uncached_base(sys.argv[1])
     plain_bytes, plain_cold = build_plain(base)
     print(f"{'recipe':8} {'MB added':>9} {'of plain':>9} {'s cold':>7} {'s edited module':>16}")

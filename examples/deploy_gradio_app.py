@@ -1,6 +1,6 @@
-"""A wrapped Gradio app: every named endpoint of it becomes a route of the chute.
+"""A wrapped Gradio app: each of its named endpoints becomes a route of the chute.
 
-It wraps the sample in examples/gradio; for your own app change the capitals. From the project's root:
+It wraps the sample in examples/gradio; for your own app change the constants in capitals. From the project's root:
 
     docker build -t gradio-app:latest examples/gradio
     ./deploy.sh --discover examples/deploy_gradio_app
@@ -26,13 +26,13 @@ CHUTE_TAGLINE = "A Gradio app as an API"
 CHUTE_BASE_IMAGE = "gradio-app:latest"
 SERVICE_PORTS = [7860]
 
-# The app must listen on the port above, wherever the image puts it: these two are Gradio's own variables.
+# Make the app listen on the port above, whatever the image's default is. Both are Gradio's own variables.
 CHUTE_ENV = {
     "GRADIO_SERVER_NAME": "0.0.0.0",
     "GRADIO_SERVER_PORT": "7860",
 }
 
-# What `./deploy.sh --emulate` calls the endpoints with; a sound goes in that another endpoint made.
+# The bodies of the calls of `./deploy.sh --emulate`; one endpoint receives the sound that another endpoint made.
 CHUTE_EXAMPLES = {
     "POST /shout": {"text": "hello"},
     "POST /tone": {"seconds": 0.2},
@@ -47,18 +47,18 @@ chute = Chute(
     name=CHUTE_NAME,
     tagline=CHUTE_TAGLINE,
     image=image,
-    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    # Chutes accepts only confidential (TEE) chutes, and only on this GPU; it rejects every other form.
     tee=True,
     node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
-    # The app queues calls by itself; with 1 a second caller would be refused.
+    # The app queues calls itself; with 1, a second caller would be rejected.
     concurrency=8,
 )
 
-# Discovery found one route for each named endpoint and wrote them to deploy_gradio_app.routes.json.
+# Discovery writes one route for each named endpoint to deploy_gradio_app.routes.json.
 register_passthrough_routes(chute, load_route_manifest(), SERVICE_PORTS[0])
 
 
 @chute.on_startup()
 async def boot(self):
-    """Start the app and wait until it answers."""
+    """Start the app and wait until it responds."""
     await wait_for_services(SERVICE_PORTS, timeout=600)

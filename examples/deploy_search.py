@@ -1,4 +1,4 @@
-"""A service that publishes no specification: its routes are told by hand.
+"""A service that publishes no specification: the module lists its routes.
 
 It wraps the sample in examples/search. From the project's root:
 
@@ -28,7 +28,7 @@ HOST_ENTRYPOINT = "exec python3 search/app.py"
 CHUTE_STATIC_ROUTES = [
     {"path": "/documents", "method": "POST"},
     {"path": "/export", "method": "GET"},
-    # What "parameters" names is taken out of the call's JSON, or of its query string, and put where it belongs.
+    # "parameters" are removed from the call's JSON or query string, and sent where the service expects them.
     {"path": "/search", "method": "GET", "parameters": [{"name": "q", "required": True}, {"name": "limit"}]},
     # Public paths have no parameters and no DELETE: callers POST {"id": …} to the public path.
     {"path": "/documents/remove", "method": "DELETE", "target_path": "/documents/{id}"},
@@ -47,10 +47,10 @@ chute = Chute(
     name=CHUTE_NAME,
     tagline=CHUTE_TAGLINE,
     image=image,
-    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    # Chutes accepts only confidential (TEE) chutes, and only on this GPU; it rejects every other form.
     tee=True,
     node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
-    # The index is in the instance's memory: with a second instance callers would find different documents.
+    # The index is in the instance's memory: with a second instance, callers would find different documents.
     max_instances=1,
     concurrency=16,
 )
@@ -60,5 +60,5 @@ register_passthrough_routes(chute, load_route_manifest(static_routes=CHUTE_STATI
 
 @chute.on_startup()
 async def boot(self):
-    """Start the service and wait until it answers."""
+    """Start the service and wait until it responds."""
     await wait_for_services(SERVICE_PORTS, timeout=60)

@@ -1,11 +1,11 @@
-"""Bytes in, bytes out: a service whose bodies are pictures.
+"""Bytes in, bytes out: a service whose request and response bodies are pictures.
 
 It wraps the sample in examples/thumbnail. From the project's root:
 
     docker build -t thumbnail:latest examples/thumbnail
     ./deploy.sh --emulate examples/deploy_thumbnail
 
-Callers send {"data": "<base64>", "content_type": "image/png"}, which --call makes of a file, and get the picture's bytes:
+Callers send {"data": "<base64>", "content_type": "image/png"}, and get the picture's bytes. --call makes this body from a file:
 
     ./deploy.sh --call thumbnail '/thumbnail?size=64' -F data=@picture.png --output small.png
 """
@@ -28,7 +28,7 @@ CHUTE_TAGLINE = "Small pictures of large ones"
 CHUTE_BASE_IMAGE = "thumbnail:latest"
 SERVICE_PORTS = [8060]
 
-# `--emulate` sends this file, which lies beside the module, and then a picture that the service itself made of it.
+# `--emulate` sends this file next to the module, and then the picture that the service made from it.
 PICTURE = {"data": {"content_of": "thumbnail/sample.png"}}
 CHUTE_EXAMPLES = {
     "POST /thumbnail": {**PICTURE, "size": 32},
@@ -42,7 +42,7 @@ chute = Chute(
     name=CHUTE_NAME,
     tagline=CHUTE_TAGLINE,
     image=image,
-    # Chutes takes only confidential (TEE) chutes, and only on this one GPU; it refuses every other form.
+    # Chutes accepts only confidential (TEE) chutes, and only on this GPU; it rejects every other form.
     tee=True,
     node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
     concurrency=8,
@@ -53,5 +53,5 @@ register_passthrough_routes(chute, load_route_manifest(), SERVICE_PORTS[0])
 
 @chute.on_startup()
 async def boot(self):
-    """Start the service and wait until it answers."""
+    """Start the service and wait until it responds."""
     await wait_for_services(SERVICE_PORTS, timeout=60)

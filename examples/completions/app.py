@@ -1,6 +1,6 @@
-"""A service in the shape of OpenAI's API, without a model: it continues a text word by word, as its corpus goes on.
+"""A service with the API of OpenAI, without a model: it continues a text with the words that follow in its corpus.
 
-Chats and embeddings, whole and streamed, described by FastAPI's own /openapi.json, as vLLM and its kind are.
+Chats and embeddings, complete and streamed. FastAPI publishes /openapi.json, as servers like vLLM do.
 """
 
 import hashlib
@@ -86,11 +86,11 @@ def embeddings(request: EmbeddingRequest) -> dict[str, Any]:
 
 def check_model(model: str) -> None:
     if model != MODEL:
-        raise HTTPException(404, f"there is no model {model!r}, only {MODEL!r}")
+        raise HTTPException(404, f"unknown model {model!r}: expected {MODEL!r}")
 
 
 def generate_words(prompt: str, max_words: int, seed: int) -> Iterator[str]:
-    """At most so many words after the prompt's last one; the same for the same seed."""
+    """Yield at most ``max_words`` words that follow the prompt's last one; equal for equal seeds."""
     random_generator = random.Random(f"{seed}/{prompt}")
     last = next((word for word in reversed(prompt.lower().split()) if word in followers), CORPUS[0])
     for _ in range(max_words):
@@ -99,7 +99,7 @@ def generate_words(prompt: str, max_words: int, seed: int) -> Iterator[str]:
 
 
 def format_events(words: Iterator[str], now: int) -> Iterator[str]:
-    """One completion in chunks: as at OpenAI, all of them have its id and its time."""
+    """Yield one completion in chunks, all with the same id and time, as OpenAI does."""
     for word in words:
         yield format_event(
             make_completion("chat.completion.chunk", now, {"delta": {"content": f"{word} "}, "finish_reason": None})
@@ -117,7 +117,7 @@ def make_completion(kind: str, now: int, choice: dict[str, Any]) -> dict[str, An
 
 
 def embed(text: str) -> list[float]:
-    """A vector of length 1: texts with the same threes of letters lie near to each other."""
+    """Return a vector of length 1; texts with the same trigrams have similar vectors."""
     vector = [0.0] * DIMENSIONS
     for at in range(len(text) - 2):
         digest = hashlib.sha256(text[at : at + 3].lower().encode()).digest()

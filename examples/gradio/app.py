@@ -1,6 +1,6 @@
-"""A small Gradio app to wrap: text, a number of choices, a file in and out, and a generator. No model, no GPU.
+"""A small Gradio app to wrap: text, choices, a file as input and output, and a generator. No model, no GPU.
 
-Named endpoints: /shout, /tone, /reverse_sound, /countdown. Runs under Gradio 4, 5 and 6.
+Named endpoints: /shout, /tone, /reverse_sound, /countdown. Runs with Gradio 4, 5 and 6.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def reverse_sound(sound: str) -> tuple[str, float]:
             rate, frames, width = file.getframerate(), file.readframes(file.getnframes()), file.getsampwidth()
             channels = file.getnchannels()
     except (wave.Error, EOFError) as error:
-        raise gr.Error(f"the sound is no WAV file: {error}") from error
+        raise gr.Error(f"the sound is not a valid WAV file: {error}") from error
     if (width, channels) != (2, 1):
         raise gr.Error("the sound must be mono with 16 bits")
     samples = array("h", frames)
@@ -67,7 +67,7 @@ def _write_wav(samples: array[int], rate: int) -> str:
 
 
 def build() -> gr.Blocks:
-    """The page and its endpoints."""
+    """Build the page and its endpoints."""
     with gr.Blocks(title="gradio-app") as app:
         with gr.Tab("Shout"):
             text, shout_output = gr.Textbox(label="Text"), gr.Textbox(label="Said")

@@ -1,11 +1,11 @@
-"""Full-text search over HTTP, on SQLite's index: standard library only, and no specification of itself.
+"""Full-text search over HTTP, on SQLite's index: standard library only, and no specification.
 
-| route | takes | gives |
+| route | request | response |
 |---|---|---|
 | POST /documents | {"id", "text"} | {"id", "words"}; the same id again replaces the text |
 | GET /search | ?q=words&limit=10, 1000 at most | {"hits": [{"id", "text", "rank"}]}, the best first |
-| DELETE /documents/ID | | 204, whether it was there or not |
-| GET /export | | one JSON object a line |
+| DELETE /documents/ID | | 204, also if it did not exist |
+| GET /export | | one JSON object per line |
 """
 
 import json
@@ -24,7 +24,7 @@ lock = threading.Lock()
 
 
 def put(document: object) -> dict[str, object]:
-    """Take a document. ValueError says what is wrong with it."""
+    """Store a document; raises ValueError if it is not valid."""
     if not isinstance(document, dict) or not all(
         isinstance(document.get(key), str) and document[key] for key in ("id", "text")
     ):
@@ -41,7 +41,7 @@ def remove(name: str) -> None:
 
 
 def search(words: str, limit: int) -> dict[str, object]:
-    """The documents that have all of the words."""
+    """Return the documents that contain all words."""
     quoted = " ".join('"' + word.replace('"', '""') + '"' for word in words.split())
     if not quoted:
         raise ValueError("q has no words")
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         elif url.path == "/export":
             self.send(200, "application/x-ndjson", export().encode())
         else:
-            self.send_json(404, {"error": f"there is no {url.path}"})
+            self.send_json(404, {"error": f"not found: {url.path}"})
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -82,12 +82,12 @@ class Handler(BaseHTTPRequestHandler):
         if urlsplit(self.path).path == "/documents":
             self.send_result(lambda: put(json.loads(body)))
         else:
-            self.send_json(404, {"error": f"nothing is posted to {self.path}"})
+            self.send_json(404, {"error": f"not found: POST {self.path}"})
 
     def do_DELETE(self) -> None:
         folder, _, name = urlsplit(self.path).path.rpartition("/")
         if folder != "/documents" or not name:
-            self.send_json(404, {"error": f"there is no {self.path}"})
+            self.send_json(404, {"error": f"not found: {self.path}"})
             return
         remove(unquote(name))
         self.send_response(204)
@@ -96,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
     def send_result(self, work: Callable[[], dict[str, object]]) -> None:
         try:
             self.send_json(200, work())
-        except (ValueError, sqlite3.Error) as error:  # the index refuses some words, such as those with a NUL
+        except (ValueError, sqlite3.Error) as error:  # the index rejects some words, such as those with a NUL
             self.send_json(400, {"error": str(error)})
 
     def send_json(self, status: int, value: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures in, pictures out: the body of a request is a picture, and so is the answer's."""
+"""A service whose request and response bodies are pictures."""
 
 import io
 import os
@@ -36,7 +36,7 @@ async def read_body(request: Request) -> bytes:
 Body = Annotated[bytes, Depends(read_body)]
 
 
-# Plain functions: they run in threads, so that one large picture keeps nobody else waiting.
+# Plain functions: they run in threads, so that one large picture does not block other requests.
 @app.post("/thumbnail", openapi_extra=PICTURE_REQUEST, responses=PICTURE_RESPONSE, response_class=Response)
 def thumbnail(body: Body, size: int = Query(128, ge=8, le=2048, description="pixels")) -> Response:
     """The picture in a square of this size."""
@@ -55,12 +55,12 @@ def open_picture(body: bytes) -> Image.Image:
     try:
         return ImageOps.exif_transpose(Image.open(io.BytesIO(body)))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise HTTPException(415, "the body is no picture that can be read") from error
+        raise HTTPException(415, "the body is not a readable picture") from error
 
 
 def make_png_response(picture: Image.Image) -> Response:
     out = io.BytesIO()
-    if picture.mode not in PNG_MODES:  # CMYK, for instance, which JPEG has
+    if picture.mode not in PNG_MODES:  # for example CMYK, which JPEG supports
         picture = picture.convert("RGB")
     picture.save(out, "PNG")
     return Response(out.getvalue(), media_type="image/png")

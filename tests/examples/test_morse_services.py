@@ -181,7 +181,7 @@ def test_a_files_bytes_arrive_unchanged(content: bytes) -> None:
 
 
 def test_unknown_paths_and_methods_get_json_errors(speaker_port: int) -> None:
-    assert call(speaker_port, "GET", "/nowhere").value == {"error": "nothing is at /nowhere"}
+    assert call(speaker_port, "GET", "/nowhere").value == {"error": "not found: /nowhere"}
     wrong = call(speaker_port, "DELETE", "/speak")
     assert (wrong.status, wrong.headers["Allow"]) == (405, "POST")
 

@@ -1,4 +1,4 @@
-"""``python3 -m morse``: both services until SIGTERM, SIGINT, or the end of one of them."""
+"""``python3 -m morse``: run both services until SIGTERM, SIGINT, or the end of one of them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LOG = logging.getLogger("morse")
 
 
 def main() -> int:
-    """Serve; the exit code is 0 after a signal and 1 after a failure."""
+    """Run both services; return 0 after a signal and 1 after a failure."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    # The first word ends the program: empty after a signal, else what went wrong.
+    # The first message ends the program: empty after a signal, otherwise the reason of the failure.
     ends: SimpleQueue[str] = SimpleQueue()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -68,7 +68,7 @@ def _serve(server: ServiceServer, ends: SimpleQueue[str]) -> None:
     _LOG.info("%s listens on %s:%d", name, server.server_name, server.server_port)
     try:
         server.serve_forever()
-    except Exception as error:  # noqa: BLE001 - whatever ends one service must end the program
+    except Exception as error:  # noqa: BLE001 - any end of one service must end the program
         ends.put(f"{name} failed: {error!r}")
     else:
         ends.put(f"{name} stopped")

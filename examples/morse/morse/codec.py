@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# ITU-R M.1677-1, and the last line: marks that are customary without being in it.
+# ITU-R M.1677-1; the last line has common marks that the standard does not define.
 ALPHABET = {
     "A": ".-", "B": "-...", "C": "-.-.", "D": "-..", "E": ".", "F": "..-.", "G": "--.", "H": "....", "I": "..",
     "J": ".---", "K": "-.-", "L": ".-..", "M": "--", "N": "-.", "O": "---", "P": ".--.", "Q": "--.-", "R": ".-.",
@@ -14,14 +14,14 @@ ALPHABET = {
     "!": "-.-.--", "&": ".-...", ";": "-.-.-.", "_": "..--.-", "$": "...-..-",
 }  # fmt: skip
 WORD_GAP = "/"
-# Stands for a pattern that is no letter; not itself in the alphabet.
+# Replaces an unknown pattern; the alphabet does not contain it.
 UNKNOWN = "*"
 
 _LETTERS = {code: letter for letter, code in ALPHABET.items()}
 
 
 class UnknownCharacters(ValueError):
-    """The text holds characters that Morse code has no pattern for."""
+    """The text contains characters without a Morse code."""
 
     def __init__(self, characters: str) -> None:
         super().__init__(f"no Morse code for {characters!r}")
@@ -29,12 +29,12 @@ class UnknownCharacters(ValueError):
 
 
 def normalise(text: str) -> str:
-    """The text as Morse code can carry it: capitals, and one space between words."""
+    """Return the text in capitals, with one space between words."""
     return " ".join(text.upper().split())
 
 
 def encode(text: str) -> str:
-    """Morse code for ``text``; UnknownCharacters names what cannot be sent."""
+    """Encode ``text`` as Morse code; raises UnknownCharacters."""
     words = normalise(text).split()
     unknown = "".join(sorted({letter for word in words for letter in word} - ALPHABET.keys()))
     if unknown:
@@ -43,6 +43,6 @@ def encode(text: str) -> str:
 
 
 def decode(morse: str) -> str:
-    """Text for Morse code; a pattern that is no letter becomes ``UNKNOWN``."""
+    """Decode Morse code; an unknown pattern becomes ``UNKNOWN``."""
     words = (word.split() for word in morse.split(WORD_GAP))
     return " ".join("".join(_LETTERS.get(code, UNKNOWN) for code in word) for word in words if word)

@@ -1,8 +1,8 @@
 """Samples → Morse code.
 
-Find the tone (projection of the loudest moments onto sines), follow its strength, cut that into marks and gaps, and
-find the dot length that explains their durations best. The second cut uses what the first one learnt: with the dot
-length known, everything much shorter is noise.
+Find the tone (projection of the loudest frames onto sines), measure its level over time, split that into marks and gaps, and
+find the dot length that fits their durations best. A second pass uses the dot length of the first: everything much shorter is
+noise.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _RATE = 8_000
 _TONES_HZ = range(200, 1_201, 10)
 _FRAME_S = 0.02
 _LOUDEST_FRAMES = 40
-# Share of the loudest moments' energy that the tone must hold: white noise has a tenth, a clean tone nearly all.
+# Share of the energy of the loudest frames that the tone must have: white noise has a tenth, a clean tone nearly all.
 _MIN_TONALITY = 0.25
 _STEP_S = 0.0025
 _STEPS_A_WINDOW = 4
 _SHORTEST_MARK_S = 0.012
 _SPEEDS_WPM = [4 * 1.02**index for index in range(127)]  # 4 to 48
-# A single letter such as T is also E at a third of the speed: then the speed nearer to this one is believed.
+# A single letter such as T is also E at a third of the speed: then the speed nearer to this one is used.
 _USUAL_WPM = 20
 _PRIOR_WEIGHT = 0.02
 _WORST_GAP_COST = 0.1
@@ -38,7 +38,7 @@ Run = tuple[bool, int]
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a recording says: Morse code, its speed and its tone; empty and zero when there is no tone in it."""
+    """A decoded recording: Morse code, speed in words per minute, tone in Hz; empty and zero without a tone."""
 
     morse: str = ""
     wpm: float = 0.0
@@ -46,7 +46,7 @@ class Decoded:
 
 
 def decode_samples(samples: Sequence[float], rate: int) -> Decoded:
-    """Hear one tone between 200 and 1200 Hz, keyed at 4 to 48 words a minute."""
+    """Decode one tone between 200 and 1200 Hz, keyed at 4 to 48 words per minute."""
     samples, rate = _resample(samples, rate)
     frequency = _find_tone(samples, rate)
     if not frequency:
@@ -65,7 +65,7 @@ def decode_samples(samples: Sequence[float], rate: int) -> Decoded:
 
 
 def _resample(samples: Sequence[float], rate: int) -> tuple[list[float], int]:
-    """Around 8 kHz (each new sample is the mean of several), without a constant offset."""
+    """Resample to about 8 kHz (each new sample is the mean of several), without a constant offset."""
     factor = max(1, rate // _RATE)
     whole = len(samples) // factor * factor
     if not whole:
@@ -76,7 +76,7 @@ def _resample(samples: Sequence[float], rate: int) -> tuple[list[float], int]:
 
 
 def _find_tone(samples: Sequence[float], rate: int) -> int:
-    """The tone's frequency in Hz, or 0 when the loudest moments hold none."""
+    """Find the tone's frequency in Hz; 0 if the loudest frames have no tone."""
     length = round(_FRAME_S * rate)
     frames = [samples[start : start + length] for start in range(0, len(samples) - length + 1, length)]
     loudest = sorted(((_dot(frame, frame), frame) for frame in frames), key=lambda pair: pair[0])[-_LOUDEST_FRAMES:]
@@ -102,7 +102,7 @@ def _dot(left: Sequence[float], right: Sequence[float]) -> float:
 
 
 def _measure_levels(samples: Sequence[float], rate: int, frequency: int) -> tuple[list[float], float]:
-    """The tone's strength, one value a step, and the length of a step in seconds."""
+    """Measure the tone's level, one value per step; also return the length of a step in seconds."""
     step = round(_STEP_S * rate)
     # A whole number of Hz repeats after a second, so the waves of one second serve the whole recording.
     cosine, sine = _make_waves(frequency, rate, rate + step)
@@ -115,7 +115,7 @@ def _measure_levels(samples: Sequence[float], rate: int, frequency: int) -> tupl
 
 
 def _smooth(values: Sequence[float], width: int) -> list[float]:
-    """Moving mean; the ends count as silence."""
+    """Return the moving mean; outside of ``values`` there is silence."""
     if width < 2:
         return list(values)
     before = width // 2
@@ -125,7 +125,10 @@ def _smooth(values: Sequence[float], width: int) -> list[float]:
 
 
 def _find_runs(levels: Sequence[float], shortest: float) -> list[Run]:
-    """Marks (True) and gaps with their lengths in steps, from the first mark to the last; shorter ones are noise."""
+    """Find marks (True) and gaps with their lengths in steps, from the first mark to the last.
+
+    Runs below ``shortest`` steps are noise.
+    """
     loudest = max(levels, default=0.0)
     loud = sorted(level for level in levels if level > loudest / 2)
     if not loud:
@@ -142,7 +145,7 @@ def _find_runs(levels: Sequence[float], shortest: float) -> list[Run]:
 
 
 def _estimate_unit(runs: Sequence[Run], step_s: float) -> float:
-    """The length of a dot in steps: of all plausible speeds, the one whose dots, dashes and gaps fit the runs best."""
+    """Estimate the length of a dot in steps: that of the speed whose dots, dashes and gaps fit the runs best."""
     lengths = Counter(runs)
     speed = min(_SPEEDS_WPM, key=lambda wpm: _measure_misfit(lengths, UNIT_S_AT_1_WPM / wpm / step_s, wpm))
     return UNIT_S_AT_1_WPM / speed / step_s
@@ -153,7 +156,7 @@ def _measure_misfit(lengths: Counter[Run], unit: float, wpm: float) -> float:
     for (on, length), times in lengths.items():
         nominal = (1, DASH) if on else (1, LETTER_GAP, WORD_GAP_UNITS)
         misfit = min(math.log(length / unit / units) ** 2 for units in nominal)
-        # A pause may be as long as the sender likes.
+        # A pause can have any length.
         is_pause = not on and length > WORD_GAP_UNITS * unit
         cost += times * (min(misfit, _WORST_GAP_COST) if is_pause else misfit)
     return cost

@@ -1,4 +1,4 @@
-"""Port 8080: a recording → text, in the manner of whisper.cpp's server: a multipart form in, and no OpenAPI document."""
+"""Port 8080: a recording → text, like whisper.cpp's server: it accepts a multipart form and has no OpenAPI document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FORMATS = ("json", "text", "verbose_json")
 
 
 def build_service() -> Service:
-    """The listener."""
+    """Build the listener."""
     return Service(
         "listener",
         [

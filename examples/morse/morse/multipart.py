@@ -1,4 +1,4 @@
-"""multipart/form-data, read with the standard library's mail parser."""
+"""Parser of multipart/form-data, based on the standard library's mail parser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .web import HTTPError, Request
 
 
 def parse_form(request: Request) -> Mapping[str, bytes]:
-    """The form's fields, files among them; of a repeated name the last. HTTPError 400 when there is no such form."""
+    """Parse the form's fields and files; of a repeated name the last. Raises HTTPError 400 if it is not a valid form."""
     content_type = request.headers.get("Content-Type", "")
     if not content_type.lower().startswith("multipart/form-data"):
         raise HTTPError(400, "send a multipart/form-data body")

@@ -1,4 +1,4 @@
-"""The OpenAPI document of a service, put together from its table of routes."""
+"""The OpenAPI document of a service, built from its table of routes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .web import Route
 
 
 def build_document(title: str, description: str, routes: Sequence[Route], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenAPI 3.1 for every route that has a description."""
+    """Build an OpenAPI 3.1 document of every route that has a description."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         if route.operation:
@@ -23,17 +23,17 @@ def build_document(title: str, description: str, routes: Sequence[Route], schema
 
 
 def make_reference(name: str) -> dict[str, str]:
-    """A ``$ref`` to a schema of the document."""
+    """Make a ``$ref`` to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def describe_json_body(name: str, example: Any) -> dict[str, Any]:
-    """A required JSON request body."""
+    """Describe a required JSON request body."""
     return {"required": True, "content": _describe_json_content(name, example)}
 
 
 def describe_json_response(name: str, example: Any, description: str) -> dict[str, Any]:
-    """A JSON response."""
+    """Describe a JSON response."""
     return {"description": description, "content": _describe_json_content(name, example)}
 
 

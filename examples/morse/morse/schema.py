@@ -1,4 +1,4 @@
-"""Values checked against the very JSON Schemas that the service publishes, so that the document cannot be wrong."""
+"""Validation with the JSON Schemas that the service publishes, so that the document is always correct."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _TYPES: Mapping[str, Any] = {"object": dict, "string": str, "number": (int, floa
 
 
 class Invalid(ValueError):
-    """A value breaks its schema; the message names the field."""
+    """A value does not match its schema; the message names the field."""
 
 
 def validate(value: Any, schema: Mapping[str, Any], where: str = "the body") -> Any:
-    """``value`` with the schema's defaults filled in. Understands the few keywords that this service uses."""
+    """Validate ``value`` and return it with the schema's defaults; raises Invalid. Supports only the keywords used here."""
     kind = schema["type"]
     if not isinstance(value, _TYPES[kind]) or isinstance(value, bool):
         raise Invalid(f"{where} must be {'an' if kind == 'object' else 'a'} {kind}")

@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class ServiceServer(ThreadingHTTPServer):
-    """Listens at once; ``serve_forever`` answers, a thread a connection."""
+    """Listens when created; ``serve_forever`` responds, with a thread for each connection."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -32,25 +32,25 @@ class ServiceServer(ThreadingHTTPServer):
         super().__init__((host, port), _Connection)
 
     def server_bind(self) -> None:
-        # HTTPServer's own looks its name up in the DNS, which takes seconds where there is none.
+        # HTTPServer.server_bind looks its name up in the DNS, which takes seconds without a DNS server.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if isinstance(sys.exc_info()[1], OSError):
-            _LOG.debug("%s: %s went away", self.service.name, client_address)
+            _LOG.debug("%s: %s closed the connection", self.service.name, client_address)
         else:
             _LOG.exception("%s: connection of %s failed", self.service.name, client_address)
 
 
 class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # What is not even a request line gets an answer with a status, not one in the manner of HTTP/0.9.
+    # An invalid request line gets a response with a status, not an HTTP/0.9 response.
     default_request_version = "HTTP/1.0"
     server_version = "morse"
     sys_version = ""
     timeout = 75
-    # Headers and body are two writes; without this the second waits for the client's acknowledgement.
+    # Headers and body are two writes; without this, the second waits for the client's acknowledgement.
     disable_nagle_algorithm = True
     error_content_type = "application/json"
     error_message_format = '{"error": "the request is not valid HTTP (%(code)d)"}'
@@ -60,7 +60,7 @@ class _Connection(BaseHTTPRequestHandler):
         try:
             request = self._read_request()
         except HTTPError as error:
-            # Where the next request starts is not known any more.
+            # The start of the next request is unknown now.
             self.close_connection = True
             self._send(make_error_response(error))
             self._discard_input()
@@ -91,7 +91,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.wfile.write(response.body)
 
     def _discard_input(self) -> None:
-        # A socket closed with unread input is reset, and the client may lose the answer.
+        # A socket that is closed with unread input is reset, and the client can lose the response.
         with contextlib.suppress(OSError):
             self.connection.settimeout(1)
             for _ in range(2 * BODY_LIMIT // 65536):
@@ -103,13 +103,13 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def read_body(stream: BufferedIOBase, headers: Message, limit: int = BODY_LIMIT) -> bytes:
-    """The request's body; HTTPError when it is malformed, cut short or longer than ``limit``."""
+    """Read the request's body; raises HTTPError if it is malformed, truncated or longer than ``limit``."""
     encoding, length = headers.get("Transfer-Encoding"), headers.get("Content-Length")
     if encoding is not None:
         if length is not None:
             raise HTTPError(400, "a body has either a length or chunks")
         if encoding.strip().lower() != "chunked":
-            raise HTTPError(501, "the only transfer encoding understood is chunked")
+            raise HTTPError(501, "the only supported transfer encoding is chunked")
         return _read_chunks(stream, limit)
     if length is None:
         return b""

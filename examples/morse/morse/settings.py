@@ -1,4 +1,4 @@
-"""What the environment says: where to listen, and how the speaker sounds unless a request says otherwise."""
+"""Settings from the environment: addresses, and the defaults of the speaker."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ LOWEST_HZ, HIGHEST_HZ = 300, 1000
 
 
 class InvalidSetting(ValueError):
-    """A variable has a value that cannot be used; the message names it."""
+    """A variable has an invalid value; the message names both."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults are for a person's own machine; the image sets HOST so that published ports work."""
+    """Addresses, speed and tone. The defaults are for a user's machine; the image sets HOST for published ports."""
 
     host: str = "127.0.0.1"
     speaker_port: int = 8020
@@ -25,7 +25,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read HOST, PORT_SPEAK, PORT_LISTEN, MORSE_WPM and MORSE_FREQUENCY; BadSetting names a wrong one."""
+    """Read HOST, PORT_SPEAK, PORT_LISTEN, MORSE_WPM and MORSE_FREQUENCY; raises InvalidSetting."""
 
     def number(name: str, default: int, low: int, high: int) -> int:
         text = environment.get(name) or str(default)

@@ -27,7 +27,7 @@ _BAD_REQUEST = {
 
 
 def build_service(settings: Settings) -> Service:
-    """The speaker, with the speed and the tone of ``settings`` where a request names none."""
+    """Build the speaker, with the default speed and tone of ``settings``."""
     schemas = _build_schemas(settings)
     routes = [
         Route("POST", "/speak", _make_speak_handler(schemas["SpeakRequest"]), _SPEAK),

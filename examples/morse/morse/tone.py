@@ -1,4 +1,4 @@
-"""Morse code → samples: a keyed sine wave in the standard timing (a dot is 1.2 seconds divided by the words a minute)."""
+"""Morse code → samples: a keyed sine wave in the standard timing (a dot is 1.2 seconds divided by the words per minute)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ RATE = 8_000
 UNIT_S_AT_1_WPM = 1.2
 DASH, LETTER_GAP, WORD_GAP_UNITS = 3, 3, 7
 _AMPLITUDE = 0.5
-# Soft edges: a tone that is cut hard clicks. Never more than a quarter of a dot.
+# Soft edges, because an abrupt end of a tone clicks; at most a quarter of a dot.
 _RAMP_S = 0.005
 _MARGIN_S = 0.05
 
 
 def measure_duration_s(morse: str, wpm: float) -> float:
-    """How long ``synthesise`` makes the sound."""
+    """Calculate the duration of the sound of ``synthesise``."""
     units = sum(length for _, length in _build_keys(morse))
     return units * UNIT_S_AT_1_WPM / wpm + 2 * _MARGIN_S
 
 
 def synthesise(morse: str, *, wpm: float, frequency: float) -> list[float]:
-    """Samples between -1 and 1 at ``RATE``, with a short silence at both ends."""
+    """Make samples between -1 and 1 at ``RATE``, with a short silence at both ends."""
     unit = UNIT_S_AT_1_WPM / wpm * RATE
     pieces = {(on, n): _synthesise_key(on, round(n * unit), unit, frequency) for on, n in set(_build_keys(morse))}
     margin = [0.0] * round(_MARGIN_S * RATE)
@@ -33,7 +33,7 @@ def synthesise(morse: str, *, wpm: float, frequency: float) -> list[float]:
 
 
 def _build_keys(morse: str) -> list[tuple[bool, int]]:
-    """The key: down (True) or up, for how many units."""
+    """Build the positions of the key, down (True) or up, with their lengths in units."""
     keys: list[tuple[bool, int]] = []
     for word_index, word in enumerate(morse.split(WORD_GAP)):
         if word_index:

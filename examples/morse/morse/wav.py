@@ -16,11 +16,11 @@ _FORMAT = struct.Struct("<HHIIHH")
 
 
 class InvalidWav(ValueError):
-    """The bytes are not a WAV file that can be read here."""
+    """The bytes are not a supported WAV file."""
 
 
 def write(samples: Sequence[float], rate: int) -> bytes:
-    """A 16-bit mono PCM file."""
+    """Make a 16-bit mono PCM file."""
     values = array("h", (round(max(-1.0, min(1.0, sample)) * 32767) for sample in samples))
     if sys.byteorder == "big":
         values.byteswap()
@@ -53,7 +53,7 @@ def _iterate_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     position = 12
     while position + 8 <= len(content):
         name, size = struct.unpack_from("<4sI", content, position)
-        # Programs that write into a pipe leave a size that is too large: the slice ends with the file.
+        # Programs that write to a pipe set a size that is too large: the slice ends with the file.
         yield name, content[position + 8 : position + 8 + size]
         position += 8 + size + size % 2
 
@@ -62,7 +62,7 @@ def _decode_samples(data: bytes, code: int, bits: int) -> list[float]:
     if (code, bits) == (_PCM, 8):
         return [(value - 128) / 128 for value in data]
     if (code, bits) == (_PCM, 24):
-        # Three bytes become the upper three of four.
+        # The three bytes become the upper three of four.
         wide = bytearray(len(data) // 3 * 4)
         for byte in range(3):
             wide[byte + 1 :: 4] = data[byte : len(data) // 3 * 3 : 3]

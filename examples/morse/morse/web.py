@@ -1,4 +1,4 @@
-"""Requests, responses, and a service as a table of routes. No sockets here."""
+"""Requests, responses, and services as tables of routes, without sockets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class HTTPError(Exception):
-    """A refusal: the status, and a message for the client."""
+    """An error response: the status, and a message for the client."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class HTTPError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What a handler gets; of a repeated query key the last value."""
+    """The request of a handler; of a repeated query key the last value."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Request:
     body: bytes = b""
 
     def json(self) -> Any:
-        """The body as JSON; HTTPError 400 when it is none."""
+        """Parse the body as JSON; raises HTTPError 400 if it is not valid."""
         try:
             return json.loads(self.body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
@@ -42,7 +42,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What a handler gives."""
+    """The response of a handler."""
 
     body: bytes
     content_type: str
@@ -55,7 +55,7 @@ Handler = Callable[[Request], Response]
 
 @dataclass(frozen=True)
 class Route:
-    """One operation; ``operation`` is its OpenAPI description, empty for routes that no document names."""
+    """One operation; ``operation`` is its OpenAPI description, empty for routes that are not in the document."""
 
     method: str
     path: str
@@ -71,7 +71,7 @@ class Service:
     routes: Sequence[Route]
 
     def respond(self, request: Request) -> Response:
-        """The answer to a request; never raises."""
+        """Return the response to a request; never raises."""
         try:
             return self._find_handler(request)(request)
         except HTTPError as error:
@@ -83,24 +83,24 @@ class Service:
     def _find_handler(self, request: Request) -> Handler:
         handlers = {route.method: route.handler for route in self.routes if route.path == request.path}
         if not handlers:
-            raise HTTPError(404, f"nothing is at {request.path}")
+            raise HTTPError(404, f"not found: {request.path}")
         method = "GET" if request.method == "HEAD" else request.method
         if method not in handlers:
             raise HTTPError(
-                405, f"{request.path} does not take {request.method}", {"Allow": ", ".join(sorted(handlers))}
+                405, f"{request.path} does not support {request.method}", {"Allow": ", ".join(sorted(handlers))}
             )
         return handlers[method]
 
 
 def make_json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A value as JSON."""
+    """Make a JSON response."""
     return Response(json.dumps(value).encode(), "application/json", status, headers or {})
 
 
 def make_error_response(error: HTTPError) -> Response:
-    """An error as JSON: ``{"error": "…"}``."""
+    """Make a JSON response of an error: ``{"error": "…"}``."""
     return make_json_response({"error": error.message}, error.status, error.headers)
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")
