@@ -1,4 +1,4 @@
-"""Runs command lines of ``deploy.sh`` and others (without their shell), one after the other, through the fork server."""
+"""Runs command lines of ``deploy.sh`` and other programs (without their shell), one at a time, through the fork server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
-    """How a command ended: KILLED when it had to be."""
+    """Exit code and output of a command; the code is KILLED after a timeout or at ``until``."""
 
     code: int
     stdout: str
@@ -27,7 +27,7 @@ class CommandResult:
 
 @dataclass(frozen=True)
 class Commands:
-    """Runs ``target`` in ``folder``, with ``variables`` for environment."""
+    """Runs ``target`` in ``folder``, with the environment ``variables``."""
 
     folder: Path
     variables: Mapping[str, str]
@@ -42,7 +42,7 @@ class Commands:
         folder: Path | None = None,
         until: str = "",
     ) -> CommandResult:
-        """Run one to its end, or until it prints ``until``; ``said`` is its standard input."""
+        """Run a command to its end, or until it prints ``until``; ``stdin_text`` is its standard input."""
         with tempfile.TemporaryDirectory() as scratch:
             stdin, *others = (Path(scratch) / name for name in ("stdin", "stdout", "stderr"))
             stdin.write_text(stdin_text)
@@ -61,7 +61,7 @@ class Commands:
 
 @contextlib.contextmanager
 def commands(folder: Path, variables: Mapping[str, str]) -> Iterator[Commands]:
-    """Something that runs ``deploy.sh``, until the block ends."""
+    """Yield a runner of ``deploy.sh``."""
     yield Commands(folder, variables)
 
 

@@ -1,4 +1,4 @@
-"""Fixtures that every room's tests share."""
+"""Fixtures for the tests of all layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests import forked_processes
 from tests.fork_server import get_fork_server
 from tests.upstreams.http_fixture import HttpFixture, serve_http_fixture
 
-# In CI the same examples in each run; with ./test.sh --all others, and more of them. No deadline: machines differ.
+# In CI the same examples in each run; with ./test.sh --all more, and random ones. No deadline, because machines differ.
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("all", deadline=None, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
@@ -26,7 +26,7 @@ def _forked_processes() -> None:
 
 @pytest.fixture(scope="module")
 def real_processes() -> Iterator[None]:
-    """Each Python is started as the product starts it, not forked from one that has loaded the libraries."""
+    """Start each Python as the product does, instead of forking a process that has loaded the libraries."""
     forked_processes.uninstall()
     yield
     forked_processes.install(get_fork_server)
@@ -34,7 +34,7 @@ def real_processes() -> Iterator[None]:
 
 @pytest.fixture
 def log_lines() -> Iterator[list[str]]:
-    """What loguru logs while the test runs, as ``LEVEL message`` lines."""
+    """Collect loguru's messages during the test, as ``LEVEL message`` lines."""
     lines: list[str] = []
     handler = logger.add(lambda message: lines.append(str(message).rstrip("\n")), format="{level} {message}")
     yield lines
@@ -43,6 +43,6 @@ def log_lines() -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[HttpFixture]:
-    """A service with everything that HTTP can say."""
+    """Run the HTTP fixture: a service with all features of HTTP."""
     with serve_http_fixture() as running:
         yield running

@@ -1,4 +1,4 @@
-"""A module under the SDK's own ``chutes run --dev``, for tests that call its cords."""
+"""A module that the SDK's own ``chutes run --dev`` runs, for tests that call its cords."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ register_passthrough_routes(chute, {routes!r}, {port})
 
 @dataclass
 class DevChute:
-    """A running chute; ``base_url`` is where its public paths are."""
+    """A running chute; ``base_url`` is the prefix of its public paths."""
 
     base_url: str
     process: subprocess.Popen[str]

@@ -1,7 +1,7 @@
-"""Starts programs of this project and of the SDK in milliseconds: a process that has loaded their libraries forks one child for each.
+"""Starts programs of this project and of the SDK in milliseconds: a process that has loaded their libraries forks a child for each.
 
-A fresh Python needs a second to load them. A forked child has memory, streams, signals, a session and an environment of its own
-all the same, and imports our package and the SDK itself: nothing that one program caches reaches the next one.
+A fresh Python needs a second to load them. A forked child still has separate memory, streams, signals, session and environment. It
+imports our package and the SDK itself, so that no cache of one program affects the next one.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ DEPLOY = "chutes_wrappers.cli.main:main"
 WIZARD = "chutes_wrappers.cli.setup.wizard:main"
 CHUTES = "chutes.cli:app"
 SCRIPT = "script"  # what ``python -c`` does: the first argument is source
-# Programs that find our own modules loaded, as they are in the forking process. All others import them anew.
+# Programs that use our modules from the forking process. All others import them again.
 _PRELOADED = (DEPLOY, WIZARD)
-# In place of the process that asked, a forked one has its supervisor for parent.
+# The parent of a forked process is its supervisor, not the process that requested it.
 _PARENT_VARIABLE = "CHUTES_EMULATOR_PARENT"
-# What ends a wait for a program that does not end: only a fault, on the slowest machine.
+# Only a fault reaches this timeout, even on the slowest machine.
 TIMEOUT_S = 120.0
 _PR_SET_PDEATHSIG = 1
 _MAX_REQUEST_BYTES = 1 << 17
-# Of a fresh Python, in which the SDK was loaded: what it brought that is neither the SDK's nor ours.
+# Prints the modules that a fresh Python loads for the SDK, without the SDK's own and ours.
 _LIBRARIES_OF = """
 import importlib, json, sys
 for name in sys.argv[1:]:
@@ -49,7 +49,7 @@ for name in sys.argv[1:]:
 ours = ("chutes", "chutes_wrappers", "tests", "tools", "__main__")
 print(json.dumps([name for name in sys.modules if name.partition(".")[0] not in ours]))
 """
-# These read no configuration when they are imported, and so stay loaded: our own modules of most commands.
+# Our modules of most commands. They read no configuration during the import, and so can stay loaded.
 _OURS = (
     "chutes_wrappers.host.platform_api.api_client", "chutes_wrappers.cli.main", "chutes_wrappers.cli.setup.wizard",
     "chutes_wrappers.cli.commands.call", "chutes_wrappers.cli.commands.forward",
@@ -71,18 +71,18 @@ class ForkedProcess:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs."""
+        """Return the exit code, negative for a signal; None while it runs."""
         return self._read_exit_code(0)
 
     def wait(self, timeout: float | None = TIMEOUT_S) -> int:
-        """The exit code; raises subprocess.TimeoutExpired."""
+        """Wait for the exit code; raises subprocess.TimeoutExpired."""
         code = self._read_exit_code(timeout)
         if code is None:
             raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
         return code
 
     def kill(self) -> None:
-        """End the program and its session's process group at once."""
+        """Kill the program and its session's process group."""
         if self.poll() is None:
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
@@ -99,7 +99,7 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """Asks the process that forks, at the other end of ``requests``. Programs that it starts may ask, too."""
+    """Client of the forking process at the other end of ``requests``. Programs that it starts can use it, too."""
 
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
@@ -159,9 +159,9 @@ def get_fork_server() -> ForkServer:
 
 
 def main() -> None:
-    """Fork for each request that comes on the socket whose number is our argument, until standard input ends."""
+    """Fork for each request on the socket whose descriptor is the argument, until standard input ends."""
     _load_libraries()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are forked here
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no process waits for the children that are forked here
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         while sys.stdin not in select.select([requests, sys.stdin], [], [])[0]:
             message, descriptors, _, _ = socket.recv_fds(requests, _MAX_REQUEST_BYTES, 5)
@@ -184,7 +184,7 @@ def _load_libraries() -> None:
 
 
 def _supervise(request: dict[str, Any], stdin: int, stdout: int, stderr: int, report: int, requests: int) -> int:
-    """Run the program in a child; report its process id at once, and its exit code at its end."""
+    """Run the program in a child; report its process id immediately, and its exit code at the end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _die_with_parent()
     child = os.fork()
@@ -200,7 +200,7 @@ def _supervise(request: dict[str, Any], stdin: int, stdout: int, stderr: int, re
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # it must not outlive tests that are killed
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # the process must not outlive killed tests
 
 
 def _run_program(request: dict[str, Any], streams: tuple[int, int, int], requests: int) -> int:
@@ -214,7 +214,7 @@ def _run_program(request: dict[str, Any], streams: tuple[int, int, int], request
     except KeyboardInterrupt:
         traceback.print_exc()
         code = 130
-    except BaseException:  # noqa: BLE001  # as Python itself ends a program
+    except BaseException:  # noqa: BLE001  # like the end of a program in Python itself
         traceback.print_exc()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -243,7 +243,7 @@ def _set_up_process(request: dict[str, Any], streams: tuple[int, int, int]) -> N
 
 
 def _open_streams(*, is_unbuffered: bool) -> None:
-    sys.stdin = open(0)  # noqa: SIM115  # for as long as the process lives, as the two below
+    sys.stdin = open(0)  # noqa: SIM115  # open for the lifetime of the process, like the two below
     if is_unbuffered:
         sys.stdout = io.TextIOWrapper(open(1, "wb", buffering=0), write_through=True)  # noqa: SIM115
     else:
@@ -252,7 +252,7 @@ def _open_streams(*, is_unbuffered: bool) -> None:
 
 
 def _call_target(target: str, requests: int) -> None:
-    """Call it as ``chutes_wrappers/start.py`` does."""
+    """Call the target like ``chutes_wrappers/start.py``."""
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [
         *(entry for entry in entries if entry),

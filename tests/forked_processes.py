@@ -1,6 +1,6 @@
-"""Has ``host/processes.py`` fork the Pythons that it starts on our own modules, the SDK's command line and the emulator's instances.
+"""Makes ``host/processes.py`` fork the Pythons that it starts: our modules, the SDK's command line and the emulator's instances.
 
-A test that is about how such a Python starts asks for ``real_processes`` (``tests/conftest.py``).
+A test about the start of such a Python uses ``real_processes`` (``tests/conftest.py``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _START = str(ROOT / "chutes_wrappers" / "start.py")
 
 
 class ForkedPopen(subprocess.Popen[bytes]):
-    """A process that the fork server has started, with all that ``Popen`` can do. These private methods are its seams."""
+    """A process of the fork server with the interface of ``Popen``, whose private methods it overrides."""
 
     def __init__(self, server: Callable[[], ForkServer], argv: Sequence[str], **options: Any) -> None:
         self._server = server
@@ -54,14 +54,14 @@ class ForkedPopen(subprocess.Popen[bytes]):
 
 
 def start_forked(target: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """A process that calls ``MODULE:FUNCTION``; ``cwd``, ``env`` and the other options are those of ``Popen``."""
+    """Start a process that calls ``MODULE:FUNCTION``; ``cwd``, ``env`` and the other options are those of ``Popen``."""
     argv = [sys.executable, _START, target, *arguments]
     process: Any = ForkedPopen(get_fork_server, argv, text=True, **options)
     return process  # type: ignore[no-any-return]
 
 
 def install(server: Callable[[], ForkServer], *, and_scripts: bool = False) -> None:
-    """Fork from now on, in this process; with ``and_scripts`` also what ``python -c`` is given."""
+    """Fork from now on, in this process; with ``and_scripts`` also for ``python -c``."""
     prefixes = ([sys.executable, _START], *([[sys.executable, "-c"]] if and_scripts else []))
 
     def popen(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""The package as its users have it: a wheel, made from the source distribution, in an environment of its own."""
+"""The package as its users have it: a wheel, built from the source distribution, in a separate environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.scenario import ROOT
 
 
 def build_wheel(folder: Path) -> Path:
-    """A wheel in ``folder``, beside the source distribution that it was built from."""
+    """Build a wheel in ``folder``, next to its source distribution."""
     python = create_environment("build>=1.2,<2")
     _run_checked([str(python), "-m", "build", "--outdir", str(folder), str(ROOT)])
     (wheel,) = folder.glob("*.whl")
@@ -26,18 +26,18 @@ def build_wheel(folder: Path) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """An environment with the package in it. What the package depends on comes from the environment of the tests."""
+    """An environment with the package. The dependencies come from the environment of the tests."""
 
     prefix: Path
 
     @property
     def python(self) -> Path:
-        """Its Python."""
+        """The Python of the environment."""
         return self.prefix / "bin" / "python"
 
     @property
     def packages(self) -> Path:
-        """Where its packages lie."""
+        """The folder of the packages."""
         return Path(sysconfig.get_path("purelib", vars={"base": str(self.prefix)}))
 
     def run(
@@ -49,7 +49,7 @@ class Installed:
         variables: Mapping[str, str] | None = None,
         timeout_s: float = 570,
     ) -> str:
-        """Run one of its programs in ``folder``; what it printed. Fails for another exit code than ``code``."""
+        """Run one of its programs in ``folder`` and return the output; fails for another exit code than ``code``."""
         done = subprocess.run(
             [self.prefix / "bin" / program, *arguments],
             cwd=folder,
@@ -64,14 +64,14 @@ class Installed:
         return done.stdout + done.stderr
 
     def environment(self, home: Path) -> dict[str, str]:
-        """The variables of a user who has nothing of this project's: neither its checkout nor an account."""
+        """Return the variables of a user without a checkout of this project and without an account."""
         dropped = ("CHUTES_", "CHUTE_", "PYTHON", "VIRTUAL_ENV", "COLUMNS", "LINES")
         variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         return {**variables, "HOME": str(home), "CHUTES_USERNAME": "tester", "NO_COLOR": "1"}
 
 
 def install(wheel: Path, prefix: Path) -> Installed:
-    """``wheel`` in a new environment at ``prefix``, without anything from a registry."""
+    """Install ``wheel`` in a new environment at ``prefix``, without a registry."""
     venv.create(prefix, symlinks=True)
     environment = Installed(prefix=prefix)
     _pip(environment, "install", "--no-deps", "--no-index", str(wheel))
@@ -80,7 +80,7 @@ def install(wheel: Path, prefix: Path) -> Installed:
 
 
 def uninstall(environment: Installed) -> None:
-    """Take the package out of ``environment``."""
+    """Uninstall the package from ``environment``."""
     _pip(environment, "uninstall", *(() if shutil.which("uv") else ("-y",)), "chutes-wrappers")
 
 

@@ -1,4 +1,4 @@
-"""One deploy module in a folder of its own, driven through the real command line."""
+"""One deploy module in a separate folder, tested through the real command line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = (sys.executable, "-m", "chutes_wrappers.cli.main")
 READY = "Ctrl-C stops it."
 PLACEMENT = 'tee=True, node_selector=NodeSelector(gpu_count=1, include=["pro_6000"])'
-# As modules were written until May 2026: the platform refuses them now.
+# The form of modules until May 2026, which the platform rejects now.
 OLD_PLACEMENT = "node_selector=NodeSelector(gpu_count=1, min_vram_gb_per_gpu=16)"
 MODULE = """
 from chutes.chute import Chute, NodeSelector
@@ -60,7 +60,7 @@ async def boot(self):
 
 
 def find_free_port() -> int:
-    """A loopback port that nothing listens on now."""
+    """Find a loopback port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -80,9 +80,9 @@ def run_command(
 def until_interrupted(
     *arguments: str, variables: Mapping[str, str] | None = None, timeout_s: float = 180, is_forked: bool = True
 ) -> Iterator[RunningCommand]:
-    """``deploy.sh``, ready to be used, until the context ends: by Ctrl-C, which must be a clean end.
+    """Run ``deploy.sh``, and yield it when it is ready. The context ends it with Ctrl-C, and checks the exit code 0.
 
-    Without ``is_forked`` it is a fresh Python, whose children are its own.
+    Without ``is_forked`` it is a fresh Python, which is the parent of its children.
     """
     options: dict[str, Any] = {
         "cwd": ROOT,
@@ -109,7 +109,7 @@ def until_interrupted(
 
 
 def make_environment() -> dict[str, str]:
-    """Ours, without what would change which manifest or account is used, or how wide a terminal is."""
+    """Return our variables without those that change the manifest, the account or the width of a terminal."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
     for name in ("COLUMNS", "LINES"):  # pytest-xdist sets them
         variables.pop(name, None)
@@ -154,28 +154,28 @@ class Scenario:
 
     @property
     def manifest(self) -> Path:
-        """Where discovery writes."""
+        """The path of the manifest that discovery writes."""
         return self.module.with_suffix(".routes.json")
 
     def run(self, verb: str, *arguments: str) -> str:
-        """Run one verb on the module; returns what it said, fails with it when it failed."""
+        """Run one verb on the module and return its output; fails if it fails."""
         done = run_command(verb, str(self.module), *arguments, "--yes")
         assert done.returncode == 0, f"{verb}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
     def discover(self) -> str:
-        """``--discover``."""
+        """Run ``--discover``."""
         return self.run("--discover")
 
     def build(self) -> str:
-        """``--build --local``."""
+        """Run ``--build --local``."""
         return self.run("--build", "--local")
 
     @contextlib.contextmanager
     def running(
         self, verb: str = "--run-docker", *arguments: str, timeout_s: float = 180, is_forked: bool = True
     ) -> Iterator[Instance]:
-        """``--run-docker`` (or ``--run``) until the context ends."""
+        """Run ``--run-docker`` (or ``--run``) until the context ends."""
         line = (verb, str(self.module), *arguments, "--yes")
         with until_interrupted(*line, timeout_s=timeout_s, is_forked=is_forked) as running:
             match = re.search(r"ready after .* at (http://\S+)", running.output_text)
@@ -184,7 +184,7 @@ class Scenario:
 
     @contextlib.contextmanager
     def forwarded(self, chute: Instance) -> Iterator[list[str]]:
-        """``--forward`` to ``chute``, until the context ends; a root URL here for each of the service's ports."""
+        """Run ``--forward`` to ``chute`` until the context ends; yields a local root URL for each of the service's ports."""
         local_ports = [find_free_port() for _ in self.ports]
         listen = [f"--listen={local}:{port}" for local, port in zip(local_ports, self.ports, strict=True)]
         with until_interrupted("--forward", str(self.module), "--url", chute.base_url, *listen):
@@ -219,16 +219,16 @@ class RunningCommand:
 
     @property
     def output_text(self) -> str:
-        """The last lines that it printed."""
+        """The last lines of its output."""
         return "\n".join(self._lines)
 
     def wait_until_ready(self, timeout_s: float) -> None:
-        """Return once it says how it is stopped; fails with its output when it ends before."""
+        """Wait until it prints how to stop it; fails with its output if it ends before."""
         assert self._is_settled.wait(timeout_s), f"not ready in time\n{self.output_text}"
         assert READY in self.output_text, f"exit code {self.process.poll()}\n{self.output_text}"
 
     def close(self) -> None:
-        """Let go of its output."""
+        """Close its output."""
         self._reader.join(60)
         if self.process.stdout is not None:
             self.process.stdout.close()

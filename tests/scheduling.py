@@ -1,20 +1,20 @@
-"""Which tests one process of pytest-xdist runs together, because they share what is expensive to make."""
+"""Groups of tests for one process of pytest-xdist, because they share expensive fixtures."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it ships without types
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has no types
 
-# A test of one Gradio, whose environment is made by the first of them; a test of one base image, which shares nothing.
+# Tests of one Gradio version share an environment; a test of one base image shares nothing.
 _GROUP = re.compile(r"\bgradio\d\b|test_wrap\.py::.*")
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
-    """Files, whose fixtures are made once; but smaller or larger groups where parameters say so. In the order of collection.
+    """Groups by file, because fixtures are created once per file; parameters can define other groups. Keeps the collected order.
 
-    The marker ``xdist_group`` cannot do it: pytest-xdist 3.8 does not see it under pytest 9.2.
+    The marker ``xdist_group`` does not work: pytest-xdist 3.8 does not detect it with pytest 9.2.
     """
 
     def __init__(self, config: pytest.Config, log: object) -> None:

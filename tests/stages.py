@@ -1,6 +1,6 @@
-"""What the stages of ``./test.sh`` came to: ``python tests/stages.py FOLDER``, in which each has left its JUnit report.
+"""Summary of the stages of ``./test.sh``: ``python tests/stages.py FOLDER``, with the JUnit report of each stage.
 
-Prints each stage's time, what was skipped and why, and the ten slowest tests of all stages together.
+Prints each stage's time, skipped tests with the reason, and the ten slowest tests of all stages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MAX_REASONS = 20
 
 
 def format_summary(folder: Path) -> str:
-    """The text; empty without a report."""
+    """Format the summary; empty without a report."""
     reports = sorted(folder.glob("*.xml"))
     if not reports:
         return ""
@@ -35,7 +35,7 @@ def _format_stage(report: Path) -> str:
         for names in (("tests",), ("failures", "errors"), ("skipped",))
     )
     seconds = sum(float(suite.get("time", 0)) for suite in suites)
-    return f"  {report.stem:<12} {seconds:6.0f} s  {tests} tests, {bad} not good, {skipped} skipped"
+    return f"  {report.stem:<12} {seconds:6.0f} s  {tests} tests, {bad} failed, {skipped} skipped"
 
 
 def _format_skipped(cases: list[tuple[str, ElementTree.Element]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A program on a terminal of its own, through the fork server."""
+"""A program on a separate terminal, through the fork server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _INTERRUPT, _END_OF_INPUT = "\x03", "\x04"
 
 
 def interrupt(child: Any) -> None:
-    """Press Ctrl-C until the program has ended: Python loses one that comes while readline begins to read a line."""
+    """Press Ctrl-C until the program ends: Python loses one that arrives while readline starts to read a line."""
     for _ in range(int(TIMEOUT_S / _RETRY_S)):
         child.send(_INTERRUPT)
         if child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=_RETRY_S) == 0:
@@ -38,7 +38,7 @@ def interrupt(child: Any) -> None:
 
 
 class Terminal(_Spawn):
-    """What ``pexpect.spawn`` is for a program that Python starts; ``exitstatus`` is set by ``close``."""
+    """An equivalent of ``pexpect.spawn`` for the fork server; ``close`` sets ``exitstatus``."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Terminal(_Spawn):
         super().__init__(ours, timeout=TIMEOUT_S, encoding="utf-8")
 
     def send(self, s: str | bytes) -> int:
-        """Type it, a moment after the question that was seen: as ``pexpect.spawn`` does, and any person."""
+        """Type a text, with a short delay after the question, as ``pexpect.spawn`` and users do."""
         time.sleep(_BEFORE_TYPING_S)
         return int(super().send(s))
 
@@ -78,12 +78,12 @@ class Terminal(_Spawn):
         self.send(_END_OF_INPUT)
 
     def getwinsize(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Return rows and columns."""
         rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(self.child_fd, termios.TIOCGWINSZ, bytes(8)))
         return rows, columns
 
     def close(self, force: bool = False) -> None:
-        """Wait for the program's end and let go of the terminal; with ``force`` end it."""
+        """Wait for the program's end and close the terminal; with ``force`` kill it."""
         if self.exitstatus is not None:
             return
         if force:

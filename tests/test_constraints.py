@@ -1,4 +1,4 @@
-"""The constraints files: what the tests passed with, under each SDK that is tested."""
+"""The constraints files: the versions that the tests passed with, for each tested SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom, and what an instance can do without."""
+"""Imports between the layers, and the imports on an instance."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_packages_hold_only_a_docstring() -> None:
 
 
 def test_the_package_has_the_names_of_the_facade_and_imports_it_for_them_only() -> None:
-    """The one package with code: its names are loaded when they are used, and type checkers read where they are from."""
+    """The only package with code: it loads names at their first use, and has imports for type checkers."""
     assert chutes_wrappers.__all__ == facade.__all__
     assert {*facade.__all__} <= {*dir(chutes_wrappers)}
     for name in facade.__all__:
@@ -133,7 +133,7 @@ for name in facade.__all__:
     assert done.returncode == 0, done.stderr
 
 
-# What starts a process, beside the modules that are for it.
+# Names that start a process, in addition to modules for processes.
 STARTERS = re.compile(
     r"create_subprocess_\w+|fork|forkpty|posix_spawnp?|popen|Popen|spawn[lv]p?e?|subprocess_(exec|shell)|system|ProcessPoolExecutor"
 )
@@ -141,7 +141,7 @@ PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}
 
 
 def can_start_processes(source: str) -> bool:
-    """Whether ``source`` can: an import for type checkers only cannot, and an annotation is not evaluated."""
+    """Return whether ``source`` can start a process; imports for type checkers and annotations cannot."""
     tree = ast.parse(source)
     return any(_is_starter(node) for node in {*ast.walk(tree)} - _find_unreachable(tree))
 
@@ -194,7 +194,7 @@ def test_only_the_process_runner_the_launcher_and_the_bootstrap_start_processes(
 
 
 def test_on_an_instance_only_the_launcher_starts_processes() -> None:
-    """Where it avoids vfork, which the platform's guard does not let live (PLATFORM.md, section 1)."""
+    """The launcher avoids vfork, because the platform's guard ends such a process (PLATFORM.md, section 1)."""
     layers = ("core", "runtime", "sdk")
     on_instances = {path for path in MODULES if layer_of(path) in (*layers, "facade.py")}
     on_instances |= {PACKAGE / "emulator" / "runner.py"}
@@ -202,7 +202,7 @@ def test_on_an_instance_only_the_launcher_starts_processes() -> None:
     assert starters == {"runtime/launcher.py"}
 
 
-# Of others' private names: those that have no public way. Each has a test that fails when it is gone.
+# Private names of libraries without a public alternative. Each has a test that fails if it is gone.
 PRIVATE_NAMES = {
     ("emulator/runner.py", "_conn_stats"),
     ("emulator/runner.py", "_encrypt"),
@@ -221,7 +221,7 @@ OWN_MODULES = {"_chutes_wrappers_tools"}
 
 
 def find_private_names(path: Path) -> set[str]:
-    """The private names in ``path`` of things that it does not define."""
+    """Return the private names in ``path`` that it does not define."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
     defined = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}
     defined |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"}
@@ -232,7 +232,7 @@ def find_private_names(path: Path) -> set[str]:
 
 
 def test_private_names_of_others_are_used_only_where_a_test_guards_them() -> None:
-    """The SDK's by tests/sdk/test_sdk_internals.py, which says what to correct."""
+    """tests/sdk/test_sdk_internals.py tests those of the SDK, and describes the correction."""
     used = {(str(path.relative_to(PACKAGE)), name) for path in MODULES for name in find_private_names(path)}
     assert used == PRIVATE_NAMES
 

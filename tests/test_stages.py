@@ -1,4 +1,4 @@
-"""What ``./test.sh`` says at its end."""
+"""The summary at the end of ``./test.sh``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REPORT = """<?xml version="1.0"?>
 def test_each_stages_time_the_skips_with_their_reasons_and_the_slowest_are_shown(tmp_path: Path) -> None:
     (tmp_path / "1-fast.xml").write_text(REPORT)
     lines = [line.strip() for line in format_summary(tmp_path).splitlines()]
-    assert "1-fast           61 s  9 tests, 3 not good, 2 skipped" in lines
+    assert "1-fast           61 s  9 tests, 3 failed, 2 skipped" in lines
     assert "2 of 1-fast: no Docker engine: refused" in lines
     slowest = lines[lines.index("the 10 slowest tests (set-up and clean-up included):") + 1 :]
     assert slowest[0] == "12.0 s  1-fast  tests/core/test_a.py::test_slow[1.5]"

@@ -1,4 +1,4 @@
-"""Nothing is imported from the current folder, be it any folder or the checkout, for every entry point."""
+"""No entry point imports from the current folder, in any folder and in the checkout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPECIFICATION = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/sa
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutTarget:
-    """A current folder, and the checkout whose programs are started there."""
+    """A current folder, and the checkout whose programs run there."""
 
     folder: Path
     checkout: Path
@@ -30,7 +30,7 @@ class CheckoutTarget:
     def run(
         self, *argv: str | Path, pythonpath: str = "", code: int = 0, variables: Mapping[str, str] | None = None
     ) -> str:
-        """Run a program there; what it said. Fails when it fails, and when a trap was sprung."""
+        """Run a program there and return its output; fails if it fails or triggers a trap."""
         done = subprocess.run(
             [self.checkout / argv[0], *argv[1:]],
             cwd=self.folder,
@@ -50,13 +50,13 @@ class CheckoutTarget:
         return self.run(Path(".venv", "bin", "python"), self.checkout / script, *arguments)
 
     def check(self) -> None:
-        """Fails when something was imported from the folder."""
+        """Fail if something was imported from the folder."""
         assert [path.name for path in self.triggered_folder.iterdir()] == []
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> CheckoutTarget:
-    """A folder full of traps, while the checkout has its own."""
+    """A folder with all traps; the checkout also has traps."""
     (tmp_path / "here").mkdir()
     (tmp_path / "sprung").mkdir()
     checkout = copy_project(tmp_path / "project")
@@ -70,7 +70,7 @@ def place(request: pytest.FixtureRequest, elsewhere: CheckoutTarget) -> Checkout
     return elsewhere if request.param == "elsewhere" else replace(elsewhere, folder=elsewhere.checkout)
 
 
-# Empty and relative entries, as in PYTHONPATH=$PYTHONPATH:/opt/lib, are the current folder for Python.
+# For Python, empty and relative entries, as in PYTHONPATH=$PYTHONPATH:/opt/lib, are the current folder.
 @pytest.mark.parametrize("pythonpath", ["", ":/nowhere", "/nowhere:", "/nowhere::/nowhere", ".", "../here:../project"])
 def test_help_comes_from_the_checkout(place: CheckoutTarget, pythonpath: str) -> None:
     assert "--emulate" in place.run("deploy.sh", "--help", pythonpath=pythonpath)
@@ -117,7 +117,7 @@ def test_the_emulator_serves_from_any_folder(place: CheckoutTarget, tmp_path: Pa
 
 @pytest.fixture
 def scenario(elsewhere: CheckoutTarget) -> Scenario:
-    """A module among the traps, which computes a variable, and a service for it."""
+    """A module next to the traps that computes a variable, and a command for its service."""
     port = find_free_port()
     route = {"path": "/list", "method": "GET", "target_path": "/"}
     target = Scenario(elsewhere.folder, "trapped", "vendor/unused:1", [port], static_routes=[route])
@@ -156,7 +156,7 @@ def test_a_module_among_traps_is_run(elsewhere: CheckoutTarget, scenario: Scenar
         running = RunningCommand(process)
         try:
             running.wait_until_ready(150)
-        finally:  # whoever waits for a process that nobody ends, waits for ever
+        finally:  # without the signal, the wait would never end
             process.send_signal(signal.SIGINT)
             code = process.wait(60)
             running.close()

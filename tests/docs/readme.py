@@ -1,4 +1,4 @@
-"""The README's commands, and a terminal to run them on as they stand."""
+"""The README's commands, and a terminal that runs them unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_S = 400
 
 
 def find_commands(text: str = README) -> list[str]:
-    """Every command of its shell blocks, without the comments behind them."""
+    """Find every command of the shell blocks, without trailing comments."""
     commands = []
     for block in re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S):
         lines = block.replace("\\\n", " ").splitlines()
@@ -29,7 +29,7 @@ def find_commands(text: str = README) -> list[str]:
 
 
 def find_promised_output(text: str = README) -> dict[str, list[str]]:
-    """What the document shows that a command says: the block below the command, or below one paragraph in between."""
+    """Find the output that the document shows: the block below a command, or below one paragraph in between."""
     pairs = re.findall(r"^```bash\n((?:(?!```).*\n)+)```\n\n(?:(?!```)\S.*\n\n)?```\n((?:(?!```).*\n)+)```", text, re.M)
     return {
         find_commands(f"```bash\n{block}```")[-1]: [
@@ -40,7 +40,7 @@ def find_promised_output(text: str = README) -> dict[str, list[str]]:
 
 
 def find_missing_output(command: str, output_text: str) -> list[str]:
-    """The lines that the document promises of ``command`` and that are not in ``said``, whatever was measured."""
+    """Find the promised lines of ``command`` that are not in ``output_text``, ignoring numbers."""
     lines = {_normalize(line) for line in re.split(r"[\r\n]+", output_text)}
     return [line for line in find_promised_output().get(command, ()) if _normalize(line) not in lines]
 
@@ -51,7 +51,7 @@ def _normalize(line: str) -> str:
 
 @dataclass
 class ReadmeTerminal:
-    """Runs commands in ``folder`` for somebody whose home is ``home``."""
+    """Runs commands in ``folder`` for a user with the home folder ``home``."""
 
     folder: Path
     home: Path
@@ -64,7 +64,7 @@ class ReadmeTerminal:
         code: int = 0,
         instead: Mapping[str, str] | None = None,
     ) -> str:
-        """What the command says; ``answers`` are typed where these questions come up. AssertionError for another exit code."""
+        """Run a command and return its output; type ``replies`` at their questions. Raises AssertionError for another exit code."""
         child, output_text = self._spawn(command, instead or {}), ""
         patterns: Sequence[str] = list(replies or {})
         while True:
@@ -80,7 +80,7 @@ class ReadmeTerminal:
 
     @contextlib.contextmanager
     def running(self, command: str, until: str, instead: Mapping[str, str] | None = None) -> Iterator[str]:
-        """A command that goes on until Ctrl-C; what it said when ``until`` was seen."""
+        """Run a command until Ctrl-C; yields its output up to ``until``."""
         child = self._spawn(command, instead or {})
         try:
             index = child.expect([until, pexpect.EOF])
@@ -93,7 +93,7 @@ class ReadmeTerminal:
             child.close()
             assert child.exitstatus == 0, f"{command}: exit code {child.exitstatus}\n{child.before}"
         finally:
-            if child.isalive():  # the test has failed: what it started is cleaned up all the same
+            if child.isalive():  # the test has failed: end its command anyway
                 child.sendintr()
                 child.expect(pexpect.EOF)
             child.close(force=True)
@@ -105,7 +105,9 @@ class ReadmeTerminal:
             command = command.replace(old, new)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED_VARIABLES)}
         ours = str(Path(sys.executable).parent)
-        path = ":".join(part for part in inherited["PATH"].split(":") if part != ours)  # a newcomer activates nothing
+        path = ":".join(
+            part for part in inherited["PATH"].split(":") if part != ours
+        )  # a newcomer has no active environment
         variables = {**inherited, "HOME": str(self.home), "PATH": path, "NO_COLOR": "1", **self.variables}
         return pexpect.spawn(
             "bash",

@@ -1,4 +1,4 @@
-"""The README's commands that need no Docker, run as they stand; and its recording, recorded again."""
+"""The README's commands that need no Docker, run unchanged, and a new recording of its session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .readme import ReadmeTerminal
 
 @pytest.fixture(autouse=True)
 def _alone_on_the_samples_ports() -> Iterator[None]:
-    """Several processes of pytest-xdist may run the tests of this file."""
+    """Lock the ports: several processes of pytest-xdist can run the tests of this file."""
     with locked("sample-ports"):
         yield
 
@@ -30,7 +30,7 @@ def _alone_on_the_samples_ports() -> Iterator[None]:
 def terminal(tmp_path: Path) -> ReadmeTerminal:
     (tmp_path / "project").mkdir()
     (tmp_path / "home").mkdir()
-    # An engine that does not answer: as on a machine without Docker.
+    # An engine that is not reachable, as on a machine without Docker.
     return ReadmeTerminal(copy_project(tmp_path / "project"), tmp_path / "home", {"DOCKER_HOST": "unix:///nowhere"})
 
 

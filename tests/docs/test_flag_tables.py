@@ -1,4 +1,4 @@
-"""The README's tables of commands and flags say what the declarations say."""
+"""The README's tables of commands and flags match the declarations."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from chutes_wrappers.cli.verbs.verb import COMMON, Verb
 
 from .readme import README
 
-# Heading → the command whose flags the table below it lists. They are all there, but for those of every local server.
+# Heading → the command whose flags its table lists: all of them, except those of every local server.
 FLAG_TABLES = {"The emulator": "emulate", "From the command line": "call"}
 OF_LOCAL_SERVERS = {"--allow-host", "--allow-origin"}
-# How the tables abbreviate what a command needs.
+# The tables' abbreviations of operands.
 SHORT = {"MODULE": "M"}
 CODE = re.compile(r"`(-[^`]+)`")
 
 
 def find_rows(heading: str, first_column: str) -> list[tuple[str, str]]:
-    """The first two cells of each row of the first table below a heading that has this first column."""
+    """Find the first two cells of each row of the first table below a heading with this first column."""
     section = re.search(
         rf"^#+ {heading}\n(.*?)(?=^#|\Z)", re.sub(r"^```.*?^```", "", README, flags=re.M | re.S), re.M | re.S
     )
@@ -75,7 +75,7 @@ def test_the_command_tables_have_every_command_with_its_operands() -> None:
 
 
 def find_flags_in_rows() -> Iterator[tuple[list[Verb], str]]:
-    """The verbs of a row, and a flag that the row names."""
+    """Yield the verbs of a row, and a flag that the row names."""
     for first, second in find_command_rows():
         names = [code.partition(" ")[0] for code in CODE.findall(f"{first} {second}")]
         verbs = [VERBS[name[2:]] for name in names if name[2:] in VERBS]

@@ -1,4 +1,4 @@
-"""Files that other tools and readers of the project expect: changelog, security policy, hooks, issue forms."""
+"""Files that other tools and readers expect: changelog, security policy, hooks, issue forms."""
 
 from __future__ import annotations
 
