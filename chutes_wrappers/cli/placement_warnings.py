@@ -22,7 +22,7 @@ _ANY_USERNAME = "local"  # the placement does not depend on it
 def print_problems(problems: Iterable[Problem]) -> None:
     """Print each problem and its fix as a warning."""
     for problem in problems:
-        prefix = "Chutes would reject this: " if problem.severity == "refused" else ""
+        prefix = "Chutes would reject this: " if problem.severity == "rejected" else ""
         output.warning(f"{prefix}{problem}")
         output.report(f"  Next: {problem.fix}")
 

@@ -73,7 +73,7 @@ def check_module(
             "give one of them another CHUTE_NAME or CHUTE_TAG",
         )
     for problem in problems:
-        yield "failure" if problem.severity == "refused" else "warning", str(problem), problem.fix
+        yield "failure" if problem.severity == "rejected" else "warning", str(problem), problem.fix
     if manifest is None:
         yield "note", "no manifest yet", f"{NAMES.deploy} --discover {path.stem}"
         return

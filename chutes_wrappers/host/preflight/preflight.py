@@ -30,7 +30,7 @@ def find_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str, *
 
 def check_not_rejected(problems: Sequence[Problem], file: str) -> None:
     """Raise one ConfigurationError with every rejection among ``problems`` of the module in ``file``, each with its fix."""
-    rejections = [problem for problem in problems if problem.severity == "refused"]
+    rejections = [problem for problem in problems if problem.severity == "rejected"]
     if rejections:
         raise ConfigurationError(
             "Chutes would reject this module",

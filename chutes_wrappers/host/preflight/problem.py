@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Severity = Literal["refused", "warning"]
+Severity = Literal["rejected", "warning"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """``what`` is wrong, ``where`` (file, variable, cord), and the ``fix``. None of them contains a secret.
 
-    "refused": the platform would reject the module, or the chute could never start. "warning": it accepts the module, but
+    "rejected": the platform would reject the module, or the chute could never start. "warning": it accepts the module, but
     a part would not work, or others could see it. ``only_on_platform``: commands that need no platform continue.
     """
 
     what: str
     where: str
     fix: str
-    severity: Severity = "refused"
+    severity: Severity = "rejected"
     only_on_platform: bool = False
 
     def __str__(self) -> str:

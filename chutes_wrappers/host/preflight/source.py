@@ -67,7 +67,7 @@ def _find_package_problems(facts: ModuleFacts, described: Mapping[str, Any], tre
         what=f"the module imports `{name}`, which its image {'may not' if is_unknown else 'does not'} contain",
         where=f"{facts.path}, line {node.lineno}",
         fix="build the image with build_wrapper_image, which adds the package",
-        severity="warning" if is_unknown else "refused",
+        severity="warning" if is_unknown else "rejected",
     )
 
 

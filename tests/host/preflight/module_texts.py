@@ -17,7 +17,7 @@ FACTS = ModuleFacts(
 
 
 def build_cord(**changes: Any) -> dict[str, Any]:
-    """A cord as ``sdk/describe.py`` tells it."""
+    """Return a cord as ``sdk/describe.py`` describes it."""
     return {
         "function": "speak",
         "path": "/speak",
@@ -29,7 +29,7 @@ def build_cord(**changes: Any) -> dict[str, Any]:
 
 
 def build_description(**changes: Any) -> dict[str, Any]:
-    """A chute as ``sdk/describe.py`` tells it."""
+    """Return a chute as ``sdk/describe.py`` describes it."""
     return {
         "image": {"name": "case", "tag": "v1", "holds_toolkit": True, "env": []},
         "name": "case",
@@ -55,13 +55,13 @@ def build_description(**changes: Any) -> dict[str, Any]:
 def check_module(
     *, code: str = CODE, username: str = "tester", path: str = "/x/deploy_case.py", env: Any = None, **changes: Any
 ) -> list[Problem]:
-    """What the preflight says about the module with ``changes`` in what it defines."""
+    """Return the problems of the module, with ``changes`` in its description."""
     facts = replace(FACTS, path=Path(path), env=env or {})
     return find_problems(facts, build_description(**changes), code, username=username)
 
 
-def assert_one_problem(problems: list[Problem], *words: str, severity: str = "refused") -> None:
-    """Assert that one problem was found, with these words in what it says, and a fix."""
+def assert_one_problem(problems: list[Problem], *words: str, severity: str = "rejected") -> None:
+    """Assert that there is one problem, with these words in its text, and a fix."""
     assert len(problems) == 1, problems
     (problem,) = problems
     for word in words:

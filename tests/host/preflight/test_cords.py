@@ -12,30 +12,30 @@ FIRST = st.sampled_from(string.ascii_lowercase)
 
 
 def paths(rest: str) -> st.SearchStrategy[str]:
-    """Paths whose parts begin with a letter and go on with the characters of ``rest``."""
+    """Paths whose parts begin with a letter, followed by characters of ``rest``."""
     part = st.builds(str.__add__, FIRST, st.text(rest, max_size=8))
     return st.lists(part, min_size=1, max_size=4).map(lambda parts: "/my/" + "/".join(parts))
 
 
 @given(paths(string.ascii_lowercase + string.digits + "_"))
-def test_internal_paths_that_the_platform_takes(path: str) -> None:
+def test_valid_internal_paths(path: str) -> None:
     assert check_module(cords=[build_cord(path=path)]) == []
 
 
 @given(paths(string.ascii_lowercase + string.digits + "_-"))
-def test_public_paths_that_the_platform_takes(path: str) -> None:
+def test_valid_public_paths(path: str) -> None:
     assert check_module(cords=[build_cord(public_api_path=path)]) == []
 
 
 @pytest.mark.parametrize("path", ["/speak-now", "/1", "/v1/2", "/_a", "/a/", "/Speak", "/a\n", "speak", "", None])
-def test_an_internal_path_that_it_refuses(path: str | None) -> None:
+def test_an_invalid_internal_path(path: str | None) -> None:
     assert_one_problem(
         check_module(cords=[build_cord(path=path)]), "internal path", "cord speak", repr(path or ""), 'path="/'
     )
 
 
 @pytest.mark.parametrize("path", ["/1", "/v1/2", "/-a", "/_a", "/a/", "/Speak", "/a\n", "speak"])
-def test_a_public_path_that_it_refuses(path: str) -> None:
+def test_an_invalid_public_path(path: str) -> None:
     assert_one_problem(check_module(cords=[build_cord(public_api_path=path)]), "public path", "cord speak", repr(path))
 
 
@@ -56,13 +56,13 @@ def test_a_cord_that_is_not_public_has_neither_path_nor_method() -> None:
 
 
 @pytest.mark.parametrize("path", ["/ping", "/docs", "/pricing", "/users", "/images/list", "/chutes/x/y"])
-def test_a_path_that_the_platform_answers_itself(path: str) -> None:
+def test_a_path_that_the_platform_handles_itself(path: str) -> None:
     assert_one_problem(
         check_module(cords=[build_cord(public_api_path=path)]), path, "never reach the chute", severity="warning"
     )
 
 
-def test_a_path_that_only_begins_like_one_of_the_platforms_is_the_chutes() -> None:
+def test_a_path_with_the_prefix_of_a_platform_path_is_valid() -> None:
     assert (
         check_module(
             cords=[build_cord(public_api_path="/usersearch"), build_cord(path="/other", public_api_path="/ping/me")]
@@ -96,8 +96,8 @@ def test_cords_that_are_not_public_hide_nothing() -> None:
     assert check_module(cords=inner) == []
 
 
-def test_every_problem_of_every_cord_is_told() -> None:
+def test_every_problem_of_every_cord_is_reported() -> None:
     bad = build_cord(path="/a-b", public_api_path="/1", public_api_method="PUT")
     problems = check_module(cords=[bad, {**bad, "function": "other"}])
-    assert len([problem for problem in problems if problem.severity == "refused"]) == 7
+    assert len([problem for problem in problems if problem.severity == "rejected"]) == 7
     assert sum("cord other" in problem.where for problem in problems) == 4

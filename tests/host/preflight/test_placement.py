@@ -63,7 +63,7 @@ def test_a_chute_without_tee_or_selector(changes: dict[str, Any], message: str) 
         ({"max_hourly_price_per_gpu": 10}, "max_hourly_price_per_gpu is 10, not from 1.80 to below 10"),
     ],
 )
-def test_another_gpu_or_none(selector: dict[str, Any], message: str) -> None:
+def test_an_invalid_node_selector(selector: dict[str, Any], message: str) -> None:
     assert_one_problem(check_module(node_selector={**NODE, **selector}), message, "Chute(", TWO_LINES)
 
 
@@ -102,6 +102,6 @@ def test_a_name_that_belongs_to_a_subnet(word: str) -> None:
     assert_one_problem(check_module(name=f"my-{word.upper()}2"), f"'{word}', which belongs to a subnet", "CHUTE_NAME")
 
 
-def test_it_only_matters_on_the_platform() -> None:
+def test_placement_problems_only_matter_on_the_platform() -> None:
     problems = check_module(name="my-glyph", tee=False, concurrency=1000)
     assert [problem.only_on_platform for problem in problems] == [True, True, False]

@@ -22,7 +22,7 @@ LIMITS = {
 
 
 def build_setting(name: str, value: Any) -> dict[str, Any]:
-    """The only setting that differs."""
+    """Return one setting, the only one that differs."""
     return {name: value}
 
 
@@ -55,7 +55,7 @@ def test_a_name_of_the_modules_variable_is_reported_with_the_variable() -> None:
     ]
 
 
-def test_an_image_that_is_only_named_is_the_platforms_already() -> None:
+def test_an_image_reference_is_not_checked() -> None:
     image: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
     assert check_module(image=image, code="") == []
 
@@ -112,7 +112,7 @@ def test_a_fraction_is_a_threshold() -> None:
     assert check_module(scaling_threshold=0.25) == []
 
 
-def test_the_limits_are_those_of_the_sdks_own_node_selector() -> None:
+def test_the_limits_are_those_of_the_node_selector_of_the_sdk() -> None:
     from chutes.chute import NodeSelector
 
     limits = platform_rules.NODE_RANGES

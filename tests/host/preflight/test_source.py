@@ -14,7 +14,7 @@ WITHOUT = {**build_description()["image"], "holds_toolkit": False}
 NAMED: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
 
 
-def test_a_module_that_the_platform_takes_has_no_problem() -> None:
+def test_a_valid_module_has_no_problem() -> None:
     assert check_module() == []
 
 
@@ -51,17 +51,17 @@ def test_another_future_is_no_problem() -> None:
         "def f():\n    from chutes_wrappers.sdk.username import chutes_username",
     ],
 )
-def test_our_package_is_not_in_an_image_of_another_kind(code: str) -> None:
+def test_an_image_without_our_package_is_reported(code: str) -> None:
     assert_one_problem(check_module(code=code, image=WITHOUT), "does not contain", "build_wrapper_image")
     assert check_module(code=code) == []
 
 
-def test_of_an_image_that_is_only_named_nobody_knows_what_it_holds() -> None:
+def test_the_content_of_an_image_reference_is_unknown() -> None:
     assert_one_problem(check_module(image=NAMED), "may not contain", "build_wrapper_image", severity="warning")
 
 
 @pytest.mark.parametrize("code", ["import toolshed", "from .tools import x", "tools = 1", "from mytools import tools"])
-def test_what_is_not_our_package_needs_none(code: str) -> None:
+def test_imports_of_other_packages_are_ignored(code: str) -> None:
     assert check_module(code=code, image=WITHOUT) == []
 
 
@@ -69,19 +69,19 @@ def test_what_is_not_our_package_needs_none(code: str) -> None:
     "name", ["HF_TOKEN", "API_KEY", "ADMIN_PASSWORD", "CLIENT_SECRET_V2", "openai_api_key", "token"]
 )
 @given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=12))
-def test_a_secret_in_the_file_is_told_without_its_value(name: str, value: str) -> None:
+def test_a_secret_in_the_file_is_reported_without_its_value(name: str, value: str) -> None:
     code = f"{CODE}CHUTE_ENV = {{{name!r}: {value!r}}}\n"
     problems = check_module(code=code, env={name: value})
     assert_one_problem(problems, name, f"chutes secrets create --purpose case --key {name}", severity="warning")
     assert value not in repr(problems)
 
 
-def test_a_secret_in_the_images_own_variables() -> None:
+def test_a_secret_in_the_variables_of_the_image() -> None:
     image = {**build_description()["image"], "env": ["PATH", "HF_TOKEN"]}
     assert_one_problem(check_module(image=image, env={"HF_TOKEN": "hf_from_here"}), "HF_TOKEN", severity="warning")
 
 
-def test_a_secret_that_the_module_takes_from_its_environment_is_in_no_layer() -> None:
+def test_a_secret_from_the_environment_is_not_in_a_layer() -> None:
     code = CODE + 'import os\nCHUTE_ENV = {"HF_TOKEN": os.environ.get("HF_TOKEN", "")}\n'
     assert check_module(code=code, env={"HF_TOKEN": "hf_from_here"}) == []
 
@@ -89,5 +89,5 @@ def test_a_secret_that_the_module_takes_from_its_environment_is_in_no_layer() ->
 @pytest.mark.parametrize(
     ("name", "value"), [("HF_TOKEN", ""), ("MAX_TOKENS", "512"), ("TOKENIZER", "bpe"), ("MONKEY", "x"), ("KEYS", "88")]
 )
-def test_what_holds_no_secret(name: str, value: str) -> None:
+def test_variables_without_a_secret(name: str, value: str) -> None:
     assert check_module(code=f"{CODE}CHUTE_ENV = {{{name!r}: {value!r}}}\n", env={name: value}) == []
