@@ -1,4 +1,4 @@
-"""Deploy modules loaded the way the SDK loads them, from folders of their own."""
+"""Deploy modules loaded as the SDK loads them, from separate folders."""
 
 from __future__ import annotations
 

@@ -90,17 +90,17 @@ def test_a_stream_switch_is_a_pair_of_cords_the_streaming_one_first(chute: Chute
     assert [(cord.public_api_path, cord._stream) for cord in chute.cords] == [("/chat", True), ("/chat", False)]
 
 
-def test_the_modules_own_choice_exposes_what_the_filters_leave_out(load_module: Loader) -> None:
+def test_expose_of_the_module_publishes_filtered_routes(load_module: Loader) -> None:
     module = load_module(EXPOSING)
     assert [cord.public_api_path for cord in module.chute.cords] == ["/voices/voice_id/sample_wav", "/static/app"]
 
 
-def test_an_unknown_choice_is_named(load_module: Loader) -> None:
+def test_an_unknown_category_is_reported(load_module: Loader) -> None:
     with pytest.raises(ConfigurationError, match="CHUTE_EXPOSE: 'interna'"):
         load_module(EXPOSING.replace("internal", "interna"))
 
 
-def test_several_methods_of_one_path_get_a_cord_each(chute: Chute) -> None:
+def test_each_method_of_a_path_has_a_separate_cord(chute: Chute) -> None:
     methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
     register_passthrough_routes(chute, [{"path": "/item", "method": method} for method in methods], 8080)
     assert {key: cord["method"] for key, cord in cords(chute).items()} == {
@@ -113,7 +113,7 @@ def test_several_methods_of_one_path_get_a_cord_each(chute: Chute) -> None:
     assert len({cord["path"] for cord in describe(chute)["cords"]}) == 5
 
 
-def test_a_modules_own_handler_of_the_same_name_does_not_collide(chute: Chute) -> None:
+def test_a_handler_of_the_module_with_the_same_name_does_not_collide(chute: Chute) -> None:
     register_passthrough_routes(chute, [{"path": "/health", "method": "GET"}], 8080)
 
     @chute.cord(public_api_path="/other", public_api_method="GET", method="GET")  # type: ignore[untyped-decorator]  # the SDK has no types
@@ -123,7 +123,7 @@ def test_a_modules_own_handler_of_the_same_name_does_not_collide(chute: Chute) -
     assert len({cord.path for cord in chute.cords}) == 2
 
 
-def test_a_cord_that_the_module_defined_before_answers_its_call_alone(chute: Chute, log_lines: list[str]) -> None:
+def test_a_cord_that_the_module_defined_before_overrides_the_route(chute: Chute, log_lines: list[str]) -> None:
     @chute.cord(public_api_path="/health", public_api_method="GET", method="GET")  # type: ignore[untyped-decorator]  # the SDK has no types
     async def mine(self: Any) -> dict[str, str]:
         return {}
@@ -136,7 +136,7 @@ def test_a_cord_that_the_module_defined_before_answers_its_call_alone(chute: Chu
     assert any("GET /health" in line and "own cord" in line for line in log_lines)
 
 
-def test_a_cord_that_the_module_defines_after_the_routes_answers_its_call_alone(
+def test_a_cord_that_the_module_defines_after_overrides_the_route(
     chute: Chute, remote: bool, log_lines: list[str]
 ) -> None:
     register_passthrough_routes(
@@ -182,7 +182,7 @@ def test_every_filtered_route_is_logged_with_its_reason(chute: Chute, log_lines:
         assert any(part in line and "not published" in line for line in log_lines), part
 
 
-def test_a_shadowed_path_is_kept_and_warned_about(chute: Chute, log_lines: list[str]) -> None:
+def test_a_shadowed_path_is_published_with_a_warning(chute: Chute, log_lines: list[str]) -> None:
     register_passthrough_routes(chute, [{"path": "/ping", "method": "GET"}], 8080)
     assert len(chute.cords) == 1
     assert any("WARNING" in line and "/ping" in line for line in log_lines)
@@ -193,7 +193,7 @@ def test_unknown_keys_are_reported_once(chute: Chute, log_lines: list[str]) -> N
     assert sum("cord" in line and "unknown keys" in line for line in log_lines) == 1
 
 
-def test_public_methods_publish_a_put_as_it_is(chute: Chute) -> None:
+def test_public_methods_publish_a_put_unchanged(chute: Chute) -> None:
     register_passthrough_routes(chute, [{"path": "/a", "method": "PUT"}], 8080, public_methods=("GET", "POST", "PUT"))
     assert ("PUT", "/a") in cords(chute)
 
@@ -204,7 +204,7 @@ def test_a_malformed_route_is_named(chute: Chute) -> None:
 
 
 @pytest.mark.parametrize("port", [8000, 8001, 8002])
-def test_no_route_goes_to_a_port_of_the_chute_itself(chute: Chute, port: int) -> None:
+def test_a_route_to_a_port_of_the_chute_itself_is_rejected(chute: Chute, port: int) -> None:
     for routes, default in ([{"path": "/a"}], port), ([{"path": "/a", "port": port}], 8080):
         with pytest.raises(ConfigurationError, match=f"port {port} belongs"):
             register_passthrough_routes(chute, routes, default)

@@ -1,4 +1,4 @@
-"""A real ``chutes run --dev``, reached from other sites, and the ways in which people do reach it."""
+"""A real ``chutes run --dev``, with requests from other sites and from its users."""
 
 from __future__ import annotations
 

@@ -45,32 +45,32 @@ def dockerfile(load: Loader, arguments: str = "") -> list[str]:
     return str(image).splitlines()
 
 
-def test_it_is_an_sdk_image_on_the_base_that_ends_as_the_instance_runs(load_module: Loader, manifest: Path) -> None:
+def test_the_image_is_based_on_the_base_image_and_ends_with_the_settings_of_an_instance(
+    load_module: Loader, manifest: Path
+) -> None:
     lines = dockerfile(load_module)
     assert lines[:2] == ["FROM vendor/thing:1.0", "USER root"]
     assert lines[-3:] == ["USER chutes", "WORKDIR /app", "ENTRYPOINT []"]
 
 
-def test_the_path_begins_with_the_sdk_keeps_the_vendors_and_adds_the_systems(
-    load_module: Loader, manifest: Path
-) -> None:
+def test_path_has_the_folders_of_the_sdk_the_vendor_and_the_system(load_module: Loader, manifest: Path) -> None:
     (path,) = [line for line in dockerfile(load_module) if line.startswith("ENV PATH=")]
     assert path.startswith(f'ENV PATH="{layout.BAKED_VENV}/bin:/opt/venv/bin:/usr/bin:/bin:/usr/local/sbin:')
 
 
-def test_a_vendors_python_settings_do_not_reach_the_sdk(load_module: Loader, manifest: Path) -> None:
+def test_python_settings_of_the_vendor_do_not_affect_the_sdk(load_module: Loader, manifest: Path) -> None:
     lines = dockerfile(load_module)
     assert 'ENV PYTHONPATH=""' in lines
     assert 'ENV PIP_USER=""' in lines
     assert not any(line.startswith("ENV PYTHONHOME") for line in lines)
 
 
-def test_what_the_service_wrote_its_home_and_its_folder_become_writable(load_module: Loader, manifest: Path) -> None:
+def test_written_paths_home_and_working_folder_become_writable(load_module: Loader, manifest: Path) -> None:
     (line,) = [line for line in dockerfile(load_module, "writable_paths=['/da ta']") if "writable.sh" in line]
     assert line.split("writable.sh ")[1] == "'/root' '/root/.cache' '/srv/data' '/var/log/thing' --tree '/da ta'"
 
 
-def test_thousands_of_written_paths_fit_into_commands_that_the_kernel_takes(
+def test_thousands_of_written_paths_are_split_into_commands_within_the_limit(
     load_module: Loader, tmp_path: Path
 ) -> None:
     written = tuple(f"/var/lib/thing/{index:06}/{'x' * 40}" for index in range(5000))
@@ -102,7 +102,9 @@ def test_only_directives_that_every_builder_knows_are_used(load_module: Loader, 
 @pytest.mark.parametrize(
     ("arguments", "extent"), [("", "3.12 0.6.9 full"), ("slim=True, python_version='3.11'", "3.11 0.6.9 slim")]
 )
-def test_the_recipe_is_told_python_sdk_and_extent(load_module: Loader, arguments: str, extent: str) -> None:
+def test_the_recipe_gets_python_version_sdk_version_and_extent(
+    load_module: Loader, arguments: str, extent: str
+) -> None:
     (line,) = [line for line in dockerfile(load_module, arguments) if "sdk.sh" in line]
     version = extent.split()[1]
     assert line.endswith(extent.replace(version, installed_sdk()))
@@ -114,7 +116,7 @@ def installed_sdk() -> str:
     return version("chutes")
 
 
-def test_what_the_module_says_about_launching_is_baked(load_module: Loader, manifest: Path) -> None:
+def test_launch_settings_of_the_module_are_baked(load_module: Loader, manifest: Path) -> None:
     lines = dockerfile(load_module, "autostart=False, entrypoint=['/run', '-x'], env={'MODE': 'a b'}")
     (line,) = [line for line in lines if layout.LAUNCH_SETTINGS_VARIABLE in line]
     quoted = line.split("=", 1)[1]
@@ -126,12 +128,12 @@ def test_the_username_is_baked(load_module: Loader) -> None:
     assert 'ENV CHUTES_USERNAME="tester"' in dockerfile(load_module)
 
 
-def test_images_go_on_after_ours(load_module: Loader, manifest: Path) -> None:
+def test_directives_can_be_added_to_the_image(load_module: Loader, manifest: Path) -> None:
     source = MODULE.format(arguments="") + 'image = image.add(source="tools", dest="/app/tools").set_user("root")\n'
     assert str(load_module(source).image).splitlines()[-2:] == ["ADD tools /app/tools", "USER root"]
 
 
-def test_the_same_module_gives_the_same_dockerfile(load_module: Loader, manifest: Path) -> None:
+def test_the_same_module_produces_the_same_dockerfile(load_module: Loader, manifest: Path) -> None:
     assert dockerfile(load_module) == dockerfile(load_module)
 
 
@@ -155,7 +157,7 @@ def test_a_secret_looking_variable_is_warned_about_without_its_value(load_module
         ({"writable_paths": ["relative"]}, "'relative'"),
     ],
 )
-def test_what_the_platform_or_a_dockerfile_cannot_take_is_refused_by_name(
+def test_an_invalid_argument_is_reported_by_name(
     changes: dict[str, Any], part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -173,13 +175,13 @@ def test_the_error_names_the_variable_that_the_module_passes(load_module: Loader
         load_module(f"{source}build_wrapper_image('tester', {variable}, 'v1', 'base')\n")
 
 
-def test_a_build_context_without_our_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_context_without_our_package_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError, match=r"\./deploy\.sh --build"):
         build_wrapper_image("tester", "case", "v1", "vendor/thing:1.0")
 
 
-def test_a_manifest_outside_the_build_context_is_refused(
+def test_a_manifest_outside_the_build_context_is_rejected(
     load_module: Loader, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside = tmp_path_factory.mktemp("elsewhere") / "m.json"
@@ -190,7 +192,7 @@ def test_a_manifest_outside_the_build_context_is_refused(
 
 
 @given(st.text(st.characters(codec="ascii", exclude_characters="\n\r\0")))
-def test_a_quoted_value_is_what_a_dockerfile_unquotes(value: str) -> None:
+def test_a_dockerfile_unquotes_a_quoted_value_to_the_same_value(value: str) -> None:
     # Docker's double quotes know the escapes of the shell's, apart from command substitution.
     if "`" in value:
         return
@@ -210,9 +212,7 @@ def test_a_quoted_value_is_what_a_dockerfile_unquotes(value: str) -> None:
         ("env={7: 'canary'}", "7.* is not a valid variable name"),
     ],
 )
-def test_a_variable_that_a_dockerfile_cannot_hold_is_named_without_its_value(
-    load_module: Loader, arguments: str, part: str
-) -> None:
+def test_an_invalid_variable_is_reported_without_its_value(load_module: Loader, arguments: str, part: str) -> None:
     with pytest.raises(ConfigurationError, match=part) as caught:
         dockerfile(load_module, arguments)
     assert caught.value.next_step

@@ -66,7 +66,7 @@ def test_the_launcher_starts_its_command_with_its_environment_and_waits(
     assert process.exit_code is None
 
 
-def test_without_env_the_launcher_takes_the_modules_chute_env(load_module: Loader, port: int) -> None:
+def test_without_env_the_launcher_uses_chute_env_of_the_module(load_module: Loader, port: int) -> None:
     argv = [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)]
     source = f"CHUTE_ENV = {{'A': 'module'}}\nregister_service_launcher(chute, {argv!r}, [{port}], timeout=60)\n"
     asyncio.run(load_module(HEAD + source).chute.initialize())
@@ -75,7 +75,7 @@ def test_without_env_the_launcher_takes_the_modules_chute_env(load_module: Loade
     assert process._environment["PATH"] == os.environ["PATH"]
 
 
-def test_nothing_is_started_when_the_ports_already_answer(load_module: Loader, port: int) -> None:
+def test_nothing_is_started_when_the_ports_are_already_reachable(load_module: Loader, port: int) -> None:
     module = load_module(HEAD + f"register_service_launcher(chute, ['no-such-command'], [{port}], soft_fail=False)\n")
     with socket.create_server(("127.0.0.1", port)):
         asyncio.run(module.chute.initialize())
@@ -104,7 +104,7 @@ register_startup_wait(chute, [{port}], soft_fail=True)
     assert process.exit_code == 9
 
 
-def test_in_a_wrapped_image_the_wait_alone_starts_what_the_module_says(
+def test_in_a_wrapped_image_the_wait_starts_the_command_of_the_module(
     load_module: Loader, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bake(tmp_path, monkeypatch, "fail", "9", "1")
@@ -122,7 +122,7 @@ register_startup_wait(chute, [{port}], timeout=60)
 @pytest.mark.parametrize(
     "call", ["service_launcher(chute, 'x', [0])", "startup_wait(chute, 80)", "health_check(chute, [])"]
 )
-def test_wrong_ports_are_refused_while_the_module_loads(load_module: Loader, call: str) -> None:
+def test_invalid_ports_are_rejected_while_the_module_loads(load_module: Loader, call: str) -> None:
     with pytest.raises(ConfigurationError, match="SERVICE_PORTS"):
         load_module(HEAD + f"register_{call}\n")
 
@@ -158,7 +158,7 @@ def test_the_start_up_wait_raises_after_its_timeout(load_module: Loader, port: i
         asyncio.run(module.chute.initialize())
 
 
-def test_the_health_check_answers_on_its_public_path(load_module: Loader, port: int) -> None:
+def test_the_health_check_responds_on_its_public_path(load_module: Loader, port: int) -> None:
     module = load_module(HEAD + f"register_health_check(chute, [{port}])\n")
     (cord,) = module.chute.cords
     assert (cord.public_api_path, cord._public_api_method, cord._passthrough) == ("/health", "GET", False)

@@ -1,4 +1,4 @@
-"""The recipe's shell files, with a package manager that says what each test needs."""
+"""The recipe's shell files, with a fake package manager for each test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ APT_CACHE = """#!/bin/sh
 
 
 def run_script(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run shell code behind the recipe's own, with the fake manager before the real one."""
+    """Run shell code of the recipe, with the fake package manager first in PATH."""
     for name, content in (("apt-get", APT_GET), ("apt-cache", APT_CACHE)):
         (folder / name).write_text(content)
         (folder / name).chmod(0o755)

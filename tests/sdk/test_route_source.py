@@ -28,7 +28,7 @@ def write(path: Path, *routes: str) -> Path:
     return path
 
 
-def test_without_a_manifest_only_static_routes_are_there(load_module: Loader) -> None:
+def test_without_a_manifest_only_static_routes_are_returned(load_module: Loader) -> None:
     assert paths(load_module) == ["/static-route", "/found"]
 
 
@@ -37,7 +37,7 @@ def test_the_manifest_beside_the_module_is_found_by_its_name(load_module: Loader
     assert paths(load_module) == ["/beside", "/static-route", "/found"]
 
 
-def test_the_path_variable_beats_the_file_beside(
+def test_the_path_variable_has_priority_over_the_file_beside_the_module(
     load_module: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "deploy_case.routes.json", "/beside")
@@ -45,20 +45,24 @@ def test_the_path_variable_beats_the_file_beside(
     assert paths(load_module) == ["/named", "/static-route", "/found"]
 
 
-def test_the_inline_variable_beats_both(load_module: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_inline_variable_has_priority_over_both(
+    load_module: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHUTES_ROUTE_MANIFEST", str(write(tmp_path / "named.json", "/named")))
     monkeypatch.setenv("CHUTES_ROUTE_MANIFEST_JSON", json.dumps([{"path": "/inline"}]))
     assert paths(load_module) == ["/inline", "/static-route", "/found"]
 
 
-def test_the_baked_manifest_serves_an_instance(
+def test_an_instance_uses_the_baked_manifest(
     load_module: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(route_source, "BAKED_MANIFEST", str(write(tmp_path / "baked.json", "/baked")))
     assert paths(load_module)[0] == "/baked"
 
 
-def test_a_named_manifest_that_is_not_there_is_an_error(load_module: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_manifest_that_a_variable_names_is_an_error(
+    load_module: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHUTES_ROUTE_MANIFEST", "/nowhere/m.json")
     with pytest.raises(ConfigurationError, match=r"/nowhere/m\.json"):
         paths(load_module)
@@ -73,7 +77,7 @@ def test_a_static_route_that_differs_from_the_manifests_is_warned_about(
     assert any("WARNING" in line and "/found" in line for line in log_lines)
 
 
-def test_skipping_registration_gives_no_routes_and_reads_nothing(
+def test_skipping_registration_returns_no_routes_and_reads_nothing(
     load_module: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHUTES_SKIP_ROUTE_REGISTRATION", "1")
@@ -81,7 +85,7 @@ def test_skipping_registration_gives_no_routes_and_reads_nothing(
     assert paths(load_module) == []
 
 
-def test_a_wrong_static_route_is_named_with_its_module_and_index(load_module: Loader, tmp_path: Path) -> None:
+def test_an_invalid_static_route_is_reported_with_its_module_and_index(load_module: Loader, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_module(MODULE.replace('"port": 1}', '"port": 0}'))
     assert f"{tmp_path}/deploy_case.py, static routes, route 1: `port` = 0" in str(caught.value)

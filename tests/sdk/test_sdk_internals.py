@@ -1,4 +1,4 @@
-"""The parts of the SDK that we use and that it does not publish: each must still be there, by its name.
+"""Private parts of the SDK that we use: each must still exist under its name.
 
 The SDK has no public way to them. A failure here names what has gone and who uses it.
 """
@@ -45,12 +45,12 @@ def make_chute_with_cord(**settings: Any) -> Chute:
 
 
 @pytest.mark.parametrize("name", CORD)
-def test_a_cord_has_what_we_read_of_it(name: str) -> None:
+def test_a_cord_has_the_attributes_that_we_read(name: str) -> None:
     (cord,) = make_chute_with_cord(public_api_path="/a").cords
     assert hasattr(cord, name), f"the SDK's Cord has no {name} any more: correct chutes_wrappers/{CORD[name]}"
 
 
-def test_what_we_read_of_a_cord_is_what_was_declared() -> None:
+def test_the_attributes_of_a_cord_are_those_that_were_declared() -> None:
     chute = make_chute_with_cord(
         path="/inside",
         public_api_path="/a",

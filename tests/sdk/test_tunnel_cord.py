@@ -60,12 +60,12 @@ def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def call_tunnel(chute: DevChute, port: int, target: str, **call: Any) -> requests.Response:
-    """A call of the tunnel as any client can write it."""
+    """Call the tunnel as any client can do."""
     body = {"port": port, "method": "GET", "target": target, **call}
     return requests.post(f"{chute.base_url}{PUBLIC_PATH}", json=body, timeout=60, stream=True)
 
 
-def test_the_cord_is_a_legal_stream_of_the_sdks_own_passthrough(bare_chute: Chute) -> None:
+def test_the_cord_is_a_valid_stream_of_the_passthrough_of_the_sdk(bare_chute: Chute) -> None:
     register_tunnel(bare_chute, [8020, 8080])
     (cord,) = describe(bare_chute)["cords"]
     assert (cord["public_api_method"], cord["public_api_path"]) == ("POST", PUBLIC_PATH)
@@ -129,7 +129,7 @@ def test_the_first_bytes_arrive_before_the_service_has_finished(chute: DevChute,
 
 
 @pytest.mark.parametrize(("target", "lines", "times"), [("/slow", 1, 2), ("/events?hold=1", 2, 6)])
-def test_a_client_that_goes_away_ends_the_call_to_the_service(
+def test_a_client_that_disconnects_ends_the_call_to_the_service(
     chute: DevChute, service: HttpFixture, target: str, lines: int, times: int
 ) -> None:
     for _ in range(times):

@@ -16,18 +16,18 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_variable_wins(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_has_priority(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text("[auth]\nusername = filed\n")
     monkeypatch.setenv("CHUTES_USERNAME", "named")
     assert chutes_username() == "named"
 
 
-def test_else_the_sdks_configuration_says_it(config: Path) -> None:
+def test_without_the_variable_the_configuration_of_the_sdk_is_read(config: Path) -> None:
     config.write_text("[auth]\nusername = filed\nhotkey_seed = 100%secret\n")
     assert chutes_username() == "filed"
 
 
-def test_the_default_place_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_location_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CHUTES_USERNAME", "CHUTES_CONFIG_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

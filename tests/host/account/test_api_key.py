@@ -1,4 +1,4 @@
-"""Where an API key is found."""
+"""Sources of the API key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules that the SDK loads in a child process, and what comes back of those that go wrong."""
+"""Modules that the SDK loads in a child process, and the errors of those that fail."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_output_of_the_module_does_not_reach_the_result(tmp_path: Path) -> None:
     assert [cord["public_api_path"] for cord in cords] == ["/found", "/fine"]
 
 
-def test_the_targets_of_a_cord_are_part_of_the_description(tmp_path: Path) -> None:
+def test_the_description_has_the_targets_of_a_cord(tmp_path: Path) -> None:
     cord = "chute.cord(path='/own', passthrough=True, passthrough_path='/up', passthrough_port=9000)(lambda self: 1)\n"
     cords = describe_source(tmp_path, MODULE.replace("ROUTES]", "0]") + cord)["cords"]
     assert isinstance(cords, list)

@@ -43,7 +43,7 @@ def test_literals_are_read_without_running_the_module(path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ['"files,root"', '["files", "root"]', '("root", "files")', '{"root", "files"}'])
-def test_what_the_module_exposes_is_read(path: Path, value: str) -> None:
+def test_categories_that_the_module_exposes_are_read(path: Path, value: str) -> None:
     path.write_text(f"{LITERAL}CHUTE_EXPOSE = {value}\n{NOT_RUN}")
     assert read_module(path).expose == {"files", "root"}
 
@@ -139,7 +139,7 @@ def test_a_missing_required_variable_is_named(path: Path, name: str) -> None:
         ("ENTRYPOINT = 7", "ENTRYPOINT"),
     ],
 )
-def test_a_wrong_value_is_named_with_the_file(path: Path, line: str, part: str) -> None:
+def test_an_invalid_value_is_reported_with_the_file(path: Path, line: str, part: str) -> None:
     name = line.split(" ")[0]
     lines = [text for text in (LITERAL).splitlines() if not text.startswith(name)]
     path.write_text("\n".join([*lines, line, ""]))

@@ -36,7 +36,9 @@ def test_a_module_may_be_named_from_anywhere_relative_to_the_project(
     assert resolve_module("examples/deploy_thing") == path
 
 
-def test_an_unknown_module_suggests_the_nearest(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_module_suggests_the_most_similar_name(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path.write_text("")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError, match="did you mean deploy_thing"):
@@ -44,9 +46,7 @@ def test_an_unknown_module_suggests_the_nearest(path: Path, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("name", ["../x", "/", "", ".", "a b", "x" * 300, "deploy\0x", "loop/deploy_x"])
-def test_odd_names_are_refused_as_configuration_errors(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_names_are_configuration_errors(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ConfigurationError) as caught:
@@ -54,7 +54,7 @@ def test_odd_names_are_refused_as_configuration_errors(
     assert caught.value.next_step
 
 
-def test_a_folder_that_one_may_not_enter_is_an_error_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_permission_is_an_error_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def raise_denied(path: Path, strict: bool = False) -> Path:  # we may be root, whom nothing is denied
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -71,27 +71,27 @@ def test_a_folder_is_not_suggested_as_a_module(tmp_path: Path, monkeypatch: pyte
     assert "deploy_dir?" not in str(caught.value.next_step)
 
 
-def test_a_file_name_that_the_platform_refuses_is_an_error_with_the_rule(tmp_path: Path) -> None:
+def test_an_invalid_file_name_is_an_error_with_the_rule(tmp_path: Path) -> None:
     (tmp_path / "Deploy-Thing.py").write_text("")
     with pytest.raises(ConfigurationError, match="lower case"):
         resolve_module(str(tmp_path / "Deploy-Thing"))
 
 
 @pytest.mark.parametrize("name", ["json", "click", "chutes", "docker", "tools", "chutes_wrappers"])
-def test_a_name_that_would_replace_a_module_of_python_or_of_a_package_is_refused(tmp_path: Path, name: str) -> None:
+def test_the_name_of_a_module_of_python_or_of_a_package_is_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text("")
     with pytest.raises(ConfigurationError, match=f"'{name}' is already the name of a module") as caught:
         resolve_module(str(tmp_path / name))
     assert f"deploy_{name}.py" in str(caught.value)
 
 
-def test_a_module_that_is_on_the_path_itself_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_is_on_the_path_itself_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "thing.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     assert resolve_module(str(tmp_path / "thing")) == tmp_path / "thing.py"
 
 
-def test_modules_of_the_folder_come_first_and_those_of_the_checkout_where_it_has_none(
+def test_modules_of_the_folder_have_priority_over_those_of_the_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout, folder = tmp_path / "checkout", tmp_path / "folder"

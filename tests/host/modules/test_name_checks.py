@@ -15,7 +15,7 @@ FACTS = ModuleFacts(
 
 
 @pytest.mark.parametrize("name", ["abc", "Team/case-1.x_y", "n" * 127])
-def test_names_that_the_platform_takes_pass(name: str) -> None:
+def test_valid_names_are_accepted(name: str) -> None:
     check_names(replace(FACTS, chute_name=name), "tester")
 
 
@@ -30,7 +30,7 @@ def test_names_that_the_platform_takes_pass(name: str) -> None:
         ("chute_tag", "v1/2", "letters, digits"),
     ],
 )
-def test_a_name_that_it_refuses_is_named_with_its_rule_and_module(field: str, value: str, rule: str) -> None:
+def test_an_invalid_name_is_reported_with_its_rule_and_module(field: str, value: str, rule: str) -> None:
     changed = {"chute_name": FACTS.chute_name, "chute_tag": FACTS.chute_tag, field: value}
     facts = replace(FACTS, chute_name=changed["chute_name"], chute_tag=changed["chute_tag"])
     with pytest.raises(ConfigurationError) as caught:
@@ -41,6 +41,6 @@ def test_a_name_that_it_refuses_is_named_with_its_rule_and_module(field: str, va
 
 
 @pytest.mark.parametrize("username", ["ab", "a name", "n" * 16, ""])
-def test_a_username_that_it_refuses_is_named_with_where_it_comes_from(username: str) -> None:
+def test_an_invalid_username_is_reported_with_its_source(username: str) -> None:
     with pytest.raises(ConfigurationError, match=r"CHUTES_USERNAME.*username"):
         check_names(FACTS, username)

@@ -16,7 +16,7 @@ from tests.scenario import ROOT
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_a_template_comes_with_its_service_as_both_lie_in_the_checkout(name: str, tmp_path: Path) -> None:
+def test_a_template_is_copied_with_its_service_at_the_paths_of_the_checkout(name: str, tmp_path: Path) -> None:
     copied = copy_template(name, tmp_path)
     module, service = TEMPLATES[name]
     assert copied[0] == tmp_path / module
@@ -25,7 +25,7 @@ def test_a_template_comes_with_its_service_as_both_lie_in_the_checkout(name: str
         assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes()
 
 
-def test_what_python_has_compiled_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_python_files_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project, folder = tmp_path / "project", tmp_path / "folder"
     compiled = project / "examples" / "search" / "__pycache__"
     compiled.mkdir(parents=True)
@@ -41,7 +41,7 @@ def test_every_module_of_the_project_is_a_template() -> None:
     assert {*TEMPLATES} == {"deploy_example", *examples}
 
 
-def test_a_file_that_is_there_with_other_content_stops_the_copy_before_anything_is_written(tmp_path: Path) -> None:
+def test_an_existing_file_with_other_content_stops_the_copy_before_anything_is_written(tmp_path: Path) -> None:
     existing = tmp_path / "examples" / "morse" / "Dockerfile"
     existing.parent.mkdir(parents=True)
     existing.write_text("FROM content\n")
@@ -56,7 +56,7 @@ def test_a_file_that_is_there_with_other_content_stops_the_copy_before_anything_
     [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")],
     ids=["a folder", "a pipe", "a link that leads nowhere"],
 )
-def test_what_is_not_a_file_is_not_replaced_either(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_an_existing_path_that_is_not_a_file_is_not_replaced(make: Callable[[Path], None], tmp_path: Path) -> None:
     module = tmp_path / "deploy_example.py"
     make(module)
     with pytest.raises(ConfigurationError, match="nothing is overwritten"):
@@ -97,7 +97,7 @@ def test_a_file_that_appears_while_others_are_copied_stays(tmp_path: Path, monke
     assert existing.read_text() == "content"
 
 
-def test_half_a_file_is_removed(tmp_path: Path) -> None:
+def test_a_partial_file_is_removed(tmp_path: Path) -> None:
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
     try:
@@ -113,7 +113,7 @@ def test_copying_again_changes_nothing(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in copy_template("deploy_search", tmp_path)} == first
 
 
-def test_an_unknown_template_and_a_folder_that_cannot_be_written_to_are_named(tmp_path: Path) -> None:
+def test_an_unknown_template_and_a_read_only_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"unknown template 'deploy_x'\nNext: name one of: deploy_example"):
         copy_template("deploy_x", tmp_path)
     (tmp_path / "examples").write_text("a file")
@@ -121,7 +121,7 @@ def test_an_unknown_template_and_a_folder_that_cannot_be_written_to_are_named(tm
         copy_template("deploy_search", tmp_path)
 
 
-def test_installed_the_files_name_the_commands_and_the_python_that_are_there(
+def test_installed_files_have_the_installed_commands_and_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(program, "IS_INSTALLED", True)

@@ -1,4 +1,4 @@
-"""The requests that a client of the service makes, sent to a service that tells what it got."""
+"""The requests that a client of the service makes, sent to a service that echoes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines as real services write them, and what an instance's owner should be told."""
+"""Log lines of real services, and their diagnoses."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_optional_fields_are_omitted_unless_the_specification_has_an_example() -
     }
 
 
-def test_a_route_without_a_schema_gets_an_empty_object() -> None:
+def test_a_route_without_a_schema_has_an_empty_example() -> None:
     assert build_example_body(Route(path="/a")) == {}
 
 
