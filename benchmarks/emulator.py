@@ -35,7 +35,7 @@ from tests.scenario import find_free_port  # noqa: E402
 
 CALLS = 10_000
 CONCURRENCY = 64
-# Of ten calls: six JSON, three that answer a sound, one that hears it, which takes the sample most of its time.
+# Of ten calls: six JSON, three that return a sound, and one that decodes it, which needs most of the time.
 MIX = (0, 1, 0, 1, 0, 2, 0, 1, 0, 0)
 MODULE = """
 from chutes.chute import Chute, NodeSelector

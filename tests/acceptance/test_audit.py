@@ -1,4 +1,4 @@
-"""What pip-audit prints, counted by what it really looked up."""
+"""The output of pip-audit: only audited packages count."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_package_that_pip_audit_omits_fails_the_audit() -> None:
     assert not parsed(CLEAN, pinned=2).is_good
     assert parsed(CLEAN, pinned=2).lines() == [
         "1 of 1 packages audited, 0 with known vulnerabilities",
-        "pip-audit left out 1 of 2 packages",
+        "pip-audit omitted 1 of 2 packages",
     ]
 
 
@@ -106,7 +106,7 @@ def test_one_failed_file_fails_the_whole_audit(
 def test_an_unreachable_registry_is_reported_as_not_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The real pip-audit, with a proxy that nobody listens at."""
+    """The real pip-audit, with a proxy that is not reachable."""
     (tmp_path / "one.txt").write_text("click==8.1.8\n")
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

@@ -1,4 +1,4 @@
-"""The command lines of the program that documents and help pages show, as the words that a shell would hand over."""
+"""The command lines in documents and help pages, as the words that a shell would pass."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from chutes_wrappers.cli.verbs.groups import VERBS
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 _CODE = re.compile(r"`([^`\n]+)`")
-# Either name of it: of a checkout, and of an installed package, where others begin with the same word.
+# The program's names in a checkout and in an installed package, where other names start with the same word.
 _PROGRAM = re.compile(r"\./deploy\.sh|\bchutes-wrappers(?= )")
 _ENDS = re.compile(r"^[<>|)]|^&&$|^;$|^2>")
 
 
 def find_documented_lines(text: str) -> list[list[str]]:
-    """Every command line in the shell blocks and in the inline code of a Markdown document, without the program's name."""
+    """Find every command line in shell blocks and inline code of a Markdown document, without the program's name."""
     blocks = [block.replace("\\\n", " ") for language, block in _BLOCK.findall(text) if language in ("", "bash")]
     inline = _CODE.findall(_BLOCK.sub("", text))
     return _unique(
@@ -24,7 +24,7 @@ def find_documented_lines(text: str) -> list[list[str]]:
 
 
 def find_shown_lines(text: str) -> list[list[str]]:
-    """Every command line of a text that names the program, such as a help page or a comment."""
+    """Find every command line with the program's name in a text such as a help page or a comment."""
     lines = []
     for line in text.splitlines():
         for piece in _PROGRAM.split(line)[1:]:
@@ -33,7 +33,7 @@ def find_shown_lines(text: str) -> list[list[str]]:
 
 
 def _of_inline_code(code: str) -> list[list[str]]:
-    """``./deploy.sh --build M``, or ``--build M [--local]``: with and without what stands in brackets."""
+    """``./deploy.sh --build M``, or ``--build M [--local]``: with and without the part in brackets."""
     if _PROGRAM.search(code):
         return find_shown_lines(code)
     if not code.startswith("-"):
@@ -43,7 +43,7 @@ def _of_inline_code(code: str) -> list[list[str]]:
 
 
 def _words(piece: str) -> list[str] | None:
-    """The words up to the end of the command; None for anything else, such as the name in a sentence."""
+    """Parse the words up to the end of the command; None for other text, such as the name in a sentence."""
     words = shlex.split(piece.partition("`")[0].replace("[FLAGS]", ""), comments=True)
     ended = next((index for index, word in enumerate(words) if _ENDS.match(word)), len(words))
     words = [word.rstrip(")") if word.endswith(")") and "(" not in word else word for word in words[:ended]]

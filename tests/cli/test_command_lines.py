@@ -1,7 +1,7 @@
-"""Every documented command line means what it meant, in any order of its flags, and with its command as a plain word.
+"""Every documented command line is parsed as before, in any order of its flags, and with its command as a plain word.
 
 ``recorded_command_lines.json`` is what the parser of commit 7ee14b2, in which each command was an option of one single
-command, made of them: "parts" are the flags with their values, "error" stands for wrong usage, "help" for a help page.
+command, made of them: "parts" are the flags with their values, "error" is a usage error, "help" a help page.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ RECORDS: list[dict[str, Any]] = json.loads(
 )
 RUNNING = [record for record in RECORDS if "flags" in record]
 WITH_COMMAND = [record for record in RUNNING if record["verb"]]
-# The old parser took a bare --watch for -1.
+# The old parser parsed --watch without a value as -1.
 BARE_WATCH = -1.0
 
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
-    """What the program would run for a command line, in the form of the records."""
+    """Parse a command line to the form of the records."""
     parsed: list[dict[str, Any]] = []
 
     def run(verb: Verb, context: click.Context) -> None:
@@ -89,7 +89,7 @@ def test_a_recorded_command_line_is_parsed_as_before(record: dict[str, Any]) -> 
     assert parse(record["words"]) == expected(record)
 
 
-# Wrong usage of two flags together is found by the command itself.
+# The command itself checks combinations of flags.
 LATER = (["--build", "M", "--local", "--public"], ["--build", "M", "--local", "--json"])
 
 
@@ -110,7 +110,7 @@ def test_a_request_for_help_stays_a_request_for_help(
 
 @st.composite
 def reordered(draw: st.DrawFn) -> tuple[dict[str, Any], list[list[str]]]:
-    """A record, and its parts in another order; flags that come several times keep theirs."""
+    """Draw a record, and its parts in another order; repeated flags keep their order."""
     record = draw(st.sampled_from(WITH_COMMAND))
     names = [name_of(part) for part in record["parts"]]
     order = draw(st.permutations(range(len(names))))
@@ -195,7 +195,7 @@ def test_a_command_after_a_flag_is_not_its_optional_value(verb: str, watched: li
 
 
 def test_a_flag_takes_a_value_in_every_command_or_in_none() -> None:
-    """So a command line can be read before its command is known."""
+    """A command line can therefore be parsed before its command is known."""
     shapes: dict[str, set[tuple[Any, ...]]] = {}
     for option in (option for verb in VERBS.values() for option in (*verb.get_options(), *COMMON)):
         has_optional_value = isinstance(option, Flag) and option.has_optional_value
@@ -230,7 +230,7 @@ def test_every_documented_command_line_is_valid(capsys: pytest.CaptureFixture[st
 
 
 def is_complete(words: Sequence[str]) -> bool:
-    """Whether a document shows a whole command line, and not the name of a flag or of a command alone."""
+    """Return whether a document shows a complete command line, not only the name of a flag or a command."""
     verbs = [word.removeprefix("--") for word in words if word.removeprefix("--") in VERBS]
     needed = len(VERBS[verbs[0]].operands) if verbs else 0
     return (

@@ -1,4 +1,4 @@
-"""What a shell completes, typed at that shell."""
+"""Completion in real shells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chutes_wrappers.cli.verbs.values import ModuleName
 from tests.scenario import ROOT, make_environment
 
 CLEAR_LINE = "\x15"
-# Shell → how it is started, what makes it ready, and how it reads the script.
+# Shell → the command that starts it, the lines that prepare it, and the line that reads the script.
 SHELLS = {
     "bash": (["--norc", "--noprofile", "-i"], "bind 'set enable-bracketed-paste off'", "source <({})"),
     "zsh": (["-f", "-i"], "autoload -Uz compinit; compinit -D -u", "source <({})"),
@@ -41,7 +41,7 @@ class Shell:
         self.terminal.expect("ended")
 
     def expect_completed(self, typed: str, completed: str) -> None:
-        """``completed`` is what Tab makes of ``typed``, or proposes."""
+        """Type ``typed`` and Tab, and expect ``completed`` as the completion or a proposal."""
         self.terminal.send(f"{CLEAR_LINE}{typed}\t\t")
         self.terminal.expect_exact(completed)
         self.terminal.send(CLEAR_LINE)
@@ -56,7 +56,7 @@ def test_only_names_that_can_be_deployed_are_proposed(tmp_path: Path, monkeypatc
 
 
 def completed(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the scripts get for these words, the last of which is being typed."""
+    """Return the completions for these words; the cursor is at the last one."""
     monkeypatch.setenv(VARIABLE, "lines_complete")
     monkeypatch.setenv("_DEPLOY_SH_WORDS", "\n".join(["./deploy.sh", *words[:-1]]))
     monkeypatch.setenv("_DEPLOY_SH_WORD", words[-1])
@@ -92,7 +92,7 @@ def completed(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         (["--watch", "status", "dep"], ["deploy_good"]),
         (["--build=dep"], ["--build=deploy_good"]),
         (["--local", "--build=dep"], ["--build=deploy_good"]),
-        (["--build", "=", "dep"], ["deploy_good"]),  # how bash has it
+        (["--build", "=", "dep"], ["deploy_good"]),  # as bash splits it
         (["--build", "="], ["deploy_good"]),
         (["--build", "=", "deploy_good", "--loc"], ["--local"]),
         (["--build=deploy_good", "--loc"], ["--local"]),

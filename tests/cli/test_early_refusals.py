@@ -1,4 +1,4 @@
-"""What is wrong with a command line is reported before the SDK is imported: it is not, and no process is started that could."""
+"""Errors of a command line are reported before the SDK is imported, here or in another process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fork_server import TIMEOUT_S
 from tests.scenario import ROOT, make_environment
 from tests.upstreams.scripted import unused_port
 
-# Ends with the command's own code, and prints how many processes it started, and which slow libraries it has loaded.
+# Exits with the command's code, and prints the number of started processes and the loaded slow libraries.
 SCRIPT = """
 import sys
 from chutes_wrappers.cli.main import deploy

@@ -255,7 +255,7 @@ def test_a_name_that_the_platform_refuses_stops_a_build_before_it_begins(tmp_pat
 
 
 def test_an_interrupt_while_python_loads_shows_no_traceback() -> None:
-    # The first package that is not Python's own; Ctrl-C comes while it is looked for.
+    # The first package outside of the standard library; Ctrl-C arrives during its import.
     script = """
 import os, runpy, signal, sys, types
 class Finder:

@@ -105,7 +105,7 @@ def test_invalid_input_is_asked_again_and_b_goes_back(terminal: Terminal) -> Non
     assert ended(terminal) == 0
 
 
-# What is typed behind each number, and the command line that comes of it.
+# The answers at each entry, and the resulting command line.
 ASKED: dict[str, tuple[list[str], str]] = {
     "List images": ([], "--list-images"),
     "List chutes": ([], "--list-chutes"),

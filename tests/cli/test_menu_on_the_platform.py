@@ -1,4 +1,4 @@
-"""The menu's entries that ask the platform, each to its success, on a real terminal against the emulator."""
+"""The menu's entries that use the platform, with success, on a real terminal with the emulator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STATIC = [{"path": "/a", "method": "GET", "port": 9090}]
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """A menu of somebody with a deployed chute, and with a module of which nothing is on the platform yet."""
+    """The menu of a user with a deployed chute, and with a module that is not on the platform yet."""
     with run_platform(
         Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False), HostLauncher()
     ) as platform:
@@ -57,7 +57,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         process.close(force=True)
 
 
-# Entry → what is typed at its questions, those of its command included, and what is then on the screen.
+# Entry → the answers to its questions, including those of its command, and the expected output.
 PLAYED = (
     ("List images", (), "case-menu:v1"),
     ("List chutes", (), "case-menu"),

@@ -15,7 +15,7 @@ def fresh_console(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Where the reports of faults go: not into the home of who runs the tests."""
+    """The folder of fault reports, so that tests write none to the user's home."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return tmp_path / "chutes-wrappers"
 

@@ -1,4 +1,4 @@
-"""``deploy.sh`` and ``setup.sh`` hand over to Python from any shell that runs them, also through links."""
+"""``deploy.sh`` and ``setup.sh`` execute Python from every shell, also through links."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if "-c" not in sys.argv:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder with a space in its name that holds both scripts and an environment."""
+    """A folder with a space in its name, with both scripts and an environment."""
     folder = tmp_path / "check out"
     (folder / ".venv" / "bin").mkdir(parents=True)
     for name in ("deploy.sh", "setup.sh"):

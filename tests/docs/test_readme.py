@@ -92,8 +92,8 @@ def test_troubleshooting_quotes_real_messages() -> None:
         for path in (ROOT / "chutes_wrappers").rglob("*.*")
         if path.suffix in (".py", ".sh")
     )
-    said = re.sub(r'"\s*\n\s*f?"', "", source)  # one message in two literals
+    messages = re.sub(r'"\s*\n\s*f?"', "", source)  # one message in two literals
     assert len(keys) > 12
     for message in re.findall(r"`([^`]+)`", "".join(keys)):
         for part in filter(None, (piece.strip() for piece in message.split("…"))):
-            assert part in said, f"nothing says {part!r}"
+            assert part in messages, f"no message contains {part!r}"

@@ -1,4 +1,4 @@
-"""A sample service as a process of its own."""
+"""A sample service in a separate process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.scenario import find_free_port
 
 @contextlib.contextmanager
 def serve(argv: Sequence[str]) -> Iterator[str]:
-    """The service's URL, once it is healthy, until the block ends."""
+    """Run the service until the block ends; yields its URL when it is healthy."""
     port = find_free_port()
     process = subprocess.Popen(argv, env={**os.environ, "PORT": str(port)}, stderr=subprocess.DEVNULL)
     try:

@@ -1,4 +1,4 @@
-"""The template: what the tools read from it, and that it describes the sample that it wraps."""
+"""The template: the values that the tools read from it match the sample that it wraps."""
 
 import ast
 import re
@@ -60,8 +60,8 @@ def test_ports_and_variables_match_the_sample(variables: dict[str, Any]) -> None
 
 def test_static_routes_lead_to_routes_of_the_listener(variables: dict[str, Any]) -> None:
     routes = parse_routes(variables["CHUTE_STATIC_ROUTES"], where="CHUTE_STATIC_ROUTES")
-    answered = {(route.method, route.path) for route in listener.build_service().routes}
-    assert {(route.upstream_method, route.target_path) for route in routes} <= answered
+    served = {(route.method, route.path) for route in listener.build_service().routes}
+    assert {(route.upstream_method, route.target_path) for route in routes} <= served
     plan = plan_cords(routes, variables["SERVICE_PORTS"][0])
     assert (len(plan.cords), plan.skipped, plan.warnings) == (len(routes), (), ())
 

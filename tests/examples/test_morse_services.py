@@ -1,4 +1,4 @@
-"""The sample over HTTP: what it answers, what it refuses, and that its document tells the truth."""
+"""The sample over HTTP: responses, errors, and a correct OpenAPI document."""
 
 import http.client
 import io
@@ -74,7 +74,7 @@ def send_raw(port: int, request: bytes) -> bytes:
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-# --- what it does
+# --- valid requests
 
 
 def test_a_message_survives_the_round_trip(speaker_port: int, listener_port: int) -> None:
@@ -87,7 +87,7 @@ def test_the_response_format_can_be_chosen(speaker_port: int, listener_port: int
     spoken = post(speaker_port, "/speak", {"text": "73"}).body
     assert infer(listener_port, file=spoken, response_format=b"text").body == b"73\n"
     verbose = infer(listener_port, file=spoken, response_format=b"verbose_json").value
-    # 25 words a minute is the speed that this server's settings name.
+    # 25 words per minute is the speed in the settings of this server.
     assert verbose == {"text": "73", "morse": "--... ...--", "wpm": pytest.approx(25, rel=0.03), "frequency": 600}
 
 
@@ -107,7 +107,7 @@ def test_both_are_healthy_and_the_listener_returns_its_limits(speaker_port: int,
     assert call(listener_port, "GET", "/openapi.json").status == 404
 
 
-# --- what it refuses
+# --- invalid requests
 
 
 @pytest.mark.parametrize("path", ["/speak", "/encode"])
@@ -274,7 +274,7 @@ def test_the_document_names_every_route_and_no_other(speaker_port: int) -> None:
     routed = {(route.method, route.path) for route in speaker.build_service(Settings()).routes}
     assert described == routed - {("GET", "/openapi.json")}
     for path in document["paths"]:
-        # A method that no server knows tells, in Allow, all that this path takes.
+        # For an unknown method, the Allow header lists all methods of the path.
         allowed = call(speaker_port, "OPTIONS", path).headers["Allow"].split(", ")
         assert {(method, path) for method in allowed} == {pair for pair in described if pair[1] == path}
 

@@ -1,4 +1,4 @@
-"""The sample without a specification, asked directly."""
+"""The sample without a specification, called directly."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def add_noise(samples: list[float], amount: float, seed: int = 7) -> list[float]
 )
 def test_a_synthesised_text_is_decoded(words: list[str], wpm: float, frequency: float, noise: float, seed: int) -> None:
     text = " ".join(words)
-    # All dots or all dashes leave the speed open.
+    # With only dots or only dashes the speed is ambiguous.
     assume({".", "-"} <= set(codec.encode(text)))
     assert decode(add_noise(synthesise_text(text, wpm=wpm, frequency=frequency), noise, seed)) == text
 
@@ -74,6 +74,6 @@ def test_the_calculated_duration_is_the_duration_of_the_sound() -> None:
 
 
 def test_the_standard_word_has_the_standard_duration() -> None:
-    # PARIS and the gap behind it are fifty dots by definition.
+    # PARIS and the gap after it are fifty dots by definition.
     two = tone.measure_duration_s(codec.encode("PARIS PARIS"), 20)
     assert two - tone.measure_duration_s(codec.encode("PARIS"), 20) == pytest.approx(60 / 20)

@@ -1,4 +1,4 @@
-"""The sample with pictures in and out, asked directly."""
+"""The sample with pictures as bodies, called directly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WAV files, written and read; the standard library's reader is the judge of ours."""
+"""Writing and reading of WAV files, checked with the standard library's reader."""
 
 import io
 import struct

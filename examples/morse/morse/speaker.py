@@ -151,6 +151,6 @@ _ALPHABET = {
 }
 _HEALTH = {
     "operationId": "health",
-    "summary": "Whether the service answers",
+    "summary": "Whether the service is ready",
     "responses": {"200": openapi.describe_json_response("Health", {"status": "ok"}, "It does")},
 }

@@ -31,7 +31,7 @@ def write(samples: Sequence[float], rate: int) -> bytes:
 
 
 def read(content: bytes) -> tuple[list[float], int]:
-    """Samples (channels mixed into one) and rate of a PCM or float WAV file; BadWav says what is wrong."""
+    """Read samples (channels mixed into one) and rate of a PCM or float WAV file; raises InvalidWav."""
     chunks: dict[bytes, bytes] = {}
     for name, data in _iterate_chunks(content):
         chunks.setdefault(name, data)

@@ -14,7 +14,7 @@ from chutes_wrappers.cli.setup import bootstrap, virtual_environment
 from tests.traps import spread_traps
 
 ROOT = Path(__file__).resolve().parents[3]
-# What is used of uv, done by this Python's venv and pip, and without the seconds that a pip of its own takes in each environment.
+# Replaces the used commands of uv by this Python's venv and pip; saves the seconds of installing pip in each environment.
 UV = f"""#!{sys.executable} -I
 import subprocess, sys
 
@@ -38,13 +38,13 @@ def folder_of_uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def uv(folder_of_uv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Environments are made by uv; without this by venv and pip, where the machine has no uv."""
+    """Put a uv on PATH; without this fixture venv and pip create the environments, unless the machine has uv."""
     monkeypatch.setenv("PATH", f"{folder_of_uv}:{os.environ['PATH']}")
 
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with our scripts and a requirements file that needs nothing; what runs in this process works on it, too."""
+    """A folder with our scripts and an empty requirements file, also used by code in this process."""
     edit_checkout(copy_checkout(tmp_path), monkeypatch)
     return tmp_path
 
@@ -68,7 +68,7 @@ def edit_checkout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*argv: str | Path, code: int = 0, **variables: str) -> str:
-    """Run a script with this Python for choice; what it said to standard error. Fails when it fails."""
+    """Run a script with this Python, and return its standard error; fails for another exit code."""
     environment = {**os.environ, "CHUTES_WRAPPERS_PYTHON": sys.executable, **variables}
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == code, done.stderr
@@ -169,14 +169,14 @@ def test_deploy_sh_runs_setup_first_and_reports_it(
 
 @pytest.fixture(scope="module")
 def installed_checkout(tmp_path_factory: pytest.TempPathFactory, folder_of_uv: Path) -> Path:
-    """A clone that was set up. Whoever moves it moves it back."""
+    """A clone after its set-up. A test that moves it must move it back."""
     folder = copy_checkout(tmp_path_factory.mktemp("made"))
     run(folder / "setup.sh", "--yes", "--no-account", PATH=f"{folder_of_uv}:{os.environ['PATH']}")
     return folder
 
 
 def is_bound_to(folder: Path) -> bool:
-    """Whether activation and console scripts lead to the environment there, and its stamp says so."""
+    """Return whether activation and console scripts point to the environment there, and its stamp has its path."""
     environment = folder / ".venv"
     scripts = [path.read_text() for name in ("activate", "pip") if (path := environment / "bin" / name).exists()]
     return (environment / ".complete").read_text() == str(environment) and all(
@@ -247,7 +247,7 @@ def test_a_read_only_folder_is_reported(installed_checkout: Path, tmp_path: Path
     shutil.copytree(installed_checkout, tmp_path / "copy", symlinks=True)
     unshare = ["unshare", "--mount", "--map-root-user"]
     if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("nobody may mount here")
+        pytest.skip("no permission to mount here")
     script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$0/deploy.sh" --help'
     argv = [*unshare, "sh", "-c", script, str(tmp_path / "copy")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
@@ -259,7 +259,7 @@ def test_a_read_only_folder_is_reported(installed_checkout: Path, tmp_path: Path
 
 @pytest.fixture
 def bare(clone: Path) -> Path:
-    """A clone with an environment of which nothing is used but that it is there, made in no time."""
+    """A clone with a minimal environment, created without an installation."""
     venv.create(clone / ".venv", symlinks=True, with_pip=False)
     (clone / ".venv" / ".complete").write_text("")
     return clone

@@ -1,4 +1,4 @@
-"""The account's set-up on a real terminal and by flags, against the emulator; the SDK then works with what it wrote."""
+"""The account's set-up on a real terminal and by flags, with the emulator; the SDK then uses the written files."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def newcomer(tmp_path: Path, platform: RunningPlatform) -> Newcomer:
 
 
 def secrets_of(newcomer: Newcomer) -> list[str]:
-    """What must be on no screen: everything that is secret in the files that were written."""
+    """Collect the secrets of the written files, which must never be printed."""
     secrets = []
     folder = newcomer.home / ".bittensor" / "wallets"
     for wallet, name in wallets.find_hotkeys(folder):
@@ -159,7 +159,7 @@ def test_an_account_is_linked_by_its_key_and_its_own_hotkey_only(newcomer: Newco
 
 
 def api_key(newcomer: Newcomer) -> str:
-    """An API key of the account in the newcomer's file, made by the API."""
+    """Create an API key of the account in the newcomer's file, through the API."""
     line = ("keys", "create", "--name", "k", "--admin")
     result = Commands(newcomer.home, newcomer.variables, CHUTES).run(*line)
     match = re.search(r'"secret_key": "([^"]+)"', result.stdout + result.stderr)
@@ -359,7 +359,7 @@ def test_the_terminal_can_link_an_account_and_use_a_file(newcomer: Newcomer, tmp
 
 @pytest.fixture
 def at_setup(newcomer: Newcomer) -> Iterator[pexpect.spawn[str]]:
-    """``./setup.sh`` as a newcomer starts it, past the environment, which is there."""
+    """``./setup.sh`` of a newcomer with an existing environment, at the first question."""
     if not (ROOT / ".venv" / ".complete-dev").exists():
         pytest.skip("the project's own .venv is not set up here: ./setup.sh --dev")
     variables = {**newcomer.variables, "CHUTES_WRAPPERS_PYTHON": sys.executable}

@@ -1,4 +1,4 @@
-"""The ends of what is valid, and what is left to the shell."""
+"""The limits of valid values, and completion by the shell."""
 
 from __future__ import annotations
 
