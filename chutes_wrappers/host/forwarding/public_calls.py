@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import pybase64
@@ -15,6 +15,7 @@ from chutes_wrappers.host.forwarding.multipart_reader import Field, InvalidMulti
 from chutes_wrappers.host.forwarding.transport import ForwardingError
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 
+_T = TypeVar("_T")
 _UNSUPPORTED_MEDIA_TYPE = 415
 _BAD_REQUEST = 400
 _TUNNEL_REQUIRED = "only a tunnel supports that: register_tunnel(chute, SERVICE_PORTS) in the module"
@@ -38,7 +39,7 @@ def build_query_and_body(match: Match, call: TunnelCall) -> tuple[tuple[tuple[st
     return tuple((name, value) for name, value in query if name not in body_lists), {**body, **body_lists}
 
 
-def _encode_lists(route: Route, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def _encode_lists(route: Route, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return ``pairs`` with each list as one JSON text.
 
     The platform keeps only the last value of a name, and a comma in a value would separate values.
@@ -46,13 +47,9 @@ def _encode_lists(route: Route, pairs: Iterable[tuple[str, str]]) -> list[tuple[
     names = {
         parameter.name for parameter in route.parameters if (parameter.place, parameter.type) == ("query", "array")
     }
-    result, lists = [], dict[str, list[str]]()
-    for name, value in pairs:
-        if name in names:
-            lists.setdefault(name, []).append(value)
-        else:
-            result.append((name, value))
-    return [*result, *((name, json.dumps(values, ensure_ascii=False)) for name, values in lists.items())]
+    lists = _group_values((name, value) for name, value in pairs if name in names)
+    others = [(name, value) for name, value in pairs if name not in names]
+    return [*others, *((name, json.dumps(values, ensure_ascii=False)) for name, values in lists.items())]
 
 
 def _select_header_parameters(route: Route, call: TunnelCall) -> list[tuple[str, str]]:
@@ -67,10 +64,7 @@ def _collect_query_names(route: Route) -> set[str]:
 
 def _collect_repeated(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Collect the names that occur several times. The platform keeps only the last value in a query, but a list in the body."""
-    values: dict[str, list[str]] = {}
-    for name, value in pairs:
-        values.setdefault(name, []).append(value)
-    return {name: all_values for name, all_values in values.items() if len(all_values) > 1}
+    return {name: values for name, values in _group_values(pairs).items() if len(values) > 1}
 
 
 def _build_body(route: Route, call: TunnelCall) -> dict[str, Any]:
@@ -129,10 +123,14 @@ def _encode_field(field: Field) -> Any:
 
 def _join_pairs(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Return the fields as keys; a repeated field becomes a list."""
-    values: dict[str, list[Any]] = {}
+    return {name: values[0] if len(values) == 1 else values for name, values in _group_values(pairs).items()}
+
+
+def _group_values(pairs: Iterable[tuple[str, _T]]) -> dict[str, list[_T]]:
+    groups: dict[str, list[_T]] = {}
     for name, value in pairs:
-        values.setdefault(name, []).append(value)
-    return {name: all_values[0] if len(all_values) == 1 else all_values for name, all_values in values.items()}
+        groups.setdefault(name, []).append(value)
+    return groups
 
 
 def _parse_json(route: Route, data: bytes, kind: str) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from chutes_wrappers.host.platform_api.sessions import RetryAdapter, StreamAdapt
 from chutes_wrappers.sdk.username import get_config_path
 
 _DEFAULT_URL = "https://api.chutes.ai"
-_CORRECT_URL = "set base_url in [api], or CHUTES_API_URL when the file has no base_url, to https://api.chutes.ai"
 _CHUTE_HOST = "https://{slug}.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
@@ -176,11 +175,7 @@ class PlatformApi:
             requests.exceptions.InvalidSchema,
             requests.exceptions.MissingSchema,
         ) as error:
-            raise ConfigurationError(
-                f"invalid API URL: {self.url!r}",
-                where=f"{get_config_path()}, CHUTES_API_URL",
-                next_step=_CORRECT_URL,
-            ) from error
+            raise _build_url_error(self.url) from error
         except requests.exceptions.InvalidHeader:
             # The error's text is not used: it contains the credentials.
             raise ConfigurationError(
@@ -257,10 +252,16 @@ def resolve_api_url(config_text: str | None = None) -> str:
     try:
         urlsplit(url)
     except ValueError:
-        raise ConfigurationError(
-            f"invalid API URL: {url!r}", where=f"{get_config_path()}, CHUTES_API_URL", next_step=_CORRECT_URL
-        ) from None
+        raise _build_url_error(url) from None
     return url.rstrip("/")
+
+
+def _build_url_error(url: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"invalid API URL: {url!r}",
+        where=f"{get_config_path()}, CHUTES_API_URL",
+        next_step="set base_url in [api], or CHUTES_API_URL when the file has no base_url, to https://api.chutes.ai",
+    )
 
 
 def fetch_chute_url(name: str, key: str) -> str:
