@@ -153,6 +153,6 @@ def _find_native_problem(route: Route) -> str | None:
 
 def _format_shadowed_warning(public_path: str, public_method: str) -> str:
     return (
-        f"{public_method} {public_path}: the platform serves this path itself, so calls do not reach the service; "
-        "publish it under another `path` with this one as `target_path`, or expose `reserved`"
+        f"{public_method} {public_path}: the platform serves this path itself, so calls do not reach the service. "
+        "Publish it under another `path` with this one as `target_path`, or expose `reserved`"
     )

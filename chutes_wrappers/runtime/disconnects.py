@@ -14,9 +14,9 @@ _Receive = Callable[[], Awaitable[Any]]
 class DisconnectMiddleware:
     """Innermost middleware: a cancelled ``receive`` loses no message of the caller.
 
-    The server sends the disconnect once. The SDK polls for it between two pieces of a stream, and cancels the poll if there
-    is no message immediately (Starlette's ``Request.is_disconnected``). In the SDK's middleware that message is then lost,
-    also for other readers, and the stream continues to its end.
+    The server sends the disconnect once. The SDK polls for it between two pieces of a stream, and cancels the poll unless a
+    message is available immediately (Starlette's ``Request.is_disconnected``). The SDK's middleware then loses that
+    message, also for other readers, and the stream continues to its end.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,6 +1,6 @@
 """The gateway: a call from the platform becomes a request to the service, and its response one that the platform supports.
 
-An error of the service becomes a 400 that quotes it, so that an invalid call never counts as a failure of the instance
+An error of the service becomes a 400 that quotes it. So an invalid call never counts as a failure of the instance
 (PLATFORM.md, section 3).
 """
 

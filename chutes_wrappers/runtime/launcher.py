@@ -46,10 +46,10 @@ def build_service_environment(
 ) -> dict[str, str]:
     """Return the service's environment: the base image's variables override the instance's, without those of our recipe.
 
-    ``module`` (CHUTE_ENV) overrides both. The instance's value is kept for the names in ``kept_names`` (set in the image by
-    the module), for the platform's model cache, GPU and guard library, and if the image has only an empty placeholder.
-    Variables that enable Python's faulthandler are always removed: the guard library crashes such a Python (PLATFORM.md,
-    section 1).
+    ``module`` (CHUTE_ENV) overrides both. The instance's value is kept for the names in ``kept_names``, which the module
+    set in the image. It is also kept for the platform's model cache, GPU and guard library, and if the image has only an
+    empty placeholder. Variables that enable Python's faulthandler are always removed: the guard library crashes such a
+    Python (PLATFORM.md, section 1).
     """
     kept_names = frozenset(kept_names)
     image = {"HOME": spec.home, "PATH": _DEFAULT_PATH, **spec.environment}

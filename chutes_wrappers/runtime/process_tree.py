@@ -19,8 +19,8 @@ _POLL_S = 0.05
 class ProcessTree:
     """The descendants of a process that leads its own session and has ``tree_id`` in its environment.
 
-    Members are found by session, by ancestry and by the id, and remembered: each of these can be lost (setsid, a parent
-    that ends, a program that overwrites its environment).
+    Members are found by session, by ancestry and by the id, and remembered, since each of these can be lost. Examples are
+    setsid, a parent that ends, and a program that overwrites its environment.
     """
 
     def __init__(self, tree_id: str) -> None:

@@ -1,7 +1,7 @@
 """The instance's end of the tunnel: a handler of the loopback server that sends one HTTP request and returns its response as lines.
 
-Its status is always 200, because the service's status is in the first line: no client can make the instance return a status
-that the platform counts as a failure (PLATFORM.md, section 3).
+Its status is always 200, because the service's status is in the first line. So no client can make the instance return a
+status that the platform counts as a failure (PLATFORM.md, section 3).
 """
 
 from __future__ import annotations

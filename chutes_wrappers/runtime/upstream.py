@@ -53,7 +53,8 @@ class Upstream:
     """An HTTP client for the services of this instance. All its methods belong to one event loop, the background loop.
 
     Connections are kept open for a while. A service may close one while it is used. An idempotent request is then retried,
-    any other is not (RFC 9110, section 9.2.2), and from then on the others use new connections to that port.
+    any other is not (RFC 9110, section 9.2.2). From then on, requests to that port that are not idempotent use new
+    connections.
     """
 
     def __init__(self) -> None:
