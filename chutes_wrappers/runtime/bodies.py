@@ -21,18 +21,18 @@ from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.files import (
     BASE64_SUFFIX,
     BINARY_TYPE,
+    FILE_FORMATS,
     TEXT_TYPE,
     UNSENDABLE,
     File,
     decode_base64,
     file_from_base64,
     is_file_object,
+    make_file_error,
     parse_file,
 )
 
 JSON_TYPE = "application/json"
-
-_FILE_HINT = '{"filename", "content_type", "data": base64}, a data: URI, or the key `%s_base64`'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def _encode_binary(body: Mapping[str, Any], request: RequestFormat) -> Body:
     value = _get_single_field(body, "data", request)
     file = parse_file("data", value, declared=True)
     if file is None and not isinstance(value, str):
-        raise CallFailed("`data` is neither a base64 string nor a file: " + _FILE_HINT % "data", field="data")
+        raise CallFailed("`data` is neither a base64 string nor a file: " + FILE_FORMATS % "data", field="data")
     data = file.data if file else decode_base64("data", value)
     content_type = _get_content_type(body) or (file.content_type if file else request.content_type) or BINARY_TYPE
     return Body(make=lambda: data, content_type=content_type)
@@ -158,7 +158,7 @@ def _build_part(name: str, value: Any, files: tuple[str, ...] | None) -> tuple[s
     if is_candidate and (file := parse_file(name, value, declared=declared)):
         return name, file
     if declared:
-        raise CallFailed(f"`{name}` must be a file: send {_FILE_HINT % name}", field=name)
+        raise make_file_error(name)
     return name, _to_text(value).encode()
 
 

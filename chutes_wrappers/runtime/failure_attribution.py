@@ -9,9 +9,9 @@ from chutes_wrappers.runtime.call_errors import CLIENT_ERROR, INSTANCE_FAILURE, 
 from chutes_wrappers.runtime.readiness import build_probes, find_problems, find_readiness_paths
 from chutes_wrappers.runtime.startup import has_been_ready, load_launch_spec
 from chutes_wrappers.runtime.supervision import get_services
+from chutes_wrappers.runtime.upstream import HOST
 
 MAX_CONSECUTIVE_FAILURES = 5
-_HOST = "127.0.0.1"
 _PROBE_TIMEOUT_S = 5.0
 
 
@@ -36,7 +36,8 @@ class ServiceHealth:
         self._failures[port] += 1
         if self._failures[port] >= MAX_CONSECUTIVE_FAILURES:
             return INSTANCE_FAILURE
-        return INSTANCE_FAILURE if await self._find_problems(port) else CLIENT_ERROR
+        probes = build_probes([port], HOST, find_readiness_paths(load_launch_spec()))
+        return INSTANCE_FAILURE if await find_problems(probes, _PROBE_TIMEOUT_S) else CLIENT_ERROR
 
     def make_connection_error(self, port: int, error: Exception) -> CallFailed:
         """Return the error of a call that could not connect to the service on ``port`` because of ``error``.
@@ -59,9 +60,3 @@ class ServiceHealth:
         services = get_services()
         has_exited = bool(services) and all(service.has_failed for service in services)
         return not (has_exited or port in self._responsive_ports or has_been_ready(port))
-
-    async def _find_problems(self, port: int) -> list[str]:
-        spec = load_launch_spec()
-        return await find_problems(
-            build_probes([port], _HOST, find_readiness_paths(spec) if spec else {}), _PROBE_TIMEOUT_S
-        )

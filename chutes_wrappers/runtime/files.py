@@ -20,6 +20,7 @@ from chutes_wrappers.runtime.media_types import guess_extension, guess_type_of_b
 BINARY_TYPE = "application/octet-stream"
 TEXT_TYPE = "text/plain; charset=utf-8"
 BASE64_SUFFIX = "_base64"
+FILE_FORMATS = '{"filename", "content_type", "data": base64}, a data: URI, or the key `%s_base64`'
 
 _KEYS = frozenset({"filename", "content_type", "data"})
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*(?:;[^,;=]+=[^,;]*)*)(?P<base64>;base64)?,", re.IGNORECASE)
@@ -58,6 +59,11 @@ def parse_file(name: str, value: Any, *, declared: bool) -> File | None:
 def is_file_object(value: Mapping[str, Any], *, declared: bool) -> bool:
     """Return whether ``value`` has the keys of a file; ``declared`` as in ``parse_file``."""
     return "data" in value and set(value) <= _KEYS and (declared or len(value) > 1)
+
+
+def make_file_error(name: str) -> CallFailed:
+    """Return the error for a field that must be a file, and is not."""
+    return CallFailed(f"`{name}` must be a file: send {FILE_FORMATS % name}", field=name)
 
 
 def file_from_base64(name: str, text: Any) -> File:

@@ -11,7 +11,7 @@ from typing import Any
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint, GradioParameter
 from chutes_wrappers.runtime.call_errors import CallFailed
-from chutes_wrappers.runtime.files import BASE64_SUFFIX, File, file_from_base64, parse_file
+from chutes_wrappers.runtime.files import BASE64_SUFFIX, File, file_from_base64, make_file_error, parse_file
 
 POSITIONAL = "data"
 # How Gradio marks a file in the values of an endpoint.
@@ -90,10 +90,7 @@ def _convert_file(parameter: GradioParameter, value: Any) -> Any:
         return _convert_nested_files(parameter.name, value)
     file = _parse_file_or_url(parameter.name, value)
     if file is None:
-        hint = (
-            f'{{"filename", "content_type", "data": base64}}, a data: URI, or the key `{parameter.name}{BASE64_SUFFIX}`'
-        )
-        raise CallFailed(f"`{parameter.name}` must be a file: send {hint}", field=parameter.name)
+        raise make_file_error(parameter.name)
     return {key: file} if key else file
 
 

@@ -16,13 +16,13 @@ from yarl import URL
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
 from chutes_wrappers.runtime import gradio_files
+from chutes_wrappers.runtime.bodies import JSON_TYPE
 from chutes_wrappers.runtime.call_errors import TRY_AGAIN, CallFailed
 from chutes_wrappers.runtime.files import File
 from chutes_wrappers.runtime.gradio_arguments import parse_arguments
 from chutes_wrappers.runtime.gradio_queue import MessageParser, OutputReader
 from chutes_wrappers.runtime.stream_frames import MAX_LINE_BYTES, encode_event
 
-JSON_TYPE = "application/json"
 _QUEUE_FULL = 503
 
 
@@ -31,7 +31,7 @@ async def call(session: aiohttp.ClientSession, base_url: str, endpoint: GradioEn
 
     If the output is a single file, the bytes are the file's. Otherwise they are ``{"data": [...]}``, also for an empty
     file: the platform does not support an empty response. Raises CallFailed for an error of the app or of the arguments,
-    and aiohttp's errors. There is no timeout.
+    and aiohttp's errors. The call never times out.
     """
     last: list[Any] = []
     async with aclosing(_iter_outputs(session, base_url, endpoint, body)) as outputs:

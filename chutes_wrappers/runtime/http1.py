@@ -13,8 +13,8 @@ import h11
 
 from chutes_wrappers.runtime.tunnel_frames import Head, Header, TunnelCall
 from chutes_wrappers.runtime.tunnel_request import find_hop_by_hop_names
+from chutes_wrappers.runtime.upstream import HOST
 
-HOST = "127.0.0.1"
 MAX_HEAD_BYTES = 256 * 1024
 _PIECE_BYTES = 256 * 1024
 _CONNECT_TIMEOUT_S = 5.0

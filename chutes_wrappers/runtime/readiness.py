@@ -26,8 +26,10 @@ _HEALTH_URL = re.compile(r"(http://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?
 _SPECIAL_REQUEST = re.compile(r"https:|\$|\s-[A-Za-z]*[HXudL]|\s--(?:header|request|user|data|location)")
 
 
-def find_readiness_paths(spec: LaunchSpec) -> dict[int, str]:
+def find_readiness_paths(spec: LaunchSpec | None) -> dict[int, str]:
     """Return the HTTP path of each port that returns 2xx when ready: from discovery, else from the image's health check."""
+    if spec is None:
+        return {}
     test = " ".join(spec.health_check)
     urls = [] if _SPECIAL_REQUEST.search(test) else _HEALTH_URL.findall(test)
     # Without a scheme and a path it may be any protocol.

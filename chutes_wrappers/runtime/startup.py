@@ -20,10 +20,10 @@ from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.runtime.launcher import ManagedProcess, build_service_argv, build_service_environment
 from chutes_wrappers.runtime.readiness import build_probes, find_problems, find_readiness_paths, wait_until_ready
 from chutes_wrappers.runtime.supervision import get_services, start_once
+from chutes_wrappers.runtime.upstream import HOST
 
 PORTS_VARIABLE = "CHUTE_PORTS"
 DEFAULT_PORTS = "8020,8080"
-_LOOPBACK = "127.0.0.1"
 _PORT_CHECK_TIMEOUT_S = 1.0
 _ready: set[int] = set()
 
@@ -47,7 +47,7 @@ def parse_service_ports(env_value: str | None = None) -> list[int]:
 
 
 def wait_for_services(
-    ports: Sequence[int], timeout: float = 600, *, host: str = _LOOPBACK, soft_fail: bool = False
+    ports: Sequence[int], timeout: float = 600, *, host: str = HOST, soft_fail: bool = False
 ) -> Awaitable[bool]:
     """Wait until a service is ready on every port; the awaited result is True.
 
@@ -65,8 +65,7 @@ def wait_for_services(
 async def probe_services(ports: Sequence[int], timeout: float = 5) -> list[str]:
     """Probe all ports in parallel; return one sentence for each that is not ready within ``timeout`` seconds, [] if all are."""
     check_ports(ports)
-    spec = load_launch_spec()
-    return await find_problems(build_probes(ports, _LOOPBACK, find_readiness_paths(spec) if spec else {}), timeout)
+    return await find_problems(build_probes(ports, HOST, find_readiness_paths(load_launch_spec())), timeout)
 
 
 async def wait_for_services_as(
@@ -79,9 +78,7 @@ async def wait_for_services_as(
             _check_against_platform(ports)
             if not await is_already_listening(ports, host):
                 _start_service(spec, module)
-        await wait_until_ready(
-            build_probes(ports, host, find_readiness_paths(spec) if spec else {}), timeout_s, get_services()
-        )
+        await wait_until_ready(build_probes(ports, host, find_readiness_paths(spec)), timeout_s, get_services())
     except ServiceFailed as failure:
         if not soft_fail:
             raise
