@@ -1,4 +1,4 @@
-"""The state of the modules in a folder, as the platform and the engine tell it."""
+"""The state of the modules in a folder, as the platform and the engine report it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ print(json.dumps([[(one.name, one.manifest, one.image, one.chute) for one in sta
 
 
 def read_states(folder: Path, config: Path) -> Told:
-    """States, names of chutes, and why something is not known, in a process of its own: the SDK reads its file once."""
+    """Return states, names of chutes, and the error; in a new process, since the SDK reads its file once."""
     nowhere = {"CHUTES_CONFIG_PATH": str(config), "DOCKER_HOST": f"unix://{folder}/nowhere.sock"}
     done = Commands(folder, {**make_environment(), **nowhere}, SCRIPT).run(_ASKED)
     assert done.code == 0, done.stderr
@@ -68,7 +68,7 @@ def test_the_state_of_each_module_is_listed(client: Client, config: Path, tmp_pa
     )
     for name in ("deployed", "built"):
         client.build_and_wait(f"case-{name}")
-    # Its instance never becomes active, so that it is cold however fast the machine is.
+    # The instance never becomes active, so the chute is cold on a fast machine, too.
     assert client.deploy(name="case-deployed", image="case-deployed:v1", code=BROKEN).status_code == 200
 
     states, names, unknown_because = read_states(tmp_path, config)

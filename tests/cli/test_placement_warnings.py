@@ -1,4 +1,4 @@
-"""A module in the form of before May 2026: refused where the platform is needed, warned of where it is not.
+"""A module in the form of before May 2026: rejected where the platform is needed, otherwise a warning.
 
 ``--build --local`` and ``--run-docker`` of such a module are in tests/docker/test_old_modules.py.
 """
@@ -38,14 +38,14 @@ FORMS = [
 
 
 def has_both_lines(said: str) -> bool:
-    """Whether both stand in it literally, one below the other, each on a line of its own."""
+    """Return whether both lines are in the text unchanged, one after the other."""
     lines = [line.removeprefix("  | ").strip() for line in said.splitlines()]
     return any(pair == TWO_LINES for pair in itertools.pairwise(lines))
 
 
 @dataclass(frozen=True)
 class World:
-    """A user of a platform that has nothing of theirs."""
+    """A user without objects on the platform."""
 
     user: Client
     platform: RunningPlatform
@@ -53,7 +53,7 @@ class World:
     folder: Path
 
     def module(self, placement: str) -> Scenario:
-        """A module and its manifest."""
+        """Write a module and its manifest."""
         scenario = Scenario(self.folder, "old", "vendor/unused:1", [9000], placement=placement)
         write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
         return scenario
@@ -120,7 +120,7 @@ def test_the_cost_is_shown_with_a_warning(world: World, placement: str) -> None:
 
 
 def run_discovery(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, *, by_file: bool) -> list[Path]:
-    """The files whose routes were looked for; the module itself is loaded by the SDK."""
+    """Return the files that were discovered; the SDK loads the module itself."""
     engine, recorded = FakeEngine(FakeContainer({})), []
     monkeypatch.setattr("chutes_wrappers.host.container_engine.docker_engine.connect", lambda report: engine)
     monkeypatch.setattr(discover, "discover_and_write", lambda facts, *rest: recorded.append(facts.path))

@@ -1,4 +1,4 @@
-"""The commands that show and change what the platform has, against the emulator, through the command line itself."""
+"""The commands that show and change objects of the platform, run on the command line against the emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command that asks the platform, and every way in which the platform fails: the command says so, and never succeeds."""
+"""Every command that uses the platform, with every fault of the platform: the command reports it and never succeeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.emulator.tokens import TOKEN
 from tests.scenario import READY, Scenario
 from tests.upstreams.platform_faults import FAULTS, Fault, FaultyPlatform, ReceivedRequest, serve_faulty_platform
 
-# Of requests: what is answered is answered in time on any machine; what hangs is given up soon, after other requests were answered.
+# Timeouts of requests: long enough for responses on any machine, short enough for a test of a hanging request.
 LONG_S, SHORT_S = "60", "2"
 ENV_VALUE = "value-of-chute-env-4711"
 SECRET_VALUE = "value-of-a-secret-4712"
@@ -32,9 +32,9 @@ SECRET_VALUE = "value-of-a-secret-4712"
 
 @dataclass(frozen=True)
 class Case:
-    """A command line, with ``MODULE`` for the deploy module, and ``TIMEOUT`` for the seconds of a call. ``changes``: it asks for more than an answer.
+    """A command line, with ``MODULE`` for the deploy module, and ``TIMEOUT`` for the seconds of a call.
 
-    ``is_slow``: it starts the SDK's own command line, which takes seconds.
+    ``changes``: its requests do more than read. ``is_slow``: it starts the SDK's own command line, which takes seconds.
     """
 
     line: str
@@ -71,7 +71,7 @@ CASES = (
     Case("--forward MODULE", takes_json=False, until=READY),
 )
 CHANGING = tuple(case for case in CASES if case.changes)
-# Those that come after a good beginning; the others are tried from the first request on.
+# Faults after successful requests; the others occur from the first request on.
 LATE = ("401", "404", "500-page", "200-page", "reset", "truncated")
 SLOW_CHANGING = ("402", "409", "422", "500-page", "reset", "truncated", "hang")
 SLOW_LATE = ("500-page",)
@@ -95,9 +95,11 @@ class World:
     def check_failure(
         self, case: Case, fault: Fault, applies: Callable[[ReceivedRequest], bool], *, as_json: bool
     ) -> int:
-        """Run ``case`` while the platform fails, and see that it is told well; how often the platform failed."""
+        """Run ``case`` while the platform fails, check its report, and return how often the platform failed."""
         self.restore(case)
-        with self.platform.failing(fault, lambda asked: applies(asked) and not self._is_response(fault, asked)):
+        with self.platform.failing(
+            fault, lambda request: applies(request) and not self._is_valid_response(fault, request)
+        ):
             timeout_s = SHORT_S if fault.name == "hang" else LONG_S
             ran = self.commands.run(
                 *case.arguments(self.module, as_json=as_json, timeout_s=timeout_s),
@@ -109,14 +111,14 @@ class World:
             self._check(ran, as_json=as_json and case.takes_json)
         return self.platform.injected
 
-    def _is_response(self, fault: Fault, asked: ReceivedRequest) -> bool:
-        """Whether it is no fault: a page from a chute's own host, or what was deleted being gone."""
-        if fault.name == "404" and asked.method == "GET":
+    def _is_valid_response(self, fault: Fault, request: ReceivedRequest) -> bool:
+        """Return whether this is a valid response: a page from a chute's host, or 404 for a deleted object."""
+        if fault.name == "404" and request.method == "GET":
             return any(earlier.method == "DELETE" for earlier in self.platform.received)
-        return fault.name == "200-page" and ".localhost" in asked.host
+        return fault.name == "200-page" and ".localhost" in request.host
 
     def restore(self, case: Case) -> None:
-        """Make again what a command before has deleted, and delete what ``case`` makes."""
+        """Create again what an earlier command deleted, and delete what ``case`` creates."""
         if case.is_slow:
             self.user.delete("/chutes/case-wrapped")
         if case.flag == "--build":
@@ -142,7 +144,7 @@ class World:
 
 
 def _documents(text: str) -> list[str]:
-    """One JSON document, or one in each line."""
+    """Parse one JSON document, or one per line."""
     try:
         json.loads(text)
     except ValueError:
@@ -153,7 +155,7 @@ def _documents(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patched, _world(tmp_path_factory.mktemp("world")) as made:
-        # What is deleted in one test is made again for the next.
+        # What one test deletes is created again for the next.
         patched.setattr(platform_rules, "MAX_BUILDS_PER_DAY", 10_000)
         patched.setattr(platform_rules, "MAX_VERSIONS_PER_DAY", 10_000)
         yield made
@@ -234,7 +236,7 @@ def _always() -> list[Any]:
 
 @pytest.mark.parametrize(("case", "fault"), _always())
 def test_a_platform_that_always_fails_is_reported(world: World, case: Case, fault: Fault) -> None:
-    assert world.check_failure(case, fault, lambda asked: True, as_json=True)
+    assert world.check_failure(case, fault, lambda request: True, as_json=True)
 
 
 def _pairs(
@@ -265,7 +267,7 @@ def _is_late_in_ci(case: Case, fault: str) -> bool:
     ("case", "fault"), _pairs(CHANGING, [fault.name for fault in FAULTS], SLOW_CHANGING, _is_change_in_ci)
 )
 def test_a_failed_change_is_reported(world: World, case: Case, fault: Fault) -> None:
-    injected = world.check_failure(case, fault, lambda asked: asked.changes, as_json=False)
+    injected = world.check_failure(case, fault, lambda request: request.changes, as_json=False)
     assert injected or (case.flag, fault.name) == ("--call", "200-page")
 
 

@@ -19,7 +19,7 @@ def module(tmp_path: Path) -> str:
 
 @pytest.fixture
 def terminal(module: str, tmp_path: Path) -> Iterator[Terminal]:
-    """``--discover`` on a terminal of 60 columns, with an engine that is not there."""
+    """``--discover`` on a terminal of 60 columns, without an engine."""
     variables = {**make_environment(), "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock"}
     process = Terminal(["--discover", module], variables=variables, dimensions=(24, 60))
     yield process

@@ -1,4 +1,4 @@
-"""``--build`` and ``--deploy`` against the emulator: the SDK uploads, and the API has the last word."""
+"""``--build`` and ``--deploy`` against the emulator: the SDK uploads, and the API decides on success."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IMAGE = "case-wrapped:v1"
 
 @dataclass(frozen=True)
 class World:
-    """A user with a module, at a platform that has nothing of it."""
+    """A user with a module, and a platform without its objects."""
 
     user: Client
     platform: RunningPlatform

@@ -107,7 +107,7 @@ CORDS = [
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody with an API key, in a folder of their own."""
+    """A user with an API key and an empty folder."""
 
     commands: Commands
     folder: Path

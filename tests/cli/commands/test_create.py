@@ -1,4 +1,4 @@
-"""What ``--create`` writes, and when it writes nothing; the images are an engine's of a few lines, or nobody's."""
+"""What ``--create`` writes, and when it writes nothing; the images are those of a fake engine, or there are none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OLD = {"deploy_ocr.py": "old module", "deploy_ocr.routes.json": "old manifest"}
 
 
 class Engine:
-    """An engine that has one image, or has none."""
+    """An engine with one image or none."""
 
     def __init__(self, files: Mapping[str, bytes] = FILES, **attributes: Any) -> None:
         self._files = files

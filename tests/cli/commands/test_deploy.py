@@ -1,4 +1,4 @@
-"""When a deployment is one: what the API tells afterwards, beside what the module defines."""
+"""When a deployment succeeded: the API's chute afterwards is compared with the module's definition."""
 
 from __future__ import annotations
 

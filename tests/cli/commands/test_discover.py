@@ -18,7 +18,7 @@ from tests.upstreams.scripted import json_reply, serve_script, unused_port
 
 @pytest.fixture(autouse=True)
 def patch_inspection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inspection has its own tests."""
+    """Replace the inspection, which has separate tests."""
     monkeypatch.setattr(
         "chutes_wrappers.host.inspection.inspect_image", lambda engine, reference: LaunchSpec(reference=reference)
     )
@@ -37,7 +37,7 @@ def facts(path: Path, **changes: Any) -> ModuleFacts:
 
 
 def keep(manifest: Manifest) -> None:
-    """The test looks at the engine."""
+    """An engine that records what it is asked to run."""
 
 
 def specification(*paths: str) -> Any:

@@ -1,4 +1,4 @@
-"""``--discover M --check``: what a manifest says, and what the service serves."""
+"""``--discover M --check``: the manifest compared with what the service serves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def serving_paths(*paths: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleFacts:
-    """Its image has another digest each time that it is looked at."""
+    """A module whose image has another digest at each inspection."""
     digests = (f"sha256:{number}" for number in range(10))
 
     def inspect(engine: Any, reference: str) -> LaunchSpec:

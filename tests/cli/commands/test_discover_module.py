@@ -1,4 +1,4 @@
-"""What ``--discover M`` asks, and what its flags answer."""
+"""The questions of ``--discover M``, and the flags that replace them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_without_a_terminal_the_error_names_the_missing_flag(tmp_path: Path, mon
 
 
 class Terminal:
-    """Standard input of somebody who types ``lines``."""
+    """Standard input of a user who types ``lines``."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = iter(lines)

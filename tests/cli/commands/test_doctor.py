@@ -1,4 +1,4 @@
-"""Each fault is made for real, found, and its fix named."""
+"""Each fault is created, must be found, and its fix must be named."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class Machine:
         (folder / "deploy_case.routes.json").write_text(json.dumps(MANIFEST))
 
     def run_doctor(self, *, loads: bool = False, **variables: str) -> tuple[CommandResult, dict[str, dict[str, Any]]]:
-        """What ``--doctor --json`` ran like, and its findings by "group name", those that are not ok.
+        """Run ``--doctor --json``; return its result, and the findings that are not ok by "group name".
 
-        ``loads`` loads the folder's modules, which takes a second; without, it looks at one that is refused for its name.
+        ``loads`` loads the folder's modules, which takes a second. Without it the only module is rejected for its name.
         """
         folder = self.folder if loads else self.elsewhere
         ran = self._commands.run("--doctor", "--json", variables={**self.variables, **variables}, folder=folder)
@@ -194,7 +194,13 @@ def test_a_seed_of_another_hotkey(machine: Machine, account: accounts.Account) -
     seed = accounts.generate_seed()
     machine.edit(account.seed, seed)
     signs = keypair_from_seed(seed).ss58_address
-    expect(machine, "account signature", "failure", "set both to the values of the same hotkey", f"the seed is that of {signs}")
+    expect(
+        machine,
+        "account signature",
+        "failure",
+        "set both to the values of the same hotkey",
+        f"the seed is that of {signs}",
+    )
 
 
 def test_an_account_that_the_platform_does_not_know(machine: Machine, account: accounts.Account) -> None:
@@ -230,12 +236,12 @@ def test_a_timeout_that_is_not_a_number(machine: Machine) -> None:
 
 
 class _Api(BaseHTTPRequestHandler):
-    """Answers every request with the server's ``status``, ``headers`` and ``told``."""
+    """Responds to every request with the server's ``status``, ``date`` and ``body``."""
 
     server: _ApiServer
 
     def do_GET(self) -> None:
-        payload = self.server.told.encode()
+        payload = self.server.body.encode()
         self.send_response_only(self.server.status)
         self.send_header("Date", self.server.date or self.date_time_string())
         self.send_header("Content-Type", "application/json")
@@ -248,12 +254,12 @@ class _Api(BaseHTTPRequestHandler):
 
 
 class _ApiServer(HTTPServer):
-    status, date, told = 200, "", "{}"
+    status, date, body = 200, "", "{}"
 
 
 @pytest.fixture
 def api(machine: Machine) -> Iterator[_ApiServer]:
-    """The platform that the account's file names: one that is made to answer wrongly."""
+    """The platform in the account's file, with invalid responses that a test sets."""
     with _ApiServer(("127.0.0.1", 0), _Api) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -275,7 +281,7 @@ def test_an_api_behind_a_login(machine: Machine, api: _ApiServer) -> None:
 
 @pytest.mark.parametrize("balance", ["NaN", "Infinity", '"much"'])
 def test_a_balance_that_is_not_a_number_is_not_shown(machine: Machine, api: _ApiServer, balance: str) -> None:
-    api.told = f'{{"username": "patient", "balance": {balance}}}'
+    api.body = f'{{"username": "patient", "balance": {balance}}}'
     _, findings = machine.run_doctor()
     assert findings["account balance"]["severity"] == "note"
 
@@ -520,7 +526,7 @@ def test_a_module_that_ends_when_it_is_loaded(machine: Machine, code: int, fix: 
 
 @pytest.fixture
 def broken_engine_socket(request: pytest.FixtureRequest) -> Iterator[str]:
-    """An engine that says of itself what the test wants; its DOCKER_HOST."""
+    """The DOCKER_HOST of an engine with the properties that the test sets."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

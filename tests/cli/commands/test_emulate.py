@@ -22,7 +22,7 @@ EXAMPLES = {"POST /speak": {"text": "SOS"}, "POST /inference": {"file": {"answer
 
 
 class Sample:
-    """The Morse sample on free ports, as a module that is to be emulated."""
+    """The Morse sample on free ports, as a module to emulate."""
 
     def __init__(self, folder: Path, entrypoint: str = "", **inference: Any) -> None:
         self.ports = [find_free_port(), find_free_port()]

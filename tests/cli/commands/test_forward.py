@@ -1,4 +1,4 @@
-"""``--forward``: the services' own API in front of a chute that ``--run`` serves, as two commands in two terminals."""
+"""``--forward``: the services' original API in front of a chute of ``--run``, as two commands in two terminals."""
 
 from __future__ import annotations
 

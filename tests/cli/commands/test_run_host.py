@@ -1,4 +1,4 @@
-"""``--run``: the chute on the host, in the SDK's real dev mode, beside a service that runs here too."""
+"""``--run``: the chute on the host, in the SDK's real dev mode, for a service that also runs here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROUTES = [{"path": "/echo", "method": method} for method in ("GET", "POST", "PUT
 
 @pytest.fixture
 def service_port() -> Iterator[int]:
-    """The echo service on a port of its own."""
+    """The port of an echo service."""
     port = find_free_port()
     environment = {**os.environ, "PORT": str(port), "HOST": "127.0.0.1"}
     with subprocess.Popen([sys.executable, str(ECHO)], env=environment, stdout=subprocess.PIPE) as process:
@@ -95,7 +95,7 @@ def test_a_module_without_our_helpers_is_guarded_too(tmp_path: Path) -> None:
 
 
 def listening(pid: int) -> set[int]:
-    """The ports of a process's children on this machine."""
+    """Return the ports of a process's children on this machine."""
     children = psutil.Process(pid).children(recursive=True)
     connections = [
         each for child in children for each in child.net_connections("inet") if each.status == psutil.CONN_LISTEN

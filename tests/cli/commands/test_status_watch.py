@@ -1,4 +1,4 @@
-"""What is watched goes on through short faults of the platform, and ends where nothing is to come."""
+"""Watching continues during short faults of the platform, and ends when nothing more can happen."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def warm_up_chute(world: World) -> None:
-    """An instance that prints."""
+    """Start an instance, which prints."""
     warming = world.at_terminal("--warmup", "case")
     warming.expect("is hot")
     assert wait_for_exit(warming) == 0
