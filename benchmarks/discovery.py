@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import socket
 import subprocess
 import sys
 import tempfile
@@ -82,10 +81,10 @@ def measure(routes: int, delay_s: float) -> float:
     from chutes_wrappers.core.manifest import write_manifest
     from chutes_wrappers.host.discovery.probing import Bounds
     from chutes_wrappers.host.discovery.remote import discover_service
+    from tests.scenario import find_free_port
 
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-        reserved.close()
+    port = find_free_port()
+    with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "first-response"
         with _run_service(port, routes, delay_s, note):
             manifest = discover_service(

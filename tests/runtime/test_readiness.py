@@ -12,6 +12,7 @@ from aiohttp import web
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.runtime.readiness import ReadinessProbe, build_probes, find_readiness_paths, wait_until_ready
+from tests.scenario import find_free_port
 
 from .conftest import Starter
 from .test_launcher import wait_until
@@ -30,13 +31,6 @@ async def serving(handler: Handler, port: int = 0) -> AsyncIterator[int]:
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize(
@@ -87,7 +81,7 @@ async def test_without_a_path_a_connection_is_enough() -> None:
 
 async def test_a_dead_port_is_a_problem_and_never_an_exception() -> None:
     for path in (None, "/health"):
-        port = unused_port()
+        port = find_free_port()
         problem = await ReadinessProbe(host="127.0.0.1", port=port, path=path).find_problem(2)
         assert str(port) in str(problem)
 
@@ -103,7 +97,7 @@ async def test_waiting_ends_when_every_port_is_ready() -> None:
     async def handler(request: web.BaseRequest) -> web.Response:
         return web.Response()
 
-    late = unused_port()
+    late = find_free_port()
     async with serving(handler) as early:
         waiting = asyncio.ensure_future(wait_until_ready(build_probes([early, late], "127.0.0.1", {}), 60))
         await asyncio.sleep(0)
@@ -114,7 +108,7 @@ async def test_waiting_ends_when_every_port_is_ready() -> None:
 
 async def test_after_the_timeout_the_error_names_only_what_is_missing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        ready, missing = server.getsockname()[1], unused_port()
+        ready, missing = server.getsockname()[1], find_free_port()
         with pytest.raises(ServiceFailed) as caught:
             await wait_until_ready(build_probes([ready, missing], "127.0.0.1", {}), 0.3)
     assert str(missing) in str(caught.value)
@@ -126,7 +120,7 @@ async def test_a_service_that_ends_is_reported_long_before_the_timeout(family: S
     process.start()
     started = time.monotonic()
     with pytest.raises(ServiceFailed, match="exit code 3") as caught:
-        await wait_until_ready(build_probes([unused_port()], "127.0.0.1", {}), 60, [process])
+        await wait_until_ready(build_probes([find_free_port()], "127.0.0.1", {}), 60, [process])
     assert time.monotonic() - started < 30
     assert "line 59" in str(caught.value)
 
@@ -138,13 +132,13 @@ async def test_a_service_on_another_port_is_named(family: Starter, host: str) ->
     wait_until(lambda: "listening on" in process.tail)
     port = process.tail.split()[-1]
     with pytest.raises(ServiceFailed) as caught:
-        await wait_until_ready(build_probes([unused_port()], "127.0.0.1", {}), 0.5, [process])
+        await wait_until_ready(build_probes([find_free_port()], "127.0.0.1", {}), 0.5, [process])
     assert f"listens on {host}:{port}" in str(caught.value)
     assert "SERVICE_PORTS" in str(caught.value)
 
 
 async def test_a_service_on_another_address_is_named(family: Starter) -> None:
-    port = unused_port()
+    port = find_free_port()
     process = family("listen", "127.0.0.2", str(port))
     process.start()
     wait_until(lambda: "listening on" in process.tail)
@@ -158,7 +152,7 @@ async def test_a_service_without_a_listener_is_reported(family: Starter) -> None
     process = family("daemon")
     process.start()
     with pytest.raises(ServiceFailed, match="listens on no port"):
-        await wait_until_ready(build_probes([unused_port()], "127.0.0.1", {}), 0.3, [process])
+        await wait_until_ready(build_probes([find_free_port()], "127.0.0.1", {}), 0.3, [process])
 
 
 @pytest.mark.parametrize(("status", "is_ready"), [(200, True), (299, True), (300, False), (404, False)])
@@ -193,5 +187,5 @@ async def test_after_the_end_nothing_is_probed_any_more(family: Starter) -> None
     process.start()
     before = asyncio.all_tasks()
     with pytest.raises(ServiceFailed):
-        await asyncio.wait_for(wait_until_ready(build_probes([unused_port()], "127.0.0.1", {}), 600, [process]), 60)
+        await asyncio.wait_for(wait_until_ready(build_probes([find_free_port()], "127.0.0.1", {}), 600, [process]), 60)
     assert asyncio.all_tasks() == before

@@ -16,6 +16,7 @@ from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.runtime import startup, supervision
+from tests.scenario import find_free_port
 
 from .conftest import Loader
 
@@ -45,10 +46,7 @@ def bake(folder: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        chosen: int = probe.getsockname()[1]
-        return chosen
+    return find_free_port()
 
 
 @pytest.mark.parametrize("as_text", [True, False])
