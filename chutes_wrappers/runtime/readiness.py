@@ -106,7 +106,7 @@ async def wait_until_ready(
 
 async def _wait_for(check: ReadinessProbe, deadline: float) -> str | None:
     pause_s = _MIN_POLL_S
-    problem: str | None = f"port {check.port} was not checked: the timeout has no time for it"
+    problem: str | None = f"port {check.port} was not checked: no time was left"
     while (left_s := deadline - time.monotonic()) > 0:
         result = await check.find_problem(min(left_s, _PROBE_TIMEOUT_S))
         if result is None:
