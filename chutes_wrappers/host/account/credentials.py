@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import hashlib
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +15,11 @@ from loguru import logger
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path
-from chutes_wrappers.host.account.keypairs import keypair_from_seed
+from chutes_wrappers.host.account.keypairs import is_seed, keypair_from_seed
 from chutes_wrappers.sdk.username import get_config_path
 
 _REQUIRED_FIELDS = ("username", "user_id", "hotkey_seed", "hotkey_name", "hotkey_ss58address")
-_SEED = re.compile(r"[0-9a-fA-F]{64}\Z")
+
 _REGISTER_STEP = f"run {NAMES.account}, or set CHUTES_CONFIG_PATH to the account's file"
 
 
@@ -187,7 +186,7 @@ def find_hotkey_problem(account: AccountCredentials) -> ConfigurationError | Non
     The platform only reports that it rejects a signature.
     """
     seed = account.seed.removeprefix("0x")
-    if not _SEED.match(seed):
+    if not is_seed(seed):
         return ConfigurationError(
             "hotkey_seed is not a valid seed",
             where=str(account.file),

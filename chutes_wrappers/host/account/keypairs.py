@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bittensor_wallet import Keypair
+
+
+_SEED = re.compile(r"[0-9a-fA-F]{64}\Z")
+
+
+def is_seed(text: str) -> bool:
+    """Return whether ``text`` is a seed: 64 hexadecimal digits, without ``0x``."""
+    return _SEED.match(text) is not None
 
 
 def keypair_from_seed(seed: str) -> Keypair:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.files import write_atomically
-from chutes_wrappers.host.account.keypairs import keypair_from_seed
+from chutes_wrappers.host.account.keypairs import is_seed, keypair_from_seed
 
 NEW_WALLET, NEW_HOTKEY = "chutes", "default"
 _PUBLIC_SUFFIX = "pub.txt"
-_SEED = re.compile(r"[0-9a-f]{64}\Z")
+
 _SR25519 = 1  # bittensor-wallet's cryptoType; a file without one is of this kind
 
 
@@ -55,7 +54,7 @@ def read_hotkey(folder: Path, wallet: str, name: str) -> Hotkey:
     if secret.get("cryptoType", _SR25519) != _SR25519:
         raise _make_error("it is not an sr25519 key, the only kind that Chutes accepts", path)
     seed = str(secret.get("secretSeed") or "").removeprefix("0x").lower()
-    if not _SEED.match(seed):
+    if not is_seed(seed):
         raise _make_error("its secretSeed is not 64 hexadecimal digits", path)
     address = keypair_from_seed(seed).ss58_address
     if secret.get("ss58Address") != address:
