@@ -7,7 +7,6 @@ object that a caller sends. ``{"answer_of": ROUTE}`` is replaced with another ro
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.parity.comparison import HttpResponse
-from chutes_wrappers.runtime.files import BINARY_TYPE
+from chutes_wrappers.runtime.files import BINARY_TYPE, File
 from chutes_wrappers.runtime.media_types import guess_extension, guess_type_of_name
 
 _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) /\S*")
@@ -63,7 +62,8 @@ def resolve_example(example: Any, folder: Path, get_response: Callable[[str], Ht
     if isinstance(example, Mapping):
         if example.keys() == {_RESPONSE_KEY}:
             response = get_response(str(example[_RESPONSE_KEY]))
-            return _build_file(f"answer{guess_extension(response.media_type)}", response.content_type, response.body)
+            filename = f"answer{guess_extension(response.media_type)}"
+            return File(filename=filename, content_type=response.content_type, data=response.body).to_json()
         if example.keys() == {_CONTENT_KEY}:
             return _read_file(folder / str(example[_CONTENT_KEY]))
         return {name: resolve_example(child, folder, get_response) for name, child in example.items()}
@@ -81,8 +81,4 @@ def _read_file(path: Path) -> dict[str, str]:
             where=str(path),
             next_step="correct its content_of in CHUTE_EXAMPLES",
         ) from error
-    return _build_file(path.name, guess_type_of_name(path.name) or BINARY_TYPE, data)
-
-
-def _build_file(filename: str, content_type: str, data: bytes) -> dict[str, str]:
-    return {"filename": filename, "content_type": content_type, "data": base64.b64encode(data).decode("ascii")}
+    return File(filename=path.name, content_type=guess_type_of_name(path.name) or BINARY_TYPE, data=data).to_json()

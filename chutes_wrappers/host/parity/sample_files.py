@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 import struct
 import wave
 import zlib
+
+from chutes_wrappers.runtime.files import File
 
 _PICTURE_WORDS = ("image", "img", "photo", "picture", "mask")
 _SOUND_WORDS = ("audio", "sound", "voice", "speech", "wav", "music", "speaker")
@@ -21,10 +22,10 @@ def make_sample_file(field: str) -> dict[str, str]:
     """
     name = field.lower()
     if any(word in name for word in _PICTURE_WORDS):
-        return _build_file("sample.png", "image/png", make_picture())
+        return File(filename="sample.png", content_type="image/png", data=make_picture()).to_json()
     if any(word in name for word in _SOUND_WORDS):
-        return _build_file("sample.wav", "audio/wav", make_sound())
-    return _build_file("sample.txt", "text/plain", b"hello\n")
+        return File(filename="sample.wav", content_type="audio/wav", data=make_sound()).to_json()
+    return File(filename="sample.txt", content_type="text/plain", data=b"hello\n").to_json()
 
 
 def make_picture(width: int = 96, height: int = 64) -> bytes:
@@ -62,7 +63,3 @@ def make_sound(seconds: float = 1.0, hertz: float = 440.0) -> bytes:
 
 def _build_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def _build_file(filename: str, content_type: str, data: bytes) -> dict[str, str]:
-    return {"filename": filename, "content_type": content_type, "data": base64.b64encode(data).decode("ascii")}
