@@ -28,6 +28,11 @@ class HttpResponse:
         """The media type without its parameters."""
         return self.content_type.partition(";")[0].strip().lower()
 
+    @property
+    def excerpt(self) -> str:
+        """The problem, otherwise the beginning of the body as text."""
+        return self.problem or self.body[:500].decode("utf-8", "replace")
+
     def json(self) -> Any:
         """Return the body as JSON; None when it is not valid JSON."""
         try:
@@ -50,16 +55,14 @@ def compare(platform: HttpResponse, service: HttpResponse, repeated: HttpRespons
     if service.problem:
         return Verdict(is_good=False, message="the service is not reachable", evidence=service.problem)
     if service.status >= 500 and service.status != HTTPStatus.NOT_IMPLEMENTED:
-        return Verdict(
-            is_good=False, message=f"the service itself failed: {service.status}", evidence=_quote_body(service)
-        )
+        return Verdict(is_good=False, message=f"the service itself failed: {service.status}", evidence=service.excerpt)
     if platform.problem:
         return Verdict(is_good=False, message="the platform's response was interrupted", evidence=platform.problem)
     if platform.status == 400 and _find_service_status(platform) == service.status:
         return Verdict(is_good=True, message=f"same error status: {service.status}")
     if platform.status != 200:
         return Verdict(
-            is_good=False, message=f"status {service.status} became {platform.status}", evidence=_quote_body(platform)
+            is_good=False, message=f"status {service.status} became {platform.status}", evidence=platform.excerpt
         )
     if service.status >= 300:
         return Verdict(
@@ -101,7 +104,7 @@ def _compare_contents(
         )
     if platform.media_type != service.media_type:
         message = f"{service.media_type or 'no media type'} became {platform.media_type or 'no media type'}"
-        return Verdict(is_good=False, message=message, evidence=_quote_body(platform))
+        return Verdict(is_good=False, message=message, evidence=platform.excerpt)
     if platform.body == service.body:
         return Verdict(is_good=True, message="same bytes")
     if service.json() is not None and platform.json() == service.json():
@@ -115,18 +118,18 @@ def _compare_shapes(platform: HttpResponse, service: HttpResponse, repeated: Htt
         return Verdict(
             is_good=False,
             message="the response differs from the service's own",
-            evidence=_format_differences(platform, service) + _quote_body(platform),
+            evidence=_format_differences(platform, service) + platform.excerpt,
         )
     if service.json() is not None and _shape_of(platform.json()) != _shape_of(service.json()):
         return Verdict(
-            is_good=False, message="the response's shape differs from the service's own", evidence=_quote_body(platform)
+            is_good=False, message="the response's shape differs from the service's own", evidence=platform.excerpt
         )
     return Verdict(is_good=True, message="same shape; the service responds differently each time")
 
 
 def _compare_streams(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse) -> Verdict:
     if platform.media_type != EVENTS:
-        return Verdict(is_good=False, message=f"a stream became {platform.media_type}", evidence=_quote_body(platform))
+        return Verdict(is_good=False, message=f"a stream became {platform.media_type}", evidence=platform.excerpt)
     if not platform.body.strip():
         return Verdict(is_good=not service.body.strip(), message="an empty stream")
     if service.media_type != EVENTS:
@@ -164,7 +167,3 @@ def _shape_of(value: Any) -> Any:
     if isinstance(value, list):
         return [_shape_of(value[0])] if value else []
     return "number" if isinstance(value, int | float) else type(value).__name__
-
-
-def _quote_body(response: HttpResponse) -> str:
-    return response.body[:500].decode("utf-8", "replace")

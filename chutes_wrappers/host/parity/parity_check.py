@@ -97,7 +97,7 @@ class ParityCheck:
             if response.status == 200
             else f"the module's own cord responded {response.status}"
         )
-        verdict = Verdict(is_good=response.status == 200, message=message, evidence=_quote_evidence(response))
+        verdict = Verdict(is_good=response.status == 200, message=message, evidence=response.excerpt)
         return Outcome(call=call, encoding="the module's own", response=response, verdict=verdict)
 
     def _sort_cords(self) -> list[PlannedCord]:
@@ -177,13 +177,9 @@ def _compare_responses(
 
 def _judge_gradio_response(response: HttpResponse) -> Verdict:
     """Judge a response of a Gradio app, which has another protocol: there is no response to compare with."""
-    is_good, evidence = response.status == 200, _quote_evidence(response)
-    message = "the app responded" if is_good else f"the app's response became {response.status}"
-    return Verdict(is_good=is_good, message=message, evidence="" if is_good else evidence)
-
-
-def _quote_evidence(response: HttpResponse) -> str:
-    return response.problem or response.body[:500].decode("utf-8", "replace")
+    if response.status == 200:
+        return Verdict(is_good=True, message="the app responded")
+    return Verdict(is_good=False, message=f"the app's response became {response.status}", evidence=response.excerpt)
 
 
 def _suggest_fix(cord: PlannedCord) -> str:

@@ -127,12 +127,11 @@ def _merge_schema(node: dict[str, Any], part: Mapping[str, Any]) -> None:
 
 
 def _find_examples(node: Mapping[str, Any]) -> list[Any]:
-    examples = node.get("examples")
-    lists = [examples, node.get("enum")]
-    singles = [node[key] for key in ("example", "const", "default") if key in node]
+    examples, values = node.get("examples"), node.get("enum")
     if isinstance(examples, list) and examples:
         return examples
-    return singles or next((each for each in lists if isinstance(each, list) and each), [])
+    singles = [node[key] for key in ("example", "const", "default") if key in node]
+    return singles or (values if isinstance(values, list) else [])
 
 
 def _is_null(schema: Any) -> bool:
