@@ -69,7 +69,10 @@ def register_passthrough_routes(
     for warning in plan.warnings:
         logger.warning(warning)
     module_calls = {call_of_cord(cord) for cord in chute.cords}
-    cords = [cord for cord in plan.cords if not _is_overridden(module_calls, cord)]
+    for cord in plan.cords:
+        if _call_of_plan(cord) in module_calls:
+            _log_override(_call_of_plan(cord))
+    cords = [cord for cord in plan.cords if _call_of_plan(cord) not in module_calls]
     gateway, first_route_cord = Gateway(), len(chute.cords)
     for cord in cords:
         _register_cord(chute, cord, gateway)
@@ -108,14 +111,6 @@ def _is_handled_by_gateway(cord: PlannedCord) -> bool:
 
 def _call_of_plan(cord: PlannedCord) -> Call:
     return cord.public_method, cord.public_path
-
-
-def _is_overridden(module_calls: set[Call], planned: PlannedCord) -> bool:
-    """Whether the module already has a cord for this call; logs it if so."""
-    is_overridden = _call_of_plan(planned) in module_calls
-    if is_overridden:
-        _log_override(_call_of_plan(planned))
-    return is_overridden
 
 
 def _log_override(call: Call) -> None:

@@ -33,8 +33,8 @@ def copy_template(name: str, folder: Path) -> list[Path]:
     for target, content in contents.items():
         if os.path.lexists(target):
             _check_same(target, content)
-    for folder in {target.parent: None for target in contents}:
-        _make_folder(folder)
+    for parent in {target.parent: None for target in contents}:
+        _make_folder(parent)
     for target, content in contents.items():
         _write(target, content)
     return list(contents)
