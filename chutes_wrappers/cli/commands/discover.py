@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chutes_wrappers.cli import openapi_output, output
+from chutes_wrappers.cli import output
+from chutes_wrappers.cli.module_cords import parse_static_routes, plan_module_cords
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.cord_plan import CordPlan, plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import Category
+from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 
 if TYPE_CHECKING:
@@ -69,7 +72,9 @@ def discover_url(base_url: str, port: int | None, settings: Settings, path: Path
     if path is not None:
         write_and_report(manifest, path)
     if settings.openapi is not None:
-        openapi_output.write_manifest_document(manifest, settings.openapi)
+        ports = [route.port for route in manifest.routes if route.port is not None]
+        plan = plan_cords(manifest.routes, ports[0] if ports else 0)
+        _write_openapi(plan, settings.openapi, name="chute", version="")
     return manifest
 
 
@@ -111,7 +116,8 @@ def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Se
     def save(manifest: Manifest) -> None:
         write_and_report(manifest, path)
         if settings.openapi is not None:
-            openapi_output.write_module_document(facts, manifest, settings.openapi)
+            plan = plan_module_cords(facts, manifest)
+            _write_openapi(plan, settings.openapi, name=facts.chute_name, version=facts.chute_tag)
 
     return discover_image(facts, engine, settings, save)
 
@@ -122,6 +128,13 @@ def write_and_report(manifest: Manifest, path: Path) -> None:
     output.success(f"{path}: {len(manifest.routes)} routes, {len(manifest.skipped)} skipped with their reasons")
 
 
+def _write_openapi(plan: CordPlan, path: Path, *, name: str, version: str) -> None:
+    from chutes_wrappers.host.public_api_document import build_api_document
+
+    write_atomically(path, build_api_document(plan, name=name, version=version))
+    output.success(f"{path}: the public API in OpenAPI 3.1, {len(plan.cords)} cords")
+
+
 def discover_image(
     facts: ModuleFacts, engine: ContainerEngine, settings: Settings, save: Callable[[Manifest], None]
 ) -> Manifest:
@@ -129,7 +142,7 @@ def discover_image(
     from chutes_wrappers.host.discovery.container import ContainerTask, check_ports, discover_container
     from chutes_wrappers.host.inspection import describe_concerns, inspect_image
 
-    static_routes = openapi_output.parse_static_routes(facts)
+    static_routes = parse_static_routes(facts)
     container = _build_container_spec(facts, settings)
     output.print_heading(f"Inspecting {facts.base_image}")
     launch = inspect_image(engine, facts.base_image)

@@ -14,12 +14,11 @@ from chutes_wrappers.cli import local_run, module_preparation, output
 from chutes_wrappers.cli.emulation import emulated_image, report
 from chutes_wrappers.cli.emulation.emulated_deployment import create_developer
 from chutes_wrappers.cli.emulation.emulated_image import PreparedImage
-from chutes_wrappers.cli.openapi_output import parse_static_routes
+from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.cli.placement_warnings import check_placement
-from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import AllowList
-from chutes_wrappers.core.manifest import Manifest, merge_static_routes
+from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform
@@ -172,8 +171,7 @@ def _make_failure(what: str, reason: str, lines: Sequence[str], diagnosis: Diagn
 def _check_parity(
     facts: ModuleFacts, manifest: Manifest, platform: RunningPlatform, chute: DeployedChute
 ) -> Iterator[Outcome]:
-    merged, _ = merge_static_routes(manifest, parse_static_routes(facts))
-    plan = plan_cords(merged.routes, facts.service_ports[0], expose=facts.expose)
+    plan = plan_module_cords(facts, manifest)
     registered_paths = {cord.path for cord in chute.record.cords}
     cords = [cord for cord in plan.cords if cord.internal_path in registered_paths]
     planned_paths = {cord.internal_path for cord in cords}

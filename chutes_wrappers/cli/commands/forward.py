@@ -12,10 +12,10 @@ from typing import Any
 
 from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.cli.local_port import check_free_port
-from chutes_wrappers.core.cord_plan import plan_cords
+from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import AllowList
-from chutes_wrappers.core.manifest import Manifest, merge_static_routes, parse_routes
+from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.account.api_key import read_api_key, require_api_key
 from chutes_wrappers.host.forwarding.chute_client import Chute, ChuteAddress, parse_chute_address
 from chutes_wrappers.host.forwarding.matching import RouteTable
@@ -94,9 +94,7 @@ def _list_cords(facts: ModuleFacts, manifest: Manifest) -> list[dict[str, Any]]:
 
 def _build_route_table(facts: ModuleFacts, manifest: Manifest, registered_paths: Collection[str]) -> RouteTable:
     """Return the routes with a registered cord, by internal path: the module's own cords replace others."""
-    static_routes = parse_routes(facts.static_routes, where=f"{facts.path}, CHUTE_STATIC_ROUTES")
-    merged, _ = merge_static_routes(manifest, static_routes)
-    plan = plan_cords(merged.routes, facts.service_ports[0], expose=facts.expose)
+    plan = plan_module_cords(facts, manifest)
     output.warning(
         f"{facts.path.name} registers no tunnel: requests use its {len(plan.cords)} routes, without headers, cookies and "
         "pages; add register_tunnel(chute, SERVICE_PORTS) to forward everything"

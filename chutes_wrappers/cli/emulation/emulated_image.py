@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chutes_wrappers.cli import module_preparation, output
-from chutes_wrappers.cli.openapi_output import parse_static_routes
+from chutes_wrappers.cli.module_cords import parse_static_routes
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest

@@ -1,0 +1,23 @@
+"""The cords of a module that registers its manifest and its static routes, as the template does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chutes_wrappers.core.cord_plan import CordPlan, plan_cords
+from chutes_wrappers.core.manifest import Manifest, merge_static_routes, parse_routes
+from chutes_wrappers.core.routes import Route
+
+if TYPE_CHECKING:
+    from chutes_wrappers.host.modules.module_facts import ModuleFacts
+
+
+def parse_static_routes(facts: ModuleFacts) -> tuple[Route, ...]:
+    """Return the module's ``CHUTE_STATIC_ROUTES``, validated."""
+    return parse_routes(facts.static_routes, where=f"{facts.path}, CHUTE_STATIC_ROUTES")
+
+
+def plan_module_cords(facts: ModuleFacts, manifest: Manifest) -> CordPlan:
+    """Plan the cords of the module with this manifest. Raises ConfigurationError for invalid static routes."""
+    merged, _ = merge_static_routes(manifest, parse_static_routes(facts))
+    return plan_cords(merged.routes, facts.service_ports[0], expose=facts.expose)
