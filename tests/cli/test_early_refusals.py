@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fork_server import TIMEOUT_S
-from tests.scenario import ROOT, make_environment
-from tests.upstreams.scripted import unused_port
+from tests.scenario import ROOT, find_free_port, make_environment
 
 # Exits with the command's code, and prints the number of started processes and the loaded slow libraries.
 SCRIPT = """
@@ -68,7 +67,7 @@ NOTHING = "started 0 loaded\n"
 
 
 def test_a_valid_command_starts_the_sdk(tmp_path: Path) -> None:
-    done = run(tmp_path, "--run", module(tmp_path), "--port", str(unused_port()))
+    done = run(tmp_path, "--run", module(tmp_path), "--port", str(find_free_port()))
     assert "TypeError: Chute.__init__()" in done.stderr
     assert done.stdout.startswith("started 1 loaded ")
 

@@ -8,7 +8,7 @@ from chutes_wrappers.cli.local_port import check_free_port
 from chutes_wrappers.core.errors import ConfigurationError
 
 
-def test_a_port_in_use_is_refused_with_the_flag_that_names_another() -> None:
+def test_a_port_in_use_is_rejected_with_the_flag_for_another() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(

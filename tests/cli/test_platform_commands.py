@@ -114,7 +114,7 @@ def test_an_unknown_name_suggests_the_nearest(world: World) -> None:
     assert "did you mean case:v1?" in ran.stderr
 
 
-def test_the_log_of_the_newest_instance_is_shown_without_what_a_terminal_obeys(world: World) -> None:
+def test_the_log_of_the_newest_instance_is_shown_without_control_characters(world: World) -> None:
     assert world.run("--call", "case", "/greet", "-d", '{"name": "you"}').code == 0
     ran = world.run("--logs", "case")
     assert ran.code == 0, ran.stderr

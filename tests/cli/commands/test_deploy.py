@@ -31,7 +31,7 @@ def test_a_new_version_with_the_same_cords_is_deployed() -> None:
     check_deployed(make_chute(CORD), make_chute(CORD, version="1"), [CORD], "")
 
 
-def test_the_same_version_is_deployed_only_when_the_platform_says_so() -> None:
+def test_the_same_version_counts_as_deployed_only_when_the_platform_reports_it() -> None:
     check_deployed(
         make_chute(CORD), make_chute(CORD), [CORD], "Chute with name=case, version=2 and public=False already exists"
     )

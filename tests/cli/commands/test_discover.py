@@ -13,7 +13,8 @@ from chutes_wrappers.core.manifest import Manifest, load_manifest
 from chutes_wrappers.core.platform_rules import INSTANCE_SHM_BYTES
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from tests.host.discovery.engines import FakeContainer, FakeEngine
-from tests.upstreams.scripted import json_reply, serve_script, unused_port
+from tests.scenario import find_free_port
+from tests.upstreams.scripted import json_reply, serve_script
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +104,7 @@ def test_by_default_the_manifest_is_written_beside_the_module(
 def test_a_failed_discovery_leaves_the_old_manifest_alone(tmp_path: Path) -> None:
     old = tmp_path / "deploy_x.routes.json"
     old.write_text("old")
-    engine = FakeEngine(FakeContainer({8020: unused_port()}, exit_code=1, lines=["no MODEL_NAME"]))
+    engine = FakeEngine(FakeContainer({8020: find_free_port()}, exit_code=1, lines=["no MODEL_NAME"]))
     with pytest.raises(WrapperError, match="exit code 1"):
         discover.discover_with_defaults(facts(tmp_path), engine)
     assert old.read_text() == "old"
