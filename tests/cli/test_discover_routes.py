@@ -13,7 +13,8 @@ from chutes_wrappers.cli.commands import discover
 from chutes_wrappers.cli.discover_routes import main
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
 from chutes_wrappers.core.routes import Route
-from tests.upstreams.scripted import Reply, json_reply, serve_script, unused_port
+from tests.scenario import find_free_port
+from tests.upstreams.scripted import Reply, json_reply, serve_script
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECIFICATION = {"/openapi.json": json_reply({"openapi": "3.1.0", "paths": {"/say": {"get": {}}, "/": {"get": {}}}})}
@@ -52,7 +53,13 @@ def test_probe_paths_are_tried(tmp_path: Path) -> None:
 
 def test_no_service_is_exit_code_1_within_the_timeout() -> None:
     result = run(
-        "--base-url", f"http://127.0.0.1:{unused_port()}", "--startup-delay", "0.1", "--probe-timeout", "0.1", "--json"
+        "--base-url",
+        f"http://127.0.0.1:{find_free_port()}",
+        "--startup-delay",
+        "0.1",
+        "--probe-timeout",
+        "0.1",
+        "--json",
     )
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no HTTP response" in result.stderr

@@ -15,8 +15,7 @@ from chutes_wrappers.cli.usage import describe_option
 from chutes_wrappers.cli.verbs.groups import GROUPS, VERBS
 from chutes_wrappers.cli.verbs.verb import Group, Verb
 from chutes_wrappers.core.program import VERSION
-from tests.scenario import make_environment
-from tests.upstreams.scripted import unused_port
+from tests.scenario import find_free_port, make_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -239,7 +238,7 @@ def test_an_unknown_module_is_exit_code_2_with_a_next_step(verb: str, module: st
 def test_a_syntax_error_in_a_module_is_named_by_every_command(tmp_path: Path) -> None:
     path = tmp_path / "deploy_broken.py"
     path.write_text("CHUTE_NAME = \n")
-    run = ["--run", "--port", str(unused_port())]
+    run = ["--run", "--port", str(find_free_port())]
     for arguments in (["--discover"], ["--build", "--local"], ["--run-docker"], run):
         outcome = invoke(arguments[0], str(path), *arguments[1:], "--yes")
         assert outcome.exit_code == 2, outcome.output

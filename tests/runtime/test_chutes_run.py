@@ -19,10 +19,10 @@ import pytest
 
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, write_manifest
+from tests.scenario import find_free_port
 
 from .conftest import FAMILY
 from .test_launcher import is_gone
-from .test_readiness import unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = """
@@ -51,7 +51,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.service_port, self.port = unused_port(), unused_port()
+        self.service_port, self.port = find_free_port(), find_free_port()
         self._lines: queue.Queue[str] = queue.Queue()
         self._process: subprocess.Popen[str] | None = None
 
@@ -65,7 +65,7 @@ class Run:
             "CHUTES_EXECUTION_CONTEXT": "REMOTE",
             "CHUTES_ALLOW_MISSING": "true",
         }
-        ports = ["--port", str(self.port), "--logging-port", str(unused_port())]
+        ports = ["--port", str(self.port), "--logging-port", str(find_free_port())]
         self._process = subprocess.Popen(
             [str(Path(sys.executable).parent / "chutes"), "run", "m:chute", "--dev", "--host", "127.0.0.1", *ports],
             cwd=self.folder,

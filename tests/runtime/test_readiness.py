@@ -49,7 +49,7 @@ async def serving(handler: Handler, port: int = 0) -> AsyncIterator[int]:
         (("NONE",), {}),
     ],
 )
-def test_a_health_check_says_which_path_to_ask(test: tuple[str, ...], expected: dict[int, str]) -> None:
+def test_the_readiness_path_is_read_from_the_health_check(test: tuple[str, ...], expected: dict[int, str]) -> None:
     assert find_readiness_paths(LaunchSpec(health_check=test)) == expected
 
 
@@ -58,7 +58,7 @@ def test_what_discovery_saw_beats_the_health_check() -> None:
     assert find_readiness_paths(spec) == {1: "/seen"}
 
 
-async def test_a_known_path_must_answer_2xx() -> None:
+async def test_a_known_path_must_return_2xx() -> None:
     status = 503
 
     async def handler(request: web.BaseRequest) -> web.Response:

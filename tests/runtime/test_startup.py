@@ -17,10 +17,10 @@ from chutes_wrappers.core.layout import LAUNCH_SETTINGS_VARIABLE
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.runtime import startup, supervision
 from chutes_wrappers.runtime.startup import has_been_ready, parse_service_ports, probe_services, wait_for_services
+from tests.scenario import find_free_port
 
 from .conftest import FAMILY
 from .test_launcher import wait_until
-from .test_readiness import unused_port
 
 CHUTE_ENV: dict[str, str] = {}
 ENTRYPOINT: list[str] = []
@@ -83,8 +83,8 @@ async def test_outside_a_wrapped_image_it_only_waits() -> None:
     assert supervision.get_services() == ()
 
 
-async def test_what_was_ready_once_is_remembered_by_its_port() -> None:
-    missing = unused_port()
+async def test_ready_ports_are_remembered() -> None:
+    missing = find_free_port()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         await wait_for_services([port, missing], timeout=0.1, soft_fail=True)
@@ -94,7 +94,7 @@ async def test_what_was_ready_once_is_remembered_by_its_port() -> None:
 
 
 async def test_a_timeout_raises_and_with_soft_fail_is_false(log_lines: list[str]) -> None:
-    port = unused_port()
+    port = find_free_port()
     with pytest.raises(ServiceFailed, match=str(port)):
         await wait_for_services([port], timeout=0.1)
     assert await wait_for_services([port], timeout=0.1, soft_fail=True) is False
@@ -116,7 +116,7 @@ def test_an_invalid_list_of_ports_is_rejected(ports: object) -> None:
 @pytest.mark.parametrize(
     ("port", "owner"), [(8000, "the chute itself"), (8001, "logging server"), (8002, "attestation server")]
 )
-async def test_in_a_wrapped_image_the_chutes_own_ports_are_refused(wrapped: Path, port: int, owner: str) -> None:
+async def test_in_a_wrapped_image_the_platforms_ports_are_rejected(wrapped: Path, port: int, owner: str) -> None:
     with pytest.raises(ConfigurationError, match=owner):
         await wait_for_services([port], timeout=1)
     assert supervision.get_services() == ()
@@ -125,7 +125,7 @@ async def test_in_a_wrapped_image_the_chutes_own_ports_are_refused(wrapped: Path
 async def test_in_a_wrapped_image_it_starts_the_service_with_the_modules_settings(
     wrapped: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    port = unused_port()
+    port = find_free_port()
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)])
     monkeypatch.setitem(globals(), "CHUTE_ENV", {"FROM_MODULE": "yes"})
     assert await wait_for_services([port], timeout=60)
@@ -137,7 +137,7 @@ async def test_in_a_wrapped_image_it_starts_the_service_with_the_modules_setting
 
 
 async def test_the_settings_baked_by_build_wrapper_image_count(wrapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = unused_port()
+    port = find_free_port()
     settings = {"entrypoint": [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)], "env": ["HOME"]}
     monkeypatch.setenv(LAUNCH_SETTINGS_VARIABLE, json.dumps(settings))
     monkeypatch.setenv("HOME", "/kept")
@@ -147,7 +147,7 @@ async def test_the_settings_baked_by_build_wrapper_image_count(wrapped: Path, mo
 
 async def test_autostart_off_leaves_starting_to_the_module(wrapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LAUNCH_SETTINGS_VARIABLE, '{"autostart": false}')
-    assert await wait_for_services([unused_port()], timeout=0.2, soft_fail=True) is False
+    assert await wait_for_services([find_free_port()], timeout=0.2, soft_fail=True) is False
     assert supervision.get_services() == ()
 
 
@@ -163,7 +163,7 @@ async def test_the_services_own_exit_ends_the_start_up_with_its_reason(
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "fail", "7", "3"])
     started = time.monotonic()
     with pytest.raises(ServiceFailed, match="exit code 7") as caught:
-        await wait_for_services([unused_port()], timeout=60)
+        await wait_for_services([find_free_port()], timeout=60)
     assert "line 2" in str(caught.value)
     assert time.monotonic() - started < 30
 
@@ -173,7 +173,7 @@ async def test_waiting_again_after_the_service_ended_does_not_start_it_again(
 ) -> None:
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "fail", "7", "3"])
     for _ in range(2):
-        assert await wait_for_services([unused_port()], timeout=60, soft_fail=True) is False
+        assert await wait_for_services([find_free_port()], timeout=60, soft_fail=True) is False
     (process,) = supervision.get_services()
     assert process.tail == "line 0\nline 1\nline 2"
 
@@ -182,14 +182,14 @@ async def test_an_exit_during_the_wait_is_logged_once(
     wrapped: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
 ) -> None:
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "fail", "7", "3"])
-    await wait_for_services([unused_port()], timeout=60, soft_fail=True)
+    await wait_for_services([find_free_port()], timeout=60, soft_fail=True)
     assert len([line for line in log_lines if line.startswith("ERROR")]) == 1
 
 
 async def test_an_exit_after_the_wait_is_logged_immediately(
     wrapped: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
 ) -> None:
-    port = unused_port()
+    port = find_free_port()
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "listen", "127.0.0.1", str(port)])
     assert await wait_for_services([port], timeout=60)
     supervision.get_services()[0].find_processes()[0].kill()
@@ -199,18 +199,18 @@ async def test_an_exit_after_the_wait_is_logged_immediately(
 async def test_a_service_that_a_script_left_in_the_background_is_waited_for(
     wrapped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = unused_port()
+    port = find_free_port()
     monkeypatch.setitem(globals(), "ENTRYPOINT", [sys.executable, str(FAMILY), "background", str(port)])
     assert await wait_for_services([port], timeout=60)
 
 
 async def test_a_command_that_cannot_be_run_fails_softly_too(wrapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "ENTRYPOINT", ["no-such-command"])
-    assert await wait_for_services([unused_port()], timeout=60, soft_fail=True) is False
+    assert await wait_for_services([find_free_port()], timeout=60, soft_fail=True) is False
 
 
 async def test_the_shell_form_of_entrypoint_is_run_by_the_shell(wrapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = unused_port()
+    port = find_free_port()
     monkeypatch.setitem(globals(), "ENTRYPOINT", f"exec {sys.executable} {FAMILY} listen 127.0.0.1 $PORT")
     monkeypatch.setitem(globals(), "CHUTE_ENV", {"PORT": port})
     assert await wait_for_services([port], timeout=60)
@@ -219,11 +219,11 @@ async def test_the_shell_form_of_entrypoint_is_run_by_the_shell(wrapped: Path, m
 async def test_the_error_for_an_image_without_a_command_names_entrypoint(wrapped: Path) -> None:
     write_manifest(Manifest(image=LaunchSpec(reference="x")), wrapped)
     with pytest.raises(ServiceFailed, match="ENTRYPOINT"):
-        await wait_for_services([unused_port()], timeout=1)
+        await wait_for_services([find_free_port()], timeout=1)
 
 
 async def test_probing_names_dead_ports_in_parallel_and_raises_for_none() -> None:
-    dead = [unused_port(), unused_port()]
+    dead = [find_free_port(), find_free_port()]
     with socket.create_server(("127.0.0.1", 0)) as server:
         problems = await probe_services([dead[0], server.getsockname()[1], dead[1]], timeout=2)
     assert [str(port) in problem for port, problem in zip(dead, problems, strict=True)] == [True, True]

@@ -19,7 +19,7 @@ import pytest
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.runtime import supervision
 from chutes_wrappers.runtime.launcher import ManagedProcess
-from tests.upstreams.scripted import unused_port
+from tests.scenario import find_free_port
 
 from .conftest import FAMILY, Starter, as_pid_1
 from .test_launcher import is_gone, wait_until
@@ -131,7 +131,7 @@ def test_sigterm_runs_nothing_else(chute: Chute) -> None:
     assert "hooks ran" not in errors
 
 
-def test_ctrl_c_leaves_no_service_behind(chute: Chute) -> None:
+def test_ctrl_c_stops_the_service(chute: Chute) -> None:
     process = chute("signal.signal(signal.SIGINT, signal.default_int_handler); launch('daemon'); time.sleep(600)")
     pids = service_pids(process)
     code, _ = end(process, signal.SIGINT)
@@ -139,7 +139,7 @@ def test_ctrl_c_leaves_no_service_behind(chute: Chute) -> None:
     assert are_all_gone(pids)
 
 
-def test_the_chutes_normal_end_leaves_no_service_behind(chute: Chute) -> None:
+def test_the_chutes_normal_exit_stops_the_service(chute: Chute) -> None:
     process = chute("launch('daemon')")
     pids = service_pids(process)
     assert end(process)[0] == 0
@@ -152,7 +152,7 @@ def test_the_handler_of_a_tee_chutes_attestation_server_does_not_keep_the_servic
         from chutes.entrypoint import verify
         uvicorn_config = verify.Config
         verify.Config = lambda **options: uvicorn_config(**{{**options, "host": "127.0.0.1"}})
-        os.environ["CHUTES_TEE_EVIDENCE_PORT"] = "{unused_port()}"
+        os.environ["CHUTES_TEE_EVIDENCE_PORT"] = "{find_free_port()}"
 
         async def run():
             await verify.TeeEvidenceService().start(e2e_pubkey="")
@@ -169,7 +169,7 @@ def test_the_handler_of_a_tee_chutes_attestation_server_does_not_keep_the_servic
     assert "SIGTERM: stopping the service" in errors
 
 
-def test_a_handler_of_the_module_stays(chute: Chute) -> None:
+def test_a_sigterm_handler_of_the_module_is_kept(chute: Chute) -> None:
     process = chute("""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
         launch("daemon")
@@ -180,7 +180,7 @@ def test_a_handler_of_the_module_stays(chute: Chute) -> None:
     assert are_all_gone(pids)
 
 
-def test_a_forked_worker_that_is_terminated_leaves_the_service_alone(chute: Chute) -> None:
+def test_a_terminated_fork_does_not_stop_the_service(chute: Chute) -> None:
     process = chute("""
         service = launch("daemon")
         reader, writer = os.pipe()
@@ -215,7 +215,7 @@ def test_a_service_can_be_started_from_another_thread(chute: Chute) -> None:
     assert are_all_gone(pids)
 
 
-def test_what_the_chute_has_printed_is_not_lost_with_it(chute: Chute) -> None:
+def test_output_of_the_chute_is_flushed_before_its_exit(chute: Chute) -> None:
     process = chute("""
         launch("daemon")
         sys.stdout = open(1, "w", closefd=False)  # buffered, whatever PYTHONUNBUFFERED says

@@ -25,9 +25,8 @@ from chutes_wrappers.runtime.tunnel_frames import (
     decode,
     iter_call_pieces,
 )
+from tests.scenario import find_free_port
 from tests.upstreams.raw import serve_full_backlog, serve_raw, serve_reply
-
-from .test_readiness import unused_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -267,11 +266,11 @@ async def test_an_invalid_call_is_a_400(unused_tcp_port: int) -> None:
             assert (await through.read_rejection(body))[0] == 400
 
 
-async def test_while_the_service_starts_a_call_is_to_be_tried_again_and_later_it_is_a_failure(
+async def test_a_refused_connection_is_a_429_during_startup_and_a_503_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(startup, "_ready", set())
-    port = unused_port()
+    port = find_free_port()
     call = orjson.dumps({"port": port, "method": "GET", "target": "/"})
     async with tunnel_to(port) as through:
         assert (await through.read_rejection(call))[0] == 429
@@ -284,7 +283,7 @@ async def test_while_the_service_starts_a_call_is_to_be_tried_again_and_later_it
 async def test_a_service_that_has_answered_and_is_gone_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(startup, "_ready", set())
     reply = b"HTTP/1.1 204 No Content\r\n\r\n"
-    port = unused_port()
+    port = find_free_port()
     call = orjson.dumps({"port": port, "method": "GET", "target": "/"})
     async with tunnel_to(port) as through:
         assert (await through.read_rejection(call))[0] == 429

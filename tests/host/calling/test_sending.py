@@ -12,8 +12,8 @@ from chutes_wrappers.host.calling.sending import build_upload, send_call
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
 from chutes_wrappers.host.platform_api.api_client import PlatformUnreachable
+from tests.scenario import find_free_port
 from tests.upstreams.raw import serve_full_backlog, serve_raw, serve_reply
-from tests.upstreams.scripted import unused_port
 
 KEY = "cpk_secret"
 
@@ -41,7 +41,7 @@ async def test_host_and_key_are_in_the_headers_despite_netrc(
     netrc = tmp_path_factory.mktemp("home") / ".netrc"
     netrc.write_text("default login me password mine\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{find_free_port()}")
     result, heads = await serve_one_call(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
     assert result == (200, b"{}")
     (head,) = heads
@@ -52,7 +52,9 @@ async def test_host_and_key_are_in_the_headers_despite_netrc(
 
 
 async def test_a_redirect_is_returned_and_not_followed() -> None:
-    redirect = f"HTTP/1.1 307 See\r\nLocation: http://127.0.0.1:{unused_port()}/\r\nContent-Length: 0\r\n\r\n".encode()
+    redirect = (
+        f"HTTP/1.1 307 See\r\nLocation: http://127.0.0.1:{find_free_port()}/\r\nContent-Length: 0\r\n\r\n".encode()
+    )
     assert (await serve_one_call(redirect))[0] == (307, b"")
 
 
@@ -85,7 +87,7 @@ def test_a_timeout_is_an_error_that_names_the_flag() -> None:
     ):
         send_get(silent.getsockname()[1])
     with pytest.raises(PlatformUnreachable, match="it is not sent again"):
-        send_get(unused_port())
+        send_get(find_free_port())
 
 
 def test_an_upload_reports_its_progress() -> None:

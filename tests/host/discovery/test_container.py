@@ -16,7 +16,8 @@ from chutes_wrappers.host.discovery import container as container_module
 from chutes_wrappers.host.discovery.container import ContainerTask, check_ports, discover_container
 from chutes_wrappers.host.discovery.probing import Bounds
 from tests.host.discovery.engines import FakeContainer, FakeEngine, build_listener_table
-from tests.upstreams.scripted import json_reply, serve_greeting, serve_script, unused_port
+from tests.scenario import find_free_port
+from tests.upstreams.scripted import json_reply, serve_greeting, serve_script
 
 LAUNCH = LaunchSpec(reference="base:1", entrypoint=("/serve",))
 
@@ -109,7 +110,7 @@ def test_the_container_log_is_forwarded_line_by_line() -> None:
 
 def test_a_container_exit_is_reported_immediately() -> None:
     lines = [f"line {number}" for number in range(60)]
-    engine = FakeEngine(FakeContainer({8020: unused_port()}, lines=lines, exit_code=127))
+    engine = FakeEngine(FakeContainer({8020: find_free_port()}, lines=lines, exit_code=127))
     started = time.monotonic()
     error = discover_error(engine, build_task(timeout_s=60))
     assert time.monotonic() - started < 30
@@ -143,7 +144,7 @@ def test_the_error_of_an_unresponsive_port_names_where_the_service_listens(
     listeners: list[tuple[str, int]], next_step: str
 ) -> None:
     engine = FakeEngine(
-        FakeContainer({8020: unused_port()}, lines=["up"], listener_table=build_listener_table(*listeners))
+        FakeContainer({8020: find_free_port()}, lines=["up"], listener_table=build_listener_table(*listeners))
     )
     error = discover_error(engine, build_task(timeout_s=0.2))
     assert "no response on port 8020" in error.what
@@ -153,14 +154,14 @@ def test_the_error_of_an_unresponsive_port_names_where_the_service_listens(
 
 def test_one_unresponsive_port_of_two_is_an_error() -> None:
     with serve_script({"/openapi.json": json_reply(build_document("/say"))}) as server:
-        engine = FakeEngine(FakeContainer({8020: server.port, 8080: unused_port()}))
+        engine = FakeEngine(FakeContainer({8020: server.port, 8080: find_free_port()}))
         assert "port 8080" in discover_error(engine, build_task([8020, 8080], timeout_s=0.3)).what
 
 
 def test_a_wrong_port_is_reported_before_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container_module, "_HINT_EVERY_S", 0.05)
     hint_reported = threading.Event()
-    fake = FakeContainer({8020: unused_port()}, listener_table=build_listener_table(("0.0.0.0", 9000)))
+    fake = FakeContainer({8020: find_free_port()}, listener_table=build_listener_table(("0.0.0.0", 9000)))
 
     def report(line: str) -> None:
         if line.startswith("so far: the service listens on 9000"):
@@ -243,7 +244,7 @@ def test_the_container_is_stopped_on_ctrl_c() -> None:
         def execute(self, *arguments: Any, **options: Any) -> Any:
             raise KeyboardInterrupt
 
-    engine = FakeEngine(Interrupted({8020: unused_port()}))
+    engine = FakeEngine(Interrupted({8020: find_free_port()}))
     with pytest.raises(KeyboardInterrupt):
         discover_container(engine, build_task(timeout_s=0.1), fail_on_manifest)
     assert engine.container.stopped.is_set()

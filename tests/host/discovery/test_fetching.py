@@ -10,7 +10,8 @@ import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.discovery.fetching import NoResponse, Response, Service, fetch, open_session
-from tests.upstreams.scripted import Reply, json_reply, redirect, serve_greeting, serve_script, unused_port
+from tests.scenario import find_free_port
+from tests.upstreams.scripted import Reply, json_reply, redirect, serve_greeting, serve_script
 
 MEBIBYTE = b" " * 1024**2
 
@@ -110,7 +111,7 @@ async def test_a_slow_body_runs_into_the_timeout() -> None:
 
 
 async def test_a_refused_connection_is_no_response() -> None:
-    response = await fetch_once(f"http://127.0.0.1:{unused_port()}", "/a")
+    response = await fetch_once(f"http://127.0.0.1:{find_free_port()}", "/a")
     assert isinstance(response, NoResponse)
     assert not response.is_other_protocol
 

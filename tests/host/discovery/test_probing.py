@@ -13,6 +13,7 @@ import pytest
 from chutes_wrappers.host.discovery.fetching import Service
 from chutes_wrappers.host.discovery.probing import Bounds, Finding, probe
 from chutes_wrappers.host.discovery.search import DEFAULT_PATHS, FURTHER_PATHS
+from tests.scenario import find_free_port
 from tests.upstreams.scripted import (
     Reply,
     Script,
@@ -22,7 +23,6 @@ from tests.upstreams.scripted import (
     redirect,
     serve_greeting,
     serve_script,
-    unused_port,
 )
 
 OK: dict[str, Any] = {"responses": {"200": {"description": "ok"}}}
@@ -119,7 +119,7 @@ async def test_ports_are_probed_in_parallel_and_keep_their_order() -> None:
 
 
 async def test_a_port_that_responds_late_is_found() -> None:
-    port = unused_port()
+    port = find_free_port()
     lines = Lines()
 
     class LateServer:
@@ -229,7 +229,9 @@ async def test_a_specification_with_routes_replaces_an_empty_one() -> None:
 
 async def test_no_response_and_other_protocols_are_reported() -> None:
     (silent,) = await probe(
-        [Service(port=1, root=f"http://127.0.0.1:{unused_port()}")], bounds=Bounds(timeout_s=0.3), report=ignore_report
+        [Service(port=1, root=f"http://127.0.0.1:{find_free_port()}")],
+        bounds=Bounds(timeout_s=0.3),
+        report=ignore_report,
     )
     assert not silent.has_responded
     assert silent.problems[0].startswith("no response")

@@ -12,7 +12,7 @@ from aiohttp import web
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.forwarding.chute_client import Chute, ChuteAddress, PublicCall, parse_chute_address
 from chutes_wrappers.host.forwarding.transport import ForwardingError
-from tests.upstreams.scripted import unused_port
+from tests.scenario import find_free_port
 
 KEY = "cpk_secret"
 
@@ -68,7 +68,7 @@ async def test_retries_end_after_the_timeout() -> None:
 
 
 async def test_an_unreachable_chute_is_a_502() -> None:
-    async with Chute(ChuteAddress(url=f"http://127.0.0.1:{unused_port()}")) as chute:
+    async with Chute(ChuteAddress(url=f"http://127.0.0.1:{find_free_port()}")) as chute:
         with pytest.raises(ForwardingError, match="cannot be reached") as caught:
             async with chute.call(make_post(b"{}")):
                 pass

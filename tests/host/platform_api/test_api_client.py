@@ -10,7 +10,8 @@ import pytest
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.platform_api import api_client
-from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serve_script, unused_port
+from tests.scenario import find_free_port
+from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serve_script
 
 KEY = "cpk_secret"
 PATH = "/chutes/my-chute"
@@ -74,6 +75,6 @@ def test_the_error_names_the_reason_without_the_key(
 
 
 def test_an_unreachable_platform_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHUTES_API_URL", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setenv("CHUTES_API_URL", f"http://127.0.0.1:{find_free_port()}")
     with pytest.raises(WrapperError, match="no response from the platform"):
         api_client.fetch_chute_url("my-chute", KEY)
