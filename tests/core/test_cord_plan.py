@@ -196,7 +196,7 @@ def test_names_do_not_depend_on_the_order_of_the_routes(routes: list[Route], shu
 
 
 @given(ROUTES)
-def test_what_discovery_published_the_module_publishes_under_the_same_names(routes: list[Route]) -> None:
+def test_discovery_and_module_publish_the_same_names(routes: list[Route]) -> None:
     written, _ = assign_public_paths(routes, CATEGORIES)
     assert public(plan_cords(written, 8080)) == public(plan_cords(routes, 8080, expose=CATEGORIES))
 

@@ -11,7 +11,7 @@ POSITIONS = st.lists(st.integers(0, 6), unique=True, max_size=4).map(tuple)
 
 
 @given(values=st.lists(st.integers(), min_size=7, max_size=9), hidden=POSITIONS)
-def test_session_state_takes_its_place_and_no_other(values: list[int], hidden: tuple[int, ...]) -> None:
+def test_session_state_is_inserted_at_its_positions(values: list[int], hidden: tuple[int, ...]) -> None:
     endpoint = GradioEndpoint(api_name="x", fn_index=0, hidden_inputs=hidden, hidden_outputs=hidden)
     everything = endpoint.insert_hidden_inputs(values)
     assert [everything[position] for position in hidden] == [None] * len(hidden)

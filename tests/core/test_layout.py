@@ -13,13 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     "name", [name for name in dir(layout) if name.startswith("BAKED_") and not name.endswith("VARIABLE")]
 )
-def test_what_is_baked_lies_where_no_volume_hides_it(name: str) -> None:
+def test_baked_paths_are_not_hidden_by_volumes(name: str) -> None:
     path = Path(getattr(layout, name))
     assert path.is_relative_to("/opt/chutes-wrappers")
     assert not any(path.is_relative_to(volume) for volume in platform_rules.INSTANCE_VOLUMES)
 
 
-def test_no_two_baked_things_have_one_path() -> None:
+def test_baked_paths_are_unique() -> None:
     paths = [getattr(layout, name) for name in dir(layout) if name.startswith("BAKED_")]
     assert len({*paths}) == len(paths)
 
@@ -49,7 +49,7 @@ def _imported(path: Path) -> list[Path]:
     return [file for place in ours for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
 
 
-def test_what_the_recipe_sets_is_kept_from_the_service() -> None:
+def test_variables_of_the_recipe_are_removed_from_the_service() -> None:
     assert {*layout.RECIPE_VARIABLES} == {
         "CHUTES_USERNAME",
         "PIP_NO_CACHE_DIR",

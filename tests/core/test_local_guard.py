@@ -61,7 +61,7 @@ def test_one_host_is_needed() -> None:
 
 
 @given(st.text(max_size=30))
-def test_no_text_passes_as_a_host_but_this_machine(text: str) -> None:
+def test_only_this_machines_names_are_valid_hosts(text: str) -> None:
     name = text.strip().lower().rpartition(":")[0] or text.strip().lower()
     is_local = name in ("127.0.0.1", "[::1]", "localhost") or name.endswith(".localhost")
     assert is_local or NEAR.find_refusal("GET", headers(text)) is not None
@@ -147,7 +147,7 @@ def test_nothing_is_fetched_in_advance_for_a_page_of_another_site(guard: LocalGu
 
 
 @pytest.mark.parametrize("loopback", [True, False])
-def test_what_the_user_allows_is_accepted_and_nothing_beside_it(loopback: bool) -> None:
+def test_only_allowed_hosts_and_origins_are_accepted(loopback: bool) -> None:
     guard = LocalGuard(loopback_origins=loopback, allowed=ALLOWED)
     for host in ("box.example", "BOX.example:8000", "[fd00::1]:1"):
         assert guard.find_refusal("POST", headers(host)) is None
@@ -180,5 +180,5 @@ def test_origins_that_cannot_be_allowed(origin: str) -> None:
 
 
 @pytest.mark.parametrize("allowed", [AllowList(), ALLOWED])
-def test_it_reaches_another_process_whole(allowed: AllowList) -> None:
+def test_an_allow_list_round_trips_through_the_environment(allowed: AllowList) -> None:
     assert allow_list_from_environment(environment_from_allow_list(allowed)) == allowed

@@ -118,7 +118,7 @@ def test_a_bad_route_is_one_error_with_file_index_and_fix(routes: Any, parts: li
         "[" * 9999,
     ],
 )
-def test_what_is_not_a_manifest_is_refused_by_name(text: str) -> None:
+def test_an_invalid_manifest_is_rejected_with_its_name(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"m\.routes\.json"):
         parse_manifest(text, where="m.routes.json")
 
@@ -177,7 +177,7 @@ def test_routes_are_written_by_port_path_and_method() -> None:
     assert calls == sorted(calls)
 
 
-def test_what_is_not_known_is_not_written() -> None:
+def test_unknown_facts_are_not_written() -> None:
     assert Manifest().to_json() == '{\n  "version": 1,\n  "routes": []\n}\n'
 
 
@@ -204,7 +204,7 @@ def test_the_seeds_keys_are_always_written_out() -> None:
     assert route == {"path": "/a", "method": "POST", "port": 8080, "target_path": "/a", "stream": False}
 
 
-def test_keys_of_other_toolkits_are_understood_or_named() -> None:
+def test_keys_of_other_toolkits_are_translated_or_named() -> None:
     entry = {
         "cord": "x",
         "function_name": "f",

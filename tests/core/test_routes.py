@@ -98,7 +98,7 @@ def test_a_wrong_value_is_refused_at_its_field(entry: dict[str, Any], field: str
         ({"public_api_path": "/b", "name": "x", "cord": "y"}, Route(path="/b")),
     ],
 )
-def test_keys_of_other_toolkits_are_understood(entry: dict[str, Any], route: Route) -> None:
+def test_keys_of_other_toolkits_are_translated(entry: dict[str, Any], route: Route) -> None:
     assert Route.model_validate(normalise_entry(entry)) == route
 
 

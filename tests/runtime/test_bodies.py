@@ -145,7 +145,7 @@ def test_a_declared_file_that_is_plain_text_is_explained() -> None:
         fields({"file": "hello"}, files=("file",))
 
 
-def test_where_it_is_known_that_nothing_is_a_file_texts_stay_texts() -> None:
+def test_strings_are_not_files_if_the_file_fields_are_known() -> None:
     body = {"image_base64": "abcd", "note": "data:hello,world", "object": {"filename": "a", "data": "YQ=="}}
     assert [(name, filename) for name, filename, *_ in fields(body)] == [
         ("image", "image"), ("note", "note"), ("object", "a"),
@@ -158,7 +158,7 @@ def test_where_it_is_known_that_nothing_is_a_file_texts_stay_texts() -> None:
 
 
 @pytest.mark.parametrize("data", ["%%%", "abc", "a" * 5])
-def test_what_is_not_base64_is_named(data: str) -> None:
+def test_invalid_base64_is_named(data: str) -> None:
     with pytest.raises(CallFailed, match="`file` is not base64"):
         fields({"file": {"filename": "x", "data": data}})
 

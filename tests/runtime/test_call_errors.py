@@ -57,7 +57,7 @@ def test_a_body_that_is_not_text_is_quoted_in_base64() -> None:
 
 
 @pytest.mark.parametrize(("more", "is_cut"), [(0, False), (1, True)])
-def test_a_long_body_is_cut_and_says_so(more: int, is_cut: bool) -> None:
+def test_a_long_body_is_truncated_and_marked(more: int, is_cut: bool) -> None:
     detail = make_service_error(500, "a/b", b"x" * (MAX_QUOTED_BYTES + more)).detail
     assert (len(detail["body"]), detail.get("truncated", False)) == (256 * 1024, is_cut)
 

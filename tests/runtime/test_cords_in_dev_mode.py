@@ -126,7 +126,7 @@ def test_a_disconnect_aborts_a_plain_call(chute: DevChute, service: HttpFixture)
     service.assert_detects_disconnect(f"{chute.base_url}/slow")
 
 
-def test_an_empty_stream_is_no_failure(chute: DevChute) -> None:
+def test_an_empty_stream_is_not_a_failure(chute: DevChute) -> None:
     response = chute.get("/events", count=0)
     assert (response.status_code, response.text) == (200, 'data: {"status":200}\n\n')
 

@@ -80,7 +80,7 @@ async def test_up_to_a_mebibyte_is_checked() -> None:
 
 
 @pytest.mark.parametrize("scope", [{"type": "websocket"}, {"type": "lifespan"}, {"type": "http", "method": "HEAD"}])
-async def test_what_has_no_body_is_passed_on_as_it_is(scope: dict[str, Any]) -> None:
+async def test_requests_without_a_body_are_passed_on_unchanged(scope: dict[str, Any]) -> None:
     received: list[Any] = []
 
     async def application(*arguments: Any) -> None:

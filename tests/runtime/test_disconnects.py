@@ -55,7 +55,7 @@ async def test_a_cancelled_receive_loses_no_message() -> None:
     assert server.asked == 1
 
 
-async def test_messages_of_a_body_come_once_and_in_order() -> None:
+async def test_messages_of_a_body_are_received_once_and_in_order() -> None:
     body: list[dict[str, Any]] = [
         {"type": "http.request", "body": b"a", "more_body": True},
         {"type": "http.request", "body": b"b"},

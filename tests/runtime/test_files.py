@@ -100,7 +100,7 @@ def test_an_unpaired_surrogate_in_a_data_uri_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [{"data": "Y"}, {"data": "a-b_"}, "data:;base64,Y", {"data": "ü"}])
-def test_what_is_not_base64_is_refused(value: Any) -> None:
+def test_invalid_base64_is_rejected(value: Any) -> None:
     assert "`sound` is not base64" in str(refusal(value))
 
 

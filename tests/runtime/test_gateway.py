@@ -92,7 +92,7 @@ def test_the_services_own_errors_are_a_400_that_quotes_them(
         )
 
 
-def test_a_long_error_is_cut_and_says_so(gateway: Gateway, service: HttpFixture) -> None:
+def test_a_long_error_is_truncated_and_marked(gateway: Gateway, service: HttpFixture) -> None:
     refused = refusal(gateway, service, "/large-error")
     assert len(refused.detail["body"]) == MAX_QUOTED_BYTES
     assert refused.detail["truncated"]
@@ -268,7 +268,7 @@ def test_any_call_gets_a_response_or_a_400(
         assert (refused.status, "broke" in refused.detail["error"]) == (400, False)
 
 
-def test_what_cannot_be_written_into_a_request_is_never_the_services_failure(
+def test_an_unsendable_request_is_never_the_services_failure(
     gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_request, "encode_body", lambda *_, **__: Body(content_type="a/b\r\nc"))

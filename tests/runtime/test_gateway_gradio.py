@@ -71,7 +71,7 @@ async def test_an_app_that_exits_after_a_success_is_the_instances_failure(messag
     await BACKGROUND.run(gateway.close())
 
 
-async def test_an_app_whose_own_routes_fail_five_times_is_the_instances_failure() -> None:
+async def test_five_failures_of_an_app_are_the_instances_failure() -> None:
     app, gateway = FakeGradioApp([failed("words")]), Gateway()
     async with app.serving() as url:
         answered = []

@@ -125,7 +125,7 @@ def nested(depth: int) -> Any:
         ({"data": 3}, "`data` is not a parameter"),
     ],
 )
-def test_what_does_not_fit_is_named(body: Any, problem: str) -> None:
+def test_invalid_arguments_are_named(body: Any, problem: str) -> None:
     takes = endpoint(GradioParameter(name="image", required=True, file="one"), GradioParameter(name="size", default=1))
     with pytest.raises(CallFailed, match=problem) as refused:
         parse_arguments(takes, body)

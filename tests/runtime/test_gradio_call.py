@@ -116,7 +116,7 @@ async def test_a_truncated_response_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("text", ["\ud800", 2**70, "deep"])
-async def test_an_argument_that_no_json_holds_is_refused(text: Any) -> None:
+async def test_an_argument_that_is_not_valid_json_is_rejected(text: Any) -> None:
     value: Any = text
     for _ in range(900 if text == "deep" else 0):
         value = [value]
@@ -172,13 +172,13 @@ async def test_the_refusal_of_a_queue_keeps_its_status() -> None:
     assert (refused.value.detail["status"], refused.value.detail["body"]) == (404, "Why.")
 
 
-async def test_an_event_that_no_line_holds_is_an_error() -> None:
+async def test_an_event_longer_than_a_line_is_an_error() -> None:
     events = await stream(FakeGradioApp([generating("a"), generating([["replace", [], "x" * 9 * 1024**2]])]))
     assert events[0] == {"data": ["a"]}
     assert "larger than 8 MiB" in events[1]["error"]
 
 
-async def test_events_come_as_they_are_yielded_and_leaving_closes_the_call() -> None:
+async def test_events_are_streamed_and_a_disconnect_closes_the_call() -> None:
     app = FakeGradioApp([generating("a"), None])
     async with app.serving() as url, aiohttp.ClientSession() as session:
         async with aclosing(gradio_call.stream(session, url, ENDPOINT, {})) as events:

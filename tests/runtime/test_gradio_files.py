@@ -99,9 +99,7 @@ def test_only_a_media_type_is_sent_as_one(content_type: str, sent: str) -> None:
 
 
 @pytest.mark.parametrize("places", [[], ["/up/0", "/up/1"], {"a": 1}, "x", None])
-async def test_an_app_that_does_not_say_where_its_files_are_is_refused(
-    monkeypatch: pytest.MonkeyPatch, places: Any
-) -> None:
+async def test_an_app_that_does_not_return_file_paths_is_an_error(monkeypatch: pytest.MonkeyPatch, places: Any) -> None:
     async def say(response: Any) -> Any:
         return places
 

@@ -92,7 +92,7 @@ def test_a_function_puts_out_once_and_a_generator_what_it_yields() -> None:
     assert outputs(generating("a"), generating("ab"), protocol="sse_v1") == [["a"], ["ab"]]
 
 
-def test_session_state_stays_out_and_updates_are_their_values() -> None:
+def test_session_state_is_removed_and_updates_are_unwrapped() -> None:
     update = {"__type__": "update", "value": "new", "visible": True}
     assert outputs(completed(None, update, {"__type__": "update"}), hidden_outputs=(0,)) == [["new", None]]
 

@@ -37,7 +37,7 @@ async def run_connection(scope: dict[str, Any]) -> tuple[list[Any], bool]:
         {"type": "lifespan"},
     ],
 )
-async def test_what_the_guard_accepts_reaches_the_application(scope: dict[str, Any]) -> None:
+async def test_accepted_requests_reach_the_application(scope: dict[str, Any]) -> None:
     assert await run_connection(scope) == ([], True)
 
 

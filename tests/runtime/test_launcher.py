@@ -58,7 +58,7 @@ def is_gone(pid: int) -> bool:
         (["run", "--fast"], ("run", "--fast")),
     ],
 )
-def test_an_entrypoint_of_the_module_replaces_the_images_whole_command(
+def test_the_modules_entrypoint_replaces_the_images_command(
     entrypoint: str | list[str] | None, argv: tuple[str, ...]
 ) -> None:
     assert build_service_argv(SPEC, entrypoint) == argv
@@ -69,7 +69,7 @@ def test_dockers_shell_form_is_run_unchanged() -> None:
     assert build_service_argv(spec) == ("/bin/sh", "-c", "exec serve", "ignored by the shell")
 
 
-def test_the_images_environment_beats_the_instances_and_the_modules_beats_both() -> None:
+def test_the_image_overrides_the_instance_and_the_module_overrides_both() -> None:
     instance = {
         "PATH": "/opt/chutes-wrappers/venv/bin:/bin",
         "HF_HOME": "/cache",
@@ -95,11 +95,11 @@ def test_the_images_environment_beats_the_instances_and_the_modules_beats_both()
     }
 
 
-def test_what_the_module_put_into_the_image_beats_the_base_image() -> None:
+def test_the_modules_variables_in_the_image_override_the_base_image() -> None:
     assert build_service_environment(SPEC, {"HF_HOME": "/mine"}, {}, kept_names=["HF_HOME"])["HF_HOME"] == "/mine"
 
 
-def test_what_belongs_to_the_platform_or_is_a_secret_survives_the_images_values() -> None:
+def test_values_of_the_platform_and_secrets_override_the_image() -> None:
     image = {"LD_PRELOAD": "libtcmalloc.so", "HF_HOME": "/models", "NVIDIA_VISIBLE_DEVICES": "all", "HF_TOKEN": ""}
     instance = {"LD_PRELOAD": "guard.so", "HF_HOME": "/cache", "NVIDIA_VISIBLE_DEVICES": "GPU-1", "HF_TOKEN": "secret"}
     environment = build_service_environment(LaunchSpec(environment=image), instance, {})
@@ -230,7 +230,7 @@ def test_a_missing_command_is_named() -> None:
     assert "ENTRYPOINT" in str(caught.value)
 
 
-def test_a_command_that_uid_1000_may_not_run_says_so(tmp_path: Path) -> None:
+def test_the_error_for_a_command_that_uid_1000_may_not_run_mentions_uid_1000(tmp_path: Path) -> None:
     script = tmp_path / "start.sh"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o600)
@@ -238,7 +238,7 @@ def test_a_command_that_uid_1000_may_not_run_says_so(tmp_path: Path) -> None:
         ManagedProcess([str(script)], environment={}, directory="/").start()
 
 
-def test_a_script_without_its_interpreter_says_so(tmp_path: Path) -> None:
+def test_the_error_for_a_script_names_its_missing_interpreter(tmp_path: Path) -> None:
     script = tmp_path / "start.sh"
     script.write_text("#!/no/such/shell\n")
     script.chmod(0o755)
@@ -302,7 +302,7 @@ def test_a_process_that_was_never_started_has_no_exit_code() -> None:
     assert (process.exit_code, process.has_failed, process.tail, process.find_processes()) == (None, False, "", [])
 
 
-def test_while_it_runs_the_dead_are_reaped_again_and_again(family: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_children_are_reaped_periodically(family: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
     reaped = threading.Semaphore(0)
     monkeypatch.setattr(ProcessTree, "reap_orphans", lambda self: reaped.release())
     family("daemon").start()

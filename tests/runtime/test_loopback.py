@@ -53,7 +53,7 @@ async def test_foreign_hosts_and_browsers_are_refused_on_every_path(
 
 
 @pytest.mark.parametrize("own", [{}, OWN])
-async def test_the_sdks_own_passthrough_is_accepted(own: Mapping[str, str]) -> None:
+async def test_the_sdks_passthrough_is_accepted(own: Mapping[str, str]) -> None:
     assert await status(own, own) == 200
     assert await status(own, {}) == 200
 

@@ -29,7 +29,7 @@ def test_a_path_parameter_comes_from_the_query_string_or_from_the_body_and_is_ta
     assert fields == {"other": 1}
 
 
-def test_the_query_string_beats_the_body_which_then_keeps_its_own() -> None:
+def test_the_query_string_overrides_the_body_which_is_unchanged() -> None:
     fields = {"id": "body"}
     assert build_target(route("/v/{id}"), {"id": "query"}, fields).target == "/v/query"
     assert fields == {"id": "body"}
@@ -59,7 +59,7 @@ def test_a_parameter_in_the_query_of_the_path_is_filled_in_there() -> None:
 
 
 @pytest.mark.parametrize("value", [".", "..", "..;", ".;x=1"])
-def test_a_value_that_would_lead_to_another_path_is_refused(value: str) -> None:
+def test_a_value_that_would_change_the_path_is_rejected(value: str) -> None:
     with pytest.raises(CallFailed, match="another path"):
         target("/files/{name}", name=value)
     with pytest.raises(CallFailed, match="another path"):
@@ -68,12 +68,12 @@ def test_a_value_that_would_lead_to_another_path_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize("style", ["simple", "label", "matrix"])
 @pytest.mark.parametrize("value", [[], {}])
-def test_an_empty_value_does_not_lead_to_the_parent(value: Any, style: str) -> None:
+def test_an_empty_path_value_is_rejected(value: Any, style: str) -> None:
     with pytest.raises(CallFailed, match="`id` = '' would result in another path"):
         target("/files/{id}", {"name": "id", "in": "path", "style": style}, id=value)
 
 
-def test_a_semicolon_in_a_value_begins_no_parameter_of_the_path() -> None:
+def test_a_semicolon_in_a_value_is_encoded() -> None:
     assert target("/files/{id}", id=";x") == "/files/%3Bx"
 
 
@@ -151,7 +151,7 @@ def test_a_list_may_be_part_of_the_path_or_of_a_query_in_it_or_a_header() -> Non
     assert build_target(route("/v", header), {"X-Tags": '["a", "b"]'}, {}).headers == {"X-Tags": "a,b"}
 
 
-def test_a_text_is_no_list_where_none_is_declared_nor_in_the_body() -> None:
+def test_text_is_not_split_without_a_declared_list_or_in_the_body() -> None:
     assert target("/a", {"name": "tag"}, query={"tag": "a,b"}) == "/a?tag=a%2Cb"
     assert target("/a", {"name": "tag", "type": "array"}, tag="a,b") == "/a?tag=a%2Cb"
 

@@ -58,7 +58,7 @@ def test_a_last_line_without_a_line_feed_gets_one(kind: str) -> None:
     assert frames(kind, [b'{"a"', b":1}"]) == [b'{"a":1}\n']
 
 
-def test_what_is_not_utf8_is_replaced_and_breaks_nothing() -> None:
+def test_invalid_utf8_is_replaced() -> None:
     (frame,) = frames("text/event-stream", [b"data: a\xff\xfeb\n"])
     assert frame.decode("utf-8") == "data: a\ufffd\ufffdb\n"
 

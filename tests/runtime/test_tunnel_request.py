@@ -77,7 +77,7 @@ def test_a_call_that_is_too_large_is_refused_before_it_is_whole(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"5", b'"x"', b"null", b'{"port": 8020', b'{"body": "YQ=="'])
-def test_what_is_not_an_object_is_refused(text: bytes) -> None:
+def test_a_call_that_is_not_an_object_is_rejected(text: bytes) -> None:
     with pytest.raises(CallFailed):
         read(text)
 

@@ -97,7 +97,7 @@ async def test_an_unusual_location_is_resolved_like_a_browser_does(location: byt
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_what_browsers_turn_into_a_get_arrives_as_one(method: str, status: int) -> None:
+async def test_redirects_that_browsers_follow_with_a_get_become_one(method: str, status: int) -> None:
     service = Redirector(b"/there", status)
     async with service.serving() as upstream:
         assert await service.send(upstream, method) == 200
