@@ -33,7 +33,6 @@ DROPPED_VARIABLES = ("CHUTES_", "CHUTE_", "NO_COLOR", "COLUMNS", "LINES")
 # Printed only if loading takes more than two seconds.
 SLOW = re.compile(r"loading \S+ \(at most")
 # Seconds, the milliseconds before a verdict, the widths of the columns, and the id of a version.
-# Seconds, the milliseconds before a verdict, the widths of the columns, and the id of a version.
 MEASURED = re.compile(r"\d+(\.\d+)? s\b|\d+(?=\s+[✓✗])|[ ─]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 CHARACTER, LINE, MARGIN, BAR = 8.0, 19, 16, 34

@@ -50,8 +50,8 @@ def platform(terminal: ReadmeTerminal, tmp_path: Path) -> Iterator[str]:
 
 def registered(terminal: ReadmeTerminal) -> None:
     """Go through the wizard, which also makes the API key that calls need."""
-    answers = {"What to do": "1", "Username": "newcomer", "Sign with": "n", "Make an API key": "y"}
-    assert "knows this account as newcomer" in terminal.run("./setup.sh --account", answers)
+    replies = {"What to do": "1", "Username": "newcomer", "Sign with": "n", "Make an API key": "y"}
+    assert "knows this account as newcomer" in terminal.run("./setup.sh --account", replies)
 
 
 def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: ReadmeTerminal, platform: str) -> None:
@@ -63,8 +63,8 @@ def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: ReadmeTerm
     terminal.run("./deploy.sh --build deploy_chat")
     terminal.run("./deploy.sh --deploy deploy_chat", {r"\[y/N\]": "y"})
     terminal.run("./deploy.sh --warmup chat")
-    said = terminal.run('./deploy.sh --call chat /v1/embeddings -d \'{"input": "a container"}\'')
-    assert '"embedding"' in said
+    output_text = terminal.run('./deploy.sh --call chat /v1/embeddings -d \'{"input": "a container"}\'')
+    assert '"embedding"' in output_text
     with terminal.running("./deploy.sh --forward deploy_chat", until=READY):
         assert "markov-1" in terminal.run("curl http://127.0.0.1:8090/v1/models")
 
@@ -73,10 +73,10 @@ def test_the_sample_step_by_step(terminal: ReadmeTerminal) -> None:
     terminal.run("docker build -t morse-sample:latest examples/morse")
     terminal.run("./deploy.sh --discover deploy_example --yes")
     terminal.run("./deploy.sh --build deploy_example --local")
-    with terminal.running("./deploy.sh --run-docker deploy_example", until=READY) as said:
-        found = re.search(r"ready after \d+ s at http://127\.0\.0\.1:(\d+)", said)
-        assert found, said
-        port = {"32785": found[1]}
+    with terminal.running("./deploy.sh --run-docker deploy_example", until=READY) as output_text:
+        match = re.search(r"ready after \d+ s at http://127\.0\.0\.1:(\d+)", output_text)
+        assert match, output_text
+        port = {"32785": match[1]}
         encoded = terminal.run(
             "curl -X POST http://127.0.0.1:32785/encode -H 'Content-Type: application/json' -d '{\"text\": \"SOS\"}'",
             instead=port,
@@ -88,8 +88,8 @@ def test_the_sample_step_by_step(terminal: ReadmeTerminal) -> None:
         with terminal.running(forward, until=READY, instead=port):
             speak = ["curl", "-s", "http://127.0.0.1:18020/speak", "-d", '{"text": "SOS"}', "-o", "hello.wav"]
             subprocess.run(speak, cwd=terminal.folder, check=True)
-            heard = terminal.run("curl http://127.0.0.1:18080/inference -F file=@hello.wav")
-            assert '"text": "SOS"' in heard or '"text":"SOS"' in heard
+            response_text = terminal.run("curl http://127.0.0.1:18080/inference -F file=@hello.wav")
+            assert '"text": "SOS"' in response_text or '"text":"SOS"' in response_text
 
 
 def test_a_module_on_the_platform(terminal: ReadmeTerminal, platform: str) -> None:
@@ -119,5 +119,5 @@ def test_the_sdks_own_command_builds_at_the_emulator(terminal: ReadmeTerminal) -
     emulator = ".venv/bin/python tools/emulator.py --folder state --config emulated.ini --username tester"
     with terminal.running(emulator, until=SERVING):
         build = "CHUTES_CONFIG_PATH=$PWD/emulated.ini .venv/bin/chutes build deploy_example:chute --wait"
-        said = terminal.run(build, {"see the rest": "n", r"[Cc]onfirm": "y"})
-    assert "built and pushed" in said
+        output_text = terminal.run(build, {"see the rest": "n", r"[Cc]onfirm": "y"})
+    assert "built and pushed" in output_text
