@@ -74,7 +74,6 @@ class TemplateName(_ValueType):
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the templates whose names start with ``incomplete``."""
         from click.shell_completion import CompletionItem
 
         from chutes_wrappers.host.modules.templates import TEMPLATES
@@ -88,13 +87,11 @@ class FilePath(_ValueType):
     name = "file"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path | None:
-        """Return the path."""
         return Path(value) if value else None
 
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Let the shell complete files."""
         from click.shell_completion import CompletionItem
 
         return [CompletionItem(incomplete, type="file")]

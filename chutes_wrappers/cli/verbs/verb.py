@@ -131,7 +131,6 @@ class Verb(click.Command):
                 resolve_module(str(context.params[str(each.name)]))
 
     def collect_usage_pieces(self, context: click.Context) -> list[str]:
-        """Return the words that a usage error prints after the command's name."""
         return [*self.operand_metavars.split(), "[FLAGS]"]
 
 
