@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TypeVar
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.platform_api.api_client import PlatformRequestFailed, PlatformUnreachable
 
 LONGEST_OUTAGE_S = 60.0
-_TOO_MANY_REQUESTS = 429
 _T = TypeVar("_T")
 
 
@@ -50,5 +50,5 @@ class OutageTolerance:
 def _is_temporary(failure: WrapperError) -> bool:
     """Return whether a failure may end soon: no response, too many requests, or a server error of the platform."""
     if isinstance(failure, PlatformRequestFailed):
-        return failure.status == _TOO_MANY_REQUESTS or failure.status >= 500
+        return failure.status == HTTPStatus.TOO_MANY_REQUESTS or failure.status >= 500
     return isinstance(failure, PlatformUnreachable)

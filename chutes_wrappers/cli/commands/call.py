@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -27,7 +28,6 @@ from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.error_responses import mask_secret_bytes
 from chutes_wrappers.host.platform_api.lookup import resolve_chute_name
 
-_OK = 200
 _PROGRESS_DELAY_S = 2.0
 _HEARTBEAT_S = 1.0
 
@@ -58,7 +58,7 @@ def call(name: str, path: str, options: Options) -> int:
         upload = build_upload(body)
         stop_waiting = stack.enter_context(_show_progress_when_slow(f"Waiting for {where}", upload))
         response = stack.enter_context(send_call(address, target, upload, timeout_s=options.timeout_s))
-        if response.status != _OK:
+        if response.status != HTTPStatus.OK:
             data = b"".join(response.pieces)
             stop_waiting()
             if options.as_json:

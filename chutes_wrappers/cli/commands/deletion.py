@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 
 import click
 
@@ -22,8 +23,6 @@ from chutes_wrappers.host.platform_api.lookup import (
     resolve_chute_name,
 )
 from chutes_wrappers.host.platform_api.objects import format_age, parse_chute
-
-_CONFLICT = 409
 
 
 def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
@@ -53,7 +52,7 @@ def delete_image(reference: str, *, yes: bool, as_json: bool) -> int:
         try:
             api.delete(build_image_path(image.image_id), f"deleting the image {image.reference}", purpose="images")
         except PlatformRequestFailed as error:
-            if error.status == _CONFLICT:
+            if error.status == HTTPStatus.CONFLICT:
                 error.next_step = _build_conflict_step(api, image.image_id)
             raise
         if find_image(api, image.image_id) is not None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from http import HTTPStatus
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.outage_tolerance import OutageTolerance
@@ -20,7 +21,6 @@ _BACKFILL_LINES = 200
 _IDLE_TIMEOUT_S = 2.0
 _MAX_READ_S = 5.0
 _POLL_S = 2.0
-_NOT_FOUND = 404
 _EVENT = "data:"
 
 
@@ -86,7 +86,7 @@ def _follow(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_js
                 printed.append(line)
                 _print_line(line, instance, as_json=as_json)
         except PlatformRequestFailed as error:
-            if error.status != _NOT_FOUND:  # 404: the instance is gone
+            if error.status != HTTPStatus.NOT_FOUND:  # then the instance is gone
                 log_tolerance.record_failure(error)
         except PlatformUnreachable as failure:
             log_tolerance.record_failure(failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from chutes_wrappers.host.staging import Stage, create_stage
 
 _POLL_S = 2.0
 _POLL_AFTER_OUTPUT_S = 0.2
-_NOT_FOUND = 404
 _MAX_RECONNECTS = 5
 _EVENT = "data: "
 
@@ -121,7 +121,7 @@ def _print_log(api: PlatformApi, reference: str, progress: output.Progress, offs
     except PlatformUnreachable:
         return False
     except PlatformRequestFailed as error:
-        if error.status != _NOT_FOUND:  # there may be no log before the build starts
+        if error.status != HTTPStatus.NOT_FOUND:  # there may be no log before the build starts
             raise
     return True
 

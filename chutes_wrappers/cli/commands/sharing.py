@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from http import HTTPStatus
 
 import click
 
@@ -14,8 +15,6 @@ from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.error_responses import mask_secrets
 from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
-
-_CONFLICT = 409
 
 
 def share(name: str, user: str, *, as_json: bool) -> int:
@@ -48,7 +47,7 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
             response = api.post("/secrets/", f"storing the secret {key} of {purpose}", body)
         except PlatformRequestFailed as error:
             error.evidence = mask_secrets(error.evidence or "", [value])
-            if error.status == _CONFLICT:
+            if error.status == HTTPStatus.CONFLICT:
                 error.next_step = _build_replacement_step(api, purpose, key)
             raise
         except WrapperError as failure:
