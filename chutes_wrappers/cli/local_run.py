@@ -82,7 +82,7 @@ def report_ready(base_url: str, cords: Sequence[Mapping[str, Any]]) -> None:
     for method, path in expected:
         output.report(f"  {method:5} {path}")
     if cords:
-        output.report(f"Try it:  {build_curl_example(base_url, _select_example(cords))}")
+        output.report(f"Try it:  {_build_curl_example(base_url, _select_example(cords))}")
 
 
 def wait_until_interrupted(check_alive: Callable[[], None]) -> int:
@@ -97,7 +97,7 @@ def wait_until_interrupted(check_alive: Callable[[], None]) -> int:
         return 0
 
 
-def build_curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
+def _build_curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
     """Return a command that calls ``cord`` with a body generated from its schema."""
     url = f"{base_url}{cord['public_api_path']}"
     if cord["public_api_method"] == "GET":

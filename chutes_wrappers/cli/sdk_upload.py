@@ -104,10 +104,11 @@ def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, va
     return errors[-1] if errors else ""
 
 
-def make_upload_error(
-    what: str, sdk_error: str, next_step: str = "correct what the platform reports, then run the command again"
-) -> WrapperError:
+def make_upload_error(what: str, sdk_error: str) -> WrapperError:
     """Build the error for an upload that the API does not know afterwards; ``sdk_error`` is what the SDK printed."""
     return WrapperError(
-        what, where="the platform", evidence=sdk_error[:400] or "it reported no reason", next_step=next_step
+        what,
+        where="the platform",
+        evidence=sdk_error[:400] or "it reported no reason",
+        next_step="correct what the platform reports, then run the command again",
     )

@@ -70,7 +70,7 @@ def discover_url(base_url: str, port: int | None, settings: Settings, path: Path
         expose=settings.expose,
     )
     if path is not None:
-        write_and_report(manifest, path)
+        _write_and_report(manifest, path)
     if settings.openapi is not None:
         ports = [route.port for route in manifest.routes if route.port is not None]
         plan = plan_cords(manifest.routes, ports[0] if ports else 0)
@@ -114,7 +114,7 @@ def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Se
         check_writable(target)
 
     def save(manifest: Manifest) -> None:
-        write_and_report(manifest, path)
+        _write_and_report(manifest, path)
         if settings.openapi is not None:
             plan = plan_module_cords(facts, manifest)
             _write_openapi(plan, settings.openapi, name=facts.chute_name, version=facts.chute_tag)
@@ -122,7 +122,7 @@ def discover_and_write(facts: ModuleFacts, engine: ContainerEngine, settings: Se
     return discover_image(facts, engine, settings, save)
 
 
-def write_and_report(manifest: Manifest, path: Path) -> None:
+def _write_and_report(manifest: Manifest, path: Path) -> None:
     """Write the manifest and report how many routes it has."""
     write_manifest(manifest, path)
     output.success(f"{path}: {len(manifest.routes)} routes, {len(manifest.skipped)} skipped with their reasons")

@@ -22,11 +22,11 @@ def print_status(name: str, *, as_json: bool) -> int:
             payload = api.get(build_chute_path(chute_name), f"requesting the chute {chute_name!r}", purpose="chutes")
             output.print_result(json.dumps({key: value for key, value in payload.items() if key != "code"}, indent=2))
             return 0
-        print_chute(chute, _find_host(chute, api.url))
+        _print_chute(chute, _find_host(chute, api.url))
     return 0
 
 
-def print_chute(chute: ChuteInfo, host: str) -> None:
+def _print_chute(chute: ChuteInfo, host: str) -> None:
     """Print a chute whose URL is ``host``."""
     image = f"{chute.image.reference}: {chute.image.status}" if chute.image else "unknown"
     node_selector = ", ".join(f"{key} {value}" for key, value in chute.node_selector.items() if value not in (None, []))
