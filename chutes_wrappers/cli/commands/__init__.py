@@ -1,1 +1,1 @@
-"""One file a verb."""
+"""The commands, one module each."""
