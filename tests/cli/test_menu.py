@@ -59,9 +59,9 @@ def test_entries_and_the_state_of_the_modules_fit_the_terminal(terminal: Termina
 
 def test_flags_are_accepted_as_on_the_command_line(terminal: Terminal) -> None:
     for typed, said in (
-        ("--cost deploy_nowhere --json", "no deploy module 'deploy_nowhere'"),
+        ("--cost deploy_nowhere --json", "deploy module 'deploy_nowhere' not found"),
         ("--bild deploy_menu", "Did you mean --build"),
-        ("cost deploy_nowhere", "no deploy module 'deploy_nowhere'"),
+        ("cost deploy_nowhere", "deploy module 'deploy_nowhere' not found"),
         ("bild deploy_menu", "unknown entry"),
         ("--data '{", "is not a valid command line"),
         ("--quiet -y", "has no command"),
