@@ -2,8 +2,8 @@
 
     python benchmarks/bodies.py
 
-Under `chutes run --dev`, with service and client in separate processes. The aim: at most 3 bytes of memory for an uploaded byte
-(the platform requires one JSON object), and constant memory for a download through a tunnel. "native" is the SDK's own passthrough,
+Under `chutes run --dev`, with service and client in separate processes. The aims: at most 3 bytes of memory for an uploaded byte
+(the platform requires one JSON object); constant memory for a download through a tunnel. "native" is the SDK's own passthrough,
 which forwards the JSON unchanged.
 """
 

@@ -1,6 +1,6 @@
 """The README's terminal session: ``python docs/record.py`` runs it and draws ``docs/recording.svg``.
 
-``docs/recording.json`` has the session. It is replaced only if more than measured values (seconds, milliseconds) has changed, so a
+``docs/recording.json`` has the session. It is replaced only if more than measured values (seconds, milliseconds) has changed. So a
 new recording of an unchanged session does not change the file.
 """
 

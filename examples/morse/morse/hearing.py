@@ -1,6 +1,6 @@
 """Samples → Morse code.
 
-Find the tone (projection of the loudest frames onto sines), measure its level over time, split that into marks and gaps, and
+Find the tone (projection of the loudest frames onto sines), measure its level over time, and split that into marks and gaps. Then
 find the dot length that fits their durations best. A second pass uses the dot length of the first: everything much shorter is
 noise.
 """
