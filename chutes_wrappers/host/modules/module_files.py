@@ -91,4 +91,4 @@ def _suggest_next_step(candidate: Path) -> str:
     matches = difflib.get_close_matches(candidate.stem, known, n=1, cutoff=0.4)
     if matches:
         return f"did you mean {matches[0]}?"
-    return f"name one of: {', '.join(known)}" if known else _COPY_TEMPLATE_STEP
+    return f"use one of: {', '.join(known)}" if known else _COPY_TEMPLATE_STEP

@@ -42,7 +42,7 @@ def copy_template(name: str, folder: Path) -> list[Path]:
 
 def _read_files(name: str) -> Iterator[tuple[str, bytes]]:
     if name not in TEMPLATES:
-        raise ConfigurationError(f"unknown template {name!r}", next_step=f"name one of: {', '.join(TEMPLATES)}")
+        raise ConfigurationError(f"unknown template {name!r}", next_step=f"use one of: {', '.join(TEMPLATES)}")
     for source in TEMPLATES[name]:
         source_path = program.PROJECT_FILES / source
         files = (

@@ -21,5 +21,5 @@ def test_an_unknown_template_is_wrong_usage(tmp_path: Path) -> None:
     done = run_command("template", "deploy_nothing", cwd=tmp_path)
     assert done.returncode == 2
     assert "unknown template 'deploy_nothing'" in done.stderr
-    assert "name one of: deploy_example, deploy_completions" in done.stderr
+    assert "use one of: deploy_example, deploy_completions" in done.stderr
     assert list(tmp_path.iterdir()) == []

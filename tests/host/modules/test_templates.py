@@ -114,7 +114,7 @@ def test_copying_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_an_unknown_template_and_a_read_only_folder_are_reported(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"unknown template 'deploy_x'\nNext: name one of: deploy_example"):
+    with pytest.raises(ConfigurationError, match=r"unknown template 'deploy_x'\nNext: use one of: deploy_example"):
         copy_template("deploy_x", tmp_path)
     (tmp_path / "examples").write_text("a file")
     with pytest.raises(ConfigurationError, match="cannot be written"):
