@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +57,6 @@ class Commands:
             code = _wait_for_end(process, others, until, timeout_s)
             stdout_text, stderr_text = (path.read_bytes().decode(errors="replace") for path in others)
             return CommandResult(code=code, stdout=stdout_text, stderr=stderr_text)
-
-
-@contextlib.contextmanager
-def commands(folder: Path, variables: Mapping[str, str]) -> Iterator[Commands]:
-    """Yield a runner of ``deploy.sh``."""
-    yield Commands(folder, variables)
 
 
 def _wait_for_end(process: ForkedProcess, streams: list[Path], until: str, timeout_s: float) -> int:

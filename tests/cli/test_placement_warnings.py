@@ -20,7 +20,7 @@ from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
-from tests.commands import CommandResult, Commands, commands
+from tests.commands import CommandResult, Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.host.discovery.engines import FakeContainer, FakeEngine
@@ -71,8 +71,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         accounts.write_config(user.account, platform.url, tmp_path / "config.ini")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
         own = {"HOME": str(tmp_path), "CHUTES_CONFIG_PATH": str(tmp_path / "config.ini"), "PYTHONPATH": str(ROOT)}
-        with commands(tmp_path, {**environment, **own}) as running:
-            yield World(user, platform, running, tmp_path)
+        yield World(user, platform, Commands(tmp_path, {**environment, **own}), tmp_path)
 
 
 @pytest.mark.parametrize("placement", FORMS)

@@ -17,7 +17,7 @@ import pytest
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
-from tests.commands import CommandResult, Commands, commands
+from tests.commands import CommandResult, Commands
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
@@ -70,8 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "CHUTES_API_KEY": key,
             "PYTHONPATH": str(ROOT),
         }
-        with commands(folder, variables) as running:
-            yield World(user, platform, running, folder, variables)
+        yield World(user, platform, Commands(folder, variables), folder, variables)
 
 
 def test_images_and_chutes_are_listed(world: World) -> None:

@@ -18,7 +18,7 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import Settings, run_platform
-from tests.commands import KILLED, CommandResult, Commands, commands
+from tests.commands import KILLED, CommandResult, Commands
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import READY, Scenario
@@ -187,9 +187,8 @@ def _world(folder: Path) -> Iterator[World]:
         }
         (folder / "call.json").write_text('{"name": "you"}')
         secrets = (key, user.account.seed, ENV_VALUE, SECRET_VALUE)
-        with commands(folder, variables) as running:
-            module = _module(folder)
-            yield World(user, other, module, running, platform, secrets)
+        module = _module(folder)
+        yield World(user, other, module, Commands(folder, variables), platform, secrets)
 
 
 def _module(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from chutes_wrappers.core.routes import Route
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
-from tests.commands import CommandResult, Commands, commands
+from tests.commands import CommandResult, Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import ROOT, Scenario
@@ -65,8 +65,7 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
             "CHUTES_CONFIG_PATH": str(tmp_path / "config.ini"),
             "PYTHONPATH": str(ROOT),
         }
-        with commands(tmp_path, variables) as running:
-            yield World(user, platform, running, scenario, variables)
+        yield World(user, platform, Commands(tmp_path, variables), scenario, variables)
 
 
 def parse_json(ran: CommandResult) -> Any:

@@ -19,7 +19,7 @@ from chutes_wrappers.cli.commands import call
 from chutes_wrappers.core.body_schemas import BINARY
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import Settings, run_platform
-from tests.commands import CommandResult, Commands, commands
+from tests.commands import CommandResult, Commands
 from tests.emulator.api.client import CORD, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import DEPLOY, ROOT, make_environment
@@ -144,8 +144,7 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
         assert user.get("/chutes/warmup/case").ok
         key = user.create_key(admin=True)["secret_key"]
         variables = {**make_environment(), "HOME": str(folder), "CHUTES_API_URL": platform.url, "CHUTES_API_KEY": key}
-        with commands(folder, variables) as running:
-            yield Caller(running, folder, key, platform, chute.json()["chute_id"])
+        yield Caller(Commands(folder, variables), folder, key, platform, chute.json()["chute_id"])
 
 
 def test_a_body_is_posted_and_json_responses_are_indented(caller: Caller) -> None:

@@ -25,7 +25,7 @@ from chutes_wrappers.host.account.credentials import SeedCredentials
 from chutes_wrappers.host.account.keypairs import keypair_from_seed
 from chutes_wrappers.host.doctor.import_checks import REQUIRED_MODULES
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from tests.commands import CommandResult, Commands, commands
+from tests.commands import CommandResult, Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import DEPLOY, OLD_PLACEMENT, PLACEMENT, ROOT, make_environment
@@ -89,12 +89,11 @@ def account(platform: RunningPlatform) -> accounts.Account:
 
 
 @pytest.fixture(scope="module")
-def commands_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+def commands_server(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_", "DOCKER"))
     }
-    with commands(tmp_path_factory.mktemp("commands"), {**environment, "PYTHONPATH": str(ROOT)}) as made:
-        yield made
+    return Commands(tmp_path_factory.mktemp("commands"), {**environment, "PYTHONPATH": str(ROOT)})
 
 
 @pytest.fixture
