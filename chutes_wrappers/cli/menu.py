@@ -68,7 +68,8 @@ def _ask_operand(operand: Operand, questions: Questions) -> str:
     if isinstance(operand.type, ModuleName):
         return questions.ask_module()
     assert operand.question is not None, f"the menu cannot ask for {operand.name}"
-    return ask_text(operand.question.text, _text_or_none(operand.question.default))
+    default = operand.question.default
+    return ask_text(operand.question.text, default if isinstance(default, str) else None)
 
 
 def _ask_flag(flag: Flag, question: Question) -> list[str]:
@@ -80,10 +81,6 @@ def _ask_flag(flag: Flag, question: Question) -> list[str]:
     else:
         value = ask_text(question.text, question.default)
     return [name, value] if value else []
-
-
-def _text_or_none(default: str | bool | None) -> str | None:
-    return default if isinstance(default, str) else None
 
 
 # The first nine are documented with their numbers.

@@ -42,11 +42,6 @@ def set_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
-def _print_unless_quiet(line: str, style: str = "") -> None:
-    if not _quiet:
-        get_console().print(line, markup=False, style=style)
-
-
 def get_console() -> Console:
     """Return the console on standard error, created at the first use: rich takes a tenth of a second to load."""
     global _console
@@ -104,9 +99,10 @@ def _build_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table
     return table
 
 
-def report(line: str) -> None:
+def report(line: str, *, style: str = "") -> None:
     """Print a line about the progress, unless quiet."""
-    _print_unless_quiet(line)
+    if not _quiet:
+        get_console().print(line, markup=False, style=style)
 
 
 def show(line: str) -> None:
@@ -125,12 +121,12 @@ def print_columns(cells: Sequence[str]) -> None:
 
 def print_heading(line: str) -> None:
     """Print the heading of a step, unless quiet."""
-    _print_unless_quiet(line, "bold")
+    report(line, style="bold")
 
 
 def success(line: str) -> None:
     """Print a verified success, unless quiet."""
-    _print_unless_quiet(f"✓ {line}", "green")
+    report(f"✓ {line}", style="green")
 
 
 def warning(line: str) -> None:
@@ -140,7 +136,7 @@ def warning(line: str) -> None:
 
 def log(line: str) -> None:
     """Print a line of another program's output, without control sequences, unless quiet."""
-    _print_unless_quiet(_format_log_line(line), "dim")
+    report(_format_log_line(line), style="dim")
 
 
 def _format_log_line(line: str) -> str:
