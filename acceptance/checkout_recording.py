@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 from acceptance import facts
 from acceptance.scripted_registry import serve_registry
 
+ROOT = Path(__file__).resolve().parents[1]
 COMMAND_LINES = Path(__file__).with_name("command_lines.txt")
 _TIMEOUT_S = 100.0
 _EMULATOR = "http://127.0.0.1:9000"
@@ -90,6 +92,11 @@ class Recorder:
             process.wait(60)
         self._keep(line, process.returncode, "" if url else path.read_text())
 
+    def copy_sample(self) -> None:
+        """Replace the template by the sample of this checkout, so that all recordings have the same module and service."""
+        shutil.copytree(ROOT / "examples" / "morse", self._work / "examples" / "morse", dirs_exist_ok=True)
+        shutil.copy(ROOT / "deploy_example.py", self._work)
+
     @contextlib.contextmanager
     def service(self) -> Iterator[None]:
         """Run the sample's service, which the template has copied."""
@@ -143,22 +150,15 @@ class Recorder:
                 self.facts.update({f"variable {name}": True for name in facts.find_names(path.read_text())})
 
     def _build_argv(self, line: str) -> list[str]:
-        program = "deploy" if line.startswith("-") else line.split()[0]
+        program, *arguments = shlex.split(line if line[0] != "-" else f"deploy {line}")
         start = self._checkout / "chutes_wrappers" / "start.py"
-        return [
-            sys.executable,
-            str(start),
-            f"chutes_wrappers.start:{program}",
-            *shlex.split(line.removeprefix(program)),
-        ]
+        return [sys.executable, str(start), f"chutes_wrappers.start:{program}", *arguments]
 
     def _keep(self, name: str, code: int, stdout: str) -> None:
-        name, stdout = (self._without_paths(text) for text in (name, stdout))
+        for path, placeholder in ((self._folder, "FOLDER"), (self._checkout, "CHECKOUT")):
+            name, stdout = name.replace(str(path), placeholder), stdout.replace(str(path), placeholder)
         self.facts[f"{name} / {facts.EXIT_CODE}"] = code
         self.facts.update(facts.flatten(facts.parse_output(stdout), f"{name} / stdout"))
-
-    def _without_paths(self, text: str) -> str:
-        return text.replace(str(self._folder), "FOLDER").replace(str(self._checkout), "CHECKOUT")
 
 
 def record(checkout: Path, folder: Path) -> dict[str, Any]:
@@ -172,6 +172,8 @@ def record(checkout: Path, folder: Path) -> dict[str, Any]:
     recorder.facts["commands"] = " ".join(recorder.keep_flags())
     emulator = f"emulator --no-docker --port 9000 --folder {folder}/state --config {folder}/config.ini"
     with serve_registry(), recorder.running(emulator, _EMULATOR):
+        recorder.run_all(sections["template"])
+        recorder.copy_sample()
         recorder.run_all(sections["before the service"])
         recorder.register("second")
         with recorder.service():

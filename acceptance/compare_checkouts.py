@@ -27,6 +27,8 @@ sys.path.insert(0, str(ROOT))
 from acceptance.checkout_recording import record  # noqa: E402 - needs the path above
 from acceptance.facts import EXIT_CODE  # noqa: E402
 
+MAX_VALUE_LENGTH = 120
+
 Facts = Mapping[str, Any]
 
 
@@ -53,7 +55,7 @@ def compare(old: Facts, again: Facts, new: Facts) -> Comparison:
         elif type(old[name]) is not type(new[name]):
             differences.append(f"other type: {name}: {old[name]!r} → {new[name]!r}")
         elif old[name] != new[name] and _key_of(name) not in measured:
-            change = f"{name}: {old[name]!r} → {new[name]!r}"
+            change = f"{name}: {_shorten(old[name])} → {_shorten(new[name])}"
             (reworded if _is_sentence(old[name]) else differences).append(change)
     return Comparison(differences=differences, reworded=reworded, unstable=sorted(unstable | measured))
 
@@ -72,6 +74,11 @@ def _key_of(name: str) -> str:
 
 def _is_sentence(value: object) -> bool:
     return isinstance(value, str) and " " in value
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}…"
 
 
 def _record_apart(checkout: Path) -> dict[str, Any]:

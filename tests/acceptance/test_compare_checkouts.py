@@ -101,4 +101,4 @@ def test_each_command_has_two_failures() -> None:
     sections = facts.parse_sections(COMMAND_LINES.read_text(encoding="utf-8"))
     verbs = [line.split()[0] for line in sections["failures"]]
     assert [verb for verb in set(verbs) if verbs.count(verb) < 2] == []
-    assert [*sections] == ["before the service", "with the service", "failures", "deletion"]
+    assert [*sections] == ["template", "before the service", "with the service", "failures", "deletion"]
