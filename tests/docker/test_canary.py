@@ -51,7 +51,7 @@ class ProcessList:
 
 @dataclass
 class User:
-    """Somebody with a home folder; ``said`` is everything that they got to read."""
+    """A user with a home folder; ``outputs`` are the outputs of all commands."""
 
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -101,8 +101,13 @@ def test_no_secret_is_to_be_found_where_people_look(user: User, engine: DockerEn
         user.deploy("--warmup case-canary --debug")
         user.deploy("--secret case-canary HF_TOKEN", typed=SECRET_VALUE)
         user.deploy("--call case-canary /echo --debug --json")
-        for told in ("--status case-canary --json", "--logs case-canary", "--list-chutes --json", "--account --json"):
-            user.deploy(told, "--debug")
+        for command in (
+            "--status case-canary --json",
+            "--logs case-canary",
+            "--list-chutes --json",
+            "--account --json",
+        ):
+            user.deploy(command, "--debug")
         user.deploy("--cost", module, "--json")
         user.deploy("--doctor --json --debug", code=None)
         variables = {**user.variables, "HOME": str(user.home)}
@@ -154,21 +159,24 @@ def _images(wrapped: str) -> dict[str, str]:
     """History and configuration of the image that was built here, and of those that the emulator built of the module."""
     listed = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "chutes-emulator/canary-case-canary"]
     built = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
-    told = {}
+    outputs = {}
     for image in (wrapped, *built):
         for what in (["history", "--no-trunc"], ["inspect"]):
             done = subprocess.run(["docker", *what, image], capture_output=True, text=True, check=True)
-            told[f"{what[0]} {image}"] = done.stdout
-    return told
+            outputs[f"{what[0]} {image}"] = done.stdout
+    return outputs
 
 
 def _of_the_account(home: Path) -> list[str]:
     """What the wallet and the account's file keep secret."""
-    folder, found = home / ".bittensor" / "wallets", []
+    folder, secrets = home / ".bittensor" / "wallets", []
     for wallet, name in wallets.find_hotkeys(folder):
         for path in (folder / wallet / "hotkeys" / name, folder / wallet / "coldkey"):
-            told = wallets._read_json(path)
-            found += [told["secretPhrase"], *(told[name].removeprefix("0x") for name in ("secretSeed", "privateKey"))]
-    found += [path.read_text().strip() for path in (home / ".chutes").glob("fingerprint-*")]
-    assert len(found) >= 4
-    return found
+            wallet_file = wallets._read_json(path)
+            secrets += [
+                wallet_file["secretPhrase"],
+                *(wallet_file[name].removeprefix("0x") for name in ("secretSeed", "privateKey")),
+            ]
+    secrets += [path.read_text().strip() for path in (home / ".chutes").glob("fingerprint-*")]
+    assert len(secrets) >= 4
+    return secrets

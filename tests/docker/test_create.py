@@ -48,12 +48,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if shutil.which("docker-registry") is None and not os.environ.get("CI"):
         pytest.skip("docker-registry is not installed (Debian: apt-get install docker-registry)")
     folder, port = tmp_path_factory.mktemp("registry"), find_free_port()
-    told = {
+    settings = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
         "http": {"addr": f"127.0.0.1:{port}"},
     }
-    (folder / "config.yml").write_text(json.dumps(told))
+    (folder / "config.yml").write_text(json.dumps(settings))
     process = subprocess.Popen(
         ["docker-registry", "serve", str(folder / "config.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -122,9 +122,9 @@ def test_an_image_that_no_registry_and_no_engine_has_is_said(registry: str, tmp_
 )
 def test_a_created_module_works_with_no_hand_edit(image: str, tmp_path: Path) -> None:
     run(tmp_path, "--create", image, "--name", "created")
-    told = json.loads(run(tmp_path, "--emulate", "deploy_created", "--check", "--watch", "0", "--json").stdout)
-    assert told["routes"]
-    assert told["good"]
+    result = json.loads(run(tmp_path, "--emulate", "deploy_created", "--check", "--watch", "0", "--json").stdout)
+    assert result["routes"]
+    assert result["good"]
     assert "matches the service" in run(tmp_path, "--discover", "deploy_created", "--check", "--yes").stderr
 
 

@@ -101,8 +101,8 @@ def test_a_wrapped_module_is_built_deployed_and_called(owner: Owner, tmp_path: P
     assert '"status": "hot"' in owner.client.get("/chutes/warmup/case-emulated").text
     host = f"tester-case-emulated.localhost:{owner.platform.port}"
     headers = {**make_bearer_header(owner.client.create_key(admin=True)["secret_key"]), "Host": host}
-    answer = requests.get(f"{owner.platform.url}/echo", headers=headers, params={"a": "1"}, timeout=60)
-    assert answer.status_code == 200, answer.text
+    response = requests.get(f"{owner.platform.url}/echo", headers=headers, params={"a": "1"}, timeout=60)
+    assert response.status_code == 200, response.text
 
     owner.client.delete("/chutes/case-emulated")
     assert owner.client.delete("/images/case-emulated:v1").status_code == 200

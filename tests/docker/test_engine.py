@@ -255,9 +255,9 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next_command(engine: Doc
     with program(image) as process:
         process.kill()
         process.wait(30)
-    said: list[str] = []
-    connect(said.append).close()
-    assert len([line for line in said if "killed process left behind" in line]) == 1
+    output_text: list[str] = []
+    connect(output_text.append).close()
+    assert len([line for line in output_text if "killed process left behind" in line]) == 1
 
 
 def program(image: str) -> subprocess.Popen[str]:

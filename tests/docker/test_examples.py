@@ -50,13 +50,13 @@ ELSEWHERE = ("deploy_example", "examples/deploy_gradio_app")
     "module",
     [pytest.param(name, marks=[pytest.mark.exhaustive] if name in ELSEWHERE else []) for name in EXAMPLES],
 )
-def test_an_example_would_work_on_the_platform_as_it_stands(engine: DockerEngine, module: str) -> None:
+def test_an_example_works_on_the_platform_unchanged(engine: DockerEngine, module: str) -> None:
     folder, expected = EXAMPLES[module]
     bases.example(folder)
     done = run_command("--emulate", module, "--check", "--json", "--watch", "0", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    assert told["good"]
-    found = {route["route"]: route for route in told["routes"]}
-    assert {name: found[name]["media_type"] for name in expected} == expected
-    assert {found[name]["status"] for name in expected} == {200}
+    result = json.loads(done.stdout)
+    assert result["good"]
+    routes = {route["route"]: route for route in result["routes"]}
+    assert {name: routes[name]["media_type"] for name in expected} == expected
+    assert {routes[name]["status"] for name in expected} == {200}

@@ -72,9 +72,9 @@ def test_an_interrupted_discovery_removes_its_container(silent: Scenario, number
     with Running("--discover", str(silent.module), "--yes") as running:
         running.until(lambda line: "echo service listens" in line)
         running.process.send_signal(number)
-        code, said = running.end()
-    assert code == 130, said
-    assert "Traceback" not in said
+        code, output_text = running.end()
+    assert code == 130, output_text
+    assert "Traceback" not in output_text
     assert silent.manifest.read_text() == "[]"
 
 
@@ -107,9 +107,9 @@ def test_an_interrupted_build_stops_building(engine: DockerEngine, tmp_path: Pat
         running.until(lambda line: "sdk.sh" in line)
         wait_until(lambda: containers() > before)
         running.process.send_signal(signal.SIGINT)
-        code, said = running.end()
-    assert code == 130, said
-    assert "Traceback" not in said
+        code, output_text = running.end()
+    assert code == 130, output_text
+    assert "Traceback" not in output_text
     wait_until(lambda: containers() <= before)
 
 
@@ -187,11 +187,11 @@ def test_an_engine_that_goes_away_during_a_build_fails_it(engine: DockerEngine, 
     with Running("--build", str(scenario.module), "--local", "--yes", DOCKER_HOST=relay.url) as running:
         running.until(lambda line: "sdk.sh" in line)
         relay.cut()
-        code, said = running.end()
-    assert code == 1, said
-    assert "the build failed" in said
-    assert "Next:" in said
-    assert "Traceback" not in said
+        code, output_text = running.end()
+    assert code == 1, output_text
+    assert "the build failed" in output_text
+    assert "Next:" in output_text
+    assert "Traceback" not in output_text
 
 
 @pytest.mark.alone
@@ -199,10 +199,10 @@ def test_an_engine_that_goes_away_during_discovery_is_named(silent: Scenario, re
     with Running("--discover", str(silent.module), "--yes", DOCKER_HOST=relay.url) as running:
         running.until(lambda line: "echo service listens" in line)
         relay.cut()
-        code, said = running.end()
-    assert code == 1, said
-    assert "engine" in said
-    assert "Traceback" not in said
+        code, output_text = running.end()
+    assert code == 1, output_text
+    assert "engine" in output_text
+    assert "Traceback" not in output_text
     for container in docker.from_env().containers.list(filters={"label": LABEL}):
         container.remove(force=True)
 

@@ -23,39 +23,39 @@ DATABASE = "/api/v2/tenants/default_tenant/databases/default_database"
 COLLECTIONS = f"{DATABASE}/collections"
 # Random names, times, and where in the JSON a mistake stands: the platform writes it without spaces.
 UNLIKE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{13,}|column \d+")
-Told = tuple[int, str, Any]
+Exchange = tuple[int, str, Any]
 
 
-def story(root: str) -> Iterator[Told]:
-    """A life of a collection: created, filled, asked, missed, misused, deleted. Status, media type and body of each answer."""
+def run_calls(root: str) -> Iterator[Exchange]:
+    """Create, fill, query and delete a collection, with errors; yields status, media type and body of each response."""
     with requests.Session() as session:
         last: dict[str, Any] = {}
 
-        def told(method: str, path: str, body: Any = None, **query: Any) -> Told:
-            answer = session.request(method, root + path, json=body, params=query, timeout=30)
-            kind, text = answer.headers.get("Content-Type", ""), UNLIKE.sub("*", answer.text)
-            # Chroma itself writes the keys of an object in an order of its own each time.
-            last.update(json.loads(answer.text) if answer.text.startswith('{"id"') else {})
-            return answer.status_code, kind, json.loads(text) if "json" in kind else text
+        def call(method: str, path: str, body: Any = None, **query: Any) -> Exchange:
+            response = session.request(method, root + path, json=body, params=query, timeout=30)
+            kind, text = response.headers.get("Content-Type", ""), UNLIKE.sub("*", response.text)
+            # Chroma writes the keys of an object in a different order each time.
+            last.update(json.loads(response.text) if response.text.startswith('{"id"') else {})
+            return response.status_code, kind, json.loads(text) if "json" in kind else text
 
-        yield told("POST", COLLECTIONS, {"name": "parrots", "metadata": {"ä": "é"}})
-        own = f"{COLLECTIONS}/{last['id']}"
-        yield told("GET", f"{COLLECTIONS}/parrots")
+        yield call("POST", COLLECTIONS, {"name": "parrots", "metadata": {"ä": "é"}})
+        collection = f"{COLLECTIONS}/{last['id']}"
+        yield call("GET", f"{COLLECTIONS}/parrots")
         records = {"ids": ["1", "2"], "embeddings": [[1, 0], [0, 1]], "documents": ["grün", "blau"]}
-        yield told("POST", f"{own}/add", records)
-        yield told("GET", f"{own}/count")
-        yield told("POST", f"{own}/query", {"query_embeddings": [[1, 0.1]], "n_results": 1})
-        yield told("PUT", own, {"new_name": "cockatoos"})
-        yield told("GET", COLLECTIONS, limit=1, offset=0)
-        yield told("GET", f"{COLLECTIONS}/nobody")
-        yield told("POST", COLLECTIONS, {"name": 5})
-        yield told("POST", COLLECTIONS, {"name": "cockatoos"})
-        yield told("DELETE", f"{COLLECTIONS}/cockatoos")
-        yield told("GET", f"{DATABASE}/collections_count")
+        yield call("POST", f"{collection}/add", records)
+        yield call("GET", f"{collection}/count")
+        yield call("POST", f"{collection}/query", {"query_embeddings": [[1, 0.1]], "n_results": 1})
+        yield call("PUT", collection, {"new_name": "cockatoos"})
+        yield call("GET", COLLECTIONS, limit=1, offset=0)
+        yield call("GET", f"{COLLECTIONS}/nobody")
+        yield call("POST", COLLECTIONS, {"name": 5})
+        yield call("POST", COLLECTIONS, {"name": "cockatoos"})
+        yield call("DELETE", f"{COLLECTIONS}/cockatoos")
+        yield call("GET", f"{DATABASE}/collections_count")
 
 
 @pytest.mark.parametrize("tunnel", [True, pytest.param(False, marks=pytest.mark.exhaustive)], ids=["tunnel", "typed"])
-def test_chromadb_lives_the_same_life_through_the_forwarder(engine: DockerEngine, tmp_path: Path, tunnel: bool) -> None:
+def test_chromadb_responds_equally_through_the_forwarder(engine: DockerEngine, tmp_path: Path, tunnel: bool) -> None:
     image = bases.image("chromadb")
     scenario = Scenario(tmp_path, f"chroma-{tunnel}".lower(), image, [8010], expose="all", tunnel=tunnel)
     scenario.discover()
@@ -65,9 +65,11 @@ def test_chromadb_lives_the_same_life_through_the_forwarder(engine: DockerEngine
         scenario.running() as chute,
         scenario.forwarded(chute) as (here,),
     ):
-        expected, found = list(story(direct)), list(story(here))
-        assert [told[0] for told in expected] == [200, 200, 201, 200, 200, 200, 200, 404, 422, 409, 200, 200]
-        assert found == (expected if tunnel else [(200 if told[0] == 201 else told[0], *told[1:]) for told in expected])
+        expected, forwarded = list(run_calls(direct)), list(run_calls(here))
+        assert [each[0] for each in expected] == [200, 200, 201, 200, 200, 200, 200, 404, 422, 409, 200, 200]
+        assert forwarded == (
+            expected if tunnel else [(200 if each[0] == 201 else each[0], *each[1:]) for each in expected]
+        )
 
 
 @pytest.mark.exhaustive

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.docker
 ENDPOINTS = {"/shout", "/tone", "/reverse_sound", "/countdown"}
 
 
-def test_the_gradio_example_is_wrapped_as_it_stands(engine: DockerEngine, tmp_path: Path) -> None:
+def test_the_gradio_example_is_wrapped_unchanged(engine: DockerEngine, tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "gradio-app", bases.example("gradio"), [7860])
     scenario.module.write_text((ROOT / "examples" / "deploy_gradio_app.py").read_text())
     scenario.discover()

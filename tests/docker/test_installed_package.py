@@ -41,8 +41,8 @@ def test_an_image_that_an_installed_package_builds_is_served(
 ) -> None:
     module = scenario.module.name
     package.run(INSTALLED.deploy, "--discover", module, "--yes", folder=tmp_path)
-    said = package.run(INSTALLED.deploy, "--build", module, "--local", "--yes", folder=tmp_path)
-    assert f"Next: chutes-wrappers --run-docker {module}" in said
+    output_text = package.run(INSTALLED.deploy, "--build", module, "--local", "--yes", folder=tmp_path)
+    assert f"Next: chutes-wrappers --run-docker {module}" in output_text
     with engine.open_files(scenario.image) as files:
         for source in ("chutes_wrappers/facade.py", "tools/chute_wrappers.py", "chutes_wrappers/sdk/recipe/sdk.sh"):
             assert files.read(f"{layout.BAKED_LIB}/{source}"), source

@@ -19,9 +19,9 @@ TWO_LINES = '    tee=True,\n    node_selector=NodeSelector(gpu_count=1, include=
 
 def test_it_goes_all_the_way_here_with_the_lines_to_write(engine: DockerEngine, tmp_path: Path) -> None:
     old = Scenario(tmp_path, "old", bases.image("python3-no-pip"), [9090], placement=OLD_PLACEMENT)
-    for said in (old.discover(), old.build()):
-        assert WARNED in said
-        assert TWO_LINES in said
+    for output_text in (old.discover(), old.build()):
+        assert WARNED in output_text
+        assert TWO_LINES in output_text
     with old.running() as chute:
         assert WARNED in chute.command.output_text
         assert TWO_LINES in chute.command.output_text

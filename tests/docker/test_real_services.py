@@ -75,8 +75,8 @@ def test_chromadb_answers_through_its_cords_like_itself(engine: DockerEngine, tm
             assert sorted(name for page in pages for name in page) == ["alpha", "beta", "gamma"]
 
 
-def names(answer: requests.Response) -> list[str]:
-    return [collection["name"] for collection in answer.json()]
+def names(response: requests.Response) -> list[str]:
+    return [collection["name"] for collection in response.json()]
 
 
 @pytest.mark.exhaustive
@@ -117,7 +117,7 @@ def text_picture(text: str) -> bytes:
     return data.getvalue()
 
 
-def test_the_sample_is_wrapped_by_the_template_as_it_stands(engine: DockerEngine, tmp_path: Path) -> None:
+def test_the_template_wraps_the_sample_unchanged(engine: DockerEngine, tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "morse", bases.example("morse"), [8020, 8080])
     scenario.module.write_text((ROOT / "deploy_example.py").read_text())
     scenario.discover()

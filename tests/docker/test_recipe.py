@@ -14,7 +14,7 @@ pytestmark = pytest.mark.docker
 RECIPE = ROOT / "chutes_wrappers" / "sdk" / "recipe"
 
 
-def said(engine: DockerEngine, script: str) -> str:
+def run_script(engine: DockerEngine, script: str) -> str:
     """What a root shell prints in an image that nobody prepared; ``/recipe`` holds the recipe."""
     spec = ContainerSpec(
         image=bases.image("python3-no-pip"),
@@ -37,7 +37,7 @@ def test_an_old_home_changes_hands_only_where_it_must(
         f"chown -R {uid}:{uid} /home/chutes; stat -c %z /home/chutes/old >/before; sh /recipe/user.sh; "
         "stat -c %u /home/chutes/old; stat -c %z /home/chutes/old | cmp -s - /before && echo alone; id -u chutes"
     )
-    assert said(engine, script).splitlines() == [owner, *([] if touched else ["alone"]), "1000"]
+    assert run_script(engine, script).splitlines() == [owner, *([] if touched else ["alone"]), "1000"]
 
 
 def test_links_are_followed_and_stay_within_reach(engine: DockerEngine) -> None:
@@ -47,4 +47,4 @@ def test_links_are_followed_and_stay_within_reach(engine: DockerEngine) -> None:
         "setpriv --reuid 1000 --regid 1000 --clear-groups touch /closed/models/new; ls /far/models; "
         "cat /opt/chutes-wrappers/writable"
     )
-    assert said(engine, script).splitlines() == ["0 symbolic link", "1000 directory", "new", "/closed/models"]
+    assert run_script(engine, script).splitlines() == ["0 symbolic link", "1000 directory", "new", "/closed/models"]

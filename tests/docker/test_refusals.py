@@ -104,8 +104,8 @@ def test_without_an_engine_every_command_says_how_to_get_one(tmp_path: Path, mon
 
 def test_values_of_the_environment_are_in_no_output_and_no_process_list(engine: DockerEngine, tmp_path: Path) -> None:
     scenario = Scenario(tmp_path, "canary", bases.image("python3-no-pip"), [9090], env={"TOKEN": "canary-4711"})
-    said = scenario.discover()
-    assert "canary-4711" not in said
+    output_text = scenario.discover()
+    assert "canary-4711" not in output_text
     assert "canary-4711" not in scenario.manifest.read_text()
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert "canary-4711" not in listing.stdout

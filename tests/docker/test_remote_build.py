@@ -74,7 +74,7 @@ def test_the_uploaded_files_alone_build_as_the_platform_builds(
     upload = tmp_path / "upload"
     facts = read_module(scenario.module)
     with create_stage(facts, load_manifest(scenario.manifest), username="tester") as stage:
-        shown = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", UPLOAD, stage.reference],
             cwd=stage.folder,
             env=dict(stage.environment),
@@ -82,7 +82,7 @@ def test_the_uploaded_files_alone_build_as_the_platform_builds(
             text=True,
             check=True,
         )
-        dockerfile, files = json.loads(shown.stdout.splitlines()[-1])
+        dockerfile, files = json.loads(result.stdout.splitlines()[-1])
         for name in files:
             (upload / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(stage.folder / name, upload / name)
@@ -98,6 +98,6 @@ def test_the_uploaded_files_alone_build_as_the_platform_builds(
     check = (
         "id -u; pwd; command -v python pip chutes curl; test -w /app; chutes run no_such:chute --generate-inspecto-hash"
     )
-    said = buildah("run", "--isolation", "chroot", container, "--", "sh", "-ec", check).splitlines()
-    assert said[:2] == ["1000", "/app"]
-    assert said[2].startswith("/opt/chutes-wrappers/venv/bin/")
+    lines = buildah("run", "--isolation", "chroot", container, "--", "sh", "-ec", check).splitlines()
+    assert lines[:2] == ["1000", "/app"]
+    assert lines[2].startswith("/opt/chutes-wrappers/venv/bin/")

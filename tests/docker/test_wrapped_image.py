@@ -69,8 +69,8 @@ def test_our_package_comes_first_and_the_seeds_folders_last(wrapped: Scenario) -
 
 
 def test_the_vendors_python_sees_the_vendors_tools(wrapped: Scenario) -> None:
-    said = inside(wrapped, "/usr/bin/python3", "-c", "from tools import greeting; print(greeting.WORDS)")
-    assert said == "vendor tools"
+    output_text = inside(wrapped, "/usr/bin/python3", "-c", "from tools import greeting; print(greeting.WORDS)")
+    assert output_text == "vendor tools"
 
 
 def test_what_a_link_leads_to_and_an_old_home_belong_to_the_instances_user(wrapped: Scenario) -> None:
@@ -106,8 +106,8 @@ def test_a_failed_step_leaves_no_container(wrapped: Scenario) -> None:
 
 def containers() -> set[str]:
     """The ids of every container of the engine."""
-    said = subprocess.run(["docker", "ps", "-aq"], capture_output=True, text=True, check=True).stdout
-    return set(said.split())
+    ids = subprocess.run(["docker", "ps", "-aq"], capture_output=True, text=True, check=True).stdout
+    return set(ids.split())
 
 
 def test_no_package_cache_and_no_compiler_stay(wrapped: Scenario) -> None:
@@ -134,8 +134,8 @@ def test_the_entrypoint_is_empty_and_the_instance_user_set(wrapped: Scenario, en
 def test_a_rebuild_after_editing_only_the_module_rebuilds_no_recipe_layer(wrapped: Scenario) -> None:
     # Never the same edit twice: an engine that has seen it would take the module's own layer from its cache too.
     wrapped.module.write_text(f"{wrapped.module.read_text()}\n# edited {uuid4()}\n")
-    said = wrapped.run("--build", "--local", "--debug")
-    steps = said.split("Step ")[1:]
+    output_text = wrapped.run("--build", "--local", "--debug")
+    steps = output_text.split("Step ")[1:]
     rebuilt = [step.splitlines()[0] for step in steps if "Using cache" not in step and " FROM " not in step]
     assert [step.split(" : ")[1].split()[0] for step in rebuilt] == ["ADD"]
     assert wrapped.module.name in rebuilt[0]
