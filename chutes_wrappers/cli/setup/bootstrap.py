@@ -83,7 +83,7 @@ def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--dev", action="store_true", help="also install the dependencies of the tests")
     account = parser.add_mutually_exclusive_group()
-    account.add_argument("--no-account", action="store_true", help="set up only the environment")
+    account.add_argument("--no-account", action="store_true", help="only set up the environment")
     account.add_argument("--account", action="store_true", help="also set up the account, even without a terminal")
     parser.add_argument("-h", "--help", action="store_true", help="show this help")
     options, account_arguments = parser.parse_known_args(arguments)

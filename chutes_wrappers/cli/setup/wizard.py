@@ -27,11 +27,11 @@ from chutes_wrappers.host.account.wallets import Hotkey
 @click.option("--register", metavar="USERNAME", help="Register a new account with this name.")
 @click.option("--link", is_flag=True, help=f"Use the account whose API key is in {KEY_VARIABLE}, or ~/.chutes/api_key.")
 @click.option("--config", metavar="FILE", help="Use an existing configuration file.")
-@click.option("--wallet", metavar="NAME/HOTKEY", help="Sign with this hotkey of ~/.bittensor/wallets; `new` makes one.")
+@click.option("--wallet", metavar="NAME/HOTKEY", help="Sign with this hotkey of ~/.bittensor/wallets; `new` creates one.")
 @click.option(
     "--key", is_flag=True, help="Also create an API key, for --call and --forward; alone: for the existing account."
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of a fault.")
+@click.option("--debug", is_flag=True, help="Print the traceback of an internal error.")
 @click.pass_context
 def wizard(
     context: click.Context,

@@ -47,7 +47,7 @@ def template(template: str) -> int:
 @module
 @flag(
     "--check",
-    help="only compare; exit code 1 if the routes differ.",
+    help="only compare; exit code 1 if the service differs.",
     ask="Only compare, and write nothing?",
     ask_default=False,
     ends=True,
