@@ -51,7 +51,10 @@ class Verdict:
 
 
 def compare(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse, *, stream: bool) -> Verdict:
-    """Return the verdict on the platform's response, compared with two of the service to the same request."""
+    """Return the verdict on the platform's response, compared with two responses of the service to the same request.
+
+    Of the headers only the media type is compared.
+    """
     if service.problem:
         return Verdict(is_good=False, message="the service is not reachable", evidence=service.problem)
     if service.status >= 500 and service.status != HTTPStatus.NOT_IMPLEMENTED:
@@ -113,14 +116,16 @@ def _compare_contents(
 
 
 def _compare_shapes(platform: HttpResponse, service: HttpResponse, repeated: HttpResponse) -> Verdict:
-    """If the service's own responses differ, the platform's must only have their shape."""
+    """If the service's own responses differ, the platform's must only have their shape, or their media type if not JSON."""
     if service.body == repeated.body and service.status == repeated.status:
         return Verdict(
             is_good=False,
             message="the response differs from the service's own",
             evidence=_format_differences(platform, service) + platform.excerpt,
         )
-    if service.json() is not None and _shape_of(platform.json()) != _shape_of(service.json()):
+    if service.json() is None:
+        return Verdict(is_good=True, message="same media type; the service responds differently each time")
+    if _shape_of(platform.json()) != _shape_of(service.json()):
         return Verdict(
             is_good=False, message="the response's shape differs from the service's own", evidence=platform.excerpt
         )
@@ -146,7 +151,7 @@ def _parse_events(response: HttpResponse) -> list[bytes]:
 def _format_differences(platform: HttpResponse, service: HttpResponse) -> str:
     """Return a line with the first paths at which two JSON responses differ; empty if they differ as a whole."""
     paths = [*islice(_find_differing_paths(platform.json(), service.json()), _MAX_NAMED_PATHS)]
-    if not all(paths):  # the responses as a whole
+    if not paths or not all(paths):  # not JSON, or different as a whole
         return ""
     return f"differs in {', '.join(paths)}: harmless if it only repeats the request's headers or address\n"
 

@@ -40,6 +40,12 @@ GOOD = [
         "same shape; the service responds differently each time",
     ),
     (
+        WAV,
+        HttpResponse(status=200, content_type="audio/wav", body=b"RIFx"),
+        HttpResponse(status=200, content_type="audio/wav", body=b"RIFy"),
+        "same media type; the service responds differently each time",
+    ),
+    (
         json_response({"id": "a"}),
         json_response({"error": "exists"}, 409),
         None,
@@ -110,3 +116,8 @@ def test_evidence_names_differing_paths_before_the_body() -> None:
     assert first.startswith("differs in headers.Host, origin: ")
     assert rest == platform.body.decode()
     assert compare_once(json_response([1]), json_response([2])).evidence == "[1]"
+
+
+def test_evidence_does_not_excuse_a_response_that_is_not_json() -> None:
+    other = HttpResponse(status=200, content_type="audio/wav", body=b"RIFx")
+    assert "harmless" not in compare_once(other, WAV).evidence
