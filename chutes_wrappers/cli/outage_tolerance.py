@@ -1,4 +1,4 @@
-"""Repeated requests to the platform that continue during a short outage."""
+"""Tolerance of short outages, for commands that send requests to the platform repeatedly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 class OutageTolerance:
-    """Tolerance for a platform that fails for up to a minute, counted from the first failure."""
+    """Tolerates failures of the platform for up to ``LONGEST_OUTAGE_S``, counted from the first failure."""
 
     def __init__(self) -> None:
         self._failing_since: float | None = None
@@ -26,7 +26,7 @@ class OutageTolerance:
         return 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
 
     def call(self, request: Callable[[], _T]) -> _T | None:
-        """Return the result of ``request``, or None for a failure that is tolerated. Raises its WrapperError otherwise."""
+        """Return the result of ``request``, or None for a failure that is tolerated. Any other WrapperError is raised."""
         try:
             result = request()
         except WrapperError as failure:
@@ -36,7 +36,7 @@ class OutageTolerance:
         return result
 
     def record_failure(self, failure: WrapperError) -> None:
-        """Raise ``failure`` if it is permanent, or if the outage has lasted more than a minute."""
+        """Raise ``failure`` if it is permanent, or if the outage has lasted more than ``LONGEST_OUTAGE_S``."""
         if not _is_temporary(failure) or self.outage_s > LONGEST_OUTAGE_S:
             raise failure
         if self._failing_since is None:

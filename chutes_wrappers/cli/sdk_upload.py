@@ -32,7 +32,7 @@ _ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
 
 @dataclass(frozen=True, kw_only=True)
 class UploadOptions:
-    """Options of an upload. ``public``: any user may use the image or call the chute; ``logo``: the file of its picture."""
+    """Options of an upload. ``public``: any user may use the image or call the chute; ``logo``: the image file of its logo."""
 
     public: bool = False
     logo: Path | None = None
@@ -71,7 +71,7 @@ def require_manifest(facts: ModuleFacts) -> Manifest:
     """
     if (manifest := module_preparation.find_manifest(facts)) is not None:
         return manifest
-    check_placement(facts)
+    check_placement(facts)  # raises first for what no manifest can correct
     raise ConfigurationError(
         "the module has no manifest, but image and chute must share one",
         where=str(facts.manifest_path),
@@ -91,7 +91,7 @@ def show_command(manifest: Path, *arguments: str) -> None:
 
 
 def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, variables: Mapping[str, str]) -> str:
-    """Run the SDK's command and return its last error in one line, or "". Its exit code does not show failures."""
+    """Run the SDK's command and return its last error in one line, or "". The SDK's exit code does not show failures."""
     errors: list[str] = []
 
     def handle_line(line: str) -> None:
@@ -105,7 +105,7 @@ def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, va
 
 
 def make_upload_error(what: str, sdk_error: str) -> WrapperError:
-    """Build the error for an upload that the API does not know afterwards; ``sdk_error`` is what the SDK printed."""
+    """Build the error for an upload that the API does not list afterwards; ``sdk_error`` is what the SDK printed."""
     return WrapperError(
         what,
         where="the platform",

@@ -1,4 +1,4 @@
-"""Conversion of routes to the cords that publish them. Pure: both sides of a deployment compute the same plan."""
+"""Conversion of routes to the cords that publish them. Pure: the user's machine and the instance compute the same plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chutes_wrappers.core.routes import STREAM_SWITCH, Route, SkippedRoute
 
 
 class PlannedCord(BaseModel):
-    """All properties of one cord, as plain values that are equal on both sides of a deployment."""
+    """All properties of one cord, as plain values that are equal on the user's machine and on the instance."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,16 +39,19 @@ class CordPlan(BaseModel):
 def assign_public_paths(
     routes: Iterable[Route], expose: Iterable[str] = (), default_port: int | None = None
 ) -> tuple[tuple[Route, ...], tuple[SkippedRoute, ...]]:
-    """Return ``routes`` with their public paths, and the filtered routes with the reason.
+    """Return ``routes`` with their public paths, and the routes that the filters leave out, with the reason.
 
     ``expose`` names the categories (``core/exposure.py``) that are published although they are left out by default.
     """
     exposed = frozenset(expose)
     reasons = [(route, None if route.exposed else find_filter_reason(route.path, exposed)) for route in routes]
     selected = [route for route, reason in reasons if reason is None]
-    names = build_aliases((route.path for route in selected), move_reserved="reserved" in exposed)
+    aliases = build_aliases((route.path for route in selected), move_reserved="reserved" in exposed)
     published = tuple(
-        route.model_copy(update={"path": names[route.path], "exposed": bool(find_hidden_categories(names[route.path]))})
+        route.model_copy(
+            # A manifest that is read again must not filter the alias.
+            update={"path": aliases[route.path], "exposed": bool(find_hidden_categories(aliases[route.path]))}
+        )
         for route in selected
     )
     return published, tuple(route.to_skipped(reason, default_port) for route, reason in reasons if reason)

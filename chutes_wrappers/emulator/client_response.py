@@ -72,7 +72,7 @@ async def read_plain_response(response: InstanceResponse) -> ClientResponse:
 
 
 async def read_chunks(response: InstanceResponse) -> AsyncGenerator[bytes, None]:
-    """Yield the chunks of a stream. Raises InstanceFailed for a chunk that is not encrypted with the key, or is not UTF-8."""
+    """Yield the chunks of a stream. Raises InstanceFailed for a chunk that is not encrypted with the session's key, or is not UTF-8."""
     try:
         async for chunk in response.read_chunks():
             chunk.decode("utf-8")

@@ -11,7 +11,7 @@ from chutes_wrappers.runtime.startup import has_been_ready, load_launch_spec
 from chutes_wrappers.runtime.supervision import get_services
 from chutes_wrappers.runtime.upstream import HOST
 
-MAX_CONSECUTIVE_FAILURES = 5
+FAILURES_UNTIL_503 = 5
 _PROBE_TIMEOUT_S = 5.0
 
 
@@ -28,13 +28,13 @@ class ServiceHealth:
         self._failures[port] = 0
 
     async def record_failure(self, port: int) -> int:
-        """Record a call that the service failed (5xx, no response, a truncated one), and return the status for the caller.
+        """Record a failed call to the service (5xx, no response, a truncated one), and return the status for the caller.
 
-        It is 400 while the service is healthy otherwise. It is 503 if its readiness probe fails as well, or from the fifth
-        such call in a row.
+        It is 400, which the platform does not count, while the service's readiness probe succeeds. It is 503 if the probe
+        fails as well, or from the fifth such call in a row.
         """
         self._failures[port] += 1
-        if self._failures[port] >= MAX_CONSECUTIVE_FAILURES:
+        if self._failures[port] >= FAILURES_UNTIL_503:
             return INSTANCE_FAILURE
         probes = build_probes([port], HOST, find_readiness_paths(load_launch_spec()))
         return INSTANCE_FAILURE if await find_problems(probes, _PROBE_TIMEOUT_S) else CLIENT_ERROR

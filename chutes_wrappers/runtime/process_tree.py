@@ -19,8 +19,8 @@ _POLL_S = 0.05
 class ProcessTree:
     """The descendants of a process that leads its own session and has ``tree_id`` in its environment.
 
-    Members are found by session, by ancestry and by the id, and remembered, since each of these can be lost. Examples are
-    setsid, a parent that ends, and a program that overwrites its environment.
+    Members are found by session, by ancestry and by the id. They are remembered, since each of these can change: by
+    setsid, by the end of a parent, or by a program that overwrites its environment.
     """
 
     def __init__(self, tree_id: str) -> None:
@@ -33,7 +33,7 @@ class ProcessTree:
         self._lock = threading.RLock()
 
     def set_root(self, pid: int) -> None:
-        """Set the first member; its parent waits for it."""
+        """Set the first member. Its exit status is left to the caller, which must wait for it."""
         self._root_pid = pid
         self._sessions.add(pid)
 
@@ -48,7 +48,7 @@ class ProcessTree:
                 process.send_signal(number)
 
     def wait_until_gone(self, timeout_s: float, *, kill: bool = False) -> bool:
-        """Return whether no member is left after at most ``timeout_s`` seconds; with ``kill`` members get SIGKILL."""
+        """Return whether no member is left after at most ``timeout_s`` seconds; with ``kill`` SIGKILL is sent at each poll."""
         deadline = time.monotonic() + timeout_s
         while self.find_members():
             if (left_s := deadline - time.monotonic()) <= 0:
@@ -65,7 +65,7 @@ class ProcessTree:
             return
         tree_members = self._scan()
         dead = {process for process in psutil.process_iter() if self._is_dead_orphan(process)}
-        # One that was never seen alive may be a child of the chute, which gets the time to wait for it.
+        # One that was never seen alive may be a child of the chute: it is reaped only if it was dead at the previous call too.
         for process in dead & (tree_members | self._dead):
             with contextlib.suppress(OSError):
                 os.waitpid(process.pid, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""Cords of a module that override its routes: for the same call the module's cord is used, wherever the file defines it."""
+"""Cords of a module that override those of its routes: for the same call the module's own cord is used."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ def call_of_cord(cord: Any) -> Call:
     return cord._public_api_method, cord.public_api_path
 
 
-def withdraw_overridden_routes(chute: Any, routes: Iterable[Any], on_withdrawn: Callable[[Call], None]) -> None:
-    """Remove a cord of ``routes`` from ``chute`` when the module later defines a cord for the same call.
+def remove_overridden_cords(chute: Any, route_cords: Iterable[Any], on_removed: Callable[[Call], None]) -> None:
+    """Remove one of ``route_cords`` from ``chute`` when the module later defines a cord for the same call.
 
-    ``on_withdrawn`` is called with that call. The platform uses the first of two cords on one path: without the removal
-    it would be the route's.
+    ``on_removed`` is called with the method and path. The platform uses the first of two cords on one path. Without the
+    removal it would be the route's.
     """
-    routes_by_call: dict[Call, list[Any]] = {}
-    for route in routes:
-        routes_by_call.setdefault(call_of_cord(route), []).append(route)
+    cords_by_call: dict[Call, list[Any]] = {}
+    for route_cord in route_cords:
+        cords_by_call.setdefault(call_of_cord(route_cord), []).append(route_cord)
     define_cord = chute.cord
 
     def cord(**settings: Any) -> Any:
         module_cord = define_cord(**settings)
-        for route_cord in (overridden_routes := routes_by_call.pop(call_of_cord(module_cord), [])):
+        overridden = cords_by_call.pop(call_of_cord(module_cord), [])
+        for route_cord in overridden:
             chute.cords.remove(route_cord)
-        if overridden_routes:
-            on_withdrawn(call_of_cord(module_cord))
+        if overridden:
+            on_removed(call_of_cord(module_cord))
         return module_cord
 
     chute.cord = cord

@@ -23,7 +23,7 @@ from chutes_wrappers.runtime.call_shape import AbandonMiddleware, Call, CallShap
 from chutes_wrappers.runtime.dev_bodies import reject_invalid_bodies
 from chutes_wrappers.runtime.gateway import Gateway
 from chutes_wrappers.runtime.streams import make_stream_handler
-from chutes_wrappers.sdk.cord_overrides import call_of_cord, withdraw_overridden_routes
+from chutes_wrappers.sdk.cord_overrides import call_of_cord, remove_overridden_cords
 from chutes_wrappers.sdk.dev_guard import guard_dev_run, is_dev_run
 from chutes_wrappers.sdk.loopback import get_loopback_server
 from chutes_wrappers.sdk.route_source import is_registration_skipped
@@ -78,12 +78,12 @@ def register_passthrough_routes(
         _register_cord(chute, cord, gateway)
     call_sets = _add_middlewares(chute, cords)
 
-    def withdraw(call: Call) -> None:
+    def handle_removal(call: Call) -> None:
         _log_override(call)
         for calls in call_sets:
             calls.remove_public(call)
 
-    withdraw_overridden_routes(chute, chute.cords[first_route_cord:], withdraw)
+    remove_overridden_cords(chute, chute.cords[first_route_cord:], handle_removal)
 
 
 def _add_middlewares(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[CordCalls, ...]:

@@ -157,7 +157,7 @@ def test_a_busy_service_is_a_429_however_often(gateway: Gateway, monkeypatch: py
     busy = HttpFixture()
     with serve_full_backlog() as busy.port:
         monkeypatch.setattr(startup, "_ready", {busy.port})
-        for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
+        for _ in range(failure_attribution.FAILURES_UNTIL_503 + 1):
             refused = refusal(gateway, busy, "/echo")
             assert (refused.status, "the service is busy" in refused.detail["error"]) == (429, True)
 
@@ -272,7 +272,7 @@ def test_an_unsendable_request_is_never_the_services_failure(
     gateway: Gateway, service: HttpFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_request, "encode_body", lambda *_, **__: Body(content_type="a/b\r\nc"))
-    for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
+    for _ in range(failure_attribution.FAILURES_UNTIL_503 + 1):
         refused = refusal(gateway, service, "/echo", "POST")
         assert (refused.status, "cannot be sent" in refused.detail["error"]) == (400, True)
 
@@ -297,7 +297,7 @@ HALF = "\ud800"
 def test_text_that_cannot_be_sent_is_named_and_never_the_services_failure(
     gateway: Gateway, service: HttpFixture, encoding: str, body: Any, named: str
 ) -> None:
-    for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
+    for _ in range(failure_attribution.FAILURES_UNTIL_503 + 1):
         refused = refusal(gateway, service, "/echo", "POST", json=body, request={"encoding": encoding})
         json.dumps(refused.detail, ensure_ascii=False).encode()
         assert refused.status == 400
@@ -324,7 +324,7 @@ def test_a_body_that_is_nested_too_deeply_is_named(gateway: Gateway, service: Ht
 )
 async def test_an_unreadable_response_is_never_the_instances_failure(gateway: Gateway, reply: bytes) -> None:
     async with serve_reply(reply) as port:
-        for _ in range(failure_attribution.MAX_CONSECUTIVE_FAILURES + 1):
+        for _ in range(failure_attribution.FAILURES_UNTIL_503 + 1):
             with pytest.raises(CallFailed, match="the service's response cannot be read") as refused:
                 await asyncio.to_thread(gateway.handle_call, Route(path="/x"), port, {"json": {}, "params": {}})
             assert refused.value.status == 400

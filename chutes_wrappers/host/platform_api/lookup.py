@@ -47,7 +47,7 @@ def find_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
 
 
 def find_deployed_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
-    """Return the chute with its cords, or None. The API may return cords only beside its list (PLATFORM.md, section 5)."""
+    """Return the chute with its cords, or None. The API may return cords only with its list of chutes (PLATFORM.md, section 5)."""
     chute = find_chute(api, name)
     if chute is None or chute.cords:
         return chute
@@ -57,7 +57,7 @@ def find_deployed_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
 
 
 def add_listed_cords(chute: ChuteInfo, listing: Mapping[str, Any]) -> ChuteInfo:
-    """Return ``chute`` with its cords in ``listing``, the API's list of chutes; unchanged when it has none."""
+    """Return ``chute`` with its cords in ``listing``, the API's list of chutes; ``chute`` itself when they are not in it."""
     items, references = listing.get("items"), listing.get("cord_refs")
     if not isinstance(items, list) or not isinstance(references, Mapping):
         return chute
