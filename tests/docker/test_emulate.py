@@ -36,12 +36,12 @@ if FAULT == "crash":
         os._exit(3)
     threading.Timer(12, end).start()
 if FAULT == "network":
-    answer = service.Handler.answer
-    def looking_up(self, value):
+    send_json = service.Handler.send_json
+    def connect_and_send_json(self, value):
         if self.path.startswith("/echo"):
             socket.create_connection(("models.example.org", 443))
-        answer(self, value)
-    service.Handler.answer = looking_up
+        send_json(self, value)
+    service.Handler.send_json = connect_and_send_json
 service.main()
 """
 FAULTS = {
