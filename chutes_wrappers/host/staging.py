@@ -25,7 +25,7 @@ _IGNORE_CACHES = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A staging folder and the environment for SDK commands in it. ``own_module`` is the user's file of ``module``.
+    """A staging folder and the environment for SDK commands in it. ``user_module`` is the user's file of ``module``.
 
     ``variables`` is the part of ``environment`` that SDK commands in this folder need. ``paths`` maps the paths of copies to
     the names that the user knows, the most specific first.
