@@ -27,7 +27,9 @@ from chutes_wrappers.host.account.wallets import Hotkey
 @click.option("--register", metavar="USERNAME", help="Register a new account with this name.")
 @click.option("--link", is_flag=True, help=f"Use the account whose API key is in {KEY_VARIABLE}, or ~/.chutes/api_key.")
 @click.option("--config", metavar="FILE", help="Use an existing configuration file.")
-@click.option("--wallet", metavar="NAME/HOTKEY", help="Sign with this hotkey of ~/.bittensor/wallets; `new` creates one.")
+@click.option(
+    "--wallet", metavar="NAME/HOTKEY", help="Sign with this hotkey of ~/.bittensor/wallets; `new` creates one."
+)
 @click.option(
     "--key", is_flag=True, help="Also create an API key, for --call and --forward; alone: for the existing account."
 )
