@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 
 from chutes_wrappers.cli.version import collect_versions
 from chutes_wrappers.core.errors import WrapperError
@@ -73,7 +72,7 @@ def write_report(failure: BaseException, invocation: Invocation) -> Path | None:
         with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: this user has no home folder
             folder = find_folder()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(4)}.txt"
+            path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(4).hex()}.txt"
             with open_atomically(path, mode=0o600) as file:
                 # A file name may contain bytes that are not UTF-8; Python represents them as lone surrogates.
                 file.write(text.encode(errors="backslashreplace"))
