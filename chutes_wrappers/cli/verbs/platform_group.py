@@ -25,7 +25,7 @@ _WARMUP_TIMEOUT_S = 900.0
 @as_json
 @click.pass_obj
 def deploy(common: Common, module: str, accept_fee: bool, public: bool, logo: Path | None, as_json: bool) -> int:
-    """Deploy the module, built on the platform."""
+    """Deploy the module; build it with --build first."""
     from chutes_wrappers.cli.commands.deploy import deploy_module
     from chutes_wrappers.cli.sdk_upload import UploadOptions
 
@@ -37,7 +37,7 @@ def deploy(common: Common, module: str, accept_fee: bool, public: bool, logo: Pa
 @module
 @as_json
 def cost(module: str, as_json: bool) -> int:
-    """Show the cost of a deployment and of an hour."""
+    """Show the cost of a deployment, and per hour."""
     from chutes_wrappers.cli.commands.cost import show_cost
 
     return show_cost(module, as_json=as_json)
@@ -132,7 +132,7 @@ def share(name: str, user: str, as_json: bool) -> int:
 @operand("key", "KEY", ask="Variable")
 @as_json
 def secret(name: str, key: str, as_json: bool) -> int:
-    """Set a variable of its instances, from standard input."""
+    """Set a chute's variable, read from standard input."""
     from chutes_wrappers.cli.commands.sharing import set_secret
 
     return set_secret(name, key, as_json=as_json)
@@ -143,7 +143,7 @@ def secret(name: str, key: str, as_json: bool) -> int:
 @as_json
 @click.pass_obj
 def delete(common: Common, name: str, as_json: bool) -> int:
-    """Delete a chute, after asking for its name."""
+    """Delete a chute, after you type its name."""
     from chutes_wrappers.cli.commands.deletion import delete_chute
 
     return delete_chute(name, yes=common.yes, as_json=as_json)

@@ -49,7 +49,7 @@ def emulate(
     allow_origin: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Run it as the platform would, and call every route once."""
+    """Run the chute as on Chutes, and call every route once."""
     if port is not None:
         check_free_port(port)
     from chutes_wrappers.cli.commands.emulate import Options
