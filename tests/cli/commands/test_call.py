@@ -324,7 +324,7 @@ def test_a_long_wait_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(call, "_PROGRESS_DELAY_S", 0.0)
     monkeypatch.setattr(output, "print_heading", heading)
-    with call._show_progress_when_slow("Waiting for POST /x", "no answer yet"):
+    with call._show_progress_when_slow("Waiting for POST /x", "no response yet"):
         assert is_shown.wait(60)
     assert lines == ["Waiting for POST /x"]
 
