@@ -29,7 +29,10 @@ from chutes_wrappers.core.exposure import EXPOSABLE, parse_expose
 @click.option("--openapi", metavar="FILE", help="Also write the OpenAPI document of the public chute.")
 @click.option("--docker-gpus", default=discover.GPUS, show_default=True, help="GPUs to use: all, a number, or none.")
 @click.option(
-    "--docker-env", metavar="K=V", multiple=True, help="A variable; overrides CHUTE_ENV. K alone copies ours."
+    "--docker-env",
+    metavar="K=V",
+    multiple=True,
+    help="A variable; overrides CHUTE_ENV. K alone copies the value from the current environment.",
 )
 @click.option("--docker-volume", metavar="SOURCE:TARGET", multiple=True, help="A volume for the container.")
 @click.option("--shm-size", metavar="SIZE", default="16g", show_default=True, help="Size of the container's /dev/shm.")

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     account.username,
                 )
                 logger.info(
-                    "The section [emulator] of that file contains the page's address and the registration token for users."
+                    "The section [emulator] of that file contains the page's URL and the registration token for users."
                 )
             else:
                 logger.info(
@@ -108,7 +108,7 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--config",
         type=Path,
-        help="write a temporary account to this file, for CHUTES_CONFIG_PATH, with the page's address and a registration token",
+        help="write a temporary account to this file, for CHUTES_CONFIG_PATH, with the page's URL and a registration token",
     )
     parser.add_argument("--username", default="emulated", help="the username of that account")
     parser.add_argument(

@@ -63,7 +63,7 @@ def check_deployed(
 ) -> None:
     """Raise WrapperError unless ``after`` is a new version, or the same one again, and has the module's ``cords``."""
     if after is None:
-        raise sdk_upload.make_upload_error("the platform did not accept the deployment", sdk_error)
+        raise sdk_upload.make_upload_error("it did not accept the deployment", sdk_error)
     is_same = before is not None and before.version == after.version
     if is_same and not (after.version in sdk_error and "already exists" in sdk_error):
         raise sdk_upload.make_upload_error(f"{after.name} is still at version {after.version}", sdk_error)

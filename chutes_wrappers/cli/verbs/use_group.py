@@ -13,7 +13,7 @@ from chutes_wrappers.core.local_guard import parse_allow_list
 # The platform ends a call after 600 s (PLATFORM.md, section 3); its message is better than ours.
 _CALL_TIMEOUT_S = 610.0
 
-url = flag("--url URL", help="call the chute at this URL [the platform's]; needs no key on this machine.")
+url = flag("--url URL", help="call the chute at this URL [the platform's]; a URL on this machine needs no key.")
 
 
 @verb(title="Call a route", number=16)

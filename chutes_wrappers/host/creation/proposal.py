@@ -87,7 +87,7 @@ def check_name(name: str) -> None:
         raise ConfigurationError(
             f"{name!r} is not a valid name for a chute and its image",
             where="--name",
-            next_step=f"use 3 to {max_length} of a-z, 0-9, '-', '_' and '.', start with a letter or digit, such as --name ocr",
+            next_step=f"use 3 to {max_length} of a-z, 0-9, '-', '_' and '.', the first a letter or digit, such as --name ocr",
         )
 
 

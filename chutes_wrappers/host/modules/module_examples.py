@@ -33,7 +33,9 @@ def check_examples(value: Any, where: str) -> dict[str, dict[str, Any]]:
             raise _make_error(where, f"the example of {route} is a {type(example).__name__}, not an object")
         for source in find_referenced_routes(example):
             if source not in value or source == route:
-                raise _make_error(where, f"{route} needs the response of {source!r}, which is not another of its keys")
+                raise _make_error(
+                    where, f"{route} needs the response of {source!r}, which is not another key of CHUTE_EXAMPLES"
+                )
     return {route: dict(example) for route, example in value.items()}
 
 

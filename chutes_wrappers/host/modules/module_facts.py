@@ -28,7 +28,7 @@ _OPTIONAL = (
     "CHUTE_EXPOSE",
     "CHUTE_EXAMPLES",
 )
-_TEMPLATE_STEP = f"set it as in the template: {NAMES.deploy} --template deploy_example"
+_TEMPLATE_STEP = f"set each variable as in the template: {NAMES.deploy} --template deploy_example"
 _READ_TARGET = "chutes_wrappers.sdk.variables:main"
 
 
