@@ -109,7 +109,7 @@ class Menu:
             return 0
 
     def _run_once(self) -> None:
-        with output.show_status("Looking at the modules"):
+        with output.show_status("Checking the modules"):
             states, unknown_reason = list_module_states(Path.cwd())
         _show_states(states, unknown_reason)
         arguments = self._ask_command_line(Questions(states, self._latest))
