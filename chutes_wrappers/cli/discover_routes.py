@@ -39,7 +39,7 @@ from chutes_wrappers.core.exposure import EXPOSABLE, parse_expose
 @click.option("--docker-user", metavar="USER", help="Run the container as this user [the image's].")
 @click.option("--docker-entrypoint", metavar="COMMAND", help="Override the entrypoint of the module or image.")
 def main(**options: Any) -> None:
-    """Find the HTTP routes of a service and write its route manifest.
+    """Discover the HTTP routes of a service and write its route manifest.
 
     --startup-delay and --probe-timeout are maximum times in seconds. Their sum is the timeout until the service
     responds. Discovery does not wait longer than necessary.

@@ -31,7 +31,7 @@ def format_help(topic: str) -> str:
         return _format_command(VERBS[name])
     groups = [group.name for group in GROUPS]
     matches = difflib.get_close_matches(name, [*groups, *VERBS], n=1)
-    hint = f"did you mean {matches[0]}?" if matches else f"name one of {', '.join(groups)}, or a command"
+    hint = f"did you mean {matches[0]}?" if matches else f"use one of {', '.join(groups)}, or a command"
     raise click.UsageError(f"unknown help topic {topic!r}: {hint}")
 
 

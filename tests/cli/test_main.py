@@ -211,7 +211,7 @@ assert not loaded, loaded
         (["--warmup", "case", "--timeout", "inf"], "is not a number of seconds"),
         (
             ["--build", "deploy_example", "--local", "--port", "9000"],
-            "--port can only be used with --create or --emulate or --run",
+            "--port can only be used with --create, --emulate or --run",
         ),
         (["--run", "deploy_example", "--local"], "--local can only be used with --build"),
         (

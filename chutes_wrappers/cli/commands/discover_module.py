@@ -85,7 +85,7 @@ def discover_module(module: str, options: DiscoverOptions) -> int:
     settings = options.settings
     if options.check and settings.openapi is not None:
         raise ConfigurationError(
-            "cannot be used with --check, which writes nothing", where="--openapi", next_step="remove one of them"
+            "cannot be used with --check, which writes nothing", where="--openapi", next_step="use one of them"
         )
     load_and_warn_about_placement(facts)
     if options.check:

@@ -49,7 +49,7 @@ def wizard(
     If the platform requires a registration token, it comes from CHUTES_REGISTRATION_TOKEN or from a prompt.
     """
     if sum((register is not None, link, config is not None)) > 1:
-        raise click.UsageError("--register, --link and --config cannot be used together: give one of them")
+        raise click.UsageError("--register, --link and --config cannot be used together: use one of them")
     if wallet is not None and register is None and not link:
         raise click.UsageError("--wallet can only be used with --register or --link")
 
@@ -163,7 +163,7 @@ def _find_hotkey(wallet_argument: str | None) -> Hotkey:
     raise ConfigurationError(
         f"there are {len(hotkeys)} hotkeys in {folder}",
         where="--wallet",
-        next_step=f"name one of: {', '.join(names)}" if names else "use --wallet new to create one",
+        next_step=f"use one of: {', '.join(names)}" if names else "use --wallet new to create one",
     )
 
 

@@ -177,7 +177,9 @@ def _find_flag_problem(name: str, flags: Iterable[click.Option], verbs: Mapping[
             owners = [
                 verb.flag for verb in verbs.values() if flag.name in {option.name for option in verb.get_options()}
             ]
-            return f"{flag.opts[0]} can only be used with {' or '.join(owners)}"
+            *others, last = owners
+            listed = f"{', '.join(others)} or {last}" if others else last
+            return f"{flag.opts[0]} can only be used with {listed}"
     return ""
 
 

@@ -120,7 +120,7 @@ def build(common: Common, module: str, local: bool, public: bool, logo: Path | N
             if is_given:
                 raise ConfigurationError(
                     f"{name} cannot be used with --build --local, which uploads nothing",
-                    next_step="leave one of them out",
+                    next_step="use one of them",
                 )
         from chutes_wrappers.cli.commands.build import build as build_here
 

@@ -110,7 +110,7 @@ def warmup(name: str, wait: bool | None, keep: float | None, timeout: float, as_
     """Start an instance, and wait until it is active."""
     waits = wait is not False
     if keep is not None and not waits:
-        raise ConfigurationError("--keep waits, so it cannot be used with --no-wait", next_step="give one of them")
+        raise ConfigurationError("--keep waits, so it cannot be used with --no-wait", next_step="use one of them")
     from chutes_wrappers.cli.commands.warmup import warm_up
 
     return warm_up(name, timeout_s=timeout, waits=waits, keep_s=keep or 0.0, as_json=as_json)
