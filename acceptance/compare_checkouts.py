@@ -67,7 +67,7 @@ def find_uncovered(facts: Facts) -> list[str]:
 
 
 def _key_of(name: str) -> str:
-    """The last key of a fact's name that is no index; the whole name of a command's exit code."""
+    """The last key of a fact's name that is not an index; the whole name of a command's exit code."""
     keys = [key for key in name.split(" / ") if not key.isdecimal()]
     return name if keys[-1] in (EXIT_CODE, "stdout") else keys[-1]
 
