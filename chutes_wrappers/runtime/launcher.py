@@ -120,7 +120,7 @@ class ManagedProcess:
     @property
     def exit_code(self) -> int | None:
         """The exit code; None while it runs (or was never started), negative for the signal that ended it."""
-        return self._process.poll() if self._process is not None else None
+        return self._process.returncode if self._process is not None and self._has_ended.is_set() else None
 
     @property
     def has_failed(self) -> bool:
@@ -187,8 +187,10 @@ class ManagedProcess:
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
+        # Before the end is visible: whoever waits for it may leave ``suppress_exit_log`` then.
+        is_logged = not (self._stopping.is_set() or self._is_exit_log_suppressed)
         self._has_ended.set()
-        if not (self._stopping.is_set() or self._is_exit_log_suppressed):
+        if is_logged:
             logger.error("{}", self.make_failure())
 
     def _track(self) -> None:

@@ -29,12 +29,13 @@ async def load(platform: RunningPlatform, slug: str) -> Counter[int]:
     headers = {"Host": f"{slug}.localhost", "Authorization": f"Bearer {platform.key}"}
     statuses: Counter[int] = Counter()
     left = iter(range(CALLS))
+    instance = find_runner()  # before the calls: a search blocks the loop until none is in flight
     async with aiohttp.ClientSession(platform.url, headers=headers) as session:
 
         async def caller() -> None:
             for number in left:
                 if number == CALLS // 3:
-                    runner().kill()
+                    instance.kill()
                 async with session.post("/greet", json={"name": str(number)}) as response:
                     statuses[response.status] += 1
                     if response.status == 200:
@@ -44,8 +45,8 @@ async def load(platform: RunningPlatform, slug: str) -> Counter[int]:
     return statuses
 
 
-def runner() -> psutil.Process:
-    """The process of the one instance."""
+def find_runner() -> psutil.Process:
+    """Return the process of the one instance."""
     return next(child for child in psutil.Process().children() if "emulator.runner" in " ".join(child.cmdline()))
 
 
