@@ -54,7 +54,9 @@ except Exception as error:
 endless = client.submit(100_000, api_name="/count")
 first = next(iter(endless))
 endless.cancel()
-seen["cancel"] = [first, client.submit(2, api_name="/count").result(30), endless.done()]
+# Another client, as the end of the cancelled stream can cancel the next call of the same gradio_client 1.
+after = Client(sys.argv[1], verbose=False)
+seen["cancel"] = [first, after.submit(2, api_name="/count").result(30), endless.done()]
 print(json.dumps(seen))
 """
 
