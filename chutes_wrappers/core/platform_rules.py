@@ -7,6 +7,7 @@ SDK. Sections are those of PLATFORM.md.
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable
 
 # SDK chute/cord.py PATH_RE: path, public_api_path and passthrough_path. Without its ambiguity, which takes quadratic time.
@@ -103,6 +104,14 @@ GPU_HOURLY_PRICES = {
     "b300": 4.5,
 }  # fmt: skip
 USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}\Z")
+# The server accepts a dash too, which the SDK's registration rejects.
+EXISTING_USERNAME = re.compile(r"^[A-Za-z0-9_-]{3,15}\Z")
+# Section 4: the first label of a chute's host.
+SLUG = re.compile(r"^[a-z0-9-]+\Z")
+OBJECT_ID = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
+# (api) section 5. The API's message says up to 32 characters, and its server of October 2025 refused a name of 30 letters.
+API_KEY_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,28}\Z")
+API_KEY_OBJECT_TYPES = ("images", "chutes", "invocations")
 # SDK entrypoint/_shared.py CHUTE_REF_RE; (api) lower case.
 CHUTE_REFERENCE = re.compile(r"^[a-z][a-z0-9_]*:[a-z][a-z0-9_]+\Z")
 # (api) section 4: dollars, and hours of a chute's GPUs.
@@ -151,6 +160,26 @@ def find_username_problem(username: str) -> str | None:
 def build_slug(username: str, chute_name: str) -> str:
     """Return the first label of a chute's host, unless it is in use already (api, section 4)."""
     return re.sub("[^a-z0-9]+", "-", f"{username}-{chute_name}".lower()).strip("-")[:MAX_SLUG_LENGTH]
+
+
+def compute_chute_id(username: str, chute_name: str) -> str:
+    """Return the id of a user's chute (SDK ``chute/base.py``: ``Chute.uid``; section 5)."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}::chute::{chute_name}"))
+
+
+def compute_image_id(username: str, image_name: str, tag: str) -> str:
+    """Return the id of a user's image (SDK ``image/__init__.py``: ``Image.uid``)."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}/{image_name}:{tag}".lower()))
+
+
+def is_name_pattern_match(pattern: str, name: str) -> bool:
+    """Return whether the API finds ``name`` when it is asked for ``pattern`` (api, section 5).
+
+    Warm-up, sharing, secrets and deployment ignore case; "_" is any character, and "%" any text.
+    """
+    wildcards = {"_": ".", "%": ".*"}
+    expression = "".join(wildcards.get(each) or re.escape(each) for each in pattern)
+    return re.fullmatch(expression, name, re.IGNORECASE | re.DOTALL) is not None
 
 
 def is_shadowed(public_path: str) -> bool:

@@ -210,9 +210,12 @@ def test_keys_are_made_listed_and_deleted(developer: Developer) -> None:
     assert (code, "Failed to create API key" in printed) == (0, True), printed
     code, printed = developer.run("keys", "list")
     assert (code, "Found 2 matching api_keys" in printed, "invoke" in printed) == (0, True, True), printed
+    (all_id,) = (key["api_key_id"] for key in developer.client().get("/api_keys/").json()["items"] if key["admin"])
     code, printed = developer.run("keys", "get", "all")
+    assert (code, "not found" in printed) == (0, True), printed  # the platform knows keys by id only here
+    code, printed = developer.run("keys", "get", all_id)
     assert (code, '"admin": true' in printed) == (0, True), printed
-    code, printed = developer.run("keys", "delete", "all")
+    code, printed = developer.run("keys", "delete", all_id)
     assert (code, "Successfully deleted api_key" in printed) == (0, True), printed
 
 

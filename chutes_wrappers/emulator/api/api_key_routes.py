@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.paging import Paging
 from chutes_wrappers.emulator.api.payloads import JsonObject, build_key_payload, build_page
@@ -27,8 +28,8 @@ class NewScope(BaseModel):
 class NewKey(BaseModel):
     """The request body of ``chutes keys create``."""
 
-    name: str = Field(min_length=1, max_length=128)
-    admin: bool = False
+    name: str
+    admin: bool
     scopes: list[NewScope] = []
 
 
@@ -36,10 +37,11 @@ class NewKey(BaseModel):
 async def create(new_key: NewKey, request: Request, caller: _Caller) -> JsonObject:
     """Create a key. Its secret is in this response only."""
     caller.require("write", "api_keys")
+    _check(new_key)
     state = platform_of(request).state
     with state.transaction():
         if any(key.name == new_key.name for key in state.api_keys.list_by_user(caller.user.user_id)):
-            raise HTTPException(409, f"API key with name={new_key.name} already exists")
+            raise HTTPException(409, "An API key already exists with this name")
         key, secret = state.api_keys.add(
             user_id=caller.user.user_id,
             name=new_key.name,
@@ -52,16 +54,17 @@ async def create(new_key: NewKey, request: Request, caller: _Caller) -> JsonObje
 @router.get("/")
 async def list_keys(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> JsonObject:
     """List the caller's keys."""
-    caller.require("read", "api_keys")
     keys = platform_of(request).state.api_keys.list_by_user(caller.user.user_id)
     return build_page([build_key_payload(key) for key in keys if paging.is_match(key.name)], paging.page, paging.limit)
 
 
-@router.get("/{name_or_id}")
-async def get(name_or_id: str, request: Request, caller: _Caller) -> JsonObject:
-    """Return one key of the caller."""
-    caller.require("read", "api_keys", name_or_id)
-    return build_key_payload(_find_own_key(platform_of(request), caller, name_or_id))
+@router.get("/{key_id}")
+async def get(key_id: str, request: Request, caller: _Caller) -> JsonObject:
+    """Return one key of the caller by its id; a name is not found, although the SDK's help offers it."""
+    key = platform_of(request).state.api_keys.find(caller.user.user_id, key_id)
+    if key is None or key.api_key_id != key_id:
+        raise HTTPException(404, f"API key with id {key_id} not found or doesn't belong to you")
+    return build_key_payload(key)
 
 
 @router.delete("/{name_or_id}")
@@ -79,3 +82,15 @@ def _find_own_key(platform: Platform, caller: Caller, name_or_id: str) -> ApiKey
     if key is None:
         raise HTTPException(404, "API key not found, or does not belong to you")
     return key
+
+
+def _check(new_key: NewKey) -> None:
+    if not platform_rules.API_KEY_NAME.match(new_key.name):
+        raise HTTPException(
+            400,
+            "Invalid request: API key name should start with alphanumeric character and contain up to 32 total allowed "
+            "characters (letters, numbers, dashes, underscores)",
+        )
+    if any(scope.object_type not in platform_rules.API_KEY_OBJECT_TYPES for scope in new_key.scopes):
+        types = ", ".join(platform_rules.API_KEY_OBJECT_TYPES)
+        raise HTTPException(400, f"Invalid request: Invalid object_type, must be one of {types}")

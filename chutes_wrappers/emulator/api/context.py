@@ -15,6 +15,10 @@ from chutes_wrappers.emulator.state import State
 from chutes_wrappers.emulator.tables.key_table import ApiKey
 from chutes_wrappers.emulator.tables.user_table import User
 
+_ACTIONS = {"GET": "read", "DELETE": "delete"}
+# The platform's text for every key that it refuses (PLATFORM.md, section 5: the status is 401, not 403).
+_REFUSED_KEY = "Invalid token or user not found"
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewAccounts:
@@ -42,9 +46,9 @@ class Caller:
     key: ApiKey | None
 
     def require(self, action: str, object_type: str, *names: str) -> None:
-        """Raise 403 when the caller's key does not permit ``action`` on the object that ``names`` identify."""
+        """Raise 401 when the caller's key does not permit ``action`` on the object that ``names`` identify."""
         if self.key is not None and not self.key.is_allowed_to(action, object_type, *names):
-            raise HTTPException(403, f"This API key may not {action} {object_type}")
+            raise HTTPException(401, _REFUSED_KEY)
 
 
 def platform_of(request: Request) -> Platform:
@@ -53,7 +57,10 @@ def platform_of(request: Request) -> Platform:
 
 
 def authenticate(purpose: str) -> Callable[[Request], Awaitable[Caller]]:
-    """Return a dependency that authenticates the caller, else raises 401. Without a body, ``purpose`` must be signed."""
+    """Return a dependency that authenticates the caller, else raises 401. Without a body, ``purpose`` must be signed.
+
+    A key without any scope for the request's action is refused first, so that it cannot find out which objects exist.
+    """
 
     async def identify(request: Request) -> Caller:
         body = await request.body()
@@ -72,6 +79,8 @@ def _identify_caller(request: Request, body: bytes, purpose: str) -> Caller:
         owner = state.users.find_by_id(key.user_id) if key is not None else None
         if owner is None:
             raise Unauthorized("Invalid API key")
+        if key is not None and not key.can_ever(_ACTIONS.get(request.method, "write")):
+            raise Unauthorized(_REFUSED_KEY)
         return Caller(user=owner, key=key)
     signer = verify_signature(request.headers, body=body, purpose=purpose, now=state.now())
     user = state.users.find_by_hotkey(signer.hotkey)

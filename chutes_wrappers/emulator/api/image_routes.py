@@ -61,7 +61,6 @@ async def create(request: Request, caller: _Caller) -> JsonObject | Response:
 @router.get("/")
 async def list_images(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> JsonObject:
     """List the caller's images; public ones of others only on request."""
-    caller.require("read", "images")
     platform = platform_of(request)
     images = platform.state.images.list_visible(caller.user.user_id, include_public=paging.include_public)
     payloads = [build_image_payload(platform, image) for image in images if paging.is_match(image.name)]
@@ -73,7 +72,6 @@ async def get_logs(image_id_or_name: str, request: Request, caller: _Caller, off
     """Return the build log: events after ``offset`` while the build runs, plain text when it is finished."""
     platform = platform_of(request)
     image = find_image(platform, caller, image_id_or_name)
-    caller.require("read", "images", image.image_id, image_id_or_name)
     if image.is_build_finished:
         return PlainTextResponse("\n".join(line.line for line in platform.state.images.read_log(image.image_id)))
     return StreamingResponse(_stream_events(platform, image, offset), media_type="text/event-stream")
@@ -84,7 +82,6 @@ async def get(image_id_or_name: str, request: Request, caller: _Caller) -> JsonO
     """Return an image by its id or as ``[user/]name:tag``."""
     platform = platform_of(request)
     image = find_image(platform, caller, image_id_or_name)
-    caller.require("read", "images", image.image_id, image_id_or_name)
     return build_image_payload(platform, image)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -10,7 +11,7 @@ from chutes_wrappers.emulator.api.context import Platform
 from chutes_wrappers.emulator.records import InstanceRecord, InstanceState
 from chutes_wrappers.emulator.tables.chute_table import Chute
 from chutes_wrappers.emulator.tables.image_table import Image
-from chutes_wrappers.emulator.tables.key_table import ApiKey
+from chutes_wrappers.emulator.tables.key_table import ApiKey, Scope
 from chutes_wrappers.emulator.tables.secret_table import Secret
 
 JsonObject = dict[str, Any]
@@ -115,9 +116,16 @@ def build_key_payload(key: ApiKey) -> JsonObject:
         "user_id": key.user_id,
         "name": key.name,
         "admin": key.admin,
-        "scopes": [dict(vars(scope)) for scope in key.scopes],
+        "scopes": [_build_scope_payload(key, number, scope) for number, scope in enumerate(key.scopes)],
         "created_at": format_time(key.created_at),
+        "last_used_at": format_time(key.last_used_at) if key.last_used_at is not None else None,
     }
+
+
+def _build_scope_payload(key: ApiKey, number: int, scope: Scope) -> JsonObject:
+    # The API of October 2025 names the action "method" in its responses.
+    scope_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{key.api_key_id}:{number}")
+    return {"scope_id": str(scope_id), **vars(scope), "method": scope.action}
 
 
 def build_secret_payload(secret: Secret) -> JsonObject:

@@ -48,7 +48,6 @@ async def create(new_secret: NewSecret, request: Request, caller: _Caller) -> Js
 @router.get("/")
 async def list_secrets(request: Request, caller: _Caller, paging: Annotated[Paging, Depends()]) -> JsonObject:
     """List the caller's secrets."""
-    caller.require("read", "secrets")
     secrets = platform_of(request).state.secrets.list_by_user(caller.user.user_id)
     return build_page([build_secret_payload(secret) for secret in secrets], paging.page, paging.limit)
 
@@ -56,7 +55,6 @@ async def list_secrets(request: Request, caller: _Caller, paging: Annotated[Pagi
 @router.get("/{secret_id}")
 async def get(secret_id: str, request: Request, caller: _Caller) -> JsonObject:
     """Return one secret of the caller."""
-    caller.require("read", "secrets", secret_id)
     return build_secret_payload(_find_own_secret(platform_of(request), caller, secret_id))
 
 

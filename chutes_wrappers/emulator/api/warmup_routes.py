@@ -35,7 +35,6 @@ async def warmup(
     """
     platform = platform_of(request)
     chute = find_chute(platform, caller, chute_id_or_name)
-    caller.require("invoke", "chutes", chute.chute_id, chute.name)
     if platform.instances is not None:
         platform.instances.register(platform.state.build_record(chute))
         await platform.instances.warm_up(chute.chute_id)

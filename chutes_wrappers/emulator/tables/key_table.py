@@ -26,7 +26,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """A key without its secret. An ``admin`` key has all permissions of its user."""
+    """A key without its secret. An ``admin`` key has all permissions of its user. ``last_used_at`` is None if unused."""
 
     api_key_id: str
     user_id: str
@@ -34,6 +34,11 @@ class ApiKey:
     admin: bool
     scopes: tuple[Scope, ...]
     created_at: float
+    last_used_at: float | None = None
+
+    def can_ever(self, action: str) -> bool:
+        """Whether it permits ``action`` on any object. Only an admin key may read, whatever the scopes (PLATFORM.md, section 5)."""
+        return self.admin or (action != "read" and any(scope.action in (None, action) for scope in self.scopes))
 
     def is_allowed_to(self, action: str, object_type: str, *names: str) -> bool:
         """Whether it permits ``action`` on the object that any of ``names`` identifies; without names, on all of that type."""
@@ -51,6 +56,7 @@ class ApiKeys:
     def __init__(self, database: Database, now: Callable[[], float]) -> None:
         self._database = database
         self._now = now
+        self._last_used_at: dict[str, float] = {}  # by id; since this start of the emulator
 
     def add(self, *, user_id: str, name: str, admin: bool, scopes: Sequence[Scope]) -> tuple[ApiKey, str]:
         """Create a key. Return it and its secret, which cannot be read again."""
@@ -71,9 +77,12 @@ class ApiKeys:
         return key, secret
 
     def find_by_secret(self, secret: str) -> ApiKey | None:
-        """Return the key with this secret, or None."""
+        """Return the key with this secret, or None. The key counts as used."""
         # A lookup by the hash prevents timing attacks on the secret.
-        return next(iter(self._select("secret_hash = ?", _hash_secret(secret))), None)
+        key = next(iter(self._select("secret_hash = ?", _hash_secret(secret))), None)
+        if key is not None:
+            self._last_used_at[key.api_key_id] = self._now()
+        return key
 
     def list_by_user(self, user_id: str) -> Sequence[ApiKey]:
         """Return a user's keys, the oldest first."""
@@ -93,7 +102,17 @@ class ApiKeys:
         rows: Any = self._database.query(
             f"SELECT api_key_id, user_id, name, admin, scopes, created_at FROM api_keys WHERE {condition}", *values
         )
-        return [ApiKey(**{**row, "admin": bool(row["admin"]), "scopes": _parse_scopes(row["scopes"])}) for row in rows]
+        return [
+            ApiKey(
+                **{
+                    **row,
+                    "admin": bool(row["admin"]),
+                    "scopes": _parse_scopes(row["scopes"]),
+                    "last_used_at": self._last_used_at.get(row["api_key_id"]),
+                }
+            )
+            for row in rows
+        ]
 
 
 def _parse_scopes(text: str) -> tuple[Scope, ...]:

@@ -163,7 +163,7 @@ class Client:
 
     def create_key(self, **overrides: Any) -> dict[str, Any]:
         """Create an API key, and return the API's response."""
-        response = self.post("/api_keys/", {"name": "key", **overrides})
+        response = self.post("/api_keys/", {"name": "key", "admin": False, **overrides})
         assert response.status_code == 200, response.text
         key: dict[str, Any] = response.json()
         return key

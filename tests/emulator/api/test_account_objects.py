@@ -7,7 +7,7 @@ import requests
 
 from chutes_wrappers.emulator.server import RunningPlatform
 
-from .client import Client, make_bearer_header
+from .client import Client, make_bearer_header, make_definition
 
 
 def send_request(url: str, secret: str, method: str = "GET", scheme: str = "Bearer") -> int:
@@ -23,22 +23,41 @@ def test_an_admin_key_has_all_permissions_of_its_user(user: Client) -> None:
     assert send_request(f"{user.url}/images/case:v1", secret, "DELETE") == 200
 
 
-def test_a_key_is_limited_to_its_scopes(user: Client) -> None:
+REQUESTS = [
+    *[("GET", path) for path in ("/users/me", "/images/", "/images/case:v1", "/images/case:v1/logs", "/chutes/")],
+    *[("GET", path) for path in ("/chutes/case", "/chutes/nope", "/chutes/warmup/case", "/api_keys/", "/secrets/")],
+    *[("GET", path) for path in ("/api_keys/x", "/secrets/x", "/instances/x", "/instances/x/logs")],
+    *[("POST", path) for path in ("/images/", "/chutes/", "/chutes/share", "/api_keys/", "/secrets/", "/logos/")],
+    *[("DELETE", path) for path in ("/images/case:v1", "/chutes/case", "/chutes/nope", "/api_keys/x", "/secrets/x")],
+]
+
+
+@pytest.mark.parametrize("action", ["invoke", "read"])
+def test_a_key_that_is_not_an_admin_key_is_refused_by_every_route(user: Client, action: str) -> None:
+    user.build_and_wait()
+    user.deploy()
+    scopes = [{"object_type": kind, "action": action} for kind in ("chutes", "images", "invocations")]
+    secret = user.create_key(name="limited", scopes=scopes)["secret_key"]
+    for method, path in REQUESTS:
+        headers = {**make_bearer_header(secret), "Content-Type": "application/json"}
+        body = {"name": "more", "admin": True} if path == "/api_keys/" else make_definition()
+        response = requests.request(
+            method, f"{user.url}{path}", headers=headers, json=body if method == "POST" else None, timeout=60
+        )
+        if response.status_code != 422:  # the shape of a request is checked before its caller
+            assert (response.status_code, response.json()["detail"]) == (401, "Invalid token or user not found"), path
+    assert user.get("/api_keys/").json()["total"] == 1
+    assert user.get("/chutes/case").status_code == 200
+
+
+def test_a_key_deletes_what_its_scope_names(user: Client) -> None:
     user.build_and_wait()
     other = user.build_and_wait(tag="v2")
-    user.deploy()
-    reader = user.create_key(name="reader", scopes=[{"object_type": "images", "action": "read"}])["secret_key"]
-    assert send_request(f"{user.url}/images/", reader) == send_request(f"{user.url}/images/case:v1", reader) == 200
-    assert send_request(f"{user.url}/images/case:v2", reader, "DELETE") == 403
-    assert send_request(f"{user.url}/chutes/", reader) == send_request(f"{user.url}/api_keys/", reader) == 403
-    one = user.create_key(
-        name="one", scopes=[{"object_type": "images", "object_id": other["image_id"], "action": None}]
-    )
-    assert send_request(f"{user.url}/images/case:v2", one["secret_key"]) == 200
-    assert send_request(f"{user.url}/images/case:v1", one["secret_key"]) == 403
-    assert send_request(f"{user.url}/images/", one["secret_key"]) == 403
-    assert send_request(f"{user.url}/images/case:v2", one["secret_key"], "DELETE") == 200
-    assert send_request(f"{user.url}/users/me", one["secret_key"]) == 200
+    scopes = [{"object_type": "images", "object_id": other["image_id"], "action": None}]
+    secret = user.create_key(name="one", scopes=scopes)["secret_key"]
+    assert send_request(f"{user.url}/images/case:v2", secret) == 401
+    assert send_request(f"{user.url}/images/case:v1", secret, "DELETE") == 401
+    assert send_request(f"{user.url}/images/case:v2", secret, "DELETE") == 200
 
 
 def test_a_keys_secret_is_returned_once_and_not_stored(platform: RunningPlatform, user: Client) -> None:
@@ -59,10 +78,29 @@ def test_a_deleted_key_is_rejected(user: Client) -> None:
 
 def test_invalid_keys_are_rejected(user: Client) -> None:
     user.create_key()
-    assert user.post("/api_keys/", {"name": "key"}).status_code == 409
-    assert user.post("/api_keys/", {"name": ""}).status_code == 422
-    wrong = {"name": "wrong", "scopes": [{"object_type": "images", "action": "paint"}]}
-    assert user.post("/api_keys/", wrong).status_code == 422
+    for status, field, value in (
+        (409, "name", "key"),
+        (400, "name", ""),
+        (400, "name", "-key"),
+        (400, "name", "k" * 30),
+        (400, "name", "a b"),
+        (400, "scopes", [{"object_type": "secrets", "action": "read"}]),
+        (422, "scopes", [{"object_type": "images", "action": "paint"}]),
+    ):
+        response = user.post("/api_keys/", {"name": "wrong", "admin": False, field: value})
+        assert response.status_code == status, (field, value)
+    assert user.post("/api_keys/", {"name": "wrong"}).json()["detail"][0]["loc"] == ["body", "admin"]
+    assert [key["name"] for key in user.get("/api_keys/").json()["items"]] == ["key"]
+
+
+def test_a_keys_payload_shows_its_scopes_and_its_last_use(user: Client) -> None:
+    made = user.create_key(scopes=[{"object_type": "chutes", "action": "invoke"}])
+    (scope,) = made["scopes"]
+    assert (scope["object_type"], scope["method"], scope["object_id"]) == ("chutes", "invoke", None)
+    assert made["last_used_at"] is None
+    assert send_request(f"{user.url}/users/me", made["secret_key"]) == 401
+    assert user.get(f"/api_keys/{made['api_key_id']}").json()["last_used_at"] is not None
+    assert user.get(f"/api_keys/{made['name']}").status_code == 404
 
 
 def test_keys_of_another_user_are_not_found(user: Client) -> None:
