@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from chutes_wrappers.core.path_segments import find_dot_segments, find_path_problem
 from chutes_wrappers.core.path_templates import VARIABLE, parse_variable_name
 from chutes_wrappers.core.routes import Parameter, ParameterLocation, Route
 from chutes_wrappers.runtime.call_errors import CallFailed
@@ -16,6 +18,9 @@ from chutes_wrappers.runtime.call_errors import CallFailed
 _Parameters = Mapping[tuple[ParameterLocation, str], Parameter]
 _Values = Mapping[tuple[ParameterLocation, str], Any]
 _LITERAL = "/%:@!$&'()*+,;=~-._"
+# Any text that does not change the segment in which it stands.
+_NEUTRAL_VALUE = "x"
+_MAX_QUOTED_LENGTH = 200
 _DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|"}
 
 
@@ -32,7 +37,7 @@ def build_target(route: Route, query: Mapping[str, str], fields: MutableMapping[
 
     A parameter is looked up in the query string, then in the fields. One that is also in the body (``shared``) stays there,
     and is used only if the route needs it. The rest of the query string is passed on. Raises CallFailed for a path
-    parameter that is missing or not valid in a path.
+    parameter that is missing, or with which a server could leave the route (``core/path_segments.py``).
     """
     remaining_query = dict(query)
     values = {
@@ -90,16 +95,38 @@ def _parse_text(parameter: Parameter, text: str) -> Any:
 
 def _fill_path(route: Route, path: str, declared: _Parameters, values: _Values) -> str:
     names = {name for place, name in declared if place == "path"}
-    pieces, end = [], 0
+    texts, variables, end = [], [], 0
     for match in VARIABLE.finditer(path):
         name = parse_variable_name(match[1], names)
         value = values.get(("path", name))
         if value is None or value == "":
             raise _make_missing_error(route, name)
         parameter = declared.get(("path", name)) or _make_path_parameter(name)
-        pieces += [quote(path[end : match.start()], safe=_LITERAL), _format_in_path(parameter, value, match[1] != name)]
+        texts.append(quote(path[end : match.start()], safe=_LITERAL))
+        variables.append((name, _format_in_path(parameter, value, match[1] != name)))
         end = match.end()
-    return "".join([*pieces, quote(path[end:], safe=_LITERAL)])
+    return _join_path([*texts, quote(path[end:], safe=_LITERAL)], variables)
+
+
+def _join_path(texts: Sequence[str], variables: Sequence[tuple[str, str]]) -> str:
+    """Join the texts of a template and its variables (name and encoded value).
+
+    Raises CallFailed if a value and the text beside it are a segment that leads out of the route.
+    """
+    values = [_NEUTRAL_VALUE] * len(variables)
+    path = _interleave(texts, values)
+    # The author of a route may write such segments.
+    own_segments = len(find_dot_segments(path))
+    for index, (name, value) in enumerate(variables):
+        values[index] = value
+        path = _interleave(texts, values)
+        if len(find_dot_segments(path)) > own_segments:
+            raise _make_other_path_error(name, value, "the segment in which it stands becomes '.' or '..'")
+    return path
+
+
+def _interleave(texts: Sequence[str], values: Sequence[str]) -> str:
+    return "".join(part for pair in zip_longest(texts, values, fillvalue="") for part in pair)
 
 
 def _fill_query(
@@ -137,11 +164,16 @@ def _format_in_path(parameter: Parameter, value: Any, many: bool) -> str:
         if prefix == ";":
             parts = [f"{parameter.name}={part}" for part in parts]
     path_text = joiner.join(parts)
+    if problem := find_path_problem(path_text) if path_text else "is empty":
+        raise _make_other_path_error(parameter.name, path_text, f"it {problem}")
     segments = (prefix + path_text).split("/") if many else [prefix + path_text]
-    # An empty value would be the parent path. Tomcat and Jetty read `..;x` as `..`, and `;x` as nothing.
-    if not path_text or any(segment.partition(";")[0] in (".", "..") for segment in segments):
-        raise CallFailed(f"`{parameter.name}` = {path_text!r} would result in another path", parameter=parameter.name)
     return "/".join(quote(segment, safe=",;=" if prefix == ";" else ",=") for segment in segments)
+
+
+def _make_other_path_error(name: str, value: str, reason: str) -> CallFailed:
+    return CallFailed(
+        f"`{name}` = {value[:_MAX_QUOTED_LENGTH]!r} would result in another path: {reason}", parameter=name
+    )
 
 
 def _iter_query_pairs(declared: _Parameters, values: _Values) -> Iterator[tuple[str, str]]:

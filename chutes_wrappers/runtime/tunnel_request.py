@@ -6,11 +6,11 @@ import binascii
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 import pybase64
 
+from chutes_wrappers.core.path_segments import find_path_problem
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.tunnel_frames import Header, TunnelCall
 
@@ -21,7 +21,6 @@ _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"/[\x21-\x7e]*")
 _VALUE = re.compile(r"[^\r\n\0]*")
 _KEYS = frozenset({"port", "method", "target", "headers", "body"})
-_MAX_DECODINGS = 4
 # RFC 9110, section 7.6.1. Transfer-Encoding stays: it shows how the client framed the body, which may matter to the
 # service.
 _HOP_BY_HOP = frozenset({
@@ -125,11 +124,8 @@ def _parse_target(target: Any, method: str) -> str:
         return "*"
     if not isinstance(target, str) or not _TARGET.fullmatch(target) or "#" in target:
         raise CallFailed("`target` is not an ASCII path and query that starts with '/'; hosts are not allowed")
-    path = target.partition("?")[0]
-    for _ in range(_MAX_DECODINGS):
-        if any(segment.split(";")[0] == ".." for segment in re.split(r"[/\\]", path)):
-            raise CallFailed("`target` contains the segment '..'")
-        path = unquote(path)
+    if problem := find_path_problem(target.partition("?")[0]):
+        raise CallFailed(f"the path of `target` {problem}")
     return target
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chutes_wrappers.core.path_segments import MAX_PATH_LENGTH
 from chutes_wrappers.runtime import tunnel_request
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.tunnel_frames import TunnelCall
@@ -132,13 +133,26 @@ def test_options_may_ask_the_whole_server() -> None:
 @pytest.mark.parametrize(
     "path",
     ["/..", "/../a", "/a/..", "/a/../b", "/a\\..\\b", "/..;x/a", "/%2e%2e/a", "/.%2E/a", "/%252e%252e/a", "/a%2f..%2fb",
-     "/%25252e%25252e"],
+     "/%25252e%25252e", "/a/..?b"],
 )  # fmt: skip
 def test_a_parent_path_is_rejected_however_it_is_encoded(path: str) -> None:
-    assert refusal(target=path) == "`target` contains the segment '..'"
+    assert refusal(target=path) == "the path of `target` contains the segment '..' when it is decoded"
 
 
-@pytest.mark.parametrize("target", ["/a?..", "/a?b=/../c", "/...", "/..a", "/a..", "/%2e", "/.", "/a%20b"])
+@pytest.mark.parametrize("path", ["/.", "/%2e", "/a/./b"])
+def test_the_segment_dot_is_rejected_as_in_path_parameters(path: str) -> None:
+    assert refusal(target=path) == "the path of `target` contains the segment '.' when it is decoded"
+
+
+def test_a_long_query_is_no_problem_of_the_path() -> None:
+    assert "longer than 1 MiB" in refusal(target="/" + "x" * MAX_PATH_LENGTH)
+    target = "/?" + "%2e" * MAX_PATH_LENGTH
+    assert call(target=target).target == target
+
+
+@pytest.mark.parametrize(
+    "target", ["/a?..", "/a?b=/../c", "/...", "/..a", "/a..", "/.a/%2ea", "/a%20b", "//a", "/%zz%"]
+)
 def test_dots_elsewhere_go_through_unchanged(target: str) -> None:
     assert call(target=target).target == target
 
