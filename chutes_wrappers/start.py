@@ -58,6 +58,7 @@ def run(target: str) -> "NoReturn":
     module, _, function = target.partition(":")
     if module.startswith(_INTERACTIVE_MODULES):
         _end_silently_on_interrupt()
+        _import_function("chutes_wrappers.core.terminal_stream", "guard_streams")()
     sys.exit(_import_function(module, function)())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class _Program(click.Group):
         try:
             line = parse_command_line(args, VERBS)
             if line.topic is not None:
-                click.echo(format_help(line.topic), nl=False)
+                output.print_result(format_help(line.topic))
                 context.exit()
         except click.UsageError as error:
             error.ctx = context
@@ -84,19 +85,25 @@ def _run_menu(common: Common) -> int:
     return Menu(run_arguments, with_all=[f"--{name}" for name in names]).run()
 
 
-def run_arguments(arguments: Sequence[str]) -> int:
-    """Run a command line, and return its exit code; prints a usage error."""
+def run_arguments(arguments: Sequence[str], *, complete_var: str | None = None) -> int:
+    """Run a command line, and return its exit code; prints a usage error. ``complete_var`` requests completions, if it is set."""
     try:
-        code: object = deploy.main(list(arguments), prog_name=NAMES.deploy, standalone_mode=False)
+        code: object = deploy.main(
+            list(arguments), prog_name=NAMES.deploy, complete_var=complete_var, standalone_mode=False
+        )
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        error.show()
+        output.show_usage_error(error)
         return error.exit_code
 
 
 def main() -> None:
     """Run the command line and end the process; ``deploy.sh`` calls this."""
-    deploy(prog_name=NAMES.deploy, complete_var=VARIABLE)
+    try:
+        code = run_arguments(sys.argv[1:], complete_var=VARIABLE)
+    except click.Abort:  # Ctrl-C before a command runs
+        code = output.INTERRUPTED
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,8 @@ class Menu:
         if not arguments:
             return
         arguments = [*self.with_all, *arguments]
-        output.show(f"\n$ {NAMES.deploy} {shlex.join(arguments)}")
+        output.show("")
+        output.show(f"$ {NAMES.deploy} {shlex.join(arguments)}")
         code = self.run_arguments(arguments)
         if code:
             output.warning(f"exit code {code}")

@@ -2,10 +2,14 @@
 
 Results go to standard output; progress, logs and errors go to standard error. So with ``--json``, standard output contains
 only JSON.
+
+No text controls a terminal, whoever wrote it: a message or a cell is one line, in which control characters and hidden ones are
+escaped, and markup is text. Results are escaped on a terminal only; in a pipe they are exact.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import signal
@@ -19,13 +23,14 @@ from typing import TYPE_CHECKING
 import click
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.text import remove_control_characters, remove_escape_sequences
+from chutes_wrappers.core.text import escape_block, escape_line, remove_escape_sequences
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
-    from rich.status import Status
+    from rich.spinner import Spinner
     from rich.table import Table
+    from rich.text import Text
 
     from chutes_wrappers.cli.fault_report import Invocation
 
@@ -53,16 +58,34 @@ def get_console() -> Console:
 
 
 def print_result(text: str) -> None:
-    """Print the result of a command to standard output."""
+    """Print the result of a command to standard output; it may have several lines."""
     with _check_reader():
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        shown = escape_block(text) if sys.stdout.isatty() else text
+        sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
         sys.stdout.flush()
 
 
-def write_data(piece: bytes) -> None:
-    """Write result bytes to standard output, unchanged and without buffering."""
+def print_line(line: str) -> None:
+    """Print one line of a result to standard output, for people: it is escaped in a pipe, too."""
+    print_result(escape_line(line))
+
+
+def write_data(pieces: Iterable[bytes]) -> None:
+    """Write result bytes to standard output without buffering: unchanged, but escaped as UTF-8 text on a terminal."""
+    if sys.stdout.isatty():
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        for piece in pieces:
+            _write_piece(escape_block(decoder.decode(piece)))
+        return
+    for data in pieces:
+        with _check_reader():
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+
+
+def _write_piece(text: str) -> None:
     with _check_reader():
-        sys.stdout.buffer.write(piece)
+        sys.stdout.write(text)
         sys.stdout.flush()
 
 
@@ -89,33 +112,42 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def _build_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")  # a truncated path cannot be called
+        table.add_column(_make_text(column), overflow="fold")  # a truncated path cannot be called
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(_make_text, row))
     return table
+
+
+def _make_text(line: str, *, style: str = "") -> Text:
+    """Return what rich prints for a line: a Text, in which neither markup nor names of emoji are interpreted."""
+    from rich.text import Text
+
+    return Text(escape_line(line), style=style)
+
+
+def _print(line: str, *, style: str = "") -> None:
+    get_console().print(_make_text(line, style=style))
 
 
 def report(line: str, *, style: str = "") -> None:
     """Print a line about the progress, unless quiet."""
     if not _quiet:
-        get_console().print(line, markup=False, style=style)
+        _print(line, style=style)
 
 
 def show(line: str) -> None:
     """Print a line that belongs to a question, even if quiet."""
-    get_console().print(line, markup=False)
+    _print(line)
 
 
 def print_columns(cells: Sequence[str]) -> None:
     """Print short texts in columns, from top to bottom, as many columns as fit."""
     from rich.columns import Columns
-    from rich.text import Text
 
-    renderable = Columns(list(map(Text, cells)), column_first=True, padding=(0, 3))
+    renderable = Columns(list(map(_make_text, cells)), column_first=True, padding=(0, 3))
     get_console().print(renderable, soft_wrap=False, width=min(get_console().width, 90))
 
 
@@ -131,27 +163,31 @@ def success(line: str) -> None:
 
 def warning(line: str) -> None:
     """Print a warning."""
-    get_console().print(f"! {line}", markup=False, style="yellow")
+    _print(f"! {line}", style="yellow")
 
 
 def log(line: str) -> None:
-    """Print a line of another program's output, without control sequences, unless quiet."""
+    """Print a line of another program's output, without its escape sequences, unless quiet."""
     report(_format_log_line(line), style="dim")
 
 
 def _format_log_line(line: str) -> str:
-    return "  | " + remove_control_characters(remove_escape_sequences(line).expandtabs())
+    return "  | " + remove_escape_sequences(line).expandtabs()
 
 
 def error(failure: WrapperError) -> None:
     """Print the failure, its location, the evidence, and the next step."""
-    head = f"{failure.where}: {failure.what}" if failure.where else failure.what
-    get_console().print(f"✗ {head}", markup=False, style="bold red")
-    if failure.evidence:
-        for line in failure.evidence.splitlines():
-            get_console().print(_format_log_line(line), markup=False, style="dim")
+    _print(f"✗ {failure.where}: {failure.what}" if failure.where else f"✗ {failure.what}", style="bold red")
+    for line in (failure.evidence or "").splitlines():
+        _print(_format_log_line(line), style="dim")
     if failure.next_step:
-        get_console().print(f"  Next: {failure.next_step}", markup=False)
+        _print(f"  Next: {failure.next_step}")
+
+
+def show_usage_error(failure: click.ClickException) -> None:
+    """Print an invalid command line in click's form: the usage, the hint and the error in one line."""
+    context = failure.ctx if isinstance(failure, click.UsageError) else None
+    click.UsageError(escape_line(failure.format_message()), context).show()
 
 
 def run(action: Callable[[], int | None], *, debug: bool = False, invocation: Invocation | None = None) -> int:
@@ -184,8 +220,28 @@ def show_status(title: str) -> Iterator[None]:
     if _quiet or not get_console().is_terminal:
         yield
         return
-    with get_console().status(title):
+    with _make_live(_make_spinner(title)):
         yield
+
+
+def _make_spinner(title: str) -> Spinner:
+    from rich.spinner import Spinner
+
+    return Spinner("dots", _make_text(title), style="status.spinner")
+
+
+def _make_live(spinner: Spinner) -> Live:
+    """Return a display that removes itself. Without rich's redirection, which decodes escape sequences that libraries print."""
+    from rich.live import Live
+
+    return Live(
+        spinner,
+        console=get_console(),
+        refresh_per_second=12.5,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 class Progress:
@@ -203,21 +259,23 @@ class Progress:
         self._is_important = is_important
         self._tail: deque[str] = deque(maxlen=50)
         self._started_at = self._last_output_at = time.monotonic()
-        self._status: Status | None = None
+        self._spinner: Spinner | None = None
+        self._live: Live | None = None
 
     def __enter__(self) -> Progress:
         self._started_at = self._last_output_at = time.monotonic()
         print_heading(self._title)
         if get_console().is_terminal and not self._verbose and not _quiet:
-            self._status = get_console().status("")
-            self._status.start()
+            self._spinner = _make_spinner("")
+            self._live = _make_live(self._spinner)
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._status is not None:
-            self._status.stop()
+        if self._live is not None:
+            self._live.stop()
 
     @property
     def seconds(self) -> float:
@@ -238,11 +296,11 @@ class Progress:
         if self._verbose or self._is_important(text):
             self._last_output_at = time.monotonic()
             log(text)
-        elif self._status is not None:
-            from rich.markup import escape
-
+        elif self._spinner is not None:
             width = max(20, get_console().width - 20)
-            self._status.update(f"{self.seconds:4.0f} s  [dim]{escape(text[:width])}[/dim]")
+            self._spinner.update(
+                text=_make_text(f"{self.seconds:4.0f} s  ").append_text(_make_text(text[:width], style="dim"))
+            )
         elif time.monotonic() - self._last_output_at > _HEARTBEAT_S:
             self._last_output_at = time.monotonic()
             log(f"{self.seconds:.0f} s: {text[:150]}")
@@ -260,7 +318,7 @@ class LiveTable:
 
         console = Console(highlight=False)
         if console.is_terminal and not console.is_dumb_terminal:
-            self._live = Live(console=console, auto_refresh=False)
+            self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
             self._live.start()
         return self
 
@@ -274,8 +332,8 @@ class LiveTable:
         """Show the current table below its title; without a terminal only if ``is_changed``."""
         if self._live is None:
             if is_changed:
-                print_result("\n".join((title, *("  ".join(filter(None, row)) for row in rows))))
+                print_result("\n".join(map(escape_line, (title, *("  ".join(filter(None, row)) for row in rows)))))
             return
         from rich.console import Group
 
-        self._live.update(Group(title, _build_table(columns, rows)), refresh=True)
+        self._live.update(Group(_make_text(title), _build_table(columns, rows)), refresh=True)

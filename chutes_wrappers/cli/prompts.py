@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import Any, TypeVar
 
 import click
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.core.text import escape_line
+
+_Value = TypeVar("_Value")
 
 
 class Back(Exception):
@@ -22,12 +26,18 @@ def is_possible() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
+def read_line(prompt: str, *, hidden: bool = False) -> str:
+    """Return a typed line as it is; ``hidden`` does not echo it. Raises click.Abort for Ctrl-C and the end of the input."""
+    line: str = click.prompt(
+        escape_line(prompt), default="", show_default=False, prompt_suffix="", err=True, hide_input=hidden
+    )
+    return line
+
+
 def ask_line(prompt: str, *, hidden: bool = False) -> str:
     """Return a typed line without surrounding spaces; ``hidden`` does not echo it. Raises Back, Quit or KeyboardInterrupt."""
     try:
-        answer: str = click.prompt(
-            prompt, default="", show_default=False, prompt_suffix="", err=True, hide_input=hidden
-        ).strip()
+        answer = read_line(prompt, hidden=hidden).strip()
     except click.Abort as end:
         if isinstance(end.__context__, KeyboardInterrupt):  # click raises Abort for Ctrl-C and for the end of the input
             raise KeyboardInterrupt from end
@@ -37,6 +47,17 @@ def ask_line(prompt: str, *, hidden: bool = False) -> str:
     if answer.lower() in ("b", "back"):
         raise Back
     return answer
+
+
+def ask_value(question: str, default: _Value, kind: click.ParamType[Any]) -> _Value:
+    """Ask for a value of ``kind`` until a valid one is typed; Enter is ``default``. Raises click.Abort like ``read_line``."""
+    value: _Value = click.prompt(escape_line(question), default=default, type=kind, err=True)
+    return value
+
+
+def confirm(question: str) -> bool:
+    """Ask for yes or no, without the ways back of a menu; Enter is no. Raises click.Abort like ``read_line``."""
+    return click.confirm(escape_line(question), err=True)
 
 
 def ask_text(question: str, default: str | None = "", *, hidden: bool = False) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -63,9 +63,14 @@ def report_saved(response: CallResponse, path: Path, size: int, *, as_json: bool
 def _print_stream(response: CallResponse) -> bytes:
     """Print a stream as it arrives and return its end."""
     end = b""
-    for piece in response.pieces:
-        output.write_data(piece)
-        end = (end + piece)[-LONGEST_LAST_EVENT_BYTES:]
+
+    def iterate_pieces() -> Iterator[bytes]:
+        nonlocal end
+        for piece in response.pieces:
+            yield piece
+            end = (end + piece)[-LONGEST_LAST_EVENT_BYTES:]
+
+    output.write_data(iterate_pieces())
     return end
 
 
@@ -81,7 +86,7 @@ def _check_end(stream: bytes) -> None:
 def _print_body(response: CallResponse, data: bytes) -> None:
     content = parse_content(response.content_type, data)
     if content.kind == "json":
-        output.write_data(_format_json(content.value))
+        output.write_data([_format_json(content.value)])
     elif content.kind == "text" and sys.stdout.isatty():
         output.print_result(content.value)
     elif content.kind == "binary" and sys.stdout.isatty():
@@ -90,7 +95,7 @@ def _print_body(response: CallResponse, data: bytes) -> None:
             next_step="call again with --output FILE, or with `> FILE`",
         )
     else:
-        output.write_data(data)
+        output.write_data([data])
 
 
 def _format_json(value: Any) -> bytes:

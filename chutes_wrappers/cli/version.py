@@ -7,6 +7,7 @@ from importlib import metadata
 
 import click
 
+from chutes_wrappers.cli import output
 from chutes_wrappers.core.program import VERSION
 
 
@@ -22,5 +23,5 @@ def collect_versions() -> list[tuple[str, str]]:
 def show_version(context: click.Context, parameter: click.Parameter, is_requested: bool) -> None:
     """Print the versions and exit, if ``--version`` is in the command line."""
     if is_requested and not context.resilient_parsing:
-        click.echo("\n".join(f"{name} {version}" for name, version in collect_versions()))
+        output.print_result("\n".join(f"{name} {version}" for name, version in collect_versions()))
         context.exit()

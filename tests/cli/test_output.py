@@ -62,10 +62,10 @@ def test_an_error_is_shown_with_location_evidence_and_next_step(capsys: pytest.C
         ("\x1b]0;a title\x07text", "text"),
         ("\x1b]8;;http://a\x1b\\link", "link"),
         ("\x1b[?25lhidden\x1b[2J", "hidden"),
-        ("a\tb\x00\x9b1mc", "a       b1mc"),
+        ("a\tb\x00\x9b1mc", r"a       b\x00\x9b1mc"),
     ],
 )
-def test_control_characters_of_other_programs_are_removed(
+def test_escape_sequences_of_other_programs_are_removed_and_the_rest_is_escaped(
     line: str, output_text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output.log(line)

@@ -16,7 +16,6 @@ from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, U
 from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.core.manifest import build_manifest_path
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.core.text import escape_unprintable
 from chutes_wrappers.host.account.credentials import NoCredentials
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
 from chutes_wrappers.host.creation.image_config import ImageFacts, MalformedDescription, parse_image_facts
@@ -131,7 +130,7 @@ def _print_proposal(proposal: Proposal, image: ImageFacts) -> None:
     ]
     for name, value in rows:
         if value:
-            output.report(f"  {name:13} {escape_unprintable(value)}")
+            output.report(f"  {name:13} {value}")
     for note in proposal.notes:
         output.warning(note)
 

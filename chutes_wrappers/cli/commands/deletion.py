@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 
-import click
-
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.cli.commands.status import print_instances
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.lookup import (
-    build_chute_path,
-    build_image_path,
-    find_chute,
-    find_image,
-    get_chute,
-    get_image,
+    build_path,
+    get_own_chute,
+    get_own_image,
     list_own_chutes,
     resolve_chute_name,
 )
@@ -29,13 +24,14 @@ def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
     """Delete a chute and end its instances; return 0 once the API no longer has it."""
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
-        chute = get_chute(api, chute_name)
+        chute = get_own_chute(api, chute_name)
         output.report(f"This deletes the chute {chute.name}, version {chute.version[:8]}, with its instances:")
         if not as_json:
             print_instances(chute)
-        _confirm(chute.name, chute_name, "chute", yes=yes)
-        api.delete(build_chute_path(chute.chute_id), f"deleting the chute {chute.name}", purpose="chutes")
-        if find_chute(api, chute.chute_id) is not None:
+        _confirm(chute.name, chute_name.text, "chute", yes=yes)
+        path = build_path("chutes", chute.chute_id)
+        api.delete(path, f"deleting the chute {chute.name}", purpose="chutes")
+        if api.find(path, f"requesting the chute {chute.name!r}", purpose="chutes") is not None:
             raise _make_not_deleted_error(f"the chute {chute.name}")
     _report_deletion(f"the chute {chute.name}", {"chute_id": chute.chute_id, "deleted": True}, as_json=as_json)
     return 0
@@ -44,18 +40,19 @@ def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
 def delete_image(reference: str, *, yes: bool, as_json: bool) -> int:
     """Delete an image that no chute uses; return 0 once the API no longer has it."""
     with api_client.connect() as api:
-        image = get_image(api, reference)
+        image = get_own_image(api, reference)
         output.report(
             f"This deletes the image {image.reference}: {image.status}, {format_age(image.created_at) or '?'} old"
         )
         _confirm(image.reference, reference, "image", yes=yes)
+        path = build_path("images", image.image_id)
         try:
-            api.delete(build_image_path(image.image_id), f"deleting the image {image.reference}", purpose="images")
+            api.delete(path, f"deleting the image {image.reference}", purpose="images")
         except PlatformRequestFailed as error:
             if error.status == HTTPStatus.CONFLICT:
                 error.next_step = _build_conflict_step(api, image.image_id)
             raise
-        if find_image(api, image.image_id) is not None:
+        if api.find(path, f"requesting the image {image.reference!r}", purpose="images") is not None:
             raise _make_not_deleted_error(f"the image {image.reference}")
     _report_deletion(f"the image {image.reference}", {"image_id": image.image_id, "deleted": True}, as_json=as_json)
     return 0
@@ -74,7 +71,7 @@ def _confirm(expected: str, name: str, kind: str, *, yes: bool) -> None:
             f"cannot confirm the deletion of {expected}: there is no terminal",
             next_step="add --yes to delete it without confirmation",
         )
-    reply = click.prompt(f"Type {expected} to delete it", default="", show_default=False, err=True)
+    reply = prompts.read_line(f"Type {expected} to delete it: ")
     if reply != expected:
         raise WrapperError(
             f"{expected} was not deleted: {reply!r} was typed", next_step=f"type {expected} to delete it"

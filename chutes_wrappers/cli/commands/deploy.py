@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
 from chutes_wrappers.cli import module_preparation, output, prompts, sdk_upload
 from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
@@ -17,9 +15,13 @@ from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import find_chute, find_deployed_chute, find_image
-from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, ImageInfo
-from chutes_wrappers.host.preflight.account import find_deployment_problems, find_logo_problems
+from chutes_wrappers.host.platform_api.lookup import find_image, find_listed_chute, list_own_chutes
+from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, ImageInfo, parse_chute
+from chutes_wrappers.host.preflight.account import (
+    find_deployment_problems,
+    find_logo_problems,
+    find_replacement_problems,
+)
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.pricing import compute_first_deployment_fee
 from chutes_wrappers.host.staging import Stage, create_stage
@@ -40,20 +42,21 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         create_stage(facts, manifest, username=user.username) as stage,
     ):
         definition = describe_staged_module(stage, output.report)
-        before = find_chute(api, definition["name"])
-        before = before if before is not None and before.owner in ("", user.username) else None
+        own_chutes = [parse_chute(record) for record in list_own_chutes(api)]
+        before = next((chute for chute in own_chutes if chute.name == definition["name"]), None)
         fee = None if before else _fetch_fee(api)
-        _check_deployment(api, user, facts, definition, stage, module, fee, options)
+        other_names = [chute.name for chute in own_chutes if chute is not before]
+        _check_deployment(api, user, facts, definition, stage, module, fee, other_names, options)
         fee_arguments = _build_fee_arguments(definition["name"], fee, accepted=accept_fee) if before is None else []
         arguments = [*fee_arguments, *options.arguments]
         sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
         with output.Progress(f"Deploying {definition['name']}", verbose=options.debug) as progress:
             sdk_error = sdk_upload.run_upload(stage, ["deploy", stage.reference, *arguments], progress, {})
-            after = find_deployed_chute(api, definition["name"])
+            after = find_listed_chute(api, definition["name"])
         check_deployed(after, before, definition["cords"], sdk_error)
         assert after is not None
         _report_deployment(
-            after, before, api_client.build_chute_url({"slug": after.slug, "name": after.name}, api.url), options
+            after, before, api_client.build_chute_url(after, api.url), options
         )
     return 0
 
@@ -99,9 +102,10 @@ def _check_deployment(
     stage: Stage,
     module: str,
     fee: float | None,
+    other_names: Sequence[str],
     options: UploadOptions,
 ) -> None:
-    """Raise one ConfigurationError for everything that the platform would reject."""
+    """Raise one ConfigurationError for everything that the platform would reject, or would deploy as another chute."""
     reference = sdk_upload.build_image_reference(definition)
     image = find_image(api, reference)
     problems = find_deployment_problems(user, image, reference=reference, module=module, public=options.public, fee=fee)
@@ -109,7 +113,12 @@ def _check_deployment(
         facts,
         definition,
         user.username,
-        [*problems, *_find_stale_image_problems(image, stage, facts), *find_logo_problems(options.logo)],
+        [
+            *find_replacement_problems(definition["name"], other_names),
+            *problems,
+            *_find_stale_image_problems(image, stage, facts),
+            *find_logo_problems(options.logo),
+        ],
     )
 
 
@@ -133,7 +142,7 @@ def _build_fee_arguments(name: str, fee: float | None, *, accepted: bool) -> lis
             raise ConfigurationError(
                 f"the first deployment of {name} costs {amount} once", next_step="accept it with --accept-fee"
             )
-        if not click.confirm(f"The first deployment of {name} costs {amount} once. Deploy it?", err=True):
+        if not prompts.confirm(f"The first deployment of {name} costs {amount} once. Deploy it?"):
             raise WrapperError(
                 f"{name} was not deployed: the fee was not accepted", next_step="run --deploy again to accept it"
             )

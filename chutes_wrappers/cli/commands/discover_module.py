@@ -68,10 +68,9 @@ class DiscoverOptions:
                 next_step=f"add {flag}, or --yes for the default ({default})",
             )
         try:
-            reply: _Value = click.prompt(question, default=default, type=kind, err=True)
+            return prompts.ask_value(question, default, kind)
         except click.Abort as error:  # Ctrl-C, or the end of the input
             raise KeyboardInterrupt from error
-        return reply
 
 
 def discover_module(module: str, options: DiscoverOptions) -> int:

@@ -6,8 +6,6 @@ import json
 import sys
 from http import HTTPStatus
 
-import click
-
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.text import clean_text
@@ -63,9 +61,7 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
 
 def _read_value(key: str) -> str:
     if prompts.is_possible():
-        value: str = click.prompt(
-            f"Value of {key} (it is not shown)", hide_input=True, default="", show_default=False, err=True
-        )
+        value = prompts.read_line(f"Value of {key} (it is not shown): ", hidden=True)
     else:
         try:
             value = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")

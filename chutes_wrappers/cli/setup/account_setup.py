@@ -12,18 +12,14 @@ from typing import Any
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account import registration, wallets
-from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key
 from chutes_wrappers.host.account.config_file import check_writable, format_config, write_with_backup
-from chutes_wrappers.host.account.credentials import find_hotkey_problem, parse_account, read_account
+from chutes_wrappers.host.account.credentials import find_hotkey_problem, parse_account
 from chutes_wrappers.host.account.wallets import Hotkey
 from chutes_wrappers.host.platform_api.api_client import resolve_api_url
 from chutes_wrappers.sdk.username import get_config_path
-
-_OWNER_ONLY = 0o600
 
 
 def make_wallet() -> Hotkey:
@@ -74,9 +70,8 @@ def _find_registration_token(url: str) -> str:
             "the platform requires a registration token",
             next_step=f"get one at {registration.TOKEN_PAGE}, and set {registration.TOKEN_VARIABLE}",
         )
-    output.show(
-        f"The platform requires a token against automatic registrations. Get one at\n  {registration.TOKEN_PAGE}"
-    )
+    output.show("The platform requires a token against automatic registrations. Get one at")
+    output.show(f"  {registration.TOKEN_PAGE}")
     return prompts.ask_text("Token (it is not shown)", None, hidden=True)
 
 
@@ -131,23 +126,3 @@ def _report_account(platform_account: Mapping[str, Any]) -> None:
     balance_text = f", balance ${balance:,.2f}" if isinstance(balance, int | float) else ""
     output.success(f"the platform knows this account as {clean_text(platform_account.get('username'))}{balance_text}")
     output.report(f"payment address: {clean_text(platform_account.get('payment_address'))}; next: {NAMES.deploy}")
-
-
-def make_api_key() -> None:
-    """Create an API key for the existing account, and save it where --call and --forward read it.
-
-    An existing key is kept; WrapperError if it belongs to another user, or if the platform does not accept it.
-    """
-    credentials, path = read_account(), get_key_path()
-    if (key := read_api_key()) is None:
-        check_writable(path)
-        write_atomically(path, registration.create_api_key(resolve_api_url(), credentials) + "\n", mode=_OWNER_ONLY)
-        output.success(f"{path}: an API key, which --call and --forward read from there")
-        return
-    if (owner := registration.fetch_key_owner(resolve_api_url(), key)) != credentials.username:
-        raise ConfigurationError(
-            f"the existing API key belongs to {owner}, and the account is {credentials.username}",
-            where=f"{KEY_VARIABLE}, {path}",
-            next_step=f"remove it, then run {NAMES.account} --key to create another",
-        )
-    output.report(f"an API key of {owner} is already in {KEY_VARIABLE} or {path}")

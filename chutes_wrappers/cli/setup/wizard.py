@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.cli.setup.account_setup import (
     link_account,
-    make_api_key,
     make_wallet,
     register_account,
     use_config_file,
 )
+from chutes_wrappers.cli.setup.key_setup import set_up_key
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account import registration, wallets
-from chutes_wrappers.host.account.api_key import KEY_VARIABLE, check_key, read_api_key, require_api_key
+from chutes_wrappers.host.account.api_key import KEY_VARIABLE, check_key, get_key_path, read_api_key
 from chutes_wrappers.host.account.credentials import read_account
+from chutes_wrappers.host.account.key_access import INVOKE_POWER, KeyKind
 from chutes_wrappers.host.account.wallets import Hotkey
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--register", metavar="USERNAME", help="Register a new account with this name.")
-@click.option("--link", is_flag=True, help=f"Use the account whose API key is in {KEY_VARIABLE}, or ~/.chutes/api_key.")
+@click.option(
+    "--link", is_flag=True, help=f"Use the account whose admin API key is in {KEY_VARIABLE}, or ~/.chutes/api_key."
+)
 @click.option("--config", metavar="FILE", help="Use an existing configuration file.")
 @click.option(
     "--wallet", metavar="NAME/HOTKEY", help="Sign with this hotkey of ~/.bittensor/wallets; `new` creates one."
 )
 @click.option(
-    "--key", is_flag=True, help="Also create an API key, for --call and --forward; alone: for the existing account."
+    "--key",
+    is_flag=False,
+    flag_value="invoke",
+    type=click.Choice(get_args(KeyKind)),
+    metavar="[admin]",
+    help=f"Also create an API key for --call and --forward, which {INVOKE_POWER}; alone: for the existing account. "
+    "`--key admin`: one that may do everything that the account may do. An existing key that differs is replaced.",
 )
+@click.option("--yes", is_flag=True, help="Replace an existing API key without a question.")
 @click.option("--debug", is_flag=True, help="Print the traceback of an internal error.")
 @click.pass_context
 def wizard(
@@ -41,7 +52,8 @@ def wizard(
     link: bool,
     config: str | None,
     wallet: str | None,
-    key: bool,
+    key: KeyKind | None,
+    yes: bool,
     debug: bool,
 ) -> None:
     """Set up the Chutes account; without a flag, ask.
@@ -50,6 +62,8 @@ def wizard(
     """
     if sum((register is not None, link, config is not None)) > 1:
         raise click.UsageError("--register, --link and --config cannot be used together: use one of them")
+    if yes and key is None:
+        raise click.UsageError("--yes can only be used with --key")
     if wallet is not None and register is None and not link:
         raise click.UsageError("--wallet can only be used with --register or --link")
 
@@ -60,11 +74,9 @@ def wizard(
             _register_from_flags(registration.check_username(register), wallet)
         elif link:
             _link_from_flags(wallet)
-        elif not key:
+        elif key is None:
             return _run_questions()
-        if key:
-            make_api_key()
-        return 0
+        return 0 if key is None or set_up_key(key, is_confirmed=yes) else 1
 
     context.exit(output.run(run, debug=debug))
 
@@ -101,7 +113,8 @@ def _set_up_until_done() -> None:
 
 
 def _ask_choice() -> str:
-    output.show("  1) register a new account\n  2) use an account that has a website login, by its API key")
+    output.show("  1) register a new account")
+    output.show("  2) use an account that has a website login, by its admin API key")
     output.show("  3) use a configuration file")
     return prompts.ask_text("What to do (b goes back, q quits)", "1")
 
@@ -114,7 +127,8 @@ def _set_up_account(choice: str) -> bool:
     elif choice == "2":
         hotkey = _ask_hotkey(may_be_new=False)
         link_account(
-            hotkey, check_key(prompts.ask_text("API key (it is not shown)", None, hidden=True), where="the answer")
+            hotkey,
+            check_key(prompts.ask_text("Admin API key (it is not shown)", None, hidden=True), where="the answer"),
         )
     elif choice == "3":
         use_config_file(Path(prompts.ask_text("File", None)))
@@ -192,13 +206,19 @@ def _link_from_flags(wallet: str | None) -> None:
         raise ConfigurationError(
             "an existing account already has a hotkey", where="--wallet", next_step="name the wallet with this hotkey"
         )
-    key = require_api_key()
+    if (key := read_api_key()) is None:
+        raise ConfigurationError(
+            "no API key found",
+            where=f"{KEY_VARIABLE}, {get_key_path()}",
+            next_step=f"put {registration.ADMIN_KEY_OF_WEBSITE}, into either",
+        )
     link_account(_find_hotkey(wallet), key)
 
 
 def _offer_key() -> None:
-    if read_api_key() is not None or prompts.ask_yes_no("Make an API key, for --call and --forward?", default=True):
-        make_api_key()
+    question = f"Make an API key for --call and --forward, which {INVOKE_POWER}?"
+    if read_api_key() is not None or prompts.ask_yes_no(question, default=True):
+        set_up_key("invoke", is_confirmed=False)
 
 
 def main() -> None:
