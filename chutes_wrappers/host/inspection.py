@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.writable_paths import find_writable_path_problem
 from chutes_wrappers.host.container_engine.engine import ContainerEngine, ImageFiles
 
 _LIBRARY_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
@@ -152,23 +153,46 @@ _EXCLUDED_PATHS = re.compile(
 )
 
 
-def find_writable_paths(changes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def find_writable_paths(
+    changes: Iterable[tuple[str, str]], is_folder: Callable[[str], bool] = lambda path: True
+) -> tuple[str, ...]:
     """Return the paths, sorted, that must be writable so that uid 1000 can make the same changes as the service.
 
     ``changes`` is the engine's diff: (kind, path), with the parent folders of each change listed as changed. For an added
     or deleted entry, the path is its folder. For a changed file, the paths are the file and its folder: programs replace
-    complete files, and databases write journals next to theirs. Such changes leave no other trace. A new top-level folder
-    is returned itself, because the root folder stays read-only.
+    complete files, and databases write journals next to theirs. Such changes leave no other trace. Folders of the system
+    stay read-only (core/writable_paths.py): for a new folder in one of them, the path is the new folder. ``is_folder`` is
+    asked about such entries; the recipe would create a folder in place of a file.
     """
+    return tuple(sorted(path for path, has_problem in _find_needed_paths(changes, is_folder) if not has_problem))
+
+
+def find_refused_changes(
+    changes: Iterable[tuple[str, str]], is_folder: Callable[[str], bool] = lambda path: True
+) -> tuple[str, ...]:
+    """Return the paths, sorted, that the service created or changed, and that uid 1000 cannot."""
+    return tuple(sorted(path for path, has_problem in _find_needed_paths(changes, is_folder) if has_problem))
+
+
+def _find_needed_paths(
+    changes: Iterable[tuple[str, str]], is_folder: Callable[[str], bool]
+) -> Iterator[tuple[str, bool]]:
+    """Yield each path once, and whether it must not become writable."""
     all_changes = list(changes)
     service_changes = [(kind, path) for kind, path in all_changes if not _EXCLUDED_PATHS.search(path)]
     added_paths = {path for kind, path in service_changes if kind == "added"}
     changed_folders = {posixpath.dirname(path) for _, path in all_changes}
-    writable_paths = set()
+    needed: dict[str, bool] = {}
     for kind, path in service_changes:
-        if posixpath.dirname(path) in added_paths or (kind == "changed" and path in changed_folders):
+        folder = posixpath.dirname(path)
+        if folder in added_paths or (kind == "changed" and path in changed_folders):
             continue
-        writable_paths.add(posixpath.dirname(path))
-        if kind == "changed" or (kind == "added" and posixpath.dirname(path) == "/"):
-            writable_paths.add(path)
-    return tuple(sorted(writable_paths - {"/"}))
+        is_refused_folder = find_writable_path_problem(folder) is not None
+        if not is_refused_folder:
+            needed[folder] = False
+        if kind == "changed":
+            needed[path] = find_writable_path_problem(path) is not None
+        elif is_refused_folder:
+            is_new_folder = kind == "added" and (path in changed_folders or is_folder(path))
+            needed[path] = not is_new_folder or find_writable_path_problem(path) is not None
+    yield from needed.items()

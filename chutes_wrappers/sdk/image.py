@@ -19,6 +19,7 @@ from chutes_wrappers.core import layout, platform_rules, program
 from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.writable_paths import find_writable_path_problem, normalize_path
 from chutes_wrappers.sdk.dev_guard import guard_dev_run
 from chutes_wrappers.sdk.route_source import (
     INLINE_VARIABLE,
@@ -39,6 +40,8 @@ _ALLOWED_PIP_SETTINGS = (
     *("CERT", "CLIENT_CERT", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL", "KEYRING_PROVIDER"),
     *("PROXY", "RETRIES", "TIMEOUT", "TRUSTED_HOST", "BREAK_SYSTEM_PACKAGES"),
 )
+# Where programs write by default, in a home that itself stays the system's (the XDG base directories).
+_HOME_FOLDERS = (".cache", ".config", ".local")
 _MAX_COMMAND_BYTES = 100_000
 _FORBIDDEN_VARIABLES = {
     "CHUTES_DEV_MODE": "with it the SDK would run an instance as on a developer's machine",
@@ -70,7 +73,7 @@ def build_wrapper_image(
     goes into image layers, which everybody who can pull the image can read. ``entrypoint`` replaces the base image's
     command; ``/bin/sh -c`` runs a string. ``autostart=False`` leaves starting the service to the module. Everything below
     ``writable_paths`` becomes writable for the instance's user, and so do the paths that the service wrote to during
-    discovery. ``slim`` omits what is needed only to compile (cmake, git, headers).
+    discovery; folders of the system are refused (core/writable_paths.py). ``slim`` omits what is needed only to compile (cmake, git, headers).
 
     Raises ConfigurationError for names, variables or paths that the platform or a Dockerfile does not accept.
     """
@@ -79,12 +82,13 @@ def build_wrapper_image(
     _check_name("image name", name, platform_rules.IMAGE_NAME_LENGTH, "CHUTE_NAME", module)
     _check_name("image tag", tag, platform_rules.IMAGE_TAG_LENGTH, "CHUTE_TAG", module)
     _check_variables(env or {})
+    trees = _check_trees(writable_paths)
     spec = _find_launch_spec(module)
     image = Image(username=username, name=name, tag=tag, readme=readme).from_base(base_image).set_user("root")
     _add_recipe(image, python_version, slim)
     for key, value in _build_environment(username, spec, env or {}, entrypoint, autostart).items():
         image.with_env(key, _quote_value(key, value))
-    _make_writable(image, spec, tuple(writable_paths))
+    _make_writable(image, spec, trees, module)
     _add_package(image, module)
     return image.set_user(platform_rules.INSTANCE_USER).set_workdir(platform_rules.INSTANCE_WORKDIR).with_entrypoint([])
 
@@ -188,17 +192,61 @@ def _quote_value(key: str, value: str) -> str:
     return f'"{escaped}"'
 
 
-def _make_writable(image: Image, spec: LaunchSpec, trees: tuple[str, ...]) -> None:
-    known = {spec.working_dir, spec.home} - {"/", "/nonexistent", platform_rules.INSTANCE_WORKDIR}
-    paths = sorted(({*spec.writes} | known) - {*trees}) if spec.reference else []
-    for path in (*paths, *trees):
-        if not path.startswith("/") or "\n" in path:
-            raise ConfigurationError(f"writable path {path!r} is not an absolute path")
-    arguments = [_quote_for_shell(path) for path in paths] + [
-        f"--tree {_quote_for_shell(tree)}" for tree in sorted(trees)
+def _make_writable(image: Image, spec: LaunchSpec, trees: tuple[str, ...], module_globals: Mapping[str, Any]) -> None:
+    written = _list_written_paths(spec, module_globals)
+    optional = _list_launch_folders(spec) if spec.reference else ()
+    arguments = [
+        *(_quote_for_shell(path) for path in sorted({*written} - {*trees})),
+        *(f"--optional {_quote_for_shell(path)}" for path in sorted({*optional} - {*written, *trees})),
+        *(f"--tree {_quote_for_shell(tree)}" for tree in trees),
     ]
     for line in _join_words(arguments):
         image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/writable.sh {line}")
+
+
+def _check_trees(trees: Iterable[Any]) -> tuple[str, ...]:
+    """Return the paths of ``writable_paths``, normalized and sorted."""
+    if isinstance(trees, str):
+        raise ConfigurationError(
+            f"writable_paths={trees!r} is a string, not a list of paths", next_step=f"write writable_paths=({trees!r},)"
+        )
+    for tree in (checked := tuple(trees)):
+        if not isinstance(tree, str):
+            raise ConfigurationError(
+                f"writable_paths has {tree!r}, which is of type {type(tree).__name__}, not a string",
+                next_step="write each path as a string, as in writable_paths=('/data',)",
+            )
+        if problem := find_writable_path_problem(tree):
+            raise ConfigurationError(
+                f"writable_paths has {tree!r}, which {problem}",
+                next_step="name the folder that the service writes to, as in writable_paths=('/data', '/root/.cache'); "
+                f"{program.NAMES.deploy} --discover finds what it writes while it starts",
+            )
+    return tuple(sorted({normalize_path(tree) for tree in checked}))
+
+
+def _list_written_paths(spec: LaunchSpec, module_globals: Mapping[str, Any]) -> tuple[str, ...]:
+    for path in spec.writes:
+        if problem := find_writable_path_problem(path):
+            raise ConfigurationError(
+                f"image.writes has {path!r}, which {problem}",
+                where=str(find_manifest_file(module_globals) or "the manifest"),
+                next_step=f"run {program.NAMES.deploy} --discover, which writes the paths below it",
+            )
+    return tuple(map(normalize_path, spec.writes))
+
+
+def _list_launch_folders(spec: LaunchSpec) -> tuple[str, ...]:
+    """Return the image's working directory and home, as far as they are not the system's."""
+    folders = {normalize_path(path) for path in (spec.working_dir, *_list_home_folders(spec.home)) if path[:1] == "/"}
+    folders -= {"/nonexistent", platform_rules.INSTANCE_WORKDIR}
+    return tuple(folder for folder in folders if find_writable_path_problem(folder) is None)
+
+
+def _list_home_folders(home: str) -> tuple[str, ...]:
+    if home == "/" or find_writable_path_problem(home) is None:
+        return (home,)
+    return tuple(f"{home}/{name}" for name in _HOME_FOLDERS)
 
 
 def _join_words(words: Iterable[str]) -> list[str]:

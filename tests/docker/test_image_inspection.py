@@ -62,7 +62,7 @@ def test_shell_form_volumes_and_health_checks_survive_a_real_build(engine: Docke
     [
         ("python3-no-pip", ()),
         ("root-workdir", ("/srv/data",)),
-        ("writes-root-home", ("/root",)),
+        ("writes-root-home", ("/root/.cache",)),
         ("other-user", ("/home/app/state",)),
         ("vendor-app-tools", ("/app",)),
     ],
@@ -73,12 +73,16 @@ def test_what_a_real_service_wrote_is_found(engine: DockerEngine, name: str, exp
         assert find_writable_paths(container.list_changed_paths()) == expected
 
 
-def test_a_file_that_was_replaced_leaves_its_folder_writable_too(engine: DockerEngine) -> None:
-    script = "sed -i s/Debian/debian/ /etc/issue"
+def test_a_file_that_was_replaced_is_writable_and_its_folder_only_if_it_is_not_the_systems(
+    engine: DockerEngine,
+) -> None:
+    script = "sed -i s/Debian/debian/ /etc/issue; sed -i s/force/no-force/ /etc/dpkg/dpkg.cfg.d/image"
     spec = ContainerSpec(image=bases.image("python3-no-pip"), entrypoint=["/bin/sh", "-c"], command=[script])
     with engine.run(spec) as container:
         assert container.wait(20) == 0
-        assert find_writable_paths(container.list_changed_paths()) == ("/etc", "/etc/issue")
+        assert find_writable_paths(container.list_changed_paths()) == (
+            *("/etc/dpkg/dpkg.cfg.d", "/etc/dpkg/dpkg.cfg.d/image", "/etc/issue"),
+        )
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,36 @@ def test_links_are_followed_and_stay_within_reach(engine: DockerEngine) -> None:
         "cat /opt/chutes-wrappers/writable"
     )
     assert run_script(engine, script).splitlines() == ["0 symbolic link", "1000 directory", "new", "/closed/models"]
+
+
+@pytest.mark.parametrize("option", ["", "--tree", "--optional"])
+def test_a_link_that_leads_to_the_system_is_refused(engine: DockerEngine, option: str) -> None:
+    script = (
+        "ln -s /etc /data; ln -s / /all; ln -s ../root /srv/home; ln -s /all/usr/bin /tools; mv /opt /far; ln -s far /opt; "
+        "ln -s ../passwd /etc/apt/state; "
+        f"for path in /data /all /srv/home /tools /far /etc/apt/state /data/../etc /opt/chutes-wrappers / //etc /usr/; do "
+        f'code=0; sh /recipe/writable.sh {option} "$path" 2>/tmp/said || code=$?; '
+        'echo "$code $(head -n 1 /tmp/said)"; done; stat -c %u / /etc /root /usr/bin /etc/passwd /far; '
+        "[ ! -e /opt/chutes-wrappers/writable ] || cat /opt/chutes-wrappers/writable"
+    )
+    targets = {
+        **{"/data": "/etc", "/all": "/", "/srv/home": "/root", "/tools": "/usr/bin", "/far": "/far"},
+        **{"/etc/apt/state": "/etc/passwd", "/data/../etc": "/etc", "/opt/chutes-wrappers": "/far/chutes-wrappers"},
+        **{"/": "/", "//etc": "/etc", "/usr/": "/usr"},
+    }
+    code = 0 if option == "--optional" else 1
+    refusals = [
+        f"{code} chutes-wrappers: {path} cannot be made writable: it leads to {target}, which belongs to the system"
+        for path, target in targets.items()
+    ]
+    assert run_script(engine, script).splitlines() == [*refusals, *["0"] * 6]
+
+
+def test_links_inside_a_tree_are_not_followed(engine: DockerEngine) -> None:
+    script = (
+        "mkdir -p /data/models; ln -s /etc/passwd /data/users; ln -s /usr/bin /data/models/bin; "
+        "sh /recipe/writable.sh --tree /data --tree /root/.cache /run; "
+        "stat -c %u /data/models /root/.cache /run /etc/passwd /usr/bin /usr/bin/env /root; "
+        "setpriv --reuid 1000 --regid 1000 --clear-groups touch /data/models/new /root/.cache/new"
+    )
+    assert run_script(engine, script).splitlines() == ["1000"] * 3 + ["0"] * 4

@@ -14,8 +14,15 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.writable_paths import SYSTEM_FOLDERS, SYSTEM_TREES, find_writable_path_problem
 from chutes_wrappers.host.container_engine.engine import ContainerSpec, ImageFiles, RunningContainer
-from chutes_wrappers.host.inspection import describe_concerns, find_home, find_writable_paths, inspect_image
+from chutes_wrappers.host.inspection import (
+    describe_concerns,
+    find_home,
+    find_refused_changes,
+    find_writable_paths,
+    inspect_image,
+)
 
 REFERENCE = "registry.example:5000/team/service@sha256:" + "ab" * 32
 LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
@@ -194,7 +201,15 @@ def test_each_concern_is_one_sentence(spec: LaunchSpec, words: str) -> None:
     [
         ([], ()),
         ("C /srv, A /srv/log.txt", ("/srv",)),
-        ("C /root, A /root/.cache, A /root/.cache/x, A /root/.cache/x/y", ("/root",)),
+        ("C /root, A /root/.cache, A /root/.cache/x, A /root/.cache/x/y", ("/root/.cache",)),
+        ("C /root, C /root/.cache, A /root/.cache/x", ("/root/.cache",)),
+        (
+            "C /opt, A /opt/state, C /usr, C /usr/share, A /usr/share/state, A /var/state",
+            ("/opt/state", "/usr/share/state", "/var/state"),
+        ),
+        ("C /etc, C /etc/nginx, C /etc/nginx/nginx.conf", ("/etc/nginx", "/etc/nginx/nginx.conf")),
+        ("C /etc, C /etc/issue", ("/etc/issue",)),
+        ("C /run, A /run/nginx.pid, C /var, C /var/lib, A /var/lib/x", ("/run", "/var/lib")),
         ("C /srv, D /srv/old.txt", ("/srv",)),
         ("C /srv, C /srv/state.db", ("/srv", "/srv/state.db")),
         ("A /data", ("/data",)),
@@ -225,7 +240,40 @@ def test_files_of_the_engine_and_the_gpu_runtime_are_excluded(changes: str) -> N
 
 def test_paths_with_a_similar_prefix_are_not_excluded() -> None:
     changes = "A /tmpfiles, C /opt, C /opt/lib, A /opt/lib/libcudart.so.12, C /etc, A /etc/hosts.allow"
-    assert find_writable_paths(parse_changes(changes)) == ("/etc", "/opt/lib", "/tmpfiles")
+    assert find_writable_paths(parse_changes(changes)) == ("/etc/hosts.allow", "/opt/lib", "/tmpfiles")
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ("C /root, A /root/app.db", ("/root/app.db",)),
+        ("A /app.log", ("/app.log",)),
+        ("C /etc, C /etc/passwd, C /etc/shadow", ("/etc/passwd", "/etc/shadow")),
+        ("C /usr, C /usr/bin, A /usr/bin/tool, C /usr/bin/python3", ("/usr/bin/python3", "/usr/bin/tool")),
+        ("C /etc, D /etc/motd", ("/etc/motd",)),
+        ("C /opt, C /opt/chutes-wrappers, A /opt/chutes-wrappers/x", ("/opt/chutes-wrappers/x",)),
+        ("C /srv, A /srv/a\nb", ()),
+        ("A /a\nb, A /a\nb/c", ("/a\nb",)),
+    ],
+)
+def test_changes_that_would_open_the_system_are_refused_and_listed(changes: str, refused: tuple[str, ...]) -> None:
+    parsed = parse_changes(changes)
+    assert find_refused_changes(parsed, lambda path: False) == refused
+    assert not {*refused} & {*find_writable_paths(parsed, lambda path: False)}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["added", "changed", "deleted"]),
+            st.builds(
+                str.__add__, st.sampled_from([*SYSTEM_FOLDERS[1:], *SYSTEM_TREES]), st.sampled_from(["", "/x", "/x/y"])
+            ),
+        )
+    )
+)
+def test_no_discovered_path_is_the_systems(changes: list[tuple[str, str]]) -> None:
+    assert [path for path in find_writable_paths(changes) if find_writable_path_problem(path)] == []
 
 
 def parse_changes(changes: str) -> list[tuple[str, str]]:

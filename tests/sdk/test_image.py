@@ -67,7 +67,74 @@ def test_python_settings_of_the_vendor_do_not_affect_the_sdk(load_module: Loader
 
 def test_written_paths_home_and_working_folder_become_writable(load_module: Loader, manifest: Path) -> None:
     (line,) = [line for line in dockerfile(load_module, "writable_paths=['/da ta']") if "writable.sh" in line]
-    assert line.split("writable.sh ")[1] == "'/root' '/root/.cache' '/srv/data' '/var/log/thing' --tree '/da ta'"
+    assert line.split("writable.sh ")[1] == (
+        "'/root/.cache' '/var/log/thing' --optional '/root/.config' --optional '/root/.local' --optional '/srv/data' "
+        "--tree '/da ta'"
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/",
+            "//",
+            "/.",
+            "/..",
+            "/etc",
+            "/etc/",
+            "//etc",
+            "/etc/.",
+            "/srv/../etc",
+            "/usr/bin/x",
+            "/etc/passwd",
+            "/root",
+        ),
+        *("etc", "", "../etc", "/a\nb", "/a\x1b]0;x", "/dev/shm", "/proc/1", "/opt/chutes-wrappers/lib"),
+    ],
+)
+def test_a_path_of_the_system_is_refused_before_a_build(load_module: Loader, manifest: Path, path: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        dockerfile(load_module, f"writable_paths=['/data', {path!r}]")
+    assert f"writable_paths has {path!r}" in caught.value.what
+    assert "writable_paths=('/data'" in str(caught.value.next_step)
+
+
+def test_a_folder_below_one_of_the_system_stays_possible(load_module: Loader, manifest: Path) -> None:
+    paths = ("/root/.cache/", "/usr/share/nginx//html", "/etc/nginx", "/var/lib", "/run", "/opt/app/../state", "/app")
+    (line,) = [line for line in dockerfile(load_module, f"writable_paths={paths}") if "writable.sh" in line]
+    named = {"/root/.cache", "/usr/share/nginx/html", "/etc/nginx", "/var/lib", "/run", "/opt/state", "/app"}
+    assert {part.split("'")[1] for part in line.split("--tree ")[1:]} == named
+
+
+@pytest.mark.parametrize("value", ["'/data'", "[Path('/data')]", "[1]"])
+def test_writable_paths_of_another_type_are_refused(load_module: Loader, value: str) -> None:
+    source = f"from pathlib import Path\n{MODULE.format(arguments=f'writable_paths={value}')}"
+    with pytest.raises(ConfigurationError, match="write"):
+        load_module(source)
+
+
+@pytest.mark.parametrize("path", ["/", "/root", "/etc/..", "/etc/shadow", "relative", "/a\nb"])
+def test_a_manifest_that_would_open_the_system_is_refused(load_module: Loader, tmp_path: Path, path: str) -> None:
+    file = tmp_path / "deploy_case.routes.json"
+    write_manifest(Manifest(image=SPEC.model_copy(update={"writes": ("/data", path)})), file)
+    with pytest.raises(ConfigurationError) as caught:
+        dockerfile(load_module)
+    assert f"image.writes has {path!r}" in caught.value.what
+    assert caught.value.where == str(file)
+    assert "--discover" in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize(
+    "folder", ["/", "/etc", "/usr/bin", "/dev", "/nonexistent", "relative", "/opt/chutes-wrappers"]
+)
+def test_a_working_folder_or_home_of_the_system_stays_as_it_is(
+    load_module: Loader, tmp_path: Path, folder: str
+) -> None:
+    spec = SPEC.model_copy(update={"writes": (), "home": folder, "working_dir": folder})
+    write_manifest(Manifest(image=spec), tmp_path / "deploy_case.routes.json")
+    lines = [line for line in dockerfile(load_module) if "writable.sh" in line]
+    assert not any(f"'{folder}'" in line for line in lines)
 
 
 def test_thousands_of_written_paths_are_split_into_commands_within_the_limit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,11 @@ from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.fetching import Service
 from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
 from chutes_wrappers.host.discovery.sockets import Listener, parse_listeners
-from chutes_wrappers.host.inspection import find_writable_paths
+from chutes_wrappers.host.inspection import find_refused_changes, find_writable_paths
 
 _EXIT_POLL_S = 0.25
 _HINT_EVERY_S = 15.0
+_MAX_LISTED_PATHS = 5
 _EXIT_HINTS = {
     126: "the command cannot be executed: check ENTRYPOINT and its permissions",
     127: "the command was not found: check ENTRYPOINT",
@@ -92,18 +94,34 @@ def discover_container(
     with start_container(engine, task.container, task.report) as container, _forward_log(container, task.log):
         findings = asyncio.run(_probe_until_exit(container, task))
         _check_ports_respond(container, findings, task)
+        changes = container.list_changed_paths()
+        is_folder = functools.cache(functools.partial(_is_folder, container))
         manifest = composition.build_manifest(
             findings,
             roots={port: f"http://127.0.0.1:{port}" for port in task.ports},
             launch=task.launch,
-            writes=find_writable_paths(container.list_changed_paths()),
+            writes=find_writable_paths(changes, is_folder),
         )
+        _report_refused_changes(find_refused_changes(changes, is_folder), task.report)
         composition.report_findings(manifest, findings, task.report, has_static_routes=task.has_static_routes)
         if not manifest.routes:
             task.report("no routes were discovered: only those of CHUTE_STATIC_ROUTES are published")
         save_manifest(manifest)
         task.report("stopping the container")
     return manifest
+
+
+def _is_folder(container: RunningContainer, path: str) -> bool:
+    return container.execute(["test", "-d", path]).exit_code == 0
+
+
+def _report_refused_changes(paths: Sequence[str], report: Report) -> None:
+    if paths:
+        more = f" and {len(paths) - _MAX_LISTED_PATHS} more" if len(paths) > _MAX_LISTED_PATHS else ""
+        report(
+            f"the service creates or changes {', '.join(paths[:_MAX_LISTED_PATHS])}{more}: on an instance it cannot, "
+            "because the folder belongs to the system"
+        )
 
 
 @contextlib.contextmanager

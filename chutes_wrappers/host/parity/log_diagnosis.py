@@ -5,16 +5,17 @@ The texts are about the platform, not about this machine. Each names a limit of 
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.writable_paths import find_writable_path_problem, normalize_path
 
 _FIRST_EPHEMERAL_PORT = 32768
-_PATH = r"(?P<path>/[^\s'\":,;)\]]+)"
-# Folders that belong to root in most images and that services like to use.
-_ROOT_FOLDERS = ("/root", "/var/run", "/run", "/etc")
+_PATH = r"(?P<path>/[^\s'\"\u2018-\u201f`:,;)\]]+)"
+_FOLDER_WORDS = re.compile(r"(?i)\bmkdir|makedirs|(create|creating|make) (the )?(director|folder)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +80,20 @@ def _format_not_writable(match: re.Match[str]) -> str:
 
 
 def _suggest_writable_path(match: re.Match[str]) -> str:
-    folder = match["path"].rpartition("/")[0] or "/"
-    path = folder if not match["path"].startswith(_ROOT_FOLDERS) else match["path"]
+    path = _find_folder(normalize_path(match["path"].rstrip(".")), is_folder=bool(_FOLDER_WORDS.search(match.string)))
+    if path is None:
+        return "configure the service to use another folder, such as /tmp or /cache"
     return f"add it to build_wrapper_image(writable_paths=({path!r},)), or configure the service to use /tmp or /cache"
+
+
+def _find_folder(path: str, *, is_folder: bool) -> str | None:
+    """Return the folder that must be writable for ``path``; None if it would be the system's."""
+    folder = posixpath.dirname(path)
+    is_file = bool(posixpath.splitext(path)[1])
+    if not is_folder and find_writable_path_problem(folder) is None:
+        return folder
+    # In a folder of the system, only a folder can become writable.
+    return None if (is_file and not is_folder) or find_writable_path_problem(path) else path
 
 
 _RULES: tuple[_Rule, ...] = (

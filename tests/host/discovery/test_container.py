@@ -89,6 +89,18 @@ def test_the_manifest_holds_routes_source_readiness_and_written_paths() -> None:
     assert manifest.image.entrypoint == ("/serve",)
 
 
+def test_changes_to_the_system_are_reported_and_not_made_possible() -> None:
+    changes = [("changed", "/etc"), ("changed", "/etc/passwd"), ("added", "/root/state")]
+    reports: list[str] = []
+    with serve_script({"/openapi.json": json_reply(build_document("/say"))}) as service:
+        engine = FakeEngine(FakeContainer({8020: service.port}, changes=changes))
+        task = replace(build_task(), report=reports.append)
+        manifest = discover_container(engine, task, lambda manifest: None)
+    assert manifest.image is not None
+    assert manifest.image.writes == ("/root/state",)
+    assert [line for line in reports if "/etc/passwd: on an instance it cannot" in line]
+
+
 def test_the_container_log_is_forwarded_line_by_line() -> None:
     lines: list[str] = []
     both_lines_logged = threading.Event()

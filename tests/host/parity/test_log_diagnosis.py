@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chutes_wrappers.core.writable_paths import SYSTEM_FOLDERS, SYSTEM_TREES, find_writable_path_problem
 from chutes_wrappers.host.parity.log_diagnosis import diagnose, diagnose_ports
 
 LINES = [
     ("PermissionError: [Errno 13] Permission denied: '/data/state.db'", "/data/state.db is not writable", "'/data'"),
     ("OSError: [Errno 30] Read-only file system: '/models/x'", "/models/x is not writable", "'/models'"),
-    ("mkdir: cannot create directory '/var/lib/app': Permission denied", "/var/lib/app is not writable", "'/var/lib'"),
+    (
+        "mkdir: cannot create directory '/var/lib/app': Permission denied",
+        "/var/lib/app is not writable",
+        "'/var/lib/app'",
+    ),
     (
         'nginx: [emerg] open() "/run/nginx.pid" failed (13: Permission denied)',
         "/run/nginx.pid is not writable",
-        "'/run/nginx.pid'",
+        "'/run'",
     ),
-    ("touch: /root/.cache/x: Permission denied", "/root/.cache/x is not writable", "'/root/.cache/x'"),
+    ("touch: /root/.cache/x: Permission denied", "/root/.cache/x is not writable", "'/root/.cache'"),
+    ("mkdir: cannot create directory '/data': Permission denied", "/data is not writable", "'/data'"),
+    ("mkdir: cannot create directory \u2018/data\u2019: Permission denied", "/data is not writable", "'/data'"),
+    ("java.io.IOException: Unable to create directory /srv/state", "/srv/state is not writable", "'/srv/state'"),
+    ("PermissionError: [Errno 13] Permission denied: '/data'", "/data is not writable", "'/data'"),
+    ("PermissionError: [Errno 13] Permission denied: '/data/x/y'", "/data/x/y is not writable", "'/data/x'"),
+    ("PermissionError: [Errno 13] Permission denied: '/etc/nginx/a.conf'", "is not writable", "'/etc/nginx'"),
+    ("PermissionError: [Errno 13] Permission denied: '/root/.cache'", "/root/.cache is not writable", "'/root/.cache'"),
     ("This program must be run as root", "needs root", "ENTRYPOINT"),
     ("Error: you need to be root to start the daemon", "needs root", "ENTRYPOINT"),
     ("nginx: [emerg] setgid(101) failed (1: Operation not permitted)", "needs root", "ENTRYPOINT"),
@@ -55,6 +69,28 @@ HARMLESS = [
     "uvicorn running on http://0.0.0.0:8002",
     "",
 ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/etc", "/etc/passwd", "/etc/app.conf", "/root/app.db", "/usr/lib/app.log", "/usr/bin/app", "/proc/sys/vm/x"),
+        *("//etc", "/srv/../etc", "/app.log", "/opt/chutes-wrappers/lib/x"),
+    ],
+)
+def test_no_advice_makes_the_system_writable(path: str) -> None:
+    for line in (f"PermissionError: [Errno 13] Permission denied: '{path}'", f"unable to create '{path}'"):
+        (diagnosis,) = diagnose([line])
+        assert "writable_paths" not in diagnosis.fix
+        assert "/tmp or /cache" in diagnosis.fix
+
+
+@given(st.sampled_from([*SYSTEM_FOLDERS, *SYSTEM_TREES]), st.sampled_from(["", "/", "/x", "/x.log", "/x/y", "/./"]))
+def test_advised_paths_can_be_used(folder: str, rest: str) -> None:
+    for line in (f"Permission denied: '{folder}{rest}'", f"mkdir: cannot create directory '{folder}{rest}'"):
+        for diagnosis in diagnose([line]):
+            if match := re.search(r"writable_paths=\('(.+?)',\)", diagnosis.fix):
+                assert find_writable_path_problem(match[1]) is None
 
 
 @pytest.mark.parametrize(("line", "reason", "fix"), LINES)
