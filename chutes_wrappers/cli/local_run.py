@@ -116,8 +116,11 @@ def _fetch_paths(base_url: str) -> dict[str, Any] | None:
     """Return the paths of the chute's OpenAPI document, which FastAPI serves in dev mode; None without a response."""
     import requests
 
+    from chutes_wrappers.host.http_sessions import HostSession
+
     try:
-        response = requests.get(f"{base_url}/openapi.json", timeout=5)
+        with HostSession() as session:
+            response = session.get(f"{base_url}/openapi.json", timeout=5)
         paths: dict[str, Any] = response.json()["paths"]
         return paths
     except (requests.RequestException, ValueError, KeyError):

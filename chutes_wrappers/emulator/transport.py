@@ -20,8 +20,10 @@ from typing import Any
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from chutes_wrappers.emulator.runner import NONCE_HEADER, SIGNATURE_HEADER, SessionCipher
+from chutes_wrappers.host.async_sessions import AsyncSession
 
 _PING_TIMEOUT_S = 5.0
 _READ_BUFFER_BYTES = 8 * 1024**2
@@ -110,7 +112,7 @@ class InstanceClient:
     def __init__(self, base_url: str, cipher: SessionCipher) -> None:
         self._base_url = base_url
         self._cipher = cipher
-        self._session: aiohttp.ClientSession | None = None
+        self._session: AsyncSession | None = None
 
     @asynccontextmanager
     async def post(
@@ -118,8 +120,9 @@ class InstanceClient:
     ) -> AsyncIterator[InstanceResponse]:
         """Send a JSON value to a path of the instance with POST. Raises aiohttp.ClientError or TimeoutError."""
         body = encrypt_body(self._cipher, payload)
-        async with self._get_session().post(
-            self._base_url + encrypt_path(self._cipher, path),
+        async with self._get_session().request(
+            "POST",
+            URL(self._base_url + encrypt_path(self._cipher, path)),
             data=body,
             headers=build_signed_headers(self._cipher, body),
             timeout=aiohttp.ClientTimeout(total=timeout_s),
@@ -140,10 +143,8 @@ class InstanceClient:
         if self._session is not None:
             await self._session.close()
 
-    def _get_session(self) -> aiohttp.ClientSession:
+    def _get_session(self) -> AsyncSession:
         # Created with the first call: a session belongs to the event loop in which it is created.
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), read_bufsize=_READ_BUFFER_BYTES, auto_decompress=False
-            )
+            self._session = AsyncSession(read_bufsize=_READ_BUFFER_BYTES, auto_decompress=False)
         return self._session

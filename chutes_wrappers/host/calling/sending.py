@@ -14,23 +14,12 @@ import requests
 
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
+from chutes_wrappers.host.http_sessions import HostSession
 from chutes_wrappers.host.platform_api import error_responses
 from chutes_wrappers.host.platform_api.api_client import PlatformUnreachable
 
 _CONNECT_TIMEOUT_S = 30.0
 _PIECE_BYTES = 64 * 1024
-
-
-class _Bearer(requests.auth.AuthBase):
-    """The key as the only credentials: without this, requests would use those of ``~/.netrc`` instead."""
-
-    def __init__(self, key: str | None) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +63,7 @@ def send_call(address: ChuteAddress, target: Target, upload: Upload, *, timeout_
     closes the connection early; also while ``pieces`` is read.
     """
     started_at = time.monotonic()
-    with requests.Session() as session:
-        session.auth = _Bearer(address.key)
-        session.trust_env = not address.host and not address.is_local  # a proxy cannot resolve a name of this machine
+    with HostSession() as session:
         try:
             response = session.request(
                 target.method,
@@ -84,7 +71,6 @@ def send_call(address: ChuteAddress, target: Target, upload: Upload, *, timeout_
                 data=None if target.method == "GET" else upload,
                 headers=_build_headers(address, target.method),
                 timeout=(min(_CONNECT_TIMEOUT_S, timeout_s), timeout_s),
-                allow_redirects=False,
                 stream=True,
             )
         except requests.RequestException as error:
@@ -100,6 +86,8 @@ def send_call(address: ChuteAddress, target: Target, upload: Upload, *, timeout_
 
 def _build_headers(address: ChuteAddress, method: str) -> dict[str, str]:
     headers = {"Host": address.host} if address.host else {}
+    if address.key:
+        headers["Authorization"] = f"Bearer {address.key}"
     return headers if method == "GET" else {**headers, "Content-Type": "application/json"}
 
 

@@ -43,13 +43,14 @@ def connect(
     ``report`` receives the progress of pulls; ``timeout_s`` limits each response. With ``has_cleanup``, resources that a killed
     process of this toolkit left behind are removed. Raises EngineUnavailable with the next step.
     """
-    import docker
     from docker.errors import DockerException
+
+    from chutes_wrappers.host.container_engine.docker_client import HostDockerClient
 
     try:
         endpoint = _find_endpoint()
         _check_socket(str(endpoint.get("base_url")))
-        client = docker.DockerClient(version="auto", timeout=timeout_s, use_ssh_client=True, **endpoint)
+        client = HostDockerClient(version="auto", timeout=timeout_s, use_ssh_client=True, **endpoint)
         client.ping()
     except (DockerException, OSError, ValueError) as error:
         raise build_unavailable_error(error) from error

@@ -11,6 +11,7 @@ import aiohttp
 from yarl import URL
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.discovery.documents import MAX_DOCUMENT_BYTES
 
 REQUEST_TIMEOUT_S = 10.0
@@ -91,18 +92,16 @@ class NoResponse:
     is_other_protocol: bool = False
 
 
-def open_session() -> aiohttp.ClientSession:
+def open_session() -> AsyncSession:
     """Open a session for ``fetch``: no cookies, no proxies, no unbounded decompression."""
-    return aiohttp.ClientSession(
+    return AsyncSession(
         auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        connector=aiohttp.TCPConnector(limit=0),
         headers={"Accept": "application/json, application/yaml, */*;q=0.5", "Accept-Encoding": "identity"},
     )
 
 
 async def fetch(
-    session: aiohttp.ClientSession, service: Service, path: str, *, timeout_s: float, follow: bool = True
+    session: AsyncSession, service: Service, path: str, *, timeout_s: float, follow: bool = True
 ) -> Response | NoResponse:
     """GET ``path``, following redirects on the same service only, within ``timeout_s`` and MAX_DOCUMENT_BYTES."""
     # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that coincides with a refused connection.
@@ -122,10 +121,10 @@ def _shorten(text: str) -> str:
 
 
 async def _fetch(
-    session: aiohttp.ClientSession, service: Service, path: str, timeout: aiohttp.ClientTimeout, redirects_left: int
+    session: AsyncSession, service: Service, path: str, timeout: aiohttp.ClientTimeout, redirects_left: int
 ) -> Response:
     url = URL(service.root + path)
-    async with session.get(url, allow_redirects=False, timeout=timeout) as response:
+    async with session.request("GET", url, timeout=timeout) as response:
         location = response.headers.get("Location", "") if 300 <= response.status < 400 else ""
         if not location or redirects_left == 0:
             body, problem = await _read_body(response)

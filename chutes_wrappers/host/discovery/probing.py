@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-import aiohttp
-
 from chutes_wrappers.core.exposure import Category
+from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.discovery import readiness_paths
 from chutes_wrappers.host.discovery.fetching import (
     STARTING_STATUSES,
@@ -97,7 +96,7 @@ class _PortProbe:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        session: AsyncSession,
         service: Service,
         bounds: Bounds,
         report: Report,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.forwarding.transport import ForwardingError
+from chutes_wrappers.host.http_sessions import find_proxy, is_local_host
 
 # Of the platform (PLATFORM.md, section 3).
 LONGEST_CALL_S = 600.0
@@ -35,7 +36,7 @@ class ChuteAddress:
     @property
     def is_local(self) -> bool:
         """Whether it is on this machine, where no key is needed or sent."""
-        return _is_loopback(URL(self.url).host or "")
+        return is_local_host(URL(self.url).host or "")
 
     @property
     def display_url(self) -> str:
@@ -57,22 +58,20 @@ def parse_chute_address(url: str, key: str | None) -> ChuteAddress:
         raise _build_url_error(url)
     if parsed.host.endswith(".localhost"):
         return ChuteAddress(url=str(parsed.with_host("127.0.0.1")), host=parsed.authority)
-    if _is_loopback(parsed.host):
+    if is_local_host(parsed.host):
         return ChuteAddress(url=str(parsed))
     if key and parsed.scheme == "http":
         raise ConfigurationError(f"{url} would send your API key unencrypted", next_step="use https")
     return ChuteAddress(url=str(parsed), key=key)
 
 
+def parse_deployed_address(url: str, key: str) -> ChuteAddress:
+    """Parse the URL of a deployed chute. One of the emulator is on this machine, but requires the key, too."""
+    return replace(parse_chute_address(url, key), key=key)
+
+
 def _build_url_error(url: str) -> ConfigurationError:
     return ConfigurationError(f"{url!r} is not a valid chute URL", next_step="use one like https://user-name.chutes.ai")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +91,12 @@ class Chute:
     def __init__(self, address: ChuteAddress, *, busy_timeout_s: float = LONGEST_CALL_S) -> None:
         self._address = address
         self._busy_timeout_s = busy_timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._session: AsyncSession | None = None
 
     async def __aenter__(self) -> Chute:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            cookie_jar=aiohttp.DummyCookieJar(),
+        find_proxy(self._address.url)  # an invalid one ends the start, not each call
+        self._session = AsyncSession(
+            has_proxies=True,
             read_bufsize=_READ_BUFFER_BYTES,
             headers=self._build_headers(),
             timeout=aiohttp.ClientTimeout(total=LONGEST_CALL_S + _CONNECT_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S),
@@ -138,7 +137,7 @@ class Chute:
             body = {"data": call.pieces(), "headers": headers}
         url = URL(self._address.url + call.path).with_query(list(call.query))
         try:
-            async with self._session.request(call.method, url, allow_redirects=False, **body) as response:
+            async with self._session.request(call.method, url, **body) as response:
                 yield response
         except asyncio.TimeoutError as error:
             raise ForwardingError(
