@@ -11,20 +11,21 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.host.account.credentials import read_account
 from chutes_wrappers.host.container_engine.docker_engine import connect
-from chutes_wrappers.host.modules.module_facts import ModuleFacts, ModuleRunRequired, read_module
+from chutes_wrappers.host.modules.module_facts import LiteralFacts, ModuleFacts, read_literals
 from chutes_wrappers.host.modules.module_files import list_module_files
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.lookup import list_own_chutes, list_own_images
 from chutes_wrappers.host.platform_api.objects import parse_chute, parse_image
 
 UNKNOWN = "?"
+COMPUTED = "computed"
 BUILT_HERE = "built here"
 _TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleState:
-    """The states of ``manifest``, ``image`` and ``chute`` in a word or two; "?" if unknown."""
+    """The states of ``manifest``, ``image`` and ``chute`` in a word or two; "?" if unknown, "computed" if only running the module shows its name."""
 
     name: str
     chute_name: str
@@ -45,15 +46,17 @@ class _PlatformStatuses:
 def list_module_states(folder: Path) -> tuple[list[ModuleState], str]:
     """Return the state of every ``deploy_*.py`` in ``folder``, else in the project's root, and why some states are unknown.
 
-    Queries the platform and the Docker engine, with a timeout of 5 s per response. Runs no module: the user selected none.
+    Queries the platform and the Docker engine, with a timeout of 5 s per response. Reads literals, and runs no module: the user selected none.
     """
     paths = list_module_files(folder)
     if not paths:
         return [], ""
-    facts_by_path = {path: _read_facts(path) for path in paths}
+    literals_by_path = {path: _read_literals(path) for path in paths}
     statuses = _fetch_statuses()
-    local_images = _find_local_images(facts.image for facts in facts_by_path.values() if isinstance(facts, ModuleFacts))
-    return [_build_state(path, facts, statuses, local_images) for path, facts in facts_by_path.items()], statuses.error
+    local_images = _find_local_images(
+        each.image for each in literals_by_path.values() if each is not None and each.image
+    )
+    return [_build_state(path, each, statuses, local_images) for path, each in literals_by_path.items()], statuses.error
 
 
 def list_chute_names(states: Sequence[ModuleState]) -> list[str]:
@@ -64,33 +67,33 @@ def list_chute_names(states: Sequence[ModuleState]) -> list[str]:
     ]
 
 
-def _read_facts(path: Path) -> ModuleFacts | str:
-    """Return the module's facts, or why they are unknown."""
+def _read_literals(path: Path) -> LiteralFacts | None:
+    """Return the module's literals; None if they cannot be read."""
     try:
-        return read_module(path, may_run=False)
-    except ModuleRunRequired:
-        return "not run"
+        return read_literals(path)
     except WrapperError:
-        return "cannot be read"
+        return None
 
 
 def _build_state(
-    path: Path, facts: ModuleFacts | str, statuses: _PlatformStatuses, local_images: set[str]
+    path: Path, literals: LiteralFacts | None, statuses: _PlatformStatuses, local_images: set[str]
 ) -> ModuleState:
-    if isinstance(facts, str):
-        return ModuleState(name=path.stem, chute_name="", manifest=facts, image=UNKNOWN, chute=UNKNOWN)
-    image_default = BUILT_HERE if facts.image in local_images else UNKNOWN if statuses.error else "not built"
+    if literals is None:
+        return ModuleState(name=path.stem, chute_name="", manifest="cannot be read", image=UNKNOWN, chute=UNKNOWN)
+    image, chute_name = literals.image, literals.facts.chute_name
+    image_default = BUILT_HERE if image in local_images else UNKNOWN if statuses.error else "not built"
+    chute_default = UNKNOWN if statuses.error else "not deployed"
     return ModuleState(
         name=path.stem,
-        chute_name=facts.chute_name,
-        manifest=_describe_manifest(facts),
-        image=statuses.images.get(facts.image, image_default),
-        chute=statuses.chutes.get(facts.chute_name.lower(), UNKNOWN if statuses.error else "not deployed"),
+        chute_name=chute_name,
+        manifest=_describe_manifest(literals.facts),
+        image=statuses.images.get(image, image_default) if image else COMPUTED,
+        chute=statuses.chutes.get(chute_name.lower(), chute_default) if chute_name else COMPUTED,
     )
 
 
 def _describe_manifest(facts: ModuleFacts) -> str:
-    if not facts.manifest_path.exists():
+    if not facts.manifest_path.is_file():
         return "none"
     try:
         return f"{len(load_manifest(facts.manifest_path).routes)} routes"

@@ -181,7 +181,20 @@ def error(failure: WrapperError) -> None:
     for line in (failure.evidence or "").splitlines():
         _print(_format_log_line(line), style="dim")
     if failure.next_step:
-        _print(f"  Next: {failure.next_step}")
+        _print_next_step(failure.next_step)
+
+
+def report_next_step(text: str) -> None:
+    """Print what to do next, unless quiet; further lines of ``text`` are indented."""
+    if not _quiet:
+        _print_next_step(text)
+
+
+def _print_next_step(text: str) -> None:
+    first, *others = text.splitlines() or [""]
+    _print(f"  Next: {first}")
+    for line in others:
+        _print(f"        {line}")
 
 
 def show_usage_error(failure: click.ClickException) -> None:

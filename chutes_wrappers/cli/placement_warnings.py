@@ -24,7 +24,7 @@ def print_problems(problems: Iterable[Problem]) -> None:
     for problem in problems:
         prefix = "Chutes would reject this: " if problem.severity == "rejected" else ""
         output.warning(f"{prefix}{problem}")
-        output.report(f"  Next: {problem.fix}")
+        output.report_next_step(problem.fix)
 
 
 def warn_about_placement(facts: ModuleFacts, definition: Mapping[str, Any]) -> None:

@@ -56,7 +56,7 @@ def ask_value(question: str, default: _Value, kind: click.ParamType[Any]) -> _Va
 
 
 def confirm(question: str) -> bool:
-    """Ask for yes or no, without the ways back of a menu; Enter is no. Raises click.Abort like ``read_line``."""
+    """Ask for yes or no; Enter selects no. Raises click.Abort like ``read_line``."""
     return click.confirm(escape_line(question), err=True)
 
 

@@ -88,7 +88,7 @@ def test_a_module_that_was_not_requested_is_not_run(tmp_path: Path) -> None:
     source = module.read_text().replace('CHUTE_TAG = "v1"', 'CHUTE_TAG = "".join(["v", "1"])')
     module.write_text(f"{source}\nopen({str(ran)!r}, 'w')\n")
     states, names, _ = read_states(tmp_path, tmp_path / "none.ini")
-    assert (states, names) == ([("deploy_computed", "not run", "?", "?")], [])
+    assert (states, names) == ([("deploy_computed", "none", "computed", "?")], ["case-computed"])
     assert not ran.exists()
 
 

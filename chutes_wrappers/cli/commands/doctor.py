@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.host.doctor.checks import Finding, run_checks
+from chutes_wrappers.host.modules.module_files import resolve_module
 
 
-def run_doctor(*, as_json: bool) -> int:
-    """Print each finding as it is made, or all as JSON ``{"ok", "findings": [{"group", "name", "severity", "found", "fix"}]}``.
+def run_doctor(modules: Sequence[str], *, as_json: bool) -> int:
+    """Check this machine, the account and ``modules``, which are run; without any, what is readable of those in this folder.
+
+    Print each finding as it is made, or all as JSON ``{"ok", "findings": [{"group", "name", "severity", "found", "fix"}]}``.
 
     Returns 1 if a check failed, else 0.
     """
     findings: list[Finding] = []
     group = ""
-    checks = run_checks(Path.cwd())
+    checks = run_checks(Path.cwd(), [resolve_module(each) for each in modules])
     while (finding := _next_finding(checks)) is not None:
         findings.append(finding)
         if not as_json:
             if finding.group != group:
                 group = finding.group
-                output.print_result(group)
+                output.print_line(group)
             _print_finding(finding)
     failures = sum(finding.severity == "failure" for finding in findings)
     if as_json:
@@ -45,6 +48,13 @@ def _next_finding(checks: Iterator[Finding]) -> Finding | None:
 
 def _print_finding(finding: Finding) -> None:
     mark = {"ok": "✓", "note": "·", "warning": "!", "failure": "✗"}[finding.severity]
-    output.print_result(f"  {mark} {finding.name}: {finding.found}")
+    _print_indented(f"  {mark} {finding.name}: {finding.found}", "      ")
     if finding.fix:
-        output.print_result(f"      Fix: {finding.fix}")
+        _print_indented(f"      Fix: {finding.fix}", "           ")
+
+
+def _print_indented(text: str, indent: str) -> None:
+    """Print the first line of ``text`` as it is, and indent the others, which may be data."""
+    first, *others = text.splitlines()
+    for line in (first, *(f"{indent}{other}" for other in others)):
+        output.print_line(line)

@@ -35,10 +35,10 @@ def _explain(failed: Sequence[Outcome], diagnoses: Sequence[Diagnosis]) -> None:
         for line in outcome.verdict.evidence.splitlines()[:5]:
             output.log(line)
         if outcome.fix:
-            output.report(f"  Next: {outcome.fix}")
+            output.report_next_step(outcome.fix)
     for diagnosis in diagnoses:
         output.warning(diagnosis.reason)
-        output.report(f"  Next: {diagnosis.fix}")
+        output.report_next_step(diagnosis.fix)
 
 
 def _build_row(outcome: Outcome) -> tuple[str, ...]:

@@ -144,7 +144,7 @@ class _Parser:
         """Parse the next words as operands, whatever they look like. The command itself reports a missing one."""
         verb = self.verbs[self.verb]
         expected_count = len(verb.operands)
-        if len(words) > expected_count:
+        if len(words) > expected_count and not verb.has_optional_words:
             self.problem = f"{verb.flag} does not accept a value"
         while len(words) < expected_count and self.remaining and self.remaining[0] not in HELP:
             words.append(self.remaining.popleft())

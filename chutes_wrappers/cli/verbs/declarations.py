@@ -26,7 +26,7 @@ class Question:
 
 
 class Operand(click.Argument):
-    """A required word of a command, such as a module."""
+    """A word of a command, such as a module. It is required, or there can be any number of them."""
 
     def __init__(self, *declarations: Any, question: Question | None, **attributes: Any) -> None:
         super().__init__(*declarations, **attributes)
@@ -75,6 +75,9 @@ def flag(
 
 
 module = operand("module", "MODULE", ModuleName())
+optional_modules = click.argument(
+    "modules", cls=Operand, metavar="[MODULE ...]", type=ModuleName(), question=None, nargs=-1, required=False
+)
 chute = operand("name", "NAME", ChuteName())
 as_json = click.option("--json", "as_json", cls=Flag, is_flag=True, help="print the result as JSON.", question=None)
 allow_host = flag("--allow-host NAME", HOST, multiple=True, help="accept requests for this host name; repeatable.")

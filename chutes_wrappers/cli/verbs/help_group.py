@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import click
 
-from chutes_wrappers.cli.verbs.declarations import as_json, operand
+from chutes_wrappers.cli.verbs.declarations import as_json, operand, optional_modules
 from chutes_wrappers.cli.verbs.verb import Group, verb
 
 
 @verb(title="Doctor", number=21)
+@optional_modules
 @as_json
-def doctor(as_json: bool) -> int:
-    """Check Python, Docker, account and modules; print the fixes."""
+def doctor(modules: tuple[str, ...], as_json: bool) -> int:
+    """Check Python, Docker, account and modules; print the fixes. Runs only the named modules."""
     from chutes_wrappers.cli.commands.doctor import run_doctor
 
-    return run_doctor(as_json=as_json)
+    return run_doctor(modules, as_json=as_json)
 
 
 @verb(title="Shell completion", number=22)
@@ -35,6 +36,7 @@ GROUP = Group(
     verbs=(doctor, completion),
     examples=(
         ("./deploy.sh --doctor", "print what would fail here, and the fix"),
+        ("./deploy.sh --doctor deploy_ocr", "run this module, too, and check all of it"),
         ("source <(./deploy.sh --completion bash)", "or zsh; fish: … --completion fish | source"),
     ),
 )

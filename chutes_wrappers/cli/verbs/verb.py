@@ -14,7 +14,7 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.fault_report import Invocation
 from chutes_wrappers.cli.verbs.declarations import Operand
 from chutes_wrappers.cli.verbs.values import ChuteName, ModuleName
-from chutes_wrappers.cli.version import show_version
+from chutes_wrappers.cli.version import collect_versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,13 @@ class Common:
     debug: bool = False
 
 
+def _show_version(context: click.Context, parameter: click.Parameter, is_requested: bool) -> None:
+    """Print the versions and exit, if ``--version`` is in the command line."""
+    if is_requested and not context.resilient_parsing:
+        output.print_result("\n".join(f"{name} {version}" for name, version in collect_versions()))
+        context.exit()
+
+
 COMMON = (
     click.Option(("--yes", "-y"), is_flag=True, help="Ask no questions: use the default of each."),
     click.Option(("--quiet", "-q"), is_flag=True, help="Print only results, warnings and errors."),
@@ -35,7 +42,7 @@ COMMON = (
         is_flag=True,
         is_eager=True,
         expose_value=False,
-        callback=show_version,
+        callback=_show_version,
         help="Print the versions of this program, the SDK and Python.",
     ),
 )
@@ -71,12 +78,20 @@ class Verb(click.Command):
     @property
     def operands(self) -> list[Operand]:
         """The required words of the command."""
+        return [each for each in self._get_words() if each.required]
+
+    @property
+    def has_optional_words(self) -> bool:
+        """Whether any number of words may follow the command."""
+        return len(self._get_words()) > len(self.operands)
+
+    def _get_words(self) -> list[Operand]:
         return [parameter for parameter in self.params if isinstance(parameter, Operand)]
 
     @property
     def operand_metavars(self) -> str:
         """The operands in the form of the help: ``NAME PATH``."""
-        return " ".join(str(each.metavar) for each in self.operands)
+        return " ".join(str(each.metavar) for each in self._get_words())
 
     def get_options(self) -> list[click.Option]:
         """Return the flags without the common ones, in the order of their declaration."""
@@ -124,11 +139,13 @@ class Verb(click.Command):
 
     def _check_modules(self, context: click.Context) -> None:
         """Raise ConfigurationError for a module that does not exist, before slow imports."""
-        for each in self.operands:
+        for each in self._get_words():
             if isinstance(each.type, ModuleName) and not isinstance(each.type, ChuteName):
                 from chutes_wrappers.host.modules.module_files import resolve_module
 
-                resolve_module(str(context.params[str(each.name)]))
+                value = context.params[str(each.name)]
+                for word in value if isinstance(value, tuple) else (value,):
+                    resolve_module(str(word))
 
     def collect_usage_pieces(self, context: click.Context) -> list[str]:
         return [*self.operand_metavars.split(), "[FLAGS]"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "run_checks"]
 
 
-def run_checks(folder: Path) -> Iterator[Finding]:
-    """Yield the findings about this machine, the account and the modules in ``folder``, each as soon as it is made."""
+def run_checks(folder: Path, modules_to_run: Sequence[Path] = ()) -> Iterator[Finding]:
+    """Yield the findings about this machine, the account and modules, each as soon as it is made.
+
+    The modules are ``modules_to_run``. Without any they are those in ``folder``, of which nothing is run.
+    """
     yield from run_check("environment", "check", check_environment)
     with contextlib.ExitStack() as stack:
         engine = _connect_engine(stack)
@@ -26,7 +29,7 @@ def run_checks(folder: Path) -> Iterator[Finding]:
             ("docker", lambda: _check_engine(engine)),
             ("account", _check_account),
             ("wallet", _check_wallets),
-            ("modules", lambda: _check_modules(folder, engine)),
+            ("modules", lambda: _check_modules(folder, engine, modules_to_run)),
         )
         for group, check in groups:
             yield from run_check(group, "check", check)
@@ -62,7 +65,9 @@ def _check_wallets() -> Iterable[Finding]:
     return check_wallets()
 
 
-def _check_modules(folder: Path, engine: DockerEngine | WrapperError) -> Iterable[Finding]:
+def _check_modules(
+    folder: Path, engine: DockerEngine | WrapperError, modules_to_run: Sequence[Path]
+) -> Iterable[Finding]:
     from chutes_wrappers.host.doctor.module_checks import check_modules
 
-    return check_modules(folder, engine)
+    return check_modules(folder, engine, modules_to_run)

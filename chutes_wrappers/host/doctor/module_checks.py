@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chutes_wrappers.core import platform_rules
@@ -16,7 +17,7 @@ from chutes_wrappers.host.doctor.finding import Finding, Severity, format_count,
 from chutes_wrappers.host.image_freshness import check_image_freshness
 from chutes_wrappers.host.inspection import inspect_image, list_digests
 from chutes_wrappers.host.modules.definition import describe_staged_module
-from chutes_wrappers.host.modules.module_facts import ModuleFacts, read_module
+from chutes_wrappers.host.modules.module_facts import LiteralFacts, ModuleFacts, read_literals, read_module
 from chutes_wrappers.host.modules.module_files import list_module_files
 from chutes_wrappers.host.preflight.preflight import find_problems
 from chutes_wrappers.host.preflight.problem import Problem
@@ -25,9 +26,12 @@ from chutes_wrappers.host.staging import create_stage
 _UNKNOWN_USERNAME = "local"
 
 
-def check_modules(folder: Path, engine: DockerEngine | WrapperError) -> Iterator[Finding]:
-    """Check each deploy module in ``folder``, or of the project when it has none. Without an engine, images are not checked."""
-    paths = list_module_files(folder)
+def check_modules(folder: Path, engine: DockerEngine | WrapperError, to_run: Sequence[Path]) -> Iterator[Finding]:
+    """Check the modules ``to_run``, as a build loads them. Without any, check what is readable of those in ``folder``.
+
+    A folder without modules means the project's. Without an engine, images are not checked.
+    """
+    paths = to_run or list_module_files(folder)
     if not paths:
         yield Finding(
             group="modules",
@@ -36,53 +40,61 @@ def check_modules(folder: Path, engine: DockerEngine | WrapperError) -> Iterator
             found=f"no deploy_*.py in {folder}",
             fix=f"{NAMES.deploy} --create IMAGE creates one",
         )
-    images: dict[str, str] = {}
+    checks = _Checks(engine=None if isinstance(engine, WrapperError) else engine, may_run=bool(to_run))
     for path in paths:
-        check = functools.partial(_make_findings, path, None if isinstance(engine, WrapperError) else engine, images)
-        yield from run_check("modules", path.name, check)
+        yield from run_check("modules", path.name, functools.partial(_make_findings, path, checks))
 
 
-def _make_findings(path: Path, engine: DockerEngine | None, images: dict[str, str]) -> Iterator[Finding]:
-    for severity, message, fix in check_module(path, engine, images):
+def _make_findings(path: Path, checks: _Checks) -> Iterator[Finding]:
+    for severity, message, fix in checks.check_module(path):
         yield Finding(group="modules", name=path.name, severity=severity, found=message, fix=fix)
 
 
-def check_module(
-    path: Path, engine: DockerEngine | None, images: dict[str, str]
-) -> Iterator[tuple[Severity, str, str]]:
-    """Yield severity, message and fix of each finding about the module at ``path``; at least one.
+@dataclass
+class _Checks:
+    """The checks of modules one after the other. Only with ``may_run`` anything of a module is run: the user named it."""
 
-    Loads the module with the SDK, as a build does. Without ``engine``, its images are not checked. ``images`` maps the images of
-    earlier modules (name and tag) to file names; this module's image is added.
-    """
-    if not platform_rules.MODULE_FILE.match(path.name):
-        yield "failure", "the platform rejects this file name", "rename it: a-z, 0-9 and '_' only"
-        return
-    try:
-        facts = read_module(path)
-        manifest = load_manifest(facts.manifest_path) if facts.manifest_path.exists() else None
-        problems = _find_problems(facts, manifest or Manifest())
-    except WrapperError as error:
-        yield "failure", format_error(error), error.next_step or "correct it"
-        return
-    other_module = images.setdefault(facts.image, path.name)
-    if other_module != path.name:
-        yield (
-            "warning",
-            f"it builds {facts.image}, and so does {other_module}",
-            "give one of them another CHUTE_NAME or CHUTE_TAG",
-        )
-    for problem in problems:
-        yield "failure" if problem.severity == "rejected" else "warning", str(problem), problem.fix
-    if manifest is None:
-        yield "note", "no manifest yet", f"{NAMES.deploy} --discover {path.stem}"
-        return
-    finding = _check_freshness(facts, manifest, engine)
-    if finding:
-        yield finding
-    else:
-        routes = format_count(len(manifest.routes), "route")
-        yield "ok", f"{routes}; --discover {path.stem} --check compares them with the service", ""
+    engine: DockerEngine | None
+    may_run: bool
+    _images: dict[str, str] = field(default_factory=dict)  # name and tag of an image → the module that builds it
+
+    def check_module(self, path: Path) -> Iterator[tuple[Severity, str, str]]:
+        """Yield severity, message and fix of each finding about the module at ``path``; at least one."""
+        if not platform_rules.MODULE_FILE.match(path.name):
+            yield "failure", "the platform rejects this file name", "rename it: a-z, 0-9 and '_' only"
+            return
+        try:
+            read = LiteralFacts(facts=read_module(path), computed=()) if self.may_run else read_literals(path)
+            manifest = load_manifest(read.facts.manifest_path) if read.facts.manifest_path.exists() else None
+            problems = _find_problems(read.facts, manifest or Manifest()) if self.may_run else []
+        except WrapperError as error:
+            yield "failure", format_error(error), error.next_step or "correct it"
+            return
+        for problem in problems:
+            yield "failure" if problem.severity == "rejected" else "warning", str(problem), problem.fix
+        yield from self._check_image_name(read, path)
+        if not self.may_run:
+            yield "note", _describe_unread(read), f"{NAMES.deploy} --doctor {path.stem} runs it, to check all of it"
+        if manifest is None:
+            yield "note", "no manifest yet", f"{NAMES.deploy} --discover {path.stem}"
+        elif finding := _check_freshness(read, manifest, self.engine):
+            yield finding
+        else:
+            routes = format_count(len(manifest.routes), "route")
+            yield "ok", f"{routes}; --discover {path.stem} --check compares them with the service", ""
+
+    def _check_image_name(self, read: LiteralFacts, path: Path) -> Iterator[tuple[Severity, str, str]]:
+        other_module = self._images.setdefault(read.image, path.name) if read.image else path.name
+        if other_module != path.name:
+            message = f"it builds {read.image}, and so does {other_module}"
+            yield "warning", message, "give one of them another CHUTE_NAME or CHUTE_TAG"
+
+
+def _describe_unread(read: LiteralFacts) -> str:
+    """Describe what is unknown of a module that was not run."""
+    if not read.computed:
+        return "not run: its cords and its settings are not checked"
+    return f"{', '.join(read.computed)} {'is' if len(read.computed) == 1 else 'are'} computed: not run"
 
 
 def _find_problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
@@ -98,9 +110,12 @@ def _find_problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
 
 
 def _check_freshness(
-    facts: ModuleFacts, manifest: Manifest, engine: DockerEngine | None
+    read: LiteralFacts, manifest: Manifest, engine: DockerEngine | None
 ) -> tuple[Severity, str, str] | None:
-    """Return the finding about a manifest or a local image that is out of date, or None."""
+    """Return the finding about a manifest or a local image that is out of date; None if there is none, or names are computed."""
+    facts = read.facts
+    if not read.image or not facts.base_image:
+        return None
     discover_command = f"{NAMES.deploy} --discover {facts.name}"
     if manifest.image is not None and manifest.image.reference not in ("", facts.base_image):
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,43 +66,61 @@ class ModuleFacts:
         return build_manifest_path(self.path)
 
 
-class ModuleRunRequired(ConfigurationError):
-    """A variable can only be read by running the module, which was not allowed."""
+@dataclass(frozen=True, kw_only=True)
+class LiteralFacts:
+    """What the source of a module shows without running it. In ``facts`` the ``computed`` variables have empty values."""
+
+    facts: ModuleFacts
+    computed: tuple[str, ...]
+
+    @property
+    def image(self) -> str:
+        """Name and tag of its wrapped image; empty if one of them is computed."""
+        return "" if {"CHUTE_NAME", "CHUTE_TAG"} & {*self.computed} else self.facts.image
 
 
-def read_module(path: Path, report: Report = lambda line: None, *, may_run: bool = True) -> ModuleFacts:
+def read_literals(path: Path) -> LiteralFacts:
+    """Read the literals of a module from its source. Nothing of it is run.
+
+    Raises ConfigurationError, with the file and the line or variable, when the module cannot be read or a literal is invalid.
+    """
+    values, computed = _read_literals(_parse_source(path))
+    _check_required(path, {*values, *computed})
+    return LiteralFacts(facts=_build_facts(path, values), computed=tuple(sorted(computed)))
+
+
+def read_module(path: Path, report: Report = lambda line: None) -> ModuleFacts:
     """Read a module's variables: literals from its source. The module is run only when a variable is computed.
 
     ``report`` is called when running the module takes long, and with unknown keys of its routes.
 
     Raises ConfigurationError, with the file and the line or variable, when the module cannot be read or a variable is
-    invalid. Raises ModuleRunRequired when a variable is computed and ``may_run`` is false.
+    invalid.
     """
-    tree = _parse_source(path)
-    values, computed = _read_literals(tree)
-    if computed and not may_run:
-        raise ModuleRunRequired(
-            f"{', '.join(sorted(computed))} cannot be read without running the module",
-            where=str(path),
-            next_step="pass the module to a command that runs it, such as --cost",
-        )
+    values, computed = _read_literals(_parse_source(path))
     if computed:
         values |= _run_module(path, sorted(computed), report)
-    missing = [name for name in _REQUIRED if name not in values]
-    if missing:
-        raise ConfigurationError(
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
-            where=str(path),
-            next_step=_TEMPLATE_STEP,
-        )
+    _check_required(path, {*values})
     facts = _build_facts(path, values)
     if ignored := find_unknown_keys(facts.static_routes):
         report(f"{path.name}, CHUTE_STATIC_ROUTES: ignoring unknown keys: {', '.join(ignored)}")
     return facts
 
 
+def _check_required(path: Path, names: set[str]) -> None:
+    missing = [name for name in _REQUIRED if name not in names]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+            where=str(path),
+            next_step=_TEMPLATE_STEP,
+        )
+
+
 def _parse_source(path: Path) -> ast.Module:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe could block forever
+            raise ValueError("it is not a regular file")
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
         # Without the source line, which may hold a secret. Not every version of Python has a line number for a NUL byte.
@@ -109,9 +128,11 @@ def _parse_source(path: Path) -> ast.Module:
         raise ConfigurationError(
             f"syntax error: {error.msg}", where=where, next_step="correct it: the file must be Python source"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigurationError(
-            f"cannot be read ({error})", where=str(path), next_step="make it Python source that you may read"
+            f"cannot be read ({error or type(error).__name__})",
+            where=str(path),
+            next_step="make it Python source that you may read",
         ) from error
 
 

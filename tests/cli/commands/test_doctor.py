@@ -61,13 +61,15 @@ class Machine:
         (folder / "deploy_case.py").write_text(MODULE)
         (folder / "deploy_case.routes.json").write_text(json.dumps(MANIFEST))
 
-    def run_doctor(self, *, loads: bool = False, **variables: str) -> tuple[CommandResult, dict[str, dict[str, Any]]]:
-        """Run ``--doctor --json``; return its result, and the findings that are not ok by "group name".
-
-        ``loads`` loads the folder's modules, which takes a second. Without it the only module is rejected for its name.
+    def run_doctor(
+        self, *modules: str, is_elsewhere: bool = True, **variables: str
+    ) -> tuple[CommandResult, dict[str, dict[str, Any]]]:
+        """Run ``--doctor --json`` with ``modules``, which takes a second for each; return its result, and the findings that are
+        not ok by "group name". It runs in the folder of the module, or ``is_elsewhere``, where the only module has a wrong name.
         """
-        folder = self.folder if loads else self.elsewhere
-        ran = self._commands.run("--doctor", "--json", variables={**self.variables, **variables}, folder=folder)
+        folder = self.elsewhere if is_elsewhere and not modules else self.folder
+        words = ("--doctor", *modules, "--json")
+        ran = self._commands.run(*words, variables={**self.variables, **variables}, folder=folder)
         payload = json.loads(ran.stdout)
         return ran, {f"{one['group']} {one['name']}": one for one in payload["findings"] if one["severity"] != "ok"}
 
@@ -104,7 +106,7 @@ def machine(tmp_path: Path, platform: RunningPlatform, account: accounts.Account
 
 
 def test_a_clean_machine_has_no_failures(machine: Machine) -> None:
-    ran, findings = machine.run_doctor(loads=True)
+    ran, findings = machine.run_doctor("deploy_case")
     assert ran.code == 0, findings
     assert {one["severity"] for one in findings.values()} <= {"note", "warning"}
     assert not [name for name in findings if name.startswith(("account", "modules", "environment"))]
@@ -133,7 +135,8 @@ def test_import_errors_are_named_and_other_checks_still_run(tmp_path: Path) -> N
 
 
 def expect(machine: Machine, name: str, severity: str, fix: str, found: str = "", **variables: str) -> None:
-    ran, payload = machine.run_doctor(loads=name.startswith("modules"), **variables)
+    modules = ["deploy_case"] if name == "modules deploy_case.py" else []
+    ran, payload = machine.run_doctor(*modules, is_elsewhere=not name.startswith("modules"), **variables)
     assert name in payload, payload
     assert payload[name]["severity"] == severity
     assert fix, "what mends it is part of what is promised"
@@ -295,7 +298,8 @@ def test_an_invalid_account_response_does_not_stop_other_checks(machine: Machine
 def key(platform: RunningPlatform, account: accounts.Account) -> Iterator[str]:
     credentials = SeedCredentials(seed=account.seed)
     with PlatformApi(platform.url, credentials) as api:
-        made = api.post("/api_keys/", "making a key", {"name": "calls", "admin": True})
+        scopes = [{"object_type": "chutes", "action": "invoke"}]
+        made = api.post("/api_keys/", "making a key", {"name": "calls", "admin": False, "scopes": scopes})
         yield made["secret_key"]
         api.delete(f"/api_keys/{made['api_key_id']}", "removing the key", purpose="api_keys")
 
@@ -312,29 +316,65 @@ def test_a_valid_key_is_ok_and_not_shown(machine: Machine, key: str) -> None:
     write_key(machine, key)
     ran, findings = machine.run_doctor()
     assert not [name for name in findings if name.startswith("account")]
-    assert "API key" in ran.stdout
+    assert "may call chutes and nothing else; the first call shows" in " ".join(ran.stdout.split())
     assert key not in ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("variables", [{}, {"CHUTES_API_KEY": "cpk_canary"}])
 def test_a_key_that_the_platform_rejects(machine: Machine, variables: dict[str, str]) -> None:
-    path = write_key(machine, "cpk_canary")
-    place = "CHUTES_API_KEY" if variables else str(path)
-    expect(
-        machine,
-        "account API key",
-        "failure",
-        f"remove it from {place}, then create another with ./setup.sh --account --key",
-        **variables,
-    )
-    ran, _ = machine.run_doctor(loads=False, **variables)
+    write_key(machine, "cpk_canary")
+    command = "./setup.sh --account --key"
+    fix = f"unset CHUTES_API_KEY, then run {command}" if variables else f"run {command} to replace it"
+    expect(machine, "account API key", "warning", fix, "the platform refuses it, and does not list it", **variables)
+    ran, _ = machine.run_doctor(**variables)
     assert "cpk_canary" not in ran.stdout + ran.stderr
 
 
 def test_a_key_of_another_user(machine: Machine, platform: RunningPlatform) -> None:
     other = Client.register(platform.url, f"other{os.urandom(3).hex()}")
     write_key(machine, other.create_key(admin=True)["secret_key"])
-    expect(machine, "account API key", "warning", "create one of patient with ./setup.sh --account --key")
+    expect(machine, "account API key", "warning", "--key to replace it", f"belongs to {other.account.username}")
+
+
+def test_an_invoke_key_of_another_user(machine: Machine, platform: RunningPlatform) -> None:
+    other = Client.register(platform.url, f"other{os.urandom(3).hex()}")
+    write_key(machine, other.create_key(scopes=[{"object_type": "chutes", "action": "invoke"}])["secret_key"])
+    expect(machine, "account API key", "warning", "--key to replace it", "belongs to another account than patient")
+
+
+@pytest.mark.parametrize(
+    ("permissions", "found"),
+    [
+        ({"admin": True}, "may do everything that the account may do"),
+        ({"admin": False, "scopes": [{"object_type": "chutes", "action": "write"}]}, "write chutes"),
+    ],
+)
+@pytest.mark.parametrize("is_exported", [False, True])
+def test_a_key_that_can_do_more_than_calls_need(
+    machine: Machine, account: accounts.Account, permissions: dict[str, Any], found: str, is_exported: bool
+) -> None:
+    owner = Client(machine.url, account)
+    made = owner.create_key(name=f"more-{os.urandom(3).hex()}", **permissions)
+    variables = {"CHUTES_API_KEY": made["secret_key"]} if is_exported else {}
+    write_key(machine, made["secret_key"])
+    fix = "unset CHUTES_API_KEY, then run" if is_exported else "run ./setup.sh --account --key to replace it"
+    expect(machine, "account API key", "warning", fix, found, **variables)
+
+
+def test_a_deleted_key(machine: Machine, account: accounts.Account) -> None:
+    owner = Client(machine.url, account)
+    made = owner.create_key(name="gone", scopes=[{"object_type": "chutes", "action": "invoke"}])
+    assert owner.delete(f"/api_keys/{made['api_key_id']}").ok
+    write_key(machine, made["secret_key"])
+    expect(machine, "account API key", "failure", "--key to replace it", "it was deleted")
+
+
+def test_a_key_without_an_account(machine: Machine, key: str) -> None:
+    machine.config.unlink()
+    write_key(machine, key)
+    _, findings = machine.run_doctor(CHUTES_API_URL=machine.url)
+    assert findings["account API key"]["severity"] == "note"
+    assert "may not read the account" in findings["account API key"]["found"]
 
 
 def test_a_key_that_others_may_read(machine: Machine, key: str) -> None:
@@ -418,7 +458,7 @@ def test_the_last_line_of_a_module_that_cannot_be_loaded_is_shown(machine: Machi
 
 def test_a_module_that_is_a_folder_does_not_hide_others(machine: Machine) -> None:
     (machine.folder / "deploy_a.py").mkdir()
-    ran, findings = machine.run_doctor(loads=True)
+    ran, findings = machine.run_doctor(is_elsewhere=False)
     assert findings["modules deploy_a.py"]["severity"] == "failure"
     assert "deploy_case.py" in ran.stdout
 
@@ -426,7 +466,10 @@ def test_a_module_that_is_a_folder_does_not_hide_others(machine: Machine) -> Non
 def test_two_modules_of_one_image(machine: Machine) -> None:
     (machine.folder / "deploy_same.py").write_text(MODULE)
     (machine.folder / "deploy_same.routes.json").write_text(json.dumps(MANIFEST))
-    expect(machine, "modules deploy_same.py", "warning", "another CHUTE_NAME", found="and so does deploy_case.py")
+    ran, _ = machine.run_doctor(is_elsewhere=False)
+    findings = [each for each in json.loads(ran.stdout)["findings"] if each["name"] == "deploy_same.py"]
+    assert "and so does deploy_case.py" in findings[0]["found"]
+    assert "another CHUTE_NAME" in findings[0]["fix"]
 
 
 def test_a_module_name_that_the_platform_rejects(machine: Machine) -> None:

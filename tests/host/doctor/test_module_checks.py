@@ -46,9 +46,36 @@ def test_an_image_is_the_same_whatever_registry_it_was_pushed_to(
         raise WrapperError("nothing is built") from ImageMissing("none")
 
     monkeypatch.setattr(module_checks, "check_image_freshness", not_built)
-    monkeypatch.setattr(module_checks, "_find_problems", lambda *_: [])
     image = {"reference": "vendor/case:1", "digest": digest}
     (tmp_path / "deploy_case.py").write_text(MODULE)
     (tmp_path / "deploy_case.routes.json").write_text(json.dumps({"version": 1, "image": image, "routes": []}))
-    (finding,) = module_checks.check_module(tmp_path / "deploy_case.py", cast(DockerEngine, Engine()), {})
-    assert ("is not the image that discovery inspected" in finding[1]) is is_another
+    findings = [*module_checks.check_modules(tmp_path, cast(DockerEngine, Engine()), [])]
+    assert any("is not the image that discovery inspected" in each.found for each in findings) is is_another
+
+
+def test_a_module_that_was_not_named_is_not_run_and_its_literals_are_checked(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    run_me = f"open({str(ran)!r}, 'w')\n"
+    (tmp_path / "deploy_case.py").write_text(f"{MODULE}{run_me}")
+    (tmp_path / "deploy_computed.py").write_text(MODULE.replace('"case"', '"ca" + "se"') + run_me)
+    (tmp_path / "deploy_same.py").write_text(f"import os\n{MODULE}CHUTE_ENV = dict(os.environ)\n{run_me}")
+    no_engine = WrapperError("no engine")
+    findings = [*module_checks.check_modules(tmp_path, no_engine, [])]
+    assert not ran.exists()
+    assert [(each.name, each.found) for each in findings if "manifest" not in each.found] == [
+        ("deploy_case.py", "not run: its cords and its settings are not checked"),
+        ("deploy_computed.py", "CHUTE_NAME is computed: not run"),
+        ("deploy_same.py", "it builds case:v1, and so does deploy_case.py"),
+        ("deploy_same.py", "CHUTE_ENV is computed: not run"),
+    ]
+    fixes = [each.fix for each in findings if each.name == "deploy_computed.py"]
+    assert "./deploy.sh --doctor deploy_computed runs it, to check all of it" in fixes
+
+
+def test_a_named_module_is_run_and_no_other(tmp_path: Path) -> None:
+    for name in ("named", "other"):
+        source = f"{MODULE}open({str(tmp_path / name)!r}, 'w')\n"
+        (tmp_path / f"deploy_{name}.py").write_text(source)
+    findings = [*module_checks.check_modules(tmp_path, WrapperError("no engine"), [tmp_path / "deploy_named.py"])]
+    assert {each.name for each in findings} == {"deploy_named.py"}
+    assert ((tmp_path / "named").exists(), (tmp_path / "other").exists()) == (True, False)
