@@ -61,7 +61,14 @@ def connect_as_owner() -> Iterator[tuple[PlatformApi, AccountInfo]]:
         )
     with api_client.connect(account) as api:
         response = api.get("/users/me", "requesting the account", purpose="me")
-        yield api, parse_account(response, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
+        user = parse_account(response, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
+        if user.username != username:
+            raise ConfigurationError(
+                f"the account's file has the username {username!r}, and the platform {user.username!r}",
+                where=str(account.file),
+                next_step=f"set username in [auth] to {user.username!r}",
+            )
+        yield api, user
 
 
 def require_manifest(facts: ModuleFacts) -> Manifest:

@@ -133,7 +133,7 @@ def test_a_log_that_is_followed_goes_on_with_the_next_instance(world: World) -> 
     following.expect(pexpect.EOF)
     following.close()
     assert following.exitstatus == 130
-    world.user.delete("/chutes/followed")
+    world.user.delete_chute("followed")
 
 
 def test_a_warm_up_ends_when_an_instance_is_active(world: World) -> None:
@@ -148,7 +148,7 @@ def test_a_warm_up_that_cannot_succeed_fails_immediately_with_the_reason(world: 
     assert "no model here" in ran.stderr
     assert "no model here" in world.run("--status", "broken").stdout
     assert "no model here" in world.run("--logs", "broken").stdout
-    world.user.delete("/chutes/broken")
+    world.user.delete_chute("broken")
 
 
 def test_a_chute_is_shared_by_name(world: World) -> None:
@@ -179,7 +179,8 @@ def test_a_secret_is_asked_for_without_showing_it(world: World) -> None:
 
 def test_a_chute_is_deleted_by_its_exact_name(world: World) -> None:
     assert world.user.deploy(name="gone").ok
-    assert world.run("--delete", "GONE", "--yes").code == 2
+    other_case = world.run("--delete", "GONE", "--yes")
+    assert (other_case.code, "did you mean gone?" in other_case.stderr) == (1, True)
     unasked = world.run("--delete", "gone")
     assert (unasked.code, "--yes" in unasked.stderr) == (2, True)
     assert world.user.get("/chutes/gone").ok

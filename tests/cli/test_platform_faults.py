@@ -120,7 +120,7 @@ class World:
     def restore(self, case: Case) -> None:
         """Create again what an earlier command deleted, and delete what ``case`` creates."""
         if case.is_slow:
-            self.user.delete("/chutes/case-wrapped")
+            self.user.delete_chute("case-wrapped")
         if case.flag == "--build":
             self.user.delete("/images/case-wrapped:v1")
         if case.flag == "--deploy" and not self.user.get("/images/case-wrapped:v1").ok:

@@ -104,7 +104,7 @@ def test_a_wrapped_module_is_built_deployed_and_called(owner: Owner, tmp_path: P
     response = requests.get(f"{owner.platform.url}/echo", headers=headers, params={"a": "1"}, timeout=60)
     assert response.status_code == 200, response.text
 
-    owner.client.delete("/chutes/case-emulated")
+    owner.client.delete_chute("case-emulated")
     assert owner.client.delete("/images/case-emulated:v1").status_code == 200
     assert images(owner.platform.state.identity) == []
 

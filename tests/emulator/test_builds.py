@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.platform_rules import compute_image_id
 from chutes_wrappers.emulator.builds import NOT_BUILT, Builds, get_sdk_version, make_platform_dockerfile
 from chutes_wrappers.emulator.state import State
-from chutes_wrappers.emulator.tables.image_table import Image, Upload, image_id_of
+from chutes_wrappers.emulator.tables.image_table import Image, Upload
 from tests.emulator.api.client import make_zip
 from tests.emulator.scripted_builder import ScriptedBuilder
 
@@ -28,7 +29,7 @@ def submit_image(state: State, tag: str = "v1", context: bytes | None = None) ->
         or state.users.add(username="tester", hotkey="h", coldkey="c", balance=0, permissions=0)[0]
     )
     image = Image(
-        image_id=image_id_of("tester", "My.Case", tag),
+        image_id=compute_image_id("tester", "My.Case", tag),
         user_id=user.user_id,
         name="My.Case",
         tag=tag,

@@ -170,7 +170,7 @@ def test_from_the_build_to_the_deletion(developer: Developer) -> None:
 
     code, printed = developer.run("images", "delete", "case:v1")
     assert (code, "in use" in printed) == (0, True), printed
-    code, printed = real.run("chutes", "delete", "case")
+    code, printed = real.run("chutes", "delete", platform_rules.compute_chute_id("tester", "case"))
     assert (code, "Successfully deleted chute" in printed) == (0, True), printed
     code, printed = developer.run("images", "delete", "case:v1")
     assert (code, "Successfully deleted image" in printed) == (0, True), printed

@@ -115,7 +115,7 @@ def test_a_deleted_chute_is_404(platform: RunningPlatform) -> None:
     parse_events(user.get("/chutes/warmup/case"))
     secret = user.create_key(admin=True)["secret_key"]
     assert send_call(user, secret, "third-case").status_code == 200
-    user.delete("/chutes/case")
+    user.delete_chute("case")
     assert send_call(user, secret, "third-case").status_code == 404
 
 

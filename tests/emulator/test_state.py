@@ -182,7 +182,7 @@ def test_chutes_with_equal_slugs_get_different_hosts(tmp_path: Path) -> None:
 
         assert deployed(first, "a/case") == "tester-a-case"
         assert deployed(first, "a.case") == "tester-a-case-2"
-        assert deployed(first, "a_case") == "tester-a-case-3"
+        assert deployed(first, "a-case") == "tester-a-case-3"
         assert deployed(first, "A/CASE") == "tester-a-case"
         assert deployed(second, "a/case") == "second-a-case"
         long = deployed(first, "x" * 100)

@@ -11,22 +11,20 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.response_output import print_json, print_response, report_saved, save_response
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.files import open_atomically
 from chutes_wrappers.host.account.api_key import read_api_key, require_api_key
-from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.calling.body import convert_to_schema, parse_form_body, parse_json_body
 from chutes_wrappers.host.calling.call_failures import build_call_error
 from chutes_wrappers.host.calling.sending import build_upload, send_call
 from chutes_wrappers.host.calling.target import Target, build_target_without_cords, select_target
-from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, parse_chute_address
+from chutes_wrappers.host.forwarding.chute_client import ChuteAddress, parse_chute_address, parse_deployed_address
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.error_responses import mask_secret_bytes
-from chutes_wrappers.host.platform_api.lookup import resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import ChuteName, add_listed_cords, get_chute, resolve_chute_name
 
 _PROGRESS_DELAY_S = 2.0
 _HEARTBEAT_S = 1.0
@@ -63,7 +61,7 @@ def call(name: str, path: str, options: Options) -> int:
             stop_waiting()
             if options.as_json:
                 print_json(response, mask_secret_bytes(data, address.key))
-            raise build_call_error(response.status, data, name=chute_name, where=where, key=address.key)
+            raise build_call_error(response.status, data, name=chute_name.text, where=where, key=address.key)
         if file is not None:
             size = save_response(response, file)
             stop_waiting()
@@ -99,7 +97,7 @@ def _build_body(options: Options) -> dict[str, Any] | None:
 
 
 def _resolve_target(
-    name: str, path: str, body: Mapping[str, Any] | None, url: str | None
+    name: ChuteName, path: str, body: Mapping[str, Any] | None, url: str | None
 ) -> tuple[ChuteAddress, Target]:
     if url is not None:
         address = parse_chute_address(url, read_api_key())
@@ -108,11 +106,10 @@ def _resolve_target(
         # A subdomain of localhost is a chute of the emulator, which requires a key.
         return replace(address, key=read_api_key()) if address.host else address, build_target_without_cords(path, body)
     key = require_api_key()
-    with api_client.connect(KeyCredentials(key=key)) as api:
-        chute = api.get(f"/chutes/{quote(name, safe='')}", f"requesting the chute {name!r}", purpose="chutes")
-        address = parse_chute_address(api_client.build_chute_url(chute, api.url), key)
-    # A chute of the emulator is on this machine, but requires the key, too.
-    return replace(address, key=key), select_target(chute, path, body)
+    with api_client.connect_to_read(key) as api:
+        chute = add_listed_cords(api, get_chute(api, name, output.report))
+        address = parse_deployed_address(api_client.build_chute_url(chute, api.url), key)
+    return address, select_target(chute.record, path, body)
 
 
 @contextlib.contextmanager

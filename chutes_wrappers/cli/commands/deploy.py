@@ -55,9 +55,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
             after = find_listed_chute(api, definition["name"])
         check_deployed(after, before, definition["cords"], sdk_error)
         assert after is not None
-        _report_deployment(
-            after, before, api_client.build_chute_url(after, api.url), options
-        )
+        _report_deployment(after, before, api_client.build_chute_url(after, api.url), options)
     return 0
 
 

@@ -7,7 +7,6 @@ import contextlib
 import re
 import signal
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Any
 
 from chutes_wrappers.cli import module_preparation, output
@@ -17,7 +16,13 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.host.account.api_key import read_api_key, require_api_key
-from chutes_wrappers.host.forwarding.chute_client import Chute, ChuteAddress, parse_chute_address
+from chutes_wrappers.host.forwarding.chute_client import (
+    Chute,
+    ChuteAddress,
+    parse_chute_address,
+    parse_deployed_address,
+)
+from chutes_wrappers.host.forwarding.local_names import build_browser_name
 from chutes_wrappers.host.forwarding.matching import RouteTable
 from chutes_wrappers.host.forwarding.route_transport import RouteTransport
 from chutes_wrappers.host.forwarding.server import HOST, ForwardingServer
@@ -26,6 +31,7 @@ from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.lookup import ChuteName, get_chute
 from chutes_wrappers.host.staging import create_stage
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH
 
@@ -47,7 +53,7 @@ def forward(module: str, *, url: str | None, listen: Sequence[str], allowed: All
     cords = _list_cords(facts, manifest)
     has_tunnel = any(cord["public_api_path"] == PUBLIC_PATH for cord in cords)
     table = None if has_tunnel else _build_route_table(facts, manifest, {cord["path"] for cord in cords})
-    asyncio.run(_serve(address, table, ports, allowed))
+    asyncio.run(_serve(address, table, ports, allowed, build_browser_name(facts.chute_name)))
     output.report("stopping")
     return 0
 
@@ -78,8 +84,9 @@ def parse_local_ports(listen: Sequence[str], service_ports: Sequence[int]) -> di
 def _resolve_address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
     if url is None:
         key = require_api_key()
-        # A chute of the emulator is on this machine, but requires the key, too.
-        return replace(parse_chute_address(api_client.fetch_chute_url(facts.chute_name, key), key), key=key)
+        with api_client.connect_to_read(key) as api:
+            chute = get_chute(api, ChuteName(text=facts.chute_name, is_of_module=True), output.report)
+            return parse_deployed_address(api_client.build_chute_url(chute, api.url), key)
     address = parse_chute_address(url, read_api_key())
     if not address.is_local and address.key is None:
         require_api_key()
@@ -102,7 +109,9 @@ def _build_route_table(facts: ModuleFacts, manifest: Manifest, registered_paths:
     return RouteTable(cord for cord in plan.cords if cord.internal_path in registered_paths)
 
 
-async def _serve(address: ChuteAddress, table: RouteTable | None, ports: dict[int, int], allowed: AllowList) -> None:
+async def _serve(
+    address: ChuteAddress, table: RouteTable | None, ports: dict[int, int], allowed: AllowList, browser_name: str
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
@@ -112,9 +121,13 @@ async def _serve(address: ChuteAddress, table: RouteTable | None, ports: dict[in
         chute = await stack.enter_async_context(Chute(address))
         transport: Transport = TunnelTransport(chute) if table is None else RouteTransport(chute, table)
         for local, service in ports.items():
-            await stack.enter_async_context(ForwardingServer(local, service, transport, output.warning, allowed))
+            server = ForwardingServer(
+                local, service, transport, output.warning, allowed, browser_name=browser_name, other_ports=ports
+            )
+            await stack.enter_async_context(server)
             output.success(
                 f"http://{HOST}:{local} is port {service} of {address.display_url}, through its {transport_name}"
             )
+            output.report(f"  in a browser: http://{browser_name}:{local}")
         output.report("Ctrl-C stops it.")
         await stop.wait()

@@ -8,8 +8,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.lookup import list_own_chutes, list_own_images
+from chutes_wrappers.host.platform_api import api_client, lookup
 from chutes_wrappers.host.platform_api.objects import (
     ChuteInfo,
     ImageInfo,
@@ -23,7 +22,7 @@ from chutes_wrappers.host.platform_api.objects import (
 def list_images(*, as_json: bool) -> int:
     """Print the account's images, as JSON the API's list."""
     with api_client.connect() as api:
-        images = list_own_images(api)
+        images = lookup.list_images(api)
     rows = [_build_image_row(parse_image(image)) for image in images]
     empty_message = "there is no image yet: --build MODULE uploads one"
     return _print_list(images, ("image", "status", "", "owner", "age"), rows, empty_message, as_json=as_json)
@@ -32,7 +31,7 @@ def list_images(*, as_json: bool) -> int:
 def list_chutes(*, as_json: bool) -> int:
     """Print the account's chutes and those shared with it, as JSON the API's list."""
     with api_client.connect() as api:
-        chutes = list_own_chutes(api)
+        chutes = lookup.list_visible_chutes(api)
     rows = [_build_chute_row(parse_chute(chute)) for chute in chutes]
     empty_message = "there is no chute yet: --deploy MODULE deploys one"
     return _print_list(

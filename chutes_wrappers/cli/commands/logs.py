@@ -14,7 +14,7 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.text import clean_text, remove_colours
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
-from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import build_path, get_chute, refresh_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo
 
 _BACKFILL_LINES = 200
@@ -31,7 +31,7 @@ def print_logs(name: str, *, follow: bool, instance: str = "", as_json: bool) ->
     """
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
-        chute = get_chute(api, chute_name)
+        chute = get_chute(api, chute_name, output.report)
         selected = _select_instance(chute, instance) if instance else _select_newest(chute)
         if selected is None and not follow:
             raise WrapperError(
@@ -51,14 +51,14 @@ def print_logs(name: str, *, follow: bool, instance: str = "", as_json: bool) ->
 def _follow_all(api: PlatformApi, chute: ChuteInfo, *, as_json: bool) -> None:
     """Print the newest instance's log, then the next one's, until Ctrl-C."""
     followed_ids: set[str] = set()
-    tolerance, chute_id = OutageTolerance(), chute.chute_id
+    tolerance, first = OutageTolerance(), chute
     while True:
         newest = _select_newest(chute)
         if newest is not None and newest.instance_id not in followed_ids:
             followed_ids.add(newest.instance_id)
             _follow(api, chute, newest, as_json=as_json)
         time.sleep(_POLL_S)
-        chute = tolerance.call(lambda: get_chute(api, chute_id)) or chute
+        chute = tolerance.call(lambda: refresh_chute(api, first)) or chute
 
 
 def _print_last_lines(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_json: bool) -> None:
@@ -90,7 +90,7 @@ def _follow(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_js
                 log_tolerance.record_failure(error)
         except PlatformUnreachable as failure:
             log_tolerance.record_failure(failure)
-        current = chute_tolerance.call(lambda: get_chute(api, chute.chute_id))
+        current = chute_tolerance.call(lambda: refresh_chute(api, chute))
         if current is not None and instance.instance_id not in [one.instance_id for one in current.instances]:
             break
         time.sleep(_POLL_S)
@@ -149,7 +149,7 @@ def _stream_lines(api: PlatformApi, instance: InstanceInfo, *, idle_timeout_s: f
     With ``idle_timeout_s`` the lines end when nothing new has come for so many seconds.
     """
     lines = api.stream_lines(
-        f"/instances/{instance.instance_id}/logs",
+        f"{build_path('instances', instance.instance_id)}/logs",
         f"reading the log of the instance {instance.instance_id[:8]}",
         purpose="logs",
         params={"backfill": str(_BACKFILL_LINES)},

@@ -18,7 +18,7 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import upload_records
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
-from chutes_wrappers.host.platform_api.lookup import build_image_path, find_image
+from chutes_wrappers.host.platform_api.lookup import build_path, find_own_image, refresh_image
 from chutes_wrappers.host.platform_api.objects import ImageInfo
 from chutes_wrappers.host.preflight.account import find_logo_problems, find_upload_problems, has_failed
 from chutes_wrappers.host.staging import Stage, create_stage
@@ -39,7 +39,7 @@ def build_remotely(module: str, options: UploadOptions) -> int:
     ):
         definition = describe_staged_module(stage, output.report)
         reference = sdk_upload.build_image_reference(definition)
-        existing = find_image(api, reference)
+        existing = find_own_image(api, reference)
         is_in_progress = existing is not None and existing.status != IMAGE_BUILT and not has_failed(existing)
         problems = (
             [] if is_in_progress else [*find_upload_problems(user, existing, module), *find_logo_problems(options.logo)]
@@ -48,12 +48,11 @@ def build_remotely(module: str, options: UploadOptions) -> int:
         with output.Progress(
             f"Building {reference} on the platform", verbose=options.debug, is_important=is_step
         ) as progress:
-            if is_in_progress:
+            if existing is not None:
                 output.report("the image is being built already: following that build")
-            else:
-                _upload_and_remember(api, stage, facts.manifest_path, reference, options, progress)
+            image = existing or _upload_and_remember(api, stage, facts.manifest_path, reference, options, progress)
             try:
-                built = follow_build(api, reference, progress, f"{NAMES.deploy} --build {module}")
+                built = follow_build(api, image, progress, f"{NAMES.deploy} --build {module}")
             except KeyboardInterrupt:
                 output.warning(f"the build continues on the platform; {NAMES.deploy} --build {module} follows it again")
                 raise
@@ -75,31 +74,33 @@ def upload(
 ) -> ImageInfo:
     """Upload the image of ``stage`` through the SDK and return the API's record. Raises WrapperError if there is none."""
     sdk_error = sdk_upload.run_upload(stage, ["build", stage.reference, *arguments], progress, variables)
-    image = find_image(api, reference)
+    image = find_own_image(api, reference)
     if image is None:
         raise sdk_upload.make_upload_error(f"the platform did not accept the image {reference}", sdk_error)
     return image
 
 
-def follow_build(api: PlatformApi, reference: str, progress: output.Progress, command: str) -> ImageInfo:
-    """Print a build's log until the build ends, and return the image.
+def follow_build(api: PlatformApi, uploaded: ImageInfo, progress: output.Progress, command: str) -> ImageInfo:
+    """Print the log of an image's build until the build ends, and return the image.
 
     Raises WrapperError with the reason if it was not built. ``command`` is the one that follows the build again.
     """
     offset: dict[str, Any] = {}
     failures = 0
     while True:
-        image, previous_offset = find_image(api, reference), dict(offset)
+        image, previous_offset = refresh_image(api, uploaded), dict(offset)
         if image is None:
-            raise WrapperError(f"the image {reference} no longer exists", next_step=f"build it again with {command}")
+            raise WrapperError(
+                f"the image {uploaded.reference} no longer exists", next_step=f"build it again with {command}"
+            )
         if image.status == IMAGE_BUILT:
             return image
-        failures = failures + 1 if not _print_log(api, reference, progress, offset) else 0
+        failures = failures + 1 if not _print_log(api, image, progress, offset) else 0
         if has_failed(image):
             raise _make_build_error(image, progress)
         if failures > _MAX_RECONNECTS:
             raise WrapperError(
-                f"the log of {reference} breaks off repeatedly",
+                f"the log of {image.reference} breaks off repeatedly",
                 next_step=f"follow it again with {command}: the build continues on the platform",
             )
         progress.add_line(image.status)
@@ -108,16 +109,17 @@ def follow_build(api: PlatformApi, reference: str, progress: output.Progress, co
 
 def _upload_and_remember(
     api: PlatformApi, stage: Stage, manifest: Path, reference: str, options: UploadOptions, progress: output.Progress
-) -> None:
+) -> ImageInfo:
     sdk_upload.show_command(manifest, "build", stage.reference, *options.arguments)
     image = upload(api, stage, reference, progress, arguments=options.arguments, variables={})
     upload_records.save_upload_record(image.image_id, stage)
+    return image
 
 
-def _print_log(api: PlatformApi, reference: str, progress: output.Progress, offset: dict[str, Any]) -> bool:
+def _print_log(api: PlatformApi, image: ImageInfo, progress: output.Progress, offset: dict[str, Any]) -> bool:
     """Print the lines after ``offset``, which is updated, until the log ends. Return False if it broke off."""
     try:
-        _print_log_lines(api, reference, progress, offset)
+        _print_log_lines(api, image, progress, offset)
     except PlatformUnreachable:
         return False
     except PlatformRequestFailed as error:
@@ -126,10 +128,10 @@ def _print_log(api: PlatformApi, reference: str, progress: output.Progress, offs
     return True
 
 
-def _print_log_lines(api: PlatformApi, reference: str, progress: output.Progress, offset: dict[str, Any]) -> None:
+def _print_log_lines(api: PlatformApi, image: ImageInfo, progress: output.Progress, offset: dict[str, Any]) -> None:
     lines = api.stream_lines(
-        f"{build_image_path(reference)}/logs",
-        f"reading the build log of {reference}",
+        f"{build_path('images', image.image_id)}/logs",
+        f"reading the build log of {image.reference}",
         purpose="images",
         params=dict(offset),
     )

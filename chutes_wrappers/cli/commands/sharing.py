@@ -3,31 +3,91 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from http import HTTPStatus
+from typing import NoReturn
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.platform_rules import (
+    EXISTING_USERNAME,
+    OBJECT_ID,
+    compute_chute_id,
+    find_chute_name_problem,
+)
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.error_responses import mask_secrets
-from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import ChuteName, find_own_chute, get_own_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.objects import ChuteInfo
+
+# "Successfully shared chute x with bob", or "… with user.username='bob'".
+_RECIPIENT = re.compile(r"\bwith (?:[\w.]+=)?['\"]?([A-Za-z0-9_-]+)")
 
 
 def share(name: str, user: str, *, as_json: bool) -> int:
-    """Allow another user to see and call a chute."""
+    """Allow another user, given by name or id, to see and call a chute."""
     chute_name = resolve_chute_name(name, output.report)
+    check_recipient(user)
     with api_client.connect() as api:
-        chute = get_chute(api, chute_name)
+        chute = get_own_chute(api, chute_name)
         body = {"chute_id_or_name": chute.chute_id, "user_id_or_name": user}
         response = api.post("/chutes/share", f"sharing the chute {chute.name} with {user}", body)
+        status = clean_text(response.get("status"))
+        recipient = find_other_recipient(status, user)
+        if recipient is not None:
+            _undo_share(api, chute, user, recipient)
     if as_json:
-        output.print_result(
-            json.dumps({"chute_id": chute.chute_id, "user": user, "shared": True, "status": response.get("status")})
-        )
-    output.success(clean_text(response.get("status")) or f"{user} may call {chute.name}")
+        output.print_result(json.dumps({"chute_id": chute.chute_id, "user": user, "shared": True, "status": status}))
+    output.success(status or f"{user} may call {chute.name}")
     return 0
+
+
+def check_recipient(user: str) -> None:
+    """Raise ConfigurationError unless ``user`` is an id, or a name that the platform cannot take for another user's.
+
+    The platform matches names as patterns: "b_b_x" is also "bob_x" (PLATFORM.md, section 5).
+    """
+    if OBJECT_ID.match(user):
+        return
+    if not EXISTING_USERNAME.match(user):
+        raise ConfigurationError(
+            f"{user!r} is not a valid username or user id", where="USER", next_step="use the user's name, or their id"
+        )
+    if "_" in user:
+        raise ConfigurationError(
+            f"the username {user!r} may be taken for another user's: the platform reads '_' as any character",
+            where="USER",
+            next_step="use the user's id: that user finds it with --account, or as user_id in their config.ini",
+        )
+
+
+def find_other_recipient(status: str, user: str) -> str | None:
+    """Return the user that the platform's ``status`` names, if it is another than the name ``user``; None for an id."""
+    named = _RECIPIENT.findall(status)
+    return named[-1] if named and named[-1] != user and not OBJECT_ID.match(user) else None
+
+
+def _undo_share(api: PlatformApi, chute: ChuteInfo, user: str, recipient: str) -> NoReturn:
+    """Unshare ``chute`` with whom the platform took for ``user``, and raise WrapperError."""
+    body = {"chute_id_or_name": chute.chute_id, "user_id_or_name": user}
+    what = f"the platform shared {chute.name} with {recipient!r}, not with {user!r}"
+    try:
+        response = api.post("/chutes/unshare", f"unsharing the chute {chute.name} with {recipient}", body)
+    except WrapperError as error:
+        raise WrapperError(
+            f"{what}, and did not undo that",
+            evidence=str(error),
+            next_step=f"run: chutes share --chute-id {shlex.quote(chute.chute_id)} --user-id {recipient} --remove",
+        ) from error
+    raise WrapperError(
+        f"{what}: this is undone",
+        evidence=clean_text(response.get("status")),
+        next_step=f"use {recipient} if you mean that user, or the user's id",
+    )
 
 
 def set_secret(name: str, key: str, *, as_json: bool) -> int:
@@ -35,14 +95,15 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
 
     The chute does not have to be deployed yet.
     """
-    purpose = resolve_chute_name(name, output.report)
+    chute_name = resolve_chute_name(name, output.report)
     if not key.isidentifier():
         raise ConfigurationError(f"{key!r} is not a valid variable name", next_step="use a name such as HF_TOKEN")
     with api_client.connect() as api:
+        purpose = _resolve_purpose(api, chute_name)
         value = _read_value(key)
         body = {"purpose": purpose, "key": key, "value": value}
         try:
-            response = api.post("/secrets/", f"storing the secret {key} of {purpose}", body)
+            response = api.post("/secrets/", f"storing the secret {key} of {chute_name}", body)
         except PlatformRequestFailed as error:
             error.evidence = mask_secrets(error.evidence or "", [value])
             if error.status == HTTPStatus.CONFLICT:
@@ -52,11 +113,33 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
             failure.evidence = mask_secrets(failure.evidence or "", [value])
             raise
         if _find_secret_id(api, purpose, key) is None:
-            raise WrapperError(f"the platform does not list the secret {key} of {purpose}", next_step="try again")
+            raise WrapperError(f"the platform does not list the secret {key} of {chute_name}", next_step="try again")
     if as_json:
-        output.print_result(json.dumps({"secret_id": response.get("secret_id"), "purpose": purpose, "key": key}))
-    output.success(f"instances of {purpose} that start from now on have {key}")
+        result = {"secret_id": response.get("secret_id"), "purpose": chute_name.text, "chute_id": purpose, "key": key}
+        output.print_result(json.dumps(result))
+    output.success(f"instances of {chute_name} that start from now on have {key}")
     return 0
+
+
+def _resolve_purpose(api: PlatformApi, name: ChuteName) -> str:
+    """Return the id of the account's own chute ``name``, also before its first deployment: the id is computed from the name.
+
+    A name as purpose could be matched with another user's chute (PLATFORM.md, section 5).
+    """
+    if (chute := find_own_chute(api, name.text)) is not None:
+        return chute.chute_id
+    if not name.is_of_module and (OBJECT_ID.match(name.text) or "/" in name.text):
+        try:
+            return get_own_chute(api, name).chute_id
+        except PlatformRequestFailed as error:
+            if error.status != HTTPStatus.NOT_FOUND or OBJECT_ID.match(name.text):
+                raise
+    if problem := find_chute_name_problem(name.text):
+        raise ConfigurationError(
+            f"{name.text!r} is not a valid chute name: {problem}", next_step="use the chute's name"
+        )
+    output.report(f"you have no chute {name} yet: the secret is for the one that you deploy under this name")
+    return compute_chute_id(api.username, name.text)
 
 
 def _read_value(key: str) -> str:
@@ -79,14 +162,11 @@ def _read_value(key: str) -> str:
 def _find_secret_id(api: PlatformApi, purpose: str, key: str) -> str | None:
     """Return the id of a secret, or None."""
     for secret in api.list_items("/secrets/", "listing the secrets", purpose="secrets"):
-        if isinstance(secret, dict) and (str(secret.get("purpose")).lower(), secret.get("key")) == (
-            purpose.lower(),
-            key,
-        ):
+        if isinstance(secret, dict) and (secret.get("purpose"), secret.get("key")) == (purpose, key):
             return clean_text(secret.get("secret_id"))
     return None
 
 
 def _build_replacement_step(api: PlatformApi, purpose: str, key: str) -> str:
     secret_id = _find_secret_id(api, purpose, key)
-    return f"delete the existing secret first: chutes secrets delete {secret_id or key}"
+    return f"delete the existing secret first: chutes secrets delete {shlex.quote(secret_id or key)}"

@@ -7,7 +7,7 @@ import json
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.lookup import build_chute_path, get_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo, format_age
 
 INSTANCE_COLUMNS = ("instance", "state", "for", "failures", "reason")
@@ -17,10 +17,10 @@ def print_status(name: str, *, as_json: bool) -> int:
     """Print a chute's version, image, URL, routes and instances; as JSON all that the API returns except its source."""
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
-        chute = get_chute(api, chute_name)
+        chute = get_chute(api, chute_name, output.report)
         if as_json:
-            payload = api.get(build_chute_path(chute_name), f"requesting the chute {chute_name!r}", purpose="chutes")
-            output.print_result(json.dumps({key: value for key, value in payload.items() if key != "code"}, indent=2))
+            record = {key: value for key, value in chute.record.items() if key != "code"}
+            output.print_result(json.dumps(record, indent=2))
             return 0
         _print_chute(chute, _find_host(chute, api.url))
     return 0
@@ -35,6 +35,7 @@ def _print_chute(chute: ChuteInfo, host: str) -> None:
         ("version", chute.version),
         ("image", image),
         ("visibility", "public" if chute.public else "private"),
+        ("owner", chute.owner or "unknown"),
         ("URL", host),
         ("runs on", node_selector or "unknown"),
         ("deployed", f"{format_age(chute.updated_at)} ago" if chute.updated_at else "unknown"),
@@ -75,6 +76,6 @@ def _build_row(instance: InstanceInfo) -> tuple[str, ...]:
 
 def _find_host(chute: ChuteInfo, url: str) -> str:
     try:
-        return api_client.build_chute_url({"slug": chute.slug, "name": chute.name}, url)
+        return api_client.build_chute_url(chute, url)
     except WrapperError:
         return "unknown"

@@ -13,7 +13,7 @@ from chutes_wrappers.cli.commands.status import INSTANCE_COLUMNS, build_instance
 from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import get_chute, refresh_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
 
@@ -24,7 +24,7 @@ def watch(name: str, *, every_s: float, as_json: bool) -> int:
     """
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api, contextlib.suppress(KeyboardInterrupt):
-        chute = get_chute(api, chute_name)  # an unknown name is an error; there is nothing to watch
+        chute = get_chute(api, chute_name, output.report)  # an unknown name is an error; there is nothing to watch
         if as_json:
             _print_changes(api, chute, every_s)
         else:
@@ -58,7 +58,7 @@ def _poll(api: PlatformApi, chute: ChuteInfo, every_s: float, tolerance: OutageT
     yield chute
     while True:
         time.sleep(every_s)
-        yield tolerance.call(lambda: get_chute(api, chute.chute_id))
+        yield tolerance.call(lambda: refresh_chute(api, chute))
 
 
 def _build_state(chute: ChuteInfo) -> dict[str, Any]:

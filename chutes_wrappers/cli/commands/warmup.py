@@ -13,7 +13,7 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import build_chute_path, get_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import build_path, get_chute, refresh_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
 _POLL_S = 1.0
@@ -27,7 +27,7 @@ def warm_up(name: str, *, timeout_s: float, waits: bool = True, keep_s: float = 
     """
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
-        chute = get_chute(api, chute_name)
+        chute = get_chute(api, chute_name, output.report)
         if not waits:
             _request_instance(api, chute)
             return _report_status(chute, "asked", as_json=as_json)
@@ -50,8 +50,12 @@ def _report_status(chute: ChuteInfo, status: str, *, as_json: bool) -> int:
 
 
 def _request_instance(api: PlatformApi, chute: ChuteInfo) -> None:
-    path = f"/chutes/warmup/{build_chute_path(chute.chute_id).rpartition('/')[2]}"
-    api.get(path, f"warming up {chute.name}", purpose="chutes", params={"quick": "true"})
+    api.get(
+        build_path("chutes/warmup", chute.chute_id),
+        f"warming up {chute.name}",
+        purpose="chutes",
+        params={"quick": "true"},
+    )
 
 
 def _wait_until_hot(api: PlatformApi, chute: ChuteInfo, timeout_s: float) -> ChuteInfo:
@@ -60,7 +64,8 @@ def _wait_until_hot(api: PlatformApi, chute: ChuteInfo, timeout_s: float) -> Chu
     with output.Progress(f"Waiting for an instance of {chute.name}, {timeout_s:.0f} s at most") as progress:
         _request_instance(api, chute)
         known_ids: set[str] = set()
-        chute, tolerance, chute_id = get_chute(api, chute.chute_id), OutageTolerance(), chute.chute_id
+        tolerance, first = OutageTolerance(), chute
+        chute = refresh_chute(api, first)
         while not chute.hot:
             progress.add_line(_format_instances(chute))
             if (reason := _find_start_failure(chute, known_ids, requested_at)) is not None:
@@ -68,7 +73,7 @@ def _wait_until_hot(api: PlatformApi, chute: ChuteInfo, timeout_s: float) -> Chu
             if time.monotonic() > deadline:
                 raise _make_cold_error(chute, f"no instance is active after {timeout_s:.0f} s")
             time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
-            chute = tolerance.call(lambda: get_chute(api, chute_id)) or chute
+            chute = tolerance.call(lambda: refresh_chute(api, first)) or chute
     return chute
 
 
@@ -85,14 +90,14 @@ def _keep_hot(api: PlatformApi, chute: ChuteInfo, keep_s: float, timeout_s: floa
 
 def _watch_while_hot(api: PlatformApi, chute: ChuteInfo, deadline: float) -> ChuteInfo:
     """Return the chute at the monotonic time ``deadline``, or when it no longer has an active instance."""
-    tolerance, chute_id = OutageTolerance(), chute.chute_id
+    tolerance, first = OutageTolerance(), chute
     title = f"Keeping {chute.name} hot for {math.ceil(deadline - time.monotonic())} s, or until Ctrl-C"
     with output.Progress(title) as progress:
         while chute.hot and (remaining_s := deadline - time.monotonic()) > 0:
             outage = f", no response for {tolerance.outage_s:.0f} s" if tolerance.outage_s else ""
             progress.add_line(f"{remaining_s:.0f} s left: {_format_instances(chute)}{outage}")
             time.sleep(min(_POLL_S, remaining_s))
-            chute = tolerance.call(lambda: get_chute(api, chute_id)) or chute
+            chute = tolerance.call(lambda: refresh_chute(api, first)) or chute
     return chute
 
 

@@ -20,7 +20,7 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import find_deployed_chute
+from chutes_wrappers.host.platform_api.lookup import find_listed_chute
 from chutes_wrappers.host.staging import Stage
 
 
@@ -42,8 +42,8 @@ class Developer:
             output.Progress(self._format_title(name), verbose=debug, is_important=is_step) as progress,
             PlatformApi(self.platform.url, self.account) as api,
         ):
-            upload(api, stage, name, progress, arguments=[], variables=self.variables)
-            follow_build(api, name, progress, "the same command")
+            image = upload(api, stage, name, progress, arguments=[], variables=self.variables)
+            follow_build(api, image, progress, "the same command")
         if self._builds:
             output.success(f"{name} is {IMAGE_BUILT} after {progress.seconds:.0f} s")
         else:
@@ -59,7 +59,7 @@ class Developer:
             sdk_error = sdk_upload.run_upload(
                 stage, ["deploy", stage.reference, "--accept-fee"], progress, self.variables
             )
-            chute = find_deployed_chute(api, name)
+            chute = find_listed_chute(api, name)
         check_deployed(chute, None, definition["cords"], sdk_error)
         assert chute is not None
         output.success(f"version {chute.version} of {name} is deployed")

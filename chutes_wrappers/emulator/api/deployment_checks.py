@@ -31,7 +31,7 @@ def deploy(platform: Platform, user: User, deployment: ChuteRequest, *, accept_f
         _check_quota(platform, user)
         _check_tee_in_name(deployment)
         image = _find_usable_image(platform, user, deployment)
-        existing = state.chutes.find_by_name(user.user_id, deployment.name)
+        existing = state.chutes.find_by_pattern(user.user_id, deployment.name)
         _check_is_new(deployment, existing, version_of(image.image_id, deployment.code))
         _check_tee(deployment)
         _check_gpus(deployment.node_selector)

@@ -18,7 +18,7 @@ from chutes_wrappers.emulator.api.paging import Paging
 from chutes_wrappers.emulator.api.payloads import JsonObject, build_image_payload, build_page
 from chutes_wrappers.emulator.builds import get_sdk_version
 from chutes_wrappers.emulator.deployment_request import find_image_problem
-from chutes_wrappers.emulator.tables.image_table import Image, Upload, image_id_of
+from chutes_wrappers.emulator.tables.image_table import Image, Upload
 from chutes_wrappers.emulator.tables.user_table import DailyAction
 
 router = APIRouter(prefix="/images", tags=["images"])
@@ -136,7 +136,7 @@ def _admit_image(platform: Platform, caller: Caller, submission: Submission) -> 
         if state.users.count_today(user.user_id, DailyAction.BUILD) >= platform_rules.MAX_BUILDS_PER_DAY:
             raise HTTPException(429, f"You may only build {platform_rules.MAX_BUILDS_PER_DAY} images per day")
         image = Image(
-            image_id=image_id_of(user.username, submission.name, submission.tag),
+            image_id=platform_rules.compute_image_id(user.username, submission.name, submission.tag),
             user_id=user.user_id,
             name=submission.name,
             tag=submission.tag,

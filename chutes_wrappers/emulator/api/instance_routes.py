@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 
-from chutes_wrappers.emulator.api.chute_routes import find_own_chute
+from chutes_wrappers.emulator.api.chute_routes import match_own_chute
 from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.payloads import JsonObject, build_instance_payload
 from chutes_wrappers.emulator.records import InstanceRecord
@@ -44,7 +44,7 @@ def _find_own_instance(platform: Platform, caller: Caller, instance_id: str) -> 
     record = platform.instances.find_record(instance_id) if platform.instances is not None else None
     if record is None:
         raise HTTPException(404, f"Instance {instance_id!r} not found")
-    find_own_chute(platform, caller, record.chute_id)
+    match_own_chute(platform, caller, record.chute_id)
     return record
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
+from chutes_wrappers.emulator.api.chute_routes import match_chute
 from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.paging import Paging
 from chutes_wrappers.emulator.api.payloads import JsonObject, build_page, build_secret_payload
@@ -27,21 +28,20 @@ class NewSecret(BaseModel):
 
 @router.post("/")
 async def create(new_secret: NewSecret, request: Request, caller: _Caller) -> JsonObject:
-    """Store a secret. The chute need not exist yet; instances get the secret from their next start on."""
+    """Store a secret under the id of the chute that matches. A chute need not exist yet; its instances get it when they start."""
     caller.require("write", "secrets")
     platform = platform_of(request)
     state, user_id = platform.state, caller.user.user_id
+    purpose = _resolve_purpose(platform, caller, new_secret.purpose)
     with state.transaction():
         if any(
-            (secret.purpose.lower(), secret.key) == (new_secret.purpose.lower(), new_secret.key)
+            (secret.purpose.lower(), secret.key) == (purpose.lower(), new_secret.key)
             for secret in state.secrets.list_by_user(user_id)
         ):
             raise HTTPException(
                 409, f"Secret with purpose={new_secret.purpose} and key={new_secret.key} already exists"
             )
-        secret = state.secrets.add(
-            user_id=user_id, purpose=new_secret.purpose, key=new_secret.key, value=new_secret.value
-        )
+        secret = state.secrets.add(user_id=user_id, purpose=purpose, key=new_secret.key, value=new_secret.value)
     return build_secret_payload(secret)
 
 
@@ -66,6 +66,14 @@ async def delete(secret_id: str, request: Request, caller: _Caller) -> JsonObjec
     secret = _find_own_secret(platform, caller, secret_id)
     platform.state.secrets.remove(secret.secret_id)
     return {"secret_id": secret.secret_id, "deleted": True}
+
+
+def _resolve_purpose(platform: Platform, caller: Caller, purpose: str) -> str:
+    """Return the id of the chute that matches ``purpose``, as the platform lists it; ``purpose`` when there is none yet."""
+    try:
+        return match_chute(platform, caller, purpose).chute_id
+    except HTTPException:
+        return purpose
 
 
 def _find_own_secret(platform: Platform, caller: Caller, secret_id: str) -> Secret:

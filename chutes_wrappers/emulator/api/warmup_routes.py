@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from chutes_wrappers.emulator.api.chute_routes import find_chute
+from chutes_wrappers.emulator.api.chute_routes import match_chute
 from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.payloads import JsonObject, build_instance_payload, list_live_instances
 from chutes_wrappers.emulator.records import InstanceState
@@ -34,7 +34,7 @@ async def warmup(
     With ``quick`` return the current status, else stream events until an instance is active, or none is left.
     """
     platform = platform_of(request)
-    chute = find_chute(platform, caller, chute_id_or_name)
+    chute = match_chute(platform, caller, chute_id_or_name)
     if platform.instances is not None:
         platform.instances.register(platform.state.build_record(chute))
         await platform.instances.warm_up(chute.chute_id)

@@ -38,11 +38,6 @@ class Chute:
 _COLUMNS = tuple(field.name for field in fields(Chute))
 
 
-def chute_id_of(username: str, name: str) -> str:
-    """Return a chute's id, computed as in the SDK (SDK ``chute/base.py``: ``Chute.uid``)."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}::chute::{name}"))
-
-
 def version_of(image_id: str, code: str) -> str:
     """Return the version of a chute: a hash of image and source."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{image_id}:{code}"))
@@ -59,9 +54,9 @@ class Chutes:
         """Store a new chute, or the next version of one."""
         name, now = definition["name"], self._now()
         with self._database.transaction():
-            previous = self.find_by_name(user_id, name)
+            previous = self.find_by_pattern(user_id, name)
             chute = Chute(
-                chute_id=previous.chute_id if previous else chute_id_of(username, name),
+                chute_id=previous.chute_id if previous else platform_rules.compute_chute_id(username, name),
                 user_id=user_id,
                 name=previous.name if previous else name,
                 image_id=image_id,
@@ -83,9 +78,20 @@ class Chutes:
         """Return the chute with this slug, or None."""
         return next(iter(self._select("slug = ?", slug)), None)
 
-    def find_by_name(self, user_id: str, name: str) -> Chute | None:
-        """Return a user's chute by its name, case-insensitively, or None."""
-        return next(iter(self._select("user_id = ? AND name = ?", user_id, name)), None)
+    def find_by_pattern(self, user_id: str, pattern: str) -> Chute | None:
+        """Return a user's oldest chute whose name matches, as the platform matches names, or None."""
+        return next(
+            (
+                chute
+                for chute in self.list_oldest_first()
+                if chute.user_id == user_id and platform_rules.is_name_pattern_match(pattern, chute.name)
+            ),
+            None,
+        )
+
+    def list_oldest_first(self) -> Sequence[Chute]:
+        """Return all chutes, the oldest first."""
+        return self._select("1 ORDER BY created_at, rowid")
 
     def list_all(self) -> Sequence[Chute]:
         """Return all chutes, the newest first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -57,11 +56,6 @@ class LogLine:
 
 
 _COLUMNS = tuple(field.name for field in fields(Image))
-
-
-def image_id_of(username: str, name: str, tag: str) -> str:
-    """Return an image's id, computed as in the SDK (SDK ``image/__init__.py``: ``Image.uid``)."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}/{name}:{tag}".lower()))
 
 
 class Images:

@@ -24,7 +24,10 @@ _REGISTER_STEP = f"run {NAMES.account}, or set CHUTES_CONFIG_PATH to the account
 
 
 class Credentials(Protocol):
-    """The credentials of requests to the platform."""
+    """The credentials of requests to the platform. ``username`` is the account's, or empty when they do not contain it."""
+
+    @property
+    def username(self) -> str: ...
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -47,6 +50,7 @@ class Credentials(Protocol):
 class NoCredentials:
     """No credentials, for requests that the API accepts from everybody."""
 
+    username = ""
     secrets: tuple[str, ...] = ()
     source = "no account, since none is needed"
 
@@ -59,6 +63,7 @@ class KeyCredentials:
     """An API key."""
 
     key: str = field(repr=False)
+    username: str = field(default="", init=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -115,6 +120,7 @@ class SeedCredentials:
     """
 
     seed: str = field(repr=False)
+    username: str = ""
     user_id: str = ""
     secret_token: str = field(default="", repr=False)
 
@@ -142,6 +148,17 @@ class SeedCredentials:
         signature = key.sign(f"{key.ss58_address}:{nonce}:{message}".encode()).hex()
         user = {USER_ID_HEADER: self.user_id} if self.user_id else {}
         return {**user, HOTKEY_HEADER: key.ss58_address, NONCE_HEADER: nonce, SIGNATURE_HEADER: signature}
+
+
+def has_account() -> bool:
+    """Return whether the SDK's configuration file has an account, valid or not."""
+    try:
+        text = get_config_path().read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, UnicodeDecodeError):
+        return True  # ``read_account`` reports it
+    return "[auth]" in text
 
 
 def read_account() -> AccountCredentials:

@@ -12,16 +12,19 @@ import os
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.platform_rules import SLUG
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.account.credentials import Credentials, KeyCredentials, read_account
+from chutes_wrappers.host.account.credentials import Credentials, KeyCredentials, has_account, read_account
+from chutes_wrappers.host.http_sessions import HostSession, can_carry_login, is_local_host
 from chutes_wrappers.host.platform_api import error_responses
-from chutes_wrappers.host.platform_api.sessions import RetryAdapter, StreamAdapter, create_session, split_lines
+from chutes_wrappers.host.platform_api.objects import ChuteInfo
+from chutes_wrappers.host.platform_api.sessions import RetryAdapter, StreamAdapter, split_lines
 from chutes_wrappers.sdk.username import get_config_path
 
 _DEFAULT_URL = "https://api.chutes.ai"
@@ -29,7 +32,10 @@ _CHUTE_HOST = "https://{slug}.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
 _PAGE_SIZE = 100
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class InvalidApiUrl(ConfigurationError):
+    """The URL of the API is invalid, or not one that a login may be sent to."""
 
 
 class PlatformRequestFailed(WrapperError):
@@ -47,15 +53,17 @@ class PlatformUnreachable(WrapperError):
 class PlatformApi:
     """The API at ``url``, with ``credentials``. A context manager, for one thread at a time.
 
+    ``username`` is the account's, or empty when the credentials do not contain it.
     ``what`` of each method describes the request in error messages: "requesting the chute 'x'". All methods raise
     PlatformRequestFailed and PlatformUnreachable.
     """
 
     def __init__(self, url: str, credentials: Credentials, *, timeout_s: float = _TIMEOUT_S) -> None:
         self.url = url
+        self.username = credentials.username
         self._credentials = credentials
         self._timeout_s = timeout_s
-        self._session = create_session(RetryAdapter())
+        self._session = HostSession(RetryAdapter())
 
     def __enter__(self) -> PlatformApi:
         return self
@@ -82,15 +90,22 @@ class PlatformApi:
         self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None
     ) -> Iterator[Any]:
         """Yield every item of the list at ``path``, page by page."""
-        page, item_count = 0, 0
+        for page in self.list_pages(path, what, purpose=purpose, params=params):
+            yield from page["items"]
+
+    def list_pages(
+        self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield every page of the list at ``path``: an object whose ``items`` are a list."""
+        number, item_count = 0, 0
         while True:
-            page_params = {**(params or {}), "page": page, "limit": _PAGE_SIZE}
-            response = self.get(path, what, purpose=purpose, params=page_params)
-            items, total = response.get("items"), response.get("total")
+            page_params = {**(params or {}), "page": number, "limit": _PAGE_SIZE}
+            page = self.get(path, what, purpose=purpose, params=page_params)
+            items, total = page.get("items"), page.get("total")
             if not isinstance(items, list):
-                raise self._build_response_error(what, path, f"a list without items: {json.dumps(response)[:200]}")
-            yield from items
-            page, item_count = page + 1, item_count + len(items)
+                raise self._build_response_error(what, path, f"a list without items: {json.dumps(page)[:200]}")
+            yield page
+            number, item_count = number + 1, item_count + len(items)
             if not items or not isinstance(total, int) or item_count >= total:
                 return
 
@@ -124,7 +139,7 @@ class PlatformApi:
         """
         adapter = StreamAdapter()
         with (
-            create_session(adapter) as session,
+            HostSession(adapter) as session,
             contextlib.closing(
                 self._send("GET", path, what, purpose=purpose, params=params, session=session)
             ) as response,
@@ -165,7 +180,6 @@ class PlatformApi:
                 data=body,
                 params=params,
                 timeout=self._timeout_s,
-                allow_redirects=False,
                 stream=session is not None,
             )
             if response.status_code // 100 != 2:
@@ -230,10 +244,19 @@ def connect(credentials: Credentials | None = None) -> PlatformApi:
     return PlatformApi(resolve_api_url(), credentials or read_account(), timeout_s=read_request_timeout_s())
 
 
+def connect_to_read(key: str) -> PlatformApi:
+    """Return a client with the account in the SDK's configuration; without an account, with the API key ``key``.
+
+    Reads take an admin key only, whatever the scopes of another key are (PLATFORM.md, section 5).
+    """
+    return connect(None if has_account() else KeyCredentials(key=key))
+
+
 def resolve_api_url(config_text: str | None = None) -> str:
     """Return the API's URL as the SDK does: from the configuration, else ``CHUTES_API_URL``, else the public one.
 
-    ``config_text`` is the content of the SDK's configuration; by default its file is read.
+    ``config_text`` is the content of the SDK's configuration; by default its file is read. Raises InvalidApiUrl for a URL
+    that is invalid, has a password, or would get the account's login unencrypted.
     """
     parser = configparser.ConfigParser(interpolation=None)
     try:
@@ -248,46 +271,55 @@ def resolve_api_url(config_text: str | None = None) -> str:
             evidence=type(error).__name__,
             next_step=f"correct it, or set up the account again: {NAMES.account}",
         ) from None
-    url = parser.get("api", "base_url", fallback="") or os.environ.get("CHUTES_API_URL") or _DEFAULT_URL
+    if url := parser.get("api", "base_url", fallback=""):
+        return _check_url(url, f"base_url in [api] of {get_config_path()}")
+    return _check_url(os.environ.get("CHUTES_API_URL") or _DEFAULT_URL, "CHUTES_API_URL")
+
+
+def _check_url(url: str, field: str) -> str:
+    """Return the API's URL without a slash at its end; ``field`` is where the user set it."""
     try:
-        urlsplit(url)
+        parts = urlsplit(url)
     except ValueError:
         raise _build_url_error(url) from None
+    if "@" in parts.netloc:
+        raise InvalidApiUrl(
+            "the URL of the API contains a user name or a password",
+            where=field,
+            next_step="remove it: requests are signed with the account",
+        )
+    if parts.scheme == "http" and not can_carry_login(url):
+        raise InvalidApiUrl(
+            f"{url} would get the account's login unencrypted",
+            where=field,
+            next_step="set an https URL, or one of this machine, such as http://127.0.0.1:8000",
+        )
     return url.rstrip("/")
 
 
-def _build_url_error(url: str) -> ConfigurationError:
-    return ConfigurationError(
+def _build_url_error(url: str) -> InvalidApiUrl:
+    return InvalidApiUrl(
         f"invalid API URL: {url!r}",
         where=f"{get_config_path()}, CHUTES_API_URL",
         next_step="set base_url in [api], or CHUTES_API_URL when the file has no base_url, to https://api.chutes.ai",
     )
 
 
-def fetch_chute_url(name: str, key: str) -> str:
-    """Return the URL of the deployed chute ``name``. Raise WrapperError when the platform does not return one."""
-    what = f"requesting the chute {name!r}"
-    with connect(KeyCredentials(key=key)) as api:
-        chute = api.find(f"/chutes/{quote(name, safe='')}", what, purpose="chutes")
-    if chute is None:
-        raise WrapperError(
-            f"{what}: not found on the platform",
-            next_step="deploy it first (--deploy), or pass the chute's URL with --url",
-        )
-    return build_chute_url(chute, api.url)
+def build_chute_url(chute: ChuteInfo, api_url: str) -> str:
+    """Build the URL of a ``chute`` of the API at ``api_url``: in the platform's domain, or at an emulator's port.
 
-
-def build_chute_url(chute: Mapping[str, Any], api_url: str) -> str:
-    """Build the URL of a ``chute`` returned by the API at ``api_url``: in the platform's domain, or at an emulator's port."""
-    slug = chute.get("slug")
-    if not isinstance(slug, str) or not slug:
+    Raises WrapperError when the slug is not one label of a host name, since the API key is sent to that host.
+    """
+    if not SLUG.match(chute.slug):
         raise WrapperError(
-            f"the platform returned no host for the chute {chute.get('name')!r}", next_step="pass its URL with --url"
+            f"the platform returned no valid host for the chute {chute.name!r}",
+            evidence=f"slug: {chute.slug!r}",
+            next_step="pass its URL with --url",
         )
     address = urlsplit(api_url)
-    if address.hostname in _LOOPBACK:
-        return f"http://{slug}.localhost:{address.port or 80}"
-    return _CHUTE_HOST.format(slug=slug)
+    if is_local_host(address.hostname or ""):
+        return f"http://{chute.slug}.localhost:{address.port or 80}"
+    return _CHUTE_HOST.format(slug=chute.slug)
 
 
 def read_request_timeout_s() -> float:

@@ -7,7 +7,7 @@ removed from texts, since a terminal would execute them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -52,7 +52,7 @@ class InstanceInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class ChuteInfo:
-    """A deployed chute. ``ended`` are the ended instances, which only the emulator returns."""
+    """A deployed chute. ``ended`` are the ended instances, which only the emulator returns; ``record`` is what it returned."""
 
     chute_id: str
     name: str
@@ -68,6 +68,7 @@ class ChuteInfo:
     cords: tuple[Mapping[str, Any], ...]
     node_selector: Mapping[str, Any]
     updated_at: datetime | None
+    record: Mapping[str, Any] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,7 @@ def parse_chute(record: Mapping[str, Any]) -> ChuteInfo:
         cords=tuple(_as_mappings(record.get("cords"))),
         node_selector=_as_mapping(record.get("node_selector")),
         updated_at=_parse_time(record.get("updated_at")),
+        record=record,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from chutes_wrappers.core import platform_rules
@@ -61,6 +61,21 @@ def find_deployment_problems(
             where=f"the account {account.username}",
             fix=f"send a payment to {account.payment_address}",
         )
+
+
+def find_replacement_problems(name: str, other_names: Iterable[str]) -> Iterator[Problem]:
+    """Yield a problem for each other chute of the account that the platform would take for the chute ``name``.
+
+    ``other_names`` are the names of the account's chutes, without exactly this one.
+    """
+    for other in other_names:
+        if platform_rules.is_name_pattern_match(name, other):
+            yield Problem(
+                what=f"{name!r} would be deployed as a new version of the chute {other!r}: the platform ignores case, and "
+                "reads '_' as any character",
+                where="CHUTE_NAME",
+                fix=f"set it to {other!r} to update that chute, or to a name without '_' that differs by more than case",
+            )
 
 
 def find_logo_problems(logo: Path | None) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ import pytest
 from chutes_wrappers.cli import output, response_output
 from chutes_wrappers.cli.commands import call
 from chutes_wrappers.core.body_schemas import BINARY
+from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import Settings, run_platform
 from tests.commands import CommandResult, Commands
@@ -142,8 +143,9 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
         chute = user.deploy(code=CODE, cords=CORDS)
         assert chute.ok, chute.text
         assert user.get("/chutes/warmup/case").ok
-        key = user.create_key(admin=True)["secret_key"]
-        variables = {**make_environment(), "HOME": str(folder), "CHUTES_API_URL": platform.url, "CHUTES_API_KEY": key}
+        accounts.write_config(user.account, platform.url, folder / ".chutes" / "config.ini")
+        key = user.create_key(admin=False, scopes=[{"object_type": "chutes", "action": "invoke"}])["secret_key"]
+        variables = {**make_environment(), "HOME": str(folder), "CHUTES_API_KEY": key}
         yield Caller(Commands(folder, variables), folder, key, platform, chute.json()["chute_id"])
 
 
@@ -306,7 +308,7 @@ def test_a_call_is_sent_once_and_only_with_a_key(caller: Caller) -> None:
 
 
 def test_binary_responses_are_not_printed_on_a_terminal(caller: Caller) -> None:
-    variables: Any = {**make_environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
+    variables: Any = {**make_environment(), "HOME": str(caller.folder), "CHUTES_API_KEY": caller.key}
     for path, expected, code in (("/sound", "--output FILE", 1), ("/text", "... --- ...", 0)):
         view = Terminal(["--call", "case", path], variables=variables)
         output_text = view.read()
@@ -330,7 +332,7 @@ def test_a_long_wait_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_interrupted_call_ends_with_130_and_leaves_no_file(caller: Caller) -> None:
-    variables = {**make_environment(), "CHUTES_API_URL": caller.platform.url, "CHUTES_API_KEY": caller.key}
+    variables = {**make_environment(), "HOME": str(caller.folder), "CHUTES_API_KEY": caller.key}
     hang = next(fault for fault in FAULTS if fault.name == "hang")
     reached = threading.Event()
 

@@ -8,7 +8,6 @@ import pytest
 
 from chutes_wrappers.cli.commands.deploy import check_deployed
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.platform_api.lookup import add_listed_cords
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute
 
 CORD = {
@@ -57,9 +56,3 @@ def test_other_cords_are_named(different: dict[str, Any]) -> None:
 def test_cord_fields_missing_in_the_api_are_not_compared() -> None:
     few = {name: CORD[name] for name in ("path", "public_api_path")}
     check_deployed(make_chute(few), None, [CORD], "")
-
-
-def test_cords_beside_the_list_count() -> None:
-    listed = {"items": [{"chute_id": "1", "cord_ref_id": "r"}], "cord_refs": {"r": [CORD]}}
-    check_deployed(add_listed_cords(make_chute(), listed), None, [CORD], "")
-    assert add_listed_cords(make_chute(), {"items": None}).cords == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import requests
 
 from chutes_wrappers.cli.commands.forward import parse_local_ports
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import Settings, run_platform
 from tests.emulator.api.client import Client
@@ -19,6 +19,14 @@ from tests.scenario import Scenario, find_free_port, run_command, until_interrup
 from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
 
 TUNNEL = "\nfrom tools.chute_wrappers import register_tunnel\nregister_tunnel(chute, SERVICE_PORTS)\n"
+ACCOUNT = f"""
+[auth]
+username = tester
+user_id = 1
+hotkey_seed = {"7" * 64}
+hotkey_name = default
+hotkey_ss58address = 5F
+"""
 ROUTES = [{"path": "/bytes", "method": "GET"}, {"path": "/echo"}]
 
 
@@ -50,9 +58,10 @@ def test_a_chute_on_the_emulator_is_called_with_its_key(tmp_path: Path) -> None:
         user = Client.register(emulator.url, "tester")
         user.build_and_wait()
         assert user.deploy(name="case-emulated").ok
-        key = user.create_key(admin=True)["secret_key"]
+        key = user.create_key(admin=False, scopes=[{"object_type": "chutes", "action": "invoke"}])["secret_key"]
         local = find_free_port()
-        variables = {"HOME": str(tmp_path), "CHUTES_API_KEY": key, "CHUTES_API_URL": emulator.url}
+        accounts.write_config(user.account, emulator.url, tmp_path / ".chutes" / "config.ini")
+        variables = {"HOME": str(tmp_path), "CHUTES_API_KEY": key}
         with until_interrupted(
             "--forward", str(scenario.module), "--listen", f"{local}:9000", variables=variables
         ) as forwarder:
@@ -84,8 +93,10 @@ def test_an_unreachable_platform_is_exit_code_1_and_shows_no_key(tmp_path: Path)
     platform = {
         "CHUTES_API_KEY": "cpk_secret",
         "CHUTES_API_URL": f"http://127.0.0.1:{find_free_port()}",
-        "HOME": os.devnull,
+        "HOME": str(tmp_path),
     }
+    (tmp_path / ".chutes").mkdir()
+    (tmp_path / ".chutes" / "config.ini").write_text(ACCOUNT)
     done = run_command("--forward", str(module), "--debug", variables=platform)
     assert done.returncode == 1
     assert "cpk_secret" not in done.stderr

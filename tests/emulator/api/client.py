@@ -13,6 +13,7 @@ import requests
 from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER_ID_HEADER
 from chutes.util.auth import get_signing_message
 
+from chutes_wrappers.core.platform_rules import compute_chute_id
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.host.account.keypairs import keypair_from_seed
 from tests.emulator.tokens import TOKEN
@@ -117,6 +118,10 @@ class Client:
     def delete(self, path: str) -> requests.Response:
         """Send a signed DELETE."""
         return requests.delete(f"{self.url}{path}", headers=self.headers(purpose=path.split("/")[1]), timeout=60)
+
+    def delete_chute(self, name: str) -> requests.Response:
+        """Delete an own chute by the id that belongs to its name."""
+        return self.delete(f"/chutes/{compute_chute_id(self.account.username, name)}")
 
     def post(self, path: str, value: Any, **params: Any) -> requests.Response:
         """Send a signed POST of JSON."""

@@ -35,7 +35,9 @@ def test_one_of_many_equal_deployments_is_made_and_charged(user: Client) -> None
 
 def test_one_of_many_equal_keys_and_secrets_is_made(user: Client) -> None:
     secret = {"purpose": "case", "key": "TOKEN", "value": "x"}
-    assert collect_statuses(lambda: user.post("/api_keys/", {"name": "key", "admin": False})) == [200] + [409] * (_AT_ONCE - 1)
+    assert collect_statuses(lambda: user.post("/api_keys/", {"name": "key", "admin": False})) == [200] + [409] * (
+        _AT_ONCE - 1
+    )
     assert collect_statuses(lambda: user.post("/secrets/", secret)) == [200] + [409] * (_AT_ONCE - 1)
 
 

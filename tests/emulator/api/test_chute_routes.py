@@ -30,7 +30,7 @@ def test_a_deployment_is_what_was_sent(owner: Client) -> None:
     chute = deployed.json()
     assert chute["chute_id"] == Chute(username="tester", name="case", image="x").uid
     assert (chute["slug"], chute["hot"], chute["instances"]) == ("tester-case", False, [])
-    for name in (chute["chute_id"], "case", "CASE"):
+    for name in (chute["chute_id"], "case"):
         chute_json = owner.get(f"/chutes/{name}").json()
         assert (chute_json["version"], chute_json["cords"], chute_json["code"]) == (chute["version"], [CORD], CODE)
     assert chute_json["image"]["name"] == "case"
@@ -157,11 +157,11 @@ def test_a_cord_without_a_public_path_is_accepted_and_never_matched(platform: Ru
 def test_a_name_may_contain_slashes(owner: Client) -> None:
     owner.deploy(name="models/case")
     assert owner.get("/chutes/models/case").json()["slug"] == "tester-models-case"
-    assert owner.delete("/chutes/models/case").status_code == 200
+    assert owner.delete_chute("models/case").status_code == 200
 
 
 def test_a_chute_is_visible_only_to_users_it_is_shared_with(owner: Client) -> None:
-    owner.deploy()
+    chute_id = owner.deploy().json()["chute_id"]
     other = Client.register(owner.url, "second")
     body = {"chute_id_or_name": "case", "user_id_or_name": "second"}
     assert other.get("/chutes/case").status_code == 404
@@ -169,7 +169,7 @@ def test_a_chute_is_visible_only_to_users_it_is_shared_with(owner: Client) -> No
     assert "second" in owner.post("/chutes/share", body).json()["status"]
     assert other.get("/chutes/case").status_code == 200
     assert [one["name"] for one in other.get("/chutes/").json()["items"]] == ["case"]
-    assert other.delete("/chutes/case").status_code == 404
+    assert other.delete(f"/chutes/{chute_id}").status_code == 404
     assert owner.post("/chutes/unshare", body).status_code == 200
     assert owner.post("/chutes/unshare", body).status_code == 404
     assert other.get("/chutes/case").status_code == 404
@@ -178,8 +178,10 @@ def test_a_chute_is_visible_only_to_users_it_is_shared_with(owner: Client) -> No
 
 def test_a_deleted_chute_is_not_found(owner: Client) -> None:
     chute_id = owner.deploy().json()["chute_id"]
-    assert owner.delete("/chutes/case").json() == {"chute_id": chute_id, "deleted": True}
-    assert owner.delete("/chutes/case").status_code == 404
+    by_name = owner.delete("/chutes/case")
+    assert (by_name.status_code, by_name.json()["detail"]) == (400, "Must use chute UUID to delete.")
+    assert owner.delete_chute("case").json() == {"chute_id": chute_id, "deleted": True}
+    assert owner.delete_chute("case").status_code == 404
     assert owner.deploy(accept_fee=False).status_code == 402
 
 
@@ -190,3 +192,52 @@ def test_without_instances_a_chute_stays_cold(owner: Client) -> None:
     assert owner.get("/chutes/warmup/other").status_code == 404
     assert owner.get("/instances/x").status_code == 404
     assert owner.get("/instances/x/logs", "logs").status_code == 404
+
+
+def deploy_as(url: str, username: str, **overrides: Any) -> tuple[Client, str]:
+    """Register a user, deploy a chute, and return the user's client and the chute's id."""
+    client = Client.register(url, username)
+    client.build_and_wait()
+    response = client.deploy(**overrides)
+    assert response.ok, response.text
+    return client, response.json()["chute_id"]
+
+
+def test_a_name_is_looked_up_exactly_over_the_chutes_of_everybody(owner: Client) -> None:
+    stranger, stranger_id = deploy_as(owner.url, "stranger")
+    own_id = owner.deploy().json()["chute_id"]
+    assert owner.get("/chutes/case").status_code == 404  # the oldest is the stranger's
+    assert owner.get(f"/chutes/{own_id}").json()["chute_id"] == own_id
+    assert owner.get("/chutes/Case").status_code == 404
+    shared = {"chute_id_or_name": stranger_id, "user_id_or_name": "tester"}
+    assert stranger.post("/chutes/share", shared).ok  # without the consent of the other
+    assert owner.get("/chutes/case").json()["chute_id"] == stranger_id
+
+
+def test_of_equal_names_the_platforms_own_chute_is_first(owner: Client) -> None:
+    owner.deploy()
+    platforms, _ = deploy_as(owner.url, "chutes")
+    assert owner.get("/chutes/case").status_code == 404
+    assert platforms.get("/chutes/case").status_code == 200
+
+
+def test_warm_up_shares_and_secrets_match_names_as_patterns_the_callers_own_first(owner: Client) -> None:
+    stranger, stranger_id = deploy_as(owner.url, "stranger", name="my-chat")
+    stranger.post("/chutes/share", {"chute_id_or_name": stranger_id, "user_id_or_name": "tester"})
+    assert owner.get("/chutes/warmup/MY_CHAT", quick="true").json()["chute_id"] == stranger_id
+    made = owner.post("/secrets/", {"purpose": "my_chat", "key": "A", "value": "x"}).json()
+    assert made["purpose"] == stranger_id
+    own_id = owner.deploy(name="my.chat").json()["chute_id"]
+    assert owner.get("/chutes/warmup/my_chat", quick="true").json()["chute_id"] == own_id
+    assert owner.post("/secrets/", {"purpose": "%CHAT", "key": "A", "value": "x"}).json()["purpose"] == own_id
+    for name in ("bob_x", "b_b_x"):
+        Client.register(owner.url, name)
+    body = {"chute_id_or_name": "MY_chat", "user_id_or_name": "b_b_x"}
+    assert owner.post("/chutes/share", body).json()["status"] == "Successfully shared chute my.chat with bob_x"
+
+
+def test_a_deployment_replaces_the_own_chute_whose_name_matches(owner: Client) -> None:
+    first = owner.deploy(name="my-chat").json()
+    second = owner.deploy(name="My_Chat", code=OTHER_CODE).json()
+    assert (second["chute_id"], second["name"]) == (first["chute_id"], "my-chat")
+    assert owner.get("/chutes/").json()["total"] == 1

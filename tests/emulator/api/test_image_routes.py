@@ -93,7 +93,7 @@ def test_an_image_in_use_is_not_deleted(user: Client) -> None:
     image = user.build_and_wait()
     assert user.deploy().status_code == 200
     assert user.delete(f"/images/{image['image_id']}").status_code == 409
-    user.delete("/chutes/case")
+    user.delete_chute("case")
     assert user.delete(f"/images/{image['image_id']}").status_code == 200
     assert user.get("/images/case:v1").status_code == 404
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute
 from tests.scenario import find_free_port
 from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serve_script
 
@@ -41,15 +43,30 @@ def test_the_sdks_configuration_file_beats_the_variable(tmp_path: Path, monkeypa
     assert api_client.resolve_api_url() == "http://file"
 
 
-def test_a_chute_is_called_by_its_slug_below_the_platforms_domain_or_at_the_emulators_port(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with platform(monkeypatch, json_reply({"slug": "tester-my-chute"})) as server:
-        port = server.root.rpartition(":")[2]
-        assert api_client.fetch_chute_url("my-chute", KEY) == f"http://tester-my-chute.localhost:{port}"
-    assert server.received == [PATH]
-    chute = {"slug": "tester-my-chute"}
+def make_chute(slug: object) -> ChuteInfo:
+    return parse_chute({"chute_id": "1", "name": "my-chute", "slug": slug})
+
+
+def test_a_chute_is_called_by_its_slug_below_the_platforms_domain_or_at_the_emulators_port() -> None:
+    chute = make_chute("tester-my-chute")
     assert api_client.build_chute_url(chute, "https://api.chutes.ai") == "https://tester-my-chute.chutes.ai"
+    assert api_client.build_chute_url(chute, "http://127.0.0.1:8000") == "http://tester-my-chute.localhost:8000"
+
+
+@pytest.mark.parametrize(
+    "slug",
+    [None, "", "evil.example/", "a.b", "evil.example#", "user@evil", "a:1", "x y", "UPPER", "ä", "a\nb", "a%2e", ["x"]],
+)
+def test_a_slug_that_is_not_one_label_of_a_host_is_never_called(slug: object) -> None:
+    for url in ("https://api.chutes.ai", "http://127.0.0.1:8000"):
+        with pytest.raises(WrapperError, match="no valid host") as caught:
+            api_client.build_chute_url(make_chute(slug), url)
+        assert "--url" in str(caught.value)
+
+
+def request_chute() -> None:
+    with api_client.connect(KeyCredentials(key=KEY)) as api:
+        api.get(PATH, "requesting the chute 'my-chute'", purpose="chutes")
 
 
 @pytest.mark.parametrize(
@@ -57,10 +74,9 @@ def test_a_chute_is_called_by_its_slug_below_the_platforms_domain_or_at_the_emul
     [
         (Reply(status=401, body=b'{"detail": "no"}'), "API key"),
         (Reply(status=403, body=b"{}"), "API key"),
-        (Reply(status=404, body=b'{"detail": "not found"}'), "deploy"),
+        (Reply(status=404, body=b'{"detail": "not found"}'), "--list-chutes"),
         (Reply(status=502, body=b"bad gateway"), "502"),
         (Reply(status=307, headers={"Location": "http://elsewhere.invalid/"}), "307"),
-        (json_reply({}), "--url"),
         (json_reply([]), "CHUTES_API_URL"),
         (html_reply("<html>"), "base_url"),
     ],
@@ -69,7 +85,7 @@ def test_the_error_names_the_reason_without_the_key(
     reply: Reply, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with platform(monkeypatch, reply), pytest.raises(WrapperError) as caught:
-        api_client.fetch_chute_url("my-chute", KEY)
+        request_chute()
     assert expected in str(caught.value)
     assert KEY not in str(caught.value)
 
@@ -77,4 +93,4 @@ def test_the_error_names_the_reason_without_the_key(
 def test_an_unreachable_platform_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUTES_API_URL", f"http://127.0.0.1:{find_free_port()}")
     with pytest.raises(WrapperError, match="no response from the platform"):
-        api_client.fetch_chute_url("my-chute", KEY)
+        request_chute()
