@@ -18,7 +18,7 @@ from chutes_wrappers.host.account import registration, wallets
 from chutes_wrappers.host.account.config_file import check_writable, format_config, write_with_backup
 from chutes_wrappers.host.account.credentials import find_hotkey_problem, parse_account
 from chutes_wrappers.host.account.wallets import Hotkey
-from chutes_wrappers.host.platform_api.api_client import resolve_api_url
+from chutes_wrappers.host.platform_api.api_client import InvalidApiUrl, resolve_api_url
 from chutes_wrappers.sdk.username import get_config_path
 
 
@@ -39,6 +39,8 @@ def _find_api_url() -> str:
     """Return the API of a new account; the default if the configuration, which is replaced, cannot be read."""
     try:
         return resolve_api_url()
+    except InvalidApiUrl:
+        raise
     except ConfigurationError:
         return resolve_api_url("")
 

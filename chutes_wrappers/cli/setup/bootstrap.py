@@ -73,11 +73,11 @@ def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         prog="setup.sh",
         description="Create .venv and install the dependencies; at a terminal, also set up the Chutes account.",
         epilog="Flags that replace the questions of --account: --register USERNAME [--wallet NAME/HOTKEY|new], --link [--wallet "
-        "NAME/HOTKEY], --config FILE, and --key for an API key; ./setup.sh --account --help describes them.",
+        "NAME/HOTKEY], --config FILE, and --key for an API key that may call chutes and nothing else; ./setup.sh --account --help describes them.",
         add_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("--yes", action="store_true", help="ask no questions")
+    parser.add_argument("--yes", action="store_true", help="ask no questions; with --key, replace an existing API key")
     parser.add_argument(
         "--python", metavar="X", help="use this Python, 3.10 to 3.13; creates .venv again for another version"
     )
@@ -96,5 +96,5 @@ def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"unrecognized arguments: {' '.join(account_arguments)} (flags of the account need --account)")
     if options.yes and options.account and not account_arguments:
         parser.error("--yes asks no questions, so --account needs its answers as flags: --account --help lists them")
-    options.account_arguments = account_arguments
+    options.account_arguments = [*account_arguments, *(["--yes"] if options.yes and account_arguments else [])]
     return options

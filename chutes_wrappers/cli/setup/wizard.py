@@ -62,8 +62,8 @@ def wizard(
     """
     if sum((register is not None, link, config is not None)) > 1:
         raise click.UsageError("--register, --link and --config cannot be used together: use one of them")
-    if yes and key is None:
-        raise click.UsageError("--yes can only be used with --key")
+    if yes and not (register is not None or link or config is not None or key):
+        raise click.UsageError("--yes asks no questions: give --register USERNAME, --link, --config FILE or --key")
     if wallet is not None and register is None and not link:
         raise click.UsageError("--wallet can only be used with --register or --link")
 

@@ -1,4 +1,4 @@
-"""The user's API key, which calls of a chute need."""
+"""The user's API key, which is sent with calls of a chute only."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ KEY_VARIABLE = "CHUTES_API_KEY"
 def get_key_path() -> Path:
     """Return the file for the API key, which is read unless ``CHUTES_API_KEY`` is set."""
     return Path.home() / ".chutes" / "api_key"
+
+
+def is_key_in_environment() -> bool:
+    """Return whether ``CHUTES_API_KEY`` has the API key; then the file is not read."""
+    return bool(os.environ.get(KEY_VARIABLE, "").strip())
+
+
+def get_key_source() -> str:
+    """Return where ``read_api_key`` reads the key: the variable's name, or the path of the file."""
+    return KEY_VARIABLE if is_key_in_environment() else str(get_key_path())
 
 
 def read_api_key() -> str | None:

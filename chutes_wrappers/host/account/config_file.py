@@ -44,7 +44,10 @@ def format_config(account: NewAccount) -> str:
     return output.getvalue()
 
 
-def check_writable(*paths: Path) -> None:
+_OTHER_FILE_STEP = "correct that, or set CHUTES_CONFIG_PATH to another file for the account"
+
+
+def check_writable(*paths: Path, next_step: str = _OTHER_FILE_STEP) -> None:
     """Raise ConfigurationError if a file cannot be written or backed up. Call it before a request that cannot be undone."""
     for original in paths:
         path = Path(os.path.realpath(original))  # a link is followed
@@ -53,17 +56,13 @@ def check_writable(*paths: Path) -> None:
             if path.exists():
                 path.read_bytes()  # for the backup
         except OSError as error:
-            raise _make_error(path, error.strerror or type(error).__name__) from error
+            raise _make_error(path, error.strerror or type(error).__name__, next_step) from error
         if not os.access(path.parent, os.W_OK):
-            raise _make_error(path, "its folder is not writable")
+            raise _make_error(path, "its folder is not writable", next_step)
 
 
-def _make_error(path: Path, reason: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"the account cannot be written ({reason})",
-        where=str(path),
-        next_step="correct that, or set CHUTES_CONFIG_PATH to another file for the account",
-    )
+def _make_error(path: Path, reason: str, next_step: str) -> ConfigurationError:
+    return ConfigurationError(f"the file cannot be written ({reason})", where=str(path), next_step=next_step)
 
 
 def write_with_backup(path: Path, content: str) -> Path | None:

@@ -11,7 +11,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.config_file import NewAccount
-from chutes_wrappers.host.account.credentials import AccountCredentials, KeyCredentials, NoCredentials, SeedCredentials
+from chutes_wrappers.host.account.credentials import KeyCredentials, NoCredentials, SeedCredentials
 from chutes_wrappers.host.account.wallets import Hotkey
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, read_request_timeout_s
 
@@ -22,7 +22,8 @@ _REGISTRATION_URL = "https://rtok.chutes.ai"
 TOKEN_PAGE = f"{_REGISTRATION_URL}/users/registration_token"
 _PLACEHOLDER_TOKEN = "replaceme"
 TOKEN_VARIABLE = "CHUTES_REGISTRATION_TOKEN"
-_FORBIDDEN, _CONFLICT = 403, 409
+_UNAUTHORIZED, _FORBIDDEN, _CONFLICT = 401, 403, 409
+ADMIN_KEY_OF_WEBSITE = "an admin API key of the account, from the website"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +84,14 @@ def _build_token_step(url: str) -> str:
 
 
 def link_account(url: str, key: str, hotkey: Hotkey) -> NewAccount:
-    """Return the account of the API key, with its ``hotkey``. Raises WrapperError when it has another hotkey."""
+    """Return the account of the admin key ``key``, with its ``hotkey``. Raises WrapperError when it has another hotkey."""
     with PlatformApi(url, KeyCredentials(key=key), timeout_s=read_request_timeout_s()) as api:
-        response = api.get("/users/me", "looking up the owner of the API key", purpose="me")
+        try:
+            response = api.get("/users/me", "looking up the owner of the API key", purpose="me")
+        except PlatformRequestFailed as error:
+            if error.status == _UNAUTHORIZED:  # PLATFORM.md, section 5: reads take admin keys only
+                error.next_step = f"use {ADMIN_KEY_OF_WEBSITE}: a key that may only call chutes cannot read the account"
+            raise
     if clean_text(response.get("hotkey")) != hotkey.address:
         raise WrapperError(
             f"the account {clean_text(response.get('username'))} has another hotkey than {hotkey.wallet}/{hotkey.name}",
@@ -102,25 +108,6 @@ def fetch_account(url: str, seed: str, user_id: str) -> dict[str, Any]:
     """
     with PlatformApi(url, SeedCredentials(seed=seed, user_id=user_id), timeout_s=read_request_timeout_s()) as api:
         return api.get("/users/me", "requesting the account", purpose="me")
-
-
-def fetch_key_owner(url: str, key: str) -> str:
-    """Return the username of the API key's owner. Raises WrapperError when the platform rejects the key."""
-    with PlatformApi(url, KeyCredentials(key=key), timeout_s=read_request_timeout_s()) as api:
-        return clean_text(api.get("/users/me", "looking up the owner of the API key", purpose="me").get("username"))
-
-
-def create_api_key(url: str, account: AccountCredentials) -> str:
-    """Create an API key with all the permissions of ``account``, and return it."""
-    with PlatformApi(url, account, timeout_s=read_request_timeout_s()) as api:
-        response = api.post("/api_keys/", "creating an API key", {"name": "chutes-wrappers", "admin": True})
-    if not clean_text(response.get("secret_key")):
-        raise WrapperError(
-            "the platform's response has no secret_key",
-            evidence=json.dumps(sorted(response)),
-            next_step="create one on the website, and put it into ~/.chutes/api_key",
-        )
-    return clean_text(response["secret_key"])
 
 
 def _build_account(url: str, response: dict[str, Any], hotkey: Hotkey) -> NewAccount:

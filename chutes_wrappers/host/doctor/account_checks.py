@@ -16,16 +16,15 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.core.text import clean_text
-from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, read_api_key
+from chutes_wrappers.host.account.api_key import get_key_path, get_key_source, is_key_in_environment, read_api_key
 from chutes_wrappers.host.account.credentials import (
     AccountCredentials,
     Credentials,
-    KeyCredentials,
     NoCredentials,
     find_hotkey_problem,
     read_account,
 )
+from chutes_wrappers.host.account.key_access import KeyAccess, KeyState, inspect_key
 from chutes_wrappers.host.doctor.finding import Finding, Severity, format_error, run_check
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
@@ -35,7 +34,15 @@ from chutes_wrappers.sdk.username import get_config_path
 _NONCE_MARGIN_S = 60
 _DEFAULT_TIMEOUT_S = 10.0
 _ACCOUNT_COMMAND = f"{NAMES.account}"
-_UNAUTHORIZED = 401  # not 403: a known key that may not read the account may still call a chute
+_KEY_SEVERITIES: dict[KeyState, Severity] = {
+    KeyState.INVOKE: "ok",
+    KeyState.LIMITED: "note",
+    KeyState.UNKNOWN: "warning",
+    KeyState.ADMIN: "warning",
+    KeyState.OTHER: "warning",
+    KeyState.FOREIGN: "warning",
+    KeyState.INVALID: "failure",
+}
 
 
 def check_account() -> Iterator[Finding]:
@@ -148,30 +155,35 @@ def _check_api_key() -> Iterator[Finding]:
         yield from _check_mode("API key's mode", path, path.stat().st_mode)
     if key is None:
         return
-    source = KEY_VARIABLE if os.environ.get(KEY_VARIABLE, "").strip() else str(path)
+    account = _read_usable_account()
     try:
-        owner = clean_text(_fetch_account(KeyCredentials(key=key)).get("username"))
-    except PlatformRequestFailed as error:
-        is_unauthorized = error.status == _UNAUTHORIZED
-        fix = f"remove it from {source}, then create another with {_ACCOUNT_COMMAND} --key"
-        yield _make_finding(
-            "API key", "failure" if is_unauthorized else "note", format_error(error), fix if is_unauthorized else ""
-        )
+        access = inspect_key(key, account, _create_api)
     except WrapperError as error:  # no URL or no response: the key is not the cause
         yield _make_finding("API key", "note", f"not tested: {format_error(error)}")
-    else:
-        yield _check_key_owner(owner, source)
+        return
+    yield _make_key_finding(access, account)
 
 
-def _check_key_owner(owner: str, source: str) -> Finding:
-    """Return the finding about a key of ``owner``, who may be another user than the account's."""
+def _read_usable_account() -> AccountCredentials | None:
+    """Return the account if its file and hotkey are valid; other checks report the problems."""
     with contextlib.suppress(ConfigurationError):
-        if (name := read_account().username) != owner:
-            fix = f"remove it from {source}, then create one of {name} with {_ACCOUNT_COMMAND} --key"
-            return _make_finding(
-                "API key", "warning", f"the key in {source} belongs to {owner}, but the account is {name}", fix
-            )
-    return _make_finding("API key", "ok", f"the platform accepts the key in {source}")
+        account = read_account()
+        return account if find_hotkey_problem(account) is None else None
+    return None
+
+
+def _make_key_finding(access: KeyAccess, account: AccountCredentials | None) -> Finding:
+    message = f"the key in {get_key_source()} {access.description}"
+    if access.state is KeyState.INVOKE:
+        message += "; the first call shows whether it is accepted"
+    if account is None and access.state is KeyState.UNKNOWN:
+        return _make_finding("API key", "note", message)
+    severity = _KEY_SEVERITIES[access.state]
+    if access.state in (KeyState.ADMIN, KeyState.OTHER):
+        message += "; calls need a key that may only call chutes"
+    command = f"{_ACCOUNT_COMMAND} --key"
+    fix = f"unset {get_key_source()}, then run {command}" if is_key_in_environment() else f"run {command} to replace it"
+    return _make_finding("API key", severity, message, "" if severity in ("ok", "note") else fix)
 
 
 def _fetch_account(credentials: Credentials) -> Mapping[str, Any]:

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pexpect
@@ -19,9 +18,11 @@ from chutes_wrappers.host.account import wallets
 from tests.commands import Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
-from tests.fork_server import CHUTES, TIMEOUT_S, WIZARD
-from tests.scenario import ROOT, make_environment
-from tests.terminal import Terminal, interrupt
+from tests.fork_server import CHUTES, TIMEOUT_S
+from tests.scenario import ROOT
+from tests.terminal import interrupt
+
+from .newcomers import Newcomer, mode, secrets_of
 
 
 @pytest.fixture(scope="module")
@@ -32,63 +33,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatfo
         yield running
 
 
-@dataclass(frozen=True)
-class Newcomer:
-    """A home folder without anything, and the wizard."""
-
-    home: Path
-    url: str
-
-    @property
-    def config(self) -> Path:
-        return self.home / ".chutes" / "config.ini"
-
-    @property
-    def variables(self) -> dict[str, str]:
-        inherited = {name: value for name, value in make_environment().items() if not name.startswith("CHUTES_")}
-        return {
-            **inherited,
-            "HOME": str(self.home),
-            "CHUTES_API_URL": self.url,
-            "CHUTES_REGISTRATION_TOKEN": TOKEN,
-            "PYTHONPATH": str(ROOT),
-            "TERM": "dumb",
-        }
-
-    def run(self, *arguments: str, code: int = 0, **variables: str) -> str:
-        wizard = Commands(ROOT, self.variables, WIZARD)
-        done = wizard.run(*arguments, variables=variables)
-        assert done.code == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
-
-    def at_terminal(self, columns: int = 60) -> Terminal:
-        return Terminal([], target=WIZARD, variables=self.variables, dimensions=(24, columns))
-
-
 @pytest.fixture
 def newcomer(tmp_path: Path, platform: RunningPlatform) -> Newcomer:
     return Newcomer(tmp_path, platform.url)
-
-
-def secrets_of(newcomer: Newcomer) -> list[str]:
-    """Collect the secrets of the written files, which must never be printed."""
-    secrets = []
-    folder = newcomer.home / ".bittensor" / "wallets"
-    for wallet, name in wallets.find_hotkeys(folder):
-        for path in (folder / wallet / "hotkeys" / name, folder / wallet / "coldkey"):
-            wallet_file = wallets._read_json(path)
-            secrets += [
-                wallet_file["secretPhrase"],
-                *(wallet_file[name].removeprefix("0x") for name in ("secretSeed", "privateKey")),
-            ]
-    for name in ("fingerprint-*", "api_key"):
-        secrets += [path.read_text().strip() for path in newcomer.config.parent.glob(name)]
-    return secrets
-
-
-def mode(path: Path) -> int:
-    return path.stat().st_mode & 0o777
 
 
 def test_a_newcomer_registers_with_a_new_wallet_at_the_terminal(newcomer: Newcomer) -> None:
@@ -201,6 +148,7 @@ def test_without_a_terminal_the_flags_are_named(newcomer: Newcomer) -> None:
     assert "cannot be used together" in newcomer.run("--link", "--register", "x", code=2)
     assert "--wallet" in newcomer.run("--register", "someone", code=2)
     assert "CHUTES_API_KEY" in newcomer.run("--link", code=2)
+    assert "--yes asks no questions" in newcomer.run("--yes", code=2)
     assert "use --wallet new to create one" in newcomer.run("--register", "someone", code=2)
 
 
@@ -308,7 +256,11 @@ def test_a_symlink_to_a_read_only_folder_is_reported_before_any_request(newcomer
 def test_an_api_key_of_another_account_is_reported(newcomer: Newcomer) -> None:
     newcomer.run("--register", "firstone", "--wallet", "new", "--key")
     output_text = newcomer.run("--register", "secondone", "--wallet", "new", "--key", code=2)
-    assert "belongs to firstone, and the account is secondone" in output_text
+    assert "belongs to another account than secondone" in output_text
+    assert "add --yes" in output_text
+    newcomer.config.with_name("api_key").write_text(api_key(newcomer))
+    output_text = newcomer.run("--register", "thirdone", "--wallet", "new", "--key", code=2)
+    assert "belongs to secondone, and the account is thirdone" in output_text
 
 
 def test_an_invalid_api_url_and_a_closed_input_are_reported(newcomer: Newcomer) -> None:
@@ -332,7 +284,7 @@ def test_an_api_key_is_created_once_and_saved(newcomer: Newcomer) -> None:
     assert (key_file.read_text().startswith("cpk_"), mode(key_file)) == (True, 0o600)
     before = key_file.read_text()
     output_text = newcomer.run("--key")
-    assert "already" in output_text
+    assert "is kept: it may call chutes and nothing else" in output_text
     assert before.strip() not in output_text
     assert key_file.read_text() == before
 
