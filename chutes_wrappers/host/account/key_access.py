@@ -21,7 +21,7 @@ KeyKind = Literal["invoke", "admin"]
 ADMIN_POWER = "may do everything that the account may do: deploy, delete, spend the balance, create keys"
 INVOKE_POWER = "may call chutes and nothing else"
 
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _CONFLICT = 401, 409
 _NAME = "chutes-wrappers"
 # As `chutes keys create --action invoke` sends it (SDK entrypoint/api_key.py).
 _INVOKE_SCOPES = [{"object_type": "chutes", "action": "invoke"}]
@@ -160,6 +160,10 @@ def create_key(api: PlatformApi, kind: KeyKind, keys: Sequence[ListedKey]) -> Ne
     permissions = {"admin": True} if kind == "admin" else {"admin": False, "scopes": _INVOKE_SCOPES}
     try:
         response = api.post("/api_keys/", f"creating the API key {name!r}", {"name": name, **permissions})
+    except PlatformRequestFailed as error:
+        if error.status == _CONFLICT:
+            error.next_step = "run the command again: another process has created a key of this name"
+        raise
     except PlatformUnreachable as error:
         error.next_step = f"run chutes keys list: if {name} exists, delete it, since its secret is lost; then try again"
         raise

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,7 +25,8 @@ from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platf
 from tests.commands import Commands
 from tests.emulator.api.client import Client, make_bearer_header, make_definition
 from tests.emulator.tokens import TOKEN
-from tests.fork_server import CHUTES
+from tests.fork_server import CHUTES, TIMEOUT_S, WIZARD
+from tests.scenario import ROOT
 
 from .newcomers import Newcomer, mode
 
@@ -170,6 +174,56 @@ def test_a_no_changes_nothing_and_is_not_a_success(owner: Owner, reply: str) -> 
     terminal.close()
     assert terminal.exitstatus == 1
     assert (owner.key_file.read_text().strip(), [*owner.list_keys()]) == (old["secret_key"], ["laptop"])
+
+
+def test_ctrl_c_at_the_question_changes_nothing(owner: Owner) -> None:
+    owner.write_key(name="laptop", admin=True)
+    terminal = owner.home.at_terminal(200, "--key")
+    terminal.expect("Replace it")
+    terminal.send("\x03")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert (terminal.exitstatus, [*owner.list_keys()]) == (130, ["laptop"])
+
+
+@pytest.mark.parametrize(("reply", "names"), [("n", ["laptop"]), ("", ["laptop", "chutes-wrappers"])])
+def test_the_wizard_asks_about_a_key_that_may_do_more(owner: Owner, reply: str, names: list[str]) -> None:
+    owner.write_key(name="laptop", admin=True)
+    terminal = owner.home.at_terminal(200)
+    for question, answer in (("Set up another account", ""), ("Replace it by one that may call chutes", reply)):
+        terminal.expect(question)
+        terminal.sendline(answer)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert (terminal.exitstatus, [*owner.list_keys()]) == (0, names)
+
+
+def test_yes_of_setup_replaces_a_key(owner: Owner) -> None:
+    if not (ROOT / ".venv" / ".complete-dev").exists():
+        pytest.skip("the project's own .venv is not set up here: ./setup.sh --dev")
+    old = owner.write_key(name="laptop", admin=True)
+    done = subprocess.run(
+        [ROOT / "setup.sh", "--account", "--yes", "--key"],
+        env={**owner.home.variables, "CHUTES_WRAPPERS_PYTHON": sys.executable},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    check_replaced(owner, old, done.stdout + done.stderr)
+
+
+def test_two_processes_at_once_leave_no_key_without_its_secret(owner: Owner) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        wizards = [Commands(ROOT, owner.home.variables, WIZARD) for _ in range(2)]
+        codes = sorted(done.code for done in pool.map(lambda wizard: wizard.run("--key"), wizards))
+    assert codes[0] == 0
+    assert codes[1] in (0, 1)
+    texts = [path.read_text() for path in owner.key_file.parent.glob("api_key*")]
+    for key in owner.list_keys().values():
+        assert any(key["api_key_id"].replace("-", "") in text for text in texts), key
 
 
 @pytest.mark.parametrize(
