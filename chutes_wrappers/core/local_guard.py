@@ -25,6 +25,7 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(?::[0-9]{0,5})?")
 _ORIGIN = re.compile(r"https?://(?P<host>(?:\[[0-9a-f:.]+\]|[^\s:/?#@\[\]*]+)(?::[0-9]{1,5})?)")
 _NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _TRUSTED_SITES = frozenset({"same-origin", "none"})
+_FRAMES = frozenset({"iframe", "frame", "embed", "object"})
 _PURPOSES = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 
 
@@ -78,7 +79,8 @@ class LocalGuard:
     ``Host`` must name this machine: 127.0.0.1, [::1], localhost or a name below it. Any port is accepted, since published
     ports and tunnels change it. A host of ``allowed``, or one that ``is_own_host`` accepts, is accepted too. An ``Origin`` must
     be the server's own or one of ``allowed``; with ``loopback_origins`` any page of this machine is accepted. Without an
-    ``Origin``, ``Sec-Fetch-Site`` decides, except for a top-level navigation by GET.
+    ``Origin``, ``Sec-Fetch-Site`` decides, except for navigations by GET: at top level, and with ``loopback_origins`` in a frame of
+    a page of this machine. Its names are several sites for a browser, so ``Referer`` decides, which no page can forge.
     """
 
     loopback_origins: bool
@@ -95,7 +97,7 @@ class LocalGuard:
             )
         origins = [value for name, value in lower_headers if name == "origin"]
         if not origins:
-            return self._find_site_refusal(method, dict(lower_headers))
+            return self._find_site_refusal(method, hosts[0], dict(lower_headers))
         if len(origins) == 1 and self._is_origin(origins[0], hosts[0]):
             return None
         if origins == ["null"]:
@@ -118,18 +120,22 @@ class LocalGuard:
         name = _HOST.fullmatch(parts["host"])
         return self.loopback_origins and name is not None and bool(_LOOPBACK.fullmatch(name["name"]))
 
-    def _find_site_refusal(self, method: str, lower_headers: dict[str, str]) -> str | None:
+    def _find_site_refusal(self, method: str, host: str, lower_headers: dict[str, str]) -> str | None:
         site = lower_headers.get("sec-fetch-site")
         # A prefetch is not a navigation of the user. For one by a foreign page, browsers may send the site as "none".
         is_prefetch = any(lower_headers.get(name, "").startswith("prefetch") for name in _PURPOSES)
         is_trusted_site = site is None or site in _TRUSTED_SITES or (site == "same-site" and self.loopback_origins)
         if is_prefetch and site != "same-origin":
             is_trusted_site = False
-        navigation = (method, lower_headers.get("sec-fetch-mode"), lower_headers.get("sec-fetch-dest"))
-        is_navigation = navigation == ("GET", "navigate", "document") and not is_prefetch
-        if is_trusted_site or is_navigation:
+        is_navigation = (method, lower_headers.get("sec-fetch-mode")) == ("GET", "navigate") and not is_prefetch
+        destination = lower_headers.get("sec-fetch-dest")
+        is_frame = destination in _FRAMES and self._is_local_page(lower_headers.get("referer", ""), host)
+        if is_trusted_site or (is_navigation and (destination == "document" or is_frame)):
             return None
         return "Pages of another site may not load this. Use its URL under the page's own host name, or fetch() with --allow-origin."
+
+    def _is_local_page(self, referrer: str, host: str) -> bool:
+        return self.loopback_origins and self._is_origin("/".join(referrer.split("/", 3)[:3]), host)
 
 
 def _format_values(values: Sequence[str]) -> str:

@@ -110,7 +110,7 @@ def decode(line: bytes) -> Frame:
             if text.startswith(b"{")
             else Data(pybase64.b64decode(text, validate=True))
         )
-    except (ValueError, TypeError, KeyError, binascii.Error) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, binascii.Error) as error:
         raise TunnelBroken(f"not a line of a tunnel: {text[:200]!r}") from error
 
 

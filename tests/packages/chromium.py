@@ -25,7 +25,7 @@ _ARGUMENTS = (
     "--disable-background-networking",
 )
 # Pages refer to fonts and scripts of other hosts, and must work without them.
-_THIS_MACHINE_ONLY = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+_THIS_MACHINE_ONLY = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost"
 
 
 @dataclass

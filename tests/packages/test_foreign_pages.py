@@ -29,6 +29,7 @@ from tests.upstreams.http_fixture import HttpFixture
 
 pytestmark = pytest.mark.packages
 
+NAME = "case.localhost"
 # DNS rebinding: the page was loaded from its own server, and then its name resolves to this machine.
 REBOUND = "MAP *.example 127.0.0.1"
 PAGE = b"<!doctype html><title>A page</title><a id='link'>link</a><form id='form' method='post'></form>"
@@ -80,7 +81,7 @@ def forwarder() -> Iterator[Forwarder]:
     stop, ready = asyncio.Event(), threading.Event()
 
     async def serve() -> None:
-        async with ForwardingServer(0, 8020, transport, lambda problem: None) as server:
+        async with ForwardingServer(0, 8020, transport, lambda problem: None, browser_name=NAME) as server:
             ports.append(server.port)
             ready.set()
             await stop.wait()

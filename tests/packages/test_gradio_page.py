@@ -19,7 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
 from tests.dev_chute import dev_chute
-from tests.host.forwarding.forwarders import forwarder_thread
+from tests.host.forwarding.forwarders import BROWSER_NAME, forwarder_thread
 from tests.packages.chromium import Request, exceptions, requests_of
 from tests.packages.environments import create_environment
 from tests.packages.test_gradio_versions import GRADIO, MAJORS, run_app, wav
@@ -62,7 +62,7 @@ def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             dev_chute(tmp_path_factory.mktemp("chute"), [], port, more=TUNNEL.format(port=port)) as chute,
             forwarder_thread(chute.base_url, port, TunnelTransport) as local,
         ):
-            yield Example(app.url, f"http://127.0.0.1:{local}")
+            yield Example(app.url, f"http://{BROWSER_NAME}:{local}")
 
 
 @pytest.fixture

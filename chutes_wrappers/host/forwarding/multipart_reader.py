@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]*))')
 
@@ -26,7 +26,7 @@ class Field:
 
 def parse_multipart(content_type: str, body: bytes) -> list[Field]:
     """Parse the parts of a ``multipart/form-data`` body, in order. Raise InvalidMultipart with the reason."""
-    boundary = parse_parameters(content_type).get("boundary", "").encode("latin-1")
+    boundary = parse_parameters(content_type).get("boundary", "").encode("latin-1", "replace")
     if not boundary:
         raise InvalidMultipart("the Content-Type has no boundary")
     # A delimiter begins a line; the first may be at the start of the body.
@@ -37,14 +37,20 @@ def parse_multipart(content_type: str, body: bytes) -> list[Field]:
 
 
 def parse_parameters(header: str) -> dict[str, str]:
-    """Parse the parameters of a header such as Content-Disposition; ``name*`` (RFC 5987) overrides ``name``."""
+    """Parse the parameters of a header such as Content-Disposition; ``name*`` (RFC 5987) overrides ``name``.
+
+    Raises InvalidMultipart for an unknown charset.
+    """
     parameters = {
         name.lower(): re.sub(r'\\(["\\])', r"\1", quoted) or bare for name, quoted, bare in _PARAMETER.findall(header)
     }
     for name, value in [*parameters.items()]:
         charset, _, encoded = value.partition("''")
         if name.endswith("*") and charset:
-            parameters[name[:-1]] = unquote(encoded, encoding=charset, errors="replace")
+            try:
+                parameters[name[:-1]] = unquote_to_bytes(encoded).decode(charset, "replace")
+            except (LookupError, ValueError) as error:  # some of Python's codecs are not for text
+                raise InvalidMultipart(f"{charset[:100]!r} is not a known charset, in {name}") from error
     return parameters
 
 

@@ -101,7 +101,7 @@ def _add_content_type(body: Mapping[str, Any], content_type: str) -> dict[str, A
 def _decode_text(data: bytes, content_type: str) -> str:
     try:
         return data.decode(parse_parameters(content_type).get("charset") or "utf-8")
-    except (UnicodeDecodeError, LookupError) as error:
+    except (InvalidMultipart, LookupError, ValueError) as error:
         raise ForwardingError(
             _UNSUPPORTED_MEDIA_TYPE, f"the body is not valid text of its charset ({error}); {_TUNNEL_REQUIRED}"
         ) from error

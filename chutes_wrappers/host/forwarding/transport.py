@@ -17,9 +17,10 @@ class ForwardingError(Exception):
     """
 
     def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
+        # The text may be a chute's, with characters that no encoding has.
+        self.text = text.encode("utf-8", "replace").decode()
+        super().__init__(self.text)
         self.status = status
-        self.text = text
 
 
 @dataclass(frozen=True, kw_only=True)

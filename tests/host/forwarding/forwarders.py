@@ -11,27 +11,34 @@ from chutes_wrappers.host.forwarding.chute_client import Chute, parse_chute_addr
 from chutes_wrappers.host.forwarding.server import ForwardingServer
 from chutes_wrappers.host.forwarding.transport import Transport
 
+BROWSER_NAME = "case.localhost"
 TransportFactory = Callable[[Chute], Transport]
 
 
 @contextlib.asynccontextmanager
-async def forwarder(url: str, service_port: int, create_transport: TransportFactory) -> AsyncIterator[int]:
+async def forwarder(
+    url: str, service_port: int, create_transport: TransportFactory, browser_name: str = BROWSER_NAME
+) -> AsyncIterator[int]:
     """The local port of a forwarder to the chute at ``url``."""
     problems: list[str] = []
     async with (
         Chute(parse_chute_address(url, None)) as chute,
-        ForwardingServer(0, service_port, create_transport(chute), problems.append) as server,
+        ForwardingServer(
+            0, service_port, create_transport(chute), problems.append, browser_name=browser_name
+        ) as server,
     ):
         yield server.port
 
 
 @contextlib.contextmanager
-def forwarder_thread(url: str, service_port: int, create_transport: TransportFactory) -> Iterator[int]:
+def forwarder_thread(
+    url: str, service_port: int, create_transport: TransportFactory, browser_name: str = BROWSER_NAME
+) -> Iterator[int]:
     """The same, for tests without an event loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    context = forwarder(url, service_port, create_transport)
+    context = forwarder(url, service_port, create_transport, browser_name)
     try:
         yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(60)
     finally:

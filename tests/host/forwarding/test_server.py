@@ -5,57 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import parse_allow_list
-from chutes_wrappers.host.forwarding import server as server_module
+from chutes_wrappers.host.forwarding import client_connection
 from chutes_wrappers.host.forwarding.server import ForwardingServer
 from chutes_wrappers.host.forwarding.transport import ForwardedResponse, ForwardingError
 from chutes_wrappers.runtime.tunnel_frames import Head, TunnelCall
-
-OK = Head(status=200, reason="Fine", headers=(("X-A", "1"), ("x-a", "\xe9"), ("Content-Length", "2")))
-
-
-class FakeTransport:
-    """Returns ``head`` and ``pieces`` and records the calls; ``left`` is set when a call ends early."""
-
-    def __init__(self, head: Head = OK, pieces: Callable[[], AsyncIterator[bytes]] | None = None) -> None:
-        self.head = head
-        self.calls: list[TunnelCall] = []
-        self.left = asyncio.Event()
-        self._pieces = pieces or self._two_bytes
-
-    @contextlib.asynccontextmanager
-    async def send(self, call: TunnelCall) -> AsyncIterator[ForwardedResponse]:
-        self.calls.append(call)
-        try:
-            yield ForwardedResponse(head=self.head, pieces=self._pieces())
-        except BaseException:
-            self.left.set()
-            raise
-
-    async def _two_bytes(self) -> AsyncIterator[bytes]:
-        yield b"ok"
+from tests.host.forwarding.fake_transport import NAME, FakeTransport, open_connection, send_requests
 
 
-@contextlib.asynccontextmanager
-async def open_connection(transport: FakeTransport) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    async with ForwardingServer(0, 8020, transport, lambda problem: None) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        yield reader, writer
-        writer.close()
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
-async def send_requests(transport: FakeTransport, *requests: bytes) -> bytes:
-    """Send ``requests``, and return all bytes until the server closes the connection."""
-    async with open_connection(transport) as (reader, writer):
-        for request in requests:
-            writer.write(request)
-            await writer.drain()
-        return await asyncio.wait_for(reader.read(), 60)
+LOOPBACK_HOSTS = ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here"))]
 
 
 async def test_the_response_is_exactly_the_transports_bytes() -> None:
@@ -131,7 +102,7 @@ async def test_an_invalid_request_is_a_400(request_: bytes) -> None:
 
 
 async def test_a_body_beyond_the_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "LARGEST_BODY_BYTES", 2**20)
+    monkeypatch.setattr(client_connection, "LARGEST_BODY_BYTES", 2**20)
     response = await send_requests(
         FakeTransport(), b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2**20 + b"x"
     )
@@ -188,7 +159,7 @@ async def test_the_end_of_the_server_ends_its_calls() -> None:
         yield b""
 
     transport = FakeTransport(pieces=pieces)
-    async with ForwardingServer(0, 8020, transport, lambda problem: None) as server:
+    async with ForwardingServer(0, 8020, transport, lambda problem: None, browser_name=NAME) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
@@ -196,14 +167,25 @@ async def test_the_end_of_the_server_ends_its_calls() -> None:
     writer.close()
 
 
-async def test_a_port_in_use_is_reported_with_the_flag() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize("host", LOOPBACK_HOSTS)
+async def test_a_port_in_use_is_reported_with_the_flag(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=str(port)) as caught:
-            async with ForwardingServer(port, 8020, FakeTransport(), lambda problem: None):
+            async with ForwardingServer(port, 8020, FakeTransport(), lambda problem: None, browser_name=NAME):
                 pass
     assert caught.value.next_step is not None
     assert "--listen" in caught.value.next_step
+
+
+@pytest.mark.parametrize("host", LOOPBACK_HOSTS)
+async def test_no_other_user_can_listen_where_a_browser_looks_for_the_name(host: str) -> None:
+    async with ForwardingServer(0, 8020, FakeTransport(), lambda problem: None, browser_name=NAME) as server:
+        reader, writer = await asyncio.open_connection(host, server.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: case.localhost\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 200")
+        writer.close()
 
 
 FOREIGN = [b"Host: evil.example", b"Host: localhost\r\nOrigin: http://evil.example", b"Host: localhost\r\nOrigin: null"]
@@ -241,7 +223,7 @@ async def test_a_websocket_of_another_site_is_rejected() -> None:
     [
         b"Host: 127.0.0.1:1",
         b"Host: localhost:18020\r\nOrigin: http://localhost:5173\r\nSec-Fetch-Site: same-site",
-        b"Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document",
+        b"Host: case.localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document",
         b"Host: box.example:8020\r\nOrigin: http://box.example:8020",
         b"Host: localhost\r\nOrigin: https://app.example",
     ],
@@ -249,9 +231,9 @@ async def test_a_websocket_of_another_site_is_rejected() -> None:
 async def test_front_ends_of_this_machine_and_what_is_allowed_call_it(head: bytes) -> None:
     transport = FakeTransport()
     allowed = parse_allow_list(["box.example"], ["https://app.example"])
-    async with ForwardingServer(0, 8020, transport, lambda problem: None, allowed) as server:
+    async with ForwardingServer(0, 8020, transport, lambda problem: None, allowed, browser_name=NAME) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\n" + head + b"\r\nConnection: close\r\n\r\n")
         assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 200")
         writer.close()
-    assert dict(transport.calls[0].headers)["Host"].encode() in head
+    assert len(transport.calls) == 1
