@@ -57,7 +57,8 @@ def pin_local_name(url: str) -> tuple[str, str | None]:
     if parts.scheme != "http" or not (parts.hostname or "").lower().endswith(".localhost"):
         return url, None
     port = f":{parts.port}" if parts.port else ""
-    return urlunsplit(parts._replace(netloc=f"{_LOOPBACK}{port}")), parts.netloc.rpartition("@")[2]
+    pinned_url = urlunsplit((parts.scheme, f"{_LOOPBACK}{port}", parts.path, parts.query, parts.fragment))
+    return pinned_url, parts.netloc.rpartition("@")[2]
 
 
 def find_proxy(url: str, *, can_use_socks: bool = False) -> str | None:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from yarl import URL
 
 from chutes_wrappers.core.errors import ConfigurationError
@@ -21,6 +13,7 @@ from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.forwarding.chute_client import Chute, ChuteAddress, PublicCall
 from chutes_wrappers.host.forwarding.transport import ForwardingError
 from tests.host.client_environment import NETRC_VARIABLES, remove_proxies, write_netrc
+from tests.upstreams.certificates import write_certificate
 from tests.upstreams.recording import RecordedReply, serve_recorder
 
 KEY = {"Authorization": "Bearer cpk_secret"}
@@ -105,48 +98,12 @@ async def test_services_are_called_without_a_proxy(monkeypatch: pytest.MonkeyPat
             assert response.status == 200
 
 
-@contextmanager
-def serve_tls(folder: Path) -> Iterator[tuple[int, ssl.SSLContext, list[str]]]:
-    """Serve https as HOST; yield the port, a context that trusts it, and the authorizations that it gets."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-    certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    formats = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "tls.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *formats) + certificate)
-    authorizations: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            authorizations.append(self.headers.get("Authorization", ""))
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "tls.pem")
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield server.server_port, ssl.create_default_context(cadata=certificate.decode()), authorizations
-        finally:
-            server.shutdown()
-            thread.join(60)
-
-
 async def test_a_key_goes_through_the_proxy_to_its_host_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve_recorder() as proxy, serve_tls(tmp_path) as (port, context, authorizations):
+    certificate = write_certificate(tmp_path, HOST)
+    with serve_recorder() as proxy, serve_recorder(certificate=certificate) as server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.root)
-        proxy.connect_port = port
+        proxy.connect_port = server.port
+        context = ssl.create_default_context(cafile=certificate)
         async with (
             AsyncSession(has_proxies=True, headers=KEY) as session,
             session.request("POST", URL(f"https://{HOST}/x"), json={}, ssl=context) as response,
@@ -154,7 +111,7 @@ async def test_a_key_goes_through_the_proxy_to_its_host_only(tmp_path: Path, mon
             assert await response.read() == b"{}"
     assert [request.target for request in proxy.requests] == [f"{HOST}:443"]
     assert "authorization" not in proxy.headers[0]
-    assert authorizations == [KEY["Authorization"]]
+    assert [headers["authorization"] for headers in server.headers] == [KEY["Authorization"]]
 
 
 async def test_the_forwarder_uses_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

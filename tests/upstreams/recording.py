@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +109,16 @@ class Recorder(ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def serve_recorder(
-    reply: Callable[[RecordedRequest], RecordedReply] | RecordedReply = RecordedReply(),  # it is frozen
+    reply: Callable[[RecordedRequest], RecordedReply] | RecordedReply = RecordedReply(),
+    certificate: Path | None = None,
 ) -> Iterator[Recorder]:
-    """Yield a recorder that listens until the block ends."""
+    """Yield a recorder that listens until the block ends; with a ``certificate`` and its key, by https."""
     make_reply = (lambda _: reply) if isinstance(reply, RecordedReply) else reply
     with Recorder(make_reply) as server:
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -18,6 +18,7 @@ from chutes_wrappers.core.errors import UnsupportedImage, WrapperError
 from chutes_wrappers.host.creation.image_config import ImageFacts, parse_image_facts
 from chutes_wrappers.host.creation.reference import Reference
 from chutes_wrappers.host.creation.registry_login import Login, read_login
+from chutes_wrappers.host.http_sessions import HostSession, can_carry_login, is_local_host
 from chutes_wrappers.host.platform_api import error_responses
 
 _TOTAL_TIMEOUT_S = 60.0
@@ -30,7 +31,6 @@ _MANIFEST_TYPES = ("application/vnd.oci.image.manifest.v1+json", "application/vn
 _DIGEST = re.compile(r"[A-Za-z0-9+._-]+:[A-Za-z0-9=_-]+\Z")
 _TOKEN = re.compile(r"[\x21-\x7e]+\Z")
 _CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)(?:\s+|\Z)", re.IGNORECASE)
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOGIN_HINT = "log in with `docker login`, or check the image's name and tag"
 _NETWORK_HINT = "check the registry's name and the network"
 _BROKEN_LOGIN_HINT = "fix Docker's login (the reason is above), or pull the image with docker"
@@ -47,21 +47,8 @@ def fetch_image_facts(reference: Reference) -> ImageFacts:
     Raises UnsupportedImage for an image of other platforms only, RegistryUnavailable when the registry returns no usable
     description, MalformedDescription for an invalid description.
     """
-    with _Session() as session:
-        # Without an auth function, requests sends the password of ~/.netrc for the host instead of the registry's token.
-        session.auth = _skip_netrc
+    with HostSession() as session:
         return _Registry(session, reference).fetch_image()
-
-
-class _Session(requests.Session):
-    """Follows no redirects: requests would read the complete body of each redirect response, without a limit."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
-def _skip_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +57,17 @@ class _Response:
     reason: str
     headers: Mapping[str, str]
     body: bytes
+    is_of_registry: bool
 
 
 class _Registry:
-    """One repository of a registry; ``_authorization`` is the header to send, once the registry has requested one."""
+    """One repository of a registry; ``_authorization`` is the header to send, once the registry has requested one.
 
-    def __init__(self, session: requests.Session, reference: Reference) -> None:
+    The registry alone gets it, and alone can request it. Whatever a redirect leads to does neither: a host that could request a
+    login could name its own URL for it (CVE-2020-15157).
+    """
+
+    def __init__(self, session: HostSession, reference: Reference) -> None:
         from docker.auth import INDEX_NAME
 
         self._session = session
@@ -83,7 +75,8 @@ class _Registry:
         host = reference.host
         # The registry of Docker's index has another host name.
         registry_host = f"registry-1.{host}" if host == INDEX_NAME else host
-        scheme = "http" if urlsplit(f"//{host}").hostname in _LOOPBACK else "https"
+        scheme = "http" if is_local_host(urlsplit(f"//{host}").hostname or "") else "https"
+        self._is_local = scheme == "http"
         self._root = f"{scheme}://{registry_host}/v2/{reference.name}/"
         self._authorization: str | None = None
         self._login_problem = ""
@@ -114,9 +107,11 @@ class _Registry:
 
     def _fetch_json(self, path: str, accepted_types: tuple[str, ...]) -> dict[str, Any]:
         response = self._get(path, accepted_types)
-        if response.status == requests.codes.unauthorized:
+        if response.status == requests.codes.unauthorized and response.is_of_registry:
             self._log_in(response.headers.get("WWW-Authenticate", ""))
             response = self._get(path, accepted_types)
+        if response.status == requests.codes.unauthorized and not response.is_of_registry:
+            raise self._build_error("it redirects to another host, which requires a login", "")
         if response.status != requests.codes.ok:
             raise self._build_error(
                 f"it returned status {response.status}", error_responses.format_detail(response.reason)
@@ -127,21 +122,34 @@ class _Registry:
         return value
 
     def _get(self, path: str, accepted_types: tuple[str, ...]) -> _Response:
-        """Return the response for ``path``, after redirects. The authorization is never sent to another host."""
-        url = f"{self._root}{path}"
+        """Return the response for ``path``, after redirects."""
+        url, is_of_registry = f"{self._root}{path}", True
         for _ in range(_MAX_REDIRECTS):
             headers = {"Accept": ", ".join(accepted_types)}
-            if self._authorization and urlsplit(url)[:2] == urlsplit(self._root)[:2]:
+            if self._authorization and is_of_registry:
                 headers["Authorization"] = self._authorization
             response = self._request("GET", url, headers=headers)
             location = response.headers.get("Location")
             if response.status // 100 != 3 or not location:
-                return response
-            try:
-                url = urljoin(url, location)
-            except ValueError as error:
-                raise self._build_error("it redirects to an invalid URL", "") from error
+                return replace(response, is_of_registry=is_of_registry)
+            url = self._resolve_redirect(url, location)
+            is_of_registry = is_of_registry and urlsplit(url)[:2] == urlsplit(self._root)[:2]
         raise self._build_error(f"it redirects more than {_MAX_REDIRECTS} times", "")
+
+    def _resolve_redirect(self, url: str, location: str) -> str:
+        """Return the URL that a redirect from ``url`` leads to: not from https to http, nor from the network to this machine."""
+        try:
+            target = _normalize_url(urljoin(url, location))
+            scheme, host = urlsplit(target).scheme, urlsplit(target).hostname or ""
+        except ValueError as error:
+            raise self._build_error("it redirects to an invalid URL", "") from error
+        if scheme != "https" and (scheme != "http" or url.startswith("https:")):
+            raise self._build_error(
+                f"it redirects from https to {scheme or 'no scheme'}", error_responses.format_detail(host)
+            )
+        if is_local_host(host) and not self._is_local:
+            raise self._build_error("it redirects to this machine", error_responses.format_detail(host))
+        return target
 
     def _request(self, method: str, url: str, **options: Any) -> _Response:
         try:
@@ -152,6 +160,7 @@ class _Registry:
                     reason=response.reason or "",
                     headers=response.headers,
                     body=self._read_body(response),
+                    is_of_registry=False,
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise self._build_error("it cannot be reached", type(error).__name__, _NETWORK_HINT) from error
@@ -189,7 +198,7 @@ class _Registry:
             "service": bearer.get("service") or "",
             "scope": bearer.get("scope") or f"repository:{self._reference.name}:pull",
         }
-        realm = str(bearer.get("realm"))
+        realm = self._check_realm(str(bearer.get("realm")))
         if saved_login.token:  # OAuth 2 of the distribution specification: an identity token is a refresh token
             grant = {"grant_type": "refresh_token", "client_id": "chutes-wrappers", "refresh_token": saved_login.token}
             response = self._request("POST", realm, data={**grant, **token_scope})
@@ -199,12 +208,33 @@ class _Registry:
         token = reply.get("token") or reply.get("access_token")
         return f"Bearer {token}" if isinstance(token, str) and _TOKEN.match(token) else None
 
+    def _check_realm(self, realm: str) -> str:
+        """Return the URL of the token service: of any host, as the registry says, but by https, or local as the registry is."""
+        try:
+            url = _normalize_url(realm)
+            host = urlsplit(url).hostname or ""
+            is_safe = host and can_carry_login(url) and (self._is_local or not is_local_host(host))
+        except ValueError:
+            is_safe = False
+        if not is_safe:
+            reason = "it names a token service that is not an https URL of the network"
+            raise self._build_error(reason, error_responses.format_detail(realm))
+        return url
+
     def _build_error(self, reason: str, evidence: str, next_step: str = _LOGIN_HINT) -> RegistryUnavailable:
         return RegistryUnavailable(
             f"cannot read {self._reference.name} from the registry {self._reference.host}: {reason}",
             evidence="; ".join(filter(None, (evidence, self._login_problem))),
             next_step=_BROKEN_LOGIN_HINT if self._login_problem else next_step,
         )
+
+
+def _normalize_url(url: str) -> str:
+    r"""Return the URL as requests sends it, so that a check reads the same host: in ``http://a\@b``, urlsplit reads another.
+
+    Raises ValueError for an invalid URL.
+    """
+    return requests.Request("GET", url).prepare().url or ""
 
 
 def _parse_object(body: bytes) -> dict[str, Any] | None:
