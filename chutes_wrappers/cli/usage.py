@@ -57,7 +57,8 @@ def _format_overview() -> str:
     with formatter.indentation():
         formatter.write_text(
             "Wrap a Docker image that serves HTTP, and run it as a chute. Without a command: a menu. MODULE is a deploy "
-            "module, with or without .py; NAME a chute's name, id or module. The dashes of a command are optional."
+            "module, with or without .py; NAME your chute's exact name, id or module, or another user's USER/NAME. The "
+            "dashes of a command are optional."
         )
     for group in GROUPS:
         with formatter.section(f"{group.title} (--help {group.name})"):

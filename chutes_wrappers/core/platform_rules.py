@@ -173,7 +173,7 @@ def compute_image_id(username: str, image_name: str, tag: str) -> str:
 
 
 def is_name_pattern_match(pattern: str, name: str) -> bool:
-    """Return whether the API finds ``name`` when it is asked for ``pattern`` (api, section 5).
+    """Return whether a lookup of ``pattern`` in the API matches ``name`` (api, section 5).
 
     Warm-up, sharing, secrets and deployment ignore case; "_" is any character, and "%" any text.
     """

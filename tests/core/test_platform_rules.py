@@ -253,3 +253,29 @@ def test_another_port_is_suggested_for_one_that_a_service_cannot_have(port: int,
 )  # fmt: skip
 def test_a_variable_that_holds_a_secret_is_known_by_its_name(name: str, is_secret: bool) -> None:
     assert bool(platform_rules.SECRET_NAME.search(name)) is is_secret
+
+
+def test_ids_are_those_of_the_sdk() -> None:
+    from chutes.chute import Chute
+    from chutes.image import Image
+
+    assert platform_rules.compute_chute_id("tester", "Case") == Chute(username="tester", name="Case", image="x").uid
+    image = Image(username="Tester", name="case", tag="V1")
+    assert platform_rules.compute_image_id("Tester", "case", "V1") == image.uid
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "matches"),
+    [
+        ("my_chat", "my-chat", True),
+        ("my_chat", "MY.CHAT", True),
+        ("my-chat", "my_chat", False),
+        ("my%", "my-chat", True),
+        ("my.chat", "my-chat", False),
+        ("my_chat", "my--chat", False),
+        ("my_chat", "my-chats", False),
+        ("b_b_x", "bob_x", True),
+    ],
+)
+def test_names_match_as_patterns_of_the_platform(pattern: str, name: str, matches: bool) -> None:
+    assert platform_rules.is_name_pattern_match(pattern, name) is matches

@@ -43,7 +43,7 @@ class Options:
 
 
 def call(name: str, path: str, options: Options) -> int:
-    """Call ``path`` of the chute ``name`` (name, id or module); return 0 for a complete response with status 200."""
+    """Call ``path`` of the chute ``name`` (name, id, module or USER/NAME); return 0 for a complete response with status 200."""
     body = _build_body(options)
     chute_name = resolve_chute_name(name, output.report)
     address, target = _resolve_target(chute_name, path, body, options.url)

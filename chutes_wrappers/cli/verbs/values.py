@@ -61,7 +61,7 @@ class ModuleName(_ValueType):
 
 
 class ChuteName(ModuleName):
-    """The name of a chute, its id, or its module."""
+    """The name of an own chute, its id, its module, or ``USER/NAME``."""
 
     name = "chute"
 

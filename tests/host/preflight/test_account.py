@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo
-from chutes_wrappers.host.preflight.account import find_deployment_problems
+from chutes_wrappers.host.preflight.account import find_deployment_problems, find_replacement_problems
 
 from .module_texts import assert_one_problem
 
@@ -32,3 +32,10 @@ def test_the_balance_must_be_more_than_the_fee(fee: float | None, balance: float
         assert problems == []
     else:
         assert_one_problem(problems, message, "5Pay")
+
+
+def test_a_name_that_the_platform_would_take_for_another_chute_is_a_problem() -> None:
+    others = ["my-chat", "my_chat2", "other"]
+    assert_one_problem([*find_replacement_problems("my_chat", others)], "'my_chat'", "'my-chat'")
+    assert_one_problem([*find_replacement_problems("OTHER", others)], "'OTHER'", "'other'")
+    assert [*find_replacement_problems("my-chat2", others)] == []
