@@ -23,8 +23,8 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.credentials import Credentials, KeyCredentials, has_account, read_account
 from chutes_wrappers.host.http_sessions import HostSession, can_carry_login, is_local_host
 from chutes_wrappers.host.platform_api import error_responses
+from chutes_wrappers.host.platform_api.http_adapters import RetryAdapter, StreamAdapter, split_lines
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
-from chutes_wrappers.host.platform_api.sessions import RetryAdapter, StreamAdapter, split_lines
 from chutes_wrappers.sdk.username import get_config_path
 
 _DEFAULT_URL = "https://api.chutes.ai"

@@ -1,4 +1,4 @@
-"""HTTP sessions for the Chutes API: retries, and the read timeout of a response's body.
+"""HTTP adapters for the Chutes API: retries, and the read timeout of a response's body.
 
 ``requests`` has one timeout for the head of a response and for each read of its body. A stream needs two.
 """
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPResponse
 from typing import Any
 
-import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
@@ -29,14 +28,6 @@ _RETRY = Retry(
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 # Without a handler, its warning about each retry goes to standard error.
 logging.getLogger("urllib3").addHandler(logging.NullHandler())
-
-
-def create_session(adapter: HTTPAdapter) -> requests.Session:
-    """Create a session that sends every request through ``adapter``. The caller closes it."""
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, adapter)
-    return session
 
 
 def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ import pytest
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.sessions import split_lines
+from chutes_wrappers.host.platform_api.http_adapters import split_lines
 
 ROOT = Path(__file__).resolve().parents[3]
 # Head, line, and line after the pause. http.client keeps the socket of the second kind as a file only.
