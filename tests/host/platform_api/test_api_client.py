@@ -36,11 +36,11 @@ def platform(monkeypatch: pytest.MonkeyPatch, reply: Reply) -> Iterator[Scripted
 
 def test_the_sdks_configuration_file_beats_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert api_client.resolve_api_url() == "https://api.chutes.ai"
-    monkeypatch.setenv("CHUTES_API_URL", "http://variable/")
-    assert api_client.resolve_api_url() == "http://variable"
-    (tmp_path / "config").write_text("[api]\nbase_url = http://file\n")
+    monkeypatch.setenv("CHUTES_API_URL", "https://variable/")
+    assert api_client.resolve_api_url() == "https://variable"
+    (tmp_path / "config").write_text("[api]\nbase_url = https://file\n")
     monkeypatch.setenv("CHUTES_CONFIG_PATH", str(tmp_path / "config"))
-    assert api_client.resolve_api_url() == "http://file"
+    assert api_client.resolve_api_url() == "https://file"
 
 
 def make_chute(slug: object) -> ChuteInfo:
