@@ -4,6 +4,11 @@ The helpers for deploy modules are attributes of this package, loaded on first u
 nothing else.
 """
 
+import os
+
+# TRACEBACK_SETTINGS of core/layout.py, for this process and its child processes. loguru reads them when it is imported.
+os.environ.update({"LOGURU_DIAGNOSE": "NO", "TYPER_STANDARD_TRACEBACK": "1", "_TYPER_STANDARD_TRACEBACK": "1"})
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from chutes_wrappers.facade import (

@@ -15,11 +15,16 @@ BAKED_MANIFEST_VARIABLE = "CHUTES_WRAPPERS_MANIFEST"
 # that the module set in the image, and that therefore override the base image's values). Absent: all defaults.
 LAUNCH_SETTINGS_VARIABLE = "CHUTES_WRAPPERS_LAUNCH"
 
+# Tracebacks must not show the values of variables, which may be secrets. These are loguru's default, and for the SDK's command
+# line typer's, which prints the local variables of each frame; its older releases know only the last name.
+TRACEBACK_SETTINGS = {"LOGURU_DIAGNOSE": "NO", "TYPER_STANDARD_TRACEBACK": "1", "_TYPER_STANDARD_TRACEBACK": "1"}
+
 # ENV of the recipe, which the wrapped service must not get. PATH is not listed: the base image's PATH replaces it.
 RECIPE_VARIABLES = (
     "CHUTES_USERNAME",
     "PIP_NO_CACHE_DIR",
     "UV_NO_CACHE",
+    *TRACEBACK_SETTINGS,
     LAUNCH_SETTINGS_VARIABLE,
     BAKED_MANIFEST_VARIABLE,
 )

@@ -158,7 +158,7 @@ def _build_environment(
     # Our folder is first, then the vendor's. The system's are added for vendors whose PATH lacks them.
     folders = [f"{layout.BAKED_VENV}/bin", *spec.environment.get("PATH", "").split(":"), *_SYSTEM_PATH.split(":")]
     variables["PATH"] = ":".join(dict.fromkeys(filter(None, folders)))
-    variables |= {"CHUTES_USERNAME": username, "PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1"}
+    variables |= {"CHUTES_USERNAME": username, "PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1", **layout.TRACEBACK_SETTINGS}
     settings: dict[str, Any] = {}
     if entrypoint:
         settings["entrypoint"] = entrypoint

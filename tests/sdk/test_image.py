@@ -191,6 +191,12 @@ def test_launch_settings_of_the_module_are_baked(load_module: Loader, manifest: 
     assert 'ENV MODE="a b"' in lines
 
 
+def test_tracebacks_on_an_instance_show_no_variables(load_module: Loader) -> None:
+    lines = dockerfile(load_module)
+    assert 'ENV LOGURU_DIAGNOSE="NO"' in lines
+    assert {f'ENV {name}="{value}"' for name, value in layout.TRACEBACK_SETTINGS.items()} <= {*lines}
+
+
 def test_the_username_is_baked(load_module: Loader) -> None:
     assert 'ENV CHUTES_USERNAME="tester"' in dockerfile(load_module)
 
