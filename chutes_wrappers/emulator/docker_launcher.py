@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import layout, platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.emulator.launcher import RUNNER_SOURCE, build_runner_environment, generate_key, write_module
+from chutes_wrappers.emulator.launcher import RUNNER_SOURCE, build_runner_environment, find_module_file, generate_key
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.emulator.runner import SessionCipher
 from chutes_wrappers.emulator.transport import InstanceClient
@@ -19,7 +17,7 @@ from chutes_wrappers.host.container_engine.engine import ContainerSpec, start_co
 from chutes_wrappers.host.container_engine.instance_container import build_instance_spec
 from chutes_wrappers.host.discovery.sockets import parse_listeners
 
-_MOUNTED_RUNNER = "/opt/chutes-emulator/runner.py"
+_RUNNER = "/opt/chutes-emulator/runner.py"
 
 
 class DockerLauncher:
@@ -40,9 +38,7 @@ class DockerLauncher:
         """Start a container of the chute's image. Raises WrapperError when the engine rejects it."""
         key = generate_key()
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chutes-emulator-")))
-            folder.chmod(0o755)
-            spec = build_container_spec(chute, module=write_module(chute, folder), key=key)
+            spec = build_container_spec(chute, key=key)
             network = None if chute.allow_external_egress else stack.enter_context(self._engine.internal_network())
             container = stack.enter_context(start_container(self._engine, spec, self._report))
             assert isinstance(container, DockerContainer)  # a DockerEngine starts only these
@@ -87,9 +83,10 @@ class DockerInstance:
             self._container.leave_other_networks(self._network)
 
 
-def build_container_spec(chute: ChuteRecord, *, module: Path, key: bytes) -> ContainerSpec:
-    """Return the container of ``chute``: its image, with our runner and its ``module`` mounted.
+def build_container_spec(chute: ChuteRecord, *, key: bytes) -> ContainerSpec:
+    """Return the container of ``chute``: its image, with our runner and its module.
 
+    Both are copied into the container: other users of this machine must not read the module, which may contain secrets.
     Raises ConfigurationError when the chute has no image.
     """
     if chute.image is None:
@@ -98,12 +95,14 @@ def build_container_spec(chute: ChuteRecord, *, module: Path, key: bytes) -> Con
             where=chute.name,
             next_step="build it again with a Docker engine",
         )
-    source = f"{platform_rules.INSTANCE_WORKDIR}/{module.name}"
     return build_instance_spec(
         chute.image,
-        entrypoint=["python", _MOUNTED_RUNNER],
+        entrypoint=["python", _RUNNER],
         command=[chute.reference],
-        environment={**chute.environment, **build_runner_environment(key)},
-        volumes=[f"{RUNNER_SOURCE}:{_MOUNTED_RUNNER}:ro", f"{module}:{source}:ro"],
+        environment={**chute.environment, **layout.TRACEBACK_SETTINGS, **build_runner_environment(key)},
+        files={
+            _RUNNER: RUNNER_SOURCE.read_bytes(),
+            f"{platform_rules.INSTANCE_WORKDIR}/{find_module_file(chute)}": chute.code.encode(),
+        },
         ports=[platform_rules.CHUTE_PORT] if chute.allow_external_egress else [],
     )

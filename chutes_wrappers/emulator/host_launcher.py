@@ -16,7 +16,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import SUFFIX, Manifest, write_manifest
 from chutes_wrappers.emulator import runner
-from chutes_wrappers.emulator.launcher import build_runner_environment, generate_key, write_module
+from chutes_wrappers.emulator.launcher import build_runner_environment, find_module_file, generate_key
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.emulator.transport import InstanceClient
 from chutes_wrappers.host import processes
@@ -63,7 +63,8 @@ class HostLauncher:
             check_ports_are_free(ports_of(image.manifest), chute.name)
         with tempfile.TemporaryDirectory(prefix="chutes-emulator-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            module = write_module(chute, folder)
+            module = folder / find_module_file(chute)
+            module.write_text(chute.code, encoding="utf-8")
             environment = {
                 **_build_environment(chute, image, module, folder),
                 **build_runner_environment(key, **_build_settings(image, module, port)),

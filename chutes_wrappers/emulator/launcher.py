@@ -65,13 +65,9 @@ def build_runner_environment(key: bytes, **settings: str) -> Mapping[str, str]:
     return {runner.KEY_VARIABLE: key.hex(), **settings}
 
 
-def write_module(chute: ChuteRecord, folder: Path) -> Path:
-    """Write the deployed source of the module into ``folder``. Return its path."""
+def find_module_file(chute: ChuteRecord) -> str:
+    """Return the file name of the deployed module. Raises ConfigurationError for an invalid reference."""
     module = chute.reference.partition(":")[0]
     if not module.isidentifier():
         raise ConfigurationError(f"{chute.reference!r} is not a valid MODULE:VARIABLE", where=chute.name)
-    path = folder / f"{module}.py"
-    path.write_text(chute.code, encoding="utf-8")
-    # An instance reads it as uid 1000.
-    path.chmod(0o644)
-    return path
+    return f"{module}.py"

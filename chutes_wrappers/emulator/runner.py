@@ -4,7 +4,7 @@ It uses the SDK's own loading, initialisation, middleware and server (SDK entryp
 on the platform. Here a key from the environment replaces it: for encryption, decryption and the check of the caller. The
 server of attestation evidence runs without evidence. Not emulated: TLS and HTTP/2, end-to-end encryption, jobs.
 
-This file is mounted into images that do not have our package. It imports our package only when it runs as a process of this
+This file is copied into containers of images that do not have our package. It imports our package only when it runs as a process of this
 machine, and the SDK only when it runs.
 """
 

@@ -20,6 +20,7 @@ from chutes_wrappers.host.container_engine.docker_engine import LABEL, DockerEng
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
 from tests.emulator.platforms import HEAD, is_active, make_chute, make_chute_record, run_invocation_platform
 from tests.scenario import ROOT, Scenario
+from tests.second_user import find_readable_files, needs_root, shared_temporary_folder
 
 from . import bases
 
@@ -122,6 +123,19 @@ def test_an_instance_is_what_the_platforms_pod_is_and_its_network_is_cut_when_it
         log = running.log(found.instance_id)
         assert "hf_secret" not in log
         assert "Added new API route: /instance" in log
+
+
+@needs_root
+def test_a_second_user_of_this_machine_cannot_read_the_module(
+    engine: DockerEngine, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "".join(["hf_", "4711"])
+    code = HEAD.format(concurrency=1) + f'CHUTE_ENV = {{"HF_TOKEN": "{secret}"}}\n'
+    with shared_temporary_folder(monkeypatch) as folder, run_invocation_platform(DockerLauncher(engine)) as running:
+        seen = running.deploy(make_chute_record(code=code, image=scenario.image))
+        assert is_active(seen), seen.ended_because
+        (folder / "shown").write_text(secret)
+        assert find_readable_files(folder, secret) == [str(folder / "shown")]
 
 
 def test_with_external_egress_the_network_stays(engine: DockerEngine, scenario: Scenario, tmp_path: Path) -> None:

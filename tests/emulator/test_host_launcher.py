@@ -16,6 +16,7 @@ from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher
 from chutes_wrappers.emulator.records import InstanceState
 from tests.emulator.platforms import HEAD, is_active, make_chute, make_chute_record, run_invocation_platform
 from tests.scenario import ROOT, find_free_port
+from tests.second_user import find_readable_files, needs_root, shared_temporary_folder
 
 MODULE = """
 import os
@@ -94,6 +95,18 @@ def test_the_module_starts_its_service_as_the_manifest_says_and_both_end_with_th
     assert not folder.exists()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@needs_root
+def test_a_second_user_of_this_machine_cannot_read_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "".join(["hf_", "4711"])
+    code = HEAD.format(concurrency=1) + f'CHUTE_ENV = {{"HF_TOKEN": "{secret}"}}\n'
+    with shared_temporary_folder(monkeypatch) as folder, run_invocation_platform() as running:
+        record = running.deploy(make_chute_record(code=code))
+        assert is_active(record), record.ended_because
+        (folder / "shown").write_text(secret)
+        assert [file.name for file in folder.rglob("*") if file.is_file() and secret in file.read_text()] != ["shown"]
+        assert find_readable_files(folder, secret) == [str(folder / "shown")]
 
 
 def test_a_port_in_use_is_an_error_that_names_the_process(

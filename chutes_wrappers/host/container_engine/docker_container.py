@@ -163,6 +163,17 @@ class DockerContainer:
         run_cleanup(self._container.stop, timeout=int(timeout_s))
 
 
+def build_archive(files: Mapping[str, bytes]) -> bytes:
+    """Return a tar archive of files by their absolute paths, which root owns and every user may read."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as writer:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode = len(content), 0o644
+            writer.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
+
+
 def _parse_published_ports(attributes: Mapping[str, Any]) -> dict[int, int]:
     bindings = attributes.get("NetworkSettings", {}).get("Ports") or {}
     return {int(port.split("/")[0]): int(hosts[0]["HostPort"]) for port, hosts in bindings.items() if hosts}

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing, WrapperError
-from chutes_wrappers.host.container_engine.docker_container import DockerContainer, DockerImageFiles
+from chutes_wrappers.host.container_engine.docker_container import DockerContainer, DockerImageFiles, build_archive
 from chutes_wrappers.host.container_engine.docker_errors import (
     build_unavailable_error,
     format_reason,
@@ -162,6 +162,8 @@ class DockerEngine:
     def run(self, spec: ContainerSpec) -> Iterator[DockerContainer]:
         with self._create_volumes(spec) as volumes, self._create_container(spec, volumes) as container:
             with translate_errors(spec.image):
+                if spec.files:
+                    container.put_archive("/", build_archive(spec.files))
                 self._run_in_worker(container.start)
                 container.reload()
             yield DockerContainer(container, spec)

@@ -17,6 +17,7 @@ class ContainerSpec:
 
     ``environment`` is sent in a request body, never in an argv. ``volumes`` are in Docker's notation (``source:target``).
     ``empty_volumes`` are paths of new volumes, which hide the image's files and which every user may write to.
+    ``files`` maps paths in the container, not in a volume, to contents: root's files, which every user of it may read.
     ``gpus`` is "all", a number, or ``device=0,1``.
     """
 
@@ -29,6 +30,7 @@ class ContainerSpec:
     ports: Sequence[int] = ()
     volumes: Sequence[str] = ()
     empty_volumes: Sequence[str] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     shm_bytes: int | None = None
     gpus: str | None = None
     platform: str = "linux/amd64"

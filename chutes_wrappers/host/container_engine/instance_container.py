@@ -14,7 +14,7 @@ def build_instance_spec(
     command: Sequence[str],
     entrypoint: Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
-    volumes: Sequence[str] = (),
+    files: Mapping[str, bytes] | None = None,
     ports: Sequence[int] = (platform_rules.CHUTE_PORT,),
 ) -> ContainerSpec:
     """Build the options that run ``image`` as the platform does; ``environment`` overrides the defaults of an instance."""
@@ -30,7 +30,7 @@ def build_instance_spec(
             platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
         },
         ports=ports,
-        volumes=volumes,
+        files=files or {},
         empty_volumes=platform_rules.INSTANCE_VOLUMES,
         shm_bytes=platform_rules.INSTANCE_SHM_BYTES,
         gpus="all",
