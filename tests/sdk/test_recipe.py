@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,37 @@ def test_the_image_overrides_the_same_settings_as_the_recipe() -> None:
     assert [name for name in (*STOPPING, *MIRRORS) if not _can_affect_sdk(f"PIP_{name}")] == [*MIRRORS]
     assert _can_affect_sdk("PYTHONPATH")
     assert not _can_affect_sdk("PIPELINE")
+
+
+def test_the_recipe_downloads_programs_only_with_a_hash() -> None:
+    """The SDK and its dependencies come from the user's package index, in the version that the user has."""
+    lines = [line for file in sorted(RECIPE.glob("*.sh")) for line in file.read_text().splitlines()]
+    downloads = [
+        line
+        for line in lines
+        if re.search(r"\binstall -q|curl .*http|wget|python install", line) and "apt-get" not in line
+    ]
+    assert [line.strip() for line in downloads] == [
+        '"$@" install -q --no-compile --no-deps --require-hashes -r "$recipe/programs.txt" >&2',
+        'timeout 600 "$uv" python install "$python_version" >&2 || return 1',
+        '"$venv/bin/pip" install -q --no-compile "chutes==$sdk_version"',
+    ]
+    programs = [line for line in (RECIPE / "programs.txt").read_text().splitlines() if not line.startswith("#")]
+    assert [re.fullmatch(r"(\w+)==[\d.]+ --hash=sha256:[0-9a-f]{64}", line)[1] for line in programs] == ["pip", "uv"]  # type: ignore[index]
+
+
+def test_a_program_with_another_hash_is_not_installed(tmp_path: Path) -> None:
+    """With real pip, and packages in these versions from another source."""
+    for name, version in re.findall(r"^(\w+)==([\d.]+)", (RECIPE / "programs.txt").read_text(), re.MULTILINE):
+        with zipfile.ZipFile(tmp_path / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            information = f"{name}-{version}.dist-info"
+            wheel.writestr(f"{information}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            wheel.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{information}/RECORD", "")
+    script = f"recipe=$PWD; . ./python.sh; install_programs {sys.executable} -m pip --no-input"
+    result = run_script(
+        script, tmp_path, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path), PIP_TARGET=str(tmp_path / "new")
+    )
+    assert result.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in result.stdout
+    assert not (tmp_path / "new").exists()

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-# Selection of the SDK's Python, and the compiler for it; sourced by sdk.sh, which sets $root, $venv and $python_version,
+# Selection of the SDK's Python, and the compiler for it; sourced by sdk.sh, which sets $recipe, $root, $venv and $python_version,
 # after packages.sh, which sets $manager.
 
 is_usable() { # PYTHON: can create virtual environments, and the SDK's libraries do not crash on it (3.13, Conda)
@@ -30,15 +30,19 @@ install_distribution_python() { # the distribution's default, whatever its versi
     esac
 }
 
+install_programs() { # PIP [OPTION]…: install pip and uv in the versions of programs.txt, after a check of their hashes
+    "$@" install -q --no-compile --no-deps --require-hashes -r "$recipe/programs.txt" >&2
+}
+
 get_helper() { # PROGRAM: print the path of pip or uv in a temporary environment of any Python that can create one
     if [ ! -x "/tmp/chutes-helper/bin/$1" ]; then
         python3 -c 'import ensurepip, venv' 2>/dev/null || install_distribution_python
-        python3 -m venv /tmp/chutes-helper >&2 && /tmp/chutes-helper/bin/pip install -q pip "$1" >&2 || return 1
+        python3 -m venv /tmp/chutes-helper >&2 && install_programs /tmp/chutes-helper/bin/pip || return 1
     fi
     echo "/tmp/chutes-helper/bin/$1"
 }
 
-install_uv_python() { # with uv, which downloads Python from its own site
+install_uv_python() { # with uv, which downloads Python and verifies the hash that it has for it
     uv=$(get_helper uv) || return 1
     UV_PYTHON_INSTALL_DIR=$root/python UV_HTTP_TIMEOUT=60 UV_HTTP_RETRIES=1 UV_NO_CACHE=1 \
         timeout 600 "$uv" python install "$python_version" >&2 || return 1
@@ -91,7 +95,7 @@ make_environment() { # PYTHON
         "$1" -m venv "$venv"
     else
         "$1" -m venv --without-pip "$venv"
-        "$(get_helper pip)" -q --python "$venv/bin/python" install pip
+        install_programs "$(get_helper pip)" --python "$venv/bin/python"
     fi
 }
 

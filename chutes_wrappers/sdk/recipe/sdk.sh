@@ -42,7 +42,8 @@ log "the SDK runs on $("$python" --version) ($python)"
 make_environment "$python"
 list_installed >/tmp/chutes-before
 install_compiler "$python"
-"$venv/bin/pip" install -q --no-compile "chutes==$sdk_version" uv
+install_programs "$venv/bin/pip" # the platform also needs uv on PATH (PLATFORM.md, section 1)
+"$venv/bin/pip" install -q --no-compile "chutes==$sdk_version"
 remove_since /tmp/chutes-before
 clean
 
