@@ -11,6 +11,7 @@ from urllib3.util import make_headers
 from yarl import URL
 
 from chutes_wrappers.host.http_sessions import check_login, find_proxy, pin_local_name
+from chutes_wrappers.runtime.connection_pool import make_connector
 
 
 class AsyncSession:
@@ -24,7 +25,7 @@ class AsyncSession:
         self._has_proxies = has_proxies
         self._headers = dict(headers or {})
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar(), **options
+            connector=make_connector(), cookie_jar=aiohttp.DummyCookieJar(), **options
         )
 
     async def __aenter__(self) -> AsyncSession:

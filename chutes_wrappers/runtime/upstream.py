@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import aiohttp
 from yarl import URL
 
+from chutes_wrappers.runtime.connection_pool import make_connector
 from chutes_wrappers.runtime.service_headers import read_header
 
 HOST = "127.0.0.1"
@@ -101,9 +102,7 @@ class Upstream:
 
     def _get_pooled_session(self) -> aiohttp.ClientSession:
         if self._pooled is None:
-            self._pooled = _make_session(
-                aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S, family=socket.AF_INET)
-            )
+            self._pooled = _make_session(make_connector(keepalive_s=_KEEPALIVE_S, family=socket.AF_INET))
         return self._pooled
 
     async def close(self) -> None:

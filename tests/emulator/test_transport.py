@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import time
@@ -7,7 +8,14 @@ import time
 import pytest
 
 from chutes_wrappers.emulator.runner import KEY_VARIABLE, PORT_VARIABLE, SessionCipher, pop_settings
-from chutes_wrappers.emulator.transport import InvalidResponse, decrypt_value, encrypt_body, encrypt_path
+from chutes_wrappers.emulator.transport import (
+    InstanceClient,
+    InvalidResponse,
+    decrypt_value,
+    encrypt_body,
+    encrypt_path,
+)
+from tests.upstreams.raw import serve_raw
 
 SEAL = SessionCipher(bytes(32))
 
@@ -60,3 +68,29 @@ def test_settings_are_removed_from_the_environment_and_hide_the_key() -> None:
     assert settings.parent is None
     assert environment == {"HF_TOKEN": "kept"}
     assert "ab" * 4 not in repr(settings)
+
+
+async def test_a_response_that_nobody_asked_for_is_not_that_of_the_next_caller() -> None:
+    bodies = iter([b"first", b"second"])
+    has_first_response, has_sent_poison = asyncio.Event(), asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = next(bodies)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        if body == b"first":
+            await has_first_response.wait()
+            writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 6\r\n\r\npoison")
+            await writer.drain()
+            has_sent_poison.set()
+            await reader.read()
+
+    async with serve_raw(talk) as port:
+        client = InstanceClient(f"http://127.0.0.1:{port}", SEAL)
+        async with client.post("/echo", {}, timeout_s=60) as response:
+            assert await response.read_text() == "first"
+        has_first_response.set()
+        await has_sent_poison.wait()
+        async with client.post("/echo", {}, timeout_s=60) as response:
+            assert await response.read_text() == "second"
+        await client.close()

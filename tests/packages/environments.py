@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,16 +29,24 @@ _UNREACHABLE = (
 
 def create_environment(*requirements: str) -> Path:
     """Return the Python of an environment with ``requirements``. Creates the environment when it does not exist."""
+    return _create_folder(_install, requirements) / "bin" / "python"
+
+
+def create_package_folder(requirement: str) -> Path:
+    """Return a folder for PYTHONPATH with the package ``requirement``, without those that it needs. It is created once."""
+    return _create_folder(_install_alone, ("--no-deps", requirement))
+
+
+def _create_folder(install: Callable[[Path, tuple[str, ...]], None], requirements: tuple[str, ...]) -> Path:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     name = hashlib.sha256("\0".join([version, *requirements]).encode()).hexdigest()[:12]
     folder = FOLDER / name
-    python = folder / "bin" / "python"
     with lock_file(name):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _install(folder, python, requirements)
+            install(folder, requirements)
             (folder / "complete").touch()
-    return python
+    return folder
 
 
 @contextlib.contextmanager
@@ -50,14 +58,20 @@ def lock_file(name: str) -> Iterator[None]:
         yield
 
 
-def _install(folder: Path, python: Path, requirements: tuple[str, ...]) -> None:
-    uv = shutil.which("uv")
+def _install(folder: Path, requirements: tuple[str, ...]) -> None:
+    uv, python = shutil.which("uv"), folder / "bin" / "python"
     if uv:
         _run(uv, "venv", "-q", "--python", sys.executable, str(folder))
         _run(uv, "pip", "install", "-q", "--python", str(python), *requirements)
     else:
         _run(sys.executable, "-m", "venv", str(folder))
         _run(str(python), "-m", "pip", "install", "-q", *requirements)
+
+
+def _install_alone(folder: Path, requirements: tuple[str, ...]) -> None:
+    uv = shutil.which("uv")
+    pip = (uv, "pip", "install", "--python", sys.executable) if uv else (sys.executable, "-m", "pip", "install")
+    _run(*pip, "-q", "--target", str(folder), *requirements)
 
 
 def _run(*argv: str) -> None:

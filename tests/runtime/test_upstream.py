@@ -184,3 +184,50 @@ async def test_a_call_that_loses_a_new_connection_is_not_retried() -> None:
             await status(upstream, port, "POST")
         await upstream.close()
     assert len(service.methods) == 1
+
+
+class Poisoner:
+    """Sends a response that nobody asked for on the first connection, when the first caller has its own; it closes any other."""
+
+    def __init__(self, next_response: bytes) -> None:
+        self.next_response = next_response
+        self.connections = 0
+        self.has_first_caller_response, self.has_sent_poison = asyncio.Event(), asyncio.Event()
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if self.connections > 1:
+            writer.write(self.next_response)
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await self.has_first_caller_response.wait()
+        writer.write(b"HTTP/1.1 418 Poison\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        self.has_sent_poison.set()
+        await reader.read()
+
+    async def send_poison(self) -> None:
+        self.has_first_caller_response.set()
+        await self.has_sent_poison.wait()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_response_that_nobody_asked_for_is_not_that_of_the_next_caller(method: str) -> None:
+    service, upstream = Poisoner(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"), Upstream()
+    async with serve_raw(service.talk) as port:
+        assert await status(upstream, port, method) == 200
+        await service.send_poison()
+        assert await status(upstream, port, method) == 201
+        await upstream.close()
+    assert service.connections == 2
+
+
+async def test_a_new_connection_after_one_with_unread_bytes_does_not_count_as_reused() -> None:
+    service, upstream = Poisoner(b""), Upstream()
+    async with serve_raw(service.talk) as port:
+        assert await status(upstream, port, "POST") == 200
+        await service.send_poison()
+        with pytest.raises(aiohttp.ServerDisconnectedError):  # not ReusedConnectionLost: the connection was new
+            await status(upstream, port, "POST")
+        await upstream.close()
