@@ -10,6 +10,7 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.api_key import (
     KEY_VARIABLE,
+    check_key,
     get_key_path,
     get_key_source,
     is_key_in_environment,
@@ -85,6 +86,7 @@ def _create(account: AccountCredentials, kind: KeyKind, path: Path, replaced: Ke
     with api_client.connect(account) as api:
         created = create_key(api, kind, list_keys(api))
         try:
+            check_key(created.secret, where="the platform's response")
             backup = write_with_backup(path, created.secret + "\n")
         except BaseException:  # also Ctrl-C: a key that is stored nowhere must not stay valid
             with contextlib.suppress(WrapperError):
@@ -100,9 +102,7 @@ def _create(account: AccountCredentials, kind: KeyKind, path: Path, replaced: Ke
 def _report_replaced(replaced: KeyAccess) -> None:
     if replaced.listed is not None:
         key = replaced.listed
-        output.warning(
-            f"the previous key {key.name} is still valid on the platform; delete it: chutes keys delete {key.key_id}"
-        )
+        output.warning(f"the previous key {key.name} is still valid on the platform; delete it: {key.deletion_command}")
     elif replaced.state is KeyState.ADMIN:
         output.warning("the previous key is still valid; find it with chutes keys list, and delete it")
     else:
@@ -110,4 +110,4 @@ def _report_replaced(replaced: KeyAccess) -> None:
 
 
 def _build_deletion_step(access: KeyAccess) -> str:
-    return f"; delete the old key with chutes keys delete {access.listed.key_id}" if access.listed is not None else ""
+    return f"; delete the old key with {access.listed.deletion_command}" if access.listed is not None else ""

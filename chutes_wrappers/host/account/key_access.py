@@ -7,10 +7,12 @@ that may only call chutes cannot be distinguished from an invalid one by a reque
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
+from urllib.parse import quote
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.text import clean_text
@@ -48,6 +50,11 @@ class ListedKey:
     name: str
     is_admin: bool
     scopes: tuple[tuple[str, str], ...]
+
+    @property
+    def deletion_command(self) -> str:
+        """The command of the SDK that deletes it, quoted for a shell (SDK ``crud.py``)."""
+        return f"chutes keys delete {shlex.quote(self.key_id)}"
 
     @property
     def state(self) -> KeyState:
@@ -183,7 +190,7 @@ def create_key(api: PlatformApi, kind: KeyKind, keys: Sequence[ListedKey]) -> Ne
 
 def delete_key(api: PlatformApi, key: ListedKey) -> None:
     """Delete a key of the account. Raises WrapperError when the platform does not."""
-    api.delete(f"/api_keys/{key.key_id}", f"deleting the API key {key.name!r}", purpose="api_keys")
+    api.delete(f"/api_keys/{quote(key.key_id, safe='')}", f"deleting the API key {key.name!r}", purpose="api_keys")
 
 
 def _parse_key(record: Mapping[str, Any]) -> ListedKey:
