@@ -50,6 +50,7 @@ _MAX_NONCE_AGE_S = 540
 # This one is reserved for documentation (RFC 5737).
 _PLATFORM_ADDRESS = "192.0.2.1"
 _PARENT_CHECK_S = 1.0
+_LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "0.0.0.0", "::1"})
 _IV_BYTES = 12
 
 _Receive = Callable[[], Awaitable[Any]]
@@ -237,15 +238,41 @@ async def _send_direct_request(request: Any) -> dict[str, Any]:
 
     url = URL(f"http://127.0.0.1:{request['port']}{request['target']}", encoded=True)
     data = base64.b64decode(request["body"]) or None
+    # As the gateway does (runtime/upstream.py), follow redirects within the service only.
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_check_redirect)
     try:
         async with (
-            aiohttp.ClientSession(auto_decompress=True) as session,
+            aiohttp.ClientSession(auto_decompress=True, trace_configs=[trace]) as session,
             session.request(request["method"], url, data=data, headers=request["headers"]) as response,
         ):
             body = base64.b64encode(await response.read()).decode()
             return {"status": response.status, "content_type": response.headers.get("Content-Type", ""), "body": body}
+    except _RedirectElsewhere as redirect:
+        return {"status": redirect.status, "content_type": "", "body": ""}
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
         return {"problem": f"{type(error).__name__}: {error}"}
+
+
+class _RedirectElsewhere(Exception):
+    """The service's response is a redirect to another service or host; ``status`` is its status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+async def _check_redirect(_session: Any, _context: Any, redirect: Any) -> None:
+    """Raise _RedirectElsewhere for a redirect, as aiohttp's trace describes it, that leaves the service."""
+    from yarl import URL
+
+    try:
+        target = redirect.url.join(URL(redirect.response.headers.get("Location", "")))
+    except ValueError:
+        return  # aiohttp reports it
+    if target.scheme != "http" or target.host not in _LOCAL_NAMES or target.port != redirect.url.port:
+        redirect.response.close()
+        raise _RedirectElsewhere(redirect.response.status)
 
 
 def _exit_with_parent(parent: int) -> None:

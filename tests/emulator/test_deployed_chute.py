@@ -20,6 +20,7 @@ from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import find_free_port
 from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
+from tests.upstreams.recording import RecordedReply, serve_recorder
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,22 @@ def test_a_direct_request_reaches_the_service(running: Running, service: HttpFix
     assert b'"target": "/echo?a=%2F"' in body
     silent = running.chute.send_direct(DirectRequest(port=find_free_port(), method="GET", target="/"))
     assert (silent.status, "ClientConnectorError" in silent.problem) == (0, True)
+
+
+def test_a_direct_request_follows_redirects_within_the_service_only(running: Running, service: HttpFixture) -> None:
+    within = running.chute.send_direct(DirectRequest(port=service.port, method="GET", target="/redirect"))
+    assert (within.status, b"redirected=yes" in within.body) == (200, True)
+    with serve_recorder() as other, serve_recorder(redirect_to(other.root)) as server:
+        elsewhere = running.chute.send_direct(DirectRequest(port=server.port, method="GET", target="/"))
+    assert (elsewhere.status, elsewhere.problem) == (302, "")
+    assert (len(server.requests), other.requests) == (1, [])
+    with serve_recorder(redirect_to("http://[bad")) as server:
+        invalid = running.chute.send_direct(DirectRequest(port=server.port, method="GET", target="/"))
+    assert (invalid.status, "Redirect" in invalid.problem) == (0, True)
+
+
+def redirect_to(url: str) -> RecordedReply:
+    return RecordedReply(status=302, headers={"Location": url})
 
 
 def test_the_page_shows_the_chute(running: Running) -> None:
