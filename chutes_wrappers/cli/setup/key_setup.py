@@ -52,10 +52,11 @@ def set_up_key(kind: KeyKind, *, is_confirmed: bool) -> bool:
         output.report(f"the API key in {get_key_source()} is kept: it {access.description}")
         return True
     if is_key_in_environment():
+        flag = "--key admin" if kind == "admin" else "--key"
         raise ConfigurationError(
             f"the API key {access.description}; a file cannot replace it, since the variable has priority",
             where=KEY_VARIABLE,
-            next_step=f"unset {KEY_VARIABLE}, then run {NAMES.account} --key {kind}{_build_deletion_step(access)}",
+            next_step=f"unset {KEY_VARIABLE}, then run {NAMES.account} {flag}{_build_deletion_step(access)}",
         )
     if not is_confirmed and not _ask_to_replace(access, kind, path):
         output.report(f"{path} is unchanged")

@@ -25,6 +25,16 @@ from chutes_wrappers.host.account.key_access import INVOKE_POWER, KeyKind
 from chutes_wrappers.host.account.wallets import Hotkey
 
 
+def _check_kind(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    kinds = get_args(KeyKind)
+    if value is None or value in kinds:
+        return value
+    # Without the value, which may be an API key.
+    raise click.BadParameter(
+        f"the value is not one of {', '.join(kinds)}; it is the kind of the key, not a key or a name"
+    )
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--register", metavar="USERNAME", help="Register a new account with this name.")
 @click.option(
@@ -38,7 +48,7 @@ from chutes_wrappers.host.account.wallets import Hotkey
     "--key",
     is_flag=False,
     flag_value="invoke",
-    type=click.Choice(get_args(KeyKind)),
+    callback=_check_kind,
     metavar="[admin]",
     help=f"Also create an API key for --call and --forward, which {INVOKE_POWER}; alone: for the existing account. "
     "`--key admin`: one that may do everything that the account may do. An existing key that differs is replaced.",
