@@ -20,7 +20,7 @@ for argument in "$@"; do
     previous=$argument
 done
 if [ -n "$chosen" ] && ! fits "$chosen"; then
-    echo "✗ $chosen is not a Python 3.10 to 3.13" >&2
+    LC_ALL=C printf '✗ %q is not a Python 3.10 to 3.13\n' "$chosen" >&2 # %q: no control character of it reaches the terminal
     echo "  Next: set another in --python or CHUTES_WRAPPERS_PYTHON, or omit both to use the first supported one" >&2
     exit 2
 fi

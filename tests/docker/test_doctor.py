@@ -34,7 +34,9 @@ def scenario(engine: DockerEngine, tmp_path: Path) -> Iterator[Scenario]:
 
 
 def finding(scenario: Scenario) -> dict[str, str]:
-    done = run_command("--doctor", "--json", cwd=scenario.folder, variables={"HOME": str(scenario.folder)})
+    done = run_command(
+        "--doctor", scenario.module.stem, "--json", cwd=scenario.folder, variables={"HOME": str(scenario.folder)}
+    )
     found = [one for one in json.loads(done.stdout)["findings"] if one["group"] == "modules"]
     assert len(found) == 1, found
     return dict(found[0])

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import create as command
 from chutes_wrappers.cli.commands.create import CreateOptions, create
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
+from tests.hostile_text import ATTACK, FORGED
 
 IMAGE = "vendor/ocr:1"
 FILES = {
@@ -159,14 +161,35 @@ def test_an_image_id_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
         create("ab1", CreateOptions())
 
 
-def test_labels_of_an_image_are_shown_without_control_characters(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"User": ATTACK},
+        {"Cmd": [ATTACK], "Entrypoint": [ATTACK]},
+        {"Volumes": {f"/{ATTACK}": {}}},
+        {"Env": [f"A={ATTACK}", f"{ATTACK}=1"]},
+        {"WorkingDir": f"/{ATTACK}"},
+        {"ExposedPorts": {f"9000/{ATTACK}": {}, ATTACK: {}}},
+        {"Labels": {"org.opencontainers.image.title": ATTACK, "org.opencontainers.image.version": ATTACK}},
+        {"Healthcheck": {"Test": ["CMD", ATTACK]}},
+    ],
+    ids=lambda declared: next(iter(declared)),
+)
+def test_what_an_image_declares_is_shown_without_control_characters(
+    declared: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    patch_engine(monkeypatch, Engine(**declared))
+    output.run(lambda: create(IMAGE, CreateOptions(discover=False)))
+    shown = capsys.readouterr().err
+    assert shown.replace("\n", "").isprintable()
+    assert not [line for line in shown.splitlines() if line.startswith(FORGED)]
+
+
+def test_labels_of_an_image_are_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     labels = {"org.opencontainers.image.title": "OCR", "org.opencontainers.image.version": "1.2"}
     patch_engine(monkeypatch, Engine(User="\x1b[2Jme", Labels=labels, Healthcheck={"Test": ["NONE"]}))
     create(IMAGE, CreateOptions(discover=False))
     output_text = capsys.readouterr().err
     assert r"\x1b[2Jme" in output_text
-    assert "\x1b[2J" not in output_text
     assert "OCR 1.2" in output_text
     assert "health check  none" in output_text
