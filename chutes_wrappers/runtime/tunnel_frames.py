@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,9 +124,7 @@ def _fields_from_frame(frame: Head | Wait | End | Failure) -> dict[str, Any]:
 
 def _frame_from_fields(fields: dict[str, Any]) -> Frame:
     if "status" in fields:
-        return Head(
-            status=int(fields["status"]), reason=str(fields["reason"]), headers=_parse_headers(fields["headers"])
-        )
+        return _parse_head(fields)
     if "error" in fields:
         return Failure(str(fields["error"]))
     kinds: dict[str, Frame] = {"wait": Wait(), "end": End()}
@@ -134,5 +132,10 @@ def _frame_from_fields(fields: dict[str, Any]) -> Frame:
     return kinds[kind]
 
 
-def _parse_headers(pairs: Sequence[Sequence[str]]) -> tuple[Header, ...]:
-    return tuple((str(name), str(value)) for name, value in pairs)
+def _parse_head(fields: dict[str, Any]) -> Head:
+    status, reason = fields["status"], fields["reason"]
+    headers = tuple((name, value) for name, value in fields["headers"])
+    texts = [reason, *(text for header in headers for text in header)]
+    if type(status) is not int or not all(isinstance(text, str) for text in texts):
+        raise TypeError("a head is an integer and texts")
+    return Head(status=status, reason=reason, headers=headers)

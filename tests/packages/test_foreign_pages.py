@@ -166,7 +166,7 @@ def test_a_front_end_of_this_machine_and_a_link_call_the_forwarder(
     response = browser.execute_async_script(script, f"http://localhost:{forwarder.port}/a", "POST")
     assert response == ["cors", 200, "paid"]
     browser.get(f"http://evil.example:{site}/")
-    link = f"http://localhost:{forwarder.port}/b"
+    link = f"http://{NAME}:{forwarder.port}/b"
     browser.execute_script("const a = document.getElementById('link'); a.href = arguments[0]; a.click()", link)
     open_page(browser, link)
     assert [call.target for call in forwarder.transport.calls][:2] == ["/a", "/b"]

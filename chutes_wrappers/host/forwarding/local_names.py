@@ -47,7 +47,7 @@ class Authority:
 
 
 def parse_authority(text: str, scheme: str = "http") -> Authority | None:
-    """Parse ``name[:port]``; None if it is something else. The default port of ``scheme`` is no port."""
+    """Parse ``name[:port]``; None if it is something else. The default port of ``scheme`` becomes None."""
     match = _AUTHORITY.fullmatch(text.strip())
     if match is None:
         return None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from encodings.aliases import aliases
+
 import pytest
 import requests
 from hypothesis import given
@@ -63,3 +67,22 @@ def test_parameters_of_a_header(header: str, expected: dict[str, str]) -> None:
 def test_an_invalid_multipart_body_is_named(content_type: str, body: bytes) -> None:
     with pytest.raises(InvalidMultipart):
         parse_multipart(content_type, body)
+
+
+@pytest.mark.parametrize("charset", ["nonsense", "rot13", "zlib", "idna", "undefined", "a\0b", "x" * 5000])
+def test_an_unknown_charset_of_a_file_name_is_named(charset: str) -> None:
+    head = f"Content-Disposition: form-data; name=f; filename*={charset}''%C3%A4".encode()
+    with pytest.raises(InvalidMultipart, match="is not a known charset, in filename\\*") as caught:
+        parse_multipart("multipart/form-data; boundary=B", b"--B\r\n" + head + b"\r\n\r\nx\r\n--B--")
+    assert len(str(caught.value)) < 200
+
+
+@given(charset=st.sampled_from(sorted({*aliases.values()})), value=st.text(max_size=5), body=st.binary(max_size=50))
+def test_any_charset_and_body_is_parsed_or_named(charset: str, value: str, body: bytes) -> None:
+    kind = f"multipart/form-data; boundary*={charset}''{value}%80"
+    head = f"--B\r\nContent-Disposition: form-data; name=f; filename*={charset}''{value}%80\r\n\r\n".encode(
+        "utf-8", "replace"
+    )
+    for content_type, data in ((kind, body), ("multipart/form-data; boundary=B", head + body + b"\r\n--B--")):
+        with contextlib.suppress(InvalidMultipart), warnings.catch_warnings(action="ignore"):
+            parse_multipart(content_type, data)

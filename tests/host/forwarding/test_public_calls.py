@@ -153,7 +153,11 @@ async def _write_multipart(writer: Any) -> bytes:
         ({}, b"x", "multipart/form-data", {}, 400),
         ({}, b"{}", "application/json", {"Content-Encoding": "gzip"}, 415),
         ({"request": {"encoding": "text"}}, b"\xff", "text/plain", {}, 415),
-        ({"request": {"encoding": "text"}}, b"x", "text/plain; charset=nonsense", {}, 415),
+        *(
+            ({"request": {"encoding": "text"}}, b"x", f"text/plain; {charset}", {}, 415)
+            for charset in ("charset=nonsense", "charset=undefined", "charset*=nonsense''a")
+        ),
+        ({}, b"--B--", "multipart/form-data; boundary*=nonsense''B", {}, 400),
     ],
 )
 def test_an_unsupported_request_is_named(
