@@ -13,18 +13,27 @@ ResolvePath = Callable[[str, str], "str | None"]
 ReadFile = Callable[[str], Awaitable[Any]]
 
 
-async def bundle(document: dict[str, Any], location: str, *, resolve_path: ResolvePath, read_file: ReadFile) -> None:
+async def bundle(
+    document: dict[str, Any],
+    location: str,
+    *,
+    resolve_path: ResolvePath,
+    read_file: ReadFile,
+    check_time: Callable[[], None] = lambda: None,
+) -> None:
     """Add the referenced files to ``document``, and rewrite references to point to them there.
 
     ``resolve_path(base, url)`` returns the path on the service of a URL found in the file at ``base``, or None for a URL
     outside the service. ``read_file`` returns the parsed file at a path, or None where it cannot be used. References
-    outside the service, and those beyond ``MAX_FILES`` files, stay unchanged.
+    outside the service, and those beyond ``MAX_FILES`` files, stay unchanged. ``check_time`` is called for each reference,
+    and may raise.
     """
     files: dict[str, Any] = {}
     pending: list[tuple[str, Any]] = [(location, document)]
     while pending:
         base, node = pending.pop()
         for reference in _iterate_references(node):
+            check_time()
             url, _, fragment = reference["$ref"].partition("#")
             path = resolve_path(base, url) if url else base
             if path is None or (base == location and not url):

@@ -28,7 +28,7 @@ _COLLECTION_FORMATS: dict[str, tuple[Style | None, bool]] = {
 }
 _NON_SCHEMA_KEYS = frozenset({
     "name", "in", "required", "description", "collectionFormat", "allowEmptyValue", "style", "explode", "allowReserved",
-    "schema", "content", "examples", "deprecated",
+    "schema", "content", "examples", "deprecated", "$ref",
 })  # fmt: skip
 
 
@@ -42,12 +42,12 @@ class DeclaredParameter:
 
 def collect_nodes(
     document: Mapping[str, Any], operation: Mapping[str, Any], item: Mapping[str, Any]
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[Mapping[str, Any]], list[str]]:
     """Return the parameter objects of ``operation``, then those of its path item that it does not override.
 
     References are followed. The second list names the problems of those that cannot be read.
     """
-    nodes_by_key: dict[tuple[str, str], dict[str, Any]] = {}
+    nodes_by_key: dict[tuple[str, str], Mapping[str, Any]] = {}
     problems: list[str] = []
     for owner in (operation, item):
         parameters = owner.get("parameters", [])

@@ -1,7 +1,13 @@
-"""``$ref``s inside one document. Pure. An invalid reference raises an error that names it; loops are detected."""
+"""``$ref``s inside one document. An invalid reference raises an error that names it; loops are detected.
+
+References multiply: a small document can refer to one large object thousands of times. So they are followed without copies,
+and all work on one document has a limit.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -9,6 +15,21 @@ from urllib.parse import unquote
 from chutes_wrappers.core.errors import WrapperError
 
 _MAX_CHAIN_LENGTH = 32
+# The largest public specifications need a few seconds.
+MAX_READING_S = 30.0
+
+
+class ReadingTime:
+    """The processor time of this process that reading the documents of one service may take."""
+
+    def __init__(self, limit_s: float = MAX_READING_S) -> None:
+        self._limit_s = limit_s
+        self._end = time.process_time() + limit_s
+
+    def check(self) -> None:
+        """Raise WrapperError if it is used up."""
+        if time.process_time() > self._end:
+            raise WrapperError(f"takes longer than {self._limit_s:g} s to read")
 
 
 def look_up(document: Mapping[str, Any], reference: Any) -> Any:
@@ -50,17 +71,18 @@ def _get_child(target: Any, token: str) -> Any:
     raise LookupError(token)
 
 
-def resolve_node(document: Mapping[str, Any], node: Any, label: str) -> dict[str, Any]:
-    """Return ``node``, or the target of its ``$ref``; keys next to a ``$ref`` override those of the target.
+def resolve_node(document: Mapping[str, Any], node: Any, label: str) -> Mapping[str, Any]:
+    """Return ``node``, or the target of its ``$ref``; keys next to a ``$ref``, and itself, override those of the target.
 
     ``label`` names the node in errors ("the path item"). Raises WrapperError for an invalid or circular reference.
     """
-    overrides: dict[str, Any] = {}
+    maps: list[Any] = []
     for _ in range(_MAX_CHAIN_LENGTH):
         if not isinstance(node, Mapping):
             raise WrapperError(f"{label} is not an object")
+        if "$ref" not in node or len(node) > 1:
+            maps.append(node)
         if "$ref" not in node:
-            return {**node, **overrides}
-        overrides = {**{key: value for key, value in node.items() if key != "$ref"}, **overrides}
+            return ChainMap(*maps) if len(maps) > 1 else node
         node = look_up(document, node["$ref"])
     raise WrapperError(f"{label} is a circular `$ref`")

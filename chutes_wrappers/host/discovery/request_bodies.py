@@ -49,8 +49,8 @@ def _filter_strings(node: Any) -> list[str]:
 
 def _build_body(shapes: Shapes, content: Mapping[str, Mapping[str, Any]]) -> Body:
     """Return the body in the media type that represents a caller's JSON best: JSON, then forms, then the first declared."""
-    types = sorted(content, key=lambda name: (_rank_media_type(name), list(content).index(name)))
-    name, node = types[0], content[types[0]]
+    name = min(content, key=_rank_media_type)
+    node = content[name]
     schema = declared_media.add_example(node.get("schema"), node)
     if declared_media.is_json(name) and not ("*" in name and _is_binary(shapes, schema)):
         return _build_json_body(shapes, schema, "" if name == declared_media.JSON or "*" in name else name)

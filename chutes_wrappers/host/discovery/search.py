@@ -13,6 +13,7 @@ from chutes_wrappers.host.discovery import documentation_pages, servers, specifi
 from chutes_wrappers.host.discovery.bundling import bundle
 from chutes_wrappers.host.discovery.documents import MAX_DOCUMENT_BYTES, parse_document
 from chutes_wrappers.host.discovery.fetching import NOT_FOUND_STATUSES, STARTING_STATUSES, Response, Service
+from chutes_wrappers.host.discovery.references import ReadingTime
 from chutes_wrappers.host.discovery.specification import Operations
 
 DEFAULT_PATHS = ("/openapi.json", "/swagger.json", "/docs/openapi.json", "/docs.json")
@@ -66,6 +67,7 @@ class Search:
         self._report = report
         self._expose = expose
         self._file_bytes_left = MAX_DOCUMENT_BYTES
+        self._reading_time = ReadingTime()
 
     async def run(self) -> bool:
         """Set ``result`` to the first specification with routes, else to the first one. Return whether all responses were final."""
@@ -139,10 +141,21 @@ class Search:
             try:
                 document = parse_document(response.body, response.content_type)
                 specification.check_dialect(document)
-                await bundle(document, response.path, resolve_path=self._resolve_path, read_file=self._read_file)
+                await bundle(
+                    document,
+                    response.path,
+                    resolve_path=self._resolve_path,
+                    read_file=self._read_file,
+                    check_time=self._reading_time.check,
+                )
                 prefix = await self._find_prefix(document, response.path)
                 operations = specification.read_operations(
-                    document, port=self._service.port, prefix=prefix, location=response.path, expose=self._expose
+                    document,
+                    port=self._service.port,
+                    prefix=prefix,
+                    location=response.path,
+                    expose=self._expose,
+                    reading_time=self._reading_time,
                 )
                 return SearchResult(location=response.path, operations=operations)
             except WrapperError as error:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+_MAX_URL_LENGTH = 2000
+
 
 def read_prefixes(node: Mapping[str, Any], location: str) -> tuple[str, ...]:
     """Return the distinct path prefixes that ``node`` (a document, path item or operation) declares, in its order.
@@ -29,12 +31,14 @@ def read_prefixes(node: Mapping[str, Any], location: str) -> tuple[str, ...]:
 def _expand_url(server: Mapping[str, Any]) -> str | None:
     """Return the URL of a server with its variables replaced by their defaults."""
     url, variables = server.get("url"), server.get("variables")
-    if not isinstance(url, str) or len(url) > 2000:
+    if not isinstance(url, str) or len(url) > _MAX_URL_LENGTH:
         return None
     for name, variable in list(variables.items())[:50] if isinstance(variables, Mapping) else ():
         default = variable.get("default") if isinstance(variable, Mapping) else None
         if isinstance(default, (str, int)) and len(str(default)) < 200:
             url = url.replace("{" + name + "}", str(default)) if name else url
+        if len(url) > _MAX_URL_LENGTH:  # defaults that contain other variables multiply
+            return None
     return url
 
 

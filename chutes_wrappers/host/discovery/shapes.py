@@ -1,16 +1,17 @@
-"""What a schema allows, as far as it can be determined: JSON types and properties. Pure and bounded.
+"""What a schema allows, as far as it can be determined: JSON types and properties. Bounded.
 
-Nothing here raises: an invalid schema allows everything.
+An invalid schema allows everything. WrapperError is raised only when the time for the document is used up.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.routes import Collection
-from chutes_wrappers.host.discovery.references import look_up
+from chutes_wrappers.host.discovery.references import ReadingTime, look_up
 
 ALL_TYPES = frozenset({"object", "array", "string", "number", "boolean", "null"})
 _COMBINATORS = ("allOf", "anyOf", "oneOf")
@@ -22,27 +23,29 @@ _MAX_DEPTH = 40
 class Shapes:
     """Queries about the schemas of one document; the types of each reference are computed once."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], reading_time: ReadingTime | None = None) -> None:
         self._document = document
+        self._reading_time = reading_time or ReadingTime()
         self._types: dict[str, frozenset[str]] = {}
 
     def iterate_parts(self, schema: Any, keywords: tuple[str, ...] = _COMBINATORS) -> Iterator[Mapping[str, Any]]:
         """Yield ``schema`` and the schemas in its combinators, with references followed; at most 500."""
-        pending, visited = [schema], set()
+        self._reading_time.check()
+        pending, visited = deque([schema]), set()
         for _ in range(_MAX_PARTS):
             if not pending:
                 return
-            node = pending.pop(0)
+            node = pending.popleft()
             if not isinstance(node, Mapping):
                 continue
             reference = node.get("$ref")
             if isinstance(reference, str) and reference not in visited:
                 visited.add(reference)
-                pending.insert(0, self._find_target(reference))
+                pending.appendleft(self._find_target(reference))
             yield node
             for keyword in keywords:
                 children = node.get(keyword)
-                pending += children if isinstance(children, list) else []
+                pending += children[:_MAX_PARTS] if isinstance(children, list) else []
 
     def find_properties(self, schema: Any) -> dict[str, Any]:
         """Return the properties that ``schema`` declares, including those of its combinators."""

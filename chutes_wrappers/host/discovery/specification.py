@@ -16,7 +16,7 @@ from chutes_wrappers.core.platform_rules import UPSTREAM_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH, RequestFormat, ResponseHint, Route, SkippedRoute
 from chutes_wrappers.host.discovery import declared_media, operation_parameters, request_bodies, servers
 from chutes_wrappers.host.discovery.operation_parameters import DeclaredParameter
-from chutes_wrappers.host.discovery.references import resolve_node
+from chutes_wrappers.host.discovery.references import ReadingTime, resolve_node
 from chutes_wrappers.host.discovery.request_bodies import Body
 from chutes_wrappers.host.discovery.schemas import MAX_SCHEMA_BYTES, make_self_contained, measure_size
 from chutes_wrappers.host.discovery.shapes import Shapes
@@ -73,20 +73,29 @@ def check_dialect(document: Mapping[str, Any]) -> None:
 
 
 def read_operations(
-    document: Mapping[str, Any], *, port: int, prefix: str, location: str = "/", expose: Iterable[str] = ()
+    document: Mapping[str, Any],
+    *,
+    port: int,
+    prefix: str,
+    location: str = "/",
+    expose: Iterable[str] = (),
+    reading_time: ReadingTime | None = None,
 ) -> Operations:
     """Return every operation of ``document`` as a route of the service on ``port``, or as skipped with its reason.
 
     ``prefix`` is the document's server path; ``servers`` of path items and operations override it. ``location`` is the
     path of the document. ``expose`` contains categories that are not published by default (``core/exposure.py``).
-    Raises WrapperError for another dialect, or more than ``MAX_OPERATIONS`` operations.
+    Raises WrapperError for another dialect, for more than ``MAX_OPERATIONS`` operations, and when ``reading_time`` is used
+    up.
     """
     check_dialect(document)
+    reading_time = reading_time or ReadingTime()
     operations_by_key: dict[tuple[str, str], tuple[Route, _Operation]] = {}
     skipped: list[SkippedRoute] = []
     for index, operation in enumerate(_iterate_operations(document)):
         if index >= MAX_OPERATIONS:
             raise WrapperError(f"describes more than {MAX_OPERATIONS:,} operations")
+        reading_time.check()
         own_prefixes = servers.read_prefixes(operation.node, location) or servers.read_prefixes(
             operation.item, location
         )
@@ -100,7 +109,7 @@ def read_operations(
             shortened_path = path if len(path) <= MAX_PATH_LENGTH else path[:MAX_PATH_LENGTH] + "…"
             skipped.append(SkippedRoute(path=shortened_path, method=operation.method, port=port, reason=problem))
     published_routes, hidden = assign_public_paths((route for route, _ in operations_by_key.values()), expose)
-    reader = _OperationReader(document)
+    reader = _OperationReader(document, reading_time)
     routes = tuple(
         reader.describe(route, operations_by_key[route.target_path, route.method][1]) for route in published_routes
     )
@@ -145,15 +154,17 @@ def _read_operation(path: str, key: str, item: Mapping[str, Any], node: Any) -> 
 class _OperationReader:
     """Reads the requests and responses of operations of one document; ``notes`` lists what could not be read."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], reading_time: ReadingTime) -> None:
         self.notes: list[str] = []
         self._document = document
-        self._shapes = Shapes(document)
+        self._reading_time = reading_time
+        self._shapes = Shapes(document, reading_time)
         self._dialect_30 = str(document.get("openapi", "2"))[:3] in ("2", "3", "3.0")
         self._schema_bytes_left = MAX_TOTAL_SCHEMA_BYTES
 
     def describe(self, route: Route, operation: _Operation) -> Route:
         """Return ``route`` with the parameters, request, response and schemas of its operation."""
+        self._reading_time.check()
         label = f"{route.method} {route.target_path}"
         nodes, problems = operation_parameters.collect_nodes(self._document, operation.node, operation.item)
         self.notes += [f"{label}: a parameter left out: {problem}" for problem in problems]

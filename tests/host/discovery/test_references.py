@@ -54,7 +54,12 @@ def test_an_invalid_reference_is_named_in_the_error(reference: Any, what: str) -
 
 
 def test_keys_next_to_a_reference_override_the_target() -> None:
-    assert resolve_node(DOCUMENT, {"$ref": "#/chain", "tags": []}, "x") == {"summary": "near", "get": {}, "tags": []}
+    node = {"$ref": "#/chain", "tags": []}
+    assert resolve_node(DOCUMENT, node, "x") == {**node, "summary": "near", "get": {}}
+
+
+def test_a_referenced_node_is_not_copied() -> None:
+    assert resolve_node(DOCUMENT, {"$ref": "#/end"}, "x") is DOCUMENT["end"]
 
 
 def test_a_reference_loop_is_named_in_the_error() -> None:

@@ -6,6 +6,9 @@ import pytest
 
 from chutes_wrappers.host.discovery.servers import read_prefixes
 
+# Each default contains the next variable many times.
+MULTIPLYING = {str(number): {"default": f"{{{number + 1}}}" * 40} for number in range(9)}
+
 
 @pytest.mark.parametrize(
     ("node", "expected"),
@@ -23,6 +26,7 @@ from chutes_wrappers.host.discovery.servers import read_prefixes
         ({"servers": "x"}, ()),
         ({"swagger": "2.0", "basePath": "/v2", "servers": [{"url": "/no"}]}, ("/v2",)),
         ({"swagger": "2.0", "basePath": 5}, ()),
+        ({"servers": [{"url": "/{0}" * 100, "variables": MULTIPLYING}, {"url": "/ok"}]}, ("/ok",)),
     ],
 )
 def test_only_the_paths_of_servers_count(node: dict[str, Any], expected: tuple[str, ...]) -> None:

@@ -13,6 +13,8 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.manifest import Manifest, parse_manifest
 from chutes_wrappers.core.routes import RequestFormat, Route
 from chutes_wrappers.host.discovery import servers, specification
+from chutes_wrappers.host.discovery.references import ReadingTime
+from chutes_wrappers.host.discovery.shapes import Shapes
 from chutes_wrappers.host.discovery.specification import (
     Operations,
     check_dialect,
@@ -374,3 +376,35 @@ def test_any_document_gives_routes_skipped_operations_or_an_error(data: st.DataO
     text = Manifest(routes=operations.routes, skipped=operations.skipped).to_json()
     assert json.loads(text)["version"] == 1
     assert len(parse_manifest(text, where="x").routes) == len(operations.routes)
+
+
+WIDE = {f"k{number}": {} for number in range(300)}
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [
+        {"get": OK, **{f"x-{name}": {} for name in WIDE}},
+        {"post": {**OK, "requestBody": {"content": {f"a/{name}": {} for name in WIDE}}}},
+        {"post": build_operation("application/json", schema={"anyOf": [*WIDE.values()]})},
+        {"get": {**OK, "parameters": [{"name": "a", "in": "query", **WIDE}] * 200}},
+    ],
+)
+def test_a_large_object_that_many_paths_share_has_a_time_limit(shared: dict[str, Any]) -> None:
+    document = build_document({f"/p{number}": {"$ref": "#/shared"} for number in range(20)}, shared=shared)
+    assert len(read_document(document).routes) == 20
+    with pytest.raises(WrapperError, match="takes longer than -1 s to read"):
+        read_operations(document, port=8020, prefix="", reading_time=ReadingTime(-1))
+
+
+def test_a_wide_schema_has_a_time_limit() -> None:
+    with pytest.raises(WrapperError, match="takes longer"):
+        Shapes({}, ReadingTime(-1)).find_properties({"anyOf": [*WIDE.values()]})
+
+
+def test_the_first_media_type_of_the_best_kind_is_used() -> None:
+    body = {"content": {"text/plain": {}, "image/png": {}, "application/b+json": {}, "application/c+json": {}}}
+    (route,) = read_document(build_document({"/a": {"post": {**OK, "requestBody": body}}})).routes
+    assert route.request == RequestFormat(
+        content_type="application/b+json", wrapped=route.request and route.request.wrapped
+    )
