@@ -1,7 +1,12 @@
-"""Example values for JSON schemas. Pure: the same schema gives the same value."""
+"""Example values for JSON schemas. Pure: the same schema gives the same value.
+
+A specification may contain invalid, huge or recursive schemas. Each gives a value of bounded size, and none an error.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +16,10 @@ from chutes_wrappers.host.parity.sample_files import make_sample_file
 
 # A deeper schema is recursive.
 _MAX_DEPTH = 12
+# Characters of one example: a schema that refers to itself several times would grow exponentially.
+_MAX_SIZE = 100_000
+_MAX_ITEMS = 1_000
+_MAX_TEXT_LENGTH = 50_000
 _FORMAT_EXAMPLES = {
     "date": "2026-01-01",
     "date-time": "2026-01-01T00:00:00Z",
@@ -65,10 +74,14 @@ def build_example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
 class _ExampleBuilder:
     def __init__(self, definitions: Mapping[str, Any]) -> None:
         self._definitions = definitions
+        self._size_left = _MAX_SIZE
 
     def build(self, schema: Any, depth: int) -> Any:
+        if self._size_left <= 0:
+            return None
         node = self.resolve(schema)
         examples = _find_examples(node)
+        self._size_left -= len(json.dumps(examples[0], default=str)) if examples else 1
         if depth > _MAX_DEPTH:
             return examples[0] if examples else None
         kind = _type_of(node)
@@ -79,7 +92,9 @@ class _ExampleBuilder:
             return examples[0]
         if kind == "array":
             return self._build_array(node, depth)
-        return _build_scalar(kind, node)
+        value = _build_scalar(kind, node)
+        self._size_left -= len(str(value))
+        return value
 
     def resolve(self, schema: Any) -> dict[str, Any]:
         """Merge a schema with its ``$ref``, its ``allOf`` and its first useful alternative."""
@@ -93,27 +108,32 @@ class _ExampleBuilder:
             reference = part.get("$ref")
             if isinstance(reference, str):
                 pending.append(self._definitions.get(reference.removeprefix("#/$defs/")))
-            pending += part.get("allOf") or []
-            alternatives = part.get("anyOf") or part.get("oneOf") or []
+            pending += _get_list(part, "allOf")
+            alternatives = _get_list(part, "anyOf") or _get_list(part, "oneOf")
             pending += [each for each in alternatives if not _is_null(each)][:1]
             _merge_schema(node, part)
         return node
 
     def _build_object(self, node: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        properties, required = node.get("properties") or {}, node.get("required") or []
-        return {
-            name: self.build(child, depth + 1)
-            for name, child in properties.items()
+        properties, required = node.get("properties"), _get_list(node, "required")
+        children = {
+            name: child
+            for name, child in (properties.items() if isinstance(properties, Mapping) else ())
             if name in required or (isinstance(child, Mapping) and child.keys() & {"example", "examples"})
         }
+        self._size_left -= sum(map(len, children))
+        return {name: self.build(child, depth + 1) for name, child in children.items()}
 
     def _build_array(self, node: Mapping[str, Any], depth: int) -> list[Any]:
-        prefix = node.get("prefixItems") or []
+        prefix = _get_list(node, "prefixItems")
         minimum = node.get("minItems", 1 if "items" in node else 0)
-        missing = max(0, (minimum if isinstance(minimum, int) else 0) - len(prefix))
-        return [self.build(child, depth + 1) for child in prefix] + [
-            self.build(node.get("items", {}), depth + 1)
-        ] * missing
+        missing = max(0, min(minimum if isinstance(minimum, int) else 0, _MAX_ITEMS) - len(prefix))
+        return [self.build(child, depth + 1) for child in [*prefix, *[node.get("items", {})] * missing]]
+
+
+def _get_list(node: Mapping[str, Any], keyword: str) -> list[Any]:
+    value = node.get(keyword)
+    return value if isinstance(value, list) else []
 
 
 def _merge_schema(node: dict[str, Any], part: Mapping[str, Any]) -> None:
@@ -150,7 +170,11 @@ def _build_scalar(kind: str, node: Mapping[str, Any]) -> Any:
     if kind == "boolean":
         return False
     if kind in ("integer", "number"):
-        return _build_number(node, is_whole=kind == "integer")
+        try:
+            number = _build_number(node, is_whole=kind == "integer")
+            return number if math.isfinite(number) else 1
+        except (TypeError, ValueError, ArithmeticError):  # limits that are not numbers, or that no float can hold
+            return 1
     return _build_text(node)
 
 
@@ -170,7 +194,7 @@ def _build_text(node: Mapping[str, Any]) -> str:
     text = _FORMAT_EXAMPLES.get(str(node.get("format")), "hello")
     if node.get("contentEncoding") == "base64":
         text = "YQ=="
-    min_length, max_length = node.get("minLength", 0), node.get("maxLength", len(text))
-    if isinstance(min_length, int) and len(text) < min_length:
+    min_length, max_length = node.get("minLength", 0), node.get("maxLength")
+    if isinstance(min_length, int) and len(text) < (min_length := min(min_length, _MAX_TEXT_LENGTH)):
         text = (text * (min_length // len(text) + 1))[:min_length]
     return text[:max_length] if isinstance(max_length, int) else text

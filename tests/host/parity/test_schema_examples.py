@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import wave
 from typing import Any
 
@@ -126,3 +127,41 @@ def test_an_example_of_the_body_is_completed_with_the_parameters_beside_it() -> 
     body = {"type": "object", "properties": {"text": {"type": "string"}}, "examples": [{"text": "sos"}]}
     beside = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
     assert build_example({"allOf": [body, beside]}) == {"id": "hello", "text": "sos"}
+
+
+WIDE = {f"p{number}": {"$ref": "#/$defs/again"} for number in range(30)}
+LONG_LISTS = {"x": {"type": "array", "minItems": 50, "items": {"$ref": "#/$defs/again"}}}
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        {"properties": WIDE, "required": [*WIDE]},
+        {"properties": LONG_LISTS, "required": ["x"]},
+        {"properties": {"x" * 50_000: {"type": "array", "minItems": 10**12, "items": {"minLength": 10**12}}}},
+        {"properties": {"x": {"minItems": 10**12, "items": {"example": "x" * 60_000}}}, "required": ["x"]},
+    ],
+)
+def test_a_schema_that_multiplies_gives_a_value_of_bounded_size(again: Schema) -> None:
+    assert len(json.dumps(build_example({"$ref": "#/$defs/again", "$defs": {"again": again}}))) < 10_000_000
+
+
+HOSTILE_VALUES = st.recursive(
+    st.none() | st.booleans() | st.sampled_from([-1, 0, 10**12, 10**400, -1e308, 1e308, 1e-320]) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "items", "$ref"]), inner),
+)
+KEYWORDS = st.sampled_from((
+    "type", "items", "prefixItems", "minItems", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum",
+    "exclusiveMaximum", "multipleOf", "enum", "examples", "allOf", "anyOf", "oneOf", "properties", "required", "format",
+))  # fmt: skip
+
+
+@given(st.dictionaries(KEYWORDS, HOSTILE_VALUES), st.sampled_from(["object", "array", "string", "number", "integer"]))
+def test_an_invalid_schema_gives_a_value_and_no_error(schema: Schema, kind: str) -> None:
+    hostile = {"type": kind, **schema}
+    example = build_example({"properties": {"x": hostile}, "required": ["x"], "$defs": {"a": hostile}})
+    assert len(json.dumps(example, allow_nan=False)) < 10_000_000
+
+
+def test_a_text_is_as_long_as_its_schema_requires() -> None:
+    assert len(build_field({"type": "string", "minLength": 40})) == 40
