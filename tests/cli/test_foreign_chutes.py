@@ -27,7 +27,7 @@ from tests.commands import CommandResult, Commands
 from tests.emulator.api.client import CODE, Client
 from tests.emulator.tokens import TOKEN
 from tests.scenario import READY, Scenario, find_free_port, make_environment, until_interrupted
-from tests.upstreams.platform_faults import FaultyPlatform, serve_faulty_platform
+from tests.upstreams.platform_faults import FAULTS, FaultyPlatform, serve_faulty_platform
 
 NAME = "case-wrapped"  # the name in the module of a Scenario
 SECRET = "prompt-that-only-the-own-chute-may-see"
@@ -108,7 +108,6 @@ def world(tmp_path: Path) -> Iterator[World]:
             client.build_and_wait()
         deployed = stranger.deploy(name=NAME, code=make_code(tmp_path / "stranger.txt"))
         assert deployed.ok, deployed.text
-        assert stranger.get(f"/chutes/warmup/{deployed.json()['chute_id']}").ok
         accounts.write_config(user.account, platform.url, tmp_path / "config.ini")
         key = user.create_key(admin=False, scopes=[{"object_type": "chutes", "action": "invoke"}])["secret_key"]
         variables = {
@@ -134,6 +133,16 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def fill(arguments: tuple[str, ...], name: str) -> list[str]:
     return [name if argument == "{}" else argument for argument in arguments]
+
+
+def test_a_chute_that_the_platform_remembers_as_missing_is_found_in_the_own_list(world: World) -> None:
+    own_id = world.deploy_own()  # within 30 s after a lookup that found nothing (PLATFORM.md, section 5)
+    not_found = next(fault for fault in FAULTS if fault.name == "404")
+    with world.platform.failing(not_found, lambda request: request.path == f"/chutes/{own_id}"):
+        for arguments in (USES[0], USES[1], USES[4], USES[5]):
+            ran = world.run(*fill(arguments, NAME))
+            assert ran.code == 0, ran.stderr
+    world.check_stranger_is_untouched()
 
 
 @pytest.mark.parametrize("is_shared", [False, True])

@@ -21,6 +21,7 @@ from chutes_wrappers.host.platform_api.lookup import (
     find_own_image,
     get_chute,
     get_own_chute,
+    get_own_image,
     list_own_chutes,
     list_own_images,
     refresh_chute,
@@ -224,5 +225,9 @@ def test_an_image_is_the_accounts_own_of_that_name_and_tag() -> None:
         assert image.image_id == expected
     assert [image["image_id"] for image in list_own_images(as_api(fake))] == [image_id]
     assert find_own_image(as_api(FakeApi({}, [other, {**own, "tag": "v2"}])), "case:v1") is None
+    assert get_own_image(as_api(fake), image_id).image_id == image_id
+    for reference in ("stranger/case:v1", other_id):
+        with pytest.raises(WrapperError, match="of stranger, and only its owner may change it"):
+            get_own_image(as_api(fake), reference)
     with pytest.raises(WrapperError, match="another image"):
         find_own_image(as_api(FakeApi({f"/images/{image_id}": other})), "case:v1")
