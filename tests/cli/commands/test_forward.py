@@ -41,6 +41,7 @@ def test_a_client_of_the_service_works_through_the_tunnel_and_the_routes(service
         with until_interrupted(*forward, variables=home) as forwarder:
             through = f"http://127.0.0.1:{local} is port {service.port} of {chute.base_url}, through its tunnel"
             assert through in forwarder.output_text
+            assert f"in a browser: http://case-forwarded.localhost:{local}" in forwarder.output_text
             response = requests.delete(f"http://127.0.0.1:{local}/Echo/A.b", headers={"X-A": "1"}, timeout=60)
             assert response.json()["headers"]["X-A"] == "1"
         scenario.module.write_text(without_tunnel)

@@ -84,5 +84,6 @@ def test_any_charset_and_body_is_parsed_or_named(charset: str, value: str, body:
         "utf-8", "replace"
     )
     for content_type, data in ((kind, body), ("multipart/form-data; boundary=B", head + body + b"\r\n--B--")):
-        with contextlib.suppress(InvalidMultipart), warnings.catch_warnings(action="ignore"):
+        with contextlib.suppress(InvalidMultipart), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             parse_multipart(content_type, data)
