@@ -31,9 +31,11 @@ def test_the_key_is_sent_in_spite_of_netrc_and_not_to_a_proxy(
 
 
 def test_a_redirect_is_the_response() -> None:
-    with serve_recorder() as other:
-        with serve_recorder(RecordedReply(status=302, headers={"Location": other.root})) as server:
-            assert send_request("GET", server.root, timeout_s=60, headers=HEADERS).status == 302
+    with (
+        serve_recorder() as other,
+        serve_recorder(RecordedReply(status=302, headers={"Location": other.root})) as server,
+    ):
+        assert send_request("GET", server.root, timeout_s=60, headers=HEADERS).status == 302
     assert other.requests == []
 
 
