@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -34,6 +35,7 @@ _CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)(?:\s+|\Z)", re.IGNORECASE)
 _LOGIN_HINT = "log in with `docker login`, or check the image's name and tag"
 _NETWORK_HINT = "check the registry's name and the network"
 _BROKEN_LOGIN_HINT = "fix Docker's login (the reason is above), or pull the image with docker"
+_DIGEST_HINT = "do not use this image: the registry, or a host that it redirects to, changed its content"
 _PLATFORM = "linux/amd64"
 
 
@@ -116,6 +118,9 @@ class _Registry:
             raise self._build_error(
                 f"it returned status {response.status}", error_responses.format_detail(response.reason)
             )
+        version = path.rpartition("/")[2]
+        if not _has_digest(response.body, version):
+            raise self._build_error(f"its response does not have the digest {version}", "", _DIGEST_HINT)
         value = _parse_object(response.body)
         if value is None:
             raise self._build_error("the response is not from an OCI registry", "")
@@ -235,6 +240,12 @@ def _normalize_url(url: str) -> str:
     Raises ValueError for an invalid URL.
     """
     return requests.Request("GET", url).prepare().url or ""
+
+
+def _has_digest(body: bytes, version: str) -> bool:
+    """Return whether ``body`` has the digest ``version``; True for a tag, and for an algorithm that is not registered (OCI image spec)."""
+    algorithm, _, value = version.partition(":")
+    return algorithm not in ("sha256", "sha512") or not value or hashlib.new(algorithm, body).hexdigest() == value
 
 
 def _parse_object(body: bytes) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256, sha512
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
@@ -26,22 +27,23 @@ from chutes_wrappers.host.creation.registry import RegistryUnavailable
 PASSWORD = "hunter2-canary"
 INDEX = {
     "manifests": [
-        {"digest": "sha256:arm", "platform": {"os": "linux", "architecture": "arm64"}},
-        {"digest": "sha256:amd", "platform": {"os": "linux", "architecture": "amd64"}},
+        {"digest": "test:arm", "platform": {"os": "linux", "architecture": "arm64"}},
+        {"digest": "test:amd", "platform": {"os": "linux", "architecture": "amd64"}},
     ]
 }
-MANIFEST = {"config": {"digest": "sha256:config"}, "layers": [{"size": 40}, {"size": 2}]}
+MANIFEST = {"config": {"digest": "test:config"}, "layers": [{"size": 40}, {"size": 2}]}
 CONFIG: dict[str, Any] = {
     "os": "linux",
     "architecture": "amd64",
     "config": {"ExposedPorts": {"9000/tcp": {}}, "Cmd": ["serve"]},
 }
+INDEX_DIGEST = f"sha256:{sha256(json.dumps(INDEX).encode()).hexdigest()}"
 TOO_LONG = b" " * (4 * 1024**2 + 1)
 VARIANTS = {
     "manifests": [
-        {"digest": "sha256:attestation", "platform": {"os": "unknown", "architecture": "unknown"}},
-        {"digest": "sha256:v3", "platform": {"os": "linux", "architecture": "amd64", "variant": "v3"}},
-        {"digest": "sha256:amd", "platform": {"os": "linux", "architecture": "amd64"}},
+        {"digest": "test:attestation", "platform": {"os": "unknown", "architecture": "unknown"}},
+        {"digest": "test:v3", "platform": {"os": "linux", "architecture": "amd64", "variant": "v3"}},
+        {"digest": "test:amd", "platform": {"os": "linux", "architecture": "amd64"}},
     ]
 }
 
@@ -52,15 +54,16 @@ def build_config(**config: Any) -> dict[str, Any]:
 
 CONTENT: dict[str, Any] = {
     "/v2/vendor/ocr/manifests/1": INDEX,
+    f"/v2/vendor/ocr/manifests/{INDEX_DIGEST}": INDEX,
     "/v2/vendor/ocr/manifests/sha256:" + "ab" * 32: INDEX,
-    "/v2/vendor/ocr/manifests/sha256:amd": MANIFEST,
-    "/v2/vendor/ocr/blobs/sha256:config": CONFIG,
+    "/v2/vendor/ocr/manifests/test:amd": MANIFEST,
+    "/v2/vendor/ocr/blobs/test:config": CONFIG,
     "/v2/vendor/variants/manifests/1": VARIANTS,
-    "/v2/vendor/variants/manifests/sha256:amd": MANIFEST,
-    "/v2/vendor/variants/blobs/sha256:config": CONFIG,
-    "/v2/vendor/bare/manifests/1": {"manifests": [{"digest": "sha256:amd"}]},
-    "/v2/vendor/bare/manifests/sha256:amd": MANIFEST,
-    "/v2/vendor/bare/blobs/sha256:config": {**CONFIG, "architecture": "arm64"},
+    "/v2/vendor/variants/manifests/test:amd": MANIFEST,
+    "/v2/vendor/variants/blobs/test:config": CONFIG,
+    "/v2/vendor/bare/manifests/1": {"manifests": [{"digest": "test:amd"}]},
+    "/v2/vendor/bare/manifests/test:amd": MANIFEST,
+    "/v2/vendor/bare/blobs/test:config": {**CONFIG, "architecture": "arm64"},
     "/v2/vendor/arm/manifests/1": {"manifests": [INDEX["manifests"][0], VARIANTS["manifests"][0]]},
     "/v2/vendor/odd/manifests/1": {"schemaVersion": 1},
     "/v2/vendor/text/manifests/1": "no object",
@@ -307,7 +310,21 @@ def test_a_slow_response_runs_into_the_timeout(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_digest_takes_precedence_over_the_tag() -> None:
     with registry() as host:
-        assert fetch_facts(f"{host}/vendor/ocr:none@sha256:{'ab' * 32}").size_bytes == 42
+        assert fetch_facts(f"{host}/vendor/ocr:none@{INDEX_DIGEST}").size_bytes == 42
+
+
+def test_content_without_the_requested_digest_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    with registry() as host:
+        with pytest.raises(RegistryUnavailable, match=f"its response does not have the digest sha256:{'ab' * 32}"):
+            fetch_facts(f"{host}/vendor/ocr@sha256:{'ab' * 32}")
+        for algorithm in (sha256, sha512):
+            digest = f"{algorithm().name}:{algorithm(b'another image').hexdigest()}"
+            monkeypatch.setitem(
+                CONTENT, "/v2/vendor/ocr/manifests/test:amd", {**MANIFEST, "config": {"digest": digest}}
+            )
+            monkeypatch.setitem(CONTENT, f"/v2/vendor/ocr/blobs/{digest}", CONFIG)
+            with pytest.raises(RegistryUnavailable, match=f"does not have the digest {digest}"):
+                fetch_facts(f"{host}/vendor/ocr:1")
 
 
 def test_an_image_for_other_platforms_is_rejected_with_their_names() -> None:
@@ -339,7 +356,7 @@ def test_a_response_that_is_too_long_is_not_read() -> None:
 
 @pytest.mark.parametrize("kind", MALFORMED)
 def test_a_malformed_description_is_reported(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CONTENT, "/v2/vendor/ocr/blobs/sha256:config", MALFORMED[kind])
+    monkeypatch.setitem(CONTENT, "/v2/vendor/ocr/blobs/test:config", MALFORMED[kind])
     with registry() as host, pytest.raises(MalformedDescription, match="malformed") as caught:
         fetch_facts(f"{host}/vendor/ocr:1")
     assert kind in str(caught.value.evidence).lower()
