@@ -20,7 +20,7 @@ _PYTHONS = tuple(
     for folder in ("/usr/bin", "/usr/local/bin")
     for version in ("3.10", "3.11", "3.12", "3.13", "3.14")
 )
-_GLIBC_VERSION = re.compile(rb"GNU C Library [^\n]*? version (\d+)\.(\d+)")
+_GLIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}? version (\d{1,4})\.(\d{1,4})")
 _EXPOSED = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/tcp)?\Z")
 _HIGHEST_PORT = 65535
 _SUPPORTED_IMAGES_HINT = "use a base image on Debian 12, Ubuntu 22.04, RHEL 9 or newer"
@@ -117,11 +117,13 @@ def _build_launch_spec(files: ImageFiles, reference: str, attributes: Mapping[st
 def parse_tcp_ports(exposed: Iterable[str]) -> tuple[int, ...]:
     """Return the TCP ports of the keys of EXPOSE ("8080/tcp"), sorted."""
     # Builders other than Docker's omit the protocol, and do not expand ranges.
-    ports: set[int] = set()
-    for match in filter(None, map(_EXPOSED.match, exposed)):
-        first, last = int(match[1]), int(match[2] or match[1])
-        ports.update(range(first, max(first, min(last, _HIGHEST_PORT)) + 1))
-    return tuple(sorted(ports))
+    matches = filter(None, map(_EXPOSED.match, exposed))
+    ranges = sorted((int(match[1]), int(match[2] or match[1])) for match in matches)
+    ports: list[int] = []
+    for first, last in ranges:  # overlapping ranges are not expanded again
+        next_port = max(first, ports[-1] + 1) if ports else first
+        ports += range(next_port, max(first, min(last, _HIGHEST_PORT)) + 1)
+    return tuple(ports)
 
 
 def list_digests(attributes: Mapping[str, Any]) -> frozenset[str]:

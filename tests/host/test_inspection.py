@@ -22,6 +22,7 @@ from chutes_wrappers.host.inspection import (
     find_refused_changes,
     find_writable_paths,
     inspect_image,
+    parse_tcp_ports,
 )
 
 REFERENCE = "registry.example:5000/team/service@sha256:" + "ab" * 32
@@ -382,3 +383,17 @@ def test_writable_paths_are_few_stable_and_never_the_root(changes: list[tuple[st
 
 def list_parents(changes: list[tuple[str, str]]) -> set[str]:
     return {posixpath.dirname(path) for _, path in changes}
+
+
+@pytest.mark.parametrize(
+    "libc", [b"GNU C Library x version " + b"9" * 5000 + b".36", b"GNU C Library " + b"x" * 9999 + b" version 2.36."]
+)
+def test_a_hostile_libc_is_searched_in_bounded_time_and_names_no_version(libc: bytes) -> None:
+    with pytest.raises(UnsupportedImage, match="glibc is"):
+        inspect_image(Image(extra={LIBC: libc}), REFERENCE)
+
+
+def test_overlapping_ranges_of_exposed_ports_are_read_once() -> None:
+    exposed = [f"{first:05}-99999/tcp" for first in range(60_000, 0, -1)]
+    assert parse_tcp_ports(exposed) == tuple(range(1, 65536))
+    assert parse_tcp_ports(["5-7", "70000", "6-9/tcp", "3", "9-1", "53/udp"]) == (3, 5, 6, 7, 8, 9, 70000)
