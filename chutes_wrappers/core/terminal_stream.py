@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from chutes_wrappers.core.text import escape_block
+from chutes_wrappers.core.text import escape_block, remove_colours
 
 
 class TerminalStream:
@@ -20,8 +20,8 @@ class TerminalStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write the escaped text, and return the number of characters of ``text``."""
-        self._stream.write(escape_block(text))
+        """Write the escaped text without its colours, such as those of log lines; return the number of characters of ``text``."""
+        self._stream.write(escape_block(remove_colours(text)))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

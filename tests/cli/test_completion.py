@@ -91,6 +91,9 @@ def completed(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         (["--data", "--logs", "--call", "dep"], ["deploy_good"]),
         (["--watch", "status", "dep"], ["deploy_good"]),
         (["--build=dep"], ["--build=deploy_good"]),
+        (["--doctor", "dep"], ["deploy_good"]),
+        (["doctor", "deploy_good", "--json", "dep"], ["deploy_good"]),
+        (["--doctor=dep"], ["--doctor=deploy_good"]),
         (["--local", "--build=dep"], ["--build=deploy_good"]),
         (["--build", "=", "dep"], ["deploy_good"]),  # as bash splits it
         (["--build", "="], ["deploy_good"]),

@@ -109,6 +109,13 @@ def test_hidden_text_is_visible_as_escapes_and_markup_is_text(tmp_path: Path) ->
     )
 
 
+def test_the_colours_of_log_lines_are_removed(tmp_path: Path) -> None:
+    statement = (
+        "logger.remove(); logger.add(sys.stderr, format='<red>{message}</red>', colorize=True); logger.info('red')"
+    )
+    assert show([_SCRIPT.format(attack=ATTACK, statement=statement)], target=SCRIPT, folder=tmp_path) == "red\n"
+
+
 def test_a_result_in_a_pipe_is_exact(tmp_path: Path) -> None:
     for statement in ("output.write_data([ATTACK.encode()])", "output.print_result(ATTACK)"):
         ran = Commands(tmp_path, make_environment(), SCRIPT).run(_SCRIPT.format(attack=ATTACK, statement=statement))
