@@ -11,13 +11,13 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.lookup import (
-    build_path,
     get_own_chute,
     get_own_image,
     list_own_chutes,
     resolve_chute_name,
 )
 from chutes_wrappers.host.platform_api.objects import format_age, parse_chute
+from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 
 def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:

@@ -14,8 +14,9 @@ from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.text import clean_text, remove_colours
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
-from chutes_wrappers.host.platform_api.lookup import build_path, get_chute, refresh_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import get_chute, refresh_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo
+from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 _BACKFILL_LINES = 200
 _IDLE_TIMEOUT_S = 2.0

@@ -18,8 +18,9 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import upload_records
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
-from chutes_wrappers.host.platform_api.lookup import build_path, find_own_image, refresh_image
+from chutes_wrappers.host.platform_api.lookup import find_own_image, refresh_image
 from chutes_wrappers.host.platform_api.objects import ImageInfo
+from chutes_wrappers.host.platform_api.record_lookup import build_path
 from chutes_wrappers.host.preflight.account import find_logo_problems, find_upload_problems, has_failed
 from chutes_wrappers.host.staging import Stage, create_stage
 

@@ -13,8 +13,9 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import build_path, get_chute, refresh_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import get_chute, refresh_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
+from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 _POLL_S = 1.0
 

@@ -112,7 +112,7 @@ class Client:
     def get(self, path: str, purpose: str | None = None, **params: Any) -> requests.Response:
         """Send a signed GET. ``purpose`` defaults to the first part of the path."""
         return requests.get(
-            f"{self.url}{path}", headers=self.headers(purpose=purpose or path.split("/")[1]), params=params, timeout=30
+            f"{self.url}{path}", headers=self.headers(purpose=purpose or path.split("/")[1]), params=params, timeout=120
         )
 
     def delete(self, path: str) -> requests.Response:

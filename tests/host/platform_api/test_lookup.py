@@ -14,7 +14,6 @@ from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.lookup import (
     ChuteName,
     add_listed_cords,
-    build_path,
     find_image,
     find_listed_chute,
     find_own_chute,
@@ -26,6 +25,7 @@ from chutes_wrappers.host.platform_api.lookup import (
     list_own_images,
     refresh_chute,
 )
+from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 OWN_ID = compute_chute_id("tester", "case")
 OTHER_ID = "11111111-2222-4333-8444-555555555555"
