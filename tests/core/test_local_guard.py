@@ -135,6 +135,38 @@ def test_a_link_of_another_site_may_be_followed(
     assert (guard.find_refusal(method, sent) is None) == accepted
 
 
+@pytest.mark.parametrize("destination", ["iframe", "frame", "embed", "object"])
+@pytest.mark.parametrize(
+    ("referrer", "is_local"),
+    [
+        ("http://localhost:5173/", True),
+        ("http://127.0.0.1/a?b", True),
+        ("https://x.localhost", True),
+        ("http://evil.example/", False),
+        ("http://localhost.evil.example/", False),
+        ("http://localhost@evil.example/", False),
+        ("http://localhost*", False),
+        ("about:client", False),
+        ("", False),
+    ],
+)
+def test_a_frame_of_a_page_of_this_machine_may_show_a_server_that_allows_them(
+    destination: str, referrer: str, is_local: bool
+) -> None:
+    # Two names of this machine are two sites for a browser.
+    sent = headers(Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest=destination, Referer=referrer)
+    assert (NEAR.find_refusal("GET", sent) is None) == is_local
+    assert OWN.find_refusal("GET", sent) is not None
+    assert NEAR.find_refusal("POST", sent) is not None
+    assert NEAR.find_refusal("GET", [*sent, ("Sec-Purpose", "prefetch")]) is not None
+
+
+def test_a_referrer_does_not_admit_what_a_page_of_this_machine_loads_from_another_site() -> None:
+    # An image of another site in a local page, whose server redirects to this server.
+    sent = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Dest": "image", "Referer": "http://localhost:5173/"}
+    assert NEAR.find_refusal("GET", headers(Sec_Fetch_Mode="no-cors", **sent)) is not None
+
+
 @pytest.mark.parametrize("guard", BOTH)
 def test_nothing_is_fetched_in_advance_for_a_page_of_another_site(guard: LocalGuard) -> None:
     # For speculation rules of a foreign page Chromium hides the site as "none"; a browser may also say it.
