@@ -79,7 +79,7 @@ async def _iter_outputs(
     )
     url = URL(f"{api}/queue/data").with_query(session_hash=session_hash)
     parser, reader = MessageParser(), OutputReader(endpoint)
-    async with session.get(url, headers=gradio_files.IDENTITY_ENCODING, timeout=gradio_files.NO_TIMEOUT) as response:
+    async with session.get(url, headers=gradio_files.IDENTITY_ENCODING, **gradio_files.REQUEST_OPTIONS) as response:
         await gradio_files.check_response(response)
         async for piece in response.content.iter_any():
             for message in parser.feed(piece):
@@ -97,7 +97,7 @@ async def _join(session: aiohttp.ClientSession, api: str, endpoint: GradioEndpoi
         raise CallFailed(f"an argument cannot be sent: {error}") from error
     headers = {**gradio_files.IDENTITY_ENCODING, "Content-Type": JSON_TYPE}
     async with session.post(
-        URL(f"{api}/queue/join"), data=data, headers=headers, timeout=gradio_files.NO_TIMEOUT
+        URL(f"{api}/queue/join"), data=data, headers=headers, **gradio_files.REQUEST_OPTIONS
     ) as response:
         try:
             await gradio_files.check_response(response)

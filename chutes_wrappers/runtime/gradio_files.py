@@ -19,8 +19,9 @@ from chutes_wrappers.runtime.service_headers import read_header
 
 # All files of one response together.
 MAX_FILES_BYTES = 512 * 1024**2
-NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 IDENTITY_ENCODING = {"Accept-Encoding": "identity"}
+# Of every request to the app. It serves its API itself: a redirect may lead to another service, or another host.
+REQUEST_OPTIONS: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=None), "allow_redirects": False}
 _MAX_DEPTH = 100
 
 
@@ -35,7 +36,7 @@ async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) ->
         form.add_field(
             "files", io.BytesIO(file.data), filename=_build_upload_name(file), content_type=_build_upload_type(file)
         )
-    async with session.post(URL(f"{api}/upload"), data=form, headers=IDENTITY_ENCODING, timeout=NO_TIMEOUT) as response:
+    async with session.post(URL(f"{api}/upload"), data=form, headers=IDENTITY_ENCODING, **REQUEST_OPTIONS) as response:
         paths = await read_json(response)
     if not isinstance(paths, list) or len(paths) != len(files):
         raise CallFailed("the app accepted the files, but did not return their paths")
@@ -48,7 +49,7 @@ async def download(session: aiohttp.ClientSession, api: str, reference: Mapping[
     """Download the file of ``reference``, a value of the app. Raises CallFailed if it has more than ``max_bytes``."""
     path = str(reference["path"])
     url = URL(f"{api}/file={quote(path)}", encoded=True)
-    async with session.get(url, headers=IDENTITY_ENCODING, timeout=NO_TIMEOUT) as response:
+    async with session.get(url, headers=IDENTITY_ENCODING, **REQUEST_OPTIONS) as response:
         await check_response(response)
         data = await _read_bytes(response, max_bytes)
         content_type = read_header(response, "Content-Type")

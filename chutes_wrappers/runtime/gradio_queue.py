@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from chutes_wrappers.runtime.call_errors import CallFailed
 
 MAX_MESSAGE_BYTES = 128 * 1024**2
 _INVALID_DIFF = "the app's output is not a valid change of its previous output"
+# Any other expression could exhaust the parser's stack, and the text may be a caller's.
+_STRING_LITERAL = re.compile(r"""'[^'\\\n]*(?:\\.[^'\\\n]*)*'|"[^"\\\n]*(?:\\.[^"\\\n]*)*\"""")
 _NO_ERROR_MESSAGE = "the app failed without a reason; launch(show_error=True) makes it send one"
 
 
@@ -98,7 +101,7 @@ def _parse_error_message(error: Any) -> str:
     """Return the message of an error; Gradio 4 quotes it like a Python string."""
     if not isinstance(error, str):
         return orjson.dumps(error).decode() if error else ""
-    if len(error) > 1 and error[0] == error[-1] and error[0] in "'\"":
+    if _STRING_LITERAL.fullmatch(error):
         try:
             return str(ast.literal_eval(error))
         except (ValueError, SyntaxError):
@@ -114,11 +117,11 @@ def _unwrap_update(value: Any) -> Any:
 
 def apply_edits(value: Any, edits: Sequence[Sequence[Any]]) -> Any:
     """Return ``value`` after the ``[action, path, new]`` of ``edits``. Raises CallFailed if they are invalid."""
-    root = [copy.deepcopy(value)]
     try:
+        root = [copy.deepcopy(value)]
         for action, path, new in edits:
             _apply_edit(root, [0, *path], action, new)
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise CallFailed(_INVALID_DIFF) from error
     return root[0]
 

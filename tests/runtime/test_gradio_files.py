@@ -207,3 +207,12 @@ async def test_files_are_found_and_replaced_down_to_the_same_depth() -> None:
     deepest, deeper = nested(A, 99), nested(B, 100)
     assert await upload_with(app, deeper, deepest) == [deeper, nested(make_reference(0, A), 99)]
     assert app.uploaded == [("a.txt", b"a")]
+
+
+async def test_no_redirect_is_followed_to_another_service() -> None:
+    other = FakeGradioApp([])
+    other.files["/secret"] = web.Response(text="secret")
+    async with other.serving() as url:
+        redirect = web.Response(status=302, headers={"Location": f"{url}/api/file=/secret"})
+        with pytest.raises(CallFailed, match="returned 302"):
+            await download_from(redirect)

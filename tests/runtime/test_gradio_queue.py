@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -52,6 +53,14 @@ def test_applying_a_diff_gives_the_new_value(old: Any, new: Any) -> None:
 def test_an_invalid_diff_is_an_error_of_the_app(edit: Any) -> None:
     with pytest.raises(CallFailed, match="is not a valid change"):
         apply_edits({"a": "b"}, [edit])
+
+
+def test_an_output_that_is_nested_too_deeply_is_an_error_of_the_app() -> None:
+    deep: Any = []
+    for _ in range(sys.getrecursionlimit()):
+        deep = [deep]
+    with pytest.raises(CallFailed, match="is not a valid change"):
+        apply_edits(deep, [["replace", [0], 1]])
 
 
 @given(messages=st.lists(st.dictionaries(st.text(), st.text())), size=st.integers(1, 20))
@@ -106,6 +115,10 @@ def test_session_state_is_removed_and_updates_are_unwrapped() -> None:
         ("'half", "'half"),
         ("'a' and 'b", "'a' and 'b"),
         ("'a'b'", "'a'b'"),
+        (r"'it\'s\nover'", "it's\nover"),
+        (r"'\ud800 \N{nosuch}'", r"'\ud800 \N{nosuch}'"),
+        ("'a'" + "-'a'" * 20_000, "'a'-'a'"),
+        ("'a' if " + "-" * 100_000 + "1 else 'a'", "'a' if --"),
         (None, "failed without a reason"),
         ([{"message": "too long", "is_valid": False}], "too long"),
     ],
