@@ -378,7 +378,7 @@ def test_any_document_gives_routes_skipped_operations_or_an_error(data: st.DataO
     assert len(parse_manifest(text, where="x").routes) == len(operations.routes)
 
 
-WIDE = {f"k{number}": {} for number in range(300)}
+WIDE: dict[str, Any] = {f"k{number}": {} for number in range(300)}
 
 
 @pytest.mark.parametrize(
@@ -403,8 +403,8 @@ def test_a_wide_schema_has_a_time_limit() -> None:
 
 
 def test_the_first_media_type_of_the_best_kind_is_used() -> None:
-    body = {"content": {"text/plain": {}, "image/png": {}, "application/b+json": {}, "application/c+json": {}}}
+    body: dict[str, Any] = {
+        "content": {"text/plain": {}, "image/png": {}, "application/b+json": {}, "application/c+json": {}}
+    }
     (route,) = read_document(build_document({"/a": {"post": {**OK, "requestBody": body}}})).routes
-    assert route.request == RequestFormat(
-        content_type="application/b+json", wrapped=route.request and route.request.wrapped
-    )
+    assert route.request is not None and route.request.content_type == "application/b+json"
