@@ -32,7 +32,7 @@ LARGEST_BODY_BYTES = 700 * 1024**2
 PIECE_BYTES = 256 * 1024
 _BODILESS = frozenset({204, 304})
 _REDIRECT_STATUS = 307
-_LONGEST_REDIRECT_S = 60.0
+_LONGEST_REDIRECT_S = 10.0
 _LONGEST_LINE = 500
 _WEB_SOCKETS = (
     "WebSockets cannot be forwarded: the platform supports requests and responses only. Let the client use plain HTTP "
@@ -197,9 +197,11 @@ class ClientConnection:
             raise ForwardingError(502, f"the response is not valid HTTP/1.1: {error}") from error
 
     async def _fail(self, call: TunnelCall, failure: ForwardingError) -> None:
-        line = " ".join(failure.text.split())[:_LONGEST_LINE]
-        self._context.report(f"{call.method} {call.target.partition('?')[0]}: {line}")
-        await self._send_error(failure)
+        try:
+            await self._send_error(failure)
+        finally:
+            line = " ".join(failure.text.split())[:_LONGEST_LINE]
+            self._context.report(f"{call.method} {call.target.partition('?')[0]}: {line}")
 
     async def _send_error(self, error: ForwardingError) -> None:
         """Send the error to the client; when a response has begun, abort the connection, as the service did."""

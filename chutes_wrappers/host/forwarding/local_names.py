@@ -60,7 +60,8 @@ class LocalNames:
     """The names of one server, which listens on ``port``.
 
     ``browser_name`` is the chute's name below localhost. ``service_ports`` are the services' ports by the port of this machine,
-    for all forwarded ports of the chute. ``foreign`` are hosts that the user allows; they and their cookies stay unchanged.
+    for all forwarded ports of the chute. ``foreign`` are hosts that the user allows, which stay unchanged. A name of this machine
+    may be one of them: for services that build URLs from ``Host`` alone, and clients that sign it.
     """
 
     browser_name: str
@@ -75,9 +76,8 @@ class LocalNames:
 
     def is_own_host(self, host: Authority) -> bool:
         """Whether a ``Host`` names this server. Another program knows no chute's name, so that may have any port."""
-        if host.name == self.browser_name:
-            return True
-        return host.name in _BARE_NAMES and (host.port or _DEFAULT_PORTS["http"]) == self.port
+        is_bare = host.name in _BARE_NAMES and (host.port or _DEFAULT_PORTS["http"]) == self.port
+        return host.name not in self.foreign and (is_bare or host.name == self.browser_name)
 
     def is_shared_host(self, host: Authority) -> bool:
         """Whether a browser has cookies of other programs under the name in ``Host``."""
@@ -85,6 +85,8 @@ class LocalNames:
 
     def find_service_port(self, authority: Authority, host: Authority) -> int | None:
         """Find the service's port for an address of ours, seen by a client that named this server ``host``."""
+        if authority.name in self.foreign:
+            return None
         if authority == host and self.is_own_host(host):
             return self.service_port
         if authority.name in _BARE_NAMES or authority.name == self.browser_name:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,14 @@ def test_the_service_sees_its_own_address_and_the_clients_in_forwarded_headers(h
 def test_a_foreign_host_is_not_changed(host: str) -> None:
     headers = (("Origin", f"http://{host}"), ("Referer", f"http://{host}/a"))
     assert map_request(host, *headers) == [("Host", host), *headers]
+
+
+@pytest.mark.parametrize("name", ["chat.localhost", "127.0.0.1", "localhost"])
+def test_a_name_of_this_machine_is_not_changed_if_it_is_allowed(name: str) -> None:
+    names = replace(NAMES, foreign=frozenset({name}))
+    headers = (("Host", f"{name}:18020"), ("Origin", f"http://{name}:18020"), ("Referer", f"http://{name}:18020/"))
+    call = TunnelCall(port=8020, method="GET", target="/", headers=headers)
+    assert map_call(names, call) == call
 
 
 def test_forwarded_headers_of_the_client_are_kept() -> None:
