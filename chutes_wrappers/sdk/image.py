@@ -19,7 +19,7 @@ from chutes_wrappers.core import layout, platform_rules, program
 from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
-from chutes_wrappers.core.writable_paths import find_writable_path_problem, normalize_path
+from chutes_wrappers.core.writable_paths import SYSTEM_FOLDERS, find_writable_path_problem, normalize_path
 from chutes_wrappers.sdk.dev_guard import guard_dev_run
 from chutes_wrappers.sdk.route_source import (
     INLINE_VARIABLE,
@@ -237,16 +237,12 @@ def _list_written_paths(spec: LaunchSpec, module_globals: Mapping[str, Any]) -> 
 
 
 def _list_launch_folders(spec: LaunchSpec) -> tuple[str, ...]:
-    """Return the image's working directory and home, as far as they are not the system's."""
-    folders = {normalize_path(path) for path in (spec.working_dir, *_list_home_folders(spec.home)) if path[:1] == "/"}
-    folders -= {"/nonexistent", platform_rules.INSTANCE_WORKDIR}
-    return tuple(folder for folder in folders if find_writable_path_problem(folder) is None)
-
-
-def _list_home_folders(home: str) -> tuple[str, ...]:
-    if home == "/" or find_writable_path_problem(home) is None:
-        return (home,)
-    return tuple(f"{home}/{name}" for name in _HOME_FOLDERS)
+    """Return the image's working directory and home. The recipe only makes a folder of the system readable."""
+    home = normalize_path(spec.home)
+    folders = {normalize_path(spec.working_dir), home} - {"/", "/nonexistent", platform_rules.INSTANCE_WORKDIR}
+    if home in folders & {*SYSTEM_FOLDERS}:
+        folders |= {f"{home}/{name}" for name in _HOME_FOLDERS}
+    return tuple(folder for folder in folders if folder in SYSTEM_FOLDERS or find_writable_path_problem(folder) is None)
 
 
 def _join_words(words: Iterable[str]) -> list[str]:

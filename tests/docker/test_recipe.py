@@ -61,9 +61,17 @@ def test_a_link_that_leads_to_the_system_is_refused(engine: DockerEngine, option
         "[ ! -e /opt/chutes-wrappers/writable ] || cat /opt/chutes-wrappers/writable"
     )
     targets = {
-        **{"/data": "/etc", "/all": "/", "/srv/home": "/root", "/tools": "/usr/bin", "/far": "/far"},
-        **{"/etc/apt/state": "/etc/passwd", "/data/../etc": "/etc", "/opt/chutes-wrappers": "/far/chutes-wrappers"},
-        **{"/": "/", "//etc": "/etc", "/usr/": "/usr"},
+        "/data": "/etc",
+        "/all": "/",
+        "/srv/home": "/root",
+        "/tools": "/usr/bin",
+        "/far": "/far",
+        "/etc/apt/state": "/etc/passwd",
+        "/data/../etc": "/etc",
+        "/opt/chutes-wrappers": "/far/chutes-wrappers",
+        "/": "/",
+        "//etc": "/etc",
+        "/usr/": "/usr",
     }
     code = 0 if option == "--optional" else 1
     refusals = [
@@ -81,3 +89,15 @@ def test_links_inside_a_tree_are_not_followed(engine: DockerEngine) -> None:
         "setpriv --reuid 1000 --regid 1000 --clear-groups touch /data/models/new /root/.cache/new"
     )
     assert run_script(engine, script).splitlines() == ["1000"] * 3 + ["0"] * 4
+
+
+def test_a_closed_folder_of_the_system_becomes_readable_and_stays_roots(engine: DockerEngine) -> None:
+    script = (
+        "chmod 700 /root; echo 'NAME = 1' >/root/settings.py; sh /recipe/writable.sh --optional /root 2>&1; "
+        "stat -c %u:%a /root; cd /root; "
+        'setpriv --reuid 1000 --regid 1000 --clear-groups python3 -c \'import settings; open("x", "w")\' 2>&1 | tail -n 1'
+    )
+    refusal, owner, failure = run_script(engine, script).splitlines()
+    assert "/root cannot be made writable" in refusal
+    assert owner == "0:705"
+    assert failure == "PermissionError: [Errno 13] Permission denied: 'x'"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make paths writable for uid 1000: each PATH alone, and with --tree everything below it. Missing ones are created.
 # Only the named files change their owner, so that no layer repeats a model beside them. A path that leads to the system is
-# refused; with --optional it is left out.
+# refused; with --optional it becomes readable.
 # usage: writable.sh [[--tree | --optional] PATH]…
 set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -20,9 +20,11 @@ open_parents() { # a vendor's /root may be closed to other users
 
 refuse() { # PATH TARGET
     printf 'chutes-wrappers: %s cannot be made writable: it leads to %s, which belongs to the system\n' "$1" "$2" >&2
-    [ "$option" != --optional ] || return 0
-    printf 'chutes-wrappers: name the folder that the service writes to in writable_paths=\n' >&2
-    exit 1
+    if [ "$option" != --optional ]; then
+        printf 'chutes-wrappers: name the folder that the service writes to in writable_paths=\n' >&2
+        exit 1
+    fi
+    [ ! -d "$2" ] || chmod o+rx "$2" || true # a service may start in a vendor's closed /root, and import from there
 }
 
 make_writable() { # PATH TARGET
