@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import FormData
 from yarl import URL
 
+from chutes_wrappers.core.path_segments import find_path_problem
 from chutes_wrappers.runtime.call_errors import MAX_QUOTED_BYTES, CallFailed, make_service_error
 from chutes_wrappers.runtime.files import BINARY_TYPE, File
 from chutes_wrappers.runtime.gradio_arguments import FILE_MARK
@@ -23,6 +24,7 @@ IDENTITY_ENCODING = {"Accept-Encoding": "identity"}
 # Of every request to the app. It serves its API itself: a redirect may lead to another service, or another host.
 REQUEST_OPTIONS: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=None), "allow_redirects": False}
 _MAX_DEPTH = 100
+_MAX_QUOTED_LENGTH = 200
 
 
 async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) -> list[Any]:
@@ -46,8 +48,13 @@ async def upload(session: aiohttp.ClientSession, api: str, values: list[Any]) ->
 
 
 async def download(session: aiohttp.ClientSession, api: str, reference: Mapping[str, Any], max_bytes: int) -> File:
-    """Download the file of ``reference``, a value of the app. Raises CallFailed if it has more than ``max_bytes``."""
+    """Download the file of ``reference``, a value of the app, which a caller may have written.
+
+    Raises CallFailed if it has more than ``max_bytes``, and for a path that leads out of the app's route for files.
+    """
     path = str(reference["path"])
+    if problem := find_path_problem(path):
+        raise CallFailed(f"the path of a file in the app's response {problem}: {path[:_MAX_QUOTED_LENGTH]!r}")
     url = URL(f"{api}/file={quote(path)}", encoded=True)
     async with session.get(url, headers=IDENTITY_ENCODING, **REQUEST_OPTIONS) as response:
         await check_response(response)
