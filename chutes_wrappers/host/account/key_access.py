@@ -27,6 +27,8 @@ _UNAUTHORIZED, _CONFLICT = 401, 409
 _NAME = "chutes-wrappers"
 # As `chutes keys create --action invoke` sends it (SDK entrypoint/api_key.py).
 _INVOKE_SCOPES = [{"object_type": "chutes", "action": "invoke"}]
+# A key of the API contains its id and its user's id in this form. PLATFORM.md does not promise that, so a key without them
+# is only reported as unknown.
 _HEXADECIMAL_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
 
