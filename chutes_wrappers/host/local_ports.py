@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 
 _IPV4_HOST = "127.0.0.1"
@@ -26,13 +27,20 @@ def open_loopback_sockets(port: int) -> list[socket.socket]:
     For a name below localhost Chromium tries ::1 first. There another user of this machine could receive the chute's cookies.
     """
     for _ in range(_ATTEMPTS):
-        first = socket.create_server((_IPV4_HOST, port))
+        first = _listen(_IPV4_HOST, port)
         try:
-            return [first, socket.create_server((_IPV6_HOST, first.getsockname()[1]), family=socket.AF_INET6)]
+            return [first, _listen(_IPV6_HOST, first.getsockname()[1])]
         except OSError as error:
             if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 return [first]
             first.close()
             if port != 0 or error.errno != errno.EADDRINUSE:
-                raise OSError(error.errno, f"{error.strerror}, on [{_IPV6_HOST}]") from error
+                raise
     raise OSError(errno.EADDRINUSE, "no port is free on both loopback addresses")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise OSError(error.errno, f"{os.strerror(error.errno or 0)}, on {host}") from error
