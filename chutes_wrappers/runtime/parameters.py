@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from chutes_wrappers.core.path_segments import find_dot_segments, find_path_problem
 from chutes_wrappers.core.path_templates import VARIABLE, parse_variable_name
@@ -37,7 +37,8 @@ def build_target(route: Route, query: Mapping[str, str], fields: MutableMapping[
 
     A parameter is looked up in the query string, then in the fields. One that is also in the body (``shared``) stays there,
     and is used only if the route needs it. The rest of the query string is passed on. Raises CallFailed for a path
-    parameter that is missing, or with which a server could leave the route (``core/path_segments.py``).
+    parameter that is missing, or with which a server could leave the route (``core/path_segments.py``), and for another
+    value of a key in the route's own query string.
     """
     remaining_query = dict(query)
     values = {
@@ -48,7 +49,7 @@ def build_target(route: Route, query: Mapping[str, str], fields: MutableMapping[
     path, _, target_query = route.target_path.partition("#")[0].partition("?")
     path_text = _fill_path(route, path, declared, values)
     target_query = _fill_query(route, target_query, declared, values)
-    pairs = [*remaining_query.items(), *_iter_query_pairs(declared, values)]
+    pairs = _remove_fixed(route, target_query, [*remaining_query.items(), *_iter_query_pairs(declared, values)])
     query_string = "&".join(part for part in (target_query, urlencode(pairs)) if part)
     headers = {
         name: _format_header(name, value)
@@ -143,6 +144,20 @@ def _fill_query(
         return quote(_join(value_found), safe="")
 
     return VARIABLE.sub(value, query)
+
+
+def _remove_fixed(route: Route, target_query: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return ``pairs`` without those of ``target_query``, whose value no caller may override."""
+    if not target_query:
+        return pairs
+    fixed_pairs = parse_qsl(target_query, keep_blank_values=True)
+    fixed_names = {name for name, _ in fixed_pairs}
+    for name, value in pairs:
+        if name in fixed_names and (name, value) not in fixed_pairs:
+            raise CallFailed(
+                f"`{name}` is fixed in the path of {route.method} {route.target_path}: remove it", parameter=name
+            )
+    return [pair for pair in pairs if pair[0] not in fixed_names]
 
 
 def _make_missing_error(route: Route, name: str) -> CallFailed:

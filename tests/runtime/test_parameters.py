@@ -262,3 +262,20 @@ def test_the_service_reads_what_the_caller_wrote(value: str, query: dict[str, st
     assert unquote(parts.path) == f"/v/{value}/x"
     assert parts.path.count("/") == 3
     assert dict(parse_qsl(parts.query, keep_blank_values=True)) == query
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ({"mode": "unsafe"}, {}),
+        ({}, {"options": {"mode": "unsafe"}}),
+        ({"mode": ""}, {}),
+        ({}, {"options": {"blank": "x"}}),
+    ],
+)
+def test_no_caller_overrides_a_key_of_the_routes_own_query(query: dict[str, str], body: dict[str, Any]) -> None:
+    entry = {"path": "/x", "target_path": "/x?mode=safe&blank=", "parameters": [{"name": "options", "type": "object"}]}
+    route = Route.model_validate(entry)
+    with pytest.raises(CallFailed, match=r"`(mode|blank)` is fixed in the path of POST /x\?mode=safe&blank="):
+        build_target(route, query, body)
+    assert build_target(route, {"mode": "safe", "other": "1"}, {}).target == "/x?mode=safe&blank=&other=1"
