@@ -65,11 +65,16 @@ async def download(session: aiohttp.ClientSession, api: str, reference: Mapping[
 
 
 def is_downloadable(value: Any) -> bool:
-    """Return whether ``value`` is a file that the app serves: not a stream of pieces, nor a URL elsewhere."""
+    """Return whether ``value`` is a file that the app serves: not a stream of pieces, a URL elsewhere, or another path.
+
+    An app that returns its input lets a caller choose the path.
+    """
     if not isinstance(value, Mapping) or value.get("meta") != FILE_MARK or value.get("is_stream"):
         return False
     path = value.get("path")
-    return isinstance(path, str) and bool(path) and not path.startswith(("http://", "https://"))
+    if not isinstance(path, str) or not path or path.startswith(("http://", "https://")):
+        return False
+    return find_path_problem(path) is None
 
 
 def iter_references(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
