@@ -89,6 +89,8 @@ def test_no_secret_is_to_be_found_where_people_look(user: User, engine: DockerEn
     with ProcessList() as processes:
         user.run([sys.executable, "-m", "chutes_wrappers.cli.setup.wizard", "--register", "canary", "--wallet", "new"])
         user.variables["CHUTES_USERNAME"] = "canary"
+        for line in (("--key", "admin"), ("--key", "--yes")):
+            user.run([sys.executable, "-m", "chutes_wrappers.cli.setup.wizard", *line])
         key = make_api_key({**make_environment(), "HOME": str(user.home), **user.variables})
         user.variables["CHUTES_API_KEY"] = key
         user.run([sys.executable, "-m", "chutes_wrappers.cli.setup.wizard", "--link"])
@@ -168,7 +170,7 @@ def _images(wrapped: str) -> dict[str, str]:
 
 
 def _of_the_account(home: Path) -> list[str]:
-    """What the wallet and the account's file keep secret."""
+    """What the wallet, the account's file and the files of API keys keep secret."""
     folder, secrets = home / ".bittensor" / "wallets", []
     for wallet, name in wallets.find_hotkeys(folder):
         for path in (folder / wallet / "hotkeys" / name, folder / wallet / "coldkey"):
@@ -177,6 +179,7 @@ def _of_the_account(home: Path) -> list[str]:
                 wallet_file["secretPhrase"],
                 *(wallet_file[name].removeprefix("0x") for name in ("secretSeed", "privateKey")),
             ]
-    secrets += [path.read_text().strip() for path in (home / ".chutes").glob("fingerprint-*")]
-    assert len(secrets) >= 4
+    for pattern in ("fingerprint-*", "api_key*"):
+        secrets += [path.read_text().strip() for path in (home / ".chutes").glob(pattern)]
+    assert len(secrets) >= 9  # with the replaced key
     return secrets
