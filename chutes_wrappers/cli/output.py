@@ -185,7 +185,7 @@ def error(failure: WrapperError) -> None:
 
 
 def report_next_step(text: str) -> None:
-    """Print what to do next, unless quiet; further lines of ``text`` are indented."""
+    """Print what to do next, unless quiet. Further lines of ``text``, such as code to copy, are indented by at least four spaces."""
     if not _quiet:
         _print_next_step(text)
 
@@ -194,7 +194,7 @@ def _print_next_step(text: str) -> None:
     first, *others = text.splitlines() or [""]
     _print(f"  Next: {first}")
     for line in others:
-        _print(f"        {line}")
+        _print(line if line.startswith("    ") else f"    {line}")
 
 
 def show_usage_error(failure: click.ClickException) -> None:
