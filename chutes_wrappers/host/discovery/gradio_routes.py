@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -61,6 +62,15 @@ class _Dependency(BaseModel):
     types: _DependencyTypes = _DependencyTypes()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _AppConfig:
+    """A ``/config``, read once for all endpoints: its functions by name, with their position, and its hidden components."""
+
+    protocol: Any
+    functions: Mapping[str, tuple[int, Mapping[str, Any]]]
+    hidden_components: frozenset[int]
+
+
 def is_api_info(document: Mapping[str, Any]) -> bool:
     """Return whether ``document`` is the ``/info`` of a Gradio app; other services may have another document there."""
     return all(isinstance(document.get(key), Mapping) for key in ("named_endpoints", "unnamed_endpoints"))
@@ -75,11 +85,12 @@ def read_endpoints(info: Mapping[str, Any], config: Mapping[str, Any], *, port: 
     names = [str(key).lstrip("/") for key in info["named_endpoints"]]
     if len(names) > MAX_ENDPOINTS:
         raise WrapperError(f"describes more than {MAX_ENDPOINTS:,} Gradio endpoints")
+    app_config = _read_config(config)
     public_paths = build_aliases((f"/{name}" for name in names), move_reserved=True)
     routes, skipped, notes = [], [], []
     for name, node in zip(names, info["named_endpoints"].values(), strict=True):
         try:
-            route, route_notes = _build_route(name, node, config, prefix)
+            route, route_notes = _build_route(name, node, app_config, prefix)
         except (WrapperError, ValidationError) as error:
             reason = (
                 error.what
@@ -96,21 +107,30 @@ def read_endpoints(info: Mapping[str, Any], config: Mapping[str, Any], *, port: 
     return Operations(routes=tuple(routes), skipped=tuple(skipped), notes=tuple(notes))
 
 
-def _build_route(name: str, node: Any, config: Mapping[str, Any], prefix: str) -> tuple[Route, list[str]]:
+def _read_config(config: Mapping[str, Any]) -> _AppConfig:
+    dependencies = config.get("dependencies")
+    functions: dict[str, tuple[int, Mapping[str, Any]]] = {}
+    for position, node in enumerate(dependencies if isinstance(dependencies, list) else ()):
+        if isinstance(node, Mapping) and isinstance(node.get("api_name"), str):
+            functions.setdefault(node["api_name"], (position, node))
+    hidden_components = _find_hidden_components(config)
+    return _AppConfig(protocol=config.get("protocol"), functions=functions, hidden_components=hidden_components)
+
+
+def _build_route(name: str, node: Any, config: _AppConfig, prefix: str) -> tuple[Route, list[str]]:
     """Return the route without its public path, and notes on omitted parts of its description."""
     endpoint_info = _EndpointInfo.model_validate(node)
     index, function = _find_function(name, config)
     parameters = [_build_parameter(position, value) for position, value in enumerate(endpoint_info.parameters)]
-    hidden_components = _find_hidden_components(config)
     endpoint = GradioEndpoint(
         prefix=prefix,
         api_name=name,
         fn_index=index,
-        protocol=_read_protocol(config),
+        protocol=_read_protocol(config.protocol),
         parameters=tuple(parameters),
-        hidden_inputs=_find_hidden_positions(function.inputs, hidden_components, len(parameters), "inputs"),
+        hidden_inputs=_find_hidden_positions(function.inputs, config.hidden_components, len(parameters), "inputs"),
         hidden_outputs=_find_hidden_positions(
-            function.outputs, hidden_components, len(endpoint_info.returns), "outputs"
+            function.outputs, config.hidden_components, len(endpoint_info.returns), "outputs"
         ),
     )
     is_stream = function.types.generator
@@ -127,13 +147,12 @@ def _build_route(name: str, node: Any, config: Mapping[str, Any], prefix: str) -
     return route, notes
 
 
-def _find_function(name: str, config: Mapping[str, Any]) -> tuple[int, _Dependency]:
-    dependencies = config.get("dependencies")
-    for position, node in enumerate(dependencies if isinstance(dependencies, list) else ()):
-        if isinstance(node, Mapping) and node.get("api_name") == name:
-            function = _Dependency.model_validate(node)
-            return position if function.id is None else function.id, function
-    raise WrapperError("the app's /config has no function with this name")
+def _find_function(name: str, config: _AppConfig) -> tuple[int, _Dependency]:
+    if name not in config.functions:
+        raise WrapperError("the app's /config has no function with this name")
+    position, node = config.functions[name]
+    function = _Dependency.model_validate(node)
+    return position if function.id is None else function.id, function
 
 
 def _find_hidden_components(config: Mapping[str, Any]) -> frozenset[int]:
@@ -156,8 +175,7 @@ def _find_hidden_positions(
     return positions
 
 
-def _read_protocol(config: Mapping[str, Any]) -> Protocol:
-    protocol_name = config.get("protocol")
+def _read_protocol(protocol_name: Any) -> Protocol:
     for protocol in get_args(Protocol):
         if protocol_name == protocol:
             return protocol  # type: ignore[no-any-return]  # get_args returns untyped values

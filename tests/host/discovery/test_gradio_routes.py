@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -182,3 +183,22 @@ def test_a_deeply_nested_schema_is_omitted() -> None:
 def test_the_info_of_other_services_is_not_gradio_info(document: dict[str, Any]) -> None:
     assert not is_api_info(document)
     assert is_api_info(info())
+
+
+class CountedList(list[Any]):
+    """A list that counts how often it is read."""
+
+    reads = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.reads += 1
+        return super().__iter__()
+
+
+def test_a_config_is_read_once_for_all_endpoints() -> None:
+    names = [f"e{number}" for number in range(20)]
+    app = config(*(function(number, name, [], []) for number, name in enumerate(names)))
+    app["dependencies"], app["components"] = CountedList(app["dependencies"]), CountedList(app["components"])
+    endpoints: dict[str, dict[str, Any]] = {name: {"parameters": [], "returns": []} for name in names}
+    assert len(read_app(info(**endpoints), app).routes) == 20
+    assert (app["dependencies"].reads, app["components"].reads) == (1, 1)
