@@ -114,14 +114,15 @@ def _join_path(texts: Sequence[str], variables: Sequence[tuple[str, str]]) -> st
 
     Raises CallFailed if a value and the text beside it are a segment that leads out of the route.
     """
+    path = _interleave(texts, [value for _, value in variables])
+    if not find_dot_segments(path):
+        return path
     values = [_NEUTRAL_VALUE] * len(variables)
-    path = _interleave(texts, values)
     # The author of a route may write such segments.
-    own_segments = len(find_dot_segments(path))
+    own_segments = len(find_dot_segments(_interleave(texts, values)))
     for index, (name, value) in enumerate(variables):
         values[index] = value
-        path = _interleave(texts, values)
-        if len(find_dot_segments(path)) > own_segments:
+        if len(find_dot_segments(_interleave(texts, values))) > own_segments:
             raise _make_other_path_error(name, value, "the segment in which it stands becomes '.' or '..'")
     return path
 
