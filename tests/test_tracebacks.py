@@ -73,5 +73,47 @@ def test_a_traceback_shows_no_variables(process: str, tmp_path: Path) -> None:
     assert SECRET not in done.stdout
 
 
+FAULTS = f"""
+import asyncio, sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from chutes_wrappers.emulator.builds import Builds
+from chutes_wrappers.emulator.instance import Instance, SystemClock
+from chutes_wrappers.emulator.state import State
+from tests.emulator.platforms import make_chute_record
+from tests.emulator.test_builds import submit_image
+
+class Faulty:
+    max_running = None
+
+    def build(self, *arguments):
+        token = "".join(["sec", "ret-", "4711"])
+        raise RuntimeError(len(token))
+
+    launch = build
+
+    def stop(self):
+        pass
+
+with State(Path("state")) as state, Builds(state, Faulty()) as builds:
+    image = submit_image(state)
+    builds._run_build(image.image_id)
+asyncio.run(Instance(make_chute_record(), Faulty(), SystemClock()).run())
+"""
+
+
+def test_a_fault_of_the_emulator_is_logged_without_variables(tmp_path: Path) -> None:
+    # Not in this process, which imports loguru first.
+    script = tmp_path / "faults.py"
+    script.write_text(FAULTS)
+    argv = [sys.executable, str(script)]
+    environment = {name: value for name, value in os.environ.items() if name not in layout.TRACEBACK_SETTINGS}
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("RuntimeError: 11") == 2
+    assert done.stderr.count("Traceback") == 2
+    assert SECRET not in done.stderr
+
+
 def test_importing_the_package_applies_the_settings() -> None:
     assert {name: os.environ.get(name) for name in layout.TRACEBACK_SETTINGS} == layout.TRACEBACK_SETTINGS
