@@ -167,7 +167,7 @@ def _parse_event(event: str) -> str | None:
     """Return the line of an event; None for other kinds of events."""
     try:
         payload = json.loads(event[len(_EVENT) :])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(payload, dict) or payload.get("log") is None:
         return None

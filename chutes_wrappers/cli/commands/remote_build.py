@@ -145,7 +145,7 @@ def _print_log_lines(api: PlatformApi, image: ImageInfo, progress: output.Progre
             event = json.loads(line[len(_EVENT) :])
             offset["offset"] = event["offset"]
             log = event["log"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
         progress.add_line(mask_variable_values(str(log.get("log", "") if isinstance(log, dict) else log)))
 

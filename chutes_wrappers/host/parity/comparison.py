@@ -55,6 +55,17 @@ def compare(platform: HttpResponse, service: HttpResponse, repeated: HttpRespons
 
     Of the headers only the media type is compared.
     """
+    try:
+        return _compare_responses(platform, service, repeated, stream=stream)
+    except RecursionError:
+        return Verdict(
+            is_good=False, message="the responses are nested too deeply to compare", evidence=platform.excerpt
+        )
+
+
+def _compare_responses(
+    platform: HttpResponse, service: HttpResponse, repeated: HttpResponse, *, stream: bool
+) -> Verdict:
     if service.problem:
         return Verdict(is_good=False, message="the service is not reachable", evidence=service.problem)
     if service.status >= 500 and service.status != HTTPStatus.NOT_IMPLEMENTED:

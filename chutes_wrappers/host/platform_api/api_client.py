@@ -203,7 +203,7 @@ class PlatformApi:
     def _parse_object(self, response: requests.Response, what: str) -> dict[str, Any]:
         try:
             value = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):
             return value

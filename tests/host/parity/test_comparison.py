@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,3 +122,16 @@ def test_evidence_names_differing_paths_before_the_body() -> None:
 def test_evidence_does_not_excuse_a_response_that_is_not_json() -> None:
     other = HttpResponse(status=200, content_type="audio/wav", body=b"RIFx")
     assert "harmless" not in compare_once(other, WAV).evidence
+
+
+@pytest.mark.parametrize("depth", [400, 900, 100_000])
+@pytest.mark.parametrize(("head", "end"), [("[", "]"), ('{"a":', "}")])
+def test_responses_that_are_nested_too_deeply_have_a_verdict(depth: int, head: str, end: str) -> None:
+    one, other, third = (json_text(f"{head * depth}{value}{end * depth}") for value in "123")
+    assert compare(one, one, one, stream=False).is_good
+    verdicts = (compare(one, other, third, stream=False), compare(replace(one, status=400), other, third, stream=False))
+    assert all(verdict.message for verdict in verdicts)
+
+
+def json_text(text: str) -> HttpResponse:
+    return replace(json_response(None), body=text.encode())

@@ -78,6 +78,7 @@ def request_chute() -> None:
         (Reply(status=502, body=b"bad gateway"), "502"),
         (Reply(status=307, headers={"Location": "http://elsewhere.invalid/"}), "307"),
         (json_reply([]), "CHUTES_API_URL"),
+        (Reply(body=b"[" * 100_000), "CHUTES_API_URL"),
         (html_reply("<html>"), "base_url"),
     ],
 )
