@@ -49,6 +49,10 @@ Promise.all([
 """
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 100  # a page sends many requests at once; a connection that is not accepted is a 503
+
+
 @dataclass
 class Seen:
     """A request that a server got."""
@@ -111,7 +115,7 @@ def run_program(cookie: str) -> tuple[ThreadingHTTPServer, Program]:
         def log_message(self, format: str, *arguments: Any) -> None:
             """Do nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     program.port = server.server_port
     return server, program
 
@@ -203,10 +207,13 @@ def test_a_typed_address_leads_to_the_name_with_the_services_own_cookies(setup: 
     assert {request.headers["Host"] for request in later} == {f"127.0.0.1:{setup.service.port}"}
     assert {request.headers.get("Origin") for request in later} == {None, f"http://127.0.0.1:{setup.service.port}"}
     assert "of_other" not in setup.service.read_cookies()
+    for domain in ("localhost", "127.0.0.1", "second.localhost"):
+        page.execute_script("document.cookie = `of_script=1; Domain=${arguments[0]}; Path=/`", domain)
     page.get(f"http://second.localhost:{setup.second}/second")
     (request,) = setup.service.find("/second")
     assert "Cookie" not in request.headers
     page.get(f"http://127.0.0.1:{setup.other.port}/")
+    assert "of_script" not in setup.other.read_cookies() + setup.service.read_cookies()
     assert "of_service" not in setup.other.read_cookies()
 
 
