@@ -51,6 +51,18 @@ def test_an_issue_form_asks_for_what_a_report_needs() -> None:
     assert {"bug", "config", "feature"} == {*forms}
 
 
+def test_every_threat_names_tests_that_exist() -> None:
+    threats = [
+        line for line in (ROOT / "SECURITY.md").read_text().splitlines() if line.startswith("|") and ".py" in line
+    ]
+    assert len(threats) > 20
+    for threat in threats:
+        for path, name in re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", threat.rpartition(" | ")[2]):
+            file = ROOT / "tests" / path
+            assert file.is_file(), threat
+            assert not name or f"def {name}(" in file.read_text(), threat
+
+
 def test_the_files_name_no_address_to_write_to() -> None:
     for path in (ROOT / "SECURITY.md", *(ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")):
         assert not re.search(r"\S+@\S+\.\S+|https?://", path.read_text()), path
