@@ -72,7 +72,7 @@ def prepare() -> None:
     if _IS_INSTALLED:  # on the path already; this finds tools.chute_wrappers if the .pth file has not run
         import _chutes_wrappers_tools
 
-        import chutes_wrappers  # noqa: F401  # what it sets must be set before other packages are imported
+        import chutes_wrappers  # what it sets must be set before other packages are imported
 
         _chutes_wrappers_tools.install()
         return

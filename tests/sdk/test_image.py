@@ -125,9 +125,7 @@ def test_a_manifest_that_would_open_the_system_is_refused(load_module: Loader, t
     assert "--discover" in str(caught.value.next_step)
 
 
-@pytest.mark.parametrize(
-    "folder", ["/", "/etc", "/usr/bin", "/dev", "/nonexistent", "/..", "/opt/chutes-wrappers"]
-)
+@pytest.mark.parametrize("folder", ["/", "/etc", "/usr/bin", "/dev", "/nonexistent", "/..", "/opt/chutes-wrappers"])
 def test_a_working_folder_or_home_of_the_system_stays_as_it_is(
     load_module: Loader, tmp_path: Path, folder: str
 ) -> None:

@@ -407,4 +407,5 @@ def test_the_first_media_type_of_the_best_kind_is_used() -> None:
         "content": {"text/plain": {}, "image/png": {}, "application/b+json": {}, "application/c+json": {}}
     }
     (route,) = read_document(build_document({"/a": {"post": {**OK, "requestBody": body}}})).routes
-    assert route.request is not None and route.request.content_type == "application/b+json"
+    assert route.request is not None
+    assert route.request.content_type == "application/b+json"
