@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from chutes_wrappers.sdk.image import _can_affect_sdk
 
@@ -108,7 +110,21 @@ def test_the_recipe_downloads_programs_only_with_a_hash() -> None:
         '"$venv/bin/pip" install -q --no-compile "chutes==$sdk_version"',
     ]
     programs = [line for line in (RECIPE / "programs.txt").read_text().splitlines() if not line.startswith("#")]
-    assert [re.fullmatch(r"(\w+)==[\d.]+ --hash=sha256:[0-9a-f]{64}", line)[1] for line in programs] == ["pip", "uv"]  # type: ignore[index]
+    pattern = r"(\w+)==[\d.]+( ; python_version [<>=]+ \"[\d.]+\")? --hash=sha256:[0-9a-f]{64}"
+    assert [re.fullmatch(pattern, line)[1] for line in programs] == ["pip", "pip", "uv"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("python", "latest_pip"), [("3.8", "25.0.1"), ("3.9", "26.0.1"), ("3.10", ""), ("3.13", "")])
+def test_a_vendors_older_python_gets_a_pip_that_supports_it(python: str, latest_pip: str) -> None:
+    """Without it no uv could be installed there, so the SDK would not get the requested Python."""
+    programs = [line.partition(" --hash")[0] for line in (RECIPE / "programs.txt").read_text().splitlines()]
+    requirements = [Requirement(line) for line in programs if not line.startswith("#")]
+    selected = [
+        each for each in requirements if each.marker is None or each.marker.evaluate({"python_version": python})
+    ]
+    assert [each.name for each in selected] == ["pip", "uv"]
+    (pip,) = selected[0].specifier
+    assert not latest_pip or Version(pip.version) <= Version(latest_pip)
 
 
 def test_a_program_with_another_hash_is_not_installed(tmp_path: Path) -> None:
