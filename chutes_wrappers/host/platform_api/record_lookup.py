@@ -67,6 +67,7 @@ def _is_expected(kind: Kind, record: Mapping[str, Any], username: str, name: str
 
 
 def find_listed(api: PlatformApi, kind: Kind, username: str, name: str) -> dict[str, Any] | None:
+    """Return the record of a user's object of exactly this name in the account's list, or None."""
     for record in list_records(api, kind, name=name, include_public=username != api.username):
         if kind.is_named(record, name) and kind.is_owned_by(record, username):
             return add_owner(record, username)
@@ -115,17 +116,18 @@ def raise_not_found(api: PlatformApi, kind: Kind, name: str, next_step: str) -> 
     records = list(list_records(api, kind, name=None, include_public=False)) if api.username else []
     names = []
     for record in records:
-        is_own = kind.is_owned_by(record, api.username)
-        shown = clean_text(kind.read_name(record) if is_own else f"{read_owner(record)}/{kind.read_name(record)}")
+        is_own, owner = kind.is_owned_by(record, api.username), read_owner(record)
+        prefix = "" if is_own or owner is None else f"{owner}/"
+        full_name = clean_text(f"{prefix}{kind.read_name(record)}")
         if not is_own and kind.is_named(record, name):
             raise PlatformRequestFailed(
-                f"the {kind.noun} {name!r} is {format_owner(read_owner(record))}'s, not {api.username}'s",
+                f"the {kind.noun} {name!r} is {format_owner(owner)}'s, not {api.username}'s",
                 status=HTTPStatus.NOT_FOUND,
                 where="the platform",
                 evidence=f"its id: {clean_text(record.get(kind.id_field))}",
-                next_step=f"use {shown} or the id if you trust its owner with what you send",
+                next_step=f"use {f'{full_name} or ' if owner else ''}the id if you trust its owner with what you send",
             )
-        names.append(shown)
+        names.append(full_name)
     names_by_key = {each.lower(): each for each in names}
     matches = [names_by_key[key] for key in difflib.get_close_matches(name.lower(), names_by_key, n=3, cutoff=0.5)]
     suggestion = f"did you mean {' or '.join(matches)}? " if matches else ""
@@ -133,6 +135,7 @@ def raise_not_found(api: PlatformApi, kind: Kind, name: str, next_step: str) -> 
 
 
 def make_not_found_error(kind: Kind, name: str, next_step: str) -> PlatformRequestFailed:
+    """Return the error for an object that does not exist."""
     return PlatformRequestFailed(
         f"{kind.noun} {name!r} not found",
         status=HTTPStatus.NOT_FOUND,
