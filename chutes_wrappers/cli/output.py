@@ -3,8 +3,8 @@
 Results go to standard output; progress, logs and errors go to standard error. So with ``--json``, standard output contains
 only JSON.
 
-No text controls a terminal, whoever wrote it: a message or a cell is one line, in which control characters and hidden ones are
-escaped, and markup is text. Results are escaped on a terminal only; in a pipe they are exact.
+No text controls a terminal. A message or a cell is one line, in which control characters and hidden ones are escaped, and markup is
+text. Results are escaped on a terminal only; in a pipe they are exact.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def get_console() -> Console:
 def print_result(text: str) -> None:
     """Print the result of a command to standard output; it may have several lines."""
     with _check_reader():
-        shown = escape_block(text) if sys.stdout.isatty() else text
-        sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
+        line_end = "" if text.endswith("\n") else "\n"
+        sys.stdout.write((escape_block(text) if sys.stdout.isatty() else text) + line_end)
         sys.stdout.flush()
 
 

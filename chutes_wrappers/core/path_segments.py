@@ -1,9 +1,9 @@
 """One rule keeps the path of a call in its route, for every way in which servers decode and normalise paths. Pure.
 
-A server may decode a path several times (a proxy, then the service behind it), read a backslash as a slash (the WHATWG URL parser,
-as in Node), and drop the rest of a segment from a semicolon on (Tomcat, Jetty). Some servers also read overlong UTF-8
-(GlassFish: CVE-2017-1000028), ``%u002e`` and NUL bytes (Jetty: CVE-2021-34429). A second decoding can show ``?`` or ``#``,
-where the path ends. URL parsers remove control characters and spaces. So each of these is resolved before segments are compared.
+A proxy and the service behind it may each decode a path. Some read a backslash as a slash (the WHATWG URL parser, as in Node). Others
+drop the rest of a segment from a semicolon on (Tomcat, Jetty), or read overlong UTF-8 (GlassFish: CVE-2017-1000028), ``%u002e`` and
+NUL bytes (Jetty: CVE-2021-34429). A second decoding can show ``?`` or ``#``, where the path ends. URL parsers remove control
+characters and spaces. So each of these is resolved before segments are compared.
 """
 
 from __future__ import annotations

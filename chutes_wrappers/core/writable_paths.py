@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-# Whoever owns one of these can replace programs, libraries or accounts. A path inside them may be writable.
+# The owner of one of these can replace programs, libraries or accounts. A path inside them may be writable.
 # sdk/recipe/system_paths.sh has the same two lists.
 SYSTEM_FOLDERS = (
     *("/", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/root", "/usr", "/var"),

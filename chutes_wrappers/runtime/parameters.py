@@ -37,8 +37,8 @@ def build_target(route: Route, query: Mapping[str, str], fields: MutableMapping[
 
     A parameter is looked up in the query string, then in the fields. One that is also in the body (``shared``) stays there,
     and is used only if the route needs it. The rest of the query string is passed on. Raises CallFailed for a path
-    parameter that is missing, or with which a server could leave the route (``core/path_segments.py``), and for another
-    value of a key in the route's own query string.
+    parameter that is missing, or with which a server could leave the route (``core/path_segments.py``). Raises it also for
+    another value of a key in the route's own query string.
     """
     remaining_query = dict(query)
     values = {

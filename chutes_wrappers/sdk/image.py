@@ -73,7 +73,8 @@ def build_wrapper_image(
     goes into image layers, which everybody who can pull the image can read. ``entrypoint`` replaces the base image's
     command; ``/bin/sh -c`` runs a string. ``autostart=False`` leaves starting the service to the module. Everything below
     ``writable_paths`` becomes writable for the instance's user, and so do the paths that the service wrote to during
-    discovery; folders of the system are refused (core/writable_paths.py). ``slim`` omits what is needed only to compile (cmake, git, headers).
+    discovery. Folders of the system are refused (core/writable_paths.py). ``slim`` omits what is needed only to compile
+    (cmake, git, headers).
 
     Raises ConfigurationError for names, variables or paths that the platform or a Dockerfile does not accept.
     """

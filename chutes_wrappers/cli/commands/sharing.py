@@ -55,7 +55,7 @@ def check_recipient(user: str) -> None:
         return
     if not EXISTING_USERNAME.match(user):
         raise ConfigurationError(
-            f"{user!r} is not a valid username or user id", where="USER", next_step="use the user's name, or their id"
+            f"{user!r} is not a valid username or user id", where="USER", next_step="use the user's name or id"
         )
     if "_" in user:
         raise ConfigurationError(
@@ -67,8 +67,8 @@ def check_recipient(user: str) -> None:
 
 def find_other_recipient(status: str, user: str) -> str | None:
     """Return the user that the platform's ``status`` names, if it is another than the name ``user``; None for an id."""
-    named = _RECIPIENT.findall(status)
-    return named[-1] if named and named[-1] != user and not OBJECT_ID.match(user) else None
+    recipients = _RECIPIENT.findall(status)
+    return recipients[-1] if recipients and recipients[-1] != user and not OBJECT_ID.match(user) else None
 
 
 def _undo_share(api: PlatformApi, chute: ChuteInfo, user: str, recipient: str) -> NoReturn:

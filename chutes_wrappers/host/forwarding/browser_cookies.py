@@ -1,6 +1,6 @@
 """Separation of a chute's cookies from those of other programs on this machine. Pure.
 
-A browser sends the cookies of 127.0.0.1 to every port of it, and lets every port set them; scripts of a page read most of them. So
+A browser sends the cookies of 127.0.0.1 to every port of it, and lets every port set them. Scripts of a page read most of them. So
 no page of a chute is opened there: a browser's navigation is redirected to the chute's own name. Its other requests there lose
 their cookies. Requests of other clients are not changed.
 """

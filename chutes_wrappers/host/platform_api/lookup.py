@@ -175,8 +175,8 @@ def _get_chute(api: PlatformApi, name: ChuteName) -> ChuteInfo:
     except PlatformRequestFailed as error:
         if error.status in _REFUSED and not api.username:
             error.next_step = (
-                "call the chute by --url, or set up the account's file: this API key may only invoke chutes, and reads "
-                "need the account or an admin key"
+                "call the chute by --url, or set up the account's file: this API key may only invoke chutes. Reads need the "
+                "account or an admin key"
             )
         raise
     if record is None:
