@@ -35,6 +35,7 @@ from chutes_wrappers.emulator.page.page_routes import build_page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
 from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, UNKNOWN_HOTKEY, UNSIGNED, Unauthorized, parse_api_key
 from chutes_wrappers.emulator.state import State
+from chutes_wrappers.host.local_ports import open_loopback_sockets
 from chutes_wrappers.runtime.call_shape import ASGIApp
 from chutes_wrappers.runtime.guarded_app import GuardedApp
 
@@ -127,7 +128,7 @@ class RunningPlatform:
         self._on_line(line)
 
     async def _serve(
-        self, listener: socket.socket, settings: Settings, launcher: Launcher | None, ready: Callable[[], None]
+        self, listeners: list[socket.socket], settings: Settings, launcher: Launcher | None, ready: Callable[[], None]
     ) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if launcher is not None:
@@ -140,7 +141,7 @@ class RunningPlatform:
                     timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
                 )
             )
-            server_task = asyncio.create_task(server.serve(sockets=[listener]))
+            server_task = asyncio.create_task(server.serve(sockets=listeners))
             ready()
             await self._stop.wait()
             self._log.close()
@@ -217,22 +218,22 @@ def run_platform(settings: Settings, launcher: Launcher | None = None) -> Iterat
     with contextlib.ExitStack() as stack:
         state = stack.enter_context(State(settings.folder, identity=settings.identity))
         builds = stack.enter_context(Builds(state, _create_builder(settings, state.identity)))
-        listener = stack.enter_context(_open_listener(settings.port))
-        platform = RunningPlatform(state, builds, listener.getsockname()[1], settings)
-        stack.enter_context(_run_in_thread(platform, listener, settings, launcher))
+        listeners = [stack.enter_context(each) for each in _open_listeners(settings.port)]
+        platform = RunningPlatform(state, builds, listeners[0].getsockname()[1], settings)
+        stack.enter_context(_run_in_thread(platform, listeners, settings, launcher))
         yield platform
 
 
 @contextlib.contextmanager
 def _run_in_thread(
-    platform: RunningPlatform, listener: socket.socket, settings: Settings, launcher: Launcher | None
+    platform: RunningPlatform, listeners: list[socket.socket], settings: Settings, launcher: Launcher | None
 ) -> Iterator[None]:
     loop, ready = platform._loop, threading.Event()
     failure: list[BaseException] = []
 
     def serve() -> None:
         try:
-            loop.run_until_complete(platform._serve(listener, settings, launcher, ready.set))
+            loop.run_until_complete(platform._serve(listeners, settings, launcher, ready.set))
         except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
             failure.append(error)
         finally:
@@ -265,9 +266,9 @@ def _create_builder(settings: Settings, identity: str) -> Builder | None:
     return DockerBuilder(identity)
 
 
-def _open_listener(port: int) -> socket.socket:
+def _open_listeners(port: int) -> list[socket.socket]:
     try:
-        return socket.create_server((HOST, port))
+        return open_loopback_sockets(port)
     except OSError as error:
         raise ConfigurationError(
             f"cannot listen on port {port} ({error.strerror})", next_step="set --port to another port"

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -152,6 +153,15 @@ def test_several_run_at_once(tmp_path: Path) -> None:
             ),
         ):
             pass
+
+
+def test_no_other_user_can_listen_at_the_other_address_of_a_chutes_name(tmp_path: Path) -> None:
+    """A browser tries ::1 first for a name below localhost."""
+    with (
+        run_platform(Settings(registration_token=TOKEN, folder=tmp_path, docker=False)) as platform,
+        pytest.raises(OSError, match=r"in use|assign|not supported"),
+    ):
+        socket.create_server(("::1", platform.port), family=socket.AF_INET6)
 
 
 @contextlib.contextmanager
