@@ -18,6 +18,7 @@ from chutes_wrappers.host.container_engine.instance_container import build_insta
 from chutes_wrappers.host.discovery.sockets import parse_listeners
 
 _RUNNER = "/opt/chutes-emulator/runner.py"
+_CAT_TIMEOUT_S = 10.0
 
 
 class DockerLauncher:
@@ -72,10 +73,10 @@ class DockerInstance:
     def list_listening_ports(self) -> Collection[int]:
         """Return the ports that it listens on now; empty when its image has no ``cat``."""
         try:
-            tables = self._container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output
-        except WrapperError:  # it has ended, or has no cat
+            tables = self._container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"], timeout_s=_CAT_TIMEOUT_S)
+        except WrapperError:  # it has ended, or has no cat that ends
             return ()
-        return {listener.port for listener in parse_listeners(tables)}
+        return {listener.port for listener in parse_listeners(tables.output)}
 
     def lock_network(self) -> None:
         """Disconnect it from all networks except its internal one, if it has one."""

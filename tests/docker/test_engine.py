@@ -136,6 +136,23 @@ def test_a_command_inside_runs_as_the_containers_user_or_as_asked(engine: Docker
         assert container.execute(["no-such-command"]).exit_code != 0
 
 
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exec yes", "printed more than 16 MiB"),
+        ("while :; do echo again; sleep 0.1; done", "still runs after 1 s"),
+        ("exec sleep 60", "still runs after 1 s"),
+    ],
+)
+def test_a_program_of_the_image_that_never_ends_is_left_after_a_timeout(
+    engine: DockerEngine, image: str, script: str, reason: str
+) -> None:
+    with engine.run(shell(image, "exec sleep 60")) as container:
+        with pytest.raises(WrapperError, match=reason):
+            container.execute(["sh", "-c", script], timeout_s=1 if "16" not in reason else 60)
+        assert container.execute(["echo", "next"], timeout_s=60).output == "next\n"
+
+
 def test_empty_volumes_hide_the_image_and_belong_to_everybody(engine: DockerEngine, volume_image: str) -> None:
     script = "ls -A /tmp /cache; stat -c %a /tmp /cache /new; touch /tmp/x /cache/x /new/x && echo written"
     spec = shell(volume_image, script, user="1000:1000", empty_volumes=["/tmp", "/cache", "/new"])

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import tarfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _KINDS = ("changed", "added", "deleted")
 _LINKS_FOLLOWED = 8
 _LARGEST_FILE_BYTES = 64 * 1024**2
+_LARGEST_OUTPUT_BYTES = 16 * 1024**2
 _LONGEST_LINE_BYTES = 64 * 1024
 _STAT_HEADER = "X-Docker-Container-Path-Stat"
 # The API uses Go's os.FileMode. These bits are set for everything but regular files.
@@ -68,7 +70,16 @@ class DockerImageFiles:
 def _open_response(
     container: Container, method: str, endpoint: str, **params: str
 ) -> Iterator[requests.Response | None]:
-    """Send a request that docker-py cannot send, and yield the response; None for a 404.
+    """Send a request that docker-py cannot send, and yield the response; None for a 404."""
+    with _request(container, method, f"containers/{container.id}/{endpoint}", params=params) as response:
+        yield None if response.status_code == 404 else response
+
+
+@contextlib.contextmanager
+def _request(
+    container: Container, method: str, path: str, *, timeout_s: float | None = None, **options: Any
+) -> Iterator[requests.Response]:
+    """Send a request and yield the response, a 404 included. ``timeout_s`` limits the wait for each of its pieces.
 
     docker-py has no HEAD, and keeps the connection of a stream that is not read to its end.
     """
@@ -76,10 +87,10 @@ def _open_response(
     from docker.errors import create_api_error_from_http_exception
 
     api: Any = container.client.api  # type: ignore[union-attr]  # set on every container that a client made
-    url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/{endpoint}"
-    with api.request(method, url, params=params, stream=True, timeout=(api.timeout, None)) as response:
+    url = f"{api.base_url}/v{api.api_version}/{path}"
+    with api.request(method, url, stream=True, timeout=(api.timeout, timeout_s), **options) as response:
         if response.status_code == 404:
-            yield None
+            yield response
             return
         try:
             response.raise_for_status()
@@ -132,11 +143,34 @@ class DockerContainer:
                     raise WrapperError(f"still running after {timeout_s:g} s", where=self._spec.image) from error
                 return code
 
-    def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
+    def execute(self, argv: Sequence[str], *, user: str | None = None, timeout_s: float | None = None) -> ExecResult:
         with translate_errors(self._spec.image):
-            exit_code, output_bytes = self._container.exec_run(list(argv), user=user or self._spec.user or "")
-        output = output_bytes.decode(errors="replace") if isinstance(output_bytes, bytes) else ""
-        return ExecResult(exit_code=-1 if exit_code is None else exit_code, output=output)
+            api: Any = self._container.client.api  # type: ignore[union-attr]  # as in _request
+            created = api.exec_create(self._container.id, list(argv), user=user or self._spec.user or "")
+            output = self._read_output(created["Id"], argv[0], timeout_s)
+            exit_code = api.exec_inspect(created["Id"])["ExitCode"]
+        return ExecResult(exit_code=-1 if exit_code is None else exit_code, output=output.decode(errors="replace"))
+
+    def _read_output(self, exec_id: str, name: str, timeout_s: float | None) -> bytes:
+        """Start a command and return what it prints. The image's own program may print, or run, without an end."""
+        import requests
+        import urllib3
+
+        output, deadline = bytearray(), time.monotonic() + (timeout_s or float("inf"))
+        late = WrapperError(f"{name} in the container still runs after {timeout_s or 0:g} s", where=self._spec.image)
+        start, options = f"exec/{exec_id}/start", {"Detach": False, "Tty": False}
+        try:
+            with _request(self._container, "POST", start, timeout_s=timeout_s, json=options) as response:
+                for payload in _read_payloads(response.raw):
+                    output += payload
+                    if len(output) > _LARGEST_OUTPUT_BYTES:
+                        limit = f"{_LARGEST_OUTPUT_BYTES // 1024**2} MiB"
+                        raise WrapperError(f"{name} in the container printed more than {limit}", where=self._spec.image)
+                    if time.monotonic() > deadline:
+                        raise late
+        except (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as error:
+            raise late from error
+        return bytes(output)
 
     def list_changed_paths(self) -> Sequence[tuple[str, str]]:
         with translate_errors(self._spec.image):

@@ -78,8 +78,8 @@ class RunningContainer(Protocol):
     def wait(self, timeout_s: float) -> int:
         """Return the exit code; raise WrapperError when the container still runs after ``timeout_s``."""
 
-    def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
-        """Run a command inside, without a timeout, and return its result."""
+    def execute(self, argv: Sequence[str], *, user: str | None = None, timeout_s: float | None = None) -> ExecResult:
+        """Run a command inside and return its result. Raise WrapperError for more than 16 MiB of output, or a timeout."""
 
     def list_changed_paths(self) -> Sequence[tuple[str, str]]:
         """List (kind, absolute path) of the differences from the image; kind is "added", "changed" or "deleted"."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,9 @@ from chutes_wrappers.host.inspection import find_refused_changes, find_writable_
 _EXIT_POLL_S = 0.25
 _HINT_EVERY_S = 15.0
 _MAX_LISTED_PATHS = 5
+# The programs are the image's: they may run without an end.
+_COMMAND_TIMEOUT_S = 10.0
+_MAX_CHECKED_PATHS = 200
 _EXIT_HINTS = {
     126: "the command cannot be executed: check ENTRYPOINT and its permissions",
     127: "the command was not found: check ENTRYPOINT",
@@ -95,7 +97,7 @@ def discover_container(
         findings = asyncio.run(_probe_until_exit(container, task))
         _check_ports_respond(container, findings, task)
         changes = container.list_changed_paths()
-        is_folder = functools.cache(functools.partial(_is_folder, container))
+        is_folder = _make_folder_check(container)
         manifest = composition.build_manifest(
             findings,
             roots={port: f"http://127.0.0.1:{port}" for port in task.ports},
@@ -111,8 +113,22 @@ def discover_container(
     return manifest
 
 
-def _is_folder(container: RunningContainer, path: str) -> bool:
-    return container.execute(["test", "-d", path]).exit_code == 0
+def _make_folder_check(container: RunningContainer) -> Callable[[str], bool]:
+    """Return whether a path in the container is a folder: a command for each of the first 200, false for others."""
+    checked: dict[str, bool] = {}
+    has_failed = False
+
+    def is_folder(path: str) -> bool:
+        nonlocal has_failed
+        if path not in checked and not has_failed and len(checked) < _MAX_CHECKED_PATHS:
+            try:
+                result = container.execute(["test", "-d", path], timeout_s=_COMMAND_TIMEOUT_S)
+                checked[path] = result.exit_code == 0
+            except WrapperError:
+                has_failed = True
+        return checked.get(path, False)
+
+    return is_folder
 
 
 def _report_refused_changes(paths: Sequence[str], report: Report) -> None:
@@ -230,8 +246,9 @@ def _check_ports_respond(container: RunningContainer, findings: Sequence[Finding
 
 def _read_listeners(container: RunningContainer) -> tuple[Listener, ...]:
     try:
-        return parse_listeners(container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output)
-    except WrapperError:  # the container has exited, or has no cat
+        tables = container.execute(["cat", "/proc/net/tcp", "/proc/net/tcp6"], timeout_s=_COMMAND_TIMEOUT_S)
+        return parse_listeners(tables.output)
+    except WrapperError:  # the container has exited, or has no cat that ends
         return ()
 
 

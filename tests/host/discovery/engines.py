@@ -35,7 +35,7 @@ class FakeContainer:
     def wait(self, timeout_s: float) -> int:
         raise WrapperError("still runs")
 
-    def execute(self, argv: Sequence[str], *, user: str | None = None) -> ExecResult:
+    def execute(self, argv: Sequence[str], *, user: str | None = None, timeout_s: float | None = None) -> ExecResult:
         if self.stopped.is_set():
             raise WrapperError("the container is gone")
         return ExecResult(exit_code=0, output=self.listener_table)

@@ -11,7 +11,7 @@ import pytest
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.host.container_engine.engine import ContainerSpec
+from chutes_wrappers.host.container_engine.engine import ContainerSpec, ExecResult
 from chutes_wrappers.host.discovery import container as container_module
 from chutes_wrappers.host.discovery.container import ContainerTask, check_ports, discover_container
 from chutes_wrappers.host.discovery.probing import Bounds
@@ -226,6 +226,27 @@ def test_without_a_gpu_the_container_runs_without_one_and_reports_it() -> None:
         discover_container(engine, container_task, ignore_manifest)
     assert [spec.gpus for spec in engine.started_specs] == ["all", None]
     assert "running without one" in read_report(container_task)
+
+
+@pytest.mark.parametrize("has_failed", [False, True])
+def test_many_files_in_a_folder_of_the_system_take_a_bounded_number_of_commands(has_failed: bool) -> None:
+    class Counting(FakeContainer):
+        asked = 0
+
+        def execute(self, *arguments: Any, **options: Any) -> ExecResult:
+            assert options["timeout_s"]
+            self.asked += 1
+            if has_failed:
+                raise WrapperError("test in the container still runs")
+            return ExecResult(exit_code=0, output="")
+
+    with serve_script({"/openapi.json": json_reply(build_document("/say"))}) as server:
+        changes = [("added", f"/usr/lib/folder{number}") for number in range(1000)]
+        container = Counting({8020: server.port}, changes=changes)
+        manifest = discover_container(FakeEngine(container), build_task(), ignore_manifest)
+    assert container.asked == (1 if has_failed else 200)
+    assert manifest.image is not None
+    assert len(manifest.image.writes) == (0 if has_failed else 200)
 
 
 def test_the_container_is_stopped_when_the_manifest_cannot_be_saved() -> None:
