@@ -78,7 +78,8 @@ class LocalGuard:
 
     ``Host`` must name this machine: 127.0.0.1, [::1], localhost or a name below it. Any port is accepted, since published
     ports and tunnels change it. A host of ``allowed``, or one that ``is_own_host`` accepts, is accepted too. An ``Origin`` must
-    be the server's own or one of ``allowed``; with ``loopback_origins`` any page of this machine is accepted. Without an
+    be the server's own or one of ``allowed``; with ``loopback_origins`` any page of this machine is accepted. A page under a name
+    below localhost is not one, unless ``is_own_host`` accepts the name: it may be the page of a forwarded chute. Without an
     ``Origin``, ``Sec-Fetch-Site`` decides, except for navigations by GET: at top level, and with ``loopback_origins`` in a frame of
     a page of this machine. Its names are several sites for a browser, so ``Referer`` decides, which no page can forge.
     """
@@ -117,14 +118,18 @@ class LocalGuard:
             return False
         if parts["host"] == host or origin in self.allowed.origins:
             return True
-        name = _HOST.fullmatch(parts["host"])
-        return self.loopback_origins and name is not None and bool(_LOOPBACK.fullmatch(name["name"]))
+        return bool(_LOOPBACK.fullmatch(_parse_name(parts["host"]))) and self._has_local_pages(parts["host"])
+
+    def _has_local_pages(self, host: str) -> bool:
+        name = _parse_name(host)
+        is_own = name in self.allowed.hosts or self.is_own_host(name)
+        return self.loopback_origins and (is_own or not name.endswith(".localhost"))
 
     def _find_site_refusal(self, method: str, host: str, lower_headers: dict[str, str]) -> str | None:
         site = lower_headers.get("sec-fetch-site")
         # A prefetch is not a navigation of the user. For one by a foreign page, browsers may send the site as "none".
         is_prefetch = any(lower_headers.get(name, "").startswith("prefetch") for name in _PURPOSES)
-        is_trusted_site = site is None or site in _TRUSTED_SITES or (site == "same-site" and self.loopback_origins)
+        is_trusted_site = site is None or site in _TRUSTED_SITES or (site == "same-site" and self._has_local_pages(host))
         if is_prefetch and site != "same-origin":
             is_trusted_site = False
         is_navigation = (method, lower_headers.get("sec-fetch-mode")) == ("GET", "navigate") and not is_prefetch
@@ -136,6 +141,11 @@ class LocalGuard:
 
     def _is_local_page(self, referrer: str, host: str) -> bool:
         return self.loopback_origins and self._is_origin("/".join(referrer.split("/", 3)[:3]), host)
+
+
+def _parse_name(host: str) -> str:
+    parts = _HOST.fullmatch(host)
+    return parts["name"] if parts is not None else ""
 
 
 def _format_values(values: Sequence[str]) -> str:

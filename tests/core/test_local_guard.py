@@ -67,12 +67,25 @@ def test_only_this_machines_names_are_valid_hosts(text: str) -> None:
     assert is_local or NEAR.find_refusal("GET", headers(text)) is not None
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://localhost:5173", "http://127.0.0.1", "https://[::1]:1", "http://x.localhost"]
-)
+@pytest.mark.parametrize("origin", ["http://localhost:5173", "http://127.0.0.1", "https://[::1]:1"])
 def test_loopback_pages_may_call_a_server_that_allows_them(origin: str) -> None:
     assert NEAR.find_refusal("POST", headers(Origin=origin)) is None
     assert OWN.find_refusal("POST", headers(Origin=origin)) is not None
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "own.localhost:1", "other.localhost:8000"])
+def test_a_name_below_localhost_may_be_another_chutes_and_only_the_own_has_local_pages(host: str) -> None:
+    own = LocalGuard(loopback_origins=True, is_own_host=lambda name: name == "own.localhost")
+    allowed = LocalGuard(loopback_origins=True, allowed=AllowList(hosts=frozenset({"own.localhost"})))
+    for guard in (own, allowed):
+        for name, is_accepted in (("own.localhost", True), ("other.localhost", False), ("x.own.localhost", False)):
+            refusal = guard.find_refusal("POST", headers(host, Origin=f"http://{name}:5173"))
+            assert (refusal is None) == is_accepted, (name, refusal)
+            frame = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"}
+            refusal = guard.find_refusal("GET", headers(host, Referer=f"http://{name}:5173/", **frame))
+            assert (refusal is None) == is_accepted, (name, refusal)
+        image = headers(host, Sec_Fetch_Site="same-site", Sec_Fetch_Mode="no-cors", Sec_Fetch_Dest="image")
+        assert (guard.find_refusal("GET", image) is None) == (not host.startswith("other."))
 
 
 @pytest.mark.parametrize("guard", BOTH)
@@ -141,7 +154,7 @@ def test_a_link_of_another_site_may_be_followed(
     [
         ("http://localhost:5173/", True),
         ("http://127.0.0.1/a?b", True),
-        ("https://x.localhost", True),
+        ("https://x.localhost", False),
         ("http://evil.example/", False),
         ("http://localhost.evil.example/", False),
         ("http://localhost@evil.example/", False),

@@ -217,6 +217,16 @@ def test_a_typed_address_leads_to_the_name_with_the_services_own_cookies(setup: 
     assert "of_service" not in setup.other.read_cookies()
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "first.localhost", "second.localhost"])
+def test_a_page_of_another_chute_sends_nothing_to_the_chute(setup: Setup, page: Chrome, name: str) -> None:
+    page.get(f"http://second.localhost:{setup.second}/")
+    setup.service.seen.clear()
+    assert page.execute_async_script(REQUESTS, f"http://{name}:{setup.first}")
+    assert page.execute_async_script("fetch('/last').then(() => arguments[0](true))")
+    wait_for_requests(page, setup.service, "/last")
+    assert {request.path for request in setup.service.seen} <= {"/last", "/favicon.ico"}
+
+
 def test_a_page_in_a_frame_cannot_read_other_programs_cookies(setup: Setup, page: Chrome) -> None:
     page.get(f"http://127.0.0.1:{setup.other.port}/")
     page.execute_script("document.querySelector('iframe').src = arguments[0]", f"http://127.0.0.1:{setup.first}/framed")

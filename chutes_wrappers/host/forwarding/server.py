@@ -73,7 +73,9 @@ class ForwardingServer:
             service_ports={**self._other_ports, port: self._service_port},
             foreign=self._allowed.hosts,
         )
-        guard = LocalGuard(loopback_origins=True, allowed=self._allowed)
+        guard = LocalGuard(
+            loopback_origins=True, allowed=self._allowed, is_own_host=lambda name: name == self._browser_name
+        )
         return ConnectionContext(names=names, transport=self._transport, report=self._report, guard=guard)
 
     async def __aexit__(self, *exception: object) -> None:
