@@ -129,7 +129,9 @@ class LocalGuard:
         site = lower_headers.get("sec-fetch-site")
         # A prefetch is not a navigation of the user. For one by a foreign page, browsers may send the site as "none".
         is_prefetch = any(lower_headers.get(name, "").startswith("prefetch") for name in _PURPOSES)
-        is_trusted_site = site is None or site in _TRUSTED_SITES or (site == "same-site" and self._has_local_pages(host))
+        is_trusted_site = (
+            site is None or site in _TRUSTED_SITES or (site == "same-site" and self._has_local_pages(host))
+        )
         if is_prefetch and site != "same-origin":
             is_trusted_site = False
         is_navigation = (method, lower_headers.get("sec-fetch-mode")) == ("GET", "navigate") and not is_prefetch
