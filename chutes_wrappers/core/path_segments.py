@@ -9,14 +9,19 @@ characters and spaces. So each of these is resolved before segments are compared
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 # Longer than any server accepts.
 MAX_PATH_LENGTH = 1024**2
 _ESCAPE_LENGTH = 6
-_ESCAPE_AT_END = re.compile(
+_ESCAPE = re.compile(
     rb"(?:%(?P<byte>[0-9A-Fa-f]{2})|%[uU](?P<unit>[0-9A-Fa-f]{4})"
-    rb"|(?P<overlong>[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}))\Z"
+    rb"|(?P<overlong>[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}))"
 )
+_ESCAPE_AT_END = re.compile(_ESCAPE.pattern + rb"\Z")
+_LAST_BYTES = frozenset([*b"0123456789ABCDEFabcdef", *range(0x80, 0xC0)])
+# Rounds of a fast decoder. With more, escapes in escapes would take quadratic time.
+_FAST_ROUNDS = 3
 _DOT_SEGMENT = re.compile(rb"(?:\A|[/\\])[\0- \x7f]*(\.[\0- \x7f]*(?:\.[\0- \x7f]*)?)(?=[/\\;?#\0]|\Z)")
 
 
@@ -38,13 +43,15 @@ def find_dot_segments(path: str) -> list[str]:
 
 
 def _decode(data: bytes) -> bytes:
-    """Decode ``data`` until nothing changes, in one pass: only the end of the result can be a new escape."""
-    if b"%" not in data:
-        return data
+    """Decode ``data`` until nothing changes. The order does not matter, since escapes do not overlap."""
+    for _ in range(_FAST_ROUNDS):
+        if not _ESCAPE.search(data):
+            return data
+        data = unquote_to_bytes(data)
     result = bytearray()
-    for byte in data:
+    for byte in data:  # in one pass: only the end of the result can be a new escape
         result.append(byte)
-        while match := _ESCAPE_AT_END.search(result, max(0, len(result) - _ESCAPE_LENGTH)):
+        while byte in _LAST_BYTES and (match := _ESCAPE_AT_END.search(result, max(0, len(result) - _ESCAPE_LENGTH))):
             result[match.start() :] = _decode_escape(match)
     return bytes(result)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chutes_wrappers.core import path_segments
 from chutes_wrappers.core.path_segments import MAX_PATH_LENGTH, find_dot_segments, find_path_problem
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -76,6 +77,14 @@ def test_a_path_is_limited_so_that_no_check_takes_long() -> None:
 def test_a_deeply_encoded_path_is_decoded_in_one_pass() -> None:
     depth = 20_000  # a round for each level would read 800 MB
     assert find_dot_segments("%2" + "%3" * depth + "52e./..") == ["..", ".."]
+
+
+@given(st.text(st.sampled_from("%25uUcC0eEaAfF18/.x")), st.binary(max_size=4))
+def test_every_order_of_decoding_has_the_same_result(text: str, more: bytes) -> None:
+    expected = text.encode() + more
+    while match := path_segments._ESCAPE.search(expected):
+        expected = expected[: match.start()] + path_segments._decode_escape(match) + expected[match.end() :]
+    assert path_segments._decode(text.encode() + more) == expected
 
 
 @given(TEXT, st.integers(0, 6))
