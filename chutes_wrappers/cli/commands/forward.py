@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Collection, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.cli.local_port import check_free_port
@@ -28,6 +29,7 @@ from chutes_wrappers.host.forwarding.route_transport import RouteTransport
 from chutes_wrappers.host.forwarding.server import HOST, ForwardingServer
 from chutes_wrappers.host.forwarding.transport import Transport
 from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
+from chutes_wrappers.host.http_sessions import is_local_host
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
@@ -53,7 +55,7 @@ def forward(module: str, *, url: str | None, listen: Sequence[str], allowed: All
     cords = _list_cords(facts, manifest)
     has_tunnel = any(cord["public_api_path"] == PUBLIC_PATH for cord in cords)
     table = None if has_tunnel else _build_route_table(facts, manifest, {cord["path"] for cord in cords})
-    asyncio.run(_serve(address, table, ports, allowed, build_browser_name(facts.chute_name)))
+    asyncio.run(_serve(address, table, ports, allowed, select_browser_name(facts.chute_name, url)))
     output.report("stopping")
     return 0
 
@@ -79,6 +81,12 @@ def parse_local_ports(listen: Sequence[str], service_ports: Sequence[int]) -> di
             raise ConfigurationError(f"--listen has port {local} of this machine twice")
         ports[local] = service
     return ports
+
+
+def select_browser_name(chute_name: str, url: str | None) -> str:
+    """Return the chute's name for browsers. At a ``url`` of the network it may be another user's chute, with other cookies."""
+    host = urlsplit(url or "").hostname
+    return build_browser_name(chute_name if host is None or is_local_host(host) else host)
 
 
 def _resolve_address(facts: ModuleFacts, url: str | None) -> ChuteAddress:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from chutes_wrappers.cli.commands.forward import parse_local_ports
+from chutes_wrappers.cli.commands.forward import parse_local_ports, select_browser_name
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
@@ -49,6 +49,14 @@ def test_a_client_of_the_service_works_through_the_tunnel_and_the_routes(service
             assert "register_tunnel(chute, SERVICE_PORTS)" in forwarder.output_text
             response = requests.get(f"http://127.0.0.1:{local}/bytes", timeout=60)
             assert (response.content, response.headers["Content-Type"]) == (EVERY_BYTE, "audio/wav")
+
+
+def test_another_users_chute_of_the_same_module_has_a_name_and_cookies_of_its_own() -> None:
+    for own in (None, "http://127.0.0.1:32785", "http://tester-chat.localhost:8000"):
+        assert select_browser_name("chat", own) == "chat.localhost"
+    others = ["https://alice-chat.chutes.ai", "https://bob-chat.chutes.ai/", "https://alice-chat-chutes-ai.example"]
+    names = {select_browser_name("chat", other) for other in others}
+    assert len(names - {"chat.localhost", "alice-chat.localhost", "bob-chat.localhost"}) == len(others)
 
 
 def test_a_chute_on_the_emulator_is_called_with_its_key(tmp_path: Path) -> None:
