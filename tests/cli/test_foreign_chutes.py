@@ -229,7 +229,8 @@ def test_a_chute_that_is_named_like_an_id_is_not_that_of_the_id(world: World) ->
 def test_only_with_a_key_a_name_says_what_to_do_and_an_id_needs_a_key_that_may_read(world: World) -> None:
     own_id = world.deploy_own()
     keyed = {"CHUTES_CONFIG_PATH": str(world.folder / "none.ini"), "CHUTES_API_URL": world.platform.url}
-    for line in (["--call", NAME, "/greet", "-d", BODY], ["--forward", str(world.module), "--listen", "18123:9000"]):
+    forward = ["--forward", str(world.module), "--listen", f"{find_free_port()}:9000"]
+    for line in (["--call", NAME, "/greet", "-d", BODY], forward):
         ran = world.run(*line, **keyed)
         assert (ran.code, "--url" in ran.stderr, "by its name" in ran.stderr) == (2, True, True), ran.stderr
     assert not world.platform.received
