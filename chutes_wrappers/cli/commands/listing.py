@@ -8,7 +8,8 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.host.platform_api import api_client, lookup
+from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.lookup import list_visible_chutes, list_visible_images
 from chutes_wrappers.host.platform_api.objects import (
     ChuteInfo,
     ImageInfo,
@@ -22,7 +23,7 @@ from chutes_wrappers.host.platform_api.objects import (
 def list_images(*, as_json: bool) -> int:
     """Print the account's images, as JSON the API's list."""
     with api_client.connect() as api:
-        images = lookup.list_images(api)
+        images = list_visible_images(api)
     rows = [_build_image_row(parse_image(image)) for image in images]
     empty_message = "there is no image yet: --build MODULE uploads one"
     return _print_list(images, ("image", "status", "", "owner", "age"), rows, empty_message, as_json=as_json)
@@ -31,7 +32,7 @@ def list_images(*, as_json: bool) -> int:
 def list_chutes(*, as_json: bool) -> int:
     """Print the account's chutes and those shared with it, as JSON the API's list."""
     with api_client.connect() as api:
-        chutes = lookup.list_visible_chutes(api)
+        chutes = list_visible_chutes(api)
     rows = [_build_chute_row(parse_chute(chute)) for chute in chutes]
     empty_message = "there is no chute yet: --deploy MODULE deploys one"
     return _print_list(

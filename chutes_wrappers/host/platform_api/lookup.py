@@ -152,7 +152,7 @@ def list_own_chutes(api: PlatformApi) -> list[dict[str, Any]]:
     return [record for record in records if CHUTE.is_owned_by(record, api.username)]
 
 
-def list_images(api: PlatformApi) -> list[dict[str, Any]]:
+def list_visible_images(api: PlatformApi) -> list[dict[str, Any]]:
     """List the account's images, as the API returns them."""
     return list(api.list_items("/images/", "listing the images", purpose="images", params={"include_public": "false"}))
 
