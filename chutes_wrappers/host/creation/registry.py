@@ -150,7 +150,8 @@ class _Registry:
             raise self._build_error("it redirects to an invalid URL", "") from error
         if scheme != "https" and (scheme != "http" or url.startswith("https:")):
             raise self._build_error(
-                f"it redirects from {urlsplit(url).scheme} to {scheme or 'no scheme'}", error_responses.format_detail(host)
+                f"it redirects from {urlsplit(url).scheme} to {scheme or 'no scheme'}",
+                error_responses.format_detail(host),
             )
         if is_local_host(host) and not self._is_local:
             raise self._build_error("it redirects to this machine", error_responses.format_detail(host))
