@@ -45,13 +45,10 @@ def connect(
     """
     from docker.errors import DockerException
 
-    from chutes_wrappers.host.container_engine.docker_client import HostDockerClient
+    from chutes_wrappers.host.container_engine.docker_client import open_client
 
     try:
-        endpoint = _find_endpoint()
-        _check_socket(str(endpoint.get("base_url")))
-        client = HostDockerClient(version="auto", timeout=timeout_s, use_ssh_client=True, **endpoint)
-        client.ping()
+        client = open_client(timeout_s)
     except (DockerException, OSError, ValueError) as error:
         raise build_unavailable_error(error) from error
     except (AttributeError, TypeError) as error:  # docker-py does not validate Docker's config.json
@@ -64,33 +61,6 @@ def connect(
     if has_cleanup:
         engine.remove_abandoned_resources()
     return engine
-
-
-def _find_endpoint() -> dict[str, Any]:
-    from docker.context import ContextAPI
-    from docker.errors import ContextNotFound
-    from docker.utils import kwargs_from_env
-
-    options: dict[str, Any] = dict(kwargs_from_env())
-    if "base_url" in options:
-        return options
-    name = os.environ.get("DOCKER_CONTEXT") or None
-    context = ContextAPI.get_context(name)
-    if context is None:
-        raise ContextNotFound(name or "current")
-    return {"base_url": context.Host, "tls": context.TLSConfig or options.get("tls", False)}
-
-
-def _check_socket(base_url: str) -> None:
-    """Raise the system's error with the socket's path. docker-py would wrap it in text, and leave a socket open."""
-    scheme, _, path = base_url.partition("://")
-    if scheme in ("unix", "http+unix"):
-        socket_path = "/" + path.lstrip("/")
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(socket_path)
-            except OSError as error:
-                raise type(error)(error.errno, error.strerror or str(error), socket_path) from error
 
 
 class DockerEngine:
