@@ -28,7 +28,6 @@ from chutes_wrappers.host.platform_api.objects import ChuteInfo
 from chutes_wrappers.sdk.username import get_config_path
 
 _DEFAULT_URL = "https://api.chutes.ai"
-_CHUTE_HOST = "https://{slug}.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
 _PAGE_SIZE = 100
@@ -306,9 +305,10 @@ def _build_url_error(url: str) -> InvalidApiUrl:
 
 
 def build_chute_url(chute: ChuteInfo, api_url: str) -> str:
-    """Build the URL of a ``chute`` of the API at ``api_url``: in the platform's domain, or at an emulator's port.
+    """Build the URL of a ``chute`` of the API at ``api_url``: in the API's domain (``api.chutes.ai``: ``SLUG.chutes.ai``), or at
+    an emulator's port.
 
-    Raises WrapperError when the slug is not one label of a host name, since the API key is sent to that host.
+    The API key is sent to that host, so a key of another platform does not reach this one. Raises WrapperError when the slug is not one label of a host name.
     """
     if not SLUG.match(chute.slug):
         raise WrapperError(
@@ -319,7 +319,7 @@ def build_chute_url(chute: ChuteInfo, api_url: str) -> str:
     address = urlsplit(api_url)
     if is_local_host(address.hostname or ""):
         return f"http://{chute.slug}.localhost:{address.port or 80}"
-    return _CHUTE_HOST.format(slug=chute.slug)
+    return f"https://{chute.slug}.{(address.hostname or '').removeprefix('api.')}"
 
 
 def read_request_timeout_s() -> float:

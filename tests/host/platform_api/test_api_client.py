@@ -47,9 +47,10 @@ def make_chute(slug: object) -> ChuteInfo:
     return parse_chute({"chute_id": "1", "name": "my-chute", "slug": slug})
 
 
-def test_a_chute_is_called_by_its_slug_below_the_platforms_domain_or_at_the_emulators_port() -> None:
+def test_a_chute_is_called_by_its_slug_below_the_apis_domain_or_at_the_emulators_port() -> None:
     chute = make_chute("tester-my-chute")
     assert api_client.build_chute_url(chute, "https://api.chutes.ai") == "https://tester-my-chute.chutes.ai"
+    assert api_client.build_chute_url(chute, "https://api.other.example") == "https://tester-my-chute.other.example"
     assert api_client.build_chute_url(chute, "http://127.0.0.1:8000") == "http://tester-my-chute.localhost:8000"
 
 
