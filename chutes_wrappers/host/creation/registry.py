@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from chutes_wrappers.host.creation.reference import Reference
 from chutes_wrappers.host.creation.registry_login import Login, read_login
 from chutes_wrappers.host.http_sessions import HostSession, can_carry_login, is_local_host
 from chutes_wrappers.host.platform_api import error_responses
+from chutes_wrappers.host.platform_api.http_adapters import DeadlineAdapter
 
 _TOTAL_TIMEOUT_S = 60.0
 _REQUEST_TIMEOUT_S = 20.0
@@ -49,8 +51,16 @@ def fetch_image_facts(reference: Reference) -> ImageFacts:
     Raises UnsupportedImage for an image of other platforms only, RegistryUnavailable when the registry returns no usable
     description, MalformedDescription for an invalid description.
     """
-    with HostSession() as session:
-        return _Registry(session, reference).fetch_image()
+    adapter = DeadlineAdapter()
+    with HostSession(adapter) as session:
+        registry = _Registry(session, reference)
+        timer = threading.Timer(_TOTAL_TIMEOUT_S, adapter.end)
+        timer.daemon = True
+        timer.start()
+        try:
+            return registry.fetch_image()
+        finally:
+            timer.cancel()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +179,7 @@ class _Registry:
                     is_of_registry=False,
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            self._check_time_left()
             raise self._build_error("it cannot be reached", type(error).__name__, _NETWORK_HINT) from error
 
     def _read_body(self, response: requests.Response) -> bytes:
@@ -180,6 +191,7 @@ class _Registry:
             if len(body) > _MAX_BODY_BYTES:
                 raise self._build_error(f"its response is longer than {_MAX_BODY_BYTES // 1024**2} MiB", "")
             self._check_time_left()
+        self._check_time_left()  # at the deadline the body ends early
         return body
 
     def _check_time_left(self) -> float:

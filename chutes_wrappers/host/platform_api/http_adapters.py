@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -63,9 +64,10 @@ class StreamAdapter(RetryAdapter):
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
         """Return the pool for the request, with connections that report the socket of the response."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
-        pool.ConnectionCls = type(
-            "StreamConnection", (_StreamConnection, pool.ConnectionCls), {"on_socket": self._store_socket}
-        )
+        if not issubclass(pool.ConnectionCls, _StreamConnection):
+            pool.ConnectionCls = type(
+                "StreamConnection", (_StreamConnection, pool.ConnectionCls), {"on_socket": self._store_socket}
+            )
         return pool
 
     def set_read_timeout(self, timeout_s: float | None) -> None:
@@ -79,6 +81,31 @@ class StreamAdapter(RetryAdapter):
 
     def _store_socket(self, sock: socket.socket) -> None:
         self._socket = sock
+
+
+class DeadlineAdapter(StreamAdapter):
+    """An adapter without retries, for requests one after the other. Another thread can end them all, even within a head.
+
+    A server that sends a byte of its head from time to time, or one 100 Continue after another, never runs into a timeout.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.max_retries = Retry(0, read=False)
+        self._has_ended = False
+
+    def end(self) -> None:
+        """End the running request and all later ones, which fail as if the server had closed the connection."""
+        self._has_ended = True
+        if self._socket is not None:
+            # A duplicate, since the socket may be a TLS object.
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._socket.fileno())) as duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)
+
+    def _store_socket(self, sock: socket.socket) -> None:
+        super()._store_socket(sock)
+        if self._has_ended:
+            self.end()
 
 
 class _StreamConnection:

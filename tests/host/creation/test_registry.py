@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -306,6 +307,38 @@ def test_a_slow_response_runs_into_the_timeout(monkeypatch: pytest.MonkeyPatch) 
         server.delay_s = 0.02
         with pytest.raises(RegistryUnavailable, match="did not complete its responses within"):
             fetch_facts(f"{server.host}/vendor/ocr:1")
+
+
+@pytest.mark.parametrize(
+    ("start", "rest"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"x: y\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n{}", b" "),
+    ],
+    ids=["interim-responses", "header", "chunk-size", "trailers", "body"],
+)
+def test_a_response_without_an_end_runs_into_the_timeout(
+    start: bytes, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_module, "_TOTAL_TIMEOUT_S", 0.5)
+
+    def respond() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):  # until the client closes the connection
+            connection.sendall(start)
+            while True:
+                connection.sendall(rest)
+                time.sleep(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=respond)
+        thread.start()
+        with pytest.raises(RegistryUnavailable, match="did not complete its responses within"):
+            fetch_facts(f"127.0.0.1:{listener.getsockname()[1]}/vendor/ocr:1")
+        thread.join(60)
 
 
 def test_a_digest_takes_precedence_over_the_tag() -> None:
