@@ -23,6 +23,7 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 5.0
 _READ_BUFFER_BYTES = 4 * 1024**2
 _TOO_MANY_REQUESTS = 429
+_LONGEST_REASON_BYTES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,11 +121,9 @@ class Chute:
                 if response.status != _TOO_MANY_REQUESTS:
                     yield response
                     return
-                text = await response.text(errors="replace")
+                text = (await read_at_most(response, _LONGEST_REASON_BYTES)).decode("utf-8", "replace")
             if asyncio.get_running_loop().time() + pause_s > deadline:
-                raise ForwardingError(
-                    _TOO_MANY_REQUESTS, f"the chute was busy for {self._busy_timeout_s:g} s: {text[:500]}"
-                )
+                raise ForwardingError(_TOO_MANY_REQUESTS, f"the chute was busy for {self._busy_timeout_s:g} s: {text}")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 

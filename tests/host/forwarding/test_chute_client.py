@@ -67,6 +67,24 @@ async def test_retries_end_after_the_timeout() -> None:
     assert len(requests) == 2
 
 
+async def test_an_endless_reason_of_a_busy_chute_is_not_read() -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 429 Busy\r\nContent-Type: text/plain; charset=hex\r\n\r\n")
+        with contextlib.suppress(OSError):  # until the client closes the connection
+            while True:
+                writer.write(b"a" * 1000)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Chute(ChuteAddress(url=url), busy_timeout_s=0) as chute:
+        with pytest.raises(ForwardingError, match=r"busy for 0 s: a{500}$"):
+            async with chute.call(make_post(b"{}")):
+                pass
+
+
 async def test_an_unreachable_chute_is_a_502() -> None:
     async with Chute(ChuteAddress(url=f"http://127.0.0.1:{find_free_port()}")) as chute:
         with pytest.raises(ForwardingError, match="cannot be reached") as caught:
