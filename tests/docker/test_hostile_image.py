@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_an_images_configuration_and_log_control_nothing(engine: DockerEngine, t
         )
     )
     image = bases.built_from_scratch("hostile-text", dockerfile, {"service.py": _SERVICE})
-    variables = {"DOCKER_HOST": "unix:///var/run/docker.sock"}
+    variables = {"DOCKER_HOST": os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")}
     shown = show(["--create", image, "--yes"], folder=tmp_path, variables=variables)
     assert r"\x1b]" in shown
     scenario = Scenario(tmp_path, "hostile", image, [9090])
