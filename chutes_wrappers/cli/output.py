@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -73,9 +74,11 @@ def print_line(line: str) -> None:
 def write_data(pieces: Iterable[bytes]) -> None:
     """Write result bytes to standard output without buffering: unchanged, but escaped as UTF-8 text on a terminal."""
     if sys.stdout.isatty():
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        utf_8_decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        decoder = io.IncrementalNewlineDecoder(utf_8_decoder, translate=True)
         for piece in pieces:
             _write_piece(escape_block(decoder.decode(piece)))
+        _write_piece(escape_block(decoder.decode(b"", final=True)))
         return
     for data in pieces:
         with _check_reader():

@@ -109,6 +109,12 @@ def test_hidden_text_is_visible_as_escapes_and_markup_is_text(tmp_path: Path) ->
     )
 
 
+def test_a_stream_on_a_terminal_is_complete_wherever_it_is_split(tmp_path: Path) -> None:
+    statement = r"output.write_data([b'a\r', b'\nb\r\n', b'c\xc3', b'\xa9d', b'\xc3'])"
+    visible = show([_SCRIPT.format(attack=ATTACK, statement=statement)], target=SCRIPT, folder=tmp_path)
+    assert visible.splitlines() == ["a", "b", "c\u00e9d\ufffd"]
+
+
 def test_the_colours_of_log_lines_are_removed(tmp_path: Path) -> None:
     statement = (
         "logger.remove(); logger.add(sys.stderr, format='<red>{message}</red>', colorize=True); logger.info('red')"
