@@ -15,6 +15,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.forwarding.transport import ForwardingError
 from chutes_wrappers.host.http_sessions import find_proxy, is_local_host
+from chutes_wrappers.host.platform_api.error_responses import mask_secret_bytes
 
 # Of the platform (PLATFORM.md, section 3).
 LONGEST_CALL_S = 600.0
@@ -23,7 +24,8 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 5.0
 _READ_BUFFER_BYTES = 4 * 1024**2
 _TOO_MANY_REQUESTS = 429
-_LONGEST_REASON_BYTES = 500
+_LARGEST_ERROR_BYTES = 64 * 1024
+_LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,11 +123,20 @@ class Chute:
                 if response.status != _TOO_MANY_REQUESTS:
                     yield response
                     return
-                text = (await read_at_most(response, _LONGEST_REASON_BYTES)).decode("utf-8", "replace")
+                text = (await self.read_error(response)).decode("utf-8", "replace")[:_LONGEST_REASON]
             if asyncio.get_running_loop().time() + pause_s > deadline:
                 raise ForwardingError(_TOO_MANY_REQUESTS, f"the chute was busy for {self._busy_timeout_s:g} s: {text}")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def read_error(self, response: aiohttp.ClientResponse, limit_bytes: int = _LARGEST_ERROR_BYTES) -> bytes:
+        """Read the beginning of an error's body, at most ``limit_bytes``. The API key is masked: a server may quote it."""
+        body = bytearray()
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) >= limit_bytes:
+                break
+        return mask_secret_bytes(bytes(body[:limit_bytes]), self._address.key)
 
     @contextlib.asynccontextmanager
     async def _send(self, call: PublicCall) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -155,13 +166,3 @@ class Chute:
         if self._address.key:
             headers["Authorization"] = f"Bearer {self._address.key}"
         return headers
-
-
-async def read_at_most(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    """Read the beginning of a response's body, at most ``limit_bytes``."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) >= limit_bytes:
-            break
-    return bytes(body[:limit_bytes])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 import aiohttp
 
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall, read_at_most
+from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall
 from chutes_wrappers.host.forwarding.matching import Match, RouteTable
 from chutes_wrappers.host.forwarding.public_calls import build_query_and_body
 from chutes_wrappers.host.forwarding.public_responses import (
@@ -45,7 +46,11 @@ class RouteTransport:
                 404, _NO_ROUTE.format(deploy=NAMES.deploy, method=call.method, path=path, port=call.port)
             )
         async with self._chute.call(_build_public_call(match, call)) as response:
-            yield await _build_response(response)
+            if response.status == HTTPStatus.OK:
+                yield await _build_response(response)
+            else:
+                body = await self._chute.read_error(response, _LARGEST_ERROR_BYTES)
+                yield _build_error_response(response.status, body)
 
 
 def _build_public_call(match: Match, call: TunnelCall) -> PublicCall:
@@ -62,8 +67,6 @@ def _build_public_call(match: Match, call: TunnelCall) -> PublicCall:
 
 
 async def _build_response(response: aiohttp.ClientResponse) -> ForwardedResponse:
-    if response.status != 200:
-        return await _build_error_response(response)
     content_type = response.headers.get("Content-Type", "")
     length = None if "Content-Encoding" in response.headers else response.content_length
     is_json_of_unknown_length = length is None and content_type.startswith("application/json")
@@ -75,11 +78,10 @@ async def _build_response(response: aiohttp.ClientResponse) -> ForwardedResponse
     return ForwardedResponse(head=_build_head(content_type, length), pieces=response.content.iter_any())
 
 
-async def _build_error_response(response: aiohttp.ClientResponse) -> ForwardedResponse:
-    body = await read_at_most(response, _LARGEST_ERROR_BYTES)
-    error = parse_service_error(body) if response.status == 400 else None
+def _build_error_response(status: int, body: bytes) -> ForwardedResponse:
+    error = parse_service_error(body) if status == HTTPStatus.BAD_REQUEST else None
     if error is None:
-        raise build_forwarding_error(response.status, body)
+        raise build_forwarding_error(status, body)
     head, service_body = error
     headers = (*head.headers, ("Content-Length", str(len(service_body))))
     return ForwardedResponse(

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import aiohttp
 
-from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall, read_at_most
+from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall
 from chutes_wrappers.host.forwarding.public_responses import build_forwarding_error
 from chutes_wrappers.host.forwarding.transport import ForwardedResponse, ForwardingError
 from chutes_wrappers.runtime.tunnel_frames import (
@@ -25,8 +25,6 @@ from chutes_wrappers.runtime.tunnel_frames import (
     iter_call_pieces,
 )
 
-_LARGEST_ERROR_BYTES = 64 * 1024
-
 
 class TunnelTransport:
     """The Transport through the tunnel of ``chute``."""
@@ -43,7 +41,7 @@ class TunnelTransport:
         public = PublicCall(method="POST", path=PUBLIC_PATH, pieces=pieces, length=compute_call_length(call))
         async with self._chute.call(public) as response:
             if response.status != 200:
-                raise build_forwarding_error(response.status, await read_at_most(response, _LARGEST_ERROR_BYTES))
+                raise build_forwarding_error(response.status, await self._chute.read_error(response))
             async with contextlib.aclosing(_read_frames(response.content)) as frames:
                 head = await anext(frames)
                 if not isinstance(head, Head):

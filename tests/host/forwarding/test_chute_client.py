@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 from aiohttp import web
 
+from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.forwarding.chute_client import Chute, ChuteAddress, PublicCall, parse_chute_address
-from chutes_wrappers.host.forwarding.transport import ForwardingError
+from chutes_wrappers.host.forwarding.matching import RouteTable
+from chutes_wrappers.host.forwarding.route_transport import RouteTransport
+from chutes_wrappers.host.forwarding.transport import ForwardingError, Transport
+from chutes_wrappers.host.forwarding.tunnel_transport import TunnelTransport
+from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 from tests.scenario import find_free_port
 
 KEY = "cpk_secret"
 
 
 @contextlib.asynccontextmanager
-async def platform(statuses: Sequence[int]) -> AsyncIterator[tuple[str, list[web.Request]]]:
+async def platform(statuses: Sequence[int], text: str = "text") -> AsyncIterator[tuple[str, list[web.Request]]]:
     """Return these statuses, the last one forever; yield its URL and the requests."""
     requests: list[web.Request] = []
 
     async def handle(request: web.Request) -> web.Response:
         await request.read()
         requests.append(request)
-        return web.Response(status=statuses[min(len(requests), len(statuses)) - 1], text="text")
+        return web.Response(status=statuses[min(len(requests), len(statuses)) - 1], text=text)
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", handle)
@@ -34,6 +40,11 @@ async def platform(statuses: Sequence[int]) -> AsyncIterator[tuple[str, list[web
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}", requests
     await runner.cleanup()
+
+
+def create_route_transport(chute: Chute) -> Transport:
+    cords = plan_cords([Route.model_validate({"path": "/greet"})], 9000).cords
+    return RouteTransport(chute, RouteTable(cords))
 
 
 def make_post(body: bytes) -> PublicCall:
@@ -83,6 +94,22 @@ async def test_an_endless_reason_of_a_busy_chute_is_not_read() -> None:
         with pytest.raises(ForwardingError, match=r"busy for 0 s: a{500}$"):
             async with chute.call(make_post(b"{}")):
                 pass
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 503])
+@pytest.mark.parametrize("create_transport", [TunnelTransport, create_route_transport])
+async def test_no_error_contains_a_key_that_the_server_quotes(
+    status: int, create_transport: Callable[[Chute], Transport]
+) -> None:
+    async with (
+        platform([status], text=f"Invalid token {KEY}") as (url, requests),
+        Chute(ChuteAddress(url=url, key=KEY), busy_timeout_s=0) as chute,
+    ):
+        with pytest.raises(ForwardingError, match="Invalid token") as caught:
+            async with create_transport(chute).send(TunnelCall(port=9000, method="POST", target="/greet")):
+                pass
+    assert KEY not in str(caught.value)
+    assert requests[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
 async def test_an_unreachable_chute_is_a_502() -> None:
