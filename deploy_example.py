@@ -36,7 +36,7 @@ CHUTE_BASE_IMAGE = "morse-sample:latest"
 # The ports that the service listens on. Routes without a port use the first. Ports 8000, 8001 and 8002 belong to the platform.
 SERVICE_PORTS = [8020, 8080]  # speaker: text to WAV; listener: WAV to text
 
-# Environment variables of the service. Not for secrets: use `chutes secrets create` for those.
+# Environment variables of the service. Not for secrets: use `./deploy.sh --secret` for those.
 CHUTE_ENV = {
     "MORSE_WPM": "18",
     "MORSE_FREQUENCY": "650",

@@ -6,6 +6,7 @@ Every message that names a command uses the name from here.
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,16 @@ PROJECT_FILES = _BUNDLED_FILES if IS_INSTALLED else PACKAGE.parent
 
 @dataclass(frozen=True, kw_only=True)
 class CommandNames:
-    """What a user types for each program, and how to repair the environment (``reinstall``, ``other_python``)."""
+    """What a user types for each program, and how to repair the environment (``reinstall``, ``other_python``).
+
+    ``sdk`` is the SDK's own command. Neither a checkout nor pipx has it on PATH.
+    """
 
     deploy: str
     account: str
     discover: str
     emulator: str
+    sdk: str
     reinstall: str
     other_python: str
 
@@ -36,6 +41,7 @@ CHECKOUT = CommandNames(
     account="./setup.sh --account",
     discover="tools/discover_routes.py",
     emulator="tools/emulator.py",
+    sdk=".venv/bin/chutes",
     reinstall="run ./setup.sh, and use ./deploy.sh",
     other_python="./setup.sh --python python3.12",
 )
@@ -44,6 +50,7 @@ INSTALLED = CommandNames(
     account="chutes-wrappers-account",
     discover="chutes-wrappers-discover",
     emulator="chutes-wrappers-emulator",
+    sdk=shlex.quote(str(Path(sys.executable).parent / "chutes")),
     reinstall="install chutes-wrappers again in a separate environment, for example with pipx reinstall chutes-wrappers",
     other_python="install chutes-wrappers with another Python, for example with pipx reinstall --python python3.12 chutes-wrappers",
 )

@@ -171,7 +171,7 @@ def _build_environment(
         if suspicious and not is_remote():
             logger.warning(
                 f"env= writes {', '.join(suspicious)} into image layers, which everybody who can pull the image can read; "
-                "store a secret with `chutes secrets create`"
+                f"store a secret with {program.NAMES.deploy} --secret CHUTE KEY"
             )
     if settings:
         variables[layout.LAUNCH_SETTINGS_VARIABLE] = json.dumps(settings, sort_keys=True)

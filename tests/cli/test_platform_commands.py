@@ -155,6 +155,7 @@ def test_a_chute_is_shared_by_name(world: World) -> None:
     assert world.run_json("--share", "case", "second")["shared"] is True
     ran = world.run("--share", "case", "nobody")
     assert (ran.code, "'nobody' not found" in ran.stderr) == (1, True)
+    assert "ask that user" in ran.stderr
 
 
 def test_a_secret_comes_from_standard_input_and_is_shown_nowhere(world: World) -> None:
@@ -163,9 +164,12 @@ def test_a_secret_comes_from_standard_input_and_is_shown_nowhere(world: World) -
     assert "hf_value" not in ran.stdout + ran.stderr
     assert [one["key"] for one in world.user.get("/secrets/").json()["items"]] == ["HF_TOKEN"]
     again = world.run("--secret", "case", "HF_TOKEN", stdin_text="other")
-    assert (again.code, "chutes secrets delete" in again.stderr) == (1, True)
+    assert (again.code, ".venv/bin/chutes secrets delete" in again.stderr) == (1, True)
     assert world.run("--secret", "case", "EMPTY").code == 2
     assert world.run("--secret", "case", "NOT A NAME", stdin_text="x").code == 2
+    for name in ("Case", "c_se"):
+        ran = world.run("--secret", name, "OTHER", stdin_text="x")
+        assert (ran.code, "--secret case OTHER" in ran.stderr) == (2, True), ran.stderr
 
 
 def test_a_secret_is_asked_for_without_showing_it(world: World) -> None:

@@ -21,6 +21,7 @@ def test_a_checkout_counts_as_not_installed_and_names_its_scripts() -> None:
     assert (ROOT / NAMES.account.split()[0]).is_file()
     assert (ROOT / NAMES.discover).is_file()
     assert (ROOT / NAMES.emulator).is_file()
+    assert ROOT / NAMES.sdk == ROOT / ".venv" / "bin" / "chutes"
     assert find_executable() == ROOT / "deploy.sh"
 
 
@@ -37,6 +38,20 @@ def test_the_installed_command_is_the_one_that_was_started(monkeypatch: pytest.M
     assert find_executable() == started
     monkeypatch.setattr(sys, "argv", ["pytest"])
     assert find_executable() == Path(sys.executable).parent / "chutes-wrappers"
+
+
+def test_messages_name_the_sdk_s_command_by_its_path() -> None:
+    """Neither a checkout nor pipx has it on PATH: the printed command that deletes an old key would not be found."""
+    assert INSTALLED.sdk == str(Path(sys.executable).parent / "chutes")
+    assert Path(INSTALLED.sdk).is_file()
+    bare = re.compile(r"(?:^|[:;,] |\b(?:run|with|first:) )chutes (?:keys|secrets|share) ")
+    commands = {
+        str(path.relative_to(program.PACKAGE))
+        for path in program.PACKAGE.rglob("*.py")
+        for text in _texts(ast.parse(path.read_text()))
+        if bare.search(text)
+    }
+    assert commands == set()
 
 
 def test_files_of_the_project_name_the_installed_commands() -> None:

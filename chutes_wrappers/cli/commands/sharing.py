@@ -16,12 +16,20 @@ from chutes_wrappers.core.platform_rules import (
     OBJECT_ID,
     compute_chute_id,
     find_chute_name_problem,
+    is_name_pattern_match,
 )
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.error_responses import mask_secrets
-from chutes_wrappers.host.platform_api.lookup import ChuteName, find_own_chute, get_own_chute, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import (
+    ChuteName,
+    find_own_chute,
+    get_own_chute,
+    list_own_chutes,
+    resolve_chute_name,
+)
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
 # "Successfully shared chute x with bob", or "… with user.username='bob'".
@@ -35,7 +43,12 @@ def share(name: str, user: str, *, as_json: bool) -> int:
     with api_client.connect() as api:
         chute = get_own_chute(api, chute_name)
         body = {"chute_id_or_name": chute.chute_id, "user_id_or_name": user}
-        response = api.post("/chutes/share", f"sharing the chute {chute.name} with {user}", body)
+        try:
+            response = api.post("/chutes/share", f"sharing the chute {chute.name} with {user}", body)
+        except PlatformRequestFailed as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                error.next_step = "ask that user for their name or id: --account shows both"
+            raise
         status = clean_text(response.get("status"))
         recipient = find_other_recipient(status, user)
         if recipient is not None:
@@ -81,7 +94,7 @@ def _undo_share(api: PlatformApi, chute: ChuteInfo, user: str, recipient: str) -
         raise WrapperError(
             f"{what}, and did not undo that",
             evidence=str(error),
-            next_step=f"run: chutes share --chute-id {shlex.quote(chute.chute_id)} --user-id {recipient} --remove",
+            next_step=f"run: {NAMES.sdk} share --chute-id {shlex.quote(chute.chute_id)} --user-id {recipient} --remove",
         ) from error
     raise WrapperError(
         f"{what}: this is undone",
@@ -99,7 +112,7 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
     if not key.isidentifier():
         raise ConfigurationError(f"{key!r} is not a valid variable name", next_step="use a name such as HF_TOKEN")
     with api_client.connect() as api:
-        purpose = _resolve_purpose(api, chute_name)
+        purpose = _resolve_purpose(api, chute_name, key)
         value = _read_value(key)
         body = {"purpose": purpose, "key": key, "value": value}
         try:
@@ -121,10 +134,11 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
     return 0
 
 
-def _resolve_purpose(api: PlatformApi, name: ChuteName) -> str:
+def _resolve_purpose(api: PlatformApi, name: ChuteName, key: str) -> str:
     """Return the id of the account's own chute ``name``, also before its first deployment: the id is computed from the name.
 
-    A name as purpose could be matched with another user's chute (PLATFORM.md, section 5).
+    A name as purpose could be matched with another user's chute (PLATFORM.md, section 5). Raises ConfigurationError for a
+    name that the account cannot deploy beside its other chutes.
     """
     if (chute := find_own_chute(api, name.text)) is not None:
         return chute.chute_id
@@ -138,6 +152,13 @@ def _resolve_purpose(api: PlatformApi, name: ChuteName) -> str:
         raise ConfigurationError(
             f"{name.text!r} is not a valid chute name: {problem}", next_step="use the chute's name"
         )
+    for other in list_own_chutes(api):
+        other_name = clean_text(other.get("name"))
+        if is_name_pattern_match(name.text, other_name):
+            raise ConfigurationError(
+                f"you have no chute {name.text!r}, and cannot deploy one: it would replace {other_name!r}",
+                next_step=f"use the exact name: --secret {other_name} {key}",
+            )
     output.report(f"you have no chute {name} yet: the secret is for the one that you deploy under this name")
     return compute_chute_id(api.username, name.text)
 
@@ -169,4 +190,4 @@ def _find_secret_id(api: PlatformApi, purpose: str, key: str) -> str | None:
 
 def _build_replacement_step(api: PlatformApi, purpose: str, key: str) -> str:
     secret_id = _find_secret_id(api, purpose, key)
-    return f"delete the existing secret first: chutes secrets delete {shlex.quote(secret_id or key)}"
+    return f"delete the existing secret first: {NAMES.sdk} secrets delete {shlex.quote(secret_id or key)}"

@@ -105,7 +105,7 @@ def _report_replaced(replaced: KeyAccess) -> None:
         key = replaced.listed
         output.warning(f"the previous key {key.name} is still valid on the platform; delete it: {key.deletion_command}")
     elif replaced.state is KeyState.ADMIN:
-        output.warning("the previous key is still valid; find it with chutes keys list, and delete it")
+        output.warning(f"the previous key is still valid; find it with {NAMES.sdk} keys list, and delete it")
     else:
         output.warning(f"the previous key {replaced.description}; if it is valid, delete it with its own account")
 

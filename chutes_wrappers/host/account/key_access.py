@@ -15,6 +15,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.credentials import AccountCredentials, Credentials, KeyCredentials
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
@@ -56,7 +57,7 @@ class ListedKey:
     @property
     def deletion_command(self) -> str:
         """The command of the SDK that deletes it, quoted for a shell (SDK ``crud.py``)."""
-        return f"chutes keys delete {shlex.quote(self.key_id)}"
+        return f"{NAMES.sdk} keys delete {shlex.quote(self.key_id)}"
 
     @property
     def state(self) -> KeyState:
@@ -174,7 +175,9 @@ def create_key(api: PlatformApi, kind: KeyKind, keys: Sequence[ListedKey]) -> Ne
             error.next_step = "run the command again: another process has created a key of this name"
         raise
     except PlatformUnreachable as error:
-        error.next_step = f"run chutes keys list: if {name} exists, delete it, since its secret is lost; then try again"
+        error.next_step = (
+            f"run {NAMES.sdk} keys list: if {name} exists, delete it, since its secret is lost; then try again"
+        )
         raise
     listed, secret = _parse_key(response), clean_text(response.get("secret_key"))
     if secret and (kind == "admin" or listed.state in (KeyState.INVOKE, KeyState.LIMITED)):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.preflight.problem import Problem
 
@@ -87,7 +88,7 @@ def _find_package_import(tree: ast.Module) -> tuple[ast.stmt, str] | None:
 def _find_secret_problems(facts: ModuleFacts, described: Mapping[str, Any], tree: ast.Module) -> Iterator[Problem]:
     """Yield secrets that are literals in the file, which `--build --local` copies into the image, or in the image's ENV.
 
-    A value that CHUTE_ENV reads from ``os.environ`` is set on the instance only by ``chutes secrets create``.
+    A value that CHUTE_ENV reads from ``os.environ`` is set on the instance only by ``--secret``.
     """
     literals = {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     image_variables = {*described["image"]["env"]}
@@ -96,6 +97,6 @@ def _find_secret_problems(facts: ModuleFacts, described: Mapping[str, Any], tree
             yield Problem(
                 what=f"{name} looks like a secret, and its value would be in an image layer that others can read",
                 where=f"{facts.path}, CHUTE_ENV",
-                fix=f"remove the value, and run: chutes secrets create --purpose {facts.chute_name} --key {name} --value …",
+                fix=f"remove the value, and store it with {NAMES.deploy} --secret {facts.chute_name} {name}",
                 severity="warning",
             )

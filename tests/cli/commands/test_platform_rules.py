@@ -80,7 +80,7 @@ def test_emulate_lists_all_rejections_and_starts_no_instance(tmp_path: Path) -> 
     ):
         assert part in output_text
     assert "! " in output_text
-    assert "chutes secrets create --purpose refused --key HF_TOKEN" in output_text
+    assert "--secret refused HF_TOKEN" in output_text
     assert "hf_do_not_show" not in output_text
     assert "as the platform would" not in output_text
     assert "Traceback" not in output_text

@@ -147,7 +147,7 @@ def check_replaced(owner: Owner, old: dict[str, Any], output_text: str) -> None:
     assert new["api_key_id"].replace("-", "") in owner.key_file.read_text()
     assert old["name"] in owner.list_keys()
     text = " ".join(output_text.split())
-    match = re.search(r"(laptop) is still valid on the platform; delete it: chutes (keys delete \S+)", text)
+    match = re.search(r"(laptop) is still valid on the platform; delete it: \.venv/bin/chutes (keys delete \S+)", text)
     assert match, text
     assert not [secret for secret in (old["secret_key"], owner.key_file.read_text().strip()) if secret in text]
     deleted = Commands(owner.home.home, owner.home.variables, CHUTES).run(*match[2].split(), stdin_text="y\n")

@@ -136,7 +136,7 @@ def test_a_key_that_is_not_what_was_requested_is_deleted_again(created: dict[str
 
 def test_the_printed_command_quotes_an_id_for_the_shell() -> None:
     (listed,) = key_access.list_keys(FakeApi(build_record(api_key_id="$(id); x")))
-    assert listed.deletion_command == "chutes keys delete '$(id); x'"
+    assert listed.deletion_command == ".venv/bin/chutes keys delete '$(id); x'"
     api = FakeApi()
     key_access.delete_key(api, listed)
     assert api.requests == ["/api_keys/%24%28id%29%3B%20x"]

@@ -72,7 +72,7 @@ def test_imports_of_other_packages_are_ignored(code: str) -> None:
 def test_a_secret_in_the_file_is_reported_without_its_value(name: str, value: str) -> None:
     code = f"{CODE}CHUTE_ENV = {{{name!r}: {value!r}}}\n"
     problems = check_module(code=code, env={name: value})
-    assert_one_problem(problems, name, f"chutes secrets create --purpose case --key {name}", severity="warning")
+    assert_one_problem(problems, name, f"--secret case {name}", severity="warning")
     assert value not in repr(problems)
 
 
