@@ -168,7 +168,8 @@ def _get_chute(api: PlatformApi, name: ChuteName) -> ChuteInfo:
     if not api.username and (name.is_of_module or not is_certain):
         raise ConfigurationError(
             f"the chute {name.text!r} cannot be looked up by its name: the API key does not contain whose chute it is",
-            next_step="set up the account's file, use USER/NAME or the chute's id, or call it by --url",
+            next_step="set up the account's file, or add --url with the chute's address"
+            + ("" if name.is_of_module else "; with an admin key, USER/NAME or the chute's id is enough"),
         )
     try:
         record = find_named(api, CHUTE, name.text, is_own_only=name.is_of_module)

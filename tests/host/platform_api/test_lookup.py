@@ -197,6 +197,15 @@ def test_without_the_account_only_an_id_or_a_user_and_a_name_are_certain(name: s
     with pytest.raises(WrapperError, match="cannot be looked up by its name") as caught:
         get(fake, name)
     assert ("--url" in str(caught.value), fake.requests) == (True, [])
+    assert "with an admin key, USER/NAME" in str(caught.value)
+
+
+def test_without_the_account_a_module_is_not_advised_to_be_a_name() -> None:
+    """--forward takes modules only."""
+    fake = FakeApi(username="")
+    with pytest.raises(WrapperError, match="add --url") as caught:
+        get_chute(cast(PlatformApi, fake), ChuteName(text="case", is_of_module=True), print)
+    assert "USER/NAME" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["../users/me", "..", "case/../../x", "case?limit=1", "case#x", "a%2fb", "%", "_"])
