@@ -308,7 +308,8 @@ def build_chute_url(chute: ChuteInfo, api_url: str) -> str:
     """Build the URL of a ``chute`` of the API at ``api_url``: in the API's domain (``api.chutes.ai``: ``SLUG.chutes.ai``), or at
     an emulator's port.
 
-    The API key is sent to that host, so a key of another platform does not reach this one. Raises WrapperError when the slug is not one label of a host name.
+    The API key is sent to that host, so a key of another platform does not reach this one. Raises WrapperError when the slug is
+    not one label of a host name.
     """
     if not SLUG.match(chute.slug):
         raise WrapperError(
@@ -319,7 +320,10 @@ def build_chute_url(chute: ChuteInfo, api_url: str) -> str:
     address = urlsplit(api_url)
     if is_local_host(address.hostname or ""):
         return f"http://{chute.slug}.localhost:{address.port or 80}"
-    return f"https://{chute.slug}.{(address.hostname or '').removeprefix('api.')}"
+    host = address.hostname or ""
+    domain = host.removeprefix("api.")
+    # Below api.example alone: anyone may own SLUG.example.
+    return f"https://{chute.slug}.{domain if '.' in domain else host}"
 
 
 def read_request_timeout_s() -> float:

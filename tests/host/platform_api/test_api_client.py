@@ -51,6 +51,7 @@ def test_a_chute_is_called_by_its_slug_below_the_apis_domain_or_at_the_emulators
     chute = make_chute("tester-my-chute")
     assert api_client.build_chute_url(chute, "https://api.chutes.ai") == "https://tester-my-chute.chutes.ai"
     assert api_client.build_chute_url(chute, "https://api.other.example") == "https://tester-my-chute.other.example"
+    assert api_client.build_chute_url(chute, "https://api.example") == "https://tester-my-chute.api.example"
     assert api_client.build_chute_url(chute, "http://127.0.0.1:8000") == "http://tester-my-chute.localhost:8000"
 
 
