@@ -31,6 +31,7 @@ _DEFAULT_URL = "https://api.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
 _PAGE_SIZE = 100
+_MOST_PAGES = 1000
 
 
 class InvalidApiUrl(ConfigurationError):
@@ -107,6 +108,8 @@ class PlatformApi:
             number, item_count = number + 1, item_count + len(items)
             if not items or not isinstance(total, int) or item_count >= total:
                 return
+            if number == _MOST_PAGES:
+                raise self._build_response_error(what, path, f"its list has more than {_MOST_PAGES} pages")
 
     def fetch_date(self, path: str, what: str) -> str:
         """Return the Date header of the response; empty when missing."""

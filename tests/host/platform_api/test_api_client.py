@@ -11,6 +11,7 @@ import pytest
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute
 from tests.scenario import find_free_port
 from tests.upstreams.scripted import Reply, ScriptedServer, html_reply, json_reply, serve_script
@@ -64,6 +65,18 @@ def test_a_slug_that_is_not_one_label_of_a_host_is_never_called(slug: object) ->
         with pytest.raises(WrapperError, match="no valid host") as caught:
             api_client.build_chute_url(make_chute(slug), url)
         assert "--url" in str(caught.value)
+
+
+def test_a_list_without_an_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_client, "_MOST_PAGES", 3)
+    reply = json_reply({"items": [1], "total": 10**18})
+    with (
+        serve_script({}, otherwise=reply) as server,
+        PlatformApi(server.root, KeyCredentials(key=KEY)) as api,
+        pytest.raises(WrapperError, match="more than 3 pages"),
+    ):
+        list(api.list_items("/chutes/", "listing the chutes", purpose="chutes"))
+    assert len(server.received) == 3
 
 
 def request_chute() -> None:
