@@ -49,7 +49,7 @@ def call(name: str, path: str, options: Options) -> int:
     address, target = _resolve_target(chute_name, path, body, options.url)
     if body is not None and options.fields:
         body = convert_to_schema(body, target.schema)
-    where = f"{target.method} {address.display_url}{target.bare_path}"
+    where = f"{target.method} {address.url}{target.bare_path}"
     with contextlib.ExitStack() as stack:
         # Opened before the call: a call may cost money, so its response must not be lost.
         file = stack.enter_context(_open_output_file(options.file)) if options.file is not None else None
@@ -103,8 +103,9 @@ def _resolve_target(
         address = parse_chute_address(url, read_api_key())
         if not address.is_local and address.key is None:
             require_api_key()
-        # A subdomain of localhost is a chute of the emulator, which requires a key.
-        return replace(address, key=read_api_key()) if address.host else address, build_target_without_cords(path, body)
+        if address.is_emulated:
+            address = replace(address, key=read_api_key())
+        return address, build_target_without_cords(path, body)
     key = require_api_key()
     with api_client.connect_to_read(key) as api:
         chute = add_listed_cords(api, get_chute(api, name, output.report))

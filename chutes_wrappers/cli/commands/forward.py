@@ -133,9 +133,7 @@ async def _serve(
                 local, service, transport, output.warning, allowed, browser_name=browser_name, other_ports=ports
             )
             await stack.enter_async_context(server)
-            output.success(
-                f"http://{HOST}:{local} is port {service} of {address.display_url}, through its {transport_name}"
-            )
+            output.success(f"http://{HOST}:{local} is port {service} of {address.url}, through its {transport_name}")
             output.report(f"  in a browser: http://{browser_name}:{local}")
         output.report("Ctrl-C stops it.")
         await stop.wait()

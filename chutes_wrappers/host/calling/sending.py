@@ -85,9 +85,7 @@ def send_call(address: ChuteAddress, target: Target, upload: Upload, *, timeout_
 
 
 def _build_headers(address: ChuteAddress, method: str) -> dict[str, str]:
-    headers = {"Host": address.host} if address.host else {}
-    if address.key:
-        headers["Authorization"] = f"Bearer {address.key}"
+    headers = {"Authorization": f"Bearer {address.key}"} if address.key else {}
     return headers if method == "GET" else {**headers, "Content-Type": "application/json"}
 
 
@@ -112,5 +110,5 @@ def _build_unreachable_error(
         what = "the chute cannot be reached, or closed the connection early"
         step = "check the result of the call with --status and --logs: it is not sent again"
     return PlatformUnreachable(
-        what, where=f"{target.method} {address.display_url}{target.bare_path}", evidence=detail, next_step=step
+        what, where=f"{target.method} {address.url}{target.bare_path}", evidence=detail, next_step=step
     )

@@ -30,10 +30,9 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True, kw_only=True)
 class ChuteAddress:
-    """The URL of a chute. ``host`` is the Host header when it differs from the URL's; ``key`` is the platform's API key."""
+    """The URL of a chute, and the platform's API key for it."""
 
     url: str
-    host: str = ""
     key: str | None = field(default=None, repr=False)
 
     @property
@@ -42,13 +41,13 @@ class ChuteAddress:
         return is_local_host(URL(self.url).host or "")
 
     @property
-    def display_url(self) -> str:
-        """The URL as the user wrote it."""
-        return f"{URL(self.url).scheme}://{self.host}" if self.host else self.url
+    def is_emulated(self) -> bool:
+        """Whether it is a chute of the emulator, which requires a key."""
+        return (URL(self.url).host or "").endswith(".localhost")
 
 
 def parse_chute_address(url: str, key: str | None) -> ChuteAddress:
-    """Parse the URL of a chute from the command line. A ``*.localhost`` is called on this machine, with that Host header.
+    """Parse the URL of a chute from the command line.
 
     The key is not sent to this machine. Raises ConfigurationError for an invalid URL, or when the key would be sent
     unencrypted.
@@ -59,8 +58,6 @@ def parse_chute_address(url: str, key: str | None) -> ChuteAddress:
         raise _build_url_error(url) from error
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query_string or parsed.user:
         raise _build_url_error(url)
-    if parsed.host.endswith(".localhost"):
-        return ChuteAddress(url=str(parsed.with_host("127.0.0.1")), host=parsed.authority)
     if is_local_host(parsed.host):
         return ChuteAddress(url=str(parsed))
     if key and parsed.scheme == "http":
@@ -161,8 +158,6 @@ class Chute:
     def _build_headers(self) -> dict[str, str]:
         # A compressed response would not have the length in its head.
         headers = {"Accept-Encoding": "identity"}
-        if self._address.host:
-            headers["Host"] = self._address.host
         if self._address.key:
             headers["Authorization"] = f"Bearer {self._address.key}"
         return headers

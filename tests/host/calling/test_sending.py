@@ -19,7 +19,7 @@ KEY = "cpk_secret"
 
 
 def send_get(port: int, method: str = "POST") -> tuple[int, bytes]:
-    address = ChuteAddress(url=f"http://127.0.0.1:{port}", host="tester-case.localhost", key=KEY)
+    address = ChuteAddress(url=f"http://tester-case.localhost:{port}", key=KEY)
     with send_call(
         address, Target(method=method, path="/x?token=hidden"), build_upload(None), timeout_s=0.3
     ) as response:
@@ -46,7 +46,7 @@ async def test_host_and_key_are_in_the_headers_despite_netrc(
     assert result == (200, b"{}")
     (head,) = heads
     assert head.startswith(b"POST /x?token=hidden HTTP/1.1\r\n")
-    assert b"\r\nHost: tester-case.localhost\r\n" in head
+    assert b"\r\nHost: tester-case.localhost:" in head
     assert b"\r\nAuthorization: Bearer cpk_secret\r\n" in head
     assert b"\r\nContent-Type: application/json\r\n" in head
 
@@ -102,7 +102,7 @@ def test_an_upload_reports_its_progress() -> None:
 async def test_a_large_upload_has_its_length_and_is_sent_whole() -> None:
     def sent(port: int) -> str:
         upload = build_upload({"data": "x" * 3_000_000})
-        address = ChuteAddress(url=f"http://127.0.0.1:{port}", host="tester-case.localhost", key=KEY)
+        address = ChuteAddress(url=f"http://tester-case.localhost:{port}", key=KEY)
         with send_call(address, Target(method="POST", path="/"), upload, timeout_s=60) as response:
             list(response.pieces)
         return str(upload)

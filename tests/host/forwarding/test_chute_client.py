@@ -123,14 +123,17 @@ async def test_an_unreachable_chute_is_a_502() -> None:
 async def test_key_and_host_are_sent_where_they_are_known_and_redirects_are_not_followed() -> None:
     async with platform([307]) as (url, requests):
         async with (
-            Chute(ChuteAddress(url=url, host="x.localhost", key=KEY)) as chute,
+            Chute(ChuteAddress(url=url.replace("127.0.0.1", "x.localhost"), key=KEY)) as chute,
             chute.call(make_post(b"{}")) as response,
         ):
             assert response.status == 307
         async with Chute(ChuteAddress(url=url)) as chute, chute.call(PublicCall(method="GET", path="/b")):
             pass
     first, second = requests
-    assert (first.headers["Authorization"], first.headers["Host"]) == (f"Bearer {KEY}", "x.localhost")
+    assert (first.headers["Authorization"], first.headers["Host"]) == (
+        f"Bearer {KEY}",
+        url.replace("http://127.0.0.1", "x.localhost"),
+    )
     assert "Authorization" not in second.headers
     assert (second.method, second.path_qs) == ("GET", "/b")
 
@@ -152,10 +155,11 @@ def test_the_key_is_not_sent_to_this_machine(url: str) -> None:
     assert (address.key, address.is_local, address.url) == (None, True, url.rstrip("/"))
 
 
-def test_a_localhost_subdomain_is_called_on_this_machine() -> None:
-    address = parse_chute_address("http://tester-case.localhost:8000", KEY)
-    assert address == ChuteAddress(url="http://127.0.0.1:8000", host="tester-case.localhost:8000")
-    assert address.display_url == "http://tester-case.localhost:8000"
+def test_a_localhost_subdomain_is_a_chute_of_the_emulator_on_this_machine() -> None:
+    address = parse_chute_address("http://Tester-case.localhost:8000/", KEY)
+    assert address == ChuteAddress(url="http://tester-case.localhost:8000")
+    assert (address.is_local, address.is_emulated) == (True, True)
+    assert not parse_chute_address("http://localhost:8000", KEY).is_emulated
 
 
 def test_the_key_is_sent_to_other_hosts_and_not_in_repr() -> None:
