@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
-from urllib.parse import quote
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.credentials import AccountCredentials, Credentials, KeyCredentials
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
+from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 KeyKind = Literal["invoke", "admin"]
 ADMIN_POWER = "may do everything that the account may do: deploy, delete, spend the balance, create keys"
@@ -195,7 +195,7 @@ def create_key(api: PlatformApi, kind: KeyKind, keys: Sequence[ListedKey]) -> Ne
 
 def delete_key(api: PlatformApi, key: ListedKey) -> None:
     """Delete a key of the account. Raises WrapperError when the platform does not."""
-    api.delete(f"/api_keys/{quote(key.key_id, safe='')}", f"deleting the API key {key.name!r}", purpose="api_keys")
+    api.delete(build_path("api_keys", key.key_id), f"deleting the API key {key.name!r}", purpose="api_keys")
 
 
 def _parse_key(record: Mapping[str, Any]) -> ListedKey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,17 @@ def test_a_key_that_is_not_what_was_requested_is_deleted_again(created: dict[str
 def test_the_printed_command_quotes_an_id_for_the_shell() -> None:
     (listed,) = key_access.list_keys(FakeApi(build_record(api_key_id="$(id); x")))
     assert listed.deletion_command == ".venv/bin/chutes keys delete '$(id); x'"
-    api = FakeApi()
-    key_access.delete_key(api, listed)
-    assert api.requests == ["/api_keys/%24%28id%29%3B%20x"]
+
+
+def test_the_id_of_a_deleted_key_is_one_segment_of_a_path() -> None:
+    (listed,) = key_access.list_keys(FakeApi(build_record()))
+    for key_id in ("$(id); x", "..", "../chutes/x", "a?b"):
+        api = FakeApi()
+        with pytest.raises(WrapperError, match="invalid id in api_keys"):
+            key_access.delete_key(api, replace(listed, key_id=key_id))
+        assert api.requests == []
+    key_access.delete_key(api, replace(listed, key_id=KEY_ID))
+    assert api.requests == [f"/api_keys/{KEY_ID}"]
 
 
 def test_a_lost_response_names_the_key_that_may_exist() -> None:
