@@ -1,15 +1,30 @@
-"""Atomic files: complete, or not changed at all."""
+"""Files: written atomically, complete or not changed at all, and read with a limit."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from chutes_wrappers.core.errors import WrapperError
+
+
+def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
+    """Return the content of a file that may be anybody's. Reading a pipe could block forever, and a device never ends.
+
+    Raises OSError, and ValueError with the reason for another kind of file or a larger one.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"it is larger than {max_bytes // 1024**2} MiB")
+    return content
 
 
 @contextlib.contextmanager

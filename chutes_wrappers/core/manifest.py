@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.files import write_atomically
+from chutes_wrappers.core.files import read_regular_file, write_atomically
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.route_checks import find_call_problem
@@ -19,6 +19,7 @@ from chutes_wrappers.core.routes import Route, SkippedRoute, find_source_key, fi
 
 VERSION = 1
 SUFFIX = ".routes.json"
+_MAX_FILE_BYTES = 64 * 1024**2
 
 
 class Manifest(BaseModel):
@@ -68,15 +69,16 @@ def build_manifest_path(module_file: str | Path) -> Path:
 def load_manifest(path: Path) -> Manifest:
     """Read and validate a manifest file. Raises ConfigurationError with the file, the field and the fix."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
+        text = read_regular_file(path, max_bytes=_MAX_FILE_BYTES).decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError("the route manifest is not UTF-8 text", where=str(path)) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(
-            f"cannot read the route manifest ({error.strerror})",
+            f"cannot read the route manifest ({reason})",
             where=str(path),
             next_step=f"create one with {NAMES.deploy} --discover MODULE, or correct the path",
         ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError("the route manifest is not UTF-8 text", where=str(path)) from error
     return parse_manifest(text, where=str(path))
 
 
@@ -84,7 +86,7 @@ def parse_manifest(text: str, *, where: str) -> Manifest:
     """Parse and validate manifest JSON: an object with ``routes``, or a plain list of routes. Raises ConfigurationError."""
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # Python also limits the digits of an integer
         raise ConfigurationError(
             f"not valid JSON: {error}", where=where, next_step="correct it, or discover again"
         ) from error

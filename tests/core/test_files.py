@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.files import open_atomically, write_atomically
+from chutes_wrappers.core.files import open_atomically, read_regular_file, write_atomically
 
 
 @pytest.fixture
@@ -17,6 +17,21 @@ def umask() -> Iterator[None]:
     previous = os.umask(0o027)
     yield
     os.umask(previous)
+
+
+def test_what_is_not_a_regular_file_of_limited_size_is_not_read(tmp_path: Path) -> None:
+    file, pipe, device = tmp_path / "file", tmp_path / "pipe", tmp_path / "device"
+    file.write_bytes(b"x" * 1024**2)
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    assert read_regular_file(file, max_bytes=1024**2) == b"x" * 1024**2
+    with file.open("ab") as opened:
+        opened.truncate(2**40)
+    with pytest.raises(ValueError, match="it is larger than 1 MiB"):
+        read_regular_file(file, max_bytes=1024**2)
+    for path in (pipe, device, tmp_path):
+        with pytest.raises(ValueError, match="it is not a regular file"):
+            read_regular_file(path, max_bytes=1024**2)
 
 
 def test_the_old_file_is_unchanged_until_the_new_one_is_complete(tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ def test_a_bad_route_is_one_error_with_file_index_and_fix(routes: Any, parts: li
         '{"routes": {}}',
         '{"version": 99, "routes": []}',
         "[" * 9999,
+        '{"routes": [], "source": ' + "9" * 5000 + "}",
     ],
 )
 def test_an_invalid_manifest_is_rejected_with_its_name(text: str) -> None:
@@ -193,6 +194,17 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is not UTF-8 text") as caught:
         load_manifest(path)
     assert caught.value.where == str(path)
+
+
+def test_a_pipe_and_a_file_of_a_terabyte_are_named_and_not_read(tmp_path: Path) -> None:
+    pipe, large = tmp_path / "pipe.routes.json", tmp_path / "large.routes.json"
+    os.mkfifo(pipe)
+    with large.open("wb") as opened:
+        opened.truncate(2**40)
+    for path, reason in ((pipe, "not a regular file"), (large, "larger than 64 MiB")):
+        with pytest.raises(ConfigurationError, match=reason) as caught:
+            load_manifest(path)
+        assert caught.value.where == str(path)
 
 
 def test_of_several_problems_the_first_is_named() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import Category, parse_expose
+from chutes_wrappers.core.files import read_regular_file
 from chutes_wrappers.core.manifest import build_manifest_path
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.routes import find_unknown_keys
@@ -30,6 +30,8 @@ _OPTIONAL = (
     "CHUTE_EXAMPLES",
 )
 _TEMPLATE_STEP = f"set each variable as in the template: {NAMES.deploy} --template deploy_example"
+# Python needs half a kilobyte of memory for a byte of source.
+_MAX_SOURCE_BYTES = 2 * 1024**2
 _READ_TARGET = "chutes_wrappers.sdk.variables:main"
 
 
@@ -119,9 +121,7 @@ def _check_required(path: Path, names: set[str]) -> None:
 
 def _parse_source(path: Path) -> ast.Module:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe could block forever
-            raise ValueError("it is not a regular file")
-        return ast.parse(path.read_bytes(), filename=str(path))
+        return ast.parse(read_regular_file(path, max_bytes=_MAX_SOURCE_BYTES), filename=str(path))
     except SyntaxError as error:
         # Without the source line, which may hold a secret. Not every version of Python has a line number for a NUL byte.
         where = f"{path}, line {error.lineno}" if error.lineno else str(path)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.modules.module_facts import read_module
+from chutes_wrappers.host.modules.module_facts import read_literals, read_module
 
 LITERAL = """
 CHUTE_NAME = "thing"
@@ -194,3 +194,11 @@ def test_settings_of_the_parity_check_are_read_and_checked(tmp_path: Path) -> No
     path.write_text(f"{LITERAL}CHUTE_EXAMPLES = {{'/a': {{}}}}\n{NOT_RUN}")
     with pytest.raises(ConfigurationError, match="CHUTE_EXAMPLES"):
         read_module(path)
+
+
+def test_a_source_larger_than_python_can_parse_cheaply_is_not_read(tmp_path: Path) -> None:
+    module = tmp_path / "deploy_x.py"
+    with module.open("wb") as opened:
+        opened.truncate(2**40)
+    with pytest.raises(ConfigurationError, match=r"cannot be read \(it is larger than 2 MiB\)"):
+        read_literals(module)
