@@ -308,11 +308,10 @@ def _build_url_error(url: str) -> InvalidApiUrl:
 
 
 def build_chute_url(chute: ChuteInfo, api_url: str) -> str:
-    """Build the URL of a ``chute`` of the API at ``api_url``: in the API's domain (``api.chutes.ai``: ``SLUG.chutes.ai``), or at
-    an emulator's port.
+    """Build the URL of a ``chute`` of the API at ``api_url``: in the API's domain, or at an emulator's port.
 
-    The API key is sent to that host, so a key of another platform does not reach this one. Raises WrapperError when the slug is
-    not one label of a host name.
+    A chute of ``api.chutes.ai`` is at ``SLUG.chutes.ai``. The API key is sent to that host, so it stays in the domain of its API.
+    Raises WrapperError when the slug is not one label of a host name.
     """
     if not SLUG.match(chute.slug):
         raise WrapperError(
