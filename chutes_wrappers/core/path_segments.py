@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_to_bytes
 
-# Longer than any server accepts.
-MAX_PATH_LENGTH = 1024**2
+# Common servers accept 8 to 64 KiB for the whole head of a request.
+MAX_PATH_LENGTH = 64 * 1024
 _ESCAPE_LENGTH = 6
 _ESCAPE = re.compile(
     rb"(?:%(?P<byte>[0-9A-Fa-f]{2})|%[uU](?P<unit>[0-9A-Fa-f]{4})"
@@ -31,7 +31,7 @@ def find_path_problem(path: str) -> str | None:
     Raises UnicodeEncodeError for an unpaired surrogate.
     """
     if len(path) > MAX_PATH_LENGTH:
-        return f"is longer than {MAX_PATH_LENGTH // 1024**2} MiB"
+        return f"is longer than {MAX_PATH_LENGTH // 1024} KiB"
     segments = find_dot_segments(path)
     return f"contains the segment {segments[0]!r} when it is decoded" if segments else None
 

@@ -71,7 +71,7 @@ def test_a_problem_names_the_segment() -> None:
 
 def test_a_path_is_limited_so_that_no_check_takes_long() -> None:
     assert find_path_problem("a" * MAX_PATH_LENGTH) is None
-    assert find_path_problem("a" * (MAX_PATH_LENGTH + 1)) == "is longer than 1 MiB"
+    assert find_path_problem("a" * (MAX_PATH_LENGTH + 1)) == "is longer than 64 KiB"
 
 
 def test_a_deeply_encoded_path_is_decoded_in_one_pass() -> None:
