@@ -7,6 +7,7 @@ import contextlib
 import re
 import signal
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -98,7 +99,7 @@ def _resolve_address(facts: ModuleFacts, url: str | None) -> ChuteAddress:
     address = parse_chute_address(url, read_api_key())
     if not address.is_local and address.key is None:
         require_api_key()
-    return address
+    return replace(address, key=read_api_key()) if address.is_emulated else address
 
 
 def _list_cords(facts: ModuleFacts, manifest: Manifest) -> list[dict[str, Any]]:

@@ -77,6 +77,14 @@ def test_a_chute_on_the_emulator_is_called_with_its_key(tmp_path: Path) -> None:
             assert f"tester-case-emulated.localhost:{emulator.port}" in forwarder.output_text
             response = requests.post(f"http://127.0.0.1:{local}/greet", json={"name": "you"}, timeout=60)
             assert response.json() == {"hello": "you"}, forwarder.output_text
+        # The URL and the key that --emulate prints, as for --call; its account has no file.
+        url = f"http://tester-case-emulated.localhost:{emulator.port}"
+        keyed = {"HOME": str(tmp_path / "nobody"), "CHUTES_API_KEY": key}
+        with until_interrupted(
+            "--forward", str(scenario.module), "--url", url, "--listen", f"{local}:9000", variables=keyed
+        ) as forwarder:
+            response = requests.post(f"http://127.0.0.1:{local}/greet", json={"name": "you"}, timeout=60)
+            assert response.json() == {"hello": "you"}, forwarder.output_text
 
 
 def test_a_port_in_use_is_named_with_the_flag(tmp_path: Path) -> None:
