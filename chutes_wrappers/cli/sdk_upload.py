@@ -19,6 +19,7 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text, remove_colours
 from chutes_wrappers.host.account import credentials
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
+from chutes_wrappers.host.modules.module_files import format_module
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.objects import AccountInfo, parse_account
@@ -82,7 +83,7 @@ def require_manifest(facts: ModuleFacts) -> Manifest:
     raise ConfigurationError(
         "the module has no manifest, but image and chute must share one",
         where=str(facts.manifest_path),
-        next_step=f"run {NAMES.deploy} --discover {facts.name}",
+        next_step=f"run {NAMES.deploy} --discover {format_module(facts.path)}",
     )
 
 

@@ -97,6 +97,7 @@ def discover_module(module: str, options: DiscoverOptions) -> int:
 def compare_with_manifest(facts: ModuleFacts, engine: DockerEngine, settings: Settings) -> int:
     """Compare the service with the module's manifest and write nothing. Raises WrapperError if they differ."""
     from chutes_wrappers.core.drift import find_differences, is_only_hidden
+    from chutes_wrappers.host.modules.module_files import format_module
 
     with contextlib.closing(engine):
         recorded = load_manifest(facts.manifest_path)
@@ -105,7 +106,7 @@ def compare_with_manifest(facts: ModuleFacts, engine: DockerEngine, settings: Se
     for line in lines:
         output.print_result(line)
     if lines:
-        next_step = f"{NAMES.deploy} --discover {facts.name} writes what it serves now"
+        next_step = f"{NAMES.deploy} --discover {format_module(facts.path)} writes what it serves now"
         if is_only_hidden(recorded, discovered):
             next_step = (
                 "the missing routes are excluded by default: give the --expose of their discovery, or set CHUTE_EXPOSE "

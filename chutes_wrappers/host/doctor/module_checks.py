@@ -18,7 +18,7 @@ from chutes_wrappers.host.image_freshness import check_image_freshness
 from chutes_wrappers.host.inspection import inspect_image, list_digests
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import LiteralFacts, ModuleFacts, read_literals, read_module
-from chutes_wrappers.host.modules.module_files import list_module_files
+from chutes_wrappers.host.modules.module_files import format_module, list_module_files
 from chutes_wrappers.host.preflight.preflight import find_problems
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import create_stage
@@ -70,18 +70,19 @@ class _Checks:
         except WrapperError as error:
             yield "failure", format_error(error), error.next_step or "correct it"
             return
+        name = format_module(path)
         for problem in problems:
             yield "failure" if problem.severity == "rejected" else "warning", str(problem), problem.fix
         yield from self._check_image_name(read, path)
         if not self.may_run:
-            yield "note", _describe_unread(read), f"{NAMES.deploy} --doctor {path.stem} runs it, to check all of it"
+            yield "note", _describe_unread(read), f"{NAMES.deploy} --doctor {name} runs it, to check all of it"
         if manifest is None:
-            yield "note", "no manifest yet", f"{NAMES.deploy} --discover {path.stem}"
+            yield "note", "no manifest yet", f"{NAMES.deploy} --discover {name}"
         elif finding := _check_freshness(read, manifest, self.engine):
             yield finding
         else:
             routes = format_count(len(manifest.routes), "route")
-            yield "ok", f"{routes}; --discover {path.stem} --check compares them with the service", ""
+            yield "ok", f"{routes}; --discover {name} --check compares them with the service", ""
 
     def _check_image_name(self, read: LiteralFacts, path: Path) -> Iterator[tuple[Severity, str, str]]:
         other_module = self._images.setdefault(read.image, path.name) if read.image else path.name
@@ -116,7 +117,7 @@ def _check_freshness(
     facts = read.facts
     if not read.image or not facts.base_image:
         return None
-    discover_command = f"{NAMES.deploy} --discover {facts.name}"
+    discover_command = f"{NAMES.deploy} --discover {format_module(facts.path)}"
     if manifest.image is not None and manifest.image.reference not in ("", facts.base_image):
         return (
             "failure",
@@ -134,7 +135,7 @@ def _check_freshness(
         message = f"{facts.base_image} is not the image that discovery inspected"
         return "warning", message, f"{discover_command} --check shows whether its routes have changed"
     try:
-        build_command = f"{NAMES.deploy} --build {facts.name} --local"
+        build_command = f"{NAMES.deploy} --build {format_module(facts.path)} --local"
         check_image_freshness(engine, facts.image, facts, manifest, build=build_command)
     except WrapperError as error:
         if not isinstance(error.__cause__, ImageMissing):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import stat
 import sys
 from importlib.machinery import PathFinder
@@ -31,6 +32,16 @@ def resolve_module(text: str) -> Path:
             _check_file_name(path)
             return path
     raise ConfigurationError(f"deploy module {text!r} not found", next_step=_suggest_next_step(candidate))
+
+
+def format_module(path: Path) -> str:
+    """Return what names the module at ``path`` on a command line in the current folder: the inverse of ``resolve_module``."""
+    folders = _list_search_folders(Path.cwd())
+    for folder in filter(path.is_relative_to, folders):
+        file = path.relative_to(folder)
+        if next(each for each in folders if each == folder or (each / file).is_file()) == folder:
+            return shlex.quote(str(file.with_suffix("")))
+    return shlex.quote(str(path.with_suffix("")))
 
 
 def _list_search_folders(folder: Path) -> list[Path]:

@@ -53,7 +53,10 @@ def test_an_image_is_the_same_whatever_registry_it_was_pushed_to(
     assert any("is not the image that discovery inspected" in each.found for each in findings) is is_another
 
 
-def test_a_module_that_was_not_named_is_not_run_and_its_literals_are_checked(tmp_path: Path) -> None:
+def test_a_module_that_was_not_named_is_not_run_and_its_literals_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     ran = tmp_path / "ran"
     run_me = f"open({str(ran)!r}, 'w')\n"
     (tmp_path / "deploy_case.py").write_text(f"{MODULE}{run_me}")

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from pathlib import Path
 
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.modules import module_files
-from chutes_wrappers.host.modules.module_files import resolve_module
+from chutes_wrappers.host.modules.module_files import format_module, resolve_module
+from tests.scenario import ROOT
 
 
 @pytest.fixture
@@ -34,6 +36,30 @@ def test_a_module_may_be_named_from_anywhere_relative_to_the_project(
     path = tmp_path / "project" / "examples" / "deploy_thing.py"
     path.write_text("")
     assert resolve_module("examples/deploy_thing") == path
+
+
+@pytest.mark.parametrize("place", ["here/deploy_m.py", "here/sub folder/deploy_m.py", "elsewhere/deploy_m.py"])
+def test_a_module_of_any_folder_is_named_so_that_it_is_found(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "sub folder").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    module = tmp_path / place
+    module.touch()
+    (name,) = shlex.split(format_module(module))
+    assert resolve_module(name) == module
+    assert len(name) < len(str(module)) - len(".py") or place.startswith("elsewhere")
+
+
+def test_a_module_of_the_project_is_named_by_its_path_if_the_folder_has_one_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = ROOT / "deploy_example.py"
+    monkeypatch.chdir(tmp_path)
+    assert format_module(example) == "deploy_example"
+    (tmp_path / "deploy_example.py").touch()
+    assert resolve_module(format_module(example)) == example
 
 
 def test_an_unknown_module_suggests_the_most_similar_name(
