@@ -71,11 +71,28 @@ async def _build_response(response: aiohttp.ClientResponse) -> ForwardedResponse
     length = None if "Content-Encoding" in response.headers else response.content_length
     is_json_of_unknown_length = length is None and content_type.startswith("application/json")
     if is_json_of_unknown_length or (length is not None and length <= _LARGEST_EMPTY_BYTES):
-        body = await response.read()
+        body = await _read_beginning(response.content)
         if head := parse_empty_response(content_type, body):
             return ForwardedResponse(head=head, pieces=_yield_once(b""))
-        return ForwardedResponse(head=_build_head(content_type, len(body)), pieces=_yield_once(body))
+        if response.content.at_eof():
+            return ForwardedResponse(head=_build_head(content_type, len(body)), pieces=_yield_once(body))
+        pieces = _join(body, response.content.iter_any())
+        return ForwardedResponse(head=_build_head(content_type, length), pieces=pieces)
     return ForwardedResponse(head=_build_head(content_type, length), pieces=response.content.iter_any())
+
+
+async def _read_beginning(content: aiohttp.StreamReader) -> bytes:
+    """Read a body as far as what is in memory already, but at least until it is too long for an empty response."""
+    body = bytearray()
+    while len(body) <= _LARGEST_EMPTY_BYTES and (piece := await content.readany()):
+        body += piece
+    return bytes(body)
+
+
+async def _join(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield beginning
+    async for piece in rest:
+        yield piece
 
 
 def _build_error_response(status: int, body: bytes) -> ForwardedResponse:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +14,10 @@ import requests
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.exposure import CATEGORIES
 from chutes_wrappers.core.routes import Route
+from chutes_wrappers.host.forwarding.chute_client import Chute, ChuteAddress
 from chutes_wrappers.host.forwarding.matching import RouteTable
 from chutes_wrappers.host.forwarding.route_transport import RouteTransport
+from chutes_wrappers.runtime.tunnel_frames import TunnelCall
 from tests.dev_chute import dev_chute
 from tests.host.forwarding.forwarders import forwarder_thread
 from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
@@ -42,6 +46,29 @@ def url(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Itera
         ) as port,
     ):
         yield f"http://127.0.0.1:{port}"
+
+
+async def test_json_without_an_end_is_streamed() -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[1")
+        with contextlib.suppress(OSError):  # until the client closes the connection
+            while True:
+                writer.write(b", 1" * 1000)
+                await writer.drain()
+        writer.close()
+
+    routes = RouteTable(plan_cords([Route.model_validate({"path": "/echo"})], 9000).cords)
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with (
+        server,
+        Chute(ChuteAddress(url=url)) as chute,
+        RouteTransport(chute, routes).send(TunnelCall(port=9000, method="POST", target="/echo")) as response,
+    ):
+        assert response.head.headers == (("Content-Type", "application/json"),)
+        assert (await anext(response.pieces)).startswith(b"[1")
+        assert await anext(response.pieces)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
