@@ -196,6 +196,14 @@ def test_with_an_own_chute_of_the_name_every_command_uses_that(world: World) -> 
     world.check_stranger_is_untouched()
 
 
+def test_the_log_of_another_users_chute_is_refused_and_not_awaited(world: World) -> None:
+    """The API returns 404, which --follow took for an instance that is gone: it waited without end for the next one."""
+    world.share_unasked()
+    for flags in ([], ["--follow"]):
+        ran = world.run("--logs", f"stranger/{NAME}", *flags)
+        assert (ran.code, ran.stdout, "to its owner only" in ran.stderr) == (1, "", True), ran.stderr
+
+
 def test_another_users_chute_is_called_by_its_full_name_or_id_and_only_its_owner_changes_it(world: World) -> None:
     world.share_unasked()
     for given in (f"stranger/{NAME}", world.stranger_chute):

@@ -33,6 +33,11 @@ def print_logs(name: str, *, follow: bool, instance: str = "", as_json: bool) ->
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
         chute = get_chute(api, chute_name, output.report)
+        if chute.owner != api.username:  # the API would return 404, as for an instance that is gone
+            raise WrapperError(
+                f"the platform shows the logs of {chute.name} to its owner only",
+                next_step=f"ask the owner for the log; --status {chute_name} shows the chute's instances",
+            )
         selected = _select_instance(chute, instance) if instance else _select_newest(chute)
         if selected is None and not follow:
             raise WrapperError(
