@@ -204,14 +204,14 @@ def _parse_key(record: Mapping[str, Any]) -> ListedKey:
         key_id=clean_text(record.get("api_key_id")),
         name=clean_text(record.get("name")),
         is_admin=record.get("admin") is not False,
-        scopes=tuple(_parse_scope(scope) for scope in scopes if isinstance(scope, Mapping))
-        if isinstance(scopes, list)
-        else (),
+        scopes=tuple(map(_parse_scope, scopes)) if isinstance(scopes, list) else (),
     )
 
 
-def _parse_scope(scope: Mapping[str, Any]) -> tuple[str, str]:
+def _parse_scope(scope: Any) -> tuple[str, str]:
     """Return the object type and the action, which the API of October 2025 returns as ``method``."""
+    if not isinstance(scope, Mapping):
+        return clean_text(scope), "*"
     action = clean_text(scope.get("action") or scope.get("method"))
     is_unrestricted = not action and "action" in scope
     return clean_text(scope.get("object_type")), "*" if is_unrestricted else action

@@ -79,6 +79,7 @@ def build_record(*scopes: Any, **fields: Any) -> dict[str, Any]:
         (build_record(INVOKE, {"object_type": "images", "method": "write"}), KeyState.OTHER),
         (build_record({"object_type": "images", "action": "invoke"}), KeyState.OTHER),
         (build_record(), KeyState.OTHER),
+        (build_record(INVOKE, "all"), KeyState.OTHER),
         (build_record(scopes=None), KeyState.OTHER),
         (build_record(INVOKE, admin=True), KeyState.INVALID),  # an admin key that may not read
         (build_record(INVOKE, admin=None), KeyState.INVALID),
