@@ -29,7 +29,7 @@ def print_response(response: CallResponse, on_complete: Callable[[], None], *, a
         on_complete()
         _check_end(_print_stream(response))
         return
-    data = b"".join(response.pieces)
+    data = response.read()
     on_complete()
     if as_json:
         print_json(response, data)

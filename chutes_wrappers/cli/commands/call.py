@@ -57,7 +57,7 @@ def call(name: str, path: str, options: Options) -> int:
         stop_waiting = stack.enter_context(_show_progress_when_slow(f"Waiting for {where}", upload))
         response = stack.enter_context(send_call(address, target, upload, timeout_s=options.timeout_s))
         if response.status != HTTPStatus.OK:
-            data = b"".join(response.pieces)
+            data = response.read()
             stop_waiting()
             if options.as_json:
                 print_json(response, mask_secret_bytes(data, address.key))

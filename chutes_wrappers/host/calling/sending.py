@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
 from chutes_wrappers.host.http_sessions import HostSession
@@ -20,6 +21,8 @@ from chutes_wrappers.host.platform_api.api_client import PlatformUnreachable
 
 _CONNECT_TIMEOUT_S = 30.0
 _PIECE_BYTES = 64 * 1024
+# As much as a route of ours returns (runtime/gateway.py).
+_MAX_RESPONSE_BYTES = 512 * 1024**2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,19 @@ class CallResponse:
     def milliseconds(self) -> int:
         """The time since the call started."""
         return round((time.monotonic() - self.started_at) * 1000)
+
+    def read(self) -> bytes:
+        """Return the rest of the body. Raise WrapperError for more than 512 MiB: another user's chute may send without an end."""
+        pieces, size = [], 0
+        for piece in self.pieces:
+            size += len(piece)
+            if size > _MAX_RESPONSE_BYTES:
+                raise WrapperError(
+                    f"the response is larger than {_MAX_RESPONSE_BYTES // 1024**2} MiB",
+                    next_step="call again with --output FILE, which has no limit",
+                )
+            pieces.append(piece)
+        return b"".join(pieces)
 
 
 class Upload(io.BytesIO):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 
 import pytest
 
-from chutes_wrappers.host.calling.sending import build_upload, send_call
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.calling import sending
+from chutes_wrappers.host.calling.sending import CallResponse, build_upload, send_call
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
 from chutes_wrappers.host.platform_api.api_client import PlatformUnreachable
@@ -119,3 +122,17 @@ async def test_a_large_upload_has_its_length_and_is_sent_whole() -> None:
     assert b"\r\nContent-Length: 3000012\r\n" in received[0]
     assert b"transfer-encoding" not in received[0].lower()
     assert received[1] == json.dumps({"data": "x" * 3_000_000}).encode()
+
+
+def test_a_response_without_an_end_is_not_read_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_MAX_RESPONSE_BYTES", 2 * 1024**2)
+    piece = b"x" * 1024**2
+
+    def respond(pieces: int | None) -> CallResponse:
+        body = itertools.repeat(piece) if pieces is None else itertools.repeat(piece, pieces)
+        return CallResponse(status=200, content_type="", started_at=0, pieces=iter(body))
+
+    assert respond(2).read() == piece * 2
+    for pieces in (3, None):
+        with pytest.raises(WrapperError, match="the response is larger than 2 MiB"):
+            respond(pieces).read()
