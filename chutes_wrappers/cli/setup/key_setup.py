@@ -15,6 +15,7 @@ from chutes_wrappers.host.account.api_key import (
     get_key_source,
     is_key_in_environment,
     read_api_key,
+    read_stored_key,
 )
 from chutes_wrappers.host.account.config_file import check_writable, write_with_backup
 from chutes_wrappers.host.account.credentials import AccountCredentials, read_account
@@ -37,21 +38,27 @@ _SUFFICIENT: dict[KeyKind, tuple[KeyState, ...]] = {
 }
 
 
-def set_up_key(kind: KeyKind, *, is_confirmed: bool) -> bool:
+def set_up_key(kind: KeyKind, *, is_confirmed: bool, is_linked: bool = False) -> bool:
     """Create a key of ``kind`` for the existing account, in the file that --call and --forward read.
 
     A sufficient key is kept. Any other is replaced, after a question unless ``is_confirmed``. Return False for a no.
-    Raises ConfigurationError for a key in ``CHUTES_API_KEY``, which a file cannot replace.
+    Raises ConfigurationError for a key in ``CHUTES_API_KEY``, which a file cannot replace. If the account ``is_linked`` by that
+    key just now, it is not meant for calls: the key in the file is set up, and the user is told to unset the variable.
     """
     account, path = read_account(), get_key_path()
-    if (key := read_api_key()) is None:
+    key, source = read_api_key(), get_key_source()
+    access = inspect_key(key, account, api_client.connect) if key is not None else None
+    if is_linked and is_key_in_environment() and access is not None and access.state not in _SUFFICIENT[kind]:
+        output.warning(f"unset {KEY_VARIABLE}: it has priority over {path}, and its key {access.description}")
+        key, source = read_stored_key(), str(path)
+        access = inspect_key(key, account, api_client.connect) if key is not None else None
+    if access is None:
         _create(account, kind, path, None)
         return True
-    access = inspect_key(key, account, api_client.connect)
     if access.state in _SUFFICIENT[kind]:
-        output.report(f"the API key in {get_key_source()} is kept: it {access.description}")
+        output.report(f"the API key in {source} is kept: it {access.description}")
         return True
-    if is_key_in_environment():
+    if source == KEY_VARIABLE:
         flag = "--key admin" if kind == "admin" else "--key"
         raise ConfigurationError(
             f"the API key {access.description}; a file cannot replace it, since the variable has priority",

@@ -86,7 +86,7 @@ def wizard(
             _link_from_flags(wallet)
         elif key is None:
             return _run_questions()
-        return 0 if key is None or set_up_key(key, is_confirmed=yes) else 1
+        return 0 if key is None or set_up_key(key, is_confirmed=yes, is_linked=link) else 1
 
     context.exit(output.run(run, debug=debug))
 

@@ -33,6 +33,11 @@ def read_api_key() -> str | None:
     """
     if key := os.environ.get(KEY_VARIABLE, "").strip():
         return check_key(key, where=KEY_VARIABLE)
+    return read_stored_key()
+
+
+def read_stored_key() -> str | None:
+    """Return the API key in ``~/.chutes/api_key``; None without one. Raises ConfigurationError as ``read_api_key`` does."""
     try:
         key = get_key_path().read_text(encoding="utf-8").strip()
     except FileNotFoundError:

@@ -97,6 +97,16 @@ def test_an_account_is_linked_by_its_key_and_its_own_hotkey_only(newcomer: Newco
     output_text = newcomer.run("--link", CHUTES_API_KEY=key)
     assert "knows this account as linked" in output_text
     assert key not in output_text
+    # The variable is for the link, as --help says; the key for calls is another.
+    output_text = newcomer.run("--link", "--key", CHUTES_API_KEY=key)
+    assert "unset CHUTES_API_KEY" in output_text
+    assert key not in output_text
+    stored = newcomer.config.with_name("api_key").read_text().strip()
+    assert stored.startswith("cpk_")
+    assert stored != key
+    assert f"{newcomer.config.with_name('api_key')} is kept" in newcomer.run(
+        "--link", "--key", CHUTES_API_KEY=key
+    ).replace("\n", "")
     wallets_folder = newcomer.home / ".bittensor" / "wallets"
     wallets.create_wallet(wallets_folder)
     refused = newcomer.run("--link", "--wallet", "chutes-2/default", code=1, CHUTES_API_KEY=key)
