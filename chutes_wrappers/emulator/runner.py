@@ -40,6 +40,8 @@ LAUNCH_VARIABLE = "CHUTES_EMULATOR_LAUNCH"
 
 # Sends a request directly to the wrapped service: the parity check compares the response with the chute's.
 DIRECT_PATH = "/_emulator/direct"
+# As much as a route returns (runtime/gateway.py). A stream of the service may have no end.
+_MAX_DIRECT_BYTES = 512 * 1024**2
 
 NONCE_HEADER = "X-Chutes-Nonce"
 SIGNATURE_HEADER = "X-Chutes-Signature"
@@ -246,7 +248,12 @@ async def _send_direct_request(request: Any) -> dict[str, Any]:
             aiohttp.ClientSession(auto_decompress=True, trace_configs=[trace]) as session,
             session.request(request["method"], url, data=data, headers=request["headers"]) as response,
         ):
-            body = base64.b64encode(await response.read()).decode()
+            content = bytearray()
+            async for piece in response.content.iter_any():
+                content += piece
+                if len(content) > _MAX_DIRECT_BYTES:
+                    return {"problem": f"the response is larger than {_MAX_DIRECT_BYTES // 1024**2} MiB"}
+            body = base64.b64encode(content).decode()
             return {"status": response.status, "content_type": response.headers.get("Content-Type", ""), "body": body}
     except _RedirectElsewhere as redirect:
         return {"status": redirect.status, "content_type": "", "body": ""}

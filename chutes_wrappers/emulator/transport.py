@@ -27,6 +27,9 @@ from chutes_wrappers.host.async_sessions import AsyncSession
 
 _PING_TIMEOUT_S = 5.0
 _READ_BUFFER_BYTES = 8 * 1024**2
+_MAX_ERROR_BYTES = 4 * 1024**2
+# The 512 MiB that a route returns (runtime/gateway.py), encrypted and twice in base64.
+_MAX_ENVELOPE_BYTES = 1024**3
 
 
 class InvalidResponse(Exception):
@@ -76,13 +79,16 @@ class InstanceResponse:
         return self._response.status
 
     async def read_text(self) -> str:
-        """Return the body unchanged. Used for errors, which are not encrypted."""
-        return (await self._response.read()).decode("utf-8", "replace")
+        """Return the beginning of the body, unchanged. Used for errors, which are not encrypted."""
+        return (await self._read(_MAX_ERROR_BYTES))[:_MAX_ERROR_BYTES].decode("utf-8", "replace")
 
     async def read_value(self) -> Mapping[str, Any]:
         """Return the JSON object of a plain response, its ``json`` or ``body`` decrypted to bytes. Raises InvalidResponse."""
         try:
-            envelope = orjson.loads(await self._response.read())
+            body = await self._read(_MAX_ENVELOPE_BYTES)
+            if len(body) > _MAX_ENVELOPE_BYTES:
+                raise InvalidResponse(f"the response is larger than {_MAX_ENVELOPE_BYTES // 1024**2} MiB")
+            envelope = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise InvalidResponse("the response is not JSON") from error
         if not isinstance(envelope, dict) or not ({"json", "body"} & envelope.keys()):
@@ -93,7 +99,7 @@ class InstanceResponse:
         }
 
     async def read_chunks(self) -> AsyncIterator[bytes]:
-        """Yield the decrypted chunks of a stream. Raises InvalidResponse for an invalid line."""
+        """Yield the decrypted chunks of a stream. Raises InvalidResponse for an invalid line, and for one without an end."""
         pending = bytearray()
         async for data in self._response.content.iter_any():
             pending += data
@@ -102,8 +108,19 @@ class InstanceResponse:
                 if line.strip():
                     yield decrypt_value(self._cipher, bytes(line))
             pending = rest
+            if len(pending) > _MAX_ENVELOPE_BYTES:
+                raise InvalidResponse("a line of the stream is too long")
         if pending.strip():
             yield decrypt_value(self._cipher, bytes(pending))
+
+    async def _read(self, max_bytes: int) -> bytes:
+        """Return the body, or more than ``max_bytes`` of it: a program of the image may send without an end."""
+        body = bytearray()
+        async for piece in self._response.content.iter_any():
+            body += piece
+            if len(body) > max_bytes:
+                break
+        return bytes(body)
 
 
 class InstanceClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from chutes_wrappers.emulator import runner
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
@@ -21,6 +23,7 @@ from tests.emulator.tokens import TOKEN
 from tests.scenario import find_free_port
 from tests.upstreams.http_fixture import EVERY_BYTE, HttpFixture
 from tests.upstreams.recording import RecordedReply, serve_recorder
+from tests.upstreams.scripted import Reply, serve_script
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,20 @@ def test_a_direct_request_follows_redirects_within_the_service_only(running: Run
     with serve_recorder(redirect_to("http://[bad")) as server:
         invalid = running.chute.send_direct(DirectRequest(port=server.port, method="GET", target="/"))
     assert (invalid.status, "Redirect" in invalid.problem) == (0, True)
+
+
+async def test_a_stream_of_the_service_without_an_end_is_not_read_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_MAX_DIRECT_BYTES", 2 * 1024**2)
+    endless = {"/x": lambda: Reply(body=itertools.repeat(b"x" * 1024**2), content_type="text/event-stream")}
+    with serve_script(endless) as server:
+        request = {
+            "port": int(server.root.rpartition(":")[2]),
+            "method": "GET",
+            "target": "/x",
+            "headers": {},
+            "body": "",
+        }
+        assert await runner._send_direct_request(request) == {"problem": "the response is larger than 2 MiB"}
 
 
 def redirect_to(url: str) -> RecordedReply:

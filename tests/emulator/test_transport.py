@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import time
 
 import pytest
 
+from chutes_wrappers.emulator import transport
 from chutes_wrappers.emulator.runner import KEY_VARIABLE, PORT_VARIABLE, SessionCipher, pop_settings
 from chutes_wrappers.emulator.transport import (
     InstanceClient,
@@ -93,4 +95,30 @@ async def test_a_response_that_nobody_asked_for_is_not_that_of_the_next_caller()
         await has_sent_poison.wait()
         async with client.post("/echo", {}, timeout_s=60) as response:
             assert await response.read_text() == "second"
+        await client.close()
+
+
+@pytest.mark.parametrize("method", ["read_value", "read_text", "read_chunks"])
+async def test_an_instance_that_sends_without_an_end_is_not_read_into_memory(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_MAX_ENVELOPE_BYTES", 2 * 1024**2)
+    monkeypatch.setattr(transport, "_MAX_ERROR_BYTES", 1024**2)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                writer.write(b"x" * 1024**2)
+                await writer.drain()
+
+    async with serve_raw(talk) as port:
+        client = InstanceClient(f"http://127.0.0.1:{port}", SEAL)
+        async with client.post("/x", {}) as response:
+            if method == "read_text":
+                assert await response.read_text() == "x" * 1024**2
+            else:
+                with pytest.raises(InvalidResponse, match=r"larger than 2 MiB|too long"):
+                    await response.read_value() if method == "read_value" else await anext(response.read_chunks())
         await client.close()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
+from chutes_wrappers.host.parity import http_exchange
 from chutes_wrappers.host.parity.http_exchange import send_request
 from tests.host.client_environment import NETRC_VARIABLES, remove_proxies, write_netrc
 from tests.scenario import find_free_port
 from tests.upstreams.recording import RecordedReply, serve_recorder
+from tests.upstreams.scripted import Reply, serve_script
 
 HEADERS = {"Host": "tester-case.localhost", "Authorization": "Bearer cpk_secret"}
 
@@ -42,3 +45,11 @@ def test_a_redirect_is_the_response() -> None:
 def test_a_network_error_is_a_value() -> None:
     response = send_request("GET", f"http://127.0.0.1:{find_free_port()}/", timeout_s=60)
     assert (response.status, "ConnectionError" in response.problem) == (0, True)
+
+
+def test_a_stream_without_an_end_is_not_read_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_exchange, "_MAX_BODY_BYTES", 2 * 1024**2)
+    endless = {"/x": lambda: Reply(body=itertools.repeat(b"x" * 1024**2), content_type="text/event-stream")}
+    with serve_script(endless) as server:
+        response = send_request("GET", f"{server.root}/x", timeout_s=60)
+    assert (response.status, response.problem) == (0, "the response is larger than 2 MiB")
