@@ -7,9 +7,9 @@ import posixpath
 # The owner of one of these can replace programs, libraries or accounts. A path inside them may be writable.
 # sdk/recipe/system_paths.sh has the same two lists.
 SYSTEM_FOLDERS = (
-    *("/", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/root", "/usr", "/var"),
+    *("/", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/root", "/usr"),
     *("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32"),
-    *("/usr/libexec", "/usr/share", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin"),
+    *("/usr/libexec", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin"),
 )
 # Nothing inside these may be writable either: programs, accounts, the kernel's files, and those of the platform (PLATFORM.md,
 # section 1) and of this toolkit (core/layout.py).

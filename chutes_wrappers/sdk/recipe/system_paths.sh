@@ -1,9 +1,9 @@
 # shellcheck shell=sh
 # Paths that must not become writable; sourced by writable.sh. core/writable_paths.py has the same two lists.
 
-system_folders='/ /boot /etc /lib /lib32 /lib64 /libx32 /opt /root /usr /var
+system_folders='/ /boot /etc /lib /lib32 /lib64 /libx32 /opt /root /usr
 /lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu /usr/lib /usr/lib32 /usr/lib64 /usr/libx32
-/usr/libexec /usr/share /usr/local /usr/local/bin /usr/local/lib /usr/local/sbin'
+/usr/libexec /usr/local /usr/local/bin /usr/local/lib /usr/local/sbin'
 system_trees='/bin /dev /proc /sbin /sys /usr/bin /usr/sbin
 /etc/group /etc/gshadow /etc/passwd /etc/shadow /etc/pam.d /etc/sudoers /etc/sudoers.d
 /etc/ld.so.cache /etc/ld.so.conf /etc/ld.so.conf.d /etc/ld.so.preload
