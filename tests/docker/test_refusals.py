@@ -123,7 +123,7 @@ def test_build_names_all_that_the_platform_would_refuse_before_it_builds(engine:
         "Chutes would reject this module",
         "concurrency is 257",
         "DELETE is not a valid public method",
-        "--key HF_TOKEN",
+        "--secret case-refused HF_TOKEN",
     ):
         assert part in done.stderr
     assert "Building" not in done.stderr
