@@ -55,8 +55,19 @@ def share(name: str, user: str, *, as_json: bool) -> int:
             _undo_share(api, chute, user, recipient)
     if as_json:
         output.print_result(json.dumps({"chute_id": chute.chute_id, "user": user, "shared": True, "status": status}))
-    output.success(status or f"{user} may call {chute.name}")
+    report_share(chute.name, user, status)
     return 0
+
+
+def report_share(name: str, user: str, status: str) -> None:
+    """Print the platform's ``status`` as a success if it names the recipient, or if ``user`` is an id; else a warning."""
+    if OBJECT_ID.match(user) or _RECIPIENT.search(status):
+        output.success(status or f"{user} may call {name}")
+        return
+    output.warning(
+        f"the platform accepted the share of {name}, but did not name its recipient, who may be another user than {user!r}: "
+        "ask that user to call it"
+    )
 
 
 def check_recipient(user: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chutes_wrappers.cli.commands.sharing import check_recipient, find_other_recipient
+from chutes_wrappers.cli.commands.sharing import check_recipient, find_other_recipient, report_share
 from chutes_wrappers.core.errors import ConfigurationError
 
 USER_ID = "11111111-2222-4333-8444-555555555555"
@@ -37,3 +37,20 @@ def test_other_names_are_rejected_with_the_way_to_name_the_user(user: str) -> No
 )
 def test_another_user_in_the_response_is_found(status: str, user: str, other: str | None) -> None:
     assert find_other_recipient(status, user) == other
+
+
+@pytest.mark.parametrize(
+    ("status", "user", "is_certain"),
+    [
+        ("Shared case with second", "second", True),
+        ("", USER_ID, True),
+        ("done", "second", False),
+        ("", "second", False),
+    ],
+)
+def test_a_share_whose_recipient_is_not_named_is_no_success(
+    status: str, user: str, is_certain: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report_share("case", user, status)
+    printed = capsys.readouterr().err
+    assert ("✓" in printed, "may be another user" in printed) == (is_certain, not is_certain)
