@@ -69,7 +69,7 @@ async def delete(secret_id: str, request: Request, caller: _Caller) -> JsonObjec
 
 
 def _resolve_purpose(platform: Platform, caller: Caller, purpose: str) -> str:
-    """Return the id of the chute that matches ``purpose``, as the platform lists it; ``purpose`` when there is none yet."""
+    """Return the id of the chute that matches ``purpose``, as the platform lists it; ``purpose`` itself before its deployment."""
     try:
         return match_chute(platform, caller, purpose).chute_id
     except HTTPException:

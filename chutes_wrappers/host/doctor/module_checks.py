@@ -113,7 +113,7 @@ def _find_problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:
 def _check_freshness(
     read: LiteralFacts, manifest: Manifest, engine: DockerEngine | None
 ) -> tuple[Severity, str, str] | None:
-    """Return the finding about a manifest or a local image that is out of date; None if there is none, or names are computed."""
+    """Return the finding about a manifest or a local image that is out of date; None if both are up to date, or unknown."""
     facts = read.facts
     if not read.image or not facts.base_image:
         return None

@@ -57,7 +57,7 @@ def resolve_chute_name(name: str, report: Callable[[str], None]) -> ChuteName:
 def get_chute(api: PlatformApi, name: ChuteName, report: Callable[[str], None]) -> ChuteInfo:
     """Return the chute of this name or id, for reading and calling. ``report`` gets the owner when it is another user's.
 
-    Raises WrapperError when there is none, ConfigurationError for a name without an account.
+    Raises WrapperError when it is not found, ConfigurationError for a name without an account.
     """
     chute = _get_chute(api, name)
     if chute.owner != api.username:
@@ -123,7 +123,7 @@ def find_own_image(api: PlatformApi, reference: str) -> ImageInfo | None:
 
 
 def get_own_image(api: PlatformApi, reference: str) -> ImageInfo:
-    """Return the account's own image of this ``name:tag`` or id. Raises WrapperError when there is none."""
+    """Return the account's own image of this ``name:tag`` or id. Raises WrapperError when it is not found."""
     image = find_image(api, reference)
     if image is None:
         raise_not_found(api, IMAGE, reference, "list yours with --list-images, or build one with --build MODULE")
