@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 
 ROOT = "/root"
 RESERVED_PREFIX = "/service"
@@ -40,7 +40,7 @@ def build_aliases(paths: Iterable[str], *, move_reserved: bool = False) -> dict[
 
 def _build_alias(path: str, move_reserved: bool) -> str:
     alias = path if is_legal(path) else _make_readable(path)
-    return RESERVED_PREFIX + alias if move_reserved and platform_rules.is_shadowed(alias) else alias
+    return RESERVED_PREFIX + alias if move_reserved and platform_checks.is_shadowed(alias) else alias
 
 
 def _is_unchanged(path: str, alias: str) -> bool:

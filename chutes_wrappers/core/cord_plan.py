@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.aliases import build_aliases
 from chutes_wrappers.core.exposure import find_filter_reason, find_hidden_categories
 from chutes_wrappers.core.routes import STREAM_SWITCH, Route, SkippedRoute
@@ -76,7 +76,7 @@ def plan_cords(
         if name in cords:
             skipped.append(route.to_skipped("another route has the same path and method", default_port))
             continue
-        if platform_rules.is_shadowed(name[0]):
+        if platform_checks.is_shadowed(name[0]):
             warnings.append(_format_shadowed_warning(*name))
         cords[name] = _build_cords(route, *name, route.port or default_port)
     return CordPlan(

@@ -7,8 +7,27 @@ SDK. Sections are those of PLATFORM.md.
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Sureness = Literal["sure", "likely", "newest commit only"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """What is believed about the platform.
+
+    ``name`` is what ``--allow`` takes. ``text`` is one sentence: what the platform does. ``values`` are the names of the
+    constants of this module that it sets. ``date`` is the day, or the month, of the newest source that says so.
+    """
+
+    name: str
+    text: str
+    values: tuple[str, ...]
+    source: str
+    date: str
+    sureness: Sureness = "sure"
+
 
 # SDK chute/cord.py PATH_RE: path, public_api_path and passthrough_path. Without its ambiguity, which takes quadratic time.
 SDK_PATH = re.compile(r"^(/[a-z0-9_][a-z0-9_-]*)+\Z")
@@ -135,106 +154,12 @@ SECRET_NAME = re.compile(
     r"(?:^|_)(?:[A-Z0-9]*TOKEN|KEY|PASS|PWD|SEED)\Z|SECRET|PASSW|CREDENTIAL|PRIVATE|(?:API|ACCESS)_?KEY", re.IGNORECASE
 )
 
-
-def find_chute_name_problem(name: str) -> str | None:
-    """Return the rule for chute names that ``name`` violates, or None (api, section 4)."""
-    shortest, longest = CHUTE_NAME_LENGTH
-    if CHUTE_NAME.match(name) and shortest <= len(name) <= longest:
-        return None
-    return f"{shortest} to {longest} letters, digits, '-', '_', '.' or '/', the first a letter or digit"
-
-
-def find_image_name_problem(name: str, length: tuple[int, int] = IMAGE_NAME_LENGTH) -> str | None:
-    """Return the rule for image names (with IMAGE_TAG_LENGTH: for tags) that ``name`` violates, or None (api, section 4)."""
-    shortest, longest = length
-    if IMAGE_NAME.match(name) and shortest <= len(name) <= longest:
-        return None
-    return f"{shortest} to {longest} letters, digits, '-', '_' or '.', the first a letter or digit"
-
-
-def find_username_problem(username: str) -> str | None:
-    """Return the rule that ``username`` violates, or None (api, section 4)."""
-    return None if USERNAME.match(username) else "3 to 15 letters, digits or '_'"
-
-
-def build_slug(username: str, chute_name: str) -> str:
-    """Return the first label of a chute's host, unless it is in use already (api, section 4)."""
-    return re.sub("[^a-z0-9]+", "-", f"{username}-{chute_name}".lower()).strip("-")[:MAX_SLUG_LENGTH]
-
-
-def compute_chute_id(username: str, chute_name: str) -> str:
-    """Return the id of a user's chute (SDK ``chute/base.py``: ``Chute.uid``; section 5)."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}::chute::{chute_name}"))
-
-
-def compute_image_id(username: str, image_name: str, tag: str) -> str:
-    """Return the id of a user's image (SDK ``image/__init__.py``: ``Image.uid``)."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{username}/{image_name}:{tag}".lower()))
-
-
-def is_name_pattern_match(pattern: str, name: str) -> bool:
-    """Return whether a lookup of ``pattern`` in the API matches ``name`` (api, section 5).
-
-    Warm-up, sharing, secrets and deployment ignore case; "_" is any character, and "%" any text.
-    """
-    wildcards = {"_": ".", "%": ".*"}
-    expression = "".join(wildcards.get(each) or re.escape(each) for each in pattern)
-    return re.fullmatch(expression, name, re.IGNORECASE | re.DOTALL) is not None
-
-
-def is_shadowed(public_path: str) -> bool:
-    """Return whether the platform itself serves ``public_path`` on a chute's host (api, section 2)."""
-    return public_path in PLATFORM_PATHS or any(
-        public_path == prefix or public_path.startswith(prefix + "/") for prefix in PLATFORM_PREFIXES
-    )
-
-
-def is_tee_placement(gpu_count: object, include: object) -> bool:
-    """Return whether the API accepts a TEE chute with these settings of its NodeSelector (api, section 4).
-
-    The API accepts a name in upper case here, but does not find it later: the deployment then ends in a bare 500.
-    """
-    names = [str(name).lower() for name in include] if isinstance(include, (list, tuple)) else []
-    return gpu_count == TEE_GPU_COUNT and names == [TEE_GPU]
-
-
-def find_subnet_word(chute_name: str) -> str | None:
-    """Return the word in ``chute_name`` that only its subnet may use, or None (api, section 4)."""
-    return next((word for word in SUBNET_WORDS if word in chute_name.lower()), None)
-
-
-def is_tee_name(chute_name: str) -> bool:
-    """Return whether a chute of this name needs ``tee=True`` (api, section 4)."""
-    return "TEE" in chute_name or chute_name.lower().endswith("tee")
-
-
-def find_unknown_gpus(names: Iterable[str]) -> list[str]:
-    """Return the ``names`` that the API does not know as GPUs, sorted; case is ignored (api, section 4)."""
-    return sorted({name for name in names if name.lower() not in GPU_HOURLY_PRICES})
-
-
-def find_reserved_port_problem(port: int) -> str | None:
-    """Return why a wrapped service can never use ``port`` of an instance, or None (section 1)."""
-    owner = RESERVED_PORTS.get(port)
-    return f"port {port} belongs to {owner} on an instance" if owner else None
-
-
-def is_success_status(status: int) -> bool:
-    """Return whether the API accepts an instance's response with ``status`` as a success: 2xx with a body (api, section 3)."""
-    return 200 <= status < 300 and status != 204
-
-
-def find_service_port_problem(port: int) -> str | None:
-    """Return why a wrapped service cannot listen on ``port`` of an instance, or None (section 1)."""
-    if not 1 <= port <= 65535:
-        return f"port {port} is not between 1 and 65535"
-    if problem := find_reserved_port_problem(port):
-        return problem
-    if port < MIN_UNPRIVILEGED_PORT:
-        return f"port {port} is below {MIN_UNPRIVILEGED_PORT}, and an instance runs as uid {INSTANCE_UID}"
-    return None
-
-
-def suggest_service_port(port: int) -> int:
-    """Return another port for a service that cannot listen on ``port`` of an instance: 80 → 8080, 8000 → 18000."""
-    return 8000 + port if port < MIN_UNPRIVILEGED_PORT else 18000 + port % 1000
+FACTS: tuple[Fact, ...] = (
+    Fact(
+        name="tee-required",
+        text="Every chute must be confidential: tee=True.",
+        values=("TEE_REQUIRED_MESSAGE",),
+        source="API, section 4",
+        date="2026-05-12",
+    ),
+)

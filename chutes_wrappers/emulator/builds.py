@@ -13,7 +13,7 @@ from types import TracebackType
 
 from loguru import logger
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.emulator.builder import Builder
 from chutes_wrappers.emulator.change_events import ChangeNotifier
@@ -36,7 +36,7 @@ def make_platform_dockerfile(dockerfile: str, sdk: str) -> str:
 
 def make_reference(image: Image, username: str, identity: str) -> str:
     """Return the name of an image in the local engine. It is unique among emulators."""
-    name = platform_rules.build_slug(username, image.name) or "image"
+    name = platform_checks.build_slug(username, image.name) or "image"
     return f"chutes-emulator/{name}:{image.tag.lower()}-{identity}-{image.image_id[:8]}"
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator.transport import InstanceResponse, InvalidResponse
 
 NO_INFRASTRUCTURE = "No infrastructure available to serve request"
@@ -42,7 +42,7 @@ async def translate_error(response: InstanceResponse) -> ClientResponse | None:
 
     Raises InstanceFailed or InstanceOutdated for an error that counts against the instance.
     """
-    if platform_rules.is_success_status(response.status):
+    if platform_checks.is_success_status(response.status):
         return None
     if response.status == platform_rules.BAD_REQUEST:
         return make_error_response(400, f"Invalid request: {await response.read_text()}")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 
 _CHUTE, _NODE = platform_rules.CHUTE_RANGES, platform_rules.NODE_RANGES
 
@@ -68,7 +68,7 @@ class NodeSelectorRequest(BaseModel):
     @field_validator("include", "exclude")
     @classmethod
     def _check_known(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        if unknown_names := platform_rules.find_unknown_gpus(names or ()):
+        if unknown_names := platform_checks.find_unknown_gpus(names or ()):
             raise ValueError(f"Invalid GPU identifiers `{info.field_name}`: {set(unknown_names)}")
         return names
 

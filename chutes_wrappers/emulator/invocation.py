@@ -21,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator import client_response
 from chutes_wrappers.emulator.client_response import (
     AT_CAPACITY,
@@ -93,7 +93,7 @@ class Invocation:
         """Handle one request."""
         slug = slug_of(Headers(scope=scope).get("host", "")) if scope["type"] == "http" else None
         # The platform's own routes come first, on a chute's host as well.
-        if slug is None or platform_rules.is_shadowed(scope["path"]):
+        if slug is None or platform_checks.is_shadowed(scope["path"]):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -215,7 +215,7 @@ class _Call:
                 self._failure = str(failure) or f"it did not respond ({type(failure).__name__})"
                 instance.record_failure(self._failure)
             else:
-                if self._instance_status is not None and platform_rules.is_success_status(self._instance_status):
+                if self._instance_status is not None and platform_checks.is_success_status(self._instance_status):
                     instance.record_success()
                 return result
         return StreamEnd.BROKEN if self._is_streaming else make_error_response(500, NO_INFRASTRUCTURE)

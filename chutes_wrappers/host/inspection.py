@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.writable_paths import find_writable_path_problem
@@ -48,7 +48,7 @@ def describe_concerns(spec: LaunchSpec) -> tuple[str, ...]:
             f"the image declares VOLUME {path}: changes that a build makes there are lost, so it may not be writable"
         )
     for port in spec.exposed_ports:
-        if problem := platform_rules.find_service_port_problem(port):
+        if problem := platform_checks.find_service_port_problem(port):
             concerns.append(f"the image exposes a port that is not available on Chutes: {problem}")
     return tuple(concerns)
 

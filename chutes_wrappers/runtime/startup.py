@@ -11,7 +11,7 @@ from typing import Any
 
 from loguru import logger
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks
 from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
@@ -121,7 +121,7 @@ def check_ports(ports: Sequence[int]) -> None:
 def _check_against_platform(ports: Sequence[int]) -> None:
     for port in ports:
         # The chute itself listens there, and would be mistaken for the service.
-        if problem := platform_rules.find_reserved_port_problem(port):
+        if problem := platform_checks.find_reserved_port_problem(port):
             raise ConfigurationError(
                 problem,
                 next_step="make the service listen on another port (CHUTE_ENV or ENTRYPOINT), and set it in SERVICE_PORTS",

@@ -10,7 +10,7 @@ from chutes.util.context import is_local
 from fastapi import HTTPException, Response
 from loguru import logger
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.body_schemas import build_fallback_schema
 from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
@@ -57,7 +57,7 @@ def register_passthrough_routes(
     if ignored := find_unknown_keys(entries):
         logger.warning(f"routes: ignoring unknown keys: {', '.join(ignored)}")
     exposed = parse_expose(find_caller_globals().get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
-    if reserved := platform_rules.find_reserved_port_problem(default_port):
+    if reserved := platform_checks.find_reserved_port_problem(default_port):
         raise ConfigurationError(
             reserved,
             where="default_port",

@@ -15,7 +15,7 @@ from chutes.image import Image
 from chutes.util.context import is_remote
 from loguru import logger
 
-from chutes_wrappers.core import layout, platform_rules, program
+from chutes_wrappers.core import layout, platform_checks, platform_rules, program
 from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
@@ -97,7 +97,7 @@ def build_wrapper_image(
 def _check_name(
     kind: str, value: str, length: tuple[int, int], variable: str, module_globals: Mapping[str, Any]
 ) -> None:
-    if rule := platform_rules.find_image_name_problem(value, length):
+    if rule := platform_checks.find_image_name_problem(value, length):
         source = f"{variable} as the {kind}" if module_globals.get(variable) == value else f"the {kind}"
         raise ConfigurationError(f"the platform does not accept {source}: {value!r}", next_step=f"use {rule}")
 

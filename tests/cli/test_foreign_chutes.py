@@ -18,7 +18,7 @@ import requests
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.manifest import Manifest, write_manifest
-from chutes_wrappers.core.platform_rules import compute_chute_id
+from chutes_wrappers.core.platform_checks import compute_chute_id
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher

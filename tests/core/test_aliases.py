@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core import aliases as module
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.aliases import build_aliases
 from tests.core.paths import PATH
 
@@ -80,7 +80,7 @@ def test_every_alias_is_legal_and_unique(paths: list[str], move_reserved: bool) 
     for alias in result.values():
         assert platform_rules.API_PUBLIC_PATH.match(alias)
         assert platform_rules.SDK_PATH.match(alias)
-        assert not (move_reserved and platform_rules.is_shadowed(alias))
+        assert not (move_reserved and platform_checks.is_shadowed(alias))
 
 
 @given(PATHS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.platform_rules import compute_image_id
+from chutes_wrappers.core.platform_checks import compute_image_id
 from chutes_wrappers.emulator.builds import NOT_BUILT, Builds, get_sdk_version, make_platform_dockerfile
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.emulator.tables.image_table import Image, Upload

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.emulator.tables.user_table import DailyAction
@@ -170,7 +170,7 @@ def test_from_the_build_to_the_deletion(developer: Developer) -> None:
 
     code, printed = developer.run("images", "delete", "case:v1")
     assert (code, "in use" in printed) == (0, True), printed
-    code, printed = real.run("chutes", "delete", platform_rules.compute_chute_id("tester", "case"))
+    code, printed = real.run("chutes", "delete", platform_checks.compute_chute_id("tester", "case"))
     assert (code, "Successfully deleted chute" in printed) == (0, True), printed
     code, printed = developer.run("images", "delete", "case:v1")
     assert (code, "Successfully deleted image" in printed) == (0, True), printed

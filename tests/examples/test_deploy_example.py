@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.manifest import parse_routes
 from examples.morse.morse import listener
@@ -53,7 +53,7 @@ def test_ports_and_variables_match_the_sample(variables: dict[str, Any]) -> None
     defaults = Settings()
     assert variables["SERVICE_PORTS"] == [defaults.speaker_port, defaults.listener_port]
     assert re.findall(r"EXPOSE (.*)", DOCKERFILE) == ["8020 8080"]
-    assert not [port for port in variables["SERVICE_PORTS"] if platform_rules.find_service_port_problem(port)]
+    assert not [port for port in variables["SERVICE_PORTS"] if platform_checks.find_service_port_problem(port)]
     heard = read_settings(variables["CHUTE_ENV"])
     assert (heard.wpm, heard.frequency) == (18, 650)
 

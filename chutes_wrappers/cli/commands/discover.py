@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.module_cords import parse_static_routes, plan_module_cords
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.cord_plan import CordPlan, plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import Category
@@ -83,7 +83,7 @@ def _check_port(base_url: str, port: int | None) -> None:
     service_port = port
     with contextlib.suppress(ValueError):  # an invalid URL is reported where it is parsed
         service_port = service_port or urlsplit(base_url).port
-    if service_port is not None and (problem := platform_rules.find_reserved_port_problem(service_port)):
+    if service_port is not None and (problem := platform_checks.find_reserved_port_problem(service_port)):
         raise ConfigurationError(
             f"{problem}, so no service can use it there",
             where="--base-url" if port is None else "--port",

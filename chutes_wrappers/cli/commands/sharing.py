@@ -11,13 +11,8 @@ from typing import NoReturn
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.core.platform_rules import (
-    EXISTING_USERNAME,
-    OBJECT_ID,
-    compute_chute_id,
-    find_chute_name_problem,
-    is_name_pattern_match,
-)
+from chutes_wrappers.core.platform_checks import compute_chute_id, find_chute_name_problem, is_name_pattern_match
+from chutes_wrappers.core.platform_rules import EXISTING_USERNAME, OBJECT_ID
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.deployment_checks import NoGpuAvailable, deploy
 from chutes_wrappers.emulator.api.paging import Paging
@@ -131,7 +131,7 @@ def match_chute(platform: Platform, caller: Caller, id_or_pattern: str) -> Chute
         matches = (
             candidate
             for candidate in chutes.list_oldest_first()
-            if platform_rules.is_name_pattern_match(id_or_pattern, candidate.name)
+            if platform_checks.is_name_pattern_match(id_or_pattern, candidate.name)
         )
         chute = next((candidate for candidate in matches if chutes.can_use(candidate, user_id)), None)
     if chute is None or not chutes.can_use(chute, user_id):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import HTTPException
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator.api.context import Caller, Platform
 from chutes_wrappers.emulator.api.image_routes import find_image
 from chutes_wrappers.emulator.code_review import find_objection
@@ -47,13 +47,13 @@ def deploy(platform: Platform, user: User, deployment: ChuteRequest, *, accept_f
 
 
 def _check_name_is_free(name: str) -> None:
-    if word := platform_rules.find_subnet_word(name):
+    if word := platform_checks.find_subnet_word(name):
         raise HTTPException(403, f"Chute names with {word!r} are reserved for its subnet")
 
 
 def _check_placement(deployment: ChuteRequest) -> None:
     selector = deployment.node_selector
-    if deployment.tee and not platform_rules.is_tee_placement(selector.gpu_count, selector.include):
+    if deployment.tee and not platform_checks.is_tee_placement(selector.gpu_count, selector.include):
         raise HTTPException(400, platform_rules.TEE_LIMITED_MESSAGE)
 
 
@@ -63,7 +63,7 @@ def _check_quota(platform: Platform, user: User) -> None:
 
 
 def _check_tee_in_name(deployment: ChuteRequest) -> None:
-    if platform_rules.is_tee_name(deployment.name) and not deployment.tee:
+    if platform_checks.is_tee_name(deployment.name) and not deployment.tee:
         raise HTTPException(400, "Only TEE chutes may have 'TEE' in their name")
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.datastructures import UploadFile
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.paging import Paging
 from chutes_wrappers.emulator.api.payloads import JsonObject, build_image_payload, build_page
@@ -136,7 +136,7 @@ def _admit_image(platform: Platform, caller: Caller, submission: Submission) -> 
         if state.users.count_today(user.user_id, DailyAction.BUILD) >= platform_rules.MAX_BUILDS_PER_DAY:
             raise HTTPException(429, f"You may only build {platform_rules.MAX_BUILDS_PER_DAY} images per day")
         image = Image(
-            image_id=platform_rules.compute_image_id(user.username, submission.name, submission.tag),
+            image_id=platform_checks.compute_image_id(user.username, submission.name, submission.tag),
             user_id=user.user_id,
             name=submission.name,
             tag=submission.tag,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks
 from chutes_wrappers.emulator.database import Database
 
 _MAX_SLUG_SUFFIX = 1000
@@ -56,7 +56,7 @@ class Chutes:
         with self._database.transaction():
             previous = self.find_by_pattern(user_id, name)
             chute = Chute(
-                chute_id=previous.chute_id if previous else platform_rules.compute_chute_id(username, name),
+                chute_id=previous.chute_id if previous else platform_checks.compute_chute_id(username, name),
                 user_id=user_id,
                 name=previous.name if previous else name,
                 image_id=image_id,
@@ -84,7 +84,7 @@ class Chutes:
             (
                 chute
                 for chute in self.list_oldest_first()
-                if chute.user_id == user_id and platform_rules.is_name_pattern_match(pattern, chute.name)
+                if chute.user_id == user_id and platform_checks.is_name_pattern_match(pattern, chute.name)
             ),
             None,
         )
@@ -133,7 +133,7 @@ class Chutes:
         )
 
     def _find_free_slug(self, username: str, name: str) -> str:
-        base_slug = platform_rules.build_slug(username, name)
+        base_slug = platform_checks.build_slug(username, name)
         numbered = (f"{base_slug}-{number}" for number in range(2, _MAX_SLUG_SUFFIX))
         return next(slug for slug in (base_slug, *numbered) if self.find_by_slug(slug) is None)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks
 from chutes_wrappers.emulator.database import Database
 from chutes_wrappers.host.account.keypairs import keypair_from_seed
 
@@ -79,7 +79,7 @@ class Users:
     def find_by_pattern(self, pattern: str) -> User | None:
         """Return the first registered user whose name matches, as the platform matches names, or None."""
         rows: Any = self._database.query("SELECT username FROM users ORDER BY created_at, rowid")
-        matches = (row["username"] for row in rows if platform_rules.is_name_pattern_match(pattern, row["username"]))
+        matches = (row["username"] for row in rows if platform_checks.is_name_pattern_match(pattern, row["username"]))
         username = next(matches, None)
         return self.find_by_name(username) if username is not None else None
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.platform_rules import is_shadowed
+from chutes_wrappers.core.platform_checks import is_shadowed
 
 _MOST_SUGGESTIONS = 5
 

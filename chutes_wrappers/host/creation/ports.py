@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
 from chutes_wrappers.host.creation.image_config import ImageFacts
 from chutes_wrappers.host.inspection import parse_tcp_ports
@@ -41,14 +41,14 @@ def place_ports(reference: str, image: ImageFacts, requested_port: int | None) -
     UnsupportedImage when the only port cannot be moved, ConfigurationError when no port is found.
     """
     ports, notes = _find_ports(reference, image, requested_port)
-    usable_ports = [port for port in ports if platform_rules.find_service_port_problem(port) is None]
+    usable_ports = [port for port in ports if platform_checks.find_service_port_problem(port) is None]
     placement = Placement(ports=tuple(usable_ports), argv=image.argv, notes=notes)
     for port in ports:
         if port not in usable_ports:
             placement = _move_port(placement, port, image, used_ports={*ports, *placement.ports})
     if not placement.ports:
         raise UnsupportedImage(
-            f"{platform_rules.find_service_port_problem(ports[0])}, and no argument or variable of the image changes it",
+            f"{platform_checks.find_service_port_problem(ports[0])}, and no argument or variable of the image changes it",
             where=reference,
             next_step=f"build an image FROM this one whose service listens on {_find_free_port(ports[0], set(ports))}, then "
             "run --create with that image",
@@ -115,7 +115,7 @@ def _is_address_variable(name: str) -> bool:
 
 def _move_port(placement: Placement, port: int, image: ImageFacts, used_ports: set[int]) -> Placement:
     """Return ``placement`` with ``port`` added on a free port, or with a note that it is left out."""
-    problem, free_port = platform_rules.find_service_port_problem(port), _find_free_port(port, used_ports)
+    problem, free_port = platform_checks.find_service_port_problem(port), _find_free_port(port, used_ports)
     environment = {
         **_move_shell_defaults(image.argv, port, free_port),
         **_move_variables(image.environment, port, free_port),
@@ -166,9 +166,9 @@ def _move_arguments(argv: tuple[str, ...], port: int, free_port: int) -> tuple[s
 
 
 def _find_free_port(port: int, used_ports: set[int]) -> int:
-    first_candidate = platform_rules.suggest_service_port(port)
+    first_candidate = platform_checks.suggest_service_port(port)
     return next(
         candidate
         for candidate in range(first_candidate, first_candidate + 100)
-        if candidate not in used_ports and platform_rules.find_service_port_problem(candidate) is None
+        if candidate not in used_ports and platform_checks.find_service_port_problem(candidate) is None
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.creation.gpu import build_cuda_note
@@ -57,7 +57,7 @@ def propose(reference: Reference, image: ImageFacts, *, name: str | None, port: 
 
 
 def _build_name_note(name: str) -> str:
-    subnet_word = platform_rules.find_subnet_word(name)
+    subnet_word = platform_checks.find_subnet_word(name)
     return (
         f"Chutes would reject the name: {subnet_word!r} belongs to a subnet; set another --name" if subnet_word else ""
     )
@@ -81,7 +81,7 @@ def _check_can_run(reference: str, image: ImageFacts) -> None:
 
 def check_name(name: str) -> None:
     """Raise ConfigurationError for a name that is not valid for a chute and its image."""
-    rule = platform_rules.find_image_name_problem(name) or platform_rules.find_chute_name_problem(name)
+    rule = platform_checks.find_image_name_problem(name) or platform_checks.find_chute_name_problem(name)
     if rule or name != name.lower():
         max_length = platform_rules.IMAGE_NAME_LENGTH[1]
         raise ConfigurationError(

@@ -10,7 +10,7 @@ from chutes_wrappers.core.errors import ServiceFailed, WrapperError
 from chutes_wrappers.core.exposure import CATEGORIES, LEFT_OUT, find_hidden_categories
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.core.platform_rules import is_shadowed
+from chutes_wrappers.core.platform_checks import is_shadowed
 from chutes_wrappers.host.discovery.probing import Finding, Report
 from chutes_wrappers.host.discovery.specification import Operations
 

@@ -12,7 +12,7 @@ from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, Wrapp
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.core.platform_rules import find_service_port_problem, suggest_service_port
+from chutes_wrappers.core.platform_checks import find_service_port_problem, suggest_service_port
 from chutes_wrappers.host.container_engine.engine import (
     ContainerEngine,
     ContainerSpec,

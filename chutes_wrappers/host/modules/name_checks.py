@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 
@@ -12,11 +12,11 @@ USERNAME_SOURCE = "CHUTES_USERNAME, or ~/.chutes/config.ini"
 def check_names(facts: ModuleFacts, username: str) -> None:
     """Raise ConfigurationError for the module's CHUTE_NAME or CHUTE_TAG, or a username, with the rule that it breaks."""
     where = str(facts.path)
-    if rule := platform_rules.find_chute_name_problem(facts.chute_name):
+    if rule := platform_checks.find_chute_name_problem(facts.chute_name):
         raise _make_error("CHUTE_NAME", facts.chute_name, rule, where)
-    if rule := platform_rules.find_image_name_problem(facts.chute_tag, platform_rules.IMAGE_TAG_LENGTH):
+    if rule := platform_checks.find_image_name_problem(facts.chute_tag, platform_rules.IMAGE_TAG_LENGTH):
         raise _make_error("CHUTE_TAG", facts.chute_tag, rule, where)
-    if rule := platform_rules.find_username_problem(username):
+    if rule := platform_checks.find_username_problem(username):
         raise _make_error("username", username, rule, USERNAME_SOURCE)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.writable_paths import find_writable_path_problem, normalize_path
 
 _FIRST_EPHEMERAL_PORT = 32768
@@ -114,7 +114,7 @@ _RULES: tuple[_Rule, ...] = (
     ),
     _Rule(
         pattern=re.compile(rf"(?i)^(?=.*(EADDRINUSE|address (is )?already in use)).*\b(?P<port>{'|'.join(map(str, platform_rules.RESERVED_PORTS))})\b"),
-        reason=lambda match: platform_rules.find_reserved_port_problem(int(match["port"])) or "",
+        reason=lambda match: platform_checks.find_reserved_port_problem(int(match["port"])) or "",
         fix=_return_text("move the service to another port with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
     ),
     _Rule(

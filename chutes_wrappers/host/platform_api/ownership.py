@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.platform_rules import compute_chute_id, compute_image_id
+from chutes_wrappers.core.platform_checks import compute_chute_id, compute_image_id
 from chutes_wrappers.core.text import clean_text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo
 from chutes_wrappers.host.preflight.problem import Problem
 
@@ -69,7 +69,7 @@ def find_replacement_problems(name: str, other_names: Iterable[str]) -> Iterator
     ``other_names`` are the names of the account's chutes, without exactly this one.
     """
     for other in other_names:
-        if platform_rules.is_name_pattern_match(name, other):
+        if platform_checks.is_name_pattern_match(name, other):
             yield Problem(
                 what=f"{name!r} would be deployed as a new version of the chute {other!r}: the platform ignores case, and "
                 "reads '_' as any character",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.host.preflight.problem import Problem
 
 _Cord = Mapping[str, Any]
@@ -65,7 +65,7 @@ def _suggest_public_method(method: str) -> str:
 
 def _find_shadowed_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["public_api_path"]
-    if path and platform_rules.is_shadowed(path):
+    if path and platform_checks.is_shadowed(path):
         yield Problem(
             what=f"calls to {path} never reach the chute: the platform handles them itself",
             where=where,

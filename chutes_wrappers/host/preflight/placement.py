@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.host.preflight.problem import Problem
 
 _GPU = platform_rules.TEE_GPU
@@ -19,7 +19,7 @@ _TWO_LINES = "write these two lines in Chute(…):\n" + "\n".join(f"    {line}" 
 def find_placement_problems(described: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Yield problems of the module in ``file`` that only matter on the platform. ``described`` is what it defines."""
     name = described["name"]
-    if word := platform_rules.find_subnet_word(name):
+    if word := platform_checks.find_subnet_word(name):
         yield Problem(
             what=f"the chute name {name[:200]!r} contains {word!r}, which belongs to a subnet",
             where=file,
@@ -40,7 +40,7 @@ def _format_api_rejection(tee: Any, selector: Mapping[str, Any] | None) -> str:
     """Return the API's error text, which users may search for; empty when the API has none."""
     if tee is not True:
         return f" (the API: 400 {platform_rules.TEE_REQUIRED_MESSAGE!r})"
-    if selector and not platform_rules.is_tee_placement(selector["gpu_count"], selector["include"]):
+    if selector and not platform_checks.is_tee_placement(selector["gpu_count"], selector["include"]):
         return f" (the API: 400 {platform_rules.TEE_LIMITED_MESSAGE!r})"
     return ""
 
@@ -48,7 +48,7 @@ def _format_api_rejection(tee: Any, selector: Mapping[str, Any] | None) -> str:
 def _find_tee_faults(tee: Any, name: str) -> Iterator[str]:
     if tee is not True:
         yield f"tee is {tee!r}"
-        if platform_rules.is_tee_name(name):
+        if platform_checks.is_tee_name(name):
             yield f"the name {name[:200]!r} needs tee=True"
 
 
@@ -76,7 +76,7 @@ def _find_exclude_faults(names: Iterable[Any]) -> Iterator[str]:
     excluded = [str(name) for name in names]
     if _GPU in (name.lower() for name in excluded):
         yield f"exclude has {_GPU}"
-    if unknown := platform_rules.find_unknown_gpus(excluded):
+    if unknown := platform_checks.find_unknown_gpus(excluded):
         yield f"exclude has unknown GPUs: {_format_names(unknown)}"
     if len(excluded) > platform_rules.MAX_EXCLUDED_GPUS:
         yield f"exclude has {len(excluded)} entries, more than {platform_rules.MAX_EXCLUDED_GPUS}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.name_checks import USERNAME_SOURCE
 from chutes_wrappers.host.preflight.problem import Problem
@@ -26,14 +26,14 @@ def _find_name_problems(facts: ModuleFacts, described: Mapping[str, Any], userna
     file, name, image = str(facts.path), described["name"], described["image"]
     chute_name = _format_source("CHUTE_NAME", facts.chute_name, "chute name", name)
     checks = [
-        (chute_name, name, platform_rules.find_chute_name_problem(name), file),
-        ("the username", username, platform_rules.find_username_problem(username), USERNAME_SOURCE),
+        (chute_name, name, platform_checks.find_chute_name_problem(name), file),
+        ("the username", username, platform_checks.find_username_problem(username), USERNAME_SOURCE),
     ]
     if image["tag"]:  # without a tag it is only a reference to an image that the platform has already
         image_name = _format_source("CHUTE_NAME", facts.chute_name, "image name", image["name"])
         image_tag = _format_source("CHUTE_TAG", facts.chute_tag, "image tag", image["tag"])
-        tag_rule = platform_rules.find_image_name_problem(image["tag"], platform_rules.IMAGE_TAG_LENGTH)
-        checks.append((image_name, image["name"], platform_rules.find_image_name_problem(image["name"]), file))
+        tag_rule = platform_checks.find_image_name_problem(image["tag"], platform_rules.IMAGE_TAG_LENGTH)
+        checks.append((image_name, image["name"], platform_checks.find_image_name_problem(image["name"]), file))
         checks.append((image_tag, image["tag"], tag_rule, file))
     for source, value, rule, where in checks:
         if rule:

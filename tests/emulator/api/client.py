@@ -13,7 +13,7 @@ import requests
 from chutes.constants import HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, USER_ID_HEADER
 from chutes.util.auth import get_signing_message
 
-from chutes_wrappers.core.platform_rules import compute_chute_id
+from chutes_wrappers.core.platform_checks import compute_chute_id
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.host.account.keypairs import keypair_from_seed
 from tests.emulator.tokens import TOKEN

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.platform_rules import compute_chute_id, compute_image_id
+from chutes_wrappers.core.platform_checks import compute_chute_id, compute_image_id
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.lookup import (
     ChuteName,

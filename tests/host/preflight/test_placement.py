@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 
 from .module_texts import assert_one_problem, build_description, check_module
 
@@ -81,7 +81,7 @@ def test_the_text_of_the_api_error_is_quoted() -> None:
 )
 def test_every_placement_that_the_api_rejects_is_a_problem(gpu_count: int | None, include: list[str] | None) -> None:
     problems = check_module(node_selector={**NODE, "gpu_count": gpu_count, "include": include})
-    assert problems or platform_rules.is_tee_placement(gpu_count, include)
+    assert problems or platform_checks.is_tee_placement(gpu_count, include)
 
 
 def test_all_placement_faults_are_one_problem() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.exposure import find_hidden_categories
 
 # The SDK's pattern, unchanged (chute/cord.py).
@@ -27,7 +27,7 @@ SDK_PATTERN = re.compile(r"^(/[a-z0-9_]+[a-z0-9-_]*)+$")
     ],
 )
 def test_the_placement_that_the_api_accepts(gpu_count: int, include: list[str] | None, is_valid: bool) -> None:
-    assert platform_rules.is_tee_placement(gpu_count, include) is is_valid
+    assert platform_checks.is_tee_placement(gpu_count, include) is is_valid
 
 
 def test_the_lines_to_write_are_that_placement() -> None:
@@ -36,7 +36,7 @@ def test_the_lines_to_write_are_that_placement() -> None:
     arguments = eval(f"dict({' '.join(platform_rules.TEE_ARGUMENTS)})", {"NodeSelector": NodeSelector})
     selector = arguments["node_selector"]
     assert arguments["tee"] is True
-    assert platform_rules.is_tee_placement(selector.gpu_count, selector.include)
+    assert platform_checks.is_tee_placement(selector.gpu_count, selector.include)
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_the_lines_to_write_are_that_placement() -> None:
     [("TEE", True), ("goaTEEn", True), ("goatee", True), ("goaTee", True), ("steer", False), ("te-e", False)],
 )
 def test_names_that_claim_tee(name: str, claims: bool) -> None:
-    assert platform_rules.is_tee_name(name) is claims
+    assert platform_checks.is_tee_name(name) is claims
 
 
 def test_ports_of_the_platform_are_named_with_their_owner() -> None:
-    message = [platform_rules.find_reserved_port_problem(port) for port in (8000, 8001, 8002, 8003)]
+    message = [platform_checks.find_reserved_port_problem(port) for port in (8000, 8001, 8002, 8003)]
     assert message == [
         "port 8000 belongs to the chute itself on an instance",
         "port 8001 belongs to the chute's logging server on an instance",
@@ -139,7 +139,7 @@ def test_the_gpus_and_their_prices_are_those_of_the_platform() -> None:
 
 
 def test_gpus_that_the_api_does_not_know_are_named_once_and_sorted() -> None:
-    assert platform_rules.find_unknown_gpus(["h100", "rtx1", "H200", "gtx", "rtx1"]) == ["gtx", "rtx1"]
+    assert platform_checks.find_unknown_gpus(["h100", "rtx1", "H200", "gtx", "rtx1"]) == ["gtx", "rtx1"]
 
 
 @pytest.mark.parametrize(
@@ -150,39 +150,39 @@ def test_gpus_that_the_api_does_not_know_are_named_once_and_sorted() -> None:
     ],
 )  # fmt: skip
 def test_the_platforms_own_paths_never_reach_a_chute(path: str) -> None:
-    assert platform_rules.is_shadowed(path)
+    assert platform_checks.is_shadowed(path)
 
 
 @pytest.mark.parametrize("path", ["/", "/pings", "/ping/a", "/docs/", "/usersx", "/v1/users", "/pricing/a"])
 def test_other_paths_reach_a_chute(path: str) -> None:
-    assert not platform_rules.is_shadowed(path)
+    assert not platform_checks.is_shadowed(path)
 
 
 def test_chute_names_are_validated_by_length_and_characters() -> None:
     rule = "3 to 127 letters, digits, '-', '_', '.' or '/', the first a letter or digit"
     for name in ("a" * 3, "a" * 127, "A/b-c_d.e", "0ab", "-a/b"):
-        assert platform_rules.find_chute_name_problem(name) is None
+        assert platform_checks.find_chute_name_problem(name) is None
     for name in ("a" * 2, "a" * 128, "-ab", "ab c", "abc\n", "äbc", "a/-b/ "):
-        assert platform_rules.find_chute_name_problem(name) == rule
+        assert platform_checks.find_chute_name_problem(name) == rule
 
 
 def test_image_names_and_tags_are_validated_by_length_and_characters() -> None:
     for name in ("a" * 3, "a" * 65, "A-b_c.d", "0ab"):
-        assert platform_rules.find_image_name_problem(name) is None
+        assert platform_checks.find_image_name_problem(name) is None
     for name in ("a" * 2, "a" * 66, "-ab", "a/b", "abc\n"):
-        message = platform_rules.find_image_name_problem(name)
+        message = platform_checks.find_image_name_problem(name)
         assert message == "3 to 65 letters, digits, '-', '_' or '.', the first a letter or digit"
     for tag, is_valid in (("a", False), ("aa", True), ("a" * 33, True), ("a" * 34, False)):
-        message = platform_rules.find_image_name_problem(tag, platform_rules.IMAGE_TAG_LENGTH)
+        message = platform_checks.find_image_name_problem(tag, platform_rules.IMAGE_TAG_LENGTH)
         assert (message is None) is is_valid
         assert is_valid or str(message).startswith("2 to 33 letters")
 
 
 def test_a_users_name_is_3_to_15_letters_digits_or_underscores() -> None:
     for name in ("abc", "A" * 15, "a_1"):
-        assert platform_rules.find_username_problem(name) is None
+        assert platform_checks.find_username_problem(name) is None
     for name in ("ab", "a" * 16, "a-b", "abc\n", "äbc"):
-        assert platform_rules.find_username_problem(name) == "3 to 15 letters, digits or '_'"
+        assert platform_checks.find_username_problem(name) == "3 to 15 letters, digits or '_'"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_users_name_is_3_to_15_letters_digits_or_underscores() -> None:
     )), ("affin", None), ("my-chute", None)],
 )  # fmt: skip
 def test_a_subnets_word_in_a_name_is_found(name: str, word: str | None) -> None:
-    assert platform_rules.find_subnet_word(name) == word
+    assert platform_checks.find_subnet_word(name) == word
 
 
 @pytest.mark.parametrize(
@@ -204,13 +204,13 @@ def test_a_subnets_word_in_a_name_is_found(name: str, word: str | None) -> None:
     ],
 )
 def test_a_chutes_host_begins_with_user_and_name(username: str, name: str, label: str) -> None:
-    assert platform_rules.build_slug(username, name) == label
+    assert platform_checks.build_slug(username, name) == label
 
 
 def test_only_a_2xx_with_a_body_is_a_success() -> None:
     successes = {200, 201, 203, 205, 226, 299}
     others = {100, 199, 204, 300, 301, 302, 400, 401, 402, 403, 404, 409, 422, 426, 428, 429, 499, 500, 502, 503, 599}
-    assert {status for status in successes | others if platform_rules.is_success_status(status)} == successes
+    assert {status for status in successes | others if platform_checks.is_success_status(status)} == successes
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_only_a_2xx_with_a_body_is_a_success() -> None:
     ],
 )
 def test_a_port_that_a_service_cannot_have_is_named_with_the_reason(port: int, message: str | None) -> None:
-    assert platform_rules.find_service_port_problem(port) == message
+    assert platform_checks.find_service_port_problem(port) == message
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_port_that_a_service_cannot_have_is_named_with_the_reason(port: int, m
     [(80, 8080), (1, 8001), (999, 8999), (1010, 9010), (1023, 9023), (8000, 18000), (8002, 18002)],
 )
 def test_another_port_is_suggested_for_one_that_a_service_cannot_have(port: int, suggested: int) -> None:
-    assert platform_rules.suggest_service_port(port) == suggested
+    assert platform_checks.suggest_service_port(port) == suggested
 
 
 @pytest.mark.parametrize(
@@ -259,9 +259,9 @@ def test_ids_are_those_of_the_sdk() -> None:
     from chutes.chute import Chute
     from chutes.image import Image
 
-    assert platform_rules.compute_chute_id("tester", "Case") == Chute(username="tester", name="Case", image="x").uid
+    assert platform_checks.compute_chute_id("tester", "Case") == Chute(username="tester", name="Case", image="x").uid
     image = Image(username="Tester", name="case", tag="V1")
-    assert platform_rules.compute_image_id("Tester", "case", "V1") == image.uid
+    assert platform_checks.compute_image_id("Tester", "case", "V1") == image.uid
 
 
 @pytest.mark.parametrize(
@@ -278,4 +278,4 @@ def test_ids_are_those_of_the_sdk() -> None:
     ],
 )
 def test_names_match_as_patterns_of_the_platform(pattern: str, name: str, matches: bool) -> None:
-    assert platform_rules.is_name_pattern_match(pattern, name) is matches
+    assert platform_checks.is_name_pattern_match(pattern, name) is matches
