@@ -125,6 +125,7 @@ def _find_stale_image_problems(image: ImageInfo | None, stage: Stage, facts: Mod
         return []
     return [
         Problem(
+            rule="stale-image",
             what=f"{image.reference} was built with another manifest: its instances would serve other routes",
             where=str(facts.manifest_path),
             fix="change CHUTE_TAG, and build again",

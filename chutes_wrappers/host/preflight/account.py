@@ -19,18 +19,21 @@ def find_upload_problems(account: AccountInfo, image: ImageInfo | None, module: 
     minimum = platform_rules.MIN_BUILD_BALANCE
     if image is None and account.balance is not None and account.balance < minimum:
         yield Problem(
+            rule="build-balance",
             what=f"a build needs a balance of ${minimum:g}; the balance is ${account.balance:.2f}",
             where=f"the account {account.username}",
             fix=f"send a payment to {account.payment_address}, or build on this machine with --local",
         )
     if image is not None and image.status == platform_rules.IMAGE_BUILT:
         yield Problem(
+            rule="image-exists",
             what=f"{image.reference} is built already, and a name and tag can be built only once",
             where=_PLATFORM,
             fix=f"run --deploy {module} to deploy it, or increase CHUTE_TAG for another image",
         )
     if image is not None and has_failed(image):
         yield Problem(
+            rule="image-exists",
             what=f"the build of {image.reference} failed ({image.status}), and blocks the name and tag",
             where=_PLATFORM,
             fix=f"run --delete-image {image.reference}, then build again",
@@ -44,12 +47,14 @@ def find_deployment_problems(
     yield from _find_image_problems(image, reference, module)
     if public and not account.may_publish:
         yield Problem(
+            rule="public-chute",
             what="public chutes need a permission that the account does not have",
             where=f"the account {account.username}",
             fix="remove --public, and use --share NAME USER",
         )
     if public and image is not None and not image.public:
         yield Problem(
+            rule="private-image",
             what=f"the image {image.reference} is private, and a public chute needs a public one",
             where=_PLATFORM,
             fix="build it with --public under another CHUTE_TAG",
@@ -57,6 +62,7 @@ def find_deployment_problems(
     if account.balance is not None and account.balance <= (fee or 0.0):
         costs = f"the deployment costs ${fee:.2f} once, and " if fee else ""
         yield Problem(
+            rule="balance",
             what=f"{costs}the balance must be more than ${fee or 0.0:.2f}: it is ${account.balance:.2f}",
             where=f"the account {account.username}",
             fix=f"send a payment to {account.payment_address}",
@@ -71,6 +77,7 @@ def find_replacement_problems(name: str, other_names: Iterable[str]) -> Iterator
     for other in other_names:
         if platform_checks.is_name_pattern_match(name, other):
             yield Problem(
+                rule="chute-replacement",
                 what=f"{name!r} would be deployed as a new version of the chute {other!r}: the platform ignores case, and "
                 "reads '_' as any character",
                 where="CHUTE_NAME",
@@ -87,6 +94,7 @@ def find_logo_problems(logo: Path | None) -> Iterator[Problem]:
             start = file.read(_SIGNATURE_BYTES)
     except OSError as error:
         yield Problem(
+            rule="",
             what=f"the logo cannot be read ({error.strerror})",
             where=str(logo),
             fix="set --logo to an image file that you may read",
@@ -94,7 +102,10 @@ def find_logo_problems(logo: Path | None) -> Iterator[Problem]:
         return
     if not start.startswith(_IMAGE_SIGNATURES):
         yield Problem(
-            what="the logo is not an image file", where=str(logo), fix="use a PNG, JPEG, GIF, WebP or SVG file"
+            rule="logo-file",
+            what="the logo is not an image file",
+            where=str(logo),
+            fix="use a PNG, JPEG, GIF, WebP or SVG file",
         )
 
 
@@ -106,16 +117,21 @@ def has_failed(image: ImageInfo) -> bool:
 def _find_image_problems(image: ImageInfo | None, reference: str, module: str) -> Iterator[Problem]:
     if image is None:
         yield Problem(
-            what=f"image {reference} not found", where=_PLATFORM, fix=f"run --build {module} to upload and build it"
+            rule="image-unknown",
+            what=f"image {reference} not found",
+            where=_PLATFORM,
+            fix=f"run --build {module} to upload and build it",
         )
     elif has_failed(image):
         yield Problem(
+            rule="image-unknown",
             what=f"the build of {reference} failed: {image.status}",
             where=_PLATFORM,
             fix=f"run --delete-image {reference}, correct the module, and run --build {module} again",
         )
     elif image.status != platform_rules.IMAGE_BUILT:
         yield Problem(
+            rule="image-unknown",
             what=f"the image {reference} is not built yet: {image.status}",
             where=_PLATFORM,
             fix=f"wait for the build: --build {module} follows it",

@@ -28,6 +28,7 @@ def _find_internal_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["path"] or ""
     if not platform_rules.API_INTERNAL_PATH.match(path):
         yield Problem(
+            rule="cord-path",
             what=f"invalid internal path {path!r}: each part must be a lower case letter followed by letters, digits or '_'",
             where=where,
             fix='set a valid path, as in path="/my_call"; the public path may have dashes',
@@ -38,6 +39,7 @@ def _find_public_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["public_api_path"]
     if path and not platform_rules.API_PUBLIC_PATH.match(path):
         yield Problem(
+            rule="public-path",
             what=f"invalid public path {path!r}: each part must be a lower case letter followed by letters, digits, '_' or '-'",
             where=where,
             fix='begin each part with a lower case letter, as in public_api_path="/v1/my-call"',
@@ -48,6 +50,7 @@ def _find_public_method_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     method = cord["public_api_method"]
     if cord["public_api_path"] and method not in platform_rules.API_PUBLIC_METHODS:
         yield Problem(
+            rule="public-method",
             what=f"{method} is not a valid public method: the platform accepts {' and '.join(platform_rules.API_PUBLIC_METHODS)}",
             where=f"{where}, {cord['public_api_path']}",
             fix=_suggest_public_method(str(method)),
@@ -67,6 +70,7 @@ def _find_shadowed_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["public_api_path"]
     if path and platform_checks.is_shadowed(path):
         yield Problem(
+            rule="shadowed-path",
             what=f"calls to {path} never reach the chute: the platform handles them itself",
             where=where,
             fix=f'publish it under another path, such as public_api_path="/my{path}"',
@@ -79,6 +83,7 @@ def _find_duplicate_problems(cords: Sequence[_Cord], file: str) -> Iterator[Prob
     for path in (path for path, count in path_counts.items() if count > 1):
         functions = ", ".join(cord["function"] for cord in cords if cord["path"] == path)
         yield Problem(
+            rule="duplicate-path",
             what=f"the internal path {path} belongs to {path_counts[path]} cords: {functions}",
             where=file,
             fix="give each cord a different path=, whatever its method",
@@ -96,6 +101,7 @@ def _find_hidden_cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Pr
         first_function = first_functions.setdefault(call, cord["function"])
         if cord["public_api_path"] and first_function != cord["function"]:
             yield Problem(
+                rule="hidden-cord",
                 what=f"calls to {call[0]} {call[1]} never reach it: the platform uses the first cord, {first_function}",
                 where=f"{file}, cord {cord['function']}",
                 fix="give it a different public path",

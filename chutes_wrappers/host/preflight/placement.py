@@ -21,6 +21,7 @@ def find_placement_problems(described: Mapping[str, Any], file: str) -> Iterator
     name = described["name"]
     if word := platform_checks.find_subnet_word(name):
         yield Problem(
+            rule="subnet-name",
             what=f"the chute name {name[:200]!r} contains {word!r}, which belongs to a subnet",
             where=file,
             fix="choose a CHUTE_NAME without that word",
@@ -28,6 +29,7 @@ def find_placement_problems(described: Mapping[str, Any], file: str) -> Iterator
         )
     if faults := [*_find_tee_faults(described["tee"], name), *_find_selector_faults(described["node_selector"])]:
         yield Problem(
+            rule="tee-placement",
             what=f"Chutes accepts only confidential (TEE) chutes on one GPU, {_GPU}; here {'; '.join(faults)}"
             + _format_api_rejection(described["tee"], described["node_selector"]),
             where=f"{file}, Chute(…)",

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.overruled_rules import is_overruled
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.preflight.cords import find_cord_problems
 from chutes_wrappers.host.preflight.placement import find_placement_problems
@@ -29,8 +30,11 @@ def find_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str, *
 
 
 def check_not_rejected(problems: Sequence[Problem], file: str) -> None:
-    """Raise one ConfigurationError with every rejection among ``problems`` of the module in ``file``, each with its fix."""
-    rejections = [problem for problem in problems if problem.severity == "rejected"]
+    """Raise one ConfigurationError with every rejection among ``problems`` of the module in ``file``, each with its fix.
+
+    A rule that the user overruled rejects nothing.
+    """
+    rejections = [each for each in problems if each.severity == "rejected" and not is_overruled(each.rule)]
     if rejections:
         raise ConfigurationError(
             "Chutes would reject this module",

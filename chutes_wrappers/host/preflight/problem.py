@@ -12,10 +12,12 @@ Severity = Literal["rejected", "warning"]
 class Problem:
     """``what`` is wrong, ``where`` (file, variable, cord), and the ``fix``. None of them contains a secret.
 
+    ``rule`` is the name of the violated rule in ``platform_rules.FACTS``; empty for what ``--allow`` cannot overrule.
     "rejected": the platform would reject the module, or the chute could never start. "warning": it accepts the module, but
     a part would not work, or others could see it. ``only_on_platform``: commands that need no platform continue.
     """
 
+    rule: str
     what: str
     where: str
     fix: str

@@ -26,19 +26,23 @@ def _find_name_problems(facts: ModuleFacts, described: Mapping[str, Any], userna
     file, name, image = str(facts.path), described["name"], described["image"]
     chute_name = _format_source("CHUTE_NAME", facts.chute_name, "chute name", name)
     checks = [
-        (chute_name, name, platform_checks.find_chute_name_problem(name), file),
-        ("the username", username, platform_checks.find_username_problem(username), USERNAME_SOURCE),
+        ("chute-name", chute_name, name, platform_checks.find_chute_name_problem(name), file),
+        ("username", "the username", username, platform_checks.find_username_problem(username), USERNAME_SOURCE),
     ]
     if image["tag"]:  # without a tag it is only a reference to an image that the platform has already
         image_name = _format_source("CHUTE_NAME", facts.chute_name, "image name", image["name"])
         image_tag = _format_source("CHUTE_TAG", facts.chute_tag, "image tag", image["tag"])
+        name_rule = platform_checks.find_image_name_problem(image["name"])
         tag_rule = platform_checks.find_image_name_problem(image["tag"], platform_rules.IMAGE_TAG_LENGTH)
-        checks.append((image_name, image["name"], platform_checks.find_image_name_problem(image["name"]), file))
-        checks.append((image_tag, image["tag"], tag_rule, file))
-    for source, value, rule, where in checks:
-        if rule:
+        checks.append(("image-name", image_name, image["name"], name_rule, file))
+        checks.append(("image-tag", image_tag, image["tag"], tag_rule, file))
+    for rule, source, value, valid_form, where in checks:
+        if valid_form:
             yield Problem(
-                what=f"the platform does not accept {source}: {value[:200]!r}", where=where, fix=f"use {rule}"
+                rule=rule,
+                what=f"the platform does not accept {source}: {value[:200]!r}",
+                where=where,
+                fix=f"use {valid_form}",
             )
 
 
@@ -52,7 +56,10 @@ def _find_text_problems(described: Mapping[str, Any], where: str) -> Iterator[Pr
         length = len(described[name] or "")
         if length > limit:
             yield Problem(
-                what=f"{name} has {length:,} characters, more than {limit:,}", where=where, fix=f"shorten the {name}"
+                rule="text-length",
+                what=f"{name} has {length:,} characters, more than {limit:,}",
+                where=where,
+                fix=f"shorten the {name}",
             )
 
 
@@ -63,6 +70,7 @@ def _find_number_problems(
         if not _is_within(values[name], lowest, highest, whole=name not in _FRACTIONS):
             kind = "a number" if name in _FRACTIONS else "a whole number"
             yield Problem(
+                rule="number-range",
                 what=f"{name} is {values[name]!r}, not {kind} from {lowest:,} to {highest:,}",
                 where=where,
                 fix=f"set {name} to {kind} from {lowest} to {highest}",

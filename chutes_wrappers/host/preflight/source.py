@@ -30,6 +30,7 @@ def find_source_problems(facts: ModuleFacts, described: Mapping[str, Any], code:
 def _find_file_name_problems(facts: ModuleFacts) -> Iterator[Problem]:
     if not platform_rules.MODULE_FILE.match(facts.path.name):
         yield Problem(
+            rule="module-file",
             what=f"the platform does not accept the file name {facts.path.name!r}",
             where=str(facts.path),
             fix="rename it: a lower case letter, then lower case letters, digits or '_', then .py",
@@ -39,6 +40,7 @@ def _find_file_name_problems(facts: ModuleFacts) -> Iterator[Problem]:
 def _find_length_problems(facts: ModuleFacts, code: str) -> Iterator[Problem]:
     if len(code) > platform_rules.MAX_SOURCE_LENGTH:
         yield Problem(
+            rule="source-length",
             what=f"the module has {len(code):,} characters, more than {platform_rules.MAX_SOURCE_LENGTH:,}",
             where=str(facts.path),
             fix="keep the module thin: move data and logic into the image that it wraps",
@@ -51,6 +53,7 @@ def _find_annotation_problems(facts: ModuleFacts, tree: ast.Module) -> Iterator[
         if any(alias.name == "annotations" for alias in node.names):
             # Reported by users who deploy (PLATFORM.md, section 6), hence only a warning.
             yield Problem(
+                rule="future-annotations",
                 what="`from __future__ import annotations` is reported to break a module's start on the platform",
                 where=f"{facts.path}, line {node.lineno}",
                 fix="remove the line, and quote the annotations that need it",
@@ -65,6 +68,7 @@ def _find_package_problems(facts: ModuleFacts, described: Mapping[str, Any], tre
     # An image that is only a reference was built earlier; its content is not known here.
     is_unknown = described["image"]["holds_toolkit"] is None
     yield Problem(
+        rule="toolkit-import",
         what=f"the module imports `{name}`, which its image {'may not' if is_unknown else 'does not'} contain",
         where=f"{facts.path}, line {node.lineno}",
         fix="build the image with build_wrapper_image, which adds the package",
@@ -95,6 +99,7 @@ def _find_secret_problems(facts: ModuleFacts, described: Mapping[str, Any], tree
     for name, value in facts.env.items():
         if value and platform_rules.SECRET_NAME.search(name) and (value in literals or name in image_variables):
             yield Problem(
+                rule="",
                 what=f"{name} looks like a secret, and its value would be in an image layer that others can read",
                 where=f"{facts.path}, CHUTE_ENV",
                 fix=f"remove the value, and store it with {NAMES.deploy} --secret {facts.chute_name} {name}",
