@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import PlainTextResponse
 
 from chutes_wrappers.emulator.api import (
     api_key_routes,
@@ -37,4 +39,13 @@ def create_app(platform: Platform) -> FastAPI:
     app.state.platform = platform
     for router in _ROUTERS:
         app.include_router(router)
+    app.add_exception_handler(HTTPException, _respond_to_error)
     return app
+
+
+async def _respond_to_error(request: Request, error: Exception) -> Response:
+    """Return an error as JSON, but a 500 as the platform does: plain text without a reason (PLATFORM.md, section 4)."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 500:
+        return PlainTextResponse("Internal Server Error", 500)
+    return await http_exception_handler(request, error)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from fastapi import HTTPException, Request
+from loguru import logger
 
+from chutes_wrappers.core.overruled_rules import is_overruled
 from chutes_wrappers.emulator.builds import Builds
 from chutes_wrappers.emulator.instances import Instances
 from chutes_wrappers.emulator.signatures import UNKNOWN_HOTKEY, Unauthorized, parse_api_key, verify_signature
@@ -36,6 +38,16 @@ class Platform:
     builds: Builds
     instances: Instances | None
     new_accounts: NewAccounts
+
+    @staticmethod
+    def reject(rule: str, status: int, detail: str) -> None:
+        """Raise the API's error for a request that violates ``rule``; only log it when the user overruled the rule.
+
+        A 500 is a bare "Internal Server Error", whatever ``detail`` says.
+        """
+        if not is_overruled(rule):
+            raise HTTPException(status, detail)
+        logger.warning("rule {} was overruled: the platform would respond {}: {}", rule, status, detail)
 
 
 @dataclass(frozen=True, kw_only=True)
