@@ -7,9 +7,20 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from chutes_wrappers.core import platform_rules
+
+# The API reads JSON with pydantic's lax mode, so "8" and 8.0 are the number 8, and 1 and "yes" are true.
+_FLAG: TypeAdapter[bool] = TypeAdapter(bool)
+_PRICE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(gt=0, lt=platform_rules.MAX_HOURLY_PRICE)])
+_NUMBERS: Mapping[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(Annotated[float if name in platform_rules.FRACTIONS else int, Field(ge=lowest, le=highest)])
+    for name, (lowest, highest) in {**platform_rules.CHUTE_RANGES, **platform_rules.NODE_RANGES}.items()
+}
 
 
 def find_chute_name_problem(name: str) -> str | None:
@@ -30,7 +41,7 @@ def find_image_name_problem(name: str, length: tuple[int, int] = platform_rules.
 
 def find_username_problem(username: str) -> str | None:
     """Return the rule that ``username`` violates, or None (api, section 4)."""
-    return None if platform_rules.USERNAME.match(username) else "3 to 15 letters, digits or '_'"
+    return None if platform_rules.USERNAME.match(username) else "3 to 15 letters, digits, '_' or '-'"
 
 
 def build_slug(username: str, chute_name: str) -> str:
@@ -65,6 +76,50 @@ def is_shadowed(public_path: str) -> bool:
     )
 
 
+def read_flag(value: object) -> bool | None:
+    """Return the boolean that the API reads from ``value`` (tee, encrypted_fs, …), or None when it rejects it with 422."""
+    try:
+        return _FLAG.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def read_number(name: str, value: object) -> float | None:
+    """Return the number that the API reads for a setting of CHUTE_RANGES or NODE_RANGES, or None when it rejects it with 422."""
+    return _read(_NUMBERS[name], value)
+
+
+def read_price(value: object) -> float | None:
+    """Return the maximum hourly price that the API reads from ``value``, or None when it rejects it with 422."""
+    return _read(_PRICE, value)
+
+
+def _read(adapter: TypeAdapter[Any], value: object) -> float | None:
+    try:
+        return float(adapter.validate_python(value))
+    except ValidationError:
+        return None
+
+
+def resolve_gpus(selector: Mapping[str, Any]) -> frozenset[str]:
+    """Return the GPUs that the API finds for a chute's node selector (api, section 4). Empty: it ends in a bare 500.
+
+    The ``supported_gpus`` of a record of the API are returned unchanged. Else those of ``include`` (default: all) that
+    are not in ``exclude``, and are not too expensive. Only TEE_GPU's memory is known; the others count as large enough.
+    """
+    if isinstance(supported := selector.get("supported_gpus"), list):
+        return frozenset(map(str, supported))
+    included, excluded = selector.get("include"), selector.get("exclude") or ()
+    names = set(platform_rules.GPU_HOURLY_PRICES) - {str(name).lower() for name in excluded}
+    price, memory = selector.get("max_hourly_price_per_gpu"), selector.get("min_vram_gb_per_gpu")
+    max_price = read_price(price)
+    if included:
+        names &= set(map(str, included))
+    if (read_number("min_vram_gb_per_gpu", memory) or 0) > platform_rules.TEE_GPU_MEMORY_GB:
+        names.discard(platform_rules.TEE_GPU)
+    return frozenset(name for name in names if max_price is None or platform_rules.GPU_HOURLY_PRICES[name] <= max_price)
+
+
 def is_tee_placement(gpu_count: object, include: object) -> bool:
     """Return whether the API accepts a TEE chute with these settings of its NodeSelector (api, section 4).
 
@@ -82,6 +137,21 @@ def find_subnet_word(chute_name: str) -> str | None:
 def is_tee_name(chute_name: str) -> bool:
     """Return whether a chute of this name needs ``tee=True`` (api, section 4)."""
     return "TEE" in chute_name or chute_name.lower().endswith("tee")
+
+
+def is_banned_secret(name: str) -> bool:
+    """Return whether the platform may reject a secret of this name with 403; case is ignored (api, section 4)."""
+    key = name.lower()
+    return (
+        key in platform_rules.BANNED_SECRETS
+        or key.startswith(platform_rules.BANNED_SECRET_PREFIXES)
+        or any(part in key for part in platform_rules.BANNED_SECRET_PARTS)
+    )
+
+
+def is_exceptable_secret(name: str) -> bool:
+    """Return whether a banned ``name`` may be one of the exceptions, whose list is not known (api, section 4)."""
+    return name.lower().startswith(platform_rules.EXCEPTED_SECRET_PREFIXES)
 
 
 def find_unknown_gpus(names: Iterable[str]) -> list[str]:

@@ -17,15 +17,18 @@ Sureness = Literal["sure", "likely", "newest commit only"]
 class Fact:
     """What is believed about the platform.
 
-    ``name`` is what ``--allow`` takes. ``text`` is one sentence: what the platform does. ``values`` are the names of the
-    constants of this module that it sets. ``date`` is the day, or the month, of the newest source that says so.
+    ``text`` is one sentence: what the platform does. ``values`` are the names of the constants of this module that it
+    sets. ``refusal`` is the status that the platform refuses with, or what fails there; ``--allow`` takes the ``name``
+    of such a fact. It is empty for a fact that nothing here refuses anything because of. ``date`` is the day, or the
+    month, of the newest source that says so.
     """
 
     name: str
     text: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    refusal: str = ""
     source: str
-    date: str
+    date: str = "2026-08"
     sureness: Sureness = "sure"
 
 
@@ -35,8 +38,10 @@ SDK_PATH = re.compile(r"^(/[a-z0-9_][a-z0-9_-]*)+\Z")
 API_INTERNAL_PATH = re.compile(r"^(/[a-z][a-z0-9_]*)+\Z")
 API_PUBLIC_PATH = re.compile(r"^(/[a-z][a-z0-9_-]*)+\Z")
 API_PUBLIC_METHODS = ("GET", "POST")
+# (newest commit only) These too; an older API rejects the whole chute because of one cord.
+NEWEST_PUBLIC_METHODS = ("PUT", "PATCH", "DELETE", "HEAD")
 # Section 2: upstream methods are free; these are the ones a cord can name (aiohttp session methods).
-UPSTREAM_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+UPSTREAM_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
 # (api) section 2: the platform's own routes on a chute's host win over the chute's.
 PLATFORM_PATHS = frozenset({"/ping", "/docs", "/redoc", "/openapi.json", "/pricing"})
@@ -63,10 +68,58 @@ RESERVED_PORTS = {
 MIN_UNPRIVILEGED_PORT = 1024
 EXECUTION_CONTEXT_VARIABLE = "CHUTES_EXECUTION_CONTEXT"
 REMOTE_CONTEXT = "REMOTE"
+# Section 1: /cache is the node's folder for a chute, and outlives its instances. /tmp and all other writes share the disk limit.
+CACHE_FOLDER = "/cache"
+INSTANCE_DISK_BYTES = 10 * 1024**3
+# Section 1: the readiness probe of a pod, `curl -f http://127.0.0.1:LOGGING_PORT/_alive`.
+PROBE_PATH = "/_alive"
+PROBE_INTERVAL_S = 15.0
+PROBE_TIMEOUT_S = 1.0
+PROBE_FAILURES_TO_UNREADY = 60
+# Section 1: the variables that the host sets; its values win over the image's. HF_HOME, CIVITAI_HOME and the context are
+# known. The other values are likely ones.
+HOST_VARIABLES = {
+    "HF_HOME": CACHE_FOLDER,
+    "CIVITAI_HOME": f"{CACHE_FOLDER}/civitai",
+    EXECUTION_CONTEXT_VARIABLE: REMOTE_CONTEXT,
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_XET_HIGH_PERFORMANCE": "1",
+    "NCCL_IB_DISABLE": "1",
+    "NCCL_P2P_DISABLE": "1",
+    "NVIDIA_VISIBLE_DEVICES": "all",
+    "TOKIO_WORKER_THREADS": "4",
+    "VLLM_DISABLE_TELEMETRY": "1",
+}
+# The host may set any variable that begins with one of these.
+HOST_VARIABLE_PREFIXES = ("CHUTES_", "HF_HUB_", "HF_XET_", "NCCL_")
+# Section 1: what a pod's sandbox refuses with EPERM, by the longer of two readings (the second line is the newer profile).
+REFUSED_SYSTEM_CALLS = (
+    "mount", "umount", "umount2", "pivot_root", "chroot", "keyctl", "bpf", "init_module", "finit_module", "delete_module",
+    "ptrace", "process_vm_readv", "process_vm_writev", "io_uring_setup", "io_uring_enter", "io_uring_register", "userfaultfd",
+    "perf_event_open",
+)  # fmt: skip
+INSTANCE_CAPABILITIES = ("IPC_LOCK",)
 
 # (api) section 3: when the platform gives up on a call, and on an instance.
-API_CALL_LIMIT_S = 600.0
-FAILURES_TO_DELETION = 7
+# Without a byte from the instance for so long.
+API_CALL_LIMIT_S = 1800.0
+# An instance is disabled by this many failures in a row, and again by each further one: for 90 s, then 180 s, …
+FAILURES_TO_DISABLE = 7
+DISABLE_S = 90.0
+# It is deleted when it is disabled this often within the time.
+DISABLES_TO_DELETION = 6
+DISABLE_WINDOW_S = 3600.0
+# On how many instances a call is tried.
+MAX_INSTANCES_PER_CALL = 3
+# By the chart (likely): how often the ingress sends a call whose response is a 5xx, and with which methods.
+INGRESS_ATTEMPTS = 3
+INGRESS_RETRIED_METHODS = ("GET", "PUT", "DELETE")
+# (newest commit only) Of a request's body; a larger one gets 413.
+MAX_REQUEST_BYTES = 128 * 1024**2
+# Public methods whose calls reach the instance with the body {} (DELETE, HEAD: newest commit only).
+BODILESS_METHODS = ("GET", "DELETE", "HEAD")
+TRACE_HEADER = "X-Chutes-Trace"
+INVOCATION_HEADER = "X-Chutes-InvocationID"
 UPGRADE_REQUIRED = 426
 BAD_REQUEST = 400
 RATE_LIMITED = 429
@@ -80,6 +133,10 @@ MIN_GLIBC = (2, 34)
 # Section 1: TEE_GPU is of the Blackwell generation (sm_120). The SDK's values, 12.2 to 12.6, are older.
 MIN_CUDA = (12, 8)
 OPENSSL_LIBRARY = "libcrypto.so.3"
+# (api) section 1: the newer of the two forges builds only on the platform's own images. It is likely in use, not proven.
+FORGE_BASE_PREFIX = "parachutes/"
+FORGE_BASE_EXAMPLE = "parachutes/python:3.12"
+FORGE_BASE_MESSAGE = "Dockerfile FROM targets must use parachutes/* base images, got: "
 # The SDK requires 3.10; its chutes-inspecto.so crashes under CPython 3.13 (measured with 0.6.9 on glibc 2.36 and 2.41).
 MIN_PYTHON = (3, 10)
 MAX_PYTHON = (3, 12)
@@ -102,6 +159,7 @@ CHUTE_RANGES: dict[str, tuple[float, float]] = {
     "shutdown_after_seconds": (60, 604_800),
     "scaling_threshold": (0, 1),
 }
+FRACTIONS = ("scaling_threshold",)  # whole numbers are required for the others
 # Settings of a NodeSelector (SDK chute/node_selector.py has the same); GB for the second.
 NODE_RANGES: dict[str, tuple[int, int]] = {"gpu_count": (1, 8), "min_vram_gb_per_gpu": (16, 140)}
 # (api, August 2026) section 4: what an account without a special role may deploy, since 2026-05-12.
@@ -111,6 +169,10 @@ TEE_GPU_MEMORY_GB = 96
 TEE_MIN_VRAM_GB = (NODE_RANGES["min_vram_gb_per_gpu"][0], TEE_GPU_MEMORY_GB)
 TEE_REQUIRED_MESSAGE = "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
 TEE_LIMITED_MESSAGE = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
+PUBLIC_CHUTE_MESSAGE = (
+    "Chutes no longer supports public chutes. You can instead deploy the chute as a private chute and share it with other users."
+)
+TEE_CHANGE_MESSAGE = "Cannot change node selector placement constraints on a TEE chute"
 TEE_ARGUMENTS = ("tee=True,", f'node_selector=NodeSelector(gpu_count={TEE_GPU_COUNT}, include=["{TEE_GPU}"]),')
 MAX_EXCLUDED_GPUS = 5
 MAX_HOURLY_PRICE = 10.0
@@ -122,9 +184,8 @@ GPU_HOURLY_PRICES = {
     "h100": 1.79, "h100_nvl": 2.25, "h100_sxm": 2.35, "h800": 1.5, "h20": 1.2, "h200": 2.75, "mi300x": 3.0, "b200": 4.5,
     "b300": 4.5,
 }  # fmt: skip
-USERNAME = re.compile(r"^[A-Za-z0-9_]{3,15}\Z")
-# The server accepts a dash too, which the SDK's registration rejects.
-EXISTING_USERNAME = re.compile(r"^[A-Za-z0-9_-]{3,15}\Z")
+# The SDK's own registration (SDK util/user.py) rejects the dash.
+USERNAME = re.compile(r"^[A-Za-z0-9_-]{3,15}\Z")
 # Section 4: the first label of a chute's host.
 SLUG = re.compile(r"^[a-z0-9-]+\Z")
 OBJECT_ID = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
@@ -133,12 +194,35 @@ API_KEY_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,28}\Z")
 API_KEY_OBJECT_TYPES = ("images", "chutes", "invocations")
 # SDK entrypoint/_shared.py CHUTE_REF_RE; (api) lower case.
 CHUTE_REFERENCE = re.compile(r"^[a-z][a-z0-9_]*:[a-z][a-z0-9_]+\Z")
+# (api) sections 4 and 5: the rules in the order in which the API checks them, first of an upload, then of a deployment.
+# It reports those of one group together, or finds them in the order of the cords.
+CHECK_ORDER = (
+    *(("username",), ("build-limit",), ("sdk-version",), ("build-balance",), ("image-exists",)),
+    ("image-name", "image-tag", "forge-base"),
+    ("text-length", "source-length", "number-range", "flag-value", "gpu-name"),
+    *(("subnet-name",), ("tee-placement",), ("daily-limit",), ("tee-name",), ("public-chute",), ("image-unknown",)),
+    *(("private-image",), ("version-exists",), ("tee-required",), ("exclude-count",), ("no-gpu",), ("fee-notice",)),
+    *(("balance",), ("image-sdk",), ("immutable-chute",), ("tee-change",)),
+    *(("chute-name",), ("module-file",), ("module-reference",), ("module-syntax",)),
+    ("cord-path", "public-path", "public-method"),
+    *(("duplicate-path",), ("no-cord",)),
+)
 # (api) section 4: dollars, and hours of a chute's GPUs.
 MIN_BUILD_BALANCE = 50.0
 FIRST_DEPLOYMENT_HOURS = 3
 # (api) section 4: per user and day.
 MAX_BUILDS_PER_DAY = 24
 MAX_VERSIONS_PER_DAY = 24
+# (api) section 4: what the client's X-Chutes-Version must be at least, with a build.
+MIN_SDK_VERSION = (0, 3, 61)
+# (api) section 4: what is free on the coldkey of a registration.
+REGISTRATION_DEPOSIT_TAO = 0.25
+MAX_REGISTRATIONS_PER_DAY = 3  # of an IP
+# (api) section 4: names of secrets that get 403. Some that begin with EXCEPTED_SECRET_PREFIXES are accepted; which is unknown.
+BANNED_SECRET_PARTS = ("python", "sglang")
+BANNED_SECRET_PREFIXES = ("sgl_", "ld_")
+BANNED_SECRETS = frozenset({"http_proxy", "https_proxy", "hf_hub_disable_ssl_verify"})
+EXCEPTED_SECRET_PREFIXES = ("python", "uv_")
 
 # (api) section 5: authentication and permissions of a user, and the states of an image.
 NONCE_WINDOW_S = 600

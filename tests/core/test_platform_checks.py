@@ -74,7 +74,7 @@ def test_a_very_long_path_is_matched_quickly() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("UPSTREAM_METHODS", ("GET", "POST", "PUT", "PATCH", "DELETE")),
+        ("UPSTREAM_METHODS", ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")),
         ("API_PUBLIC_METHODS", ("GET", "POST")),
         ("INSTANCE_UID", 1000),
         ("INSTANCE_GID", 1000),

@@ -12,7 +12,7 @@ from typing import NoReturn
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.platform_checks import compute_chute_id, find_chute_name_problem, is_name_pattern_match
-from chutes_wrappers.core.platform_rules import EXISTING_USERNAME, OBJECT_ID
+from chutes_wrappers.core.platform_rules import OBJECT_ID, USERNAME
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
@@ -72,7 +72,7 @@ def check_recipient(user: str) -> None:
     """
     if OBJECT_ID.match(user):
         return
-    if not EXISTING_USERNAME.match(user):
+    if not USERNAME.match(user):
         raise ConfigurationError(
             f"{user!r} is not a valid username or user id", where="USER", next_step="use the user's name or id"
         )

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.core.platform_rules import EXISTING_USERNAME, OBJECT_ID
+from chutes_wrappers.core.platform_rules import OBJECT_ID, USERNAME
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.ownership import Kind, add_owner, build_foreign_error, format_owner, read_owner
@@ -45,7 +45,7 @@ def find_named(api: PlatformApi, kind: Kind, text: str, *, is_own_only: bool = F
 def split_owner(text: str) -> tuple[str, str] | None:
     """Split ``USER/NAME``; None for another text. A name may contain slashes itself."""
     username, _, name = text.partition("/")
-    return (username, name) if name and EXISTING_USERNAME.match(username) else None
+    return (username, name) if name and USERNAME.match(username) else None
 
 
 def find_of_user(api: PlatformApi, kind: Kind, username: str, name: str) -> dict[str, Any] | None:
