@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
-# Commands pass it to the SDK's processes and to the processes that load a module.
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.errors import WrapperError
+
+# Commands pass both to the SDK's processes and to the processes that load a module.
 VARIABLE = "CHUTES_WRAPPERS_ALLOW"
+_RECORD_VARIABLE = "CHUTES_WRAPPERS_OVERRULED"  # the file with a line for each refusal that did not happen
+_reporter: Callable[[str, str], None] | None = None
 
 
 def overrule(rules: Iterable[str]) -> None:
@@ -14,9 +23,82 @@ def overrule(rules: Iterable[str]) -> None:
     os.environ[VARIABLE] = ",".join(sorted({*_read_rules(), *rules}))
 
 
-def is_overruled(rule: str) -> bool:
-    """Return whether the user overruled ``rule``: nothing here may reject anything because of it."""
-    return rule in _read_rules()
+def is_overruled(rule: str, reason: str = "") -> bool:
+    """Return whether the user overruled ``rule``: nothing here may reject anything because of it.
+
+    Call it only for a rule that is violated, with the ``reason`` that the refusal would have: a yes is recorded.
+    """
+    if rule not in _read_rules():
+        return False
+    if (path := os.environ.get(_RECORD_VARIABLE)) and (rule, reason) not in _read_record():
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps([rule, reason]) + "\n")
+        if reason and _reporter is not None:
+            _reporter(rule, reason)
+    return True
+
+
+def refuse(rule: str, failure: WrapperError) -> None:
+    """Raise ``failure``, which then names the violated ``rule``, unless the user overruled the rule."""
+    if is_overruled(rule, f"{failure.where}: {failure.what}" if failure.where else failure.what):
+        return
+    failure.evidence = "\n".join(filter(None, (failure.evidence, describe_rule(rule))))
+    raise failure
+
+
+def describe_rule(rule: str) -> str:
+    """Return the line of a refusal that names its rule, since when it is known, and how sure it is."""
+    fact = platform_rules.find_fact(rule)
+    return f"rule {rule}, since {fact.date}, {fact.sureness}; --allow {rule} lets the platform decide"
+
+
+def list_overruled() -> list[str]:
+    """Return the rules that would have refused something since ``record_overruled`` began, sorted."""
+    return sorted({rule for rule, _ in _read_record()})
+
+
+@contextlib.contextmanager
+def record_overruled(rules: Iterable[str], report: Callable[[str, str], None]) -> Iterator[None]:
+    """Overrule ``rules`` while the block runs, also in child processes; ``list_overruled`` has those that mattered.
+
+    ``report`` is called with each rule and reason, once: those of child processes at the end of the block.
+    """
+    global _reporter
+    reported: set[tuple[str, str]] = set()
+
+    def report_once(rule: str, reason: str) -> None:
+        reported.add((rule, reason))
+        report(rule, reason)
+
+    with contextlib.ExitStack() as stack:
+        for name in (VARIABLE, _RECORD_VARIABLE):
+            stack.callback(_set_variable, name, os.environ.get(name))
+        overrule(rules)
+        if _read_rules():
+            record = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chutes-wrappers-"))) / "overruled"
+            record.touch()
+            os.environ[_RECORD_VARIABLE] = str(record)
+        _reporter = report_once
+        try:
+            yield
+        finally:
+            _reporter = None
+            for rule, reason in _read_record():
+                if reason and (rule, reason) not in reported:
+                    report(rule, reason)
+
+
+def _read_record() -> list[tuple[str, str]]:
+    path = os.environ.get(_RECORD_VARIABLE)
+    lines = Path(path).read_text(encoding="utf-8").splitlines() if path else []
+    return [(rule, reason) for rule, reason in map(json.loads, lines)]
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 def _read_rules() -> set[str]:
