@@ -176,6 +176,14 @@ class DockerContainer:
         with translate_errors(self._spec.image):
             return [(_KINDS[int(change["Kind"])], str(change["Path"])) for change in self._container.diff() or ()]
 
+    def measure_written_bytes(self) -> int:
+        """Return the size of all files that differ from the image's, without those in volumes."""
+        with (
+            translate_errors(self._spec.image),
+            _open_response(self._container, "GET", "json", size="1") as response,
+        ):
+            return 0 if response is None else int(response.json().get("SizeRw") or 0)
+
     def join_network(self, network: str) -> str:
         """Connect the container to one more network, and return its IP address there."""
         with translate_errors(self._spec.image):

@@ -6,8 +6,9 @@ import contextlib
 import os
 import re
 import secrets
+import shlex
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +21,7 @@ from chutes_wrappers.host.container_engine.docker_errors import (
     translate_errors,
 )
 from chutes_wrappers.host.container_engine.docker_pull import pull_image
-from chutes_wrappers.host.container_engine.engine import ContainerSpec
+from chutes_wrappers.host.container_engine.engine import ContainerSpec, KeptVolume
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -31,8 +32,10 @@ _T = TypeVar("_T")
 # Labels of every container, network and volume: the process that created it, and the machine and pid namespace of that process.
 LABEL = "chutes-wrappers.session"
 HOST_LABEL = "chutes-wrappers.host"
+# The label of a volume that outlives its process: the path on this machine that it belongs to.
+OWNER_LABEL = "chutes-wrappers.owner"
 _API_TIMEOUT_S = 120
-_CHMOD_TIMEOUT_S = 60
+_PREPARE_TIMEOUT_S = 60
 
 
 def connect(
@@ -84,7 +87,7 @@ class DockerEngine:
         return str(self._client.api.base_url).startswith("http+docker:")  # docker-py's scheme for a Unix socket
 
     def remove_abandoned_resources(self) -> None:
-        """Remove containers, networks and volumes of processes on this machine that were killed."""
+        """Remove containers, networks and volumes of processes on this machine that were killed, and volumes of paths that are gone."""
         filters: dict[str, str | list[str] | bool] = {"label": f"{HOST_LABEL}={_find_host_id()}"}
 
         def remove() -> None:
@@ -96,7 +99,8 @@ class DockerEngine:
                 if _is_abandoned((network.attrs or {}).get("Labels") or {}):
                     run_cleanup(network.remove)
             for volume in self._client.volumes.list(filters=filters):
-                if _is_abandoned((volume.attrs or {}).get("Labels") or {}):
+                labels = (volume.attrs or {}).get("Labels") or {}
+                if _is_abandoned(labels) or not os.path.exists(labels.get(OWNER_LABEL, "/")):
                     run_cleanup(volume.remove)
 
         run_cleanup(remove)
@@ -165,6 +169,10 @@ class DockerEngine:
         finally:
             run_cleanup(self._run_in_worker, self._client.api.remove_network, name)
 
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume. No error when there is none, or a container uses it."""
+        run_cleanup(self._run_in_worker, self._client.api.remove_volume, name)
+
     def remove_build_step(self, container_id: str) -> None:
         """Remove the container of a failed build step, which the legacy builder keeps. Any other container stays."""
 
@@ -189,6 +197,9 @@ class DockerEngine:
             "ports": {f"{port}/tcp": ("127.0.0.1", None) for port in spec.ports},
             "volumes": [_resolve_volume(volume) for volume in spec.volumes],
             "mounts": [Mount(target, volume, type="volume", no_copy=True) for target, volume in volumes.items()],
+            "cap_drop": None if spec.capabilities is None else ["ALL"],
+            "cap_add": list(spec.capabilities or ()),
+            "security_opt": _build_security_options(spec),
             "shm_size": spec.shm_bytes,
             "device_requests": _build_device_requests(spec.gpus),
             "platform": spec.platform,
@@ -200,28 +211,37 @@ class DockerEngine:
 
     @contextlib.contextmanager
     def _create_volumes(self, spec: ContainerSpec) -> Iterator[Mapping[str, str]]:
-        """Create empty volumes with mode 1777, as on the platform, and yield target → volume name."""
-        names = {target: self._make_name() for target in spec.empty_volumes}
+        """Create empty volumes with mode 1777, as on the platform, and missing kept ones. Yield target → volume name."""
+        empty = {target: self._make_name() for target in spec.empty_volumes}
+        names = {**empty, **{volume.target: volume.name for volume in spec.kept_volumes}}
         try:
             with translate_errors(spec.image):
-                for name in names.values():
+                for name in empty.values():
                     self._run_in_worker(self._client.volumes.create, name, labels=self._build_labels())
+                for volume in spec.kept_volumes:
+                    labels = self._build_labels(volume.owner)
+                    self._run_in_worker(self._client.volumes.create, volume.name, labels=labels)
                 if names:
-                    self._make_writable(spec.image, names)
+                    self._prepare_volumes(spec, names)
             yield names
         finally:
-            for name in names.values():
-                run_cleanup(self._run_in_worker, self._client.api.remove_volume, name)
+            for name in empty.values():
+                self.remove_volume(name)
 
-    def _make_writable(self, image: str, names: Mapping[str, str]) -> None:
-        chmod = ContainerSpec(
-            image=image, entrypoint=["/bin/chmod"], command=["1777", *names], user="0:0", network="none"
+    def _prepare_volumes(self, spec: ContainerSpec, names: Mapping[str, str]) -> None:
+        prepare = ContainerSpec(
+            image=spec.image,
+            entrypoint=["/bin/sh"],
+            command=["-c", build_volume_script(spec.empty_volumes, spec.kept_volumes)],
+            user="0:0",
+            network="none",
+            environment={"LD_PRELOAD": ""},
         )
-        with self._create_container(chmod, names) as container:
+        with self._create_container(prepare, names) as container:
             self._run_in_worker(container.start)
-            result = container.wait(timeout=_CHMOD_TIMEOUT_S)
+            result = container.wait(timeout=_PREPARE_TIMEOUT_S)
         if result["StatusCode"] != 0:
-            raise WrapperError("empty volumes cannot be prepared: chmod failed", where=image)
+            raise WrapperError("the volumes cannot be prepared: chmod or chown failed", where=spec.image)
 
     def _run_in_worker(self, call: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
         """Run creations and removals in one thread, so that a removal comes after an interrupted creation."""
@@ -230,8 +250,22 @@ class DockerEngine:
     def _make_name(self) -> str:
         return f"chutes-wrappers-{self._session}-{secrets.token_hex(4)}"
 
-    def _build_labels(self) -> dict[str, str]:
-        return {LABEL: self._session, HOST_LABEL: _find_host_id()}
+    def _build_labels(self, owner: str | None = None) -> dict[str, str]:
+        """Return the labels of what belongs to this process or, with ``owner``, to that path."""
+        label = {LABEL: self._session} if owner is None else {OWNER_LABEL: owner}
+        return {**label, HOST_LABEL: _find_host_id()}
+
+
+def build_volume_script(empty: Sequence[str], kept: Sequence[KeptVolume]) -> str:
+    """Return the shell script that sets the modes of empty volumes, and the owners of kept ones."""
+    commands = [f"/bin/chmod 1777 {shlex.quote(target)}" for target in empty]
+    commands += [f"/bin/chown {volume.uid}:{volume.uid} {shlex.quote(volume.target)}" for volume in kept]
+    return " && ".join(commands)
+
+
+def _build_security_options(spec: ContainerSpec) -> list[str]:
+    profile = [] if spec.seccomp_profile is None else [f"seccomp={spec.seccomp_profile}"]
+    return [*profile, *([] if spec.capabilities is None else ["no-new-privileges"])]
 
 
 def _find_host_id() -> str:

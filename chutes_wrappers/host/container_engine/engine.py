@@ -12,11 +12,27 @@ from chutes_wrappers.core.errors import WrapperError
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptVolume:
+    """A volume that outlives containers, for the files of one user. It is created when it is missing.
+
+    ``name`` is the engine's name, ``target`` the path in the container. ``uid`` is its user and group. ``owner`` is the path on
+    this machine that it belongs to: a later process removes the volume once that path is gone. Without one, it belongs to
+    this process. ``DockerEngine.remove_volume`` removes it.
+    """
+
+    name: str
+    target: str
+    uid: int
+    owner: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
     """The options of a container. ``ports`` are container ports to publish on free loopback ports.
 
     ``environment`` is sent in a request body, never in an argv. ``volumes`` are in Docker's notation (``source:target``).
     ``empty_volumes`` are paths of new volumes, which hide the image's files and which every user may write to.
+    ``seccomp_profile`` is JSON. ``capabilities`` are the only ones, and no program gets more; None is the engine's default.
     ``files`` maps paths in the container, not in a volume, to contents: root's files, which every user of it may read.
     ``gpus`` is "all", a number, or ``device=0,1``.
     """
@@ -30,6 +46,9 @@ class ContainerSpec:
     ports: Sequence[int] = ()
     volumes: Sequence[str] = ()
     empty_volumes: Sequence[str] = ()
+    kept_volumes: Sequence[KeptVolume] = ()
+    seccomp_profile: str | None = field(default=None, repr=False)
+    capabilities: Sequence[str] | None = None
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     shm_bytes: int | None = None
     gpus: str | None = None
@@ -109,17 +128,24 @@ class ContainerEngine(ImageReader, Protocol):
 def start_container(
     engine: ContainerEngine, spec: ContainerSpec, report: Callable[[str], None]
 ) -> Iterator[RunningContainer]:
-    """Run a container. Where the engine has no GPUs, run it without and report that."""
+    """Run a container. Where the engine has no GPUs, or accepts no seccomp profile, run it without and report that."""
     with contextlib.ExitStack() as stack:
-        try:
-            container = stack.enter_context(engine.run(spec))
-        except WrapperError as error:
-            if spec.gpus is None or not _is_about_gpus(error):
-                raise
-            report(f"Docker has no GPU available ({error.what}): running without one")
-            container = stack.enter_context(engine.run(replace(spec, gpus=None)))
+        container = None
+        while container is None:
+            try:
+                container = stack.enter_context(engine.run(spec))
+            except WrapperError as error:
+                spec = _drop_rejected_option(spec, error, report)
         yield container
 
 
-def _is_about_gpus(error: WrapperError) -> bool:
-    return any(word in str(error).lower() for word in ("gpu", "device driver", "nvidia"))
+def _drop_rejected_option(spec: ContainerSpec, error: WrapperError, report: Callable[[str], None]) -> ContainerSpec:
+    """Return ``spec`` without the option that the engine rejected. Raise ``error`` when it is about nothing optional."""
+    message = str(error).lower()
+    if spec.gpus is not None and any(word in message for word in ("gpu", "device driver", "nvidia")):
+        report(f"Docker has no GPU available ({error.what}): running without one")
+        return replace(spec, gpus=None)
+    if spec.seccomp_profile is not None and "seccomp" in message:
+        report(f"Docker accepts no seccomp profile ({error.what}): system calls that the platform refuses work here")
+        return replace(spec, seccomp_profile=None)
+    raise error
