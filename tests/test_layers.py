@@ -207,6 +207,7 @@ PRIVATE_NAMES = {
     ("emulator/runner.py", "_conn_stats"),
     ("emulator/runner.py", "_encrypt"),
     ("runtime/launcher.py", "_USE_VFORK"),
+    ("runtime/service_python/sitecustomize.py", "_USE_VFORK"),
     ("sdk/describe.py", "_func"),
     ("sdk/describe.py", "_method"),
     ("sdk/describe.py", "_passthrough"),

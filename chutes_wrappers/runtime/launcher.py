@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import psutil
 from loguru import logger
@@ -24,7 +25,10 @@ from chutes_wrappers.runtime.process_tree import TREE_ID_VARIABLE, ProcessTree
 STOP_TIMEOUT_S = 5.0
 # Docker's default for an image that sets no PATH.
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PLATFORM_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HF_HOME", "LD_PRELOAD")
+_PLATFORM_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HF_HOME")
+# Its sitecustomize lets each Python of the service start children under the guard library.
+SERVICE_PYTHON_FOLDER = Path(__file__).with_name("service_python")
+_PRELOAD = "LD_PRELOAD"
 _TAIL_LINES = 50
 _MAX_LINE_LENGTH = 4096
 _TRACK_INTERVAL_S = 1.0
@@ -47,9 +51,10 @@ def build_service_environment(
     """Return the service's environment: the base image's variables override the instance's, without those of our recipe.
 
     ``module`` (CHUTE_ENV) overrides both. The instance's value is kept for the names in ``kept_names``, which the module
-    set in the image. It is also kept for the platform's model cache, GPU and guard library, and if the image has only an
-    empty placeholder. Variables that enable Python's faulthandler are always removed: the guard library crashes such a
-    Python (PLATFORM.md, section 1).
+    set in the image. It is also kept for the platform's model cache and GPU, and if the image has only an empty
+    placeholder. LD_PRELOAD is the instance's, which has the guard library, without the image's, which the platform removes;
+    the module's libraries come after it. Variables that enable Python's faulthandler are always removed: the guard library
+    crashes such a Python (PLATFORM.md, section 1).
     """
     kept_names = frozenset(kept_names)
     image = {"HOME": spec.home, "PATH": _DEFAULT_PATH, **spec.environment}
@@ -60,7 +65,26 @@ def build_service_environment(
         if name in kept_names or _is_platform_value(name, value, image)
     }
     merged = {**instance_values, **image, **overrides, **{name: str(value) for name, value in module.items()}}
-    return {name: value for name, value in merged.items() if name not in platform_rules.FAULTHANDLER_VARIABLES}
+    merged[_PRELOAD] = _join_preloads(
+        *(str(variables.get(_PRELOAD, "")) for variables in (instance, spec.environment, module))
+    )
+    return {
+        name: value
+        for name, value in merged.items()
+        if name not in platform_rules.FAULTHANDLER_VARIABLES and (value or name != _PRELOAD)
+    }
+
+
+def _join_preloads(instance: str, image: str, module: str) -> str:
+    """Return the libraries of an LD_PRELOAD: the instance's without the image's, then the module's."""
+    lost = split_preloads(image)
+    kept = [library for library in split_preloads(instance) if library not in lost]
+    return ":".join(dict.fromkeys((*kept, *split_preloads(module))))
+
+
+def split_preloads(value: str) -> list[str]:
+    """Return the libraries of an LD_PRELOAD, which spaces or colons separate (ld.so(8))."""
+    return value.replace(":", " ").split()
 
 
 def _is_platform_value(name: str, value: str, image: Mapping[str, str]) -> bool:
@@ -78,7 +102,7 @@ class ManagedProcess:
     def __init__(self, argv: Sequence[str], *, environment: Mapping[str, str], directory: str) -> None:
         tree_id = secrets.token_hex(8)
         self.argv = tuple(argv)
-        self._environment = {**environment, TREE_ID_VARIABLE: tree_id}
+        self._environment = {**_add_python_folder(environment), TREE_ID_VARIABLE: tree_id}
         self._directory = directory
         self._tree = ProcessTree(tree_id)
         self._process: subprocess.Popen[bytes] | None = None
@@ -199,6 +223,12 @@ class ManagedProcess:
             self._tree.reap_orphans()
             if not self.find_processes() and self._has_ended.is_set():
                 break
+
+
+def _add_python_folder(environment: Mapping[str, str]) -> dict[str, str]:
+    # An empty PYTHONPATH must not become an empty entry, which would be the working directory.
+    folders = filter(None, (str(SERVICE_PYTHON_FOLDER), environment.get("PYTHONPATH")))
+    return {**environment, "PYTHONPATH": ":".join(folders)}
 
 
 def _avoid_vfork() -> None:

@@ -17,7 +17,12 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import LAUNCH_SETTINGS_VARIABLE, RECIPE_VARIABLES
-from chutes_wrappers.runtime.launcher import ManagedProcess, build_service_argv, build_service_environment
+from chutes_wrappers.runtime.launcher import (
+    SERVICE_PYTHON_FOLDER,
+    ManagedProcess,
+    build_service_argv,
+    build_service_environment,
+)
 from chutes_wrappers.runtime.process_tree import ProcessTree
 
 from .conftest import Starter
@@ -104,6 +109,34 @@ def test_values_of_the_platform_and_secrets_override_the_image() -> None:
     instance = {"LD_PRELOAD": "guard.so", "HF_HOME": "/cache", "NVIDIA_VISIBLE_DEVICES": "GPU-1", "HF_TOKEN": "secret"}
     environment = build_service_environment(LaunchSpec(environment=image), instance, {})
     assert {name: environment[name] for name in instance} == instance
+
+
+@pytest.mark.parametrize(
+    ("instance", "image", "module", "expected"),
+    [
+        ("/lib/guard.so", "", "", "/lib/guard.so"),
+        ("/lib/guard.so", "/lib/jemalloc.so", "", "/lib/guard.so"),
+        ("/lib/jemalloc.so", "/lib/jemalloc.so", "", None),  # a local run of the user's tag, which still has the ENV
+        ("", "/lib/jemalloc.so", "", None),
+        ("/lib/guard.so", "/lib/a.so /lib/b.so", "/lib/b.so:/lib/c.so", "/lib/guard.so:/lib/b.so:/lib/c.so"),
+        ("/lib/guard.so", "", "/lib/guard.so", "/lib/guard.so"),
+        ("", "", "/lib/jemalloc.so", "/lib/jemalloc.so"),
+    ],
+)
+def test_a_service_loses_the_images_preloads_and_never_the_guard(
+    instance: str, image: str, module: str, expected: str | None
+) -> None:
+    spec = LaunchSpec(environment={"LD_PRELOAD": image})
+    environment = build_service_environment(spec, {"LD_PRELOAD": instance}, {"LD_PRELOAD": module})
+    assert environment.get("LD_PRELOAD") == expected
+
+
+@pytest.mark.parametrize(
+    ("given_path", "rest"), [({}, []), ({"PYTHONPATH": ""}, []), ({"PYTHONPATH": "/a::/b"}, ["/a", "", "/b"])]
+)
+def test_our_folder_comes_first_in_the_services_pythonpath(given_path: dict[str, str], rest: list[str]) -> None:
+    process = ManagedProcess(["/bin/true"], environment=given_path, directory="/")
+    assert process._environment["PYTHONPATH"].split(":") == [str(SERVICE_PYTHON_FOLDER), *rest]
 
 
 @given(NAMES, NAMES, NAMES)
