@@ -33,12 +33,16 @@ _ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
 
 @dataclass(frozen=True, kw_only=True)
 class UploadOptions:
-    """Options of an upload. ``public``: any user may use the image or call the chute; ``logo``: the image file of its logo."""
+    """Options of an upload. ``public``: any user may use the image or call the chute; ``logo``: the image file of its logo.
+
+    ``yes``: ask no questions.
+    """
 
     public: bool = False
     logo: Path | None = None
     debug: bool = False
     as_json: bool = False
+    yes: bool = False
 
     @property
     def arguments(self) -> list[str]:

@@ -12,9 +12,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from loguru import logger
 
+from chutes_wrappers.core.base_images import OLDER_FORGE, Forge
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.local_guard import parse_allow_list
 from chutes_wrappers.core.program import NAMES
@@ -65,6 +67,7 @@ def _build_settings(options: argparse.Namespace) -> Settings:
         port=options.port,
         docker=not options.no_docker,
         buildah=options.buildah,
+        forge=options.forge,
         new_accounts=NewAccounts(balance=options.balance),
         allowed=parse_allow_list(options.allow_host, options.allow_origin),
     )
@@ -104,6 +107,12 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-docker", action="store_true", help="do not build images, and run instances as processes")
     parser.add_argument(
         "--buildah", action="store_true", help="build with buildah, as the platform does; this is slower"
+    )
+    parser.add_argument(
+        "--forge",
+        choices=get_args(Forge),
+        default=OLDER_FORGE,
+        help="act as the platform's older forge (local), or as its newer one (remote), which takes only parachutes/* as base",
     )
     parser.add_argument(
         "--config",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from chutes_wrappers.core.base_images import list_pulled_images
 from chutes_wrappers.emulator.builder import LABEL, BuildCommands
-
-_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
 
 
 class BuildahBuilder:
@@ -25,7 +23,7 @@ class BuildahBuilder:
         self._label = f"{LABEL}={identity}"
 
     def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
-        for base in find_base_images((context / "Dockerfile").read_text(encoding="utf-8")):
+        for base in list_pulled_images((context / "Dockerfile").read_text(encoding="utf-8")):
             if self._docker.try_run("image", "inspect", base):
                 on_line(f"copying {base} from the Docker engine")
                 self._run(["pull", f"docker-daemon:{_add_default_tag(base)}"], context, on_line)
@@ -43,16 +41,6 @@ class BuildahBuilder:
 
     def _run(self, arguments: list[str], context: Path, on_line: Callable[[str], None]) -> None:
         self._buildah.run([*self._storage, *arguments], context, on_line)
-
-
-def find_base_images(dockerfile: str) -> Iterator[str]:
-    """Yield the base images of a Dockerfile, without its own earlier stages and ``scratch``."""
-    stages = {"scratch"}
-    for match in _FROM.finditer(dockerfile):
-        if match[1].lower() not in stages:
-            yield match[1]
-        if match[2]:
-            stages.add(match[2].lower())
 
 
 def _add_default_tag(reference: str) -> str:

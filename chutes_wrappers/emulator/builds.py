@@ -13,10 +13,12 @@ from types import TracebackType
 
 from loguru import logger
 
-from chutes_wrappers.core import platform_checks, platform_rules
+from chutes_wrappers.core import base_images, platform_checks, platform_rules
+from chutes_wrappers.core.base_images import Forge
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.emulator.builder import Builder
 from chutes_wrappers.emulator.change_events import ChangeNotifier
+from chutes_wrappers.emulator.rejection import raise_unless_overruled
 from chutes_wrappers.emulator.state import INTERRUPTED, State
 from chutes_wrappers.emulator.tables.image_table import Image, LogLine, Upload
 
@@ -55,10 +57,14 @@ def write_context(folder: Path, upload: Upload, sdk: str) -> None:
 
 
 class Builds:
-    """Builds the images of ``state`` in one thread. Without a ``builder`` it only records them as built. A context manager."""
+    """Builds the images of ``state`` in one thread. Without a ``builder`` it only records them as built. A context manager.
 
-    def __init__(self, state: State, builder: Builder | None) -> None:
+    ``forge``: which of the platform's two forges takes the images.
+    """
+
+    def __init__(self, state: State, builder: Builder | None, forge: Forge = base_images.OLDER_FORGE) -> None:
         self._state = state
+        self._forge = forge
         self._builder = builder
         self._notifier = ChangeNotifier()
         self._is_closed = False
@@ -126,6 +132,7 @@ class Builds:
     def _build_image(self, image: Image) -> str | None:
         owner = self._state.users.find_by_id(image.user_id)
         assert owner is not None
+        self._check_bases(image)
         if self._builder is None:
             self._log(image.image_id, NOT_BUILT)
             return None
@@ -135,6 +142,13 @@ class Builds:
             write_context(Path(name), self._state.images.read_upload(image.image_id), image.sdk_version)
             self._builder.build(Path(name), reference, report)
         return reference
+
+    def _check_bases(self, image: Image) -> None:
+        """Log what each forge would do with the base images. Raises WrapperError when the newer one refuses them."""
+        refused = base_images.list_refused_bases(self._state.images.read_upload(image.image_id).dockerfile)
+        self._log(image.image_id, base_images.describe_forges(refused))
+        if refused and self._forge == base_images.NEWER_FORGE:
+            raise_unless_overruled("forge-base", WrapperError(base_images.format_refusal(refused)))
 
     def _log(self, image_id: str, line: str) -> None:
         self._state.images.append_log(image_id, [line])

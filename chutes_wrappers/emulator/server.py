@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from loguru import logger
 
+from chutes_wrappers.core.base_images import OLDER_FORGE, Forge
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import AllowList, LocalGuard
 from chutes_wrappers.emulator.admission import Admission, Registration
@@ -49,6 +50,7 @@ class Settings:
     """Settings of the platform. ``folder`` has the state; ``port`` 0 selects a free one.
 
     Without ``docker`` images are only recorded as built; with ``buildah`` they are built by buildah and run in Docker.
+    ``forge`` is the one of the platform's two forges that decides about the images' bases.
     ``on_line`` gets each line of the emulator's and the instances' logs, on the platform's thread. ``identity`` names the
     images of a new state in the engine: with the same identity, Docker's build cache is used again. ``registration_token``
     registers users. ``allowed`` are hosts and origins besides the platform's own.
@@ -58,6 +60,7 @@ class Settings:
     port: int = 0
     docker: bool = True
     buildah: bool = False
+    forge: Forge = OLDER_FORGE
     on_line: Callable[[str], None] = lambda line: None
     identity: str | None = None
     new_accounts: NewAccounts = field(default_factory=NewAccounts)
@@ -217,7 +220,7 @@ def run_platform(settings: Settings, launcher: Launcher | None = None) -> Iterat
     """
     with contextlib.ExitStack() as stack:
         state = stack.enter_context(State(settings.folder, identity=settings.identity))
-        builds = stack.enter_context(Builds(state, _create_builder(settings, state.identity)))
+        builds = stack.enter_context(Builds(state, _create_builder(settings, state.identity), settings.forge))
         listeners = [stack.enter_context(each) for each in _open_listeners(settings.port)]
         platform = RunningPlatform(state, builds, listeners[0].getsockname()[1], settings)
         stack.enter_context(_run_in_thread(platform, listeners, settings, launcher))

@@ -11,6 +11,7 @@ import sys
 from typing import Any, NoReturn
 
 from chutes_wrappers.core import layout
+from chutes_wrappers.core.base_images import parse_base_images
 from chutes_wrappers.sdk.child_result import exit_with_result
 
 # Dockerfile lines that put our package into an image. A module may also do so itself, with .add().
@@ -67,18 +68,20 @@ def describe(chute: Any) -> dict[str, Any]:
 
 
 def _describe_image(image: Any) -> dict[str, Any]:
-    """Return name and tag; ``holds_toolkit``: whether its directives add our package; ``env``: the names of its variables.
+    """Return name and tag; ``holds_toolkit``: whether its directives add our package; ``env``: the names of its variables;
+    ``bases``: the target of each FROM.
 
     An image that is only a reference has an empty tag, and ``holds_toolkit`` is None.
     """
     if not hasattr(image, "tag"):
-        return {"name": str(image), "tag": "", "holds_toolkit": None, "env": []}
+        return {"name": str(image), "tag": "", "holds_toolkit": None, "env": [], "bases": []}
     lines = str(image).splitlines()
     return {
         "name": image.name,
         "tag": image.tag,
         "holds_toolkit": any(_TOOLKIT_DIRECTIVE.search(line) for line in lines),
         "env": [match[1] for line in lines if (match := _ENV_DIRECTIVE.match(line))],
+        "bases": [base.target for base in parse_base_images(str(image))],
     }
 
 

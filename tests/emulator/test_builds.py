@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.base_images import NEWER_FORGE, describe_forges
+from chutes_wrappers.core.overruled_rules import VARIABLE
 from chutes_wrappers.core.platform_checks import compute_image_id
 from chutes_wrappers.emulator.builds import NOT_BUILT, Builds, get_sdk_version, make_platform_dockerfile
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.emulator.tables.image_table import Image, Upload
 from tests.emulator.api.client import make_zip
 from tests.emulator.scripted_builder import ScriptedBuilder
+
+BOTH = describe_forges(())
+REFUSED = "Dockerfile FROM targets must use parachutes/* base images, got: vendor/app:1"
 
 
 @pytest.fixture
@@ -23,7 +29,9 @@ def state(tmp_path: Path) -> Iterator[State]:
         yield opened
 
 
-def submit_image(state: State, tag: str = "v1", context: bytes | None = None) -> Image:
+def submit_image(
+    state: State, tag: str = "v1", context: bytes | None = None, dockerfile: str = "FROM scratch"
+) -> Image:
     user = (
         state.users.find_by_name("tester")
         or state.users.add(username="tester", hotkey="h", coldkey="c", balance=0, permissions=0)[0]
@@ -42,7 +50,7 @@ def submit_image(state: State, tag: str = "v1", context: bytes | None = None) ->
         created_at=0,
     )
     packed = make_zip(**{"data.txt": "data", "Dockerfile": "FROM another"}) if context is None else context
-    state.images.add(image, Upload(dockerfile="FROM scratch", build_context=packed))
+    state.images.add(image, Upload(dockerfile=dockerfile, build_context=packed))
     return image
 
 
@@ -66,8 +74,8 @@ async def test_a_log_is_followed_until_the_image_is_built(state: State) -> None:
         assert await asyncio.to_thread(builder.has_started.wait, 20)
         assert (read_image(state, image).status, read_image(state, second).status) == ("building", "pending build")
         builder.go.set()
-        assert await following == ["Step 1/2", "Step 2/2", "built and pushed"]
-        assert await follow_log(builds, image, after=1) == ["Step 2/2", "built and pushed"]
+        assert await following == [BOTH, "Step 1/2", "Step 2/2", "built and pushed"]
+        assert await follow_log(builds, image, after=2) == ["Step 2/2", "built and pushed"]
         await follow_log(builds, second)
         assert read_image(state, second).is_built
     built = read_image(state, image)
@@ -131,7 +139,7 @@ async def test_without_a_builder_the_log_reports_that_nothing_was_built(state: S
     with Builds(state, None) as builds:
         image = submit_image(state)
         builds.submit(image.image_id)
-        assert await follow_log(builds, image) == [NOT_BUILT, "built and pushed"]
+        assert await follow_log(builds, image) == [BOTH, NOT_BUILT, "built and pushed"]
     assert read_image(state, image).reference is None
 
 
@@ -146,3 +154,34 @@ def test_a_deleted_image_is_removed_from_the_engine(state: State) -> None:
         state.images.remove(image.image_id)
         builds.remove(built)
     assert builder.removed == [built.reference]
+
+
+async def build_on(state: State, dockerfile: str, **options: Any) -> tuple[Image, list[str]]:
+    """Build without a builder; return the image and its log."""
+    with Builds(state, None, **options) as builds:
+        image = submit_image(state, dockerfile=dockerfile)
+        builds.submit(image.image_id)
+        log = await follow_log(builds, image)
+    return read_image(state, image), log
+
+
+async def test_the_log_says_what_each_forge_would_do(state: State) -> None:
+    image, log = await build_on(state, "FROM vendor/app:1")
+    assert image.is_built
+    assert log[0] == f"the older builder of the platform takes this base; the newer would refuse: error: {REFUSED}"
+
+
+async def test_the_newer_forge_refuses_another_base_in_the_platforms_words(state: State) -> None:
+    image, log = await build_on(state, "ARG A\nFROM vendor/app:1", forge=NEWER_FORGE)
+    assert (image.status, log[-1], image.reference) == (f"error: {REFUSED}", f"error: {REFUSED}", None)
+
+
+async def test_the_newer_forge_takes_the_platforms_own_base(state: State) -> None:
+    image, log = await build_on(state, "FROM parachutes/python:3.12", forge=NEWER_FORGE)
+    assert (image.is_built, log[0]) == (True, BOTH)
+
+
+async def test_the_newer_forge_takes_what_the_user_overruled(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "forge-base")
+    image, _ = await build_on(state, "FROM vendor/app:1", forge=NEWER_FORGE)
+    assert image.is_built

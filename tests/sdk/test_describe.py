@@ -52,7 +52,13 @@ def test_a_wrapped_image_holds_the_toolkit_and_its_variables_are_listed_by_name(
 def test_a_plain_image_does_not_hold_it() -> None:
     image = Image(username="tester", name="case", tag="v1").from_base("vendor/tools:1").with_env("A", "b c")
     image.run_command("pip install tools")
-    assert describe_image(image) == {"name": "case", "tag": "v1", "holds_toolkit": False, "env": ["A"]}
+    assert describe_image(image) == {
+        "name": "case",
+        "tag": "v1",
+        "holds_toolkit": False,
+        "env": ["A"],
+        "bases": ["vendor/tools:1"],
+    }
 
 
 @pytest.mark.usefixtures("load_module")
@@ -62,4 +68,10 @@ def test_an_image_that_the_module_adds_it_to_holds_it(source: str) -> None:
 
 
 def test_it_is_unknown_whether_an_image_reference_holds_the_toolkit() -> None:
-    assert describe_image("tester/case:v1") == {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
+    assert describe_image("tester/case:v1") == {
+        "name": "tester/case:v1",
+        "tag": "",
+        "holds_toolkit": None,
+        "env": [],
+        "bases": [],
+    }

@@ -16,6 +16,7 @@ from chutes_wrappers.cli.emulation.emulated_deployment import create_developer
 from chutes_wrappers.cli.emulation.emulated_image import PreparedImage
 from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.cli.placement_warnings import check_placement
+from chutes_wrappers.core.base_images import OLDER_FORGE, Forge, describe_forges, list_refused_targets
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
@@ -51,6 +52,7 @@ class Options:
 
     no_docker: bool = False
     buildah: bool = False
+    forge: Forge = OLDER_FORGE
     check: bool = False
     as_json: bool = False
     debug: bool = False
@@ -72,6 +74,7 @@ def emulate(module: str, options: Options) -> int:
         stage = stack.enter_context(create_stage(facts, prepared.manifest, username=username))
         definition = describe_staged_module(stage, output.report)
         module_preparation.check_with_platform_rules(facts, definition, username)
+        output.report(describe_forges(list_refused_targets(definition["image"]["bases"])))
         user = stack.enter_context(
             create_developer(
                 prepared,
@@ -79,6 +82,7 @@ def emulate(module: str, options: Options) -> int:
                 module=facts.path,
                 port=options.port,
                 buildah=options.buildah,
+                forge=options.forge,
                 on_line=screen.add_line,
                 allowed=options.allowed,
             )

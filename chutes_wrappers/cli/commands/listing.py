@@ -8,6 +8,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.lookup import list_visible_chutes, list_visible_images
 from chutes_wrappers.host.platform_api.objects import (
@@ -24,9 +25,14 @@ def list_images(*, as_json: bool) -> int:
     """Print the account's images, as JSON the API's list."""
     with api_client.connect() as api:
         images = list_visible_images(api)
-    rows = [_build_image_row(parse_image(image)) for image in images]
+    parsed = [parse_image(image) for image in images]
+    rows = [_build_image_row(image) for image in parsed]
     empty_message = "there is no image yet: --build MODULE uploads one"
-    return _print_list(images, ("image", "status", "", "owner", "age"), rows, empty_message, as_json=as_json)
+    _print_list(images, ("image", "status", "", "owner", "age"), rows, empty_message, as_json=as_json)
+    for image in parsed:
+        if is_refusal(image.status):
+            output.report_next_step(build_refusal_step(image.reference))
+    return 0
 
 
 def list_chutes(*, as_json: bool) -> int:

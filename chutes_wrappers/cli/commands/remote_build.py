@@ -9,10 +9,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from chutes_wrappers.cli import module_preparation, output, sdk_upload
+from chutes_wrappers.cli import module_preparation, output, prompts, sdk_upload
 from chutes_wrappers.cli.commands.build import is_step, mask_variable_values
 from chutes_wrappers.cli.sdk_upload import UploadOptions
+from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.overruled_rules import is_overruled
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import upload_records
@@ -22,6 +24,7 @@ from chutes_wrappers.host.platform_api.lookup import find_own_image, refresh_ima
 from chutes_wrappers.host.platform_api.objects import ImageInfo
 from chutes_wrappers.host.platform_api.record_lookup import build_path
 from chutes_wrappers.host.preflight.account import find_logo_problems, find_upload_problems, has_failed
+from chutes_wrappers.host.preflight.forges import FORGE_BASE_RULE, find_base_problems
 from chutes_wrappers.host.staging import Stage, create_stage
 
 _POLL_S = 2.0
@@ -42,10 +45,13 @@ def build_remotely(module: str, options: UploadOptions) -> int:
         reference = sdk_upload.build_image_reference(definition)
         existing = find_own_image(api, reference)
         is_in_progress = existing is not None and existing.status != IMAGE_BUILT and not has_failed(existing)
+        base_problems = [] if is_in_progress else [*find_base_problems(definition, str(facts.path))]
         problems = (
             [] if is_in_progress else [*find_upload_problems(user, existing, module), *find_logo_problems(options.logo)]
         )
-        module_preparation.check_with_platform_rules(facts, definition, user.username, problems)
+        module_preparation.check_with_platform_rules(facts, definition, user.username, [*problems, *base_problems])
+        if base_problems and not is_overruled(FORGE_BASE_RULE, base_problems[0].what):
+            _confirm_base(reference, options)
         with output.Progress(
             f"Building {reference} on the platform", verbose=options.debug, is_important=is_step
         ) as progress:
@@ -108,6 +114,17 @@ def follow_build(api: PlatformApi, uploaded: ImageInfo, progress: output.Progres
         time.sleep(_POLL_AFTER_OUTPUT_S if offset != previous_offset else _POLL_S)
 
 
+def _confirm_base(reference: str, options: UploadOptions) -> None:
+    """Ask at a terminal whether to upload an image that the newer forge refuses. Raises WrapperError for a no."""
+    if options.yes or not prompts.is_possible():
+        return
+    if not prompts.confirm(f"Build {reference} directly all the same?"):
+        raise WrapperError(
+            f"{reference} was not uploaded: the build on this base was not confirmed",
+            next_step="see Two builders in the README for the platform's own base; --yes builds without this question",
+        )
+
+
 def _upload_and_remember(
     api: PlatformApi, stage: Stage, manifest: Path, reference: str, options: UploadOptions, progress: output.Progress
 ) -> ImageInfo:
@@ -151,9 +168,10 @@ def _print_log_lines(api: PlatformApi, image: ImageInfo, progress: output.Progre
 
 
 def _make_build_error(image: ImageInfo, progress: output.Progress) -> WrapperError:
+    next_step = f"correct what the lines above report, run --delete-image {image.reference}, and build again"
     return WrapperError(
         f"the build of {image.reference} failed: {image.status}",
         where=image.reference,
         evidence=progress.tail,
-        next_step=f"correct what the lines above report, run --delete-image {image.reference}, and build again",
+        next_step=build_refusal_step(image.reference) if is_refusal(image.status) else next_step,
     )

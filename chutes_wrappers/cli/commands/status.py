@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
@@ -41,6 +42,8 @@ def _print_chute(chute: ChuteInfo, host: str) -> None:
         ("deployed", f"{format_age(chute.updated_at)} ago" if chute.updated_at else "unknown"),
     ]
     output.print_table((chute.name, ""), rows)
+    if chute.image is not None and is_refusal(chute.image.status):
+        output.report_next_step(build_refusal_step(chute.image.reference))
     public_cords = [cord for cord in chute.cords if cord.get("public_api_path")]
     if public_cords:
         routes = [

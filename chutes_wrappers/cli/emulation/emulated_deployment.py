@@ -14,6 +14,7 @@ from chutes_wrappers.cli.commands.build import is_step
 from chutes_wrappers.cli.commands.deploy import check_deployed
 from chutes_wrappers.cli.commands.remote_build import follow_build, upload
 from chutes_wrappers.cli.emulation.emulated_image import PreparedImage
+from chutes_wrappers.core.base_images import Forge
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.emulator import accounts
@@ -77,6 +78,7 @@ def create_developer(
     module: Path,
     port: int,
     buildah: bool,
+    forge: Forge,
     on_line: Callable[[str], None],
     allowed: AllowList,
 ) -> Iterator[Developer]:
@@ -89,6 +91,7 @@ def create_developer(
             port=port,
             docker=prepared.docker,
             buildah=buildah,
+            forge=forge,
             on_line=on_line,
             identity=identity,
             allowed=allowed,

@@ -128,7 +128,8 @@ def build(common: Common, module: str, local: bool, public: bool, logo: Path | N
     from chutes_wrappers.cli.commands.remote_build import build_remotely
     from chutes_wrappers.cli.sdk_upload import UploadOptions
 
-    return build_remotely(module, UploadOptions(public=public, logo=logo, debug=common.debug, as_json=as_json))
+    options = UploadOptions(public=public, logo=logo, debug=common.debug, as_json=as_json, yes=common.yes)
+    return build_remotely(module, options)
 
 
 GROUP = Group(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 
 from chutes_wrappers.cli.local_port import check_free_port
 from chutes_wrappers.cli.verbs.declarations import allow_host, allow_origin, as_json, flag, module
 from chutes_wrappers.cli.verbs.values import PORT, SECONDS
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
+from chutes_wrappers.core.base_images import OLDER_FORGE, Forge
 from chutes_wrappers.core.local_guard import parse_allow_list
 from chutes_wrappers.core.platform_rules import CHUTE_PORT
 
@@ -32,6 +35,12 @@ WATCH_S = 40.0
 )
 @flag("--no-docker", help="run the service here, with the module's HOST_ENTRYPOINT.")
 @flag("--buildah", help="build with buildah, as the platform does; slower.")
+@flag(
+    "--forge FORGE",
+    click.Choice(get_args(Forge)),
+    default=OLDER_FORGE,
+    help="build as the older forge (local), or the newer (remote) [local].",
+)
 @flag("--port PORT", PORT, help="serve page and chute on this port [a free one].")
 @allow_host
 @allow_origin
@@ -44,6 +53,7 @@ def emulate(
     watch: float,
     no_docker: bool,
     buildah: bool,
+    forge: Forge,
     port: int | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
@@ -59,6 +69,7 @@ def emulate(
         watch_s=watch,
         no_docker=no_docker,
         buildah=buildah,
+        forge=forge,
         check=check,
         as_json=as_json,
         debug=common.debug,

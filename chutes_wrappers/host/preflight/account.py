@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from chutes_wrappers.core import platform_checks, platform_rules
+from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo
 from chutes_wrappers.host.preflight.problem import Problem
 
@@ -36,7 +37,7 @@ def find_upload_problems(account: AccountInfo, image: ImageInfo | None, module: 
             rule="image-exists",
             what=f"the build of {image.reference} failed ({image.status}), and blocks the name and tag",
             where=_PLATFORM,
-            fix=f"run --delete-image {image.reference}, then build again",
+            fix=_build_failure_step(image, f"run --delete-image {image.reference}, then build again"),
         )
 
 
@@ -114,6 +115,10 @@ def has_failed(image: ImageInfo) -> bool:
     return image.status.startswith(platform_rules.IMAGE_FAILED.rstrip(": "))
 
 
+def _build_failure_step(image: ImageInfo, default: str) -> str:
+    return build_refusal_step(image.reference) if is_refusal(image.status) else default
+
+
 def _find_image_problems(image: ImageInfo | None, reference: str, module: str) -> Iterator[Problem]:
     if image is None:
         yield Problem(
@@ -127,7 +132,9 @@ def _find_image_problems(image: ImageInfo | None, reference: str, module: str) -
             rule="image-unknown",
             what=f"the build of {reference} failed: {image.status}",
             where=_PLATFORM,
-            fix=f"run --delete-image {reference}, correct the module, and run --build {module} again",
+            fix=_build_failure_step(
+                image, f"run --delete-image {reference}, correct the module, and run --build {module} again"
+            ),
         )
     elif image.status != platform_rules.IMAGE_BUILT:
         yield Problem(

@@ -31,7 +31,7 @@ def build_cord(**changes: Any) -> dict[str, Any]:
 def build_description(**changes: Any) -> dict[str, Any]:
     """Return a chute as ``sdk/describe.py`` describes it."""
     return {
-        "image": {"name": "case", "tag": "v1", "holds_toolkit": True, "env": []},
+        "image": {"name": "case", "tag": "v1", "holds_toolkit": True, "env": [], "bases": ["vendor/case:1"]},
         "name": "case",
         "tagline": "",
         "readme": "",

@@ -56,7 +56,7 @@ def test_a_name_of_the_modules_variable_is_reported_with_the_variable() -> None:
 
 
 def test_an_image_reference_is_not_checked() -> None:
-    image: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
+    image: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": [], "bases": []}
     assert check_module(image=image, code="") == []
 
 

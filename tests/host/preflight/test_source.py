@@ -11,7 +11,7 @@ from chutes_wrappers.core import platform_rules
 from .module_texts import CODE, assert_one_problem, build_description, check_module
 
 WITHOUT = {**build_description()["image"], "holds_toolkit": False}
-NAMED: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": []}
+NAMED: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": [], "bases": []}
 
 
 def test_a_valid_module_has_no_problem() -> None:
