@@ -131,6 +131,11 @@ RATE_LIMITED = 429
 # Section 3, SDK chute/cord.py (provision_timeout): how long a client of the SDK retries a call that returns 503.
 PROVISION_TIMEOUT_S = 180.0
 
+# (api) section 1, August 2026: what the forge installs into every image, and what it adds. The status is without "error: ".
+PLATFORM_SDK_VERSION = "0.6.9"
+SDK_NOT_INSTALLED_STATUS = "Failed to install chutes library into image!"
+GUARD_LIBRARY = "/usr/local/lib/chutes-aegis.so"
+BYTECODE_MANIFEST = "/etc/bytecode.manifest"
 # Section 1, measured: with either of these, which enable faulthandler, Python ends with SIGSEGV under chutes-aegis.so.
 FAULTHANDLER_VARIABLES = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE")
 # Section 1, measured: chutes-aegis.so needs this glibc, graval's libraries need libcrypto.so.3.
@@ -157,6 +162,7 @@ MAX_SLUG_LENGTH = 58
 MAX_SOURCE_LENGTH = 150_000
 MAX_TAGLINE_LENGTH = 1_024
 MAX_README_LENGTH = 16_384
+MAX_TEXT_LENGTHS = {"tagline": MAX_TAGLINE_LENGTH, "readme": MAX_README_LENGTH}
 # Settings of a Chute by the names of its arguments; seconds for the third.
 CHUTE_RANGES: dict[str, tuple[float, float]] = {
     "concurrency": (0, 256),
@@ -204,7 +210,7 @@ CHUTE_REFERENCE = re.compile(r"^[a-z][a-z0-9_]*:[a-z][a-z0-9_]+\Z")
 CHECK_ORDER = (
     *(("username",), ("build-limit",), ("sdk-version",), ("build-balance",), ("image-exists",)),
     ("image-name", "image-tag", "forge-base"),
-    ("text-length", "source-length", "number-range", "flag-value", "gpu-name"),
+    ("text-length", "source-length", "number-range", "argument-type", "gpu-name"),
     *(("subnet-name",), ("tee-placement",), ("daily-limit",), ("tee-name",), ("public-chute",), ("image-unknown",)),
     *(("private-image",), ("version-exists",), ("tee-required",), ("exclude-count",), ("no-gpu",), ("fee-notice",)),
     *(("balance",), ("image-sdk",), ("immutable-chute",), ("tee-change",)),

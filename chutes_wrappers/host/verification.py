@@ -1,4 +1,7 @@
-"""Checks of what the platform needs from a built image, run inside it as the instance's user."""
+"""Checks of what the platform needs from a built image, run inside it as the instance's user.
+
+That the SDK's native libraries load is checked before, by a stage of the forge (forge_stages.py).
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,6 @@ def verify_image(
 def _build_checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
     writable_paths = [platform_rules.INSTANCE_WORKDIR, *(launch.writes if launch is not None else ())]
     return [
-        ("the SDK's native libraries load", ["chutes", "run", "does_not_exist:chute", "--generate-inspecto-hash"]),
         (
             "python, pip, chutes and curl on PATH",
             ["sh", "-c", "for name in python pip chutes curl; do command -v $name || exit 1; done"],
@@ -91,8 +93,7 @@ def _build_checks(launch: LaunchSpec | None) -> list[tuple[str, Sequence[str]]]:
 
 
 def _format_failure(name: str, exit_code: int, output: str) -> str:
-    crash = " (crashed: the base image's libraries are not compatible with the SDK's)" if exit_code == 139 else ""
-    return "\n".join([f"failed: {name}: exit code {exit_code}{crash}", *output.splitlines()[-5:]])
+    return "\n".join([f"failed: {name}: exit code {exit_code}", *output.splitlines()[-5:]])
 
 
 def _compare_cords(container: RunningContainer, module: str, host_description: dict[str, Any]) -> str | None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
+from chutes_wrappers.host.forge_stages import (
+    build_forge_image,
+    describe_unknown_steps,
+    find_stage,
+    make_forge_reference,
+)
 from chutes_wrappers.host.image_freshness import check_image_freshness
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.name_checks import check_names
@@ -21,6 +29,9 @@ from chutes_wrappers.host.verification import verify_image
 
 _STEP = re.compile(r"^(Step \d+/\d+ :|#\d+ \[|(#\d+ [\d.]+ )?chutes-wrappers: )")
 _VARIABLE = re.compile(r"^((?:Step|STEP) \d+/\d+ ?: ENV [^\s=]+[=\s]).*")
+# On the images of the forge's stages. Its value is the user's image.
+_FORGE_LABEL = "chutes-wrappers.forge"
+_COMMAND_TIMEOUT_S = 60
 _STEP_CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")
 
 
@@ -41,10 +52,12 @@ def build(module: str, *, debug: bool) -> int:
         with _remove_step_container_on_failure(engine) as watch_line:
             seconds = _run_build(stage, image, watch_line, debug=debug)
         output.success(f"built {image} in {seconds:.0f} s")
-        output.print_heading(f"Verifying {image} as the platform would run it")
         check_image_freshness(engine, image, facts, manifest, build=f"{NAMES.deploy} --build {module} --local")
-        verify_image(engine, image, definition, stage.module, manifest.image, output.report)
+        forge_image = _build_forge_image(image, debug=debug)
+        output.print_heading(f"Verifying {forge_image} as the platform would run it")
+        verify_image(engine, forge_image, definition, stage.module, manifest.image, output.report)
     output.success(f"{image} is ready with {len(definition['cords'])} cords")
+    output.report(f"{forge_image} is only for checks on this machine. Remove it with: docker image rm {forge_image}")
     output.report(f"Next: {NAMES.deploy} --run-docker {module}")
     return 0
 
@@ -74,6 +87,48 @@ def _remove_step_container_on_failure(engine: DockerEngine) -> Iterator[Callable
         for container in step_containers:
             engine.remove_build_step(container)
         raise
+
+
+def _build_forge_image(image: str, *, debug: bool) -> str:
+    """Build the forge's stages on ``image`` and return the name of the result, which does not exist after a failure."""
+    label = f"{_FORGE_LABEL}={image}"
+
+    def build(folder: Path, reference: str, options: Sequence[str], on_line: Callable[[str], None]) -> None:
+        argv = [
+            "docker",
+            "build",
+            "--platform=linux/amd64",
+            "--force-rm",
+            "--label",
+            label,
+            *options,
+            "-t",
+            reference,
+            ".",
+        ]
+        code = processes.stream(argv, environment=os.environ, directory=folder, on_line=on_line)
+        if code != 0:
+            raise WrapperError(f"docker build failed with exit code {code}", where=image, evidence=progress.tail)
+
+    title = f"Building the forge's stages on {image}"
+    try:
+        with output.Progress(title, verbose=debug, is_important=lambda line: find_stage(line) is not None) as progress:
+            reference = build_forge_image(image, build, progress.add_line)
+    except BaseException:
+        _try_image_command("rm", make_forge_reference(image))
+        raise
+    # The image of an earlier build: nothing else would remove it.
+    _try_image_command("prune", "--force", "--filter", f"label={label}")
+    output.success(f"the forge's stages passed in {progress.seconds:.0f} s: {reference}")
+    output.report(describe_unknown_steps())
+    return reference
+
+
+def _try_image_command(*arguments: str) -> None:
+    """Run ``docker image`` with ``arguments``; a failure changes nothing for the user."""
+    argv = ["docker", "image", *arguments]
+    with contextlib.suppress(TimeoutError):
+        processes.capture(argv, environment=os.environ, directory=Path.cwd(), timeout_s=_COMMAND_TIMEOUT_S)
 
 
 def _run_build(stage: Stage, image: str, watch_line: Callable[[str], None], *, debug: bool) -> float:
