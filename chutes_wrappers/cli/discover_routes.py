@@ -12,6 +12,8 @@ import click
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import discover
+from chutes_wrappers.cli.overruled_report import report_overruled
+from chutes_wrappers.cli.verbs.declarations import allow
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import EXPOSABLE, parse_expose
 
@@ -38,14 +40,17 @@ from chutes_wrappers.core.exposure import EXPOSABLE, parse_expose
 @click.option("--shm-size", metavar="SIZE", default="16g", show_default=True, help="Size of the container's /dev/shm.")
 @click.option("--docker-user", metavar="USER", help="Run the container as this user [the image's].")
 @click.option("--docker-entrypoint", metavar="COMMAND", help="Override the entrypoint of the module or image.")
-def main(**options: Any) -> None:
+@allow
+def main(*, allow: tuple[str, ...], **options: Any) -> None:
     """Discover the HTTP routes of a service and write its route manifest.
 
     --startup-delay and --probe-timeout are maximum times in seconds. Their sum is the timeout until the service
     responds. Discovery does not wait longer than necessary.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM must remove the container, too
-    sys.exit(output.run(lambda: _discover(**options)))
+    with report_overruled(allow):
+        code = output.run(lambda: _discover(**options))
+    sys.exit(code)
 
 
 def _discover(

@@ -81,8 +81,8 @@ def deploy(context: click.Context, /, **options: object) -> None:
 def _run_menu(common: Common) -> int:
     from chutes_wrappers.cli.menu import Menu
 
-    names = [name for name in ("yes", "quiet", "debug") if getattr(common, name)]
-    return Menu(run_arguments, with_all=[f"--{name}" for name in names]).run()
+    switches = [f"--{name}" for name in ("yes", "quiet", "debug") if getattr(common, name)]
+    return Menu(run_arguments, with_all=[*switches, *(f"--allow={rule}" for rule in common.allow)]).run()
 
 
 def run_arguments(arguments: Sequence[str], *, complete_var: str | None = None) -> int:

@@ -12,18 +12,20 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import json
 import os
 import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.overruled_rules import list_overruled
 from chutes_wrappers.core.text import escape_block, escape_line, remove_escape_sequences
 
 if TYPE_CHECKING:
@@ -64,6 +66,12 @@ def print_result(text: str) -> None:
         line_end = "" if text.endswith("\n") else "\n"
         sys.stdout.write((escape_block(text) if sys.stdout.isatty() else text) + line_end)
         sys.stdout.flush()
+
+
+def print_json(value: Mapping[str, object], *, indent: int | None = None) -> None:
+    """Print an object as the JSON result of a command; ``overruled`` in it lists the rules that ``--allow`` overruled."""
+    overruled = list_overruled()
+    print_result(json.dumps({**value, **({"overruled": overruled} if overruled else {})}, indent=indent))
 
 
 def print_line(line: str) -> None:

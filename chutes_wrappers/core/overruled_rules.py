@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
 import tempfile
@@ -10,12 +11,26 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 
 # Commands pass both to the SDK's processes and to the processes that load a module.
 VARIABLE = "CHUTES_WRAPPERS_ALLOW"
 _RECORD_VARIABLE = "CHUTES_WRAPPERS_OVERRULED"  # the file with a line for each refusal that did not happen
 _reporter: Callable[[str, str], None] | None = None
+
+
+def check_rule(name: str) -> str:
+    """Return ``name`` if it is a rule that can be overruled. Raises ConfigurationError, with the nearest name and the list."""
+    if name in platform_rules.OVERRULABLE_RULES:
+        return name
+    if any(fact.name == name for fact in platform_rules.FACTS):
+        raise ConfigurationError(
+            f"{name!r} is a fact, not a rule: nothing is refused because of it", next_step="remove the flag"
+        )
+    matches = difflib.get_close_matches(name, platform_rules.OVERRULABLE_RULES, n=1)
+    hint = f"did you mean {matches[0]}? " if matches else ""
+    rules = ", ".join(sorted(platform_rules.OVERRULABLE_RULES))
+    raise ConfigurationError(f"unknown rule {name!r}", next_step=f"{hint}The rules: {rules}")
 
 
 def overrule(rules: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from typing import get_args
 import click
 
 from chutes_wrappers.cli import output, prompts
+from chutes_wrappers.cli.overruled_report import report_overruled
 from chutes_wrappers.cli.setup.account_setup import (
     link_account,
     make_wallet,
@@ -16,6 +17,7 @@ from chutes_wrappers.cli.setup.account_setup import (
     use_config_file,
 )
 from chutes_wrappers.cli.setup.key_setup import set_up_key
+from chutes_wrappers.cli.verbs.declarations import allow
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account import registration, wallets
@@ -55,6 +57,7 @@ def _check_kind(context: click.Context, parameter: click.Parameter, value: str |
 )
 @click.option("--yes", is_flag=True, help="Replace an existing API key without a question.")
 @click.option("--debug", is_flag=True, help="Print the traceback of an internal error.")
+@allow
 @click.pass_context
 def wizard(
     context: click.Context,
@@ -65,6 +68,7 @@ def wizard(
     key: KeyKind | None,
     yes: bool,
     debug: bool,
+    allow: tuple[str, ...],
 ) -> None:
     """Set up the Chutes account; without a flag, ask.
 
@@ -88,7 +92,9 @@ def wizard(
             return _run_questions()
         return 0 if key is None or set_up_key(key, is_confirmed=yes, is_linked=link) else 1
 
-    context.exit(output.run(run, debug=debug))
+    with report_overruled(allow):
+        code = output.run(run, debug=debug)
+    context.exit(code)
 
 
 def _run_questions() -> int:

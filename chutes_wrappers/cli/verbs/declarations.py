@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from chutes_wrappers.cli.verbs.values import HOST, ORIGIN, ChuteName, ModuleName
+from chutes_wrappers.cli.verbs.values import HOST, ORIGIN, RULE, ChuteName, ModuleName
+from chutes_wrappers.core.program import NAMES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -80,6 +81,13 @@ optional_modules = click.argument(
 )
 chute = operand("name", "NAME", ChuteName())
 as_json = click.option("--json", "as_json", cls=Flag, is_flag=True, help="print the result as JSON.", question=None)
+ALLOW: dict[str, Any] = {
+    "type": RULE,
+    "multiple": True,
+    "metavar": "RULE",
+    "help": f"Let the platform decide on this rule; repeatable. {NAMES.deploy} --doctor lists the rules.",
+}
+allow = click.option("--allow", **ALLOW)
 allow_host = flag("--allow-host NAME", HOST, multiple=True, help="accept requests for this host name; repeatable.")
 allow_origin = flag(
     "--allow-origin ORIGIN", ORIGIN, multiple=True, help="accept requests from pages of this origin; repeatable."

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import click
 
-from chutes_wrappers.cli.verbs.declarations import as_json, operand, optional_modules
+from chutes_wrappers.cli.verbs.declarations import as_json, flag, operand, optional_modules
 from chutes_wrappers.cli.verbs.verb import Group, verb
 
 
 @verb(title="Doctor", number=21)
 @optional_modules
+@flag("--facts", help="only print the facts and rules of the platform, with values and dates.")
 @as_json
-def doctor(modules: tuple[str, ...], as_json: bool) -> int:
+def doctor(modules: tuple[str, ...], facts: bool, as_json: bool) -> int:
     """Check Python, Docker, account and modules; print the fixes. Runs only the named modules."""
-    from chutes_wrappers.cli.commands.doctor import run_doctor
+    from chutes_wrappers.cli.commands.doctor import print_facts, run_doctor
 
+    if facts:
+        return print_facts(as_json=as_json)
     return run_doctor(modules, as_json=as_json)
 
 
@@ -37,6 +40,7 @@ GROUP = Group(
     examples=(
         ("./deploy.sh --doctor", "print what would fail here, and the fix"),
         ("./deploy.sh --doctor deploy_ocr", "run this module, too, and check all of it"),
+        ("./deploy.sh --doctor --facts", "print what is known of the platform, and the names of its rules"),
         ("source <(./deploy.sh --completion bash)", "or zsh; fish: … --completion fish | source"),
     ),
 )

@@ -14,6 +14,7 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.local_guard import parse_allow_list
+from chutes_wrappers.core.overruled_rules import check_rule
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -97,6 +98,20 @@ class FilePath(_ValueType):
         return [CompletionItem(incomplete, type="file")]
 
 
+class RuleName(Value):
+    """The name of a rule of the platform that ``--allow`` overrules, completed from ``platform_rules.FACTS``."""
+
+    def __init__(self) -> None:
+        super().__init__("rule", "--doctor --facts lists the rules", check_rule)
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in platform_rules.OVERRULABLE_RULES if name.startswith(incomplete)]
+
+
 def _parse_port(text: Any) -> int:
     port = int(text)
     if not 1 <= port <= 65535:
@@ -156,4 +171,5 @@ GPUS = Value("number of GPUs", "all, none, or a number such as 1", _parse_gpus)
 EXPOSE = Value("list of categories", "such as parameters,files", _check_expose)
 HOST = Value("host name", "such as box.example", _check_host)
 ORIGIN = Value("origin", "such as https://app.example", _check_origin)
+RULE = RuleName()
 FILE = FilePath()

@@ -12,18 +12,20 @@ from click.core import ParameterSource
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.fault_report import Invocation
-from chutes_wrappers.cli.verbs.declarations import Operand
+from chutes_wrappers.cli.overruled_report import report_overruled
+from chutes_wrappers.cli.verbs.declarations import ALLOW, Operand
 from chutes_wrappers.cli.verbs.values import ChuteName, ModuleName
 from chutes_wrappers.cli.version import collect_versions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
-    """The values of the common flags: no questions, only results and errors, complete failures."""
+    """The values of the common flags: no questions, only results and errors, complete failures, overruled rules."""
 
     yes: bool = False
     quiet: bool = False
     debug: bool = False
+    allow: tuple[str, ...] = ()
 
 
 def _show_version(context: click.Context, parameter: click.Parameter, is_requested: bool) -> None:
@@ -37,6 +39,7 @@ COMMON = (
     click.Option(("--yes", "-y"), is_flag=True, help="Ask no questions: use the default of each."),
     click.Option(("--quiet", "-q"), is_flag=True, help="Print only results, warnings and errors."),
     click.Option(("--debug",), is_flag=True, help="Print all lines of a build, and tracebacks."),
+    click.Option(("--allow",), **ALLOW),
     click.Option(
         ("--version",),
         is_flag=True,
@@ -53,7 +56,8 @@ def pop_common(context: click.Context) -> Common:
 
     Applies ``--quiet``, and makes SIGTERM end a command like Ctrl-C.
     """
-    common = Common(**{name: bool(context.params.pop(name)) for name in ("yes", "quiet", "debug")})
+    switches = {name: bool(context.params.pop(name)) for name in ("yes", "quiet", "debug")}
+    common = Common(**switches, allow=tuple(context.params.pop("allow")))
     output.set_quiet(common.quiet)
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
@@ -126,7 +130,10 @@ class Verb(click.Command):
             self._check_modules(context)
             return int(run(context) or 0)
 
-        context.exit(output.run(command, debug=common.debug, invocation=self._build_invocation(context)))
+        invocation = self._build_invocation(context)
+        with report_overruled(common.allow):
+            code = output.run(command, debug=common.debug, invocation=invocation)
+        context.exit(code)
 
     def _build_invocation(self, context: click.Context) -> Invocation:
         parameters = [
