@@ -79,6 +79,7 @@ def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
 
     built = world.build()
     assert built.code == 0, built.stderr
+    assert "takes only parachutes/* as base, not vendor/unused:1" in " ".join(built.stderr.split())
     assert f"CHUTES_ROUTE_MANIFEST={world.scenario.manifest.name} chutes build deploy_wrapped:chute" in built.stderr
     assert world.user.get(f"/images/{IMAGE}").json()["status"] == platform_rules.IMAGE_BUILT
     again = world.build()
