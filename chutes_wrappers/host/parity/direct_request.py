@@ -17,7 +17,6 @@ from chutes_wrappers.core.routes import RequestFormat, Route
 from chutes_wrappers.runtime.parameters import build_target
 
 _FILE_KEYS = {"filename", "content_type", "data"}
-_METHODS_WITHOUT_BODY = ("GET", "DELETE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ def build_direct_request(
     fields = dict(fields)
     parameters = build_target(route, query or {}, fields)
     body_arguments = _build_body_arguments(
-        route.request_format, fields, may_be_empty=route.upstream_method in _METHODS_WITHOUT_BODY
+        route.request_format, fields, may_be_empty=route.upstream_method in BODILESS_METHODS
     )
     # The same as the gateway's (runtime/upstream.py), so that services that return the request's headers return the same.
     headers = {"Accept-Encoding": "identity", **body_arguments.pop("headers", {}), **parameters.headers}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.writable_paths import find_writable_path_problem, normalize_path
+from chutes_wrappers.host.parity.sandbox_diagnosis import CODE_LINES, SANDBOX_FIXES, find_refused_call
 
 _FIRST_EPHEMERAL_PORT = 32768
 _PATH = r"(?P<path>/[^\s'\"\u2018-\u201f`:,;)\]]+)"
@@ -40,13 +42,27 @@ class _Rule:
 def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
     """Return the diagnoses of a log's lines, each reason once, in the order of the lines."""
     diagnoses: dict[str, Diagnosis] = {}
+    previous: deque[str] = deque(maxlen=CODE_LINES)
     for line in lines:
-        for rule in _RULES:
-            if match := rule.pattern.search(line):
-                reason = rule.reason(match)
-                diagnoses.setdefault(reason, Diagnosis(reason=reason, line=line.strip()[:300], fix=rule.fix(match)))
-                break
+        diagnosis = _diagnose_line(line, previous)
+        if diagnosis is not None:
+            diagnoses.setdefault(diagnosis.reason, diagnosis)
+        previous.append(line)
     return list(diagnoses.values())
+
+
+def _diagnose_line(line: str, previous: Iterable[str]) -> Diagnosis | None:
+    if refused := find_refused_call(line, previous):
+        reason = f"the platform's sandbox refuses {refused}, to root as well"
+        return Diagnosis(reason=reason, line=_shorten(line), fix=SANDBOX_FIXES[refused])
+    for rule in _RULES:
+        if match := rule.pattern.search(line):
+            return Diagnosis(reason=rule.reason(match), line=_shorten(line), fix=rule.fix(match))
+    return None
+
+
+def _shorten(line: str) -> str:
+    return line.strip()[:300]
 
 
 def diagnose_ports(expected: Sequence[int], listening: Iterable[int]) -> Diagnosis | None:
@@ -79,6 +95,10 @@ def _format_not_writable(match: re.Match[str]) -> str:
     return f"{match['path']} is not writable for uid {platform_rules.INSTANCE_UID}, which an instance runs as"
 
 
+def _format_not_empty(path: str) -> str:
+    return f"{path} is not empty: /cache outlives instances, and may hold what an older version or a broken start left"
+
+
 def _suggest_writable_path(match: re.Match[str]) -> str:
     path = _find_folder(normalize_path(match["path"].rstrip(".")), is_folder=bool(_FOLDER_WORDS.search(match.string)))
     if path is None:
@@ -98,12 +118,32 @@ def _find_folder(path: str, *, is_folder: bool) -> str | None:
 
 _RULES: tuple[_Rule, ...] = (
     _Rule(
+        pattern=re.compile(r"\bevicted: it wrote (?P<size>[\d.e+]+ GiB) .* more than the (?P<limit>[\d.e+]+ GiB)"),
+        reason=lambda match: f"the instance was evicted: it wrote {match['size']} outside of /cache, and a pod's limit is {match['limit']}",
+        fix=_return_text("write large files to /cache, delete temporary files, or add the files to the image"),
+    ),
+    _Rule(
+        pattern=re.compile(r"\breadiness probe failed \(?(?P<count>\d+)"),
+        reason=_return_text("the readiness probe failed: nothing on the logging port responded within 1 s"),
+        fix=_return_text("move code that holds the interpreter (long loops, C code that keeps the GIL) to another process, such as the service's"),
+    ),
+    _Rule(
+        pattern=re.compile(r"(?i)(?:file exists|already exists|not empty|\bEEXIST\b|\bENOTEMPTY\b)[^/]*(?P<path>/cache(?:/[^\s'\"\u2018-\u201f`:,;)\]]*)?)"),
+        reason=lambda match: _format_not_empty(match["path"]),
+        fix=_return_text("use the files that are there, or replace them; write a download to another name first, and rename it when it is complete"),
+    ),
+    _Rule(
+        pattern=re.compile(r"(?i)(?<![\w/])(?P<path>/cache(?:/[^\s'\"\u2018-\u201f`:,;)\]]*)?)['\"\u2019]?:? .*(?:file exists|already exists|not empty)"),
+        reason=lambda match: _format_not_empty(match["path"]),
+        fix=_return_text("use the files that are there, or replace them; write a download to another name first, and rename it when it is complete"),
+    ),
+    _Rule(
         pattern=re.compile(r"(?i)\b(must|needs? to|has to|requires?|should) (be )?(run(ning)? )?(as |by )?(the )?(root|superuser)\b|are you root|run as root"),
         reason=_return_text(f"the service needs root, and an instance runs as uid {platform_rules.INSTANCE_UID}"),
         fix=_return_text("configure it to run without root, or start its worker directly with ENTRYPOINT"),
     ),
     _Rule(
-        pattern=re.compile(r"(?i)(setuid|setgid|setgroups|initgroups|chown|chroot|mount|sched_setaffinity|setpriority)\b.*(operation not permitted|\bEPERM\b)"),
+        pattern=re.compile(r"(?i)(setuid|setgid|setgroups|initgroups|chown|sched_setaffinity|setpriority)\b.*(operation not permitted|\bEPERM\b)"),
         reason=_return_text(f"the service needs root, and an instance runs as uid {platform_rules.INSTANCE_UID}"),
         fix=_return_text("configure it to run without changing users or owners, or start its worker directly with ENTRYPOINT"),
     ),
@@ -115,6 +155,11 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         pattern=re.compile(rf"(?i)^(?=.*(EADDRINUSE|address (is )?already in use)).*\b(?P<port>{'|'.join(map(str, platform_rules.RESERVED_PORTS))})\b"),
         reason=lambda match: platform_checks.find_reserved_port_problem(int(match["port"])) or "",
+        fix=_return_text("move the service to another port with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
+    ),
+    _Rule(
+        pattern=re.compile(r"(?i)(\berrno 98\]|\(98:|\bbind\b[^0-9]*|\berror:|^)\s*address (is )?already in use\)?\s*$"),
+        reason=_return_text(f"the service needs a port that is in use: {', '.join(map(str, platform_rules.RESERVED_PORTS))} belong to the chute"),
         fix=_return_text("move the service to another port with its own variable in CHUTE_ENV, and name that in SERVICE_PORTS"),
     ),
     _Rule(
@@ -148,7 +193,12 @@ _RULES: tuple[_Rule, ...] = (
         fix=_return_text("the chute uses a separate Python: install it with image.run_command('pip install …'), and build again"),
     ),
     _Rule(
-        pattern=re.compile(r"(?i)the service (?:ended|exited|stopped)[^.]*|out of memory|\bOOM\b"),
+        pattern=re.compile(r"(?i)\bexit code 137\b|signal SIGKILL|out of memory|\bOOM\b"),
+        reason=_return_text("it was killed (exit code 137): it needs more memory than there is or, on the platform, a check of the guard failed"),
+        fix=_return_text("reduce its memory (smaller model, fewer workers); for the guard see --doctor, and keep PID 1's command line and HF_HOME"),
+    ),
+    _Rule(
+        pattern=re.compile(r"(?i)the service (?:ended|exited|stopped)[^.]*"),
         reason=_return_text("the service ended by itself while the instance was running"),
         fix=_return_text("read its last lines in the log; without its service an instance fails every call and is deleted after seven"),
     ),

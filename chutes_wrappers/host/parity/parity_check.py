@@ -28,8 +28,8 @@ class PublicCall:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query string of a GET, empty for a POST."""
-        fields = self.example if self.method == "GET" else {}
+        """The query string of a method without a body, empty for a POST."""
+        fields = self.example if self.method in BODILESS_METHODS else {}
         return {
             name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             for name, value in fields.items()
@@ -37,8 +37,8 @@ class PublicCall:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The JSON body of a POST, empty for a GET."""
-        return {} if self.method == "GET" else self.example
+        """The JSON body of a POST, empty for a method without a body."""
+        return {} if self.method in BODILESS_METHODS else self.example
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,5 +205,5 @@ def _describe_encoding(cord: PlannedCord) -> str:
     if route.native:
         return "JSON, by the SDK's passthrough"
     kind = "Gradio" if route.gradio else route.request_format.encoding
-    encoding = "query" if kind in ("json", "none") and cord.public_method == "GET" else kind
+    encoding = "query" if kind in ("json", "none") and cord.public_method in BODILESS_METHODS else kind
     return f"{encoding}, streamed" if cord.stream else encoding

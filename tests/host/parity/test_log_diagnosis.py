@@ -57,6 +57,54 @@ LINES = [
         "image.add()",
     ),
     ("ModuleNotFoundError: No module named 'yaml'", "the Python package yaml", "pip install"),
+    ("chroot: Operation not permitted", "sandbox refuses chroot, to root as well", "ENTRYPOINT"),
+    ('chroot("/run/sshd"): Operation not permitted [preauth]', "sandbox refuses chroot", "turn its chroot off"),
+    (
+        "nginx: [emerg] chroot(/srv) failed (1: Operation not permitted)",
+        "sandbox refuses chroot",
+        "turn its chroot off",
+    ),
+    ("fatal: chroot(/var/spool/postfix): Operation not permitted", "sandbox refuses chroot", "turn its chroot off"),
+    ("mount: /mnt: must be superuser to use mount.", "sandbox refuses mount", "/tmp or /cache"),
+    ("fusermount3: mount failed: Operation not permitted", "sandbox refuses mount", "/tmp or /cache"),
+    ("umount: /mnt: Operation not permitted", "sandbox refuses mount", "/tmp or /cache"),
+    ("unshare: unshare failed: Operation not permitted", "sandbox refuses namespaces", "--no-sandbox"),
+    ("bwrap: No permissions to create new namespace, likely because", "sandbox refuses namespaces", "--no-sandbox"),
+    ("strace: ptrace(PTRACE_TRACEME, ...): Operation not permitted", "sandbox refuses ptrace", "debugger"),
+    ("io_uring_setup() failed: Operation not permitted", "sandbox refuses io_uring", "epoll"),
+    ("Error: io_uring_queue_init: EPERM", "sandbox refuses io_uring", "epoll"),
+    ("process_vm_readv: Operation not permitted", "sandbox refuses process_vm_readv", "vader"),
+    ("keyctl_read_alloc: Operation not permitted", "sandbox refuses keyctl", "files or memory"),
+    ("libbpf: bpf(BPF_PROG_LOAD) failed: Operation not permitted", "sandbox refuses bpf", "tracing"),
+    ("perf_event_open(...) failed: Operation not permitted", "sandbox refuses perf_event_open", "profiler"),
+    ("userfaultfd: Operation not permitted", "sandbox refuses userfaultfd", "configuration"),
+    (
+        "modprobe: ERROR: could not insert 'nbd': Operation not permitted",
+        "refuses kernel modules",
+        "without kernel modules",
+    ),
+    ("OSError: [Errno 98] Address already in use", "8000, 8001, 8002 belong to the chute", "SERVICE_PORTS"),
+    ("bind: Address already in use", "8000, 8001, 8002 belong to the chute", "SERVICE_PORTS"),
+    (
+        "instance 1a of case: gone: evicted: it wrote 10.3 GiB to /tmp and its other folders, more than the 10 GiB of an instance",
+        "evicted: it wrote 10.3 GiB outside of /cache, and a pod's limit is 10 GiB",
+        "/cache",
+    ),
+    (
+        "instance 1a of case: the readiness probe failed (1 in a row): no response within 1 s: code that holds",
+        "the readiness probe failed",
+        "another process",
+    ),
+    ("it ended by itself with exit code 137", "a check of the guard failed", "memory"),
+    ("the service ended with signal SIGKILL", "more memory than there is", "memory"),
+    ("FileExistsError: [Errno 17] File exists: '/cache/model'", "/cache/model is not empty", "rename it"),
+    ("mkdir: cannot create directory '/cache/x': File exists", "/cache/x is not empty", "rename it"),
+    ("OSError: [Errno 39] Directory not empty: '/cache/a' -> '/cache/b'", "/cache/a is not empty", "rename it"),
+    (
+        "fatal: destination path '/cache/repo' already exists and is not an empty directory.",
+        "/cache/repo is not empty",
+        "rename it",
+    ),
     ("ServiceFailed: the service ended with exit code 3", "ended by itself", "deleted after seven"),
 ]
 HARMLESS = [
@@ -65,6 +113,10 @@ HARMLESS = [
     "permissions are checked at every call",
     "GET /network 200",
     "the root path is /",
+    "GET /chroot 200",
+    "wrote 3 GiB to /cache",
+    "/cache/model already loaded",
+    "Operation not permitted for guests",
     "Error: listen EADDRINUSE: address already in use :::9090",
     "uvicorn running on http://0.0.0.0:8002",
     "",
@@ -104,6 +156,32 @@ def test_a_log_line_gives_reason_and_fix(line: str, reason: str, fix: str) -> No
 @pytest.mark.parametrize("line", HARMLESS)
 def test_harmless_lines_are_ignored(line: str) -> None:
     assert diagnose([line]) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "refused"),
+    [
+        ('os.chroot("/srv/jail")', "chroot"),
+        ("libc.mount(b'none', b'/mnt')", "mount"),
+        ("os.unshare(CLONE_NEWUSER)", "namespaces"),
+    ],
+)
+def test_the_code_of_a_traceback_names_what_the_sandbox_refuses(call: str, refused: str) -> None:
+    lines = [
+        'File "/srv/service.py", line 3, in <module>',
+        f"    {call}",
+        "    ^^^^^^^^^^",
+        "PermissionError: [Errno 1] Operation not permitted: '/srv/jail'",
+    ]
+    (diagnosis,) = diagnose([f"[service] {line}" for line in lines])
+    assert diagnosis.reason == f"the platform's sandbox refuses {refused}, to root as well"
+    assert diagnosis.line.endswith(lines[-1])
+
+
+def test_a_change_of_the_user_below_a_chroot_still_needs_root() -> None:
+    lines = ["using chroot(/srv)", "", "nginx: [emerg] setgid(101) failed (1: Operation not permitted)"]
+    (diagnosis,) = diagnose(lines)
+    assert "needs root" in diagnosis.reason
 
 
 def test_each_reason_is_reported_once_in_order() -> None:
