@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,8 @@ _ALLOWED_PIP_SETTINGS = (
     *("CERT", "CLIENT_CERT", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL", "KEYRING_PROVIDER"),
     *("PROXY", "RETRIES", "TIMEOUT", "TRUSTED_HOST", "BREAK_SYSTEM_PACKAGES"),
 )
+# uv refuses to run under a vendor's configuration for another version of it, such as that of a project in /app.
+_INSTALLER_SETTINGS = {"PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1", "UV_NO_CONFIG": "1"}
 # Where programs write by default, in a home that itself stays the system's (the XDG base directories).
 _HOME_FOLDERS = (".cache", ".config", ".local")
 _MAX_COMMAND_BYTES = 100_000
@@ -145,7 +146,9 @@ def _add_recipe(image: Image, python_version: str, slim: bool) -> None:
     extent = "slim" if slim else "full"
     _add_source(image, layout.RECIPE_SOURCE, layout.BAKED_RECIPE)
     image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/user.sh")
-    image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/sdk.sh {python_version} {version('chutes')} {extent}")
+    image.run_command(
+        f"/bin/sh {layout.BAKED_RECIPE}/sdk.sh {python_version} {platform_rules.PLATFORM_SDK_VERSION} {extent}"
+    )
 
 
 def _build_environment(
@@ -159,7 +162,7 @@ def _build_environment(
     # Our folder is first, then the vendor's. The system's are added for vendors whose PATH lacks them.
     folders = [f"{layout.BAKED_VENV}/bin", *spec.environment.get("PATH", "").split(":"), *_SYSTEM_PATH.split(":")]
     variables["PATH"] = ":".join(dict.fromkeys(filter(None, folders)))
-    variables |= {"CHUTES_USERNAME": username, "PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1", **layout.TRACEBACK_SETTINGS}
+    variables |= {"CHUTES_USERNAME": username, **_INSTALLER_SETTINGS, **layout.TRACEBACK_SETTINGS}
     settings: dict[str, Any] = {}
     if entrypoint:
         settings["entrypoint"] = entrypoint

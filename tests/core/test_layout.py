@@ -54,6 +54,7 @@ def test_variables_of_the_recipe_are_removed_from_the_service() -> None:
         "CHUTES_USERNAME",
         "PIP_NO_CACHE_DIR",
         "UV_NO_CACHE",
+        "UV_NO_CONFIG",
         *layout.TRACEBACK_SETTINGS,
         "CHUTES_WRAPPERS_LAUNCH",
         "CHUTES_WRAPPERS_MANIFEST",

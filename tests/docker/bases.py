@@ -12,8 +12,9 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
+
+from chutes_wrappers.core.platform_rules import PLATFORM_SDK_VERSION
 
 from .turns import locked
 
@@ -36,7 +37,7 @@ RECIPE_PACKAGES = (
 )
 WHEELS = (
     "RUN python3 -m venv /tmp/wheels && /tmp/wheels/bin/pip install -q --no-cache-dir wheel && /tmp/wheels/bin/pip wheel -q "
-    f"--no-cache-dir -w /opt/wheels chutes=={version('chutes')} pip uv && rm -rf /tmp/wheels\nENV PIP_FIND_LINKS=/opt/wheels"
+    f"--no-cache-dir -w /opt/wheels chutes=={PLATFORM_SDK_VERSION} pip uv && rm -rf /tmp/wheels\nENV PIP_FIND_LINKS=/opt/wheels"
 )
 
 

@@ -101,3 +101,39 @@ def test_a_closed_folder_of_the_system_becomes_readable_and_stays_roots(engine: 
     assert "/root cannot be made writable" in refusal
     assert owner == "0:705"
     assert failure == "PermissionError: [Errno 13] Permission denied: 'x'"
+
+
+@pytest.mark.parametrize(
+    ("root", "members"),
+    [
+        ("root:x:0:", "root:x:0:chutes"),
+        ("root:x:0:alice", "root:x:0:alice,chutes"),
+        ("root:x:0:alice,chutes", "root:x:0:alice,chutes"),
+        ("wheel:x:10:", "root:x:0:chutes"),  # a vendor's file without the group
+    ],
+)
+def test_user_chutes_is_in_group_root_without_usermod(engine: DockerEngine, root: str, members: str) -> None:
+    script = (
+        f"rm /usr/sbin/usermod; printf '{root}\\nusers:x:100:' >/etc/group; sh /recipe/user.sh; sh /recipe/user.sh; "
+        "grep ^root: /etc/group; grep -c . /etc/group; id -Gn chutes"
+    )
+    lines = 4 if root.startswith("wheel") else 3
+    assert run_script(engine, script).splitlines() == [members, str(lines), "chutes root"]
+
+
+def test_the_folders_that_the_forge_opens_exist_and_are_of_group_root(engine: DockerEngine) -> None:
+    """As in a slim image: the folder for manuals is gone, another is a link into nowhere, and a third is the staff's."""
+    script = (
+        "rm -rf /usr/local/share /usr/local/bin; ln -s /opt/tools/bin /usr/local/bin; chgrp staff /usr/local/lib; "
+        "chmod 2775 /usr/local/lib; sh /recipe/user.sh; stat -L -c '%F %g' /usr/local/lib /usr/local/bin "
+        "/usr/local/share /usr/local/share/man /opt/tools/bin; stat -c %a /usr/local/lib"
+    )
+    assert run_script(engine, script).splitlines() == [*["directory 0"] * 5, "2775"]
+
+
+def test_a_file_in_place_of_a_folder_is_named(engine: DockerEngine) -> None:
+    script = "rm -rf /usr/local/share/man; touch /usr/local/share/man; sh /recipe/user.sh 2>&1 || echo failed"
+    assert run_script(engine, script).splitlines()[-2:] == [
+        "chutes-wrappers: /usr/local/share/man is not a folder, which the platform's forge needs",
+        "failed",
+    ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chutes_wrappers.core.layout import RECIPE_VARIABLES
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from tests.scenario import Scenario
 
@@ -71,7 +72,7 @@ def test_a_vendor_image_is_discovered_built_and_served(name: str, engine: Docker
     assert seen["FROM_MODULE"] == "given"
     assert seen["HF_HOME"] == "/cache"
     assert seen["PATH"] == ENVIRONMENT.get(name, {}).get("PATH", bases.PATH)
-    assert not [key for key in seen if key in ("CHUTES_USERNAME", "UV_NO_CACHE", "PIP_NO_CACHE_DIR")]
+    assert not [key for key in seen if key in RECIPE_VARIABLES]
     assert ENVIRONMENT.get(name, {}).items() <= seen.items()
 
 

@@ -14,6 +14,7 @@ from chutes_wrappers.core import layout
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.core.platform_rules import PLATFORM_SDK_VERSION
 from chutes_wrappers.sdk.image import _quote_value, build_wrapper_image
 
 from .conftest import ROOT, Loader
@@ -165,20 +166,13 @@ def test_only_directives_that_every_builder_knows_are_used(load_module: Loader, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "extent"), [("", "3.12 0.6.9 full"), ("slim=True, python_version='3.11'", "3.11 0.6.9 slim")]
+    ("arguments", "python", "extent"), [("", "3.12", "full"), ("slim=True, python_version='3.11'", "3.11", "slim")]
 )
-def test_the_recipe_gets_python_version_sdk_version_and_extent(
-    load_module: Loader, arguments: str, extent: str
+def test_the_recipe_gets_the_python_version_the_platforms_sdk_version_and_the_extent(
+    load_module: Loader, arguments: str, python: str, extent: str
 ) -> None:
     (line,) = [line for line in dockerfile(load_module, arguments) if "sdk.sh" in line]
-    version = extent.split()[1]
-    assert line.endswith(extent.replace(version, installed_sdk()))
-
-
-def installed_sdk() -> str:
-    from importlib.metadata import version
-
-    return version("chutes")
+    assert line.endswith(f"/sdk.sh {python} {PLATFORM_SDK_VERSION} {extent}")
 
 
 def test_launch_settings_of_the_module_are_baked(load_module: Loader, manifest: Path) -> None:

@@ -21,6 +21,7 @@ export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CAC
 
 install_system_packages() {
     command -v curl >/dev/null || install curl
+    command -v find >/dev/null || install findutils # for the forge, which removes the bytecode of the image
     [ "$manager" = none ] && return
     install ca-certificates
     install_first clinfo
@@ -41,8 +42,11 @@ python=$(choose_python)
 log "the SDK runs on $("$python" --version) ($python)"
 make_environment "$python"
 list_installed >/tmp/chutes-before
-install_compiler "$python"
+case $sdk_version in
+0.[0-5].* | 0.6.[0-9]) install_compiler "$python" ;; # later versions depend on netifaces-plus, which has wheels
+esac
 install_programs "$venv/bin/pip" # the platform also needs uv on PATH (PLATFORM.md, section 1)
+# The version that the forge installs: its pip then finds everything, and needs no compiler.
 "$venv/bin/pip" install -q --no-compile "chutes==$sdk_version"
 remove_since /tmp/chutes-before
 clean
