@@ -156,6 +156,8 @@ MODULE_FILE = re.compile(r"^[a-z][a-z0-9_]*\.py\Z")
 CHUTE_NAME = re.compile(r"^(?:[a-z0-9_.-]+/)*[a-z0-9][a-z0-9_./-]*\Z", re.IGNORECASE)
 CHUTE_NAME_LENGTH = (3, 127)
 IMAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9-_.]*\Z", re.IGNORECASE)
+# The API takes a "/" too, which the SDK (image/__init__.py) refuses; in a name only.
+API_IMAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9-_./]*\Z", re.IGNORECASE)
 IMAGE_NAME_LENGTH = (3, 65)
 IMAGE_TAG_LENGTH = (2, 33)
 MAX_SLUG_LENGTH = 58

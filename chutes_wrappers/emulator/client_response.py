@@ -10,6 +10,7 @@ from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator.transport import InstanceResponse, InvalidResponse
 
 NO_INFRASTRUCTURE = "No infrastructure available to serve request"
+NO_INSTANCES = "No instances available (yet) for chute_id={chute_id}"
 AT_CAPACITY = "Infrastructure is at maximum capacity, try again later"
 _JSON = "application/json"
 _MAX_QUOTED_LENGTH = 300

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 import aiohttp
 
+from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord
 from chutes_wrappers.emulator.runner import DIRECT_PATH
@@ -18,7 +20,7 @@ from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.direct_request import DirectRequest
 
 _T = TypeVar("_T")
-_DIRECT_TIMEOUT_S = 600.0
+_INSTANCE_TIMEOUT_S = 600.0
 
 
 class DeployedChute:
@@ -46,6 +48,19 @@ class DeployedChute:
         """Return the ports that its newest instance listens on now."""
         return self._run(self._instances.list_listening_ports(self.record.chute_id))
 
+    def make_available(self) -> list[InstanceRecord]:
+        """Make sure that the next call gets an instance: wait for one, and enable those that failed calls disabled.
+
+        Return the records of the latter. Without an instance the next call gets the platform's 503.
+        """
+
+        async def make() -> list[InstanceRecord]:
+            with contextlib.suppress(NoInstance):
+                return await self._instances.make_available(self.record, wait_s=_INSTANCE_TIMEOUT_S)
+            return []
+
+        return self._run(make())
+
     def send_direct(self, request: DirectRequest) -> HttpResponse:
         """Send a request directly to the wrapped service in an instance, without the chute, and return its response."""
         return self._run(self._send_direct(request))
@@ -59,10 +74,12 @@ class DeployedChute:
             "body": base64.b64encode(request.body).decode(),
         }
         try:
+            await self._instances.make_available(self.record, wait_s=_INSTANCE_TIMEOUT_S)
             async with (
-                self._instances.lease(self.record, wait_s=_DIRECT_TIMEOUT_S) as instance,
-                instance.client.post(DIRECT_PATH, payload, timeout_s=_DIRECT_TIMEOUT_S) as response,
+                self._instances.lease(self.record) as instance,
+                instance.client.post(DIRECT_PATH, payload, timeout_s=API_CALL_LIMIT_S) as response,
             ):
+                instance.mark_used()
                 result = json.loads((await response.read_value())["json"])
         except (AtCapacity, NoInstance, InvalidResponse, aiohttp.ClientError, asyncio.TimeoutError) as error:
             return HttpResponse(status=0, problem=f"{type(error).__name__}: {error}")

@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
@@ -16,8 +16,10 @@ from loguru import logger
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.emulator.failure_count import FailureCount
 from chutes_wrappers.emulator.instance_log import InstanceLog
 from chutes_wrappers.emulator.launcher import LaunchedInstance, Launcher
+from chutes_wrappers.emulator.pod_limits import watch_disk, watch_readiness
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord, InstanceState
 from chutes_wrappers.emulator.transport import InstanceClient
 
@@ -63,8 +65,11 @@ class Instance:
         launcher: Launcher,
         clock: Clock,
         on_line: Callable[[str], None] = lambda line: None,
+        *,
+        disk_limit_bytes: int = platform_rules.INSTANCE_DISK_BYTES,
     ) -> None:
         self.chute = chute
+        self._disk_limit_bytes = disk_limit_bytes
         self._on_line = on_line
         self.log = InstanceLog()
         self.record = InstanceRecord(
@@ -85,6 +90,7 @@ class Instance:
         self._ending = asyncio.Event()
         self._output_ended = asyncio.Event()
         self._last_used = clock.now()
+        self._failure_count = FailureCount()
         # Launcher calls block: each instance has its own thread, so that no instance waits for another.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="emulator-instance")
 
@@ -102,7 +108,13 @@ class Instance:
     @property
     def has_capacity(self) -> bool:
         """Whether it can accept one more call."""
-        return self.state is InstanceState.ACTIVE and self.record.running_calls < self.chute.concurrency
+        is_available = self.state is InstanceState.ACTIVE and not self.disabled_s
+        return is_available and self.record.running_calls < self.chute.concurrency
+
+    @property
+    def disabled_s(self) -> float:
+        """For how many seconds more it is disabled; 0 when it is not."""
+        return self._failure_count.remaining_s(self._clock.now())
 
     @contextlib.contextmanager
     def track_call(self) -> Any:
@@ -111,19 +123,40 @@ class Instance:
         try:
             yield
         finally:
-            self._last_used = self._clock.now()
             self._update_record(running_calls=self.record.running_calls - 1)
 
+    def mark_used(self) -> None:
+        """Start the time without a call anew. Only completed calls do so (PLATFORM.md, section 3, sentence 10)."""
+        self._last_used = self._clock.now()
+
     def record_success(self) -> None:
-        """Record a call that succeeded. It resets the count of consecutive failures."""
-        self._update_record(failures=0)
+        """Record a call that succeeded. It resets the count of consecutive failures, and enables the instance."""
+        self.mark_used()
+        self._failure_count.record_success()
+        self._update_record(failures=0, disabled_until=None)
+
+    def enable(self) -> None:
+        """Enable it before its time. The platform cannot: this is for checks, which call the next route."""
+        self._failure_count.enable()
+        self._update_record(disabled_until=None)
+        logger.info("{}: enabled again, for the check only", self._describe())
 
     def record_failure(self, reason: str) -> None:
-        """Record a call that failed. The seventh consecutive failure ends the instance (PLATFORM.md, section 3)."""
-        self._update_record(failures=self.record.failures + 1, last_failure=reason)
-        logger.warning("{}: a call failed ({} in a row): {}", self._describe(), self.record.failures, reason)
-        if self.record.failures >= platform_rules.FAILURES_TO_DELETION:
-            self.end(f"deleted: {self.record.failures} calls in a row failed, the last one: {reason}")
+        """Record a call that failed: it may disable or delete the instance (``FailureCount``)."""
+        disabled_s = self._failure_count.record_failure(self._clock.now())
+        failures = self._failure_count.failures
+        self._update_record(failures=failures, last_failure=reason)
+        logger.warning("{}: a call failed ({} in a row): {}", self._describe(), failures, reason)
+        if self._failure_count.is_exhausted:
+            self.end(
+                f"deleted: {failures} calls in a row failed, which disabled it {platform_rules.DISABLES_TO_DELETION} times within an hour. "
+                f"The last one: {reason}"
+            )
+        elif disabled_s:
+            self._update_record(disabled_until=time.time() + disabled_s)
+            logger.warning(
+                "{}: disabled for {:g} s after {} failures in a row: {}", self._describe(), disabled_s, failures, reason
+            )
 
     def end(self, reason: str) -> None:
         """End it: it accepts no more calls. ``reason`` is a sentence for the owner; the first reason is kept."""
@@ -171,13 +204,13 @@ class Instance:
         launched = await self._run_blocking(stack.enter_context, self._launcher.launch(self.chute))
         self._launched, self._client = launched, launched.client
         self._start_reading_output(launched)
-        if not await self._wait_until_active(launched):
-            return
-        idle = asyncio.create_task(self._end_when_idle())
-        try:
+        async with _background_tasks() as start_in_background:
+            start_in_background(self._end_after(watch_disk(launched, self._clock, self._disk_limit_bytes)))
+            if not await self._wait_until_active(launched):
+                return
+            start_in_background(self._end_when_idle())
+            start_in_background(self._end_after(watch_readiness(launched, self._clock, self._warn)))
             exit_code = await self._wait_until_exit(launched)
-        finally:
-            idle.cancel()
         if exit_code is not None:
             await self._wait_for_output_end()
             raise ServiceFailed(
@@ -244,6 +277,12 @@ class Instance:
                 return
             await self._clock.sleep(self.chute.shutdown_after_s - idle_s)
 
+    async def _end_after(self, watch: Coroutine[Any, Any, ServiceFailed]) -> None:
+        self.end(str(await watch))
+
+    def _warn(self, problem: str) -> None:
+        logger.warning("{}: {}", self._describe(), problem)
+
     def _start_reading_output(self, launched: LaunchedInstance) -> None:
         loop = asyncio.get_running_loop()
 
@@ -269,6 +308,17 @@ class Instance:
 
     def _describe(self) -> str:
         return f"instance {self.record.instance_id[:8]} of {self.chute.name}"
+
+
+@contextlib.asynccontextmanager
+async def _background_tasks() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], None]]:
+    """Yield a function that starts a task. All tasks are cancelled when the context ends."""
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        yield lambda work: tasks.append(asyncio.create_task(work))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:

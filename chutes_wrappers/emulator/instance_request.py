@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from loguru import logger
+
+from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.overruled_rules import is_overruled
 from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
 
 CHUTE_DOMAINS = ("localhost", "chutes.ai")
@@ -40,6 +44,24 @@ def slug_of(host: str) -> str | None:
     return slug if slug and domain in CHUTE_DOMAINS else None
 
 
+def check_chute(chute: ChuteRecord) -> None:
+    """Raise RequestRejected when a disabled chute, or one whose owner cannot pay, gets no calls (sentence 7)."""
+    if chute.is_disabled:
+        raise RequestRejected(503, f"Chute {chute.chute_id} is disabled")
+    if chute.owner_balance <= 0:
+        raise RequestRejected(402, f"The balance of the chute's owner is ${chute.owner_balance:.2f}, please pay in")
+
+
+def check_length(length: int, max_bytes: int) -> None:
+    """Raise RequestRejected for a body of ``length`` bytes that is too long, unless the rule is overruled (sentence 8)."""
+    if length <= max_bytes:
+        return
+    detail = f"Request body is too large: it has {length} bytes, and the maximum is {max_bytes}"
+    if not is_overruled("body-size"):
+        raise RequestRejected(413, detail)
+    logger.warning("rule body-size was overruled: {}", detail)
+
+
 def prepare_call(
     chute: ChuteRecord, method: str, path: str, query: str, content_type: str, body: bytes
 ) -> PreparedCall:
@@ -49,7 +71,7 @@ def prepare_call(
     cords = [cord for cord in chute.cords if cord.public_api_path == path and cord.public_api_method.upper() == method]
     if not cords:
         raise RequestRejected(404, "No matching cord found!")
-    value = {} if method == "GET" else _parse_object(content_type, body)
+    value = {} if method in platform_rules.BODILESS_METHODS else _parse_object(content_type, body)
     wants_stream = bool(value.get("stream")) or "stream" in params
     cord = _select_cord(cords, wants_stream, is_switching=chute.standard_template is not None)
     payload = {"json": value, "params": params} if cord.passthrough else value

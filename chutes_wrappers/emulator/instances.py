@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Collection
 from types import TracebackType
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.instance import Clock, Instance, SystemClock
 from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord, InstanceState
@@ -15,26 +16,32 @@ _MAX_ENDED_RECORDS = 20
 
 
 class NoInstance(Exception):
-    """No instance can accept the call. The message is the reason, for the log."""
+    """The chute has no active instance. The message is the reason, for the log."""
 
 
 class AtCapacity(Exception):
-    """Every instance runs as many calls as its chute's ``concurrency``."""
+    """Every instance is disabled, or runs as many calls as its chute's ``concurrency``. The message says which."""
 
 
 class Instances:
     """Starts, scales and ends instances. A context manager: its end ends all of them. Used on one event loop.
 
-    A new deployment starts one instance and ends those of older versions. A call starts an instance when there is none. It
-    starts one more, up to ``max_instances``, when the share of used call slots reaches ``scaling_threshold``. ``on_line``
-    gets every line that an instance prints.
+    A new deployment starts one instance and ends those of older versions. A call starts an instance when there is none, but
+    does not wait for it. It starts one more, up to ``max_instances``, when the share of used call slots reaches
+    ``scaling_threshold``. ``on_line`` gets every line that an instance prints.
     """
 
     def __init__(
-        self, launcher: Launcher, *, clock: Clock | None = None, on_line: Callable[[str], None] = lambda line: None
+        self,
+        launcher: Launcher,
+        *,
+        clock: Clock | None = None,
+        on_line: Callable[[str], None] = lambda line: None,
+        disk_limit_bytes: int = platform_rules.INSTANCE_DISK_BYTES,
     ) -> None:
         self._launcher = launcher
         self._on_line = on_line
+        self._disk_limit_bytes = disk_limit_bytes
         self._clock = clock or SystemClock()
         self._chutes: dict[str, ChuteRecord] = {}
         self._instances: dict[str, Instance] = {}
@@ -59,9 +66,10 @@ class Instances:
         self._start(chute)
 
     async def end_instances(self, chute_id: str) -> None:
-        """End all instances of a deleted chute. Returns when they are gone."""
+        """End all instances of a deleted chute, and remove its /cache. Returns when they are gone."""
         self._chutes.pop(chute_id, None)
         await self._end_all(self._list_live(chute_id), "the chute was deleted")
+        await asyncio.to_thread(self._launcher.remove_cache, chute_id)
 
     async def warm_up(self, chute_id: str) -> None:
         """Start an instance when the chute has none. Does nothing for an unknown chute. Does not wait for the instance."""
@@ -78,6 +86,20 @@ class Instances:
         instance = self._instances.get(instance_id)
         return instance.record if instance is not None else None
 
+    async def make_available(self, chute: ChuteRecord, *, wait_s: float) -> list[InstanceRecord]:
+        """Make sure that the next call gets an instance, for a check; return the records of the instances enabled for that.
+
+        Starts an instance when there is none, and waits up to ``wait_s`` seconds for it: NoInstance when none becomes active.
+        """
+        self._chutes[chute.chute_id] = chute
+        if not self._list_active(chute):
+            await self._start_and_wait(chute, wait_s)
+        disabled = [instance for instance in self._list_active(chute) if instance.disabled_s]
+        records = [instance.record for instance in disabled]
+        for instance in disabled:
+            instance.enable()
+        return records
+
     async def list_listening_ports(self, chute_id: str) -> Collection[int]:
         """Return the ports that the newest instance of a chute listens on now."""
         live = self._list_live(chute_id)
@@ -89,17 +111,20 @@ class Instances:
         return instance.log.follow(backfill) if instance is not None else _empty_log()
 
     @contextlib.asynccontextmanager
-    async def lease(self, chute: ChuteRecord, *, wait_s: float) -> AsyncIterator[Instance]:
-        """Yield an active instance for one call, which counts as running until the context ends.
+    async def lease(self, chute: ChuteRecord, *, excluded: Collection[Instance] = ()) -> AsyncIterator[Instance]:
+        """Yield an active instance that is not ``excluded`` for one call, which counts as running until the context ends.
 
-        When there is none, starts one and waits up to ``wait_s`` seconds. Raises AtCapacity, or NoInstance when none becomes
-        active.
+        Raises NoInstance when none is active, which starts one; AtCapacity when no other one can accept the call.
         """
         self._chutes[chute.chute_id] = chute
-        instance = self._find_least_busy(chute) or await self._start_and_wait(chute, wait_s)
-        if not instance.has_capacity:
+        active = self._list_active(chute)
+        if not active:
+            raise NoInstance(self._request_instance(chute))
+        usable = [instance for instance in active if instance.has_capacity and instance not in excluded]
+        if not usable:
             self._scale(chute)
-            raise AtCapacity
+            raise AtCapacity(_describe_capacity(active))
+        instance = min(usable, key=lambda each: each.record.running_calls)
         with instance.track_call():
             self._scale(chute)
             yield instance
@@ -116,12 +141,19 @@ class Instances:
             if instance.state is not InstanceState.GONE and chute_id in (None, instance.chute.chute_id)
         ]
 
-    def _find_least_busy(self, chute: ChuteRecord) -> Instance | None:
-        active = [instance for instance in self._list_live(chute.chute_id) if instance.state is InstanceState.ACTIVE]
-        return min(active, key=lambda instance: instance.record.running_calls, default=None)
+    def _list_active(self, chute: ChuteRecord) -> list[Instance]:
+        return [instance for instance in self._list_live(chute.chute_id) if instance.state is InstanceState.ACTIVE]
 
-    async def _start_and_wait(self, chute: ChuteRecord, wait_s: float) -> Instance:
-        """Start the first instance of a chute, or use the one that is starting. Return it once it is active."""
+    def _request_instance(self, chute: ChuteRecord) -> str:
+        """Start an instance unless one is starting. Return why there was none."""
+        if self._list_live(chute.chute_id):
+            return "its instance is still starting"
+        ended = self.list_records(chute.chute_id)
+        self._start(chute)
+        return ended[-1].ended_because if ended else "it was cold"
+
+    async def _start_and_wait(self, chute: ChuteRecord, wait_s: float) -> None:
+        """Start the first instance of a chute, or use the one that is starting. Return once it is active."""
         instance = next(iter(self._list_live(chute.chute_id)), None) or self._start(chute)
         try:
             await asyncio.wait_for(instance.settled.wait(), wait_s)
@@ -129,7 +161,6 @@ class Instances:
             raise NoInstance(f"no instance became active within {wait_s:g} s") from None
         if instance.state is InstanceState.GONE:
             raise NoInstance(instance.record.ended_because)
-        return self._find_least_busy(chute) or instance
 
     def _scale(self, chute: ChuteRecord) -> None:
         """Start one more instance when too many call slots are used, and no other is starting."""
@@ -143,7 +174,7 @@ class Instances:
             self._start(chute)
 
     def _start(self, chute: ChuteRecord) -> Instance:
-        instance = Instance(chute, self._launcher, self._clock, self._on_line)
+        instance = Instance(chute, self._launcher, self._clock, self._on_line, disk_limit_bytes=self._disk_limit_bytes)
         refusal = self._free_slot(chute)
         predecessors = [other for other in self._instances.values() if not other.closed.is_set()]
         self._instances[instance.record.instance_id] = instance
@@ -183,6 +214,17 @@ class Instances:
         ]
         for instance in ended[: max(0, len(ended) - _MAX_ENDED_RECORDS)]:
             del self._instances[instance.record.instance_id]
+
+
+def _describe_capacity(active: Collection[Instance]) -> str:
+    disabled = [instance for instance in active if instance.disabled_s]
+    if not disabled:
+        return "every instance runs as many calls as its concurrency allows"
+    first = min(disabled, key=lambda instance: instance.disabled_s)
+    return (
+        f"{len(disabled)} of {len(active)} instances are disabled, for {first.disabled_s:.0f} s more, after "
+        f"{first.record.failures} failures in a row: {first.record.last_failure}"
+    )
 
 
 async def _empty_log() -> AsyncIterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -30,7 +31,7 @@ class ChuteRecord:
 
     ``code`` is the uploaded source of the module, ``reference`` the SDK's ``module:variable``. ``environment`` has the
     chute's secrets, which instances get before they load the module. ``standard_template`` is the SDK template that the chute
-    declares (``vllm``, ``diffusion``, …).
+    declares (``vllm``, ``diffusion``, …). A disabled chute, and one whose owner has no dollars in ``owner_balance``, gets no calls.
     """
 
     chute_id: str
@@ -50,6 +51,8 @@ class ChuteRecord:
     allow_external_egress: bool
     standard_template: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_disabled: bool = False
+    owner_balance: float = math.inf
 
 
 class InstanceState(str, Enum):
@@ -64,7 +67,8 @@ class InstanceState(str, Enum):
 class InstanceRecord:
     """The current data of one instance. Times are unix seconds; ``failures`` counts consecutive failed calls.
 
-    ``last_failure`` and ``ended_because`` are sentences for the chute's owner, or empty.
+    ``disabled_until``: the platform sends it no calls until then. ``last_failure`` and ``ended_because`` are sentences for the
+    chute's owner, or empty.
     """
 
     instance_id: str
@@ -75,6 +79,7 @@ class InstanceRecord:
     active_since: float | None = None
     running_calls: int = 0
     failures: int = 0
+    disabled_until: float | None = None
     last_failure: str = ""
     ended_because: str = ""
 
@@ -83,11 +88,12 @@ class InstanceRecord:
 class CallRecord:
     """One call to a chute. ``started_at`` is in unix seconds; ``path`` is the public path, without the query.
 
-    ``status`` is the client's status, ``instance_status`` the instance's (None when no instance responded). ``failure`` is why
+    ``invocation_id`` is what the response's header ``X-Chutes-InvocationID`` contains. ``status`` is the client's status, ``instance_status`` the instance's (None when no instance responded). ``failure`` is why
     the call counted against the instance or got no instance; else it is empty.
     """
 
     chute_id: str
+    invocation_id: str
     instance_id: str | None
     method: str
     path: str

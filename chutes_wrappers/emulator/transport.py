@@ -135,14 +135,17 @@ class InstanceClient:
     async def post(
         self, path: str, payload: object, *, timeout_s: float | None = None
     ) -> AsyncIterator[InstanceResponse]:
-        """Send a JSON value to a path of the instance with POST. Raises aiohttp.ClientError or TimeoutError."""
+        """Send a JSON value to a path of the instance with POST. Raises aiohttp.ClientError or TimeoutError.
+
+        ``timeout_s`` limits each wait for a byte.
+        """
         body = encrypt_body(self._cipher, payload)
         async with self._get_session().request(
             "POST",
             URL(self._base_url + encrypt_path(self._cipher, path)),
             data=body,
             headers=build_signed_headers(self._cipher, body),
-            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeout_s, sock_read=timeout_s),
         ) as response:
             yield InstanceResponse(response, self._cipher)
 

@@ -20,8 +20,8 @@ class CallFailed(Exception):
     """A call that ends with the status ``response_status`` and ``detail``, a JSON object whose ``error`` is a sentence.
 
     400 is an error of the caller or the service, which does not count against the instance. 429 asks the caller to retry.
-    503 is a failure of the instance: after seven in a row the platform deletes it. Texts in ``detail`` can always be
-    encoded as UTF-8.
+    503 is a failure of the instance: after seven in a row the platform disables it for a while. Texts in ``detail`` can
+    always be encoded as UTF-8.
     """
 
     def __init__(self, error: str, *, response_status: int = CLIENT_ERROR, **detail: Any) -> None:

@@ -18,6 +18,7 @@ import orjson
 from aiohttp.http_exceptions import ContentEncodingError
 
 from chutes_wrappers.core.gradio_endpoints import GradioEndpoint
+from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime import gradio_call
 from chutes_wrappers.runtime.background import BACKGROUND, BackgroundLoop
@@ -35,8 +36,8 @@ from chutes_wrappers.runtime.running_call import RunningCall
 from chutes_wrappers.runtime.service_headers import encode_header_value, read_header
 from chutes_wrappers.runtime.upstream import HOST, ReusedConnectionLost, Upstream, UpstreamRequest
 
-# The platform ends a call after 600 s (PLATFORM.md, section 3); the error must be sent before.
-CALL_TIMEOUT_S = 590.0
+# The error must be sent before the platform ends the call, and the SDK a passthrough (chute/cord.py: 1,800 s in total).
+CALL_TIMEOUT_S = API_CALL_LIMIT_S - 10.0
 MAX_RESPONSE_BYTES = 512 * 1024**2
 _MAX_REASON_LENGTH = 200
 

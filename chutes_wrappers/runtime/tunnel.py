@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection
 
 from aiohttp import web
 
+from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.failure_attribution import ServiceHealth
 from chutes_wrappers.runtime.gateway import CALL_TIMEOUT_S
@@ -71,7 +72,9 @@ async def _relay(request: web.Request, exchange: Exchange, call: TunnelCall) -> 
         await asyncio.wait_for(_send_all(lines, _iter_frames(exchange, call)), CALL_TIMEOUT_S)
     except asyncio.TimeoutError:
         await lines.send(
-            Failure(f"the call timed out after {CALL_TIMEOUT_S:g} s: the platform ends every call after 600 s")
+            Failure(
+                f"the call timed out after {CALL_TIMEOUT_S:g} s: the platform ends a call after {API_CALL_LIMIT_S:g} s"
+            )
         )
     finally:
         waiting.cancel()

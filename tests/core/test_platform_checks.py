@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -84,8 +85,16 @@ def test_a_very_long_path_is_matched_quickly() -> None:
         ("INSTANCE_SHM_BYTES", 17_179_869_184),
         ("EXECUTION_CONTEXT_VARIABLE", "CHUTES_EXECUTION_CONTEXT"),
         ("REMOTE_CONTEXT", "REMOTE"),
-        ("API_CALL_LIMIT_S", 600),
-        ("FAILURES_TO_DELETION", 7),
+        ("API_CALL_LIMIT_S", 1800),
+        ("FAILURES_TO_DISABLE", 7),
+        ("DISABLE_S", 90),
+        ("DISABLES_TO_DELETION", 6),
+        ("DISABLE_WINDOW_S", 3600),
+        ("MAX_INSTANCES_PER_CALL", 3),
+        ("INGRESS_ATTEMPTS", 3),
+        ("INGRESS_RETRIED_METHODS", ("GET", "PUT", "DELETE")),
+        ("MAX_REQUEST_BYTES", 134_217_728),
+        ("BODILESS_METHODS", ("GET", "DELETE", "HEAD")),
         ("UPGRADE_REQUIRED", 426),
         ("BAD_REQUEST", 400),
         ("RATE_LIMITED", 429),
@@ -169,7 +178,7 @@ def test_chute_names_are_validated_by_length_and_characters() -> None:
 def test_image_names_and_tags_are_validated_by_length_and_characters() -> None:
     for name in ("a" * 3, "a" * 65, "A-b_c.d", "0ab"):
         assert platform_checks.find_image_name_problem(name) is None
-    for name in ("a" * 2, "a" * 66, "-ab", "a/b", "abc\n"):
+    for name in ("a" * 2, "a" * 66, "-ab", "abc\n"):
         message = platform_checks.find_image_name_problem(name)
         assert message == "3 to 65 letters, digits, '-', '_' or '.', the first a letter or digit"
     for tag, is_valid in (("a", False), ("aa", True), ("a" * 33, True), ("a" * 34, False)):
@@ -178,11 +187,42 @@ def test_image_names_and_tags_are_validated_by_length_and_characters() -> None:
         assert is_valid or str(message).startswith("2 to 33 letters")
 
 
-def test_a_users_name_is_3_to_15_letters_digits_or_underscores() -> None:
-    for name in ("abc", "A" * 15, "a_1"):
+def test_a_users_name_is_3_to_15_letters_digits_underscores_or_dashes() -> None:
+    for name in ("abc", "A" * 15, "a_1", "a-b"):
         assert platform_checks.find_username_problem(name) is None
-    for name in ("ab", "a" * 16, "a-b", "abc\n", "äbc"):
-        assert platform_checks.find_username_problem(name) == "3 to 15 letters, digits or '_'"
+    for name in ("ab", "a" * 16, "abc\n", "äbc"):
+        assert platform_checks.find_username_problem(name) == "3 to 15 letters, digits, '_' or '-'"
+
+
+@pytest.mark.parametrize(
+    ("selector", "gpus"),
+    [
+        ({"include": ["pro_6000"]}, {"pro_6000"}),
+        ({"include": ["PRO_6000"]}, set()),
+        ({"include": ["h100", "rtx1"], "exclude": ["H100"]}, set()),
+        ({"include": ["h100", "h200"], "max_hourly_price_per_gpu": "1.79"}, {"h100"}),
+        ({"include": ["pro_6000"], "min_vram_gb_per_gpu": 97}, set()),
+        ({"include": ["pro_6000"], "max_hourly_price_per_gpu": 1.8, "min_vram_gb_per_gpu": 96}, {"pro_6000"}),
+        ({"include": ["h100"], "supported_gpus": ["h100_sxm", "h100"]}, {"h100", "h100_sxm"}),
+        ({"include": [], "exclude": None}, set(platform_rules.GPU_HOURLY_PRICES)),
+    ],
+)
+def test_the_gpus_that_a_selector_leaves(selector: dict[str, Any], gpus: set[str]) -> None:
+    assert platform_checks.resolve_gpus(selector) == gpus
+
+
+@pytest.mark.parametrize(
+    ("name", "is_banned", "is_exceptable"),
+    [
+        ("HF_TOKEN", False, False), ("MY_PYTHON_PATH", True, False), ("SGLang", True, False), ("SGL_X", True, False),
+        ("ld_preload", True, False), ("OLD_LD_X", False, False), ("https_proxy", True, False), ("NO_PROXY", False, False),
+        ("HF_HUB_DISABLE_SSL_VERIFY", True, False), ("PYTHONPATH", True, True), ("UV_PYTHON", True, True),
+        ("UV_INDEX", False, True), ("XHTTP_PROXY", False, False),
+    ],
+)  # fmt: skip
+def test_names_of_secrets(name: str, is_banned: bool, is_exceptable: bool) -> None:
+    assert platform_checks.is_banned_secret(name) is is_banned
+    assert platform_checks.is_exceptable_secret(name) is is_exceptable
 
 
 @pytest.mark.parametrize(

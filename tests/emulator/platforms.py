@@ -119,6 +119,10 @@ class Platform:
         self.run(instance.closed.wait(), timeout_s)
         return instance.record
 
+    def make_available(self, slug: str = "tester-case") -> None:
+        """Wait until a call gets an instance."""
+        self.run(self.instances.make_available(self.chutes[slug], wait_s=60))
+
     def get_newest(self, chute_id: str = "chute-1") -> InstanceRecord:
         """Return the latest instance of a chute."""
         return self.instances.list_records(chute_id)[-1]

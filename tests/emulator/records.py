@@ -43,6 +43,7 @@ def make_chute_record(*cords: CordRecord, **overrides: Any) -> ChuteRecord:
 def make_call_record(**overrides: Any) -> CallRecord:
     defaults: dict[str, Any] = {
         "chute_id": "c1",
+        "invocation_id": "6f1c2d3e",
         "instance_id": "0123456789",
         "method": "POST",
         "path": "/a",

@@ -339,7 +339,7 @@ def test_a_call_ends_after_its_limit_as_a_failure(tmp_path: Path) -> None:
     with run_invocation_platform(limits=Limits(call_s=0.5)) as running:
         running.deploy(make_chute(tmp_path, code))
         assert_failed(running, running.post("/sleep"))
-        assert Limits().call_s == 600
+        assert Limits().call_s == 1800
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from chutes_wrappers.emulator.records import InstanceState
 from tests.emulator.platforms import HEAD, Platform, is_active, make_chute, run_invocation_platform
+from tests.emulator.tiny import ManualClock
 from tests.upstreams.http_fixture import HttpFixture, serve_http_fixture
 
+CLOCK = ManualClock()
 MODULE = """
 import os, signal
 
@@ -28,6 +30,11 @@ def status(self, order):
 
 @chute.cord(public_api_path="/broken")
 def broken(self):
+    raise RuntimeError("a bug")
+
+
+@chute.cord(public_api_path="/failing_get", public_api_method="GET")
+def failing_get(self):
     raise RuntimeError("a bug")
 
 
@@ -56,8 +63,10 @@ def service() -> Iterator[HttpFixture]:
 @pytest.fixture(scope="module")
 def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     code = HEAD.format(concurrency=16) + MODULE.format(port=service.port)
-    with run_invocation_platform() as running:
-        record = running.deploy(make_chute(tmp_path_factory.mktemp("module"), code, concurrency=16))
+    with run_invocation_platform(clock=CLOCK) as running:
+        record = running.deploy(
+            make_chute(tmp_path_factory.mktemp("module"), code, concurrency=16, shutdown_after_s=1e6)
+        )
         assert is_active(record), record
         yield running
 
@@ -65,7 +74,8 @@ def chute(service: HttpFixture, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(autouse=True)
 def _reset_failures(chute: Platform) -> Iterator[None]:
     yield
-    # When the test has ended the instance, this call starts the next one and waits for it.
+    # The test may have ended or disabled the instance.
+    chute.make_available()
     assert chute.post("/fine").json() == "fine"
     assert chute.get_newest().failures == 0
 
@@ -106,16 +116,41 @@ def test_a_success_resets_the_failure_count_and_a_400_does_not(chute: Platform) 
     assert chute.get_newest().failures == 0
 
 
-def test_after_seven_failures_in_a_row_the_instance_is_deleted(chute: Platform) -> None:
-    instance = chute.get_newest()
-    for count in range(1, 7):
-        chute.post("/broken")
+def test_after_seven_failures_in_a_row_the_instance_is_disabled_for_90_s(chute: Platform) -> None:
+    for count in range(1, 8):
+        assert chute.post("/broken").status_code == 500
         assert chute.get_newest().failures == count
-        assert is_active(chute.get_newest())
-    chute.post("/broken")
+    response = chute.post("/fine")
+    assert (response.status_code, response.json()) == (
+        429,
+        {"detail": "Infrastructure is at maximum capacity, try again later"},
+    )
+    assert "disabled, for 90 s more, after 7 failures in a row" in chute.wait_for_record().failure
+    assert is_active(chute.get_newest())
+    chute.run(CLOCK.pass_time(90))
+    assert chute.post("/broken").status_code == 500  # the eighth: disabled for 180 s
+    chute.run(CLOCK.pass_time(179))
+    assert chute.post("/fine").status_code == 429
+    chute.run(CLOCK.pass_time(1))
+    assert chute.post("/fine").json() == "fine"
+    assert chute.get_newest().failures == 0
+
+
+def test_the_sixth_time_that_it_is_disabled_within_an_hour_deletes_it(chute: Platform) -> None:
+    instance = chute.get_newest()
+    for _ in range(12):
+        chute.post("/broken")
+        chute.run(CLOCK.pass_time(600))
     ended = chute.wait_until_gone(instance.instance_id)
     assert ended.state is InstanceState.GONE
-    assert ended.ended_because.startswith("deleted: 7 calls in a row failed")
+    assert ended.ended_because.startswith("deleted: 12 calls in a row failed, which disabled it 6 times within an hour")
+
+
+def test_a_failing_get_counts_as_three_failures_since_the_ingress_repeats_it(chute: Platform) -> None:
+    assert chute.get("/failing_get").status_code == 500
+    assert chute.get_newest().failures == 3
+    chute.post("/broken")
+    assert chute.get_newest().failures == 4
 
 
 def test_426_deletes_the_instance_immediately(chute: Platform) -> None:
@@ -124,12 +159,20 @@ def test_426_deletes_the_instance_immediately(chute: Platform) -> None:
     assert "426" in chute.wait_until_gone(instance.instance_id).ended_because
 
 
-def test_an_instance_that_dies_loses_the_call_in_flight_and_the_next_one_waits_for_another(chute: Platform) -> None:
+def test_an_instance_that_dies_loses_the_call_in_flight_and_the_next_one_gets_503_and_starts_another(
+    chute: Platform,
+) -> None:
     instance = chute.get_newest()
     assert chute.post("/killed").status_code == 500
     assert chute.wait_for_record().failure
     ended = chute.wait_until_gone(instance.instance_id)
     assert "exit code -9" in ended.ended_because
+    response = chute.post("/fine")
+    assert (response.status_code, response.json()) == (
+        503,
+        {"detail": "No instances available (yet) for chute_id=chute-1"},
+    )
+    chute.wait_until_settled("chute-1")
     assert chute.post("/fine").json() == "fine"
     assert chute.get_newest().instance_id != instance.instance_id
 
@@ -142,13 +185,14 @@ def test_an_instance_that_dies_among_calls_loses_only_its_own(chute: Platform) -
         calls += [pool.submit(chute.post, "/fine") for _ in range(200)]
         assert killing.result(60).status_code == 500
         outcomes = [call.result(60).status_code for call in calls]
-    assert set(outcomes) <= {200, 500}
+    assert set(outcomes) <= {200, 429, 500, 503}
     # Its end is detected a moment later. How many calls it gets until then depends on the machine.
-    instances: dict[int, set[str | None]] = {200: set(), 500: set()}
+    instances: dict[int, set[str | None]] = {200: set(), 429: set(), 500: set(), 503: set()}
     for call in chute.calls[earlier:]:
         instances[call.status].add(call.instance_id)
     assert instances[500] == {instance.instance_id}
-    assert instances[200] == {instance.instance_id, chute.get_newest().instance_id}
+    assert instances[200] <= {instance.instance_id, chute.get_newest().instance_id}
+    assert instances[429] | instances[503] <= {None}
     # The reason is the end of the process, however many calls failed because of it.
     assert "exit code -9" in chute.wait_until_gone(instance.instance_id).ended_because
 
@@ -165,5 +209,5 @@ def test_a_chute_that_cannot_start_is_503_and_its_record_has_its_last_lines(tmp_
         assert "looking for the model" in record.ended_because
         assert "RuntimeError: no model" in record.ended_because
         response = running.post("/fine")
-        assert (response.status_code, response.json()["detail"][:17]) == (503, "No infrastructure")
+        assert (response.status_code, response.json()["detail"][:22]) == (503, "No instances available")
         assert "no model" in running.wait_for_record().failure

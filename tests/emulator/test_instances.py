@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.emulator.instance import Instance
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord, InstanceState
 from tests.emulator.platforms import make_chute_record
@@ -52,8 +53,16 @@ def list_states(instances: Instances, chute_id: str = "chute-1") -> list[Instanc
     return [one.state for one in instances.list_records(chute_id)]
 
 
+@asynccontextmanager
+async def lease(instances: Instances, of: ChuteRecord) -> AsyncIterator[Instance]:
+    """Lease an instance, once there is one."""
+    await instances.make_available(of, wait_s=60)
+    async with instances.lease(of) as instance:
+        yield instance
+
+
 async def send_call(instances: Instances, of: ChuteRecord, code: int | None = None) -> None:
-    async with instances.lease(of, wait_s=20) as instance:
+    async with lease(instances, of) as instance:
         if code is None:
             instance.record_success()
         else:
@@ -120,43 +129,50 @@ async def test_warm_starts_one_unless_there_is_one(instances: Instances) -> None
     assert len(instances.list_records("chute-1")) == 1
 
 
-async def test_a_call_to_a_cold_chute_starts_an_instance_and_waits_for_it(instances: Instances) -> None:
-    async with instances.lease(make_chute(), wait_s=20) as instance:
+async def test_a_call_to_a_cold_chute_starts_an_instance_and_does_not_wait_for_it(
+    instances: Instances, launcher: TinyLauncher
+) -> None:
+    for reason in ("it was cold", "its instance is still starting"):
+        with pytest.raises(NoInstance, match=reason):
+            async with instances.lease(make_chute()):
+                pass
+    await wait_until_active(instances)
+    async with instances.lease(make_chute()) as instance:
         assert instance.state is InstanceState.ACTIVE
         assert instances.list_records("chute-1")[0].running_calls == 1
     assert instances.list_records("chute-1")[0].running_calls == 0
+    assert len(launcher.launched) == 1
 
 
-async def test_a_call_waits_up_to_its_limit(instances: Instances, launcher: TinyLauncher) -> None:
+async def test_a_check_waits_for_an_instance_up_to_its_limit(instances: Instances, launcher: TinyLauncher) -> None:
     launcher.prepare = lambda instance: instance.serves.clear()
     with pytest.raises(NoInstance, match=r"within 0\.2 s"):
-        async with instances.lease(make_chute(), wait_s=0.2):
-            pass
+        await instances.make_available(make_chute(), wait_s=0.2)
 
 
 async def test_more_calls_than_the_concurrency_are_at_capacity(instances: Instances) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(2):
-            await stack.enter_async_context(instances.lease(make_chute(), wait_s=20))
+            await stack.enter_async_context(lease(instances, make_chute()))
         with pytest.raises(AtCapacity):
-            async with instances.lease(make_chute(), wait_s=20):
+            async with lease(instances, make_chute()):
                 pass
-    async with instances.lease(make_chute(), wait_s=20):
+    async with lease(instances, make_chute()):
         pass
 
 
 async def test_more_instances_are_started_under_load_up_to_max_instances(instances: Instances) -> None:
     of = make_chute(max_instances=2, scaling_threshold=0.75)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(instances.lease(of, wait_s=20))
+        await stack.enter_async_context(lease(instances, of))
         assert len(instances.list_records("chute-1")) == 1  # one of two places
-        await stack.enter_async_context(instances.lease(of, wait_s=20))
+        await stack.enter_async_context(lease(instances, of))
         await wait_until_active(instances, count=2)
         for _ in range(2):
-            await stack.enter_async_context(instances.lease(of, wait_s=20))
+            await stack.enter_async_context(lease(instances, of))
         assert [one.running_calls for one in instances.list_records("chute-1")] == [2, 2]
         with pytest.raises(AtCapacity):
-            async with instances.lease(of, wait_s=20):
+            async with lease(instances, of):
                 pass
         assert len(instances.list_records("chute-1")) == 2
 
@@ -168,10 +184,10 @@ async def test_while_one_instance_is_starting_no_other_is_started(instances: Ins
         await wait_until_active(instances)
         launcher.prepare = lambda instance: instance.serves.clear()
         for _ in range(2):
-            await stack.enter_async_context(instances.lease(of, wait_s=20))
+            await stack.enter_async_context(lease(instances, of))
         assert list_states(instances) == [InstanceState.ACTIVE, InstanceState.STARTING]
         with pytest.raises(AtCapacity):
-            async with instances.lease(of, wait_s=20):
+            async with lease(instances, of):
                 pass
         assert list_states(instances) == [InstanceState.ACTIVE, InstanceState.STARTING]
 
@@ -196,26 +212,64 @@ async def test_an_instance_without_calls_ends_after_shutdown_after(instances: In
 
 async def test_an_instance_with_a_long_call_does_not_end(instances: Instances, clock: ManualClock) -> None:
     of = make_chute(shutdown_after_s=10.0)
-    async with instances.lease(of, wait_s=20):
+    async with lease(instances, of):
         for _ in range(5):
             await clock.pass_time(10)
             await asyncio.sleep(0.01)
         assert list_states(instances) == [InstanceState.ACTIVE]
 
 
-async def test_seven_failures_in_a_row_delete_the_instance_and_a_success_resets_them(instances: Instances) -> None:
+async def test_seven_failures_in_a_row_disable_it_for_90_s_and_a_success_resets_them(
+    instances: Instances, clock: ManualClock
+) -> None:
     of = make_chute()
     for _ in range(6):
         await send_call(instances, of, 500)
     await send_call(instances, of)
     assert instances.list_records("chute-1")[0].failures == 0
-    for count in range(1, 7):
+    for count in range(1, 8):
         await send_call(instances, of, 500)
         assert instances.list_records("chute-1")[0].failures == count
-    await send_call(instances, of, 500)
+    await clock.pass_time(89)
+    with pytest.raises(AtCapacity, match="1 of 1 instances are disabled, for 1 s more, after 7 failures in a row"):
+        async with instances.lease(of):
+            pass
+    assert instances.list_records("chute-1")[0].disabled_until is not None
+    await clock.pass_time(1)
+    async with instances.lease(of) as instance:
+        instance.record_success()
+    assert instances.list_records("chute-1")[0].disabled_until is None
+
+
+async def test_twelve_failures_in_a_row_delete_it(instances: Instances) -> None:
+    async with lease(instances, make_chute()) as instance:
+        for _ in range(12):
+            instance.record_failure("answered 500")
     (record,) = instances.list_records("chute-1")
     assert record.state is InstanceState.GONE
-    assert record.ended_because == "deleted: 7 calls in a row failed, the last one: answered 500"
+    assert record.ended_because == (
+        "deleted: 12 calls in a row failed, which disabled it 6 times within an hour. The last one: answered 500"
+    )
+
+
+async def test_a_check_enables_a_disabled_instance(instances: Instances) -> None:
+    of = make_chute()
+    for _ in range(7):
+        await send_call(instances, of, 500)
+    (record,) = await instances.make_available(of, wait_s=20)
+    assert record.last_failure == "answered 500"
+    assert await instances.make_available(of, wait_s=20) == []
+    async with instances.lease(of) as instance:
+        assert not instance.disabled_s
+
+
+async def test_only_completed_calls_keep_it_running(instances: Instances, clock: ManualClock) -> None:
+    of = make_chute(shutdown_after_s=300.0)
+    await send_call(instances, of)
+    await clock.pass_time(299)
+    await send_call(instances, of, 500)
+    await clock.pass_time(1)
+    await wait_until(lambda: list_states(instances) == [InstanceState.GONE])
 
 
 async def test_a_failed_start_is_recorded_with_the_last_lines(instances: Instances, launcher: TinyLauncher) -> None:
@@ -234,8 +288,7 @@ async def test_a_failed_start_is_recorded_with_the_last_lines(instances: Instanc
 async def test_a_launcher_error_is_recorded(instances: Instances, launcher: TinyLauncher) -> None:
     launcher.refusal = ConfigurationError("port 8020 is in use by nginx (pid 7)")
     with pytest.raises(NoInstance, match="port 8020 is in use by nginx"):
-        async with instances.lease(make_chute(), wait_s=20):
-            pass
+        await instances.make_available(make_chute(), wait_s=20)
 
 
 async def test_an_instance_that_ends_by_itself_is_replaced_by_the_next_call(
@@ -275,10 +328,9 @@ async def test_with_a_limit_of_one_an_idle_instance_is_replaced_without_overlap(
         await send_call(instances, make_chute())
         await send_call(instances, other)
         assert "ended for other" in instances.list_records("chute-1")[0].ended_because
-        async with instances.lease(other, wait_s=20):
+        async with lease(instances, other):
             with pytest.raises(NoInstance, match="other has a running call"):
-                async with instances.lease(make_chute(), wait_s=20):
-                    pass
+                await instances.make_available(make_chute(), wait_s=20)
         for version in ("v2", "v3"):
             await instances.replace_instances(make_chute(version=version))
         await wait_until_active(instances)

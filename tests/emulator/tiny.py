@@ -33,7 +33,10 @@ CORDS = tuple(
 
 
 class TinyInstance:
-    """``/echo`` echoes, ``/status`` returns the status in its body, ``/hold`` responds when ``release`` is set."""
+    """``/echo`` echoes, ``/status`` returns the status in its body, ``/hold`` responds when ``release`` is set.
+
+    ``/stream`` sends the chunks of ``stream``; None in it breaks the stream. ``status`` is for every call, when it is set.
+    """
 
     def __init__(self, chute: ChuteRecord) -> None:
         self.chute = chute
@@ -41,7 +44,13 @@ class TinyInstance:
         self.serves = threading.Event()
         self.serves.set()
         self.release = threading.Event()
+        self.status: int | None = None
+        self.stream: list[bytes | None] = []
+        self.calls: list[object] = []
         self.is_locked = False
+        self.probe_problem = ""
+        self.probe_count = 0
+        self.written_bytes = 0
         self.stopped = False
         self._code: int | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -70,6 +79,13 @@ class TinyInstance:
     def list_listening_ports(self) -> tuple[int, ...]:
         return ()
 
+    def find_probe_problem(self) -> str:
+        self.probe_count += 1
+        return self.probe_problem
+
+    def measure_written_bytes(self) -> int:
+        return self.written_bytes
+
     def lock_network(self) -> None:
         self.is_locked = True
 
@@ -92,6 +108,7 @@ class TinyLauncher:
         self.refusal: WrapperError | None = None
         self.running_count = 0
         self.max_running_count = 0
+        self.removed_caches: list[str] = []
 
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[TinyInstance]:
@@ -107,6 +124,9 @@ class TinyLauncher:
         finally:
             instance.close()
             self.running_count -= 1
+
+    def remove_cache(self, chute_id: str) -> None:
+        self.removed_caches.append(chute_id)
 
 
 class ManualClock:
@@ -144,6 +164,14 @@ def _build_handler(instance: TinyInstance) -> type[BaseHTTPRequestHandler]:
             if path == b"/_ping" and not instance.serves.is_set():
                 self._respond(503, b"")
                 return
+            if path != b"/_ping":
+                instance.calls.append(value)
+                if instance.status is not None:
+                    self._respond(instance.status, b'{"detail":"ordered"}')
+                    return
+            if path == b"/stream":
+                self._respond(200, b"\n".join(map(self._encode_chunk, instance.stream)))
+                return
             if path == b"/hold":
                 instance.release.wait(60)
             if path == b"/status":
@@ -151,6 +179,9 @@ def _build_handler(instance: TinyInstance) -> type[BaseHTTPRequestHandler]:
                 return
             encrypted = base64.b64encode(cipher.encrypt(gzip.compress(json.dumps(value).encode()))).decode()
             self._respond(200, json.dumps({"json": encrypted}).encode())
+
+        def _encode_chunk(self, chunk: bytes | None) -> bytes:
+            return b"broken" if chunk is None else base64.b64encode(instance.cipher.encrypt(gzip.compress(chunk)))
 
         def _respond(self, status: int, body: bytes) -> None:
             with contextlib.suppress(OSError):

@@ -20,6 +20,7 @@ from chutes_wrappers.core.base_images import OLDER_FORGE, Forge, describe_forges
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform
@@ -34,7 +35,7 @@ from chutes_wrappers.host.parity.parity_check import Outcome, ParityCheck, Publi
 from chutes_wrappers.host.staging import create_stage
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
 
-_CALL_TIMEOUT_S = 610.0
+_CALL_TIMEOUT_S = API_CALL_LIMIT_S + 10
 _POLL_S = 0.1
 _WATCH_EVERY_S = 1.0
 _DIAGNOSE_EVERY_S = 5.0
@@ -186,6 +187,11 @@ def _check_parity(
     ]
 
     def call_platform(call: PublicCall) -> HttpResponse:
+        for instance in chute.make_available():
+            output.warning(
+                f"the platform would send the instance no calls for a while, and callers would get 429: it was disabled after "
+                f"{instance.failures} failures in a row, the last one: {instance.last_failure}. The check goes on."
+            )
         return send_request(
             call.method,
             f"{platform.url}{call.path}",
