@@ -14,13 +14,55 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from chutes_wrappers.core import platform_rules
 
-# The API reads JSON with pydantic's lax mode, so "8" and 8.0 are the number 8, and 1 and "yes" are true.
-_FLAG: TypeAdapter[bool] = TypeAdapter(bool)
-_PRICE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(gt=0, lt=platform_rules.MAX_HOURLY_PRICE)])
-_NUMBERS: Mapping[str, TypeAdapter[Any]] = {
-    name: TypeAdapter(Annotated[float if name in platform_rules.FRACTIONS else int, Field(ge=lowest, le=highest)])
-    for name, (lowest, highest) in {**platform_rules.CHUTE_RANGES, **platform_rules.NODE_RANGES}.items()
+
+def _adapt(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+# The fields of a deployment (SDK entrypoint/deploy.py) as the API reads them: with pydantic's lax mode, so "8" and 8.0 are the
+# number 8, and 1 and "yes" are true.
+_SETTINGS: Mapping[str, TypeAdapter[Any]] = {
+    **{
+        name: _adapt(Annotated[float if name in platform_rules.FRACTIONS else int, Field(ge=lowest, le=highest)])
+        for name, (lowest, highest) in {**platform_rules.CHUTE_RANGES, **platform_rules.NODE_RANGES}.items()
+    },
+    "max_hourly_price_per_gpu": _adapt(Annotated[float, Field(gt=0, lt=platform_rules.MAX_HOURLY_PRICE)] | None),
+    "name": _adapt(
+        Annotated[
+            str, Field(min_length=platform_rules.CHUTE_NAME_LENGTH[0], max_length=platform_rules.CHUTE_NAME_LENGTH[1])
+        ]
+    ),
+    **{
+        name: _adapt(Annotated[str, Field(max_length=longest)] | None)
+        for name, longest in platform_rules.MAX_TEXT_LENGTHS.items()
+    },
+    **{name: _adapt(bool) for name in ("tee", "allow_external_egress", "encrypted_fs")},
+    "lock_modules": _adapt(bool | None),
+    **{name: _adapt(str | None) for name in ("standard_template", "revision")},
 }
+# The beginnings of pydantic's types of errors.
+_RULES_BY_ERROR = {"greater_than": "number-range", "less_than": "number-range", "string_too": "text-length"}
+
+
+def find_setting_rule(name: str, value: object) -> str | None:
+    """Return the rule by which the API rejects ``value`` for the field ``name`` of a deployment with 422, or None.
+
+    Number-range and text-length are for numbers and texts; argument-type is for values of another type.
+    """
+    try:
+        _SETTINGS[name].validate_python(value)
+    except ValidationError as error:
+        kind = error.errors()[0]["type"]
+        return next((rule for start, rule in _RULES_BY_ERROR.items() if kind.startswith(start)), "argument-type")
+    return None
+
+
+def read_setting(name: str, value: object) -> Any:
+    """Return what the API reads from ``value`` for the field ``name`` of a deployment; ``value`` if it rejects it."""
+    try:
+        return _SETTINGS[name].validate_python(value)
+    except ValidationError:
+        return value
 
 
 def find_chute_name_problem(name: str) -> str | None:
@@ -36,7 +78,9 @@ def find_image_name_problem(name: str, length: tuple[int, int] = platform_rules.
     shortest, longest = length
     if platform_rules.IMAGE_NAME.match(name) and shortest <= len(name) <= longest:
         return None
-    return f"{shortest} to {longest} letters, digits, '-', '_' or '.', the first a letter or digit"
+    valid_form = f"{shortest} to {longest} letters, digits, '-', '_' or '.', the first a letter or digit"
+    # Section 4, SDK image/__init__.py.
+    return f"{valid_form} (the SDK itself refuses '/', which the platform accepts)" if "/" in name else valid_form
 
 
 def find_username_problem(username: str) -> str | None:
@@ -76,31 +120,6 @@ def is_shadowed(public_path: str) -> bool:
     )
 
 
-def read_flag(value: object) -> bool | None:
-    """Return the boolean that the API reads from ``value`` (tee, encrypted_fs, …), or None when it rejects it with 422."""
-    try:
-        return _FLAG.validate_python(value)
-    except ValidationError:
-        return None
-
-
-def read_number(name: str, value: object) -> float | None:
-    """Return the number that the API reads for a setting of CHUTE_RANGES or NODE_RANGES, or None when it rejects it with 422."""
-    return _read(_NUMBERS[name], value)
-
-
-def read_price(value: object) -> float | None:
-    """Return the maximum hourly price that the API reads from ``value``, or None when it rejects it with 422."""
-    return _read(_PRICE, value)
-
-
-def _read(adapter: TypeAdapter[Any], value: object) -> float | None:
-    try:
-        return float(adapter.validate_python(value))
-    except ValidationError:
-        return None
-
-
 def resolve_gpus(selector: Mapping[str, Any]) -> frozenset[str]:
     """Return the GPUs that the API finds for a chute's node selector (api, section 4). Empty: it ends in a bare 500.
 
@@ -111,13 +130,14 @@ def resolve_gpus(selector: Mapping[str, Any]) -> frozenset[str]:
         return frozenset(map(str, supported))
     included, excluded = selector.get("include"), selector.get("exclude") or ()
     names = set(platform_rules.GPU_HOURLY_PRICES) - {str(name).lower() for name in excluded}
-    price, memory = selector.get("max_hourly_price_per_gpu"), selector.get("min_vram_gb_per_gpu")
-    max_price = read_price(price)
     if included:
         names &= set(map(str, included))
-    if (read_number("min_vram_gb_per_gpu", memory) or 0) > platform_rules.TEE_GPU_MEMORY_GB:
+    memory = read_setting("min_vram_gb_per_gpu", selector.get("min_vram_gb_per_gpu"))
+    if isinstance(memory, int) and memory > platform_rules.TEE_GPU_MEMORY_GB:
         names.discard(platform_rules.TEE_GPU)
-    return frozenset(name for name in names if max_price is None or platform_rules.GPU_HOURLY_PRICES[name] <= max_price)
+    max_price = read_setting("max_hourly_price_per_gpu", selector.get("max_hourly_price_per_gpu"))
+    is_limited = isinstance(max_price, int | float)
+    return frozenset(name for name in names if not is_limited or platform_rules.GPU_HOURLY_PRICES[name] <= max_price)
 
 
 def is_tee_placement(gpu_count: object, include: object) -> bool:
@@ -126,7 +146,8 @@ def is_tee_placement(gpu_count: object, include: object) -> bool:
     The API accepts a name in upper case here, but does not find it later: the deployment then ends in a bare 500.
     """
     names = [str(name).lower() for name in include] if isinstance(include, (list, tuple)) else []
-    return gpu_count == platform_rules.TEE_GPU_COUNT and names == [platform_rules.TEE_GPU]
+    count = read_setting("gpu_count", gpu_count)
+    return count == platform_rules.TEE_GPU_COUNT and names == [platform_rules.TEE_GPU]
 
 
 def find_subnet_word(chute_name: str) -> str | None:
@@ -154,9 +175,10 @@ def is_exceptable_secret(name: str) -> bool:
     return name.lower().startswith(platform_rules.EXCEPTED_SECRET_PREFIXES)
 
 
-def find_unknown_gpus(names: Iterable[str]) -> list[str]:
+def find_unknown_gpus(names: Iterable[object]) -> list[str]:
     """Return the ``names`` that the API does not know as GPUs, sorted; case is ignored (api, section 4)."""
-    return sorted({name for name in names if name.lower() not in platform_rules.GPU_HOURLY_PRICES})
+    known = platform_rules.GPU_HOURLY_PRICES
+    return sorted({str(name) for name in names if not isinstance(name, str) or name.lower() not in known})
 
 
 def find_reserved_port_problem(port: int) -> str | None:

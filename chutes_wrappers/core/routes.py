@@ -164,8 +164,8 @@ class Route(BaseModel):
 
     @property
     def request_format(self) -> RequestFormat:
-        """``request``, or its default: JSON, and no body for a GET."""
-        return self.request or RequestFormat(encoding="none" if self.upstream_method == "GET" else "json")
+        """``request``, or its default: JSON, and no body for a GET or HEAD."""
+        return self.request or RequestFormat(encoding="none" if self.upstream_method in ("GET", "HEAD") else "json")
 
     def describe(self) -> str:
         """Return ``METHOD path``, the name of a route in messages."""

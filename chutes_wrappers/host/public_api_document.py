@@ -12,6 +12,7 @@ from typing import Any
 
 from chutes_wrappers.core.body_schemas import build_fallback_schema
 from chutes_wrappers.core.cord_plan import CordPlan, PlannedCord
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import Collection, Route
 from chutes_wrappers.host.public_schemas import Components
 
@@ -64,7 +65,7 @@ def _build_operation(cords: list[PlannedCord], method: str, components: Componen
         "operationId": cord.function_name,
         **({"summary": route.summary} if route.summary else {}),
         "description": f"Calls {route.upstream_method} {route.target_path} of the service on port {cord.port}.",
-        **(_build_query_parameters(route, schema) if method == "GET" else _build_request_body(schema)),
+        **(_build_query_parameters(route, schema) if method in BODILESS_METHODS else _build_request_body(schema)),
         "responses": {"200": _build_response(cords, components), "400": _ERROR_RESPONSE, "429": _BUSY_RESPONSE},
     }
 

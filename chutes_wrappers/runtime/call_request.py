@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.runtime.bodies import encode_body, infer_request_format
 from chutes_wrappers.runtime.call_errors import CallFailed, make_surrogate_error
 from chutes_wrappers.runtime.parameters import build_target
 from chutes_wrappers.runtime.upstream import UpstreamRequest
-
-_BODILESS = frozenset({"GET", "DELETE"})
 
 
 def build_request(route: Route, port: int, call: Mapping[str, Any]) -> UpstreamRequest:
@@ -22,7 +21,7 @@ def build_request(route: Route, port: int, call: Mapping[str, Any]) -> UpstreamR
     try:
         built_target = build_target(route, query, fields)
         remaining = fields if isinstance(body, Mapping) else body
-        may_be_empty = method in _BODILESS or route.request_format.encoding == "none"
+        may_be_empty = method in BODILESS_METHODS or route.request_format.encoding == "none"
         encoded_body = encode_body(
             route.request or infer_request_format(remaining), remaining, may_be_empty=may_be_empty
         )

@@ -17,7 +17,7 @@ from chutes_wrappers.runtime.connection_pool import make_connector
 from chutes_wrappers.runtime.service_headers import read_header
 
 HOST = "127.0.0.1"
-_IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _LOCAL_NAMES = frozenset({HOST, "localhost", "0.0.0.0", "::1"})
 _MAX_REDIRECTS = 10
 # A busy service lets connections wait. SYN retransmits back off: 1, 3, 7, 15, 31 s.

@@ -17,6 +17,7 @@ from chutes_wrappers.core.cord_plan import PlannedCord, plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.manifest import parse_routes
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.routes import find_unknown_keys
 from chutes_wrappers.runtime.call_errors import CallFailed
 from chutes_wrappers.runtime.call_shape import AbandonMiddleware, Call, CallShapeMiddleware, CordCalls
@@ -43,27 +44,34 @@ def register_passthrough_routes(
     Calls go through our gateway, which passes on any request body and any response. ``"native": true`` leaves a route to
     the SDK's own passthrough.
 
+    ``public_methods`` may add PUT, PATCH, DELETE and HEAD, which only the newest version of the API accepts; an older one
+    rejects the whole chute (PLATFORM.md, section 2).
+
     Internal, root, file and parameter paths are not published, and logged with the reason, unless the module's
     ``CHUTE_EXPOSE`` names their category. Methods outside ``public_methods`` are published as POST: on the same path, or
     on ``<path>/<method>`` if that path has a POST. A route is not published if the module defines a cord for the same
     call, before or after this one.
 
-    Raises ConfigurationError for an invalid route, and for one whose calls could never work.
+    Raises ConfigurationError for an invalid route or public method, and for a route whose calls could never work.
     """
     guard_dev_run()
     if is_registration_skipped():
         return
+    published_methods = _check_public_methods(public_methods)
     entries = list(routes)
     if ignored := find_unknown_keys(entries):
         logger.warning(f"routes: ignoring unknown keys: {', '.join(ignored)}")
     exposed = parse_expose(find_caller_globals().get(EXPOSE_VARIABLE) or (), where=EXPOSE_VARIABLE)
     if reserved := platform_checks.find_reserved_port_problem(default_port):
-        raise ConfigurationError(
-            reserved,
-            where="default_port",
-            next_step="configure the service to listen on another port, and pass that port",
+        refuse(
+            "service-port",
+            ConfigurationError(
+                reserved,
+                where="default_port",
+                next_step="configure the service to listen on another port, and pass that port",
+            ),
         )
-    plan = plan_cords(parse_routes(entries, where="routes"), default_port, public_methods, exposed)
+    plan = plan_cords(parse_routes(entries, where="routes"), default_port, published_methods, exposed)
     for skipped in plan.skipped:
         logger.info(f"not published: {skipped.method} {skipped.path} (port {skipped.port}): {skipped.reason}")
     for warning in plan.warnings:
@@ -84,6 +92,21 @@ def register_passthrough_routes(
             calls.remove_public(call)
 
     remove_overridden_cords(chute, chute.cords[first_route_cord:], handle_removal)
+
+
+def _check_public_methods(methods: Iterable[str]) -> tuple[str, ...]:
+    """Return ``methods``. Raises ConfigurationError for a text in place of a list, and for a method that no API accepts."""
+    valid = (*platform_rules.API_PUBLIC_METHODS, *platform_rules.NEWEST_PUBLIC_METHODS)
+    listed = (methods,) if isinstance(methods, str) else tuple(methods)
+    invalid = [method for method in listed if method not in valid]
+    if invalid or isinstance(methods, str):
+        raise ConfigurationError(
+            f"public_methods is {methods!r}: "
+            + (f"{invalid[0]!r} is not a valid public method" if invalid else "it must be a list"),
+            where="register_passthrough_routes",
+            next_step=f'use names from {", ".join(valid)} in a list, as in public_methods=["GET", "POST", "PUT"]',
+        )
+    return listed
 
 
 def _add_middlewares(chute: Chute, cords: Sequence[PlannedCord]) -> tuple[CordCalls, ...]:

@@ -6,12 +6,14 @@ On a host: ``python start.py chutes_wrappers.sdk.describe:main MODULE``.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from typing import Any, NoReturn
 
-from chutes_wrappers.core import layout
+from chutes_wrappers.core import layout, platform_rules
 from chutes_wrappers.core.base_images import parse_base_images
+from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.sdk.child_result import exit_with_result
 
 # Dockerfile lines that put our package into an image. A module may also do so itself, with .add().
@@ -34,19 +36,27 @@ def _describe_module() -> dict[str, Any]:
 
 
 def describe(chute: Any) -> dict[str, Any]:
-    """Return the parts of a chute that its deployment uploads (SDK entrypoint/deploy.py), ``image`` by name and tag."""
-    return {
+    """Return the parts of a chute that its deployment uploads (SDK entrypoint/deploy.py), ``image`` by name and tag.
+
+    Raises ConfigurationError for an argument that the SDK cannot upload.
+    """
+    description = {
         "image": _describe_image(chute.image),
         "name": chute.name,
         "tagline": chute.tagline,
         "readme": chute.readme,
-        "node_selector": None if chute.node_selector is None else chute.node_selector.model_dump(mode="json"),
+        "node_selector": _describe_selector(chute.node_selector),
         "tee": chute.tee,
         "concurrency": chute.concurrency,
         "max_instances": chute.max_instances,
         "scaling_threshold": chute.scaling_threshold,
         "shutdown_after_seconds": chute.shutdown_after_seconds,
         "allow_external_egress": chute.allow_external_egress,
+        "encrypted_fs": chute.encrypted_fs,
+        "lock_modules": chute.lock_modules,
+        "standard_template": chute.standard_template,
+        "revision": chute.revision,
+        "jobs": [job._name for job in chute.jobs],
         "cords": [
             {
                 "function": cord._func.__name__,
@@ -65,6 +75,34 @@ def describe(chute: Any) -> dict[str, Any]:
             for cord in chute.cords
         ],
     }
+    for name, value in description.items():
+        _check_json(name, value)
+    return description
+
+
+def _check_json(name: str, value: Any) -> None:
+    """Raise ConfigurationError unless ``value`` can be JSON, as in the SDK's request (SDK util/auth.py)."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"the SDK cannot upload {name}: {error}",
+            where="Chute(…)",
+            next_step=f"use plain Python numbers, texts and lists for {name}",
+        ) from error
+
+
+def _describe_selector(selector: Any) -> dict[str, Any] | None:
+    """Return the fields that the SDK uploads. Raises ConfigurationError for what the SDK cannot upload."""
+    if selector is None:
+        return None
+    if not hasattr(selector, "model_dump"):
+        raise ConfigurationError(
+            f"node_selector is of type {type(selector).__name__}, not a NodeSelector, so the SDK cannot upload it",
+            where="Chute(…)",
+            next_step=f"write {platform_rules.TEE_ARGUMENTS[1].rstrip(',')}",
+        )
+    return dict(selector.model_dump())
 
 
 def _describe_image(image: Any) -> dict[str, Any]:

@@ -239,3 +239,17 @@ def test_both_contexts_compute_the_same_cords(tmp_path: Path, monkeypatch: pytes
         # Whether a cord is passthrough differs by design: it is declared so, and answered by our handler.
         sides.append([{**cord, "passthrough": None} for cord in describe(chute)["cords"]])
     assert sides[0] == sides[1]
+
+
+def test_a_head_route_is_published_as_head_only_on_request(chute: Chute) -> None:
+    register_passthrough_routes(chute, [{"path": "/a", "method": "HEAD"}], 8080, public_methods=("GET", "POST", "HEAD"))
+    register_passthrough_routes(chute, [{"path": "/b", "method": "HEAD"}], 8080)
+    assert [(cord._public_api_method, cord._method) for cord in chute.cords] == [("HEAD", "HEAD"), ("POST", "HEAD")]
+
+
+@pytest.mark.parametrize("methods", [["get"], ["GET", "TRACE"], "PUT", [" POST"], [None]])
+def test_a_public_method_that_no_api_accepts_is_refused(chute: Chute, methods: Any) -> None:
+    with pytest.raises(ConfigurationError, match="public_methods is") as caught:
+        register_passthrough_routes(chute, [{"path": "/a"}], 8080, public_methods=methods)
+    assert "GET, POST, PUT, PATCH, DELETE, HEAD" in str(caught.value)
+    assert chute.cords == []

@@ -143,7 +143,9 @@ def _iterate_operations(document: Mapping[str, Any]) -> Iterator[_Operation]:
 
 def _read_operation(path: str, key: str, item: Mapping[str, Any], node: Any) -> _Operation:
     method, problem = key.upper()[:50], None
-    if method not in UPSTREAM_METHODS:
+    if method == "HEAD":
+        problem = "a response to HEAD has no body: name the route in CHUTE_STATIC_ROUTES if callers need it"
+    elif method not in UPSTREAM_METHODS:
         problem = f"a cord cannot call {method}: only {', '.join(UPSTREAM_METHODS)}"
     elif not isinstance(node, Mapping):
         problem = "the operation is not an object"

@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import RequestFormat, Route
 from chutes_wrappers.runtime.parameters import build_target
 

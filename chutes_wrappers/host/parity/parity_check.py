@@ -10,6 +10,7 @@ from typing import Any
 
 from chutes_wrappers.core.cord_plan import PlannedCord
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH
 from chutes_wrappers.host.modules.module_examples import Examples, find_referenced_routes, resolve_example
 from chutes_wrappers.host.parity.comparison import EVENTS, HttpResponse, Verdict, compare

@@ -12,8 +12,12 @@ from chutes_wrappers.host.preflight.problem import Problem
 _Cord = Mapping[str, Any]
 
 
-def find_cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
-    """Yield the problems of ``cords``, as ``sdk/describe.py`` returns them for the module in ``file``, in their order."""
+def find_cord_problems(described: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield the problems of the cords of the module in ``file``, in their order. ``described`` is what it defines.
+
+    The API rejects an invalid cord of a first deployment with 400, and of an update with a bare 500 (api, section 2).
+    """
+    cords: Sequence[_Cord] = described["cords"]
     for cord in cords:
         where = f"{file}, cord {cord['function']}"
         yield from _find_internal_path_problems(cord, where)
@@ -21,6 +25,13 @@ def find_cord_problems(cords: Sequence[_Cord], file: str) -> Iterator[Problem]:
         yield from _find_public_method_problems(cord, where)
         yield from _find_shadowed_path_problems(cord, where)
     yield from _find_duplicate_problems(cords, file)
+    if not cords and not described.get("jobs"):
+        yield Problem(
+            rule="no-cord",
+            what="the module defines no cord and no job",
+            where=file,
+            fix="publish a route: run --discover while the service is running, or define a cord with @chute.cord(…)",
+        )
     yield from _find_hidden_cord_problems(cords, file)
 
 
@@ -48,21 +59,30 @@ def _find_public_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
 
 def _find_public_method_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     method = cord["public_api_method"]
-    if cord["public_api_path"] and method not in platform_rules.API_PUBLIC_METHODS:
-        yield Problem(
-            rule="public-method",
-            what=f"{method} is not a valid public method: the platform accepts {' and '.join(platform_rules.API_PUBLIC_METHODS)}",
-            where=f"{where}, {cord['public_api_path']}",
-            fix=_suggest_public_method(str(method)),
-        )
+    if method in platform_rules.API_PUBLIC_METHODS:
+        return
+    is_new = method in platform_rules.NEWEST_PUBLIC_METHODS
+    accepted = " and ".join(platform_rules.API_PUBLIC_METHODS)
+    yield Problem(
+        rule="public-method",
+        what=f"only the newest version of the API accepts the public method {method}: an older one, which accepts {accepted}, "
+        "rejects the whole chute"
+        if is_new
+        else f"{method!r} is not a valid public method: the platform accepts {accepted}, and the newest version of the API "
+        f"also {', '.join(platform_rules.NEWEST_PUBLIC_METHODS)}",
+        where=f"{where}, {cord['public_api_path']}" if cord["public_api_path"] else where,
+        fix=_suggest_public_method(str(method)),
+        severity="warning" if is_new else "rejected",
+    )
 
 
 def _suggest_public_method(method: str) -> str:
     if method.upper() in platform_rules.API_PUBLIC_METHODS:
         return f'write public_api_method="{method.upper()}"'
+    upstream = method.upper() if method.upper() in platform_rules.UPSTREAM_METHODS else "it"
     return (
-        f'publish it as POST: public_api_method="POST" on a cord, no public_methods for routes; '
-        f"the service still receives a {method}"
+        'publish it as POST, which every version accepts: public_api_method="POST" on a cord, no public_methods for routes; '
+        f"the service still receives {'a ' if upstream != 'it' else ''}{upstream}"
     )
 
 

@@ -13,20 +13,25 @@ from chutes_wrappers.core.overruled_rules import is_overruled
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.preflight.cords import find_cord_problems
 from chutes_wrappers.host.preflight.placement import find_placement_problems
-from chutes_wrappers.host.preflight.problem import Problem
+from chutes_wrappers.host.preflight.problem import Problem, sort_problems
 from chutes_wrappers.host.preflight.settings import find_setting_problems
 from chutes_wrappers.host.preflight.source import find_source_problems
 
 
 def find_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str, *, username: str) -> list[Problem]:
-    """Return every problem of the module with the source ``code`` that defines ``described`` (``sdk/describe.py``)."""
+    """Return every problem of the module with the source ``code`` that defines ``described`` (``sdk/describe.py``).
+
+    They are in the order of the API's own checks.
+    """
     file = str(facts.path)
-    return [
-        *find_placement_problems(described, file),
-        *find_source_problems(facts, described, code),
-        *find_setting_problems(facts, described, username),
-        *find_cord_problems(described["cords"], file),
-    ]
+    return sort_problems(
+        [
+            *find_placement_problems(described, file),
+            *find_source_problems(facts, described, code),
+            *find_setting_problems(facts, described, username),
+            *find_cord_problems(described, file),
+        ]
+    )
 
 
 def check_not_rejected(problems: Sequence[Problem], file: str) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from chutes_wrappers.core import platform_rules
+
 Severity = Literal["rejected", "warning"]
+_POSITIONS = {rule: position for position, group in enumerate(platform_rules.CHECK_ORDER) for rule in group}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,3 +30,8 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
+
+
+def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """Return ``problems`` in the order in which the API would report them. Those that are not the API's come last."""
+    return sorted(problems, key=lambda problem: _POSITIONS.get(problem.rule, len(_POSITIONS)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from chutes_wrappers.core import platform_checks, platform_rules
@@ -10,40 +10,78 @@ from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.name_checks import USERNAME_SOURCE
 from chutes_wrappers.host.preflight.problem import Problem
 
-_TEXT_LIMITS = {"readme": platform_rules.MAX_README_LENGTH, "tagline": platform_rules.MAX_TAGLINE_LENGTH}
-_FRACTIONS = ("scaling_threshold",)
+# What an argument must be, for those without a range or a length.
+_FLAG, _TEXT, _PRICE = (
+    "True or False",
+    "a text, or None",
+    f"a number above 0 and below {platform_rules.MAX_HOURLY_PRICE:g}",
+)
+_FORMS = {
+    **dict.fromkeys(("tee", "allow_external_egress", "encrypted_fs"), _FLAG),
+    "lock_modules": f"{_FLAG}, or None",
+    **dict.fromkeys(("standard_template", "revision"), _TEXT),
+    "max_hourly_price_per_gpu": f"{_PRICE}, or None",
+}
+_CHUTE_FIELDS = (*platform_rules.MAX_TEXT_LENGTHS, *platform_rules.CHUTE_RANGES, *_FORMS)
 
 
 def find_setting_problems(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> Iterator[Problem]:
     """Yield the problems of the arguments of ``Chute(…)`` and of its image, and of the account's name."""
     file = str(facts.path)
     yield from _find_name_problems(facts, described, username)
-    yield from _find_text_problems(described, f"{file}, Chute(…)")
-    yield from _find_number_problems(described, platform_rules.CHUTE_RANGES, f"{file}, Chute(…)")
+    where = f"{file}, Chute(…)"
+    yield from find_field_problems(described, _CHUTE_FIELDS, where)
+    yield from _find_computing_problems(described, where)
+
+
+def find_field_problems(
+    values: Mapping[str, Any], fields: Iterable[str], where: str, *, only_on_platform: bool = False
+) -> Iterator[Problem]:
+    """Yield a problem for each of the ``fields`` of a deployment whose value in ``values`` the API rejects with 422."""
+    for name in fields:
+        rule = platform_checks.find_setting_rule(name, values[name]) if name in values else None
+        if rule is not None:
+            form = _format_form(name)
+            yield Problem(
+                rule=rule,
+                what=f"{name} {_format_value(values[name])}, not {form}",
+                where=where,
+                fix=f"set {name} to {form}",
+                only_on_platform=only_on_platform,
+            )
 
 
 def _find_name_problems(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> Iterator[Problem]:
-    file, name, image = str(facts.path), described["name"], described["image"]
-    chute_name = _format_source("CHUTE_NAME", facts.chute_name, "chute name", name)
-    checks = [
-        ("chute-name", chute_name, name, platform_checks.find_chute_name_problem(name), file),
-        ("username", "the username", username, platform_checks.find_username_problem(username), USERNAME_SOURCE),
-    ]
-    if image["tag"]:  # without a tag it is only a reference to an image that the platform has already
-        image_name = _format_source("CHUTE_NAME", facts.chute_name, "image name", image["name"])
-        image_tag = _format_source("CHUTE_TAG", facts.chute_tag, "image tag", image["tag"])
-        name_rule = platform_checks.find_image_name_problem(image["name"])
-        tag_rule = platform_checks.find_image_name_problem(image["tag"], platform_rules.IMAGE_TAG_LENGTH)
-        checks.append(("image-name", image_name, image["name"], name_rule, file))
-        checks.append(("image-tag", image_tag, image["tag"], tag_rule, file))
-    for rule, source, value, valid_form, where in checks:
-        if valid_form:
-            yield Problem(
-                rule=rule,
-                what=f"the platform does not accept {source}: {value[:200]!r}",
-                where=where,
-                fix=f"use {valid_form}",
-            )
+    file, name, image = str(facts.path), str(described["name"]), described["image"]
+    yield from _find_name_problem(
+        platform_checks.find_setting_rule("name", described["name"]) or "chute-name",
+        _format_source("CHUTE_NAME", facts.chute_name, "chute name", name),
+        name,
+        platform_checks.find_chute_name_problem(name),
+        file,
+    )
+    yield from _find_name_problem(
+        "username", "the username", username, platform_checks.find_username_problem(username), USERNAME_SOURCE
+    )
+    if not image["tag"]:  # only a reference to an image that the platform has already
+        return
+    for rule, variable, variable_value, part, length in (
+        ("image-name", "CHUTE_NAME", facts.chute_name, "name", platform_rules.IMAGE_NAME_LENGTH),
+        ("image-tag", "CHUTE_TAG", facts.chute_tag, "tag", platform_rules.IMAGE_TAG_LENGTH),
+    ):
+        value = image[part]
+        source = _format_source(variable, variable_value, f"image {part}", value)
+        yield from _find_name_problem(rule, source, value, platform_checks.find_image_name_problem(value, length), file)
+
+
+def _find_name_problem(rule: str, source: str, value: str, valid_form: str | None, where: str) -> Iterator[Problem]:
+    if valid_form is not None:
+        yield Problem(
+            rule=rule,
+            what=f"the platform does not accept {source}: {value[:200]!r}",
+            where=where,
+            fix=f"use {valid_form}",
+        )
 
 
 def _format_source(variable: str, variable_value: str, kind: str, value: str) -> str:
@@ -51,33 +89,27 @@ def _format_source(variable: str, variable_value: str, kind: str, value: str) ->
     return f"{variable} as the {kind}" if value == variable_value else f"the {kind}"
 
 
-def _find_text_problems(described: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    for name, limit in _TEXT_LIMITS.items():
-        length = len(described[name] or "")
-        if length > limit:
-            yield Problem(
-                rule="text-length",
-                what=f"{name} has {length:,} characters, more than {limit:,}",
-                where=where,
-                fix=f"shorten the {name}",
-            )
+def _format_form(name: str) -> str:
+    if name in platform_rules.MAX_TEXT_LENGTHS:
+        return f"a text of at most {platform_rules.MAX_TEXT_LENGTHS[name]:,} characters"
+    if name in _FORMS:
+        return _FORMS[name]
+    lowest, highest = {**platform_rules.CHUTE_RANGES, **platform_rules.NODE_RANGES}[name]
+    kind = "a number" if name in platform_rules.FRACTIONS else "a whole number"
+    return f"{kind} from {lowest} to {highest}"
 
 
-def _find_number_problems(
-    values: Mapping[str, Any], limits: Mapping[str, tuple[float, float]], where: str
-) -> Iterator[Problem]:
-    for name, (lowest, highest) in limits.items():
-        if not _is_within(values[name], lowest, highest, whole=name not in _FRACTIONS):
-            kind = "a number" if name in _FRACTIONS else "a whole number"
-            yield Problem(
-                rule="number-range",
-                what=f"{name} is {values[name]!r}, not {kind} from {lowest:,} to {highest:,}",
-                where=where,
-                fix=f"set {name} to {kind} from {lowest} to {highest}",
-            )
+def _format_value(value: Any) -> str:
+    return f"has {len(value):,} characters" if isinstance(value, str) and len(value) > 100 else f"is {value!r:.100}"
 
 
-def _is_within(value: Any, lowest: float, highest: float, *, whole: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return lowest <= value <= highest and (not whole or value == int(value))
+def _find_computing_problems(described: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """Yield a problem for a number that is a text: the API converts it, but the SDK on the instance computes with it."""
+    value = described["concurrency"]
+    if isinstance(value, str) and platform_checks.find_setting_rule("concurrency", value) is None:
+        yield Problem(
+            rule="",
+            what=f"concurrency is the text {value!r}: the API accepts it, but the SDK on the instance cannot compute with it",
+            where=where,
+            fix=f"write concurrency={value.strip()} without quotes",
+        )

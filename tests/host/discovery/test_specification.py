@@ -85,7 +85,7 @@ def test_other_operations_are_skipped_with_the_reason() -> None:
     assert "internal route (/static)" in reasons["GET /static/x"]
     assert "internal route (/__*)" in reasons["GET /__internal"]
     assert "file extension" in reasons["GET /robots.txt"]
-    assert "a cord cannot call HEAD" in reasons["HEAD /ok"]
+    assert "a response to HEAD has no body" in reasons["HEAD /ok"]
     assert {"OPTIONS /ok", "TRACE /ok"} <= reasons.keys()
     assert reasons["GET relative"] == "the path does not start with '/'"
     assert reasons["GET /nameless/{}"] == "{} in the path has no name, so callers cannot set it"

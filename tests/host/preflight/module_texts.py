@@ -60,11 +60,14 @@ def check_module(
     return find_problems(facts, build_description(**changes), code, username=username)
 
 
-def assert_one_problem(problems: list[Problem], *words: str, severity: str = "rejected") -> None:
-    """Assert that there is one problem, with these words in its text, and a fix."""
+def assert_one_problem(
+    problems: list[Problem], *words: str, severity: str = "rejected", rule: str | None = None
+) -> None:
+    """Assert that there is one problem, with these words in its text, and a fix; of this ``rule``, if it is given."""
     assert len(problems) == 1, problems
     (problem,) = problems
     for word in words:
         assert word in f"{problem}\n{problem.fix}"
     assert problem.fix
     assert problem.severity == severity
+    assert rule in (None, problem.rule)

@@ -39,20 +39,30 @@ def test_an_invalid_public_path(path: str) -> None:
     assert_one_problem(check_module(cords=[build_cord(public_api_path=path)]), "public path", "cord speak", repr(path))
 
 
-@given(st.from_regex(r"\A[A-Z]{1,8}\Z") | st.sampled_from(["PUT", "PATCH", "DELETE", "get", "post"]))
-def test_public_methods_are_get_and_post(method: str) -> None:
+@given(st.from_regex(r"\A[A-Z]{1,8}\Z") | st.sampled_from(["TRACE", "OPTIONS", "put", "head", "get", "post", " GET"]))
+def test_other_public_methods_are_rejected(method: str) -> None:
     problems = check_module(cords=[build_cord(public_api_method=method)])
-    if method in ("GET", "POST"):
-        assert problems == []
+    if method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
+        assert [problem for problem in problems if problem.severity == "rejected"] == []
     else:
-        instead = method.upper() if method.upper() in ("GET", "POST") else "POST"
+        expected = method.upper() if method.upper() in ("GET", "POST") else "POST"
         assert_one_problem(
-            problems, f"{method} is not a valid public method", "/v1/speak-now", f'public_api_method="{instead}"'
+            problems, f"{method!r} is not a valid public method", "/v1/speak-now", f'public_api_method="{expected}"'
         )
 
 
-def test_a_cord_that_is_not_public_has_neither_path_nor_method() -> None:
-    assert check_module(cords=[build_cord(public_api_path=None, public_api_method="PUT")]) == []
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "HEAD"])
+@pytest.mark.parametrize("public_path", ["/v1/speak-now", None])
+def test_a_public_method_that_only_the_newest_api_accepts_is_a_warning(method: str, public_path: str | None) -> None:
+    problems = check_module(cords=[build_cord(public_api_method=method, public_api_path=public_path)])
+    assert_one_problem(
+        problems, f"newest version of the API accepts the public method {method}", "the whole chute", severity="warning"
+    )
+
+
+def test_a_module_without_cords_needs_a_job() -> None:
+    assert_one_problem(check_module(cords=[]), "no cord and no job", rule="no-cord")
+    assert check_module(cords=[], jobs=["train"]) == []
 
 
 @pytest.mark.parametrize("path", ["/ping", "/docs", "/pricing", "/users", "/images/list", "/chutes/x/y"])
@@ -97,7 +107,7 @@ def test_cords_that_are_not_public_hide_nothing() -> None:
 
 
 def test_every_problem_of_every_cord_is_reported() -> None:
-    bad = build_cord(path="/a-b", public_api_path="/1", public_api_method="PUT")
+    bad = build_cord(path="/a-b", public_api_path="/1", public_api_method="put")
     problems = check_module(cords=[bad, {**bad, "function": "other"}])
     assert len([problem for problem in problems if problem.severity == "rejected"]) == 7
     assert sum("cord other" in problem.where for problem in problems) == 4

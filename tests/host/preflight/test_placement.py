@@ -34,7 +34,8 @@ def test_the_accepted_placement(selector: dict[str, Any]) -> None:
     ("changes", "message"),
     [
         ({"tee": False}, "tee is False"),
-        ({"tee": None}, "tee is None"),
+        ({"tee": 0}, "tee is 0"),
+        ({"tee": "no"}, "tee is 'no'"),
         ({"node_selector": None}, "node_selector is not set"),
     ],
 )
@@ -42,29 +43,76 @@ def test_a_chute_without_tee_or_selector(changes: dict[str, Any], message: str) 
     assert_one_problem(check_module(**changes), message, "Chute(", TWO_LINES)
 
 
+@pytest.mark.parametrize("tee", [True, 1, "yes"])
+def test_tee_is_what_the_api_reads_as_true(tee: Any) -> None:
+    assert check_module(tee=tee) == []
+
+
 @pytest.mark.parametrize(
     ("selector", "message"),
     [
         ({"gpu_count": 2}, "gpu_count is 2"),
-        ({"gpu_count": 9}, "gpu_count is 9"),
         ({"include": None}, "include is not set"),
         ({"include": []}, "include is not set"),
         ({"include": ["h100"]}, "include is 'h100'"),
         ({"include": ["pro_6000", "h100"]}, "include is 'pro_6000', 'h100'"),
         ({"include": ["pro_6000", "pro_6000"]}, "include is 'pro_6000', 'pro_6000'"),
+    ],
+)
+def test_another_placement(selector: dict[str, Any], message: str) -> None:
+    assert_one_problem(
+        check_module(node_selector={**NODE, **selector}), message, "Chute(", TWO_LINES, rule="tee-placement"
+    )
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
         ({"include": ["PRO_6000"]}, "'PRO_6000', which the API finds only in lower case"),
         ({"exclude": ["pro_6000"]}, "exclude has pro_6000"),
         ({"exclude": ["PRO_6000"]}, "exclude has pro_6000"),
-        ({"exclude": ["rtx1"]}, "exclude has unknown GPUs: 'rtx1'"),
-        ({"exclude": ["l4", "a10", "a40", "l40", "h100", "h200"]}, "exclude has 6 entries, more than 5"),
-        ({"min_vram_gb_per_gpu": 97}, "min_vram_gb_per_gpu is 97, not from 16 to 96"),
-        ({"min_vram_gb_per_gpu": 15}, "min_vram_gb_per_gpu is 15, not from 16 to 96"),
-        ({"max_hourly_price_per_gpu": 1.79}, "max_hourly_price_per_gpu is 1.79, not from 1.80"),
-        ({"max_hourly_price_per_gpu": 10}, "max_hourly_price_per_gpu is 10, not from 1.80 to below 10"),
+        ({"min_vram_gb_per_gpu": 97}, "min_vram_gb_per_gpu is 97, more than the 96"),
+        ({"max_hourly_price_per_gpu": 1.79}, "max_hourly_price_per_gpu is 1.79, less than the 1.80"),
+        ({"max_hourly_price_per_gpu": "1.79"}, "max_hourly_price_per_gpu is 1.79, less than the 1.80"),
     ],
 )
-def test_an_invalid_node_selector(selector: dict[str, Any], message: str) -> None:
-    assert_one_problem(check_module(node_selector={**NODE, **selector}), message, "Chute(", TWO_LINES)
+def test_a_selector_that_leaves_no_gpu(selector: dict[str, Any], message: str) -> None:
+    problems = check_module(node_selector={**NODE, **selector})
+    assert_one_problem(problems, message, "a bare 500 without a reason", "NodeSelector(gpu_count=1", rule="no-gpu")
+    assert platform_checks.resolve_gpus({**NODE, **selector}) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("selector", "message", "rule"),
+    [
+        ({"exclude": ["rtx1"]}, "exclude has unknown GPUs: 'rtx1'", "gpu-name"),
+        ({"exclude": [4090]}, "exclude has unknown GPUs: '4090'", "gpu-name"),
+        ({"exclude": "h100"}, "exclude is 'h100', not a list of names", "gpu-name"),
+        (
+            {"exclude": ["l4", "a10", "a40", "l40", "h100", "h200"]},
+            "exclude has 6 entries, more than 5",
+            "exclude-count",
+        ),
+        ({"min_vram_gb_per_gpu": 15}, "min_vram_gb_per_gpu is 15, not a whole number from 16 to 140", "number-range"),
+        ({"min_vram_gb_per_gpu": 141}, "min_vram_gb_per_gpu is 141", "number-range"),
+        ({"min_vram_gb_per_gpu": None}, "min_vram_gb_per_gpu is None", "argument-type"),
+        (
+            {"max_hourly_price_per_gpu": 10},
+            "max_hourly_price_per_gpu is 10, not a number above 0 and below 10",
+            "number-range",
+        ),
+        ({"max_hourly_price_per_gpu": 0}, "max_hourly_price_per_gpu is 0", "number-range"),
+        ({"max_hourly_price_per_gpu": float("nan")}, "max_hourly_price_per_gpu is nan", "number-range"),
+        ({"max_hourly_price_per_gpu": "cheap"}, "max_hourly_price_per_gpu is 'cheap'", "argument-type"),
+    ],
+)
+def test_an_invalid_node_selector(selector: dict[str, Any], message: str, rule: str) -> None:
+    assert_one_problem(check_module(node_selector={**NODE, **selector}), message, "Chute(", rule=rule)
+
+
+def test_a_number_of_gpus_beyond_the_limit_breaks_two_rules_in_the_order_of_the_api() -> None:
+    problems = check_module(node_selector={**NODE, "gpu_count": 9, "include": ["rtx1"]})
+    assert [problem.rule for problem in problems] == ["number-range", "gpu-name", "tee-placement"]
 
 
 def test_the_text_of_the_api_error_is_quoted() -> None:
@@ -94,7 +142,9 @@ def test_all_placement_faults_are_one_problem() -> None:
 @pytest.mark.parametrize("name", ["aTEEd", "goatee", "my-Tee"])
 def test_a_name_that_claims_tee(name: str) -> None:
     assert check_module(name=name) == []
-    assert_one_problem(check_module(name=name, tee=False), f"the name '{name}' needs tee=True", TWO_LINES)
+    claim, tee = check_module(name=name, tee=False)
+    assert_one_problem([claim], f"the name '{name}' needs tee=True", "write tee=True", rule="tee-name")
+    assert_one_problem([tee], TWO_LINES, rule="tee-required")
 
 
 @pytest.mark.parametrize("word", platform_rules.SUBNET_WORDS)
@@ -104,4 +154,8 @@ def test_a_name_that_belongs_to_a_subnet(word: str) -> None:
 
 def test_placement_problems_only_matter_on_the_platform() -> None:
     problems = check_module(name="my-glyph", tee=False, concurrency=1000)
-    assert [problem.only_on_platform for problem in problems] == [True, True, False]
+    assert [(problem.rule, problem.only_on_platform) for problem in problems] == [
+        ("number-range", False),
+        ("subnet-name", True),
+        ("tee-required", True),
+    ]

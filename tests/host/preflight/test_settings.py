@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
+from chutes_wrappers.emulator.deployment_request import ChuteRequest
 from chutes_wrappers.host.preflight.settings import find_setting_problems
 
 from .module_texts import FACTS, assert_one_problem, build_description, check_module
@@ -21,14 +23,33 @@ LIMITS = {
 }
 
 
+SENT_FIELDS = [
+    *LIMITS, "name", "tagline", "readme", "tee", "allow_external_egress", "encrypted_fs", "lock_modules", "revision",
+    "standard_template",
+]  # fmt: skip
+
+
 def build_setting(name: str, value: Any) -> dict[str, Any]:
     """Return one setting, the only one that differs."""
     return {name: value}
 
 
-@pytest.mark.parametrize("name", ["ab", "n" * 128, "two words", "-case", "naïve"])
-def test_the_name_of_a_chute(name: str) -> None:
-    assert_one_problem(check_module(name=name), name, "chute name", "3 to 127")
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("ab", "text-length"), ("n" * 128, "text-length"), ("two words", "chute-name"), ("-case", "chute-name"),
+        ("naïve", "chute-name"), ("a/", None), ("user/case", None), ("/case", "chute-name"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_chute(name: str, rule: str | None) -> None:
+    if rule is None:
+        assert check_module(name=name + "x") == []
+    else:
+        assert_one_problem(check_module(name=name), name, "chute name", "3 to 127", rule=rule)
+
+
+def test_a_slash_in_the_name_of_an_image_is_refused_by_the_sdk_itself() -> None:
+    assert_one_problem(check_module(image={**IMAGE, "name": "a/bcd"}), "the SDK itself refuses '/'", rule="image-name")
 
 
 @pytest.mark.parametrize("name", ["ab", "n" * 66, "tester/case", ".case"])
@@ -58,6 +79,10 @@ def test_a_name_of_the_modules_variable_is_reported_with_the_variable() -> None:
 def test_an_image_reference_is_not_checked() -> None:
     image: dict[str, Any] = {"name": "tester/case:v1", "tag": "", "holds_toolkit": None, "env": [], "bases": []}
     assert check_module(image=image, code="") == []
+
+
+def test_a_username_may_have_a_dash() -> None:
+    assert check_module(username="a-b_c") == []
 
 
 @pytest.mark.parametrize("username", ["ab", "a name", "n" * 16, ""])
@@ -98,10 +123,39 @@ def test_a_number_of_the_chute_beyond_its_limits(setting: tuple[str, int]) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("concurrency", "8"), ("concurrency", 1.5), ("max_instances", True), ("scaling_threshold", float("nan"))],
-)
+    [
+        ("concurrency", "many"), ("concurrency", 1.5), ("max_instances", None), ("readme", 5), ("tagline", ["a"]),
+        ("scaling_threshold", [0.5]), ("encrypted_fs", "maybe"), ("tee", None), ("lock_modules", "x"), ("revision", 3),
+    ],
+)  # fmt: skip
 def test_a_value_of_the_wrong_type(name: str, value: Any) -> None:
-    assert_one_problem(check_module(**build_setting(name, value)), name, repr(value))
+    problem = check_module(**build_setting(name, value))[0]
+    assert_one_problem([problem], name, repr(value), rule="argument-type")
+
+
+def test_a_number_that_is_a_text_is_accepted_where_nothing_computes_with_it() -> None:
+    assert check_module(max_instances="2", shutdown_after_seconds=300.0, scaling_threshold=True) == []
+    assert_one_problem(check_module(concurrency="8"), "the SDK on the instance cannot compute", "concurrency=8")
+    assert_one_problem(check_module(scaling_threshold=float("nan")), "scaling_threshold is nan", rule="number-range")
+
+
+VALUES: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-2, 700_000) | st.floats() | st.sampled_from(["1", "0.5", "yes", "", " 8 ", "x"])
+    | st.lists(st.integers(), max_size=2) | st.text(max_size=5) | st.just("x" * 1_025) | st.just("x" * 16_385)
+)  # fmt: skip
+
+
+@given(st.sampled_from(SENT_FIELDS), VALUES)
+def test_a_value_has_the_verdict_of_the_emulator(name: str, value: Any) -> None:
+    body = {
+        "name": "case", "image": "i", "filename": "m.py", "ref_str": "m:chute", "code": "", "node_selector": {}, name: value,
+    }  # fmt: skip
+    try:
+        ChuteRequest.model_validate(body)
+    except ValidationError:
+        assert platform_checks.find_setting_rule(name, value) is not None
+    else:
+        assert platform_checks.find_setting_rule(name, value) is None
 
 
 def test_infinity_is_beyond_every_limit() -> None:
