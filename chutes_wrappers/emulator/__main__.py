@@ -19,7 +19,9 @@ from loguru import logger
 from chutes_wrappers.core.base_images import OLDER_FORGE, Forge
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.local_guard import parse_allow_list
+from chutes_wrappers.core.platform_rules import INSTANCE_DISK_BYTES
 from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.core.sizes import parse_gib
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.docker_launcher import DockerLauncher
@@ -70,6 +72,7 @@ def _build_settings(options: argparse.Namespace) -> Settings:
         forge=options.forge,
         new_accounts=NewAccounts(balance=options.balance),
         allowed=parse_allow_list(options.allow_host, options.allow_origin),
+        disk_limit_bytes=options.disk_limit,
     )
 
 
@@ -87,15 +90,22 @@ def _write_config(platform: RunningPlatform, options: argparse.Namespace) -> acc
 
 def _open_launcher(settings: Settings, stack: contextlib.ExitStack) -> Launcher:
     if not settings.docker:
-        return HostLauncher()
+        return HostLauncher(cache_root=settings.folder / "cache")
     engine = stack.enter_context(contextlib.closing(connect(logger.info)))
-    return DockerLauncher(engine, logger.info)
+    return DockerLauncher(engine, logger.info, cache_owner=settings.folder)
 
 
 def _parse_port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid port: give 0 to 65535")
     return int(text)
+
+
+def _parse_gib(text: str) -> int:
+    try:
+        return parse_gib(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid size: give GiB above 0, such as 10") from None
 
 
 def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -122,6 +132,13 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--username", default="emulated", help="the username of that account")
     parser.add_argument(
         "--balance", type=float, default=NewAccounts.balance, help="the balance of a new user, in dollars"
+    )
+    parser.add_argument(
+        "--disk-limit",
+        type=_parse_gib,
+        metavar="GIB",
+        default=INSTANCE_DISK_BYTES,
+        help="evict an instance that writes more than this outside of /cache [10]",
     )
     parser.add_argument(
         "--allow-host", action="append", default=[], help="accept requests for this host name; repeatable"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.manifest import SUFFIX, Manifest, write_manifest
 from chutes_wrappers.emulator import runner
 from chutes_wrappers.emulator.launcher import build_runner_environment, find_module_file, generate_key
+from chutes_wrappers.emulator.pod_limits import describe_probe_timeout
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.emulator.transport import InstanceClient
 from chutes_wrappers.host import processes
@@ -47,39 +50,53 @@ class HostImage:
 class HostLauncher:
     """Starts instances as processes on this machine, one at a time because services have fixed ports.
 
-    ``image_of`` returns the substitute for a chute's image. The network is never locked.
+    ``image_of`` returns the substitute for a chute's image. ``cache_root`` has a folder for each chute that outlives its
+    instances; without it, each instance gets a new one. Not emulated: a locked network, a sandbox, and a limit of the disk.
     """
 
     max_running: int | None = 1
 
-    def __init__(self, image_of: Callable[[ChuteRecord], HostImage] = lambda chute: HostImage()) -> None:
+    def __init__(
+        self,
+        image_of: Callable[[ChuteRecord], HostImage] = lambda chute: HostImage(),
+        *,
+        cache_root: Path | None = None,
+    ) -> None:
         self._image_of = image_of
+        self._cache_root = cache_root
 
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[HostInstance]:
         """Start a process that serves the chute. Raises ConfigurationError when a port of its service is in use."""
-        image, key, port = self._image_of(chute), generate_key(), probe_port()
+        image, key, port, logging_port = self._image_of(chute), generate_key(), probe_port(), probe_port()
         if image.starts_service and image.manifest is not None:
             check_ports_are_free(ports_of(image.manifest), chute.name)
         with tempfile.TemporaryDirectory(prefix="chutes-emulator-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             module = folder / find_module_file(chute)
             module.write_text(chute.code, encoding="utf-8")
+            cache = (self._cache_root or folder / "cache") / chute.chute_id
             environment = {
-                **_build_environment(chute, image, module, folder),
-                **build_runner_environment(key, **_build_settings(image, module, port)),
+                **_build_environment(chute, image, module, folder, cache.absolute()),
+                **build_runner_environment(key, **_build_settings(image, module, port, logging_port)),
             }
             argv = processes.build_python_argv(_RUNNER, chute.reference)
             with processes.start_process(argv, environment=environment, directory=folder) as process:
                 client = InstanceClient(f"http://{_LOOPBACK}:{port}", runner.SessionCipher(key))
-                yield HostInstance(process, client)
+                yield HostInstance(process, client, logging_port)
+
+    def remove_cache(self, chute_id: str) -> None:
+        """Remove the folder of a deleted chute."""
+        if self._cache_root is not None:
+            shutil.rmtree(self._cache_root / chute_id, ignore_errors=True)
 
 
 class HostInstance:
     """A running process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], client: InstanceClient) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], client: InstanceClient, logging_port: int) -> None:
         self._process = process
+        self._logging_port = logging_port
         self.client = client
 
     def read_lines(self) -> Iterator[str]:
@@ -97,6 +114,23 @@ class HostInstance:
                 connections = process.net_connections("inet")
                 ports |= {connection.laddr[1] for connection in connections if connection.status == psutil.CONN_LISTEN}
         return ports
+
+    def find_probe_problem(self) -> str:
+        connection = HTTPConnection(_LOOPBACK, self._logging_port, timeout=platform_rules.PROBE_TIMEOUT_S)
+        try:
+            connection.request("GET", platform_rules.PROBE_PATH)
+            status = connection.getresponse().status
+        except TimeoutError:
+            return describe_probe_timeout()
+        except (OSError, HTTPException) as error:
+            return "" if self.poll_exit_code() is not None else str(error)
+        finally:
+            connection.close()
+        return "" if status < 400 else f"its response has the status {status}"
+
+    def measure_written_bytes(self) -> int:
+        """Return 0: what the process writes on this machine is not known."""
+        return 0
 
     def lock_network(self) -> None:
         """Do nothing: the process uses this machine's network."""
@@ -129,34 +163,41 @@ def _find_port_holder(port: int) -> str:
     return "another process"
 
 
-def _build_environment(chute: ChuteRecord, image: HostImage, module: Path, folder: Path) -> Mapping[str, str]:
+def _build_environment(
+    chute: ChuteRecord, image: HostImage, module: Path, folder: Path, cache: Path
+) -> Mapping[str, str]:
     if image.manifest is not None:
         write_manifest(image.manifest, module.with_suffix(SUFFIX))
-    cache, scratch = folder / "cache", folder / "tmp"
-    cache.mkdir()
+    scratch = folder / "tmp"
+    cache.mkdir(parents=True, exist_ok=True)
     scratch.mkdir()
+    in_cache = {
+        name: value.replace(platform_rules.CACHE_FOLDER, str(cache), 1)
+        for name, value in platform_rules.HOST_VARIABLES.items()
+        if value.startswith(platform_rules.CACHE_FOLDER)
+    }
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {
         **inherited,
         **image.environment,
         **chute.environment,
+        **platform_rules.HOST_VARIABLES,
+        **in_cache,
         "HOME": str(folder),
-        "HF_HOME": str(cache),
         "TMPDIR": str(scratch),
         "PYTHONPATH": "",
         "PYTHONUNBUFFERED": "1",  # the last output before a crash must not be lost
         "CHUTES_USERNAME": chute.username,
         "CHUTES_ALLOW_MISSING": "true",
-        platform_rules.EXECUTION_CONTEXT_VARIABLE: platform_rules.REMOTE_CONTEXT,
     }
 
 
-def _build_settings(image: HostImage, module: Path, port: int) -> Mapping[str, str]:
+def _build_settings(image: HostImage, module: Path, port: int, logging_port: int) -> Mapping[str, str]:
     launch = {runner.LAUNCH_VARIABLE: str(module.with_suffix(SUFFIX))} if image.starts_service else {}
     return {
         runner.HOST_VARIABLE: _LOOPBACK,
         runner.PORT_VARIABLE: str(port),
-        runner.LOGGING_PORT_VARIABLE: str(probe_port()),
+        runner.LOGGING_PORT_VARIABLE: str(logging_port),
         runner.EVIDENCE_PORT_VARIABLE: str(probe_port()),
         runner.PARENT_VARIABLE: str(os.getpid()),
         **launch,

@@ -37,6 +37,14 @@ class LaunchedInstance(Protocol):
         """Return the ports that it listens on now, as far as they are known."""
         ...
 
+    def find_probe_problem(self) -> str:
+        """Send the readiness probe once. Return why it failed; empty if it did not, or the instance has ended."""
+        ...
+
+    def measure_written_bytes(self) -> int:
+        """Return the size of what it wrote outside of /cache, as far as that is known."""
+        ...
+
     def lock_network(self) -> None:
         """Block all its network traffic except its loopback and our calls. Raises WrapperError when that fails."""
         ...
@@ -52,6 +60,10 @@ class Launcher(Protocol):
 
     def launch(self, chute: ChuteRecord) -> AbstractContextManager[LaunchedInstance]:
         """Start an instance. At the end of the context it is gone, with all its processes. Raises WrapperError."""
+        ...
+
+    def remove_cache(self, chute_id: str) -> None:
+        """Remove the folder /cache of a deleted chute, which its instances share. They are gone."""
         ...
 
 

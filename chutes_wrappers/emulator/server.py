@@ -10,22 +10,25 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from loguru import logger
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.base_images import OLDER_FORGE, Forge
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.local_guard import AllowList, LocalGuard
 from chutes_wrappers.emulator.admission import Admission, Registration
-from chutes_wrappers.emulator.api.context import NewAccounts, Platform
+from chutes_wrappers.emulator.api.context import NewAccounts, Platform, find_caller_problem
 from chutes_wrappers.emulator.app import create_app
 from chutes_wrappers.emulator.buildah_builder import BuildahBuilder
 from chutes_wrappers.emulator.builder import Builder, DockerBuilder
 from chutes_wrappers.emulator.builds import Builds
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
+from chutes_wrappers.emulator.instance import Clock, SystemClock
 from chutes_wrappers.emulator.instance_log import InstanceLog
 from chutes_wrappers.emulator.instance_request import slug_of
 from chutes_wrappers.emulator.instances import Instances
@@ -34,7 +37,8 @@ from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.page.page_access import build_page_url
 from chutes_wrappers.emulator.page.page_routes import build_page_router
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, InstanceRecord
-from chutes_wrappers.emulator.signatures import HOTKEY_HEADER, UNKNOWN_HOTKEY, UNSIGNED, Unauthorized, parse_api_key
+from chutes_wrappers.emulator.signatures import Unauthorized, parse_api_key
+from chutes_wrappers.emulator.staleness import StaleMemory, Staleness
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.host.local_ports import open_loopback_sockets
 from chutes_wrappers.runtime.call_shape import ASGIApp
@@ -53,7 +57,8 @@ class Settings:
     ``forge`` is the one of the platform's two forges that decides about the images' bases.
     ``on_line`` gets each line of the emulator's and the instances' logs, on the platform's thread. ``identity`` names the
     images of a new state in the engine: with the same identity, Docker's build cache is used again. ``registration_token``
-    registers users. ``allowed`` are hosts and origins besides the platform's own.
+    registers users. ``allowed`` are hosts and origins besides the platform's own. ``staleness`` is measured by ``clock``.
+    An instance that writes more than ``disk_limit_bytes`` outside of /cache is evicted.
     """
 
     folder: Path
@@ -66,6 +71,9 @@ class Settings:
     new_accounts: NewAccounts = field(default_factory=NewAccounts)
     registration_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     allowed: AllowList = field(default_factory=AllowList)
+    staleness: Staleness = field(default_factory=Staleness)
+    clock: Clock = field(default_factory=SystemClock)
+    disk_limit_bytes: int = platform_rules.INSTANCE_DISK_BYTES
 
 
 class RunningPlatform:
@@ -87,6 +95,7 @@ class RunningPlatform:
         self._calls: deque[CallRecord] = deque(maxlen=_MAX_CALL_RECORDS)
         self._log = InstanceLog()
         self._instances: Instances | None = None
+        self._memory = StaleMemory(settings.staleness, settings.clock)
 
     @property
     def url(self) -> str:
@@ -135,7 +144,13 @@ class RunningPlatform:
     ) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if launcher is not None:
-                self._instances = await stack.enter_async_context(Instances(launcher, on_line=self._append_line))
+                instances = Instances(
+                    launcher,
+                    clock=settings.clock,
+                    on_line=self._append_line,
+                    disk_limit_bytes=settings.disk_limit_bytes,
+                )
+                self._instances = await stack.enter_async_context(instances)
             server = uvicorn.Server(
                 uvicorn.Config(
                     self._build_app(settings),
@@ -155,10 +170,16 @@ class RunningPlatform:
 
     def _build_app(self, settings: Settings) -> ASGIApp:
         platform = Platform(
-            state=self.state, builds=self._builds, instances=self._instances, new_accounts=settings.new_accounts
+            state=self.state,
+            builds=self._builds,
+            instances=self._instances,
+            new_accounts=settings.new_accounts,
+            memory=self._memory,
         )
         api = create_app(platform)
-        app: ASGIApp = Admission(api, registration=self.registration, find_caller_problem=self._find_caller_problem)
+        app: ASGIApp = Admission(
+            api, registration=self.registration, find_caller_problem=partial(find_caller_problem, platform)
+        )
         guard = LocalGuard(loopback_origins=False, allowed=settings.allowed, is_own_host=self._is_chute_host)
         if self._instances is None:
             return GuardedApp(app, guard)
@@ -167,7 +188,7 @@ class RunningPlatform:
         invocation = Invocation(
             app,
             lookup=self._find_chute,
-            authorize=self._is_authorized,
+            authorize=partial(self._is_authorized, platform),
             instances=self._instances,
             observe=self._calls.append,
         )
@@ -178,24 +199,11 @@ class RunningPlatform:
         slug = slug_of(name)
         return slug is not None and self.state.chutes.find_by_slug(slug) is not None
 
-    def _find_caller_problem(self, headers: Mapping[str, str]) -> str | None:
-        """Return why the caller in these headers is unknown, or None. The route verifies the signature."""
-        try:
-            secret = parse_api_key(headers)
-        except Unauthorized as problem:
-            return str(problem)
-        if secret is not None:
-            return None if self.state.api_keys.find_by_secret(secret) else "Invalid API key"
-        hotkey = headers.get(HOTKEY_HEADER)
-        if not hotkey:
-            return UNSIGNED
-        return None if self.state.users.find_by_hotkey(hotkey) else UNKNOWN_HOTKEY
-
     def _find_chute(self, slug: str) -> ChuteRecord | None:
         chute = self.state.chutes.find_by_slug(slug)
         return self.state.build_record(chute) if chute is not None else None
 
-    def _is_authorized(self, headers: Mapping[str, str]) -> bool:
+    def _is_authorized(self, platform: Platform, headers: Mapping[str, str]) -> bool:
         """Whether the request's API key permits a call of the chute in its Host header."""
         try:
             secret = parse_api_key(headers)
@@ -205,7 +213,7 @@ class RunningPlatform:
             return False
         if secrets.compare_digest(secret, self.key):
             return True
-        key = self.state.api_keys.find_by_secret(secret)
+        key = platform.find_key(secret)
         chute = self.state.chutes.find_by_slug(slug_of(headers.get("host", "")) or "")
         if key is None or chute is None or not self.state.chutes.can_use(chute, key.user_id):
             return False

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.emulator.instance import Instance
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
+from chutes_wrappers.emulator.pod_limits import DISK_INTERVAL_S
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord, InstanceState
 from tests.emulator.platforms import make_chute_record
 from tests.emulator.tiny import CORDS, ManualClock, TinyInstance, TinyLauncher
@@ -79,6 +81,43 @@ async def test_a_deployment_starts_one_instance_which_is_locked_before_it_is_act
     assert launcher.launched[0].is_locked
     assert instances.find_record(record.instance_id) == record
     assert instances.find_record("nobody") is None
+
+
+async def test_an_instance_that_writes_more_than_the_limit_is_evicted_with_the_reason(launcher: TinyLauncher) -> None:
+    clock = ManualClock()
+    async with Instances(launcher, clock=clock, disk_limit_bytes=1024) as instances:
+        await instances.replace_instances(make_chute())
+        (record,) = await wait_until_active(instances)
+        launcher.launched[0].written_bytes = 2048
+        await wait_until(lambda: clock.is_awaited(DISK_INTERVAL_S))
+        await clock.pass_time(DISK_INTERVAL_S)
+        await wait_until(lambda: list_states(instances) == [InstanceState.GONE])
+        ended = instances.find_record(record.instance_id)
+        assert ended is not None
+        assert ended.ended_because.startswith("evicted: it wrote")
+
+
+async def test_an_active_instance_is_probed_every_15_s(
+    instances: Instances, launcher: TinyLauncher, clock: ManualClock
+) -> None:
+    await instances.replace_instances(make_chute())
+    await wait_until_active(instances)
+    for count in (1, 2):
+        await wait_until(lambda: clock.is_awaited(platform_rules.PROBE_INTERVAL_S))
+        await clock.pass_time(platform_rules.PROBE_INTERVAL_S)
+        await wait_until(lambda expected=count: launcher.launched[0].probe_count == expected)  # type: ignore[misc]  # a bound value
+    assert list_states(instances) == [InstanceState.ACTIVE]
+
+
+async def test_the_cache_of_a_deleted_chute_is_removed_after_its_instances(
+    instances: Instances, launcher: TinyLauncher
+) -> None:
+    await instances.replace_instances(make_chute())
+    await wait_until_active(instances)
+    await instances.replace_instances(make_chute(version="v2"))
+    assert launcher.removed_caches == []
+    await instances.end_instances("chute-1")
+    assert launcher.removed_caches == ["chute-1"]
 
 
 async def test_with_external_egress_it_is_not_locked(instances: Instances, launcher: TinyLauncher) -> None:

@@ -144,6 +144,10 @@ class ManualClock:
         self._sleepers.append((self._now + seconds, over))
         await over.wait()
 
+    def is_awaited(self, seconds: float) -> bool:
+        """Whether a sleep ends so many seconds from now."""
+        return any(until == self._now + seconds for until, _ in self._sleepers)
+
     async def pass_time(self, seconds: float) -> None:
         self._now += seconds
         for until, over in self._sleepers:

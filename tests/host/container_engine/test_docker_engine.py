@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, WrapperError
 from chutes_wrappers.host.container_engine import docker_engine
 from chutes_wrappers.host.container_engine.docker_container import split_lines
-from chutes_wrappers.host.container_engine.docker_engine import HOST_LABEL, LABEL, DockerEngine, connect
+from chutes_wrappers.host.container_engine.docker_engine import HOST_LABEL, LABEL, OWNER_LABEL, DockerEngine, connect
 from chutes_wrappers.host.container_engine.docker_errors import build_unavailable_error, translate_errors
-from chutes_wrappers.host.container_engine.engine import ContainerSpec
+from chutes_wrappers.host.container_engine.engine import ContainerSpec, KeptVolume
 
 VERSION = {"ApiVersion": "1.41", "Version": "20.10.24", "MinAPIVersion": "1.12"}
 NO_SUCH_IMAGE = (404, {"message": "No such image: team/service:v1"})
@@ -283,6 +283,23 @@ def test_container_options_are_in_the_request_body(api: Api, engine: DockerEngin
     assert host["DeviceRequests"][0]["DeviceIDs"] == ["1", "2"]
 
 
+def test_a_kept_volume_outlives_its_containers_until_the_engine_is_closed_or_its_owner_is_gone(
+    api: Api, tmp_path: Path
+) -> None:
+    api.answers["POST /containers/create"] = NO_SUCH_IMAGE
+    own = KeptVolume(name="own", target="/cache", uid=1000)
+    kept = KeptVolume(name="kept", target="/more", uid=1000, owner=str(tmp_path))
+    engine = connect()
+    with pytest.raises(WrapperError), engine.run(ContainerSpec(image="x", kept_volumes=[own, kept])):
+        pytest.fail("started")
+    assert api.calls("DELETE /volumes") == []
+    engine.close()
+    assert api.calls("DELETE /volumes") == ["DELETE /volumes/own"]
+    labels = [body["Labels"] for what, _, body in api.asked if what == "POST /volumes/create"]
+    assert [label.get(OWNER_LABEL) for label in labels] == [None, str(tmp_path)]
+    assert [LABEL in label for label in labels] == [True, False]
+
+
 def test_a_failed_container_creation_leaves_no_volume(api: Api, engine: DockerEngine) -> None:
     api.answers["POST /containers/create"] = NO_SUCH_IMAGE
     with (
@@ -336,7 +353,9 @@ def container(identifier: str, session: str) -> dict[str, Any]:
     return {"Id": identifier, "Name": f"/{identifier}", "Labels": labels, "Config": {"Labels": labels}}
 
 
-def test_resources_of_a_killed_process_are_removed_by_the_next(api: Api, reports: list[str]) -> None:
+def test_resources_of_a_killed_process_are_removed_by_the_next_and_volumes_of_paths_that_are_gone(
+    api: Api, reports: list[str], tmp_path: Path
+) -> None:
     dead, alive = container("dead", "999999999-ab"), container("alive", f"{os.getppid()}-cd")
     api.answers["GET /containers/json"] = [dead, alive]
     api.answers |= {"GET /containers/dead/json": dead, "GET /containers/alive/json": alive}
@@ -345,6 +364,8 @@ def test_resources_of_a_killed_process_are_removed_by_the_next(api: Api, reports
             {"Name": "old", "Labels": {LABEL: "999999999-ab"}},
             {"Name": "used", "Labels": {LABEL: f"{os.getppid()}-cd"}},
             {"Name": "odd", "Labels": None},
+            {"Name": "cache", "Labels": {OWNER_LABEL: str(tmp_path)}},
+            {"Name": "cache-of-nothing", "Labels": {OWNER_LABEL: str(tmp_path / "removed")}},
         ]
     }
     api.answers["GET /networks"] = [
@@ -352,7 +373,9 @@ def test_resources_of_a_killed_process_are_removed_by_the_next(api: Api, reports
         {"Id": "kept", "Name": "kept", "Labels": {LABEL: f"{os.getppid()}-cd"}},
     ]
     connect(reports.append).close()
-    assert api.calls("DELETE") == ["DELETE /containers/dead", "DELETE /networks/cut", "DELETE /volumes/old"]
+    assert api.calls("DELETE") == [
+        *("DELETE /containers/dead", "DELETE /networks/cut", "DELETE /volumes/old", "DELETE /volumes/cache-of-nothing")
+    ]
     assert reports == ["removing dead, which a killed process left behind"]
     filters = [json.loads(query["filters"][0]) for _, query, _ in api.asked if "filters" in query]
     assert filters == [{"label": [f"{HOST_LABEL}={docker_engine._find_host_id()}"]}] * 3
