@@ -11,7 +11,8 @@ class LaunchSpec(BaseModel):
     ``entrypoint`` and ``cmd`` are argv lists (Docker's shell form is ``["/bin/sh", "-c", …]``). ``environment`` is what the
     image sets, never what a user passed. ``exposed_ports`` are TCP ports. ``health_check`` is Docker's test list
     (``["CMD-SHELL", "curl …"]``). ``readiness`` maps a port to an HTTP path that returns 2xx once the service is ready.
-    ``writes`` are absolute paths that the service created or changed while it ran.
+    ``writes`` are absolute paths that the service created or changed while it ran. ``cuda_version`` ("12.4") is empty for an
+    image without CUDA, and ``cuda_source`` is what says so.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -30,6 +31,8 @@ class LaunchSpec(BaseModel):
     health_check: tuple[str, ...] = ()
     readiness: dict[int, str] = Field(default_factory=dict)
     writes: tuple[str, ...] = ()
+    cuda_version: str = ""
+    cuda_source: str = ""
 
     @property
     def argv(self) -> tuple[str, ...]:

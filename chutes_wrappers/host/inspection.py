@@ -10,8 +10,10 @@ from typing import Any
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.writable_paths import find_writable_path_problem
 from chutes_wrappers.host.container_engine.engine import ContainerEngine, ImageFiles
+from chutes_wrappers.host.cuda_version import describe_cuda_concern, inspect_cuda_version
 
 _LIBRARY_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _PACKAGE_MANAGERS = ("/usr/bin/apt-get", "/usr/bin/dnf", "/usr/bin/microdnf", "/usr/bin/yum")
@@ -31,7 +33,9 @@ def inspect_image(engine: ContainerEngine, reference: str) -> LaunchSpec:
     attributes = engine.inspect_image(reference)
     with engine.open_files(reference) as files:
         _check_supported(files, reference, attributes)
-        return _build_launch_spec(files, reference, attributes)
+        spec = _build_launch_spec(files, reference, attributes)
+        cuda = inspect_cuda_version(files, spec, _read_labels(attributes))
+        return spec.model_copy(update={"cuda_version": str(cuda), "cuda_source": cuda.source}) if cuda else spec
 
 
 def describe_concerns(spec: LaunchSpec) -> tuple[str, ...]:
@@ -50,6 +54,8 @@ def describe_concerns(spec: LaunchSpec) -> tuple[str, ...]:
     for port in spec.exposed_ports:
         if problem := platform_checks.find_service_port_problem(port):
             concerns.append(f"the image exposes a port that is not available on Chutes: {problem}")
+    if concern := describe_cuda_concern(spec):
+        concerns.append(concern)
     return tuple(concerns)
 
 
@@ -62,28 +68,28 @@ def _check_supported(files: ImageFiles, reference: str, attributes: Mapping[str,
 
     platform = f"{attributes.get('Os', 'linux')}/{attributes.get('Architecture', 'amd64')}"
     if platform != "linux/amd64":
-        raise build_error(
-            f"it is built for {platform}; instances are linux/amd64", "use the image's linux/amd64 variant"
-        )
+        reason = f"it is built for {platform}; instances are linux/amd64"
+        refuse("image-platform", build_error(reason, "use the image's linux/amd64 variant"))
     if not has_file("/bin/sh", "/usr/bin/sh"):
         raise build_error(
             "it has no shell (/bin/sh), so nothing can be installed into it", "use its variant with a shell"
         )
     if has_file("/lib/ld-musl-x86_64.so.1"):
-        raise build_error(
-            "it is built on musl (Alpine); the SDK's libraries need glibc", "use its Debian or Ubuntu variant"
-        )
+        reason = "it is built on musl (Alpine); the SDK's libraries need glibc"
+        refuse("image-libraries", build_error(reason, "use its Debian or Ubuntu variant"))
     version = _read_glibc_version(files)
     if version is None or version < platform_rules.MIN_GLIBC:
         version_text = ".".join(map(str, version)) if version else "missing"
         min_version = ".".join(map(str, platform_rules.MIN_GLIBC))
-        raise build_error(f"its glibc is {version_text}; the SDK's libraries need {min_version} or newer")
+        reason = f"its glibc is {version_text}; the SDK's libraries need {min_version} or newer"
+        refuse("image-libraries", build_error(reason))
     has_package_manager = has_file(*_PACKAGE_MANAGERS)
     if not has_package_manager and not has_file(*_PYTHONS):
         raise build_error("it has neither Python 3.10 or newer nor a package manager that could install it")
     openssl = [f"{folder}/{platform_rules.OPENSSL_LIBRARY}" for folder in _LIBRARY_FOLDERS]
     if not has_package_manager and not has_file(*openssl):
-        raise build_error("it has no OpenSSL 3 and no package manager that could install it")
+        reason = "it has no OpenSSL 3 and no package manager that could install it"
+        refuse("image-libraries", build_error(reason))
 
 
 def _read_glibc_version(files: ImageFiles) -> tuple[int, int] | None:
@@ -92,6 +98,10 @@ def _read_glibc_version(files: ImageFiles) -> tuple[int, int] | None:
         if content and (match := _GLIBC_VERSION.search(content)):
             return int(match[1]), int(match[2])
     return None
+
+
+def _read_labels(attributes: Mapping[str, Any]) -> Mapping[str, str]:
+    return (attributes.get("Config") or {}).get("Labels") or {}
 
 
 def _build_launch_spec(files: ImageFiles, reference: str, attributes: Mapping[str, Any]) -> LaunchSpec:

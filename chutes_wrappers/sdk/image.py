@@ -18,6 +18,7 @@ from chutes_wrappers.core import layout, platform_checks, platform_rules, progra
 from chutes_wrappers.core.calling_module import find_caller_globals
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.overruled_rules import build_variables, refuse
 from chutes_wrappers.core.writable_paths import SYSTEM_FOLDERS, find_writable_path_problem, normalize_path
 from chutes_wrappers.sdk.dev_guard import guard_dev_run
 from chutes_wrappers.sdk.route_source import (
@@ -67,6 +68,7 @@ def build_wrapper_image(
     autostart: bool = True,
     writable_paths: Iterable[str] = (),
     slim: bool = False,
+    cuda_libraries: bool = False,
 ) -> Image:
     """Return the wrapped image of ``base_image``, for ``chutes build`` (local or remote). You can add directives to it.
 
@@ -75,19 +77,22 @@ def build_wrapper_image(
     command; ``/bin/sh -c`` runs a string. ``autostart=False`` leaves starting the service to the module. Everything below
     ``writable_paths`` becomes writable for the instance's user, and so do the paths that the service wrote to during
     discovery. Folders of the system are refused (core/writable_paths.py). ``slim`` omits what is needed only to compile
-    (cmake, git, headers).
+    (cmake, git, headers). ``cuda_libraries`` lets every program find CUDA's libraries that pip has installed into the base
+    image (``site-packages/nvidia/*/lib``).
 
     Raises ConfigurationError for names, variables or paths that the platform or a Dockerfile does not accept.
     """
     guard_dev_run()
     module = find_caller_globals()
-    _check_name("image name", name, platform_rules.IMAGE_NAME_LENGTH, "CHUTE_NAME", module)
-    _check_name("image tag", tag, platform_rules.IMAGE_TAG_LENGTH, "CHUTE_TAG", module)
+    _check_name("image-name", name, platform_rules.IMAGE_NAME_LENGTH, "CHUTE_NAME", module)
+    _check_name("image-tag", tag, platform_rules.IMAGE_TAG_LENGTH, "CHUTE_TAG", module)
     _check_variables(env or {})
     trees = _check_trees(writable_paths)
     spec = _find_launch_spec(module)
     image = Image(username=username, name=name, tag=tag, readme=readme).from_base(base_image).set_user("root")
     _add_recipe(image, python_version, slim)
+    if cuda_libraries:
+        image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/cuda_libraries.sh")
     for key, value in _build_environment(username, spec, env or {}, entrypoint, autostart).items():
         image.with_env(key, _quote_value(key, value))
     _make_writable(image, spec, trees, module)
@@ -96,11 +101,13 @@ def build_wrapper_image(
 
 
 def _check_name(
-    kind: str, value: str, length: tuple[int, int], variable: str, module_globals: Mapping[str, Any]
+    rule: str, value: str, length: tuple[int, int], variable: str, module_globals: Mapping[str, Any]
 ) -> None:
-    if rule := platform_checks.find_image_name_problem(value, length):
+    if valid_form := platform_checks.find_image_name_problem(value, length):
+        kind = rule.replace("-", " ")
         source = f"{variable} as the {kind}" if module_globals.get(variable) == value else f"the {kind}"
-        raise ConfigurationError(f"the platform does not accept {source}: {value!r}", next_step=f"use {rule}")
+        problem = f"the platform does not accept {source}: {value!r}"
+        refuse(rule, ConfigurationError(problem, next_step=f"use {valid_form}"))
 
 
 def _check_variables(env: Mapping[Any, Any]) -> None:
@@ -139,10 +146,8 @@ def _find_launch_spec(module_globals: Mapping[str, Any]) -> LaunchSpec:
 def _add_recipe(image: Image, python_version: str, slim: bool) -> None:
     supported = [f"3.{minor}" for minor in range(platform_rules.MIN_PYTHON[1], platform_rules.MAX_PYTHON[1] + 1)]
     if python_version not in supported:
-        raise ConfigurationError(
-            f"unsupported python_version {python_version!r}: the SDK's native libraries do not run on it",
-            next_step=f"use one of {', '.join(supported)}",
-        )
+        problem = f"unsupported python_version {python_version!r}: the SDK's native libraries do not run on it"
+        refuse("image-libraries", ConfigurationError(problem, next_step=f"use one of {', '.join(supported)}"))
     extent = "slim" if slim else "full"
     _add_source(image, layout.RECIPE_SOURCE, layout.BAKED_RECIPE)
     image.run_command(f"/bin/sh {layout.BAKED_RECIPE}/user.sh")
@@ -163,6 +168,7 @@ def _build_environment(
     folders = [f"{layout.BAKED_VENV}/bin", *spec.environment.get("PATH", "").split(":"), *_SYSTEM_PATH.split(":")]
     variables["PATH"] = ":".join(dict.fromkeys(filter(None, folders)))
     variables |= {"CHUTES_USERNAME": username, **_INSTALLER_SETTINGS, **layout.TRACEBACK_SETTINGS}
+    variables |= build_variables()  # an instance must load the module as this machine does
     settings: dict[str, Any] = {}
     if entrypoint:
         settings["entrypoint"] = entrypoint

@@ -175,6 +175,13 @@ def test_the_recipe_gets_the_python_version_the_platforms_sdk_version_and_the_ex
     assert line.endswith(f"/sdk.sh {python} {PLATFORM_SDK_VERSION} {extent}")
 
 
+@pytest.mark.parametrize(("arguments", "count"), [("", 0), ("cuda_libraries=False", 0), ("cuda_libraries=True", 1)])
+def test_libraries_of_cuda_are_registered_only_with_the_option(load_module: Loader, arguments: str, count: int) -> None:
+    steps = [line.rpartition("/")[2].partition(" ")[0] for line in dockerfile(load_module, arguments) if ".sh" in line]
+    assert steps.count("cuda_libraries.sh") == count
+    assert steps[:2] == ["user.sh", "sdk.sh"]
+
+
 def test_launch_settings_of_the_module_are_baked(load_module: Loader, manifest: Path) -> None:
     lines = dockerfile(load_module, "autostart=False, entrypoint=['/run', '-x'], env={'MODE': 'a b'}")
     (line,) = [line for line in lines if layout.LAUNCH_SETTINGS_VARIABLE in line]

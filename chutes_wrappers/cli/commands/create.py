@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands.discover import discover_with_defaults
+from chutes_wrappers.cli.commands.discover import discover_with_defaults, warn_about_losses
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
 from chutes_wrappers.core.files import write_atomically
+from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import build_manifest_path
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.credentials import NoCredentials
@@ -23,6 +24,12 @@ from chutes_wrappers.host.creation.module_source import render_module
 from chutes_wrappers.host.creation.proposal import Proposal, propose
 from chutes_wrappers.host.creation.reference import Reference, build_image_id_error, parse_reference
 from chutes_wrappers.host.creation.registry import RegistryUnavailable, fetch_image_facts
+from chutes_wrappers.host.cuda_version import (
+    describe_cuda_concern,
+    find_cuda_version,
+    format_cuda_concern,
+    has_cuda_libraries,
+)
 from chutes_wrappers.host.inspection import inspect_image
 from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.platform_api import api_client
@@ -56,8 +63,13 @@ def create(reference: str, options: CreateOptions) -> int:
         path = Path.cwd() / proposal.file_name
         _check_no_existing_files(path, force=options.force)
         _print_proposal(proposal, image)
+        cuda_concern = format_cuda_concern(find_cuda_version(image.environment, image.labels))
         if engine is not None and (options.discover or is_here):
-            _check_is_supported(reference, engine)
+            launch = _inspect_image(reference, engine)
+            proposal = _add_cuda_libraries(proposal, launch, engine)
+            cuda_concern = describe_cuda_concern(launch)
+        if cuda_concern and (engine is None or not options.discover):  # else the discovery prints it
+            output.warning(cuda_concern)
         write_atomically(path, render_module(proposal))
         output.success(f"{path.name}: written")
         if options.force:
@@ -66,6 +78,8 @@ def create(reference: str, options: CreateOptions) -> int:
             _discover_routes(path, engine)
             output.report(f"Next: {NAMES.deploy} --emulate {path.stem} --check")
         else:
+            if engine is not None and is_here:
+                _warn_about_losses(path, engine)
             output.report(f"Next: {NAMES.deploy} --discover {path.stem}, where Docker can run the image")
     return 0
 
@@ -147,15 +161,32 @@ def _format_costs() -> str:
     return "unknown: the platform does not return its prices now (try --cost later)"
 
 
-def _check_is_supported(reference: str, engine: DockerEngine) -> None:
-    """Raise UnsupportedImage for an image that can never run on Chutes. Pulls the image unless it is on this machine."""
+def _inspect_image(reference: str, engine: DockerEngine) -> LaunchSpec:
+    """Return the image's launch facts. Pulls the image unless it is on this machine.
+
+    Raises UnsupportedImage for an image that can never run on Chutes.
+    """
     try:
-        inspect_image(engine, reference)
+        return inspect_image(engine, reference)
     except UnsupportedImage:
         raise
     except WrapperError as failure:
         failure.next_step = f"{failure.next_step or 'correct it'}; or add --no-discover to query only its registry"
         raise
+
+
+def _add_cuda_libraries(proposal: Proposal, launch: LaunchSpec, engine: DockerEngine) -> Proposal:
+    """Return the proposal with the recipe's option for CUDA's libraries of Python packages, where the image has them."""
+    with engine.open_files(launch.reference) as files:
+        if not has_cuda_libraries(files, launch):
+            return proposal
+    output.report("Python packages bring CUDA's libraries: cuda_libraries=True lets every program find them")
+    return replace(proposal, has_cuda_libraries=True)
+
+
+def _warn_about_losses(path: Path, engine: DockerEngine) -> None:
+    facts = read_module(path, output.report)
+    warn_about_losses(facts, engine, inspect_image(engine, facts.base_image))
 
 
 def _discover_routes(path: Path, engine: DockerEngine) -> None:

@@ -18,6 +18,7 @@ from chutes_wrappers.core.overruled_rules import is_overruled
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import upload_records
+from chutes_wrappers.host.cuda_version import describe_cuda_concern
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
 from chutes_wrappers.host.platform_api.lookup import find_own_image, refresh_image
@@ -45,6 +46,8 @@ def build_remotely(module: str, options: UploadOptions) -> int:
         reference = sdk_upload.build_image_reference(definition)
         existing = find_own_image(api, reference)
         is_in_progress = existing is not None and existing.status != IMAGE_BUILT and not has_failed(existing)
+        if manifest.image is not None and (concern := describe_cuda_concern(manifest.image)):
+            output.warning(concern)
         base_problems = [] if is_in_progress else [*find_base_problems(definition, str(facts.path))]
         problems = (
             [] if is_in_progress else [*find_upload_problems(user, existing, module), *find_logo_problems(options.logo)]
@@ -64,7 +67,7 @@ def build_remotely(module: str, options: UploadOptions) -> int:
                 output.warning(f"the build continues on the platform; {NAMES.deploy} --build {module} follows it again")
                 raise
     if options.as_json:
-        output.print_result(json.dumps({"image_id": built.image_id, "image": built.reference, "status": built.status}))
+        output.print_json({"image_id": built.image_id, "image": built.reference, "status": built.status})
     output.success(f"{reference} is {built.status} after {progress.seconds:.0f} s")
     output.report(f"Next: {NAMES.deploy} --deploy {module}")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from chutes_wrappers.core.platform_rules import TEE_ARGUMENTS
 from chutes_wrappers.host.creation.proposal import Proposal
 
+_IMAGE_ARGUMENTS = "USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE"
 _HEAD = """{docstring}
 
 from chutes.chute import Chute, NodeSelector
@@ -27,7 +28,7 @@ _TAIL = '''
 # Routes that discovery cannot find, for example {{"path": "/predict", "method": "POST", "port": {port}, "target_path": "/predict"}}.
 CHUTE_STATIC_ROUTES = []
 
-image = build_wrapper_image(USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE)
+image = build_wrapper_image({arguments})
 
 chute = Chute(
     username=USERNAME,
@@ -70,7 +71,8 @@ def render_module(proposal: Proposal) -> str:
         parts.append(
             "ENTRYPOINT = [\n" + "".join(f"    {_format_string(word)},\n" for word in proposal.entrypoint) + "]\n"
         )
-    parts.append(_TAIL.format(port=proposal.ports[0], placement="\n    ".join(TEE_ARGUMENTS)))
+    arguments = _IMAGE_ARGUMENTS + (", cuda_libraries=True" if proposal.has_cuda_libraries else "")
+    parts.append(_TAIL.format(port=proposal.ports[0], placement="\n    ".join(TEE_ARGUMENTS), arguments=arguments))
     return "".join(parts)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from chutes_wrappers.core import platform_checks
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
+from chutes_wrappers.core.overruled_rules import is_overruled, refuse
 from chutes_wrappers.host.creation.image_config import ImageFacts
 from chutes_wrappers.host.inspection import parse_tcp_ports
 
@@ -41,19 +42,25 @@ def place_ports(reference: str, image: ImageFacts, requested_port: int | None) -
     UnsupportedImage when the only port cannot be moved, ConfigurationError when no port is found.
     """
     ports, notes = _find_ports(reference, image, requested_port)
-    usable_ports = [port for port in ports if platform_checks.find_service_port_problem(port) is None]
+    usable_ports = [port for port in ports if not _is_refused(port)]
     placement = Placement(ports=tuple(usable_ports), argv=image.argv, notes=notes)
     for port in ports:
         if port not in usable_ports:
             placement = _move_port(placement, port, image, used_ports={*ports, *placement.ports})
     if not placement.ports:
-        raise UnsupportedImage(
+        problem = UnsupportedImage(
             f"{platform_checks.find_service_port_problem(ports[0])}, and no argument or variable of the image changes it",
             where=reference,
             next_step=f"build an image FROM this one whose service listens on {_find_free_port(ports[0], set(ports))}, then "
             "run --create with that image",
         )
+        refuse("service-port", problem)
     return placement
+
+
+def _is_refused(port: int) -> bool:
+    problem = platform_checks.find_service_port_problem(port)
+    return problem is not None and not is_overruled("service-port", problem)
 
 
 def _find_ports(

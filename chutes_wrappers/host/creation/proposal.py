@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.creation.gpu import build_cuda_note
 from chutes_wrappers.host.creation.image_config import ImageFacts
 from chutes_wrappers.host.creation.ports import place_ports
 from chutes_wrappers.host.creation.reference import Reference
@@ -20,13 +20,17 @@ _PLATFORM = "linux/amd64"
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """The values of a deploy module. ``entrypoint`` overrides that of the image; ``notes`` are for the user."""
+    """The values of a deploy module. ``entrypoint`` overrides that of the image; ``notes`` are for the user.
+
+    ``has_cuda_libraries``: the image's programs must find CUDA's libraries that pip has installed.
+    """
 
     reference: str
     name: str
     ports: tuple[int, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
+    has_cuda_libraries: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -52,7 +56,7 @@ def propose(reference: Reference, image: ImageFacts, *, name: str | None, port: 
         ports=placement.ports,
         environment=placement.environment,
         entrypoint=placement.argv if placement.argv != image.argv else (),
-        notes=tuple(filter(None, (*placement.notes, build_cuda_note(image.environment), _build_name_note(chute_name)))),
+        notes=tuple(filter(None, (*placement.notes, _build_name_note(chute_name)))),
     )
 
 
@@ -65,11 +69,12 @@ def _build_name_note(name: str) -> str:
 
 def _check_can_run(reference: str, image: ImageFacts) -> None:
     if image.platform != _PLATFORM:
-        raise UnsupportedImage(
+        problem = UnsupportedImage(
             f"it is built for {image.platform}; Chutes runs {_PLATFORM}",
             where=reference,
             next_step=f"build it for {_PLATFORM}",
         )
+        refuse("image-platform", problem)
     if not image.argv:
         raise UnsupportedImage(
             "it has no ENTRYPOINT and no CMD, so it starts no service",
@@ -81,14 +86,18 @@ def _check_can_run(reference: str, image: ImageFacts) -> None:
 
 def check_name(name: str) -> None:
     """Raise ConfigurationError for a name that is not valid for a chute and its image."""
-    rule = platform_checks.find_image_name_problem(name) or platform_checks.find_chute_name_problem(name)
-    if rule or name != name.lower():
-        max_length = platform_rules.IMAGE_NAME_LENGTH[1]
-        raise ConfigurationError(
-            f"{name!r} is not a valid name for a chute and its image",
-            where="--name",
-            next_step=f"use 3 to {max_length} of a-z, 0-9, '-', '_' and '.', the first a letter or digit, such as --name ocr",
-        )
+    problem = ConfigurationError(
+        f"{name!r} is not a valid name for a chute and its image",
+        where="--name",
+        next_step=f"use 3 to {platform_rules.IMAGE_NAME_LENGTH[1]} of a-z, 0-9, '-', '_' and '.', the first a letter or "
+        "digit, such as --name ocr",
+    )
+    if name != name.lower():  # Docker does not accept it either
+        raise problem
+    if platform_checks.find_image_name_problem(name):
+        refuse("image-name", problem)
+    if platform_checks.find_chute_name_problem(name):
+        refuse("chute-name", problem)
 
 
 def name_from_reference(reference: str) -> str:

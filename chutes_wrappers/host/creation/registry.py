@@ -17,6 +17,7 @@ import urllib3
 from requests.utils import parse_dict_header
 
 from chutes_wrappers.core.errors import UnsupportedImage, WrapperError
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.host.creation.image_config import ImageFacts, parse_image_facts
 from chutes_wrappers.host.creation.reference import Reference
 from chutes_wrappers.host.creation.registry_login import Login, read_login
@@ -290,11 +291,15 @@ def _select_platform_entry(entries: list[Any], reference: str) -> Mapping[str, A
     platform_names = sorted({name for (name, _), _ in platforms if name} - {"unknown/unknown"})
     if without_platform := [entry for (name, _), entry in platforms if not name]:
         return without_platform[0]
-    raise UnsupportedImage(
+    problem = UnsupportedImage(
         f"it is built for {error_responses.format_detail(', '.join(platform_names)) or 'no platform'}; Chutes runs {_PLATFORM}",
         where=reference,
         next_step=f"build it for {_PLATFORM} too, and push it",
     )
+    if not valid_entries:
+        raise problem
+    refuse("image-platform", problem)
+    return valid_entries[0]
 
 
 def _read_platform(entry: Mapping[str, Any]) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.commands import create as command
 from chutes_wrappers.cli.commands.create import CreateOptions, create
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, UnsupportedImage, WrapperError
+from chutes_wrappers.host.container_engine.engine import ContainerSpec
+from chutes_wrappers.host.creation.image_config import ImageFacts
 from tests.hostile_text import ATTACK, FORGED
 
 IMAGE = "vendor/ocr:1"
@@ -50,6 +52,9 @@ class Engine:
 
     def exists(self, path: str) -> bool:
         return path in self._files
+
+    def run(self, spec: ContainerSpec) -> Any:
+        raise WrapperError("nothing runs here")
 
     def close(self) -> None:
         pass
@@ -193,3 +198,37 @@ def test_labels_of_an_image_are_shown(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert r"\x1b[2Jme" in output_text
     assert "OCR 1.2" in output_text
     assert "health check  none" in output_text
+
+
+SITE = "/usr/lib/python3.11/site-packages"
+CUDA = {**FILES, "/usr/bin/python3": b"", SITE: b"", f"{SITE}/nvidia/cublas/lib": b""}
+
+
+def test_the_option_for_libraries_of_cuda_is_set_where_packages_bring_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch_engine(monkeypatch, Engine(CUDA))
+    create(IMAGE, CreateOptions())
+    assert "CHUTE_BASE_IMAGE, cuda_libraries=True)" in read_folder(folder)["deploy_ocr.py"]
+    patch_engine(monkeypatch, Engine())
+    create(IMAGE, CreateOptions(force=True))
+    assert "CHUTE_BASE_IMAGE)" in read_folder(folder)["deploy_ocr.py"]
+
+
+@pytest.mark.parametrize(("discovers", "warnings"), [(False, 1), (True, 0)])
+def test_an_old_cuda_is_named_once_by_the_module_or_by_its_discovery(
+    discovers: bool, warnings: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patch_engine(monkeypatch, Engine(Env=["CUDA_VERSION=12.4.1"]))
+    create(IMAGE, CreateOptions(discover=discovers))
+    assert capsys.readouterr().err.count("the image has CUDA 12.4 (CUDA_VERSION)") == warnings
+
+
+def test_labels_of_an_image_that_only_its_registry_has_are_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patch_engine(monkeypatch, None)
+    facts = ImageFacts(cmd=("serve",), exposed=("9000/tcp",), labels={"cuda.version": "12.4"})
+    monkeypatch.setattr(command, "fetch_image_facts", lambda reference: facts)
+    create(IMAGE, CreateOptions())
+    assert "the platform's GPU, pro_6000 (Blackwell), needs 12.8" in " ".join(capsys.readouterr().err.split())

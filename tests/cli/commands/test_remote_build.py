@@ -9,6 +9,7 @@ from chutes_wrappers.cli.commands import listing, remote_build, status
 from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.base_images import format_refusal
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo, parse_chute, parse_image
 from chutes_wrappers.host.preflight.account import find_deployment_problems, find_upload_problems
 
@@ -32,7 +33,12 @@ def test_a_terminal_without_yes_is_asked(
 ) -> None:
     questions: list[str] = []
     monkeypatch.setattr(prompts, "is_possible", lambda: has_terminal)
-    monkeypatch.setattr(prompts, "confirm", lambda question: questions.append(question) or reply)
+
+    def confirm(question: str) -> bool:
+        questions.append(question)
+        return reply
+
+    monkeypatch.setattr(prompts, "confirm", confirm)
     if asked and not reply:
         with pytest.raises(WrapperError, match="ocr:v1 was not uploaded") as failure:
             remote_build._confirm_base("ocr:v1", UploadOptions(yes=is_yes))
@@ -70,7 +76,7 @@ def test_a_listed_refusal_has_the_way_on(capsys: pytest.CaptureFixture[str], mon
     status._print_chute(parse_chute({"chute_id": "1", "name": "ocr", "image": record}), "https://ocr.example")
     shown = " ".join(capsys.readouterr().err.split())
     assert "--delete-image ocr:v1" in shown
-    monkeypatch.setattr(listing.api_client, "connect", lambda: _Connection())
+    monkeypatch.setattr(api_client, "connect", lambda: _Connection())
     monkeypatch.setattr(listing, "list_visible_images", lambda api: [record])
     assert listing.list_images(as_json=False) == 0
     assert "--delete-image ocr:v1" in " ".join(capsys.readouterr().err.split())

@@ -159,23 +159,6 @@ def test_an_image_that_cannot_run_is_rejected(attributes: dict[str, Any]) -> Non
         build_proposal(attributes)
 
 
-@pytest.mark.parametrize(
-    ("variable", "version"),
-    [
-        ("CUDA_VERSION=12.4.1", "12.4"),
-        ("NVIDIA_REQUIRE_CUDA=cuda>=12.6 brand=tesla,driver>=470", "12.6"),
-        ("NV_CUDA_CUDART_VERSION=11.8.89-1", "11.8"),
-        ("CUDA_VERSION=12.8.0", ""),
-        ("CUDA_VERSION=13.0.0", ""),
-        ("LANG=C", ""),
-    ],
-)
-def test_an_old_cuda_version_gets_a_note(variable: str, version: str) -> None:
-    notes = build_proposal(build_exposing_attributes(9000, Env=[variable])).notes
-    expected = (f"the image has CUDA {version}; the platform's GPU, pro_6000, needs 12.8 or newer",) if version else ()
-    assert notes == expected
-
-
 def test_a_name_that_belongs_to_a_subnet_is_accepted_with_a_note() -> None:
     proposal = build_proposal(build_exposing_attributes(9000), name="my-glyphs")
     assert proposal.name == "my-glyphs"
