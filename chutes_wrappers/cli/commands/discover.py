@@ -19,8 +19,10 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.files import write_atomically
 from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.core.overruled_rules import refuse
 
 if TYPE_CHECKING:
+    from chutes_wrappers.core.launch_spec import LaunchSpec
     from chutes_wrappers.host.container_engine.engine import ContainerEngine, ContainerSpec
     from chutes_wrappers.host.discovery.probing import Bounds
     from chutes_wrappers.host.modules.module_facts import ModuleFacts
@@ -84,10 +86,13 @@ def _check_port(base_url: str, port: int | None) -> None:
     with contextlib.suppress(ValueError):  # an invalid URL is reported where it is parsed
         service_port = service_port or urlsplit(base_url).port
     if service_port is not None and (problem := platform_checks.find_reserved_port_problem(service_port)):
-        raise ConfigurationError(
-            f"{problem}, so no service can use it there",
-            where="--base-url" if port is None else "--port",
-            next_step=f"give the port that the service will have in its image: --base-url {base_url} --port 8080",
+        refuse(
+            "service-port",
+            ConfigurationError(
+                f"{problem}, so no service can use it there",
+                where="--base-url" if port is None else "--port",
+                next_step=f"give the port that the service will have in its image: --base-url {base_url} --port 8080",
+            ),
         )
 
 
@@ -149,6 +154,7 @@ def discover_image(
     check_ports(facts.service_ports, launch)
     for concern in describe_concerns(launch):
         output.warning(concern)
+    warn_about_losses(facts, engine, launch)
     output.print_heading(
         f"Starting {facts.base_image}; probing {_format_ports(facts.service_ports)} for at most "
         f"{settings.bounds.timeout_s:.0f} s"
@@ -164,6 +170,16 @@ def discover_image(
         has_static_routes=bool(static_routes),
     )
     return discover_container(engine, task, save)
+
+
+def warn_about_losses(facts: ModuleFacts, engine: ContainerEngine, launch: LaunchSpec) -> None:
+    """Warn about what the forge removes from the module's base image, whose launch facts are ``launch``."""
+    from chutes_wrappers.host.forge_losses import describe_losses
+
+    with output.show_status(f"Checking what the forge removes from {facts.base_image}"):
+        losses = describe_losses(engine, facts.base_image, launch, facts.env)
+    for loss in losses:
+        output.warning(loss)
 
 
 def _format_ports(ports: Sequence[int]) -> str:

@@ -12,6 +12,7 @@ from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, Wrapp
 from chutes_wrappers.core.exposure import Category
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.platform_checks import find_service_port_problem, suggest_service_port
 from chutes_wrappers.host.container_engine.engine import (
     ContainerEngine,
@@ -21,6 +22,11 @@ from chutes_wrappers.host.container_engine.engine import (
 )
 from chutes_wrappers.host.discovery import composition
 from chutes_wrappers.host.discovery.fetching import Service
+from chutes_wrappers.host.discovery.guard_concerns import (
+    READ_COMMAND_LINES,
+    describe_guard_concerns,
+    parse_command_lines,
+)
 from chutes_wrappers.host.discovery.probing import Bounds, Finding, Report, probe
 from chutes_wrappers.host.discovery.sockets import Listener, parse_listeners
 from chutes_wrappers.host.inspection import find_refused_changes, find_writable_paths
@@ -66,7 +72,8 @@ def check_ports(ports: Sequence[int], launch: LaunchSpec) -> None:
     for port in ports:
         problem = find_service_port_problem(port)
         if problem:
-            raise ConfigurationError(problem, where="SERVICE_PORTS", next_step=_suggest_port_move(port, ports, launch))
+            next_step = _suggest_port_move(port, ports, launch)
+            refuse("service-port", ConfigurationError(problem, where="SERVICE_PORTS", next_step=next_step))
 
 
 def _suggest_port_move(port: int, ports: Sequence[int], launch: LaunchSpec) -> str:
@@ -96,6 +103,7 @@ def discover_container(
     with start_container(engine, task.container, task.report) as container, _forward_log(container, task.log):
         findings = asyncio.run(_probe_until_exit(container, task))
         _check_ports_respond(container, findings, task)
+        _report_guard_concerns(container, task)
         changes = container.list_changed_paths()
         is_folder = _make_folder_check(container)
         manifest = composition.build_manifest(
@@ -129,6 +137,16 @@ def _make_folder_check(container: RunningContainer) -> Callable[[str], bool]:
         return checked.get(path, False)
 
     return is_folder
+
+
+def _report_guard_concerns(container: RunningContainer, task: ContainerTask) -> None:
+    """Report programs, of the image's command and of what runs now, that the guard library may end."""
+    command_lines = [(*(task.container.entrypoint or ()), *(task.container.command or ())) or task.launch.argv]
+    with contextlib.suppress(WrapperError):  # the container has exited, or has no cat that ends
+        result = container.execute(READ_COMMAND_LINES, timeout_s=_COMMAND_TIMEOUT_S)
+        command_lines += parse_command_lines(result.output)
+    for concern in describe_guard_concerns(command_lines, {**task.launch.environment, **task.container.environment}):
+        task.report(concern)
 
 
 def _report_refused_changes(paths: Sequence[str], report: Report) -> None:

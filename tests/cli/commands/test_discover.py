@@ -23,6 +23,7 @@ def patch_inspection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "chutes_wrappers.host.inspection.inspect_image", lambda engine, reference: LaunchSpec(reference=reference)
     )
+    monkeypatch.setattr("chutes_wrappers.host.forge_losses.describe_losses", lambda *arguments: ("a library is lost",))
 
 
 def facts(path: Path, **changes: Any) -> ModuleFacts:

@@ -101,6 +101,17 @@ def test_changes_to_the_system_are_reported_and_not_made_possible() -> None:
     assert [line for line in reports if "/etc/passwd: on an instance it cannot" in line]
 
 
+def test_workers_by_spawn_are_reported_from_the_command_and_from_the_running_programs() -> None:
+    spawned = "python\0-c\0from multiprocessing.spawn import spawn_main; spawn_main(3)\0\n"
+    with serve_script({"/openapi.json": json_reply(build_document("/say"))}) as service:
+        engine = FakeEngine(FakeContainer({8020: service.port}, listener_table=spawned))
+        task = build_task(launch=LaunchSpec(entrypoint=("uvicorn", "a:b"), environment={"WEB_CONCURRENCY": "2"}))
+        discover_container(engine, task, ignore_manifest)
+    spawns = "starts workers by spawn, which may fail under the platform's guard library"
+    assert f"uvicorn with WEB_CONCURRENCY {spawns}" in read_report(task)
+    assert f"multiprocessing (spawn) {spawns}" in read_report(task)
+
+
 def test_the_container_log_is_forwarded_line_by_line() -> None:
     lines: list[str] = []
     both_lines_logged = threading.Event()
@@ -244,7 +255,7 @@ def test_many_files_in_a_folder_of_the_system_take_a_bounded_number_of_commands(
         changes = [("added", f"/usr/lib/folder{number}") for number in range(1000)]
         container = Counting({8020: server.port}, changes=changes)
         manifest = discover_container(FakeEngine(container), build_task(), ignore_manifest)
-    assert container.asked == (1 if has_failed else 200)
+    assert container.asked == 1 + (1 if has_failed else 200)  # the first reads the running programs
     assert manifest.image is not None
     assert len(manifest.image.writes) == (0 if has_failed else 200)
 
