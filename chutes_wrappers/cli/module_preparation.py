@@ -75,7 +75,7 @@ def ensure_manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
 
     Raises UnsupportedImage or ConfigurationError for an image or ports that can never work, before anything is built.
     """
-    from chutes_wrappers.cli.commands.discover import discover_with_defaults
+    from chutes_wrappers.cli.commands.discover import discover_with_defaults, warn_about_losses
     from chutes_wrappers.host.cuda_version import describe_cuda_concern
     from chutes_wrappers.host.discovery.container import check_ports
     from chutes_wrappers.host.inspection import inspect_image, list_digests
@@ -86,6 +86,7 @@ def ensure_manifest(facts: ModuleFacts, engine: ContainerEngine) -> Manifest:
         return discover_with_defaults(facts, engine)
     launch = inspect_image(engine, facts.base_image)
     check_ports(facts.service_ports, launch)
+    warn_about_losses(facts, engine, launch)
     if concern := describe_cuda_concern(launch):
         output.warning(concern)
     if manifest.image is None:
