@@ -13,7 +13,7 @@ from chutes_wrappers.host.container_engine.engine import ContainerEngine
 from chutes_wrappers.host.modules.module_facts import ModuleFacts, read_module
 from chutes_wrappers.host.modules.module_files import resolve_module
 from chutes_wrappers.host.preflight.preflight import check_not_rejected, find_problems
-from chutes_wrappers.host.preflight.problem import Problem
+from chutes_wrappers.host.preflight.problem import Problem, sort_problems
 from chutes_wrappers.host.staging import find_known_manifest
 
 LOCAL_USERNAME = "local"
@@ -43,7 +43,7 @@ def check_with_platform_rules(
     ``definition`` is what the module defines; ``extra_problems`` were found already. Raises one ConfigurationError that
     lists everything that the platform would reject, with its fix.
     """
-    problems = [*_find_problems(facts, definition, username), *extra_problems]
+    problems = sort_problems([*_find_problems(facts, definition, username), *extra_problems])
     print_problems(problem for problem in problems if problem.severity == "warning")
     check_not_rejected(problems, str(facts.path))
 

@@ -65,6 +65,12 @@ def read_setting(name: str, value: object) -> Any:
         return value
 
 
+def is_supported_sdk(version: str) -> bool:
+    """Return whether the platform accepts builds by this version of the SDK, and images with it (api, section 4)."""
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version, re.ASCII)
+    return numbers is not None and tuple(map(int, numbers.groups())) >= platform_rules.MIN_SDK_VERSION
+
+
 def find_chute_name_problem(name: str) -> str | None:
     """Return the rule for chute names that ``name`` violates, or None (api, section 4)."""
     shortest, longest = platform_rules.CHUTE_NAME_LENGTH

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.cli import module_preparation, output, prompts, sdk_upload
 from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import upload_records
 from chutes_wrappers.host.modules.definition import describe_staged_module
@@ -17,11 +17,7 @@ from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.lookup import find_image, find_listed_chute, list_own_chutes
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, ImageInfo, parse_chute
-from chutes_wrappers.host.preflight.account import (
-    find_deployment_problems,
-    find_logo_problems,
-    find_replacement_problems,
-)
+from chutes_wrappers.host.preflight.account import find_chute_problems, find_deployment_problems, find_logo_problems
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.pricing import compute_first_deployment_fee
 from chutes_wrappers.host.staging import Stage, create_stage
@@ -45,8 +41,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         own_chutes = [parse_chute(record) for record in list_own_chutes(api)]
         before = next((chute for chute in own_chutes if chute.name == definition["name"]), None)
         fee = None if before else _fetch_fee(api)
-        other_names = [chute.name for chute in own_chutes if chute is not before]
-        _check_deployment(api, user, facts, definition, stage, module, fee, other_names, options)
+        _check_deployment(api, user, facts, definition, stage, module, fee, own_chutes, options)
         fee_arguments = _build_fee_arguments(definition["name"], fee, accepted=accept_fee) if before is None else []
         arguments = [*fee_arguments, *options.arguments]
         sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
@@ -100,7 +95,7 @@ def _check_deployment(
     stage: Stage,
     module: str,
     fee: float | None,
-    other_names: Sequence[str],
+    own_chutes: Sequence[ChuteInfo],
     options: UploadOptions,
 ) -> None:
     """Raise one ConfigurationError for everything that the platform would reject, or would deploy as another chute."""
@@ -112,7 +107,7 @@ def _check_deployment(
         definition,
         user.username,
         [
-            *find_replacement_problems(definition["name"], other_names),
+            *find_chute_problems(definition, own_chutes),
             *problems,
             *_find_stale_image_problems(image, stage, facts),
             *find_logo_problems(options.logo),
@@ -138,9 +133,11 @@ def _build_fee_arguments(name: str, fee: float | None, *, accepted: bool) -> lis
     amount = f"${fee:.2f}" if fee is not None else "three times its hourly price"
     if not accepted:
         if not prompts.is_possible():
-            raise ConfigurationError(
+            problem = ConfigurationError(
                 f"the first deployment of {name} costs {amount} once", next_step="accept it with --accept-fee"
             )
+            refuse("fee-notice", problem)
+            return []
         if not prompts.confirm(f"The first deployment of {name} costs {amount} once. Deploy it?"):
             raise WrapperError(
                 f"{name} was not deployed: the fee was not accepted", next_step="run --deploy again to accept it"
@@ -159,7 +156,7 @@ def _report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, op
             "url": host,
             "changed": not is_same,
         }
-        output.print_result(json.dumps(payload))
+        output.print_json(payload)
     if is_same:
         output.success(f"this version of {after.name} is deployed already: {after.version}")
     else:

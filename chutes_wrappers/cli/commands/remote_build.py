@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,17 @@ from chutes_wrappers.host import upload_records
 from chutes_wrappers.host.cuda_version import describe_cuda_concern
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
-from chutes_wrappers.host.platform_api.lookup import find_own_image, refresh_image
-from chutes_wrappers.host.platform_api.objects import ImageInfo
+from chutes_wrappers.host.platform_api.lookup import find_own_image, list_own_chutes, list_own_images, refresh_image
+from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo, parse_chute, parse_image
 from chutes_wrappers.host.platform_api.record_lookup import build_path
-from chutes_wrappers.host.preflight.account import find_logo_problems, find_upload_problems, has_failed
+from chutes_wrappers.host.preflight.account import (
+    find_chute_problems,
+    find_logo_problems,
+    find_upload_problems,
+    has_failed,
+)
 from chutes_wrappers.host.preflight.forges import FORGE_BASE_RULE, find_base_problems
+from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import Stage, create_stage
 
 _POLL_S = 2.0
@@ -49,9 +56,7 @@ def build_remotely(module: str, options: UploadOptions) -> int:
         if manifest.image is not None and (concern := describe_cuda_concern(manifest.image)):
             output.warning(concern)
         base_problems = [] if is_in_progress else [*find_base_problems(definition, str(facts.path))]
-        problems = (
-            [] if is_in_progress else [*find_upload_problems(user, existing, module), *find_logo_problems(options.logo)]
-        )
+        problems = [] if is_in_progress else _find_problems(api, user, existing, module, definition, options)
         module_preparation.check_with_platform_rules(facts, definition, user.username, [*problems, *base_problems])
         if base_problems and not is_overruled(FORGE_BASE_RULE, base_problems[0].what):
             _confirm_base(reference, options)
@@ -71,6 +76,24 @@ def build_remotely(module: str, options: UploadOptions) -> int:
     output.success(f"{reference} is {built.status} after {progress.seconds:.0f} s")
     output.report(f"Next: {NAMES.deploy} --deploy {module}")
     return 0
+
+
+def _find_problems(
+    api: PlatformApi,
+    user: AccountInfo,
+    existing: ImageInfo | None,
+    module: str,
+    definition: Mapping[str, Any],
+    options: UploadOptions,
+) -> list[Problem]:
+    """Return what the account's state makes impossible: the upload, and the deployment afterwards."""
+    own_images = [parse_image(record) for record in list_own_images(api)]
+    own_chutes = [parse_chute(record) for record in list_own_chutes(api)]
+    return [
+        *find_upload_problems(user, existing, module, sdk_version=version("chutes"), own_images=own_images),
+        *find_chute_problems(definition, own_chutes),
+        *find_logo_problems(options.logo),
+    ]
 
 
 def upload(

@@ -67,6 +67,7 @@ class ChuteInfo:
     ended: tuple[InstanceInfo, ...]
     cords: tuple[Mapping[str, Any], ...]
     node_selector: Mapping[str, Any]
+    created_at: datetime | None
     updated_at: datetime | None
     record: Mapping[str, Any] = field(repr=False, compare=False)
 
@@ -114,6 +115,7 @@ def parse_chute(record: Mapping[str, Any]) -> ChuteInfo:
         ended=tuple(map(parse_instance, _as_mappings(record.get("ended_instances")))),
         cords=tuple(_as_mappings(record.get("cords"))),
         node_selector=_as_mapping(record.get("node_selector")),
+        created_at=_parse_time(record.get("created_at")),
         updated_at=_parse_time(record.get("updated_at")),
         record=record,
     )

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
-from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo
+from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, ImageInfo
 from chutes_wrappers.host.preflight.problem import Problem
 
 _PLATFORM = "the platform"
 _IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"<svg", b"<?xml")
 _SIGNATURE_BYTES = 16
+_LIMIT_MARGIN = 4
 
 
-def find_upload_problems(account: AccountInfo, image: ImageInfo | None, module: str) -> Iterator[Problem]:
-    """Yield the problems of uploading an image. ``image`` is the platform's image with the same name and tag."""
+def find_upload_problems(
+    account: AccountInfo,
+    image: ImageInfo | None,
+    module: str,
+    *,
+    sdk_version: str,
+    own_images: Iterable[ImageInfo] = (),
+) -> Iterator[Problem]:
+    """Yield the problems of uploading an image with the SDK of ``sdk_version``.
+
+    ``image`` is the platform's image with the same name and tag, ``own_images`` are all of the account.
+    """
+    if image is None and not platform_checks.is_supported_sdk(sdk_version):
+        minimum_version = ".".join(map(str, platform_rules.MIN_SDK_VERSION))
+        yield Problem(
+            rule="sdk-version",
+            what=f"the SDK is chutes {sdk_version}, and the platform accepts builds from {minimum_version} on only",
+            where="this environment",
+            fix=f"install the SDK again: {NAMES.reinstall}",
+        )
+    if image is None:
+        yield from _find_limit_problems(
+            "build-limit", "builds", platform_rules.MAX_BUILDS_PER_DAY, (own.created_at for own in own_images if own.created_at is not None)
+        )
     minimum = platform_rules.MIN_BUILD_BALANCE
     if image is None and account.balance is not None and account.balance < minimum:
         yield Problem(
@@ -46,12 +73,16 @@ def find_deployment_problems(
 ) -> Iterator[Problem]:
     """Yield the problems of deploying a module whose image is ``reference``. ``fee`` is the deployment's price in dollars."""
     yield from _find_image_problems(image, reference, module)
-    if public and not account.may_publish:
+    if public:
+        # SDK entrypoint/deploy.py, section 4: the API refuses it to everybody.
+        first = (
+            "" if account.may_publish else "; the SDK refuses it before that, for want of a permission of the account"
+        )
         yield Problem(
             rule="public-chute",
-            what="public chutes need a permission that the account does not have",
-            where=f"the account {account.username}",
-            fix="remove --public, and use --share NAME USER",
+            what=f"the platform takes no public chutes (the API: 400 {platform_rules.PUBLIC_CHUTE_MESSAGE!r}{first})",
+            where="--public",
+            fix="remove --public, deploy, then give others access with --share NAME USER",
         )
     if public and image is not None and not image.public:
         yield Problem(
@@ -67,6 +98,85 @@ def find_deployment_problems(
             what=f"{costs}the balance must be more than ${fee or 0.0:.2f}: it is ${account.balance:.2f}",
             where=f"the account {account.username}",
             fix=f"send a payment to {account.payment_address}",
+        )
+
+
+def find_chute_problems(described: Mapping[str, Any], own_chutes: Sequence[ChuteInfo]) -> Iterator[Problem]:
+    """Yield the problems of deploying what a module defines beside, or as the next version of, the account's chutes."""
+    deployed = next((chute for chute in own_chutes if chute.name == described["name"]), None)
+    other_names = [chute.name for chute in own_chutes if chute is not deployed]
+    yield from find_replacement_problems(str(described["name"]), other_names)
+    yield from _find_limit_problems(
+        "daily-limit",
+        "creations, updates and deletions of chutes",
+        platform_rules.MAX_VERSIONS_PER_DAY,
+        (time for chute in own_chutes for time in _list_entries(chute)),
+    )
+    if deployed is not None:
+        yield from _find_update_problems(described, deployed)
+
+
+def _find_update_problems(described: Mapping[str, Any], deployed: ChuteInfo) -> Iterator[Problem]:
+    deletion = f"delete it first: {NAMES.deploy} --delete {shlex.quote(deployed.name)}. Deployed again, it has the same id and URL, "
+    deletion += "and costs the fee of a first deployment again"
+    if deployed.record.get("immutable") is True:
+        yield Problem(
+            rule="immutable-chute",
+            what=f"the deployed chute {deployed.name} is immutable: the platform accepts no new version of it",
+            where=_PLATFORM,
+            fix=f"deploy it under another CHUTE_NAME, or {deletion}",
+        )
+    changes = [*_list_placement_changes(deployed.node_selector, described["node_selector"] or {})]
+    is_tee = deployed.record.get("tee")
+    if changes and is_tee is not False:
+        unknown = "" if is_tee else ". The platform does not tell whether it is one"
+        yield Problem(
+            rule="tee-change",
+            what=f"the deployed chute {deployed.name} has {'; '.join(changes)}, which cannot change on a TEE chute "
+            f"(the API: 400 {platform_rules.TEE_CHANGE_MESSAGE!r}){unknown}",
+            where=_PLATFORM,
+            fix=deletion,
+            severity="rejected" if is_tee else "warning",
+        )
+
+
+def _list_placement_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    if not old or not new:
+        return
+    old_count = old.get("gpu_count")
+    if old_count is not None and old_count != platform_checks.read_setting("gpu_count", new["gpu_count"]):
+        yield f"gpu_count {old_count}, not {new['gpu_count']}"
+    old_gpus, new_gpus = platform_checks.resolve_gpus(old), platform_checks.resolve_gpus(new)
+    if old_gpus != new_gpus:
+        yield f"the GPUs {_format_gpus(old_gpus)}, not {_format_gpus(new_gpus)}"
+
+
+def _format_gpus(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return f"{', '.join(listed[:4])}{f' and {len(listed) - 4} more' if len(listed) > 4 else ''}" if listed else "none"
+
+
+def _list_entries(chute: ChuteInfo) -> Iterator[datetime]:
+    """Yield the times of a chute's creation and of its last update, if there was one."""
+    if chute.created_at is not None:
+        yield chute.created_at
+    if chute.updated_at is not None and (
+        chute.created_at is None or chute.updated_at > chute.created_at + timedelta(minutes=1)
+    ):
+        yield chute.updated_at
+
+
+def _find_limit_problems(rule: str, what: str, limit: int, times: Iterable[datetime]) -> Iterator[Problem]:
+    """Warn near a limit of a day. What was deleted, or changed several times, is not in the account's lists."""
+    since = datetime.now(timezone.utc) - timedelta(days=1)
+    count = sum(time > since for time in times)
+    if count >= limit - _LIMIT_MARGIN:
+        yield Problem(
+            rule=rule,
+            what=f"at least {count} of the {limit} {what} of a day are used: the platform rejects more with 429",
+            where=_PLATFORM,
+            fix="if it does, run the command again tomorrow",
+            severity="warning",
         )
 
 

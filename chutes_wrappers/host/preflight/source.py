@@ -9,6 +9,7 @@ from typing import Any
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
+from chutes_wrappers.host.preflight.code_review import find_objection
 from chutes_wrappers.host.preflight.problem import Problem
 
 _OUR_PACKAGES = ("tools", "chutes_wrappers")
@@ -17,11 +18,16 @@ _OUR_PACKAGES = ("tools", "chutes_wrappers")
 def find_source_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str) -> Iterator[Problem]:
     """Yield the problems of the module's file: its name, length and imports, and the secrets in it.
 
-    ``code`` is its text, which must be Python. ``described`` is what it defines (``sdk/describe.py``).
+    ``code`` is its text. ``described`` is what it defines (``sdk/describe.py``).
     """
-    tree = ast.parse(code)
     yield from _find_file_name_problems(facts)
     yield from _find_length_problems(facts, code)
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError) as error:
+        yield _make_syntax_problem(facts, error)
+        return
+    yield from _find_objections(facts, code)
     yield from _find_annotation_problems(facts, tree)
     yield from _find_package_problems(facts, described, tree)
     yield from _find_secret_problems(facts, described, tree)
@@ -44,6 +50,28 @@ def _find_length_problems(facts: ModuleFacts, code: str) -> Iterator[Problem]:
             what=f"the module has {len(code):,} characters, more than {platform_rules.MAX_SOURCE_LENGTH:,}",
             where=str(facts.path),
             fix="keep the module thin: move data and logic into the image that it wraps",
+        )
+
+
+def _make_syntax_problem(facts: ModuleFacts, error: Exception) -> Problem:
+    line = getattr(error, "lineno", None)
+    return Problem(
+        rule="module-syntax",
+        what=f"the module is not valid Python: {getattr(error, 'msg', error)}",
+        where=f"{facts.path}, line {line}" if line else str(facts.path),
+        fix="correct the syntax",
+    )
+
+
+def _find_objections(facts: ModuleFacts, code: str) -> Iterator[Problem]:
+    if objection := find_objection(code):
+        yield Problem(
+            rule="code-review",
+            what=f"{objection}. Since February 2026 the platform's watchtower judges modules after their deployment, and may "
+            "ban the chute",
+            where=str(facts.path),
+            fix="write the code in plain text, and let each cord compute its response",
+            severity="warning",
         )
 
 

@@ -52,7 +52,7 @@ def test_a_refusal_has_the_way_on_in_every_command() -> None:
     image = make_image(REFUSED)
     with output.Progress("Building") as progress:
         error = remote_build._make_build_error(image, progress)
-    upload = [*find_upload_problems(ACCOUNT, image, "deploy_ocr")]
+    upload = [*find_upload_problems(ACCOUNT, image, "deploy_ocr", sdk_version="0.6.9")]
     deployment = [*find_deployment_problems(ACCOUNT, image, reference="ocr:v1", module="m", public=False, fee=None)]
     steps = [error.next_step or "", *(problem.fix for problem in (*upload, *deployment))]
     assert len(steps) == 3
@@ -66,7 +66,7 @@ def test_any_other_failure_is_corrected() -> None:
     image = make_image("error: exit code 1")
     with output.Progress("Building") as progress:
         error = remote_build._make_build_error(image, progress)
-    (upload,) = find_upload_problems(ACCOUNT, image, "deploy_ocr")
+    (upload,) = find_upload_problems(ACCOUNT, image, "deploy_ocr", sdk_version="0.6.9")
     assert (error.next_step or "").startswith("correct what the lines above report, run --delete-image ocr:v1")
     assert upload.fix == "run --delete-image ocr:v1, then build again"
 

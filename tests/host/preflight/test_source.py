@@ -91,3 +91,16 @@ def test_a_secret_from_the_environment_is_not_in_a_layer() -> None:
 )
 def test_variables_without_a_secret(name: str, value: str) -> None:
     assert check_module(code=f"{CODE}CHUTE_ENV = {{{name!r}: {value!r}}}\n", env={name: value}) == []
+
+
+def test_a_syntax_error_is_the_only_problem_of_the_source_and_has_its_line() -> None:
+    assert_one_problem(check_module(code="x = 1\ndef f(:\n"), "line 2", "not valid Python", rule="module-syntax")
+    assert_one_problem(check_module(code="x = 1\0"), "not valid Python", rule="module-syntax")
+
+
+def test_code_that_the_watchtower_may_ban_is_a_warning() -> None:
+    obfuscated = CODE + "import base64\nexec(base64.b64decode('cHJpbnQoMSk='))\n"
+    constant = CODE + "@chute.cord()\ndef speak(self):\n    return {'ok': True}\n"
+    assert_one_problem(check_module(code=obfuscated), "decodes text and runs it", "watchtower", severity="warning")
+    assert_one_problem(check_module(code=constant), "'speak' returns a constant", "may ban", severity="warning")
+    assert check_module(code=CODE + "import base64\nbase64.b64decode('cA==')\n") == []
