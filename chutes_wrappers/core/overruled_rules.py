@@ -38,6 +38,11 @@ def overrule(rules: Iterable[str]) -> None:
     os.environ[VARIABLE] = ",".join(sorted({*_read_rules(), *rules}))
 
 
+def build_variables() -> dict[str, str]:
+    """Return the variable with which an image's instances overrule the same rules; empty without any."""
+    return {VARIABLE: ",".join(sorted(rules))} if (rules := _read_rules()) else {}
+
+
 def is_overruled(rule: str, reason: str = "") -> bool:
     """Return whether the user overruled ``rule``: nothing here may reject anything because of it.
 

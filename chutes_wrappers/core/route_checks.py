@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from chutes_wrappers.core import platform_checks
+from chutes_wrappers.core.overruled_rules import is_overruled
 from chutes_wrappers.core.path_templates import find_nameless_variable
 from chutes_wrappers.core.routes import Route
 
@@ -38,7 +39,8 @@ def find_header_problem(name: str) -> str | None:
 
 
 def _find_port_problems(route: Route) -> Iterator[_Problem]:
-    if route.port and (reserved := platform_checks.find_reserved_port_problem(route.port)):
+    reserved = platform_checks.find_reserved_port_problem(route.port) if route.port else None
+    if reserved and not is_overruled("service-port", reserved):
         yield "port", f"{reserved}; let the service listen on another port, and use that"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.cli.placement_warnings import warn_about_placement
 from chutes_wrappers.core import platform_rules
@@ -43,7 +41,7 @@ def _print_cost(name: str, price: float, fee: float, *, as_json: bool) -> None:
     gpu, count = platform_rules.TEE_GPU, platform_rules.TEE_GPU_COUNT
     if as_json:
         payload = {"name": name, "gpu_count": count, "usd_per_hour": {gpu: price}, "first_deployment_usd": fee}
-        output.print_result(json.dumps(payload))
+        output.print_json(payload)
         return
     rows = [(f"{count} x {gpu}", f"${price:.2f}", f"${price * 24:.2f}")]
     output.print_table(("instance on", "per hour", "per day"), rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 
 from chutes_wrappers.cli import output, prompts
@@ -95,5 +94,5 @@ def _make_not_deleted_error(what: str) -> WrapperError:
 
 def _report_deletion(what: str, payload: dict[str, object], *, as_json: bool) -> None:
     if as_json:
-        output.print_result(json.dumps(payload))
+        output.print_json(payload)
     output.success(f"{what} was deleted")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import sys
@@ -11,7 +10,14 @@ from typing import NoReturn
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.core.platform_checks import compute_chute_id, find_chute_name_problem, is_name_pattern_match
+from chutes_wrappers.core.overruled_rules import refuse
+from chutes_wrappers.core.platform_checks import (
+    compute_chute_id,
+    find_chute_name_problem,
+    is_banned_secret,
+    is_exceptable_secret,
+    is_name_pattern_match,
+)
 from chutes_wrappers.core.platform_rules import OBJECT_ID, USERNAME
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
@@ -49,7 +55,7 @@ def share(name: str, user: str, *, as_json: bool) -> int:
         if recipient is not None:
             _undo_share(api, chute, user, recipient)
     if as_json:
-        output.print_result(json.dumps({"chute_id": chute.chute_id, "user": user, "shared": True, "status": status}))
+        output.print_json({"chute_id": chute.chute_id, "user": user, "shared": True, "status": status})
     report_share(chute.name, user, status)
     return 0
 
@@ -117,6 +123,7 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
     chute_name = resolve_chute_name(name, output.report)
     if not key.isidentifier():
         raise ConfigurationError(f"{key!r} is not a valid variable name", next_step="use a name such as HF_TOKEN")
+    check_secret_name(key)
     with api_client.connect() as api:
         purpose = _resolve_purpose(api, chute_name, key)
         value = _read_value(key)
@@ -135,9 +142,27 @@ def set_secret(name: str, key: str, *, as_json: bool) -> int:
             raise WrapperError(f"the platform does not list the secret {key} of {chute_name}", next_step="try again")
     if as_json:
         result = {"secret_id": response.get("secret_id"), "purpose": chute_name.text, "chute_id": purpose, "key": key}
-        output.print_result(json.dumps(result))
+        output.print_json(result)
     output.success(f"instances of {chute_name} that start from now on have {key}")
     return 0
+
+
+def check_secret_name(key: str) -> None:
+    """Raise ConfigurationError for a secret that the platform refuses; warn when it may be one of the exceptions (section 4)."""
+    if not is_banned_secret(key):
+        return
+    response = f"the API: 403 'Banned secret key: {key}'"
+    if is_exceptable_secret(key):
+        output.warning(
+            f"the platform may refuse the secret {key} ({response}): it accepts some names like this one only"
+        )
+        return
+    problem = ConfigurationError(
+        f"the platform does not accept secrets with the name {key!r} ({response})",
+        where="KEY",
+        next_step="use another name, and let the module set the variable from it",
+    )
+    refuse("secret-name", problem)
 
 
 def _resolve_purpose(api: PlatformApi, name: ChuteName, key: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.core.errors import WrapperError
@@ -21,7 +19,7 @@ def print_status(name: str, *, as_json: bool) -> int:
         chute = get_chute(api, chute_name, output.report)
         if as_json:
             record = {key: value for key, value in chute.record.items() if key != "code"}
-            output.print_result(json.dumps(record, indent=2))
+            output.print_json(record, indent=2)
             return 0
         _print_chute(chute, _find_host(chute, api.url))
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from datetime import datetime, timezone
@@ -42,7 +41,7 @@ def warm_up(name: str, *, timeout_s: float, waits: bool = True, keep_s: float = 
 def _report_status(chute: ChuteInfo, status: str, *, as_json: bool) -> int:
     active = [instance.instance_id for instance in chute.instances if instance.is_active]
     if as_json:
-        output.print_result(json.dumps({"chute_id": chute.chute_id, "status": status, "instances": active}))
+        output.print_json({"chute_id": chute.chute_id, "status": status, "instances": active})
     if status == "asked":
         output.success(f"Requested an instance of {chute.name}. Follow it with --status {chute.name} --watch")
     else:

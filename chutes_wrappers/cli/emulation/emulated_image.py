@@ -11,6 +11,7 @@ from chutes_wrappers.cli.module_cords import parse_static_routes
 from chutes_wrappers.core.errors import ConfigurationError, EngineUnavailable, ImageMissing
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest
+from chutes_wrappers.core.overruled_rules import build_variables
 from chutes_wrappers.emulator.docker_launcher import DockerLauncher
 from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher
 from chutes_wrappers.emulator.launcher import Launcher
@@ -77,7 +78,7 @@ def prepare_on_host(facts: ModuleFacts) -> PreparedImage:
     manifest = _resolve_manifest(facts, launch)
 
     def host_image_of(chute: ChuteRecord) -> HostImage:
-        return HostImage(manifest=manifest, environment=facts.env, starts_service=True)
+        return HostImage(manifest=manifest, environment={**facts.env, **build_variables()}, starts_service=True)
 
     return PreparedImage(manifest=manifest, launcher=HostLauncher(host_image_of), docker=False)
 

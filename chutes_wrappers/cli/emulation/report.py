@@ -9,24 +9,42 @@ from typing import Any
 from urllib.parse import urlencode
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.cli.emulation.guarded_run import GuardedRun
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
 from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall
 
+# A call with a body is a better example than one without.
+_NO_EXAMPLE_LENGTH = 1000
 _COLUMNS = ("route", "encoding", "status", "media type", "bytes", "ms", "verdict")
 
 
-def print_report(outcomes: Sequence[Outcome], lines: Sequence[str], *, as_json: bool) -> int:
-    """Print the results as a table or JSON, explain failures, and return their number. ``lines`` are the instance's log."""
+def print_report(outcomes: Sequence[Outcome], lines: Sequence[str], *, has_table: bool) -> int:
+    """Print the results for people and return the number of failures. ``lines`` are the instance's log."""
     failed = [outcome for outcome in outcomes if not outcome.verdict.is_good]
     diagnoses = diagnose(lines) if failed else []
-    if as_json:
-        output.print_result(json.dumps({"routes": [_to_json(each) for each in outcomes], "good": not failed}, indent=2))
-    else:
+    if has_table:
         output.print_table(_COLUMNS, [_build_row(outcome) for outcome in outcomes])
     _explain(failed, diagnoses)
     if not failed:
         output.success(f"all {len(outcomes)} routes would work on Chutes")
     return len(failed)
+
+
+def print_json(outcomes: Sequence[Outcome], guarded: GuardedRun | None) -> None:
+    """Print the results for scripts; ``guarded`` is None when nothing ran under the guard library."""
+    is_good = all(outcome.verdict.is_good for outcome in outcomes)
+    guard = guarded and {"good": not guarded.problem, "problem": guarded.problem, "fix": guarded.fix}
+    output.print_json({"routes": [_to_json(each) for each in outcomes], "good": is_good, "guard": guard}, indent=2)
+
+
+def choose_example(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Return the successful call with the shortest example body, else one without a body; None if all failed."""
+    successes = [outcome for outcome in outcomes if outcome.verdict.is_good]
+
+    def measure_example(outcome: Outcome) -> int:
+        return len(str(outcome.call.example)) if outcome.call.example else _NO_EXAMPLE_LENGTH
+
+    return min(successes, key=measure_example, default=None)
 
 
 def _explain(failed: Sequence[Outcome], diagnoses: Sequence[Diagnosis]) -> None:

@@ -10,7 +10,7 @@ from chutes_wrappers.cli.verbs.verb import Group, verb
 
 @verb(title="Doctor", number=21)
 @optional_modules
-@flag("--facts", help="only print the facts and rules of the platform, with values and dates.")
+@flag("--facts", help="only print what is known of the platform.")
 @as_json
 def doctor(modules: tuple[str, ...], facts: bool, as_json: bool) -> int:
     """Check Python, Docker, account and modules; print the fixes. Runs only the named modules."""
@@ -40,7 +40,7 @@ GROUP = Group(
     examples=(
         ("./deploy.sh --doctor", "print what would fail here, and the fix"),
         ("./deploy.sh --doctor deploy_ocr", "run this module, too, and check all of it"),
-        ("./deploy.sh --doctor --facts", "print what is known of the platform, and the names of its rules"),
+        ("./deploy.sh --doctor --facts", "print the rules of the platform"),
         ("source <(./deploy.sh --completion bash)", "or zsh; fish: … --completion fish | source"),
     ),
 )
