@@ -19,7 +19,9 @@ from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 from chutes_wrappers.runtime.guarded_app import refuse
 
 REGISTRATION_PATH = "/users/register"
-MAX_REGISTRATION_BYTES = 64 * 1024
+# These identify the account by a fingerprint, which the route checks (PLATFORM.md, section 5).
+_FINGERPRINT_PATHS = ("/users/login", "/users/change_bt_auth")
+MAX_ACCOUNT_BYTES = 64 * 1024
 _JSON = "application/json"
 
 
@@ -43,14 +45,17 @@ class Registration:
                 f"To register others, start {NAMES.emulator} --config FILE",
             )
         if not token:
-            return 400, "A registration token is required"
+            return (
+                400,
+                "Missing registration token in URL query params, please ensure you have upgraded to chutes>=0.3.33 and try again.",
+            )
         if not secrets.compare_digest(token.encode(), self.token.encode()):
             return 403, "Invalid registration token: the file of --config holds it, in [emulator] registration_token"
         return None
 
 
 class Admission:
-    """ASGI middleware: a request with a body needs a known hotkey, a known API key, or the registration token.
+    """ASGI middleware: a request with a body needs a known hotkey, a known API key, the registration token, or a small body.
 
     ``find_caller_problem`` gets the headers (lower-case names) and returns why the caller is unknown, or None. Calls of the
     page are let through: the page checks its own secret first (``page/page_access.py``).
@@ -73,6 +78,8 @@ class Admission:
             await self._app(scope, receive, send)
         elif scope["path"] == REGISTRATION_PATH and scope["method"] == "POST":
             await self._admit_registration(scope, receive, send)
+        elif scope["path"] in _FINGERPRINT_PATHS and scope["method"] == "POST":
+            await self._admit_small_body(scope, receive, send)
         elif _has_body(headers := Headers(scope=scope)) and (problem := self._find_caller_problem(headers)):
             await _refuse(send, 401, problem)
         else:
@@ -82,17 +89,18 @@ class Admission:
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         if refusal := self._registration.find_refusal(query.get("token", [""])[-1]):
             await _refuse(send, *refusal)
-            return
+        else:
+            await self._admit_small_body(scope, receive, send)
+
+    async def _admit_small_body(self, scope: Scope, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
         messages: list[Any] = []
         size = 0
         while not messages or (messages[-1]["type"] == "http.request" and messages[-1].get("more_body")):
             messages.append(await receive())
             size += len(messages[-1].get("body", b""))
-            if size > MAX_REGISTRATION_BYTES:
+            if size > MAX_ACCOUNT_BYTES:
                 await _refuse(
-                    send,
-                    413,
-                    f"A registration has at most {MAX_REGISTRATION_BYTES:,} bytes: send username and coldkey only",
+                    send, 413, f"The body has more than {MAX_ACCOUNT_BYTES:,} bytes: send the account's fields only"
                 )
                 return
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import PlainTextResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from chutes_wrappers.emulator.api import (
     api_key_routes,
@@ -17,7 +18,7 @@ from chutes_wrappers.emulator.api import (
     user_routes,
     warmup_routes,
 )
-from chutes_wrappers.emulator.api.context import Platform
+from chutes_wrappers.emulator.api.context import Platform, find_caller_problem, platform_of
 
 # The order matters: the warmup route comes before those that match any path below /chutes.
 _ROUTERS = (
@@ -40,6 +41,7 @@ def create_app(platform: Platform) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _respond_to_error)
+    app.add_exception_handler(StarletteHTTPException, _respond_to_unknown_path)
     return app
 
 
@@ -48,4 +50,12 @@ async def _respond_to_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 500:
         return PlainTextResponse("Internal Server Error", 500)
+    return await http_exception_handler(request, error)
+
+
+async def _respond_to_unknown_path(request: Request, error: Exception) -> Response:
+    """Return 401 to a caller without an account, as the platform does for every unknown path or method (section 5)."""
+    assert isinstance(error, StarletteHTTPException)
+    if error.status_code in (404, 405) and find_caller_problem(platform_of(request), request.headers):
+        error = HTTPException(401, "Authentication required.")
     return await http_exception_handler(request, error)

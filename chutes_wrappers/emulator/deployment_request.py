@@ -5,46 +5,65 @@ An invalid field is a 422.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
-from re import Pattern
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from chutes_wrappers.core import platform_checks, platform_rules
+from chutes_wrappers.emulator.rejection import raise_unless_overruled
 
 _CHUTE, _NODE = platform_rules.CHUTE_RANGES, platform_rules.NODE_RANGES
+# Those that only the newest API accepts are taken with a warning: which API is in use cannot be seen (section 2).
+_PUBLIC_METHODS = (*platform_rules.API_PUBLIC_METHODS, *platform_rules.NEWEST_PUBLIC_METHODS)
+_Number = int | float
 
 
-def _build_pattern_validator(pattern: Pattern[str], field_name: str) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if not pattern.match(value):
-            raise ValueError(f"invalid {field_name}: it must match {pattern.pattern}")
+def limit_number(minimum: float, maximum: float) -> Callable[[_Number | None], _Number | None]:
+    """Return a validator of rule ``number-range`` with pydantic's own errors. None is valid."""
+
+    def check(value: _Number | None) -> _Number | None:
+        if value is None:
+            return None
+        if not value >= minimum:  # NaN too
+            raise_unless_overruled("number-range", PydanticKnownError("greater_than_equal", {"ge": minimum}))
+        elif value > maximum:
+            raise_unless_overruled("number-range", PydanticKnownError("less_than_equal", {"le": maximum}))
         return value
 
     return check
 
 
-def _check_public_method(value: str) -> str:
-    if value not in platform_rules.API_PUBLIC_METHODS:
-        raise ValueError(f"invalid public API method: {' and '.join(platform_rules.API_PUBLIC_METHODS)} are supported")
+def _limit_price(value: float | None) -> float | None:
+    if value is not None and not value > 0:
+        raise_unless_overruled("number-range", PydanticKnownError("greater_than", {"gt": 0}))
+    elif value is not None and value >= platform_rules.MAX_HOURLY_PRICE:
+        raise_unless_overruled("number-range", PydanticKnownError("less_than", {"lt": platform_rules.MAX_HOURLY_PRICE}))
     return value
 
 
-_InternalPath = Annotated[str, AfterValidator(_build_pattern_validator(platform_rules.API_INTERNAL_PATH, "path"))]
-_PublicPath = Annotated[
-    str, AfterValidator(_build_pattern_validator(platform_rules.API_PUBLIC_PATH, "public API path"))
-]
-_PublicMethod = Annotated[str, AfterValidator(_check_public_method)]
+def limit_length(rule: str, maximum: int, minimum: int = 0) -> Callable[[str | None], str | None]:
+    """Return a validator of the number of characters, with pydantic's own errors. None is valid."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and len(value) > maximum:
+            raise_unless_overruled(rule, PydanticKnownError("string_too_long", {"max_length": maximum}))
+        elif value is not None and len(value) < minimum:
+            raise_unless_overruled(rule, PydanticKnownError("string_too_short", {"min_length": minimum}))
+        return value
+
+    return check
 
 
 class CordRequest(BaseModel):
     """A cord. Only the chute's own module calls one without a public path (SDK ``chute/cord.py``)."""
 
     method: str
-    path: _InternalPath
-    public_api_path: _PublicPath | None = None
-    public_api_method: _PublicMethod
+    path: str
+    public_api_path: str | None = None
+    public_api_method: str
     stream: bool = False
     passthrough: bool = False
     function: str
@@ -57,11 +76,11 @@ class CordRequest(BaseModel):
 class NodeSelectorRequest(BaseModel):
     """The GPUs that a chute requires (SDK ``chute/node_selector.py``)."""
 
-    gpu_count: int = Field(_NODE["gpu_count"][0], ge=_NODE["gpu_count"][0], le=_NODE["gpu_count"][1])
-    min_vram_gb_per_gpu: int = Field(
-        _NODE["min_vram_gb_per_gpu"][0], ge=_NODE["min_vram_gb_per_gpu"][0], le=_NODE["min_vram_gb_per_gpu"][1]
-    )
-    max_hourly_price_per_gpu: float | None = Field(None, gt=0, lt=platform_rules.MAX_HOURLY_PRICE)
+    gpu_count: Annotated[int, AfterValidator(limit_number(*_NODE["gpu_count"]))] = _NODE["gpu_count"][0]
+    min_vram_gb_per_gpu: Annotated[int, AfterValidator(limit_number(*_NODE["min_vram_gb_per_gpu"]))] = _NODE[
+        "min_vram_gb_per_gpu"
+    ][0]
+    max_hourly_price_per_gpu: Annotated[float | None, AfterValidator(_limit_price)] = None
     include: list[str] | None = None
     exclude: list[str] | None = None
 
@@ -69,16 +88,17 @@ class NodeSelectorRequest(BaseModel):
     @classmethod
     def _check_known(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
         if unknown_names := platform_checks.find_unknown_gpus(names or ()):
-            raise ValueError(f"Invalid GPU identifiers `{info.field_name}`: {set(unknown_names)}")
+            error = ValueError(f"Invalid GPU identifiers `{info.field_name}`: {set(unknown_names)}")
+            raise_unless_overruled("gpu-name", error)
         return names
 
 
 class ChuteRequest(BaseModel):
     """A deployment. Fields that the emulator does not use are stored unchanged."""
 
-    name: str
-    tagline: str | None = Field("", max_length=platform_rules.MAX_TAGLINE_LENGTH)
-    readme: str | None = Field("", max_length=platform_rules.MAX_README_LENGTH)
+    name: Annotated[str, AfterValidator(limit_length("chute-name", *reversed(platform_rules.CHUTE_NAME_LENGTH)))]
+    tagline: Annotated[str | None, AfterValidator(limit_length("text-length", platform_rules.MAX_TAGLINE_LENGTH))] = ""
+    readme: Annotated[str | None, AfterValidator(limit_length("text-length", platform_rules.MAX_README_LENGTH))] = ""
     logo_id: str | None = None
     image: str
     public: bool = False
@@ -86,13 +106,11 @@ class ChuteRequest(BaseModel):
     node_selector: NodeSelectorRequest
     filename: str
     ref_str: str
-    code: str = Field(max_length=platform_rules.MAX_SOURCE_LENGTH)
-    concurrency: int = Field(1, ge=_CHUTE["concurrency"][0], le=_CHUTE["concurrency"][1])
-    max_instances: int = Field(1, ge=_CHUTE["max_instances"][0], le=_CHUTE["max_instances"][1])
-    scaling_threshold: float = Field(0.75, ge=_CHUTE["scaling_threshold"][0], le=_CHUTE["scaling_threshold"][1])
-    shutdown_after_seconds: int = Field(
-        300, ge=_CHUTE["shutdown_after_seconds"][0], le=_CHUTE["shutdown_after_seconds"][1]
-    )
+    code: Annotated[str, AfterValidator(limit_length("source-length", platform_rules.MAX_SOURCE_LENGTH))]
+    concurrency: Annotated[int, AfterValidator(limit_number(*_CHUTE["concurrency"]))] = 1
+    max_instances: Annotated[int, AfterValidator(limit_number(*_CHUTE["max_instances"]))] = 1
+    scaling_threshold: Annotated[float, AfterValidator(limit_number(*_CHUTE["scaling_threshold"]))] = 0.75
+    shutdown_after_seconds: Annotated[int, AfterValidator(limit_number(*_CHUTE["shutdown_after_seconds"]))] = 300
     allow_external_egress: bool = False
     encrypted_fs: bool = False
     tee: bool = False
@@ -102,28 +120,28 @@ class ChuteRequest(BaseModel):
     jobs: list[dict[str, Any]] = []
 
 
-def find_name_problem(request: ChuteRequest) -> str | None:
-    """Return the message for a name that the API rejects with 400 (api, section 4), or None."""
-    minimum, maximum = platform_rules.CHUTE_NAME_LENGTH
-    if not platform_rules.CHUTE_NAME.match(request.name) or not minimum <= len(request.name) <= maximum:
-        return f"Invalid chute name: {request.name[:200]!r}"
+def list_content_problems(request: ChuteRequest) -> list[tuple[str, str]]:
+    """Return rule and message of each part that the API rejects as a "Validation failure" (api, sections 2 and 4)."""
+    problems = []
+    if not platform_rules.CHUTE_NAME.match(request.name):
+        problems.append(("chute-name", f"Invalid chute name: {request.name[:200]}"))
     if not platform_rules.MODULE_FILE.match(request.filename):
-        return f"Invalid filename: {request.filename[:200]!r}"
-    module = request.filename.removesuffix(".py")
-    if not platform_rules.CHUTE_REFERENCE.match(request.ref_str) or request.ref_str.partition(":")[0] != module:
-        return f"Invalid chute reference string: {request.ref_str[:200]!r}"
-    return None
+        problems.append(("module-file", f"Invalid entrypoint filename: {request.filename[:200]!r}"))
+    if not platform_rules.CHUTE_REFERENCE.match(request.ref_str):
+        problems.append(("module-reference", f"Invalid chute reference string: {request.ref_str[:200]!r}"))
+    try:
+        ast.parse(request.code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        problems.append(("module-syntax", f"Invalid code submited: {error}"))  # the API's spelling
+    return problems + [problem for cord in request.cords for problem in _list_cord_problems(cord)]
 
 
-def find_image_problem(name: str, tag: str) -> str | None:
-    """Return the message for a name or tag that the API rejects with 400 (api, section 4), or None.
-
-    A tag of one character passes here: the API returns 500 for it.
-    """
-    for value, part, (minimum, maximum) in (
-        (name, "name", platform_rules.IMAGE_NAME_LENGTH),
-        (tag, "tag", (1, platform_rules.IMAGE_TAG_LENGTH[1])),
-    ):
-        if not platform_rules.IMAGE_NAME.match(value) or not minimum <= len(value) <= maximum:
-            return f"Invalid image {part}: {value[:200]!r}"
-    return None
+def _list_cord_problems(cord: CordRequest) -> list[tuple[str, str]]:
+    problems = []
+    if not platform_rules.API_INTERNAL_PATH.match(cord.path):
+        problems.append(("cord-path", f"Invalid cord path: {cord.path[:200]}"))
+    if cord.public_api_path is not None and not platform_rules.API_PUBLIC_PATH.match(cord.public_api_path):
+        problems.append(("public-path", f"Invalid cord public path: {cord.public_api_path[:200]}"))
+    if cord.public_api_method not in _PUBLIC_METHODS:
+        problems.append(("public-method", f"Unsupported public API method: {cord.public_api_method[:200]}"))
+    return problems

@@ -5,20 +5,32 @@ from __future__ import annotations
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.emulator.deployment_request import NodeSelectorRequest
 
-_GPU = platform_rules.TEE_GPU
-HOURLY_PRICE = platform_rules.GPU_HOURLY_PRICES[_GPU]
+_PRICES = platform_rules.GPU_HOURLY_PRICES
+_TEE_GPU = platform_rules.TEE_GPU
 
 
 def find_suitable_gpus(selector: NodeSelectorRequest) -> frozenset[str]:
-    """Return the GPUs that ``selector`` allows: TEE_GPU, which it must include in lower case, or none."""
-    is_named = _GPU in (selector.include or ())
-    is_excluded = _GPU in {name.lower() for name in selector.exclude or ()}
-    has_memory = selector.min_vram_gb_per_gpu <= platform_rules.TEE_GPU_MEMORY_GB
+    """Return the GPUs that ``selector`` allows; a name that it includes in upper case is not found (section 4).
+
+    Only the memory of TEE_GPU is known, so no other GPU is left out for its memory.
+    """
+    excluded = {name.lower() for name in selector.exclude or ()}
     max_price = selector.max_hourly_price_per_gpu
-    is_affordable = max_price is None or max_price >= HOURLY_PRICE
-    return frozenset({_GPU}) if is_named and not is_excluded and has_memory and is_affordable else frozenset()
+    return frozenset(
+        name
+        for name, price in _PRICES.items()
+        if (not selector.include or name in selector.include)
+        and name not in excluded
+        and (max_price is None or price <= max_price)
+        and (name != _TEE_GPU or selector.min_vram_gb_per_gpu <= platform_rules.TEE_GPU_MEMORY_GB)
+    )
 
 
-def compute_first_deployment_fee(gpu_count: int) -> float:
-    """Return the one-time fee of the first deployment on ``gpu_count`` GPUs, in dollars."""
-    return round(platform_rules.FIRST_DEPLOYMENT_HOURS * HOURLY_PRICE * gpu_count, 2)
+def find_hourly_price(selector: NodeSelectorRequest) -> float:
+    """Return the dollars an hour for one GPU: of the cheapest that fits; of TEE_GPU when none fits."""
+    return min((_PRICES[name] for name in find_suitable_gpus(selector)), default=_PRICES[_TEE_GPU])
+
+
+def compute_first_deployment_fee(selector: NodeSelectorRequest) -> float:
+    """Return the one-time fee of the first deployment with ``selector``, for all its GPUs, in dollars."""
+    return round(platform_rules.FIRST_DEPLOYMENT_HOURS * find_hourly_price(selector) * selector.gpu_count, 2)

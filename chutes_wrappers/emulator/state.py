@@ -85,6 +85,8 @@ class State:
             allow_external_egress=definition["allow_external_egress"],
             standard_template=definition["standard_template"],
             environment=self.secrets.build_environment(chute.user_id, chute.chute_id, chute.name),
+            is_disabled=chute.is_disabled,
+            owner_balance=owner.balance,
         )
 
     def _load_identity(self, new_identity: str) -> str:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from chutes_wrappers.core import platform_rules
-from chutes_wrappers.emulator.deployment_request import ChuteRequest, find_image_problem, find_name_problem
+from chutes_wrappers.core import overruled_rules, platform_rules
+from chutes_wrappers.emulator.deployment_request import ChuteRequest, list_content_problems
 from tests.emulator.api.client import CORD, make_definition
 
 RANGES: dict[str, tuple[float, float]] = {**platform_rules.CHUTE_RANGES, **platform_rules.NODE_RANGES}
@@ -62,65 +62,81 @@ def test_a_text_is_accepted_up_to_its_maximum_length(name: str, most: int) -> No
     assert find_refused_fields(make_definition(**{name: "x" * (most + 1)})) == [name]
 
 
+def find_content_rules(**overrides: Any) -> list[str]:
+    return [rule for rule, _ in list_content_problems(ChuteRequest.model_validate(make_definition(**overrides)))]
+
+
 @given(st.text("/a0-_A. é\n", max_size=12))
 def test_paths_are_those_of_the_api(path: str) -> None:
-    assert (find_refused_fields(make_definition(cords=[{**CORD, "path": path}])) == []) == bool(
-        platform_rules.API_INTERNAL_PATH.match(path)
+    is_internal, is_public = (
+        bool(pattern.match(path)) for pattern in (platform_rules.API_INTERNAL_PATH, platform_rules.API_PUBLIC_PATH)
     )
-    assert (find_refused_fields(make_definition(cords=[{**CORD, "public_api_path": path}])) == []) == bool(
-        platform_rules.API_PUBLIC_PATH.match(path)
-    )
+    assert find_content_rules(cords=[{**CORD, "path": path}]) == ([] if is_internal else ["cord-path"])
+    assert find_content_rules(cords=[{**CORD, "public_api_path": path}]) == ([] if is_public else ["public-path"])
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "post", "HEAD"])
-def test_a_public_method_other_than_get_and_post_rejects_the_deployment(method: str) -> None:
-    assert find_refused_fields(make_definition(cords=[CORD, {**CORD, "public_api_method": method}])) == [
-        "public_api_method"
-    ]
-    assert find_refused_fields(make_definition(cords=[{**CORD, "method": method}])) == []
+@pytest.mark.parametrize("method", ["post", "OPTIONS", "TRACE", ""])
+def test_a_method_that_no_api_knows_is_a_problem(method: str) -> None:
+    assert find_content_rules(cords=[CORD, {**CORD, "public_api_method": method}]) == ["public-method"]
+    assert find_content_rules(cords=[{**CORD, "method": method}]) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"])
+def test_methods_that_only_the_newest_api_knows_are_accepted(method: str) -> None:
+    assert find_content_rules(cords=[{**CORD, "public_api_method": method}]) == []
 
 
 @pytest.mark.parametrize("name", ["abc", "a" * 127, "me/model-1.0", "Me/model", "0_a"])
 def test_valid_chute_names(name: str) -> None:
-    assert find_name_problem(ChuteRequest.model_validate(make_definition(name=name))) is None
+    assert find_refused_fields(make_definition(name=name)) == []
+    assert find_content_rules(name=name) == []
 
 
-@pytest.mark.parametrize("name", ["ab", "a" * 128, "-abc", "a b c", "abc\n", "/abc", ""])
+@pytest.mark.parametrize("name", ["-abc", "a b c", "abc\n", "/abc"])
 def test_invalid_chute_names(name: str) -> None:
-    problem = find_name_problem(ChuteRequest.model_validate(make_definition(name=name)))
-    assert problem is not None
-    assert problem.startswith("Invalid chute name")
+    assert find_content_rules(name=name) == ["chute-name"]
+
+
+@pytest.mark.parametrize("name", ["", "ab", "a" * 128])
+def test_the_length_of_a_name_is_a_matter_of_shape(name: str) -> None:
+    assert find_refused_fields(make_definition(name=name)) == ["name"]
 
 
 @pytest.mark.parametrize(
-    ("filename", "reference"),
+    ("overrides", "rule"),
     [
-        ("Deploy.py", "Deploy:chute"),
-        ("1a.py", "1a:chute"),
-        ("deploy-a.py", "deploy-a:chute"),
-        ("deploy.txt", "deploy:chute"),
-        ("deploy.py", "other:chute"),
-        ("deploy.py", "deploy:Chute"),
-        ("deploy.py", "deploy"),
-        ("../deploy.py", "deploy:chute"),
+        ({"filename": "Deploy.py"}, "module-file"),
+        ({"filename": "1a.py"}, "module-file"),
+        ({"filename": "deploy-a.py"}, "module-file"),
+        ({"filename": "deploy.txt"}, "module-file"),
+        ({"filename": "../deploy.py"}, "module-file"),
+        ({"ref_str": "deploy:Chute"}, "module-reference"),
+        ({"ref_str": "deploy"}, "module-reference"),
+        ({"code": "x = ("}, "module-syntax"),
+        ({"code": "x = 1\0"}, "module-syntax"),
     ],
 )
-def test_invalid_modules(filename: str, reference: str) -> None:
-    request = ChuteRequest.model_validate(make_definition(filename=filename, ref_str=reference))
-    problem = find_name_problem(request)
-    assert problem is not None
-    assert "filename" in problem or "reference" in problem
+def test_invalid_modules(overrides: dict[str, Any], rule: str) -> None:
+    assert find_content_rules(**overrides) == [rule]
 
 
-@pytest.mark.parametrize(("name", "tag"), [("abc", "v1"), ("A" * 65, "t" * 33), ("a.b-c_d", "1.0-x"), ("abc", "v")])
-def test_valid_image_names(name: str, tag: str) -> None:
-    assert find_image_problem(name, tag) is None  # a tag of one character is a 500
-
-
-@pytest.mark.parametrize(
-    ("name", "tag"), [("ab", "v1"), ("a" * 66, "v1"), ("a/b", "v1"), ("-abc", "v1"), ("abc", ""), ("abc", "t" * 34)]
-)
-def test_invalid_image_names(name: str, tag: str) -> None:
-    problem = find_image_problem(name, tag)
-    assert problem is not None
-    assert problem.startswith("Invalid image")
+def test_a_rule_that_the_user_overruled_rejects_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = make_definition(
+        name="ab",
+        concurrency=300,
+        tagline="t" * 2000,
+        node_selector={"include": ["rtx1"], "max_hourly_price_per_gpu": 99},
+    )
+    rules = {
+        "name": "chute-name",
+        "concurrency": "number-range",
+        "tagline": "text-length",
+        "include": "gpu-name",
+        "max_hourly_price_per_gpu": "number-range",
+    }
+    assert sorted(find_refused_fields(body)) == sorted(rules)
+    for rule in sorted(set(rules.values())):
+        monkeypatch.setenv(overruled_rules.VARIABLE, rule)
+        assert sorted(find_refused_fields(body)) == sorted(field for field, its in rules.items() if its != rule)
+    monkeypatch.setenv(overruled_rules.VARIABLE, ",".join(rules.values()))
+    assert find_refused_fields(body) == []

@@ -21,7 +21,6 @@ def left(**selector: Any) -> frozenset[str]:
         {"min_vram_gb_per_gpu": 96},
         {"max_hourly_price_per_gpu": 1.8},
         {"exclude": ["h100", "B200"]},
-        {"include": ["3090", "pro_6000"]},
     ],
 )
 def test_the_one_kind_that_is_given_out_fits(selector: dict[str, Any]) -> None:
@@ -35,13 +34,23 @@ def test_the_one_kind_that_is_given_out_fits(selector: dict[str, Any]) -> None:
         {"max_hourly_price_per_gpu": 1.79},
         {"exclude": ["PRO_6000"]},
         {"include": ["PRO_6000"]},
-        {"include": ["h100"]},
-        {"include": None},
     ],
 )
-def test_other_selectors_fit_no_gpu(selector: dict[str, Any]) -> None:
+def test_other_selectors_of_it_fit_no_gpu(selector: dict[str, Any]) -> None:
     assert left(**selector) == frozenset()
 
 
-def test_the_fee_is_three_hours_of_all_gpus() -> None:
-    assert (compute_first_deployment_fee(1), compute_first_deployment_fee(8)) == (5.4, 43.2)
+def test_other_gpus_fit_when_the_user_overruled_that_the_platform_gives_out_one_kind() -> None:
+    assert left(include=["h100", "L4"]) == {"h100"}
+    assert left(include=None, max_hourly_price_per_gpu=0.25, exclude=["L4", "A10"]) == {
+        *("3090", "a4000", "a4000_ada", "a5000"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("selector", "fee"),
+    [({}, 5.4), ({"gpu_count": 8}, 43.2), ({"include": ["h100", "l4"]}, 0.75), ({"include": ["PRO_6000"]}, 5.4)],
+)
+def test_the_fee_is_three_hours_of_all_gpus(selector: dict[str, Any], fee: float) -> None:
+    body = {"include": ["pro_6000"], **selector}
+    assert compute_first_deployment_fee(NodeSelectorRequest.model_validate(body)) == fee

@@ -317,7 +317,7 @@ def test_money_review_size_duplicates_and_quota(developer: Developer) -> None:
     code, printed = developer.deploy()
     assert (code, "already exists" in printed) == (0, True), printed
     for _ in range(platform_rules.MAX_VERSIONS_PER_DAY):
-        state.users.record_action(user_id, DailyAction.VERSION)
+        state.users.record_action(user_id, DailyAction.CHUTE)
     developer.write("# another version\n")
     code, printed = developer.deploy()
     assert (code, "per day" in printed) == (0, True), printed

@@ -14,7 +14,6 @@ from chutes_wrappers.emulator.signatures import (
     SIGNATURE_HEADER,
     USER_ID_HEADER,
     Unauthorized,
-    is_address,
     parse_api_key,
     verify_signature,
 )
@@ -73,7 +72,7 @@ def test_a_signature_is_invalid_for_another_hotkey() -> None:
 
 @pytest.mark.parametrize("missing", [HOTKEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER])
 def test_every_header_is_needed(missing: str) -> None:
-    with pytest.raises(Unauthorized, match="missing"):
+    with pytest.raises(Unauthorized, match="Can't find a user"):
         verify_signature({**sign(purpose="me"), missing: ""}, body=b"", purpose="me", now=NOW)
 
 
@@ -86,19 +85,19 @@ def test_made_up_headers_are_rejected(headers: dict[str, str]) -> None:
         verify_signature(headers, body=b"x", purpose="me", now=NOW)
 
 
-@given(st.text(max_size=60))
-def test_is_address_accepts_any_text(text: str) -> None:
-    assert not is_address(text)
-    assert is_address(KEY.ss58_address)
-
-
 @pytest.mark.parametrize("value", ["Bearer cpk_a.b", "bearer  cpk_a.b", "Basic cpk_a.b"])
 def test_a_key_is_found_in_the_authorization(value: str) -> None:
     assert parse_api_key({"authorization": value}) == "cpk_a.b"
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer other", "cpk_a.b", "Digest cpk_a.b"])
-def test_another_authorization_is_rejected(value: str) -> None:
-    with pytest.raises(Unauthorized, match="Bearer"):
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *[(value, "Missing or invalid authorization") for value in ("", "Bearer", "cpk_a.b", "Digest cpk_a.b")],
+        ("Bearer other", "Invalid token."),
+    ],
+)
+def test_another_authorization_is_rejected(value: str, text: str) -> None:
+    with pytest.raises(Unauthorized, match=text):
         parse_api_key({"authorization": value})
     assert parse_api_key({}) is None

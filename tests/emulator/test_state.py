@@ -165,7 +165,7 @@ def test_days_are_counted_one_by_one(tmp_path: Path) -> None:
         for _ in range(3):
             state.users.record_action(user.user_id, DailyAction.BUILD)
         assert state.users.count_today(user.user_id, DailyAction.BUILD) == 3
-        assert state.users.count_today(user.user_id, DailyAction.VERSION) == 0
+        assert state.users.count_today(user.user_id, DailyAction.CHUTE) == 0
         now += DAY_S
         assert state.users.count_today(user.user_id, DailyAction.BUILD) == 0
 

@@ -12,6 +12,7 @@ from chutes_wrappers.emulator.api.payloads import JsonObject
 
 router = APIRouter(prefix="/logos", tags=["logos"])
 _IMAGE = "image/"
+_NOT_AN_IMAGE = "Uploaded logo is not an image!"
 
 
 @router.post("/")
@@ -21,10 +22,10 @@ async def upload(request: Request, caller: Annotated[Caller, Depends(authenticat
     async with request.form() as form:
         logo = form.get("logo")
         if not isinstance(logo, UploadFile) or not (logo.content_type or "").startswith(_IMAGE):
-            raise HTTPException(400, "Invalid image file")
+            raise HTTPException(400, _NOT_AN_IMAGE)
         content = await logo.read()
         if not content:
-            raise HTTPException(400, "Invalid image file")
+            raise HTTPException(400, _NOT_AN_IMAGE)
         logo_record = platform_of(request).state.logos.add(
             user_id=caller.user.user_id, media_type=str(logo.content_type), content=content
         )

@@ -13,7 +13,7 @@ class Paging:
     """Query parameters of a list: the page (from 0), the items per page, and a part of the name to filter by."""
 
     page: Annotated[int, Query(ge=0)] = 0
-    limit: Annotated[int, Query(ge=1, le=1000)] = 25
+    limit: Annotated[int, Query(ge=0, le=1000)] = 25  # 0 means the default, too
     name: str | None = None
     include_public: bool = False
 

@@ -8,6 +8,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from chutes_wrappers.emulator.api.context import Platform
+from chutes_wrappers.emulator.deployment_request import NodeSelectorRequest
+from chutes_wrappers.emulator.gpu_offer import find_hourly_price, find_suitable_gpus
 from chutes_wrappers.emulator.records import InstanceRecord, InstanceState
 from chutes_wrappers.emulator.tables.chute_table import Chute
 from chutes_wrappers.emulator.tables.image_table import Image
@@ -16,6 +18,9 @@ from chutes_wrappers.emulator.tables.secret_table import Secret
 
 JsonObject = dict[str, Any]
 _MAX_ENDED_INSTANCES = 5
+_DEFAULT_LIMIT = 25
+_HOUR_S = 3600
+DOLLARS_OF_TAO = 300.0  # made up: the exchange rate changes
 
 
 def format_time(unix_s: float | None) -> str | None:
@@ -25,20 +30,33 @@ def format_time(unix_s: float | None) -> str | None:
 
 def build_page(items: Sequence[JsonObject], page: int, limit: int) -> JsonObject:
     """Return one page of a list. Pages count from 0."""
-    page_items = items[page * limit : (page + 1) * limit]
-    return {"total": len(items), "page": page, "limit": limit, "items": page_items}
+    size = limit or _DEFAULT_LIMIT
+    page_items = items[page * size : (page + 1) * size]
+    return {"total": len(items), "page": page, "limit": limit, "items": page_items, "cord_refs": {}}
+
+
+def build_price(dollars_an_hour: float) -> JsonObject:
+    """Return a price in dollars and in TAO, by the hour and by the second."""
+    tao_an_hour = dollars_an_hour / DOLLARS_OF_TAO
+    return {
+        "usd": {"hour": dollars_an_hour, "second": dollars_an_hour / _HOUR_S},
+        "tao": {"hour": tao_an_hour, "second": tao_an_hour / _HOUR_S},
+    }
 
 
 def build_image_payload(platform: Platform, image: Image) -> JsonObject:
     """Return the payload of an image."""
     return {
         "image_id": image.image_id,
+        "user_id": image.user_id,
         "user": _build_user_payload(platform, image.user_id),
         "name": image.name,
         "tag": image.tag,
         "readme": image.readme,
         "public": image.public,
         "logo_id": image.logo_id,
+        "logo": _build_logo_path(image.logo_id),
+        "patch_version": "initial",
         "status": image.status,
         "chutes_version": image.sdk_version,
         "created_at": format_time(image.created_at),
@@ -47,12 +65,19 @@ def build_image_payload(platform: Platform, image: Image) -> JsonObject:
     }
 
 
+def _build_logo_path(logo_id: str | None) -> str | None:
+    return f"/logos/{logo_id}.webp" if logo_id else None
+
+
 def build_chute_payload(platform: Platform, chute: Chute, *, with_cords: bool = True) -> JsonObject:
     """Return the payload of a chute. In lists cords and code are left out."""
     definition, instances = chute.definition, list_live_instances(platform, chute.chute_id)
     image = platform.state.images.find_by_id(chute.image_id)
+    selector = NodeSelectorRequest.model_construct(**definition["node_selector"])
+    supported_gpus = sorted(find_suitable_gpus(selector))
+    # The source is at /chutes/code/{id}.
     fields = {name: value for name, value in definition.items() if name not in ("cords", "image", "code")}
-    cords = {"cords": definition["cords"], "code": definition["code"]} if with_cords else {}
+    cords = {"cords": definition["cords"]} if with_cords else {}
     return {
         **fields,
         **cords,
@@ -62,7 +87,14 @@ def build_chute_payload(platform: Platform, chute: Chute, *, with_cords: bool = 
         "slug": chute.slug,
         "version": chute.version,
         "image": build_image_payload(platform, image) if image else None,
-        "cord_ref_id": chute.cord_ref_id,
+        "logo": _build_logo_path(definition["logo_id"]),
+        "cord_ref_id": None if with_cords else chute.cord_ref_id,
+        "node_selector": {**definition["node_selector"], "supported_gpus": supported_gpus},
+        "supported_gpus": supported_gpus,
+        "current_estimated_price": build_price(find_hourly_price(selector) * selector.gpu_count),
+        "chutes_version": image.sdk_version if image else None,
+        "tool_description": definition.get("tool_description"),
+        "invocation_count": 0,
         "hot": any(record.state is InstanceState.ACTIVE for record in instances),
         "instances": [build_instance_payload(record) for record in instances],
         # Not in the platform's API.
@@ -104,6 +136,7 @@ def build_instance_payload(record: InstanceRecord) -> JsonObject:
         "state": record.state.value,
         "running_calls": record.running_calls,
         "failures": record.failures,
+        "disabled_until": format_time(record.disabled_until),
         "last_failure": record.last_failure,
         "ended_because": record.ended_because,
     }
@@ -140,4 +173,10 @@ def build_secret_payload(secret: Secret) -> JsonObject:
 
 def _build_user_payload(platform: Platform, user_id: str) -> JsonObject:
     user = platform.state.users.find_by_id(user_id)
-    return {"user_id": user_id, "username": user.username if user else None}
+    return {
+        "user_id": user_id,
+        "username": user.username if user else None,
+        "logo_id": None,
+        "logo": None,
+        "created_at": format_time(user.created_at) if user else None,
+    }

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from chutes_wrappers.emulator.api.chute_routes import match_chute
+from chutes_wrappers.core import platform_checks
+from chutes_wrappers.emulator.api.chute_routes import build_missing_target, match_chute
 from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.paging import Paging
 from chutes_wrappers.emulator.api.payloads import JsonObject, build_page, build_secret_payload
@@ -21,26 +22,26 @@ _NOT_FOUND = "Secret not found, or does not belong to you"
 class NewSecret(BaseModel):
     """The request body of ``chutes secrets create``. ``purpose`` is the id or name of a chute."""
 
-    purpose: str = Field(min_length=1)
-    key: str = Field(min_length=1)
+    purpose: str
+    key: str
     value: str = Field(repr=False)
 
 
 @router.post("/")
 async def create(new_secret: NewSecret, request: Request, caller: _Caller) -> JsonObject:
-    """Store a secret under the id of the chute that matches. A chute need not exist yet; its instances get it when they start."""
+    """Store a secret under the id of the chute that matches. The chute's instances get it when they start."""
     caller.require("write", "secrets")
     platform = platform_of(request)
     state, user_id = platform.state, caller.user.user_id
+    if platform_checks.is_banned_secret(new_secret.key) and not platform_checks.is_exceptable_secret(new_secret.key):
+        platform.reject("secret-name", 403, f"Banned secret key: {new_secret.key[:200]}")
     purpose = _resolve_purpose(platform, caller, new_secret.purpose)
     with state.transaction():
         if any(
             (secret.purpose.lower(), secret.key) == (purpose.lower(), new_secret.key)
             for secret in state.secrets.list_by_user(user_id)
         ):
-            raise HTTPException(
-                409, f"Secret with purpose={new_secret.purpose} and key={new_secret.key} already exists"
-            )
+            raise HTTPException(409, "A secret already exists for this purpose with this key.")
         secret = state.secrets.add(user_id=user_id, purpose=purpose, key=new_secret.key, value=new_secret.value)
     return build_secret_payload(secret)
 
@@ -65,15 +66,15 @@ async def delete(secret_id: str, request: Request, caller: _Caller) -> JsonObjec
     platform = platform_of(request)
     secret = _find_own_secret(platform, caller, secret_id)
     platform.state.secrets.remove(secret.secret_id)
-    return {"secret_id": secret.secret_id, "deleted": True}
+    return {"secret_id": secret.secret_id, "status": "deleted"}
 
 
 def _resolve_purpose(platform: Platform, caller: Caller, purpose: str) -> str:
-    """Return the id of the chute that matches ``purpose``, as the platform lists it; ``purpose`` itself before its deployment."""
+    """Return the id of the chute that matches ``purpose``, as the platform lists it. Raises 404."""
     try:
         return match_chute(platform, caller, purpose).chute_id
-    except HTTPException:
-        return purpose
+    except HTTPException as error:
+        raise build_missing_target(purpose) from error
 
 
 def _find_own_secret(platform: Platform, caller: Caller, secret_id: str) -> Secret:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from chutes_wrappers.core import platform_checks
@@ -34,6 +34,16 @@ class Chute:
         """The id of its list of cords. Chutes with equal cords have the same id."""
         return str(uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(self.definition["cords"], sort_keys=True)))
 
+    @property
+    def is_disabled(self) -> bool:
+        """Whether its owner ended its instances and its calls (PLATFORM.md, section 5)."""
+        return bool(self.definition.get("disabled"))
+
+    @property
+    def is_immutable(self) -> bool:
+        """Whether nobody may deploy or change it any more (section 4)."""
+        return bool(self.definition.get("immutable"))
+
 
 _COLUMNS = tuple(field.name for field in fields(Chute))
 
@@ -41,6 +51,12 @@ _COLUMNS = tuple(field.name for field in fields(Chute))
 def version_of(image_id: str, code: str) -> str:
     """Return the version of a chute: a hash of image and source."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{image_id}:{code}"))
+
+
+def _keep_switches(previous: Chute | None) -> Mapping[str, Any]:
+    """Return what no deployment changes."""
+    is_disabled, is_immutable = (previous.is_disabled, previous.is_immutable) if previous else (False, False)
+    return {"disabled": is_disabled, "immutable": is_immutable}
 
 
 class Chutes:
@@ -63,12 +79,18 @@ class Chutes:
                 slug=previous.slug if previous else self._find_free_slug(username, name),
                 version=version_of(image_id, definition["code"]),
                 public=definition["public"],
-                definition=definition,
+                definition={**definition, **_keep_switches(previous)},
                 created_at=previous.created_at if previous else now,
                 updated_at=now,
             )
             self._write(chute)
         return chute
+
+    def change(self, chute: Chute, changes: Mapping[str, Any]) -> Chute:
+        """Store values of a chute's definition without a new version. Return the changed chute."""
+        changed = replace(chute, definition={**chute.definition, **changes}, updated_at=self._now())
+        self._write(changed)
+        return changed
 
     def find_by_id(self, chute_id: str) -> Chute | None:
         """Return the chute with this id, or None."""

@@ -34,7 +34,8 @@ class DailyAction(str, Enum):
     """An action that is limited per user and day."""
 
     BUILD = "build"
-    VERSION = "version"
+    CHUTE = "chute"  # created, updated or deleted
+    REGISTRATION = "registration"  # counted by the client's address, not by user
 
 
 class Users:
@@ -60,7 +61,7 @@ class Users:
         self._database.execute(
             "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(user.user_id, username, hotkey, coldkey, user.payment_address),
-            *(hashlib.sha256(fingerprint.encode()).hexdigest(), balance, permissions, user.created_at),
+            *(_hash(fingerprint), balance, permissions, user.created_at),
         )
         return user, fingerprint
 
@@ -75,6 +76,14 @@ class Users:
     def find_by_name(self, username: str) -> User | None:
         """Return the user of this name, case-insensitively, or None."""
         return self._select_one("username = ?", username)
+
+    def find_by_fingerprint(self, fingerprint: str) -> User | None:
+        """Return the user with this fingerprint, or None."""
+        return self._select_one("fingerprint_hash = ?", _hash(fingerprint))
+
+    def set_keys(self, user_id: str, *, hotkey: str, coldkey: str) -> None:
+        """Set the user's keys. The hotkey must not be another user's."""
+        self._database.execute("UPDATE users SET hotkey = ?, coldkey = ? WHERE user_id = ?", hotkey, coldkey, user_id)
 
     def find_by_pattern(self, pattern: str) -> User | None:
         """Return the first registered user whose name matches, as the platform matches names, or None."""
@@ -121,3 +130,7 @@ class Users:
             return None
         del row["fingerprint_hash"]
         return User(**row)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -125,24 +125,42 @@ class Client:
 
     def post(self, path: str, value: Any, **params: Any) -> requests.Response:
         """Send a signed POST of JSON."""
+        return self._send("POST", path, value, params)
+
+    def put(self, path: str, value: Any) -> requests.Response:
+        """Send a signed PUT of JSON."""
+        return self._send("PUT", path, value, {})
+
+    def _send(self, method: str, path: str, value: Any, params: Mapping[str, Any]) -> requests.Response:
         body = json.dumps(value).encode()
         headers = {**self.headers(body), "Content-Type": "application/json"}
-        return requests.post(f"{self.url}{path}", data=body, headers=headers, params=params, timeout=60)
+        return requests.request(method, f"{self.url}{path}", data=body, headers=headers, params=params, timeout=60)
 
-    def upload(self, path: str, fields: Mapping[str, str], **files: tuple[str, bytes, str]) -> requests.Response:
+    def upload(
+        self,
+        path: str,
+        fields: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        **files: tuple[str, bytes, str],
+    ) -> requests.Response:
         """Send a signed POST of a multipart form."""
         request = requests.Request("POST", f"{self.url}{path}", data=dict(fields), files=files).prepare()
         assert isinstance(request.body, bytes)
-        request.headers.update(self.headers(request.body))
+        request.headers.update({**self.headers(request.body), **(headers or {})})
         with requests.Session() as session:
             return session.send(request, timeout=60)
 
     def build(
-        self, name: str = "case", tag: str = "v1", context: bytes | None = None, **fields: str
+        self,
+        name: str = "case",
+        tag: str = "v1",
+        context: bytes | None = None,
+        sdk_version: str = "0.6.9",
+        **fields: str,
     ) -> requests.Response:
-        """Submit an image."""
+        """Submit an image with the SDK of that version."""
         form_fields = {
-            "username": "tester",
+            "username": self.account.username,
             "name": name,
             "tag": tag,
             "readme": "",
@@ -150,7 +168,8 @@ class Client:
             **fields,
         }
         archive = make_zip(**{"data.txt": "data"}) if context is None else context
-        return self.upload("/images/", form_fields, build_context=("chute.zip", archive, "application/zip"))
+        files = {"build_context": ("chute.zip", archive, "application/zip")}
+        return self.upload("/images/", form_fields, {"X-Chutes-Version": sdk_version}, **files)
 
     def build_and_wait(self, name: str = "case", tag: str = "v1", **fields: str) -> dict[str, Any]:
         """Submit an image, and wait until it is built."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
+from chutes_wrappers.core import overruled_rules
 from chutes_wrappers.emulator.server import RunningPlatform
 
 from .client import Client, make_bearer_header, make_definition
@@ -111,6 +112,8 @@ def test_keys_of_another_user_are_not_found(user: Client) -> None:
 
 
 def test_a_secrets_value_is_never_returned(user: Client) -> None:
+    user.build_and_wait()
+    user.deploy()
     made = user.post("/secrets/", {"purpose": "case", "key": "TOKEN", "value": "hunter2"})
     assert made.status_code == 200
     secret_id = made.json()["secret_id"]
@@ -118,8 +121,27 @@ def test_a_secrets_value_is_never_returned(user: Client) -> None:
     assert "TOKEN" in text
     assert "hunter2" not in text
     assert user.post("/secrets/", {"purpose": "CASE", "key": "TOKEN", "value": "x"}).status_code == 409
-    assert user.delete(f"/secrets/{secret_id}").json() == {"secret_id": secret_id, "deleted": True}
+    assert user.delete(f"/secrets/{secret_id}").json() == {"secret_id": secret_id, "status": "deleted"}
     assert user.get(f"/secrets/{secret_id}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [
+        *[(name, 403) for name in ("MY_PYTHON_PATH", "SGLANG_X", "sgl_x", "LD_PRELOAD", "https_proxy")],
+        *[(name, 200) for name in ("PYTHONPATH", "HF_TOKEN", "SGL", "MY_LD_X")],
+    ],
+)
+def test_a_banned_name_of_a_secret(user: Client, key: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    user.build_and_wait()
+    user.deploy()
+    body = {"purpose": "case", "key": key, "value": "x"}
+    response = user.post("/secrets/", body)
+    assert response.status_code == status
+    if status == 403:
+        assert response.json()["detail"] == f"Banned secret key: {key}"
+        monkeypatch.setenv(overruled_rules.VARIABLE, "secret-name")
+        assert user.post("/secrets/", body).status_code == 200
 
 
 @pytest.mark.parametrize("missing", ["purpose", "key", "value"])
@@ -150,7 +172,6 @@ def test_prices_need_no_account(platform: RunningPlatform) -> None:
     prices = requests.get(f"{platform.url}/pricing", timeout=60).json()["gpu_price_estimates"]
     assert all(gpu["usd"]["hour"] > 0 for gpu in prices.values())
     assert prices["pro_6000"]["usd"]["hour"] == 1.8
-    assert requests.get(f"{platform.url}/other", timeout=60).json() == {"detail": "Not Found"}
     assert (
         requests.get(f"{platform.url}/users/me", headers=make_bearer_header("cpk_wrong"), timeout=60).status_code == 401
     )

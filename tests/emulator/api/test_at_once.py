@@ -38,6 +38,8 @@ def test_one_of_many_equal_keys_and_secrets_is_made(user: Client) -> None:
     assert collect_statuses(lambda: user.post("/api_keys/", {"name": "key", "admin": False})) == [200] + [409] * (
         _AT_ONCE - 1
     )
+    user.build_and_wait()
+    user.deploy()
     assert collect_statuses(lambda: user.post("/secrets/", secret)) == [200] + [409] * (_AT_ONCE - 1)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chutes_wrappers.core import platform_rules
-from chutes_wrappers.emulator.server import RunningPlatform
+from chutes_wrappers.core import overruled_rules, platform_rules
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from chutes_wrappers.emulator.staleness import PLATFORM_STALENESS
 from chutes_wrappers.emulator.tables.user_table import DailyAction
+from tests.emulator.tiny import ManualClock
+from tests.emulator.tokens import TOKEN
 
 from .client import CODE, CORD, Client
 
 OTHER_CODE = CODE + "\n# another version\n"
+OBFUSCATED = "import base64\nexec(base64.b64decode('eA=='))"
 
 
 @pytest.fixture
@@ -32,7 +37,8 @@ def test_a_deployment_is_what_was_sent(owner: Client) -> None:
     assert (chute["slug"], chute["hot"], chute["instances"]) == ("tester-case", False, [])
     for name in (chute["chute_id"], "case"):
         chute_json = owner.get(f"/chutes/{name}").json()
-        assert (chute_json["version"], chute_json["cords"], chute_json["code"]) == (chute["version"], [CORD], CODE)
+        assert (chute_json["version"], chute_json["cords"], "code" in chute_json) == (chute["version"], [CORD], False)
+    assert owner.get(f"/chutes/code/{chute['chute_id']}").text == CODE
     assert chute_json["image"]["name"] == "case"
     assert chute_json["node_selector"]["gpu_count"] == 1
 
@@ -93,22 +99,25 @@ def test_an_image_must_exist_and_be_built(platform: RunningPlatform, owner: Clie
         assert (response.status_code, status in response.json()["detail"]) == (400, True)
 
 
-def test_public_needs_a_permission_and_a_public_image(platform: RunningPlatform, owner: Client) -> None:
+def test_public_is_refused_also_with_the_permission_that_the_sdk_checks(
+    platform: RunningPlatform, owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner.build_and_wait("open", "v1", public="True")
+    platform.state.users.set_permissions(owner.account.user_id, 1 << platform_rules.PUBLIC_CHUTES_BIT)
     refused = owner.deploy(public=True, image="open:v1")
     assert (refused.status_code, refused.json()["detail"]) == (
         400,
         "Chutes no longer supports public chutes. You can instead deploy the chute as a private chute and share it with "
         "other users.",
     )
-    platform.state.users.set_permissions(owner.account.user_id, 1 << platform_rules.PUBLIC_CHUTES_BIT)
+    monkeypatch.setenv(overruled_rules.VARIABLE, "public-chute")
     assert owner.deploy(public=True).status_code == 409
     assert owner.deploy(public=True, image="open:v1").status_code == 200
 
 
 def test_the_twenty_fifth_version_of_a_day_is_rejected(platform: RunningPlatform, owner: Client) -> None:
     for _ in range(platform_rules.MAX_VERSIONS_PER_DAY - 1):
-        platform.state.users.record_action(owner.account.user_id, DailyAction.VERSION)
+        platform.state.users.record_action(owner.account.user_id, DailyAction.CHUTE)
     assert owner.deploy().status_code == 200
     assert owner.deploy(code=OTHER_CODE).status_code == 429
 
@@ -116,16 +125,16 @@ def test_the_twenty_fifth_version_of_a_day_is_rejected(platform: RunningPlatform
 @pytest.mark.parametrize(
     ("overrides", "status", "message"),
     [
-        ({"name": "ab"}, 400, "chute name"),
+        ({"name": "ab"}, 422, "at least 3 characters"),
         ({"filename": "Deploy.py", "ref_str": "Deploy:chute"}, 400, "filename"),
-        ({"ref_str": "other:chute"}, 400, "reference"),
+        ({"ref_str": "deploy_case:Chute"}, 400, "reference"),
         ({"code": "x" * 150_001}, 422, "150000"),
         ({"concurrency": 257}, 422, "256"),
-        ({"cords": [{**CORD, "public_api_method": "PUT"}]}, 422, "GET and POST"),
-        ({"cords": [{**CORD, "path": "/has-dash"}]}, 422, "path"),
-        ({"cords": [{**CORD, "public_api_path": "/1"}]}, 422, "path"),
+        ({"cords": [{**CORD, "public_api_method": "put"}]}, 400, "Unsupported public API method: put"),
+        ({"cords": [{**CORD, "path": "/has-dash"}]}, 400, "path"),
+        ({"cords": [{**CORD, "public_api_path": "/1"}]}, 400, "path"),
+        ({"cords": []}, 400, "at least one cord"),
         ({"node_selector": {"gpu_count": 9}}, 422, "8"),
-        ({"code": "import base64\nexec(base64.b64decode('eA=='))"}, 403, "obfuscated"),
     ],
 )
 def test_invalid_deployments_are_rejected(owner: Client, overrides: dict[str, Any], status: int, message: str) -> None:
@@ -171,7 +180,6 @@ def test_a_chute_is_visible_only_to_users_it_is_shared_with(owner: Client) -> No
     assert [one["name"] for one in other.get("/chutes/").json()["items"]] == ["case"]
     assert other.delete(f"/chutes/{chute_id}").status_code == 404
     assert owner.post("/chutes/unshare", body).status_code == 200
-    assert owner.post("/chutes/unshare", body).status_code == 404
     assert other.get("/chutes/case").status_code == 404
     assert owner.post("/chutes/share", {**body, "user_id_or_name": "nobody"}).status_code == 404
 
@@ -191,7 +199,6 @@ def test_without_instances_a_chute_stays_cold(owner: Client) -> None:
     assert '"status": "cold"' in owner.get("/chutes/warmup/case").text
     assert owner.get("/chutes/warmup/other").status_code == 404
     assert owner.get("/instances/x").status_code == 404
-    assert owner.get("/instances/x/logs", "logs").status_code == 404
 
 
 def deploy_as(url: str, username: str, **overrides: Any) -> tuple[Client, str]:
@@ -241,3 +248,119 @@ def test_a_deployment_replaces_the_own_chute_whose_name_matches(owner: Client) -
     second = owner.deploy(name="My_Chat", code=OTHER_CODE).json()
     assert (second["chute_id"], second["name"]) == (first["chute_id"], "my-chat")
     assert owner.get("/chutes/").json()["total"] == 1
+
+
+LOGGED = pytest.param({"code": OBFUSCATED}, "by its code review: the code is obfuscated", id="code review")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        LOGGED,
+        (
+            {"cords": [{**CORD, "public_api_method": "HEAD"}]},
+            "the public method HEAD of /greet is accepted by the newest",
+        ),
+    ],
+)
+def test_what_only_some_versions_reject_is_accepted_with_a_warning(
+    tmp_path: Path, overrides: dict[str, Any], line: str
+) -> None:
+    lines: list[str] = []
+    settings = Settings(folder=tmp_path / "state", docker=False, registration_token=TOKEN, on_line=lines.append)
+    with run_platform(settings) as platform:
+        user = Client.register(platform.url, "tester")
+        user.build_and_wait()
+        assert user.deploy(**overrides).status_code == 200
+    assert [one for one in lines if line in one]
+
+
+def test_an_update_with_invalid_content_ends_in_a_bare_500(owner: Client) -> None:
+    owner.deploy()
+    invalid: tuple[dict[str, Any], ...] = (
+        {"cords": [{**CORD, "path": "/has-dash"}]},
+        {"filename": "Upper.py"},
+        {"code": "x = ("},
+    )
+    for overrides in invalid:
+        response = owner.deploy(**{"code": OTHER_CODE, **overrides})
+        assert (response.status_code, response.text) == (500, "Internal Server Error")
+    assert owner.deploy(code=OTHER_CODE, cords=[]).status_code == 400
+
+
+def test_an_immutable_chute_can_only_be_deleted(platform: RunningPlatform, owner: Client) -> None:
+    chute = platform.state.chutes.find_by_id(owner.deploy().json()["chute_id"])
+    assert chute is not None
+    platform.state.chutes.change(chute, {"immutable": True})
+    assert owner.deploy(code=OTHER_CODE).status_code == 403
+    assert owner.put(f"/chutes/{chute.chute_id}", {"disabled": True}).status_code == 403
+    assert owner.delete_chute("case").status_code == 200
+
+
+def test_a_deployed_chute_is_changed_without_a_new_version(owner: Client) -> None:
+    deployed = owner.deploy(tagline="old").json()
+    changes = {"tagline": "", "readme": "new", "max_instances": 3, "shutdown_after_seconds": 600, "disabled": True}
+    changed = owner.put("/chutes/case", changes).json()
+    fields = ("version", "tagline", "readme", "max_instances", "shutdown_after_seconds", "disabled")
+    assert [changed[name] for name in fields] == [deployed["version"], "old", "new", 3, 300, True]
+    assert owner.deploy(code=OTHER_CODE).json()["disabled"] is True
+    assert owner.put("/chutes/case", {"disabled": False}).json()["disabled"] is False
+    assert owner.put("/chutes/case", {"max_instances": 101}).status_code == 422
+    assert owner.put("/chutes/Case", {}).status_code == 404
+    assert Client.register(owner.url, "second").put(f"/chutes/{deployed['chute_id']}", {}).status_code == 404
+
+
+def test_creations_updates_and_deletions_count_for_the_day(platform: RunningPlatform, owner: Client) -> None:
+    for _ in range(platform_rules.MAX_VERSIONS_PER_DAY - 3):
+        platform.state.users.record_action(owner.account.user_id, DailyAction.CHUTE)
+    assert owner.deploy().ok
+    assert owner.deploy(code=OTHER_CODE).ok
+    assert owner.delete_chute("case").ok
+    assert owner.deploy().status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("rule", "overrides"),
+    [
+        ("subnet-name", {"name": "my-glyph"}),
+        ("tee-placement", {"node_selector": {"include": ["h100"], "gpu_count": 2}}),
+        ("tee-required", {"tee": False}),
+        ("no-gpu", {"node_selector": {"gpu_count": 1, "include": ["PRO_6000"]}}),
+        ("fee-notice", {"accept_fee": False}),
+        ("image-unknown", {"image": "nope:v1"}),
+        ("number-range", {"concurrency": 300}),
+        ("gpu-name", {"node_selector": {"gpu_count": 1, "include": ["pro_6000"], "exclude": ["rtx1"]}}),
+        ("chute-name", {"name": "a b"}),
+        ("cord-path", {"cords": [{**CORD, "path": "/a-b"}]}),
+        ("no-cord", {"cords": []}),
+    ],
+)
+def test_a_rule_that_the_user_overruled_rejects_no_deployment(
+    owner: Client, rule: str, overrides: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert owner.deploy(**overrides).status_code >= 400
+    monkeypatch.setenv(overruled_rules.VARIABLE, rule)
+    assert owner.deploy(**overrides).status_code == 200
+
+
+def test_a_404_of_a_chute_is_remembered_when_staleness_is_on(tmp_path: Path) -> None:
+    clock = ManualClock()
+    settings = Settings(
+        folder=tmp_path / "state", docker=False, registration_token=TOKEN, staleness=PLATFORM_STALENESS, clock=clock
+    )
+    with run_platform(settings) as platform:
+        user = Client.register(platform.url, "tester")
+        user.build_and_wait()
+        assert user.get("/chutes/case").status_code == 404
+        chute_id = user.deploy().json()["chute_id"]
+        assert user.get("/chutes/case").status_code == 404
+        assert user.get(f"/chutes/{chute_id}").status_code == 200
+        assert [one["name"] for one in user.get("/chutes/", name="case").json()["items"]] == ["case"]
+        clock.advance(31)
+        assert user.get("/chutes/case").status_code == 200
+
+
+def test_a_404_is_not_remembered_by_default(owner: Client) -> None:
+    assert owner.get("/chutes/case").status_code == 404
+    owner.deploy()
+    assert owner.get("/chutes/case").status_code == 200

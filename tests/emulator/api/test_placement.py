@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import overruled_rules, platform_rules
 from chutes_wrappers.emulator.server import RunningPlatform
 from chutes_wrappers.emulator.tables.user_table import DailyAction
 
-from .client import CODE, Client, make_definition
+from .client import CODE, CORD, Client, make_definition
 
 NEEDS_TEE = "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
 LIMITED = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
@@ -82,7 +82,9 @@ def test_every_other_placement_is_rejected_with_the_apis_text(
     assert owner.get("/users/me", "me").json()["balance"] == 100
 
 
-def test_of_several_reasons_the_first_of_the_apis_order_is_returned(platform: RunningPlatform, owner: Client) -> None:
+def test_of_several_reasons_the_first_of_the_apis_order_is_returned(
+    platform: RunningPlatform, owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Correct one error at a time: the next rejection is the next in the order."""
     state, user_id = platform.state, owner.account.user_id
     assert owner.deploy().status_code == 200
@@ -95,7 +97,7 @@ def test_of_several_reasons_the_first_of_the_apis_order_is_returned(platform: Ru
         node_selector={"gpu_count": 2, "include": ["pro_6000"]},
     )
     for _ in range(platform_rules.MAX_VERSIONS_PER_DAY):
-        state.users.record_action(user_id, DailyAction.VERSION)
+        state.users.record_action(user_id, DailyAction.CHUTE)
     state.users.set_balance(user_id, 1)
 
     def deploy_again(accept_fee: str = "false", **corrected: Any) -> tuple[int, str]:
@@ -113,9 +115,10 @@ def test_of_several_reasons_the_first_of_the_apis_order_is_returned(platform: Ru
     state.users._database.execute("DELETE FROM counters")  # the next day
     assert is_rejection(deploy_again(), 400, "'TEE' in their name")
     assert is_rejection(deploy_again(name="case"), 400, "no longer supports public chutes")
-    state.users.set_permissions(user_id, 1 << platform_rules.PUBLIC_CHUTES_BIT)
+    monkeypatch.setenv(overruled_rules.VARIABLE, "public-chute")
     assert is_rejection(deploy_again(), 400, "Chute image not found")
     assert is_rejection(deploy_again(image="case:v1", code=CODE), 409, "non-public images")
+    monkeypatch.delenv(overruled_rules.VARIABLE)
     assert is_rejection(deploy_again(public=False), 409, "already exists")
     assert is_rejection(deploy_again(name="other"), 400, NEEDS_TEE)
     assert is_rejection(deploy_again(tee=True, node_selector={**ONE, "exclude": ["pro_6000", *SIX]}), 400, "At most 5")
@@ -123,6 +126,12 @@ def test_of_several_reasons_the_first_of_the_apis_order_is_returned(platform: Ru
     assert is_rejection(deploy_again(node_selector=ONE), 402, "DEPLOYMENT FEE NOTICE")
     assert is_rejection(deploy_again("true"), 402, "you have a balance of 1")
     state.users.set_balance(user_id, 6)
+    assert is_rejection(
+        deploy_again("true", filename="A.py", ref_str="A:a", cords=[]), 400, "Invalid entrypoint filename"
+    )
+    assert is_rejection(deploy_again("true", filename="deploy_case.py"), 400, "Invalid chute reference string")
+    assert is_rejection(deploy_again("true", ref_str="deploy_case:chute"), 400, "at least one cord")
+    definition.update(cords=[CORD])
     assert deploy_again("true")[0] == 200
 
 

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import requests
 
+from chutes_wrappers.core import overruled_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.server import RunningPlatform
+from chutes_wrappers.emulator.api.context import NewAccounts
+from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from chutes_wrappers.host.account.keypairs import keypair_from_seed
 from tests.emulator.tokens import TOKEN
 
 from .client import Client, make_bearer_header
@@ -45,7 +48,7 @@ def test_usernames_are_unique_case_insensitively(user: Client) -> None:
     assert "already exists" in (refused.value.evidence or "")
 
 
-@pytest.mark.parametrize("name", ["ab", "a" * 16, "with space", "with-dash", ""])
+@pytest.mark.parametrize("name", ["ab", "a" * 16, "with space", "with.dot", ""])
 def test_invalid_names_are_rejected(platform: RunningPlatform, name: str) -> None:
     with pytest.raises(WrapperError, match="400"):
         accounts.register(platform.url, name, TOKEN)
@@ -59,7 +62,6 @@ def test_a_hotkey_registers_once(user: Client) -> None:
 @pytest.mark.parametrize(
     ("body", "token", "status"),
     [
-        ({"username": "second", "coldkey": "no address"}, TOKEN, 400),
         ({"username": "second"}, TOKEN, 422),
         ({"username": "second", "coldkey": "x"}, "", 400),
     ],
@@ -76,10 +78,11 @@ def test_an_unsigned_registration_is_rejected(platform: RunningPlatform) -> None
 
 
 ROUTES = [
-    *[("GET", path) for path in ("/users/me", "/images/", "/images/x", "/images/x/logs", "/chutes/", "/chutes/x")],
+    *[("GET", path) for path in ("/users/me", "/images/", "/images/x", "/images/x/logs", "/images/a/b")],
     *[("GET", path) for path in ("/chutes/warmup/x", "/api_keys/", "/secrets/", "/instances/x", "/instances/x/logs")],
     *[("DELETE", path) for path in ("/images/x", "/chutes/x", "/api_keys/x", "/secrets/x")],
     *[("POST", path) for path in ("/images/", "/logos/")],
+    ("PUT", "/chutes/x"),
 ]
 
 
@@ -96,6 +99,66 @@ def test_every_route_needs_an_account(user: Client, method: str, path: str) -> N
     ):
         response = requests.request(method, f"{user.url}{path}", headers=headers, timeout=60)
         assert (response.status_code, list(response.json())) == (401, ["detail"]), headers
+
+
+def test_an_unknown_path_is_hidden_from_those_without_an_account(user: Client) -> None:
+    for method, path in (("GET", "/other"), ("PUT", "/images/"), ("PATCH", "/chutes/x")):
+        nobody = requests.request(method, user.url + path, timeout=60)
+        assert (nobody.status_code, nobody.json()) == (401, {"detail": "Authentication required."}), path
+        own = requests.request(method, user.url + path, headers=user.headers(purpose="x"), timeout=60)
+        assert own.status_code in (404, 405), path
+
+
+def test_without_an_account_only_public_chutes_are_shown(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    user.build_and_wait("open", "v1", public="True")
+    user.deploy(image="open:v1")
+    monkeypatch.setenv(overruled_rules.VARIABLE, "public-chute")
+    public_id = user.deploy(name="shown", image="open:v1", public=True).json()["chute_id"]
+    stranger = Client(user.url, accounts.Account(**{**vars(user.account), "seed": accounts.generate_seed()}))
+    for headers in ({}, stranger.headers(purpose="chutes")):
+        listed = requests.get(f"{user.url}/chutes/", headers=headers, timeout=60).json()
+        assert [chute["name"] for chute in listed["items"]] == ["shown"]
+        assert requests.get(f"{user.url}/chutes/{public_id}", headers=headers, timeout=60).ok
+        assert requests.get(f"{user.url}/chutes/case", headers=headers, timeout=60).status_code == 404
+    for headers in (user.headers(purpose="me"), make_bearer_header("cpk_x")):
+        assert requests.get(f"{user.url}/chutes/", headers=headers, timeout=60).status_code == 401
+
+
+def test_a_registration_needs_the_deposit_unless_the_coldkey_cannot_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts_rules = NewAccounts(coldkey_tao=0.2, registrations_per_day=1)
+    settings = Settings(folder=tmp_path, docker=False, registration_token=TOKEN, new_accounts=accounts_rules)
+    with run_platform(settings) as platform:
+        with pytest.raises(WrapperError, match="402") as refused:
+            accounts.register(platform.url, "first", TOKEN)
+        assert "0.25 TAO" in (refused.value.evidence or "")
+        monkeypatch.setenv(overruled_rules.VARIABLE, "registration-deposit")
+        accounts.register(platform.url, "first", TOKEN)
+        with pytest.raises(WrapperError, match="429"):
+            accounts.register(platform.url, "second", TOKEN)
+
+
+def test_a_fingerprint_logs_in_and_gives_the_account_its_keys(platform: RunningPlatform, user: Client) -> None:
+    seed, other = accounts.generate_seed(), Client.register(user.url, "second")
+    signer = accounts.Account(**{**vars(user.account), "username": "web", "seed": seed, "user_id": ""})
+    made = Client(user.url, signer).post("/users/register", {"username": "web", "coldkey": "c"}, token=TOKEN).json()
+
+    def change(fingerprint: str, **keys: str) -> requests.Response:
+        headers = {"Authorization": fingerprint}
+        return requests.post(f"{user.url}/users/change_bt_auth", json=keys, headers=headers, timeout=60)
+
+    login = requests.post(f"{user.url}/users/login", json={"fingerprint": made["fingerprint"]}, timeout=60)
+    assert (login.status_code, login.json()["user_id"]) == (200, made["user_id"])
+    assert requests.post(f"{user.url}/users/login", json={"fingerprint": "x"}, timeout=60).status_code == 401
+    assert change("wrong", hotkey="h").status_code == 401
+    assert change(made["fingerprint"], hotkey=other.account.hotkey).status_code == 409
+    new = accounts.generate_seed()
+    hotkey = keypair_from_seed(new).ss58_address
+    assert change(made["fingerprint"], hotkey=hotkey).json()["hotkey"] == hotkey
+    assert change(made["fingerprint"], coldkey="d").json()["coldkey"] == "d"
+    linked = Client(user.url, accounts.Account(**{**vars(signer), "seed": new, "user_id": made["user_id"]}))
+    assert linked.get("/users/me", "me").json()["username"] == "web"
 
 
 def test_the_user_id_must_be_the_signers(user: Client) -> None:

@@ -1,6 +1,7 @@
 """Code review of a module's source for patterns that the platform bans (PLATFORM.md, section 4). Pure.
 
-The platform uses a language model. This finds only the two patterns that it is known to reject.
+Since February 2026 the platform judges after the deployment, with a language model. This finds only the two patterns that
+it is known to ban, so it can only warn.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _CORD = "cord"
 
 
 def find_objection(code: str) -> str | None:
-    """Return why the module would be rejected, or None. Source that does not parse is accepted: it fails when it runs."""
+    """Return why the module may be banned, or None. Source that does not parse is not judged."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):
