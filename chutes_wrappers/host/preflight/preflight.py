@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.overruled_rules import is_overruled
+from chutes_wrappers.core.overruled_rules import describe_rule, is_overruled
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.preflight.cords import find_cord_problems
 from chutes_wrappers.host.preflight.placement import find_placement_problems
@@ -39,11 +39,16 @@ def check_not_rejected(problems: Sequence[Problem], file: str) -> None:
 
     A rule that the user overruled rejects nothing.
     """
-    rejections = [each for each in problems if each.severity == "rejected" and not is_overruled(each.rule)]
+    rejections = [each for each in problems if each.severity == "rejected" and not is_overruled(each.rule, str(each))]
     if rejections:
         raise ConfigurationError(
             "Chutes would reject this module",
             where=file,
-            evidence="\n".join(f"{problem}\n  fix: {problem.fix}" for problem in rejections),
+            evidence="\n".join(map(_format_rejection, rejections)),
             next_step="correct what is listed, then run the command again",
         )
+
+
+def _format_rejection(problem: Problem) -> str:
+    rule = f"\n  {describe_rule(problem.rule)}" if problem.rule else ""
+    return f"{problem}\n  fix: {problem.fix}{rule}"
