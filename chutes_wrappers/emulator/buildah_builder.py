@@ -27,10 +27,16 @@ class BuildahBuilder:
             if self._docker.try_run("image", "inspect", base):
                 on_line(f"copying {base} from the Docker engine")
                 self._run(["pull", f"docker-daemon:{_add_default_tag(base)}"], context, on_line)
+        self.build_stage(context, reference, True, on_line)
+
+    def build_stage(self, context: Path, reference: str, has_network: bool, on_line: Callable[[str], None]) -> None:
+        # In chroot isolation, buildah always has the network.
         options = ["--isolation", "chroot", "--layers", "--label", self._label, "-t", reference]
         self._run(["bud", *options, "."], context, on_line)
+
+    def publish(self, reference: str, on_line: Callable[[str], None]) -> None:
         on_line(f"pushing {reference} to the Docker engine")
-        self._run(["push", reference, f"docker-daemon:{reference}"], context, on_line)
+        self._run(["push", reference, f"docker-daemon:{reference}"], Path.cwd(), on_line)
 
     def remove(self, reference: str) -> None:
         self._buildah.try_run(*self._storage, "rmi", reference)

@@ -25,7 +25,15 @@ class Builder(Protocol):
     """Builds one image at a time."""
 
     def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
-        """Build the Dockerfile in ``context`` as ``reference`` in the Docker engine. Raises WrapperError. Blocks."""
+        """Build the Dockerfile in ``context`` as ``reference``. Raises WrapperError. Blocks."""
+        ...
+
+    def build_stage(self, context: Path, reference: str, has_network: bool, on_line: Callable[[str], None]) -> None:
+        """Build a Dockerfile whose base this has built (host/forge_stages.py, BuildStage)."""
+        ...
+
+    def publish(self, reference: str, on_line: Callable[[str], None]) -> None:
+        """Let the Docker engine run ``reference`` from now on, and remove its predecessor. Raises WrapperError. Blocks."""
         ...
 
     def remove(self, reference: str) -> None:
@@ -105,8 +113,14 @@ class DockerBuilder:
         self._label = f"{LABEL}={identity}"
 
     def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
+        self.build_stage(context, reference, True, on_line)
+
+    def build_stage(self, context: Path, reference: str, has_network: bool, on_line: Callable[[str], None]) -> None:
         options = ["--platform=linux/amd64", "--force-rm", "--label", self._label, "-t", reference]
-        self._docker.run(["build", *options, "."], context, on_line)
+        network = [] if has_network else ["--network", "none"]
+        self._docker.run(["build", *options, *network, "."], context, on_line)
+
+    def publish(self, reference: str, on_line: Callable[[str], None]) -> None:
         # The previous image of this name: nothing else would remove it.
         self._docker.try_run("image", "prune", "--force", "--filter", f"label={self._label}")
 

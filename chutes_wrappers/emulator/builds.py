@@ -7,7 +7,6 @@ import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
@@ -21,19 +20,15 @@ from chutes_wrappers.emulator.change_events import ChangeNotifier
 from chutes_wrappers.emulator.rejection import raise_unless_overruled
 from chutes_wrappers.emulator.state import INTERRUPTED, State
 from chutes_wrappers.emulator.tables.image_table import Image, LogLine, Upload
+from chutes_wrappers.host.forge_stages import (
+    StageFailed,
+    build_forge_image,
+    describe_unknown_steps,
+    make_forge_reference,
+)
 
 NOT_BUILT = "The emulator runs without Docker: nothing was built. The image is only recorded as built and pushed."
 _DOCKERFILE = "Dockerfile"
-
-
-def get_sdk_version() -> str:
-    """Return the SDK version that is installed in every image: the one that is installed here."""
-    return version("chutes")
-
-
-def make_platform_dockerfile(dockerfile: str, sdk: str) -> str:
-    """Return an uploaded Dockerfile as the platform builds it: unchanged, with one line added at the end."""
-    return f"{dockerfile}\nRUN pip install chutes=={sdk}\n"
 
 
 def make_reference(image: Image, username: str, identity: str) -> str:
@@ -42,8 +37,8 @@ def make_reference(image: Image, username: str, identity: str) -> str:
     return f"chutes-emulator/{name}:{image.tag.lower()}-{identity}-{image.image_id[:8]}"
 
 
-def write_context(folder: Path, upload: Upload, sdk: str) -> None:
-    """Write the build context into ``folder``. Raises WrapperError when the context is not a valid zip."""
+def write_context(folder: Path, upload: Upload) -> None:
+    """Write the build context, with the uploaded Dockerfile as it is, into ``folder``. Raises WrapperError when the context is not a valid zip."""
     try:
         with zipfile.ZipFile(io.BytesIO(upload.build_context)) as archive:
             archive.extractall(folder)
@@ -53,7 +48,7 @@ def write_context(folder: Path, upload: Upload, sdk: str) -> None:
         RuntimeError,
     ) as error:  # RuntimeError: the zip is encrypted, or of an unknown kind
         raise WrapperError(f"cannot unpack the build context: {error}") from error
-    (folder / _DOCKERFILE).write_text(make_platform_dockerfile(upload.dockerfile, sdk), encoding="utf-8")
+    (folder / _DOCKERFILE).write_text(upload.dockerfile, encoding="utf-8")
 
 
 class Builds:
@@ -139,9 +134,25 @@ class Builds:
         reference = make_reference(image, owner.username, self._state.identity)
         report: Callable[[str], None] = lambda line: self._log(image.image_id, line)  # noqa: E731
         with tempfile.TemporaryDirectory(prefix="chutes-emulator-", ignore_cleanup_errors=True) as name:
-            write_context(Path(name), self._state.images.read_upload(image.image_id), image.sdk_version)
+            write_context(Path(name), self._state.images.read_upload(image.image_id))
             self._builder.build(Path(name), reference, report)
-        return reference
+        return self._build_stages(self._builder, reference, report)
+
+    def _build_stages(self, builder: Builder, reference: str, report: Callable[[str], None]) -> str:
+        """Build the forge's stages on the user's image, and return the name of what remains: their result."""
+        try:
+            forge_reference = build_forge_image(reference, builder.build_stage, report)
+            builder.publish(forge_reference, report)
+        except BaseException as failure:
+            builder.remove(make_forge_reference(reference))
+            if not isinstance(failure, StageFailed):
+                raise
+            report(f"{failure.what}. Next: {failure.next_step}")
+            raise WrapperError(failure.status) from failure
+        finally:
+            builder.remove(reference)
+        report(describe_unknown_steps())
+        return forge_reference
 
     def _check_bases(self, image: Image) -> None:
         """Log what each forge would do with the base images. Raises WrapperError when the newer one refuses them."""

@@ -17,8 +17,8 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.text import remove_escape_sequences
 
 OnLine = Callable[[str], None]
-# Builds the Dockerfile of a folder as a reference, with more options of the command. Raises WrapperError. Blocks.
-BuildStage = Callable[[Path, str, Sequence[str], OnLine], None]
+# Builds the Dockerfile of a folder as a reference, with or without a network. Raises WrapperError. Blocks.
+BuildStage = Callable[[Path, str, bool, OnLine], None]
 # What the platform also does, in the order of its stages. Nothing public says how.
 UNKNOWN_STEPS = ("the index of every file", "the security scan", "the signature")
 _FOLDERS = "/usr/local/lib /usr/local/bin /usr/local/share /usr/local/share/man"
@@ -98,7 +98,7 @@ STAGES = (*AS_ROOT, *AS_INSTANCE_USER, INSPECTION, BYTECODE_MANIFEST)
 
 
 class StageFailed(WrapperError):
-    """A stage failed: the platform would not accept the image. ``status`` is the image's status then."""
+    """A stage failed: the platform would not accept the image. ``status`` is the image's status then, after ``error: ``."""
 
     def __init__(self, stage: Stage, image: str, evidence: str) -> None:
         status = f", with the status {platform_rules.IMAGE_FAILED}{stage.status}" if stage.status else ""
@@ -108,7 +108,7 @@ class StageFailed(WrapperError):
             evidence=evidence,
             next_step=stage.fix,
         )
-        self.status = platform_rules.IMAGE_FAILED + (stage.status or f"the stage {stage.name!r} failed")
+        self.status = stage.status or f"the forge's stage {stage.name!r} failed"
 
 
 def make_forge_reference(image: str) -> str:
@@ -130,42 +130,31 @@ def find_stage(line: str) -> Stage | None:
     return next((stage for stage in STAGES if match and stage.name == match[1]), None)
 
 
-def make_dockerfiles(image: str) -> tuple[tuple[str, Sequence[str]], tuple[str, Sequence[str]]]:
-    """Return the two Dockerfiles, and the options that each is built with: the second has no network.
+def make_dockerfiles(image: str) -> tuple[str, str]:
+    """Return the two Dockerfiles of the stages: the first is built with a network, the second without.
 
-    The second begins with ``make_forge_reference(image)``, as which both are built.
+    Both are built as ``make_forge_reference(image)``, with which the second begins.
     """
-    return (
-        (
-            "\n".join(
-                [
-                    f"FROM {image}",
-                    "USER root",
-                    # The forge then sets it to the guard library, and writes /etc/ld.so.preload. Not here: the verdict comes
-                    # from a run without the guard, which real hosts may load in another way.
-                    "ENV LD_PRELOAD=",
-                    *_start_stages(AS_ROOT),
-                    f"USER {platform_rules.INSTANCE_USER}",
-                    *_start_stages(AS_INSTANCE_USER),
-                    f"WORKDIR {platform_rules.INSTANCE_WORKDIR}\n",
-                ]
-            ),
-            (),
-        ),
-        (
-            "\n".join(
-                [
-                    f"FROM {make_forge_reference(image)}",
-                    *_start_stages([INSPECTION]),
-                    "USER root",
-                    *_start_stages([BYTECODE_MANIFEST]),
-                    f"USER {platform_rules.INSTANCE_USER}",
-                    "ENTRYPOINT []\n",
-                ]
-            ),
-            ("--network", "none"),
-        ),
-    )
+    first = [
+        f"FROM {image}",
+        "USER root",
+        # The forge then sets it to the guard library, and writes /etc/ld.so.preload. Not here: the verdict comes from a run
+        # without the guard, which real hosts may load in another way.
+        "ENV LD_PRELOAD=",
+        *_start_stages(AS_ROOT),
+        f"USER {platform_rules.INSTANCE_USER}",
+        *_start_stages(AS_INSTANCE_USER),
+        f"WORKDIR {platform_rules.INSTANCE_WORKDIR}",
+    ]
+    second = [
+        f"FROM {make_forge_reference(image)}",
+        *_start_stages([INSPECTION]),
+        "USER root",
+        *_start_stages([BYTECODE_MANIFEST]),
+        f"USER {platform_rules.INSTANCE_USER}",
+        "ENTRYPOINT []",
+    ]
+    return "\n".join([*first, ""]), "\n".join([*second, ""])
 
 
 def _start_stages(stages: Sequence[Stage]) -> list[str]:
@@ -181,12 +170,12 @@ def build_forge_image(image: str, build: BuildStage, on_line: OnLine) -> str:
     Raises StageFailed when a stage fails, and what ``build`` raises when none has started.
     """
     reference = make_forge_reference(image)
-    for dockerfile, options in make_dockerfiles(image):
+    for dockerfile, has_network in zip(make_dockerfiles(image), (True, False), strict=True):
         log = _StageLog(on_line)
         with tempfile.TemporaryDirectory(prefix="chutes-forge-") as folder:
             (Path(folder) / "Dockerfile").write_text(dockerfile, encoding="utf-8")
             try:
-                build(Path(folder), reference, options, log.add_line)
+                build(Path(folder), reference, has_network, log.add_line)
             except WrapperError as error:
                 if log.stage is None:
                     raise

@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from chutes_wrappers.core.manifest import load_manifest
+from chutes_wrappers.core.platform_rules import BYTECODE_MANIFEST, GUARD_LIBRARY, PLATFORM_SDK_VERSION
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.builder import LABEL
-from chutes_wrappers.emulator.builds import get_sdk_version
 from chutes_wrappers.emulator.docker_launcher import DockerLauncher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
@@ -29,6 +29,11 @@ from tests.scenario import Scenario
 from . import bases
 
 pytestmark = pytest.mark.docker
+# What the forge's stages need, without a wrapped image: its copy into buildah's storage takes long.
+FAKE_SDK = r"""RUN useradd -u 1000 chutes && mkdir -p /sdk /app /usr/local/share/man && touch /sdk/chutes-aegis.so && \
+    for name in pip uv chutes python; do \
+        printf '#!/bin/sh\n[ "$1" = -I ] && echo /sdk || echo "$0 $*"\n' >/usr/bin/$name && chmod 755 /usr/bin/$name; \
+    done"""
 CHUTES = Path(sys.executable).parent / "chutes"
 
 
@@ -91,13 +96,20 @@ def test_a_wrapped_module_is_built_deployed_and_called(owner: Owner, tmp_path: P
         environment = dict(stage.environment)
         printed = owner.chutes("build", stage.reference, "--wait", folder=stage.folder, environment=environment)
         assert "built and pushed" in printed, printed
-        assert f"RUN pip install chutes=={get_sdk_version()}" in printed
+        assert "chutes-wrappers: forge: bytecode manifest" in printed
+        assert "3 of the forge's steps are not public and were not run" in printed
         printed = owner.chutes("deploy", stage.reference, "--accept-fee", folder=stage.folder, environment=environment)
         assert "Successfully deployed" in printed, printed
 
     (reference,) = images(owner.platform.state.identity)
-    found = docker_command("run", "--rm", "--entrypoint", "pip", reference, "show", "chutes")
-    assert f"Version: {get_sdk_version()}" in found
+    assert reference.endswith("-forge")
+    script = (
+        "find / -xdev -name '*.pyc' -o -xdev -name __pycache__ 2>/dev/null | wc -l; id -Gn; echo preload=$LD_PRELOAD; "
+        f"ls {GUARD_LIBRARY} {BYTECODE_MANIFEST}; pip show chutes"
+    )
+    found = docker_command("run", "--rm", "--entrypoint", "sh", reference, "-c", script).splitlines()
+    assert f"Version: {PLATFORM_SDK_VERSION}" in found
+    assert found[:5] == ["0", "chutes root", "preload=", BYTECODE_MANIFEST, GUARD_LIBRARY]
     assert '"status": "hot"' in owner.client.get("/chutes/warmup/case-emulated").text
     host = f"tester-case-emulated.localhost:{owner.platform.port}"
     headers = {**make_bearer_header(owner.client.create_key(admin=True)["secret_key"]), "Host": host}
@@ -113,28 +125,30 @@ def test_a_build_that_fails_says_what_failed_and_leaves_nothing(owner: Owner) ->
     marker = secrets.token_hex(8)
     built = owner.client.build_and_wait(dockerfile=f"FROM {bases.image('bookworm')}\nRUN echo {marker} && exit 3")
     assert built["status"].startswith("error: the build failed with exit code")
-    assert marker in owner.client.get("/images/case:v1/logs").text.splitlines()
+    assert marker in owner.client.get(f"/images/{built['image_id']}/logs").text.splitlines()
     assert owner.client.deploy().status_code == 400
     assert containers(marker) == []
 
 
 def test_what_was_uploaded_reaches_the_build(owner: Owner) -> None:
     dockerfile = f"FROM {bases.image('bookworm')}\nADD data.txt /data.txt\nRUN cat /data.txt && echo && exit 3"
-    owner.client.build_and_wait(dockerfile=dockerfile)
-    assert "data" in owner.client.get("/images/case:v1/logs").text.splitlines()
+    built = owner.client.build_and_wait(dockerfile=dockerfile)
+    assert "data" in owner.client.get(f"/images/{built['image_id']}/logs").text.splitlines()
 
 
 @pytest.mark.skipif(shutil.which("buildah") is None, reason="buildah is not installed")
 def test_buildah_builds_as_the_platform_does_and_docker_has_the_image(engine: DockerEngine, tmp_path: Path) -> None:
-    dockerfile = (
-        f"FROM {bases.image('bookworm')}\nADD data.txt /data.txt\n# The platform's last line must find a pip.\n"
-    )
-    dockerfile += "RUN printf '#!/bin/sh\\necho pip \"$@\"\\n' > /usr/bin/pip && chmod +x /usr/bin/pip"
+    dockerfile = f"FROM {bases.image('bookworm')}\nADD data.txt /data.txt\n{FAKE_SDK}"
     with run_platform(Settings(registration_token=TOKEN, folder=tmp_path / "state", buildah=True)) as platform:
         user = Client.register(platform.url, "tester")
         built = user.build_and_wait(dockerfile=dockerfile)
-        assert built["status"] == "built and pushed", user.get("/images/case:v1/logs").text
-        assert f"pip install chutes=={get_sdk_version()}" in user.get("/images/case:v1/logs").text.splitlines()
+        assert built["status"] == "built and pushed", user.get(f"/images/{built['image_id']}/logs").text
+        log = user.get(f"/images/{built['image_id']}/logs").text.splitlines()
+        assert f"/usr/bin/pip install chutes=={PLATFORM_SDK_VERSION}" in log
+        assert (
+            f"/usr/bin/python /sdk/generate_manifest_driver.py --lib /sdk/chutes-bcm.so --output {BYTECODE_MANIFEST}"
+            in log
+        )
         (reference,) = images(platform.state.identity)
         assert docker_command("run", "--rm", "--entrypoint", "cat", reference, "/data.txt") == "data"
         assert user.delete("/images/case:v1").status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,18 @@ from chutes_wrappers.core.errors import WrapperError
 
 
 class ScriptedBuilder:
-    """Prints a line, waits for ``go``, prints another, and fails with ``failure`` if that is set."""
+    """Prints a line, waits for ``go``, prints another, and fails with ``failure`` if that is set.
 
-    def __init__(self, failure: str = "") -> None:
+    A stage of the forge prints its commands' output; the build fails in ``failing_stage``.
+    """
+
+    def __init__(self, failure: str = "", failing_stage: str = "") -> None:
         self.has_started = threading.Event()
         self.go = threading.Event()
         self.failure = failure
+        self.failing_stage = failing_stage
+        self.stage_builds: list[tuple[str, bool]] = []
+        self.published: list[str] = []
         self.files: dict[str, str] = {}
         self.references: list[str] = []
         self.removed: list[str] = []
@@ -29,6 +36,16 @@ class ScriptedBuilder:
         on_line("Step 2/2")
         if self.failure:
             raise WrapperError(self.failure)
+
+    def build_stage(self, context: Path, reference: str, has_network: bool, on_line: Callable[[str], None]) -> None:
+        self.stage_builds.append((reference, has_network))
+        for name in re.findall("echo '(.*?)'", (context / "Dockerfile").read_text()):
+            on_line(name)
+            if self.failing_stage and name.endswith(self.failing_stage):
+                raise WrapperError("the build failed with exit code 1: no")
+
+    def publish(self, reference: str, on_line: Callable[[str], None]) -> None:
+        self.published.append(reference)
 
     def remove(self, reference: str) -> None:
         self.removed.append(reference)

@@ -13,9 +13,10 @@ from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.base_images import NEWER_FORGE, describe_forges
 from chutes_wrappers.core.overruled_rules import VARIABLE
 from chutes_wrappers.core.platform_checks import compute_image_id
-from chutes_wrappers.emulator.builds import NOT_BUILT, Builds, get_sdk_version, make_platform_dockerfile
+from chutes_wrappers.emulator.builds import NOT_BUILT, Builds
 from chutes_wrappers.emulator.state import State
 from chutes_wrappers.emulator.tables.image_table import Image, Upload
+from chutes_wrappers.host.forge_stages import STAGES, describe_unknown_steps
 from tests.emulator.api.client import make_zip
 from tests.emulator.scripted_builder import ScriptedBuilder
 
@@ -46,7 +47,7 @@ def submit_image(
         logo_id=None,
         status=platform_rules.IMAGE_PENDING,
         reference=None,
-        sdk_version=get_sdk_version(),
+        sdk_version=platform_rules.PLATFORM_SDK_VERSION,
         created_at=0,
     )
     packed = make_zip(**{"data.txt": "data", "Dockerfile": "FROM another"}) if context is None else context
@@ -74,28 +75,62 @@ async def test_a_log_is_followed_until_the_image_is_built(state: State) -> None:
         assert await asyncio.to_thread(builder.has_started.wait, 20)
         assert (read_image(state, image).status, read_image(state, second).status) == ("building", "pending build")
         builder.go.set()
-        assert await following == [BOTH, "Step 1/2", "Step 2/2", "built and pushed"]
-        assert await follow_log(builds, image, after=2) == ["Step 2/2", "built and pushed"]
+        stages = [f"chutes-wrappers: forge: {stage.name}" for stage in STAGES]
+        end = [*stages, describe_unknown_steps(), "built and pushed"]
+        assert await following == [BOTH, "Step 1/2", "Step 2/2", *end]
+        assert await follow_log(builds, image, after=2) == ["Step 2/2", *end]
         await follow_log(builds, second)
         assert read_image(state, second).is_built
     built = read_image(state, image)
-    assert built.reference == builder.references[0]
-    assert built.reference == f"chutes-emulator/tester-my-case:v1-{state.identity}-{image.image_id[:8]}"
+    assert built.reference == f"{builder.references[0]}-forge"
+    assert built.reference == f"chutes-emulator/tester-my-case:v1-{state.identity}-{image.image_id[:8]}-forge"
     assert builder.references[0] != builder.references[1]
 
 
-async def test_the_uploaded_context_is_built_with_the_platforms_last_line(state: State) -> None:
+async def test_the_uploaded_context_is_built_unchanged(state: State) -> None:
     builder = ScriptedBuilder()
     builder.go.set()
     with Builds(state, builder) as builds:
         image = submit_image(state)
         builds.submit(image.image_id)
         await follow_log(builds, image)
-    assert builder.files == {
-        "data.txt": "data",
-        "Dockerfile": make_platform_dockerfile("FROM scratch", get_sdk_version()),
-    }
-    assert builder.files["Dockerfile"] == f"FROM scratch\nRUN pip install chutes=={get_sdk_version()}\n"
+    assert builder.files == {"data.txt": "data", "Dockerfile": "FROM scratch"}
+
+
+async def test_of_an_image_only_the_result_of_the_forges_stages_remains(state: State) -> None:
+    builder = ScriptedBuilder()
+    builder.go.set()
+    with Builds(state, builder) as builds:
+        image = submit_image(state)
+        builds.submit(image.image_id)
+        await follow_log(builds, image)
+    (reference,) = builder.references
+    forged = f"{reference}-forge"
+    assert builder.stage_builds == [(forged, True), (forged, False)]
+    assert (builder.published, builder.removed) == ([forged], [reference])
+    assert read_image(state, image).reference == forged
+
+
+@pytest.mark.parametrize(
+    ("stage", "status", "reason"),
+    [
+        ("SDK installation", "error: Failed to install chutes library into image!", "keep pip on PATH for user chutes"),
+        ("inspection", "error: the forge's stage 'inspection' failed", "glibc 2.34"),
+    ],
+)
+async def test_a_failed_stage_is_named_and_leaves_no_image(state: State, stage: str, status: str, reason: str) -> None:
+    builder = ScriptedBuilder(failing_stage=stage)
+    builder.go.set()
+    with Builds(state, builder) as builds:
+        image = submit_image(state)
+        builds.submit(image.image_id)
+        *_, explanation, last = await follow_log(builds, image)
+    assert last == read_image(state, image).status == status
+    assert f"the forge would fail at its stage '{stage}'" in explanation
+    assert reason in explanation
+    (reference,) = builder.references
+    assert (builder.published, builder.removed) == ([], [f"{reference}-forge", reference])
+    assert read_image(state, image).reference is None
 
 
 # With an id, because a zip contains the time: workers that collect in different seconds would collect different tests.
@@ -153,7 +188,7 @@ def test_a_deleted_image_is_removed_from_the_engine(state: State) -> None:
         built = read_image(state, image)
         state.images.remove(image.image_id)
         builds.remove(built)
-    assert builder.removed == [built.reference]
+    assert builder.removed[-1] == built.reference
 
 
 async def build_on(state: State, dockerfile: str, **options: Any) -> tuple[Image, list[str]]:

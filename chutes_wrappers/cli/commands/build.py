@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chutes_wrappers.cli import module_preparation, output
@@ -93,20 +93,10 @@ def _build_forge_image(image: str, *, debug: bool) -> str:
     """Build the forge's stages on ``image`` and return the name of the result, which does not exist after a failure."""
     label = f"{_FORGE_LABEL}={image}"
 
-    def build(folder: Path, reference: str, options: Sequence[str], on_line: Callable[[str], None]) -> None:
-        argv = [
-            "docker",
-            "build",
-            "--platform=linux/amd64",
-            "--force-rm",
-            "--label",
-            label,
-            *options,
-            "-t",
-            reference,
-            ".",
-        ]
-        code = processes.stream(argv, environment=os.environ, directory=folder, on_line=on_line)
+    def build(folder: Path, reference: str, has_network: bool, on_line: Callable[[str], None]) -> None:
+        network = [] if has_network else ["--network", "none"]
+        argv = ["docker", "build", "--platform=linux/amd64", "--force-rm", "--label", label, "-t", reference, *network]
+        code = processes.stream([*argv, "."], environment=os.environ, directory=folder, on_line=on_line)
         if code != 0:
             raise WrapperError(f"docker build failed with exit code {code}", where=image, evidence=progress.tail)
 
