@@ -193,6 +193,17 @@ def find_reserved_port_problem(port: int) -> str | None:
     return f"port {port} belongs to {owner} on an instance" if owner else None
 
 
+def find_size_problem(size_bytes: int) -> str | None:
+    """Return what happens to a call with a body of ``size_bytes``, or None (newest commit only; api, section 3)."""
+    limit = platform_rules.MAX_REQUEST_BYTES
+    if size_bytes <= limit:
+        return None
+    return (
+        f"the body of the call has {size_bytes / 1024**2:.1f} MiB: the newest version of the platform's API refuses more than "
+        f"{limit // 1024**2} MiB with 413, which is about {limit * 3 // 4 // 1024**2} MiB of files"
+    )
+
+
 def is_success_status(status: int) -> bool:
     """Return whether the API accepts an instance's response with ``status`` as a success: 2xx with a body (api, section 3)."""
     return 200 <= status < 300 and status != 204

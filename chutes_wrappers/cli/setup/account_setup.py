@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.cli import output, prompts
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
@@ -52,6 +53,9 @@ def register_account(username: str, hotkey: Hotkey) -> None:
     check_writable(path, login_file)
     token = _find_registration_token(url)
     output.report(f"registering {username} at {url}")
+    if registration.is_token_required(url):
+        deposit = f"{platform_rules.REGISTRATION_DEPOSIT_TAO:g} TAO"
+        output.report(f"the platform requires {deposit} on the wallet's coldkey {hotkey.coldkey}, free and not staked")
     registered = registration.register_account(url, username, hotkey, token)
     if registered.fingerprint:  # first: the platform returns it only once
         write_with_backup(login_file, registered.fingerprint + "\n")

@@ -138,7 +138,7 @@ def _ask_choice() -> str:
 def _set_up_account(choice: str) -> bool:
     """Set up an account in the chosen way; return False for an unknown choice."""
     if choice == "1":
-        name = registration.check_username(prompts.ask_text("Username (3 to 15 letters, digits or _)", None))
+        name = registration.check_username(prompts.ask_text("Username (3 to 15 letters, digits, _ or -)", None))
         register_account(name, _ask_hotkey(may_be_new=True))
     elif choice == "2":
         hotkey = _ask_hotkey(may_be_new=False)

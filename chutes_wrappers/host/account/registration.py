@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.config_file import NewAccount
 from chutes_wrappers.host.account.credentials import KeyCredentials, NoCredentials, SeedCredentials
@@ -22,7 +24,6 @@ _REGISTRATION_URL = "https://rtok.chutes.ai"
 TOKEN_PAGE = f"{_REGISTRATION_URL}/users/registration_token"
 _PLACEHOLDER_TOKEN = "replaceme"
 TOKEN_VARIABLE = "CHUTES_REGISTRATION_TOKEN"
-_UNAUTHORIZED, _FORBIDDEN, _CONFLICT = 401, 403, 409
 ADMIN_KEY_OF_WEBSITE = "an admin API key of the account, from the website"
 
 
@@ -41,10 +42,11 @@ def is_token_required(url: str) -> bool:
 
 def check_username(name: str) -> str:
     """Return ``name``. Raises ConfigurationError for a username that the platform does not accept."""
-    if not platform_rules.USERNAME.match(name):
-        raise ConfigurationError(
-            f"{name!r} is not a valid username", where="username", next_step="use 3 to 15 letters, digits or '_'"
+    if valid_form := platform_checks.find_username_problem(name):
+        problem = ConfigurationError(
+            f"{name!r} is not a valid username", where="username", next_step=f"use {valid_form}"
         )
+        refuse("username", problem)
     return name
 
 
@@ -67,14 +69,27 @@ def register_account(url: str, username: str, hotkey: Hotkey, token: str) -> Reg
                 params={"token": token or _PLACEHOLDER_TOKEN},
             )
         except PlatformRequestFailed as error:
-            if error.status == _FORBIDDEN:
-                error.next_step = _build_token_step(url)
-            if error.status == _CONFLICT:
-                error.next_step = "choose another username or wallet, or link an account that is yours by its API key"
+            error.next_step = _find_registration_step(url, error, hotkey) or error.next_step
             raise
     return Registration(
         account=_build_account(url, response, hotkey), fingerprint=clean_text(response.get("fingerprint"))
     )
+
+
+def _find_registration_step(url: str, error: PlatformRequestFailed, hotkey: Hotkey) -> str | None:
+    """Return what to do after a refusal of a registration (api, PLATFORM.md, section 4)."""
+    is_about_token = error.status == HTTPStatus.BAD_REQUEST and "token" in (error.evidence or "").lower()
+    if error.status == HTTPStatus.FORBIDDEN or is_about_token:
+        return _build_token_step(url)
+    if error.status == HTTPStatus.PAYMENT_REQUIRED:
+        deposit = f"{platform_rules.REGISTRATION_DEPOSIT_TAO:g} TAO"
+        return f"send at least {deposit} to the coldkey {hotkey.coldkey}, leave it unstaked there, and register again"
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        limit = platform_rules.MAX_REGISTRATIONS_PER_DAY
+        return f"register again tomorrow: the platform accepts {limit} registrations from an address a day"
+    if error.status == HTTPStatus.CONFLICT:
+        return "choose another username or wallet, or link an account that is yours by its API key"
+    return None
 
 
 def _build_token_step(url: str) -> str:
@@ -89,7 +104,7 @@ def link_account(url: str, key: str, hotkey: Hotkey) -> NewAccount:
         try:
             response = api.get("/users/me", "looking up the owner of the API key", purpose="me")
         except PlatformRequestFailed as error:
-            if error.status == _UNAUTHORIZED:  # PLATFORM.md, section 5: reads take admin keys only
+            if error.status == HTTPStatus.UNAUTHORIZED:  # PLATFORM.md, section 5: reads take admin keys only
                 error.next_step = f"use {ADMIN_KEY_OF_WEBSITE}: a key that may only call chutes cannot read the account"
             raise
     if clean_text(response.get("hotkey")) != hotkey.address:

@@ -10,9 +10,11 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from chutes_wrappers.core import platform_checks
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.runtime.files import BINARY_TYPE, File
 from chutes_wrappers.runtime.media_types import guess_type_of_bytes, guess_type_of_name
 
@@ -32,12 +34,13 @@ def parse_json_body(text: str) -> dict[str, Any]:
             next_step="""write it in single quotes, as in -d '{"text": "SOS"}', or into a file: -d @body.json""",
         ) from error
     if not isinstance(value, dict):
-        raise ConfigurationError(
+        problem = ConfigurationError(
             f"the body is {_describe_type(value)}, but the platform accepts a JSON object only",
             where=where,
             next_step='for a route of the gateway, put other JSON into {"body": …}',
         )
-    return value
+        refuse("object-body", problem)
+    return cast(dict[str, Any], value)
 
 
 def parse_form_body(fields: Sequence[str]) -> dict[str, Any]:
@@ -75,6 +78,23 @@ def convert_to_schema(fields: Mapping[str, Any], schema: Mapping[str, Any]) -> d
     ):
         body = {"content_type": data["content_type"], **body, "data": data["data"]}
     return body
+
+
+def find_body_concern(body: Mapping[str, Any], size_bytes: int) -> str | None:
+    """Return why the platform may refuse ``body``, which has ``size_bytes`` as JSON, with its largest field; else None."""
+    concern = platform_checks.find_size_problem(size_bytes)
+    if concern is None or not body:
+        return concern
+    name, value = max(body.items(), key=lambda item: _measure(item[1]))
+    file = value.get("filename") if isinstance(value, Mapping) else None
+    return f"{concern}. The largest field is {name!r}{f', the file {file}' if file else ''}"
+
+
+def _measure(value: Any) -> int:
+    """Return about how many characters ``value`` has as JSON."""
+    if isinstance(value, Mapping):
+        return sum(map(_measure, value.values()))
+    return sum(map(_measure, value)) if isinstance(value, list) else len(str(value))
 
 
 def _convert_value(value: Any, schema: Any) -> Any:

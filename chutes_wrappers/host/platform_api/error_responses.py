@@ -9,6 +9,7 @@ from html import unescape
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from chutes_wrappers.core.platform_rules import MAX_BUILDS_PER_DAY, MAX_VERSIONS_PER_DAY
 from chutes_wrappers.core.text import clean_text
 
 _LONGEST_DETAIL = 400
@@ -24,7 +25,8 @@ _STEPS = {
     404: "check the name: --list-chutes and --list-images show all names",
     409: "check what exists with --status, --list-images or --list-chutes",
     422: "correct the fields that the message names, then run the command again",
-    429: "wait, then run the command again: the platform limits requests, and builds and versions per day",
+    429: f"wait, then run the command again. A day has at most {MAX_BUILDS_PER_DAY} builds, and {MAX_VERSIONS_PER_DAY} "
+    "creations, updates and deletions of chutes",
 }
 _SERVER_ERROR = "try again later, and check the result with --status: the platform failed"
 _UNEXPECTED = "check that the API URL (base_url in the account's file, or CHUTES_API_URL) is the platform's"
@@ -34,12 +36,25 @@ _CALL_STEPS = {
     401: "check {credentials}: it may be another account's, or lack the permission to invoke this chute",
     403: "check the permissions of {credentials}, or ask the chute's owner to share it with --share",
     404: "check the public paths with --status {chute}; deploy the module again if it is not deployed, or the path is new",
-    429: "try again: every instance is at its concurrency limit, or the service is still starting "
-    "(--warmup {chute} waits for it)",
+    402: "pay in, or ask the chute's owner to: the owner pays for every call. --account shows the balance and its address",
+    413: "send less: the newest platform accepts 128 MiB, which is about 96 MiB of a file in base64. Send a part of the file, "
+    "or let the service fetch it from an address",
+    429: "call again later: every instance is at its concurrency limit, disabled for 90 s or more after 7 failures in a row, "
+    "or still starting (--warmup {chute} waits for it). See --status {chute}",
     500: "check --status {chute} and --logs {chute}, or start an instance with --warmup {chute}: the instance failed, or the "
     "platform does not accept its response",
     503: "start an instance with --warmup {chute}, which reports why one does not start: no instance accepted the call",
 }
+# By a word in the platform's text, where one status has several reasons. For calls, and for --warmup.
+_REASON_STEPS = (
+    (503, "disabled", "ask the chute's owner to enable it: nothing starts an instance of a disabled chute. The owner can send "
+    'PUT /chutes/CHUTE_ID with {{"disabled": false}} to the API'),
+    (503, "no instances", "call again in some minutes: this call requested an instance, and --warmup {chute} waits for it and "
+    "reports why it does not start"),
+    (429, "spam", "wait, or change the body: the platform limits repeated identical calls"),
+    (429, "identical", "wait, or change the body: the platform limits repeated identical calls"),
+    (429, "duplicate", "wait, or change the body: the platform limits repeated identical calls"),
+)  # fmt: skip
 _CALL_SERVER_ERROR = "check --status {chute}, then call again: the platform failed, or has no instance"
 
 
@@ -63,17 +78,28 @@ def mask_secret_bytes(data: bytes, secret: str | None) -> bytes:
     return data.replace(secret.encode(), _HIDDEN.encode()) if secret else data
 
 
-def select_next_step(status: int, credentials: str) -> str:
-    """Return the next step for a response with ``status``; ``credentials`` names those of the request."""
+def select_next_step(status: int, credentials: str, detail: str = "") -> str:
+    """Return the next step for a response with ``status`` and ``detail``; ``credentials`` names those of the request."""
+    if step := _find_reason_step(status, detail):
+        return step.format(chute="CHUTE")
     if status >= 500:
         return _SERVER_ERROR
     return _STEPS.get(status, _UNEXPECTED).format(credentials=credentials)
 
 
-def select_call_step(status: int, chute: str, credentials: str) -> str:
-    """Return the next step for a call to ``chute`` with a response of ``status``; ``credentials`` names the API key."""
-    step = _CALL_STEPS.get(status) or (_CALL_SERVER_ERROR if status >= 500 else _STEPS.get(status, _UNEXPECTED))
+def select_call_step(status: int, chute: str, credentials: str, detail: str = "") -> str:
+    """Return the next step for a call to ``chute`` with a response of ``status`` and ``detail``.
+
+    ``credentials`` names the API key.
+    """
+    step = _find_reason_step(status, detail) or _CALL_STEPS.get(status)
+    step = step or (_CALL_SERVER_ERROR if status >= 500 else _STEPS.get(status, _UNEXPECTED))
     return step.format(chute=chute, credentials=credentials)
+
+
+def _find_reason_step(status: int, detail: str) -> str | None:
+    text = detail.lower()
+    return next((step for number, word, step in _REASON_STEPS if number == status and word in text), None)
 
 
 def _extract_detail(text: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chutes_wrappers.cli.commands.sharing import check_recipient, find_other_recipient, report_share
+from chutes_wrappers.cli.commands.sharing import check_recipient, check_secret_name, find_other_recipient, report_share
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.overruled_rules import VARIABLE
 
 USER_ID = "11111111-2222-4333-8444-555555555555"
 
@@ -54,3 +55,22 @@ def test_a_share_whose_recipient_is_not_named_is_no_success(
     report_share("case", user, status)
     printed = capsys.readouterr().err
     assert ("✓" in printed, "may be another user" in printed) == (is_certain, not is_certain)
+
+
+@pytest.mark.parametrize("key", ["LD_PRELOAD", "MY_PYTHON", "sglang_key", "SGL_TOKEN", "HTTPS_PROXY"])
+def test_a_banned_secret_is_refused_before_it_is_sent(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(ConfigurationError, match=f"403 'Banned secret key: {key}'"):
+        check_secret_name(key)
+    monkeypatch.setenv(VARIABLE, "secret-name")
+    check_secret_name(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "warns"), [("PYTHONPATH", True), ("UV_PYTHON", True), ("HF_TOKEN", False), ("UV_X", False)]
+)
+def test_a_secret_that_may_be_an_exception_is_a_warning(
+    key: str, warns: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check_secret_name(key)
+    assert (f"the platform may refuse the secret {key}" in capsys.readouterr().err) is warns

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.host.calling.body import convert_to_schema, parse_form_body, parse_json_body
+from chutes_wrappers.host.calling.body import convert_to_schema, find_body_concern, parse_form_body, parse_json_body
 
 
 def test_a_value_may_hold_what_separates_fields() -> None:
@@ -45,3 +45,20 @@ def test_without_a_schema_text_stays_text() -> None:
     assert convert_to_schema({"n": "3"}, {}) == {"n": "3"}
     assert convert_to_schema({"n": "3"}, {"properties": {"n": {"type": ["string", "integer"]}}}) == {"n": "3"}
     assert convert_to_schema({"n": "x"}, {"properties": {"n": {"type": "integer"}, "m": None}}) == {"n": "x"}
+
+
+def test_a_body_above_the_newest_limit_is_a_concern_that_names_the_largest_file() -> None:
+    limit = 128 * 1024**2
+    body = {"text": "x" * 50, "audio": {"filename": "a.wav", "content_type": "audio/wav", "data": "A" * 100}}
+    assert find_body_concern(body, limit) is None
+    concern = find_body_concern(body, limit + 2 * 1024**2)
+    assert concern is not None
+    for part in (
+        "130.0 MiB",
+        "more than 128 MiB with 413",
+        "96 MiB of files",
+        "largest field is 'audio', the file a.wav",
+    ):
+        assert part in concern
+    assert "largest field is 'data'" in str(find_body_concern({"data": "AAAA", "n": 1}, 2 * limit))
+    assert "largest" not in str(find_body_concern({}, 2 * limit))
