@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +18,7 @@ from chutes_wrappers.host.calling.content import (
     parse_stream_error,
 )
 from chutes_wrappers.host.calling.sending import CallResponse
+from chutes_wrappers.host.calling.trace_events import TraceEvent
 
 
 def print_response(response: CallResponse, on_complete: Callable[[], None], *, as_json: bool) -> None:
@@ -56,7 +57,7 @@ def save_response(response: CallResponse, file: BinaryIO) -> int:
 def report_saved(response: CallResponse, path: Path, size: int, *, as_json: bool) -> None:
     """Report where the response was saved."""
     if as_json:
-        output.print_result(json.dumps({**_describe_response(response), "file": str(path), "bytes": size}))
+        output.print_json({**_describe_response(response), "file": str(path), "bytes": size})
     output.success(f"{path}: {size} bytes of {response.content_type or 'no media type'}")
 
 
@@ -109,8 +110,27 @@ def print_json(response: CallResponse, data: bytes) -> None:
     """Print a response with the body ``data`` as one JSON object."""
     content = parse_content(response.content_type, data)
     body_fields = {"data": b64encode(data).decode()} if content.kind == "binary" else {"body": content.value}
-    output.print_result(json.dumps({**_describe_response(response), **body_fields}))
+    output.print_json({**_describe_response(response), **body_fields})
+
+
+def print_event(event: TraceEvent) -> None:
+    """Print one event of a call's trace as a line, and the response's body if the event has it."""
+    if event.has_result:
+        result = event.result
+        output.print_result(result if isinstance(result, str) else _format_json(result).decode())
+    else:
+        output.print_line(event.format())
+
+
+def print_trace(response: CallResponse, events: Sequence[TraceEvent], status: int | None) -> None:
+    """Print all events of a call that ended with ``status`` as one JSON object."""
+    output.print_json({**_describe_response(response), "status": status, "events": [event.value for event in events]})
 
 
 def _describe_response(response: CallResponse) -> dict[str, Any]:
-    return {"status": response.status, "content_type": response.content_type, "milliseconds": response.milliseconds}
+    return {
+        "status": response.status,
+        "content_type": response.content_type,
+        "milliseconds": response.milliseconds,
+        "invocation_id": response.invocation_id or None,
+    }

@@ -127,7 +127,7 @@ async def _serve(
         loop.add_signal_handler(signal_number, stop.set)
     transport_name = "tunnel" if table is None else "routes"
     async with contextlib.AsyncExitStack() as stack:
-        chute = await stack.enter_async_context(Chute(address))
+        chute = await stack.enter_async_context(Chute(address, report=output.warning))
         transport: Transport = TunnelTransport(chute) if table is None else RouteTransport(chute, table)
         for local, service in ports.items():
             server = ForwardingServer(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chutes_wrappers.cli.local_port import check_free_port
 from chutes_wrappers.cli.verbs.declarations import allow_host, allow_origin, as_json, chute, flag, module, operand
-from chutes_wrappers.cli.verbs.values import FILE, PORT_PAIR, TIMEOUT
+from chutes_wrappers.cli.verbs.values import FILE, METHOD, PORT_PAIR, TIMEOUT
 from chutes_wrappers.cli.verbs.verb import Group, verb
 from chutes_wrappers.core.local_guard import parse_allow_list
 from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
@@ -34,6 +34,8 @@ url = flag("--url URL", help="call the chute at this URL [the platform's]; a URL
 @flag(
     "--timeout SECONDS", TIMEOUT, default=_CALL_TIMEOUT_S, help="fail after so many seconds without data from the chute"
 )
+@flag("--request -X METHOD", METHOD, help="use this method of the path [POST with a body, else GET].")
+@flag("--trace", help="show the platform's events about the call, in place of the response.")
 @url
 @as_json
 def call(
@@ -43,6 +45,8 @@ def call(
     form: tuple[str, ...],
     output: Path | None,
     timeout: float,
+    request: str | None,
+    trace: bool,
     url: str | None,
     as_json: bool,
 ) -> int:
@@ -50,7 +54,16 @@ def call(
     from chutes_wrappers.cli.commands.call import Options
     from chutes_wrappers.cli.commands.call import call as call_route
 
-    options = Options(data=data, fields=form, file=output, url=url, as_json=as_json, timeout_s=timeout)
+    options = Options(
+        data=data,
+        fields=form,
+        file=output,
+        url=url,
+        method=request,
+        is_traced=trace,
+        as_json=as_json,
+        timeout_s=timeout,
+    )
     return call_route(name, path, options)
 
 

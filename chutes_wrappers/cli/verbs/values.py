@@ -24,6 +24,9 @@ else:
     _ValueType = click.ParamType  # click 8.1 and 8.2 cannot subscript it
 
 
+_METHODS = (*platform_rules.API_PUBLIC_METHODS, *platform_rules.NEWEST_PUBLIC_METHODS)
+
+
 class Value(_ValueType):
     """A value that ``parse`` makes from a text. A ValueError means that the text is not a valid ``name``; ``form`` describes one."""
 
@@ -143,6 +146,13 @@ def _parse_gpus(text: str) -> str:
     return text
 
 
+def _parse_method(text: str) -> str:
+    method = text.upper()
+    if method not in _METHODS:
+        raise ValueError
+    return method
+
+
 def _check_expose(text: str) -> str:
     parse_expose(text, where="--expose")
     return text
@@ -171,5 +181,6 @@ GPUS = Value("number of GPUs", "all, none, or a number such as 1", _parse_gpus)
 EXPOSE = Value("list of categories", "such as parameters,files", _check_expose)
 HOST = Value("host name", "such as box.example", _check_host)
 ORIGIN = Value("origin", "such as https://app.example", _check_origin)
+METHOD = Value("public method", f"use {', '.join(_METHODS[:-1])} or {_METHODS[-1]}", _parse_method)
 RULE = RuleName()
 FILE = FilePath()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
 from chutes_wrappers.host.public_schemas import Components
 
@@ -42,7 +43,7 @@ def _build_operation(cord: CordRecord, components: Components) -> dict[str, Any]
         "operationId": cord.function,
         **(
             _build_query_parameters(public_schema)
-            if cord.public_api_method == "GET"
+            if cord.public_api_method in BODILESS_METHODS
             else _build_request_body(public_schema)
         ),
         "responses": {"200": {"description": "The response of the service.", "content": {media_type: {}}}},

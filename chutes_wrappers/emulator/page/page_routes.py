@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.routing import Mount, Route
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.program import replace_command_names
 from chutes_wrappers.emulator.page.document import build_document
 from chutes_wrappers.emulator.page.page_access import CALL_PREFIX, SECRET_HEADER, PageAccess
@@ -22,6 +23,7 @@ from chutes_wrappers.runtime.call_shape import ASGIApp, Scope
 
 _STATIC = Path(__file__).parent / "static"
 _MAX_SHOWN_CALLS = 50
+_CALL_METHODS = (*platform_rules.API_PUBLIC_METHODS, *platform_rules.NEWEST_PUBLIC_METHODS)
 _PAGE_HEADERS = (b"host", b"authorization", SECRET_HEADER.lower().encode())
 
 
@@ -85,7 +87,7 @@ def build_page_router(source: PageSource, invoke: ASGIApp, key: str, secret: str
         return StreamingResponse(_stream_events(source.follow_log()), media_type="text/event-stream")
 
     router.routes.append(
-        Route(CALL_PREFIX + "/{slug}/{path:path}", _PageCalls(invoke, key, access), methods=["GET", "POST"])
+        Route(CALL_PREFIX + "/{slug}/{path:path}", _PageCalls(invoke, key, access), methods=list(_CALL_METHODS))
     )
     router.routes.append(Mount("/emulator/static", StaticFiles(directory=_STATIC)))
     swagger = Path(str(files("fastapi_offline") / "static"))

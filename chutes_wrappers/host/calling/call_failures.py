@@ -5,13 +5,16 @@ from __future__ import annotations
 from http import HTTPStatus
 from http.client import responses
 
+from chutes_wrappers.core.platform_rules import INVOCATION_HEADER
 from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.forwarding.public_responses import build_forwarding_error, parse_service_error
 from chutes_wrappers.host.platform_api import error_responses
 from chutes_wrappers.host.platform_api.api_client import PlatformRequestFailed
 
 
-def build_call_error(status: int, body: bytes, *, name: str, where: str, key: str | None) -> PlatformRequestFailed:
+def build_call_error(
+    status: int, body: bytes, *, name: str, where: str, key: str | None, invocation_id: str = ""
+) -> PlatformRequestFailed:
     """Build the error for a response with ``status`` to a call of the chute ``name``; ``key`` is masked everywhere."""
     secrets = (key,) if key else ()
     phrase = responses.get(status, "")
@@ -24,10 +27,12 @@ def build_call_error(status: int, body: bytes, *, name: str, where: str, key: st
             text = service_body.decode("utf-8", "replace")
         else:
             text = build_forwarding_error(status, body).text
+    detail = error_responses.format_detail(text, secrets)
+    evidence = detail or "(an empty response)"
     return PlatformRequestFailed(
         what,
         status=status,
         where=where,
-        evidence=error_responses.format_detail(text, secrets) or "(an empty response)",
-        next_step=error_responses.select_call_step(status, name, KeyCredentials(key="").source),
+        evidence=f"{evidence}\n{INVOCATION_HEADER}: {invocation_id}" if invocation_id else evidence,
+        next_step=error_responses.select_call_step(status, name, KeyCredentials(key="").source, detail),
     )

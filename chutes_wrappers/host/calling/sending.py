@@ -13,6 +13,8 @@ from typing import Any
 import requests
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS, INVOCATION_HEADER, MAX_REQUEST_BYTES, TRACE_HEADER
+from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.calling.target import Target
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
 from chutes_wrappers.host.http_sessions import HostSession
@@ -27,10 +29,14 @@ _MAX_RESPONSE_BYTES = 512 * 1024**2
 
 @dataclass(frozen=True, kw_only=True)
 class CallResponse:
-    """The response to a call, after its head has arrived. ``started_at`` is the monotonic time of the call's start."""
+    """The response to a call, after its head has arrived. ``started_at`` is the monotonic time of the call's start.
+
+    ``invocation_id`` is the platform's name of the call, or empty.
+    """
 
     status: int
     content_type: str
+    invocation_id: str = ""
     started_at: float
     pieces: Iterator[bytes]
 
@@ -61,21 +67,28 @@ class CallResponse:
 class Upload(io.BytesIO):
     """The body of a call; its text is the progress of the upload."""
 
+    @property
+    def size(self) -> int:
+        """The length in bytes."""
+        return self.getbuffer().nbytes
+
     def __str__(self) -> str:
-        sent, total = self.tell(), self.getbuffer().nbytes
+        sent, total = self.tell(), self.size
         return f"sent {sent / 1e6:.1f} of {total / 1e6:.1f} MB" if sent < total else "no response yet"
 
 
 def build_upload(body: Mapping[str, Any] | None) -> Upload:
     """Build the body of a POST: JSON, by default the empty object."""
-    return Upload(json.dumps(body or {}).encode())
+    return Upload(json.dumps({} if body is None else body).encode())
 
 
 @contextlib.contextmanager
-def send_call(address: ChuteAddress, target: Target, upload: Upload, *, timeout_s: float) -> Iterator[CallResponse]:
-    """Send one call, a POST with the body ``upload``, and yield its response. Redirects are not followed.
+def send_call(
+    address: ChuteAddress, target: Target, upload: Upload, *, timeout_s: float, is_traced: bool = False
+) -> Iterator[CallResponse]:
+    """Send one call, with the body ``upload`` if its method has one, and yield its response. Redirects are not followed.
 
-    ``timeout_s`` limits each wait for data. Raises PlatformUnreachable when the chute's host cannot be reached, times out, or
+    ``is_traced`` requests events about the call. ``timeout_s`` limits each wait for data. Raises PlatformUnreachable when the chute's host cannot be reached, times out, or
     closes the connection early; also while ``pieces`` is read.
     """
     started_at = time.monotonic()
@@ -84,25 +97,27 @@ def send_call(address: ChuteAddress, target: Target, upload: Upload, *, timeout_
             response = session.request(
                 target.method,
                 f"{address.url}{target.path}",
-                data=None if target.method == "GET" else upload,
-                headers=_build_headers(address, target.method),
+                data=None if target.method in BODILESS_METHODS else upload,
+                headers=_build_headers(address, target.method, is_traced=is_traced),
                 timeout=(min(_CONNECT_TIMEOUT_S, timeout_s), timeout_s),
                 stream=True,
             )
         except requests.RequestException as error:
-            raise _build_unreachable_error(address, target, error, timeout_s) from error
+            raise _build_unreachable_error(address, target, error, timeout_s, upload) from error
         with contextlib.closing(response):
             yield CallResponse(
                 status=response.status_code,
                 content_type=response.headers.get("Content-Type", ""),
+                invocation_id=clean_text(response.headers.get(INVOCATION_HEADER)),
                 started_at=started_at,
                 pieces=_read_pieces(response, address, target, timeout_s),
             )
 
 
-def _build_headers(address: ChuteAddress, method: str) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {address.key}"} if address.key else {}
-    return headers if method == "GET" else {**headers, "Content-Type": "application/json"}
+def _build_headers(address: ChuteAddress, method: str, *, is_traced: bool) -> dict[str, str]:
+    key = {"Authorization": f"Bearer {address.key}"} if address.key else {}
+    kind = {} if method in BODILESS_METHODS else {"Content-Type": "application/json"}
+    return {**key, **kind, **({TRACE_HEADER: "true"} if is_traced else {})}
 
 
 def _read_pieces(
@@ -116,12 +131,16 @@ def _read_pieces(
 
 
 def _build_unreachable_error(
-    address: ChuteAddress, target: Target, error: Exception, timeout_s: float
+    address: ChuteAddress, target: Target, error: Exception, timeout_s: float, upload: Upload | None = None
 ) -> PlatformUnreachable:
     detail = error_responses.format_detail(f"{type(error).__name__}: {error}", (address.key or "",))
     if "timed out" in detail:
         what = f"the chute sent nothing for {timeout_s:g} s"
         step = "check --status and --logs, or wait longer with --timeout: the call may still be running, and is not sent again"
+    elif upload is not None and upload.size > MAX_REQUEST_BYTES:
+        # A server may close the connection before it has read a body that it rejects.
+        what = f"the connection closed while a body of {upload.size / 1024**2:.1f} MiB was sent"
+        step = error_responses.select_call_step(413, "CHUTE", "")
     else:
         what = "the chute cannot be reached, or closed the connection early"
         step = "check the result of the call with --status and --logs: it is not sent again"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.platform_checks import is_shadowed
+from chutes_wrappers.core.overruled_rules import refuse
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS, NEWEST_PLATFORM_PATHS
 
 _MOST_SUGGESTIONS = 5
+# The methods of a call without --request, by whether it has a body, the preferred one first.
+_METHODS_BY_BODY = {True: ("POST", "PUT", "PATCH"), False: ("GET", "POST")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +31,18 @@ class Target:
         return self.path.partition("?")[0]
 
 
-def build_target_without_cords(path: str, body: Mapping[str, Any] | None) -> Target:
-    """Build the target when the chute's cords are unknown: a POST when there is a body, else a GET."""
-    return Target(method="GET" if body is None else "POST", path=_add_leading_slash(path))
+def build_target_without_cords(path: str, body: Mapping[str, Any] | None, method: str | None = None) -> Target:
+    """Build the target when the chute's cords are unknown: by default a POST when there is a body, else a GET."""
+    return Target(method=method or ("GET" if body is None else "POST"), path=_add_leading_slash(path))
 
 
-def select_target(chute: Mapping[str, Any], path: str, body: Mapping[str, Any] | None) -> Target:
+def select_target(
+    chute: Mapping[str, Any], path: str, body: Mapping[str, Any] | None, method: str | None = None
+) -> Target:
     """Select the target by the cords in the API's ``chute``. Raise ConfigurationError when no cord accepts the call.
 
-    With a body it is a POST. Without one a GET cord is preferred, and a POST sends the empty object.
+    Without ``method``, a body selects POST, PUT or PATCH, in this order. Without a body a GET cord is preferred, and a POST
+    sends the empty object.
     """
     target = Target(method="", path=_add_leading_slash(path))
     cords = _find_public_cords(chute)
@@ -44,22 +50,34 @@ def select_target(chute: Mapping[str, Any], path: str, body: Mapping[str, Any] |
     where = f"the chute {chute.get('name')!r}"
     if not matching_cords:
         raise _build_unknown_path_error(where, target.bare_path, cords)
-    if is_shadowed(target.bare_path):
-        raise ConfigurationError(
+    if target.bare_path in NEWEST_PLATFORM_PATHS:
+        problem = ConfigurationError(
             f"{target.bare_path} is served by the platform itself, and never reaches the chute",
             where=where,
             next_step="give the route another public path: --expose reserved",
         )
+        refuse("shadowed-path", problem)
     methods = {str(cord.get("public_api_method", "")).upper() for cord in matching_cords}
-    if body is not None and "POST" not in methods:
-        raise ConfigurationError(
-            f"{target.bare_path} is a {' and '.join(sorted(methods))} route, which accepts no body",
+    selected = _select_method(methods, has_body=body is not None, method=method, where=f"{where}, {target.bare_path}")
+    if body is not None and selected in BODILESS_METHODS:
+        problem = ConfigurationError(
+            f"{target.bare_path} is a {selected} route, which accepts no body",
             where=where,
             next_step="remove -d and -F, and put parameters into the query string",
         )
+        refuse("get-body", problem)
     _check_stream(where, target, matching_cords, body)
-    method = "GET" if body is None and "GET" in methods else "POST"
-    return Target(method=method, path=target.path, schema=_select_schema(matching_cords, method))
+    return Target(method=selected, path=target.path, schema=_select_schema(matching_cords, selected))
+
+
+def _select_method(methods: Set[str], *, has_body: bool, method: str | None, where: str) -> str:
+    if method is None:
+        return next((each for each in _METHODS_BY_BODY[has_body] if each in methods), min(methods))
+    if method in methods:
+        return method
+    raise ConfigurationError(
+        f"no cord has the method {method}", where=where, next_step=f"use --request {' or '.join(sorted(methods))}"
+    )
 
 
 def _add_leading_slash(path: str) -> str:
@@ -108,10 +126,11 @@ def _check_stream(
     The platform would decode the plain response as a stream: a 500, and a failure of the instance (api).
     """
     query = parse_qs(target.path.partition("?")[2], keep_blank_values=True)
-    is_stream_requested = bool((body or {}).get("stream")) or "stream" in query
+    is_stream_requested = bool(isinstance(body, Mapping) and body.get("stream")) or "stream" in query
     if is_stream_requested and not any(cord.get("stream") for cord in cords):
-        raise ConfigurationError(
+        problem = ConfigurationError(
             f"{target.bare_path} does not stream, and the platform fails on a call that requests a stream",
             where=where,
             next_step="remove `stream`, or make it a streaming route and deploy again",
         )
+        refuse("stream-request", problem)

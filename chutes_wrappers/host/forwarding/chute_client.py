@@ -12,7 +12,9 @@ import aiohttp
 from yarl import URL
 
 from chutes_wrappers.core.errors import ConfigurationError
-from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
+from chutes_wrappers.core.platform_checks import find_size_problem
+from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S, INVOCATION_HEADER
+from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.async_sessions import AsyncSession
 from chutes_wrappers.host.forwarding.transport import ForwardingError
 from chutes_wrappers.host.http_sessions import find_proxy, is_local_host
@@ -87,12 +89,24 @@ class PublicCall:
     length: int = 0
 
 
-class Chute:
-    """A deployed chute. A context manager; its calls belong to one event loop."""
+def read_invocation_id(response: aiohttp.ClientResponse) -> str:
+    """Return the platform's name of a call, from its response; empty when the server sends none."""
+    return clean_text(response.headers.get(INVOCATION_HEADER))
 
-    def __init__(self, address: ChuteAddress, *, busy_timeout_s: float = _BUSY_TIMEOUT_S) -> None:
+
+class Chute:
+    """A deployed chute. A context manager; its calls belong to one event loop. ``report`` gets warnings about a call."""
+
+    def __init__(
+        self,
+        address: ChuteAddress,
+        *,
+        busy_timeout_s: float = _BUSY_TIMEOUT_S,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self._address = address
         self._busy_timeout_s = busy_timeout_s
+        self._report = report
         self._session: AsyncSession | None = None
 
     async def __aenter__(self) -> Chute:
@@ -117,6 +131,8 @@ class Chute:
 
         Raises ForwardingError when the chute cannot be reached, or returns 429 for ten minutes.
         """
+        if concern := find_size_problem(call.length):
+            self._report(f"{call.method} {call.path}: {concern}")
         deadline = asyncio.get_running_loop().time() + self._busy_timeout_s
         pause_s = _FIRST_PAUSE_S
         while True:
@@ -124,9 +140,13 @@ class Chute:
                 if response.status != _TOO_MANY_REQUESTS:
                     yield response
                     return
+                invocation_id = read_invocation_id(response)
                 text = (await self.read_error(response)).decode("utf-8", "replace")[:_LONGEST_REASON]
             if asyncio.get_running_loop().time() + pause_s > deadline:
-                raise ForwardingError(_TOO_MANY_REQUESTS, f"the chute was busy for {self._busy_timeout_s:g} s: {text}")
+                name = f" ({INVOCATION_HEADER}: {invocation_id})" if invocation_id else ""
+                raise ForwardingError(
+                    _TOO_MANY_REQUESTS, f"the chute was busy for {self._busy_timeout_s:g} s: {text}{name}"
+                )
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -150,6 +170,10 @@ class Chute:
         try:
             async with self._session.request(call.method, url, **body) as response:
                 yield response
+        except aiohttp.ConnectionTimeoutError as error:
+            raise ForwardingError(
+                502, f"{self._address.url} cannot be reached: no connection within {_CONNECT_TIMEOUT_S:g} s"
+            ) from error
         except asyncio.TimeoutError as error:
             raise ForwardingError(
                 504, f"no data within {API_CALL_LIMIT_S:g} s, after which the platform ends a call"

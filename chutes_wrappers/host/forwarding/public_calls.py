@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import pybase64
 
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.forwarding.matching import Match
 from chutes_wrappers.host.forwarding.multipart_reader import Field, InvalidMultipart, parse_multipart, parse_parameters
@@ -29,7 +30,7 @@ def build_query_and_body(match: Match, call: TunnelCall) -> tuple[tuple[tuple[st
     route = match.cord.route
     query = _encode_lists(route, parse_qsl(call.target.partition("?")[2], keep_blank_values=True))
     query += [*match.path_values.items(), *_select_header_parameters(route, call)]
-    if match.cord.public_method == "GET":
+    if match.cord.public_method in BODILESS_METHODS:
         return tuple(query), {}
     body = _build_body(route, call)
     repeated = _collect_repeated(query) if set(body) != {"body"} or route.request_format.wrapped else {}

@@ -11,27 +11,32 @@ from typing import Any
 
 import pybase64
 
+from chutes_wrappers.core.platform_rules import INVOCATION_HEADER
 from chutes_wrappers.host.forwarding.transport import ForwardingError
 from chutes_wrappers.host.platform_api.error_responses import select_call_step
 from chutes_wrappers.runtime.tunnel_frames import Head
 
 _BAD_REQUEST = 400
+_CLIENT_STATUSES = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
 _LONGEST_TEXT = 500
 # The platform's API puts this before the text of an instance's 400 (PLATFORM.md, section 3).
 _DETAIL_PREFIX = "Invalid request:"
 
 
-def build_forwarding_error(status: int, body: bytes) -> ForwardingError:
-    """Build the error for a call that the platform or the instance did not accept.
+def build_forwarding_error(status: int, body: bytes, invocation_id: str = "") -> ForwardingError:
+    """Build the error for a call that the platform or the instance did not accept, with its ``invocation_id`` if there is one.
 
-    A 400 stays a 400. Any other status becomes a 502, since the client did not cause it.
+    A 400 and a 413 stay what they are. Any other status becomes a 502, since the client did not cause it.
     """
     detail = _parse_detail(body)
     text = str(detail["error"]) if "error" in detail else body.decode("utf-8", "replace").strip()[:_LONGEST_TEXT]
     if status == _BAD_REQUEST:
         return ForwardingError(_BAD_REQUEST, text)
-    step = select_call_step(status, "CHUTE", "the API key (CHUTES_API_KEY or ~/.chutes/api_key)")
-    return ForwardingError(502, f"the platform returned {status}: {text or responses.get(status, 'no text')}; {step}")
+    step = select_call_step(status, "CHUTE", "the API key (CHUTES_API_KEY or ~/.chutes/api_key)", text)
+    name = f" ({INVOCATION_HEADER}: {invocation_id})" if invocation_id else ""
+    reason = text or responses.get(status, "no text")
+    client_status = status if status in _CLIENT_STATUSES else HTTPStatus.BAD_GATEWAY
+    return ForwardingError(client_status, f"the platform returned {status}: {reason}{name}; {step}")
 
 
 def parse_service_error(body: bytes) -> tuple[Head, bytes] | None:

@@ -9,8 +9,9 @@ from http import HTTPStatus
 
 import aiohttp
 
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall
+from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall, read_invocation_id
 from chutes_wrappers.host.forwarding.matching import Match, RouteTable
 from chutes_wrappers.host.forwarding.public_calls import build_query_and_body
 from chutes_wrappers.host.forwarding.public_responses import (
@@ -50,20 +51,20 @@ class RouteTransport:
                 yield await _build_response(response)
             else:
                 body = await self._chute.read_error(response, _LARGEST_ERROR_BYTES)
-                yield _build_error_response(response.status, body)
+                yield _build_error_response(response.status, body, read_invocation_id(response))
 
 
 def _build_public_call(match: Match, call: TunnelCall) -> PublicCall:
     query, body = build_query_and_body(match, call)
     cord = match.cord
-    if cord.public_method == "GET":
-        return PublicCall(method="GET", path=cord.public_path, query=query)
+    if cord.public_method in BODILESS_METHODS:
+        return PublicCall(method=cord.public_method, path=cord.public_path, query=query)
     text = json.dumps(body).encode()
 
     async def pieces() -> AsyncIterator[bytes]:
         yield text
 
-    return PublicCall(method="POST", path=cord.public_path, query=query, pieces=pieces, length=len(text))
+    return PublicCall(method=cord.public_method, path=cord.public_path, query=query, pieces=pieces, length=len(text))
 
 
 async def _build_response(response: aiohttp.ClientResponse) -> ForwardedResponse:
@@ -95,10 +96,10 @@ async def _join(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[b
         yield piece
 
 
-def _build_error_response(status: int, body: bytes) -> ForwardedResponse:
+def _build_error_response(status: int, body: bytes, invocation_id: str) -> ForwardedResponse:
     error = parse_service_error(body) if status == HTTPStatus.BAD_REQUEST else None
     if error is None:
-        raise build_forwarding_error(status, body)
+        raise build_forwarding_error(status, body, invocation_id)
     head, service_body = error
     headers = (*head.headers, ("Content-Length", str(len(service_body))))
     return ForwardedResponse(

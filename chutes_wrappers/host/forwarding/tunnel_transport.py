@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import aiohttp
 
-from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall
+from chutes_wrappers.host.forwarding.chute_client import Chute, PublicCall, read_invocation_id
 from chutes_wrappers.host.forwarding.public_responses import build_forwarding_error
 from chutes_wrappers.host.forwarding.transport import ForwardedResponse, ForwardingError
 from chutes_wrappers.runtime.tunnel_frames import (
@@ -41,7 +41,8 @@ class TunnelTransport:
         public = PublicCall(method="POST", path=PUBLIC_PATH, pieces=pieces, length=compute_call_length(call))
         async with self._chute.call(public) as response:
             if response.status != 200:
-                raise build_forwarding_error(response.status, await self._chute.read_error(response))
+                body = await self._chute.read_error(response)
+                raise build_forwarding_error(response.status, body, read_invocation_id(response))
             async with contextlib.aclosing(_read_frames(response.content)) as frames:
                 head = await anext(frames)
                 if not isinstance(head, Head):

@@ -216,12 +216,13 @@ class PlatformApi:
 
     def _build_request_error(self, response: requests.Response, what: str) -> PlatformRequestFailed:
         status = response.status_code
+        detail = error_responses.format_detail(response.text, self._credentials.secrets)
         return PlatformRequestFailed(
             f"{what}: the platform returned {status}",
             status=status,
             where=f"{response.request.method} {self.url}{response.request.path_url.partition('?')[0]}",
-            evidence=error_responses.format_detail(response.text, self._credentials.secrets),
-            next_step=error_responses.select_next_step(status, self._credentials.source),
+            evidence=detail,
+            next_step=error_responses.select_next_step(status, self._credentials.source, detail),
         )
 
     def _build_response_error(self, what: str, path: str, evidence: str) -> WrapperError:

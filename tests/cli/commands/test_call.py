@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,6 +254,7 @@ def test_json_is_one_object_for_every_response(caller: Caller) -> None:
     payload = json.loads(caller.call_ok("case", "/sound", "--json"))
     assert base64.b64decode(payload.pop("data")) == bytes(range(256))
     assert payload.pop("milliseconds") >= 0
+    assert str(uuid.UUID(payload.pop("invocation_id")))
     assert payload == {"status": 200, "content_type": "audio/wav"}
     assert json.loads(caller.call_ok("case", "/health", "--json"))["body"] == {"fine": "schön"}
     assert json.loads(caller.call_ok("case", "/text", "--json"))["body"] == "... --- ..."
@@ -286,9 +288,24 @@ def test_an_error_status_is_reported_with_its_meaning(caller: Caller, status: in
     assert (ran.code, named in ran.stderr) == (1, True), ran.stderr
     output_text = json.loads(ran.stdout)
     assert output_text["status"] == (status if status in (400, 429) else 500)
+    assert f"X-Chutes-InvocationID: {output_text['invocation_id']}" in ran.stderr
     if status == 400:
         assert "as the service says" in ran.stderr
-    assert caller.call_ok("case", "/echo", "-d", "{}")  # an instance with seven failures in a row would be gone
+    assert caller.call_ok("case", "/echo", "-d", "{}")  # an instance with seven failures in a row would be disabled
+
+
+def test_a_trace_shows_the_platforms_events_and_the_final_status(caller: Caller) -> None:
+    *steps, last = caller.call_ok("case", "/health", "--trace").splitlines()
+    assert "the instance responded" in steps[-1]
+    assert ("the call ended" in last, "status=200" in last) == (True, True)
+    body = json.dumps({"status": 404, "detail": "no"})
+    ran = caller.call_failing("case", "/refuse", "-d", body, "--trace", "--json")
+    payload = json.loads(ran.stdout)
+    assert (ran.code, payload["status"]) == (1, 500)
+    assert [event["trace"].get("status") for event in payload["events"][:-1]] == [None, 404, 500]
+    assert "status 500" in ran.stderr
+    assert payload["invocation_id"] in ran.stderr
+    assert "--trace" in caller.call_failing("case", "/health", "--trace", "-o", "x").stderr
 
 
 def test_an_error_of_the_service_is_reported_as_such(caller: Caller) -> None:

@@ -22,6 +22,9 @@ CHUTE = {
         cord("POST", "/say"),
         cord("POST", "/chat", stream=True),
         cord("GET", "/docs"),
+        cord("PUT", "/item"),
+        cord("DELETE", "/item"),
+        cord("HEAD", "/head"),
         cord("POST", None),  # type: ignore[arg-type]  # a cord without a public path
     ],
 }
@@ -32,6 +35,35 @@ def test_a_path_with_both_methods_is_read_without_a_body_and_posted_with_one() -
     posted = select_target(CHUTE, "both", {})
     assert (posted.method, posted.path, posted.schema) == ("POST", "/both", {"type": "object"})
     assert select_target(CHUTE, "/say", None).method == "POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "method", "expected"),
+    [
+        ("/item", {}, None, "PUT"),
+        ("/item", None, "DELETE", "DELETE"),
+        ("/item", None, "PUT", "PUT"),
+        ("/head", None, None, "HEAD"),
+        ("/both", None, "POST", "POST"),
+    ],
+)
+def test_the_method_is_that_of_a_cord(path: str, body: Any, method: str | None, expected: str) -> None:
+    assert select_target(CHUTE, path, body, method).method == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "method", "what"),
+    [
+        ("/both", None, "PATCH", "no cord has the method PATCH"),
+        ("/item", {}, "DELETE", "a DELETE route, which accepts no body"),
+        ("/head", {}, None, "a HEAD route, which accepts no body"),
+    ],
+)
+def test_a_method_that_no_cord_has_and_a_body_that_it_cannot_have_are_rejected(
+    path: str, body: Any, method: str | None, what: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=what):
+        select_target(CHUTE, path, body, method)
 
 
 def test_an_unknown_path_suggests_the_closest() -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 from aiohttp import web
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.routes import Route
@@ -110,6 +111,22 @@ async def test_no_error_contains_a_key_that_the_server_quotes(
                 pass
     assert KEY not in str(caught.value)
     assert requests[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+async def test_a_body_above_the_platforms_limit_is_sent_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform_rules, "MAX_REQUEST_BYTES", 8)
+    warnings: list[str] = []
+    for body in (b'{"a": 1}', b'{"a": 12}'):
+        async with (
+            platform([200]) as (url, _),
+            Chute(ChuteAddress(url=url), report=warnings.append) as chute,
+            chute.call(make_post(body)),
+        ):
+            pass
+    (warning,) = warnings
+    assert warning.startswith(
+        "POST /a: the body of the call has 0.0 MiB: the newest version of the platform's API refuses more than"
+    )
 
 
 async def test_an_unreachable_chute_is_a_502() -> None:

@@ -41,3 +41,24 @@ def test_every_status_has_a_next_step(status: int) -> None:
     for step in (select_next_step(status, "the account"), select_call_step(status, "case", "the API key")):
         assert step
         assert "{" not in step
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "named"),
+    [
+        (503, "No instances available (yet) for chute_id=1", "this call requested an instance"),
+        (503, "Chute 1 is disabled", "enable it"),
+        (503, "No infrastructure available", "--warmup case"),
+        (402, "The balance is $0", "the owner pays for every call"),
+        (413, "Request body is too large", "about 96 MiB of a file in base64"),
+        (429, "Infrastructure is at maximum capacity, try again later", "disabled for 90 s or more"),
+        (429, "Spam limit: identical requests", "change the body"),
+    ],
+)
+def test_the_next_step_of_a_call_depends_on_the_platforms_reason(status: int, detail: str, named: str) -> None:
+    assert named in select_call_step(status, "case", "the API key", detail)
+
+
+def test_a_disabled_chute_that_is_warmed_up_has_the_same_next_step() -> None:
+    assert "enable it" in select_next_step(503, "the account", "Chute is disabled")
+    assert "disabled" not in select_next_step(503, "the account", "Service Unavailable")

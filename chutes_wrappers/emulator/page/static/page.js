@@ -50,7 +50,7 @@ async function prepareRequest(original) {
   const request = { ...original, headers: { ...original.headers, ...access } };
   if (!(request.body instanceof FormData)) return request;
   const path = new URL(request.url, location.href).pathname.slice(specification.servers[0].url.length);
-  const body = await convertFormToJson(request.body, specification.paths[path].post);
+  const body = await convertFormToJson(request.body, specification.paths[path][request.method.toLowerCase()]);
   return { ...request, body: JSON.stringify(body), headers: { ...request.headers, "Content-Type": "application/json" } };
 }
 
@@ -84,12 +84,19 @@ async function showChute(slug) {
 
 function fillTable(table, rows) {
   const body = document.querySelector(`#${table} tbody`);
-  body.replaceChildren(...rows.map(({ cells, bad }) => {
+  body.replaceChildren(...rows.map(({ cells, bad, title }) => {
     const row = document.createElement("tr");
     row.className = bad ? "bad" : "";
+    row.title = title;
     row.append(...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
     return row;
   }));
+}
+
+/** Describe an instance's state: one that is disabled for a while gets no calls. */
+function describeState(instance) {
+  const until = (instance.disabled_until || 0) * 1000;
+  return until > Date.now() ? `disabled until ${new Date(until).toLocaleTimeString()}` : instance.state;
 }
 
 function refresh(status) {
@@ -103,11 +110,13 @@ function refresh(status) {
   const chute = status.chutes.find((each) => each.slug === shownSlug);
   fillTable("instances", (chute ? chute.instances : []).map((each) => ({
     bad: Boolean(each.last_failure) || each.state === "gone",
-    cells: [each.instance_id.slice(0, 8), each.state, each.running_calls, each.failures, each.ended_because || each.last_failure],
+    title: each.instance_id,
+    cells: [each.instance_id.slice(0, 8), describeState(each), each.running_calls, each.failures, each.ended_because || each.last_failure],
   })));
   fillTable("calls", status.calls.slice().reverse().map((call) => ({
     bad: Boolean(call.failure),
-    cells: [new Date(call.started_at * 1000).toLocaleTimeString(), `${call.method} ${call.path}`, call.status, Math.round(call.duration_s * 1000), call.failure],
+    title: `X-Chutes-InvocationID: ${call.invocation_id}`,
+    cells: [new Date(call.started_at * 1000).toLocaleTimeString(), `${call.method} ${call.path}`, call.status, Math.round(call.duration_s * 1000), call.invocation_id.slice(0, 8), call.failure],
   })));
 }
 
