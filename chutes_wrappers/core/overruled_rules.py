@@ -24,9 +24,8 @@ def check_rule(name: str) -> str:
     if name in platform_rules.OVERRULABLE_RULES:
         return name
     if any(fact.name == name for fact in platform_rules.FACTS):
-        raise ConfigurationError(
-            f"{name!r} is a fact, not a rule: nothing is refused because of it", next_step="remove the flag"
-        )
+        text = platform_rules.find_fact(name).text
+        raise ConfigurationError(f"{name!r} is a fact that cannot be overruled: {text}", next_step="remove the flag")
     matches = difflib.get_close_matches(name, platform_rules.OVERRULABLE_RULES, n=1)
     hint = f"did you mean {matches[0]}? " if matches else ""
     rules = ", ".join(sorted(platform_rules.OVERRULABLE_RULES))
@@ -69,7 +68,8 @@ def refuse(rule: str, failure: WrapperError) -> None:
 def describe_rule(rule: str) -> str:
     """Return the line of a refusal that names its rule, since when it is known, and how sure it is."""
     fact = platform_rules.find_fact(rule)
-    return f"rule {rule}, since {fact.date}, {fact.sureness}; --allow {rule} lets the platform decide"
+    advice = f"--allow {rule} lets the platform decide" if fact.refusal else "it cannot be overruled"
+    return f"rule {rule}, as of {fact.date}, {fact.sureness}; {advice}"
 
 
 def list_overruled() -> list[str]:

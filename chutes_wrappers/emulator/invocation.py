@@ -344,10 +344,9 @@ class _Call:
 async def _read_body(request: Request, max_bytes: int) -> bytes:
     """Return the request's body. One that is too long is read to its end, but not kept: the client then reads the response."""
     body, length = bytearray(), 0
-    is_limited = not is_overruled("body-size")
     async for piece in request.stream():
         length += len(piece)
-        if length <= max_bytes or not is_limited:
+        if length <= max_bytes or is_overruled("body-size"):
             body += piece
     check_length(length, max_bytes)
     return bytes(body)

@@ -88,6 +88,14 @@ def _suggest_public_method(method: str) -> str:
 
 def _find_shadowed_path_problems(cord: _Cord, where: str) -> Iterator[Problem]:
     path = cord["public_api_path"]
+    if path in platform_rules.NEWEST_RESERVED_PATHS:
+        yield Problem(
+            rule="reserved-path",
+            what=f"the newest version of the platform's API refuses the public path {path}, and with it the whole chute",
+            where=where,
+            fix=f'publish it under another path, such as public_api_path="/my{path}"',
+            severity="warning",
+        )
     if path and platform_checks.is_shadowed(path):
         yield Problem(
             rule="shadowed-path",
