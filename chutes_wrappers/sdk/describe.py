@@ -56,7 +56,7 @@ def describe(chute: Any) -> dict[str, Any]:
         "lock_modules": chute.lock_modules,
         "standard_template": chute.standard_template,
         "revision": chute.revision,
-        "jobs": [job._name for job in chute.jobs],
+        "jobs": [job.name for job in chute.jobs],
         "cords": [
             {
                 "function": cord._func.__name__,

@@ -66,13 +66,13 @@ def write_module(folder: Path, *, method: str, length: int = 0) -> Path:
 
 
 def test_emulate_lists_all_rejections_and_starts_no_instance(tmp_path: Path) -> None:
-    path = write_module(tmp_path, method="PUT", length=150_001)
+    path = write_module(tmp_path, method="put", length=150_001)
     done = run_command("--emulate", str(path), "--no-docker", "--check", "--yes", timeout_s=120)
     output_text = done.stdout + done.stderr
     assert done.returncode == 2, output_text
     assert "Chutes would reject this module" in output_text
     for part in (
-        "PUT is not a valid public method",
+        "'put' is not a valid public method",
         "cord replace",
         'public_api_method="POST"',
         "150,001",
