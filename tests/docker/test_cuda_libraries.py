@@ -18,16 +18,23 @@ pytestmark = pytest.mark.docker
 SITE = "/opt/vendor/lib/python3.11/site-packages"
 RUNTIME = f"{SITE}/nvidia/cuda_runtime"
 # What nvidia-cuda-runtime-cu12 and torch bring, made by gcc; and a program that is linked to it without a search path.
-DOCKERFILE = rf"""FROM {bases.image("echo")}
+DOCKERFILE = rf"""FROM {{echo}}
 RUN python3 -m venv --without-pip /opt/vendor && mkdir -p {RUNTIME}/lib {RUNTIME}/include {SITE}/torch \
- && echo 'int cuda(void) {{ return 124; }}' >/tmp/library.c \
+ && echo 'int cuda(void) {{{{ return 124; }}}}' >/tmp/library.c \
  && gcc -shared -fPIC -Wl,-soname,libcudart.so.12 -o {RUNTIME}/lib/libcudart.so.12 /tmp/library.c \
- && echo 'int cuda(void); int main(void) {{ return cuda() != 124; }}' >/tmp/main.c \
+ && echo 'int cuda(void); int main(void) {{{{ return cuda() != 124; }}}}' >/tmp/main.c \
  && gcc -o /usr/local/bin/linked /tmp/main.c {RUNTIME}/lib/libcudart.so.12 \
  && echo '#define CUDART_VERSION  12040' >{RUNTIME}/include/cuda_runtime_api.h \
  && echo "cuda: Optional[str] = '12.4'" >{SITE}/torch/version.py
 CMD ["/opt/vendor/bin/python", "/srv/echo/service.py"]
 """
+# The step of the recipe alone, on an image with the Python that the steps before it install.
+STEP = f"""FROM {{base}}
+RUN python3 -m venv --without-pip {layout.BAKED_VENV}
+COPY cuda_libraries.sh {layout.BAKED_RECIPE}/
+RUN /bin/sh {layout.BAKED_RECIPE}/cuda_libraries.sh
+"""
+RECIPE = (bases.ROOT / "chutes_wrappers" / "sdk" / "recipe" / "cuda_libraries.sh").read_text()
 USE = """linked && python3 -c 'import ctypes; assert ctypes.CDLL("libcudart.so.12").cuda() == 124' && echo both found it"""
 SCRIPT = f"/bin/sh {layout.BAKED_RECIPE}/cuda_libraries.sh"
 # As root in the built image: other configurations of the linker, an image without the packages, and one without ldconfig.
@@ -40,14 +47,18 @@ rm "$(command -v ldconfig)" && if {SCRIPT}; then exit 12; fi
 """
 
 
+def make_base() -> str:
+    return bases.built_from_scratch("cuda-packages", DOCKERFILE.format(echo=bases.image("echo")), {})
+
+
 def run_shell(engine: DockerEngine, image: str, command: str, user: str = "1000:1000") -> tuple[int, str]:
     spec = ContainerSpec(image=image, entrypoint=["sh", "-euc"], command=[command], user=user)
     with engine.run(spec) as container:
         return container.wait(60), container.read_tail()
 
 
-def test_create_sets_the_option_and_the_built_image_finds_the_libraries(engine: DockerEngine, tmp_path: Path) -> None:
-    base = bases.built_from_scratch("cuda-packages", DOCKERFILE, {})
+def test_create_warns_and_sets_the_option(engine: DockerEngine, tmp_path: Path) -> None:
+    base = make_base()
     created = run_command("--create", base, "--name", "case-cuda", cwd=tmp_path)
     assert created.returncode == 0, created.stderr
     warning = (
@@ -62,13 +73,13 @@ def test_create_sets_the_option_and_the_built_image_finds_the_libraries(engine: 
 
     code, printed = run_shell(engine, base, USE)
     assert (code, "libcudart.so.12" in printed) == (127, True)
-    built = run_command("--build", str(module), "--local", "--yes")
-    assert built.returncode == 0, built.stdout + built.stderr
-    assert warning in " ".join((built.stdout + built.stderr).split())
-    code, printed = run_shell(engine, "case-cuda:v1.0.0", USE)
-    assert (code, printed.strip()) == (0, "both found it")
 
-    code, printed = run_shell(engine, "case-cuda:v1.0.0", VARIANTS, user="0")
+
+def test_every_program_finds_the_libraries_after_the_step(engine: DockerEngine) -> None:
+    image = bases.built_from_scratch("cuda-registered", STEP.format(base=make_base()), {"cuda_libraries.sh": RECIPE})
+    code, printed = run_shell(engine, image, USE)
+    assert (code, printed.strip()) == (0, "both found it")
+    code, printed = run_shell(engine, image, VARIANTS, user="0")
     assert code == 0, printed
     assert printed.count("both found it") == 2
     assert "cuda_libraries=True has no effect: no package in this image has CUDA's libraries" in printed
