@@ -27,7 +27,7 @@ _MARKER = "chutes-wrappers: forge: "
 _STAGE_LINE = re.compile(rf"(?:#\d+ [\d.]+ )?{_MARKER}([\w ]+)\Z")
 _MAX_EVIDENCE_LINES = 15
 # The SDK's folder, in which the forge finds its libraries. Isolated: the working directory may have a folder of that name.
-_SDK_FOLDER = """"$(python -I -c 'from importlib.util import find_spec; print(*find_spec("chutes").submodule_search_locations)')\""""
+_SDK_FOLDER = """"$(python -IB -c 'from importlib.util import find_spec; print(*find_spec("chutes").submodule_search_locations)')\""""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.docker
 # What the forge's stages need, without a wrapped image: its copy into buildah's storage takes long.
 FAKE_SDK = r"""RUN useradd -u 1000 chutes && mkdir -p /sdk /app /usr/local/share/man && touch /sdk/chutes-aegis.so && \
     for name in pip uv chutes python; do \
-        printf '#!/bin/sh\n[ "$1" = -I ] && echo /sdk || echo "$0 $*"\n' >/usr/bin/$name && chmod 755 /usr/bin/$name; \
+        printf '#!/bin/sh\n[ "$1" = -IB ] && echo /sdk || echo "$0 $*"\n' >/usr/bin/$name && chmod 755 /usr/bin/$name; \
     done"""
 CHUTES = Path(sys.executable).parent / "chutes"
 
