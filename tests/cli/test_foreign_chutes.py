@@ -161,12 +161,15 @@ def test_a_strangers_chute_of_the_name_is_neither_read_called_nor_changed(world:
     world.check_stranger_is_untouched()
 
 
-def test_a_secret_of_a_name_belongs_to_the_own_chute_also_before_its_deployment(world: World) -> None:
+def test_a_secret_belongs_to_the_own_chute_which_must_be_deployed(world: World) -> None:
     world.share_unasked()
+    early = world.run("--secret", NAME, "TOKEN", stdin_text=SECRET)
+    assert (early.code, "stores secrets of deployed chutes only" in early.stderr) == (1, True), early.stderr
+    own_id = world.deploy_own()
     ran = world.run("--secret", NAME, "TOKEN", stdin_text=SECRET)
     assert ran.code == 0, ran.stderr
     (secret,) = world.user.get("/secrets/").json()["items"]
-    assert secret["purpose"] == compute_chute_id("tester", NAME)
+    assert secret["purpose"] == own_id
     assert world.run("--secret", f"stranger/{NAME}", "TOKEN", stdin_text=SECRET).code == 1
     assert world.run("--secret", world.stranger_chute, "TOKEN", stdin_text=SECRET).code == 1
     world.check_stranger_is_untouched()
@@ -180,7 +183,10 @@ def test_with_an_own_chute_of_the_name_every_command_uses_that(world: World) -> 
         assert (ran.code, json.loads(ran.stdout or "0")) == (0, {"hello": SECRET}), ran.stderr
         assert json.loads(world.run("--status", given, "--json").stdout)["chute_id"] == own_id
         assert json.loads(world.run("--warmup", given, "--json").stdout)["chute_id"] == own_id
-    assert "greeting" in world.run("--logs", NAME).stdout
+    refused = world.run("--logs", NAME)
+    assert (refused.code, "setup.sh --key admin" in refused.stderr) == (1, True), refused.stderr
+    admin = world.user.create_key(name="logs", admin=True)["secret_key"]
+    assert "greeting" in world.run("--logs", NAME, CHUTES_API_KEY=admin).stdout
     assert json.loads(world.run("--share", NAME, "third", "--json").stdout)["chute_id"] == own_id
     local = find_free_port()
     variables = {"HOME": str(world.folder), "CHUTES_API_KEY": world.key}

@@ -123,6 +123,11 @@ def test_the_log_of_the_newest_instance_is_shown_without_control_characters(worl
     assert any("greeting you" in line["log"] for line in lines)
 
 
+def test_a_log_needs_an_api_key(world: World) -> None:
+    ran = world.commands.run("--logs", "case", variables={"CHUTES_API_KEY": ""})
+    assert (ran.code, "no API key found" in ran.stderr, "--key admin" in ran.stderr) == (2, True, True), ran.stderr
+
+
 def test_a_log_that_is_followed_goes_on_with_the_next_instance(world: World) -> None:
     assert world.user.deploy(name="followed", code=PRINTING).ok
     following = world.at_terminal("--logs", "followed", "--follow")
@@ -154,7 +159,7 @@ def test_a_warm_up_that_cannot_succeed_fails_immediately_with_the_reason(world: 
 def test_a_chute_is_shared_by_name(world: World) -> None:
     assert world.run_json("--share", "case", "second")["shared"] is True
     ran = world.run("--share", "case", "nobody")
-    assert (ran.code, "'nobody' not found" in ran.stderr) == (1, True)
+    assert (ran.code, "Could not find target user to share with" in ran.stderr) == (1, True), ran.stderr
     assert "ask that user" in ran.stderr
 
 

@@ -1,4 +1,7 @@
-"""``--logs NAME``: the logs of a chute's instances."""
+"""``--logs NAME``: the logs of a chute's instances.
+
+The platform shows them to an admin API key; no signature of the hotkey is valid there (PLATFORM.md, section 5).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from http import HTTPStatus
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text, remove_colours
+from chutes_wrappers.host.account.api_key import KEY_VARIABLE, require_api_key
+from chutes_wrappers.host.account.credentials import KeyCredentials
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
 from chutes_wrappers.host.platform_api.lookup import get_chute, refresh_chute, resolve_chute_name
@@ -23,6 +29,7 @@ _IDLE_TIMEOUT_S = 2.0
 _MAX_READ_S = 5.0
 _POLL_S = 2.0
 _EVENT = "data:"
+_KEY_STEP = f"create a key that may read logs with {NAMES.account} --key admin, or put yours into {KEY_VARIABLE}"
 
 
 def print_logs(name: str, *, follow: bool, instance: str = "", as_json: bool) -> int:
@@ -45,16 +52,25 @@ def print_logs(name: str, *, follow: bool, instance: str = "", as_json: bool) ->
                 evidence="",
                 next_step=f"start one with --warmup {chute.name}, or wait for one with --logs {chute.name} --follow",
             )
-        if not follow and selected is not None:
-            _print_last_lines(api, chute, selected, as_json=as_json)
-        elif instance and selected is not None:
-            _follow(api, chute, selected, as_json=as_json)
-        else:
-            _follow_all(api, chute, as_json=as_json)
+        with _connect_with_key() as log_api:
+            if not follow and selected is not None:
+                _print_last_lines(log_api, chute, selected, as_json=as_json)
+            elif instance and selected is not None:
+                _follow(api, log_api, chute, selected, as_json=as_json)
+            else:
+                _follow_all(api, log_api, chute, as_json=as_json)
     return 0
 
 
-def _follow_all(api: PlatformApi, chute: ChuteInfo, *, as_json: bool) -> None:
+def _connect_with_key() -> PlatformApi:
+    try:
+        return api_client.connect(KeyCredentials(key=require_api_key()))
+    except ConfigurationError as missing:
+        missing.next_step = _KEY_STEP
+        raise
+
+
+def _follow_all(api: PlatformApi, log_api: PlatformApi, chute: ChuteInfo, *, as_json: bool) -> None:
     """Print the newest instance's log, then the next one's, until Ctrl-C."""
     followed_ids: set[str] = set()
     tolerance, first = OutageTolerance(), chute
@@ -62,16 +78,16 @@ def _follow_all(api: PlatformApi, chute: ChuteInfo, *, as_json: bool) -> None:
         newest = _select_newest(chute)
         if newest is not None and newest.instance_id not in followed_ids:
             followed_ids.add(newest.instance_id)
-            _follow(api, chute, newest, as_json=as_json)
+            _follow(api, log_api, chute, newest, as_json=as_json)
         time.sleep(_POLL_S)
         chute = tolerance.call(lambda: refresh_chute(api, first)) or chute
 
 
-def _print_last_lines(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_json: bool) -> None:
+def _print_last_lines(log_api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_json: bool) -> None:
     """Print what an instance has printed so far. The API sends later output in the same stream, which is ignored."""
     output.print_heading(_format_title(chute, instance))
     deadline, printed = time.monotonic() + _MAX_READ_S, 0
-    for line in _stream_lines(api, instance, idle_timeout_s=_IDLE_TIMEOUT_S):
+    for line in _stream_lines(log_api, instance, idle_timeout_s=_IDLE_TIMEOUT_S):
         _print_line(line, instance, as_json=as_json)
         printed += 1
         if printed == _BACKFILL_LINES or time.monotonic() > deadline:
@@ -80,14 +96,14 @@ def _print_last_lines(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo
         output.report("the instance has printed nothing yet; --follow waits for output")
 
 
-def _follow(api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_json: bool) -> None:
+def _follow(api: PlatformApi, log_api: PlatformApi, chute: ChuteInfo, instance: InstanceInfo, *, as_json: bool) -> None:
     """Print an instance's log until the instance is gone. Reconnects if the stream breaks off before."""
     output.print_heading(_format_title(chute, instance))
     printed: deque[str] = deque(maxlen=_BACKFILL_LINES)
     log_tolerance, chute_tolerance = OutageTolerance(), OutageTolerance()
     while True:
         try:
-            for line in skip_repeated_lines(_stream_lines(api, instance, idle_timeout_s=None), list(printed)):
+            for line in skip_repeated_lines(_stream_lines(log_api, instance, idle_timeout_s=None), list(printed)):
                 log_tolerance.record_success()
                 printed.append(line)
                 _print_line(line, instance, as_json=as_json)
@@ -149,23 +165,28 @@ def _select_newest(chute: ChuteInfo) -> InstanceInfo | None:
     return next(iter(reversed(chute.instances)), None) or next(iter(reversed(chute.ended)), None)
 
 
-def _stream_lines(api: PlatformApi, instance: InstanceInfo, *, idle_timeout_s: float | None) -> Iterator[str]:
+def _stream_lines(log_api: PlatformApi, instance: InstanceInfo, *, idle_timeout_s: float | None) -> Iterator[str]:
     """Yield the lines of a log. The API sends new ones as long as the instance runs (SDK ``entrypoint/logger.py``).
 
     With ``idle_timeout_s`` the lines end when nothing new has come for so many seconds.
     """
-    lines = api.stream_lines(
+    lines = log_api.stream_lines(
         f"{build_path('instances', instance.instance_id)}/logs",
         f"reading the log of the instance {instance.instance_id[:8]}",
         purpose="logs",
         params={"backfill": str(_BACKFILL_LINES)},
         silence_s=idle_timeout_s,
     )
-    for line in lines:
-        if line.strip() == "." and idle_timeout_s is not None:
-            return  # the platform's keep-alive: nothing new was printed
-        if line.startswith(_EVENT) and (text := _parse_event(line)) is not None:
-            yield text
+    try:
+        for line in lines:
+            if line.strip() == "." and idle_timeout_s is not None:
+                return  # the platform's keep-alive: nothing new was printed
+            if line.startswith(_EVENT) and (text := _parse_event(line)) is not None:
+                yield text
+    except PlatformRequestFailed as error:
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            error.next_step = _KEY_STEP
+        raise
 
 
 def _parse_event(event: str) -> str | None:

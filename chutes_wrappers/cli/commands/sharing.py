@@ -12,8 +12,6 @@ from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.platform_checks import (
-    compute_chute_id,
-    find_chute_name_problem,
     is_banned_secret,
     is_exceptable_secret,
     is_name_pattern_match,
@@ -26,7 +24,7 @@ from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRe
 from chutes_wrappers.host.platform_api.error_responses import mask_secrets
 from chutes_wrappers.host.platform_api.lookup import (
     ChuteName,
-    find_own_chute,
+    find_listed_chute,
     get_own_chute,
     list_own_chutes,
     resolve_chute_name,
@@ -166,32 +164,25 @@ def check_secret_name(key: str) -> None:
 
 
 def _resolve_purpose(api: PlatformApi, name: ChuteName, key: str) -> str:
-    """Return the id of the account's own chute ``name``, also before its first deployment: the id is computed from the name.
+    """Return the id of the account's own chute ``name``: a name could be matched with another user's (PLATFORM.md, section 5).
 
-    A name as purpose could be matched with another user's chute (PLATFORM.md, section 5). Raises ConfigurationError for a
-    name that the account cannot deploy beside its other chutes.
+    Raises WrapperError when the account has no such chute: the platform stores secrets of deployed chutes only.
     """
-    if (chute := find_own_chute(api, name.text)) is not None:
+    if (chute := find_listed_chute(api, name.text)) is not None:
         return chute.chute_id
     if not name.is_of_module and (OBJECT_ID.match(name.text) or "/" in name.text):
-        try:
-            return get_own_chute(api, name).chute_id
-        except PlatformRequestFailed as error:
-            if error.status != HTTPStatus.NOT_FOUND or OBJECT_ID.match(name.text):
-                raise
-    if problem := find_chute_name_problem(name.text):
-        raise ConfigurationError(
-            f"{name.text!r} is not a valid chute name: {problem}", next_step="use the chute's name"
-        )
+        return get_own_chute(api, name).chute_id
     for other in list_own_chutes(api):
         other_name = clean_text(other.get("name"))
         if is_name_pattern_match(name.text, other_name):
             raise ConfigurationError(
-                f"you have no chute {name.text!r}, and cannot deploy one: it would replace {other_name!r}",
+                f"you have no chute {name.text!r}, and the platform would use {other_name!r} instead",
                 next_step=f"use the exact name: --secret {other_name} {key}",
             )
-    output.report(f"you have no chute {name} yet: the secret is for the one that you deploy under this name")
-    return compute_chute_id(api.username, name.text)
+    raise WrapperError(
+        f"you have no chute {name.text!r}, and the platform stores secrets of deployed chutes only",
+        next_step="deploy it with --deploy, set the secret, then start the first instance with --warmup",
+    )
 
 
 def _read_value(key: str) -> str:

@@ -89,7 +89,7 @@ def status(name: str, watch: float | None, as_json: bool) -> int:
 @flag("--instance ID", default="", help="select the instance by the start of its id.")
 @as_json
 def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
-    """Print the log of an instance, by default the newest."""
+    """Print the log of an instance, by default the newest. This needs an admin API key."""
     from chutes_wrappers.cli.commands.logs import print_logs
 
     return print_logs(name, follow=follow, instance=instance, as_json=as_json)
