@@ -96,7 +96,7 @@ class NodeSelectorRequest(BaseModel):
 class ChuteRequest(BaseModel):
     """A deployment. Fields that the emulator does not use are stored unchanged."""
 
-    name: Annotated[str, AfterValidator(limit_length("chute-name", *reversed(platform_rules.CHUTE_NAME_LENGTH)))]
+    name: Annotated[str, AfterValidator(limit_length("text-length", *reversed(platform_rules.CHUTE_NAME_LENGTH)))]
     tagline: Annotated[str | None, AfterValidator(limit_length("text-length", platform_rules.MAX_TAGLINE_LENGTH))] = ""
     readme: Annotated[str | None, AfterValidator(limit_length("text-length", platform_rules.MAX_README_LENGTH))] = ""
     logo_id: str | None = None

@@ -128,7 +128,7 @@ def test_a_rule_that_the_user_overruled_rejects_no_value(monkeypatch: pytest.Mon
         node_selector={"include": ["rtx1"], "max_hourly_price_per_gpu": 99},
     )
     rules = {
-        "name": "chute-name",
+        "name": "text-length",
         "concurrency": "number-range",
         "tagline": "text-length",
         "include": "gpu-name",

@@ -9,7 +9,7 @@ from loguru import logger
 
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator.api.context import Platform
-from chutes_wrappers.emulator.api.image_routes import find_image, is_supported_sdk
+from chutes_wrappers.emulator.api.image_routes import find_image
 from chutes_wrappers.emulator.deployment_request import ChuteRequest, NodeSelectorRequest, list_content_problems
 from chutes_wrappers.emulator.gpu_offer import compute_first_deployment_fee, find_hourly_price, find_suitable_gpus
 from chutes_wrappers.emulator.tables.chute_table import Chute, version_of
@@ -136,7 +136,7 @@ def _format_fee_notice(fee: float, selector: NodeSelectorRequest) -> str:
 
 
 def _check_image_sdk(platform: Platform, image: Image | None) -> None:
-    if image is not None and not is_supported_sdk(image.sdk_version):
+    if image is not None and not platform_checks.is_supported_sdk(image.sdk_version):
         platform.reject("image-sdk", 400, f"The image has chutes {image.sdk_version}, which is too old: build it again")
 
 

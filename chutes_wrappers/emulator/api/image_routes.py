@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -115,12 +114,6 @@ def find_image(platform: Platform, user: User, id_or_name: str) -> Image | None:
     return image if image is not None and _can_see(image, user) else None
 
 
-def is_supported_sdk(version: str) -> bool:
-    """Return whether the platform accepts builds with, and images of, this version of the SDK (api, section 4)."""
-    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version, re.ASCII)
-    return numbers is not None and tuple(map(int, numbers.groups())) >= platform_rules.MIN_SDK_VERSION
-
-
 def _find_named(images: Images, owner: User, text: str) -> Image | None:
     name, _, tag = text.rpartition(":")
     image = images.find_by_name(owner.user_id, name, tag)
@@ -140,7 +133,7 @@ def _admit_image(platform: Platform, user: User, submission: Submission, *, sdk_
         if state.users.count_today(user.user_id, DailyAction.BUILD) >= platform_rules.MAX_BUILDS_PER_DAY:
             detail = f"You may only build {platform_rules.MAX_BUILDS_PER_DAY} images per day"
             platform.reject("build-limit", 429, detail)
-        if not is_supported_sdk(sdk_version):
+        if not platform_checks.is_supported_sdk(sdk_version):
             minimum = ".".join(map(str, platform_rules.MIN_SDK_VERSION))
             platform.reject(
                 "sdk-version", 400, f"Unable to build with chutes {sdk_version[:50]!r}: it must be >= {minimum}"
