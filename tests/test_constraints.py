@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from chutes_wrappers.core.sdk_versions import TESTED_SDKS, get_default_sdk
 from constraints import renew
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,26 @@ def test_the_release_and_the_next_one_have_constraints() -> None:
     names = {path.stem for path in FILES}
     assert f"chutes-{pinned}" in names
     assert len(names) == 2
+
+
+def test_the_tested_versions_are_those_with_constraints_and_the_only_ones_that_are_accepted() -> None:
+    assert {path.stem for path in FILES} == {f"chutes-{version}" for version in TESTED_SDKS}
+    (requirement,) = [each for each in read_requirements("requirements.txt") if each.name == "chutes"]
+    others = (
+        "0.6.8",
+        "0.6.10",
+        "0.6.10rc1",
+        "0.6.10.post1",
+        "0.6.11",
+        "0.6.11.post1",
+        "0.6.12",
+        "0.6.12rc1",
+        "0.7.0",
+        "1.0",
+    )
+    assert [*requirement.specifier.filter([*TESTED_SDKS, *others], prereleases=True)] == [*TESTED_SDKS]
+    # A pre-release only by its own name.
+    assert [*requirement.specifier.filter([*TESTED_SDKS, *others])] == [get_default_sdk()] == ["0.6.9"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

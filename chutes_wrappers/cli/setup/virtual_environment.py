@@ -13,6 +13,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+from chutes_wrappers.core import sdk_versions
 from chutes_wrappers.core.environment_location import STAMP, is_same_folder, read_creation_path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -104,21 +105,23 @@ def _remove(path: Path) -> None:
 
 
 def _find_missing_parts(*, is_new: bool) -> str | None:
-    """Return a message about missing build dependencies: the SDK's netifaces has no wheels and is compiled."""
-    version = _get_running_version()
+    """Return a message about what the installation lacks; None if it is complete, or if the environment exists."""
+    version, sdk = _get_running_version(), sdk_versions.get_default_sdk()
     missing = []
-    if not any(shutil.which(compiler) for compiler in ("cc", "gcc", "clang")):
-        missing.append(("a C compiler", "gcc libc6-dev"))
-    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
-        missing.append((f"the headers of Python {version}", f"python{version}-dev"))
+    if is_compiling := sdk_versions.is_compiled(sdk):
+        if not any(shutil.which(compiler) for compiler in ("cc", "gcc", "clang")):
+            missing.append(("a C compiler", "gcc libc6-dev"))
+        if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+            missing.append((f"the headers of Python {version}", f"python{version}-dev"))
     if not shutil.which("uv") and importlib.util.find_spec("ensurepip") is None and is_new:
         missing.append(("Python's venv module", f"python{version}-venv"))
     if not missing or not is_new:
         return None
+    reason = f" (the netifaces of chutes {sdk} is compiled during installation)" if is_compiling else ""
     return (
-        f"✗ missing: {', '.join(name for name, _ in missing)} (the SDK's netifaces is compiled during installation)\n"
+        f"✗ missing: {', '.join(name for name, _ in missing)}{reason}\n"
         f"  Next: install them (Debian, Ubuntu: apt-get install {' '.join(package for _, package in missing)}; "
-        "Fedora, RHEL: gcc and the -devel package of your Python), then run this again"
+        "Fedora, RHEL: the packages that correspond, such as gcc and python3-devel), then run this again"
     )
 
 

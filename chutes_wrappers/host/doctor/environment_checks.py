@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -11,11 +10,11 @@ from pathlib import Path
 
 from chutes_wrappers.core.environment_location import is_same_folder, read_creation_path
 from chutes_wrappers.core.program import IS_INSTALLED, NAMES, PROJECT_FILES
+from chutes_wrappers.core.sdk_versions import TESTED_SDKS
 from chutes_wrappers.host.doctor.finding import Finding, Severity, build_reinstall_fix
 from chutes_wrappers.host.doctor.import_checks import check_imports
 
 _PYTHONS = ((3, 10), (3, 13))
-_LOWEST_SDK, _BELOW_SDK = (0, 6, 9), (0, 7, 0)
 _SETUP = PROJECT_FILES / "setup.sh"
 
 
@@ -54,14 +53,10 @@ def _check_sdk() -> Finding:
         version = metadata.version("chutes")
     except metadata.PackageNotFoundError:
         return _make_finding("SDK", "failure", "chutes is not installed", build_reinstall_fix())
-    if _LOWEST_SDK <= parse_release_numbers(version) < _BELOW_SDK:
+    if version in TESTED_SDKS:
         return _make_finding("SDK", "ok", f"chutes {version}")
-    return _make_finding("SDK", "warning", f"chutes {version}", f"tested with 0.6.9 to 0.6.x: {build_reinstall_fix()}")
-
-
-def parse_release_numbers(version: str) -> tuple[int, ...]:
-    """Return the first three numbers of a version. A pre-release has those of its release: "0.6.11rc2" is (0, 6, 11)."""
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+    message = f"chutes {version} is not tested; tested are {' and '.join(TESTED_SDKS)}"
+    return _make_finding("SDK", "warning", message, build_reinstall_fix())
 
 
 def _make_finding(name: str, severity: Severity, message: str, fix: str = "") -> Finding:

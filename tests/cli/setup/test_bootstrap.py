@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chutes_wrappers.cli.setup import bootstrap, virtual_environment
+from chutes_wrappers.core import sdk_versions
 from tests.traps import spread_traps
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -93,6 +95,19 @@ def test_a_missing_compiler_or_header_is_named_before_anything_is_installed(
     for part in ("a C compiler", "the headers of Python", "netifaces", "Next:"):
         assert part in output_text
     assert not (clone / ".venv").exists()
+
+
+def test_no_compiler_is_asked_for_where_the_sdk_has_wheels(
+    clone: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(clone))
+    monkeypatch.setattr(sdk_versions, "get_default_sdk", lambda: "0.6.11")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert bootstrap.main(["--yes"]) == 1
+    output_text = capfd.readouterr().err
+    assert "missing: Python's venv module\n" in output_text
+    assert "compile" not in output_text
 
 
 @pytest.mark.usefixtures("uv")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.host.doctor.environment_checks import check_location, parse_release_numbers
+from chutes_wrappers.host.doctor import environment_checks
+from chutes_wrappers.host.doctor.environment_checks import check_environment, check_location
 
 
 @pytest.fixture
@@ -45,8 +47,17 @@ def test_an_environment_without_a_location_has_no_finding(environment: Path, sta
 
 
 @pytest.mark.parametrize(
-    ("version", "numbers"),
-    [("0.6.9", (0, 6, 9)), ("0.6.11rc2", (0, 6, 11)), ("0.7.0.dev1", (0, 7, 0)), ("0.7", (0, 7)), ("1.0.0", (1, 0, 0))],
+    ("version", "severity"),
+    [("0.6.9", "ok"), ("0.6.11rc2", "ok"), ("0.6.10", "warning"), ("0.6.11", "warning"), ("0.7.0", "warning")],
 )
-def test_a_pre_release_has_the_numbers_of_its_release(version: str, numbers: tuple[int, ...]) -> None:
-    assert parse_release_numbers(version) == numbers
+def test_an_sdk_that_was_not_tested_is_a_warning_with_those_that_were(
+    version: str, severity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: version)
+    monkeypatch.setattr(environment_checks, "check_imports", lambda: iter(()))
+    (finding,) = [finding for finding in check_environment() if finding.name == "SDK"]
+    assert finding.severity == severity
+    assert finding.found.startswith(f"chutes {version}")
+    if severity == "warning":
+        assert finding.found.endswith("is not tested; tested are 0.6.9 and 0.6.11rc2")
+        assert finding.fix
