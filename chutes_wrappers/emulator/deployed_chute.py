@@ -6,7 +6,8 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import aiohttp
@@ -43,6 +44,14 @@ class DeployedChute:
             return self._instances.list_records(self.record.chute_id)[-1]
 
         return self._run(newest())
+
+    def replace_instances(self, reason: str, environment: Mapping[str, str] | None = None) -> None:
+        """Replace its instances by one, which also gets ``environment``. Returns when the old ones are gone.
+
+        ``reason`` is a sentence about their end.
+        """
+        record = replace(self.record, environment={**self.record.environment, **(environment or {})})
+        self._run(self._instances.replace_instances(record, reason))
 
     def list_listening_ports(self) -> Collection[int]:
         """Return the ports that its newest instance listens on now."""

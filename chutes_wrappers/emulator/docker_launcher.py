@@ -36,7 +36,7 @@ class DockerLauncher:
     """Starts instances as containers of ``engine``. ``report`` gets a line for what the engine cannot do as a pod does.
 
     An instance without outbound network gets its own internal network, and is called through a relay. Each chute has a
-    volume as /cache, which lasts until the file or folder ``cache_owner`` is gone; without one, until the engine is closed.
+    volume as /cache, which lasts until the file or folder ``cache_owner`` is gone; without one, until ``close``.
     """
 
     max_running: int | None = None
@@ -52,13 +52,17 @@ class DockerLauncher:
         self._report = report
         self._cache_owner = None if cache_owner is None else str(cache_owner.absolute())
         self._cache_key = _hash(self._cache_owner) if self._cache_owner else secrets.token_hex(6)
+        self._temporary_caches: set[str] = set()
 
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[DockerInstance]:
         """Start a container of the chute's image. Raises WrapperError when the engine rejects it."""
         key = generate_key()
         with contextlib.ExitStack() as stack:
-            spec = build_container_spec(chute, key=key, cache=self.build_cache_volume(chute.chute_id))
+            cache = self.build_cache_volume(chute.chute_id)
+            if cache.owner is None:
+                self._temporary_caches.add(cache.name)
+            spec = build_container_spec(chute, key=key, cache=cache)
             network = None if chute.allow_external_egress else stack.enter_context(self._engine.internal_network())
             container = stack.enter_context(start_container(self._engine, spec, self._report))
             assert isinstance(container, DockerContainer)  # a DockerEngine starts only these
@@ -80,6 +84,11 @@ class DockerLauncher:
     def remove_cache(self, chute_id: str) -> None:
         """Remove the volume of a deleted chute."""
         self._engine.remove_volume(self.build_cache_volume(chute_id).name)
+
+    def close(self) -> None:
+        """Remove the volumes of all chutes, unless they belong to a path."""
+        for name in self._temporary_caches:
+            self._engine.remove_volume(name)
 
     @contextlib.contextmanager
     def _start_relay(self, image: str, instance: DockerContainer, network: str) -> Iterator[DockerContainer]:
@@ -187,6 +196,9 @@ def build_container_spec(chute: ChuteRecord, *, key: bytes, cache: KeptVolume | 
         files={
             _RUNNER: RUNNER_SOURCE.read_bytes(),
             f"{platform_rules.INSTANCE_WORKDIR}/{find_module_file(chute)}": chute.code.encode(),
+            # Without the platform's secret the forge's stage writes wrong hashes, and the guard library would end every
+            # Python (SDK generate_manifest_driver.py).
+            platform_rules.BYTECODE_MANIFEST: b"",
         },
         ports=[platform_rules.CHUTE_PORT] if chute.allow_external_egress else [],
         cache=cache,

@@ -59,10 +59,10 @@ class Instances:
         """Register a chute that was deployed before, without an instance: the first call or ``warm_up`` starts one."""
         self._chutes[chute.chute_id] = chute
 
-    async def replace_instances(self, chute: ChuteRecord) -> None:
-        """Replace a chute's instances by one of this version. Returns when the old ones are gone and it is launching."""
+    async def replace_instances(self, chute: ChuteRecord, reason: str = "a newer version was deployed") -> None:
+        """Replace a chute's instances by one of this record. Returns when the old ones are gone and it is launching."""
         self._chutes[chute.chute_id] = chute
-        await self._end_all(self._list_live(chute.chute_id), "a newer version was deployed")
+        await self._end_all(self._list_live(chute.chute_id), reason)
         self._start(chute)
 
     async def end_instances(self, chute_id: str) -> None:
@@ -133,6 +133,7 @@ class Instances:
         """End all instances. Returns when they are gone."""
         await self._end_all(list(self._instances.values()), "the emulator stopped")
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._launcher.close)
 
     def _list_live(self, chute_id: str | None = None) -> list[Instance]:
         return [

@@ -97,7 +97,7 @@ def test_no_secret_is_to_be_found_where_people_look(user: User, engine: DockerEn
 
         user.deploy("--discover", module, "--yes", "--debug")
         user.deploy("--build", module, "--local", "--yes", "--debug")
-        user.deploy("--emulate", module, "--check", "--watch", "0", "--yes", "--debug", "--json")
+        user.deploy("--emulate", module, "--check", "--watch", "0", "--no-guard", "--yes", "--debug", "--json")
         user.deploy("--build", module, "--yes", "--debug")
         user.deploy("--deploy", module, "--yes", "--accept-fee", "--debug", "--json")
         user.deploy("--warmup case-canary --debug")

@@ -57,6 +57,7 @@ def test_an_example_works_on_the_platform_unchanged(engine: DockerEngine, module
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout)
     assert result["good"]
+    assert result["guard"]["good"], result["guard"]
     routes = {route["route"]: route for route in result["routes"]}
     assert {name: routes[name]["media_type"] for name in expected} == expected
     assert {routes[name]["status"] for name in expected} == {200}

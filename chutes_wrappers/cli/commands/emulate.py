@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +13,8 @@ from chutes_wrappers.cli import local_run, module_preparation, output
 from chutes_wrappers.cli.emulation import emulated_image, report
 from chutes_wrappers.cli.emulation.emulated_deployment import create_developer
 from chutes_wrappers.cli.emulation.emulated_image import PreparedImage
+from chutes_wrappers.cli.emulation.guarded_run import GuardedRun, GuardedRunTask, run_with_guard
+from chutes_wrappers.cli.emulation.screen import Screen
 from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.cli.placement_warnings import check_placement
 from chutes_wrappers.core.base_images import OLDER_FORGE, Forge, describe_forges, list_refused_targets
@@ -39,19 +40,18 @@ _CALL_TIMEOUT_S = API_CALL_LIMIT_S + 10
 _POLL_S = 0.1
 _WATCH_EVERY_S = 1.0
 _DIAGNOSE_EVERY_S = 5.0
-_MAX_LOG_LINES = 2000
-# A call with a body is a better example than one without.
-_NO_EXAMPLE_LENGTH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Options of an emulation. ``port`` 0 is any free port; ``watch_s`` is how many seconds ``check`` watches the instance.
 
-    ``allowed`` are hosts and origins in addition to those of the platform.
+    ``no_guard`` leaves out the run under the guard library. ``allowed`` are hosts and origins in addition to those of the
+    platform.
     """
 
     no_docker: bool = False
+    no_guard: bool = False
     buildah: bool = False
     forge: Forge = OLDER_FORGE
     check: bool = False
@@ -69,7 +69,7 @@ def emulate(module: str, options: Options) -> int:
     if not facts.manifest_path.exists():
         check_placement(facts)  # before an image runs for a discovery
     logger.remove()  # the emulator's log is shown here, line by line
-    screen = _Screen()
+    screen = Screen()
     with contextlib.ExitStack() as stack:
         prepared = stack.enter_context(_prepare(facts, options))
         stage = stack.enter_context(create_stage(facts, prepared.manifest, username=username))
@@ -91,7 +91,8 @@ def emulate(module: str, options: Options) -> int:
         user.build(stage, definition, debug=options.debug)
         chute = user.deploy(stage, definition)
         _wait_until_active(chute, facts.service_ports, screen)
-        return _check_and_serve(facts, prepared.manifest, user.platform, chute, screen, options)
+        has_guard = prepared.docker and not options.no_guard
+        return _check_and_serve(facts, prepared.manifest, user.platform, chute, screen, options, has_guard=has_guard)
 
 
 @contextlib.contextmanager
@@ -110,57 +111,63 @@ def _check_and_serve(
     manifest: Manifest,
     platform: RunningPlatform,
     chute: DeployedChute,
-    screen: _Screen,
+    screen: Screen,
     options: Options,
+    *,
+    has_guard: bool,
 ) -> int:
     output.print_heading("Calling every route through the platform and directly at the service")
     outcomes = list(_check_parity(facts, manifest, platform, chute))
-    bad = report.print_report(outcomes, screen.lines, as_json=options.as_json)
-    if options.check:
-        if options.watch_s:
+    bad = report.print_report(outcomes, screen.lines, has_table=not options.as_json)
+    # A failed check has more to correct first.
+    has_guard, guarded = has_guard and not bad, None
+    try:
+        if options.check and options.watch_s:
             _watch_instance(chute, facts.service_ports, screen, options.watch_s)
+        if has_guard:
+            guarded = _run_with_guard(platform, chute, outcomes, screen)
+    finally:
+        if options.as_json:
+            report.print_json(outcomes, guarded)
+    if options.check:
         return 1 if bad else 0
+    if has_guard:
+        _restore_instance(chute, facts.service_ports, screen)
     _print_addresses(platform, chute, outcomes)
     screen.is_open = True
     code = local_run.wait_until_interrupted(lambda: None)
     return 1 if bad else code
 
 
-class _Screen:
-    """The lines of an instance's log: kept, and printed while nothing else is shown."""
-
-    def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=_MAX_LOG_LINES)
-        self.progress: output.Progress | None = None
-        self.is_open = False
-
-    @property
-    def lines(self) -> list[str]:
-        """A copy of the lines so far: the platform's thread adds lines while they are read."""
-        return list(self._lines)
-
-    def add_line(self, line: str) -> None:
-        """Add a line."""
-        self._lines.append(line)
-        if self.progress is not None:
-            self.progress.add_line(line)
-        elif self.is_open:
-            output.log(line)
+def _run_with_guard(
+    platform: RunningPlatform, chute: DeployedChute, outcomes: Sequence[Outcome], screen: Screen
+) -> GuardedRun | None:
+    first = chute.get_newest_instance()
+    task = GuardedRunTask(
+        chute=chute,
+        proven=report.choose_example(outcomes),
+        send_call=lambda call, timeout_s: _call_platform(platform, chute, call, timeout_s),
+        first_start_s=(first.active_since or first.started_at) - first.started_at,
+    )
+    return run_with_guard(task, screen)
 
 
-def _wait_until_active(chute: DeployedChute, ports: Sequence[int], screen: _Screen) -> None:
+def _restore_instance(chute: DeployedChute, ports: Sequence[int], screen: Screen) -> None:
+    """Start an instance without the guard library again, and forget the other's log."""
+    chute.replace_instances("the run under the guard library has ended")
+    screen.clear()
+    _wait_until_active(chute, ports, screen)
+
+
+def _wait_until_active(chute: DeployedChute, ports: Sequence[int], screen: Screen) -> None:
     diagnosis: Diagnosis | None = None
-    with output.Progress("Waiting for its first instance") as progress:
-        screen.progress = progress
+    with screen.show_progress("Waiting for its instance") as progress:
         diagnosed_at = time.monotonic()
-        try:
-            while (instance := chute.get_newest_instance()).state is InstanceState.STARTING:
-                time.sleep(_POLL_S)
-                if time.monotonic() - diagnosed_at > _DIAGNOSE_EVERY_S:
-                    diagnosed_at = time.monotonic()
-                    diagnosis = diagnose_ports(ports, chute.list_listening_ports()) or diagnosis
-        finally:
-            screen.progress = None
+        while (instance := chute.get_newest_instance()).state is InstanceState.STARTING:
+            time.sleep(_POLL_S)
+            if time.monotonic() - diagnosed_at > _DIAGNOSE_EVERY_S:
+                diagnosed_at = time.monotonic()
+                diagnosis = diagnose_ports(ports, chute.list_listening_ports()) or diagnosis
     if instance.state is InstanceState.GONE:
         lines = progress.tail.splitlines()
         raise _make_failure("the chute would not start on Chutes", instance.ended_because, lines, diagnosis)
@@ -192,15 +199,7 @@ def _check_parity(
                 f"the platform would send the instance no calls for a while, and callers would get 429: it was disabled after "
                 f"{instance.failures} failures in a row, the last one: {instance.last_failure}. The check goes on."
             )
-        return send_request(
-            call.method,
-            f"{platform.url}{call.path}",
-            timeout_s=_CALL_TIMEOUT_S,
-            # The name would be looked up elsewhere: not every resolver knows localhost's subdomains.
-            headers={"Host": f"{chute.record.slug}.localhost", "Authorization": f"Bearer {platform.key}"},
-            json=dict(call.fields) if call.method != "GET" else None,
-            params=call.query,
-        )
+        return _call_platform(platform, chute, call, _CALL_TIMEOUT_S)
 
     yield from ParityCheck(
         cords=cords,
@@ -212,7 +211,19 @@ def _check_parity(
     ).run()
 
 
-def _watch_instance(chute: DeployedChute, ports: Sequence[int], screen: _Screen, watch_s: float) -> None:
+def _call_platform(platform: RunningPlatform, chute: DeployedChute, call: PublicCall, timeout_s: float) -> HttpResponse:
+    return send_request(
+        call.method,
+        f"{platform.url}{call.path}",
+        timeout_s=timeout_s,
+        # The name would be looked up elsewhere: not every resolver knows localhost's subdomains.
+        headers={"Host": f"{chute.record.slug}.localhost", "Authorization": f"Bearer {platform.key}"},
+        json=dict(call.fields) if call.method != "GET" else None,
+        params=call.query,
+    )
+
+
+def _watch_instance(chute: DeployedChute, ports: Sequence[int], screen: Screen, watch_s: float) -> None:
     """Watch that the instance and its service keep running. Raises WrapperError with the reason if they do not."""
     responding_ports = [port for port in ports if not _find_connection_problem(chute, port)]
     with output.Progress(f"Watching the instance until it has been active for {watch_s:.0f} s") as progress:
@@ -237,9 +248,6 @@ def _find_connection_problem(chute: DeployedChute, port: int) -> str:
 def _print_addresses(platform: RunningPlatform, chute: DeployedChute, outcomes: Sequence[Outcome]) -> None:
     output.report(f"Page:   {platform.page_url}")
     output.report(f"Chute:  {platform.build_chute_url(chute.record)}")
-    calls = [outcome.call for outcome in outcomes if outcome.verdict.is_good]
-    if calls:
-        shortest = min(calls, key=lambda call: len(str(call.example)) if call.example else _NO_EXAMPLE_LENGTH)
-        output.report(
-            f"Try it:  {report.build_curl_command(shortest, platform.build_chute_url(chute.record), platform.key)}"
-        )
+    if example := report.choose_example(outcomes):
+        url = platform.build_chute_url(chute.record)
+        output.report(f"Try it:  {report.build_curl_command(example.call, url, platform.key)}")

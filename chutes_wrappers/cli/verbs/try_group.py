@@ -34,6 +34,7 @@ WATCH_S = 40.0
     help="with --check: require the instance to run for so many seconds",
 )
 @flag("--no-docker", help="run the service here, with the module's HOST_ENTRYPOINT.")
+@flag("--no-guard", help="leave out the run under the platform's guard library.")
 @flag("--buildah", help="build with buildah, as the platform does; slower.")
 @flag(
     "--forge FORGE",
@@ -52,6 +53,7 @@ def emulate(
     check: bool,
     watch: float,
     no_docker: bool,
+    no_guard: bool,
     buildah: bool,
     forge: Forge,
     port: int | None,
@@ -68,6 +70,7 @@ def emulate(
     options = Options(
         watch_s=watch,
         no_docker=no_docker,
+        no_guard=no_guard,
         buildah=buildah,
         forge=forge,
         check=check,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from chutes_wrappers.cli.commands.emulate import _Screen
+from chutes_wrappers.cli.emulation.screen import Screen
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
 from tests.scenario import ROOT, Scenario, find_free_port, run_command, until_interrupted
 
@@ -56,6 +56,7 @@ def test_a_message_goes_from_text_to_sound_and_back_through_the_platform(tmp_pat
     routes = {route["route"]: route for route in result["routes"]}
     assert {"POST /speak", "POST /encode", "GET /alphabet", "POST /inference"} <= set(routes)
     assert result["good"]
+    assert result["guard"] is None
     assert all(route["good"] for route in routes.values())
     assert routes["POST /speak"]["media_type"] == "audio/wav"
     assert routes["POST /inference"] | {"milliseconds": 0} == {
@@ -160,7 +161,7 @@ def test_its_flags_are_rejected_elsewhere(flag: str) -> None:
 
 
 def test_the_instance_may_print_while_its_lines_are_read() -> None:
-    screen = _Screen()
+    screen = Screen()
     screen.add_line("one")
     for line in screen.lines:
         screen.add_line(f"after {line}")
