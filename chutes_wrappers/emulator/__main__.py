@@ -19,6 +19,7 @@ from loguru import logger
 from chutes_wrappers.core.base_images import OLDER_FORGE, Forge
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.local_guard import parse_allow_list
+from chutes_wrappers.core.overruled_rules import check_rule, list_overruled, record_overruled
 from chutes_wrappers.core.platform_rules import INSTANCE_DISK_BYTES
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.sizes import parse_gib
@@ -28,6 +29,7 @@ from chutes_wrappers.emulator.docker_launcher import DockerLauncher
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from chutes_wrappers.emulator.staleness import PLATFORM_STALENESS, Staleness
 from chutes_wrappers.host.container_engine.docker_engine import connect
 
 
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = _build_settings(options)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(record_overruled(options.allow, _report_overruled))
+            stack.callback(_report_all_overruled)
             platform = stack.enter_context(run_platform(settings, _open_launcher(settings, stack)))
             if options.config is not None:
                 account = _write_config(platform, options)
@@ -70,10 +74,20 @@ def _build_settings(options: argparse.Namespace) -> Settings:
         docker=not options.no_docker,
         buildah=options.buildah,
         forge=options.forge,
+        staleness=PLATFORM_STALENESS if options.stale else Staleness(),
         new_accounts=NewAccounts(balance=options.balance),
         allowed=parse_allow_list(options.allow_host, options.allow_origin),
         disk_limit_bytes=options.disk_limit,
     )
+
+
+def _report_overruled(rule: str, reason: str) -> None:
+    logger.warning("rule {} was overruled: {}", rule, reason)
+
+
+def _report_all_overruled() -> None:
+    for rule in list_overruled():
+        logger.warning("rule {} was overruled: not proven", rule)
 
 
 def _write_config(platform: RunningPlatform, options: argparse.Namespace) -> accounts.Account:
@@ -108,6 +122,13 @@ def _parse_gib(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid size: give GiB above 0, such as 10") from None
 
 
+def _parse_rule(text: str) -> str:
+    try:
+        return check_rule(text)
+    except ConfigurationError as unknown:
+        raise argparse.ArgumentTypeError(f"{unknown.what}. {unknown.next_step}") from unknown
+
+
 def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=NAMES.emulator, description="Run an emulated Chutes platform on this machine")
     parser.add_argument("--folder", type=Path, required=True, help="the folder for its state")
@@ -123,6 +144,19 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=get_args(Forge),
         default=OLDER_FORGE,
         help="act as the platform's older forge (local), or as its newer one (remote), which takes only parachutes/* as base",
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        type=_parse_rule,
+        metavar="RULE",
+        default=[],
+        help="accept what this rule of the platform rejects; repeatable",
+    )
+    parser.add_argument(
+        "--stale",
+        action="store_true",
+        help="serve old responses as long as the platform: chutes not found for 30 s, deleted keys, logs without an end",
     )
     parser.add_argument(
         "--config",
