@@ -299,7 +299,7 @@ FACTS: tuple[Fact, ...] = (
     Fact(name="module-syntax", text="The module must be valid Python.", refusal="400", source=_LIMITS),
     Fact(name="source-length", text="The source of a module has a limited number of characters.",
          values=("MAX_SOURCE_LENGTH",), refusal="422", source=_LIMITS),
-    Fact(name="text-length", text="Tagline and readme have a limited number of characters.",
+    Fact(name="text-length", text="Name, tagline and readme have a limited number of characters.",
          values=("MAX_TAGLINE_LENGTH", "MAX_README_LENGTH", "MAX_TEXT_LENGTHS"), refusal="422", source=_LIMITS),
     Fact(name="number-range", text="Numbers of a Chute and of its NodeSelector have limits.",
          values=("CHUTE_RANGES", "FRACTIONS", "NODE_RANGES", "MAX_HOURLY_PRICE"), refusal="422", source="API, section 4; SDK chute/node_selector.py"),

@@ -17,6 +17,7 @@ from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.layout import BAKED_MANIFEST, BAKED_MANIFEST_VARIABLE, LAUNCH_SETTINGS_VARIABLE
 from chutes_wrappers.core.manifest import load_manifest
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.runtime.launcher import ManagedProcess, build_service_argv, build_service_environment
 from chutes_wrappers.runtime.readiness import build_probes, find_problems, find_readiness_paths, wait_until_ready
 from chutes_wrappers.runtime.supervision import get_services, start_once
@@ -122,10 +123,8 @@ def _check_against_platform(ports: Sequence[int]) -> None:
     for port in ports:
         # The chute itself listens there, and would be mistaken for the service.
         if problem := platform_checks.find_reserved_port_problem(port):
-            raise ConfigurationError(
-                problem,
-                next_step="make the service listen on another port (CHUTE_ENV or ENTRYPOINT), and set it in SERVICE_PORTS",
-            )
+            next_step = "make the service listen on another port (CHUTE_ENV or ENTRYPOINT), and set it in SERVICE_PORTS"
+            refuse("service-port", ConfigurationError(problem, next_step=next_step))
 
 
 def _start_service(spec: LaunchSpec, module: Mapping[str, Any]) -> None:

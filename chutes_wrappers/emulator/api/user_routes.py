@@ -71,7 +71,7 @@ def _check_registration(platform: Platform, registration: RegistrationRequest, h
     users, accounts = platform.state.users, platform.new_accounts
     if not platform_rules.USERNAME.match(registration.username):
         detail = "Username must be 3-15 characters and contain only alphanumeric/underscore/dash characters"
-        raise HTTPException(400, detail)
+        platform.reject("username", 400, detail)
     if users.find_by_name(registration.username) is not None:
         detail = f"Username {registration.username} already exists, sorry! Please choose another."
         raise HTTPException(409, detail)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from chutes_wrappers.core import platform_rules, program
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.host.modules.templates import TEMPLATES
 
 # The checkout, whose modules can be named from any folder. None when installed: then --template copies its templates.
@@ -66,11 +67,12 @@ def _find_file(path: Path) -> Path | None:
 
 def _check_file_name(path: Path) -> None:
     if not platform_rules.MODULE_FILE.match(path.name):
-        raise ConfigurationError(
+        problem = ConfigurationError(
             f"the platform does not accept the module name {path.name!r}",
             where=str(path),
             next_step="rename it: a lower case letter, then lower case letters, digits or '_', then .py",
         )
+        refuse("module-file", problem)
     if _is_name_taken(path):
         raise ConfigurationError(
             f"{path.stem!r} is already the name of a module of Python or of an installed package",

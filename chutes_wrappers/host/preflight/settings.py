@@ -54,7 +54,7 @@ def find_field_problems(
 def _find_name_problems(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> Iterator[Problem]:
     file, name, image = str(facts.path), str(described["name"]), described["image"]
     yield from _find_name_problem(
-        platform_checks.find_setting_rule("name", described["name"]) or "chute-name",
+        platform_checks.find_chute_name_rule(described["name"]) or "chute-name",
         _format_source("CHUTE_NAME", facts.chute_name, "chute name", name),
         name,
         platform_checks.find_chute_name_problem(name),
