@@ -25,7 +25,8 @@ from chutes_wrappers.runtime.process_tree import TREE_ID_VARIABLE, ProcessTree
 STOP_TIMEOUT_S = 5.0
 # Docker's default for an image that sets no PATH.
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PLATFORM_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HF_HOME")
+_PLATFORM_VARIABLES = ("CUDA_VISIBLE_DEVICES", *platform_rules.HOST_VARIABLES)
+_PLATFORM_PREFIXES = ("NVIDIA_", *platform_rules.HOST_VARIABLE_PREFIXES)
 # Its sitecustomize lets each Python of the service start children under the guard library.
 SERVICE_PYTHON_FOLDER = Path(__file__).with_name("service_python")
 _PRELOAD = "LD_PRELOAD"
@@ -51,7 +52,7 @@ def build_service_environment(
     """Return the service's environment: the base image's variables override the instance's, without those of our recipe.
 
     ``module`` (CHUTE_ENV) overrides both. The instance's value is kept for the names in ``kept_names``, which the module
-    set in the image. It is also kept for the platform's model cache and GPU, and if the image has only an empty
+    set in the image. It is also kept for the variables of the platform's host (PLATFORM.md, section 1), and if the image has only an empty
     placeholder. LD_PRELOAD is the instance's, which has the guard library, without the image's, which the platform removes;
     the module's libraries come after it. Variables that enable Python's faulthandler are always removed: the guard library
     crashes such a Python (PLATFORM.md, section 1).
@@ -89,7 +90,7 @@ def split_preloads(value: str) -> list[str]:
 
 def _is_platform_value(name: str, value: str, image: Mapping[str, str]) -> bool:
     is_placeholder = bool(value) and image.get(name) == ""
-    return is_placeholder or name in _PLATFORM_VARIABLES or name.startswith("NVIDIA_")
+    return is_placeholder or name in _PLATFORM_VARIABLES or name.startswith(_PLATFORM_PREFIXES)
 
 
 class ManagedProcess:

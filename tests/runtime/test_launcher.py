@@ -112,6 +112,16 @@ def test_values_of_the_platform_and_secrets_override_the_image() -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["NCCL_IB_DISABLE", "NCCL_ANY", "HF_HUB_CACHE", "HF_XET_ANY", "TOKIO_WORKER_THREADS", "CIVITAI_HOME"]
+)
+def test_the_hosts_variables_override_the_image_and_not_the_module(name: str) -> None:
+    spec = LaunchSpec(environment={name: "image"})
+    assert build_service_environment(spec, {name: "host"}, {})[name] == "host"
+    assert build_service_environment(spec, {}, {})[name] == "image"
+    assert build_service_environment(spec, {name: "host"}, {name: "module"})[name] == "module"
+
+
+@pytest.mark.parametrize(
     ("instance", "image", "module", "expected"),
     [
         ("/lib/guard.so", "", "", "/lib/guard.so"),
