@@ -21,6 +21,7 @@ from chutes_wrappers.emulator.rejection import raise_unless_overruled
 from chutes_wrappers.emulator.state import INTERRUPTED, State
 from chutes_wrappers.emulator.tables.image_table import Image, LogLine, Upload
 from chutes_wrappers.host.forge_stages import (
+    LOG_PREFIX,
     StageFailed,
     build_forge_image,
     describe_unknown_steps,
@@ -147,11 +148,11 @@ class Builds:
             builder.remove(make_forge_reference(reference))
             if not isinstance(failure, StageFailed):
                 raise
-            report(f"{failure.what}. Next: {failure.next_step}")
+            report(f"{LOG_PREFIX}{failure.what}. Next: {failure.next_step}")
             raise WrapperError(failure.status) from failure
         finally:
             builder.remove(reference)
-        report(describe_unknown_steps())
+        report(LOG_PREFIX + describe_unknown_steps())
         return forge_reference
 
     def _check_bases(self, image: Image) -> None:

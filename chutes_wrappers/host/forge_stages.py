@@ -22,7 +22,9 @@ BuildStage = Callable[[Path, str, bool, OnLine], None]
 # What the platform also does, in the order of its stages. Nothing public says how.
 UNKNOWN_STEPS = ("the index of every file", "the security scan", "the signature")
 _FOLDERS = "/usr/local/lib /usr/local/bin /usr/local/share /usr/local/share/man"
-_MARKER = "chutes-wrappers: forge: "
+# Of the lines that this toolkit adds to a build's log, as the recipe's.
+LOG_PREFIX = "chutes-wrappers: "
+_MARKER = f"{LOG_PREFIX}forge: "
 # The second alternative is BuildKit's.
 _STAGE_LINE = re.compile(rf"(?:#\d+ [\d.]+ )?{_MARKER}([\w ]+)\Z")
 _MAX_EVIDENCE_LINES = 15

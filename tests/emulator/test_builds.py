@@ -76,7 +76,7 @@ async def test_a_log_is_followed_until_the_image_is_built(state: State) -> None:
         assert (read_image(state, image).status, read_image(state, second).status) == ("building", "pending build")
         builder.go.set()
         stages = [f"chutes-wrappers: forge: {stage.name}" for stage in STAGES]
-        end = [*stages, describe_unknown_steps(), "built and pushed"]
+        end = [*stages, f"chutes-wrappers: {describe_unknown_steps()}", "built and pushed"]
         assert await following == [BOTH, "Step 1/2", "Step 2/2", *end]
         assert await follow_log(builds, image, after=2) == ["Step 2/2", *end]
         await follow_log(builds, second)
