@@ -45,7 +45,7 @@ class Case:
     secret: str = "HF_TOKEN"
     username: str = ""
     variable: str = "chute"
-    uploaded: str | None = None  # another source than the one that preflight reads
+    deletes_by_name: bool = False
 
     @classmethod
     def create(cls, platform: RunningPlatform) -> Case:
@@ -178,7 +178,7 @@ def deploy(case: Case) -> tuple[int, str]:
         "node_selector": {name: value for name, value in case.selector.items() if value is not None},
         "filename": Path(case.path).name,
         "ref_str": f"{stem}:{case.variable}",
-        "code": case.code if case.uploaded is None else case.uploaded,
+        "code": case.code,
         "cords": [{**CORD, **cord} for cord in described["cords"]],
     }
     return read_response(case.client.deploy(accept_fee=case.accept_fee, **body))
@@ -204,6 +204,11 @@ def _store_secret(case: Case) -> tuple[int, str]:
     return read_response(case.client.post("/secrets/", body))
 
 
+def _delete(case: Case) -> tuple[int, str]:
+    chute_id = case.add_chute()
+    return read_response(case.client.delete(f"/chutes/{'case' if case.deletes_by_name else chute_id}"))
+
+
 @dataclass(frozen=True)
 class Way:
     """A request: what preflight finds before it, and how it is sent."""
@@ -214,6 +219,7 @@ class Way:
 
 DEPLOY = Way(find_problems_of_deployment, deploy)
 UPLOAD = Way(find_problems_of_upload, upload)
+DELETE = Way(lambda case: [], _delete)
 REGISTER = Way(
     lambda case: make_problem("username", lambda: check_username(case.username)),
     _register,

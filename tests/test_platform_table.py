@@ -6,8 +6,7 @@ A rule that a request to the API cannot violate is in ``ELSEWHERE``, with the te
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from chutes_wrappers.emulator.tables.user_table import DailyAction
 from chutes_wrappers.host.preflight.preflight import check_not_rejected
 from tests.emulator.tokens import TOKEN
 
-from .platform_case import DEPLOY, FEE, REGISTER, SECRET, UPLOAD, Case, Way
+from .platform_case import DELETE, DEPLOY, FEE, REGISTER, SECRET, UPLOAD, Case, Way
 
 ROOT = Path(__file__).parent
 SIX_GPUS = ["l4", "a10", "a40", "l40", "h100", "h200"]
@@ -65,7 +64,7 @@ def change_cord(**values: Any) -> Change:
 
 
 def change(**values: Any) -> Change:
-    return lambda case: [setattr(case, name, value) for name, value in values.items()]
+    return lambda case: vars(case).update(values)
 
 
 def change_image(**values: Any) -> Change:
@@ -235,11 +234,10 @@ ROWS = (
     ),
     Row(
         rule="module-syntax",
-        violate=change(uploaded="def :"),
-        keep=change(uploaded="pass"),
+        violate=change(code="def :"),
+        keep=change(code="pass"),
         status=400,
         text="Validation failure: ",
-        unknown="a module that is not Python cannot be loaded: exit code 2",
     ),
     Row(
         rule="source-length",
@@ -266,7 +264,7 @@ ROWS = (
     Row(
         rule="gpu-name",
         violate=set_selector(exclude=["rtx1"]),
-        keep=set_selector(exclude=["RTX1".replace("RTX1", "h100")]),
+        keep=set_selector(exclude=["H100"]),
         status=422,
     ),
     Row(
@@ -400,6 +398,15 @@ ROWS = (
         way=UPLOAD,
         status=500,
     ),
+    Row(
+        rule="delete-by-id",
+        violate=change(deletes_by_name=True),
+        keep=change(deletes_by_name=False),
+        way=DELETE,
+        status=400,
+        text="Must use chute UUID to delete.",
+        unknown="--delete always sends the id",
+    ),
     Row(rule="username", violate=change(username="ab"), keep=change(username="a-2"), way=REGISTER, status=400),
     *(
         Row(rule="secret-name", violate=change(secret=bad), keep=change(secret=good), way=SECRET, status=403)
@@ -409,9 +416,46 @@ ROWS = (
         )
     ),
 )
+# Parts of one module that violate many rules at once; each can be left out.
+VIOLATIONS: dict[str, Change] = {
+    "text-length": describe(tagline="t" * 1_025),
+    "number-range": describe(max_instances=101),
+    "gpu-name": lambda case: case.selector.update(exclude=[*(case.selector["exclude"] or ()), "rtx1"]),
+    "subnet-name": lambda case: case.change_name(f"glyph-{case.described['name']}"),
+    "tee-placement": set_selector(gpu_count=2),
+    "tee-name": lambda case: case.change_name(f"{case.described['name']}TEE"),
+    "public-chute": change(public=True),
+    "image-unknown": lambda case: case.add_image(status=platform_rules.IMAGE_BUILDING),
+    "tee-required": describe(tee=False),
+    "exclude-count": lambda case: case.selector.update(exclude=[*(case.selector["exclude"] or ()), *SIX_GPUS]),
+    "no-gpu": set_selector(min_vram_gb_per_gpu=97),
+    "balance": lambda case: case.set_balance(0),
+    "chute-name": lambda case: case.change_name(f"{case.described['name']} !"),
+    "module-file": change(path="/x/2case.py"),
+    "cord-path": change_cord(path="/speak-now"),
+    "public-path": change_cord(public_api_path="/2nd"),
+    "public-method": change_cord(public_api_method="OPTIONS"),
+}
+# What the API reports after the rule that preflight names for the same part.
+ALIASES = {"module-reference": "module-file"}
 ROW_IDS = [f"{row.rule}-{number}" for number, row in enumerate(ROWS)]
 # Rules that no request to the API violates here, and the tests that show what happens.
-ELSEWHERE = {}
+ELSEWHERE = {
+    "service-port": "runtime/test_startup.py::test_in_a_wrapped_image_the_platforms_ports_are_rejected",
+    "toolkit-import": "host/preflight/test_source.py::test_an_image_without_our_package_is_reported",
+    "stale-image": "host/test_upload_records.py::test_an_upload_is_stale_after_a_change_of_the_manifest",
+    "image-libraries": "host/test_inspection.py::test_an_image_that_cannot_run_is_rejected_with_reason_and_next_step",
+    "image-platform": "host/test_inspection.py::test_an_image_that_cannot_run_is_rejected_with_reason_and_next_step",
+    "image-cuda": "host/test_cuda_version.py::test_an_image_without_a_known_cuda_gets_none",
+    "duplicate-path": "host/preflight/test_cords.py::test_internal_paths_are_unique_whatever_the_method",
+    "forge-base": "emulator/test_builds.py::test_the_newer_forge_refuses_another_base_in_the_platforms_words",
+    "logo-file": "cli/test_placement_warnings.py::test_build_and_deploy_upload_nothing_of_it",
+    "object-body": "host/calling/test_body.py::test_json_that_is_not_an_object_is_rejected",
+    "get-body": "host/calling/test_target.py::test_a_method_that_no_cord_has_and_a_body_that_it_cannot_have_are_rejected",
+    "stream-request": "host/calling/test_target.py::test_a_stream_may_be_requested_from_a_streaming_route",
+    "body-size": "emulator/test_invocation.py::test_a_body_above_the_limit_gets_413_and_one_of_the_limit_does_not",
+    "registration-deposit": "emulator/api/test_user_routes.py::test_a_registration_needs_the_deposit_unless_the_coldkey_cannot_be_asked",
+}
 
 
 @pytest.fixture(scope="module")
@@ -463,3 +507,46 @@ def test_both_sides_accept_the_input_just_inside(platform: RunningPlatform, row:
         assert row.rule not in list_rules(row, case, "warning")
     status, text = row.way.send(case)
     assert status in (200, 202), text
+
+
+def make_violating_case(platform: RunningPlatform, rules: Sequence[str]) -> Case:
+    case = Case.create(platform)
+    for rule in rules:
+        VIOLATIONS[rule](case)
+    return case
+
+
+def test_preflight_lists_all_at_once_in_the_order_in_which_the_api_refuses(
+    platform: RunningPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Correct what the API refuses first, until it accepts: each time it is the first of preflight's list."""
+    refused: list[str] = []
+
+    def is_overruled(rule: str) -> bool:
+        refused.append(ALIASES.get(rule, rule))
+        return False
+
+    monkeypatch.setattr(rejection, "is_overruled", is_overruled)
+    remaining = list(VIOLATIONS)
+    while remaining:
+        case = make_violating_case(platform, remaining)
+        expected = [problem.rule for problem in DEPLOY.find(case) if problem.severity == "rejected"]
+        refused.clear()
+        status, text = DEPLOY.send(case)
+        group = next(group for group in platform_rules.CHECK_ORDER if refused[0] in group)
+        assert expected, (remaining, status, text)
+        assert expected[0] in group, (expected, refused, text)
+        assert set(refused) <= {*expected, "private-image"}, (expected, refused)
+        remaining.remove(next(rule for rule in expected if rule in refused))
+    assert DEPLOY.send(Case.create(platform))[0] == 200
+
+
+def test_every_rule_that_can_be_overruled_has_a_row_or_a_test() -> None:
+    assert {row.rule for row in ROWS} | set(ELSEWHERE) >= set(OVERRULABLE_RULES)
+
+
+@pytest.mark.parametrize("rule", ELSEWHERE)
+def test_the_named_test_exists(rule: str) -> None:
+    path, _, name = ELSEWHERE[rule].partition("::")
+    assert rule in {fact.name for fact in FACTS}
+    assert f"def {name}(" in (ROOT / path).read_text()
