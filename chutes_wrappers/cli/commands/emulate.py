@@ -75,7 +75,8 @@ def emulate(module: str, options: Options) -> int:
         stage = stack.enter_context(create_stage(facts, prepared.manifest, username=username))
         definition = describe_staged_module(stage, output.report)
         module_preparation.check_with_platform_rules(facts, definition, username)
-        output.report(describe_forges(list_refused_targets(definition["image"]["bases"])))
+        refused = list_refused_targets(definition["image"]["bases"])
+        (output.warning if refused else output.report)(describe_forges(refused))
         user = stack.enter_context(
             create_developer(
                 prepared,

@@ -21,6 +21,7 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import upload_records
 from chutes_wrappers.host.cuda_version import describe_cuda_concern
 from chutes_wrappers.host.modules.definition import describe_staged_module
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
 from chutes_wrappers.host.platform_api.lookup import find_own_image, list_own_chutes, list_own_images, refresh_image
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo, parse_chute, parse_image
@@ -31,7 +32,7 @@ from chutes_wrappers.host.preflight.account import (
     find_upload_problems,
     has_failed,
 )
-from chutes_wrappers.host.preflight.forges import FORGE_BASE_RULE, find_base_problems
+from chutes_wrappers.host.preflight.forges import find_base_problems
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import Stage, create_stage
 
@@ -55,10 +56,10 @@ def build_remotely(module: str, options: UploadOptions) -> int:
         is_in_progress = existing is not None and existing.status != IMAGE_BUILT and not has_failed(existing)
         if manifest.image is not None and (concern := describe_cuda_concern(manifest.image)):
             output.warning(concern)
-        base_problems = [] if is_in_progress else [*find_base_problems(definition, str(facts.path))]
+        base_problems = [] if is_in_progress else _find_base_problems(facts, definition)
         problems = [] if is_in_progress else _find_problems(api, user, existing, module, definition, options)
         module_preparation.check_with_platform_rules(facts, definition, user.username, [*problems, *base_problems])
-        if base_problems and not is_overruled(FORGE_BASE_RULE, base_problems[0].what):
+        if base_problems:
             _confirm_base(reference, options)
         with output.Progress(
             f"Building {reference} on the platform", verbose=options.debug, is_important=is_step
@@ -140,6 +141,12 @@ def follow_build(api: PlatformApi, uploaded: ImageInfo, progress: output.Progres
         time.sleep(_POLL_AFTER_OUTPUT_S if offset != previous_offset else _POLL_S)
 
 
+def _find_base_problems(facts: ModuleFacts, definition: Mapping[str, Any]) -> list[Problem]:
+    """Return the warnings about the image's base, without those that the user overruled."""
+    problems = find_base_problems(definition, str(facts.path))
+    return [problem for problem in problems if not is_overruled(problem.rule, problem.what)]
+
+
 def _confirm_base(reference: str, options: UploadOptions) -> None:
     """Ask at a terminal whether to upload an image that the newer forge refuses. Raises WrapperError for a no."""
     if options.yes or not prompts.is_possible():
@@ -194,10 +201,12 @@ def _print_log_lines(api: PlatformApi, image: ImageInfo, progress: output.Progre
 
 
 def _make_build_error(image: ImageInfo, progress: output.Progress) -> WrapperError:
-    next_step = f"correct what the lines above report, run --delete-image {image.reference}, and build again"
+    what = f"the build of {image.reference} failed: {image.status}"
+    if is_refusal(image.status):  # nothing was built: the log explains nothing
+        return WrapperError(what, where=image.reference, next_step=build_refusal_step(image.reference))
     return WrapperError(
-        f"the build of {image.reference} failed: {image.status}",
+        what,
         where=image.reference,
         evidence=progress.tail,
-        next_step=build_refusal_step(image.reference) if is_refusal(image.status) else next_step,
+        next_step=f"correct what the lines above report, run --delete-image {image.reference}, and build again",
     )

@@ -8,14 +8,12 @@ from typing import Any
 from chutes_wrappers.core.base_images import list_refused_targets
 from chutes_wrappers.host.preflight.problem import Problem
 
-FORGE_BASE_RULE = "forge-base"
-
 
 def find_base_problems(described: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Yield a warning when the newer forge would refuse the image of a module (``sdk/describe.py``) after its upload."""
     if refused := list_refused_targets(described["image"]["bases"]):
         yield Problem(
-            rule=FORGE_BASE_RULE,
+            rule="forge-base",
             what=f"the newer builder of the platform takes only parachutes/* as base, not {', '.join(refused)}. Which one "
             "is in use cannot be seen from here: if it is the newer one, the image ends in 'error: …' after the upload",
             where=file,
