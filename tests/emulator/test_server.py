@@ -43,7 +43,8 @@ def owner(platform: RunningPlatform) -> Client:
     """A user with a chute that is hot."""
     user = Client.register(platform.url, "tester")
     user.build_and_wait()
-    user.post("/secrets/", {"purpose": "case", "key": "GREETING", "value": "hunter2"})
+    assert user.deploy().ok
+    assert user.post("/secrets/", {"purpose": "case", "key": "GREETING", "value": "hunter2"}).ok
     assert user.deploy(code=CODE.replace('"greeting"', "f\"greeting {__import__('os').environ['GREETING'][:4]}\"")).ok
     assert parse_events(user.get("/chutes/warmup/case"))[-1]["status"] == "hot"
     return user
@@ -92,10 +93,11 @@ def test_only_users_it_is_shared_with_can_call_it(owner: Client) -> None:
 
 
 def test_what_it_prints_is_streamed_with_its_secret_in_its_environment(owner: Client) -> None:
-    assert send_call(owner, owner.create_key(name="logs", admin=True)["secret_key"]).status_code == 200
+    key = owner.create_key(name="logs", admin=True)["secret_key"]
+    assert send_call(owner, key).status_code == 200
     instance_id = owner.get("/chutes/case").json()["instances"][0]["instance_id"]
     url = f"{owner.url}/instances/{instance_id}/logs"
-    with requests.get(url, headers=owner.headers(purpose="logs"), stream=True, timeout=60) as stream:
+    with requests.get(url, headers=make_bearer_header(key), stream=True, timeout=60) as stream:
         message = (json.loads(line[6:]).get("log", "") for line in stream.iter_lines(decode_unicode=True) if line)
         assert "greeting hunt" in message
 
@@ -209,6 +211,8 @@ def test_state_survives_a_kill(tmp_path: Path) -> None:
         after = user.get("/chutes/case").json()
         assert (after["version"], after["cords"], after["slug"]) == (before["version"], before["cords"], before["slug"])
         assert (after["hot"], after["instances"]) == (False, [])
+        assert send_call(user, secret).status_code == 503  # and an instance is requested
+        assert parse_events(user.get("/chutes/warmup/case"))[-1]["status"] == "hot"
         assert send_call(user, secret).json() == {"hello": "you"}
         assert user.get("/images/case:v1").json()["status"] == "built and pushed"
         process.send_signal(signal.SIGTERM)
@@ -273,15 +277,17 @@ def command_line(owner: Client, tmp_path_factory: pytest.TempPathFactory) -> dic
     return {**inherited, "CHUTES_CONFIG_PATH": str(config), "NO_COLOR": "1"}
 
 
-def test_the_command_line_streams_an_instances_log(owner: Client, command_line: dict[str, str], tmp_path: Path) -> None:
-    send_call(owner, owner.create_key(name="stream", admin=True)["secret_key"])
+def test_the_command_line_gets_no_log_with_its_signature(
+    owner: Client, command_line: dict[str, str], tmp_path: Path
+) -> None:
+    """As on the platform, which shows logs to API keys only (PLATFORM.md, section 5)."""
     argv = [str(CHUTES), "warmup", "case", "--stream-logs"]
     with subprocess.Popen(
-        argv, cwd=tmp_path, env=command_line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        argv, cwd=tmp_path, env=command_line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
         try:
-            assert any("greeting hunt" in line for line in process.stdout)
+            assert any("Log stream failed: 401" in line for line in process.stdout)
         finally:
             process.kill()
 
