@@ -47,6 +47,7 @@ _CALL_STEPS = {
 }
 # By a word in the platform's text, where one status has several reasons. For calls, and for --warmup.
 _REASON_STEPS = (
+    (403, "banned secret", "use another name for the secret: the platform does not accept this one"),
     (503, "disabled", "ask the chute's owner to enable it: nothing starts an instance of a disabled chute. The owner can send "
     'PUT /chutes/CHUTE_ID with {{"disabled": false}} to the API'),
     (503, "no instances", "call again in some minutes: this call requested an instance, and --warmup {chute} waits for it and "

@@ -42,7 +42,10 @@ def find_upload_problems(
         )
     if image is None:
         yield from _find_limit_problems(
-            "build-limit", "builds", platform_rules.MAX_BUILDS_PER_DAY, (own.created_at for own in own_images if own.created_at is not None)
+            "build-limit",
+            "builds",
+            platform_rules.MAX_BUILDS_PER_DAY,
+            (own.created_at for own in own_images if own.created_at is not None),
         )
     minimum = platform_rules.MIN_BUILD_BALANCE
     if image is None and account.balance is not None and account.balance < minimum:
@@ -74,10 +77,8 @@ def find_deployment_problems(
     """Yield the problems of deploying a module whose image is ``reference``. ``fee`` is the deployment's price in dollars."""
     yield from _find_image_problems(image, reference, module)
     if public:
-        # SDK entrypoint/deploy.py, section 4: the API refuses it to everybody.
-        first = (
-            "" if account.may_publish else "; the SDK refuses it before that, for want of a permission of the account"
-        )
+        # SDK entrypoint/deploy.py: only with the permission; section 4: the API refuses it to everybody.
+        first = "" if account.may_publish else "; without a permission the SDK refuses it too, whatever --allow names"
         yield Problem(
             rule="public-chute",
             what=f"the platform takes no public chutes (the API: 400 {platform_rules.PUBLIC_CHUTE_MESSAGE!r}{first})",
@@ -87,7 +88,8 @@ def find_deployment_problems(
     if public and image is not None and not image.public:
         yield Problem(
             rule="private-image",
-            what=f"the image {image.reference} is private, and a public chute needs a public one",
+            what=f"the image {image.reference} is private, and a public chute needs a public one (the API: 409; the SDK refuses it "
+            "too, whatever --allow names)",
             where=_PLATFORM,
             fix="build it with --public under another CHUTE_TAG",
         )

@@ -106,8 +106,8 @@ def test_a_public_chute_is_refused_to_everybody() -> None:
     assert_one_problem(
         find(may_publish=True), "Chutes no longer supports public chutes", "--share", rule="public-chute"
     )
-    assert "the SDK refuses it before" not in find(may_publish=True)[0].what
-    assert_one_problem(find(may_publish=False), "the SDK refuses it before", rule="public-chute")
+    assert "the SDK refuses it too" not in find(may_publish=True)[0].what
+    assert_one_problem(find(may_publish=False), "the SDK refuses it too", rule="public-chute")
 
 
 @pytest.mark.parametrize(("count", "is_near"), [(19, False), (20, True), (24, True)])
