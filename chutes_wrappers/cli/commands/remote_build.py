@@ -40,6 +40,8 @@ _POLL_S = 2.0
 _POLL_AFTER_OUTPUT_S = 0.2
 _MAX_RECONNECTS = 5
 _EVENT = "data: "
+_END = "DONE"
+_KEEP_ALIVE = "."
 
 
 def build_remotely(module: str, options: UploadOptions) -> int:
@@ -187,8 +189,10 @@ def _print_log_lines(api: PlatformApi, image: ImageInfo, progress: output.Progre
         params=dict(offset),
     )
     for line in lines:
+        if line.startswith(_END):
+            return  # the stream itself goes on with dots (PLATFORM.md, section 5)
         if not line.startswith(_EVENT):
-            if not offset and line != "DONE":
+            if not offset and line.strip() != _KEEP_ALIVE:
                 progress.add_line(mask_variable_values(line))  # the whole log of a finished build
             continue
         try:
