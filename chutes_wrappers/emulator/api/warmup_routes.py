@@ -7,12 +7,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from chutes_wrappers.emulator.api.chute_routes import match_chute
 from chutes_wrappers.emulator.api.context import Caller, Platform, authenticate, platform_of
 from chutes_wrappers.emulator.api.payloads import JsonObject, build_instance_payload, list_live_instances
+from chutes_wrappers.emulator.instance_request import RequestRejected, check_chute
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.tables.chute_table import Chute
 
@@ -29,14 +30,19 @@ async def warmup(
     caller: Annotated[Caller, Depends(authenticate("chutes"))],
     quick: bool = False,
 ) -> Response:
-    """Start an instance when the chute has none.
+    """Start an instance when the chute has none. Raises 402 when its owner cannot pay, 503 when it is disabled (section 5).
 
     With ``quick`` return the current status, else stream events until an instance is active, or none is left.
     """
     platform = platform_of(request)
     chute = match_chute(platform, caller, chute_id_or_name)
+    record = platform.state.build_record(chute)
+    try:
+        check_chute(record)
+    except RequestRejected as rejected:
+        raise HTTPException(rejected.status, rejected.detail) from rejected
     if platform.instances is not None:
-        platform.instances.register(platform.state.build_record(chute))
+        platform.instances.register(record)
         await platform.instances.warm_up(chute.chute_id)
     if quick:
         return JSONResponse(_build_status(platform, chute))

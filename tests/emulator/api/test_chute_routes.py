@@ -310,6 +310,18 @@ def test_a_deployed_chute_is_changed_without_a_new_version(owner: Client) -> Non
     assert Client.register(owner.url, "second").put(f"/chutes/{deployed['chute_id']}", {}).status_code == 404
 
 
+def test_a_disabled_chute_and_one_whose_owner_cannot_pay_are_not_warmed_up(
+    platform: RunningPlatform, owner: Client
+) -> None:
+    owner.deploy()
+    owner.put("/chutes/case", {"disabled": True})
+    assert owner.get("/chutes/warmup/case", quick="true").status_code == 503
+    owner.put("/chutes/case", {"disabled": False})
+    assert owner.get("/chutes/warmup/case", quick="true").status_code == 200
+    platform.state.users.set_balance(owner.account.user_id, 0)
+    assert owner.get("/chutes/warmup/case", quick="true").status_code == 402
+
+
 def test_creations_updates_and_deletions_count_for_the_day(platform: RunningPlatform, owner: Client) -> None:
     for _ in range(platform_rules.MAX_VERSIONS_PER_DAY - 3):
         platform.state.users.record_action(owner.account.user_id, DailyAction.CHUTE)
