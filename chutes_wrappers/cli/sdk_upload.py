@@ -28,6 +28,15 @@ from chutes_wrappers.host.staging import Stage
 from chutes_wrappers.sdk.route_source import PATH_VARIABLE
 from chutes_wrappers.sdk.username import chutes_username
 
+# What the SDK refuses without asking the API (SDK entrypoint/deploy.py, entrypoint/build.py).
+_SDK_REFUSALS = (
+    "is not available to be used",
+    "Public chutes are no longer possible",
+    "Unable to create public chutes from non-public images",
+    "already exists!",
+)
+# For example of aiohttp, for a 500 of the API, which is no JSON.
+_EXCEPTION = re.compile(r"^(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception): .*)")
 _ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
 
 
@@ -103,12 +112,12 @@ def show_command(manifest: Path, *arguments: str) -> None:
 
 
 def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, variables: Mapping[str, str]) -> str:
-    """Run the SDK's command and return its last error in one line, or "". The SDK's exit code does not show failures."""
+    """Run the SDK's command and return its last error or exception in one line, or "". Its exit code does not show failures."""
     errors: list[str] = []
 
     def handle_line(line: str) -> None:
         line = remove_colours(line)
-        if match := _ERROR.search(line):
+        if match := _ERROR.search(line) or _EXCEPTION.search(line):
             errors.append(clean_text(match[1]))
         progress.add_line(line)
 
@@ -118,9 +127,12 @@ def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, va
 
 def make_upload_error(what: str, sdk_error: str) -> WrapperError:
     """Build the error for an upload that the API does not list afterwards; ``sdk_error`` is what the SDK printed."""
+    is_of_sdk = any(text in sdk_error for text in _SDK_REFUSALS)
     return WrapperError(
         what,
         where="the platform",
         evidence=sdk_error[:400] or "it reported no reason",
-        next_step="correct what the platform reports, then run the command again",
+        next_step="correct it: the SDK itself refuses this before the upload, and --allow cannot overrule the SDK"
+        if is_of_sdk
+        else "correct what the platform reports, then run the command again",
     )

@@ -327,7 +327,8 @@ FACTS: tuple[Fact, ...] = (
          values=("MAX_BUILDS_PER_DAY",), refusal="429", source=_LIMITS),
     Fact(name="sdk-version", text="A client that builds must have at least this SDK.",
          values=("MIN_SDK_VERSION",), refusal="400", source=_LIMITS),
-    Fact(name="image-exists", text="A name and tag can be built once, also when the build failed.", refusal="409", source=_LIMITS),
+    Fact(name="image-exists", text="A name and tag can be built once, also when the build failed; the SDK itself refuses it before "
+         "an upload.", source="API, section 4; SDK entrypoint/build.py"),
     Fact(name="image-status", text="An image has one of these states.",
          values=("IMAGE_PENDING", "IMAGE_BUILDING", "IMAGE_BUILT", "IMAGE_FAILED"), source="API, section 5"),
     Fact(name="forge-base", text="The newer of two forges builds only on the platform's own images.",
