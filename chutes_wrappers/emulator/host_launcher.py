@@ -51,7 +51,7 @@ class HostLauncher:
     """Starts instances as processes on this machine, one at a time because services have fixed ports.
 
     ``image_of`` returns the substitute for a chute's image. ``cache_root`` has a folder for each chute that outlives its
-    instances; without it, each instance gets a new one. Not emulated: a locked network, a sandbox, and a limit of the disk.
+    instances; without it, they are in a temporary folder until ``close``. Not emulated: a locked network, a sandbox, and a limit of the disk.
     """
 
     max_running: int | None = 1
@@ -64,6 +64,7 @@ class HostLauncher:
     ) -> None:
         self._image_of = image_of
         self._cache_root = cache_root
+        self._temporary_root: Path | None = None
 
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[HostInstance]:
@@ -75,7 +76,7 @@ class HostLauncher:
             folder = Path(name)
             module = folder / find_module_file(chute)
             module.write_text(chute.code, encoding="utf-8")
-            cache = (self._cache_root or folder / "cache") / chute.chute_id
+            cache = self._find_cache_root() / chute.chute_id
             environment = {
                 **_build_environment(chute, image, module, folder, cache.absolute()),
                 **build_runner_environment(key, **_build_settings(image, module, port, logging_port)),
@@ -87,8 +88,19 @@ class HostLauncher:
 
     def remove_cache(self, chute_id: str) -> None:
         """Remove the folder of a deleted chute."""
+        shutil.rmtree(self._find_cache_root() / chute_id, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove the temporary folder with the folders of all chutes."""
+        if self._temporary_root is not None:
+            shutil.rmtree(self._temporary_root, ignore_errors=True)
+
+    def _find_cache_root(self) -> Path:
         if self._cache_root is not None:
-            shutil.rmtree(self._cache_root / chute_id, ignore_errors=True)
+            return self._cache_root
+        if self._temporary_root is None:
+            self._temporary_root = Path(tempfile.mkdtemp(prefix="chutes-emulator-cache-"))
+        return self._temporary_root
 
 
 class HostInstance:

@@ -66,6 +66,10 @@ class Launcher(Protocol):
         """Remove the folder /cache of a deleted chute, which its instances share. They are gone."""
         ...
 
+    def close(self) -> None:
+        """Remove all that outlives instances and not the emulator. All instances are gone."""
+        ...
+
 
 def generate_key() -> bytes:
     """Return a new key for one instance."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from chutes_wrappers.emulator.docker_launcher import DockerLauncher
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.host.container_engine.docker_engine import LABEL, DockerEngine, connect
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
+from chutes_wrappers.host.parity.log_diagnosis import diagnose
 from tests.emulator.platforms import HEAD, is_active, make_chute, make_chute_record, run_invocation_platform
 from tests.scenario import ROOT, Scenario
 from tests.second_user import find_readable_files, needs_root, shared_temporary_folder
@@ -61,7 +64,7 @@ def instance(self):
         **AT_START, "uid": os.getuid(), "gid": os.getgid(), "cwd": os.getcwd(), "pid": os.getpid(), "file": __file__,
         "hf_home": os.environ["HF_HOME"], "secret": os.environ.get("HF_TOKEN"),
         "context": os.environ["CHUTES_EXECUTION_CONTEXT"],
-        "keys": [name for name in os.environ if "EMULATOR" in name], "shm": shm.f_blocks * shm.f_frsize,
+        "keys": [name for name in os.environ if "EMULATOR" in name], "nccl": os.environ["NCCL_P2P_DISABLE"], "shm": shm.f_blocks * shm.f_frsize,
         "source_is_writable": os.access(__file__, os.W_OK),
         "alive": urllib.request.urlopen("http://127.0.0.1:8001/_alive").read().decode(),
         "evidence": ATTESTATION,
@@ -111,7 +114,7 @@ def test_an_instance_is_what_the_platforms_pod_is_and_its_network_is_cut_when_it
         assert (seen["hf_home"], seen["secret"], seen["context"]) == ("/cache", "hf_secret", "REMOTE")
         assert seen["empty"] == {"/tmp": [], "/cache": []}
         assert seen["shm"] == 16 * 1024**3
-        assert seen["keys"] == []
+        assert (seen["keys"], seen["nccl"]) == ([], "1")
         assert seen["alive"] == '{"alive":true}'
         assert seen["evidence"] == 0
         # The wrapped service was started from the image, as uid 1000, and is reached through our cords.
@@ -152,11 +155,15 @@ def test_a_killed_container_is_noticed_and_nothing_of_it_is_left(
         with run_invocation_platform(DockerLauncher(engine)) as running:
             found = running.deploy(chute_in(tmp_path, scenario, "127.0.0.1"))
             assert is_active(found), found.ended_because
-            (container,) = client.containers.list(filters={"label": f"{LABEL}={engine._session}"})
-            container.kill()
+            containers = client.containers.list(filters={"label": f"{LABEL}={engine._session}"})
+            assert len(containers) == 2  # the other one is its relay
+            next(each for each in containers if "runner.py" in str(each.attrs["Config"]["Entrypoint"])).kill()
             ended = running.wait_until_gone(found.instance_id)
             assert ended.state is InstanceState.GONE
             assert "exit code 137" in ended.ended_because
+            # The first call asks for another instance.
+            assert running.post("/echo", {"n": 2}).status_code == 503
+            assert is_active(running.wait_until_settled(found.chute_id))
             assert running.post("/echo", {"n": 2}).status_code == 200
         assert client.networks.list(filters={"label": f"{LABEL}={engine._session}"}) == []
     finally:
@@ -178,6 +185,53 @@ def test_a_start_that_fails_is_recorded_with_the_containers_last_lines(
         missing = running.deploy(make_chute_record(code=code, image="case-never-built:v1", version="v2"))
         assert missing.state is InstanceState.GONE
         assert "case-never-built:v1" in missing.ended_because
+
+
+@pytest.mark.parametrize(
+    ("service", "reason"),
+    [
+        ("import os\nos.chroot('/tmp')", "the platform's sandbox refuses chroot, to root as well"),
+        ("import socket\nsocket.create_server(('', 8002))", "port 8002 belongs to the chute's attestation server"),
+    ],
+    ids=["chroot", "port 8002"],
+)
+def test_a_service_that_a_pod_refuses_is_diagnosed_by_its_name(
+    engine: DockerEngine, scenario: Scenario, service: str, reason: str
+) -> None:
+    with run_invocation_platform(DockerLauncher(engine)) as running:
+        found = running.deploy(make_chute_record(code=write_service(service), image=scenario.image))
+        assert found.state is InstanceState.GONE
+        diagnoses = diagnose(found.ended_because.splitlines())
+        assert reason in diagnoses[0].reason, found.ended_because
+
+
+def test_an_instance_that_writes_too_much_is_evicted_and_its_cache_is_the_next_ones(
+    engine: DockerEngine, scenario: Scenario
+) -> None:
+    write = (
+        "import os, time\nprint('found', os.listdir('/cache'), os.listdir('/tmp') and 'a log')\n"
+        "for path, mib in [('/cache/model', 200), ('/tmp/half', 40), ('/app/half', 40)]:\n"
+        "    open(path, 'wb').write(os.urandom(mib * 2**20))\nprint('written')\ntime.sleep(600)"
+    )
+    with run_invocation_platform(DockerLauncher(engine), disk_limit_bytes=64 * 2**20) as running:
+        for version, found in (("v1", "found []"), ("v2", "found ['model']")):
+            code = write_service(write)
+            ended = running.deploy(make_chute_record(code=code, image=scenario.image, version=version))
+            assert ended.state is InstanceState.GONE
+            assert re.search(r"evicted: it wrote 0\.0[78]\d* GiB .* more than the 0.0625 GiB", ended.ended_because)
+            running.wait_until_gone(ended.instance_id)
+            assert found in running.log(ended.instance_id)
+
+
+def write_service(program: str) -> str:
+    """Return a module that starts a Python program as its service, from a file, as a service is."""
+    start = f"printf %s {shlex.quote(program)} > /tmp/service.py && exec python3 -u /tmp/service.py"
+    return HEAD.format(concurrency=1) + (
+        "from tools.chute_wrappers import wait_for_services\n"
+        f"ENTRYPOINT = {start!r}\n"
+        "@chute.on_startup()\nasync def boot(self):\n    await wait_for_services([9090], timeout=60)\n"
+        '@chute.cord(public_api_path="/fine")\ndef fine(self):\n    return "fine"\n'
+    )
 
 
 @pytest.mark.alone

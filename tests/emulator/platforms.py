@@ -17,6 +17,7 @@ import requests
 import uvicorn
 from starlette.responses import PlainTextResponse
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher
 from chutes_wrappers.emulator.instance import Clock
@@ -171,6 +172,7 @@ def run_invocation_platform(
     image: HostImage | None = None,
     limits: Limits | None = None,
     clock: Clock | None = None,
+    disk_limit_bytes: int = platform_rules.INSTANCE_DISK_BYTES,
 ) -> Iterator[Platform]:
     """Run a platform until the context ends, and end all that it started."""
     image = image or HostImage()
@@ -181,7 +183,9 @@ def run_invocation_platform(
     port = find_free_port()
 
     async def start() -> Platform:
-        running = Platform(loop, Instances(launcher, clock=clock), f"http://127.0.0.1:{port}")
+        running = Platform(
+            loop, Instances(launcher, clock=clock, disk_limit_bytes=disk_limit_bytes), f"http://127.0.0.1:{port}"
+        )
         app = Invocation(
             PlainTextResponse("the platform itself"),
             lookup=running.chutes.get,

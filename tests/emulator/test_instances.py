@@ -32,6 +32,7 @@ async def instances(launcher: TinyLauncher, clock: ManualClock) -> AsyncIterator
     async with Instances(launcher, clock=clock) as running:
         yield running
     assert all(one.stopped for one in launcher.launched)
+    assert launcher.is_closed
 
 
 def make_chute(**values: Any) -> ChuteRecord:

@@ -109,6 +109,7 @@ class TinyLauncher:
         self.running_count = 0
         self.max_running_count = 0
         self.removed_caches: list[str] = []
+        self.is_closed = False
 
     @contextlib.contextmanager
     def launch(self, chute: ChuteRecord) -> Iterator[TinyInstance]:
@@ -127,6 +128,9 @@ class TinyLauncher:
 
     def remove_cache(self, chute_id: str) -> None:
         self.removed_caches.append(chute_id)
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class ManualClock:

@@ -73,14 +73,11 @@ class DockerEngine:
         self._client = client
         self._report = report
         self._session = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._own_volumes: set[str] = set()
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._run_in_worker(os.getpid)  # any call: it starts the thread before an interrupt can prevent that
 
     def close(self) -> None:
-        """Remove the kept volumes that belong to no path, and close the connection."""
-        for name in self._own_volumes:
-            self.remove_volume(name)
+        """Close the connection."""
         self._worker.shutdown()
         self._client.close()
 
@@ -223,8 +220,6 @@ class DockerEngine:
                     self._run_in_worker(self._client.volumes.create, name, labels=self._build_labels())
                 for volume in spec.kept_volumes:
                     labels = self._build_labels(volume.owner)
-                    if volume.owner is None:
-                        self._own_volumes.add(volume.name)
                     self._run_in_worker(self._client.volumes.create, volume.name, labels=labels)
                 if names:
                     self._prepare_volumes(spec, names)

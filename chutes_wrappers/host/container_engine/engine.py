@@ -16,8 +16,8 @@ class KeptVolume:
     """A volume that outlives containers, for the files of one user. It is created when it is missing.
 
     ``name`` is the engine's name, ``target`` the path in the container. ``uid`` is its user and group. ``owner`` is the path on
-    this machine that it belongs to: a later process removes the volume once that path is gone. Without one, it is removed
-    when the engine is closed. ``DockerEngine.remove_volume`` removes it earlier.
+    this machine that it belongs to: a later process removes the volume once that path is gone. Without one, it belongs to
+    this process. ``DockerEngine.remove_volume`` removes it.
     """
 
     name: str

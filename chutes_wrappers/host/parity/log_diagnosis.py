@@ -22,11 +22,15 @@ _FOLDER_WORDS = re.compile(r"(?i)\bmkdir|makedirs|(create|creating|make) (the )?
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """Why the chute would fail on the platform, the log line that shows it, and what to change."""
+    """Why the chute would fail on the platform, the log line that shows it, and what to change.
+
+    A general one only says that there is a problem. Its line does not name the cause.
+    """
 
     reason: str
     line: str
     fix: str
+    is_general: bool = False
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.fix}"
@@ -37,10 +41,11 @@ class _Rule:
     pattern: re.Pattern[str]
     reason: Callable[[re.Match[str]], str]
     fix: Callable[[re.Match[str]], str]
+    is_general: bool = False
 
 
 def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
-    """Return the diagnoses of a log's lines, each reason once, in the order of the lines."""
+    """Return the diagnoses of a log's lines, each reason once, in the order of the lines. General ones only if there is no other."""
     diagnoses: dict[str, Diagnosis] = {}
     previous: deque[str] = deque(maxlen=CODE_LINES)
     for line in lines:
@@ -48,7 +53,8 @@ def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
         if diagnosis is not None:
             diagnoses.setdefault(diagnosis.reason, diagnosis)
         previous.append(line)
-    return list(diagnoses.values())
+    causes = [diagnosis for diagnosis in diagnoses.values() if not diagnosis.is_general]
+    return causes or list(diagnoses.values())
 
 
 def _diagnose_line(line: str, previous: Iterable[str]) -> Diagnosis | None:
@@ -57,7 +63,9 @@ def _diagnose_line(line: str, previous: Iterable[str]) -> Diagnosis | None:
         return Diagnosis(reason=reason, line=_shorten(line), fix=SANDBOX_FIXES[refused])
     for rule in _RULES:
         if match := rule.pattern.search(line):
-            return Diagnosis(reason=rule.reason(match), line=_shorten(line), fix=rule.fix(match))
+            return Diagnosis(
+                reason=rule.reason(match), line=_shorten(line), fix=rule.fix(match), is_general=rule.is_general
+            )
     return None
 
 
@@ -193,13 +201,20 @@ _RULES: tuple[_Rule, ...] = (
         fix=_return_text("the chute uses a separate Python: install it with image.run_command('pip install …'), and build again"),
     ),
     _Rule(
+        pattern=re.compile(r"(?i)\[errno 1\] operation not permitted|: operation not permitted\W*$|\bEPERM\b"),
+        reason=_return_text(f"the service makes a system call that uid {platform_rules.INSTANCE_UID}, or the platform's sandbox, may not make"),
+        fix=_return_text("find the call with its debug log; uid 1000 changes no users or owners, and the sandbox refuses chroot, mount, namespaces, ptrace, io_uring, keyctl and bpf"),
+        is_general=True,
+    ),
+    _Rule(
         pattern=re.compile(r"(?i)\bexit code 137\b|signal SIGKILL|out of memory|\bOOM\b"),
         reason=_return_text("it was killed (exit code 137): it needs more memory than there is or, on the platform, a check of the guard failed"),
         fix=_return_text("reduce its memory (smaller model, fewer workers); for the guard see --doctor, and keep PID 1's command line and HF_HOME"),
     ),
     _Rule(
+        is_general=True,
         pattern=re.compile(r"(?i)the service (?:ended|exited|stopped)[^.]*"),
         reason=_return_text("the service ended by itself while the instance was running"),
-        fix=_return_text("read its last lines in the log; without its service an instance fails every call and is deleted after seven"),
+        fix=_return_text("read its last lines in the log; without its service an instance fails every call, and seven failures in a row disable it"),
     ),
 )  # fmt: skip

@@ -283,17 +283,16 @@ def test_container_options_are_in_the_request_body(api: Api, engine: DockerEngin
     assert host["DeviceRequests"][0]["DeviceIDs"] == ["1", "2"]
 
 
-def test_a_kept_volume_outlives_its_containers_until_the_engine_is_closed_or_its_owner_is_gone(
-    api: Api, tmp_path: Path
+def test_a_kept_volume_outlives_its_containers_and_belongs_to_the_process_or_to_a_path(
+    api: Api, engine: DockerEngine, tmp_path: Path
 ) -> None:
     api.answers["POST /containers/create"] = NO_SUCH_IMAGE
     own = KeptVolume(name="own", target="/cache", uid=1000)
     kept = KeptVolume(name="kept", target="/more", uid=1000, owner=str(tmp_path))
-    engine = connect()
     with pytest.raises(WrapperError), engine.run(ContainerSpec(image="x", kept_volumes=[own, kept])):
         pytest.fail("started")
     assert api.calls("DELETE /volumes") == []
-    engine.close()
+    engine.remove_volume("own")
     assert api.calls("DELETE /volumes") == ["DELETE /volumes/own"]
     labels = [body["Labels"] for what, _, body in api.asked if what == "POST /volumes/create"]
     assert [label.get(OWNER_LABEL) for label in labels] == [None, str(tmp_path)]

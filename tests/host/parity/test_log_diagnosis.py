@@ -83,6 +83,7 @@ LINES = [
         "refuses kernel modules",
         "without kernel modules",
     ),
+    ("PermissionError: [Errno 1] Operation not permitted: '/x'", "uid 1000, or the platform's sandbox", "chroot, mount"),
     ("OSError: [Errno 98] Address already in use", "8000, 8001, 8002 belong to the chute", "SERVICE_PORTS"),
     ("bind: Address already in use", "8000, 8001, 8002 belong to the chute", "SERVICE_PORTS"),
     (
@@ -105,7 +106,7 @@ LINES = [
         "/cache/repo is not empty",
         "rename it",
     ),
-    ("ServiceFailed: the service ended with exit code 3", "ended by itself", "deleted after seven"),
+    ("ServiceFailed: the service ended with exit code 3", "ended by itself", "seven failures in a row"),
 ]
 HARMLESS = [
     "INFO: Application startup complete.",
@@ -182,6 +183,12 @@ def test_a_change_of_the_user_below_a_chroot_still_needs_root() -> None:
     lines = ["using chroot(/srv)", "", "nginx: [emerg] setgid(101) failed (1: Operation not permitted)"]
     (diagnosis,) = diagnose(lines)
     assert "needs root" in diagnosis.reason
+
+
+def test_the_cause_is_reported_without_what_only_follows_from_it() -> None:
+    lines = ["the service ended with exit code 1", "OSError: [Errno 98] Address already in use ('', 8002)"]
+    assert [diagnosis.line for diagnosis in diagnose(lines)] == lines[1:]
+    assert len(diagnose(lines[:1])) == 1
 
 
 def test_each_reason_is_reported_once_in_order() -> None:
