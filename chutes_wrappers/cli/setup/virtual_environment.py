@@ -117,7 +117,7 @@ def _find_missing_parts(*, is_new: bool) -> str | None:
         missing.append(("Python's venv module", f"python{version}-venv"))
     if not missing or not is_new:
         return None
-    reason = f" (the netifaces of chutes {sdk} is compiled during installation)" if is_compiling else ""
+    reason = f" (netifaces of chutes {sdk} is compiled during installation)" if is_compiling else ""
     return (
         f"✗ missing: {', '.join(name for name, _ in missing)}{reason}\n"
         f"  Next: install them (Debian, Ubuntu: apt-get install {' '.join(package for _, package in missing)}; "
