@@ -7,11 +7,11 @@ frame is whole lines of text: event streams and JSON lines are unchanged, anythi
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-import orjson
 from pybase64 import b64encode
 
 # The SDK reads with aiohttp, which fails for a line of twice its 8 MiB buffer (SDK chute/cord.py).
@@ -50,8 +50,8 @@ def select_framing(content_type: str) -> Framing:
 
 
 def encode_event(value: Any) -> bytes:
-    """Return one server-sent event with ``value`` as JSON."""
-    return b"data: " + orjson.dumps(value) + b"\n\n"
+    """Return one server-sent event with ``value`` as JSON. It is ASCII: the API also ends a line at U+2028 and the like."""
+    return b"data: " + json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n\n"
 
 
 class _Lines:

@@ -72,6 +72,13 @@ def test_a_line_may_have_half_of_what_the_sdks_reader_takes() -> None:
     assert stream_frames.MAX_LINE_BYTES == 8_388_608
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c"])
+def test_our_events_are_ascii_since_the_api_ends_lines_at_other_separators_too(separator: str) -> None:
+    made = frames("text/plain", [f"a{separator}é".encode()])
+    assert len(b"".join(made).decode("ascii").splitlines()) == 2
+    assert events(made) == [{"text": f"a{separator}é"}]
+
+
 def test_a_line_over_the_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_frames, "MAX_LINE_BYTES", 10)
     framing = select_framing("text/event-stream")
