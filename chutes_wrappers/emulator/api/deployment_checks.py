@@ -24,7 +24,7 @@ def deploy(platform: Platform, user: User, deployment: ChuteRequest, *, accept_f
     _check_placement(platform, deployment)
     state = platform.state
     with state.transaction():
-        check_daily_limit(platform, user)
+        _check_daily_limit(platform, user)
         _check_tee_in_name(platform, deployment)
         image = _find_usable_image(platform, user, deployment)
         # When the user overrules that it must exist: a chute whose instances cannot start.
@@ -47,8 +47,8 @@ def deploy(platform: Platform, user: User, deployment: ChuteRequest, *, accept_f
         )
 
 
-def check_daily_limit(platform: Platform, user: User) -> None:
-    """Raise 429 when the user may not create, update or delete another chute today (api, section 4)."""
+def _check_daily_limit(platform: Platform, user: User) -> None:
+    """Raise 429 when the user has created, updated and deleted enough chutes today (api, section 4)."""
     limit = platform_rules.MAX_VERSIONS_PER_DAY
     if platform.state.users.count_today(user.user_id, DailyAction.CHUTE) >= limit:
         platform.reject("daily-limit", 429, f"You may only create, update or delete {limit} chutes per day")

@@ -309,12 +309,14 @@ def test_a_disabled_chute_and_one_whose_owner_cannot_pay_are_not_warmed_up(
 
 
 def test_creations_updates_and_deletions_count_for_the_day(platform: RunningPlatform, owner: Client) -> None:
-    for _ in range(platform_rules.MAX_VERSIONS_PER_DAY - 3):
+    for _ in range(platform_rules.MAX_VERSIONS_PER_DAY - 4):
         platform.state.users.record_action(owner.account.user_id, DailyAction.CHUTE)
     assert owner.deploy().ok
     assert owner.deploy(code=OTHER_CODE).ok
+    assert owner.deploy(name="other").ok
     assert owner.delete_chute("case").ok
     assert owner.deploy().status_code == 429
+    assert owner.delete_chute("other").ok
 
 
 def test_a_404_of_a_chute_is_remembered_when_staleness_is_on(tmp_path: Path) -> None:
