@@ -14,6 +14,7 @@ import pytest
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.core.routes import Route
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
@@ -193,7 +194,7 @@ def _world(folder: Path) -> Iterator[World]:
 
 def _module(folder: Path) -> Path:
     scenario = Scenario(folder, "wrapped", "vendor/unused:1", [9000], env={"GREETING": ENV_VALUE})
-    write_manifest(Manifest(), scenario.manifest)
+    write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
     return scenario.module
 
 

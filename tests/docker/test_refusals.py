@@ -115,14 +115,14 @@ def test_build_names_all_that_the_platform_would_refuse_before_it_builds(engine:
     scenario = Scenario(tmp_path, "refused", bases.image("python3-no-pip"), [9090], env={"HF_TOKEN": "canary-4711"})
     scenario.manifest.write_text("[]")
     with scenario.module.open("a") as module:
-        module.write('chute.concurrency = 257\n\n\n@chute.cord(public_api_path="/item", public_api_method="DELETE")\n')
+        module.write('chute.concurrency = 257\n\n\n@chute.cord(public_api_path="/item", public_api_method="delete")\n')
         module.write("async def forget(self) -> dict:\n    return {}\n")
     done = run_command("--build", str(scenario.module), "--local", "--yes")
     assert done.returncode == 2, done.stderr
     for part in (
         "Chutes would reject this module",
         "concurrency is 257",
-        "DELETE is not a valid public method",
+        "'delete' is not a valid public method",
         "--secret case-refused HF_TOKEN",
     ):
         assert part in done.stderr

@@ -30,7 +30,8 @@ def find_cord_problems(described: Mapping[str, Any], file: str) -> Iterator[Prob
             rule="no-cord",
             what="the module defines no cord and no job",
             where=file,
-            fix="publish a route: run --discover while the service is running, or define a cord with @chute.cord(…)",
+            fix="run --discover to publish the routes of the service, or define a cord with @chute.cord(…)",
+            only_on_platform=True,
         )
     yield from _find_hidden_cord_problems(cords, file)
 

@@ -127,7 +127,7 @@ def _find_offer_problems(selector: Mapping[str, Any], where: str) -> Iterator[Pr
             rule="no-gpu",
             what=f"no GPU is left for the chute: {'; '.join(faults)} (the API ends in a bare 500 without a reason)",
             where=where,
-            fix=f"write {platform_rules.TEE_ARGUMENTS[1].rstrip(',')} in Chute(…)",
+            fix=_TWO_LINES,
             only_on_platform=True,
         )
 

@@ -126,7 +126,7 @@ def test_rejected_modules_are_reported_before_anything_is_started(tmp_path: Path
     sample.append("#" * 150_000)
     done = sample.check()
     assert done.returncode == 2
-    assert "/inference: PUT is not a valid public method" in done.stderr
+    assert "/inference: only the newest version of the API accepts the public method PUT" in done.stderr
     assert "150,000" in done.stderr
     assert "Starting" not in done.stderr.partition("would reject")[2]
 

@@ -78,7 +78,7 @@ def test_another_placement(selector: dict[str, Any], message: str) -> None:
 )
 def test_a_selector_that_leaves_no_gpu(selector: dict[str, Any], message: str) -> None:
     problems = check_module(node_selector={**NODE, **selector})
-    assert_one_problem(problems, message, "a bare 500 without a reason", "NodeSelector(gpu_count=1", rule="no-gpu")
+    assert_one_problem(problems, message, "a bare 500 without a reason", TWO_LINES, rule="no-gpu")
     assert platform_checks.resolve_gpus({**NODE, **selector}) == frozenset()
 
 
