@@ -7,6 +7,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.host.container_engine.engine import ContainerEngine, ContainerSpec
@@ -29,7 +30,7 @@ _MAX_LISTED_PACKAGES = 5
 def describe_losses(
     engine: ContainerEngine, image: str, launch: LaunchSpec, module_environment: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return what the forge removes from ``image``, a few sentences for each thing, with the fix.
+    """Return what the forge removes from ``image``, and what the host overrides: a few sentences for each thing, with the fix.
 
     One container without network reads its files. What an image without ``sh`` or ``find`` has stays unknown.
     ``module_environment`` (CHUTE_ENV) may load a library again.
@@ -38,19 +39,39 @@ def describe_losses(
     preload_lines, bytecode_files = _read_files(engine, image)
     # A line of the file may end with a comment.
     listed = split_preloads(" ".join(line.partition("#")[0] for line in preload_lines))
+    sources = {
+        **dict.fromkeys(listed, _PRELOAD_FILE),
+        **dict.fromkeys(split_preloads(launch.environment.get("LD_PRELOAD", "")), "LD_PRELOAD"),
+    }
+    lost = {library: source for library, source in sources.items() if library not in loaded}
+    overridden = describe_overridden_variables(launch.environment, module_environment)
+    return (*_describe_preloads(lost, loaded), *describe_bytecode(bytecode_files), *overridden)
+
+
+def describe_overridden_variables(
+    image_environment: Mapping[str, str], module_environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the sentence about variables of the image that the platform's host sets to other values; () without one."""
+    hosts = platform_rules.HOST_VARIABLES
+    names = [
+        name for name, value in hosts.items()
+        if image_environment.get(name, value) != value and name not in module_environment
+    ]  # fmt: skip
+    if not names:
+        return ()
     return (
-        *_describe_preloads("LD_PRELOAD", split_preloads(launch.environment.get("LD_PRELOAD", "")), loaded),
-        *_describe_preloads(_PRELOAD_FILE, listed, loaded),
-        *describe_bytecode(bytecode_files),
+        f"the image sets {', '.join(names)}, and so does the platform's host, whose value wins "
+        f"({', '.join(f'{name}={hosts[name]}' for name in names)}). To keep another value for the service, set it in CHUTE_ENV",
     )
 
 
-def _describe_preloads(source: str, libraries: Iterable[str], loaded: Iterable[str]) -> Iterator[str]:
-    lost = [library for library in libraries if library not in loaded]
+def _describe_preloads(lost: Mapping[str, str], loaded: Iterable[str]) -> Iterator[str]:
+    """Yield the sentences about lost libraries, with where the image sets each."""
     if lost:
+        libraries = ", ".join(f"{library} ({source})" for library, source in lost.items())
         yield (
-            f"the image preloads {', '.join(lost)} ({source}): the forge removes that, so the service runs without it. "
-            f'To load it behind the platform\'s guard library, set CHUTE_ENV = {{"LD_PRELOAD": "{":".join(lost)}"}}'
+            f"the image preloads {libraries}: the forge removes that, so the service runs without it. To load it behind "
+            f'the platform\'s guard library, set CHUTE_ENV = {{"LD_PRELOAD": "{":".join((*loaded, *lost))}"}}'
         )
 
 

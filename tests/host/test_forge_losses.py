@@ -13,7 +13,7 @@ from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.host import forge_losses
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
-from chutes_wrappers.host.forge_losses import describe_bytecode, describe_losses
+from chutes_wrappers.host.forge_losses import describe_bytecode, describe_losses, describe_overridden_variables
 from tests.host.discovery.engines import FakeContainer, FakeEngine
 
 JEMALLOC = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
@@ -46,9 +46,22 @@ def test_one_that_the_module_loads_again_is_not_lost(module: str) -> None:
     assert "preloads /lib/a.so (LD_PRELOAD)" in find_losses(preloads=f"/lib/a.so {JEMALLOC}", module=module)[0]
 
 
+def test_a_variable_of_the_image_that_the_host_overrides_is_named_with_the_value_that_wins() -> None:
+    image = {"HF_HOME": "/models", "NCCL_VERSION": "2.21", "NVIDIA_VISIBLE_DEVICES": "all", "PATH": "/bin"}
+    (sentence,) = describe_overridden_variables(image, {})
+    assert "the image sets HF_HOME, and so does the platform's host, whose value wins (HF_HOME=/cache)" in sentence
+    assert "CHUTE_ENV" in sentence
+    assert describe_overridden_variables(image, {"HF_HOME": "/models"}) == ()
+
+
 def test_the_file_of_preloads_is_read_without_its_comments() -> None:
     (sentence,) = find_losses(file_lines=["# comment", f"{JEMALLOC} # heap", "/lib/b.so"])
-    assert sentence.startswith(f"the image preloads {JEMALLOC}, /lib/b.so (/etc/ld.so.preload): ")
+    assert sentence.startswith(f"the image preloads {JEMALLOC} (/etc/ld.so.preload), /lib/b.so (/etc/ld.so.preload): ")
+
+
+def test_one_setting_loads_all_lost_libraries_and_what_the_module_loads_already() -> None:
+    (sentence,) = find_losses(preloads="/lib/a.so", file_lines=["/lib/b.so"], module="/lib/c.so")
+    assert sentence.endswith('set CHUTE_ENV = {"LD_PRELOAD": "/lib/c.so:/lib/b.so:/lib/a.so"}')
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from chutes_wrappers.core.base_images import OLDER_FORGE, Forge, describe_forges
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
+from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S, INSTANCE_DISK_BYTES
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform
@@ -46,14 +46,17 @@ _DIAGNOSE_EVERY_S = 5.0
 class Options:
     """Options of an emulation. ``port`` 0 is any free port; ``watch_s`` is how many seconds ``check`` watches the instance.
 
-    ``no_guard`` leaves out the run under the guard library. ``allowed`` are hosts and origins in addition to those of the
-    platform.
+    ``no_guard`` leaves out the run under the guard library. ``keep_cache`` keeps the chute's /cache for the next run. An
+    instance that writes more than ``disk_limit_bytes`` elsewhere is evicted. ``allowed`` are hosts and origins in addition to
+    those of the platform.
     """
 
     no_docker: bool = False
     no_guard: bool = False
     buildah: bool = False
     forge: Forge = OLDER_FORGE
+    keep_cache: bool = False
+    disk_limit_bytes: int = INSTANCE_DISK_BYTES
     check: bool = False
     as_json: bool = False
     debug: bool = False
@@ -85,12 +88,16 @@ def emulate(module: str, options: Options) -> int:
                 port=options.port,
                 buildah=options.buildah,
                 forge=options.forge,
+                disk_limit_bytes=options.disk_limit_bytes,
                 on_line=screen.add_line,
                 allowed=options.allowed,
             )
         )
         user.build(stage, definition, debug=options.debug)
         chute = user.deploy(stage, definition)
+        if options.keep_cache:
+            cache = prepared.launcher.describe_cache(chute.record.chute_id)
+            output.report(f"/cache is kept for the next --emulate with --keep-cache, in {cache}")
         _wait_until_active(chute, facts.service_ports, screen)
         has_guard = prepared.docker and not options.no_guard
         return _check_and_serve(facts, prepared.manifest, user.platform, chute, screen, options, has_guard=has_guard)
@@ -101,9 +108,9 @@ def _prepare(facts: ModuleFacts, options: Options) -> Iterator[PreparedImage]:
     if options.no_docker and options.buildah:
         raise ConfigurationError("--buildah cannot be used with --no-docker: Docker runs what buildah builds")
     if options.no_docker or not (options.buildah or emulated_image.has_engine(facts)):
-        yield emulated_image.prepare_on_host(facts)
+        yield emulated_image.prepare_on_host(facts, keep_cache=options.keep_cache)
     else:
-        with emulated_image.prepare_in_docker(facts) as prepared:
+        with emulated_image.prepare_in_docker(facts, keep_cache=options.keep_cache) as prepared:
             yield prepared
 
 
@@ -125,6 +132,7 @@ def _check_and_serve(
     try:
         if options.check and options.watch_s:
             _watch_instance(chute, facts.service_ports, screen, options.watch_s)
+            report.warn_about_probes(screen.lines)
         if has_guard:
             guarded = _run_with_guard(platform, chute, outcomes, screen)
     finally:
@@ -157,12 +165,14 @@ def _restore_instance(chute: DeployedChute, ports: Sequence[int], screen: Screen
     """Start an instance without the guard library again, and forget the other's log."""
     chute.replace_instances("the run under the guard library has ended")
     screen.clear()
-    _wait_until_active(chute, ports, screen)
+    _wait_until_active(chute, ports, screen, "Waiting for an instance without the guard library")
 
 
-def _wait_until_active(chute: DeployedChute, ports: Sequence[int], screen: Screen) -> None:
+def _wait_until_active(
+    chute: DeployedChute, ports: Sequence[int], screen: Screen, title: str = "Waiting for its first instance"
+) -> None:
     diagnosis: Diagnosis | None = None
-    with screen.show_progress("Waiting for its instance") as progress:
+    with screen.show_progress(title) as progress:
         diagnosed_at = time.monotonic()
         while (instance := chute.get_newest_instance()).state is InstanceState.STARTING:
             time.sleep(_POLL_S)
