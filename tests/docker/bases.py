@@ -40,6 +40,17 @@ WHEELS = (
     f"--no-cache-dir -w /opt/wheels chutes=={PLATFORM_SDK_VERSION} pip uv && rm -rf /tmp/wheels\nENV PIP_FIND_LINKS=/opt/wheels"
 )
 
+CHROMADB = (
+    "RUN python3 -m venv /opt/chroma && /opt/chroma/bin/pip install -q --no-cache-dir 'chromadb>=1,<2'"
+    '\nWORKDIR /data\nEXPOSE 8010\nCMD ["/opt/chroma/bin/chroma", "run", "--host", "0.0.0.0", "--port", "8010", '
+    '"--path", "/data"]'
+)
+RAPIDOCR = (
+    APT.format("libgl1 libglib2.0-0")
+    + "\nRUN python3 -m venv /opt/ocr && /opt/ocr/bin/pip install -q --no-cache-dir rapidocr_api rapidocr onnxruntime"
+    + '\nWORKDIR /srv/ocr\nEXPOSE 9003\nCMD ["/opt/ocr/bin/rapidocr_api", "-ip", "0.0.0.0", "-p", "9003"]'
+)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -128,18 +139,13 @@ while (my $client = $server->accept()) {
     ),
     "trixie": Recipe("trixie-suite", f"{PYTHON}\n{ECHOING}", {"service.py": ECHO}),
     "privileged-port": Recipe("echo", f"ENV PORT=80\nEXPOSE 80\n{SERVE}"),
-    "chromadb": Recipe(
-        "python-venv",
-        "RUN python3 -m venv /opt/chroma && /opt/chroma/bin/pip install -q --no-cache-dir 'chromadb>=1,<2'"
-        + '\nWORKDIR /data\nEXPOSE 8010\nCMD ["/opt/chroma/bin/chroma", "run", "--host", "0.0.0.0", "--port", "8010", '
-        + '"--path", "/data"]',
-    ),
-    "rapidocr": Recipe(
-        "python-venv",
-        APT.format("libgl1 libglib2.0-0")
-        + "\nRUN python3 -m venv /opt/ocr && /opt/ocr/bin/pip install -q --no-cache-dir rapidocr_api rapidocr onnxruntime"
-        + '\nWORKDIR /srv/ocr\nEXPOSE 9003\nCMD ["/opt/ocr/bin/rapidocr_api", "-ip", "0.0.0.0", "-p", "9003"]',
-    ),
+    # A vendor's image of Debian 13, whose Python the SDK cannot use.
+    "trixie-venv": Recipe("trixie-suite", APT.format("python3 python3-venv curl")),
+    **{
+        f"{name}{suffix}": Recipe(parent, dockerfile)
+        for suffix, parent in (("", "python-venv"), ("-trixie", "trixie-venv"))
+        for name, dockerfile in (("chromadb", CHROMADB), ("rapidocr", RAPIDOCR))
+    },
 }
 EXAMPLES = {
     "completions": "completions:latest",
@@ -165,13 +171,11 @@ def built_from_scratch(name: str, dockerfile: str, files: dict[str, str]) -> str
     return _built(name, dockerfile, files)
 
 
-def example(folder: str) -> str:
-    """The image of an example, as its deploy module names it."""
-    tag = EXAMPLES[folder]
+def example(folder: str, base: str = "python-venv") -> str:
+    """The image of an example, as its deploy module names it; another ``base`` has another name."""
+    tag = EXAMPLES[folder] if base == "python-venv" else f"cw-test/{folder}:{base}"
     with locked(f"example-{folder}"):
-        _docker(
-            "build", "-q", "--build-arg", f"BASE={image('python-venv')}", "-t", tag, str(ROOT / "examples" / folder)
-        )
+        _docker("build", "-q", "--build-arg", f"BASE={image(base)}", "-t", tag, str(ROOT / "examples" / folder))
     return tag
 
 

@@ -90,6 +90,22 @@ def test_verification_sees_a_path_that_a_later_layer_took_away(wrapped: Scenario
     assert "| /models\n" in done.stdout + done.stderr
 
 
+def test_a_failed_stage_of_the_forge_is_named_and_leaves_no_image_of_its_stages(wrapped: Scenario) -> None:
+    module = wrapped.module.read_text()
+    try:
+        later = "image.set_user('root').run_command('rm -r /usr/local/share/man').set_user('chutes')\nchute = Chute("
+        wrapped.module.write_text(module.replace("chute = Chute(", later))
+        done = run_command("--build", str(wrapped.module), "--local", "--yes")
+    finally:
+        wrapped.module.write_text(module)
+    assert done.returncode == 1
+    assert f"{wrapped.image}: the forge would fail at its stage 'system folders'" in done.stderr
+    assert "chmod: cannot access '/usr/local/share/man'" in done.stderr
+    assert "Next: keep all of /usr/local/lib" in done.stderr
+    assert "is ready" not in done.stderr
+    assert subprocess.run(["docker", "image", "inspect", f"{wrapped.image}-forge"], capture_output=True).returncode == 1
+
+
 @pytest.mark.alone
 def test_a_failed_step_leaves_no_container(wrapped: Scenario) -> None:
     module = wrapped.module.read_text()

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from chutes_wrappers.cli.commands import build
+from chutes_wrappers.host import processes
+from chutes_wrappers.host.forge_stages import StageFailed
 
 
 @pytest.mark.parametrize(
@@ -32,3 +38,53 @@ def test_output_of_the_recipe_stays_on_the_screen_with_every_builder(line: str, 
 )
 def test_values_of_variables_are_not_shown(line: str, shown: str) -> None:
     assert build.mask_variable_values(line) == shown
+
+
+class FakeDocker:
+    """The docker command: prints the stages of the Dockerfile that it builds, and ends with ``failure`` in the last one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failure: BaseException | int = 0) -> None:
+        self.builds: list[list[str]] = []
+        self.image_commands: list[list[str]] = []
+        self._failure = failure
+        monkeypatch.setattr(processes, "stream", self._stream)
+        monkeypatch.setattr(processes, "capture", self._capture)
+
+    def _stream(self, argv: list[str], *, directory: Path, on_line: Callable[[str], None], environment: object) -> int:
+        self.builds.append(argv)
+        names = re.findall("echo '(.*?)'", (directory / "Dockerfile").read_text())
+        for name in names:
+            on_line(name)
+        if self._failure and names[-1].endswith("bytecode manifest"):
+            if isinstance(self._failure, BaseException):
+                raise self._failure
+            return self._failure
+        return 0
+
+    def _capture(self, argv: list[str], **options: object) -> None:
+        self.image_commands.append(argv)
+
+
+def test_the_stages_are_built_without_network_after_the_sdk_and_replace_the_last_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docker = FakeDocker(monkeypatch)
+    assert build._build_forge_image("case:v1", debug=False) == "case:v1-forge"
+    assert ["none" in argv for argv in docker.builds] == [False, True]
+    assert all(argv[argv.index("-t") + 1] == "case:v1-forge" for argv in docker.builds)
+    label = "chutes-wrappers.forge=case:v1"
+    assert all(label in argv for argv in docker.builds)
+    assert docker.image_commands == [["docker", "image", "prune", "--force", "--filter", f"label={label}"]]
+    shown = capsys.readouterr().err
+    assert "✓ the forge's stages passed in 0 s: case:v1-forge" in shown
+    assert "3 of the forge's steps are not public and were not run" in shown
+
+
+@pytest.mark.parametrize("failure", [1, KeyboardInterrupt()], ids=["failed stage", "Ctrl-C"])
+def test_of_stages_that_did_not_pass_no_image_remains(
+    failure: BaseException | int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = FakeDocker(monkeypatch, failure)
+    with pytest.raises(type(failure) if isinstance(failure, BaseException) else StageFailed):
+        build._build_forge_image("case:v1", debug=False)
+    assert docker.image_commands == [["docker", "image", "rm", "case:v1-forge"]]
