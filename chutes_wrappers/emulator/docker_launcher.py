@@ -81,6 +81,11 @@ class DockerLauncher:
             owner=self._cache_owner,
         )
 
+    def describe_cache(self, chute_id: str) -> str:
+        """Return the name of a chute's volume, and the command that removes it."""
+        name = self.build_cache_volume(chute_id).name
+        return f"the Docker volume {name}. To remove it: docker volume rm {name}"
+
     def remove_cache(self, chute_id: str) -> None:
         """Remove the volume of a deleted chute."""
         self._engine.remove_volume(self.build_cache_volume(chute_id).name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -85,6 +86,11 @@ class HostLauncher:
             with processes.start_process(argv, environment=environment, directory=folder) as process:
                 client = InstanceClient(f"http://{_LOOPBACK}:{port}", runner.SessionCipher(key))
                 yield HostInstance(process, client, logging_port)
+
+    def describe_cache(self, chute_id: str) -> str:
+        """Return the path of a chute's folder, and the command that removes it."""
+        folder = self._find_cache_root() / chute_id
+        return f"the folder {folder}. To remove it: rm -r {shlex.quote(str(folder))}"
 
     def remove_cache(self, chute_id: str) -> None:
         """Remove the folder of a deleted chute."""

@@ -62,6 +62,10 @@ class Launcher(Protocol):
         """Start an instance. At the end of the context it is gone, with all its processes. Raises WrapperError."""
         ...
 
+    def describe_cache(self, chute_id: str) -> str:
+        """Return where the folder /cache of a chute is, and the command that removes it."""
+        ...
+
     def remove_cache(self, chute_id: str) -> None:
         """Remove the folder /cache of a deleted chute, which its instances share. They are gone."""
         ...

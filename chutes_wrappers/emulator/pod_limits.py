@@ -11,6 +11,8 @@ from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.sizes import format_gib
 
 DISK_INTERVAL_S = 5.0
+# What the log line of a failed probe contains.
+PROBE_FAILURE = "the readiness probe failed"
 
 
 class _Pod(Protocol):
@@ -31,10 +33,10 @@ async def watch_readiness(pod: _Pod, clock: _Clock, warn: Callable[[str], None])
         problem = await asyncio.to_thread(pod.find_probe_problem)
         failures = failures + 1 if problem else 0
         if problem:
-            warn(f"the readiness probe failed ({failures} in a row): {problem}")
+            warn(f"{PROBE_FAILURE} ({failures} in a row): {problem}")
         if failures >= platform_rules.PROBE_FAILURES_TO_UNREADY:
             return ServiceFailed(
-                f"not ready: the readiness probe failed {failures} times in a row, the last time: {problem}",
+                f"not ready: {PROBE_FAILURE} {failures} times in a row, the last time: {problem}",
                 next_step="move work that holds the interpreter to another process",
             )
 

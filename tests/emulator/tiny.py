@@ -126,6 +126,9 @@ class TinyLauncher:
             instance.close()
             self.running_count -= 1
 
+    def describe_cache(self, chute_id: str) -> str:
+        return chute_id
+
     def remove_cache(self, chute_id: str) -> None:
         self.removed_caches.append(chute_id)
 

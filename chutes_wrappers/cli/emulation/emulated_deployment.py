@@ -79,6 +79,7 @@ def create_developer(
     port: int,
     buildah: bool,
     forge: Forge,
+    disk_limit_bytes: int,
     on_line: Callable[[str], None],
     allowed: AllowList,
 ) -> Iterator[Developer]:
@@ -92,6 +93,7 @@ def create_developer(
             docker=prepared.docker,
             buildah=buildah,
             forge=forge,
+            disk_limit_bytes=disk_limit_bytes,
             on_line=on_line,
             identity=identity,
             allowed=allowed,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.cli.module_cords import parse_static_routes
@@ -57,15 +59,16 @@ def has_engine(facts: ModuleFacts) -> bool:
 
 
 @contextlib.contextmanager
-def prepare_in_docker(facts: ModuleFacts) -> Iterator[PreparedImage]:
-    """Prepare images and instances in Docker."""
+def prepare_in_docker(facts: ModuleFacts, *, keep_cache: bool = False) -> Iterator[PreparedImage]:
+    """Prepare images and instances in Docker. With ``keep_cache``, the chute's /cache lasts as long as the module's file."""
     with contextlib.closing(connect(output.report)) as engine:
         manifest = module_preparation.ensure_manifest(facts, engine)
-        yield PreparedImage(manifest=manifest, launcher=DockerLauncher(engine, output.report), docker=True)
+        launcher = DockerLauncher(engine, output.report, cache_owner=facts.path if keep_cache else None)
+        yield PreparedImage(manifest=manifest, launcher=launcher, docker=True)
 
 
-def prepare_on_host(facts: ModuleFacts) -> PreparedImage:
-    """Prepare the module's service as a process of this machine."""
+def prepare_on_host(facts: ModuleFacts, *, keep_cache: bool = False) -> PreparedImage:
+    """Prepare the module's service as a process of this machine. With ``keep_cache``, the user's cache folder has its /cache."""
     if facts.host_entrypoint is None:
         raise ConfigurationError(
             "the module has no HOST_ENTRYPOINT to start its service without Docker",
@@ -80,7 +83,13 @@ def prepare_on_host(facts: ModuleFacts) -> PreparedImage:
     def host_image_of(chute: ChuteRecord) -> HostImage:
         return HostImage(manifest=manifest, environment={**facts.env, **build_variables()}, starts_service=True)
 
-    return PreparedImage(manifest=manifest, launcher=HostLauncher(host_image_of), docker=False)
+    launcher = HostLauncher(host_image_of, cache_root=_find_user_cache() if keep_cache else None)
+    return PreparedImage(manifest=manifest, launcher=launcher, docker=False)
+
+
+def _find_user_cache() -> Path:
+    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(folder) / "chutes-wrappers" / "emulator"
 
 
 def _resolve_manifest(facts: ModuleFacts, launch: LaunchSpec) -> Manifest:

@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.emulation.guarded_run import GuardedRun
+from chutes_wrappers.core.overruled_rules import list_overruled
+from chutes_wrappers.emulator.pod_limits import PROBE_FAILURE
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
 from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall
 
@@ -26,7 +28,8 @@ def print_report(outcomes: Sequence[Outcome], lines: Sequence[str], *, has_table
         output.print_table(_COLUMNS, [_build_row(outcome) for outcome in outcomes])
     _explain(failed, diagnoses)
     if not failed:
-        output.success(f"all {len(outcomes)} routes would work on Chutes")
+        condition = ", if the platform accepts what --allow overruled" if list_overruled() else ""
+        output.success(f"all {len(outcomes)} routes would work on Chutes{condition}")
     return len(failed)
 
 
@@ -57,6 +60,11 @@ def _explain(failed: Sequence[Outcome], diagnoses: Sequence[Diagnosis]) -> None:
     for diagnosis in diagnoses:
         output.warning(diagnosis.reason)
         output.report_next_step(diagnosis.fix)
+
+
+def warn_about_probes(lines: Sequence[str]) -> None:
+    """Warn about failures of the readiness probe that the emulator has logged in ``lines``."""
+    _explain([], diagnose(line for line in lines if PROBE_FAILURE in line))
 
 
 def _build_row(outcome: Outcome) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ import click
 
 from chutes_wrappers.cli.local_port import check_free_port
 from chutes_wrappers.cli.verbs.declarations import allow_host, allow_origin, as_json, flag, module
-from chutes_wrappers.cli.verbs.values import PORT, SECONDS
+from chutes_wrappers.cli.verbs.values import GIB, PORT, SECONDS
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.base_images import OLDER_FORGE, Forge
 from chutes_wrappers.core.local_guard import parse_allow_list
-from chutes_wrappers.core.platform_rules import CHUTE_PORT
+from chutes_wrappers.core.platform_rules import CHUTE_PORT, INSTANCE_DISK_BYTES
 
 # Most services that fail soon after their start fail within this time, so --check watches for so long.
 WATCH_S = 40.0
@@ -42,6 +42,8 @@ WATCH_S = 40.0
     default=OLDER_FORGE,
     help="build as the older forge (local), or the newer (remote) [local].",
 )
+@flag("--keep-cache", help="keep /cache for the next run with this flag.")
+@flag("--disk-limit GIB", GIB, default=INSTANCE_DISK_BYTES, help="what an instance may write outside of /cache [10].")
 @flag("--port PORT", PORT, help="serve page and chute on this port [a free one].")
 @allow_host
 @allow_origin
@@ -56,6 +58,8 @@ def emulate(
     no_guard: bool,
     buildah: bool,
     forge: Forge,
+    keep_cache: bool,
+    disk_limit: int,
     port: int | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
@@ -73,6 +77,8 @@ def emulate(
         no_guard=no_guard,
         buildah=buildah,
         forge=forge,
+        keep_cache=keep_cache,
+        disk_limit_bytes=disk_limit,
         check=check,
         as_json=as_json,
         debug=common.debug,

@@ -15,6 +15,7 @@ from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.exposure import parse_expose
 from chutes_wrappers.core.local_guard import parse_allow_list
 from chutes_wrappers.core.overruled_rules import check_rule
+from chutes_wrappers.core.sizes import parse_gib
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -173,6 +174,7 @@ def make_seconds_value(minimum: float) -> Value:
     return Value("number of seconds", f"give {minimum:g} or more, such as 40", _make_seconds_parser(minimum))
 
 
+GIB = Value("size", "give GiB above 0, such as 10 or 0.5", parse_gib)
 PORT = Value("port", "a number from 1 to 65535", _parse_port)
 PORT_PAIR = Value("pair of ports", "a port here and a port of the service, as in 18020:8020", _parse_port_pair)
 SECONDS = make_seconds_value(0)
