@@ -261,8 +261,7 @@ FACTS: tuple[Fact, ...] = (
          values=("TEE_REQUIRED_MESSAGE",), refusal="400", source=_LIMITS, date="2026-05-12"),
     Fact(name="tee-placement", text="A confidential chute gets exactly one GPU of one kind, and include names only that.",
          values=("TEE_GPU", "TEE_GPU_COUNT", "TEE_ARGUMENTS", "TEE_LIMITED_MESSAGE"), refusal="400", source=_LIMITS),
-    Fact(name="no-gpu", text="Settings that leave no GPU end in a 500 without a reason: more memory than the GPU has, a lower "
-         "maximum price than its own, its exclusion, or its name in upper case.",
+    Fact(name="no-gpu", text="Settings that leave no GPU end in a bare 500: memory, a maximum price, an exclusion, or its name in upper case.",
          values=("TEE_GPU_MEMORY_GB", "TEE_MIN_VRAM_GB"), refusal="500", source=_LIMITS),
     Fact(name="tee-change", text="A deployed confidential chute keeps its gpu_count and its set of GPUs.",
          values=("TEE_CHANGE_MESSAGE",), refusal="400", source=_LIMITS),

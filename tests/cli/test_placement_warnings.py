@@ -109,6 +109,16 @@ def test_a_module_without_a_manifest_is_rejected_for_its_placement_first(
     assert (ran.code, REFUSED in ran.stderr, has_both_lines(ran.stderr)) == (2, True, True), ran.stderr
 
 
+def test_with_an_overruled_rule_the_platform_decides_and_its_own_words_are_shown(world: World) -> None:
+    world.user.build_and_wait("case-old")
+    module = str(world.module(FORMS[1]).module)
+    ran = world.run("--deploy", module, "--accept-fee", "--yes", "--allow", "tee-required")
+    assert (ran.code, REFUSED in ran.stderr) == (1, False), ran.stderr
+    assert '{"detail":"Only TEE chutes are supported as of 2026-05-12, please set tee=True"}' in ran.stderr
+    assert "(rule tee-required is overruled: the platform decides)" in ran.stderr
+    assert ran.stderr.splitlines()[-1] == "! rule tee-required was overruled: not proven"
+
+
 @pytest.mark.parametrize("placement", FORMS)
 def test_the_cost_is_shown_with_a_warning(world: World, placement: str) -> None:
     ran = world.run("--cost", str(world.module(placement).module))

@@ -544,12 +544,15 @@ def test_the_text_output_shows_groups_and_fixes(machine: Machine) -> None:
         "account",
         "wallet",
         "modules",
+        "platform facts (--doctor --facts explains them; --allow RULE overrules those with *)",
     ]
+    assert "2026-05-12, sure: tee-required*" in ran.stdout
+    assert max(map(len, ran.stdout.split("platform facts", 1)[1].splitlines()[1:])) <= 80
     assert sys.executable in ran.stdout
 
 
 def test_problems_that_chutes_would_reject(machine: Machine) -> None:
-    cord = '@chute.cord(public_api_path="/put", public_api_method="PUT")\nasync def put(self):\n    return {}\n'
+    cord = '@chute.cord(public_api_path="/put", public_api_method="OPTIONS")\nasync def put(self):\n    return vars(self)\n'
     (machine.folder / "deploy_case.py").write_text(f"{MODULE}\n\n{cord}")
     expect(machine, "modules deploy_case.py", "failure", "POST")
 
