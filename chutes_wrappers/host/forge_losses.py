@@ -14,9 +14,11 @@ from chutes_wrappers.host.container_engine.engine import ContainerEngine, Contai
 from chutes_wrappers.runtime.launcher import split_preloads
 
 _PRELOAD_FILE = "/etc/ld.so.preload"
-_FILE_END = "-- end of the preloads --"
+# Before the first the loader may complain about a library that it should preload.
+_FILE_START, _FILE_END = "-- preloads --", "-- bytecode --"
 # Bytecode in __pycache__ is a cache: Python imports it only beside its source.
 _SCRIPT = f"""
+echo '{_FILE_START}'
 cat {_PRELOAD_FILE} 2>/dev/null
 echo; echo '{_FILE_END}'
 find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -name '*.pyc' ! -path '*/__pycache__/*' -print 2>/dev/null |
@@ -112,7 +114,7 @@ def _read_files(engine: ContainerEngine, image: str) -> tuple[list[str], list[st
     with contextlib.suppress(WrapperError), engine.run(reader) as container:
         container.wait(_TIMEOUT_S)
         lines = list(container.stream_logs())
-        if _FILE_END in lines:
-            end = lines.index(_FILE_END)
-            return lines[:end], [line for line in lines[end + 1 :] if line.endswith(".pyc")]
+        if _FILE_START in lines and _FILE_END in lines:
+            start, end = lines.index(_FILE_START), lines.index(_FILE_END)
+            return lines[start + 1 : end], [line for line in lines[end + 1 :] if line.endswith(".pyc")]
     return [], []

@@ -7,13 +7,32 @@ import subprocess
 import pytest
 
 from chutes_wrappers.core.errors import UnsupportedImage
+from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from chutes_wrappers.host.container_engine.engine import ContainerSpec
+from chutes_wrappers.host.forge_losses import describe_losses
 from chutes_wrappers.host.inspection import describe_concerns, find_writable_paths, inspect_image
 
 from . import bases
 
 pytestmark = pytest.mark.docker
+
+
+LOSING = """FROM {base}
+RUN mkdir -p /opt/own/engine /usr/lib/python3/dist-packages/vendor && cd /opt/own/engine && touch __init__.py run.py \
+ && python3 -m compileall -q -b . && rm *.py && cp run.pyc /usr/lib/python3/dist-packages/vendor/__init__.pyc \
+ && echo /lib/b.so >/etc/ld.so.preload
+ENV LD_PRELOAD=/lib/x86_64-linux-gnu/libm.so.6
+"""
+
+
+def test_what_the_forge_removes_from_a_real_image_is_named(engine: DockerEngine) -> None:
+    base = bases.image("python3-no-pip")
+    assert describe_losses(engine, base, LaunchSpec(), {}) == ()
+    reference = bases.built_from_scratch("losing", LOSING.format(base=base), {})
+    preloads, bytecode = describe_losses(engine, reference, inspect_image(engine, reference), {})
+    assert "the image preloads /lib/b.so (/etc/ld.so.preload), /lib/x86_64-linux-gnu/libm.so.6 (LD_PRELOAD)" in preloads
+    assert "/opt/own/engine (2 files), /usr/lib/python3/dist-packages/vendor (1 file): the forge deletes" in bytecode
 
 
 @pytest.mark.parametrize(

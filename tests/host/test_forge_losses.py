@@ -28,7 +28,9 @@ class Finished(FakeContainer):
 def find_losses(
     *, preloads: str = "", file_lines: Sequence[str] = (), bytecode: Sequence[str] = (), module: str = ""
 ) -> tuple[str, ...]:
-    container = Finished({}, lines=[*file_lines, "", forge_losses._FILE_END, *bytecode])
+    container = Finished(
+        {}, lines=["ERROR: ld.so: x", forge_losses._FILE_START, *file_lines, "", forge_losses._FILE_END, *bytecode]
+    )
     launch = LaunchSpec(environment={"LD_PRELOAD": preloads})
     return describe_losses(FakeEngine(container), "base:1", launch, {"LD_PRELOAD": module})
 
