@@ -72,7 +72,7 @@ def build_instance_rows(chute: ChuteInfo) -> list[tuple[str, ...]]:
 def _build_row(instance: InstanceInfo) -> tuple[str, ...]:
     failures = "" if instance.failures is None else str(instance.failures)
     reason = instance.ended_because or instance.last_failure
-    return (instance.instance_id[:8], instance.state, format_age(instance.since), failures, reason)
+    return (instance.instance_id[:8], instance.describe_state(), format_age(instance.since), failures, reason)
 
 
 def _find_host(chute: ChuteInfo, url: str) -> str:

@@ -59,8 +59,9 @@ class TraceEvent:
             return _shorten(f"error: {self.error}")
         if not self._fields:
             return _shorten(clean_text(self.value))
-        others = {name: value for name, value in self.trace.items() if name not in ("timestamp", "message")}
-        words = (f"{clean_text(name)}={_format_value(value)}" for name, value in others.items() if value is not None)
+        others = [(name, value) for name, value in self.trace.items() if name not in ("timestamp", "message")]
+        others.sort(key=lambda other: other[0] != "status")
+        words = (f"{clean_text(name)}={_format_value(value)}" for name, value in others if value is not None)
         parts = (_format_time(self.trace.get("timestamp")), clean_text(self.trace.get("message")), *words)
         return _shorten("  ".join(filter(None, parts)))
 

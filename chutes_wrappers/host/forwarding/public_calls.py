@@ -31,6 +31,10 @@ def build_query_and_body(match: Match, call: TunnelCall) -> tuple[tuple[tuple[st
     query = _encode_lists(route, parse_qsl(call.target.partition("?")[2], keep_blank_values=True))
     query += [*match.path_values.items(), *_select_header_parameters(route, call)]
     if match.cord.public_method in BODILESS_METHODS:
+        if call.body and match.cord.public_method != "GET":
+            raise ForwardingError(
+                _BAD_REQUEST, f"the platform sends no body with a {match.cord.public_method} call; {_TUNNEL_REQUIRED}"
+            )
         return tuple(query), {}
     body = _build_body(route, call)
     repeated = _collect_repeated(query) if set(body) != {"body"} or route.request_format.wrapped else {}

@@ -35,7 +35,10 @@ class ImageInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceInfo:
-    """An instance. ``failures`` counts those in a row; it, ``last_failure`` and ``ended_because`` are optional in the API."""
+    """An instance. ``failures`` counts those in a row, which disable it until ``disabled_until``.
+
+    These, ``last_failure`` and ``ended_because`` are optional in the API; the emulator returns them.
+    """
 
     instance_id: str
     state: str
@@ -43,11 +46,19 @@ class InstanceInfo:
     failures: int | None
     last_failure: str
     ended_because: str
+    disabled_until: datetime | None = None
 
     @property
     def is_active(self) -> bool:
         """Whether it accepts calls."""
         return self.state == "active"
+
+    def describe_state(self, now: datetime | None = None) -> str:
+        """Return the state; for an instance that gets no calls because of failures also for how long."""
+        disabled_s = (
+            (self.disabled_until - (now or datetime.now(timezone.utc))).total_seconds() if self.disabled_until else 0
+        )
+        return f"disabled for {disabled_s:.0f} s" if self.is_active and disabled_s > 0 else self.state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +143,7 @@ def parse_instance(record: Mapping[str, Any]) -> InstanceInfo:
         failures=failures if isinstance(failures, int) else None,
         last_failure=clean_text(record.get("last_failure")),
         ended_because=clean_text(record.get("ended_because")),
+        disabled_until=_parse_time(record.get("disabled_until")),
     )
 
 

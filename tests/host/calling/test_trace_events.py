@@ -26,7 +26,7 @@ def test_events_are_yielded_as_they_arrive_in_any_pieces() -> None:
 def test_a_line_has_the_time_the_message_and_every_other_key() -> None:
     line = make_event(trace=TRACE).format()
     assert line.endswith(":00.500  done  status=200  target=i-1")
-    assert make_event(other={"a": 1}, status=5).format() == 'other={"a": 1}  status=5'
+    assert make_event(other={"a": 1}, status=5).format() == 'status=5  other={"a": 1}'
     assert TraceEvent(value="no JSON").format() == "no JSON"
     assert make_event(trace={"timestamp": "later", "message": "m"}).format() == "later  m"
 

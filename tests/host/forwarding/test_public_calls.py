@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -166,3 +167,14 @@ def test_an_unsupported_request_is_named(
     with pytest.raises(ForwardingError) as caught:
         make_public_call(route, "/a", body, content_type, headers)
     assert caught.value.status == status
+
+
+def test_a_delete_that_is_public_as_such_has_a_query_but_no_body() -> None:
+    route = Route.model_validate({"path": "/a", "port": 8020, "method": "DELETE"})
+    (cord,) = plan_cords([route], 8020, public_methods=("GET", "POST", "DELETE")).cords
+    call = TunnelCall(port=8020, method="DELETE", target="/a?b=1")
+    match = RouteTable([cord]).match(8020, "DELETE", "/a")
+    assert match is not None
+    assert build_query_and_body(match, call) == ((("b", "1"),), {})
+    with pytest.raises(ForwardingError, match="sends no body with a DELETE call"):
+        build_query_and_body(match, replace(call, body=b"{}"))

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.text import clean_text
-from chutes_wrappers.host.platform_api.objects import format_age, parse_account, parse_chute, parse_image
+from chutes_wrappers.host.platform_api.objects import (
+    format_age,
+    parse_account,
+    parse_chute,
+    parse_image,
+    parse_instance,
+)
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -49,6 +55,13 @@ def test_any_response_is_a_value_or_an_error_that_names_the_missing_key(record: 
         except WrapperError as error:
             refused.append(error.what)
     assert all("the platform's response has no" in what for what in refused)
+
+
+def test_an_instance_without_calls_because_of_failures_says_for_how_long() -> None:
+    record = {"instance_id": "a", "state": "active", "disabled_until": (NOW + timedelta(seconds=90)).isoformat()}
+    instance = parse_instance(record)
+    assert [instance.describe_state(NOW + timedelta(seconds=s)) for s in (0, 90)] == ["disabled for 90 s", "active"]
+    assert parse_instance({**record, "state": "gone"}).describe_state(NOW) == "gone"
 
 
 def test_an_instance_is_active_by_its_state_or_by_the_platforms_own_flag() -> None:
