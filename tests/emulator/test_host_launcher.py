@@ -10,9 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, parse_routes
-from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher
+from chutes_wrappers.emulator.host_launcher import HostImage, HostInstance, HostLauncher
 from chutes_wrappers.emulator.records import InstanceState
 from tests.emulator.platforms import HEAD, is_active, make_chute, make_chute_record, run_invocation_platform
 from tests.scenario import ROOT, find_free_port
@@ -121,6 +122,38 @@ def test_a_port_in_use_is_an_error_that_names_the_process(
             assert record.state is InstanceState.GONE
             assert f"port {port}, which the service needs, is in use by" in record.ended_because
             assert f"(pid {os.getpid()})" in record.ended_because
+
+
+def test_a_kept_cache_is_a_folder_of_the_chute_until_the_chute_is_deleted(tmp_path: Path) -> None:
+    launcher = HostLauncher(cache_root=tmp_path)
+    (tmp_path / "chute-1" / "model").mkdir(parents=True)
+    folder = tmp_path / "chute-1"
+    assert launcher.describe_cache("chute-1") == f"the folder {folder}. To remove it: rm -r {folder}"
+    launcher.close()
+    assert folder.exists()
+    launcher.remove_cache("chute-1")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_another_cache_ends_with_the_emulator() -> None:
+    launcher = HostLauncher()
+    root = launcher._find_cache_root()
+    assert root.exists()
+    launcher.close()
+    assert not root.exists()
+
+
+def test_a_probe_of_a_process_fails_without_a_response_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform_rules, "PROBE_TIMEOUT_S", 0.05)
+
+    class Running:
+        def poll(self) -> None:
+            return None
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        instance = HostInstance(Running(), None, silent.getsockname()[1])  # type: ignore[arg-type]  # fakes
+        assert "holds the interpreter" in instance.find_probe_problem()
+    assert "refused" in instance.find_probe_problem()
 
 
 def test_a_module_that_cannot_be_imported_is_reported(tmp_path: Path) -> None:
