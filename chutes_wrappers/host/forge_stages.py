@@ -28,6 +28,8 @@ _MARKER = f"{LOG_PREFIX}forge: "
 # The second alternative is BuildKit's.
 _STAGE_LINE = re.compile(rf"(?:#\d+ [\d.]+ )?{_MARKER}([\w ]+)\Z")
 _MAX_EVIDENCE_LINES = 15
+# What Docker's older builder, BuildKit and buildah print when a command of the Dockerfile fails.
+_FAILED_COMMAND = re.compile(r"returned a non-zero code: \d|did not complete successfully: exit code|exit status \d")
 # The SDK's folder, in which the forge finds its libraries. Isolated: the working directory may have a folder of that name.
 _SDK_FOLDER = """"$(python -IB -c 'from importlib.util import find_spec; print(*find_spec("chutes").submodule_search_locations)')\""""
 
@@ -169,7 +171,7 @@ def _start_stages(stages: Sequence[Stage]) -> list[str]:
 def build_forge_image(image: str, build: BuildStage, on_line: OnLine) -> str:
     """Build the forge's stages on ``image``, and return the name of the result. Blocks.
 
-    Raises StageFailed when a stage fails, and what ``build`` raises when none has started.
+    Raises StageFailed when the command of a stage fails, and what ``build`` raises when it fails by itself: without its engine.
     """
     reference = make_forge_reference(image)
     for dockerfile, has_network in zip(make_dockerfiles(image), (True, False), strict=True):
@@ -179,7 +181,7 @@ def build_forge_image(image: str, build: BuildStage, on_line: OnLine) -> str:
             try:
                 build(Path(folder), reference, has_network, log.add_line)
             except WrapperError as error:
-                if log.stage is None:
+                if log.stage is None or not log.has_failed_command:
                     raise
                 raise StageFailed(log.stage, image, "\n".join(log.lines)) from error
     return reference
@@ -191,11 +193,13 @@ class _StageLog:
     def __init__(self, on_line: OnLine) -> None:
         self._on_line = on_line
         self.stage: Stage | None = None
+        self.has_failed_command = False
         self.lines: deque[str] = deque(maxlen=_MAX_EVIDENCE_LINES)
 
     def add_line(self, line: str) -> None:
         if stage := find_stage(line):
             self.stage = stage
             self.lines.clear()
+        self.has_failed_command = self.has_failed_command or _FAILED_COMMAND.search(line) is not None
         self.lines.append(line)
         self._on_line(line)

@@ -42,6 +42,7 @@ class ScriptedBuilder:
         for name in re.findall("echo '(.*?)'", (context / "Dockerfile").read_text()):
             on_line(name)
             if self.failing_stage and name.endswith(self.failing_stage):
+                on_line("The command returned a non-zero code: 1")
                 raise WrapperError("the build failed with exit code 1: no")
 
     def publish(self, reference: str, on_line: Callable[[str], None]) -> None:

@@ -79,8 +79,11 @@ def test_a_stage_begins_with_its_line_of_output(line: str, name: str | None) -> 
     assert (stage.name if stage else None) == name
 
 
-def fail_at(failing: str) -> Callable[[Path, str, bool, OnLine], None]:
-    """Return a build that fails in a stage; "" fails before the first one."""
+FAILED_COMMAND = "The command '/bin/sh -c …' returned a non-zero code: 1"
+
+
+def fail_at(failing: str, reason: str = FAILED_COMMAND) -> Callable[[Path, str, bool, OnLine], None]:
+    """Return a build that fails in a stage for ``reason``, its last line; "" fails before the first one."""
 
     def build(folder: Path, reference: str, has_network: bool, on_line: OnLine) -> None:
         on_line("Step 1/8")
@@ -89,6 +92,7 @@ def fail_at(failing: str) -> Callable[[Path, str, bool, OnLine], None]:
                 on_line(f"chutes-wrappers: forge: {stage.name}")
                 on_line(f"output of {stage.name}")
                 if stage.name == failing:
+                    on_line(reason)
                     raise WrapperError("exit code 1")
         if not failing:
             raise WrapperError("no such image")
@@ -103,15 +107,32 @@ def test_a_failure_names_its_stage_the_output_and_the_fix(stage: forge_stages.St
         build_forge_image("case:v1", fail_at(stage.name), lines.append)
     assert f"the forge would fail at its stage '{stage.name}'" in caught.value.what
     assert caught.value.where == "case:v1"
-    assert caught.value.evidence == f"chutes-wrappers: forge: {stage.name}\noutput of {stage.name}"
+    assert caught.value.evidence == f"chutes-wrappers: forge: {stage.name}\noutput of {stage.name}\n{FAILED_COMMAND}"
     assert caught.value.next_step == stage.fix
     assert caught.value.exit_code == 1
-    assert lines[-1] == f"output of {stage.name}"
+    assert lines[-1] == FAILED_COMMAND
 
 
 def test_the_known_status_of_the_platform_is_shown() -> None:
     with pytest.raises(StageFailed, match="with the status error: Failed to install chutes library into image!"):
         build_forge_image("case:v1", fail_at("SDK installation"), print)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_of_stage"),
+    [
+        ("The command '/bin/sh -c echo' returned a non-zero code: 139", True),
+        ('ERROR: process "/bin/sh -c echo" did not complete successfully: exit code: 1', True),
+        ('Error: building at STEP "RUN echo": while running runtime: exit status 1', True),
+        ("error during connect: EOF", False),
+        ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", False),
+        ("no space left on device", False),
+    ],
+)
+def test_a_stage_fails_only_by_its_command_and_not_by_the_engine(reason: str, is_of_stage: bool) -> None:
+    with pytest.raises(WrapperError) as caught:
+        build_forge_image("case:v1", fail_at("inspection", reason), print)
+    assert isinstance(caught.value, StageFailed) is is_of_stage
 
 
 def test_a_build_that_reaches_no_stage_fails_with_its_own_reason() -> None:

@@ -58,6 +58,7 @@ class FakeDocker:
         if self._failure and names[-1].endswith("bytecode manifest"):
             if isinstance(self._failure, BaseException):
                 raise self._failure
+            on_line("The command returned a non-zero code: 1")
             return self._failure
         return 0
 
