@@ -69,7 +69,7 @@ PLAYED = (
     ("Share", (("Chute", ""), ("which user", "second")), "second"),
     ("Set a secret", (("Chute", ""), ("Variable", "TOKEN"), ("Value of TOKEN", "hidden")), "have TOKEN"),
     ("Cost", (("Module", "2"),), "per hour"),
-    ("Build chute", (("Module", "2"), ("Build here", "n")), "built and pushed"),
+    ("Build chute", (("Module", "2"), ("Build here", "n"), ("directly all the same", "y")), "built and pushed"),
     ("Deploy chute", (("Module", ""), (r"\[y/N\]", "y")), "is deployed"),
     ("Delete chute", (("Chute", "case-menu"), ("Type case-menu", "case-menu")), "was deleted"),
     ("Delete image", (("Image", "case-menu:v1"), ("Type case-menu:v1", "case-menu:v1")), "was deleted"),
