@@ -31,7 +31,7 @@ class LaunchSpec(BaseModel):
     health_check: tuple[str, ...] = ()
     readiness: dict[int, str] = Field(default_factory=dict)
     writes: tuple[str, ...] = ()
-    cuda_version: str = ""
+    cuda_version: str = Field(default="", pattern=r"^([0-9]{1,3}\.[0-9]{1,3})?$")
     cuda_source: str = ""
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import pytest
 
+from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
+from chutes_wrappers.core.manifest import parse_manifest
 from chutes_wrappers.host.cuda_version import (
     describe_cuda_concern,
     find_cuda_version,
@@ -130,3 +133,9 @@ def test_a_manifest_without_the_fact_is_judged_by_its_variables() -> None:
     assert "CUDA 12.4 (CUDA_VERSION)" in describe_cuda_concern(LaunchSpec(environment={"CUDA_VERSION": "12.4.1"}))
     assert describe_cuda_concern(LaunchSpec(cuda_version="12.8", environment={"CUDA_VERSION": "12.4.1"})) == ""
     assert format_cuda_concern(None) == ""
+
+
+@pytest.mark.parametrize("version", ["twelve", "12", "12.4.1", "12.4\n"])
+def test_another_text_in_a_manifest_is_an_error_that_names_the_field(version: str) -> None:
+    with pytest.raises(ConfigurationError, match="cuda_version"):
+        parse_manifest(json.dumps({"routes": [], "image": {"cuda_version": version}}), where="m.routes.json")
