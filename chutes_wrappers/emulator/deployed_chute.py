@@ -65,8 +65,8 @@ class DeployedChute:
 
         async def make() -> list[InstanceRecord]:
             with contextlib.suppress(NoInstance):
-                return await self._instances.make_available(self.record, wait_s=_INSTANCE_TIMEOUT_S)
-            return []
+                await self._instances.wait_until_active(self.record, wait_s=_INSTANCE_TIMEOUT_S)
+            return self._instances.enable(self.record)
 
         return self._run(make())
 
@@ -83,9 +83,9 @@ class DeployedChute:
             "body": base64.b64encode(request.body).decode(),
         }
         try:
-            await self._instances.make_available(self.record, wait_s=_INSTANCE_TIMEOUT_S)
+            await self._instances.wait_until_active(self.record, wait_s=_INSTANCE_TIMEOUT_S)
             async with (
-                self._instances.lease(self.record) as instance,
+                self._instances.lease(self.record, is_check=True) as instance,
                 instance.client.post(DIRECT_PATH, payload, timeout_s=API_CALL_LIMIT_S) as response,
             ):
                 instance.mark_used()

@@ -106,10 +106,14 @@ class Instance:
         return self._client
 
     @property
+    def has_free_slot(self) -> bool:
+        """Whether it is active and runs fewer calls than its chute's ``concurrency``."""
+        return self.state is InstanceState.ACTIVE and self.record.running_calls < self.chute.concurrency
+
+    @property
     def has_capacity(self) -> bool:
-        """Whether it can accept one more call."""
-        is_available = self.state is InstanceState.ACTIVE and not self.disabled_s
-        return is_available and self.record.running_calls < self.chute.concurrency
+        """Whether the platform sends it one more call."""
+        return self.has_free_slot and not self.disabled_s
 
     @property
     def disabled_s(self) -> float:

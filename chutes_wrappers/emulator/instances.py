@@ -86,14 +86,14 @@ class Instances:
         instance = self._instances.get(instance_id)
         return instance.record if instance is not None else None
 
-    async def make_available(self, chute: ChuteRecord, *, wait_s: float) -> list[InstanceRecord]:
-        """Make sure that the next call gets an instance, for a check; return the records of the instances enabled for that.
-
-        Starts an instance when there is none, and waits up to ``wait_s`` seconds for it: NoInstance when none becomes active.
-        """
+    async def wait_until_active(self, chute: ChuteRecord, *, wait_s: float) -> None:
+        """Start an instance when there is none, and wait up to ``wait_s`` seconds for it. Raises NoInstance without one then."""
         self._chutes[chute.chute_id] = chute
         if not self._list_active(chute):
             await self._start_and_wait(chute, wait_s)
+
+    def enable(self, chute: ChuteRecord) -> list[InstanceRecord]:
+        """Enable the instances that failed calls disabled, for a check. Return their records."""
         disabled = [instance for instance in self._list_active(chute) if instance.disabled_s]
         records = [instance.record for instance in disabled]
         for instance in disabled:
@@ -111,16 +111,22 @@ class Instances:
         return instance.log.follow(backfill) if instance is not None else _empty_log()
 
     @contextlib.asynccontextmanager
-    async def lease(self, chute: ChuteRecord, *, excluded: Collection[Instance] = ()) -> AsyncIterator[Instance]:
+    async def lease(
+        self, chute: ChuteRecord, *, excluded: Collection[Instance] = (), is_check: bool = False
+    ) -> AsyncIterator[Instance]:
         """Yield an active instance that is not ``excluded`` for one call, which counts as running until the context ends.
 
-        Raises NoInstance when none is active, which starts one; AtCapacity when no other one can accept the call.
+        A check may use a disabled instance, too. Raises NoInstance when none is active, which starts one; AtCapacity when no other one can accept the call.
         """
         self._chutes[chute.chute_id] = chute
         active = self._list_active(chute)
         if not active:
             raise NoInstance(self._request_instance(chute))
-        usable = [instance for instance in active if instance.has_capacity and instance not in excluded]
+        usable = [
+            instance
+            for instance in active
+            if instance not in excluded and (instance.has_free_slot if is_check else instance.has_capacity)
+        ]
         if not usable:
             self._scale(chute)
             raise AtCapacity(_describe_capacity(active))

@@ -122,7 +122,9 @@ class Platform:
 
     def make_available(self, slug: str = "tester-case") -> None:
         """Wait until a call gets an instance."""
-        self.run(self.instances.make_available(self.chutes[slug], wait_s=60))
+        chute = self.chutes[slug]
+        self.run(self.instances.wait_until_active(chute, wait_s=60))
+        self.loop.call_soon_threadsafe(self.instances.enable, chute)
 
     def get_newest(self, chute_id: str = "chute-1") -> InstanceRecord:
         """Return the latest instance of a chute."""

@@ -59,7 +59,8 @@ def list_states(instances: Instances, chute_id: str = "chute-1") -> list[Instanc
 @asynccontextmanager
 async def lease(instances: Instances, of: ChuteRecord) -> AsyncIterator[Instance]:
     """Lease an instance, once there is one."""
-    await instances.make_available(of, wait_s=60)
+    await instances.wait_until_active(of, wait_s=60)
+    instances.enable(of)
     async with instances.lease(of) as instance:
         yield instance
 
@@ -187,7 +188,7 @@ async def test_a_call_to_a_cold_chute_starts_an_instance_and_does_not_wait_for_i
 async def test_a_check_waits_for_an_instance_up_to_its_limit(instances: Instances, launcher: TinyLauncher) -> None:
     launcher.prepare = lambda instance: instance.serves.clear()
     with pytest.raises(NoInstance, match=r"within 0\.2 s"):
-        await instances.make_available(make_chute(), wait_s=0.2)
+        await instances.wait_until_active(make_chute(), wait_s=0.2)
 
 
 async def test_more_calls_than_the_concurrency_are_at_capacity(instances: Instances) -> None:
@@ -296,9 +297,11 @@ async def test_a_check_enables_a_disabled_instance(instances: Instances) -> None
     of = make_chute()
     for _ in range(7):
         await send_call(instances, of, 500)
-    (record,) = await instances.make_available(of, wait_s=20)
+    async with instances.lease(of, is_check=True) as instance:
+        assert instance.disabled_s
+    (record,) = instances.enable(of)
     assert record.last_failure == "answered 500"
-    assert await instances.make_available(of, wait_s=20) == []
+    assert instances.enable(of) == []
     async with instances.lease(of) as instance:
         assert not instance.disabled_s
 
@@ -328,7 +331,7 @@ async def test_a_failed_start_is_recorded_with_the_last_lines(instances: Instanc
 async def test_a_launcher_error_is_recorded(instances: Instances, launcher: TinyLauncher) -> None:
     launcher.refusal = ConfigurationError("port 8020 is in use by nginx (pid 7)")
     with pytest.raises(NoInstance, match="port 8020 is in use by nginx"):
-        await instances.make_available(make_chute(), wait_s=20)
+        await instances.wait_until_active(make_chute(), wait_s=20)
 
 
 async def test_an_instance_that_ends_by_itself_is_replaced_by_the_next_call(
@@ -370,7 +373,7 @@ async def test_with_a_limit_of_one_an_idle_instance_is_replaced_without_overlap(
         assert "ended for other" in instances.list_records("chute-1")[0].ended_because
         async with lease(instances, other):
             with pytest.raises(NoInstance, match="other has a running call"):
-                await instances.make_available(make_chute(), wait_s=20)
+                await instances.wait_until_active(make_chute(), wait_s=20)
         for version in ("v2", "v3"):
             await instances.replace_instances(make_chute(version=version))
         await wait_until_active(instances)

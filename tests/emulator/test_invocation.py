@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.core import overruled_rules
+from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.invocation import Limits
 from chutes_wrappers.emulator.records import ChuteRecord
 from tests.emulator.platforms import Platform, make_chute_record, run_invocation_platform
@@ -117,6 +118,22 @@ def test_a_broken_stream_is_continued_by_another_instance_in_the_same_response(
     response = call(platform, chute, "/stream", {})
     assert response.text == "data: 1\n\ndata: 1\n\ndata: 2\n\n"
     assert list_failures(platform, chute) == [1, 0]
+
+
+def test_a_check_goes_on_after_failures_that_disabled_the_instance(
+    platform: Platform, launcher: TinyLauncher, chute: ChuteRecord
+) -> None:
+    deployed = DeployedChute(chute, platform.instances, platform.run)
+    for _ in range(7):
+        call(platform, chute, "/status", {"code": 500})
+    assert call(platform, chute, "/echo", {}).status_code == 429
+    (disabled,) = deployed.make_available()
+    assert (disabled.failures, "returned 500" in disabled.last_failure) == (7, True)
+    assert call(platform, chute, "/echo", {}).status_code == 200
+    launcher.launched[-1].exit(1, "the end")
+    platform.wait_until_gone(disabled.instance_id)
+    assert deployed.make_available() == []
+    assert call(platform, chute, "/echo", {}).status_code == 200
 
 
 @pytest.mark.parametrize(

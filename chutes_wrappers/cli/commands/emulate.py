@@ -207,8 +207,8 @@ def _check_parity(
     def call_platform(call: PublicCall) -> HttpResponse:
         for instance in chute.make_available():
             output.warning(
-                f"the platform would send the instance no calls for a while, and callers would get 429: it was disabled after "
-                f"{instance.failures} failures in a row, the last one: {instance.last_failure}. The check goes on."
+                f"on the platform callers would get 429 now: the instance is disabled after {instance.failures} failures in a "
+                f"row. The check goes on. The last failure: {instance.last_failure}"
             )
         return _call_platform(platform, chute, call, _CALL_TIMEOUT_S)
 
