@@ -32,6 +32,7 @@ _RUNTIME_VERSION = re.compile(rb"^#define\s+CUDART_VERSION\s+(\d+)(\d\d)0$", re.
 # The packages nvidia-…-cu12 of what most programs link, and those of CUDA 13 together.
 _LIBRARY_PACKAGES = ("cuda_runtime", "cublas", "cudnn", "cuda_nvrtc", "cu13")
 _PREFIXES = ("/usr/local", "/usr", "/opt/venv", "/opt/conda", "/venv")
+_PATH = re.compile(r"""/[^\s"':;=&|]+""")  # also in a shell's command line
 _VENVS = (".venv", "venv")
 _PYTHONS = tuple(f"python3.{minor}" for minor in range(8, 15))
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
@@ -120,7 +121,7 @@ def _parse_text(text: str, source: str) -> CudaVersion | None:
 def _list_prefixes(spec: LaunchSpec) -> Iterable[str]:
     """Return the folders that may have ``bin/python3``, each once."""
     environment = spec.environment
-    programs = [word for word in spec.argv if word.startswith("/")]
+    programs = (path for word in spec.argv for path in _PATH.findall(word))
     bins = [*environment.get("PATH", "").split(":"), *map(posixpath.dirname, programs)]
     prefixes = [
         *(environment.get(name, "") for name in ("VIRTUAL_ENV", "CONDA_PREFIX")),

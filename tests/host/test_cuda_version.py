@@ -115,6 +115,7 @@ def test_torch_without_cuda_has_no_version() -> None:
         LaunchSpec(environment={"VIRTUAL_ENV": "/opt/app"}),
         LaunchSpec(environment={"CONDA_PREFIX": "/opt/app"}),
         LaunchSpec(entrypoint=("/opt/app/bin/gunicorn", "app:app")),
+        LaunchSpec(cmd=("/bin/sh", "-c", "A=1 exec '/opt/app/bin/python' -m app; true")),
     ],
 )
 def test_the_packages_of_each_python_in_use_are_found(spec: LaunchSpec) -> None:
