@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from chutes_wrappers.core.text import clean_text, remove_colours
 from chutes_wrappers.host.account import credentials
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.module_files import format_module
-from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api import api_client, error_responses
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.objects import AccountInfo, parse_account
 from chutes_wrappers.host.sdk_command import run_sdk
@@ -37,6 +38,7 @@ _SDK_REFUSALS = (
 )
 # For example of aiohttp, for a 500 of the API, which is no JSON.
 _EXCEPTION = re.compile(r"^(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception): .*)")
+_DAY_LIMIT = re.compile(r"\b(?:per|a) day\b|\bdaily\b|\b24 ?h", re.IGNORECASE)
 _ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
 
 
@@ -127,12 +129,17 @@ def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, va
 
 def make_upload_error(what: str, sdk_error: str) -> WrapperError:
     """Build the error for an upload that the API does not list afterwards; ``sdk_error`` is what the SDK printed."""
-    is_of_sdk = any(text in sdk_error for text in _SDK_REFUSALS)
     return WrapperError(
         what,
         where="the platform",
         evidence=sdk_error[:400] or "it reported no reason",
-        next_step="correct it: the SDK itself refuses this before the upload, and --allow cannot overrule the SDK"
-        if is_of_sdk
-        else "correct what the platform reports, then run the command again",
+        next_step=_select_step(sdk_error),
     )
+
+
+def _select_step(sdk_error: str) -> str:
+    if any(text in sdk_error for text in _SDK_REFUSALS):
+        return "correct it: the SDK itself refuses this before the upload, and --allow cannot overrule the SDK"
+    if _DAY_LIMIT.search(sdk_error):  # the SDK does not print the status, 429
+        return error_responses.select_next_step(HTTPStatus.TOO_MANY_REQUESTS, "")
+    return "correct what the platform reports, then run the command again"

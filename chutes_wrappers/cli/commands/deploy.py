@@ -17,7 +17,12 @@ from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.lookup import find_image, find_listed_chute, list_own_chutes
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, ImageInfo, parse_chute
-from chutes_wrappers.host.preflight.account import find_chute_problems, find_deployment_problems, find_logo_problems
+from chutes_wrappers.host.preflight.account import (
+    find_chute_problems,
+    find_deployment_problems,
+    find_logo_problems,
+    find_updated_chute,
+)
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.pricing import compute_first_deployment_fee
 from chutes_wrappers.host.staging import Stage, create_stage
@@ -39,7 +44,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
     ):
         definition = describe_staged_module(stage, output.report)
         own_chutes = [parse_chute(record) for record in list_own_chutes(api)]
-        before = next((chute for chute in own_chutes if chute.name == definition["name"]), None)
+        before = find_updated_chute(definition["name"], own_chutes)
         fee = None if before else _fetch_fee(api)
         _check_deployment(api, user, facts, definition, stage, module, fee, own_chutes, options)
         fee_arguments = _build_fee_arguments(definition["name"], fee, accepted=accept_fee) if before is None else []
@@ -47,7 +52,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
         with output.Progress(f"Deploying {definition['name']}", verbose=options.debug) as progress:
             sdk_error = sdk_upload.run_upload(stage, ["deploy", stage.reference, *arguments], progress, {})
-            after = find_listed_chute(api, definition["name"])
+            after = find_listed_chute(api, before.name if before is not None else definition["name"])
         check_deployed(after, before, definition["cords"], sdk_error)
         assert after is not None
         _report_deployment(after, before, api_client.build_chute_url(after, api.url), options)

@@ -105,9 +105,8 @@ def find_deployment_problems(
 
 def find_chute_problems(described: Mapping[str, Any], own_chutes: Sequence[ChuteInfo]) -> Iterator[Problem]:
     """Yield the problems of deploying what a module defines beside, or as the next version of, the account's chutes."""
-    deployed = next((chute for chute in own_chutes if chute.name == described["name"]), None)
-    other_names = [chute.name for chute in own_chutes if chute is not deployed]
-    yield from find_replacement_problems(str(described["name"]), other_names)
+    name, deployed = str(described["name"]), find_updated_chute(described["name"], own_chutes)
+    yield from find_replacement_problems(name, [chute.name for chute in own_chutes if chute.name != name])
     yield from _find_limit_problems(
         "daily-limit",
         "creations, updates and deletions of chutes",
@@ -116,6 +115,12 @@ def find_chute_problems(described: Mapping[str, Any], own_chutes: Sequence[Chute
     )
     if deployed is not None:
         yield from _find_update_problems(described, deployed)
+
+
+def find_updated_chute(name: str, own_chutes: Sequence[ChuteInfo]) -> ChuteInfo | None:
+    """Return the account's chute that a deployment as ``name`` updates, or None: of this name, else one that matches it."""
+    matches = (chute for chute in own_chutes if platform_checks.is_name_pattern_match(name, chute.name))
+    return next((chute for chute in own_chutes if chute.name == name), next(matches, None))
 
 
 def _find_update_problems(described: Mapping[str, Any], deployed: ChuteInfo) -> Iterator[Problem]:

@@ -56,3 +56,9 @@ def test_other_cords_are_named(different: dict[str, Any]) -> None:
 def test_cord_fields_missing_in_the_api_are_not_compared() -> None:
     few = {name: CORD[name] for name in ("path", "public_api_path")}
     check_deployed(make_chute(few), None, [CORD], "")
+
+
+def test_a_limit_of_the_day_has_its_own_next_step() -> None:
+    with pytest.raises(WrapperError, match="did not accept") as caught:
+        check_deployed(None, None, [CORD], 'Unexpected error: {"detail": "You may only create 24 chutes per day"}')
+    assert "24 creations, updates and deletions" in str(caught.value.next_step)

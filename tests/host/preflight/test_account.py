@@ -11,6 +11,7 @@ from chutes_wrappers.host.preflight.account import (
     find_chute_problems,
     find_deployment_problems,
     find_replacement_problems,
+    find_updated_chute,
     find_upload_problems,
 )
 from chutes_wrappers.host.preflight.problem import Problem
@@ -145,3 +146,10 @@ def test_an_sdk_that_the_platform_does_not_accept(version: str, is_old: bool) ->
         assert_one_problem(problems, f"chutes {version}", "0.3.61", rule="sdk-version")
     else:
         assert problems == []
+
+
+def test_a_deployment_updates_the_chute_of_its_name_before_one_that_only_matches() -> None:
+    chutes = [build_chute("my-chat"), build_chute("my_chat"), build_chute("other")]
+    for name, updated in (("my_chat", "my_chat"), ("my_cha_", "my-chat"), ("MY-CHAT", "my-chat"), ("new", None)):
+        found = find_updated_chute(name, chutes)
+        assert (found and found.name) == updated
