@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
+
 
 class LaunchSpec(BaseModel):
     """How the base image starts its service. JSON shape: the ``image`` object of a route manifest.
@@ -19,7 +21,7 @@ class LaunchSpec(BaseModel):
 
     reference: str = ""
     digest: str = ""
-    platform: str = "linux/amd64"
+    platform: str = IMAGE_PLATFORM
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     working_dir: str = "/"

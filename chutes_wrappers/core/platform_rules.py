@@ -55,6 +55,7 @@ NEWEST_PLATFORM_PATHS = frozenset({"/ping", "/docs", "/redoc", "/openapi.json"})
 NEWEST_RESERVED_PATHS = frozenset({"/evidence", "/hf_info"})
 
 # Section 1: what an instance is.
+IMAGE_PLATFORM = "linux/amd64"
 INSTANCE_UID = 1000
 INSTANCE_GID = 1000
 INSTANCE_USER = "chutes"
@@ -123,6 +124,10 @@ INGRESS_RETRIED_METHODS = ("GET", "PUT", "DELETE")
 MAX_REQUEST_BYTES = 128 * 1024**2
 # Public methods whose calls reach the instance with the body {} (DELETE, HEAD: newest commit only).
 BODILESS_METHODS = ("GET", "DELETE", "HEAD")
+# Section 3: the API of 2026 looks so rarely whether the client of a stream is still there.
+LINES_PER_DISCONNECT_CHECK = 5
+# (api) section 5: how long an API process remembers that it did not find a chute.
+MISSING_CHUTE_S = 30.0
 TRACE_HEADER = "X-Chutes-Trace"
 INVOCATION_HEADER = "X-Chutes-InvocationID"
 UPGRADE_REQUIRED = 426
@@ -182,9 +187,7 @@ TEE_GPU_MEMORY_GB = 96
 TEE_MIN_VRAM_GB = (NODE_RANGES["min_vram_gb_per_gpu"][0], TEE_GPU_MEMORY_GB)
 TEE_REQUIRED_MESSAGE = "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
 TEE_LIMITED_MESSAGE = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
-PUBLIC_CHUTE_MESSAGE = (
-    "Chutes no longer supports public chutes. You can instead deploy the chute as a private chute and share it with other users."
-)
+PUBLIC_CHUTE_MESSAGE = "Chutes no longer supports public chutes. You can instead deploy the chute as a private chute and share it with other users."
 TEE_CHANGE_MESSAGE = "Cannot change node selector placement constraints on a TEE chute"
 TEE_ARGUMENTS = ("tee=True,", f'node_selector=NodeSelector(gpu_count={TEE_GPU_COUNT}, include=["{TEE_GPU}"]),')
 MAX_EXCLUDED_GPUS = 5
@@ -341,7 +344,7 @@ FACTS: tuple[Fact, ...] = (
     Fact(name="image-libraries", text="The SDK needs this glibc, OpenSSL 3 and one of these Pythons in the image.",
          values=("MIN_GLIBC", "OPENSSL_LIBRARY", "MIN_PYTHON", "MAX_PYTHON"), refusal="the build fails",
          source="section 1; measured with SDK 0.6.9"),
-    Fact(name="image-platform", text="Instances are linux/amd64.", refusal="the build fails", source="SDK entrypoint/build.py"),
+    Fact(name="image-platform", text="Images are built and run on this platform.", values=("IMAGE_PLATFORM",), refusal="the build fails", source="SDK entrypoint/build.py"),
     Fact(name="image-cuda", text="The GPU that is given out needs at least this CUDA; the SDK's own words are older.",
          values=("MIN_CUDA",), source="section 1"),
     # Cords.
@@ -411,12 +414,16 @@ FACTS: tuple[Fact, ...] = (
          values=("BAD_REQUEST", "RATE_LIMITED", "UPGRADE_REQUIRED"), source="API, section 3"),
     Fact(name="provision-timeout", text="The SDK's client retries a 503 for so many seconds.",
          values=("PROVISION_TIMEOUT_S",), source="SDK chute/cord.py"),
+    Fact(name="stream-clients", text="The API looks only at every few lines of a stream whether its client is still there.",
+         values=("LINES_PER_DISCONNECT_CHECK",), source="API, section 3"),
     Fact(name="call-headers", text="A request header turns the trace on; a response header has the id of the call.",
          values=("TRACE_HEADER", "INVOCATION_HEADER"), source="API, section 3"),
     # Accounts.
     Fact(name="registration-deposit", text="A registration by wallet needs this on the coldkey; registrations of an IP are limited.",
          values=("REGISTRATION_DEPOSIT_TAO", "MAX_REGISTRATIONS_PER_DAY"), refusal="402", source=_LIMITS),
     Fact(name="delete-by-id", text="Chutes are deleted by their UUID only.", values=("OBJECT_ID",), refusal="400", source="API, section 5"),
+    Fact(name="missing-chutes", text="A chute that was not found stays so for so many seconds; each route looks names up differently.",
+         values=("MISSING_CHUTE_S",), source="API, section 5"),
     Fact(name="signatures", text="A signature's time may differ by so many seconds.", values=("NONCE_WINDOW_S",), source="API, section 5"),
     Fact(name="api-keys", text="A key has a name, and scopes of these types.",
          values=("API_KEY_NAME", "API_KEY_OBJECT_TYPES"), source="API, section 5"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
+from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 from chutes_wrappers.host import processes
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class DockerBuilder:
         self.build_stage(context, reference, True, on_line)
 
     def build_stage(self, context: Path, reference: str, has_network: bool, on_line: Callable[[str], None]) -> None:
-        options = ["--platform=linux/amd64", "--force-rm", "--label", self._label, "-t", reference]
+        options = [f"--platform={IMAGE_PLATFORM}", "--force-rm", "--label", self._label, "-t", reference]
         network = [] if has_network else ["--network", "none"]
         self._docker.run(["build", *options, *network, "."], context, on_line)
 

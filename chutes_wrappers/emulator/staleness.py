@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from chutes_wrappers.core.platform_rules import MISSING_CHUTE_S
 from chutes_wrappers.emulator.instance import Clock, SystemClock
 
 _MAX_ENTRIES = 10_000
@@ -22,7 +23,7 @@ class Staleness:
 
 
 # Section 5, August 2026; the list was cached until 2025 only. How long a deleted key stays valid was not measured.
-PLATFORM_STALENESS = Staleness(missing_chute_s=30, deleted_key_s=60, log_dot_s=1)
+PLATFORM_STALENESS = Staleness(missing_chute_s=MISSING_CHUTE_S, deleted_key_s=60, log_dot_s=1)
 
 
 class StaleMemory:

@@ -11,6 +11,7 @@ from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import UnsupportedImage
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.overruled_rules import refuse
+from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 from chutes_wrappers.core.writable_paths import find_writable_path_problem
 from chutes_wrappers.host.container_engine.engine import ContainerEngine, ImageFiles
 from chutes_wrappers.host.cuda_version import describe_cuda_concern, inspect_cuda_version
@@ -67,9 +68,9 @@ def _check_supported(files: ImageFiles, reference: str, attributes: Mapping[str,
         return any(files.exists(path) for path in paths)
 
     platform = f"{attributes.get('Os', 'linux')}/{attributes.get('Architecture', 'amd64')}"
-    if platform != "linux/amd64":
-        reason = f"it is built for {platform}; instances are linux/amd64"
-        refuse("image-platform", build_error(reason, "use the image's linux/amd64 variant"))
+    if platform != IMAGE_PLATFORM:
+        reason = f"it is built for {platform}; instances are {IMAGE_PLATFORM}"
+        refuse("image-platform", build_error(reason, f"use the image's {IMAGE_PLATFORM} variant"))
     if not has_file("/bin/sh", "/usr/bin/sh"):
         raise build_error(
             "it has no shell (/bin/sh), so nothing can be installed into it", "use its variant with a shell"

@@ -12,13 +12,12 @@ from typing import Any
 
 from chutes_wrappers.core.body_schemas import build_fallback_schema
 from chutes_wrappers.core.cord_plan import CordPlan, PlannedCord
-from chutes_wrappers.core.platform_rules import BODILESS_METHODS
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS, MAX_SLUG_LENGTH
 from chutes_wrappers.core.routes import Collection, Route
 from chutes_wrappers.host.public_schemas import Components
 
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
-_MAX_SLUG_LENGTH = 58
 # PLATFORM.md, section 3: the platform adds a prefix to the error text of the chute.
 _ERROR_RESPONSE = {
     "description": "The call was rejected, or the service returned an error: the text contains its status and its response.",
@@ -54,7 +53,7 @@ def build_api_document(plan: CordPlan, *, name: str, version: str) -> str:
 
 
 def _build_slug(name: str) -> str:
-    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:_MAX_SLUG_LENGTH]
+    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:MAX_SLUG_LENGTH]
 
 
 def _build_operation(cords: list[PlannedCord], method: str, components: Components) -> dict[str, Any]:

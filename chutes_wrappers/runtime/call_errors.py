@@ -9,8 +9,10 @@ from typing import Any
 
 from pybase64 import b64encode
 
-CLIENT_ERROR = 400
-TRY_AGAIN = 429
+from chutes_wrappers.core import platform_rules
+
+CLIENT_ERROR = platform_rules.BAD_REQUEST
+TRY_AGAIN = platform_rules.RATE_LIMITED
 INSTANCE_FAILURE = 503
 
 MAX_QUOTED_BYTES = 256 * 1024

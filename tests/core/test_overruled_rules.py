@@ -41,7 +41,7 @@ def test_a_refusal_names_its_rule_and_how_to_overrule_it(reports: Reports) -> No
         "LD_X is banned\nseen\nrule secret-name, as of 2026-07, sure; --allow secret-name lets the platform decide\n"
         "Next: rename it"
     )
-    assert list_overruled() == reports == []
+    assert (list_overruled(), reports) == ([], [])
 
 
 def test_an_overruled_rule_refuses_nothing_and_is_reported_once_with_its_reason(reports: Reports) -> None:

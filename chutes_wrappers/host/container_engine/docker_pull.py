@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 
 if TYPE_CHECKING:
     from docker import DockerClient
-
-_PLATFORM = "linux/amd64"
 
 
 def pull_image(client: DockerClient, reference: str, report: Callable[[str], None]) -> None:
@@ -41,7 +40,7 @@ def _pull_layers(client: DockerClient, name: str, tag: str, report: Callable[[st
 
     statuses: dict[str, str] = {}
     error = None
-    events: Any = client.api.pull(name, tag=tag, platform=_PLATFORM, stream=True, decode=True)
+    events: Any = client.api.pull(name, tag=tag, platform=IMAGE_PLATFORM, stream=True, decode=True)
     for event in events:  # to the end: docker-py closes the connection only then
         error = event.get("error", error)
         layer, status = event.get("id", ""), event.get("status", "")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class ContainerSpec:
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     shm_bytes: int | None = None
     gpus: str | None = None
-    platform: str = "linux/amd64"
+    platform: str = IMAGE_PLATFORM
     network: str | None = None
     sysctls: Mapping[str, str] = field(default_factory=dict)
 

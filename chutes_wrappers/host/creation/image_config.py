@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 from chutes_wrappers.host.platform_api import error_responses
 
 _TITLES = ("org.opencontainers.image.title", "org.opencontainers.image.ref.name")
@@ -25,7 +26,7 @@ class MalformedDescription(WrapperError):
 class ImageFacts:
     """Facts about an image. ``exposed`` has the form of EXPOSE ("8080/tcp"); from a registry, ``size_bytes`` is the compressed size."""
 
-    platform: str = "linux/amd64"
+    platform: str = IMAGE_PLATFORM
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     user: str = ""

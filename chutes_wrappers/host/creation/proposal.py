@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
 from chutes_wrappers.core.overruled_rules import refuse
+from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.creation.image_config import ImageFacts
 from chutes_wrappers.host.creation.ports import place_ports
 from chutes_wrappers.host.creation.reference import Reference
 
 _MODULE_FILE_NAME = "deploy_{}.py"
-_PLATFORM = "linux/amd64"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +68,11 @@ def _build_name_note(name: str) -> str:
 
 
 def _check_can_run(reference: str, image: ImageFacts) -> None:
-    if image.platform != _PLATFORM:
+    if image.platform != IMAGE_PLATFORM:
         problem = UnsupportedImage(
-            f"it is built for {image.platform}; Chutes runs {_PLATFORM}",
+            f"it is built for {image.platform}; Chutes runs {IMAGE_PLATFORM}",
             where=reference,
-            next_step=f"build it for {_PLATFORM}",
+            next_step=f"build it for {IMAGE_PLATFORM}",
         )
         refuse("image-platform", problem)
     if not image.argv:

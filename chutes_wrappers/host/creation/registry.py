@@ -18,6 +18,7 @@ from requests.utils import parse_dict_header
 
 from chutes_wrappers.core.errors import UnsupportedImage, WrapperError
 from chutes_wrappers.core.overruled_rules import refuse
+from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 from chutes_wrappers.host.creation.image_config import ImageFacts, parse_image_facts
 from chutes_wrappers.host.creation.reference import Reference
 from chutes_wrappers.host.creation.registry_login import Login, read_login
@@ -39,7 +40,6 @@ _LOGIN_HINT = "log in with `docker login`, or check the image's name and tag"
 _NETWORK_HINT = "check the registry's name and the network"
 _BROKEN_LOGIN_HINT = "fix Docker's login (the reason is above), or pull the image with docker"
 _DIGEST_HINT = "do not use this image: the registry, or a host that it redirects to, changed its content"
-_PLATFORM = "linux/amd64"
 
 
 class RegistryUnavailable(WrapperError):
@@ -285,16 +285,16 @@ def _select_platform_entry(entries: list[Any], reference: str) -> Mapping[str, A
     """
     valid_entries = [entry for entry in entries if isinstance(entry, Mapping)]
     platforms = [(_read_platform(entry), entry) for entry in valid_entries]
-    matches = sorted((pair for pair in platforms if pair[0][0] == _PLATFORM), key=lambda pair: pair[0][1])
+    matches = sorted((pair for pair in platforms if pair[0][0] == IMAGE_PLATFORM), key=lambda pair: pair[0][1])
     if matches:
         return matches[0][1]
     platform_names = sorted({name for (name, _), _ in platforms if name} - {"unknown/unknown"})
     if without_platform := [entry for (name, _), entry in platforms if not name]:
         return without_platform[0]
     problem = UnsupportedImage(
-        f"it is built for {error_responses.format_detail(', '.join(platform_names)) or 'no platform'}; Chutes runs {_PLATFORM}",
+        f"it is built for {error_responses.format_detail(', '.join(platform_names)) or 'no platform'}; Chutes runs {IMAGE_PLATFORM}",
         where=reference,
-        next_step=f"build it for {_PLATFORM} too, and push it",
+        next_step=f"build it for {IMAGE_PLATFORM} too, and push it",
     )
     if not valid_entries:
         raise problem

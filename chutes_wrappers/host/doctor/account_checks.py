@@ -107,7 +107,7 @@ def _check_platform(credentials: AccountCredentials) -> Iterator[Finding]:
         yield _make_finding("platform", "failure", format_error(error), fix)
         return
     if skew_s is not None and abs(skew_s) > platform_rules.NONCE_WINDOW_S - _NONCE_MARGIN_S:
-        fix = "set this machine's clock (timedatectl set-ntp true): signatures are valid for 600 s"
+        fix = f"set this machine's clock (timedatectl set-ntp true): signatures are valid for {platform_rules.NONCE_WINDOW_S} s"
         yield _make_finding("clock", "failure", f"{abs(skew_s):.0f} s {'ahead' if skew_s > 0 else 'behind'}", fix)
     if (problem := find_hotkey_problem(credentials)) is not None:
         yield _make_finding("signature", "failure", format_error(problem), problem.next_step or "")
