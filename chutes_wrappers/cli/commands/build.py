@@ -11,6 +11,7 @@ from pathlib import Path
 
 from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
+from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
@@ -95,7 +96,17 @@ def _build_forge_image(image: str, *, debug: bool) -> str:
 
     def build(folder: Path, reference: str, has_network: bool, on_line: Callable[[str], None]) -> None:
         network = [] if has_network else ["--network", "none"]
-        argv = ["docker", "build", "--platform=linux/amd64", "--force-rm", "--label", label, "-t", reference, *network]
+        argv = [
+            "docker",
+            "build",
+            f"--platform={IMAGE_PLATFORM}",
+            "--force-rm",
+            "--label",
+            label,
+            "-t",
+            reference,
+            *network,
+        ]
         code = processes.stream([*argv, "."], environment=os.environ, directory=folder, on_line=on_line)
         if code != 0:
             raise WrapperError(f"docker build failed with exit code {code}", where=image, evidence=progress.tail)
