@@ -12,13 +12,8 @@ from starlette.responses import Response
 
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator.chute_call import ChuteCall, Limits, Receive, Send
-from chutes_wrappers.emulator.client_response import (
-    ClientResponse,
-    make_error_response,
-)
-from chutes_wrappers.emulator.instance_request import (
-    slug_of,
-)
+from chutes_wrappers.emulator.client_response import ClientResponse, make_error_response
+from chutes_wrappers.emulator.instance_request import slug_of
 from chutes_wrappers.emulator.instances import Instances
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord
 from chutes_wrappers.runtime.call_shape import ASGIApp, Scope

@@ -19,10 +19,11 @@ from starlette.responses import PlainTextResponse
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.manifest import Manifest, write_manifest
+from chutes_wrappers.emulator.chute_call import Limits
 from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher
 from chutes_wrappers.emulator.instance import Clock
 from chutes_wrappers.emulator.instances import Instances
-from chutes_wrappers.emulator.invocation import Invocation, Limits
+from chutes_wrappers.emulator.invocation import Invocation
 from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord, CordRecord, InstanceRecord, InstanceState
 from tests.commands import Commands

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from chutes_wrappers.emulator.invocation import Limits
+from chutes_wrappers.emulator.chute_call import Limits
 from chutes_wrappers.emulator.transport import InstanceClient
 from tests.emulator.platforms import HEAD, Platform, is_active, make_chute, run_invocation_platform
 from tests.upstreams.http_fixture import HttpFixture, serve_http_fixture

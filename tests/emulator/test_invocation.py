@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import requests
 
 from chutes_wrappers.core import overruled_rules
+from chutes_wrappers.emulator.chute_call import Limits
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
-from chutes_wrappers.emulator.invocation import Limits
 from chutes_wrappers.emulator.records import ChuteRecord
 from tests.emulator.platforms import Platform, make_chute_record, run_invocation_platform
 from tests.emulator.tiny import CORDS, TinyInstance, TinyLauncher
@@ -118,6 +119,16 @@ def test_a_broken_stream_is_continued_by_another_instance_in_the_same_response(
     response = call(platform, chute, "/stream", {})
     assert response.text == "data: 1\n\ndata: 1\n\ndata: 2\n\n"
     assert list_failures(platform, chute) == [1, 0]
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_a_broken_stream_that_no_other_instance_continues_has_no_end(
+    platform: Platform, launcher: TinyLauncher, chute: ChuteRecord, status: int
+) -> None:
+    first, second = add_instances(platform, launcher, chute, 2)
+    first.stream, second.status = [b"data: 1\n\n", None], status
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        call(platform, chute, "/stream", {})
 
 
 def test_a_check_goes_on_after_failures_that_disabled_the_instance(

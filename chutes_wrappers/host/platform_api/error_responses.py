@@ -45,16 +45,14 @@ _CALL_STEPS = {
     "platform does not accept its response",
     503: "start an instance with --warmup {chute}, which reports why one does not start: no instance accepted the call",
 }
-# By a word in the platform's text, where one status has several reasons. For calls, and for --warmup.
+# By a pattern in the platform's text, where one status has several reasons. For calls, and for --warmup.
 _REASON_STEPS = (
     (403, "banned secret", "use another name for the secret: the platform does not accept this one"),
     (503, "disabled", "ask the chute's owner to enable it: nothing starts an instance of a disabled chute. The owner can send "
     'PUT /chutes/CHUTE_ID with {{"disabled": false}} to the API'),
     (503, "no instances", "call again in some minutes: this call requested an instance, and --warmup {chute} waits for it and "
     "reports why it does not start"),
-    (429, "spam", "wait, or change the body: the platform limits repeated identical calls"),
-    (429, "identical", "wait, or change the body: the platform limits repeated identical calls"),
-    (429, "duplicate", "wait, or change the body: the platform limits repeated identical calls"),
+    (429, "spam|identical|duplicate", "wait, or change the body: the platform limits repeated identical calls"),
 )  # fmt: skip
 _CALL_SERVER_ERROR = "check --status {chute}, then call again: the platform failed, or has no instance"
 
@@ -99,8 +97,8 @@ def select_call_step(status: int, chute: str, credentials: str, detail: str = ""
 
 
 def _find_reason_step(status: int, detail: str) -> str | None:
-    text = detail.lower()
-    return next((step for number, word, step in _REASON_STEPS if number == status and word in text), None)
+    steps = (step for number, pattern, step in _REASON_STEPS if number == status and re.search(pattern, detail, re.I))
+    return next(steps, None)
 
 
 def _extract_detail(text: str) -> str:
