@@ -454,6 +454,8 @@ ELSEWHERE = {
     "get-body": "host/calling/test_target.py::test_a_method_that_no_cord_has_and_a_body_that_it_cannot_have_are_rejected",
     "stream-request": "host/calling/test_target.py::test_a_stream_may_be_requested_from_a_streaming_route",
     "body-size": "emulator/test_invocation.py::test_a_body_above_the_limit_gets_413_and_one_of_the_limit_does_not",
+    "registration-token": "cli/setup/test_wizard.py::test_a_wrong_registration_token_is_named_with_its_variable",
+    "share-recipient": "cli/commands/test_sharing.py::test_other_names_are_rejected_with_the_way_to_name_the_user",
     "registration-deposit": "emulator/api/test_user_routes.py::test_a_registration_needs_the_deposit_unless_the_coldkey_cannot_be_asked",
 }
 

@@ -77,15 +77,15 @@ def check_recipient(user: str) -> None:
     if OBJECT_ID.match(user):
         return
     if not USERNAME.match(user):
-        raise ConfigurationError(
-            f"{user!r} is not a valid username or user id", where="USER", next_step="use the user's name or id"
-        )
+        message = f"{user!r} is not a valid username or user id"
+        refuse("username", ConfigurationError(message, where="USER", next_step="use the user's name or id"))
     if "_" in user:
-        raise ConfigurationError(
+        problem = ConfigurationError(
             f"the username {user!r} may be taken for another user's: the platform reads '_' as any character",
             where="USER",
             next_step="use the user's id: that user finds it with --account, or as user_id in their config.ini",
         )
+        refuse("share-recipient", problem)
 
 
 def find_other_recipient(status: str, user: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account import registration, wallets
@@ -72,10 +73,12 @@ def _find_registration_token(url: str) -> str:
     if token or not registration.is_token_required(url):
         return token
     if not prompts.is_possible():
-        raise ConfigurationError(
+        problem = ConfigurationError(
             "the platform requires a registration token",
             next_step=f"get one at {registration.TOKEN_PAGE}, and set {registration.TOKEN_VARIABLE}",
         )
+        refuse("registration-token", problem)
+        return ""
     output.show("The platform requires a token against automatic registrations. Get one at")
     output.show(f"  {registration.TOKEN_PAGE}")
     return prompts.ask_text("Token (it is not shown)", None, hidden=True)

@@ -13,6 +13,7 @@ from chutes_wrappers.cli.verbs.values import (
     GPUS,
     PORT,
     PORT_PAIR,
+    RULE,
     SECONDS,
     TIMEOUT,
     ModuleName,
@@ -66,3 +67,15 @@ def test_an_invalid_value_is_a_usage_error(kind: click.ParamType[Any], text: str
 def test_a_module_of_another_folder_is_completed_by_the_shell() -> None:
     (item,) = ModuleName().shell_complete(CONTEXT, PARAMETER, "elsewhere/dep")
     assert (item.value, item.type) == ("elsewhere/dep", "file")
+
+
+def test_rules_are_completed_and_an_unknown_one_is_rejected() -> None:
+    assert [item.value for item in RULE.shell_complete(CONTEXT, PARAMETER, "tee-")] == [
+        "tee-required",
+        "tee-placement",
+        "tee-change",
+        "tee-name",
+    ]
+    assert RULE.convert("tee-name", None, None) == "tee-name"
+    with pytest.raises(click.BadParameter, match="did you mean tee-name"):
+        RULE.convert("tee-nam", None, None)
