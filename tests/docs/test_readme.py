@@ -30,10 +30,10 @@ NOT_RUN = {
     "export CHUTES_API_KEY=cpk_...": "a placeholder: the tests use another key",
 }
 OTHER_FLAGS = {
-    # docker's, git's, pip's, buildah's and curl's
-    "--build-arg", "--rm", "--follow-tags",
+    # docker's, git's, pip's, buildah's, curl's and uvicorn's
+    "--build-arg", "--rm", "--follow-tags", "--workers",
     # tools/discover_routes.py, setup.sh, wizard and emulator have separate parsers
-    "--base-url", "--chute-file", "--docker-env", "--shm-size", "--folder", "--config", "--username", "--balance",
+    "--base-url", "--chute-file", "--docker-env", "--shm-size", "--folder", "--config", "--username", "--balance", "--stale",
     "--account", "--no-account", "--python", "--register", "--wallet", "--link", "--key", "--wait", "--dev",
 }  # fmt: skip
 
