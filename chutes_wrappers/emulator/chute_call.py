@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, aclosing
@@ -188,7 +189,9 @@ class ChuteCall:
                 *(self._chute.name, self._request.method, attempt, attempts),
             )
             result = await self._try_instances(call, send)
-        await self._finish(result, send)
+        # The head of a stream is sent already: another instance's error cannot be its status.
+        is_broken = self._is_streaming and not self._is_traced and isinstance(result, ClientResponse)
+        await self._finish(StreamEnd.BROKEN if is_broken else result, send)
 
     async def _try_instances(self, call: PreparedCall, send: Send) -> CallResult:
         """Try the call on up to three instances, until one accepts it. Return the last result."""
@@ -286,7 +289,7 @@ class ChuteCall:
         self.observe()
         if self._is_streaming and self._is_traced:
             await send({"type": "http.response.body", "body": _build_last_events(result)})
-        elif isinstance(result, ClientResponse) and not self._is_streaming:
+        elif isinstance(result, ClientResponse):
             await _send(result, self._request.scope, self._request.receive, send)
         elif result is StreamEnd.COMPLETE:
             await send({"type": "http.response.body", "body": b""})
@@ -295,10 +298,12 @@ class ChuteCall:
 
 async def _read_body(request: Request, max_bytes: int) -> bytes:
     """Return the request's body. One that is too long is read to its end, but not kept: the client then reads the response."""
-    body, length = bytearray(), 0
+    body, length, limit = bytearray(), 0, max_bytes
     async for piece in request.stream():
         length += len(piece)
-        if length <= max_bytes or is_overruled("body-size"):
+        if length > limit and is_overruled("body-size"):
+            limit = sys.maxsize
+        if length <= limit:
             body += piece
     check_length(length, max_bytes)
     return bytes(body)

@@ -129,6 +129,7 @@ def test_a_broken_stream_that_no_other_instance_continues_has_no_end(
     first.stream, second.status = [b"data: 1\n\n", None], status
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         call(platform, chute, "/stream", {})
+    assert platform.wait_for_record().status == 200
 
 
 def test_a_check_goes_on_after_failures_that_disabled_the_instance(
