@@ -43,7 +43,8 @@ async def create(new_secret: NewSecret, request: Request, caller: _Caller) -> Js
         ):
             raise HTTPException(409, "A secret already exists for this purpose with this key.")
         secret = state.secrets.add(user_id=user_id, purpose=purpose, key=new_secret.key, value=new_secret.value)
-    return build_secret_payload(secret)
+    # The platform returns the value here, too; nobody needs to read what they have just sent.
+    return {**build_secret_payload(secret), "user_id": user_id}
 
 
 @router.get("/")

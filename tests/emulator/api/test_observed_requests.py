@@ -377,3 +377,21 @@ def test_every_request_with_another_status_is_in_the_table() -> None:
     assert len(ONCE_WRONG) == 53
     assert {row.number for row in ROWS} >= ONCE_WRONG
     assert [row.number for row in ROWS] == sorted({row.number for row in ROWS})
+
+
+def test_responses_have_the_fields_that_clients_read(world: World) -> None:
+    chute, image = world.carl.get(f"/chutes/{world.one}").json(), world.carl.get("/images/img:v1").json()
+    assert chute["supported_gpus"] == chute["node_selector"]["supported_gpus"] == ["pro_6000"]
+    assert chute["current_estimated_price"]["usd"]["hour"] == 1.8
+    assert (chute["cord_ref_id"], chute["tool_description"], chute["logo"]) == (None, None, None)
+    assert chute["chutes_version"] == image["chutes_version"]
+    assert {"logo", "patch_version", "user_id"} <= image.keys()
+    assert {"username", "logo", "logo_id", "created_at"} <= image["user"].keys()
+    me, registered = world.carl.get("/users/me", "me").json(), world.register("shape").json()
+    assert {"logo", "logo_id", "balance", "permissions_bitmask"} <= me.keys()
+    assert {"logo", "logo_id", "api_key", "fingerprint"} <= registered.keys()
+    assert not {"balance", "permissions", "permissions_bitmask"} & registered.keys()
+    price = world.send("GET", "/pricing").json()["gpu_price_estimates"]["pro_6000"]
+    assert (price["usd"]["hour"], set(price)) == (1.8, {"usd", "tao"})
+    for path in ("/images/", "/chutes/", "/api_keys/", "/secrets/"):
+        assert {"total", "page", "limit", "items", "cord_refs"} == world.carl.get(path).json().keys()
