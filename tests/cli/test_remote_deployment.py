@@ -15,6 +15,7 @@ import pexpect
 import pytest
 
 from chutes_wrappers.core import platform_rules
+from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.emulator import accounts
@@ -52,7 +53,8 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
     scenario = Scenario(tmp_path, "wrapped", "vendor/unused:1", [9000])
-    write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
+    launch = LaunchSpec(reference=scenario.base, cmd=("serve",), environment={"CUDA_VERSION": "12.4.1"})
+    write_manifest(Manifest(image=launch, routes=(Route(path="/encode", port=9000),)), scenario.manifest)
     accounts_of = NewAccounts(**getattr(request, "param", {}))
     settings = Settings(registration_token=TOKEN, folder=tmp_path / "state", docker=False, new_accounts=accounts_of)
     with run_platform(settings) as platform:
@@ -79,7 +81,9 @@ def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
 
     built = world.build()
     assert built.code == 0, built.stderr
-    assert "takes only parachutes/* as base, not vendor/unused:1" in " ".join(built.stderr.split())
+    printed = " ".join(built.stderr.split())
+    assert "takes only parachutes/* as base, not vendor/unused:1" in printed
+    assert "the image has CUDA 12.4 (CUDA_VERSION); the platform's GPU, pro_6000" in printed
     assert f"CHUTES_ROUTE_MANIFEST={world.scenario.manifest.name} chutes build deploy_wrapped:chute" in built.stderr
     assert world.user.get(f"/images/{IMAGE}").json()["status"] == platform_rules.IMAGE_BUILT
     again = world.build()
