@@ -42,6 +42,15 @@ if FAULT == "network":
             socket.create_connection(("models.example.org", 443))
         send_json(self, value)
     service.Handler.send_json = connect_and_send_json
+if FAULT == "vfork":
+    import subprocess
+    subprocess._USE_VFORK = True  # as in a Python that the launcher's sitecustomize does not reach
+    send_json = service.Handler.send_json
+    def start_child_and_send_json(self, value):
+        if self.path.startswith("/echo"):
+            subprocess.run(["/bin/true"], check=True)
+        send_json(self, value)
+    service.Handler.send_json = start_child_and_send_json
 service.main()
 """
 FAULTS = {
@@ -94,6 +103,21 @@ def test_a_fault_of_the_service_is_named_with_what_to_change(faulty: Scenario, f
     reason, fix = FAULTS[fault]
     assert reason in done.stderr
     assert fix in done.stderr
+
+
+def test_what_fails_only_under_the_guard_is_a_warning(faulty: Scenario) -> None:
+    module = faulty.module.read_text()
+    try:
+        faulty.module.write_text(module.replace("CHUTE_ENV = {}", "CHUTE_ENV = {'FAULT': 'vfork'}"))
+        done = emulated(faulty)
+    finally:
+        faulty.module.write_text(module)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(done.stdout)
+    assert result["good"]
+    assert not result["guard"]["good"]
+    assert "it was started by vfork" in result["guard"]["problem"]
+    assert "may fail under the platform's guard library, measured without its launch token" in done.stderr
 
 
 def test_a_file_that_the_image_lacks_is_named(faulty: Scenario, tmp_path: Path) -> None:

@@ -58,6 +58,20 @@ def test_it_starts_and_serves_calls(guarded: Scenario) -> None:
         assert (spoken.status_code, spoken.content[:4]) == (200, b"RIFF"), spoken.text
 
 
+def test_a_python_program_of_the_image_starts_children_as_the_instances_user(guarded: Scenario) -> None:
+    program = (
+        "import asyncio, subprocess\n"
+        "async def code(): return await (await asyncio.create_subprocess_exec('/bin/true')).wait()\n"
+        "print(subprocess.run(['/bin/true']).returncode, asyncio.run(code()))"
+    )
+    for folder, printed in (("", "-11 -11"), (f"{layout.BAKED_LIB}/chutes_wrappers/runtime/service_python", "0 0")):
+        run = ["docker", "run", "--rm", "--network", "none", "-u", "1000:1000", "-e", f"PYTHONPATH={folder}"]
+        done = subprocess.run(
+            [*run, guarded.image, "/usr/bin/python3", "-c", program], capture_output=True, text=True, check=False
+        )
+        assert done.stdout.strip() == printed, done.stderr
+
+
 def test_with_vfork_its_service_does_not_live(guarded: Scenario) -> None:
     add(guarded, WITH_VFORK)
     done = run_command("--run-docker", str(guarded.module), "--yes")
