@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import requests
+from starlette.responses import PlainTextResponse
 
 from chutes_wrappers.core import overruled_rules
 from chutes_wrappers.emulator.chute_call import Limits
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
+from chutes_wrappers.emulator.invocation import Invocation
 from chutes_wrappers.emulator.records import ChuteRecord
 from tests.emulator.platforms import Platform, make_chute_record, run_invocation_platform
 from tests.emulator.tiny import CORDS, TinyInstance, TinyLauncher
@@ -130,6 +133,41 @@ def test_a_broken_stream_that_no_other_instance_continues_has_no_end(
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         call(platform, chute, "/stream", {})
     assert platform.wait_for_record().status == 200
+
+
+def test_a_stream_looks_for_its_client_every_five_lines(
+    platform: Platform, launcher: TinyLauncher, chute: ChuteRecord
+) -> None:
+    launcher.launched[-1].stream = [b"data: 1\n\n"] * 12
+
+    async def leave_at_the_first_line() -> list[str]:
+        has_begun, has_body = asyncio.Event(), False
+        sent: list[str] = []
+
+        async def receive() -> MutableMapping[str, Any]:
+            nonlocal has_body
+            if has_body:
+                await has_begun.wait()
+                return {"type": "http.disconnect"}
+            has_body = True
+            return {"type": "http.request", "body": b"{}"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message["type"])
+            has_begun.set()
+            await asyncio.sleep(0)  # the client's end is noticed meanwhile
+
+        app = Invocation(
+            PlainTextResponse(""),
+            lookup=lambda slug: chute,
+            authorize=lambda headers: True,
+            instances=platform.instances,
+        )
+        headers = [(b"host", f"{chute.slug}.localhost".encode())]
+        await app({"type": "http", "method": "POST", "path": "/stream", "headers": headers}, receive, send)
+        return sent
+
+    assert platform.run(leave_at_the_first_line()) == ["http.response.start"] + ["http.response.body"] * 5
 
 
 def test_a_check_goes_on_after_failures_that_disabled_the_instance(
