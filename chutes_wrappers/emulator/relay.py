@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Iterator
 
 _BUFFER_BYTES = 1024**2
 _BACKLOG = 1024
@@ -18,8 +19,11 @@ _BACKLOG = 1024
 async def start_relay(target: tuple[str, int], listener: tuple[str, int]) -> asyncio.Server:
     """Forward connections of ``listener`` to ``target`` in both directions, until the returned server is closed."""
 
+    # asyncio keeps only weak references to tasks, and drops its own to this one when the client is gone.
+    running: set[asyncio.Task[None] | None] = set()
+
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer.transport):
+        with contextlib.closing(writer.transport), _hold(asyncio.current_task(), running):
             try:
                 target_reader, target_writer = await asyncio.open_connection(*target, limit=_BUFFER_BYTES)
             except OSError:
@@ -29,6 +33,15 @@ async def start_relay(target: tuple[str, int], listener: tuple[str, int]) -> asy
                 await asyncio.gather(_copy(reader, target_writer, writer), _copy(target_reader, writer, target_writer))
 
     return await asyncio.start_server(forward, *listener, limit=_BUFFER_BYTES, backlog=_BACKLOG)
+
+
+@contextlib.contextmanager
+def _hold(task: asyncio.Task[None] | None, running: set[asyncio.Task[None] | None]) -> Iterator[None]:
+    running.add(task)
+    try:
+        yield
+    finally:
+        running.discard(task)
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter, other: asyncio.StreamWriter) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -109,3 +112,39 @@ async def test_an_instance_that_does_not_listen_closes_the_connection() -> None:
         assert await within(reader.read(-1)) == b""
     writer.transport.abort()
     relay.close()
+
+
+async def test_a_connection_whose_client_is_gone_lasts_until_the_instance_ends_it() -> None:
+    problems = list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context["message"]))
+    has_ended, release, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def respond_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+        writer.write(b"first")
+        has_ended.set()
+        await release.wait()
+        await close(writer)
+        closed.set()
+
+    async with relay_to(respond_late) as port:
+        reader, writer = await connect(port)
+        writer.write_eof()
+        await within(reader.readexactly(5))
+        await asyncio.wait_for(has_ended.wait(), _TIMEOUT_S)
+        reset_connection(writer)
+        # The relay reads the reset after its event loop has run a few times.
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        gc.collect()
+        assert problems == []
+        release.set()
+        await asyncio.wait_for(closed.wait(), _TIMEOUT_S)
+    assert problems == []
+
+
+def reset_connection(writer: asyncio.StreamWriter) -> None:
+    """Close a connection as a client that crashes: with a reset."""
+    opened = writer.get_extra_info("socket")
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
