@@ -56,8 +56,8 @@ def check_for_local_use(facts: ModuleFacts, definition: Mapping[str, Any], usern
 
 
 def _find_problems(facts: ModuleFacts, definition: Mapping[str, Any], username: str) -> list[Problem]:
-    # Comments may use another encoding. The rules read only what is ASCII in every encoding that Python accepts.
-    code = facts.path.read_bytes().decode("utf-8-sig", errors="replace")
+    # As the SDK reads it (SDK entrypoint/deploy.py): a byte order mark stays, and every end of a line is one character.
+    code = facts.path.read_text(encoding="utf-8", errors="surrogateescape")
     return find_problems(facts, definition, code, username=username)
 
 

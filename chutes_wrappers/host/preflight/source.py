@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,16 +13,20 @@ from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.preflight.code_review import find_objection
 from chutes_wrappers.host.preflight.problem import Problem
 
+_BYTE_ORDER_MARK = "\ufeff"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OUR_PACKAGES = ("tools", "chutes_wrappers")
 
 
 def find_source_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str) -> Iterator[Problem]:
     """Yield the problems of the module's file: its name, length and imports, and the secrets in it.
 
-    ``code`` is its text. ``described`` is what it defines (``sdk/describe.py``).
+    ``code`` is its text as the SDK reads it, with a lone surrogate for each byte that is not UTF-8. ``described`` is what it defines (``sdk/describe.py``).
     """
     yield from _find_file_name_problems(facts)
     yield from _find_length_problems(facts, code)
+    yield from _find_encoding_problems(facts, code)
+    code = code.removeprefix(_BYTE_ORDER_MARK).encode(errors="replace").decode()
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError) as error:
@@ -50,6 +55,27 @@ def _find_length_problems(facts: ModuleFacts, code: str) -> Iterator[Problem]:
             what=f"the module has {len(code):,} characters, more than {platform_rules.MAX_SOURCE_LENGTH:,}",
             where=str(facts.path),
             fix="keep the module thin: move data and logic into the image that it wraps",
+        )
+
+
+def _find_encoding_problems(facts: ModuleFacts, code: str) -> Iterator[Problem]:
+    """Yield problems of texts that Python imports, but that the API cannot parse, or the SDK not read (entrypoint/deploy.py)."""
+    if code.startswith(_BYTE_ORDER_MARK):
+        yield Problem(
+            rule="module-syntax",
+            what="the file begins with a byte order mark, which the platform takes for invalid syntax",
+            where=f"{facts.path}, line 1",
+            fix="save it as UTF-8 without a byte order mark",
+            only_on_platform=True,
+        )
+    line = next((number for number, text in enumerate(code.split("\n"), 1) if _SURROGATE.search(text)), None)
+    if line is not None:
+        yield Problem(
+            rule="",
+            what="the file is not UTF-8 text, so the SDK cannot upload it",
+            where=f"{facts.path}, line {line}",
+            fix="save it as UTF-8",
+            only_on_platform=True,
         )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import pytest
@@ -104,3 +105,16 @@ def test_code_that_the_watchtower_may_ban_is_a_warning() -> None:
     assert_one_problem(check_module(code=obfuscated), "decodes text and runs it", "watchtower", severity="warning")
     assert_one_problem(check_module(code=constant), "'speak' returns a constant", "may ban", severity="warning")
     assert check_module(code=CODE + "import base64\nbase64.b64decode('cA==')\n") == []
+
+
+def test_a_byte_order_mark_is_invalid_syntax_for_the_platform_only() -> None:
+    code = "\ufeff" + CODE
+    assert_one_problem(check_module(code=code), "byte order mark", "line 1", "without", rule="module-syntax")
+    with pytest.raises(SyntaxError):
+        ast.parse(code)  # as the API does
+
+
+def test_a_file_that_is_not_utf_8_cannot_be_uploaded() -> None:
+    code = (CODE + "# caf\u00e9\n").encode("latin-1").decode(errors="surrogateescape")
+    assert_one_problem(check_module(code=code), "not UTF-8", "line 2", rule="")
+    assert check_module(code=CODE + "# caf\u00e9\n") == []
