@@ -13,6 +13,7 @@ from typing import Any
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.host.parity.schema_examples import build_example_object
 
 _POLL_S = 0.25
@@ -100,10 +101,16 @@ def wait_until_interrupted(check_alive: Callable[[], None]) -> int:
 def _build_curl_example(base_url: str, cord: Mapping[str, Any]) -> str:
     """Return a command that calls ``cord`` with a body generated from its schema."""
     url = f"{base_url}{cord['public_api_path']}"
-    if cord["public_api_method"] == "GET":
-        return f"curl {url}"
+    command = shlex.join(["curl", *build_method_flags(cord["public_api_method"]), url])
+    if cord["public_api_method"] in BODILESS_METHODS:
+        return command
     body = json.dumps(build_example_object(cord["input_schema"] or {}))
-    return f"curl -X POST {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+    return f"{command} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+
+
+def build_method_flags(method: str) -> list[str]:
+    """Return the flags with which curl sends ``method``: it would wait for the body of a HEAD with -X."""
+    return {"GET": [], "HEAD": ["--head"]}.get(method, ["-X", method])
 
 
 def _select_example(cords: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from chutes_wrappers.core.base_images import OLDER_FORGE, Forge, describe_forges
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.manifest import Manifest
-from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S, INSTANCE_DISK_BYTES
+from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S, BODILESS_METHODS, INSTANCE_DISK_BYTES
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.records import InstanceState
 from chutes_wrappers.emulator.server import RunningPlatform
@@ -229,7 +229,7 @@ def _call_platform(platform: RunningPlatform, chute: DeployedChute, call: Public
         timeout_s=timeout_s,
         # The name would be looked up elsewhere: not every resolver knows localhost's subdomains.
         headers={"Host": f"{chute.record.slug}.localhost", "Authorization": f"Bearer {platform.key}"},
-        json=dict(call.fields) if call.method != "GET" else None,
+        json=None if call.method in BODILESS_METHODS else dict(call.fields),
         params=call.query,
     )
 

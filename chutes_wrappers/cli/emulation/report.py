@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 
 from chutes_wrappers.cli import output
 from chutes_wrappers.cli.emulation.guarded_run import GuardedRun
+from chutes_wrappers.cli.local_run import build_method_flags
 from chutes_wrappers.core.overruled_rules import list_overruled
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.emulator.pod_limits import PROBE_FAILURE
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
 from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall
@@ -96,8 +98,10 @@ def _to_json(outcome: Outcome) -> Mapping[str, Any]:
 
 def build_curl_command(call: PublicCall, url: str, key: str) -> str:
     """Return a command that sends ``call`` to the chute at ``url``."""
-    argv = ["curl", "-H", f"Authorization: Bearer {key}"]
-    if call.method == "GET":
+    # curl sends a POST with -d.
+    method = [] if call.method == "POST" else build_method_flags(call.method)
+    argv = ["curl", *method, "-H", f"Authorization: Bearer {key}"]
+    if call.method in BODILESS_METHODS:
         query = f"?{urlencode(call.query)}" if call.query else ""
         return shlex.join([*argv, f"{url}{call.path}{query}"])
     body = json.dumps(call.example, ensure_ascii=False)
