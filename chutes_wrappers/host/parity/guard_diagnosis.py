@@ -16,9 +16,9 @@ _START_BY_FORK = (
 # The first that matches any line is the cause: a child that died shows in other lines too.
 _CAUSES = (
     (
-        re.compile(r"Fatal Python error: Segmentation fault|PYTHONFAULTHANDLER|faulthandler"),
+        re.compile(r"Fatal Python error: Segmentation fault"),
         "a Python of the service has faulthandler enabled, and the library ends it",
-        "remove -X faulthandler, -X dev and faulthandler.enable() from the service",
+        "remove -X faulthandler and -X dev from its command, and PYTHONFAULTHANDLER from its start script",
     ),
     (
         re.compile(r"Child process \[\d+\] died|Waiting for child process"),

@@ -44,7 +44,15 @@ def test_a_line_names_the_cause_and_the_fix(line: str, reason: str, fix: str) ->
 
 
 @pytest.mark.parametrize(
-    "line", ["worker exited with code 1", "GET /items/139 200", "took -11.4 s", "exit code 1390", ""]
+    "line",
+    [
+        "worker exited with code 1",
+        "GET /items/139 200",
+        "faulthandler is enabled",
+        "took -11.4 s",
+        "exit code 1390",
+        "",
+    ],
 )
 def test_other_lines_are_not_the_guards(line: str) -> None:
     assert diagnose_guard([line]) is None
