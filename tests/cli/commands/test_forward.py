@@ -67,6 +67,7 @@ def test_a_chute_on_the_emulator_is_called_with_its_key(tmp_path: Path) -> None:
         user = Client.register(emulator.url, "tester")
         user.build_and_wait()
         assert user.deploy(name="case-emulated").ok
+        assert user.get("/chutes/warmup/case-emulated").ok  # waits for an instance
         key = user.create_key(admin=False, scopes=[{"object_type": "chutes", "action": "invoke"}])["secret_key"]
         local = find_free_port()
         accounts.write_config(user.account, emulator.url, tmp_path / ".chutes" / "config.ini")
