@@ -75,6 +75,10 @@ def describe(chute: Any) -> dict[str, Any]:
             for cord in chute.cords
         ],
     }
+    if not isinstance(chute.name, str):
+        raise ConfigurationError(
+            f"the chute's name is {chute.name!r}, not a text", where="Chute(…)", next_step="write name=CHUTE_NAME"
+        )
     for name, value in description.items():
         _check_json(name, value)
     return description

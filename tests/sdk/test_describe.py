@@ -7,6 +7,7 @@ import pytest
 from chutes.chute import Chute, NodeSelector
 from chutes.image import Image
 
+from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.sdk.describe import describe
 
 from .conftest import Loader
@@ -75,3 +76,32 @@ def test_it_is_unknown_whether_an_image_reference_holds_the_toolkit() -> None:
         "env": [],
         "bases": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"concurrency": {8}}, "the SDK cannot upload concurrency: Object of type set is not JSON serializable"),
+        ({"node_selector": {"gpu_count": 1}}, "node_selector is of type dict, not a NodeSelector"),
+        ({"name": 5}, "the chute's name is 5, not a text"),
+    ],
+)
+def test_an_argument_that_the_sdk_cannot_upload_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        describe(Chute(**{"username": "t", "name": "case", "image": "i", **arguments}))
+    assert message in str(caught.value)
+    assert caught.value.next_step
+
+
+def test_a_number_that_is_not_finite_and_a_job_are_described() -> None:
+    selector = NodeSelector()
+    selector.max_hourly_price_per_gpu = float("nan")
+    chute = Chute(username="t", name="case", image="i", node_selector=selector)
+    chute.job()(train)
+    description = json.loads(json.dumps(describe(chute)))
+    assert str(description["node_selector"]["max_hourly_price_per_gpu"]) == "nan"
+    assert description["jobs"] == ["train"]
+
+
+async def train(self: Any) -> None:
+    """A job of a chute."""
