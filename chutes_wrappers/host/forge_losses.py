@@ -86,7 +86,7 @@ def describe_bytecode(files: Iterable[str]) -> tuple[str, ...]:
     more = f" and {len(packages) - _MAX_LISTED_PACKAGES} more" if len(packages) > _MAX_LISTED_PACKAGES else ""
     return (
         f"Python code without its source in {', '.join(packages[:_MAX_LISTED_PACKAGES])}{more}: the forge deletes every "
-        ".pyc file, so imports of it fail on Chutes. Add the .py files to the base image",
+        ".pyc file, so it cannot run on Chutes. Add the .py files to the base image",
     )
 
 

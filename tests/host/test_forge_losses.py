@@ -87,7 +87,7 @@ def test_packages_of_bytecode_only_are_named_and_counted(files: list[str], where
     (sentence,) = find_losses(bytecode=files)
     assert sentence.startswith("Python code without its source in /")
     assert sentence.endswith(
-        f"{where}: the forge deletes every .pyc file, so imports of it fail on Chutes. Add the .py files to the base image"
+        f"{where}: the forge deletes every .pyc file, so it cannot run on Chutes. Add the .py files to the base image"
     )
 
 
