@@ -86,10 +86,10 @@ def status(name: str, watch: float | None, as_json: bool) -> int:
 @verb(title="Logs", number=14)
 @chute
 @flag("--follow", help="continue until Ctrl-C, also with the next instance.", ask="Follow it?", ask_default=False)
-@flag("--instance ID", default="", help="select the instance by the start of its id.")
+@flag("--instance ID", default="", help="select the instance by the start of its id [the newest].")
 @as_json
 def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
-    """Print the log of an instance, by default the newest. This needs an admin API key."""
+    """Print the log of an instance; needs an admin API key."""
     from chutes_wrappers.cli.commands.logs import print_logs
 
     return print_logs(name, follow=follow, instance=instance, as_json=as_json)
