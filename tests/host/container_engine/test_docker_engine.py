@@ -264,6 +264,8 @@ def test_container_options_are_in_the_request_body(api: Api, engine: DockerEngin
         shm_bytes=1024,
         gpus="device=1,2",
         network="none",
+        capabilities=["IPC_LOCK"],
+        seccomp_profile='{"defaultAction": "SCMP_ACT_ALLOW"}',
     )
     with pytest.raises(WrapperError, match="stop here"), engine.run(spec):
         pytest.fail("started")
@@ -281,6 +283,17 @@ def test_container_options_are_in_the_request_body(api: Api, engine: DockerEngin
     assert host["Binds"] == ["models:/models:ro", f"{Path.cwd()}/here:/there"]
     assert (host["ShmSize"], host["NetworkMode"]) == (1024, "none")
     assert host["DeviceRequests"][0]["DeviceIDs"] == ["1", "2"]
+    assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], ["IPC_LOCK"])
+    assert host["SecurityOpt"] == ['seccomp={"defaultAction": "SCMP_ACT_ALLOW"}', "no-new-privileges"]
+
+
+def test_without_capabilities_the_engines_default_stays(api: Api, engine: DockerEngine) -> None:
+    api.answers["POST /containers/create"] = (500, {"message": "stop here"})
+    with pytest.raises(WrapperError, match="stop here"), engine.run(ContainerSpec(image="x")):
+        pytest.fail("started")
+    host = next(body for what, _, body in api.asked if what == "POST /containers/create")["HostConfig"]
+    assert not host.get("CapDrop")
+    assert not host.get("SecurityOpt")
 
 
 def test_a_kept_volume_outlives_its_containers_and_belongs_to_the_process_or_to_a_path(
