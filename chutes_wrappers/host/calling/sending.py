@@ -137,7 +137,7 @@ def _build_unreachable_error(
     if "timed out" in detail:
         what = f"the chute sent nothing for {timeout_s:g} s"
         step = "check --status and --logs, or wait longer with --timeout: the call may still be running, and is not sent again"
-    elif upload is not None and upload.size > MAX_REQUEST_BYTES:
+    elif upload is not None and upload.tell() and upload.size > MAX_REQUEST_BYTES:
         # A server may close the connection before it has read a body that it rejects.
         what = f"the connection closed while a body of {upload.size / 1024**2:.1f} MiB was sent"
         step = error_responses.select_call_step(413, "CHUTE", "")

@@ -81,6 +81,17 @@ async def test_a_broken_connection_is_an_error_without_a_retry(response: bytes) 
             assert hidden not in str(result)
 
 
+async def test_a_connection_that_closes_while_a_too_large_body_is_sent_is_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "MAX_REQUEST_BYTES", 1)
+    result, _ = await serve_one_call(b"")
+    assert "the connection closed while a body of 0.0 MiB was sent" in str(result)
+    assert "96 MiB of a file" in str(result)
+    with pytest.raises(PlatformUnreachable, match="cannot be reached"):
+        send_get(find_free_port())
+
+
 def test_a_timeout_is_an_error_that_names_the_flag() -> None:
     with serve_full_backlog() as port, pytest.raises(PlatformUnreachable, match="--timeout"):
         send_get(port)
