@@ -75,5 +75,5 @@ def _format_plain(value: Any) -> str:
         return f"{_format_plain(value[0])} to {_format_plain(value[1])}"
     if isinstance(value, frozenset | tuple):
         items = sorted(value, key=str) if isinstance(value, frozenset) else value
-        return ", ".join(map(_format_plain, items))
+        return ", ".join(_format_plain(item).rstrip(",") for item in items)
     return f"{value:g}" if isinstance(value, float) else str(value)
