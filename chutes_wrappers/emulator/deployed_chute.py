@@ -45,6 +45,15 @@ class DeployedChute:
 
         return self._run(newest())
 
+    def measure_longest_start_s(self) -> float:
+        """Return how many seconds the slowest start of its instances took; 0 when none has been active."""
+
+        async def measure() -> float:
+            records = self._instances.list_records(self.record.chute_id)
+            return max((each.active_since - each.started_at for each in records if each.active_since), default=0.0)
+
+        return self._run(measure())
+
     def replace_instances(self, reason: str, environment: Mapping[str, str] | None = None) -> None:
         """Replace its instances by one, which also gets ``environment``. Returns when the old ones are gone.
 

@@ -186,6 +186,27 @@ def test_a_check_goes_on_after_failures_that_disabled_the_instance(
     assert call(platform, chute, "/echo", {}).status_code == 200
 
 
+def test_an_instance_is_replaced_by_one_with_more_variables_and_back(
+    platform: Platform, launcher: TinyLauncher, chute: ChuteRecord
+) -> None:
+    deployed = DeployedChute(chute, platform.instances, platform.run)
+    started_count = len(launcher.launched) - 1
+    first = deployed.get_newest_instance()
+    assert first.active_since is not None
+    deployed.replace_instances("a second run", {"LD_PRELOAD": "guard.so"})
+    second = deployed.get_newest_instance()
+    assert second.instance_id != first.instance_id
+    deployed.make_available()
+    assert call(platform, chute, "/echo", {}).status_code == 200
+    deployed.replace_instances("it has ended")
+    deployed.make_available()
+    added = [{**chute.environment, "LD_PRELOAD": "guard.so"}]
+    launched = launcher.launched[started_count:]
+    assert [each.chute.environment for each in launched] == [chute.environment, *added, chute.environment]
+    assert [each.stopped for each in launched] == [True, True, False]
+    assert deployed.measure_longest_start_s() >= first.active_since - first.started_at
+
+
 @pytest.mark.parametrize(
     ("values", "status", "text"),
     [

@@ -151,12 +151,11 @@ def _check_and_serve(
 def _run_with_guard(
     platform: RunningPlatform, chute: DeployedChute, outcomes: Sequence[Outcome], screen: Screen
 ) -> GuardedRun | None:
-    first = chute.get_newest_instance()
     task = GuardedRunTask(
         chute=chute,
         proven=report.choose_example(outcomes),
         send_call=lambda call, timeout_s: _call_platform(platform, chute, call, timeout_s),
-        first_start_s=(first.active_since or first.started_at) - first.started_at,
+        first_start_s=chute.measure_longest_start_s(),
     )
     return run_with_guard(task, screen)
 
@@ -194,8 +193,8 @@ def _make_failure(what: str, reason: str, lines: Sequence[str], diagnosis: Diagn
 def _check_parity(
     facts: ModuleFacts, manifest: Manifest, platform: RunningPlatform, chute: DeployedChute
 ) -> Iterator[Outcome]:
-    plan = plan_module_cords(facts, manifest)
     registered_paths = {cord.path for cord in chute.record.cords}
+    plan = plan_module_cords(facts, manifest, registered_paths)
     cords = [cord for cord in plan.cords if cord.internal_path in registered_paths]
     planned_paths = {cord.internal_path for cord in cords}
     module_routes = [
