@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from chutes_wrappers.core.cord_plan import CordPlan, plan_cords
+from chutes_wrappers.core.cord_plan import CordPlan, find_published_methods, plan_cords
 from chutes_wrappers.core.manifest import Manifest, merge_static_routes, parse_routes
 from chutes_wrappers.core.routes import Route
 
@@ -17,7 +18,11 @@ def parse_static_routes(facts: ModuleFacts) -> tuple[Route, ...]:
     return parse_routes(facts.static_routes, where=f"{facts.path}, CHUTE_STATIC_ROUTES")
 
 
-def plan_module_cords(facts: ModuleFacts, manifest: Manifest) -> CordPlan:
-    """Plan the cords of the module with this manifest. Raises ConfigurationError for invalid static routes."""
+def plan_module_cords(facts: ModuleFacts, manifest: Manifest, registered_paths: Iterable[str] = ()) -> CordPlan:
+    """Plan the cords of the module with this manifest. Raises ConfigurationError for invalid static routes.
+
+    The internal paths of its cords, ``registered_paths``, show which ``public_methods`` the module publishes.
+    """
     merged, _ = merge_static_routes(manifest, parse_static_routes(facts))
-    return plan_cords(merged.routes, facts.service_ports[0], expose=facts.expose)
+    methods = find_published_methods(registered_paths)
+    return plan_cords(merged.routes, facts.service_ports[0], methods, facts.expose)

@@ -84,6 +84,20 @@ def plan_cords(
     )
 
 
+def find_published_methods(internal_paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the public methods of planned cords with these internal paths, as ``plan_cords`` needs them to plan the same.
+
+    They are the default methods when no path is that of a planned cord.
+    """
+    kinds = {
+        path.removeprefix("/cw_").removeprefix("stream_").partition("/")[0]
+        for path in internal_paths
+        if path.startswith("/cw_")
+    }
+    methods = (*platform_rules.API_PUBLIC_METHODS, *platform_rules.NEWEST_PUBLIC_METHODS)
+    return tuple(method for method in methods if method.lower() in kinds) or platform_rules.API_PUBLIC_METHODS
+
+
 def separate_ports(routes: Iterable[Route], ports: Iterable[int]) -> tuple[Route, ...]:
     """Resolve path conflicts between services: the first of ``ports`` keeps the path, the others get ``/p<port>/…``."""
     order = {port: index for index, port in enumerate(ports)}
@@ -126,7 +140,7 @@ def _assign_public_names(
     Of the methods that are not public, the first of PUT, PATCH, DELETE keeps a path that has no POST. Any other method gets
     ``<path>/<method>``. The order of the routes does not matter.
     """
-    public = frozenset(public_methods)
+    public = frozenset(public_methods) | {"POST"}  # whatever is not public becomes a POST
     keys = sorted({route.key for route in routes}, key=lambda key: (platform_rules.UPSTREAM_METHODS.index(key[1]), key))
     names = {key: key for key in keys if key[1] in public}
     posts = {path for path, method in names if method == "POST"}

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.cord_plan import CordPlan, assign_public_paths, plan_cords, separate_ports
+from chutes_wrappers.core.cord_plan import (
+    CordPlan,
+    assign_public_paths,
+    find_published_methods,
+    plan_cords,
+    separate_ports,
+)
 from chutes_wrappers.core.exposure import CATEGORIES, find_hidden_categories
 from chutes_wrappers.core.routes import STREAM_SWITCH, Route
 from tests.core.paths import LEGAL_PATH, PATH
@@ -225,3 +231,14 @@ def test_the_first_service_keeps_a_shared_path_and_the_other_moves() -> None:
 def test_a_moved_route_replaces_no_other_route() -> None:
     routes = [Route(path="/a", port=1), Route(path="/p2/a", port=1), Route(path="/a", port=2)]
     assert [route.path for route in separate_ports(routes, [1, 2])] == ["/a", "/p2/a", "/p2/p2/a"]
+
+
+@given(routes=ROUTES, methods=st.sets(METHOD))
+def test_the_public_methods_of_a_plan_are_read_from_its_internal_paths(routes: list[Route], methods: set[str]) -> None:
+    plan = plan_cords(routes, 8080, methods)
+    found = find_published_methods(["/cw", "/mine", *(cord.internal_path for cord in plan.cords)])
+    assert plan_cords(routes, 8080, found).cords == plan.cords
+
+
+def test_without_planned_cords_the_public_methods_are_the_default() -> None:
+    assert find_published_methods([]) == find_published_methods(["/put", "/cw_other/a"]) == ("GET", "POST")

@@ -110,7 +110,7 @@ def _list_cords(facts: ModuleFacts, manifest: Manifest) -> list[dict[str, Any]]:
 
 def _build_route_table(facts: ModuleFacts, manifest: Manifest, registered_paths: Collection[str]) -> RouteTable:
     """Return the routes with a registered cord, by internal path: the module's own cords replace others."""
-    plan = plan_module_cords(facts, manifest)
+    plan = plan_module_cords(facts, manifest, registered_paths)
     output.warning(
         f"{facts.path.name} registers no tunnel: requests use its {len(plan.cords)} routes, without headers, cookies and "
         "pages; add register_tunnel(chute, SERVICE_PORTS) to forward everything"

@@ -12,7 +12,7 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.cli.emulation.guarded_run import GuardedRun
 from chutes_wrappers.cli.local_run import build_method_flags
 from chutes_wrappers.core.overruled_rules import list_overruled
-from chutes_wrappers.core.platform_rules import BODILESS_METHODS
+from chutes_wrappers.core.platform_rules import BODILESS_METHODS, NEWEST_PUBLIC_METHODS
 from chutes_wrappers.emulator.pod_limits import PROBE_FAILURE
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
 from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall
@@ -30,9 +30,17 @@ def print_report(outcomes: Sequence[Outcome], lines: Sequence[str], *, has_table
         output.print_table(_COLUMNS, [_build_row(outcome) for outcome in outcomes])
     _explain(failed, diagnoses)
     if not failed:
-        condition = ", if the platform accepts what --allow overruled" if list_overruled() else ""
-        output.success(f"all {len(outcomes)} routes would work on Chutes{condition}")
+        output.success(f"all {len(outcomes)} routes would work on Chutes{_format_condition(outcomes)}")
     return len(failed)
+
+
+def _format_condition(outcomes: Sequence[Outcome]) -> str:
+    newest = sorted({outcome.call.method for outcome in outcomes} & {*NEWEST_PUBLIC_METHODS})
+    conditions = [
+        *(["it accepts what --allow overruled"] if list_overruled() else []),
+        *([f"it runs the newest version, which accepts public {', '.join(newest)}"] if newest else []),
+    ]
+    return f", if {' and '.join(conditions)}" if conditions else ""
 
 
 def print_json(outcomes: Sequence[Outcome], guarded: GuardedRun | None) -> None:

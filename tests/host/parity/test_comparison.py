@@ -31,6 +31,7 @@ GOOD = [
     (WAV, WAV, None, "same bytes"),
     (json_response({"a": 1, "b": 2}), json_response({"b": 2, "a": 1}), None, "same JSON"),
     (json_response({"status": 204}), EMPTY, None, "empty, returned as its status"),
+    (HttpResponse(status=200), HttpResponse(status=200), None, "no body, as for HEAD"),
     (rejected_response(422), json_response({"detail": "no"}, 422), None, "same error status: 422"),
     (json_response({"detail": {"status": 404}}, 400), json_response({}, 404), None, "same error status: 404"),
     (rejected_response(501), json_response({"detail": "not yet"}, 501), None, "same error status: 501"),
