@@ -69,7 +69,9 @@ def emulated(scenario: Scenario, *arguments: str, watch_s: float = 0) -> subproc
 
 def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
     assert done.returncode == 0, done.stdout + done.stderr
-    return {route["route"]: route for route in json.loads(done.stdout)["routes"]}
+    result = json.loads(done.stdout)
+    assert result["guard"]["good"], result["guard"]
+    return {route["route"]: route for route in result["routes"]}
 
 
 def append(scenario: Scenario, source: str) -> None:
