@@ -91,8 +91,8 @@ def build_refusal_step(reference: str) -> str:
     """Return what to do about an image that the newer forge has refused."""
     return (
         f"on the platform, run {NAMES.deploy} --delete-image {reference}, since the failed build blocks the name and tag. The newer builder "
-        f"takes only the platform's own images as base, such as {platform_rules.FORGE_BASE_EXAMPLE} (Ubuntu 22.04 with CUDA, "
-        "Python 3.12, uv): build the service on one of them. See Two builders in the README"
+        "takes only the platform's own images as base. Build the service on one of them, such as "
+        f"{platform_rules.FORGE_BASE_EXAMPLE} (Ubuntu 22.04 with CUDA, Python 3.12, uv): see Two builders in the README"
     )
 
 

@@ -201,13 +201,18 @@ def find_reserved_port_problem(port: int) -> str | None:
 
 def find_size_problem(size_bytes: int) -> str | None:
     """Return what happens to a call with a body of ``size_bytes``, or None (newest commit only; api, section 3)."""
-    limit = platform_rules.MAX_REQUEST_BYTES
-    if size_bytes <= limit:
+    if size_bytes <= platform_rules.MAX_REQUEST_BYTES:
         return None
     return (
-        f"the body of the call has {size_bytes / 1024**2:.1f} MiB: the newest version of the platform's API refuses more than "
-        f"{limit // 1024**2} MiB with 413, which is about {limit * 3 // 4 // 1024**2} MiB of files"
+        f"the body of the call has {size_bytes / 1024**2:.1f} MiB. The newest version of the platform's API accepts only "
+        f"{describe_body_limit()}, and refuses more with 413"
     )
+
+
+def describe_body_limit() -> str:
+    """Return how large a call's body may be, and the files in it (newest commit only; api, section 3)."""
+    mib = platform_rules.MAX_REQUEST_BYTES // 1024**2
+    return f"{mib} MiB, which is about {mib * 3 // 4} MiB of a file in base64"
 
 
 def is_success_status(status: int) -> bool:

@@ -69,10 +69,10 @@ def inspect_cuda_version(files: ImageFiles, spec: LaunchSpec, labels: Mapping[st
     """
     in_packages = [*_find_package_versions(files, list_package_folders(files, spec))]
     if in_packages:
-        return min(in_packages, key=lambda found: found.number)
+        return min(in_packages, key=lambda version: version.number)
     for path, pattern in _TOOLKIT_FILES:
-        if found := pattern.findall(files.read(path) or b""):
-            return CudaVersion(max((int(major), int(minor)) for major, minor in found), path)
+        if numbers := pattern.findall(files.read(path) or b""):
+            return CudaVersion(max((int(major), int(minor)) for major, minor in numbers), path)
     return find_cuda_version(spec.environment, labels)
 
 

@@ -64,8 +64,8 @@ AS_INSTANCE_USER = (
     Stage(
         name="SDK installation",
         command=f"pip install chutes=={platform_rules.PLATFORM_SDK_VERSION}",
-        fix=f"keep pip on PATH for user {platform_rules.INSTANCE_USER}, and its environment writable for that user; "
-        "a later directive of the module, or a package index that cannot be reached, prevents it",
+        fix=f"keep pip on PATH for user {platform_rules.INSTANCE_USER}, and its environment writable for that user. "
+        "A later directive of the module, or a package index that cannot be reached, prevents it",
         status=platform_rules.SDK_NOT_INSTALLED_STATUS,
     ),
     Stage(
@@ -95,7 +95,7 @@ BYTECODE_MANIFEST = Stage(
     # Files that do not compile are left out (SDK generate_manifest_driver.py).
     command=f"sdk={_SDK_FOLDER} && python $sdk/generate_manifest_driver.py --lib $sdk/chutes-bcm.so "
     f"--output {platform_rules.BYTECODE_MANIFEST}",
-    fix="rename or remove the Python file that the lines above name; every .py of the Python path, /app, /usr/lib and "
+    fix="rename or remove the Python file that the lines above name. Every .py of the Python path, /app, /usr/lib and "
     "/usr/local/lib is compiled, and its path must be UTF-8",
 )
 STAGES = (*AS_ROOT, *AS_INSTANCE_USER, INSPECTION, BYTECODE_MANIFEST)

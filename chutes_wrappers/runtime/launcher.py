@@ -78,9 +78,9 @@ def build_service_environment(
 
 def _join_preloads(instance: str, image: str, module: str) -> str:
     """Return the libraries of an LD_PRELOAD: the instance's without the image's, then the module's."""
-    lost = split_preloads(image)
-    kept = [library for library in split_preloads(instance) if library not in lost]
-    return ":".join(dict.fromkeys((*kept, *split_preloads(module))))
+    removed = split_preloads(image)
+    libraries = [library for library in split_preloads(instance) if library not in removed]
+    return ":".join(dict.fromkeys((*libraries, *split_preloads(module))))
 
 
 def split_preloads(value: str) -> list[str]:

@@ -44,7 +44,7 @@ def register_passthrough_routes(
     Calls go through our gateway, which passes on any request body and any response. ``"native": true`` leaves a route to
     the SDK's own passthrough.
 
-    ``public_methods`` may add PUT, PATCH, DELETE and HEAD, which only the newest version of the API accepts; an older one
+    ``public_methods`` may add PUT, PATCH, DELETE and HEAD, which only the newest version of the API accepts. An older one
     rejects the whole chute (PLATFORM.md, section 2).
 
     Internal, root, file and parameter paths are not published, and logged with the reason, unless the module's

@@ -162,7 +162,7 @@ def _check_content(platform: Platform, deployment: ChuteRequest, *, is_update: b
     for cord in deployment.cords:
         if cord.public_api_method in platform_rules.NEWEST_PUBLIC_METHODS:
             logger.warning(
-                "the public method {} of {} is accepted by the newest API only: an older one rejects the whole chute, "
+                "the public method {} of {} is accepted by the newest API only. An older one rejects the whole chute, "
                 "with 400 Validation failure: Unsupported public API method: {}",
                 *(cord.public_api_method, cord.public_api_path, cord.public_api_method),
             )

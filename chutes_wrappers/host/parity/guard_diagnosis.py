@@ -10,8 +10,8 @@ from chutes_wrappers.host.parity.log_diagnosis import Diagnosis
 
 _NOT_LOADED = re.compile(rf"ld\.so: object '{re.escape(platform_rules.GUARD_LIBRARY)}'.* cannot be preloaded")
 _START_BY_FORK = (
-    "start children by os.fork, os.posix_spawn or os.system, or with asyncio's loop instead of uvloop's; "
-    "in Python set subprocess._USE_VFORK = False, and remove its options -I, -E and -S"
+    "start children by os.fork, os.posix_spawn or os.system, or with asyncio's loop instead of uvloop's. "
+    "In Python, set subprocess._USE_VFORK = False, and remove the options -I, -E and -S"
 )
 # The first that matches any line is the cause: a child that died shows in other lines too.
 _CAUSES = (

@@ -17,6 +17,9 @@ from chutes_wrappers.host.parity.sandbox_diagnosis import CODE_LINES, SANDBOX_FI
 
 _FIRST_EPHEMERAL_PORT = 32768
 _PATH = r"(?P<path>/[^\s'\"\u2018-\u201f`:,;)\]]+)"
+_CACHE_FIX = (
+    "use the files that are there, or replace them. Write a download to another name, and rename it when it is complete"
+)
 _FOLDER_WORDS = re.compile(r"(?i)\bmkdir|makedirs|(create|creating|make) (the )?(director|folder)")
 
 
@@ -103,8 +106,8 @@ def _format_not_writable(match: re.Match[str]) -> str:
     return f"{match['path']} is not writable for uid {platform_rules.INSTANCE_UID}, which an instance runs as"
 
 
-def _format_not_empty(path: str) -> str:
-    return f"{path} is not empty: /cache outlives instances, and may hold what an older version or a broken start left"
+def _format_not_empty(match: re.Match[str]) -> str:
+    return f"{match['path']} is not empty: /cache outlives instances, and may hold what an older version or a broken start left"
 
 
 def _suggest_writable_path(match: re.Match[str]) -> str:
@@ -132,18 +135,18 @@ _RULES: tuple[_Rule, ...] = (
     ),
     _Rule(
         pattern=re.compile(r"\breadiness probe failed \(?(?P<count>\d+)"),
-        reason=_return_text("the readiness probe failed: nothing on the logging port responded within 1 s"),
+        reason=_return_text(f"the readiness probe failed: nothing on the logging port responded within {platform_rules.PROBE_TIMEOUT_S:g} s"),
         fix=_return_text("move code that holds the interpreter (long loops, C code that keeps the GIL) to another process, such as the service's"),
     ),
     _Rule(
         pattern=re.compile(r"(?i)(?:file exists|already exists|not empty|\bEEXIST\b|\bENOTEMPTY\b)[^/]*(?P<path>/cache(?:/[^\s'\"\u2018-\u201f`:,;)\]]*)?)"),
-        reason=lambda match: _format_not_empty(match["path"]),
-        fix=_return_text("use the files that are there, or replace them; write a download to another name first, and rename it when it is complete"),
+        reason=_format_not_empty,
+        fix=_return_text(_CACHE_FIX),
     ),
     _Rule(
         pattern=re.compile(r"(?i)(?<![\w/])(?P<path>/cache(?:/[^\s'\"\u2018-\u201f`:,;)\]]*)?)['\"\u2019]?:? .*(?:file exists|already exists|not empty)"),
-        reason=lambda match: _format_not_empty(match["path"]),
-        fix=_return_text("use the files that are there, or replace them; write a download to another name first, and rename it when it is complete"),
+        reason=_format_not_empty,
+        fix=_return_text(_CACHE_FIX),
     ),
     _Rule(
         pattern=re.compile(r"(?i)\b(must|needs? to|has to|requires?|should) (be )?(run(ning)? )?(as |by )?(the )?(root|superuser)\b|are you root|run as root"),
@@ -203,7 +206,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         pattern=re.compile(r"(?i)\[errno 1\] operation not permitted|: operation not permitted\W*$|\bEPERM\b"),
         reason=_return_text(f"the service makes a system call that uid {platform_rules.INSTANCE_UID}, or the platform's sandbox, may not make"),
-        fix=_return_text("find the call with its debug log; uid 1000 changes no users or owners, and the sandbox refuses chroot, mount, namespaces, ptrace, io_uring, keyctl and bpf"),
+        fix=_return_text("find the call with its debug log. An instance cannot change users or owners; its sandbox refuses chroot, mount, namespaces, ptrace, io_uring, keyctl and bpf"),
         is_general=True,
     ),
     _Rule(
@@ -215,6 +218,6 @@ _RULES: tuple[_Rule, ...] = (
         is_general=True,
         pattern=re.compile(r"(?i)the service (?:ended|exited|stopped)[^.]*"),
         reason=_return_text("the service ended by itself while the instance was running"),
-        fix=_return_text("read its last lines in the log; without its service an instance fails every call, and seven failures in a row disable it"),
+        fix=_return_text(f"read its last lines in the log; without its service an instance fails every call, and {platform_rules.FAILURES_TO_DISABLE} failures in a row disable it"),
     ),
 )  # fmt: skip

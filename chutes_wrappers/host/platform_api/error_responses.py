@@ -9,7 +9,14 @@ from html import unescape
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from chutes_wrappers.core.platform_rules import MAX_BUILDS_PER_DAY, MAX_VERSIONS_PER_DAY
+from chutes_wrappers.core.platform_checks import describe_body_limit
+from chutes_wrappers.core.platform_rules import (
+    DISABLE_S,
+    FAILURES_TO_DISABLE,
+    MAX_BUILDS_PER_DAY,
+    MAX_VERSIONS_PER_DAY,
+    NONCE_WINDOW_S,
+)
 from chutes_wrappers.core.text import clean_text
 
 _LONGEST_DETAIL = 400
@@ -19,7 +26,7 @@ _HIDDEN = "••••"
 
 _STEPS = {
     400: "correct what the message names, then run the command again",
-    401: "check {credentials}, and this machine's clock: the platform rejects a signature that is ten minutes off",
+    401: f"check {{credentials}}, and this machine's clock: the platform rejects a signature that is {NONCE_WINDOW_S} s off",
     402: "check the balance with --account, and pay in",
     403: "check the permissions of {credentials}: --account shows them",
     404: "check the name: --list-chutes and --list-images show all names",
@@ -37,10 +44,10 @@ _CALL_STEPS = {
     403: "check the permissions of {credentials}, or ask the chute's owner to share it with --share",
     404: "check the public paths with --status {chute}; deploy the module again if it is not deployed, or the path is new",
     402: "pay in, or ask the chute's owner to: the owner pays for every call. --account shows the balance and its address",
-    413: "send less: the newest platform accepts 128 MiB, which is about 96 MiB of a file in base64. Send a part of the file, "
-    "or let the service fetch it from an address",
-    429: "call again later: every instance is at its concurrency limit, disabled for 90 s or more after 7 failures in a row, "
-    "or still starting (--warmup {chute} waits for it). See --status {chute}",
+    413: f"send less: the newest platform accepts {describe_body_limit()}. Send a part of the file, or let the service fetch it "
+    "from an address",
+    429: f"call again later. Every instance is at its concurrency limit, disabled for {DISABLE_S:g} s or more after "
+    f"{FAILURES_TO_DISABLE} failures in a row, or still starting. See --status {{chute}}; --warmup {{chute}} waits for one",
     500: "check --status {chute} and --logs {chute}, or start an instance with --warmup {chute}: the instance failed, or the "
     "platform does not accept its response",
     503: "start an instance with --warmup {chute}, which reports why one does not start: no instance accepted the call",

@@ -125,7 +125,7 @@ async def test_a_body_above_the_platforms_limit_is_sent_with_a_warning(monkeypat
             pass
     (warning,) = warnings
     assert warning.startswith(
-        "POST /a: the body of the call has 0.0 MiB: the newest version of the platform's API refuses more than"
+        "POST /a: the body of the call has 0.0 MiB. The newest version of the platform's API accepts only"
     )
 
 

@@ -83,7 +83,11 @@ LINES = [
         "refuses kernel modules",
         "without kernel modules",
     ),
-    ("PermissionError: [Errno 1] Operation not permitted: '/x'", "uid 1000, or the platform's sandbox", "chroot, mount"),
+    (
+        "PermissionError: [Errno 1] Operation not permitted: '/x'",
+        "uid 1000, or the platform's sandbox",
+        "chroot, mount",
+    ),
     ("OSError: [Errno 98] Address already in use", "8000, 8001, 8002 belong to the chute", "SERVICE_PORTS"),
     ("bind: Address already in use", "8000, 8001, 8002 belong to the chute", "SERVICE_PORTS"),
     (
@@ -106,7 +110,7 @@ LINES = [
         "/cache/repo is not empty",
         "rename it",
     ),
-    ("ServiceFailed: the service ended with exit code 3", "ended by itself", "seven failures in a row"),
+    ("ServiceFailed: the service ended with exit code 3", "ended by itself", "7 failures in a row"),
 ]
 HARMLESS = [
     "INFO: Application startup complete.",
