@@ -57,7 +57,7 @@ FAULTS = {
     "root": (r"the service needs root", "ENTRYPOINT"),
     "write": (r"/srv/state.db is not writable", "writable_paths"),
     "port": (r"listens on port 9091, not on 9090", "SERVICE_PORTS"),
-    "crash": (r"the service ended by itself", "seven failures in a row disable it"),
+    "crash": (r"the service ended by itself", "7 failures in a row disable it"),
     "network": (r"needs the network, which is closed", "allow_external_egress"),
 }
 
