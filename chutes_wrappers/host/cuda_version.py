@@ -18,21 +18,24 @@ _VARIABLES = ("CUDA_VERSION", "NV_CUDA_CUDART_VERSION", "NVIDIA_REQUIRE_CUDA")
 # "12.4.1", "cuda>=12.4 …", or as in the names of wheels: "cu124".
 _TEXT_VERSION = re.compile(r"(?:^|cuda>=)(?:(\d{1,2})[.-](\d{1,2})|(?:cu)?(\d\d)(\d)(?!\d))")
 _LABEL_NAME = re.compile(r"(?:^|[._-])cuda(?:[._-]?version)?\Z", re.IGNORECASE)
-# Files of the toolkit and of Debian's packages, with what precedes the version in them.
+# Files of the toolkit and of Debian's packages, with what precedes the version in them. An image may contain any text: no
+# pattern takes more than linear time, or finds a number of any length.
 _TOOLKIT_FILES = (
-    ("/usr/local/cuda/version.json", re.compile(rb'"cuda"\s*:\s*\{[^}]*"version"\s*:\s*"(\d+)\.(\d+)')),
-    ("/usr/local/cuda/version.txt", re.compile(rb"CUDA Version (\d+)\.(\d+)")),
-    ("/var/lib/dpkg/status", re.compile(rb"^Package: cuda-cudart-(\d+)-(\d+)$", re.MULTILINE)),
+    ("/usr/local/cuda/version.json", re.compile(rb'"cuda"\s*:\s*\{[^{}]*"version"\s*:\s*"(\d{1,3})\.(\d{1,3})')),
+    ("/usr/local/cuda/version.txt", re.compile(rb"CUDA Version (\d{1,3})\.(\d{1,3})")),
+    ("/var/lib/dpkg/status", re.compile(rb"^Package: cuda-cudart-(\d{1,3})-(\d{1,3})$", re.MULTILINE)),
 )
 # Files of Python packages: torch's own (CUDA of its wheels), and nvidia-cuda-runtime of CUDA 12 and 13.
 _TORCH_FILE = "torch/version.py"
-_TORCH_VERSION = re.compile(rb"""^cuda\b[^=\n]*=\s*["'](\d+)\.(\d+)""", re.MULTILINE)
+_TORCH_VERSION = re.compile(rb"""^cuda\b[^=\n]*=\s*["'](\d{1,3})\.(\d{1,3})""", re.MULTILINE)
 _RUNTIME_FILES = tuple(f"nvidia/{name}/include/cuda_runtime_api.h" for name in ("cuda_runtime", "cu13"))
-_RUNTIME_VERSION = re.compile(rb"^#define\s+CUDART_VERSION\s+(\d+)(\d\d)0$", re.MULTILINE)
+_RUNTIME_VERSION = re.compile(rb"^#define\s+CUDART_VERSION\s+(\d{1,3})(\d\d)0$", re.MULTILINE)
 # The packages nvidia-…-cu12 of what most programs link, and those of CUDA 13 together.
 _LIBRARY_PACKAGES = ("cuda_runtime", "cublas", "cudnn", "cuda_nvrtc", "cu13")
 _PREFIXES = ("/usr/local", "/usr", "/opt/venv", "/opt/conda", "/venv")
 _PATH = re.compile(r"""/[^\s"':;=&|]+""")  # also in a shell's command line
+# Each costs some requests to the engine, and an image's PATH may have any length.
+_MOST_CONFIGURED_PREFIXES = 50
 _VENVS = (".venv", "venv")
 _PYTHONS = tuple(f"python3.{minor}" for minor in range(8, 15))
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
@@ -127,9 +130,9 @@ def _list_prefixes(spec: LaunchSpec) -> Iterable[str]:
         *(environment.get(name, "") for name in ("VIRTUAL_ENV", "CONDA_PREFIX")),
         *(posixpath.dirname(folder) for folder in map(posixpath.normpath, bins) if posixpath.basename(folder) == "bin"),
         *(posixpath.join(spec.working_dir, name) for name in _VENVS),
-        *_PREFIXES,
     ]
-    return dict.fromkeys(prefix.rstrip("/") for prefix in prefixes if prefix.startswith("/") and prefix != "/")
+    configured = dict.fromkeys(prefix.rstrip("/") for prefix in prefixes if prefix.startswith("/") and prefix != "/")
+    return dict.fromkeys((*list(configured)[:_MOST_CONFIGURED_PREFIXES], *_PREFIXES))
 
 
 def _find_package_versions(files: ImageFiles, folders: Iterable[str]) -> Iterator[CudaVersion]:

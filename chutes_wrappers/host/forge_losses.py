@@ -25,6 +25,7 @@ find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -name '*.pyc' !
 while IFS= read -r file; do [ -e "${{file%c}}" ] || echo "$file"; done
 """
 _TIMEOUT_S = 120.0
+_LONGEST_OUTPUT = 16 * 1024**2  # characters
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _MAX_LISTED_PACKAGES = 5
 
@@ -105,7 +106,12 @@ def _find_package(file: str) -> str | None:
 
 
 def _find_counted_folder(folder: str, counts: Mapping[str, int]) -> str:
-    return next((parent for parent in counts if f"{folder}/".startswith(f"{parent}/")), folder)
+    parent = folder
+    while parent not in ("/", ""):
+        if parent in counts:
+            return parent
+        parent = posixpath.dirname(parent)
+    return folder
 
 
 def _read_files(engine: ContainerEngine, image: str) -> tuple[list[str], list[str]]:
@@ -113,8 +119,18 @@ def _read_files(engine: ContainerEngine, image: str) -> tuple[list[str], list[st
     reader = ContainerSpec(image=image, entrypoint=["/bin/sh", "-c", _SCRIPT], command=[], user="0:0", network="none")
     with contextlib.suppress(WrapperError), engine.run(reader) as container:
         container.wait(_TIMEOUT_S)
-        lines = list(container.stream_logs())
+        lines = list(_limit(container.stream_logs()))
         if _FILE_START in lines and _FILE_END in lines:
             start, end = lines.index(_FILE_START), lines.index(_FILE_END)
             return lines[start + 1 : end], [line for line in lines[end + 1 :] if line.endswith(".pyc")]
     return [], []
+
+
+def _limit(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the first lines: the image's own shell prints them, and may print any number."""
+    size = 0
+    for line in lines:
+        size += len(line) + 1
+        if size > _LONGEST_OUTPUT:
+            return
+        yield line

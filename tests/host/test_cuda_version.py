@@ -140,3 +140,31 @@ def test_a_manifest_without_the_fact_is_judged_by_its_variables() -> None:
 def test_another_text_in_a_manifest_is_an_error_that_names_the_field(version: str) -> None:
     with pytest.raises(ConfigurationError, match="cuda_version"):
         parse_manifest(json.dumps({"routes": [], "image": {"cuda_version": version}}), where="m.routes.json")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/usr/local/cuda/version.json", b'"cuda":{' * 200_000),
+        ("/usr/local/cuda/version.json", b'"cuda": {"version": "%s.1"' % (b"9" * 5000)),
+        ("/usr/local/cuda/version.txt", b"CUDA Version %s.1" % (b"9" * 5000)),
+        ("/var/lib/dpkg/status", b"Package: cuda-cudart-%s-1\n" % (b"9" * 5000)),
+        (f"{SITE}/torch/version.py", b'cuda = "%s.1"' % (b"9" * 5000)),
+        (f"{SITE}/nvidia/cuda_runtime/include/cuda_runtime_api.h", b"#define CUDART_VERSION %s0\n" % (b"9" * 5000)),
+    ],
+)
+def test_a_hostile_file_is_searched_in_bounded_time_and_names_no_version(path: str, content: bytes) -> None:
+    assert find_concern(ON_PATH, {**APP, path: content}) == ""
+
+
+def test_a_long_path_variable_is_not_searched_to_its_end() -> None:
+    searched: list[str] = []
+
+    class Files(Image):
+        def exists(self, path: str) -> bool:
+            searched.append(path)
+            return False
+
+    bins = ":".join(f"/{number}/bin" for number in range(10_000))
+    assert list_package_folders(Files({}), LaunchSpec(environment={"PATH": bins})) == ()
+    assert len(searched) < 100

@@ -91,6 +91,14 @@ def test_packages_of_bytecode_only_are_named_and_counted(files: list[str], where
     )
 
 
+def test_a_hostile_image_takes_neither_time_nor_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    (sentence,) = describe_bytecode(f"/{number}/x.pyc" for number in range(10_000))
+    assert "and 9995 more" in sentence
+    monkeypatch.setattr(forge_losses, "_LONGEST_OUTPUT", 200)
+    lines = [forge_losses._FILE_START, forge_losses._FILE_END, *["/app/lost.pyc"] * 1000]
+    assert "(12 files)" in describe_losses(FakeEngine(Finished({}, lines=lines)), "base:1", LaunchSpec(), {})[0]
+
+
 def test_an_ordinary_image_loses_nothing() -> None:
     assert find_losses() == describe_bytecode([]) == ()
 

@@ -17,7 +17,8 @@ _SPAWN_MORE_THAN_ONE = ("uvicorn", "fastapi")
 _WORKER_VARIABLES = ("UVICORN_WORKERS", "WEB_CONCURRENCY")
 _SPAWNED = re.compile(r"from multiprocessing\.(spawn|forkserver) import")
 _FAULTHANDLER_OPTION = re.compile(r"-X ?(faulthandler|dev)\b")
-_ISOLATED = re.compile(r"-[a-zA-Z]*[IES][a-zA-Z]*\Z")
+_ISOLATED = re.compile(r"-[a-zA-Z]+")
+_ISOLATION_LETTERS = frozenset("IES")
 
 
 def parse_command_lines(text: str) -> list[tuple[str, ...]]:
@@ -56,7 +57,7 @@ def _find_spawn(text: str, words: Sequence[str], environment: Mapping[str, str])
         return f"multiprocessing ({match[1]})"
     if "gunicorn" in words:  # it forks, whatever its workers' class is
         return ""
-    options = re.sub(r"(--?[a-z-]+)[ =]([0-9]+)", r"\1=\2", text).replace("-w=", "-w").split()
+    options = re.sub(r"(?<![-a-z])(--?[a-z-]+)[ =]([0-9]+)", r"\1=\2", text).replace("-w=", "-w").split()
     for server, exceptions in _ALWAYS_SPAWN.items():
         if server in words and not set(exceptions) & set(options):
             return server
@@ -89,7 +90,7 @@ def _find_isolation(words: Sequence[str]) -> str:
     for word in words[index + 1 :] if index is not None else ():
         if not word.startswith("-") or word in ("-c", "-m"):
             break
-        if _ISOLATED.match(word):
+        if _ISOLATED.fullmatch(word) and not _ISOLATION_LETTERS.isdisjoint(word):
             return word
     return ""
 

@@ -16,6 +16,8 @@ from chutes_wrappers.core.writable_paths import find_writable_path_problem, norm
 from chutes_wrappers.host.parity.sandbox_diagnosis import CODE_LINES, SANDBOX_FIXES, find_refused_call
 
 _FIRST_EPHEMERAL_PORT = 32768
+# The time of some patterns grows with the square of a line's length, and an image prints any line.
+_LONGEST_LINE = 1000
 _PATH = r"(?P<path>/[^\s'\"\u2018-\u201f`:,;)\]]+)"
 _CACHE_FIX = (
     "use the files that are there, or replace them. Write a download to another name, and rename it when it is complete"
@@ -51,7 +53,7 @@ def diagnose(lines: Iterable[str]) -> list[Diagnosis]:
     """Return the diagnoses of a log's lines, each reason once, in the order of the lines. General ones only if there is no other."""
     diagnoses: dict[str, Diagnosis] = {}
     previous: deque[str] = deque(maxlen=CODE_LINES)
-    for line in lines:
+    for line in (each[:_LONGEST_LINE] for each in lines):
         diagnosis = _diagnose_line(line, previous)
         if diagnosis is not None:
             diagnoses.setdefault(diagnosis.reason, diagnosis)

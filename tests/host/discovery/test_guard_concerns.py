@@ -114,3 +114,8 @@ def test_the_command_lines_of_running_programs_are_read() -> None:
         ("python", "-c", "a\nb"),
         ("sleep", "1"),
     ]
+
+
+@pytest.mark.parametrize("arguments", [("uvicorn", "-" * 1_000_000), ("python", f"-{'I' * 1_000_000}!")])
+def test_a_long_argument_is_read_in_bounded_time(arguments: tuple[str, str]) -> None:
+    assert describe_guard_concerns([arguments]) == ()

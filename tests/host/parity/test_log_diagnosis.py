@@ -200,6 +200,11 @@ def test_each_reason_is_reported_once_in_order() -> None:
     assert [diagnosis.line for diagnosis in diagnose(lines)] == lines[:2]
 
 
+@pytest.mark.parametrize("word", ["bind ", "/cache ", "/", "setuid ", "file exists "])
+def test_a_long_line_is_read_in_bounded_time(word: str) -> None:
+    assert diagnose([word * 100_000]) == []
+
+
 @given(st.lists(st.text()))
 def test_any_text_can_be_diagnosed(lines: list[str]) -> None:
     assert len({diagnosis.reason for diagnosis in diagnose(lines)}) == len(diagnose(lines))
