@@ -100,7 +100,7 @@ class DockerEngine:
                     run_cleanup(network.remove)
             for volume in self._client.volumes.list(filters=filters):
                 labels = (volume.attrs or {}).get("Labels") or {}
-                if _is_abandoned(labels) or not os.path.exists(labels.get(OWNER_LABEL, "/")):
+                if _is_abandoned(labels) or _is_gone(labels.get(OWNER_LABEL, "/")):
                     run_cleanup(volume.remove)
 
         run_cleanup(remove)
@@ -280,6 +280,17 @@ def _is_abandoned(labels: Mapping[str, str]) -> bool:
 
     pid = labels.get(LABEL, "").partition("-")[0]
     return pid.isdigit() and not psutil.pid_exists(int(pid))
+
+
+def _is_gone(path: str) -> bool:
+    """Return whether there is no such path. Another user's path may only be hidden from this user."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # ValueError: a NUL in it
+        return False
+    return False
 
 
 def _build_device_requests(gpus: str | None) -> list[Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -391,6 +392,22 @@ def test_resources_of_a_killed_process_are_removed_by_the_next_and_volumes_of_pa
     assert reports == ["removing dead, which a killed process left behind"]
     filters = [json.loads(query["filters"][0]) for _, query, _ in api.asked if "filters" in query]
     assert filters == [{"label": [f"{HOST_LABEL}={docker_engine._find_host_id()}"]}] * 3
+
+
+def test_the_volume_of_another_users_hidden_path_stays(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answers["GET /volumes"] = {"Volumes": [{"Name": "cache", "Labels": {OWNER_LABEL: str(tmp_path / "hidden")}}]}
+    stat = os.stat
+
+    def refuse(path: Any, **options: Any) -> os.stat_result:
+        if str(path).endswith("hidden"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    connect().close()
+    assert api.calls("DELETE") == []
 
 
 def test_without_cleanup_nothing_is_removed(api: Api) -> None:
