@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.text import clean_text
 
-_LONGEST_EVENT_BYTES = 16 * 1024**2
+_MAX_TRACE_BYTES = 64 * 1024**2
 _LONGEST_TEXT = 500
 _PREFIX = b"data:"
 
@@ -95,18 +96,25 @@ def find_outcome(events: Sequence[TraceEvent]) -> TraceOutcome:
 
 
 def iter_trace_events(pieces: Iterable[bytes]) -> Iterator[TraceEvent]:
-    """Yield each event of a stream as it arrives. Lines that are not data are left out."""
-    pending = b""
+    """Yield each event of a stream as it arrives. Lines that are not data are left out. Raise WrapperError for more than 64 MiB."""
+    pending, size = bytearray(), 0
     for piece in pieces:
-        *lines, pending = (pending + piece).split(b"\n")
-        yield from _parse_lines(lines)
-        pending = pending[:_LONGEST_EVENT_BYTES]
+        size += len(piece)
+        if size > _MAX_TRACE_BYTES:
+            raise WrapperError(
+                f"the trace is larger than {_MAX_TRACE_BYTES // 1024**2} MiB",
+                next_step="call again without --trace: the events are not those of a call",
+            )
+        pending += piece
+        if b"\n" in piece:
+            *lines, pending = pending.split(b"\n")
+            yield from _parse_lines(lines)
     yield from _parse_lines([pending])
 
 
-def _parse_lines(lines: Iterable[bytes]) -> Iterator[TraceEvent]:
+def _parse_lines(lines: Iterable[bytearray]) -> Iterator[TraceEvent]:
     for line in lines:
-        text = line.strip()
+        text = bytes(line).strip()
         if text.startswith(_PREFIX):
             yield TraceEvent(value=_parse_value(text.removeprefix(_PREFIX).strip()))
 

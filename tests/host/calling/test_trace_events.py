@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.calling.trace_events import TraceEvent, find_outcome, iter_trace_events
 
 TRACE = {"timestamp": "2026-08-01T10:00:00.5+00:00", "status": 200, "target": "i-1", "message": "done"}
@@ -21,6 +23,16 @@ def test_events_are_yielded_as_they_arrive_in_any_pieces() -> None:
     whole = [event.value for event in iter_trace_events([data])]
     assert [event.value for event in iter_trace_events(bytes([byte]) for byte in data)] == whole
     assert whole == [{"trace": {"n": 0}}, {"trace": {"n": 1}}, {"trace": {"n": 2}}, "[DONE]"]
+
+
+def test_events_without_an_end_are_not_read_into_memory() -> None:
+    with pytest.raises(WrapperError, match="the trace is larger than 64 MiB"):
+        list(iter_trace_events(itertools.repeat(b"x" * 1024**2)))
+
+
+def test_a_long_event_in_many_pieces_is_read_in_linear_time() -> None:
+    (event,) = iter_trace_events([b"data: ", *[b"x" * 100] * 100_000])
+    assert len(event.value) == 10_000_000
 
 
 def test_a_line_has_the_time_the_message_and_every_other_key() -> None:
