@@ -117,7 +117,9 @@ def print_event(event: TraceEvent) -> None:
     """Print one event of a call's trace as a line, and the response's body if the event has it."""
     if event.has_result:
         result = event.result
-        output.print_result(result if isinstance(result, str) else _format_json(result).decode())
+        text = result if isinstance(result, str) else _format_json(result).decode()
+        # A lone surrogate cannot be written in UTF-8.
+        output.print_result(text.encode(errors="backslashreplace").decode())
     else:
         output.print_line(event.format())
 

@@ -21,6 +21,7 @@ from chutes_wrappers.core.body_schemas import BINARY
 from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import Settings, run_platform
+from chutes_wrappers.host.calling.trace_events import TraceEvent
 from tests.commands import CommandResult, Commands
 from tests.emulator.api.client import CORD, Client
 from tests.emulator.tokens import TOKEN
@@ -306,6 +307,11 @@ def test_a_trace_shows_the_platforms_events_and_the_final_status(caller: Caller)
     assert "status 500" in ran.stderr
     assert payload["invocation_id"] in ran.stderr
     assert "--trace" in caller.call_failing("case", "/health", "--trace", "-o", "x").stderr
+
+
+def test_a_result_in_a_trace_that_is_not_unicode_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    response_output.print_event(TraceEvent(value={"result": "a\ud800"}))
+    assert capsys.readouterr().out == "a\\ud800\n"
 
 
 def test_an_error_of_the_service_is_reported_as_such(caller: Caller) -> None:
