@@ -25,6 +25,7 @@ from chutes_wrappers.host.discovery.sockets import parse_listeners
 _RUNNER = "/opt/chutes-emulator/runner.py"
 _RELAY = "/opt/chutes-emulator/relay.py"
 _COMMAND_TIMEOUT_S = 10.0
+_MEASUREMENT_TIMEOUT_S = 60.0  # of du, for many files
 _PROBE_URL = f"http://127.0.0.1:{platform_rules.LOGGING_PORT}{platform_rules.PROBE_PATH}"
 _PROBE_ARGV = ("curl", "-fsS", "-o", "/dev/null", "-m", f"{platform_rules.PROBE_TIMEOUT_S:g}", _PROBE_URL)
 _CURL_TIMED_OUT = 28
@@ -158,7 +159,13 @@ class DockerInstance:
         if not self._is_tmp_measurable:
             return 0
         # Files may vanish while du reads them, which makes it fail after it has printed the sum.
-        result = self._container.execute(["du", "-sk", "/tmp"], timeout_s=_COMMAND_TIMEOUT_S)
+        try:
+            result = self._container.execute(["du", "-sk", "/tmp"], timeout_s=_MEASUREMENT_TIMEOUT_S)
+        except WrapperError as error:
+            if self._container.read_exit_code() is None:  # each one more would run beside those before
+                self._is_tmp_measurable = False
+                self._report(f"what an instance writes to /tmp is no longer measured: {error.what}")
+            return 0
         size = result.output.rpartition("\t")[0].splitlines()[-1:]
         if size and size[0].isdecimal():
             return int(size[0]) * 1024

@@ -13,7 +13,7 @@ MIB = 1024**2
 
 
 class FakeContainer:
-    """Returns ``result`` for every command; without one, it has ended."""
+    """Returns ``result`` for every command; without one, each fails."""
 
     def __init__(self, result: ExecResult | None = None, *, root_bytes: int = 0, exit_code: int | None = None) -> None:
         self._result = result
@@ -61,9 +61,9 @@ def test_a_probe_is_the_platforms_command_and_its_failure_has_the_reason(
     assert (program, url) == ("curl", "http://127.0.0.1:8001/_alive")
 
 
-def test_an_instance_that_has_ended_has_no_failed_probe_and_has_written_nothing() -> None:
-    instance = make_instance(FakeContainer(root_bytes=5))
-    assert (instance.find_probe_problem(), instance.measure_written_bytes()) == ("", 0)
+def test_an_instance_that_has_ended_has_no_failed_probe_and_nothing_in_tmp() -> None:
+    instance = make_instance(FakeContainer(root_bytes=5, exit_code=1))
+    assert (instance.find_probe_problem(), instance.measure_written_bytes()) == ("", 5)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,15 @@ def test_an_image_without_du_is_reported_once() -> None:
     instance = make_instance(container, reports)
     assert [instance.measure_written_bytes() for _ in range(2)] == [MIB] * 2
     assert reports == ["the image has no du: what an instance writes to /tmp is not measured"]
+
+
+def test_a_measurement_that_takes_too_long_is_reported_and_the_other_folders_still_count() -> None:
+    reports = list[str]()
+    container = FakeContainer(root_bytes=MIB)
+    instance = make_instance(container, reports)
+    assert [instance.measure_written_bytes() for _ in range(2)] == [MIB] * 2
+    assert reports == ["what an instance writes to /tmp is no longer measured: not running"]
+    assert len(container.commands) == 1
 
 
 def test_an_instance_without_its_relay_has_failed() -> None:
