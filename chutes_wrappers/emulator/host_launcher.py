@@ -9,11 +9,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+import requests
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError
@@ -24,6 +24,7 @@ from chutes_wrappers.emulator.pod_limits import describe_probe_timeout
 from chutes_wrappers.emulator.records import ChuteRecord
 from chutes_wrappers.emulator.transport import InstanceClient
 from chutes_wrappers.host import processes
+from chutes_wrappers.host.http_sessions import HostSession
 from chutes_wrappers.host.local_ports import probe_port
 
 if TYPE_CHECKING:
@@ -134,16 +135,14 @@ class HostInstance:
         return ports
 
     def find_probe_problem(self) -> str:
-        connection = HTTPConnection(_LOOPBACK, self._logging_port, timeout=platform_rules.PROBE_TIMEOUT_S)
+        url = f"http://{_LOOPBACK}:{self._logging_port}{platform_rules.PROBE_PATH}"
         try:
-            connection.request("GET", platform_rules.PROBE_PATH)
-            status = connection.getresponse().status
-        except TimeoutError:
+            with HostSession() as session:
+                status = session.get(url, timeout=platform_rules.PROBE_TIMEOUT_S).status_code
+        except requests.Timeout:
             return describe_probe_timeout()
-        except (OSError, HTTPException) as error:
+        except requests.RequestException as error:
             return "" if self.poll_exit_code() is not None else str(error)
-        finally:
-            connection.close()
         return "" if status < 400 else f"its response has the status {status}"
 
     def measure_written_bytes(self) -> int:

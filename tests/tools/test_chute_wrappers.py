@@ -10,7 +10,7 @@ from tools import chute_wrappers
 
 SIGNATURES = {
     "build_wrapper_image": "username, name, tag, base_image, *, python_version='3.12', readme='', env=None, "
-    "entrypoint=None, autostart=True, writable_paths=(), slim=False",
+    "entrypoint=None, autostart=True, writable_paths=(), slim=False, cuda_libraries=False",
     "chutes_username": "",
     "load_route_manifest": "static_routes=None",
     "parse_service_ports": "env_value=None",

@@ -95,7 +95,8 @@ def test_every_operation_is_a_route_or_skipped(document: dict[str, Any]) -> None
         assert len(operations.routes) + len(operations.skipped) == len(methods)
         assert all(route.target_path in document["paths"] for route in operations.routes)
         assert len({route.key for route in operations.routes}) == len(operations.routes)
-    assert all("a cord cannot call" in entry.reason or LEFT_OUT in entry.reason for entry in default.skipped)
+        refusals = ("a cord cannot call", "a response to HEAD has no body", LEFT_OUT)
+        assert all(any(each in entry.reason for each in refusals) for entry in default.skipped)
 
 
 @QUICK

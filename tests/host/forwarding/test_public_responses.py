@@ -63,7 +63,7 @@ def test_errors_of_the_platform_become_502(status: int, named: str) -> None:
 def test_a_413_stays_a_413_and_the_invocation_id_is_named() -> None:
     failure = build_forwarding_error(413, b'{"detail": "too large"}', "6f1c2d3e")
     assert failure.status == 413
-    assert "too large (X-Chutes-InvocationID: 6f1c2d3e); send less" in failure.text
+    assert '413: {"detail": "too large"} (X-Chutes-InvocationID: 6f1c2d3e); send less' in failure.text
 
 
 @pytest.mark.parametrize(("status", "text"), [(503, "503: Service Unavailable;"), (520, "520: no text;")])
