@@ -78,7 +78,8 @@ import asyncio, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from chutes_wrappers.emulator.builds import Builds
-from chutes_wrappers.emulator.instance import Instance, SystemClock
+from chutes_wrappers.emulator.clock import SystemClock
+from chutes_wrappers.emulator.instance import Instance
 from chutes_wrappers.emulator.state import State
 from tests.emulator.platforms import make_chute_record
 from tests.emulator.test_builds import submit_image

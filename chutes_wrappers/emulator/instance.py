@@ -10,12 +10,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from loguru import logger
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ServiceFailed, WrapperError
+from chutes_wrappers.emulator.clock import Clock
 from chutes_wrappers.emulator.failure_count import FailureCount
 from chutes_wrappers.emulator.instance_log import InstanceLog
 from chutes_wrappers.emulator.launcher import LaunchedInstance, Launcher
@@ -32,28 +33,6 @@ _REAP_DELAY_S = 0.05
 _OUTPUT_DRAIN_S = 1.0
 # The end of its output normally shows that it ended. A detached child process may keep the output open.
 _RECHECK_INTERVAL_S = 2.0
-
-
-class Clock(Protocol):
-    """A monotonic clock, in seconds."""
-
-    def now(self) -> float:
-        """Return the time now."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Return after ``seconds``."""
-        ...
-
-
-class SystemClock:
-    """The clock of this machine."""
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Instance:

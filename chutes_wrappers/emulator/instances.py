@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Collection
 from types import TracebackType
 
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.emulator.instance import Clock, Instance, SystemClock
+from chutes_wrappers.emulator.clock import Clock, SystemClock
+from chutes_wrappers.emulator.instance import Instance
 from chutes_wrappers.emulator.launcher import Launcher
 from chutes_wrappers.emulator.records import ChuteRecord, InstanceRecord, InstanceState
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ServiceFailed
 from chutes_wrappers.core.sizes import format_gib
+from chutes_wrappers.emulator.clock import Clock
 
 DISK_INTERVAL_S = 5.0
 # What the log line of a failed probe contains.
@@ -21,11 +22,7 @@ class _Pod(Protocol):
     def measure_written_bytes(self) -> int: ...
 
 
-class _Clock(Protocol):
-    async def sleep(self, seconds: float) -> None: ...
-
-
-async def watch_readiness(pod: _Pod, clock: _Clock, warn: Callable[[str], None]) -> ServiceFailed:
+async def watch_readiness(pod: _Pod, clock: Clock, warn: Callable[[str], None]) -> ServiceFailed:
     """Probe ``pod`` as the platform does, and return the reason to end it. ``warn`` gets each failure."""
     failures = 0
     while True:
@@ -41,7 +38,7 @@ async def watch_readiness(pod: _Pod, clock: _Clock, warn: Callable[[str], None])
             )
 
 
-async def watch_disk(pod: _Pod, clock: _Clock, limit_bytes: int) -> ServiceFailed:
+async def watch_disk(pod: _Pod, clock: Clock, limit_bytes: int) -> ServiceFailed:
     """Measure what ``pod`` writes outside of /cache every few seconds, and return the reason to evict it."""
     while (written := await asyncio.to_thread(pod.measure_written_bytes)) <= limit_bytes:
         await clock.sleep(DISK_INTERVAL_S)

@@ -27,8 +27,8 @@ from chutes_wrappers.emulator.app import create_app
 from chutes_wrappers.emulator.buildah_builder import BuildahBuilder
 from chutes_wrappers.emulator.builder import Builder, DockerBuilder
 from chutes_wrappers.emulator.builds import Builds
+from chutes_wrappers.emulator.clock import Clock, SystemClock
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
-from chutes_wrappers.emulator.instance import Clock, SystemClock
 from chutes_wrappers.emulator.instance_log import InstanceLog
 from chutes_wrappers.emulator.instance_request import slug_of
 from chutes_wrappers.emulator.instances import Instances

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chutes_wrappers.core.platform_rules import MISSING_CHUTE_S
-from chutes_wrappers.emulator.instance import Clock, SystemClock
+from chutes_wrappers.emulator.clock import Clock, SystemClock
 
 _MAX_ENTRIES = 10_000
 

@@ -20,8 +20,8 @@ from starlette.responses import PlainTextResponse
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.manifest import Manifest, write_manifest
 from chutes_wrappers.emulator.chute_call import Limits
+from chutes_wrappers.emulator.clock import Clock
 from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher
-from chutes_wrappers.emulator.instance import Clock
 from chutes_wrappers.emulator.instances import Instances
 from chutes_wrappers.emulator.invocation import Invocation
 from chutes_wrappers.emulator.launcher import Launcher

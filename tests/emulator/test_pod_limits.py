@@ -32,6 +32,9 @@ class RecordingClock:
     def __init__(self) -> None:
         self.sleeps: list[float] = []
 
+    def now(self) -> float:
+        return sum(self.sleeps)
+
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(seconds)
 
