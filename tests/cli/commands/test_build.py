@@ -77,7 +77,7 @@ def test_the_stages_are_built_without_network_after_the_sdk_and_replace_the_last
     assert all(label in argv for argv in docker.builds)
     assert docker.image_commands == [["docker", "image", "prune", "--force", "--filter", f"label={label}"]]
     shown = capsys.readouterr().err
-    assert "✓ the forge's stages passed in 0 s: case:v1-forge" in shown
+    assert re.search(r"✓ the forge's stages passed in \d+ s: case:v1-forge", shown)
     assert "3 of the forge's steps are not public and were not run" in shown
 
 
