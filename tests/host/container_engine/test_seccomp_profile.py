@@ -39,3 +39,18 @@ def test_namespaces_cannot_be_made_through_clone() -> None:
     assert len(others) == 6
     assert first["op"] == "SCMP_CMP_MASKED_EQ"
     assert find_errors("clone3") == [38]
+
+
+@pytest.mark.parametrize("value", [0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF])
+def test_a_personality_that_docker_allows_is_allowed(value: int) -> None:
+    assert not is_refused("personality", value)
+
+
+@pytest.mark.parametrize("value", [0x1, 0x40000, 0x400000, 0x40008, 0x80000000, 0x80400000, 0xFFFFFFFE, 0x7FFFFFFF])
+def test_any_other_personality_is_refused(value: int) -> None:
+    assert is_refused("personality", value)
+
+
+def is_refused(name: str, argument: int) -> bool:
+    conditions = [rule["args"][0] for rule in PROFILE["syscalls"] if rule["names"] == [name]]
+    return any(argument & condition["value"] == condition["valueTwo"] for condition in conditions)
