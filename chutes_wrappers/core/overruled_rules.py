@@ -24,7 +24,7 @@ def check_rule(name: str) -> str:
     if name in platform_rules.OVERRULABLE_RULES:
         return name
     if any(fact.name == name for fact in platform_rules.FACTS):
-        text = platform_rules.find_fact(name).text
+        text = platform_rules.find_fact(name).text.rstrip(".")
         raise ConfigurationError(f"{name!r} is a fact that cannot be overruled: {text}", next_step="remove the flag")
     matches = difflib.get_close_matches(name, platform_rules.OVERRULABLE_RULES, n=1)
     hint = f"did you mean {matches[0]}? " if matches else ""

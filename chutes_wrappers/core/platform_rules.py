@@ -133,8 +133,6 @@ INVOCATION_HEADER = "X-Chutes-InvocationID"
 UPGRADE_REQUIRED = 426
 BAD_REQUEST = 400
 RATE_LIMITED = 429
-# Section 3, SDK chute/cord.py (provision_timeout): how long a client of the SDK retries a call that returns 503.
-PROVISION_TIMEOUT_S = 180.0
 
 # (api) section 1, August 2026: what the forge installs into every image, and what it adds. The status is without "error: ".
 PLATFORM_SDK_VERSION = "0.6.9"
@@ -184,7 +182,6 @@ NODE_RANGES: dict[str, tuple[int, int]] = {"gpu_count": (1, 8), "min_vram_gb_per
 TEE_GPU = "pro_6000"
 TEE_GPU_COUNT = 1
 TEE_GPU_MEMORY_GB = 96
-TEE_MIN_VRAM_GB = (NODE_RANGES["min_vram_gb_per_gpu"][0], TEE_GPU_MEMORY_GB)
 TEE_REQUIRED_MESSAGE = "Only TEE chutes are supported as of 2026-05-12, please set tee=True"
 TEE_LIMITED_MESSAGE = "TEE private deployments are limited at this time due to infrastructure capacity limitations."
 PUBLIC_CHUTE_MESSAGE = "Chutes no longer supports public chutes. You can instead deploy the chute as a private chute and share it with other users."
@@ -265,7 +262,7 @@ FACTS: tuple[Fact, ...] = (
     Fact(name="tee-placement", text="A confidential chute gets exactly one GPU of one kind, and include names only that.",
          values=("TEE_GPU", "TEE_GPU_COUNT", "TEE_ARGUMENTS", "TEE_LIMITED_MESSAGE"), refusal="400", source=_LIMITS),
     Fact(name="no-gpu", text="Settings that leave no GPU end in a bare 500: memory, a maximum price, an exclusion, or its name in upper case.",
-         values=("TEE_GPU_MEMORY_GB", "TEE_MIN_VRAM_GB"), refusal="500", source=_LIMITS),
+         values=("TEE_GPU_MEMORY_GB",), refusal="500", source=_LIMITS),
     Fact(name="tee-change", text="A deployed confidential chute keeps its gpu_count and its set of GPUs.",
          values=("TEE_CHANGE_MESSAGE",), refusal="400", source=_LIMITS),
     Fact(name="tee-name", text='A name that contains "TEE", or ends in "tee", needs tee=True.', refusal="400", source=_LIMITS),
@@ -412,8 +409,6 @@ FACTS: tuple[Fact, ...] = (
          values=("FAILURES_TO_DISABLE", "DISABLE_S", "DISABLES_TO_DELETION", "DISABLE_WINDOW_S"), source="API, section 3"),
     Fact(name="instance-statuses", text="400 and 429 reach the client; 426 deletes the instance; others count as failures.",
          values=("BAD_REQUEST", "RATE_LIMITED", "UPGRADE_REQUIRED"), source="API, section 3"),
-    Fact(name="provision-timeout", text="The SDK's client retries a 503 for so many seconds.",
-         values=("PROVISION_TIMEOUT_S",), source="SDK chute/cord.py"),
     Fact(name="stream-clients", text="The API looks only at every few lines of a stream whether its client is still there.",
          values=("LINES_PER_DISCONNECT_CHECK",), source="API, section 3"),
     Fact(name="call-headers", text="A request header turns the trace on; a response header has the id of the call.",

@@ -155,7 +155,7 @@ def _run_with_guard(
         chute=chute,
         proven=report.choose_example(outcomes),
         send_call=lambda call, timeout_s: _call_platform(platform, chute, call, timeout_s),
-        first_start_s=chute.measure_longest_start_s(),
+        longest_start_s=chute.measure_longest_start_s(),
     )
     return run_with_guard(task, screen)
 

@@ -68,7 +68,7 @@ def run_guarded(
         chute=cast(DeployedChute, fake),
         proven=proven,
         send_call=respond or (lambda call, timeout_s: HttpResponse(status=200)),
-        first_start_s=0.0,
+        longest_start_s=0.0,
     )
     result = run_with_guard(task, screen)
     assert fake.failure or fake.environments == [{"LD_PRELOAD": GUARD_LIBRARY}]

@@ -36,7 +36,6 @@ def test_the_long_form_has_text_values_date_sureness_and_refusal() -> None:
         ("INSTANCE_SHM_BYTES", "16 GiB"),
         ("API_CALL_LIMIT_S", "1800 s"),
         ("MIN_GLIBC", "2.34"),
-        ("TEE_MIN_VRAM_GB", "16 to 96 GB"),
         ("INSTANCE_VOLUMES", "/tmp, /cache"),
         ("REGISTRATION_DEPOSIT_TAO", "0.25 TAO"),
         ("MODULE_FILE", r"^[a-z][a-z0-9_]*\.py\Z"),
