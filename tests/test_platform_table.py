@@ -492,6 +492,8 @@ def test_both_sides_reject_a_violation_unless_it_is_overruled(platform: RunningP
     status, text = row.way.send(case)
     assert status == row.status, text
     assert row.text in text
+    if not row.warns and platform_rules.find_fact(row.rule).refusal.isdecimal():
+        assert platform_rules.find_fact(row.rule).refusal == str(status)  # what --doctor --facts says
     if row.rule in OVERRULABLE_RULES and not row.warns and row.status != 200:
         overruled_rules.overrule([row.rule, *row.implied])
         check_not_rejected(problems, "deploy_case.py")
