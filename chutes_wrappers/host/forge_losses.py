@@ -64,7 +64,7 @@ def describe_overridden_variables(
         return ()
     return (
         f"the image sets {', '.join(names)}, and so does the platform's host, whose value wins "
-        f"({', '.join(f'{name}={hosts[name]}' for name in names)}). To keep another value for the service, set it in CHUTE_ENV",
+        f"(in the emulator {', '.join(f'{name}={hosts[name]}' for name in names)}). To keep another value for the service, set it in CHUTE_ENV",
     )
 
 
