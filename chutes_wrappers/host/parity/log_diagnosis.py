@@ -131,6 +131,12 @@ def _find_folder(path: str, *, is_folder: bool) -> str | None:
 
 _RULES: tuple[_Rule, ...] = (
     _Rule(
+        # Of our own engine (container_engine/docker_errors.py), in the reason why an instance ended.
+        pattern=re.compile(r": the Docker engine stopped responding$"),
+        reason=_return_text("the Docker engine of this machine stopped, so this says nothing about the chute"),
+        fix=_return_text("start the engine, and run the command again"),
+    ),
+    _Rule(
         pattern=re.compile(r"\bevicted: it wrote (?P<size>[\d.e+]+ GiB) .* more than the (?P<limit>[\d.e+]+ GiB)"),
         reason=lambda match: f"the instance was evicted: it wrote {match['size']} outside of /cache, and a pod's limit is {match['limit']}",
         fix=_return_text("write large files to /cache, delete temporary files, or add the files to the image"),
@@ -196,7 +202,7 @@ _RULES: tuple[_Rule, ...] = (
         fix=_return_text("an instance has the module and the image only: add the file with image.add(), and build again"),
     ),
     _Rule(
-        pattern=re.compile(r"(?:FileNotFoundError|No such file or directory)[^'\"]*['\"](?P<path>[^'\"]+)['\"]"),
+        pattern=re.compile(r"(?:FileNotFoundError|No such file or directory)[^'\"]*['\"](?!No such file)(?P<path>[^'\"]+)['\"]"),
         reason=lambda match: f"{match['path']} is not in the image",
         fix=_return_text("an instance has the module and the image only: add the file with image.add(), and build again"),
     ),

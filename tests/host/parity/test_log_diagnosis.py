@@ -195,6 +195,14 @@ def test_the_cause_is_reported_without_what_only_follows_from_it() -> None:
     assert len(diagnose(lines[:1])) == 1
 
 
+def test_an_engine_that_stops_is_not_a_missing_file() -> None:
+    lines = [
+        "chutes-wrappers-1-ab: the Docker engine stopped responding",
+        "('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))",
+    ]
+    assert [diagnosis.fix for diagnosis in diagnose(lines)] == ["start the engine, and run the command again"]
+
+
 def test_each_reason_is_reported_once_in_order() -> None:
     lines = ["Network is unreachable", "Permission denied: '/data/a'", "Could not resolve host: x"]
     assert [diagnosis.line for diagnosis in diagnose(lines)] == lines[:2]
