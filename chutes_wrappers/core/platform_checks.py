@@ -137,19 +137,24 @@ def resolve_gpus(selector: Mapping[str, Any]) -> frozenset[str]:
 
     The ``supported_gpus`` of a record of the API are returned unchanged. Else those of ``include`` (default: all) that
     are not in ``exclude``, and are not too expensive. Only TEE_GPU's memory is known; the others count as large enough.
+    So does a GPU that we do not know: it is used only when the user overruled rule gpu-name.
     """
     if isinstance(supported := selector.get("supported_gpus"), list):
         return frozenset(map(str, supported))
-    included, excluded = selector.get("include"), selector.get("exclude") or ()
-    names = set(platform_rules.GPU_HOURLY_PRICES) - {str(name).lower() for name in excluded}
-    if included:
-        names &= set(map(str, included))
+    prices = platform_rules.GPU_HOURLY_PRICES
+    included, excluded = (_read_names(selector.get(field)) for field in ("include", "exclude"))
+    names = {name for name in included or prices if name in prices or name.lower() not in prices}
+    names -= {name for name in names if name.lower() in map(str.lower, excluded)}
     memory = read_setting("min_vram_gb_per_gpu", selector.get("min_vram_gb_per_gpu"))
     if isinstance(memory, int) and memory > platform_rules.TEE_GPU_MEMORY_GB:
         names.discard(platform_rules.TEE_GPU)
     max_price = read_setting("max_hourly_price_per_gpu", selector.get("max_hourly_price_per_gpu"))
     is_limited = isinstance(max_price, int | float)
-    return frozenset(name for name in names if not is_limited or platform_rules.GPU_HOURLY_PRICES[name] <= max_price)
+    return frozenset(name for name in names if not is_limited or prices.get(name, max_price) <= max_price)
+
+
+def _read_names(names: object) -> list[str]:
+    return [str(name) for name in names] if isinstance(names, (list, tuple)) else []
 
 
 def is_tee_placement(gpu_count: object, include: object) -> bool:

@@ -15,8 +15,8 @@ def find_suitable_gpus(selector: NodeSelectorRequest) -> frozenset[str]:
 
 
 def find_hourly_price(selector: NodeSelectorRequest) -> float:
-    """Return the dollars an hour for one GPU: of the cheapest that fits; of TEE_GPU when none fits."""
-    return min((_PRICES[name] for name in find_suitable_gpus(selector)), default=_PRICES[_TEE_GPU])
+    """Return the dollars an hour for one GPU: of the cheapest that fits; of TEE_GPU when none fits whose price is known."""
+    return min((_PRICES[name] for name in find_suitable_gpus(selector) if name in _PRICES), default=_PRICES[_TEE_GPU])
 
 
 def compute_first_deployment_fee(selector: NodeSelectorRequest) -> float:

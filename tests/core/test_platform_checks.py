@@ -197,7 +197,8 @@ def test_a_users_name_is_3_to_15_letters_digits_underscores_or_dashes() -> None:
     [
         ({"include": ["pro_6000"]}, {"pro_6000"}),
         ({"include": ["PRO_6000"]}, set()),
-        ({"include": ["h100", "rtx1"], "exclude": ["H100"]}, set()),
+        ({"include": ["h100", "rtx1"], "exclude": ["H100"]}, {"rtx1"}),
+        ({"include": ["rtx1"], "max_hourly_price_per_gpu": 0.1, "exclude": 5}, {"rtx1"}),
         ({"include": ["h100", "h200"], "max_hourly_price_per_gpu": "1.79"}, {"h100"}),
         ({"include": ["pro_6000"], "min_vram_gb_per_gpu": 97}, set()),
         ({"include": ["pro_6000"], "max_hourly_price_per_gpu": 1.8, "min_vram_gb_per_gpu": 96}, {"pro_6000"}),

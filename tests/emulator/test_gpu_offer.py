@@ -40,6 +40,12 @@ def test_other_selectors_of_it_fit_no_gpu(selector: dict[str, Any]) -> None:
     assert left(**selector) == frozenset()
 
 
+def test_a_gpu_of_unknown_price_has_the_price_of_the_known_one() -> None:
+    selector = NodeSelectorRequest.model_construct(gpu_count=1, min_vram_gb_per_gpu=16, include=["newest"])
+    assert find_suitable_gpus(selector) == {"newest"}
+    assert compute_first_deployment_fee(selector) == 5.4
+
+
 def test_other_gpus_fit_when_the_user_overruled_that_the_platform_gives_out_one_kind() -> None:
     assert left(include=["h100", "L4"]) == {"h100"}
     assert left(include=None, max_hourly_price_per_gpu=0.25, exclude=["L4", "A10"]) == {

@@ -121,8 +121,8 @@ def _find_exclude_count_problems(selector: Mapping[str, Any], where: str) -> Ite
 
 def _find_offer_problems(selector: Mapping[str, Any], where: str) -> Iterator[Problem]:
     """Yield a problem when no GPU is left, which the API says with a bare 500 only."""
-    faults = [*_list_offer_faults(selector)]
-    if faults:
+    if not platform_checks.resolve_gpus(selector):
+        faults = [*_list_offer_faults(selector)] or ["include, exclude and max_hourly_price_per_gpu fit none together"]
         yield Problem(
             rule="no-gpu",
             what=f"no GPU is left for the chute: {'; '.join(faults)} (the API ends in a bare 500 without a reason)",
@@ -139,15 +139,11 @@ def _list_offer_faults(selector: Mapping[str, Any]) -> Iterator[str]:
     if _GPU in (name.lower() for name in _read_names(selector["exclude"])):
         yield f"exclude has {_GPU}"
     memory = platform_checks.read_setting("min_vram_gb_per_gpu", selector["min_vram_gb_per_gpu"])
-    if _is_valid(selector, "min_vram_gb_per_gpu") and memory > platform_rules.TEE_GPU_MEMORY_GB:
+    if isinstance(memory, int) and memory > platform_rules.TEE_GPU_MEMORY_GB:
         yield f"min_vram_gb_per_gpu is {memory}, more than the {platform_rules.TEE_GPU_MEMORY_GB} of {_GPU}"
     price = platform_checks.read_setting("max_hourly_price_per_gpu", selector["max_hourly_price_per_gpu"])
-    if price is not None and _is_valid(selector, "max_hourly_price_per_gpu") and price < _PRICE:
+    if isinstance(price, int | float) and price < _PRICE:
         yield f"max_hourly_price_per_gpu is {price!r}, less than the {_PRICE:.2f} of {_GPU}"
-
-
-def _is_valid(selector: Mapping[str, Any], field: str) -> bool:
-    return platform_checks.find_setting_rule(field, selector[field]) is None
 
 
 def _read_names(names: Any) -> list[str]:

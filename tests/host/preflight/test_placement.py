@@ -94,20 +94,46 @@ def test_a_selector_that_leaves_no_gpu(selector: dict[str, Any], message: str) -
             "exclude-count",
         ),
         ({"min_vram_gb_per_gpu": 15}, "min_vram_gb_per_gpu is 15, not a whole number from 16 to 140", "number-range"),
-        ({"min_vram_gb_per_gpu": 141}, "min_vram_gb_per_gpu is 141", "number-range"),
         ({"min_vram_gb_per_gpu": None}, "min_vram_gb_per_gpu is None", "argument-type"),
         (
             {"max_hourly_price_per_gpu": 10},
             "max_hourly_price_per_gpu is 10, not a number above 0 and below 10",
             "number-range",
         ),
-        ({"max_hourly_price_per_gpu": 0}, "max_hourly_price_per_gpu is 0", "number-range"),
-        ({"max_hourly_price_per_gpu": float("nan")}, "max_hourly_price_per_gpu is nan", "number-range"),
         ({"max_hourly_price_per_gpu": "cheap"}, "max_hourly_price_per_gpu is 'cheap'", "argument-type"),
     ],
 )
 def test_an_invalid_node_selector(selector: dict[str, Any], message: str, rule: str) -> None:
     assert_one_problem(check_module(node_selector={**NODE, **selector}), message, "Chute(", rule=rule)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"min_vram_gb_per_gpu": 141},
+        {"max_hourly_price_per_gpu": 0},
+        {"max_hourly_price_per_gpu": float("nan")},
+    ],
+)
+def test_a_number_outside_its_range_that_also_leaves_no_gpu_breaks_two_rules(selector: dict[str, Any]) -> None:
+    problems = check_module(node_selector={**NODE, **selector})
+    assert [problem.rule for problem in problems] == ["number-range", "no-gpu"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "rules"),
+    [
+        ({"include": ["h200"], "min_vram_gb_per_gpu": 140}, ["tee-placement"]),
+        ({"include": ["h200"], "max_hourly_price_per_gpu": 2.0}, ["tee-placement", "no-gpu"]),
+        ({"include": ["newest"]}, ["gpu-name", "tee-placement"]),
+        ({"include": ["newest"], "exclude": ["NEWEST"]}, ["gpu-name", "gpu-name", "tee-placement", "no-gpu"]),
+    ],
+)
+def test_other_gpus_are_checked_as_the_emulator_does_when_their_rules_are_overruled(
+    selector: dict[str, Any], rules: list[str]
+) -> None:
+    problems = check_module(node_selector={**NODE, **selector})
+    assert [problem.rule for problem in problems] == rules
 
 
 def test_a_number_of_gpus_beyond_the_limit_breaks_two_rules_in_the_order_of_the_api() -> None:
