@@ -93,6 +93,7 @@ def record_overruled(rules: Iterable[str], report: Callable[[str, str], None]) -
     with contextlib.ExitStack() as stack:
         for name in (VARIABLE, _RECORD_VARIABLE):
             stack.callback(_set_variable, name, os.environ.get(name))
+        os.environ.pop(_RECORD_VARIABLE, None)  # of a process whose block has ended
         overrule(rules)
         if _read_rules():
             record = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chutes-wrappers-"))) / "overruled"

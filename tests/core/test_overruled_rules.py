@@ -111,3 +111,10 @@ def test_an_unknown_rule_gets_the_nearest_and_the_list(name: str, near: str | No
     assert unknown.value.next_step is not None
     assert unknown.value.next_step.startswith(f"did you mean {near}? " if near else "The rules: ")
     assert ", version-exists" in unknown.value.next_step
+
+
+def test_a_record_of_a_process_that_has_ended_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(overruled_rules.VARIABLE, raising=False)
+    monkeypatch.setenv(overruled_rules._RECORD_VARIABLE, str(tmp_path / "gone"))
+    with record_overruled([], lambda rule, reason: None):
+        assert list_overruled() == []
