@@ -15,6 +15,22 @@ def test_price_and_fee_are_those_of_the_offered_gpu() -> None:
 
 
 @pytest.mark.parametrize(
+    ("selector", "fee"),
+    [
+        ({"gpu_count": 1, "include": ["pro_6000"]}, 5.4),
+        ({"gpu_count": "2", "include": ["pro_6000"]}, 10.8),
+        ({"gpu_count": 8, "include": ["pro_6000", "3090"]}, 6.0),
+        ({"gpu_count": 8, "include": ["pro_6000", "3090"], "exclude": ["3090"]}, 43.2),
+        ({"gpu_count": 1, "include": ["h100"]}, None),
+        ({"gpu_count": "many", "include": ["pro_6000"]}, None),
+    ],
+)
+def test_the_fee_of_another_placement_is_of_all_its_gpus(selector: dict[str, Any], fee: float | None) -> None:
+    pricing = {"gpu_price_estimates": {"3090": {"usd": {"hour": 0.25}}, "pro_6000": {"usd": {"hour": 1.8}}}}
+    assert compute_first_deployment_fee(pricing, selector) == fee
+
+
+@pytest.mark.parametrize(
     "pricing",
     [
         {},

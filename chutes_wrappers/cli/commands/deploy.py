@@ -45,7 +45,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         definition = describe_staged_module(stage, output.report)
         own_chutes = [parse_chute(record) for record in list_own_chutes(api)]
         before = find_updated_chute(definition["name"], own_chutes)
-        fee = None if before else _fetch_fee(api)
+        fee = None if before else _fetch_fee(api, definition)
         _check_deployment(api, user, facts, definition, stage, module, fee, own_chutes, options)
         fee_arguments = _build_fee_arguments(definition["name"], fee, accepted=accept_fee) if before is None else []
         arguments = [*fee_arguments, *options.arguments]
@@ -88,8 +88,9 @@ def _select_comparable(
     return sorted(tuple(str(cord.get(name) or "") for name in names) for cord in cords)
 
 
-def _fetch_fee(api: PlatformApi) -> float | None:
-    return compute_first_deployment_fee(api.find("/pricing", "requesting prices", purpose="pricing") or {})
+def _fetch_fee(api: PlatformApi, definition: Mapping[str, Any]) -> float | None:
+    pricing = api.find("/pricing", "requesting prices", purpose="pricing") or {}
+    return compute_first_deployment_fee(pricing, definition["node_selector"])
 
 
 def _check_deployment(
