@@ -99,7 +99,7 @@ def build_refusal_step(reference: str) -> str:
 def is_refusal(status: str) -> bool:
     """Return whether an image's status is the newer forge's refusal of its base."""
     failed = platform_rules.IMAGE_FAILED.rstrip(": ")
-    return status.startswith(failed) and _REFUSAL.search(status) is not None
+    return status.startswith(failed) and _REFUSAL.match(status) is not None
 
 
 def _is_platform_base(target: str) -> bool:

@@ -100,6 +100,10 @@ def test_a_refusal_is_recognised_by_its_class(status: str, is_one: bool) -> None
     assert is_refusal(status) is is_one
 
 
+def test_a_long_status_is_read_in_linear_time() -> None:
+    assert not is_refusal("error: " + "FROM " * 100_000)
+
+
 def test_the_way_on_deletes_the_image_and_names_the_platforms_own() -> None:
     step = build_refusal_step("ocr:v1")
     assert "--delete-image ocr:v1" in step
