@@ -175,9 +175,11 @@ class Client:
         """Submit an image, and wait until it is built."""
         response = self.build(name, tag, None, **fields)
         assert response.status_code == 202, response.text
-        # The events end with the build. When it has ended already, the response is plain text.
-        logs = self.get(f"/images/{response.json()['image_id']}/logs")
-        assert logs.status_code == 200
+        # The events end with DONE, which a platform with staleness follows by dots for ever. A finished build has plain text.
+        url = f"{self.url}/images/{response.json()['image_id']}/logs"
+        with requests.get(url, headers=self.headers(purpose="images"), stream=True, timeout=60) as logs:
+            assert logs.status_code == 200
+            next((line for line in logs.iter_lines() if line == b"DONE"), None)
         image: dict[str, Any] = self.get(f"/images/{name}:{tag}").json()
         return image
 
