@@ -14,6 +14,8 @@ BAKED_MANIFEST_VARIABLE = "CHUTES_WRAPPERS_MANIFEST"
 # A JSON object with the module's launch settings: ``autostart`` (bool), ``entrypoint`` (string or list) and ``env`` (names
 # that the module set in the image, and that therefore override the base image's values). Absent: all defaults.
 LAUNCH_SETTINGS_VARIABLE = "CHUTES_WRAPPERS_LAUNCH"
+# The names of the rules that ``--allow`` overruled for the build (core/overruled_rules.py), separated by commas.
+ALLOW_VARIABLE = "CHUTES_WRAPPERS_ALLOW"
 
 # Tracebacks must not show the values of variables, which may be secrets. These are loguru's default, and for the SDK's command
 # line typer's, which prints the local variables of each frame; its older releases know only the last name.
@@ -26,6 +28,7 @@ RECIPE_VARIABLES = (
     "UV_NO_CACHE",
     "UV_NO_CONFIG",
     *TRACEBACK_SETTINGS,
+    ALLOW_VARIABLE,
     LAUNCH_SETTINGS_VARIABLE,
     BAKED_MANIFEST_VARIABLE,
 )

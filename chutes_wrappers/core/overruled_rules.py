@@ -12,9 +12,10 @@ from pathlib import Path
 
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
+from chutes_wrappers.core.layout import ALLOW_VARIABLE
 
 # Commands pass both to the SDK's processes and to the processes that load a module.
-VARIABLE = "CHUTES_WRAPPERS_ALLOW"
+VARIABLE = ALLOW_VARIABLE
 _RECORD_VARIABLE = "CHUTES_WRAPPERS_OVERRULED"  # the file with a line for each refusal that did not happen
 _reporter: Callable[[str, str], None] | None = None
 

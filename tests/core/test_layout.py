@@ -56,6 +56,7 @@ def test_variables_of_the_recipe_are_removed_from_the_service() -> None:
         "UV_NO_CACHE",
         "UV_NO_CONFIG",
         *layout.TRACEBACK_SETTINGS,
+        "CHUTES_WRAPPERS_ALLOW",
         "CHUTES_WRAPPERS_LAUNCH",
         "CHUTES_WRAPPERS_MANIFEST",
     }
