@@ -39,7 +39,10 @@ def make_reference(image: Image, username: str, identity: str) -> str:
 
 
 def write_context(folder: Path, upload: Upload) -> None:
-    """Write the build context, with the uploaded Dockerfile as it is, into ``folder``. Raises WrapperError when the context is not a valid zip."""
+    """Write the build context, with the uploaded Dockerfile as it is, into ``folder``.
+
+    Raises WrapperError when the context is not a valid zip.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(upload.build_context)) as archive:
             archive.extractall(folder)

@@ -53,7 +53,8 @@ class HostLauncher:
     """Starts instances as processes on this machine, one at a time because services have fixed ports.
 
     ``image_of`` returns the substitute for a chute's image. ``cache_root`` has a folder for each chute that outlives its
-    instances; without it, they are in a temporary folder until ``close``. Not emulated: a locked network, a sandbox, and a limit of the disk.
+    instances; without it, they are in a temporary folder until ``close``. Not emulated: a locked network, a sandbox, and a
+    limit of the disk.
     """
 
     max_running: int | None = 1

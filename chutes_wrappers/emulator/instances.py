@@ -117,7 +117,8 @@ class Instances:
     ) -> AsyncIterator[Instance]:
         """Yield an active instance that is not ``excluded`` for one call, which counts as running until the context ends.
 
-        A check may use a disabled instance, too. Raises NoInstance when none is active, which starts one; AtCapacity when no other one can accept the call.
+        A check may use a disabled instance, too. Raises NoInstance when none is active, which starts one. Raises AtCapacity
+        when no other one can accept the call.
         """
         self._chutes[chute.chute_id] = chute
         active = self._list_active(chute)

@@ -88,8 +88,9 @@ class InstanceRecord:
 class CallRecord:
     """One call to a chute. ``started_at`` is in unix seconds; ``path`` is the public path, without the query.
 
-    ``invocation_id`` is what the response's header ``X-Chutes-InvocationID`` contains. ``status`` is the client's status, ``instance_status`` the instance's (None when no instance responded). ``failure`` is why
-    the call counted against the instance or got no instance; else it is empty.
+    ``invocation_id`` is what the response's header ``X-Chutes-InvocationID`` contains. ``status`` is the client's status,
+    ``instance_status`` the instance's (None when no instance responded). ``failure`` is why the call counted against the
+    instance or got no instance; else it is empty.
     """
 
     chute_id: str

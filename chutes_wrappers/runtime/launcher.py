@@ -52,10 +52,10 @@ def build_service_environment(
     """Return the service's environment: the base image's variables override the instance's, without those of our recipe.
 
     ``module`` (CHUTE_ENV) overrides both. The instance's value is kept for the names in ``kept_names``, which the module
-    set in the image. It is also kept for the variables of the platform's host (PLATFORM.md, section 1), and if the image has only an empty
-    placeholder. LD_PRELOAD is the instance's, which has the guard library, without the image's, which the platform removes;
-    the module's libraries come after it. Variables that enable Python's faulthandler are always removed: the guard library
-    crashes such a Python (PLATFORM.md, section 1).
+    set in the image. It is also kept for the variables of the platform's host (PLATFORM.md, section 1), and if the image has
+    only an empty placeholder. LD_PRELOAD is the instance's, which has the guard library, without the image's, which the
+    platform removes; the module's libraries come after it. Variables that enable Python's faulthandler are always removed: the
+    guard library crashes such a Python.
     """
     kept_names = frozenset(kept_names)
     image = {"HOME": spec.home, "PATH": _DEFAULT_PATH, **spec.environment}

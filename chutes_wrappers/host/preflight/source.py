@@ -21,7 +21,8 @@ _OUR_PACKAGES = ("tools", "chutes_wrappers")
 def find_source_problems(facts: ModuleFacts, described: Mapping[str, Any], code: str) -> Iterator[Problem]:
     """Yield the problems of the module's file: its name, length and imports, and the secrets in it.
 
-    ``code`` is its text as the SDK reads it, with a lone surrogate for each byte that is not UTF-8. ``described`` is what it defines (``sdk/describe.py``).
+    ``code`` is its text as the SDK reads it, with a lone surrogate for each byte that is not UTF-8. ``described`` is what it
+    defines (``sdk/describe.py``).
     """
     yield from _find_file_name_problems(facts)
     yield from _find_length_problems(facts, code)
