@@ -443,6 +443,8 @@ ROW_IDS = [f"{row.rule}-{number}" for number, row in enumerate(ROWS)]
 ELSEWHERE = {
     "service-port": "runtime/test_startup.py::test_in_a_wrapped_image_the_platforms_ports_are_rejected",
     "toolkit-import": "host/preflight/test_source.py::test_an_image_without_our_package_is_reported",
+    "guard-library": "sdk/test_image.py::test_a_variable_that_the_guard_library_does_not_stand_can_be_overruled",
+    "secret-chute": "emulator/api/test_account_objects.py::test_a_secret_needs_a_deployed_chute_unless_that_is_overruled",
     "stale-image": "host/test_upload_records.py::test_an_upload_is_stale_after_a_change_of_the_manifest",
     "image-libraries": "host/test_inspection.py::test_an_image_that_cannot_run_is_rejected_with_reason_and_next_step",
     "image-platform": "host/test_inspection.py::test_an_image_that_cannot_run_is_rejected_with_reason_and_next_step",

@@ -316,6 +316,8 @@ FACTS: tuple[Fact, ...] = (
     Fact(name="secret-name", text="Some names of secrets are not accepted.",
          values=("BANNED_SECRET_PARTS", "BANNED_SECRET_PREFIXES", "BANNED_SECRETS", "EXCEPTED_SECRET_PREFIXES"), refusal="403",
          source=_LIMITS, date="2026-07"),
+    Fact(name="secret-chute", text="A secret is stored for a chute that is deployed already.", refusal="404",
+         source="API of October 2025, and section 5", date="2026-07", sureness="likely"),
     Fact(name="secret-variables", text="Secrets become variables of an instance; names like these are taken for secrets here.",
          values=("SECRET_NAME",), source="section 5"),
     Fact(name="logo-file", text="A logo is an image file.", refusal="400", source="API", sureness="likely"),
@@ -391,7 +393,7 @@ FACTS: tuple[Fact, ...] = (
     Fact(name="future-annotations", text="from __future__ import annotations is reported to break the start of a module.",
          source="section 6", sureness="likely"),
     Fact(name="guard-library", text="chutes-aegis.so is preloaded: with these variables Python ends at once.",
-         values=("FAULTHANDLER_VARIABLES",), source="section 1; measured with SDK 0.6.9"),
+         values=("FAULTHANDLER_VARIABLES",), refusal="the instance fails", source="section 1; measured with SDK 0.6.9"),
     Fact(name="code-review", text="The watchtower judges modules afterwards: obfuscated code and constant responses are banned.",
          source=_LIMITS, date="2026-02"),
     # Calls.

@@ -45,12 +45,7 @@ _INSTALLER_SETTINGS = {"PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1", "UV_NO_CONFI
 # Where programs write by default, in a home that itself stays the system's (the XDG base directories).
 _HOME_FOLDERS = (".cache", ".config", ".local")
 _MAX_COMMAND_BYTES = 100_000
-_FORBIDDEN_VARIABLES = {
-    "CHUTES_DEV_MODE": "with it the SDK would run an instance as on a developer's machine",
-    **dict.fromkeys(
-        platform_rules.FAULTHANDLER_VARIABLES, "with it Python crashes immediately under the platform's guard library"
-    ),
-}
+_DEV_MODE_VARIABLE = "CHUTES_DEV_MODE"
 # SDK image/directive/env.py, which asserts it.
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -117,10 +112,13 @@ def _check_variables(env: Mapping[Any, Any]) -> None:
                 f"env={{{key!r}: …}} is not a valid variable name",
                 next_step="use letters, digits and '_', not beginning with a digit; other names can go into CHUTE_ENV",
             )
-        if key in _FORBIDDEN_VARIABLES:
-            raise ConfigurationError(
-                f"env must not have {key}: {_FORBIDDEN_VARIABLES[key]}", next_step=f"remove {key} from env"
-            )
+        if key == _DEV_MODE_VARIABLE:
+            reason = "with it the SDK would run an instance as on a developer's machine"
+            raise ConfigurationError(f"env must not have {key}: {reason}", next_step=f"remove {key} from env")
+        if key in platform_rules.FAULTHANDLER_VARIABLES:
+            reason = "with it Python crashes immediately under the platform's guard library"
+            problem = ConfigurationError(f"env must not have {key}: {reason}", next_step=f"remove {key} from env")
+            refuse("guard-library", problem)
         if not isinstance(value, str):
             # Without the value, which may be a secret.
             raise ConfigurationError(

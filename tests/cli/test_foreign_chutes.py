@@ -183,6 +183,9 @@ def test_a_secret_belongs_to_the_own_chute_which_must_be_deployed(world: World) 
     world.share_unasked()
     early = world.run("--secret", NAME, "TOKEN", stdin_text=SECRET)
     assert (early.code, "stores secrets of deployed chutes only" in early.stderr) == (1, True), early.stderr
+    overruled = world.run("--secret", NAME, "TOKEN", "--allow", "secret-chute", stdin_text=SECRET)
+    assert (overruled.code, "Did not find target chute" in overruled.stderr) == (1, True), overruled.stderr
+    assert world.user.get("/secrets/").json()["items"] == []
     own_id = world.deploy_own()
     ran = world.run("--secret", NAME, "TOKEN", stdin_text=SECRET)
     assert ran.code == 0, ran.stderr

@@ -10,7 +10,7 @@ from chutes.image import Image
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.core import layout
+from chutes_wrappers.core import layout, overruled_rules
 from chutes_wrappers.core.errors import ConfigurationError
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, write_manifest
@@ -196,6 +196,16 @@ def test_tracebacks_on_an_instance_show_no_variables(load_module: Loader) -> Non
     assert {f'ENV {name}="{value}"' for name, value in layout.TRACEBACK_SETTINGS.items()} <= {*lines}
 
 
+def test_an_overruled_rule_is_baked_and_no_variable_of_the_recipe_reaches_the_service(
+    load_module: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(layout.ALLOW_VARIABLE, "tee-required")
+    lines = dockerfile(load_module)
+    assert f'ENV {layout.ALLOW_VARIABLE}="tee-required"' in lines
+    names = {line.removeprefix("ENV ").partition("=")[0] for line in lines if line.startswith("ENV ")}
+    assert names - {*layout.RECIPE_VARIABLES, "PATH"} == set()
+
+
 def test_the_username_is_baked(load_module: Loader) -> None:
     assert 'ENV CHUTES_USERNAME="tester"' in dockerfile(load_module)
 
@@ -289,3 +299,11 @@ def test_an_invalid_variable_is_reported_without_its_value(load_module: Loader, 
         dockerfile(load_module, arguments)
     assert caught.value.next_step
     assert "canary" not in str(caught.value)
+
+
+def test_a_variable_that_the_guard_library_does_not_stand_can_be_overruled(
+    load_module: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(overruled_rules.VARIABLE, "guard-library")
+    lines = dockerfile(load_module, "env={'PYTHONDEVMODE': '1'}")
+    assert any(line.startswith("ENV PYTHONDEVMODE=") for line in lines)

@@ -12,6 +12,7 @@ from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.platform_checks import (
+    compute_chute_id,
     is_banned_secret,
     is_exceptable_secret,
     is_name_pattern_match,
@@ -166,7 +167,8 @@ def check_secret_name(key: str) -> None:
 def _resolve_purpose(api: PlatformApi, name: ChuteName, key: str) -> str:
     """Return the id of the account's own chute ``name``: a name could be matched with another user's (PLATFORM.md, section 5).
 
-    Raises WrapperError when the account has no such chute: the platform stores secrets of deployed chutes only.
+    Raises WrapperError when the account has no such chute: the platform stores secrets of deployed chutes only. Overruled, it
+    is the id that the chute will have, which matches no other user's.
     """
     if (chute := find_listed_chute(api, name.text)) is not None:
         return chute.chute_id
@@ -179,10 +181,14 @@ def _resolve_purpose(api: PlatformApi, name: ChuteName, key: str) -> str:
                 f"you have no chute {name.text!r}, and the platform would use {other_name!r} instead",
                 next_step=f"use the exact name: --secret {other_name} {key}",
             )
-    raise WrapperError(
+    problem = WrapperError(
         f"you have no chute {name.text!r}, and the platform stores secrets of deployed chutes only",
         next_step="deploy it with --deploy, set the secret, then start the first instance with --warmup",
     )
+    if not api.username:
+        raise problem
+    refuse("secret-chute", problem)
+    return compute_chute_id(api.username, name.text)
 
 
 def _read_value(key: str) -> str:

@@ -71,11 +71,13 @@ async def delete(secret_id: str, request: Request, caller: _Caller) -> JsonObjec
 
 
 def _resolve_purpose(platform: Platform, caller: Caller, purpose: str) -> str:
-    """Return the id of the chute that matches ``purpose``, as the platform lists it. Raises 404."""
+    """Return the id of the chute that matches ``purpose``, as the platform lists it. Raises 404 unless that is overruled."""
     try:
         return match_chute(platform, caller, purpose).chute_id
-    except HTTPException as error:
-        raise build_missing_target(purpose) from error
+    except HTTPException:
+        missing = build_missing_target(purpose)
+        platform.reject("secret-chute", missing.status_code, missing.detail)
+        return purpose
 
 
 def _find_own_secret(platform: Platform, caller: Caller, secret_id: str) -> Secret:

@@ -141,6 +141,15 @@ def test_a_banned_name_of_a_secret(user: Client, monkeypatch: pytest.MonkeyPatch
     assert [store(key).status_code for key in banned] == [200] * len(banned)
 
 
+def test_a_secret_needs_a_deployed_chute_unless_that_is_overruled(
+    user: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"purpose": "later", "key": "TOKEN", "value": "x"}
+    assert user.post("/secrets/", body).status_code == 404
+    monkeypatch.setenv(overruled_rules.VARIABLE, "secret-chute")
+    assert user.post("/secrets/", body).json()["purpose"] == "later"
+
+
 def test_a_secret_needs_every_field(user: Client) -> None:
     body = {"purpose": "case", "key": "TOKEN", "value": "hunter2"}
     for missing in body:
