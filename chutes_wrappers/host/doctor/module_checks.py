@@ -10,6 +10,7 @@ from pathlib import Path
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, ImageMissing, WrapperError
 from chutes_wrappers.core.manifest import Manifest, load_manifest
+from chutes_wrappers.core.overruled_rules import describe_rule, is_overruled
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.credentials import read_account
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
@@ -60,7 +61,7 @@ class _Checks:
 
     def check_module(self, path: Path) -> Iterator[tuple[Severity, str, str]]:
         """Yield severity, message and fix of each finding about the module at ``path``; at least one."""
-        if not platform_rules.MODULE_FILE.match(path.name):
+        if not platform_rules.MODULE_FILE.match(path.name) and not is_overruled("module-file"):
             yield "failure", "the platform rejects this file name", "rename it: a-z, 0-9 and '_' only"
             return
         try:
@@ -74,7 +75,7 @@ class _Checks:
         for problem in problems:
             if manifest is None and problem.rule == "no-cord":  # there are no routes yet
                 continue
-            yield "failure" if problem.severity == "rejected" else "warning", str(problem), problem.fix
+            yield _rate_problem(problem)
         yield from self._check_image_name(read, path)
         if not self.may_run:
             yield "note", _describe_unread(read), f"{NAMES.deploy} --doctor {name} runs it, to check all of it"
@@ -98,6 +99,14 @@ def _describe_unread(read: LiteralFacts) -> str:
     if not read.computed:
         return "not run: its cords and its settings are not checked"
     return f"{', '.join(read.computed)} {'is' if len(read.computed) == 1 else 'are'} computed: not run"
+
+
+def _rate_problem(problem: Problem) -> tuple[Severity, str, str]:
+    """Return the finding of a problem: a rule that the user overruled is only a warning, and a failure names its rule."""
+    if problem.severity != "rejected" or is_overruled(problem.rule):
+        return "warning", str(problem), problem.fix
+    rule = f"\n{describe_rule(problem.rule)}" if problem.rule else ""
+    return "failure", str(problem), problem.fix + rule
 
 
 def _find_problems(facts: ModuleFacts, manifest: Manifest) -> list[Problem]:

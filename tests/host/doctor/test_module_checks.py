@@ -11,8 +11,10 @@ from typing import Any, cast
 import pytest
 
 from chutes_wrappers.core.errors import ImageMissing, WrapperError
+from chutes_wrappers.core.overruled_rules import record_overruled
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from chutes_wrappers.host.doctor import module_checks
+from chutes_wrappers.host.preflight.problem import Problem
 
 MODULE = 'CHUTE_NAME = "case"\nCHUTE_TAG = "v1"\nCHUTE_BASE_IMAGE = "vendor/case:1"\nSERVICE_PORTS = [9000]\n'
 FILES = {"/bin/sh": b"", "/usr/bin/apt-get": b"", "/lib/libc.so.6": b"GNU C Library (X) version 2.36"}
@@ -73,6 +75,26 @@ def test_a_module_that_was_not_named_is_not_run_and_its_literals_are_checked(
     ]
     fixes = [each.fix for each in findings if each.name == "deploy_computed.py"]
     assert "./deploy.sh --doctor deploy_computed runs it, to check all of it" in fixes
+
+
+def test_a_failure_names_its_rule_and_is_a_warning_when_that_is_overruled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = Problem(rule="tee-required", what="tee is False", where="Chute(…)", fix="write tee=True")
+    monkeypatch.setattr(module_checks, "_find_problems", lambda *_: [problem])
+    path = tmp_path / "2case.py"
+    path.write_text(MODULE)
+
+    def check() -> list[tuple[str, str]]:
+        findings = module_checks.check_modules(tmp_path, WrapperError("no engine"), [path])
+        return [(each.severity, each.fix) for each in findings if each.severity != "note"]
+
+    with record_overruled(["module-file"], lambda rule, reason: None):
+        ((severity, fix),) = check()
+    assert (severity, fix.splitlines()[0]) == ("failure", "write tee=True")
+    assert "--allow tee-required lets the platform decide" in fix
+    with record_overruled(["module-file", "tee-required"], lambda rule, reason: None):
+        assert check() == [("warning", "write tee=True")]
 
 
 def test_a_named_module_is_run_and_no_other(tmp_path: Path) -> None:
