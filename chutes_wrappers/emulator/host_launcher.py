@@ -187,7 +187,7 @@ def _build_environment(
     if image.manifest is not None:
         write_manifest(image.manifest, module.with_suffix(SUFFIX))
     scratch = folder / "tmp"
-    cache.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)  # it outlives the private folder of the instance
     scratch.mkdir()
     in_cache = {
         name: value.replace(platform_rules.CACHE_FOLDER, str(cache), 1)

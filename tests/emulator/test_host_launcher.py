@@ -13,6 +13,7 @@ import pytest
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.launch_spec import LaunchSpec
 from chutes_wrappers.core.manifest import Manifest, parse_routes
+from chutes_wrappers.emulator import host_launcher
 from chutes_wrappers.emulator.host_launcher import HostImage, HostInstance, HostLauncher
 from chutes_wrappers.emulator.records import InstanceState
 from tests.emulator.platforms import HEAD, is_active, make_chute, make_chute_record, run_invocation_platform
@@ -135,6 +136,12 @@ def test_a_kept_cache_is_a_folder_of_the_chute_until_the_chute_is_deleted(tmp_pa
     assert [*tmp_path.iterdir()] == []
 
 
+def test_no_other_user_can_read_a_kept_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "caches" / "chute-1"
+    host_launcher._build_environment(make_chute_record(), HostImage(), tmp_path / "m.py", tmp_path, cache)
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
 def test_another_cache_ends_with_the_emulator() -> None:
     launcher = HostLauncher()
     root = launcher._find_cache_root()
@@ -167,6 +174,7 @@ def test_an_instance_ends_when_its_emulator_was_killed(tmp_path: Path) -> None:
     script = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
+from chutes_wrappers.emulator import host_launcher
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from tests.emulator.platforms import HEAD, make_chute_record
 with HostLauncher().launch(make_chute_record(code=HEAD.format(concurrency=1))) as instance:
