@@ -18,11 +18,15 @@ from chutes_wrappers.core.base_images import Forge
 from chutes_wrappers.core.local_guard import AllowList
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
 from chutes_wrappers.emulator import accounts
+from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.lookup import find_listed_chute
 from chutes_wrappers.host.staging import Stage
+
+# More than the fee of any placement, which --allow tee-placement lets through.
+BALANCE = 1_000.0
 
 
 class Developer:
@@ -91,6 +95,7 @@ def create_developer(
             folder=Path(name) / "state",
             port=port,
             docker=prepared.docker,
+            new_accounts=NewAccounts(balance=BALANCE),
             buildah=buildah,
             forge=forge,
             disk_limit_bytes=disk_limit_bytes,
