@@ -38,11 +38,11 @@ from chutes_wrappers.emulator.instance_request import (
     PreparedCall,
     RequestRejected,
     check_chute,
-    check_length,
     prepare_call,
 )
 from chutes_wrappers.emulator.instances import AtCapacity, Instances, NoInstance
 from chutes_wrappers.emulator.records import CallRecord, ChuteRecord
+from chutes_wrappers.emulator.rejection import raise_unless_overruled
 from chutes_wrappers.emulator.transport import InstanceResponse
 from chutes_wrappers.runtime.call_shape import Scope
 
@@ -297,7 +297,10 @@ class ChuteCall:
 
 
 async def _read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the request's body. One that is too long is read to its end, but not kept: the client then reads the response."""
+    """Return the request's body. Raises RequestRejected for more than ``max_bytes``, unless that rule is overruled.
+
+    A body that is too long is read to its end, but not kept: the client then reads the response.
+    """
     body, length, limit = bytearray(), 0, max_bytes
     async for piece in request.stream():
         length += len(piece)
@@ -305,7 +308,9 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
             limit = sys.maxsize
         if length <= limit:
             body += piece
-    check_length(length, max_bytes)
+    if length > max_bytes:
+        detail = f"Request body is too large: it has {length} bytes, and the maximum is {max_bytes}"
+        raise_unless_overruled("body-size", RequestRejected(413, detail))
     return bytes(body)
 
 

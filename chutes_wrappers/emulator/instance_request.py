@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from loguru import logger
-
 from chutes_wrappers.core import platform_rules
-from chutes_wrappers.core.overruled_rules import is_overruled
 from chutes_wrappers.emulator.records import ChuteRecord, CordRecord
 
 CHUTE_DOMAINS = ("localhost", "chutes.ai")
@@ -50,16 +47,6 @@ def check_chute(chute: ChuteRecord) -> None:
         raise RequestRejected(503, f"Chute {chute.chute_id} is disabled")
     if chute.owner_balance <= 0:
         raise RequestRejected(402, f"The balance of the chute's owner is ${chute.owner_balance:.2f}, please pay in")
-
-
-def check_length(length: int, max_bytes: int) -> None:
-    """Raise RequestRejected for a body of ``length`` bytes that is too long, unless the rule is overruled (sentence 8)."""
-    if length <= max_bytes:
-        return
-    detail = f"Request body is too large: it has {length} bytes, and the maximum is {max_bytes}"
-    if not is_overruled("body-size"):
-        raise RequestRejected(413, detail)
-    logger.warning("rule body-size was overruled: {}", detail)
 
 
 def prepare_call(
