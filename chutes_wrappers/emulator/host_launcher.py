@@ -96,12 +96,12 @@ class HostLauncher:
 
     def remove_cache(self, chute_id: str) -> None:
         """Remove the folder of a deleted chute."""
-        shutil.rmtree(self._find_cache_root() / chute_id, ignore_errors=True)
+        _remove_folder(self._find_cache_root() / chute_id)
 
     def close(self) -> None:
         """Remove the temporary folder with the folders of all chutes."""
         if self._temporary_root is not None:
-            shutil.rmtree(self._temporary_root, ignore_errors=True)
+            _remove_folder(self._temporary_root)
 
     def _find_cache_root(self) -> Path:
         if self._cache_root is not None:
@@ -152,6 +152,16 @@ class HostInstance:
 
     def lock_network(self) -> None:
         """Do nothing: the process uses this machine's network."""
+
+
+def _remove_folder(path: Path) -> None:
+    """Remove a folder, also with folders in it that a service has made read-only."""
+    for parent, names, _ in os.walk(path):
+        for folder in (Path(parent, name) for name in names):
+            if not folder.is_symlink():
+                with contextlib.suppress(OSError):
+                    folder.chmod(0o700)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def ports_of(manifest: Manifest) -> list[int]:

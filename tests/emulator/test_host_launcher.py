@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -140,6 +141,23 @@ def test_no_other_user_can_read_a_kept_cache(tmp_path: Path) -> None:
     cache = tmp_path / "caches" / "chute-1"
     host_launcher._build_environment(make_chute_record(), HostImage(), tmp_path / "m.py", tmp_path, cache)
     assert cache.stat().st_mode & 0o777 == 0o700
+
+
+def test_folders_that_a_service_made_read_only_are_removed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, folder = tmp_path / "target", tmp_path / "cache" / "chute-1" / "a" / "b"
+    target.mkdir(mode=0o500)
+    folder.mkdir(parents=True)
+    (folder.parent / "link").symlink_to(target)
+    for each in (folder, folder.parent):
+        each.chmod(0o500)
+    modes: list[int] = []  # before the removal: root may remove anything
+    monkeypatch.setattr(
+        shutil,
+        "rmtree",
+        lambda path, **_: modes.extend(each.stat().st_mode & 0o777 for each in (folder, folder.parent, target)),
+    )
+    HostLauncher(cache_root=tmp_path / "cache").remove_cache("chute-1")
+    assert modes == [0o700, 0o700, 0o500]
 
 
 def test_another_cache_ends_with_the_emulator() -> None:
