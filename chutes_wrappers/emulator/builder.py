@@ -105,13 +105,13 @@ class BuildCommands:
 class DockerBuilder:
     """Builds with ``docker build``, as the SDK's own local build does (SDK ``entrypoint/build.py``).
 
-    It runs the command instead of the engine's API: the engine stops the build when the command ends. Raises
-    EngineUnavailable when the command is missing.
+    Its images have ``label``. It runs the command instead of the engine's API: the engine stops the build when the command
+    ends. Raises EngineUnavailable when the command is missing.
     """
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self, label: str) -> None:
         self._docker = BuildCommands("docker", "install Docker's command line, or add --no-docker to build no images")
-        self._label = f"{LABEL}={identity}"
+        self._label = label
 
     def build(self, context: Path, reference: str, on_line: Callable[[str], None]) -> None:
         self.build_stage(context, reference, True, on_line)

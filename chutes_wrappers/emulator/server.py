@@ -25,7 +25,7 @@ from chutes_wrappers.emulator.admission import Admission, Registration
 from chutes_wrappers.emulator.api.context import NewAccounts, Platform, find_caller_problem
 from chutes_wrappers.emulator.app import create_app
 from chutes_wrappers.emulator.buildah_builder import BuildahBuilder
-from chutes_wrappers.emulator.builder import Builder, DockerBuilder
+from chutes_wrappers.emulator.builder import LABEL, Builder, DockerBuilder
 from chutes_wrappers.emulator.builds import Builds
 from chutes_wrappers.emulator.clock import Clock, SystemClock
 from chutes_wrappers.emulator.deployed_chute import DeployedChute
@@ -274,7 +274,7 @@ def _create_builder(settings: Settings, identity: str) -> Builder | None:
         return None
     if settings.buildah:
         return BuildahBuilder(identity, settings.folder / "buildah")
-    return DockerBuilder(identity)
+    return DockerBuilder(f"{LABEL}={identity}")
 
 
 def _open_listeners(port: int) -> list[socket.socket]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.core.errors import EngineUnavailable, WrapperError
-from chutes_wrappers.core.platform_rules import IMAGE_PLATFORM
 from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.emulator.builder import DockerBuilder
 from chutes_wrappers.host import processes
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine, connect
 from chutes_wrappers.host.forge_stages import (
@@ -32,7 +30,6 @@ _STEP = re.compile(r"^(Step \d+/\d+ :|#\d+ \[|(#\d+ [\d.]+ )?chutes-wrappers: )"
 _VARIABLE = re.compile(r"^((?:Step|STEP) \d+/\d+ ?: ENV [^\s=]+[=\s]).*")
 # On the images of the forge's stages. Its value is the user's image.
 _FORGE_LABEL = "chutes-wrappers.forge"
-_COMMAND_TIMEOUT_S = 60
 _STEP_CONTAINER = re.compile(r" ---> Running in ([0-9a-f]{12})")
 
 
@@ -92,44 +89,18 @@ def _remove_step_container_on_failure(engine: DockerEngine) -> Iterator[Callable
 
 def _build_forge_image(image: str, *, debug: bool) -> str:
     """Build the forge's stages on ``image`` and return the name of the result, which does not exist after a failure."""
-    label = f"{_FORGE_LABEL}={image}"
-
-    def build(folder: Path, reference: str, has_network: bool, on_line: Callable[[str], None]) -> None:
-        network = [] if has_network else ["--network", "none"]
-        argv = [
-            "docker",
-            "build",
-            f"--platform={IMAGE_PLATFORM}",
-            "--force-rm",
-            "--label",
-            label,
-            "-t",
-            reference,
-            *network,
-        ]
-        code = processes.stream([*argv, "."], environment=os.environ, directory=folder, on_line=on_line)
-        if code != 0:
-            raise WrapperError(f"docker build failed with exit code {code}", where=image, evidence=progress.tail)
-
+    builder = DockerBuilder(f"{_FORGE_LABEL}={image}")
     title = f"Building the forge's stages on {image}"
     try:
         with output.Progress(title, verbose=debug, is_important=lambda line: find_stage(line) is not None) as progress:
-            reference = build_forge_image(image, build, progress.add_line)
+            reference = build_forge_image(image, builder.build_stage, progress.add_line)
     except BaseException:
-        _try_image_command("rm", make_forge_reference(image))
+        builder.remove(make_forge_reference(image))
         raise
-    # The image of an earlier build: nothing else would remove it.
-    _try_image_command("prune", "--force", "--filter", f"label={label}")
+    builder.publish(reference, output.report)
     output.success(f"the forge's stages passed in {progress.seconds:.0f} s: {reference}")
     output.report(describe_unknown_steps())
     return reference
-
-
-def _try_image_command(*arguments: str) -> None:
-    """Run ``docker image`` with ``arguments``; a failure changes nothing for the user."""
-    argv = ["docker", "image", *arguments]
-    with contextlib.suppress(TimeoutError):
-        processes.capture(argv, environment=os.environ, directory=Path.cwd(), timeout_s=_COMMAND_TIMEOUT_S)
 
 
 def _run_build(stage: Stage, image: str, watch_line: Callable[[str], None], *, debug: bool) -> float:

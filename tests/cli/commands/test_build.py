@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from chutes_wrappers.cli.commands import build
-from chutes_wrappers.host import processes
+from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.emulator import builder
 from chutes_wrappers.host.forge_stages import StageFailed
 
 
@@ -43,27 +44,23 @@ def test_values_of_variables_are_not_shown(line: str, shown: str) -> None:
 class FakeDocker:
     """The docker command: prints the stages of the Dockerfile that it builds, and ends with ``failure`` in the last one."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, failure: BaseException | int = 0) -> None:
-        self.builds: list[list[str]] = []
-        self.image_commands: list[list[str]] = []
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failure: BaseException | None = None) -> None:
+        self.builds: list[Sequence[str]] = []
+        self.image_commands: list[tuple[str, ...]] = []
         self._failure = failure
-        monkeypatch.setattr(processes, "stream", self._stream)
-        monkeypatch.setattr(processes, "capture", self._capture)
+        monkeypatch.setattr(builder, "BuildCommands", lambda *_: self)
 
-    def _stream(self, argv: list[str], *, directory: Path, on_line: Callable[[str], None], environment: object) -> int:
-        self.builds.append(argv)
+    def run(self, arguments: Sequence[str], directory: Path, on_line: Callable[[str], None]) -> None:
+        self.builds.append(arguments)
         names = re.findall("echo '(.*?)'", (directory / "Dockerfile").read_text())
         for name in names:
             on_line(name)
         if self._failure and names[-1].endswith("bytecode manifest"):
-            if isinstance(self._failure, BaseException):
-                raise self._failure
             on_line("The command returned a non-zero code: 1")
-            return self._failure
-        return 0
+            raise self._failure
 
-    def _capture(self, argv: list[str], **options: object) -> None:
-        self.image_commands.append(argv)
+    def try_run(self, *arguments: str) -> None:
+        self.image_commands.append(arguments)
 
 
 def test_the_stages_are_built_without_network_after_the_sdk_and_replace_the_last_ones(
@@ -75,17 +72,15 @@ def test_the_stages_are_built_without_network_after_the_sdk_and_replace_the_last
     assert all(argv[argv.index("-t") + 1] == "case:v1-forge" for argv in docker.builds)
     label = "chutes-wrappers.forge=case:v1"
     assert all(label in argv for argv in docker.builds)
-    assert docker.image_commands == [["docker", "image", "prune", "--force", "--filter", f"label={label}"]]
+    assert docker.image_commands == [("image", "prune", "--force", "--filter", f"label={label}")]
     shown = capsys.readouterr().err
     assert re.search(r"✓ the forge's stages passed in \d+ s: case:v1-forge", shown)
     assert "3 of the forge's steps are not public and were not run" in shown
 
 
-@pytest.mark.parametrize("failure", [1, KeyboardInterrupt()], ids=["failed stage", "Ctrl-C"])
-def test_of_stages_that_did_not_pass_no_image_remains(
-    failure: BaseException | int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("failure", [WrapperError("exit code 1"), KeyboardInterrupt()], ids=["failed stage", "Ctrl-C"])
+def test_of_stages_that_did_not_pass_no_image_remains(failure: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     docker = FakeDocker(monkeypatch, failure)
-    with pytest.raises(type(failure) if isinstance(failure, BaseException) else StageFailed):
+    with pytest.raises(StageFailed if isinstance(failure, WrapperError) else KeyboardInterrupt):
         build._build_forge_image("case:v1", debug=False)
-    assert docker.image_commands == [["docker", "image", "rm", "case:v1-forge"]]
+    assert docker.image_commands == [("image", "rm", "case:v1-forge")]
