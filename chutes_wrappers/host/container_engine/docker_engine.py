@@ -34,6 +34,8 @@ LABEL = "chutes-wrappers.session"
 HOST_LABEL = "chutes-wrappers.host"
 # The label of a volume that outlives its process: the path on this machine that it belongs to.
 OWNER_LABEL = "chutes-wrappers.owner"
+# An internal network alone lets a container call every server of this machine that listens on all addresses.
+_NO_HOST_ADDRESS = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 _API_TIMEOUT_S = 120
 _PREPARE_TIMEOUT_S = 60
 
@@ -155,7 +157,7 @@ class DockerEngine:
 
     @contextlib.contextmanager
     def internal_network(self) -> Iterator[str]:
-        """Create a network without a route to others, and yield its name.
+        """Create a network without a route to others or to this machine, and yield its name.
 
         It is removed when the context ends. Remove its containers first.
         """
@@ -163,7 +165,12 @@ class DockerEngine:
         try:
             with translate_errors(name):
                 self._run_in_worker(
-                    self._client.networks.create, name, driver="bridge", internal=True, labels=self._build_labels()
+                    self._client.networks.create,
+                    name,
+                    driver="bridge",
+                    internal=True,
+                    options=_NO_HOST_ADDRESS,
+                    labels=self._build_labels(),
                 )
             yield name
         finally:

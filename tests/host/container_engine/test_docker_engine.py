@@ -394,6 +394,18 @@ def test_resources_of_a_killed_process_are_removed_by_the_next_and_volumes_of_pa
     assert filters == [{"label": [f"{HOST_LABEL}={docker_engine._find_host_id()}"]}] * 3
 
 
+def test_an_internal_network_has_no_address_of_this_machine(api: Api) -> None:
+    api.answers["POST /networks/create"] = {"Id": "n-1"}
+    engine = connect(has_cleanup=False)
+    try:
+        with engine.internal_network():
+            pass
+    finally:
+        engine.close()
+    (body,) = (body for what, _, body in api.asked if what == "POST /networks/create")
+    assert (body["Internal"], body["Options"]) == (True, {"com.docker.network.bridge.inhibit_ipv4": "true"})
+
+
 def test_the_volume_of_another_users_hidden_path_stays(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
