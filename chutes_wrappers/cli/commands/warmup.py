@@ -50,7 +50,8 @@ def _report_status(chute: ChuteInfo, status: str, *, as_json: bool) -> int:
 
 
 def _request_instance(api: PlatformApi, chute: ChuteInfo) -> None:
-    api.get(
+    # Until 2026 the API knew no "quick", and streamed events for minutes: PLATFORM.md, section 5.
+    api.get_or_start_stream(
         build_path("chutes/warmup", chute.chute_id),
         f"warming up {chute.name}",
         purpose="chutes",

@@ -77,6 +77,22 @@ class PlatformApi:
         """Return the JSON object at ``path``; ``purpose`` is the part of the signature: "images", "chutes", "me", …"""
         return self._parse_object(self._send("GET", path, what, purpose=purpose, params=params), what)
 
+    def get_or_start_stream(self, path: str, what: str, *, purpose: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the JSON object at ``path``; empty as soon as the first line of an event stream arrives instead."""
+        with (
+            HostSession(StreamAdapter()) as session,
+            contextlib.closing(
+                self._send("GET", path, what, purpose=purpose, params=params, session=session)
+            ) as response,
+        ):
+            try:
+                if response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                    next(split_lines(response.iter_content(chunk_size=1)), b"")
+                    return {}
+                return self._parse_object(response, what)
+            except requests.RequestException as error:
+                raise self._build_connection_error(what, path, error) from error
+
     def find(self, path: str, what: str, *, purpose: str) -> dict[str, Any] | None:
         """Return the JSON object at ``path`` as ``get`` does, or None for a 404."""
         try:

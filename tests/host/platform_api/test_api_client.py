@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,25 @@ def test_the_error_names_the_reason_without_the_key(
         request_chute()
     assert expected in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+def stream_until_closed(is_closed: threading.Event) -> Iterator[bytes]:
+    yield b'data: {"status": "cold", "log": "waiting for instances ..."}\n\n'
+    assert is_closed.wait(60)
+
+
+def test_a_warm_up_does_not_wait_for_the_end_of_an_older_apis_stream() -> None:
+    is_closed = threading.Event()
+    stream = Reply(body=stream_until_closed(is_closed), content_type="text/event-stream")
+    with (
+        serve_script({"/stream": stream, "/json": json_reply({"status": "hot"})}) as server,
+        PlatformApi(server.root, KeyCredentials(key=KEY)) as api,
+    ):
+        replies = [
+            api.get_or_start_stream(path, "warming up", purpose="chutes", params={}) for path in ("/stream", "/json")
+        ]
+        is_closed.set()
+    assert replies == [{}, {"status": "hot"}]
 
 
 def test_an_unreachable_platform_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
