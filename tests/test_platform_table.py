@@ -274,6 +274,12 @@ ROWS = (
         status=422,
     ),
     Row(
+        rule="argument-type",
+        violate=set_selector(min_vram_gb_per_gpu="many"),
+        keep=set_selector(min_vram_gb_per_gpu="20"),
+        status=422,
+    ),
+    Row(
         rule="cord-path",
         violate=change_cord(path="/speak-now"),
         keep=change_cord(path="/speak_now"),

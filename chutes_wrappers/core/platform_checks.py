@@ -52,9 +52,14 @@ def find_setting_rule(name: str, value: object) -> str | None:
     try:
         _SETTINGS[name].validate_python(value)
     except ValidationError as error:
-        kind = error.errors()[0]["type"]
-        return next((rule for start, rule in _RULES_BY_ERROR.items() if kind.startswith(start)), "argument-type")
+        return find_error_rule(error)
     return None
+
+
+def find_error_rule(error: ValidationError) -> str:
+    """Return the rule that the first of pydantic's errors about one field is of: number-range, text-length or argument-type."""
+    kind = error.errors()[0]["type"]
+    return next((rule for start, rule in _RULES_BY_ERROR.items() if kind.startswith(start)), "argument-type")
 
 
 def read_setting(name: str, value: object) -> Any:

@@ -302,7 +302,7 @@ FACTS: tuple[Fact, ...] = (
          values=("MAX_TAGLINE_LENGTH", "MAX_README_LENGTH", "MAX_TEXT_LENGTHS"), refusal="422", source=_LIMITS),
     Fact(name="number-range", text="Numbers of a Chute and of its NodeSelector have limits.",
          values=("CHUTE_RANGES", "FRACTIONS", "NODE_RANGES", "MAX_HOURLY_PRICE"), refusal="422", source="API, section 4; SDK chute/node_selector.py"),
-    Fact(name="argument-type", text="An argument of another type is not read: 422. '8' is 8, and 1 is true.", source=_LIMITS),
+    Fact(name="argument-type", text="An argument of another type is not read. '8' is 8, and 1 is true.", refusal="422", source=_LIMITS),
     Fact(name="gpu-name", text="include and exclude take the GPUs of this list, which have these prices an hour.",
          values=("GPU_HOURLY_PRICES",), refusal="422", source=_LIMITS),
     Fact(name="image-name", text="Letters, digits, '-', '_' and '.'; two names must differ by more than case. The API gives no reason.",

@@ -9,7 +9,14 @@ import ast
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic_core import PydanticKnownError
 
 from chutes_wrappers.core import platform_checks, platform_rules
@@ -73,7 +80,27 @@ class CordRequest(BaseModel):
     minimal_input_schema: dict[str, Any] | None = None
 
 
-class NodeSelectorRequest(BaseModel):
+class _Arguments(BaseModel):
+    """Arguments of a module. One of another type counts as its default when the user overruled rule argument-type."""
+
+    @field_validator(
+        *(*_CHUTE, *_NODE, *platform_rules.MAX_TEXT_LENGTHS, "tee", "allow_external_egress", "encrypted_fs"),
+        *("lock_modules", "standard_template", "revision", "max_hourly_price_per_gpu"),
+        mode="wrap",
+        check_fields=False,
+    )
+    @classmethod
+    def _check_type(cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            if platform_checks.find_error_rule(error) != "argument-type":
+                raise
+            raise_unless_overruled("argument-type", error)
+            return cls.model_fields[str(info.field_name)].default
+
+
+class NodeSelectorRequest(_Arguments):
     """The GPUs that a chute requires (SDK ``chute/node_selector.py``)."""
 
     gpu_count: Annotated[int, AfterValidator(limit_number(*_NODE["gpu_count"]))] = _NODE["gpu_count"][0]
@@ -93,7 +120,7 @@ class NodeSelectorRequest(BaseModel):
         return names
 
 
-class ChuteRequest(BaseModel):
+class ChuteRequest(_Arguments):
     """A deployment. Fields that the emulator does not use are stored unchanged."""
 
     name: Annotated[str, AfterValidator(limit_length("text-length", *reversed(platform_rules.CHUTE_NAME_LENGTH)))]
