@@ -51,7 +51,10 @@ def test_one_that_the_module_loads_again_is_not_lost(module: str) -> None:
 def test_a_variable_of_the_image_that_the_host_overrides_is_named_with_the_value_that_wins() -> None:
     image = {"HF_HOME": "/models", "NCCL_VERSION": "2.21", "NVIDIA_VISIBLE_DEVICES": "all", "PATH": "/bin"}
     (sentence,) = describe_overridden_variables(image, {})
-    assert "the image sets HF_HOME, and so does the platform's host, whose value wins (in the emulator HF_HOME=/cache)" in sentence
+    assert (
+        "the image sets HF_HOME, and so does the platform's host, whose value wins (in the emulator HF_HOME=/cache)"
+        in sentence
+    )
     assert "CHUTE_ENV" in sentence
     assert describe_overridden_variables(image, {"HF_HOME": "/models"}) == ()
 
