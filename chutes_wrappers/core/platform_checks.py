@@ -84,10 +84,10 @@ def find_chute_name_problem(name: str) -> str | None:
     return f"{shortest} to {longest} letters, digits, '-', '_', '.' or '/', the first a letter or digit"
 
 
-def find_chute_name_rule(name: object) -> str | None:
-    """Return the rule that a chute's name violates: text-length for its length, which the API checks first, or chute-name."""
-    has_valid_form = isinstance(name, str) and platform_rules.CHUTE_NAME.match(name) is not None
-    return find_setting_rule("name", name) or (None if has_valid_form else "chute-name")
+def list_chute_name_rules(name: str) -> list[str]:
+    """Return the rules that a chute's name violates: text-length for its length, which the API checks first, and chute-name."""
+    rule = find_setting_rule("name", name)
+    return [*([rule] if rule else []), *([] if platform_rules.CHUTE_NAME.match(name) else ["chute-name"])]
 
 
 def find_image_name_problem(name: str, length: tuple[int, int] = platform_rules.IMAGE_NAME_LENGTH) -> str | None:

@@ -50,7 +50,7 @@ def test_another_rule_still_refuses_and_nothing_is_said_of_one_that_was_not_viol
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("subnet-nam", "unknown rule 'subnet-nam'; did you mean subnet-name? The rules: balance, "),
+        ("subnet-nam", "unknown rule 'subnet-nam'; did you mean subnet-name? The rules: argument-type, "),
         ("instance-user", "'instance-user' is a fact that cannot be overruled: "),
     ],
 )

@@ -14,8 +14,8 @@ def check_names(facts: ModuleFacts, username: str) -> None:
     """Raise ConfigurationError for the module's CHUTE_NAME or CHUTE_TAG, or a username, with the rule that it breaks."""
     where = str(facts.path)
     name = facts.chute_name
-    if (rule := platform_checks.find_chute_name_rule(name)) and (form := platform_checks.find_chute_name_problem(name)):
-        refuse(rule, _make_error("CHUTE_NAME", name, form, where))
+    for violated in platform_checks.list_chute_name_rules(name):
+        refuse(violated, _make_error("CHUTE_NAME", name, platform_checks.find_chute_name_problem(name) or "", where))
     if rule := platform_checks.find_image_name_problem(facts.chute_tag, platform_rules.IMAGE_TAG_LENGTH):
         refuse("image-tag", _make_error("CHUTE_TAG", facts.chute_tag, rule, where))
     if rule := platform_checks.find_username_problem(username):

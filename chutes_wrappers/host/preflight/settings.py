@@ -53,13 +53,10 @@ def find_field_problems(
 
 def _find_name_problems(facts: ModuleFacts, described: Mapping[str, Any], username: str) -> Iterator[Problem]:
     file, name, image = str(facts.path), str(described["name"]), described["image"]
-    yield from _find_name_problem(
-        platform_checks.find_chute_name_rule(described["name"]) or "chute-name",
-        _format_source("CHUTE_NAME", facts.chute_name, "chute name", name),
-        name,
-        platform_checks.find_chute_name_problem(name),
-        file,
-    )
+    source = _format_source("CHUTE_NAME", facts.chute_name, "chute name", name)
+    valid_form = platform_checks.find_chute_name_problem(name)
+    for rule in platform_checks.list_chute_name_rules(name):
+        yield from _find_name_problem(rule, source, name, valid_form, file)
     yield from _find_name_problem(
         "username", "the username", username, platform_checks.find_username_problem(username), USERNAME_SOURCE
     )

@@ -48,6 +48,10 @@ def test_the_name_of_a_chute(name: str, rule: str | None) -> None:
         assert_one_problem(check_module(name=name), name, "chute name", "3 to 127", rule=rule)
 
 
+def test_a_name_that_is_too_short_and_has_another_character_breaks_two_rules() -> None:
+    assert [problem.rule for problem in check_module(name="é")] == ["text-length", "chute-name"]
+
+
 def test_a_slash_in_the_name_of_an_image_is_refused_by_the_sdk_itself() -> None:
     assert_one_problem(check_module(image={**IMAGE, "name": "a/bcd"}), "the SDK itself refuses '/'", rule="image-name")
 
@@ -63,16 +67,16 @@ def test_the_tag_of_an_image(tag: str) -> None:
 
 
 def test_a_name_of_the_modules_variable_is_reported_with_the_variable() -> None:
-    facts = replace(FACTS, chute_name="-a")
+    facts = replace(FACTS, chute_name="-ab")
     messages = [
         problem.what
         for problem in find_setting_problems(
-            facts, build_description(name="-a", image={**IMAGE, "name": "-a"}), "tester"
+            facts, build_description(name="-ab", image={**IMAGE, "name": "-ab"}), "tester"
         )
     ]
     assert messages == [
-        "the platform does not accept CHUTE_NAME as the chute name: '-a'",
-        "the platform does not accept CHUTE_NAME as the image name: '-a'",
+        "the platform does not accept CHUTE_NAME as the chute name: '-ab'",
+        "the platform does not accept CHUTE_NAME as the image name: '-ab'",
     ]
 
 
