@@ -42,9 +42,11 @@ def describe_losses(
     preload_lines, bytecode_files = _read_files(engine, image)
     # A line of the file may end with a comment.
     listed = split_preloads(" ".join(line.partition("#")[0] for line in preload_lines))
+    variables = split_preloads(launch.environment.get("LD_PRELOAD", ""))
+    # In the order in which the loader takes them: the first one's functions are used (ld.so(8)).
     sources = {
-        **dict.fromkeys(listed, _PRELOAD_FILE),
-        **dict.fromkeys(split_preloads(launch.environment.get("LD_PRELOAD", "")), "LD_PRELOAD"),
+        **dict.fromkeys(variables, "LD_PRELOAD"),
+        **{library: _PRELOAD_FILE for library in listed if library not in variables},
     }
     lost = {library: source for library, source in sources.items() if library not in loaded}
     overridden = describe_overridden_variables(launch.environment, module_environment)

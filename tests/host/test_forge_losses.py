@@ -64,9 +64,9 @@ def test_the_file_of_preloads_is_read_without_its_comments() -> None:
     assert sentence.startswith(f"the image preloads {JEMALLOC} (/etc/ld.so.preload), /lib/b.so (/etc/ld.so.preload): ")
 
 
-def test_one_setting_loads_all_lost_libraries_and_what_the_module_loads_already() -> None:
+def test_one_setting_loads_all_lost_libraries_in_the_loaders_order_and_what_the_module_loads_already() -> None:
     (sentence,) = find_losses(preloads="/lib/a.so", file_lines=["/lib/b.so"], module="/lib/c.so")
-    assert sentence.endswith('set CHUTE_ENV = {"LD_PRELOAD": "/lib/c.so:/lib/b.so:/lib/a.so"}')
+    assert sentence.endswith('set CHUTE_ENV = {"LD_PRELOAD": "/lib/c.so:/lib/a.so:/lib/b.so"}')
 
 
 @pytest.mark.parametrize(

@@ -283,6 +283,12 @@ def _suggest_port_fix(port: int, listeners: Sequence[Listener]) -> str:
             "set 0.0.0.0 with its variable (CHUTE_ENV, often HOST) or argument (ENTRYPOINT)"
         )
     other_ports = sorted({listener.port for listener in listeners})
+    problems = [problem for other in other_ports if (problem := find_service_port_problem(other))]
+    if problems and len(problems) == len(other_ports):
+        return (
+            f"the service listens on {', '.join(map(str, other_ports))}, not on {port}, and {'; '.join(problems)}: move it "
+            f"to {port} with its variable (CHUTE_ENV, often PORT) or argument (ENTRYPOINT)"
+        )
     if other_ports:
         return f"the service listens on {', '.join(map(str, other_ports))}, not on {port}: correct SERVICE_PORTS"
     return "the service listens on no port yet: allow more time with --startup-delay and --probe-timeout, or check CHUTE_ENV"

@@ -197,6 +197,11 @@ _RULES: tuple[_Rule, ...] = (
         fix=_return_text("fetch what it needs before activation (in a start-up hook, or in the image), or set allow_external_egress=True on the Chute"),
     ),
     _Rule(
+        pattern=re.compile(r"""can't open file ['"](?P<path>[^'"]+\.pyc)['"]: \[Errno 2\]"""),
+        reason=lambda match: f"{match['path']} is not on the instance: the forge deletes every .pyc file",
+        fix=_return_text("add its .py file to the base image, and start that with ENTRYPOINT"),
+    ),
+    _Rule(
         pattern=re.compile(rf"(FileNotFoundError|No such file or directory)[^/]*{_PATH}"),
         reason=lambda match: f"{match['path']} is not in the image",
         fix=_return_text("an instance has the module and the image only: add the file with image.add(), and build again"),

@@ -159,6 +159,11 @@ def test_an_unpublished_port_is_named_in_the_error() -> None:
     ("listeners", "next_step"),
     [
         ([("0.0.0.0", 9000)], "the service listens on 9000, not on 8020: correct SERVICE_PORTS"),
+        (
+            [("0.0.0.0", 8002)],
+            "the service listens on 8002, not on 8020, and port 8002 belongs to the chute's attestation server on an "
+            "instance: move it to 8020 with its variable (CHUTE_ENV, often PORT) or argument (ENTRYPOINT)",
+        ),
         ([("127.0.0.1", 8020)], "the service listens on 127.0.0.1:8020 only"),
         ([], "the service listens on no port yet"),
     ],

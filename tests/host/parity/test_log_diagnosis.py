@@ -47,6 +47,11 @@ LINES = [
     ("urllib3: Failed to establish: [Errno 101] Network is unreachable", "the network", "allow_external_egress"),
     ("curl: (6) Could not resolve host: huggingface.co", "the network", "allow_external_egress"),
     (
+        "python3: can't open file '/srv/app/server.pyc': [Errno 2] No such file or directory",
+        "/srv/app/server.pyc is not on the instance: the forge deletes every .pyc file",
+        ".py file to the base image",
+    ),
+    (
         "FileNotFoundError: [Errno 2] No such file or directory: '/app/voices.json'",
         "/app/voices.json is not in the image",
         "image.add()",
