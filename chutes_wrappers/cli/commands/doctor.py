@@ -61,7 +61,7 @@ def print_facts(*, as_json: bool) -> int:
 
 
 def _print_short_facts() -> None:
-    output.print_line("platform facts (--doctor --facts explains them; --allow RULE overrules those with *)")
+    output.print_line("platform facts (--doctor --facts explains them; --allow overrules those with *)")
     for heading, facts in format_short_facts():
         # A name and its values stay in one line.
         text = f"{heading}: {', '.join(fact.replace(' ', _FIXED_SPACE) for fact in facts)}"

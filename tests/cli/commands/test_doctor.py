@@ -544,7 +544,7 @@ def test_the_text_output_shows_groups_and_fixes(machine: Machine) -> None:
         "account",
         "wallet",
         "modules",
-        "platform facts (--doctor --facts explains them; --allow RULE overrules those with *)",
+        "platform facts (--doctor --facts explains them; --allow overrules those with *)",
     ]
     assert "2026-05-12, sure: tee-required*" in ran.stdout
     assert max(map(len, ran.stdout.split("platform facts", 1)[1].splitlines()[1:])) <= 80
