@@ -155,6 +155,8 @@ def make_dockerfiles(image: str) -> tuple[str, str]:
         *_start_stages([INSPECTION]),
         "USER root",
         *_start_stages([BYTECODE_MANIFEST]),
+        # The forge writes its own file over a vendor's.
+        "RUN rm -f /etc/ld.so.preload",
         f"USER {platform_rules.INSTANCE_USER}",
         "ENTRYPOINT []",
     ]
