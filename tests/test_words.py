@@ -105,9 +105,14 @@ def test_a_small_module_is_one_that_one_other_imports() -> None:
     assert words.small_modules([small, user, other]) == []
 
 
-def test_the_script_prints_each_checkout_and_the_places(capsys: pytest.CaptureFixture[str]) -> None:
-    assert words.main([str(ROOT), str(ROOT)]) == 0
+def test_the_script_prints_each_checkout_and_the_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for count in (1, 2):
+        folder = tmp_path / str(count) / "chutes_wrappers" / "core"
+        folder.mkdir(parents=True)
+        for number in range(count):
+            (folder / f"part{number}.py").write_text("def read_part() -> None:\n    pass\n")
+    assert words.main([str(tmp_path / "1"), str(tmp_path / "2")]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert any(row.startswith("modules") and row.split()[-2:] == [str(len(MODULES))] * 2 for row in rows)
-    assert words.main(["--list", "functions"]) == 0
-    assert "chutes_wrappers/core/errors.py:" in capsys.readouterr().out
+    assert any(row.startswith("modules") and row.split()[-2:] == ["1", "2"] for row in rows)
+    assert words.main(["--list", "functions", str(tmp_path / "1")]) == 0
+    assert "chutes_wrappers/core/part0.py:1" in capsys.readouterr().out
