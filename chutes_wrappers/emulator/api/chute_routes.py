@@ -168,7 +168,7 @@ async def delete(chute_id: str, request: Request, caller: _Caller) -> JsonObject
 
 
 def find_chute(platform: Platform, caller: Caller | None, id_or_name: str) -> Chute:
-    """Return the chute of this id or exactly this name, of any user. Raises 404 also when the caller cannot use that one.
+    """Return the chute of this id or exactly this name (or ``USER/NAME``), of any user. Raises 404 also when the caller cannot use that one.
 
     Of several with the name it is the platform's, else any (PLATFORM.md, section 5): here the oldest.
     """
@@ -215,7 +215,15 @@ def _find_exactly(platform: Platform, id_or_name: str) -> Chute | None:
         return chute
     same_name = [candidate for candidate in chutes.list_oldest_first() if candidate.name == id_or_name]
     of_platform = (one for one in same_name if operator is not None and one.user_id == operator.user_id)
-    return next(of_platform, None) or next(iter(same_name), None)
+    return next(of_platform, None) or next(iter(same_name), None) or _find_of_user(platform, id_or_name)
+
+
+def _find_of_user(platform: Platform, full_name: str) -> Chute | None:
+    """Return the chute of ``USER/NAME``; observed in 2025, and no newer source says otherwise."""
+    username, _, name = full_name.partition("/")
+    owner = platform.state.users.find_by_name(username)
+    own = (chute for chute in platform.state.chutes.list_oldest_first() if owner and chute.user_id == owner.user_id)
+    return next((chute for chute in own if chute.name == name), None)
 
 
 def _is_match(platform: Platform, pattern: str, chute: Chute) -> bool:

@@ -251,7 +251,7 @@ ROWS = (
     Row(94, lambda w: w.send("GET", "/chutes/"), 200, '"total":0'),
     Row(95, lambda w: w.log_in_as_stranger("/chutes/"), 200, '"total":0'),
     Row(96, lambda w: w.carl.get("/chutes/one"), 200),
-    Row(98, lambda w: w.carl.get("/chutes/carl3521/one"), 404, MISSING_CHUTE, EXACT_NAME),
+    Row(98, lambda w: w.carl.get("/chutes/carl3521/one"), 200, '"name":"one"'),
     Row(99, lambda w: w.carl.get("/chutes/ONE"), 404, MISSING_CHUTE, EXACT_NAME),
     Row(100, lambda w: w.carl.get("/chutes/o_e"), 404, MISSING_CHUTE, EXACT_NAME),
     Row(101, lambda w: w.carl.get("/chutes/nope"), 404, MISSING_CHUTE),
