@@ -60,7 +60,7 @@ def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: ReadmeTerm
     assert "matches the service: 4 routes" in terminal.run("./deploy.sh --discover deploy_chat --check")
     assert "all 5 routes would work on Chutes" in terminal.run("./deploy.sh --emulate deploy_chat --check")
     registered(terminal)
-    terminal.run("./deploy.sh --build deploy_chat")
+    terminal.run("./deploy.sh --build deploy_chat", {r"directly all the same\? \[y/N\]": "y"})
     terminal.run("./deploy.sh --deploy deploy_chat", {r"\[y/N\]": "y"})
     terminal.run("./deploy.sh --warmup chat")
     output_text = terminal.run('./deploy.sh --call chat /v1/embeddings -d \'{"input": "a container"}\'')
@@ -100,7 +100,7 @@ def test_a_module_on_the_platform(terminal: ReadmeTerminal, platform: str) -> No
     discover = ".venv/bin/python tools/discover_routes.py --chute-file deploy_myservice.py --docker-env DEBUG=1 --docker-env HF_TOKEN --shm-size 8g"
     assert "a token of somebody" not in terminal.run(discover, {r"\]: ": ""})
     registered(terminal)
-    terminal.run("./deploy.sh --build deploy_myservice")
+    terminal.run("./deploy.sh --build deploy_myservice", {r"directly all the same\? \[y/N\]": "y"})
     terminal.run("./deploy.sh --deploy deploy_myservice", {r"\[y/N\]": "y"})
     terminal.run("./deploy.sh --warmup myservice")
     assert "active" in terminal.run("./deploy.sh --status myservice")
