@@ -31,7 +31,7 @@ def test_what_the_forge_removes_from_a_real_image_is_named(engine: DockerEngine)
     assert describe_losses(engine, base, LaunchSpec(), {}) == ()
     reference = bases.built_from_scratch("losing", LOSING.format(base=base), {})
     preloads, bytecode = describe_losses(engine, reference, inspect_image(engine, reference), {})
-    assert "the image preloads /lib/b.so (/etc/ld.so.preload), /lib/x86_64-linux-gnu/libm.so.6 (LD_PRELOAD)" in preloads
+    assert "the image preloads /lib/x86_64-linux-gnu/libm.so.6 (LD_PRELOAD), /lib/b.so (/etc/ld.so.preload)" in preloads
     assert "/opt/own/engine (2 files), /usr/lib/python3/dist-packages/vendor (1 file): the forge deletes" in bytecode
 
 

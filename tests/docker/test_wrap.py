@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.core.layout import RECIPE_VARIABLES
+from chutes_wrappers.core.layout import BAKED_LIB, RECIPE_VARIABLES
 from chutes_wrappers.host.container_engine.docker_engine import DockerEngine
 from tests.scenario import Scenario
 
@@ -40,7 +40,8 @@ PYTHON_3_11 = dict.fromkeys(
 ENVIRONMENT: dict[str, dict[str, str]] = {
     "vendor-venv-path": {
         "PATH": "/opt/venv/bin:/usr/bin:/bin",
-        "PYTHONPATH": "/srv/echo",
+        # With what its own child processes need under the guard library.
+        "PYTHONPATH": f"{BAKED_LIB}/chutes_wrappers/runtime/service_python:/srv/echo",
         "PIP_USER": "1",
         "VIRTUAL_ENV": "/opt/venv",
     },
