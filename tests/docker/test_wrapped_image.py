@@ -152,8 +152,11 @@ def test_a_rebuild_after_editing_only_the_module_rebuilds_no_recipe_layer(wrappe
     # The forge's stages come after it, in every build.
     steps = output_text.partition("✓ built ")[0].split("Step ")[1:]
     rebuilt = [step.splitlines()[0] for step in steps if "Using cache" not in step and " FROM " not in step]
-    assert [step.split(" : ")[1].split()[0] for step in rebuilt] == ["ADD"]
-    assert wrapped.module.name in rebuilt[0]
+    # The SDK's own line comes after the recipe; an earlier failed build of its image may have taken it from the cache.
+    instructions = [step.partition(" : ")[2] for step in rebuilt]
+    assert [each for each in instructions if not each.startswith("RUN pip install chutes==")] == [
+        f"ADD {wrapped.module.name} /app/{wrapped.module.name}"
+    ]
 
 
 def test_slim_leaves_out_what_only_compiles(engine: DockerEngine, tmp_path: Path) -> None:
