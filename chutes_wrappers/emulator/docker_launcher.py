@@ -164,7 +164,7 @@ class DockerInstance:
         except WrapperError as error:
             if self._container.read_exit_code() is None:  # each one more would run beside those before
                 self._is_tmp_measurable = False
-                self._report(f"what an instance writes to /tmp is no longer measured: {error.what}")
+                self._report(f"from now on, what an instance writes to /tmp is not measured: {error.what}")
             return 0
         size = result.output.rpartition("\t")[0].splitlines()[-1:]
         if size and size[0].isdecimal():

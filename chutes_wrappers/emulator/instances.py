@@ -88,7 +88,7 @@ class Instances:
         return instance.record if instance is not None else None
 
     async def wait_until_active(self, chute: ChuteRecord, *, wait_s: float) -> None:
-        """Start an instance when there is none, and wait up to ``wait_s`` seconds for it. Raises NoInstance without one then."""
+        """Start an instance when no instance is active, and wait up to ``wait_s`` seconds. Raises NoInstance if none becomes active."""
         self._chutes[chute.chute_id] = chute
         if not self._list_active(chute):
             await self._start_and_wait(chute, wait_s)

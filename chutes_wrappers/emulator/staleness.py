@@ -1,4 +1,4 @@
-"""What the platform's API serves although it is no longer so (PLATFORM.md, section 5), by an injected clock."""
+"""The outdated responses that the platform's API gives for some seconds (PLATFORM.md, section 5), by an injected clock."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StaleMemory:
             self._entries[key] = (self.clock.now() + seconds, value)
 
     def recall(self, key: Hashable) -> Any:
-        """Return the value of ``key``; None when there is none, or its time is over."""
+        """Return the value of ``key``, or None if the key is unknown or has expired."""
         ends_at, value = self._entries.get(key, (0.0, None))
         if ends_at > self.clock.now():
             return value

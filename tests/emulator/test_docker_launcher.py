@@ -87,7 +87,7 @@ def test_a_measurement_that_takes_too_long_is_reported_and_the_other_folders_sti
     container = FakeContainer(root_bytes=MIB)
     instance = make_instance(container, reports)
     assert [instance.measure_written_bytes() for _ in range(2)] == [MIB] * 2
-    assert reports == ["what an instance writes to /tmp is no longer measured: not running"]
+    assert reports == ["from now on, what an instance writes to /tmp is not measured: not running"]
     assert len(container.commands) == 1
 
 

@@ -177,7 +177,7 @@ class DockerEngine:
             run_cleanup(self._run_in_worker, self._client.api.remove_network, name)
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume. No error when there is none, or a container uses it."""
+        """Remove a volume. Does nothing when it does not exist, or a container uses it."""
         run_cleanup(self._run_in_worker, self._client.api.remove_volume, name)
 
     def remove_build_step(self, container_id: str) -> None:
@@ -290,7 +290,7 @@ def _is_abandoned(labels: Mapping[str, str]) -> bool:
 
 
 def _is_gone(path: str) -> bool:
-    """Return whether there is no such path. Another user's path may only be hidden from this user."""
+    """Return whether ``path`` does not exist. A path that this user may not read counts as existing."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

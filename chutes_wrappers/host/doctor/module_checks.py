@@ -73,7 +73,7 @@ class _Checks:
             return
         name = format_module(path)
         for problem in problems:
-            if manifest is None and problem.rule == "no-cord":  # there are no routes yet
+            if manifest is None and problem.rule == "no-cord":  # discovery has not written the routes yet
                 continue
             yield _rate_problem(problem)
         yield from self._check_image_name(read, path)
