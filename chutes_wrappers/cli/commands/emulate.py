@@ -156,6 +156,7 @@ def _run_with_guard(
         proven=report.choose_example(outcomes),
         send_call=lambda call, timeout_s: _call_platform(platform, chute, call, timeout_s),
         longest_start_s=chute.measure_longest_start_s(),
+        has_engine=emulated_image.is_engine_reachable,
     )
     return run_with_guard(task, screen)
 

@@ -36,6 +36,15 @@ class PreparedImage:
     docker: bool
 
 
+def is_engine_reachable() -> bool:
+    """Return whether a Docker engine is reachable now."""
+    try:
+        connect(has_cleanup=False).close()
+    except EngineUnavailable:
+        return False
+    return True
+
+
 def has_engine(facts: ModuleFacts) -> bool:
     """Return whether to use Docker: always without a HOST_ENTRYPOINT, else if a reachable engine has the image."""
     if facts.host_entrypoint is None:

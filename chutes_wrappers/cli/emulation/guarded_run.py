@@ -43,17 +43,19 @@ class GuardedRun:
 class GuardedRunTask:
     """What to run: the chute, a call that succeeded without the library (if any), and how to send it within seconds.
 
-    ``longest_start_s`` is how many seconds the slowest start without the library took.
+    ``longest_start_s`` is how many seconds the slowest start without the library took. ``has_engine`` returns whether the
+    Docker engine is still reachable.
     """
 
     chute: DeployedChute
     proven: Outcome | None
     send_call: Callable[[PublicCall, float], HttpResponse]
     longest_start_s: float
+    has_engine: Callable[[], bool]
 
 
 def run_with_guard(task: GuardedRunTask, screen: Screen) -> GuardedRun | None:
-    """Replace the chute's instance by one with the library, call it once, and print the result; None if it has no library.
+    """Replace the chute's instance by one with the library, call it once, and print the result; None if nothing was measured.
 
     That instance keeps running. A failure is a result, never an error.
     """
@@ -66,6 +68,10 @@ def run_with_guard(task: GuardedRunTask, screen: Screen) -> GuardedRun | None:
     if not problem:
         output.success(f"it works under the guard library too, after {progress.seconds:.1f} s ({_MEASURED})")
         return GuardedRun(problem="")
+    if not task.has_engine():
+        output.warning("the Docker engine has stopped: nothing was measured under the platform's guard library")
+        output.report_next_step("start Docker, and run the command again")
+        return None
     result = _explain(problem, screen.lines)
     output.warning(f"the chute may fail under the platform's guard library, {_MEASURED}: {result.problem}")
     for line in result.evidence.splitlines():

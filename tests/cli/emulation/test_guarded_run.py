@@ -59,7 +59,11 @@ def shorten_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_guarded(
-    respond: Callable[[PublicCall, float], HttpResponse] | None = None, *, proven: Outcome | None = PROVEN, **chute: Any
+    respond: Callable[[PublicCall, float], HttpResponse] | None = None,
+    *,
+    proven: Outcome | None = PROVEN,
+    has_engine: bool = True,
+    **chute: Any,
 ) -> GuardedRun | None:
     screen = Screen()
     screen.add_line("Segmentation fault of the run before")
@@ -69,6 +73,7 @@ def run_guarded(
         proven=proven,
         send_call=respond or (lambda call, timeout_s: HttpResponse(status=200)),
         longest_start_s=0.0,
+        has_engine=lambda: has_engine,
     )
     result = run_with_guard(task, screen)
     assert fake.failure or fake.environments == [{"LD_PRELOAD": GUARD_LIBRARY}]
@@ -130,3 +135,10 @@ def test_an_image_without_the_library_is_not_measured(capsys: pytest.CaptureFixt
     missing = f"ERROR: ld.so: object '{GUARD_LIBRARY}' from LD_PRELOAD cannot be preloaded: ignored."
     assert run_guarded(lines=(missing,)) is None
     assert "nothing was measured under it" in capsys.readouterr().err
+
+
+def test_without_an_engine_nothing_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_guarded(failure=WrapperError("the connection was refused"), has_engine=False) is None
+    printed = capsys.readouterr().err
+    assert "the Docker engine has stopped: nothing was measured" in printed
+    assert "may fail" not in printed
