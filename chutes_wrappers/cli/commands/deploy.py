@@ -46,17 +46,34 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         own_chutes = [parse_chute(record) for record in list_own_chutes(api)]
         before = find_updated_chute(definition["name"], own_chutes)
         fee = None if before else _fetch_fee(api, definition)
-        _check_deployment(api, user, facts, definition, stage, module, fee, own_chutes, options)
+        check_deployment(api, user, facts, definition, stage, module, fee, own_chutes, options)
         fee_arguments = _build_fee_arguments(definition["name"], fee, accepted=accept_fee) if before is None else []
-        arguments = [*fee_arguments, *options.arguments]
-        sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
-        with output.Progress(f"Deploying {definition['name']}", verbose=options.debug) as progress:
-            sdk_error = sdk_upload.run_upload(stage, ["deploy", stage.reference, *arguments], progress, {})
-            after = find_listed_chute(api, before.name if before is not None else definition["name"])
-        check_deployed(after, before, definition["cords"], sdk_error)
-        assert after is not None
-        _report_deployment(after, before, api_client.build_chute_url(after, api.url), options)
+        after = deploy_stage(api, stage, facts, definition, before, fee_arguments, options)
+        report_deployment(after, before, api_client.build_chute_url(after, api.url), options)
     return 0
+
+
+def deploy_stage(
+    api: PlatformApi,
+    stage: Stage,
+    facts: ModuleFacts,
+    definition: Mapping[str, Any],
+    before: ChuteInfo | None,
+    fee_arguments: Sequence[str],
+    options: UploadOptions,
+) -> ChuteInfo:
+    """Deploy the module of ``stage`` through the SDK, and return the chute that ``check_deployed`` accepted.
+
+    ``before`` is the chute that the deployment updates. The deployed files are kept for ``--rollback``.
+    """
+    arguments = [*fee_arguments, *options.arguments]
+    sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
+    with output.Progress(f"Deploying {definition['name']}", verbose=options.debug) as progress:
+        sdk_error = sdk_upload.run_upload(stage, ["deploy", stage.reference, *arguments], progress, {})
+        after = find_listed_chute(api, before.name if before is not None else definition["name"])
+    check_deployed(after, before, definition["cords"], sdk_error)
+    assert after is not None
+    return after
 
 
 def check_deployed(
@@ -93,7 +110,7 @@ def _fetch_fee(api: PlatformApi, definition: Mapping[str, Any]) -> float | None:
     return compute_first_deployment_fee(pricing, definition["node_selector"])
 
 
-def _check_deployment(
+def check_deployment(
     api: PlatformApi,
     user: AccountInfo,
     facts: ModuleFacts,
@@ -104,7 +121,10 @@ def _check_deployment(
     own_chutes: Sequence[ChuteInfo],
     options: UploadOptions,
 ) -> None:
-    """Raise one ConfigurationError for everything that the platform would reject, or would deploy as another chute."""
+    """Raise one ConfigurationError for everything that the platform would reject, or would deploy as another chute.
+
+    ``module`` names the module in the fixes, and ``fee`` is None for an update.
+    """
     reference = sdk_upload.build_image_reference(definition)
     image = find_image(api, reference)
     problems = find_deployment_problems(user, image, reference=reference, module=module, public=options.public, fee=fee)
@@ -152,7 +172,8 @@ def _build_fee_arguments(name: str, fee: float | None, *, accepted: bool) -> lis
     return ["--accept-fee"]
 
 
-def _report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, options: UploadOptions) -> None:
+def report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, options: UploadOptions) -> None:
+    """Print the deployed chute, whose URL is ``host``, and whether it is another version than ``before``."""
     is_same = before is not None and before.version == after.version
     if options.as_json:
         payload = {
