@@ -178,6 +178,12 @@ CHUTE_RANGES: dict[str, tuple[float, float]] = {
 FRACTIONS = ("scaling_threshold",)  # whole numbers are required for the others
 # Settings of a NodeSelector (SDK chute/node_selector.py has the same); GB for the second.
 NODE_RANGES: dict[str, tuple[int, int]] = {"gpu_count": (1, 8), "min_vram_gb_per_gpu": (16, 140)}
+# (api) section 5: what `PUT /chutes/ID` changes without a new version, besides `disabled`; the server of 2025 knows the first
+# four. The ignored field is validated.
+CHANGEABLE_FIELDS = (
+    "tagline", "readme", "tool_description", "logo_id", "max_instances", "scaling_threshold", "shutdown_after_seconds",
+)  # fmt: skip
+IGNORED_CHANGES = ("shutdown_after_seconds",)
 # (api, August 2026) section 4: what an account without a special role may deploy, since 2026-05-12.
 TEE_GPU = "pro_6000"
 TEE_GPU_COUNT = 1
@@ -239,6 +245,8 @@ EXCEPTED_SECRET_PREFIXES = ("python", "uv_")
 
 # (api) section 5: authentication and permissions of a user, and the states of an image.
 NONCE_WINDOW_S = 600
+# Section 5; SDK entrypoint/startup_logs.py: the log of an instance that never became active is kept for so long.
+STARTUP_LOG_KEPT_S = 4 * 3600
 PUBLIC_CHUTES_BIT = 11  # SDK entrypoint/deploy.py reads it too
 PUBLIC_CHUTES_PERMISSION = "Allow deploying models publicly."
 IMAGE_PENDING = "pending build"
@@ -282,6 +290,8 @@ FACTS: tuple[Fact, ...] = (
          refusal="402", source=_LIMITS),
     Fact(name="image-sdk", text="The SDK in the image must not be too old.", refusal="400", source=_LIMITS),
     Fact(name="immutable-chute", text="An immutable chute cannot be updated.", refusal="403", source=_LIMITS),
+    Fact(name="chute-changes", text="These fields of a deployed chute can change without a new version; texts cannot be cleared.",
+         values=("CHANGEABLE_FIELDS", "IGNORED_CHANGES"), source="API, section 5"),
     Fact(name="daily-limit", text="Creations, updates and deletions of chutes are limited per user and day.",
          values=("MAX_VERSIONS_PER_DAY",), refusal="429", source=_LIMITS),
     Fact(name="check-order", text="The API checks in this order, and reports the first violated rule.",
@@ -426,6 +436,8 @@ FACTS: tuple[Fact, ...] = (
     Fact(name="missing-chutes", text="A chute that was not found stays so for so many seconds; each route looks names up differently.",
          values=("MISSING_CHUTE_S",), source="API, section 5"),
     Fact(name="signatures", text="A signature's time may differ by so many seconds.", values=("NONCE_WINDOW_S",), source="API, section 5", date="2026-07"),
+    Fact(name="startup-logs", text="The log of an instance that never became active is kept, encrypted for the owner's hotkey.",
+         values=("STARTUP_LOG_KEPT_S",), source="section 5; SDK entrypoint/startup_logs.py"),
     Fact(name="api-keys", text="A key has a name, and scopes of these types.",
          values=("API_KEY_NAME", "API_KEY_OBJECT_TYPES"), source="API, section 5", date="2026-07"),
 )

@@ -15,6 +15,7 @@ from chutes_wrappers.emulator.api import (
     logo_routes,
     pricing_routes,
     secret_routes,
+    startup_log_routes,
     user_routes,
     warmup_routes,
 )
@@ -30,7 +31,7 @@ _ROUTERS = (
         warmup_routes.router,
         chute_routes.router,
     ),
-    *(api_key_routes.router, instance_routes.router, pricing_routes.router),
+    *(api_key_routes.router, instance_routes.router, startup_log_routes.router, pricing_routes.router),
 )
 
 
