@@ -1,10 +1,10 @@
-"""Error responses of the API: their detail, shortened, and the next step by status. Pure."""
+"""Error responses of the API: their reasons, shortened, and the next step by status. Pure."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import unescape
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -20,6 +20,10 @@ from chutes_wrappers.core.platform_rules import (
 from chutes_wrappers.core.text import clean_text
 
 _LONGEST_DETAIL = 400
+# Of a reason with several lines: a fee notice, or what a code review found.
+_MOST_LINES = 40
+_LONGEST_REASON = 4000
+_MOST_LEVELS = 8
 _MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title\s*>", re.IGNORECASE | re.DOTALL)
 _HIDDEN = "••••"
@@ -55,8 +59,8 @@ _CALL_STEPS = {
 # By a pattern in the platform's text, where one status has several reasons. For calls, and for --warmup.
 _REASON_STEPS = (
     (403, "banned secret", "use another name for the secret: the platform does not accept this one"),
-    (503, "disabled", "ask the chute's owner to enable it: nothing starts an instance of a disabled chute. The owner can send "
-    'PUT /chutes/CHUTE_ID with {{"disabled": false}} to the API'),
+    (403, "immutable", "deploy it under another CHUTE_NAME, or delete it with --delete: nobody can change an immutable chute"),
+    (503, "disabled", "open it again with --enable {chute}, or ask its owner to: nothing starts an instance of a disabled chute"),
     (503, "no instances", "call again in some minutes: this call requested an instance, and --warmup {chute} waits for it and "
     "reports why it does not start"),
     (429, "spam|identical|duplicate", "wait, or change the body: the platform limits repeated identical calls"),
@@ -66,9 +70,25 @@ _CALL_SERVER_ERROR = "check --status {chute}, then call again: the platform fail
 
 def format_detail(text: str, secrets: Sequence[str] = ()) -> str:
     """Format the ``text`` of a response (the API's ``{"detail": …}``, a page, or plain text) as one line without ``secrets``."""
-    detail = mask_secrets(clean_text(_extract_detail(text)), secrets)
-    detail = re.sub(r" {2,}", " ", detail)
-    return detail if len(detail) <= _LONGEST_DETAIL else detail[: _LONGEST_DETAIL - 1].rstrip() + "…"
+    detail = mask_secrets(clean_text("; ".join(_list_reasons(text)).replace(":; ", ": ")), secrets)
+    return _shorten(re.sub(r" {2,}", " ", detail), _LONGEST_DETAIL)
+
+
+def format_reason(text: str, secrets: Sequence[str] = ()) -> str:
+    """Format the ``text`` of a response, or what the SDK printed of one, as a bounded number of lines without ``secrets``.
+
+    JSON in it is unpacked, also inside its texts: every reason of a list, and every line of a text, is one line.
+    """
+    masked = (mask_secrets(reason, secrets) for reason in _list_reasons(text))
+    cleaned = (re.sub(r" {2,}", " ", clean_text(line)) for reason in masked for line in reason.splitlines())
+    lines = [_shorten(line, _LONGEST_REASON // 4) for line in cleaned if line]
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES - 1 :] = [f"… and {len(lines) - _MOST_LINES + 1} more lines"]
+    return _shorten("\n".join(lines), _LONGEST_REASON)
+
+
+def _shorten(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def mask_secrets(text: str, secrets: Sequence[str]) -> str:
@@ -108,25 +128,64 @@ def _find_reason_step(status: int, detail: str) -> str | None:
     return next(steps, None)
 
 
-def _extract_detail(text: str) -> str:
+def _list_reasons(text: str) -> list[str]:
+    """Return the texts of a response. ``text`` may begin with other words, as the SDK prints it: ``Unexpected error …: {…}``."""
+    start = next((at for at in map(text.find, '"{[') if at >= 0 and _parse_structure(text[at:]) is not None), None)
+    if start is None:
+        return [_extract_text(text)]
+    head = text[:start].strip()
+    reasons = [reason for reason in _flatten(text[start:], _MOST_LEVELS) if reason.strip()]
+    if head and len(reasons) == 1:
+        return [f"{head} {reasons[0]}"]
+    return [head, *reasons] if head else reasons
+
+
+def _parse_structure(text: str) -> dict[str, Any] | list[Any] | str | None:
+    """Return the JSON object, list or text that ``text`` is, or None."""
     try:
-        value = json.loads(text)
+        value = json.loads(text) if text.lstrip().startswith(("{", "[", '"')) else None
     except (ValueError, RecursionError):
-        return _extract_text(text)
-    detail = value.get("detail", value) if isinstance(value, dict) else value
-    if isinstance(detail, str):
-        return detail
-    if isinstance(detail, list):
-        return "; ".join(map(_format_validation_error, detail))
-    return json.dumps(detail)
+        return None
+    return value if isinstance(value, dict | list | str) else None
 
 
-def _format_validation_error(error: Any) -> str:
+def _flatten(value: Any, levels: int) -> Iterator[str]:
+    """Yield the texts in a value of JSON, each with the names that lead to it; at most ``levels`` objects deep."""
+    nested = _parse_structure(value) if isinstance(value, str) else None
+    if nested is not None and levels:
+        yield from _flatten(nested.get("detail", nested) if isinstance(nested, dict) else nested, levels - 1)
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, list) and levels:
+        for item in value:
+            if isinstance(item, dict) and "msg" in item:
+                yield _format_validation_error(item)
+            else:
+                yield from _flatten(item, levels - 1)
+    elif isinstance(value, dict) and levels and _has_text(value):
+        yield from _flatten_names(value, levels - 1)
+    else:
+        yield json.dumps(value)
+
+
+def _flatten_names(value: Mapping[str, Any], levels: int) -> Iterator[str]:
+    for name, item in value.items():
+        for text in _flatten(item, levels):
+            yield f"{name}: {text}"
+
+
+def _has_text(value: Mapping[str, Any]) -> bool:
+    return any(isinstance(item, str | list | dict) and item for item in value.values())
+
+
+def _format_validation_error(error: Mapping[str, Any]) -> str:
     """Format one of FastAPI's validation errors, ``{"loc": ["body", "name"], "msg": …}``, without its input."""
-    if not isinstance(error, dict) or "msg" not in error:
-        return str(error)
-    location = ".".join(str(part) for part in error.get("loc", ()) if part != "body")
+    location = ".".join(str(part) for part in _as_list(error.get("loc")) if part != "body")
     return f"{location}: {error['msg']}" if location else str(error["msg"])
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _extract_text(text: str) -> str:
