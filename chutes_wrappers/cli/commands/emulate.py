@@ -30,9 +30,10 @@ from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.name_checks import check_names
 from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.direct_request import DirectRequest
+from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.http_exchange import send_request
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose, diagnose_ports
-from chutes_wrappers.host.parity.parity_check import Outcome, ParityCheck, PublicCall
+from chutes_wrappers.host.parity.parity_check import Outcome, ParityCheck
 from chutes_wrappers.host.staging import create_stage
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
 

@@ -14,8 +14,9 @@ from chutes_wrappers.cli.local_run import build_method_flags
 from chutes_wrappers.core.overruled_rules import list_overruled
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS, NEWEST_PUBLIC_METHODS
 from chutes_wrappers.emulator.pod_limits import PROBE_FAILURE
+from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose
-from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall
+from chutes_wrappers.host.parity.parity_check import Outcome
 
 # A call with a body is a better example than one without.
 _NO_EXAMPLE_LENGTH = 1000

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
+
+from chutes_wrappers.host.parity.response_shapes import describe_shape, find_shape_differences
 
 EVENTS = "text/event-stream"
 _MAX_NAMED_PATHS = 4
@@ -138,10 +141,10 @@ def _compare_shapes(platform: HttpResponse, service: HttpResponse, repeated: Htt
         )
     if service.json() is None:
         return Verdict(is_good=True, message="same media type; the service responds differently each time")
-    if _shape_of(platform.json()) != _shape_of(service.json()):
-        return Verdict(
-            is_good=False, message="the response's shape differs from the service's own", evidence=platform.excerpt
-        )
+    differences = [*islice(find_shape_differences(describe_shape(service.json()), platform.json()), _MAX_NAMED_PATHS)]
+    if differences:
+        evidence = "\n".join([*differences, platform.excerpt])
+        return Verdict(is_good=False, message="the response's shape differs from the service's own", evidence=evidence)
     return Verdict(is_good=True, message="same shape; the service responds differently each time")
 
 
@@ -178,10 +181,10 @@ def _find_differing_paths(one: Any, other: Any, path: str = "") -> Iterator[str]
         yield path
 
 
-def _shape_of(value: Any) -> Any:
-    """Return keys and types without the values; for a list the shape of its first item."""
-    if isinstance(value, dict):
-        return {key: _shape_of(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_shape_of(value[0])] if value else []
-    return "number" if isinstance(value, int | float) else type(value).__name__
+def normalize_content(response: HttpResponse) -> bytes:
+    """Return what ``compare`` calls the same: JSON without its formatting and order, the lines of events, else the body."""
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.dumps(json.loads(response.body), sort_keys=True).encode()
+    if response.media_type == EVENTS:
+        return b"\n".join(_parse_events(response))
+    return response.body

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from chutes_wrappers.core.cord_plan import PlannedCord
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.platform_rules import BODILESS_METHODS
 from chutes_wrappers.core.routes import STREAM_SWITCH
-from chutes_wrappers.host.modules.module_examples import Examples, find_referenced_routes, resolve_example
-from chutes_wrappers.host.parity.comparison import EVENTS, HttpResponse, Verdict, compare
+from chutes_wrappers.host.modules.module_examples import Examples
+from chutes_wrappers.host.parity.comparison import EVENTS, HttpResponse, Verdict, compare, normalize_content
 from chutes_wrappers.host.parity.direct_request import DirectRequest, build_direct_request
-from chutes_wrappers.host.parity.schema_examples import build_example_body
+from chutes_wrappers.host.parity.example_calls import ExampleCalls, PublicCall
 from chutes_wrappers.runtime.call_errors import CallFailed
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublicCall:
-    """A call as a client of the chute makes it. The example is the query string of a GET, or the JSON body of a POST."""
-
-    method: str
-    path: str
-    example: Mapping[str, Any]
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The query string of a method without a body, empty for a POST."""
-        fields = self.example if self.method in BODILESS_METHODS else {}
-        return {
-            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for name, value in fields.items()
-        }
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """The JSON body of a POST, empty for a method without a body."""
-        return {} if self.method in BODILESS_METHODS else self.example
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +22,8 @@ class Outcome:
     """The result of one route. ``encoding`` names the body's encoding, and whether the response is streamed.
 
     ``response`` is what the client received. ``fix`` is what to change in the route, empty if the route is not the cause.
+    ``cord`` is None for a cord of the module itself. ``service_status`` is the service's status for the same ``request``, None
+    when it was not sent; with ``has_same_content`` the service returned the same content.
     """
 
     call: PublicCall
@@ -54,11 +31,24 @@ class Outcome:
     response: HttpResponse
     verdict: Verdict
     fix: str = ""
+    cord: PlannedCord | None = None
+    request: DirectRequest | None = None
+    service_status: int | None = None
+    has_same_content: bool = False
 
     @property
     def name(self) -> str:
         """Public method and path."""
         return f"{self.call.method} {self.call.path}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ServiceExchange:
+    """The verdict, and the request to the service itself with its response, if one could be sent."""
+
+    verdict: Verdict
+    request: DirectRequest | None = None
+    response: HttpResponse | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +72,9 @@ class ParityCheck:
         Raises ConfigurationError for a file of an example that cannot be read.
         """
         responses: dict[str, HttpResponse] = {}
-        for cord in self._sort_cords():
-            outcome = self._check_cord(cord, responses)
+        calls = ExampleCalls(cords=self.cords, examples=self.examples, folder=self.folder)
+        for cord in calls.sort_cords():
+            outcome = self._check_cord(cord, calls, responses)
             responses[outcome.name] = outcome.response
             yield outcome
         for method, path in self.module_cords:
@@ -101,20 +92,7 @@ class ParityCheck:
         verdict = Verdict(is_good=response.status == 200, message=message, evidence=response.excerpt)
         return Outcome(call=call, encoding="the module's own", response=response, verdict=verdict)
 
-    def _sort_cords(self) -> list[PlannedCord]:
-        waiting, ordered = list(self.cords), []
-        while waiting:
-            open_names = {_format_name(cord) for cord in waiting}
-            ready = [
-                cord
-                for cord in waiting
-                if not open_names & set(find_referenced_routes(self.examples.get(_format_name(cord))))
-            ]
-            ordered += ready or waiting  # a cycle: its responses will be reported as missing
-            waiting = [cord for cord in waiting if ready and cord not in ready]
-        return ordered
-
-    def _check_cord(self, cord: PlannedCord, responses: Mapping[str, HttpResponse]) -> Outcome:
+    def _check_cord(self, cord: PlannedCord, calls: ExampleCalls, responses: Mapping[str, HttpResponse]) -> Outcome:
         missing: list[str] = []
 
         def get_response(name: str) -> HttpResponse:
@@ -123,31 +101,53 @@ class ParityCheck:
                 missing.append(name)
             return response
 
-        module_example = self.examples.get(_format_name(cord))
-        example = (
-            build_example_body(cord.route)
-            if module_example is None
-            else resolve_example(module_example, self.folder, get_response)
-        )
-        call = PublicCall(method=cord.public_method, path=cord.public_path, example=_set_stream_field(cord, example))
+        call = calls.build_call(cord, get_response)
         if missing:
             verdict = Verdict(is_good=False, message=f"the response of {missing[0]} is missing")
             return Outcome(
-                call=call, encoding=_describe_encoding(cord), response=HttpResponse(status=0), verdict=verdict
+                call=call,
+                encoding=_describe_encoding(cord),
+                response=HttpResponse(status=0),
+                verdict=verdict,
+                cord=cord,
             )
         response = self.call_platform(call)
-        verdict = self._judge_response(cord, call, response)
-        fix = "" if verdict.is_good else _suggest_fix(cord)
-        return Outcome(call=call, encoding=_describe_encoding(cord), response=response, verdict=verdict, fix=fix)
+        exchange = self._call_service(cord, call, response)
+        service = exchange.response
+        return Outcome(
+            call=call,
+            encoding=_describe_encoding(cord),
+            response=response,
+            verdict=exchange.verdict,
+            fix="" if exchange.verdict.is_good else _suggest_fix(cord),
+            cord=cord,
+            request=exchange.request,
+            service_status=service.status if service is not None else None,
+            has_same_content=service is not None and _has_same_content(response, service),
+        )
 
-    def _judge_response(self, cord: PlannedCord, call: PublicCall, response: HttpResponse) -> Verdict:
+    def _call_service(self, cord: PlannedCord, call: PublicCall, response: HttpResponse) -> _ServiceExchange:
         if cord.route.gradio is not None:
-            return _judge_gradio_response(response)
+            return _ServiceExchange(verdict=_judge_gradio_response(response))
         try:
             request = build_direct_request(cord.route, cord.port, call.fields, call.query)
         except (CallFailed, WrapperError, ValueError, KeyError) as error:
-            return Verdict(is_good=False, message="cannot build a request to the service itself", evidence=str(error))
+            verdict = Verdict(
+                is_good=False, message="cannot build a request to the service itself", evidence=str(error)
+            )
+            return _ServiceExchange(verdict=verdict)
         service_response = self.call_service(request)
+        verdict = self._judge_response(cord, call, response, request, service_response)
+        return _ServiceExchange(verdict=verdict, request=request, response=service_response)
+
+    def _judge_response(
+        self,
+        cord: PlannedCord,
+        call: PublicCall,
+        response: HttpResponse,
+        request: DirectRequest,
+        service_response: HttpResponse,
+    ) -> Verdict:
         is_repeated = (
             response.body == service_response.body or service_response.status >= 300 or bool(service_response.problem)
         )
@@ -176,6 +176,11 @@ def _compare_responses(
     return compare(response, service_response, repeated, stream=cord.stream)
 
 
+def _has_same_content(response: HttpResponse, service_response: HttpResponse) -> bool:
+    # An empty response arrives as JSON with its status.
+    return not service_response.body or normalize_content(response) == normalize_content(service_response)
+
+
 def _judge_gradio_response(response: HttpResponse) -> Verdict:
     """Judge a response of a Gradio app, which has another protocol: there is no response to compare with."""
     if response.status == 200:
@@ -187,18 +192,6 @@ def _suggest_fix(cord: PlannedCord) -> str:
     if cord.route.native:
         return 'the SDK\'s own passthrough supports only JSON requests and responses: remove "native" from the route'
     return ""
-
-
-def _format_name(cord: PlannedCord) -> str:
-    return f"{cord.public_method} {cord.public_path}"
-
-
-def _set_stream_field(cord: PlannedCord, example: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``example`` with the caller's ``stream`` field, if the route has two cords."""
-    if cord.route.stream != STREAM_SWITCH:
-        return dict(example)
-    rest = {name: value for name, value in example.items() if name != "stream"}
-    return {**rest, "stream": True} if cord.stream else rest
 
 
 def _describe_encoding(cord: PlannedCord) -> str:

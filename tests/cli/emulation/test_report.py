@@ -6,7 +6,8 @@ import pytest
 
 from chutes_wrappers.cli.emulation.report import build_curl_command, print_report
 from chutes_wrappers.host.parity.comparison import HttpResponse, Verdict
-from chutes_wrappers.host.parity.parity_check import Outcome, PublicCall
+from chutes_wrappers.host.parity.example_calls import PublicCall
+from chutes_wrappers.host.parity.parity_check import Outcome
 
 AUTHORIZATION = "-H 'Authorization: Bearer k'"
 BODY = """-H 'Content-Type: application/json' -d '{"b": 1}'"""

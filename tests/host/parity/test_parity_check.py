@@ -13,8 +13,9 @@ from chutes_wrappers.core.cord_plan import plan_cords
 from chutes_wrappers.core.routes import Route
 from chutes_wrappers.host.parity.comparison import HttpResponse
 from chutes_wrappers.host.parity.direct_request import DirectRequest
+from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.http_exchange import send_request
-from chutes_wrappers.host.parity.parity_check import Outcome, ParityCheck, PublicCall
+from chutes_wrappers.host.parity.parity_check import Outcome, ParityCheck
 from tests.dev_chute import DevChute, dev_chute
 from tests.upstreams.http_fixture import HttpFixture
 
