@@ -27,8 +27,8 @@ class AtCapacity(Exception):
 class Instances:
     """Starts, scales and ends instances. A context manager: its end ends all of them. Used on one event loop.
 
-    A new deployment starts one instance and ends those of older versions. A call starts an instance when there is none, but
-    does not wait for it. It starts one more, up to ``max_instances``, when the share of used call slots reaches
+    A first deployment starts none: a warm-up does, or a call, which does not wait for it. A new version replaces the instances
+    of older ones by one. A call starts one more, up to ``max_instances``, when the share of used call slots reaches
     ``scaling_threshold``. ``on_line`` gets every line that an instance prints.
     """
 
@@ -57,8 +57,15 @@ class Instances:
         await self.close()
 
     def register(self, chute: ChuteRecord) -> None:
-        """Register a chute that was deployed before, without an instance: the first call or ``warm_up`` starts one."""
+        """Register a chute, or its changed record, without an instance: the first call or ``warm_up`` starts one."""
         self._chutes[chute.chute_id] = chute
+
+    async def update(self, chute: ChuteRecord) -> None:
+        """Register a version that was deployed now, and replace the instances of the one before. A cold chute stays cold."""
+        if self._list_live(chute.chute_id):
+            await self.replace_instances(chute)
+        else:
+            self.register(chute)
 
     async def replace_instances(self, chute: ChuteRecord, reason: str = "a newer version was deployed") -> None:
         """Replace a chute's instances by one of this record. Returns when the old ones are gone and it is launching."""
@@ -66,10 +73,14 @@ class Instances:
         await self._end_all(self._list_live(chute.chute_id), reason)
         self._start(chute)
 
-    async def end_instances(self, chute_id: str) -> None:
+    async def end_instances(self, chute_id: str, reason: str) -> None:
+        """End all instances of a chute, for ``reason``. Returns when they are gone."""
+        await self._end_all(self._list_live(chute_id), reason)
+
+    async def remove(self, chute_id: str) -> None:
         """End all instances of a deleted chute, and remove its /cache. Returns when they are gone."""
         self._chutes.pop(chute_id, None)
-        await self._end_all(self._list_live(chute_id), "the chute was deleted")
+        await self.end_instances(chute_id, "the chute was deleted")
         await asyncio.to_thread(self._launcher.remove_cache, chute_id)
 
     async def warm_up(self, chute_id: str) -> None:

@@ -130,6 +130,7 @@ def test_a_log_needs_an_api_key(world: World) -> None:
 
 def test_a_log_that_is_followed_goes_on_with_the_next_instance(world: World) -> None:
     assert world.user.deploy(name="followed", code=PRINTING).ok
+    assert world.user.get("/chutes/warmup/followed", quick="true").ok
     following = world.at_terminal("--logs", "followed", "--follow")
     following.expect("instance [0-9a-f]{8} of followed")
     assert world.user.deploy(name="followed", code=PRINTING + "# another version\n").ok

@@ -57,6 +57,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         user = Client.register(platform.url, "tester")
         user.build_and_wait()
         slug = user.deploy().json()["slug"]
+        assert user.get("/chutes/warmup/case", quick="true").ok
         assert active.wait(60)
         yield Running(platform, platform.get_deployed_chute(slug), greeted)
 

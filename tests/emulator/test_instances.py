@@ -118,7 +118,7 @@ async def test_the_cache_of_a_deleted_chute_is_removed_after_its_instances(
     await wait_until_active(instances)
     await instances.replace_instances(make_chute(version="v2"))
     assert launcher.removed_caches == []
-    await instances.end_instances("chute-1")
+    await instances.remove("chute-1")
     assert launcher.removed_caches == ["chute-1"]
 
 
@@ -153,11 +153,29 @@ async def test_a_new_deployment_replaces_the_instances_of_the_old_version(
 
 async def test_a_deleted_chute_has_no_instances_left(instances: Instances, launcher: TinyLauncher) -> None:
     await instances.replace_instances(make_chute())
-    await instances.end_instances("chute-1")
+    await instances.remove("chute-1")
     assert list_states(instances) == [InstanceState.GONE]
     assert all(one.stopped for one in launcher.launched)
     await instances.warm_up("chute-1")
     assert list_states(instances) == [InstanceState.GONE]
+
+
+async def test_a_first_deployment_is_cold_and_a_new_version_replaces_what_runs(instances: Instances) -> None:
+    await instances.update(make_chute())
+    await instances.update(make_chute(version="v2"))
+    assert instances.list_records("chute-1") == []
+    await instances.warm_up("chute-1")
+    await wait_until_active(instances)
+    await instances.update(make_chute(version="v3"))
+    assert [record.version for record in instances.list_records("chute-1")] == ["v2", "v3"]
+
+
+async def test_a_disabled_chute_keeps_its_cache(instances: Instances, launcher: TinyLauncher) -> None:
+    await instances.replace_instances(make_chute())
+    await instances.end_instances("chute-1", "the chute was disabled")
+    (ended,) = instances.list_records("chute-1")
+    assert (ended.state, ended.ended_because) == (InstanceState.GONE, "the chute was disabled")
+    assert launcher.removed_caches == []
 
 
 async def test_warm_starts_one_unless_there_is_one(instances: Instances) -> None:
@@ -358,7 +376,7 @@ async def test_its_log_is_followed_until_it_is_gone(instances: Instances, launch
     following = asyncio.create_task(follow())
     launcher.launched[0].print_line("a line of its own")
     await wait_until(lambda: "a line of its own" in lines)
-    await instances.end_instances("chute-1")
+    await instances.remove("chute-1")
     await asyncio.wait_for(following, 60)
     assert lines[0] == "started"
     assert [line async for line in instances.follow_log("nobody", 100)] == []

@@ -310,7 +310,7 @@ def test_a_trace_of_a_stream_has_no_chunks(platform: Platform, launcher: TinyLau
 
 
 def test_a_call_that_gets_no_instance_has_no_trace(platform: Platform, chute: ChuteRecord) -> None:
-    platform.run(platform.instances.end_instances(chute.chute_id))
+    platform.run(platform.instances.remove(chute.chute_id))
     response = call(platform, chute, "/echo", {}, **{"X-Chutes-Trace": "true"})
     assert (response.status_code, response.json()["detail"]) == (
         503,

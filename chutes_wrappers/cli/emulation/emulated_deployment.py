@@ -23,6 +23,7 @@ from chutes_wrappers.emulator.deployed_chute import DeployedChute
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.lookup import find_listed_chute
+from chutes_wrappers.host.platform_api.record_lookup import build_path
 from chutes_wrappers.host.staging import Stage
 
 # More than the fee of any placement, which --allow tee-placement lets through.
@@ -65,8 +66,11 @@ class Developer:
                 stage, ["deploy", stage.reference, "--accept-fee"], progress, self.variables
             )
             chute = find_listed_chute(api, name)
-        check_deployed(chute, None, definition["cords"], sdk_error)
-        assert chute is not None
+            check_deployed(chute, None, definition["cords"], sdk_error)
+            assert chute is not None
+            # A first deployment is cold, as on the platform.
+            path = build_path("chutes/warmup", chute.chute_id)
+            api.get(path, f"warming up {name}", purpose="chutes", params={"quick": "true"})
         output.success(f"version {chute.version} of {name} is deployed")
         return self.platform.get_deployed_chute(chute.slug)
 

@@ -57,12 +57,12 @@ class ChangeRequest(BaseModel):
 
 @router.post("/")
 async def create(deployment: ChuteRequest, request: Request, caller: _Caller, accept_fee: bool = False) -> JsonObject:
-    """Deploy a new chute, or the next version of one."""
+    """Deploy a new chute, which is cold, or the next version of one."""
     platform = platform_of(request)
     caller.require("write", "chutes", deployment.name)
     chute = deploy(platform, caller.user, deployment, accept_fee=accept_fee)
     if platform.instances is not None and not chute.is_disabled:
-        await platform.instances.replace_instances(platform.state.build_record(chute))
+        await platform.instances.update(platform.state.build_record(chute))
     return build_chute_payload(platform, chute)
 
 
@@ -141,7 +141,7 @@ async def change(chute_id_or_name: str, changes: ChangeRequest, request: Request
     if platform.instances is not None:
         platform.instances.register(platform.state.build_record(chute))
         if chute.is_disabled:
-            await platform.instances.end_instances(chute.chute_id)
+            await platform.instances.end_instances(chute.chute_id, "the chute was disabled")
     return build_chute_payload(platform, chute)
 
 
@@ -163,7 +163,7 @@ async def delete(chute_id: str, request: Request, caller: _Caller) -> JsonObject
         platform.state.users.record_action(caller.user.user_id, DailyAction.CHUTE)
         platform.state.chutes.remove(chute.chute_id)
     if platform.instances is not None:
-        await platform.instances.end_instances(chute.chute_id)
+        await platform.instances.remove(chute.chute_id)
     return {"chute_id": chute.chute_id, "deleted": True}
 
 
