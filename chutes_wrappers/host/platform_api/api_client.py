@@ -1,6 +1,7 @@
 """The client of the Chutes API (PLATFORM.md, section 5): authenticated requests, parsed responses, and errors.
 
-A GET is retried after a lost connection and after 502, 503 and 504. Any other request is sent once.
+A GET is retried after a lost connection and after 502, 503 and 504. Any other request is sent once. The timeout limits a whole
+response with these retries; only a stream that the user follows has a timeout for its head alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import configparser
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,13 +25,21 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.credentials import Credentials, KeyCredentials, has_account, read_account
 from chutes_wrappers.host.http_sessions import HostSession, can_carry_login, is_local_host
 from chutes_wrappers.host.platform_api import error_responses
-from chutes_wrappers.host.platform_api.http_adapters import RetryAdapter, StreamAdapter, split_lines
+from chutes_wrappers.host.platform_api.http_adapters import (
+    RetryAdapter,
+    StreamAdapter,
+    read_body,
+    run_with_deadline,
+    split_lines,
+)
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
 from chutes_wrappers.sdk.username import get_config_path
 
 _DEFAULT_URL = "https://api.chutes.ai"
 TIMEOUT_VARIABLE = "CHUTES_API_TIMEOUT"
 _TIMEOUT_S = 30.0
+_FIRST_EVENT_S = 5.0
+_MIN_TIMEOUT_S = 0.01
 _PAGE_SIZE = 100
 _MOST_PAGES = 1000
 
@@ -50,12 +60,24 @@ class PlatformUnreachable(WrapperError):
     """The API did not respond, or closed the connection early. A request that changes something may have succeeded."""
 
 
+class UnexpectedResponse(WrapperError):
+    """The response is not what the platform sends: a page, or cut-off JSON. The request may have succeeded all the same."""
+
+
+class _Session(HostSession):
+    """A session of the API; ``end`` ends its running request."""
+
+    def __init__(self, adapter: RetryAdapter) -> None:
+        super().__init__(adapter)
+        self.end = adapter.end
+
+
 class PlatformApi:
     """The API at ``url``, with ``credentials``. A context manager, for one thread at a time.
 
     ``username`` is the account's, or empty when the credentials do not contain it.
     ``what`` of each method describes the request in error messages: "requesting the chute 'x'". All methods raise
-    PlatformRequestFailed and PlatformUnreachable.
+    PlatformRequestFailed, PlatformUnreachable and UnexpectedResponse. ``timeout_s`` limits each whole response, with its retries.
     """
 
     def __init__(self, url: str, credentials: Credentials, *, timeout_s: float = _TIMEOUT_S) -> None:
@@ -63,7 +85,8 @@ class PlatformApi:
         self.username = credentials.username
         self._credentials = credentials
         self._timeout_s = timeout_s
-        self._session = HostSession(RetryAdapter())
+        self._end_at = float("inf")
+        self._session = _Session(RetryAdapter())
 
     def __enter__(self) -> PlatformApi:
         return self
@@ -73,23 +96,45 @@ class PlatformApi:
     ) -> None:
         self._session.close()
 
+    def limit_time(self, seconds: float) -> None:
+        """End every later request at the latest so many seconds from now, with PlatformUnreachable."""
+        self._end_at = time.monotonic() + seconds
+
+    @property
+    def _remaining_s(self) -> float:
+        return min(self._timeout_s, max(_MIN_TIMEOUT_S, self._end_at - time.monotonic()))
+
     def get(self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the JSON object at ``path``; ``purpose`` is the part of the signature: "images", "chutes", "me", …"""
         return self._parse_object(self._send("GET", path, what, purpose=purpose, params=params), what)
 
+    def get_array(self, path: str, what: str, *, purpose: str) -> list[Any]:
+        """Return the JSON array at ``path``, as ``get`` returns an object."""
+        response = self._send("GET", path, what, purpose=purpose)
+        value = _parse_json(response.content)
+        if isinstance(value, list):
+            return value
+        raise self._build_response_error(what, path, self._format_detail(response.text))
+
     def get_or_start_stream(self, path: str, what: str, *, purpose: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the JSON object at ``path``; empty as soon as the first line of an event stream arrives instead."""
+        """Return the JSON object at ``path``, or that of the first event of an event stream.
+
+        Empty when the stream has no event within five seconds: it goes on for minutes.
+        """
         with (
-            HostSession(StreamAdapter()) as session,
+            _Session(StreamAdapter()) as session,
             contextlib.closing(
                 self._send("GET", path, what, purpose=purpose, params=params, session=session)
             ) as response,
         ):
-            try:
-                if response.headers.get("Content-Type", "").startswith("text/event-stream"):
-                    next(split_lines(response.iter_content(chunk_size=1)), b"")
-                    return {}
+            if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 return self._parse_object(response, what)
+            lines = split_lines(response.iter_content(chunk_size=1))
+            timeout_s = min(_FIRST_EVENT_S, self._remaining_s)
+            try:
+                return run_with_deadline(lambda: _find_event(lines), timeout_s, session.end)
+            except TimeoutError:
+                return {}
             except requests.RequestException as error:
                 raise self._build_connection_error(what, path, error) from error
 
@@ -132,11 +177,24 @@ class PlatformApi:
         return self._send("GET", path, what).headers.get("Date", "")
 
     def post(
-        self, path: str, what: str, body: Mapping[str, Any], *, params: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        what: str,
+        body: Mapping[str, Any],
+        *,
+        params: Mapping[str, Any] | None = None,
+        secrets: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Send the JSON object ``body``, and return the JSON object of the response."""
-        data = json.dumps(body).encode()
-        return self._parse_object(self._send("POST", path, what, body=data, params=params), what)
+        """Send the JSON object ``body``, and return the JSON object of the response.
+
+        ``secrets`` are values in the body that no error may contain.
+        """
+        response = self._send("POST", path, what, body=json.dumps(body).encode(), params=params, secrets=secrets)
+        return self._parse_object(response, what, secrets)
+
+    def put(self, path: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send the JSON object ``body`` with PUT, and return the JSON object of the response."""
+        return self._parse_object(self._send("PUT", path, what, body=json.dumps(body).encode()), what)
 
     def delete(self, path: str, what: str, *, purpose: str) -> dict[str, Any]:
         """Send a DELETE, and return the JSON object of the response."""
@@ -150,26 +208,26 @@ class PlatformApi:
         purpose: str,
         params: Mapping[str, Any] | None = None,
         silence_s: float | None = None,
+        limit_s: float | None = None,
     ) -> Iterator[str]:
         """Yield the lines of a text or of an event stream as they arrive; minutes may pass between two lines.
 
-        With ``silence_s`` the lines end after so many seconds without any data.
+        With ``silence_s`` the lines end after so many seconds without any data, with ``limit_s`` after so many seconds in all:
+        then the two limit how long a caller waits.
         """
         adapter = StreamAdapter()
         with (
-            HostSession(adapter) as session,
+            _Session(adapter) as session,
             contextlib.closing(
                 self._send("GET", path, what, purpose=purpose, params=params, session=session)
             ) as response,
         ):
             try:
                 if "html" in response.headers.get("Content-Type", ""):
-                    raise self._build_response_error(
-                        what, path, error_responses.format_detail(response.text, self._credentials.secrets)
-                    )
+                    raise self._build_response_error(what, path, self._format_detail(response.text))
                 # The head of a stream arrives soon, but then a step of a build may be silent for minutes.
                 adapter.set_read_timeout(silence_s)
-                for line in split_lines(response.iter_content(chunk_size=1)):
+                for line in split_lines(_read_until(response, limit_s)):
                     yield line.decode(errors="replace")
             except requests.RequestException as error:
                 if silence_s is not None and isinstance(error.args[0], ReadTimeoutError):
@@ -185,23 +243,33 @@ class PlatformApi:
         purpose: str = "",
         body: bytes | None = None,
         params: Mapping[str, Any] | None = None,
-        session: requests.Session | None = None,
+        secrets: Sequence[str] = (),
+        session: _Session | None = None,
     ) -> requests.Response:
+        """Return the response, with its whole body; in a ``session`` of its own, a stream's head alone."""
         headers = dict(self._credentials.headers(body, purpose))
         if body is not None:
             headers["Content-Type"] = "application/json"
-        try:
-            response = (session or self._session).request(
+        used_session, timeout_s = session or self._session, self._remaining_s
+
+        def exchange() -> requests.Response:
+            response = used_session.request(
                 method,
                 f"{self.url}{path}",
                 headers=headers,
                 data=body,
                 params=params,
-                timeout=self._timeout_s,
-                stream=session is not None,
+                timeout=timeout_s,
+                stream=True,
             )
+            if session is None or not _is_stream(response):
+                read_body(response)
+            return response
+
+        try:
+            response = run_with_deadline(exchange, timeout_s, used_session.end)
             if response.status_code // 100 != 2:
-                raise self._build_request_error(response, what)
+                raise self._build_request_error(response, what, secrets)
         except (
             requests.exceptions.InvalidURL,
             requests.exceptions.InvalidSchema,
@@ -214,25 +282,28 @@ class PlatformApi:
                 f"{self._credentials.source} is not valid in an HTTP header",
                 next_step="remove line breaks and control characters from it",
             ) from None
-        except requests.RequestException as error:
-            raise self._build_connection_error(what, path, error) from error
+        except (requests.RequestException, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and session is None:
+                self._session.close()
+                self._session = _Session(RetryAdapter())  # the other one has ended
+            raise self._build_connection_error(what, path, error, secrets) from error
         return response
 
-    def _parse_object(self, response: requests.Response, what: str) -> dict[str, Any]:
-        try:
-            value = response.json()
-        except (ValueError, RecursionError):
-            value = None
+    def _parse_object(self, response: requests.Response, what: str, secrets: Sequence[str] = ()) -> dict[str, Any]:
+        value = _parse_json(response.content)
         if isinstance(value, dict):
             return value
         path = response.request.path_url
-        raise self._build_response_error(
-            what, path, error_responses.format_detail(response.text, self._credentials.secrets)
-        )
+        raise self._build_response_error(what, path, self._format_detail(response.text, secrets))
 
-    def _build_request_error(self, response: requests.Response, what: str) -> PlatformRequestFailed:
+    def _format_detail(self, text: str, secrets: Sequence[str] = ()) -> str:
+        return error_responses.format_detail(text, (*self._credentials.secrets, *secrets))
+
+    def _build_request_error(
+        self, response: requests.Response, what: str, secrets: Sequence[str]
+    ) -> PlatformRequestFailed:
         status = response.status_code
-        detail = error_responses.format_detail(response.text, self._credentials.secrets)
+        detail = self._format_detail(response.text, secrets)
         return PlatformRequestFailed(
             f"{what}: the platform returned {status}",
             status=status,
@@ -241,21 +312,55 @@ class PlatformApi:
             next_step=error_responses.select_next_step(status, self._credentials.source, detail),
         )
 
-    def _build_response_error(self, what: str, path: str, evidence: str) -> WrapperError:
-        return WrapperError(
+    def _build_response_error(self, what: str, path: str, evidence: str) -> UnexpectedResponse:
+        return UnexpectedResponse(
             f"{what}: the response is not from the platform",
             where=f"{self.url}{path.partition('?')[0]}",
             evidence=evidence,
             next_step=error_responses.select_next_step(200, self._credentials.source),
         )
 
-    def _build_connection_error(self, what: str, path: str, error: requests.RequestException) -> PlatformUnreachable:
+    def _build_connection_error(
+        self, what: str, path: str, error: Exception, secrets: Sequence[str] = ()
+    ) -> PlatformUnreachable:
         return PlatformUnreachable(
             f"{what}: no response from the platform",
             where=f"{self.url}{path}",
-            evidence=error_responses.format_detail(f"{type(error).__name__}: {error}", self._credentials.secrets),
+            evidence=self._format_detail(f"{type(error).__name__}: {error}", secrets),
             next_step=f"check the network and the API URL; {TIMEOUT_VARIABLE} sets the timeout in seconds [30]",
         )
+
+
+def _read_until(response: requests.Response, limit_s: float | None) -> Iterator[bytes]:
+    """Yield the bytes of a stream; with ``limit_s`` for so many seconds, and then until the next byte."""
+    end_at = float("inf") if limit_s is None else time.monotonic() + limit_s
+    for piece in response.iter_content(chunk_size=1):
+        yield piece
+        if time.monotonic() > end_at:
+            return
+
+
+def _find_event(lines: Iterable[bytes]) -> dict[str, Any]:
+    """Return the JSON object of the first event in ``lines``; empty without one."""
+    for line in lines:
+        value = _parse_json(line.removeprefix(b"data:"))
+        if line.startswith(b"data:") and isinstance(value, dict):
+            return value
+    return {}
+
+
+def _parse_json(text: str | bytes) -> Any:
+    """Parse JSON; None for an invalid text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_stream(response: requests.Response) -> bool:
+    """Return whether a response is a text or an event stream, which may go on for minutes: no page, no JSON, no error."""
+    content_type = response.headers.get("Content-Type", "")
+    return response.status_code // 100 == 2 and "html" not in content_type and "json" not in content_type
 
 
 def connect(credentials: Credentials | None = None) -> PlatformApi:
