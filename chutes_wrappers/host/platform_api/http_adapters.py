@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
 _RETRY = Retry(
@@ -58,17 +60,18 @@ class ResponseTooLarge(requests.RequestException):
 
 
 def read_body(response: requests.Response) -> None:
-    """Read the whole body of a ``response`` that was requested as a stream. Raises ResponseTooLarge."""
-    pieces, size = [], 0
-    with contextlib.ExitStack() as closed_after_failure:
-        closed_after_failure.callback(response.close)
-        for piece in response.iter_content(_PIECE_BYTES):
-            size += len(piece)
-            if size > MAX_RESPONSE_BYTES:
-                raise ResponseTooLarge(f"the response is larger than {MAX_RESPONSE_BYTES // 1024**2} MiB")
-            pieces.append(piece)
-        closed_after_failure.pop_all()
-    response._content = b"".join(pieces)  # as its property `content` does, which has no limit
+    """Read the whole body of a ``response`` that was requested as a stream. Raises ResponseTooLarge and requests' errors."""
+    pieces, size, source = [], 0, response.raw
+    with contextlib.closing(source):  # a connection whose response is complete stays open
+        try:
+            for piece in source.stream(_PIECE_BYTES, decode_content=True):
+                size += len(piece)
+                if size > MAX_RESPONSE_BYTES:
+                    raise ResponseTooLarge(f"the response is larger than {MAX_RESPONSE_BYTES // 1024**2} MiB")
+                pieces.append(piece)
+        except HTTPError as error:
+            raise requests.ConnectionError(error) from error
+    response.raw = io.BytesIO(b"".join(pieces))
 
 
 def run_with_deadline(action: Callable[[], _Result], timeout_s: float, end: Callable[[], None]) -> _Result:

@@ -93,14 +93,13 @@ def test_a_response_without_an_end_is_an_error_after_the_timeout(request_name: s
     assert "CHUTES_API_TIMEOUT" in str(caught.value)
 
 
-def test_the_first_event_of_a_warm_up_must_arrive_within_the_timeout() -> None:
+def test_a_first_event_without_an_end_is_not_waited_for() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: "
     with (
         serve_drips(head, b"x") as url,
         PlatformApi(url, KeyCredentials(key="cpk_x"), timeout_s=TIMEOUT_S) as api,
-        pytest.raises(PlatformUnreachable, match="no response"),
     ):
-        start_stream(api)
+        assert start_stream(api) == {}
 
 
 def test_a_client_can_send_requests_after_one_that_had_no_end() -> None:
