@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.cli import module_preparation, output
 from chutes_wrappers.cli.placement_warnings import check_placement
+from chutes_wrappers.cli.sdk_errors import SdkErrors, select_step
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.manifest import Manifest
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.core.text import clean_text, remove_colours
 from chutes_wrappers.host.account import credentials
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.modules.module_files import format_module
@@ -28,18 +26,6 @@ from chutes_wrappers.host.sdk_command import run_sdk
 from chutes_wrappers.host.staging import Stage
 from chutes_wrappers.sdk.route_source import PATH_VARIABLE
 from chutes_wrappers.sdk.username import chutes_username
-
-# What the SDK refuses without asking the API (SDK entrypoint/deploy.py, entrypoint/build.py).
-_SDK_REFUSALS = (
-    "is not available to be used",
-    "Public chutes are no longer possible",
-    "Unable to create public chutes from non-public images",
-    "already exists!",
-)
-# For example of aiohttp, for a 500 of the API, which is no JSON.
-_EXCEPTION = re.compile(r"^(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception): .*)")
-_DAY_LIMIT = re.compile(r"\b(?:per|a) day\b|\bdaily\b|\b24 ?h", re.IGNORECASE)
-_ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,32 +100,25 @@ def show_command(manifest: Path, *arguments: str) -> None:
 
 
 def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, variables: Mapping[str, str]) -> str:
-    """Run the SDK's command and return its last error or exception in one line, or "". Its exit code does not show failures."""
-    errors: list[str] = []
+    """Run the SDK's command and return its last error or exception, or "". Its exit code does not show failures.
+
+    A text of several lines, such as the notice of a fee, is returned with all of them.
+    """
+    errors = SdkErrors()
 
     def handle_line(line: str) -> None:
-        line = remove_colours(line)
-        if match := _ERROR.search(line) or _EXCEPTION.search(line):
-            errors.append(clean_text(match[1]))
+        errors.add_line(line)
         progress.add_line(line)
 
     run_sdk(stage, arguments, on_line=handle_line, variables=variables)
-    return errors[-1] if errors else ""
+    return errors.last
 
 
-def make_upload_error(what: str, sdk_error: str) -> WrapperError:
+def make_upload_error(what: str, sdk_error: str, *, payment_address: str = "") -> WrapperError:
     """Build the error for an upload that the API does not list afterwards; ``sdk_error`` is what the SDK printed."""
     return WrapperError(
         what,
         where="the platform",
-        evidence=sdk_error[:400] or "it reported no reason",
-        next_step=_select_step(sdk_error),
+        evidence=error_responses.format_reason(sdk_error) or "it reported no reason",
+        next_step=select_step(sdk_error, payment_address),
     )
-
-
-def _select_step(sdk_error: str) -> str:
-    if any(text in sdk_error for text in _SDK_REFUSALS):
-        return "correct it: the SDK itself refuses this before the upload, and --allow cannot overrule the SDK"
-    if _DAY_LIMIT.search(sdk_error):  # the SDK does not print the status, 429
-        return error_responses.select_next_step(HTTPStatus.TOO_MANY_REQUESTS, "")
-    return "correct what the platform reports, then run the command again"

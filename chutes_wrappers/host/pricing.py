@@ -21,7 +21,7 @@ _FEE_AMOUNTS = (
     re.compile(rf"configuration is:?\s*{_AMOUNT}", re.IGNORECASE),
     re.compile(rf"\bfee\b(?:(?!\bhour)[^$]){{0,200}}?{_AMOUNT}", re.IGNORECASE),
 )
-_FEE_NOTICE = re.compile(r"fee notice|\baccept[-_ ]fee\b", re.IGNORECASE)
+_FEE_NOTICE = re.compile(r"fee notice|\A(?!.*(?:top up|insufficient)).*\baccept[-_ ]fee\b", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,40 +54,55 @@ class HourlyPrice:
 
 
 def find_hourly_price(
-    selector: Mapping[str, Any] | None, *, pricing: Mapping[str, Any] | None = None, record: Mapping[str, Any] | None = None
+    selector: Mapping[str, Any] | None,
+    *,
+    pricing: Mapping[str, Any] | None = None,
+    record: Mapping[str, Any] | None = None,
 ) -> HourlyPrice | None:
     """Return what an instance of a chute with this node ``selector`` costs, by the first source that knows it; None if none does.
 
     ``record`` is the API's record of the deployed chute, ``pricing`` the response of GET /pricing. Either may be missing or
     lack the price. Without a selector it is the price of the only form that the platform accepts.
     """
-    placement = selector if selector else {"gpu_count": platform_rules.TEE_GPU_COUNT, "include": [platform_rules.TEE_GPU]}
-    count = read_gpu_count(placement)
+    count = read_gpu_count(selector) if selector else platform_rules.TEE_GPU_COUNT
     if record is not None and (usd := parse_chute_price(record)) is not None:
         return HourlyPrice(usd=usd, gpu="", gpu_count=count or 1, source="chute")
-    if count is None:
-        return None
-    names = sorted(platform_checks.resolve_gpus(placement))
+    if not selector:
+        return find_accepted_price(pricing or {})
+    names = sorted(platform_checks.resolve_gpus(selector))
     prices = {name: price for name in names if (price := _parse_gpu_price(pricing or {}, name)) is not None}
     known = platform_rules.GPU_HOURLY_PRICES
     source: PriceSource = "pricing" if prices else "table"
     prices = prices or {name: known[name] for name in names if name in known}
-    if not prices:
+    if not prices or count is None:
         return None
     gpu = min(prices, key=lambda name: prices[name])
     return HourlyPrice(usd=prices[gpu] * count, gpu=gpu, gpu_count=count, source=source)
 
 
-def find_offered_price(selector: Mapping[str, Any] | None, pricing: Mapping[str, Any] | None) -> HourlyPrice | None:
+def find_accepted_price(pricing: Mapping[str, Any]) -> HourlyPrice:
+    """Return the price of the only form that the platform accepts (``platform_rules.TEE_ARGUMENTS``)."""
+    gpu, count = platform_rules.TEE_GPU, platform_rules.TEE_GPU_COUNT
+    usd = parse_hourly_price(pricing)
+    if usd is None:
+        known_usd = platform_rules.GPU_HOURLY_PRICES[gpu] * count
+        return HourlyPrice(usd=known_usd, gpu=gpu, gpu_count=count, source="table")
+    return HourlyPrice(usd=usd, gpu=gpu, gpu_count=count, source="pricing")
+
+
+def find_offered_price(selector: Mapping[str, Any] | None, pricing: Mapping[str, Any]) -> HourlyPrice:
     """Return the price of a module before it is deployed: of the GPUs that it names, in any case of letters.
 
-    A module that names none gets the only GPU that the platform offers, once it has the form that the platform accepts.
+    A module that names none, or none that exists, gets the price of the only form that the platform accepts.
     """
     included = (selector or {}).get("include")
     names = [str(name).lower() for name in included] if isinstance(included, list | tuple) else []
-    placement = {**(selector or {}), "include": names or [platform_rules.TEE_GPU]}
-    placement.setdefault("gpu_count", platform_rules.TEE_GPU_COUNT)
-    return find_hourly_price(placement, pricing=pricing) or find_hourly_price(None, pricing=pricing)
+    placement = {
+        "gpu_count": platform_rules.TEE_GPU_COUNT,
+        **(selector or {}),
+        "include": names or [platform_rules.TEE_GPU],
+    }
+    return find_hourly_price(placement, pricing=pricing) or find_accepted_price(pricing)
 
 
 def read_gpu_count(selector: Mapping[str, Any]) -> int | None:
@@ -140,10 +155,16 @@ def format_fee_estimate(price: HourlyPrice) -> str:
 
 
 def describe_source(price: HourlyPrice) -> str:
-    """Describe whose ``price`` it is. One of our table is called an estimate, with its date."""
+    """Describe whose ``price`` it is. One of our table has its date."""
     if price.is_estimate:
-        return f"estimate: prices of {platform_rules.find_fact('gpu-name').date}, not the platform's answer"
-    return "the platform's price" if price.source == "chute" else "by the platform's prices"
+        return f"the known prices of {platform_rules.find_fact('gpu-name').date}"
+    return "the platform's prices"
+
+
+def format_hourly(price: HourlyPrice) -> str:
+    """Format a price an hour, marked where it is an estimate: ``$1.80 an hour``."""
+    amount = f"{format_dollars(price.usd)} an hour"
+    return f"about {amount} (estimate by {describe_source(price)})" if price.is_estimate else amount
 
 
 def _parse_gpu_price(pricing: Mapping[str, Any], gpu: str) -> float | None:

@@ -114,7 +114,7 @@ def test_with_an_overruled_rule_the_platform_decides_and_its_own_words_are_shown
     module = str(world.module(FORMS[1]).module)
     ran = world.run("--deploy", module, "--accept-fee", "--yes", "--allow", "tee-required")
     assert (ran.code, REFUSED in ran.stderr) == (1, False), ran.stderr
-    assert '{"detail":"Only TEE chutes are supported as of 2026-05-12, please set tee=True"}' in ran.stderr
+    assert ": Only TEE chutes are supported as of 2026-05-12, please set tee=True" in ran.stderr
     assert "(rule tee-required is overruled: the platform decides)" in ran.stderr
     assert ran.stderr.splitlines()[-1] == "! rule tee-required was overruled: not proven"
 

@@ -33,7 +33,8 @@ from chutes_wrappers.host.cuda_version import (
 from chutes_wrappers.host.inspection import inspect_image
 from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.pricing import compute_first_deployment_fee, parse_hourly_price
+from chutes_wrappers.host.platform_api.price_lookup import fetch_pricing
+from chutes_wrappers.host.pricing import find_accepted_price, format_fee_estimate, format_hourly
 
 _PRICES_TIMEOUT_S = 5.0
 _MB = 1_000_000
@@ -150,15 +151,14 @@ def _print_proposal(proposal: Proposal, image: ImageFacts) -> None:
 
 
 def _format_costs() -> str:
-    """Return the prices of that GPU, or that they are unknown."""
+    """Return the prices of that GPU: the platform's, else the known ones, marked as an estimate."""
+    pricing: dict[str, Any] = {}
     with contextlib.suppress(WrapperError):
         url = api_client.resolve_api_url()
         with api_client.PlatformApi(url, NoCredentials(), timeout_s=_PRICES_TIMEOUT_S) as api:
-            pricing = api.get("/pricing", "requesting prices", purpose="pricing")
-        price, fee = parse_hourly_price(pricing), compute_first_deployment_fee(pricing)
-        if price is not None and fee is not None:
-            return f"${price:.2f} an hour, ${fee:.2f} once for the first deployment"
-    return "unknown: the platform does not return its prices now (try --cost later)"
+            pricing = fetch_pricing(api)
+    price = find_accepted_price(pricing)
+    return f"{format_hourly(price)}, and about {format_fee_estimate(price)} once for the first deployment"
 
 
 def _inspect_image(reference: str, engine: DockerEngine) -> LaunchSpec:

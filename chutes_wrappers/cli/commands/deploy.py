@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from chutes_wrappers.cli import module_preparation, output, prompts, sdk_upload
+from chutes_wrappers.cli import module_preparation, output, sdk_upload
+from chutes_wrappers.cli.deployment_fee import accept_fee_notice, report_accepted_fee
 from chutes_wrappers.cli.sdk_upload import UploadOptions
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
-from chutes_wrappers.core.overruled_rules import refuse
+from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host import upload_records
+from chutes_wrappers.host.deployment_records import keep_deployment
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import find_image, find_listed_chute, list_own_chutes
+from chutes_wrappers.host.platform_api.error_responses import format_reason
+from chutes_wrappers.host.platform_api.lookup import (
+    find_image,
+    find_listed_chute,
+    find_own_chute,
+    list_own_chutes,
+    refresh_chute,
+)
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, ImageInfo, parse_chute
+from chutes_wrappers.host.platform_api.price_lookup import fetch_pricing
 from chutes_wrappers.host.preflight.account import (
     find_chute_problems,
     find_deployment_problems,
@@ -24,7 +34,7 @@ from chutes_wrappers.host.preflight.account import (
     find_updated_chute,
 )
 from chutes_wrappers.host.preflight.problem import Problem
-from chutes_wrappers.host.pricing import compute_first_deployment_fee
+from chutes_wrappers.host.pricing import compute_first_deployment_fee, find_hourly_price, is_fee_notice
 from chutes_wrappers.host.staging import Stage, create_stage
 
 _ALWAYS_COMPARED_FIELDS = ("path", "public_api_path")
@@ -32,7 +42,7 @@ _COMPARED_FIELDS = ("path", "public_api_path", "public_api_method", "method", "s
 
 
 def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> int:
-    """Deploy ``module``; ``accept_fee`` skips the question about the fee.
+    """Deploy ``module``; ``accept_fee`` accepts the fee of a first deployment before the platform asks for it.
 
     Returns 0 once the API returns a new version with the module's cords, or this version was deployed already.
     """
@@ -45,10 +55,18 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         definition = describe_staged_module(stage, output.report)
         own_chutes = [parse_chute(record) for record in list_own_chutes(api)]
         before = find_updated_chute(definition["name"], own_chutes)
-        fee = None if before else _fetch_fee(api, definition)
+        pricing, selector = fetch_pricing(api) if before is None else {}, definition["node_selector"]
+        # Only the platform's own prices refuse a deployment: those of our table may be old.
+        fee = compute_first_deployment_fee(pricing, selector) if before is None else None
         check_deployment(api, user, facts, definition, stage, module, fee, own_chutes, options)
-        fee_arguments = _build_fee_arguments(definition["name"], fee, accepted=accept_fee) if before is None else []
-        after = deploy_stage(api, stage, facts, definition, before, fee_arguments, options)
+        is_accepted = accept_fee and before is None
+        if is_accepted:
+            report_accepted_fee(definition["name"], find_hourly_price(selector, pricing=pricing))
+        fee_arguments = ["--accept-fee"] if is_accepted else []
+        after = deploy_stage(
+            api, stage, facts, definition, before, fee_arguments, options, payment_address=user.payment_address
+        )
+        keep_for_rollback(stage, after, definition, facts.path)
         report_deployment(after, before, api_client.build_chute_url(after, api.url), options)
     return 0
 
@@ -61,30 +79,73 @@ def deploy_stage(
     before: ChuteInfo | None,
     fee_arguments: Sequence[str],
     options: UploadOptions,
+    *,
+    payment_address: str = "",
 ) -> ChuteInfo:
     """Deploy the module of ``stage`` through the SDK, and return the chute that ``check_deployed`` accepted.
 
-    ``before`` is the chute that the deployment updates. The deployed files are kept for ``--rollback``.
+    ``before`` is the chute that the deployment updates. Without ``fee_arguments`` the user is asked about the fee if the
+    platform asks for one: its refusal deploys nothing, and does not count for the day (PLATFORM.md, section 4). Nothing is
+    sent again after any other response, or none: the API is asked what came of it. ``payment_address`` is the account's.
     """
-    arguments = [*fee_arguments, *options.arguments]
-    sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
-    with output.Progress(f"Deploying {definition['name']}", verbose=options.debug) as progress:
-        sdk_error = sdk_upload.run_upload(stage, ["deploy", stage.reference, *arguments], progress, {})
-        after = find_listed_chute(api, before.name if before is not None else definition["name"])
-    check_deployed(after, before, definition["cords"], sdk_error)
+    name = str(definition["name"])
+    sdk_error = _send_stage(stage, facts, name, [*fee_arguments, *options.arguments], options)
+    is_asked = not fee_arguments and is_fee_notice(sdk_error)
+    if is_asked:
+        accept_fee_notice(name, format_reason(sdk_error))
+        sdk_error = _send_stage(stage, facts, name, ["--accept-fee", *options.arguments], options)
+    after = _find_deployed_chute(api, before, name)
+    check_deployed(after, before, definition["cords"], sdk_error, payment_address=payment_address)
     assert after is not None
+    if before is None and not fee_arguments and not is_asked:
+        output.report(f"the platform asked for no fee of the first deployment of {name}")
     return after
 
 
+def _send_stage(stage: Stage, facts: ModuleFacts, name: str, arguments: Sequence[str], options: UploadOptions) -> str:
+    """Run the SDK's deployment once, and return its last error."""
+    sdk_upload.show_command(facts.manifest_path, "deploy", stage.reference, *arguments)
+    with output.Progress(f"Deploying {name}", verbose=options.debug) as progress:
+        return sdk_upload.run_upload(stage, ["deploy", stage.reference, *arguments], progress, {})
+
+
+def _find_deployed_chute(api: PlatformApi, before: ChuteInfo | None, name: str) -> ChuteInfo | None:
+    """Return the account's chute after a deployment, or None.
+
+    A list that shows nothing new may be up to 60 s old (the server of 2025): then it is requested by its id.
+    """
+    after = find_listed_chute(api, before.name if before is not None else name)
+    if before is not None:
+        return refresh_chute(api, before) if after is None or after.version == before.version else after
+    return after or find_own_chute(api, name)
+
+
+def keep_for_rollback(stage: Stage, chute: ChuteInfo, definition: Mapping[str, Any], source: Path) -> None:
+    """Keep the deployed files of ``stage`` on this machine, or warn; ``source`` is the user's file of the module."""
+    try:
+        keep_deployment(stage, chute, definition, source=source, image=sdk_upload.build_image_reference(definition))
+    except (OSError, WrapperError) as error:
+        reason = (error.strerror or type(error).__name__) if isinstance(error, OSError) else error.what
+        output.warning(f"this deployment of {chute.name} is not kept, so --rollback cannot return to it: {reason}")
+
+
 def check_deployed(
-    after: ChuteInfo | None, before: ChuteInfo | None, cords: Sequence[Mapping[str, Any]], sdk_error: str
+    after: ChuteInfo | None,
+    before: ChuteInfo | None,
+    cords: Sequence[Mapping[str, Any]],
+    sdk_error: str,
+    *,
+    payment_address: str = "",
 ) -> None:
     """Raise WrapperError unless ``after`` is a new version, or the same one again, and has the module's ``cords``."""
     if after is None:
-        raise sdk_upload.make_upload_error("it did not accept the deployment", sdk_error)
+        raise sdk_upload.make_upload_error(
+            "it did not accept the deployment", sdk_error, payment_address=payment_address
+        )
     is_same = before is not None and before.version == after.version
     if is_same and not (after.version in sdk_error and "already exists" in sdk_error):
-        raise sdk_upload.make_upload_error(f"{after.name} is still at version {after.version}", sdk_error)
+        what = f"{after.name} is still at version {after.version}"
+        raise sdk_upload.make_upload_error(what, sdk_error, payment_address=payment_address)
     actual, expected = _select_comparable(after.cords, after.cords), _select_comparable(cords, after.cords)
     if actual != expected:
         different = sorted({cord[1] for cord in {*actual} ^ {*expected}})
@@ -103,11 +164,6 @@ def _select_comparable(
         name for name in _COMPARED_FIELDS if name in _ALWAYS_COMPARED_FIELDS or any(name in cord for cord in reported)
     ]
     return sorted(tuple(str(cord.get(name) or "") for name in names) for cord in cords)
-
-
-def _fetch_fee(api: PlatformApi, definition: Mapping[str, Any]) -> float | None:
-    pricing = api.find("/pricing", "requesting prices", purpose="pricing") or {}
-    return compute_first_deployment_fee(pricing, definition["node_selector"])
 
 
 def check_deployment(
@@ -152,24 +208,6 @@ def _find_stale_image_problems(image: ImageInfo | None, stage: Stage, facts: Mod
             fix="change CHUTE_TAG, and build again",
         )
     ]
-
-
-def _build_fee_arguments(name: str, fee: float | None, *, accepted: bool) -> list[str]:
-    """Return the flag that accepts the fee of a first deployment, once the user accepted it. Updates are free."""
-    amount = f"${fee:.2f}" if fee is not None else "three times its hourly price"
-    if not accepted:
-        if not prompts.is_possible():
-            problem = ConfigurationError(
-                f"the first deployment of {name} costs {amount} once", next_step="accept it with --accept-fee"
-            )
-            refuse("fee-notice", problem)
-            return []
-        if not prompts.confirm(f"The first deployment of {name} costs {amount} once. Deploy it?"):
-            raise WrapperError(
-                f"{name} was not deployed: the fee was not accepted", next_step="run --deploy again to accept it"
-            )
-    output.report(f"the first deployment of {name} costs {amount} once: accepted")
-    return ["--accept-fee"]
 
 
 def report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, options: UploadOptions) -> None:

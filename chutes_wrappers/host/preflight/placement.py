@@ -14,6 +14,7 @@ from chutes_wrappers.host.preflight.settings import find_field_problems
 
 _GPU = platform_rules.TEE_GPU
 _PRICE = platform_rules.GPU_HOURLY_PRICES[_GPU]
+_PRICES_DATE = platform_rules.find_fact("gpu-name").date
 _SELECTOR_FIELDS = (*platform_rules.NODE_RANGES, "max_hourly_price_per_gpu")
 _TWO_LINES = "write these two lines in Chute(…):\n" + "\n".join(f"    {line}" for line in platform_rules.TEE_ARGUMENTS)
 
@@ -143,7 +144,7 @@ def _list_offer_faults(selector: Mapping[str, Any]) -> Iterator[str]:
         yield f"min_vram_gb_per_gpu is {memory}, more than the {platform_rules.TEE_GPU_MEMORY_GB} of {_GPU}"
     price = platform_checks.read_setting("max_hourly_price_per_gpu", selector["max_hourly_price_per_gpu"])
     if isinstance(price, int | float) and price < _PRICE:
-        yield f"max_hourly_price_per_gpu is {price!r}, less than the {_PRICE:.2f} of {_GPU}"
+        yield f"max_hourly_price_per_gpu is {price!r}, less than the {_PRICE:.2f} of {_GPU}, its price of {_PRICES_DATE}"
 
 
 def _read_names(names: Any) -> list[str]:
