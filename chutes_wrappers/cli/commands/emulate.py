@@ -17,6 +17,7 @@ from chutes_wrappers.cli.emulation.guarded_run import GuardedRun, GuardedRunTask
 from chutes_wrappers.cli.emulation.screen import Screen
 from chutes_wrappers.cli.module_cords import plan_module_cords
 from chutes_wrappers.cli.placement_warnings import check_placement
+from chutes_wrappers.core import program
 from chutes_wrappers.core.base_images import OLDER_FORGE, Forge, describe_forges, list_refused_targets
 from chutes_wrappers.core.errors import ConfigurationError, ServiceFailed, WrapperError
 from chutes_wrappers.core.local_guard import AllowList
@@ -34,6 +35,14 @@ from chutes_wrappers.host.parity.example_calls import PublicCall
 from chutes_wrappers.host.parity.http_exchange import send_request
 from chutes_wrappers.host.parity.log_diagnosis import Diagnosis, diagnose, diagnose_ports
 from chutes_wrappers.host.parity.parity_check import Outcome, ParityCheck
+from chutes_wrappers.host.parity.recording import Recorder
+from chutes_wrappers.host.parity.response_record import (
+    CordRecord,
+    ResponseRecord,
+    build_record_path,
+    compute_fingerprints,
+    write_record,
+)
 from chutes_wrappers.host.staging import create_stage
 from chutes_wrappers.runtime.tunnel_frames import PUBLIC_PATH as TUNNEL_PATH
 
@@ -48,7 +57,8 @@ class Options:
     """Options of an emulation. ``port`` 0 is any free port; ``watch_s`` is how many seconds ``check`` watches the instance.
 
     ``no_guard`` leaves out the run under the guard library. ``keep_cache`` keeps the chute's /cache for the next run. An
-    instance that writes more than ``disk_limit_bytes`` elsewhere is evicted. ``allowed`` are hosts and origins in addition to
+    instance that writes more than ``disk_limit_bytes`` elsewhere is evicted. ``keeps_bodies``: the record of the responses
+    contains their bodies. ``allowed`` are hosts and origins in addition to
     those of the platform.
     """
 
@@ -59,6 +69,7 @@ class Options:
     keep_cache: bool = False
     disk_limit_bytes: int = INSTANCE_DISK_BYTES
     check: bool = False
+    keeps_bodies: bool = False
     as_json: bool = False
     debug: bool = False
     port: int = 0
@@ -78,6 +89,7 @@ def emulate(module: str, options: Options) -> int:
         prepared = stack.enter_context(_prepare(facts, options))
         stage = stack.enter_context(create_stage(facts, prepared.manifest, username=username))
         definition = describe_staged_module(stage, output.report)
+        username = module_preparation.select_owner(definition, username)
         module_preparation.check_with_platform_rules(facts, definition, username)
         refused = list_refused_targets(definition["image"]["bases"])
         (output.warning if refused else output.report)(describe_forges(refused))
@@ -128,6 +140,7 @@ def _check_and_serve(
     output.print_heading("Calling every route through the platform and directly at the service")
     outcomes = list(_check_parity(facts, manifest, platform, chute))
     bad = report.print_report(outcomes, screen.lines, has_table=not options.as_json)
+    _save_record(facts, manifest, chute, outcomes, keeps_bodies=options.keeps_bodies)
     # A failed check has more to correct first.
     has_guard, guarded = has_guard and not bad, None
     try:
@@ -147,6 +160,29 @@ def _check_and_serve(
     screen.is_open = True
     code = local_run.wait_until_interrupted(lambda: None)
     return 1 if bad else code
+
+
+def _save_record(
+    facts: ModuleFacts, manifest: Manifest, chute: DeployedChute, outcomes: Sequence[Outcome], *, keeps_bodies: bool
+) -> None:
+    """Write the record for ``--verify`` beside the manifest. A failure is a warning: it does not concern the chute."""
+    if program.IS_INSTALLED and facts.path.is_relative_to(program.PROJECT_FILES):
+        return  # nothing is written below an installed package
+    path, names = build_record_path(facts), CordRecord.model_fields
+    try:
+        fingerprints = compute_fingerprints(facts, manifest)
+        record = ResponseRecord(
+            module=fingerprints["module"],
+            manifest=fingerprints["manifest"],
+            cords=tuple(CordRecord(**{name: getattr(cord, name) for name in names}) for cord in chute.record.cords),
+            routes=tuple(Recorder(chute.send_direct, keeps_bodies=keeps_bodies).record(outcomes)),
+        )
+        write_record(record, path)
+    except (WrapperError, OSError) as error:
+        output.warning(f"the record for --verify was not written: {error}")
+        return
+    if keeps_bodies:
+        output.report(f"the record for --verify contains the responses: {path}")
 
 
 def _run_with_guard(

@@ -43,6 +43,7 @@ WATCH_S = 40.0
     help="build as the older forge (local), or the newer (remote) [local].",
 )
 @flag("--keep-cache", help="keep /cache for the next run with this flag.")
+@flag("--keep-bodies", help="keep the responses for --verify, which then names what differs [their hashes and shapes].")
 @flag("--disk-limit GIB", GIB, default=INSTANCE_DISK_BYTES, help="what an instance may write outside of /cache [10].")
 @flag("--port PORT", PORT, help="serve page and chute on this port [a free one].")
 @allow_host
@@ -59,6 +60,7 @@ def emulate(
     buildah: bool,
     forge: Forge,
     keep_cache: bool,
+    keep_bodies: bool,
     disk_limit: int,
     port: int | None,
     allow_host: tuple[str, ...],
@@ -78,6 +80,7 @@ def emulate(
         buildah=buildah,
         forge=forge,
         keep_cache=keep_cache,
+        keeps_bodies=keep_bodies,
         disk_limit_bytes=disk_limit,
         check=check,
         as_json=as_json,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from chutes_wrappers.cli.local_port import check_free_port
 from chutes_wrappers.cli.verbs.declarations import allow_host, allow_origin, as_json, chute, flag, module, operand
 from chutes_wrappers.cli.verbs.values import FILE, METHOD, PORT_PAIR, TIMEOUT
-from chutes_wrappers.cli.verbs.verb import Group, verb
+from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.local_guard import parse_allow_list
 from chutes_wrappers.core.platform_rules import API_CALL_LIMIT_S
 
@@ -67,6 +69,21 @@ def call(
     return call_route(name, path, options)
 
 
+@verb(title="Verify deployed chute", number=24)
+@module
+@flag(
+    "--timeout SECONDS", TIMEOUT, default=_CALL_TIMEOUT_S, help="fail after so many seconds without data from the chute"
+)
+@as_json
+@click.pass_obj
+def verify(common: Common, module: str, timeout: float, as_json: bool) -> int:
+    """Call the deployed chute, and compare it with --emulate."""
+    from chutes_wrappers.cli.commands.verify import Options
+    from chutes_wrappers.cli.commands.verify import verify as verify_module
+
+    return verify_module(module, Options(timeout_s=timeout, yes=common.yes, as_json=as_json))
+
+
 @verb(title="Forward its API", number=17)
 @module
 @url
@@ -92,10 +109,11 @@ def forward(
 GROUP = Group(
     name="use",
     title="Use it",
-    verbs=(call, forward),
+    verbs=(call, verify, forward),
     examples=(
         ("./deploy.sh --call ocr /ocr -F image_file=@page.png", "upload a file, as with curl"),
         ('./deploy.sh --call ocr /encode -d \'{"text": "SOS"}\' --json', "print the response with its status and time"),
+        ("./deploy.sh --verify deploy_ocr --yes", "compare the deployed chute with what --emulate recorded"),
         ("./deploy.sh --forward deploy_ocr", "use existing clients and pages unchanged"),
     ),
 )

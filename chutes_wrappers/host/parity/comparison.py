@@ -166,17 +166,17 @@ def _parse_events(response: HttpResponse) -> list[bytes]:
 
 def _format_differences(platform: HttpResponse, service: HttpResponse) -> str:
     """Return a line with the first paths at which two JSON responses differ; empty if they differ as a whole."""
-    paths = [*islice(_find_differing_paths(platform.json(), service.json()), _MAX_NAMED_PATHS)]
+    paths = [*islice(find_differing_paths(platform.json(), service.json()), _MAX_NAMED_PATHS)]
     if not paths or not all(paths):  # not JSON, or different as a whole
         return ""
     return f"differs in {', '.join(paths)}: harmless if it only repeats the request's headers or address\n"
 
 
-def _find_differing_paths(one: Any, other: Any, path: str = "") -> Iterator[str]:
+def find_differing_paths(one: Any, other: Any, path: str = "") -> Iterator[str]:
     """Yield the paths at which two values differ, as in ``headers.Host``; the empty string for the whole value."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted({*one, *other}):
-            yield from _find_differing_paths(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+            yield from find_differing_paths(one.get(key), other.get(key), f"{path}.{key}" if path else key)
     elif one != other:
         yield path
 
