@@ -82,6 +82,16 @@ class ChuteInfo:
     updated_at: datetime | None
     record: Mapping[str, Any] = field(repr=False, compare=False)
 
+    @property
+    def is_disabled(self) -> bool:
+        """Whether its owner ended its instances and its calls; False when the API does not tell (PLATFORM.md, section 5)."""
+        return self.record.get("disabled") is True
+
+    @property
+    def state(self) -> str:
+        """``disabled``, ``hot`` (it has an active instance) or ``cold``."""
+        return "disabled" if self.is_disabled else "hot" if self.hot else "cold"
+
 
 @dataclass(frozen=True, kw_only=True)
 class AccountInfo:
