@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -20,6 +20,7 @@ from chutes_wrappers.emulator.api import (
     warmup_routes,
 )
 from chutes_wrappers.emulator.api.context import Platform, find_caller_problem, platform_of
+from chutes_wrappers.emulator.api.request_texts import refuse_lone_surrogates
 
 # The order matters: the warmup route comes before those that match any path below /chutes.
 _ROUTERS = (
@@ -37,7 +38,8 @@ _ROUTERS = (
 
 def create_app(platform: Platform) -> FastAPI:
     """Return the API of ``platform``."""
-    app = FastAPI(title="Chutes, emulated", docs_url=None, redoc_url=None)
+    texts = Depends(refuse_lone_surrogates)
+    app = FastAPI(title="Chutes, emulated", docs_url=None, redoc_url=None, dependencies=[texts])
     app.state.platform = platform
     for router in _ROUTERS:
         app.include_router(router)

@@ -148,6 +148,11 @@ class Instances:
             self._scale(chute)
             yield instance
 
+    def close_logs(self) -> None:
+        """End the reading of all logs: it would keep the server from stopping."""
+        for instance in self._instances.values():
+            instance.log.close()
+
     async def close(self) -> None:
         """End all instances. Returns when they are gone."""
         await self._end_all(list(self._instances.values()), "the emulator stopped")

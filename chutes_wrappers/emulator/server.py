@@ -163,6 +163,8 @@ class RunningPlatform:
             ready()
             await self._stop.wait()
             self._log.close()
+            if self._instances is not None:
+                self._instances.close_logs()
             # Open build logs would keep the server from stopping.
             await asyncio.to_thread(self._builds.close)
             server.should_exit = True

@@ -52,6 +52,23 @@ def test_any_text_in_an_upload(user: Client, name: str, value: str) -> None:
     assert is_handled(response) or name in ("name", "tag")  # an invalid one ends in a 500 without a reason
 
 
+@pytest.mark.parametrize("text", ["a\ud800b", "\udc80", "\udfff\ud83d"])
+def test_a_lone_surrogate_is_refused_and_spoils_no_list(user: Client, text: str) -> None:
+    user.build_and_wait()
+    schema = {**CORD, "input_schema": {"x": [text]}}
+    for response in (
+        *(user.deploy(tagline=text), user.deploy(readme=text), user.deploy(cords=[schema])),
+        *(
+            user.put("/chutes/case", {"tagline": text}),
+            user.post("/secrets/", {"purpose": text, "key": "K", "value": ""}),
+        ),
+        user.post("/api_keys/", {"name": "k", "admin": True, "scopes": [{"object_type": "chutes", "object_id": text}]}),
+    ):
+        assert (response.status_code, response.json()["detail"][0]["type"]) == (422, "string_unicode")
+    assert user.deploy(tagline="a pair: \U0001f600").json()["tagline"] == "a pair: \U0001f600"
+    assert all(user.get(path).ok for path in ("/chutes/", "/secrets/", "/api_keys/"))
+
+
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain", ""])
 @pytest.mark.parametrize("path", ["/images/", "/logos/"])
 @pytest.mark.parametrize(
