@@ -26,7 +26,6 @@ from chutes_wrappers.core.manifest import Manifest, write_manifest  # noqa: E402
 from chutes_wrappers.core.routes import Route  # noqa: E402
 from chutes_wrappers.emulator.deployed_chute import DeployedChute  # noqa: E402
 from chutes_wrappers.emulator.host_launcher import HostImage, HostLauncher  # noqa: E402
-from chutes_wrappers.emulator.records import InstanceState  # noqa: E402
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform  # noqa: E402
 from chutes_wrappers.host.discovery.on_host import build_host_launch  # noqa: E402
 from tests.emulator.api.client import CORD, Client  # noqa: E402
@@ -88,8 +87,7 @@ def deploy(platform: RunningPlatform, manifest: Manifest, speak: int, listen: in
         concurrency=CONCURRENCY,
     )
     chute = platform.get_deployed_chute(response.json()["slug"])
-    while chute.get_newest_instance().state is InstanceState.STARTING:
-        time.sleep(0.1)
+    chute.make_available()
     return chute
 
 

@@ -24,7 +24,7 @@ class Fault:
     """``act`` responds in the platform's place."""
 
     name: str
-    act: Callable[[_Handler], None]
+    act: Callable[[Handler], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class FaultyPlatform(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, upstream: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, upstream: str, handler: type[Handler] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), handler or Handler)
         self.upstream = urlsplit(upstream)
         self.received: list[ReceivedRequest] = []
         self.injected = 0
@@ -77,7 +77,9 @@ class FaultyPlatform(ThreadingHTTPServer):
         """A client that leaves is what is tested."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Forwards one request. A subclass may change how."""
+
     protocol_version = "HTTP/1.1"
     server: FaultyPlatform
 
@@ -91,6 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             body=body,
         )
         self.server.received.append(asked)
+        self.asked = asked
         fault = self.server.fault
         if fault is not None and self.server.applies(asked):
             self.server.injected += 1
@@ -153,18 +156,37 @@ class _Handler(BaseHTTPRequestHandler):
             if not whole:
                 self.wfile.write(b"0\r\n\r\n")
 
+    def perform(self) -> None:
+        """Let the platform handle the request, and drop its response."""
+        upstream = self.server.upstream
+        connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=60)
+        with contextlib.closing(connection):
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+            connection.request(self.command, self.path, body=self.asked.body or None, headers=headers)
+            connection.getresponse().read()
+
     def log_message(self, format: str, *arguments: Any) -> None:
         """Tests read ``received`` instead."""
 
 
-def _status(status: int, words: str) -> Fault:
+def lose_response(fault: Fault) -> Fault:
+    """Return the fault of a platform that handles the request, and then responds with ``fault``."""
+
     def act(handler: _Handler) -> None:
+        handler.perform()
+        fault.act(handler)
+
+    return Fault(f"lost-{fault.name}", act)
+
+
+def _status(status: int, words: str) -> Fault:
+    def act(handler: Handler) -> None:
         handler.send_reply(status, "application/json", json.dumps({"detail": f"{words} {handler.echo}"}))
 
     return Fault(str(status), act)
 
 
-def _unprocessable(handler: _Handler) -> None:
+def _unprocessable(handler: Handler) -> None:
     problem = {
         "type": "value_error",
         "loc": ["body", "name"],
@@ -174,15 +196,15 @@ def _unprocessable(handler: _Handler) -> None:
     handler.send_reply(422, "application/json", json.dumps({"detail": [problem]}))
 
 
-def _page(status: int) -> Callable[[_Handler], None]:
-    def act(handler: _Handler) -> None:
+def _page(status: int) -> Callable[[Handler], None]:
+    def act(handler: Handler) -> None:
         text = f"<html><head><title>{status} {handler.echo}</title></head><body><pre>{handler.echo}</pre></body></html>"
         handler.send_reply(status, "text/html", text)
 
     return act
 
 
-def _truncated(handler: _Handler) -> None:
+def _truncated(handler: Handler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", "100000")
@@ -191,7 +213,7 @@ def _truncated(handler: _Handler) -> None:
     handler.close_connection = True
 
 
-def _truncated_stream(handler: _Handler) -> None:
+def _truncated_stream(handler: Handler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Type", "text/event-stream")
     handler.send_header("Transfer-Encoding", "chunked")
@@ -201,7 +223,7 @@ def _truncated_stream(handler: _Handler) -> None:
     handler.close_connection = True
 
 
-def _hang(handler: _Handler) -> None:
+def _hang(handler: Handler) -> None:
     handler.server.released.wait(60)
     handler.close_connection = True
 
@@ -228,9 +250,9 @@ FAULTS = (
 
 
 @contextlib.contextmanager
-def serve_faulty_platform(upstream: str) -> Iterator[FaultyPlatform]:
-    """The proxy in front of the platform at ``upstream``, until the block ends."""
-    server = FaultyPlatform(upstream)
+def serve_faulty_platform(upstream: str, handler: type[Handler] | None = None) -> Iterator[FaultyPlatform]:
+    """The proxy in front of the platform at ``upstream``, until the block ends; a ``handler`` may forward in another way."""
+    server = FaultyPlatform(upstream, handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
