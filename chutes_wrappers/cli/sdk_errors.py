@@ -77,8 +77,8 @@ class SdkErrors:
 
 def select_step(sdk_error: str, payment_address: str = "") -> str:
     """Return the next step after an upload that failed with ``sdk_error``. ``payment_address`` is the account's."""
-    if is_fee_notice(sdk_error):
-        return "accept the fee with --accept-fee"
+    if is_fee_notice(sdk_error):  # after its acceptance: --deploy asks before
+        return f"check the balance with {NAMES.account}, then run the command again: the platform did not take the acceptance"
     text = " ".join(sdk_error.split())
     step = next((step for pattern, step in _STEPS if re.search(pattern, text, re.IGNORECASE)), _OTHER_STEP)
     address = f" with TAO to {payment_address}" if payment_address else ""

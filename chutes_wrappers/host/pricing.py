@@ -21,7 +21,7 @@ _FEE_AMOUNTS = (
     re.compile(rf"configuration is:?\s*{_AMOUNT}", re.IGNORECASE),
     re.compile(rf"\bfee\b(?:(?!\bhour)[^$]){{0,200}}?{_AMOUNT}", re.IGNORECASE),
 )
-_FEE_NOTICE = re.compile(r"fee notice|\A(?!.*(?:top up|insufficient)).*\baccept[-_ ]fee\b", re.IGNORECASE | re.DOTALL)
+_FEE_NOTICE = re.compile(r"fee notice|\A(?!.*(?:top up|insufficient)).*--accept-fee\b", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)

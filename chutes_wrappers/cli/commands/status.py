@@ -6,8 +6,10 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.platform_api import api_client
+from chutes_wrappers.host.platform_api.chute_placement import describe_gpus, find_chute_price
 from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo, format_age
+from chutes_wrappers.host.pricing import format_hourly
 
 INSTANCE_COLUMNS = ("instance", "state", "for", "failures", "reason")
 
@@ -28,15 +30,16 @@ def print_status(name: str, *, as_json: bool) -> int:
 def _print_chute(chute: ChuteInfo, host: str) -> None:
     """Print a chute whose URL is ``host``."""
     image = f"{chute.image.reference}: {chute.image.status}" if chute.image else "unknown"
-    node_selector = ", ".join(f"{key} {value}" for key, value in chute.node_selector.items() if value not in (None, []))
+    price = find_chute_price(chute)
     rows = [
-        ("state", "hot" if chute.hot else "cold"),
+        ("state", chute.state),
         ("version", chute.version),
         ("image", image),
         ("visibility", "public" if chute.public else "private"),
         ("owner", chute.owner or "unknown"),
         ("URL", host),
-        ("runs on", node_selector or "unknown"),
+        ("runs on", describe_gpus(chute.node_selector) or "unknown"),
+        ("costs", f"{format_hourly(price)} for each instance" if price is not None else "unknown"),
         ("deployed", f"{format_age(chute.updated_at)} ago" if chute.updated_at else "unknown"),
     ]
     output.print_table((chute.name, ""), rows)
@@ -58,10 +61,14 @@ def _print_chute(chute: ChuteInfo, host: str) -> None:
 
 def print_instances(chute: ChuteInfo) -> None:
     """Print a chute's instances, ended ones last."""
-    if not chute.instances and not chute.ended:
+    if chute.is_disabled:
+        output.report_next_step(
+            f"open it again with --enable {chute.name}: it is disabled, and no call starts an instance"
+        )
+    elif not chute.instances and not chute.ended:
         output.report(f"no instance is running: --warmup {chute.name} or a call starts one")
-        return
-    output.print_table(INSTANCE_COLUMNS, build_instance_rows(chute))
+    if chute.instances or chute.ended:
+        output.print_table(INSTANCE_COLUMNS, build_instance_rows(chute))
 
 
 def build_instance_rows(chute: ChuteInfo) -> list[tuple[str, ...]]:

@@ -13,14 +13,17 @@ from chutes_wrappers.cli.commands.status import INSTANCE_COLUMNS, build_instance
 from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.chute_placement import find_chute_price
 from chutes_wrappers.host.platform_api.lookup import get_chute, refresh_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
+from chutes_wrappers.host.pricing import format_dollars
 
 
 def watch(name: str, *, every_s: float, as_json: bool) -> int:
     """Show a chute's state and instances until Ctrl-C, which is a clean end; without a terminal a line for each change.
 
-    As JSON one object per change: ``{"time", "name", "hot", "version", "instances": [{"instance_id", "state", …}]}``.
+    As JSON one object per change: ``{"time", "name", "hot", "version", "usd_per_hour", "is_estimate", "instances":
+    [{"instance_id", "state", …}]}``. The price is of one instance; ``is_estimate``: it is not the platform's.
     """
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api, contextlib.suppress(KeyboardInterrupt):
@@ -46,11 +49,19 @@ def _show_live(api: PlatformApi, chute: ChuteInfo, every_s: float, view: output.
     tolerance = OutageTolerance()
     for current in _poll(api, chute, every_s, tolerance):
         chute = current or chute
-        title = f"{chute.name} {chute.version[:8]}: {'hot' if chute.hot else 'cold'}   {time.strftime('%H:%M:%S')}"
+        title = f"{chute.name} {chute.version[:8]}{_format_price(chute)}: {chute.state}   {time.strftime('%H:%M:%S')}"
         if current is None:
             title += f"   no response for {tolerance.outage_s:.0f} s"
         view.show(title, INSTANCE_COLUMNS, build_instance_rows(chute), is_changed=_build_state(chute) != previous)
         previous = _build_state(chute)
+
+
+def _format_price(chute: ChuteInfo) -> str:
+    """Return what an instance costs, for a title: ``, $1.80 an hour``; empty when unknown."""
+    price = find_chute_price(chute)
+    if price is None:
+        return ""
+    return f", {'estimated ' if price.is_estimate else ''}{format_dollars(price.usd)} an hour"
 
 
 def _poll(api: PlatformApi, chute: ChuteInfo, every_s: float, tolerance: OutageTolerance) -> Iterator[ChuteInfo | None]:
@@ -72,4 +83,12 @@ def _build_state(chute: ChuteInfo) -> dict[str, Any]:
         }
         for instance in (*chute.instances, *chute.ended)
     ]
-    return {"name": chute.name, "hot": chute.hot, "version": chute.version, "instances": instances}
+    price = find_chute_price(chute)
+    return {
+        "name": chute.name,
+        "hot": chute.hot,
+        "version": chute.version,
+        "usd_per_hour": price.usd if price is not None else None,
+        "is_estimate": price is not None and price.is_estimate,
+        "instances": instances,
+    }

@@ -308,7 +308,7 @@ class PlatformApi:
             f"{what}: the platform returned {status}",
             status=status,
             where=f"{response.request.method} {self.url}{response.request.path_url.partition('?')[0]}",
-            evidence=detail,
+            evidence=error_responses.format_reason(response.text, (*self._credentials.secrets, *secrets)),
             next_step=error_responses.select_next_step(status, self._credentials.source, detail),
         )
 
