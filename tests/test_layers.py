@@ -206,6 +206,7 @@ def test_on_an_instance_only_the_launcher_starts_processes() -> None:
 PRIVATE_NAMES = {
     ("emulator/runner.py", "_conn_stats"),
     ("emulator/runner.py", "_encrypt"),
+    ("host/platform_api/startup_logs.py", "_decrypt_logs"),
     ("runtime/launcher.py", "_USE_VFORK"),
     ("runtime/service_python/sitecustomize.py", "_USE_VFORK"),
     ("sdk/describe.py", "_func"),

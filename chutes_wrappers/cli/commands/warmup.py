@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import math
+import re
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from chutes_wrappers.cli import output
+from chutes_wrappers.cli.commands.start_log import StartLog
 from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.api_client import PlatformApi
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.lookup import get_chute, refresh_chute, resolve_chute_name
-from chutes_wrappers.host.platform_api.objects import ChuteInfo
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute
 from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 _POLL_S = 1.0
 
 
-def warm_up(name: str, *, timeout_s: float, waits: bool = True, keep_s: float = 0.0, as_json: bool) -> int:
-    """Request an instance and wait up to ``timeout_s`` seconds; return 0 once one is active.
+def warm_up(
+    name: str, *, timeout_s: float, waits: bool = True, keep_s: float = 0.0, follows: bool = False, as_json: bool
+) -> int:
+    """Request an instance and wait for it; return 0 once one is active, ``timeout_s`` seconds after the start at the latest.
 
     Without ``waits`` return 0 once the platform accepted the request. For ``keep_s`` more seconds, another one is
-    requested whenever none is active.
+    requested whenever none is active. With ``follows`` print what the instances print while they start.
     """
+    end_at = time.monotonic() + timeout_s
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
+        api.limit_time(timeout_s)
         chute = get_chute(api, chute_name, output.report)
         if not waits:
             _request_instance(api, chute)
             return _report_status(chute, "asked", as_json=as_json)
-        chute = _wait_until_hot(api, chute, timeout_s)
+        log = StartLog(chute, is_shown=follows and _can_read_logs(api, chute), as_json=as_json)
+        chute = _wait_until_hot(api, chute, max(0.0, end_at - time.monotonic()), log)
         if keep_s:
             output.success(f"{chute.name} is hot")
-            chute = _keep_hot(api, chute, keep_s, timeout_s)
+            chute = _keep_hot(api, chute, keep_s, timeout_s, log)
     return _report_status(chute, "hot", as_json=as_json)
+
+
+def _can_read_logs(api: PlatformApi, chute: ChuteInfo) -> bool:
+    if chute.owner == api.username:
+        return True
+    output.warning(f"the platform shows the logs of {chute.name} to its owner only")
+    return False
 
 
 def _report_status(chute: ChuteInfo, status: str, *, as_json: bool) -> int:
@@ -45,48 +60,61 @@ def _report_status(chute: ChuteInfo, status: str, *, as_json: bool) -> int:
     if status == "asked":
         output.success(f"Requested an instance of {chute.name}. Follow it with --status {chute.name} --watch")
     else:
-        output.success(f"{chute.name} is hot: {len(active)} active instance{'s' if len(active) != 1 else ''}")
+        count = f": {len(active)} active instance{'s' if len(active) != 1 else ''}" if active else ""
+        output.success(f"{chute.name} is hot{count}")
     return 0
 
 
-def _request_instance(api: PlatformApi, chute: ChuteInfo) -> None:
+def _request_instance(api: PlatformApi, chute: ChuteInfo) -> ChuteInfo:
+    """Request an instance. Return ``chute`` with the instances of the response, if that says that the chute is hot already."""
     # Until 2026 the API knew no "quick", and streamed events for minutes: PLATFORM.md, section 5.
-    api.get_or_start_stream(
-        build_path("chutes/warmup", chute.chute_id),
-        f"warming up {chute.name}",
-        purpose="chutes",
-        params={"quick": "true"},
-    )
+    try:
+        response = api.get_or_start_stream(
+            build_path("chutes/warmup", chute.chute_id),
+            f"warming up {chute.name}",
+            purpose="chutes",
+            params={"quick": "true"},
+        )
+    except PlatformRequestFailed as error:
+        error.next_step = re.sub(r"\bCHUTE\b", lambda _: chute.name, error.next_step or "") or None
+        raise
+    if response.get("status") != "hot":
+        return replace(chute, hot=False)
+    listed = parse_chute({**chute.record, "instances": response.get("instances"), "hot": True})
+    return replace(chute, hot=True, instances=listed.instances or chute.instances)
 
 
-def _wait_until_hot(api: PlatformApi, chute: ChuteInfo, timeout_s: float) -> ChuteInfo:
+def _wait_until_hot(api: PlatformApi, chute: ChuteInfo, timeout_s: float, log: StartLog) -> ChuteInfo:
     """Return the chute once it has an active instance. Raises WrapperError with the reason if it gets none."""
     requested_at, deadline = datetime.now(timezone.utc), time.monotonic() + timeout_s
-    with output.Progress(f"Waiting for an instance of {chute.name}, {timeout_s:.0f} s at most") as progress:
-        _request_instance(api, chute)
-        known_ids: set[str] = set()
-        tolerance, first = OutageTolerance(), chute
-        chute = refresh_chute(api, first)
+    api.limit_time(timeout_s)
+    with output.Progress(f"Waiting for an instance of {chute.name}, {math.ceil(timeout_s)} s at most") as progress, log:
+        first, known_ids, tolerance = chute, set[str](), OutageTolerance()
+        chute = _request_instance(api, first)
         while not chute.hot:
+            chute = tolerance.call(lambda: refresh_chute(api, first)) or chute
+            log.follow(chute)
+            if chute.hot:
+                break
             progress.add_line(_format_instances(chute))
             if (reason := _find_start_failure(chute, known_ids, requested_at)) is not None:
-                raise _make_cold_error(chute, reason)
+                raise _make_ended_error(chute, reason)
             if time.monotonic() > deadline:
-                raise _make_cold_error(chute, f"no instance is active after {timeout_s:.0f} s")
+                raise _make_late_error(chute, timeout_s, tolerance.outage_s)
             time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
-            chute = tolerance.call(lambda: refresh_chute(api, first)) or chute
     return chute
 
 
-def _keep_hot(api: PlatformApi, chute: ChuteInfo, keep_s: float, timeout_s: float) -> ChuteInfo:
+def _keep_hot(api: PlatformApi, chute: ChuteInfo, keep_s: float, timeout_s: float, log: StartLog) -> ChuteInfo:
     """Keep the chute hot for ``keep_s`` seconds, or until Ctrl-C, and return it."""
     deadline = time.monotonic() + keep_s
     while True:
+        api.limit_time(math.inf)
         chute = _watch_while_hot(api, chute, deadline)
         if chute.hot:
             return chute
         output.warning(f"{chute.name} no longer has an active instance: requesting another one")
-        chute = _wait_until_hot(api, chute, timeout_s)
+        chute = _wait_until_hot(api, chute, timeout_s, log)
 
 
 def _watch_while_hot(api: PlatformApi, chute: ChuteInfo, deadline: float) -> ChuteInfo:
@@ -124,9 +152,26 @@ def _find_start_failure(chute: ChuteInfo, known_ids: set[str], requested_at: dat
     return "its instance disappeared before it was active" if known_ids else None
 
 
-def _make_cold_error(chute: ChuteInfo, reason: str) -> WrapperError:
+def _make_ended_error(chute: ChuteInfo, reason: str) -> WrapperError:
     return WrapperError(
         f"{chute.name} is cold: no instance became active",
         evidence=clean_text(reason),
-        next_step=f"find the reason with --logs {chute.name} and --status {chute.name}, or wait longer with --timeout",
+        next_step=f"read what the instance printed with --logs {chute.name} --startup, and correct the module or the image",
+    )
+
+
+def _make_late_error(chute: ChuteInfo, timeout_s: float, outage_s: float) -> WrapperError:
+    outage = f"; the platform has not responded for {outage_s:.0f} s" if outage_s else ""
+    if chute.instances:
+        next_step = f"wait longer with --timeout; --warmup {chute.name} --follow shows what the instance prints"
+    else:
+        # PLATFORM.md, section 6: the most frequent reason, and nothing is logged then.
+        next_step = (
+            f"wait longer with --timeout. If an instance never starts, widen the node selector: --status {chute.name} shows it. "
+            f"If one started and ended, see --logs {chute.name} --startup"
+        )
+    return WrapperError(
+        f"{chute.name} is cold: no instance is active after {timeout_s:.0f} s",
+        evidence=f"{_format_instances(chute)}{outage}",
+        next_step=next_step,
     )

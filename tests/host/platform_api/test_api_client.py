@@ -123,7 +123,7 @@ def test_a_warm_up_does_not_wait_for_the_end_of_an_older_apis_stream() -> None:
             api.get_or_start_stream(path, "warming up", purpose="chutes", params={}) for path in ("/stream", "/json")
         ]
         is_closed.set()
-    assert replies == [{}, {"status": "hot"}]
+    assert replies == [{"status": "cold", "log": "waiting for instances ..."}, {"status": "hot"}]
 
 
 def test_an_unreachable_platform_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
