@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chutes_wrappers.cli.verbs.declarations import as_json, chute, flag, module, operand
+from chutes_wrappers.cli.verbs.declarations import Operand, Question, as_json, chute, flag, module, operand
 from chutes_wrappers.cli.verbs.make_group import logo, public
 from chutes_wrappers.cli.verbs.values import SECONDS, TIMEOUT, ChuteName, make_seconds_value
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
@@ -87,11 +87,19 @@ def status(name: str, watch: float | None, as_json: bool) -> int:
 @chute
 @flag("--follow", help="continue until Ctrl-C, also with the next instance.", ask="Follow it?", ask_default=False)
 @flag("--instance ID", default="", help="select the instance by the start of its id [the newest].")
+@flag("--startup", help="print the output of an instance that did not become active; kept for 4 hours.")
 @as_json
-def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
-    """Print the log of an instance; needs an admin API key."""
-    from chutes_wrappers.cli.commands.logs import print_logs
+def logs(name: str, follow: bool, instance: str, startup: bool, as_json: bool) -> int:
+    """Print the log of an instance; it may need an admin API key."""
+    from chutes_wrappers.cli.commands.logs import print_logs, print_startup_log
 
+    if startup and follow:
+        raise ConfigurationError(
+            "--startup is of an instance that has ended, so it cannot be used with --follow",
+            next_step="use one of them; --warmup NAME --follow shows an instance while it starts",
+        )
+    if startup:
+        return print_startup_log(name, instance=instance, as_json=as_json)
     return print_logs(name, follow=follow, instance=instance, as_json=as_json)
 
 
@@ -104,16 +112,19 @@ def logs(name: str, follow: bool, instance: str, as_json: bool) -> int:
     help="then keep an instance active for so many seconds.",
     ask="Keep it for how many seconds (Enter: the platform decides)",
 )
+@flag("--follow", help="print what the instance prints while it starts.", ask="Show its log?", ask_default=False)
 @flag("--timeout SECONDS", TIMEOUT, default=_WARMUP_TIMEOUT_S, help="wait at most so many seconds for an instance")
 @as_json
-def warmup(name: str, wait: bool | None, keep: float | None, timeout: float, as_json: bool) -> int:
+def warmup(name: str, wait: bool | None, keep: float | None, follow: bool, timeout: float, as_json: bool) -> int:
     """Start an instance, and wait until it is active."""
     waits = wait is not False
     if keep is not None and not waits:
         raise ConfigurationError("--keep waits, so it cannot be used with --no-wait", next_step="use one of them")
+    if follow and not waits:
+        raise ConfigurationError("--follow waits, so it cannot be used with --no-wait", next_step="use one of them")
     from chutes_wrappers.cli.commands.warmup import warm_up
 
-    return warm_up(name, timeout_s=timeout, waits=waits, keep_s=keep or 0.0, as_json=as_json)
+    return warm_up(name, timeout_s=timeout, waits=waits, keep_s=keep or 0.0, follows=follow, as_json=as_json)
 
 
 @verb(title="Share", number=18)
@@ -131,11 +142,64 @@ def share(name: str, user: str, as_json: bool) -> int:
 @operand("name", "CHUTE", ChuteName())
 @operand("key", "KEY", ask="Variable")
 @as_json
-def secret(name: str, key: str, as_json: bool) -> int:
-    """Set a chute's variable, read from standard input."""
+@click.pass_obj
+def secret(common: Common, name: str, key: str, as_json: bool) -> int:
+    """Set a chute's variable from standard input, before --warmup."""
     from chutes_wrappers.cli.commands.sharing import set_secret
 
-    return set_secret(name, key, as_json=as_json)
+    return set_secret(name, key, yes=common.yes, as_json=as_json)
+
+
+@verb(title="Disable", number=25)
+@chute
+@as_json
+@click.pass_obj
+def disable(common: Common, name: str, as_json: bool) -> int:
+    """Close a chute: its instances and its bill end."""
+    from chutes_wrappers.cli.commands.availability import disable_chute
+
+    return disable_chute(name, yes=common.yes, as_json=as_json)
+
+
+@verb(title="Enable", number=26)
+@chute
+@as_json
+def enable(name: str, as_json: bool) -> int:
+    """Open a disabled chute again."""
+    from chutes_wrappers.cli.commands.availability import enable_chute
+
+    return enable_chute(name, as_json=as_json)
+
+
+@verb(title="Change settings", number=27)
+@chute
+@click.argument(
+    "changes",
+    cls=Operand,
+    metavar="FIELD=VALUE ...",
+    nargs=-1,
+    required=True,
+    question=Question(text="Which field (such as max_instances=2)", default=None),
+)
+@as_json
+def set(name: str, changes: tuple[str, ...], as_json: bool) -> int:
+    """Change fields of a deployed chute; a text may be @FILE."""
+    from chutes_wrappers.cli.commands.chute_settings import change_settings
+
+    return change_settings(name, changes, as_json=as_json)
+
+
+@verb(title="Roll back", number=28)
+@chute
+@flag("--to VERSION", default="", help="select a kept version by its start [the one before].")
+@as_json
+@click.pass_obj
+def rollback(common: Common, name: str, to: str, as_json: bool) -> int:
+    """Deploy the version before again, as this machine kept it."""
+    from chutes_wrappers.cli.commands.rollback import roll_back
+    from chutes_wrappers.cli.sdk_upload import UploadOptions
+
+    return roll_back(name, to, UploadOptions(debug=common.debug, as_json=as_json, yes=common.yes))
 
 
 @verb(title="Delete chute", number=8)
@@ -174,13 +238,15 @@ GROUP = Group(
     title="Deploy and manage it",
     verbs=(
         *(deploy, cost, list_images, list_chutes, status, logs, warmup),
-        *(share, secret, delete, delete_image, account),
+        *(share, secret, disable, enable, set, rollback, delete, delete_image, account),
     ),
     examples=(
         ("./deploy.sh --cost deploy_ocr", "show the costs beforehand"),
         ("./deploy.sh --deploy deploy_ocr --accept-fee", "accept the first fee"),
         ("./deploy.sh --warmup ocr --keep 600", "keep an instance for ten minutes"),
         ("./deploy.sh --status ocr --watch", "show a live view"),
+        ("./deploy.sh --set ocr max_instances=2", "without a new version"),
+        ("./deploy.sh --rollback ocr --yes", "deploy the version before"),
         ("./deploy.sh --logs ocr --follow", "print its log until Ctrl-C"),
     ),
 )
