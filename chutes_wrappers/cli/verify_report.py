@@ -16,6 +16,7 @@ from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
 _COLUMNS = ("route", "status", "media type", "bytes", "ms", "result")
 _MAX_EVIDENCE_LINES = 5
+_LONGEST_MESSAGE = 400
 
 
 def report_results(results: Sequence[RouteResult], chute: ChuteInfo, address: ChuteAddress, *, as_json: bool) -> int:
@@ -41,14 +42,14 @@ def report_results(results: Sequence[RouteResult], chute: ChuteInfo, address: Ch
 
 def _mask_key(result: RouteResult, key: str) -> RouteResult:
     """Return ``result`` with texts that may be shown: a chute could return the key of its caller."""
-    message = mask_secrets(clean_text(result.message), (key,))
+    message = mask_secrets(clean_text(result.message), (key,))[:_LONGEST_MESSAGE]
     return replace(result, message=message, evidence=mask_secrets(result.evidence, (key,)))
 
 
 def _explain(results: Sequence[RouteResult]) -> None:
     for result in results:
         if result.kind in ("different", "failed"):
-            output.warning(f"{result.name} {result.kind}: {result.message}")
+            output.warning(f"{result.name} {'failed' if result.kind == 'failed' else 'differs'}: {result.message}")
             for line in result.evidence.splitlines()[:_MAX_EVIDENCE_LINES]:
                 output.log(line)
             if result.next_step:
