@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from chutes_wrappers.core.platform_rules import TEE_ARGUMENTS
-from chutes_wrappers.host.creation.proposal import Proposal
+from datetime import date
 
+from chutes_wrappers.core.platform_rules import CHUTE_RANGES, TEE_ARGUMENTS, find_fact
+from chutes_wrappers.core.program import NAMES
+from chutes_wrappers.host.creation.proposal import Proposal
+from chutes_wrappers.host.pricing import find_accepted_price, format_dollars
+
+# The SDK's own defaults (SDK chute/base.py), which a module names so that their costs are seen.
+SHUTDOWN_S = 300
+MAX_INSTANCES = 1
 _IMAGE_ARGUMENTS = "USERNAME, CHUTE_NAME, CHUTE_TAG, CHUTE_BASE_IMAGE"
 _HEAD = """{docstring}
 
@@ -36,6 +43,7 @@ chute = Chute(
     image=image,
     # Chutes accepts only confidential (TEE) chutes, and only on this GPU; it rejects every other form.
     {placement}
+    {costs}
     concurrency=8,
 )
 
@@ -72,8 +80,33 @@ def render_module(proposal: Proposal) -> str:
             "ENTRYPOINT = [\n" + "".join(f"    {_format_string(word)},\n" for word in proposal.entrypoint) + "]\n"
         )
     arguments = _IMAGE_ARGUMENTS + (", cuda_libraries=True" if proposal.has_cuda_libraries else "")
-    parts.append(_TAIL.format(port=proposal.ports[0], placement="\n    ".join(TEE_ARGUMENTS), arguments=arguments))
+    parts.append(
+        _TAIL.format(
+            port=proposal.ports[0],
+            placement="\n    ".join(TEE_ARGUMENTS),
+            costs="\n    ".join(build_cost_lines()),
+            arguments=arguments,
+        )
+    )
     return "".join(parts)
+
+
+def build_cost_lines() -> list[str]:
+    """Return the arguments of a Chute that limit its costs, each after a comment with its cost by the known prices."""
+    usd = find_accepted_price({}).usd
+    month = date.fromisoformat(f"{find_fact('gpu-name').date}-01").strftime("%B %Y")
+    idle = format_dollars(usd * SHUTDOWN_S / 3600)
+    most = format_dollars(usd * MAX_INSTANCES)
+    seconds, instances = (
+        "{:g} to {:g}".format(*CHUTE_RANGES[name]) for name in ("shutdown_after_seconds", "max_instances")
+    )
+    return [
+        f"# An instance costs {format_dollars(usd)} an hour (price of {month}; {NAMES.deploy} --cost shows the present one).",
+        f"# Seconds from the last call to the end of the instance, which cost up to {idle} each time: {seconds}.",
+        f"shutdown_after_seconds={SHUTDOWN_S},",
+        f"# At most so many instances at a time, which cost at most {most} an hour: {instances}.",
+        f"max_instances={MAX_INSTANCES},",
+    ]
 
 
 def _format_docstring(value: str) -> str:
