@@ -35,6 +35,11 @@ def resolve_username() -> str:
         return LOCAL_USERNAME
 
 
+def select_owner(definition: Mapping[str, Any], username: str) -> str:
+    """Return ``username``; without an account the owner that the module itself names, which nothing contradicts here."""
+    return str(definition["image"].get("username") or username) if username == LOCAL_USERNAME else username
+
+
 def check_with_platform_rules(
     facts: ModuleFacts, definition: Mapping[str, Any], username: str, extra_problems: Sequence[Problem] = ()
 ) -> None:

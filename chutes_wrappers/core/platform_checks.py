@@ -100,6 +100,16 @@ def find_image_name_problem(name: str, length: tuple[int, int] = platform_rules.
     return f"{valid_form} (the SDK itself refuses '/', which the platform accepts)" if "/" in name else valid_form
 
 
+def find_logo_problem(start: bytes, media_type: str) -> str | None:
+    """Return why the API refuses a logo that begins with ``start`` and is uploaded as ``media_type``, or None."""
+    if not start:
+        return "the logo's file is empty"
+    if not platform_rules.LOGO_SIGNATURE.match(start):
+        is_svg = media_type.startswith("image/svg") or b"<svg" in start.lower()
+        return f"the logo is {'an SVG' if is_svg else 'not an image'} file, which the platform does not accept"
+    return None if media_type in platform_rules.LOGO_TYPES else f"the logo would be uploaded as {media_type:.60}"
+
+
 def find_username_problem(username: str) -> str | None:
     """Return the rule that ``username`` violates, or None (api, section 4)."""
     return None if platform_rules.USERNAME.match(username) else "3 to 15 letters, digits, '_' or '-'"

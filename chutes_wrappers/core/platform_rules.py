@@ -237,11 +237,17 @@ MIN_SDK_VERSION = (0, 3, 61)
 # (api) section 4: what is free on the coldkey of a registration.
 REGISTRATION_DEPOSIT_TAO = 0.25
 MAX_REGISTRATIONS_PER_DAY = 3  # of an IP
+REGISTRATION_TOKEN_S = 300
 # (api) section 4: names of secrets that get 403. Some that begin with EXCEPTED_SECRET_PREFIXES are accepted; which is unknown.
 BANNED_SECRET_PARTS = ("python", "sglang")
 BANNED_SECRET_PREFIXES = ("sgl_", "ld_")
 BANNED_SECRETS = frozenset({"http_proxy", "https_proxy", "hf_hub_disable_ssl_verify"})
 EXCEPTED_SECRET_PREFIXES = ("python", "uv_")
+
+# (api) how the files begin that are accepted as a logo, and their media types. The API refuses an SVG.
+LOGO_SIGNATURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP", re.DOTALL)
+LOGO_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+LOGO_MESSAGE = "Uploaded logo is not an image!"
 
 # (api) section 5: authentication and permissions of a user, and the states of an image.
 NONCE_WINDOW_S = 600
@@ -330,7 +336,8 @@ FACTS: tuple[Fact, ...] = (
          source="API of October 2025, and section 5", date="2026-07", sureness="likely"),
     Fact(name="secret-variables", text="Secrets become variables of an instance; names like these are taken for secrets here.",
          values=("SECRET_NAME",), source="section 5"),
-    Fact(name="logo-file", text="A logo is an image file.", refusal="400", source="API", sureness="likely"),
+    Fact(name="logo-file", text="A logo is a PNG, JPEG, GIF or WebP file, not an SVG.",
+         values=("LOGO_SIGNATURE", "LOGO_TYPES", "LOGO_MESSAGE"), refusal="400", source="API of October 2025", sureness="likely"),
     # Builds.
     Fact(name="build-balance", text="A build on the platform needs this balance in dollars.",
          values=("MIN_BUILD_BALANCE",), refusal="402", source=_LIMITS),
@@ -428,8 +435,8 @@ FACTS: tuple[Fact, ...] = (
     # Accounts.
     Fact(name="registration-deposit", text="A registration by wallet needs this on the coldkey; registrations of an IP are limited.",
          values=("REGISTRATION_DEPOSIT_TAO", "MAX_REGISTRATIONS_PER_DAY"), refusal="402", source=_LIMITS, date="2026-07"),
-    Fact(name="registration-token", text="A registration needs a token of the website; a wrong one gets 403.",
-         refusal="400", source=_LIMITS, date="2026-07"),
+    Fact(name="registration-token", text="A registration needs a token of the website; a wrong or old one gets 403.",
+         values=("REGISTRATION_TOKEN_S",), refusal="400", source=_LIMITS, date="2026-07"),
     Fact(name="share-recipient", text="A share goes to the user whose name matches, with '_' as any character.",
          refusal="another user is meant", source="API, section 5"),
     Fact(name="delete-by-id", text="Chutes are deleted by their UUID only.", values=("OBJECT_ID",), refusal="400", source="API, section 5"),

@@ -6,6 +6,7 @@ On a host: ``python start.py chutes_wrappers.sdk.describe:main MODULE``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -43,6 +44,7 @@ def describe(chute: Any) -> dict[str, Any]:
     description = {
         "image": _describe_image(chute.image),
         "name": chute.name,
+        "chute_id": chute.uid,
         "tagline": chute.tagline,
         "readme": chute.readme,
         "node_selector": _describe_selector(chute.node_selector),
@@ -110,17 +112,19 @@ def _describe_selector(selector: Any) -> dict[str, Any] | None:
 
 
 def _describe_image(image: Any) -> dict[str, Any]:
-    """Return name and tag; ``holds_toolkit``: whether its directives add our package; ``env``: the names of its variables;
-    ``bases``: the target of each FROM.
+    """Return name, tag and username; ``holds_toolkit``: whether its directives add our package; ``env``: the names of its
+    variables; ``bases``: the target of each FROM; ``dockerfile``: its hash.
 
-    An image that is only a reference has an empty tag, and ``holds_toolkit`` is None.
+    An image that is only a reference has an empty tag, and no username; ``holds_toolkit`` is None.
     """
     if not hasattr(image, "tag"):
-        return {"name": str(image), "tag": "", "holds_toolkit": None, "env": [], "bases": []}
+        return {"name": str(image), "tag": "", "username": None, "holds_toolkit": None, "env": [], "bases": []}
     lines = str(image).splitlines()
     return {
         "name": image.name,
         "tag": image.tag,
+        "username": image.username,
+        "dockerfile": hashlib.sha256(str(image).encode()).hexdigest(),
         "holds_toolkit": any(_TOOLKIT_DIRECTIVE.search(line) for line in lines),
         "env": [match[1] for line in lines if (match := _ENV_DIRECTIVE.match(line))],
         "bases": [base.target for base in parse_base_images(str(image))],

@@ -157,27 +157,33 @@ def test_a_failed_build_is_reported_with_its_log_and_can_be_deleted(world: World
     assert world.build().code == 0
 
 
-def test_a_running_build_is_joined(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.user.build_and_wait("case-wrapped")
+def follow_until_interrupted(world: World, monkeypatch: pytest.MonkeyPatch, expected: str) -> None:
+    """Run --build until it reads the log, then press Ctrl-C."""
     images = world.platform.state.images
-    image_id = world.user.get(f"/images/{IMAGE}").json()["image_id"]
-    images.finish_build(image_id, platform_rules.IMAGE_BUILDING, None)
-    is_followed = threading.Event()
-    read_log = images.read_log
+    is_followed, read_log = threading.Event(), images.read_log
 
     def follow_log(*asked: Any, **how: Any) -> Any:
         is_followed.set()
         return read_log(*asked, **how)
 
     monkeypatch.setattr(images, "read_log", follow_log)
-    joining = Terminal(["--build", str(world.scenario.module)], variables={**world.variables, "TERM": "dumb"})
-    joining.expect("being built already")
+    command = ["--build", str(world.scenario.module), "--yes"]
+    building = Terminal(command, variables={**world.variables, "TERM": "dumb"})
+    building.expect(expected)
     assert is_followed.wait(60)
-    joining.sendintr()
-    joining.expect("the build continues on the platform")
-    joining.expect(pexpect.EOF)
-    joining.close()
-    assert joining.exitstatus == 130
+    building.sendintr()
+    building.expect("the build continues on the platform")
+    building.expect(pexpect.EOF)
+    building.close()
+    assert building.exitstatus == 130
+
+
+def test_a_running_build_is_joined(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.user.build_and_wait("case-wrapped")
+    images = world.platform.state.images
+    image_id = world.user.get(f"/images/{IMAGE}").json()["image_id"]
+    images.finish_build(image_id, platform_rules.IMAGE_BUILDING, None)
+    follow_until_interrupted(world, monkeypatch, "being built already")
     images.finish_build(image_id, platform_rules.IMAGE_BUILT, None)
     assert "is built already" in world.build().stderr
 
@@ -185,6 +191,35 @@ def test_a_running_build_is_joined(world: World, monkeypatch: pytest.MonkeyPatch
 def test_a_build_under_another_users_name_is_rejected(world: World) -> None:
     ran = world.commands.run("--build", str(world.scenario.module), variables={"CHUTES_USERNAME": "somebody"})
     assert (ran.code, "CHUTES_USERNAME is 'somebody'" in ran.stderr) == (2, True)
+
+
+def test_a_build_that_finished_unwatched_is_a_success(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = world.platform.state.images.finish_build
+    monkeypatch.setattr(world.platform.state.images, "finish_build", lambda *_: None)
+    follow_until_interrupted(world, monkeypatch, "chutes build")
+    finish(world.user.get(f"/images/{IMAGE}").json()["image_id"], platform_rules.IMAGE_BUILT, None)
+    text = world.scenario.manifest.read_text()
+    world.scenario.manifest.write_text(text.replace("/encode", "/encode2"))
+    changed = world.build()
+    assert (changed.code, "is built already" in changed.stderr, "increase CHUTE_TAG" in changed.stderr) == (
+        2,
+        True,
+        True,
+    )
+    world.scenario.manifest.write_text(text)
+    again = parse_json(world.build("--json"))
+    assert (again["image"], again["status"]) == (IMAGE, platform_rules.IMAGE_BUILT)
+
+
+def test_the_owner_in_the_module_is_compared_with_the_account(world: World) -> None:
+    source = world.scenario.module.read_text()
+    foreign = source.replace("chutes_username()", "'other-one'")
+    assert foreign != source
+    world.scenario.module.write_text(foreign)
+    for ran in (world.build(), world.deploy("--accept-fee")):
+        assert (ran.code, "'other-one', and the account is 'tester'" in ran.stderr) == (2, True), ran.stderr
+        assert "USERNAME = chutes_username()" in ran.stderr
+    assert world.user.get("/images/").json()["items"] == []
 
 
 def test_without_a_manifest_discovery_comes_first(world: World) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,25 @@ def test_an_inline_manifest_is_the_source(facts: ModuleFacts, monkeypatch: pytes
 def test_another_record_is_stale(facts: ModuleFacts, recorded: object) -> None:
     assert is_stale(facts, FORMER, recorded)
     assert is_stale(facts, '{"version": 1, "routes": []}', recorded)
+
+
+def test_the_same_content_is_recognized_until_the_image_is_replaced(facts: ModuleFacts) -> None:
+    path = build_manifest_path(facts.path)
+    path.write_text(FORMER)
+    time, later = datetime(2026, 11, 28, tzinfo=timezone.utc), datetime(2026, 11, 29, tzinfo=timezone.utc)
+    compare = upload_records.compare_upload
+    with create_stage(facts, load_manifest(path), username="u") as stage:
+        assert compare("image", "c1", time) is None
+        upload_records.save_upload_record("image", stage, "c1")
+        assert compare("image", "c1", time) is True  # the command ended before it knew the time
+        upload_records.save_upload_record("image", stage, "c1", time)
+        assert [compare("image", *asked) for asked in (("c1", time), ("c1", None), ("c2", time), ("c1", later))] == [
+            True,
+            True,
+            False,
+            None,
+        ]
+        upload_records.save_upload_record("image", stage)
+        assert compare("image", "", time) is None
+        upload_records.remove_upload_record("image")
+        assert compare("image", "c1", time) is None

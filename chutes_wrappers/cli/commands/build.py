@@ -45,7 +45,8 @@ def build(module: str, *, debug: bool) -> int:
     manifest = module_preparation.ensure_manifest(facts, engine)
     with create_stage(facts, manifest, username=username) as stage:
         definition = describe_staged_module(stage, output.report)
-        module_preparation.check_for_local_use(facts, definition, username)
+        owner = module_preparation.select_owner(definition, username)
+        module_preparation.check_for_local_use(facts, definition, owner)
         image = f"{definition['image']['name']}:{definition['image']['tag']}"
         with _remove_step_container_on_failure(engine) as watch_line:
             seconds = _run_build(stage, image, watch_line, debug=debug)

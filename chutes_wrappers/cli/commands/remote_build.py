@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import time
+import contextlib
+import hashlib
 from collections.abc import Mapping
-from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.cli import module_preparation, output, prompts, sdk_upload
-from chutes_wrappers.cli.commands.build import is_step, mask_variable_values
+from chutes_wrappers.cli.build_following import find_uploaded_image, follow_build, report_failed_build
+from chutes_wrappers.cli.commands.build import is_step
 from chutes_wrappers.cli.sdk_upload import UploadOptions
-from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.overruled_rules import is_overruled
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
@@ -23,9 +22,9 @@ from chutes_wrappers.host.cuda_version import describe_cuda_concern
 from chutes_wrappers.host.modules.definition import describe_staged_module
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
-from chutes_wrappers.host.platform_api.lookup import find_own_image, list_own_chutes, list_own_images, refresh_image
+from chutes_wrappers.host.platform_api.lookup import find_own_image, list_own_chutes, list_own_images
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo, parse_chute, parse_image
-from chutes_wrappers.host.platform_api.record_lookup import build_path
+from chutes_wrappers.host.platform_api.ownership import IMAGE
 from chutes_wrappers.host.preflight.account import (
     find_chute_problems,
     find_logo_problems,
@@ -36,16 +35,12 @@ from chutes_wrappers.host.preflight.forges import find_base_problems
 from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.staging import Stage, create_stage
 
-_POLL_S = 2.0
-_POLL_AFTER_OUTPUT_S = 0.2
-_MAX_RECONNECTS = 5
-_EVENT = "data: "
-_END = "DONE"
-_KEEP_ALIVE = "."
-
 
 def build_remotely(module: str, options: UploadOptions) -> int:
-    """Upload the image of ``module``, or follow its running build; return 0 once the API reports that it is built."""
+    """Upload the image of ``module``, or follow its running build; return 0 once the API reports that it is built.
+
+    A build of the same content whose end no command reported is a success too: it ended while nobody watched.
+    """
     facts = module_preparation.read_facts(module)
     manifest = sdk_upload.require_manifest(facts)
     with (
@@ -54,31 +49,79 @@ def build_remotely(module: str, options: UploadOptions) -> int:
     ):
         definition = describe_staged_module(stage, output.report)
         reference = sdk_upload.build_image_reference(definition)
+        content = _hash_upload(api, stage, definition, options)
         existing = find_own_image(api, reference)
-        is_in_progress = existing is not None and existing.status != IMAGE_BUILT and not has_failed(existing)
+        is_same = _compare_with_upload(existing, content)
+        is_joined = (
+            existing is not None and not has_failed(existing) and (existing.status != IMAGE_BUILT or bool(is_same))
+        )
         if manifest.image is not None and (concern := describe_cuda_concern(manifest.image)):
             output.warning(concern)
-        base_problems = [] if is_in_progress else _find_base_problems(facts, definition)
-        problems = [] if is_in_progress else _find_problems(api, user, existing, module, definition, options)
+        if existing is not None and has_failed(existing):
+            report_failed_build(api, existing)
+        base_problems = [] if is_joined else _find_base_problems(facts, definition)
+        problems = [] if is_joined else _find_problems(api, user, existing, module, definition, options)
         module_preparation.check_with_platform_rules(facts, definition, user.username, [*problems, *base_problems])
+        if existing is not None and is_joined and existing.status == IMAGE_BUILT:
+            return _report_image(existing, "is built already, from the same content", module, options)
         if base_problems:
             _confirm_base(reference, options)
         with output.Progress(
             f"Building {reference} on the platform", verbose=options.debug, is_important=is_step
         ) as progress:
             if existing is not None:
-                output.report("the image is being built already: following that build")
-            image = existing or _upload_and_remember(api, stage, facts.manifest_path, reference, options, progress)
+                _report_joined_build(facts, is_same)
+                if is_same is None:
+                    upload_records.save_followed_build(existing.image_id, content, existing.created_at)
+            image = existing or _upload_and_remember(
+                api, stage, facts.manifest_path, reference, content, options, progress
+            )
             try:
                 built = follow_build(api, image, progress, f"{NAMES.deploy} --build {module}")
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, PlatformUnreachable, PlatformRequestFailed):
                 output.warning(f"the build continues on the platform; {NAMES.deploy} --build {module} follows it again")
                 raise
+        upload_records.mark_as_reported(built.image_id)
+    return _report_image(built, f"is {built.status} after {progress.seconds:.0f} s", module, options)
+
+
+def _compare_with_upload(image: ImageInfo | None, content: str) -> bool | None:
+    return upload_records.compare_upload(image.image_id, content, image.created_at) if image is not None else None
+
+
+def _report_image(image: ImageInfo, state: str, module: str, options: UploadOptions) -> int:
     if options.as_json:
-        output.print_json({"image_id": built.image_id, "image": built.reference, "status": built.status})
-    output.success(f"{reference} is {built.status} after {progress.seconds:.0f} s")
+        output.print_json({"image_id": image.image_id, "image": image.reference, "status": image.status})
+    output.success(f"{image.reference} {state}")
     output.report(f"Next: {NAMES.deploy} --deploy {module}")
     return 0
+
+
+def _report_joined_build(facts: ModuleFacts, is_same: bool | None) -> None:
+    output.report("the image is being built already: following that build")
+    if is_same is False:
+        output.warning(
+            f"{facts.path.name}, its manifest or this package changed after that upload: the image has the earlier content"
+        )
+        output.report_next_step("increase CHUTE_TAG, and build again, if the image needs the change")
+
+
+def _hash_upload(api: PlatformApi, stage: Stage, definition: Mapping[str, Any], options: UploadOptions) -> str:
+    """Return the hash of everything that the image of ``stage`` on this API is made from; "" for an image of the platform."""
+    if not (dockerfile := definition["image"].get("dockerfile")):
+        return ""
+    logo = b""
+    if options.logo is not None:
+        with contextlib.suppress(OSError):  # reported with the other problems
+            logo = options.logo.read_bytes()
+    parts = (
+        api.url,
+        dockerfile,
+        upload_records.hash_files(stage),
+        str(options.public),
+        hashlib.sha256(logo).hexdigest(),
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _find_problems(
@@ -110,37 +153,10 @@ def upload(
 ) -> ImageInfo:
     """Upload the image of ``stage`` through the SDK and return the API's record. Raises WrapperError if there is none."""
     sdk_error = sdk_upload.run_upload(stage, ["build", stage.reference, *arguments], progress, variables)
-    image = find_own_image(api, reference)
+    image = find_uploaded_image(api, reference, progress)
     if image is None:
         raise sdk_upload.make_upload_error(f"the platform did not accept the image {reference}", sdk_error)
     return image
-
-
-def follow_build(api: PlatformApi, uploaded: ImageInfo, progress: output.Progress, command: str) -> ImageInfo:
-    """Print the log of an image's build until the build ends, and return the image.
-
-    Raises WrapperError with the reason if it was not built. ``command`` is the one that follows the build again.
-    """
-    offset: dict[str, Any] = {}
-    failures = 0
-    while True:
-        image, previous_offset = refresh_image(api, uploaded), dict(offset)
-        if image is None:
-            raise WrapperError(
-                f"the image {uploaded.reference} no longer exists", next_step=f"build it again with {command}"
-            )
-        if image.status == IMAGE_BUILT:
-            return image
-        failures = failures + 1 if not _print_log(api, image, progress, offset) else 0
-        if has_failed(image):
-            raise _make_build_error(image, progress)
-        if failures > _MAX_RECONNECTS:
-            raise WrapperError(
-                f"the log of {image.reference} breaks off repeatedly",
-                next_step=f"follow it again with {command}: the build continues on the platform",
-            )
-        progress.add_line(image.status)
-        time.sleep(_POLL_AFTER_OUTPUT_S if offset != previous_offset else _POLL_S)
 
 
 def _find_base_problems(facts: ModuleFacts, definition: Mapping[str, Any]) -> list[Problem]:
@@ -161,56 +177,23 @@ def _confirm_base(reference: str, options: UploadOptions) -> None:
 
 
 def _upload_and_remember(
-    api: PlatformApi, stage: Stage, manifest: Path, reference: str, options: UploadOptions, progress: output.Progress
+    api: PlatformApi,
+    stage: Stage,
+    manifest: Path,
+    reference: str,
+    content: str,
+    options: UploadOptions,
+    progress: output.Progress,
 ) -> ImageInfo:
+    """Upload the image and record its ``content``, also if this command ends before it knows what came of the upload."""
     sdk_upload.show_command(manifest, "build", stage.reference, *options.arguments)
-    image = upload(api, stage, reference, progress, arguments=options.arguments, variables={})
-    upload_records.save_upload_record(image.image_id, stage)
-    return image
-
-
-def _print_log(api: PlatformApi, image: ImageInfo, progress: output.Progress, offset: dict[str, Any]) -> bool:
-    """Print the lines after ``offset``, which is updated, until the log ends. Return False if it broke off."""
+    image_id = IMAGE.compute_id(api.username, reference)
+    upload_records.save_upload_record(image_id, stage, content)
     try:
-        _print_log_lines(api, image, progress, offset)
-    except PlatformUnreachable:
-        return False
-    except PlatformRequestFailed as error:
-        if error.status != HTTPStatus.NOT_FOUND:  # there may be no log before the build starts
-            raise
-    return True
-
-
-def _print_log_lines(api: PlatformApi, image: ImageInfo, progress: output.Progress, offset: dict[str, Any]) -> None:
-    lines = api.stream_lines(
-        f"{build_path('images', image.image_id)}/logs",
-        f"reading the build log of {image.reference}",
-        purpose="images",
-        params=dict(offset),
-    )
-    for line in lines:
-        if line.startswith(_END):
-            return  # the stream itself goes on with dots (PLATFORM.md, section 5)
-        if not line.startswith(_EVENT):
-            if not offset and line.strip() != _KEEP_ALIVE:
-                progress.add_line(mask_variable_values(line))  # the whole log of a finished build
-            continue
-        try:
-            event = json.loads(line[len(_EVENT) :])
-            offset["offset"] = event["offset"]
-            log = event["log"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
-        progress.add_line(mask_variable_values(str(log.get("log", "") if isinstance(log, dict) else log)))
-
-
-def _make_build_error(image: ImageInfo, progress: output.Progress) -> WrapperError:
-    what = f"the build of {image.reference} failed: {image.status}"
-    if is_refusal(image.status):  # nothing was built: the log explains nothing
-        return WrapperError(what, where=image.reference, next_step=build_refusal_step(image.reference))
-    return WrapperError(
-        what,
-        where=image.reference,
-        evidence=progress.tail,
-        next_step=f"correct what the lines above report, run --delete-image {image.reference}, and build again",
-    )
+        image = upload(api, stage, reference, progress, arguments=options.arguments, variables={})
+    except WrapperError as error:
+        if not isinstance(error, PlatformRequestFailed | PlatformUnreachable):
+            upload_records.remove_upload_record(image_id)  # refused
+        raise
+    upload_records.save_upload_record(image.image_id, stage, content, image.created_at)
+    return image

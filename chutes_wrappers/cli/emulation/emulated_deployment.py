@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from chutes_wrappers.cli import output, sdk_upload
+from chutes_wrappers.cli.build_following import follow_build
 from chutes_wrappers.cli.commands.build import is_step
 from chutes_wrappers.cli.commands.deploy import check_deployed
-from chutes_wrappers.cli.commands.remote_build import follow_build, upload
+from chutes_wrappers.cli.commands.remote_build import upload
 from chutes_wrappers.cli.emulation.emulated_image import PreparedImage
 from chutes_wrappers.core.base_images import Forge
 from chutes_wrappers.core.local_guard import AllowList

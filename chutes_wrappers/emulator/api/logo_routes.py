@@ -7,12 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from starlette.datastructures import UploadFile
 
+from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator.api.context import Caller, authenticate, platform_of
 from chutes_wrappers.emulator.api.payloads import JsonObject
 
 router = APIRouter(prefix="/logos", tags=["logos"])
-_IMAGE = "image/"
-_NOT_AN_IMAGE = "Uploaded logo is not an image!"
 
 
 @router.post("/")
@@ -21,12 +20,12 @@ async def upload(request: Request, caller: Annotated[Caller, Depends(authenticat
     caller.require("write", "logos")
     async with request.form() as form:
         logo = form.get("logo")
-        if not isinstance(logo, UploadFile) or not (logo.content_type or "").startswith(_IMAGE):
-            raise HTTPException(400, _NOT_AN_IMAGE)
-        content = await logo.read()
-        if not content:
-            raise HTTPException(400, _NOT_AN_IMAGE)
-        logo_record = platform_of(request).state.logos.add(
+        if not isinstance(logo, UploadFile):
+            raise HTTPException(400, platform_rules.LOGO_MESSAGE)
+        content, platform = await logo.read(), platform_of(request)
+        if platform_checks.find_logo_problem(content, logo.content_type or "") is not None:
+            platform.reject("logo-file", 400, platform_rules.LOGO_MESSAGE)
+        logo_record = platform.state.logos.add(
             user_id=caller.user.user_id, media_type=str(logo.content_type), content=content
         )
     return {"logo_id": logo_record.logo_id, "path": f"/logos/{logo_record.logo_id}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
@@ -15,8 +16,8 @@ from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, Im
 from chutes_wrappers.host.preflight.problem import Problem
 
 _PLATFORM = "the platform"
-_IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"<svg", b"<?xml")
-_SIGNATURE_BYTES = 16
+_SIGNATURE_BYTES = 512
+_LOGO_STEP = "use a PNG, JPEG, GIF or WebP file, whose name ends in .png, .jpg, .gif or .webp"
 _LIMIT_MARGIN = 4
 
 
@@ -218,13 +219,11 @@ def find_logo_problems(logo: Path | None) -> Iterator[Problem]:
             fix="set --logo to an image file that you may read",
         )
         return
-    if not start.startswith(_IMAGE_SIGNATURES):
-        yield Problem(
-            rule="logo-file",
-            what="the logo is not an image file",
-            where=str(logo),
-            fix="use a PNG, JPEG, GIF, WebP or SVG file",
-        )
+    # SDK entrypoint/_shared.py: the SDK sends the type of the file's name.
+    fault = platform_checks.find_logo_problem(start, mimetypes.guess_type(logo)[0] or "image/png")
+    if fault is not None:
+        what = f"{fault} (the API: 400 {platform_rules.LOGO_MESSAGE!r})"
+        yield Problem(rule="logo-file", what=what, where=str(logo), fix=_LOGO_STEP)
 
 
 def has_failed(image: ImageInfo) -> bool:

@@ -29,9 +29,40 @@ def find_setting_problems(facts: ModuleFacts, described: Mapping[str, Any], user
     """Yield the problems of the arguments of ``Chute(…)`` and of its image, and of the account's name."""
     file = str(facts.path)
     yield from _find_name_problems(facts, described, username)
+    yield from _find_owner_problems(described, username, file)
     where = f"{file}, Chute(…)"
     yield from find_field_problems(described, _CHUTE_FIELDS, where)
     yield from _find_computing_problems(described, where)
+
+
+def _find_owner_problems(described: Mapping[str, Any], username: str, file: str) -> Iterator[Problem]:
+    """Yield a problem for an image or chute of another user than the account, which the platform would never bring together.
+
+    The SDK computes their ids from the module's USERNAME, and the API from the account (SDK image/__init__.py, chute/base.py;
+    section 5). Ids of images ignore case.
+    """
+    owner, chute_id, name = described["image"].get("username"), described.get("chute_id"), str(described["name"])
+    faults = []
+    if owner is not None and owner != username:
+        faults.append(f"the image would belong to {owner[:40]!r}")
+    if chute_id is not None and chute_id != platform_checks.compute_chute_id(username, name):
+        is_of_owner = owner is not None and chute_id == platform_checks.compute_chute_id(owner, name)
+        faults.append(f"the chute would belong to {repr(owner[:40]) if is_of_owner else 'another user'}")
+    if faults:
+        is_case_only = owner is not None and owner != username and owner.lower() == username.lower()
+        yield Problem(
+            rule="username",
+            what=f"{' and '.join(faults)}, and the account is {username!r}: the platform would "
+            + (
+                "compute another id for the chute"
+                if is_case_only
+                else "refuse the image, or not find it at the deployment"
+            ),
+            where=f"{file}, USERNAME",
+            fix=f"write USERNAME = chutes_username(), or USERNAME = {username!r}, and pass it to the image and to Chute(…)",
+            severity="warning" if is_case_only else "rejected",
+            only_on_platform=True,
+        )
 
 
 def find_field_problems(

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
-from chutes_wrappers.cli import output, prompts
+from chutes_wrappers.cli import build_following, prompts
 from chutes_wrappers.cli.commands import listing, remote_build, status
 from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.base_images import format_refusal
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.account.credentials import NoCredentials
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo, parse_chute, parse_image
 from chutes_wrappers.host.preflight.account import find_deployment_problems, find_upload_problems
 
@@ -55,8 +50,7 @@ def test_a_terminal_without_yes_is_asked(
 
 def test_a_refusal_has_the_way_on_in_every_command() -> None:
     image = make_image(REFUSED)
-    with output.Progress("Building") as progress:
-        error = remote_build._make_build_error(image, progress)
+    error = build_following._make_build_error(image, "the log")
     upload = [*find_upload_problems(ACCOUNT, image, "deploy_ocr", sdk_version="0.6.9")]
     deployment = [*find_deployment_problems(ACCOUNT, image, reference="ocr:v1", module="m", public=False, fee=None)]
     steps = [error.next_step or "", *(problem.fix for problem in (*upload, *deployment))]
@@ -69,8 +63,7 @@ def test_a_refusal_has_the_way_on_in_every_command() -> None:
 
 def test_any_other_failure_is_corrected() -> None:
     image = make_image("error: exit code 1")
-    with output.Progress("Building") as progress:
-        error = remote_build._make_build_error(image, progress)
+    error = build_following._make_build_error(image, "the log")
     (upload,) = find_upload_problems(ACCOUNT, image, "deploy_ocr", sdk_version="0.6.9")
     assert (error.next_step or "").startswith("correct what the lines above report, run --delete-image ocr:v1")
     assert upload.fix == "run --delete-image ocr:v1, then build again"
@@ -91,23 +84,3 @@ class _Connection:
     def __enter__(self) -> None: ...
 
     def __exit__(self, *raised: object) -> None: ...
-
-
-class _EndlessLog(PlatformApi):
-    """The log of a build, which goes on with dots after its end."""
-
-    def __init__(self) -> None:
-        super().__init__("http://127.0.0.1:9", NoCredentials())
-
-    def stream_lines(self, *_: object, **__: object) -> Iterator[str]:
-        yield 'data: {"log": "Step 1/1", "offset": "7"}'
-        yield "."
-        yield "DONE"
-        pytest.fail("it was read after its end")
-
-
-def test_a_log_is_read_until_done_although_the_stream_goes_on() -> None:
-    offset: dict[str, Any] = {}
-    with output.Progress("Building") as progress:
-        assert remote_build._print_log(_EndlessLog(), make_image("building"), progress, offset)
-    assert (offset, progress.tail) == ({"offset": "7"}, "Step 1/1")

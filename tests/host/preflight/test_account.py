@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, Im
 from chutes_wrappers.host.preflight.account import (
     find_chute_problems,
     find_deployment_problems,
+    find_logo_problems,
     find_replacement_problems,
     find_updated_chute,
     find_upload_problems,
@@ -153,3 +155,35 @@ def test_a_deployment_updates_the_chute_of_its_name_before_one_that_only_matches
     for name, updated in (("my_chat", "my_chat"), ("my_cha_", "my-chat"), ("MY-CHAT", "my-chat"), ("new", None)):
         found = find_updated_chute(name, chutes)
         assert (found and found.name) == updated
+
+
+PNG, JPEG, GIF, WEBP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\x10\x00\x00\x00WEBPVP8 "
+SVG = b'<?xml version="1.0"?>\n<!-- a logo -->\n<SVG xmlns="http://www.w3.org/2000/svg"/>'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.png", PNG, None), ("a.jpg", JPEG, None), ("a.gif", GIF, None), ("a.webp", WEBP, None), ("a", PNG, None),
+        ("a.jpg", PNG + b"<svg", None),
+        ("a.svg", SVG, "an SVG file"), ("a.png", SVG, "an SVG file"), ("a.svg", b"", "empty"),
+        ("a.svg", b"<!-- no tag in sight -->", "an SVG file"), ("a.png", b"text", "not an image"),
+        ("a.wav", b"RIFF\x10\x00\x00\x00WAVEfmt ", "not an image"), ("a.png", b"", "empty"),
+        ("a.txt", PNG, "uploaded as text/plain"), ("a.svg", PNG, "uploaded as image/svg+xml"),
+        ("a.bmp", b"BM\x00", "not an image"),
+    ],
+)  # fmt: skip
+def test_a_logo_must_be_an_image_that_the_platform_accepts(
+    tmp_path: Path, name: str, content: bytes, expected: str | None
+) -> None:
+    logo = tmp_path / name
+    logo.write_bytes(content)
+    problems = [*find_logo_problems(logo)]
+    if expected is None:
+        assert problems == []
+    else:
+        assert_one_problem(problems, expected, "PNG, JPEG, GIF or WebP")
+        assert "Uploaded logo is not an image!" in problems[0].what
+    assert [problem.what for problem in find_logo_problems(tmp_path / "none.png")] == [
+        "the logo cannot be read (No such file or directory)"
+    ]

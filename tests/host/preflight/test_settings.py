@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.emulator.deployment_request import ChuteRequest
+from chutes_wrappers.host.preflight.problem import Problem
 from chutes_wrappers.host.preflight.settings import find_setting_problems
 
 from .module_texts import FACTS, assert_one_problem, build_description, check_module
@@ -176,3 +177,40 @@ def test_the_limits_are_those_of_the_node_selector_of_the_sdk() -> None:
     limits = platform_rules.NODE_RANGES
     schema = NodeSelector.model_json_schema()["properties"]
     assert {name: (schema[name]["minimum"], schema[name]["maximum"]) for name in limits} == limits
+
+
+def check_owner(username: str, image_owner: str | None, chute_owner: str | None) -> list[Problem]:
+    image = {**IMAGE, "username": image_owner}
+    chute_id = platform_checks.compute_chute_id(chute_owner, "case") if chute_owner else None
+    return check_module(username=username, image=image, chute_id=chute_id)
+
+
+@pytest.mark.parametrize("username", ["abc", "a-b-c", "-ab", "ab-", "a_b", "Mixed-Case_1", "abcdefghijklmno", "---"])
+def test_the_accounts_own_name_is_accepted(username: str) -> None:
+    assert check_owner(username, username, username) == []
+    assert check_owner(username, None, username) == []  # an image of the platform
+    assert check_owner(username, None, None) == []
+
+
+@pytest.mark.parametrize(
+    ("image_owner", "chute_owner", "texts"),
+    [
+        ("other", "other", ("the image would belong to 'other' and the chute would belong to 'other'",)),
+        ("other", "a-b", ("the image would belong to 'other', and the account is 'a-b'",)),
+        ("a-b", "other", ("the chute would belong to another user, and the account is 'a-b'",)),
+        (None, "other", ("the chute would belong to another user",)),
+        ("x" * 1000, "y", ("xxx", "another user")),
+    ],
+)
+def test_another_owner_is_rejected(image_owner: str | None, chute_owner: str, texts: tuple[str, ...]) -> None:
+    (problem,) = check_owner("a-b", image_owner, chute_owner)
+    assert (problem.rule, problem.severity, problem.only_on_platform) == ("username", "rejected", True)
+    assert all(text in problem.what for text in texts), problem.what
+    assert (problem.where, len(problem.what) < 300) == ("/x/deploy_case.py, USERNAME", True)
+    assert "USERNAME = chutes_username()" in problem.fix
+    assert "USERNAME = 'a-b'" in problem.fix
+
+
+def test_another_case_of_the_name_is_only_a_warning() -> None:
+    (problem,) = check_owner("Tester", "tester", "tester")
+    assert problem.severity == "warning"
