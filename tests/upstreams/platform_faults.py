@@ -172,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
 def lose_response(fault: Fault) -> Fault:
     """Return the fault of a platform that handles the request, and then responds with ``fault``."""
 
-    def act(handler: _Handler) -> None:
+    def act(handler: Handler) -> None:
         handler.perform()
         fault.act(handler)
 

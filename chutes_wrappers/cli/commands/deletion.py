@@ -16,7 +16,8 @@ from chutes_wrappers.host.platform_api.lookup import (
     resolve_chute_name,
 )
 from chutes_wrappers.host.platform_api.objects import format_age, parse_chute
-from chutes_wrappers.host.platform_api.record_lookup import build_path
+from chutes_wrappers.host.platform_api.outcomes import delete_object
+from chutes_wrappers.host.platform_api.ownership import CHUTE, IMAGE
 
 
 def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
@@ -28,10 +29,8 @@ def delete_chute(name: str, *, yes: bool, as_json: bool) -> int:
         if not as_json:
             print_instances(chute)
         _confirm(chute.name, chute_name.text, "chute", yes=yes)
-        path = build_path("chutes", chute.chute_id)
-        api.delete(path, f"deleting the chute {chute.name}", purpose="chutes")
-        if api.find(path, f"requesting the chute {chute.name!r}", purpose="chutes") is not None:
-            raise _make_not_deleted_error(f"the chute {chute.name}")
+        with output.show_status(f"Deleting the chute {chute.name}"):
+            delete_object(api, CHUTE, chute.chute_id, chute.name)
     _report_deletion(f"the chute {chute.name}", {"chute_id": chute.chute_id, "deleted": True}, as_json=as_json)
     return 0
 
@@ -44,15 +43,13 @@ def delete_image(reference: str, *, yes: bool, as_json: bool) -> int:
             f"This deletes the image {image.reference}: {image.status}, {format_age(image.created_at) or '?'} old"
         )
         _confirm(image.reference, reference, "image", yes=yes)
-        path = build_path("images", image.image_id)
         try:
-            api.delete(path, f"deleting the image {image.reference}", purpose="images")
+            with output.show_status(f"Deleting the image {image.reference}"):
+                delete_object(api, IMAGE, image.image_id, image.reference)
         except PlatformRequestFailed as error:
             if error.status == HTTPStatus.CONFLICT:
                 error.next_step = _build_conflict_step(api, image.image_id)
             raise
-        if api.find(path, f"requesting the image {image.reference!r}", purpose="images") is not None:
-            raise _make_not_deleted_error(f"the image {image.reference}")
     _report_deletion(f"the image {image.reference}", {"image_id": image.image_id, "deleted": True}, as_json=as_json)
     return 0
 
@@ -83,13 +80,6 @@ def _build_conflict_step(api: PlatformApi, image_id: str) -> str:
     if not users:
         return "wait until it is built, or delete what uses it; then delete it"
     return f"delete what uses it first: {', '.join(f'--delete {name}' for name in users)}"
-
-
-def _make_not_deleted_error(what: str) -> WrapperError:
-    return WrapperError(
-        f"{what} still exists, although the platform reported its deletion",
-        next_step="check with --list-chutes, then delete it again",
-    )
 
 
 def _report_deletion(what: str, payload: dict[str, object], *, as_json: bool) -> None:

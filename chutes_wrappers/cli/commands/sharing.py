@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import time
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
@@ -22,7 +24,14 @@ from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
-from chutes_wrappers.host.platform_api.error_responses import mask_secrets
+from chutes_wrappers.host.platform_api.chute_secrets import (
+    DEPLOY_FIRST,
+    SecretSlot,
+    build_replacement_step,
+    find_secret_id,
+    remove_secret,
+    store_secret,
+)
 from chutes_wrappers.host.platform_api.lookup import (
     ChuteName,
     find_listed_chute,
@@ -31,6 +40,7 @@ from chutes_wrappers.host.platform_api.lookup import (
     resolve_chute_name,
 )
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
+from chutes_wrappers.host.platform_api.outcomes import PAUSES_S, may_have_succeeded
 
 # "Successfully shared chute x with bob", or "… with user.username='bob'".
 _RECIPIENT = re.compile(r"\bwith (?:[\w.]+=)?['\"]?([A-Za-z0-9_-]+)")
@@ -44,10 +54,9 @@ def share(name: str, user: str, *, as_json: bool) -> int:
         chute = get_own_chute(api, chute_name)
         body = {"chute_id_or_name": chute.chute_id, "user_id_or_name": user}
         try:
-            response = api.post("/chutes/share", f"sharing the chute {chute.name} with {user}", body)
+            response = _post_again_if_lost(api, "/chutes/share", f"sharing the chute {chute.name} with {user}", body)
         except PlatformRequestFailed as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                error.next_step = "ask that user for their name or id: --account shows both"
+            error.next_step = _select_share_step(error) or error.next_step
             raise
         status = clean_text(response.get("status"))
         recipient = find_other_recipient(status, user)
@@ -57,6 +66,35 @@ def share(name: str, user: str, *, as_json: bool) -> int:
         output.print_json({"chute_id": chute.chute_id, "user": user, "shared": True, "status": status})
     report_share(chute.name, user, status)
     return 0
+
+
+def _post_again_if_lost(api: PlatformApi, path: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a change, and once more when its response was lost: the API does not show shares, and accepts one twice.
+
+    The second share of a chute with a user has the same response as the first (api-observed 116), as has the second end of it (114).
+    """
+    try:
+        return api.post(path, what, body)
+    except WrapperError as error:
+        if not may_have_succeeded(error):
+            raise
+    time.sleep(PAUSES_S[-1])
+    try:
+        return api.post(path, what, body)
+    except WrapperError as error:
+        if may_have_succeeded(error):
+            error.what += ". Whether that happened is unknown"
+            error.next_step = "run the command again later: doing it twice changes nothing"
+        raise
+
+
+def _select_share_step(error: PlatformRequestFailed) -> str | None:
+    evidence = (error.evidence or "").lower()
+    if error.status == HTTPStatus.BAD_REQUEST and "yourself" in evidence:
+        return "name another user: you may call your own chute anyway"
+    if error.status == HTTPStatus.NOT_FOUND and "target chute" not in evidence:
+        return "ask that user for their name or id: --account shows both"
+    return None
 
 
 def report_share(name: str, user: str, status: str) -> None:
@@ -100,7 +138,9 @@ def _undo_share(api: PlatformApi, chute: ChuteInfo, user: str, recipient: str) -
     body = {"chute_id_or_name": chute.chute_id, "user_id_or_name": user}
     what = f"the platform shared {chute.name} with {recipient!r}, not with {user!r}"
     try:
-        response = api.post("/chutes/unshare", f"unsharing the chute {chute.name} with {recipient}", body)
+        response = _post_again_if_lost(
+            api, "/chutes/unshare", f"unsharing the chute {chute.name} with {recipient}", body
+        )
     except WrapperError as error:
         raise WrapperError(
             f"{what}, and did not undo that",
@@ -114,36 +154,54 @@ def _undo_share(api: PlatformApi, chute: ChuteInfo, user: str, recipient: str) -
     )
 
 
-def set_secret(name: str, key: str, *, as_json: bool) -> int:
+def set_secret(name: str, key: str, *, yes: bool = False, as_json: bool) -> int:
     """Store a value from standard input as the variable ``key`` of a chute's instances; return 0 once the API lists it.
 
-    The chute does not have to be deployed yet.
+    A stored secret of that name is replaced after a question, or with ``yes``.
     """
     chute_name = resolve_chute_name(name, output.report)
     if not key.isidentifier():
         raise ConfigurationError(f"{key!r} is not a valid variable name", next_step="use a name such as HF_TOKEN")
     check_secret_name(key)
     with api_client.connect() as api:
-        purpose = _resolve_purpose(api, chute_name, key)
+        chute_id, chute = _resolve_purpose(api, chute_name, key)
+        slot = SecretSlot(chute_id=chute_id, name=chute.name if chute else chute_name.text, key=key)
+        existing = find_secret_id(api, slot)
+        if existing is not None:
+            _confirm_replacement(slot, existing, yes=yes)
         value = _read_value(key)
-        body = {"purpose": purpose, "key": key, "value": value}
-        try:
-            response = api.post("/secrets/", f"storing the secret {key} of {chute_name}", body)
-        except PlatformRequestFailed as error:
-            error.evidence = mask_secrets(error.evidence or "", [value])
-            if error.status == HTTPStatus.CONFLICT:
-                error.next_step = _build_replacement_step(api, purpose, key)
-            raise
-        except WrapperError as failure:
-            failure.evidence = mask_secrets(failure.evidence or "", [value])
-            raise
-        if _find_secret_id(api, purpose, key) is None:
-            raise WrapperError(f"the platform does not list the secret {key} of {chute_name}", next_step="try again")
+        with output.show_status(f"Storing {slot}"):
+            secret_id = store_secret(api, slot, value) if existing is None else _replace(api, slot, existing, value)
     if as_json:
-        result = {"secret_id": response.get("secret_id"), "purpose": chute_name.text, "chute_id": purpose, "key": key}
-        output.print_json(result)
+        result = {"secret_id": secret_id, "purpose": chute_name.text, "chute_id": chute_id, "key": key}
+        output.print_json({**result, "replaced": existing is not None})
     output.success(f"instances of {chute_name} that start from now on have {key}")
+    if chute is not None and (chute.hot or chute.instances):
+        old = "the old value of" if existing is not None else "no"
+        output.warning(f"instances of {slot.name} that run already have {old} {key}: they do not get it")
+        output.report_next_step(f"end them with --disable {slot.name} and --enable {slot.name}, or wait until they end")
     return 0
+
+
+def _confirm_replacement(slot: SecretSlot, secret_id: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not prompts.is_possible():
+        raise WrapperError(f"{slot} exists already", next_step=build_replacement_step(secret_id))
+    if not prompts.confirm(f"{slot.name} has a secret {slot.key} already. Replace it?"):
+        raise WrapperError(
+            f"{slot} was not replaced: it was not confirmed", next_step="run --secret again to confirm it"
+        )
+
+
+def _replace(api: PlatformApi, slot: SecretSlot, secret_id: str, value: str) -> str:
+    """Delete the stored secret and store ``value``: the platform has no change of a secret. Return the new one's id."""
+    remove_secret(api, slot, secret_id)
+    try:
+        return store_secret(api, slot, value)
+    except WrapperError as error:
+        error.what += f". The old value of {slot} was deleted before: instances that start now may lack it"
+        raise
 
 
 def check_secret_name(key: str) -> None:
@@ -164,16 +222,17 @@ def check_secret_name(key: str) -> None:
     refuse("secret-name", problem)
 
 
-def _resolve_purpose(api: PlatformApi, name: ChuteName, key: str) -> str:
-    """Return the id of the account's own chute ``name``: a name could be matched with another user's (PLATFORM.md, section 5).
+def _resolve_purpose(api: PlatformApi, name: ChuteName, key: str) -> tuple[str, ChuteInfo | None]:
+    """Return the account's own chute ``name`` with its id: a name could be matched with another user's (PLATFORM.md, section 5).
 
     Raises WrapperError when the account has no such chute: the platform stores secrets of deployed chutes only. Overruled, it
-    is the id that the chute will have, which matches no other user's.
+    is the id that the chute will have, which matches no other user's, without a chute.
     """
-    if (chute := find_listed_chute(api, name.text)) is not None:
-        return chute.chute_id
-    if not name.is_of_module and (OBJECT_ID.match(name.text) or "/" in name.text):
-        return get_own_chute(api, name).chute_id
+    chute = find_listed_chute(api, name.text)
+    if chute is None and not name.is_of_module and (OBJECT_ID.match(name.text) or "/" in name.text):
+        chute = get_own_chute(api, name)
+    if chute is not None:
+        return chute.chute_id, chute
     for other in list_own_chutes(api):
         other_name = clean_text(other.get("name"))
         if is_name_pattern_match(name.text, other_name):
@@ -183,12 +242,12 @@ def _resolve_purpose(api: PlatformApi, name: ChuteName, key: str) -> str:
             )
     problem = WrapperError(
         f"you have no chute {name.text!r}, and the platform stores secrets of deployed chutes only",
-        next_step="deploy it with --deploy, set the secret, then start the first instance with --warmup",
+        next_step=DEPLOY_FIRST,
     )
     if not api.username:
         raise problem
     refuse("secret-chute", problem)
-    return compute_chute_id(api.username, name.text)
+    return compute_chute_id(api.username, name.text), None
 
 
 def _read_value(key: str) -> str:
@@ -206,16 +265,3 @@ def _read_value(key: str) -> str:
             f"the secret {key} has no value", next_step="give it on standard input: --secret CHUTE KEY < file"
         )
     return value
-
-
-def _find_secret_id(api: PlatformApi, purpose: str, key: str) -> str | None:
-    """Return the id of a secret, or None."""
-    for secret in api.list_items("/secrets/", "listing the secrets", purpose="secrets"):
-        if isinstance(secret, dict) and (secret.get("purpose"), secret.get("key")) == (purpose, key):
-            return clean_text(secret.get("secret_id"))
-    return None
-
-
-def _build_replacement_step(api: PlatformApi, purpose: str, key: str) -> str:
-    secret_id = _find_secret_id(api, purpose, key)
-    return f"delete the existing secret first: {NAMES.sdk} secrets delete {shlex.quote(secret_id or key)}"
