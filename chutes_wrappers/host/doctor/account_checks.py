@@ -10,6 +10,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,12 @@ from chutes_wrappers.host.account.credentials import (
 from chutes_wrappers.host.account.key_access import KeyAccess, KeyState, inspect_key
 from chutes_wrappers.host.doctor.finding import Finding, Severity, format_error, run_check
 from chutes_wrappers.host.platform_api import api_client
-from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
+from chutes_wrappers.host.platform_api.api_client import (
+    PlatformApi,
+    PlatformRequestFailed,
+    PlatformUnreachable,
+    UnexpectedResponse,
+)
 from chutes_wrappers.host.platform_api.objects import AccountInfo, parse_account
 from chutes_wrappers.sdk.username import get_config_path
 
@@ -38,7 +44,7 @@ _KEY_SEVERITIES: dict[KeyState, Severity] = {
     KeyState.INVOKE: "ok",
     KeyState.LIMITED: "note",
     KeyState.UNKNOWN: "warning",
-    KeyState.ADMIN: "warning",
+    KeyState.ADMIN: "note",
     KeyState.OTHER: "warning",
     KeyState.FOREIGN: "warning",
     KeyState.INVALID: "failure",
@@ -95,15 +101,12 @@ def _check_platform(credentials: AccountCredentials) -> Iterator[Finding]:
     try:
         with _create_api(NoCredentials()) as api:
             skew_s = _compute_clock_skew_s(api.fetch_date("/ping", "requesting the time"))
-    except PlatformRequestFailed as error:
-        fix = f"set base_url in {credentials.file} to the platform's API: its /ping needs no credentials"
-        yield _make_finding("platform", "failure", format_error(error), fix)
-        return
     except ConfigurationError as error:
         yield _make_finding("platform", "failure", format_error(error), error.next_step or "")
         return
     except WrapperError as error:
-        fix = f"{error.next_step or 'check the network'}; base_url is in {credentials.file}"
+        fix = f"set base_url in {credentials.file} to the platform's API: its /ping needs no credentials"
+        fix = _build_outage_fix(credentials) if _is_outage(error) else fix
         yield _make_finding("platform", "failure", format_error(error), fix)
         return
     if skew_s is not None and abs(skew_s) > platform_rules.NONCE_WINDOW_S - _NONCE_MARGIN_S:
@@ -114,17 +117,41 @@ def _check_platform(credentials: AccountCredentials) -> Iterator[Finding]:
         return
     try:
         response = _fetch_account(credentials)
-    except (PlatformRequestFailed, ConfigurationError) as error:
-        yield _make_finding(
-            "signature",
-            "failure",
-            format_error(error),
-            error.next_step or f"link the account again: {_ACCOUNT_COMMAND}",
-        )
+    except WrapperError as error:
+        yield _make_refusal_finding(error, credentials)
         return
     yield from _check_user(
         credentials, parse_account(response, platform_rules.PUBLIC_CHUTES_BIT, platform_rules.PUBLIC_CHUTES_PERMISSION)
     )
+
+
+def _is_outage(error: WrapperError) -> bool:
+    """Return whether the platform itself fails: no response, too many requests, a 5xx, or a page in the place of JSON."""
+    if isinstance(error, PlatformRequestFailed):
+        return error.status == HTTPStatus.TOO_MANY_REQUESTS or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(error, PlatformUnreachable | UnexpectedResponse)
+
+
+def _build_outage_fix(credentials: AccountCredentials) -> str:
+    return (
+        "try again later: the platform is failing or in maintenance, which says nothing about the account. If it lasts, check "
+        f"the network, and base_url in {credentials.file}"
+    )
+
+
+def _make_refusal_finding(error: WrapperError, credentials: AccountCredentials) -> Finding:
+    """Return the finding for a refused request of the account, by the API's reason (api-observed 14 to 20)."""
+    if _is_outage(error):
+        return _make_finding("platform", "failure", format_error(error), _build_outage_fix(credentials))
+    fix = error.next_step or f"link the account again: {_ACCOUNT_COMMAND}"
+    if "could not find user with" in (error.evidence or "").lower():
+        fix = (
+            f"check base_url in {credentials.file}: the API there has no account with this hotkey. Or register or link it with "
+            f"{_ACCOUNT_COMMAND}"
+        )
+    elif isinstance(error, PlatformRequestFailed) and error.status == HTTPStatus.FORBIDDEN:
+        fix = "log in on the website, and check the state of the account: the platform refuses it"
+    return _make_finding("signature", "failure", format_error(error), fix)
 
 
 def _check_user(credentials: AccountCredentials, user: AccountInfo) -> Iterator[Finding]:
@@ -179,10 +206,16 @@ def _make_key_finding(access: KeyAccess, account: AccountCredentials | None) -> 
     if account is None and access.state is KeyState.UNKNOWN:
         return _make_finding("API key", "note", message)
     severity = _KEY_SEVERITIES[access.state]
-    if access.state in (KeyState.ADMIN, KeyState.OTHER):
-        message += "; calls need a key that may only call chutes"
+    can_call = access.state is KeyState.ADMIN or (access.listed is not None and access.listed.can_call)
+    if access.state is KeyState.ADMIN:
+        message += "; calls and --logs take it, and a key that may only call is safer"
+    elif access.state is KeyState.OTHER:
+        message += "; calls take it" if can_call else "; calls need a key that may invoke chutes"
+        severity = "note" if can_call else severity
     command = f"{_ACCOUNT_COMMAND} --key"
     fix = f"unset {get_key_source()}, then run {command}" if is_key_in_environment() else f"run {command} to replace it"
+    if access.state is KeyState.UNKNOWN:
+        fix = f"if calls get 401, {fix}"
     return _make_finding("API key", severity, message, "" if severity in ("ok", "note") else fix)
 
 

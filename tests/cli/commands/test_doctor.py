@@ -238,13 +238,14 @@ def test_a_timeout_that_is_not_a_number(machine: Machine) -> None:
 
 
 class _Api(BaseHTTPRequestHandler):
-    """Responds to every request with the server's ``status``, ``date`` and ``body``."""
+    """Responds with the server's ``date``, and to the paths in ``failing`` with its ``status`` and ``body``."""
 
     server: _ApiServer
 
     def do_GET(self) -> None:
-        payload = self.server.body.encode()
-        self.send_response_only(self.server.status)
+        is_failing = self.path in self.server.failing
+        payload = self.server.body.encode() if is_failing else b"{}"
+        self.send_response_only(self.server.status if is_failing else 200)
         self.send_header("Date", self.server.date or self.date_time_string())
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(payload)))
@@ -257,6 +258,7 @@ class _Api(BaseHTTPRequestHandler):
 
 class _ApiServer(HTTPServer):
     status, date, body = 200, "", "{}"
+    failing: tuple[str, ...] = ("/ping", "/users/me")
 
 
 @pytest.fixture
@@ -279,6 +281,41 @@ def test_a_clock_outside_of_the_signatures_window(machine: Machine, api: _ApiSer
 def test_an_api_behind_a_login(machine: Machine, api: _ApiServer) -> None:
     api.status = 401
     expect(machine, "account platform", "failure", f"set base_url in {machine.config} to the platform's API")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "paths"),
+    [
+        (502, "bad gateway", ("/ping", "/users/me")),
+        (503, '{"detail": "maintenance"}', ("/users/me",)),
+        (429, "{}", ("/users/me",)),
+        (200, "<html><title>Maintenance</title>", ("/ping", "/users/me")),
+    ],
+)
+def test_a_platform_that_fails_is_not_the_accounts_fault(
+    machine: Machine, api: _ApiServer, status: int, body: str, paths: tuple[str, ...]
+) -> None:
+    api.status, api.body, api.failing = status, body, paths
+    _, findings = machine.run_doctor()
+    finding = findings["account platform"]
+    assert finding["severity"] == "failure"
+    assert finding["fix"].startswith("try again later: the platform is failing or in maintenance")
+    assert "account signature" not in findings
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "fix"),
+    [
+        (401, "Could not find user with hotkey: 5Hh5", "the API there has no account with this hotkey"),
+        (401, "Invalid nonce!", "this machine's clock"),
+        (403, "Account disabled", "log in on the website"),
+    ],
+)
+def test_a_refusal_of_the_account_names_its_reason(
+    machine: Machine, api: _ApiServer, status: int, detail: str, fix: str
+) -> None:
+    api.status, api.body, api.failing = status, json.dumps({"detail": detail}), ("/users/me",)
+    expect(machine, "account signature", "failure", fix, detail)
 
 
 @pytest.mark.parametrize("balance", ["NaN", "Infinity", '"much"'])
@@ -342,23 +379,38 @@ def test_an_invoke_key_of_another_user(machine: Machine, platform: RunningPlatfo
     expect(machine, "account API key", "warning", "--key to replace it", "belongs to another account than patient")
 
 
+INVOKE_SCOPE = {"object_type": "chutes", "action": "invoke"}
+WRITE_SCOPE = {"object_type": "chutes", "action": "write"}
+
+
 @pytest.mark.parametrize(
     ("permissions", "found"),
     [
         ({"admin": True}, "may do everything that the account may do"),
-        ({"admin": False, "scopes": [{"object_type": "chutes", "action": "write"}]}, "write chutes"),
+        ({"admin": False, "scopes": [INVOKE_SCOPE, WRITE_SCOPE]}, "write chutes; calls take it"),
+        ({"admin": False, "scopes": [{"object_type": "chutes"}]}, "calls take it"),
     ],
 )
-@pytest.mark.parametrize("is_exported", [False, True])
-def test_a_key_that_can_do_more_than_calls_need(
-    machine: Machine, account: accounts.Account, permissions: dict[str, Any], found: str, is_exported: bool
+def test_a_key_that_calls_take_is_not_to_be_replaced(
+    machine: Machine, account: accounts.Account, permissions: dict[str, Any], found: str
 ) -> None:
-    owner = Client(machine.url, account)
-    made = owner.create_key(name=f"more-{os.urandom(3).hex()}", **permissions)
+    made = Client(machine.url, account).create_key(name=f"more-{os.urandom(3).hex()}", **permissions)
+    write_key(machine, made["secret_key"])
+    _, findings = machine.run_doctor()
+    finding = findings["account API key"]
+    assert (finding["severity"], finding["fix"]) == ("note", ""), finding
+    assert found in finding["found"]
+
+
+@pytest.mark.parametrize("is_exported", [False, True])
+def test_a_key_that_calls_do_not_take(machine: Machine, account: accounts.Account, is_exported: bool) -> None:
+    made = Client(machine.url, account).create_key(
+        name=f"more-{os.urandom(3).hex()}", admin=False, scopes=[WRITE_SCOPE]
+    )
     variables = {"CHUTES_API_KEY": made["secret_key"]} if is_exported else {}
     write_key(machine, made["secret_key"])
     fix = "unset CHUTES_API_KEY, then run" if is_exported else "run ./setup.sh --account --key to replace it"
-    expect(machine, "account API key", "warning", fix, found, **variables)
+    expect(machine, "account API key", "warning", fix, "write chutes; calls need a key", **variables)
 
 
 def test_a_deleted_key(machine: Machine, account: accounts.Account) -> None:
