@@ -140,7 +140,8 @@ def _check_and_serve(
     output.print_heading("Calling every route through the platform and directly at the service")
     outcomes = list(_check_parity(facts, manifest, platform, chute))
     bad = report.print_report(outcomes, screen.lines, has_table=not options.as_json)
-    _save_record(facts, manifest, chute, outcomes, keeps_bodies=options.keeps_bodies)
+    with output.show_status("Recording the responses for --verify"):
+        _save_record(facts, manifest, chute, outcomes, keeps_bodies=options.keeps_bodies)
     # A failed check has more to correct first.
     has_guard, guarded = has_guard and not bad, None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import requests
 
 from chutes_wrappers.cli.emulation.screen import Screen
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
+from chutes_wrappers.host.parity.response_record import ResponseRecord
 from tests.scenario import ROOT, Scenario, find_free_port, run_command, until_interrupted
 
 MORSE = ROOT / "examples" / "morse"
@@ -50,7 +52,7 @@ def is_free(port: int) -> bool:
 
 def test_a_message_goes_from_text_to_sound_and_back_through_the_platform(tmp_path: Path) -> None:
     sample = Sample(tmp_path)
-    done = sample.check("--json")
+    done = sample.check("--json", "--keep-bodies")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     routes = {route["route"]: route for route in result["routes"]}
@@ -72,6 +74,18 @@ def test_a_message_goes_from_text_to_sound_and_back_through_the_platform(tmp_pat
     }
     assert all(map(is_free, sample.ports))
     assert not sample.module.with_suffix(".routes.json").exists()
+    check_record(sample.module.with_suffix(".responses.json"), {*routes})
+
+
+def check_record(path: Path, names: set[str]) -> None:
+    """Check the record for ``--verify`` of the sample, with bodies."""
+    record = ResponseRecord.model_validate_json(path.read_text())
+    routes = {route.name: route for route in record.routes}
+    assert {*routes} == names
+    assert [route.reason for route in record.routes if route.reason] == []
+    assert routes["POST /inference"].kept_body == '{"text": "SOS"}'
+    assert all(route.is_deterministic for route in record.routes)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_an_upload_through_the_sdks_own_passthrough_is_found_with_its_fix(tmp_path: Path) -> None:
