@@ -60,7 +60,7 @@ _CALL_STEPS = {
 _REASON_STEPS = (
     (403, "banned secret", "use another name for the secret: the platform does not accept this one"),
     (403, "immutable", "deploy it under another CHUTE_NAME, or delete it with --delete: nobody can change an immutable chute"),
-    (503, "disabled", "open it again with --enable {chute}, or ask its owner to: nothing starts an instance of a disabled chute"),
+    (503, "disabled", "enable it with --enable {chute}, or ask its owner to: nothing starts an instance of a disabled chute"),
     (503, "no instances", "call again in some minutes: this call requested an instance, and --warmup {chute} waits for it and "
     "reports why it does not start"),
     (429, "spam|identical|duplicate", "wait, or change the body: the platform limits repeated identical calls"),

@@ -10,6 +10,8 @@ import pytest
 
 from chutes_wrappers.core import program
 from chutes_wrappers.core.errors import ConfigurationError
+from chutes_wrappers.core.platform_rules import GPU_HOURLY_PRICES
+from chutes_wrappers.host.creation.module_source import build_cost_lines
 from chutes_wrappers.host.modules import templates
 from chutes_wrappers.host.modules.templates import TEMPLATES, copy_template
 from tests.scenario import ROOT
@@ -23,6 +25,21 @@ def test_a_template_is_copied_with_its_service_at_the_paths_of_the_checkout(name
     assert {path.relative_to(tmp_path).parts[:2] for path in copied[1:]} == {Path(service).parts}
     for path in copied:
         assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes()
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_says_what_its_limits_cost_at_the_known_price(name: str) -> None:
+    source = (ROOT / TEMPLATES[name][0]).read_text(encoding="utf-8")
+    for line in build_cost_lines():
+        assert f"    {line}\n" in source
+
+
+def test_the_costs_in_the_templates_are_computed() -> None:
+    usd = GPU_HOURLY_PRICES["pro_6000"]
+    hourly, idle, shutdown, most, instances = build_cost_lines()
+    assert f"${usd:.2f} an hour (price of August 2026;" in hourly
+    assert (f"up to ${usd * 300 / 3600:.2f} each time" in idle, shutdown) == (True, "shutdown_after_seconds=300,")
+    assert (f"at most ${usd:.2f} an hour" in most, instances) == (True, "max_instances=1,")
 
 
 def test_compiled_python_files_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

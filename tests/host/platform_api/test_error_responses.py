@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chutes_wrappers.host.platform_api.error_responses import format_detail, select_call_step, select_next_step
+from chutes_wrappers.host.platform_api.error_responses import (
+    format_detail,
+    format_reason,
+    select_call_step,
+    select_next_step,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,55 @@ def test_it_is_one_short_line_without_secrets(text: str) -> None:
     assert "\n" not in detail
     assert "\x1b" not in detail
     assert "seed-4711" not in detail
+
+
+BAN = {"ban_reasons": ["base64 and exec", "a constant response"], "banned": True}
+BAN_LINES = ["ban_reasons: base64 and exec", "ban_reasons: a constant response", "banned: true"]
+SDK_PREFIX = "Unexpected error deploying chute: "
+NOTICE = "DEPLOYMENT FEE NOTICE:\n===\nthe fee is: $0.6\n To acknowledge …"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (json.dumps({"detail": BAN}), BAN_LINES),
+        (json.dumps({"detail": json.dumps(BAN)}), BAN_LINES),
+        (json.dumps(json.dumps({"detail": json.dumps(BAN)})), BAN_LINES),
+        (SDK_PREFIX + json.dumps({"detail": json.dumps(BAN)}), [SDK_PREFIX.strip(), *BAN_LINES]),
+        (SDK_PREFIX + json.dumps({"detail": "no"}), [f"{SDK_PREFIX}no"]),
+        (
+            SDK_PREFIX + json.dumps({"detail": NOTICE}),
+            [f"{SDK_PREFIX}DEPLOYMENT FEE NOTICE:", "===", "the fee is: $0.6", "To acknowledge …"],
+        ),
+        (NOTICE, ["DEPLOYMENT FEE NOTICE:", "===", "the fee is: $0.6", "To acknowledge …"]),
+        (
+            '{"detail": [{"loc": ["body", "a"], "msg": "long", "input": "secret"}, {"loc": ["body", "b"], "msg": "short"}]}',
+            ["a: long", "b: short"],
+        ),
+        (
+            'Error [500]: {"detail": {"message": "no", "codes": [1, 2]}}',
+            ["Error [500]:", "message: no", "codes: 1", "codes: 2"],
+        ),
+        ("Image 'a' is [not] {here}", ["Image 'a' is [not] {here}"]),
+    ],
+)
+def test_json_in_json_is_unpacked_and_every_line_is_shown(text: str, lines: list[str]) -> None:
+    assert format_reason(text).splitlines() == lines
+
+
+def test_reasons_are_bounded() -> None:
+    many = format_reason(json.dumps({"detail": {"ban_reasons": [f"reason {number}" for number in range(500)]}}))
+    assert many.splitlines()[-1] == "… and 461 more lines"
+    assert len(format_reason(json.dumps({"detail": "x" * 100_000}))) <= 4000
+    assert format_reason("[" * 50_000).startswith("[[")
+
+
+@given(st.text() | st.text().map(lambda text: json.dumps({"detail": [text, {"a": text}]})))
+def test_reasons_have_no_secrets_and_control_no_terminal(text: str) -> None:
+    reason = format_reason(text + " seed-4711 ", ["seed-4711"])
+    assert len(reason) <= 4000
+    assert "\x1b" not in reason
+    assert "seed-4711" not in reason
 
 
 @given(st.integers(300, 599))
