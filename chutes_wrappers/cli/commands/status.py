@@ -11,7 +11,7 @@ from chutes_wrappers.host.platform_api.lookup import get_chute, resolve_chute_na
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, InstanceInfo, format_age
 from chutes_wrappers.host.pricing import format_hourly
 
-INSTANCE_COLUMNS = ("instance", "state", "for", "failures", "reason")
+_INSTANCE_COLUMNS = ("instance", "state", "for", "failures", "reason")
 
 
 def print_status(name: str, *, as_json: bool) -> int:
@@ -68,12 +68,17 @@ def print_instances(chute: ChuteInfo) -> None:
     elif not chute.instances and not chute.ended:
         output.report(f"no instance is running: --warmup {chute.name} or a call starts one")
     if chute.instances or chute.ended:
-        output.print_table(INSTANCE_COLUMNS, build_instance_rows(chute))
+        output.print_table(*build_instance_table(chute))
 
 
-def build_instance_rows(chute: ChuteInfo) -> list[tuple[str, ...]]:
-    """Return a row of INSTANCE_COLUMNS for each of a chute's instances, ended ones last."""
-    return [_build_row(instance) for instance in (*chute.instances, *chute.ended)]
+def build_instance_table(chute: ChuteInfo) -> tuple[list[str], list[list[str]]]:
+    """Return the columns, and a row for each of a chute's instances, ended ones last.
+
+    A column that the API fills for no instance is left out: the platform tells neither failures nor a reason.
+    """
+    rows = [_build_row(instance) for instance in (*chute.instances, *chute.ended)]
+    filled = [number for number, _ in enumerate(_INSTANCE_COLUMNS) if not rows or any(row[number] for row in rows)]
+    return [_INSTANCE_COLUMNS[number] for number in filled], [[row[number] for number in filled] for row in rows]
 
 
 def _build_row(instance: InstanceInfo) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chutes_wrappers.cli import output
-from chutes_wrappers.cli.commands.status import INSTANCE_COLUMNS, build_instance_rows
+from chutes_wrappers.cli.commands.status import build_instance_table
 from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
@@ -52,7 +52,7 @@ def _show_live(api: PlatformApi, chute: ChuteInfo, every_s: float, view: output.
         title = f"{chute.name} {chute.version[:8]}{_format_price(chute)}: {chute.state}   {time.strftime('%H:%M:%S')}"
         if current is None:
             title += f"   no response for {tolerance.outage_s:.0f} s"
-        view.show(title, INSTANCE_COLUMNS, build_instance_rows(chute), is_changed=_build_state(chute) != previous)
+        view.show(title, *build_instance_table(chute), is_changed=_build_state(chute) != previous)
         previous = _build_state(chute)
 
 

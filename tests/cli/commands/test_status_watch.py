@@ -127,7 +127,7 @@ def test_a_status_that_is_watched_as_json_is_lines_of_json_on_any_terminal(world
 
 
 def test_the_live_view_reports_an_outage_and_continues(world: World) -> None:
-    process = world.at_terminal("--status", "case", "--watch", "0.3", columns=60, term="xterm")
+    process = world.at_terminal("--status", "case", "--watch", "0.3", columns=80, term="xterm")
     process.expect("active")
     with world.platform.failing(BAD_GATEWAY):
         process.expect("no response for")
