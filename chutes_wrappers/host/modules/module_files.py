@@ -18,6 +18,7 @@ from chutes_wrappers.host.modules.templates import TEMPLATES
 # The checkout, whose modules can be named from any folder. None when installed: then --template copies its templates.
 PROJECT_ROOT = None if program.IS_INSTALLED else program.PROJECT_FILES
 _OUR_PACKAGES = ("chutes_wrappers", "tools")
+_PREFIX = "deploy_"
 _COPY_TEMPLATE_STEP = f"begin with a copy of the template: {program.NAMES.deploy} --template deploy_example"
 
 
@@ -96,12 +97,14 @@ def list_module_files(folder: Path) -> list[Path]:
 
 
 def _suggest_next_step(candidate: Path) -> str:
-    if candidate.stem in TEMPLATES:
-        return f"copy it into the current folder: {program.NAMES.deploy} --template {candidate.stem}"
+    template = next((name for name in (candidate.stem, f"{_PREFIX}{candidate.stem}") if name in TEMPLATES), None)
     known = sorted(
         {path.stem for base in _list_search_folders(Path.cwd()) for path in base.glob("deploy_*.py") if path.is_file()}
     )
-    matches = difflib.get_close_matches(candidate.stem, known, n=1, cutoff=0.4)
-    if matches:
-        return f"did you mean {matches[0]}?"
+    stems = {stem.removeprefix(_PREFIX): stem for stem in known}  # the prefix makes any two names similar
+    asked = candidate.stem.removeprefix(_PREFIX)
+    if template is not None and asked not in stems:
+        return f"copy it into the current folder: {program.NAMES.deploy} --template {template}"
+    if matches := difflib.get_close_matches(asked, stems, n=1, cutoff=0.5):
+        return f"did you mean {stems[matches[0]]}?"
     return f"use one of: {', '.join(known)}" if known else _COPY_TEMPLATE_STEP

@@ -67,8 +67,28 @@ def test_an_unknown_module_suggests_the_most_similar_name(
 ) -> None:
     path.write_text("")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigurationError, match="did you mean deploy_thing"):
-        resolve_module("deploy_thin")
+    for text in ("deploy_thin", "thing", "thing.py", "other/deploy_thing"):
+        with pytest.raises(ConfigurationError) as caught:
+            resolve_module(text)
+        assert caught.value.next_step == "did you mean deploy_thing?"
+
+
+@pytest.mark.parametrize("text", ["deploy_zzz", "deploy", "xy"])
+def test_a_name_that_is_not_similar_is_not_suggested(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_module(text)
+    assert caught.value.next_step == "use one of: deploy_example"
+
+
+@pytest.mark.parametrize("text", ["search", "deploy_search", "examples/search"])
+def test_an_example_is_copied(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_module(text)
+    assert caught.value.next_step == "copy it into the current folder: ./deploy.sh --template deploy_search"
 
 
 @pytest.mark.parametrize("name", ["../x", "/", "", ".", "a b", "x" * 300, "deploy\0x", "loop/deploy_x"])
