@@ -75,7 +75,10 @@ def find_upload_problems(
 def find_deployment_problems(
     account: AccountInfo, image: ImageInfo | None, *, reference: str, module: str, public: bool, fee: float | None
 ) -> Iterator[Problem]:
-    """Yield the problems of deploying a module whose image is ``reference``. ``fee`` is the deployment's price in dollars."""
+    """Yield the problems of deploying a module whose image is ``reference``.
+
+    ``fee`` is what the deployment costs in dollars by the platform's prices; None for an update, and without a price.
+    """
     yield from _find_image_problems(image, reference, module)
     if public:
         # SDK entrypoint/deploy.py: only with the permission; section 4: the API refuses it to everybody.
@@ -96,9 +99,10 @@ def find_deployment_problems(
         )
     if account.balance is not None and account.balance <= (fee or 0.0):
         costs = f"the deployment costs ${fee:.2f} once, and " if fee else ""
+        estimate = " (the fee is an estimate by the platform's prices)" if fee else ""
         yield Problem(
             rule="balance",
-            what=f"{costs}the balance must be more than ${fee or 0.0:.2f}: it is ${account.balance:.2f}",
+            what=f"{costs}the balance must be more than ${fee or 0.0:.2f}: it is ${account.balance:.2f}{estimate}",
             where=f"the account {account.username}",
             fix=f"send a payment to {account.payment_address}",
         )
