@@ -171,7 +171,7 @@ def _make_late_error(chute: ChuteInfo, timeout_s: float, outage_s: float) -> Wra
             f"If one started and ended, see --logs {chute.name} --startup"
         )
     return WrapperError(
-        f"{chute.name} is cold: no instance is active after {timeout_s:.0f} s",
+        f"{chute.name} is cold: no instance is active after {math.ceil(timeout_s)} s",
         evidence=f"{_format_instances(chute)}{outage}",
         next_step=next_step,
     )

@@ -95,7 +95,7 @@ def parse_log_line(line: str) -> str | None:
         try:
             payload = json.loads(line[len(_EVENT) :])
         except (ValueError, RecursionError):
-            payload = {"log": line[len(_EVENT) :]}
+            payload = {"log": line[len(_EVENT) :].removeprefix(" ")}
         if not isinstance(payload, dict):
             return None
         value = payload.get("log", payload.get("error"))
