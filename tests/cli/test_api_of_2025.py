@@ -5,49 +5,20 @@ Neither has what only the emulator adds. Each command must have the right exit c
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from chutes_wrappers.core.manifest import Manifest, write_manifest
-from chutes_wrappers.core.routes import Route
-from chutes_wrappers.emulator import accounts
-from chutes_wrappers.emulator.api.context import NewAccounts
-from chutes_wrappers.emulator.server import Settings, run_platform
+from chutes_wrappers.emulator.server import run_platform
 from chutes_wrappers.emulator.staleness import PLATFORM_STALENESS, Staleness
-from tests.commands import KILLED, CommandResult, Commands
-from tests.emulator.api.client import Client
-from tests.emulator.tiny import ManualClock, TinyLauncher
-from tests.emulator.tokens import TOKEN
-from tests.scenario import READY, Scenario
-from tests.upstreams.api_of_2025 import WALLET_SECRET, run_api_of_2025, serve_strict_api
+from tests.cli.real_api import SECRET_VALUE, Row, World, build_settings, find_empty_columns
+from tests.emulator.tiny import TinyLauncher
+from tests.scenario import READY
+from tests.upstreams.api_of_2025 import run_api_of_2025, serve_strict_api
 
-SECRET_VALUE = "value-of-a-secret-4714"
-COLD_S = "1"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A command line, in the order in which they run, with ``MODULE`` for the module; and its result.
-
-    ``words`` are in its output and ``wrong`` are not, separated by "|". ``only`` is the edition of the API that it is for,
-    ``key`` the kind of API key that it has.
-    """
-
-    line: str
-    code: int = 0
-    words: str = ""
-    wrong: str = ""
-    stdin_text: str = ""
-    until: str = ""
-    only: str = ""
-    key: str = "admin"
-
-
+# In the order in which they run.
 ROWS = (
     Row("--account", words="tester|balance|$994.60"),
     Row("--list-images", words="case:v1|built and pushed"),
@@ -90,95 +61,34 @@ ROWS = (
 )
 
 
-class World:
-    """An account with a chute, an image and a module, at one edition of the API."""
+@dataclass(frozen=True)
+class Edition:
+    """An account at one edition of the API; ``launcher`` starts its instances."""
 
-    def __init__(self, folder: Path, url: str, api_url: str, launcher: TinyLauncher, edition: str) -> None:
-        self.edition = edition
-        self.launcher = launcher
-        user, other = Client.register(url, "tester"), Client.register(url, "second")
-        for client, name in ((user, "case"), (other, "others")):
-            client.build_and_wait(name)
-            assert client.deploy(name=name, image=f"{name}:v1").ok
-        scope = {"object_type": "chutes", "action": "invoke"}
-        self.keys = {
-            "admin": user.create_key(name="admin", admin=True)["secret_key"],
-            "invoke": user.create_key(name="invoke", scopes=[scope])["secret_key"],
-        }
-        accounts.write_config(user.account, api_url, folder / "config.ini")
-        scenario = Scenario(folder, "wrapped", "vendor/unused:1", [9000])
-        write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
-        self.module = scenario.module
-        (folder / "call.json").write_text('{"name": "you"}')
-        variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
-        more = {"HOME": str(folder), "CHUTES_CONFIG_PATH": str(folder / "config.ini")}
-        self.commands = Commands(folder, {**variables, **more, "COLUMNS": "250"})
-        self.secrets = (*self.keys.values(), user.account.seed, SECRET_VALUE, WALLET_SECRET)
-
-    def run(self, row: Row) -> CommandResult:
-        words = [str(self.module) if word == "MODULE" else word for word in row.line.split()]
-        variables = {"CHUTES_API_KEY": self.keys[row.key]}
-        return self.commands.run(*words, stdin_text=row.stdin_text, until=row.until, variables=variables)
-
-    def find_problem(self, row: Row) -> str:
-        """Return what is wrong with the command of a row; empty when nothing is."""
-        ran = self.run(row)
-        text = ran.stdout + ran.stderr
-        problems = [f"exit code {ran.code}"] if ran.code != (KILLED if row.until else row.code) else []
-        problems += [f"{word!r} is missing" for word in filter(None, row.words.split("|")) if word not in text]
-        bad = (*filter(None, row.wrong.split("|")), *self.secrets, "Traceback", "None", "fault of the toolkit")
-        problems += [f"{word!r} is there" for word in bad if word in text]
-        problems += [f"the column {name!r} has no value" for name in find_empty_columns(text)]
-        problems += ["no next step"] if ran.code in (1, 2) and "Next:" not in ran.stderr else []
-        return f"{row.line}: {'; '.join(problems)}\n{text}" if problems else ""
-
-
-def find_empty_columns(text: str) -> list[str]:
-    """Return the names of the columns without a value in any row of a printed table."""
-    lines, found = text.splitlines(), []
-    for number, line in enumerate(lines):
-        if not re.fullmatch(r" ─+ ?", line):
-            continue
-        rows = list(_take_until_blank(lines[number + 1 :]))
-        for column in re.finditer(r"\S+(?: \S+)*", lines[number - 1]):
-            if rows and not any(row[column.start() : column.end()].strip() for row in rows):
-                found.append(column[0])
-    return found
-
-
-def _take_until_blank(lines: list[str]) -> Iterator[str]:
-    for line in lines:
-        if not line.strip():
-            return
-        yield line
+    name: str
+    world: World
+    launcher: TinyLauncher
 
 
 @pytest.fixture(params=["2025", "2026"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """The server of 2025 remembers its list of chutes for 60 s, which never pass here; that of 2026 a missing chute."""
+def edition(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Edition]:
+    """The server of 2025 remembers its list of chutes for 60 s, that of 2026 a missing chute for 30 s. Neither passes here."""
     launcher = TinyLauncher()
-    staleness = Staleness(chute_list_s=60, deleted_key_s=60) if request.param == "2025" else PLATFORM_STALENESS
-    settings = Settings(
-        registration_token=TOKEN,
-        folder=tmp_path / "state",
-        docker=False,
-        new_accounts=NewAccounts(balance=1000.0),
-        staleness=staleness,
-        clock=ManualClock(),
-    )
     if request.param == "2025":
+        settings = build_settings(tmp_path, Staleness(chute_list_s=60, deleted_key_s=60))
         with run_api_of_2025(settings, launcher) as (emulator, api):
-            yield World(tmp_path, emulator.url, api.url, launcher, request.param)
+            yield Edition(request.param, World(tmp_path, emulator.url, api.url), launcher)
     else:
+        settings = build_settings(tmp_path, PLATFORM_STALENESS)
         with run_platform(settings, launcher) as emulator, serve_strict_api(emulator.url) as api:
-            yield World(tmp_path, emulator.url, api.url, launcher, request.param)
+            yield Edition(request.param, World(tmp_path, emulator.url, api.url), launcher)
 
 
-def test_every_command_works_without_what_only_the_emulator_has(world: World) -> None:
-    rows = [row for row in ROWS if row.only in ("", world.edition)]
-    problems = [problem for row in rows if (problem := world.find_problem(row))]
+def test_every_command_works_without_what_only_the_emulator_has(edition: Edition) -> None:
+    rows = [row for row in ROWS if row.only in ("", edition.name)]
+    problems = [problem for row in rows if (problem := edition.world.find_problem(row))]
     assert not problems, "\n\n".join(problems)
-    started = {instance.chute.name: instance.chute.environment for instance in world.launcher.launched}
+    started = {instance.chute.name: instance.chute.environment for instance in edition.launcher.launched}
     assert started["case"] == {"TOKEN": SECRET_VALUE, "OTHER": SECRET_VALUE}
 
 
