@@ -31,8 +31,8 @@ def report_results(results: Sequence[RouteResult], chute: ChuteInfo, address: Ch
         output.print_table(_COLUMNS, [_build_row(result) for result in results if result.response is not None])
     _explain(results)
     summary = (
-        f"{called} of {len(results)} routes called: {counts['equal']} equal, {counts['different']} different, "
-        f"{counts['failed']} failed; {counts['not called']} not called"
+        f"Of {len(results)} route{'s' if len(results) != 1 else ''}, {called} called: {counts['equal']} equal, "
+        f"{counts['different']} different, {counts['failed']} failed; {counts['not called']} not called"
     )
     if not is_good:
         raise _build_error(summary, chute, called=called)

@@ -63,6 +63,7 @@ def test_from_an_image_to_a_chute_that_existing_clients_use(terminal: ReadmeTerm
     terminal.run("./deploy.sh --build deploy_chat", {r"directly all the same\? \[y/N\]": "y"})
     terminal.run("./deploy.sh --deploy deploy_chat", {r"\[y/N\]": "y"})
     terminal.run("./deploy.sh --warmup chat")
+    assert "5 equal, 0 different" in terminal.run("./deploy.sh --verify deploy_chat", {r"\[y/N\]": "y"})
     output_text = terminal.run('./deploy.sh --call chat /v1/embeddings -d \'{"input": "a container"}\'')
     assert '"embedding"' in output_text
     with terminal.running("./deploy.sh --forward deploy_chat", until=READY):

@@ -71,7 +71,7 @@ class DeployedCheck:
         planned = {*map(_key_of_cord, self.calls.cords)}
         for route in self.record.routes:
             reason = route.reason or (
-                "" if _key_of_route(route) in planned else "it is no route of the module any more"
+                "" if _key_of_route(route) in planned else "the module does not have this route any more"
             )
             if reason:
                 yield RouteResult(name=route.name, kind="not called", message=reason, stream=route.stream)

@@ -175,7 +175,7 @@ def test_a_cold_chute_is_warmed_up_and_equal_responses_are_a_proof(world: World)
     assert world.called == ["/echo", "/now"]
     assert "POST /busyd (the service responded 422)" in ran.stderr
     last = ran.stderr.splitlines()[-1]
-    assert last.endswith("2 of 6 routes called: 2 equal, 0 different, 0 failed; 4 not called")
+    assert last.endswith("Of 6 routes, 2 called: 2 equal, 0 different, 0 failed; 4 not called")
     assert "same bytes" in ran.stdout
     assert "same shape; the service responds differently each time" in ran.stdout
 
@@ -233,7 +233,7 @@ def test_without_a_success_to_repeat_nothing_is_called_or_proven(world: World) -
     world.write_record(REFUSED)
     ran = world.verify("--yes")
     assert (ran.code, world.called) == (1, [])
-    assert "nothing is proven about case. 0 of 4 routes called" in ran.stderr
+    assert "nothing is proven about case. Of 4 routes, 0 called" in ran.stderr
     assert "CHUTE_EXAMPLES" in ran.stderr
 
 
