@@ -134,9 +134,10 @@ def _send(address: ChuteAddress, call: PublicCall, name: str, timeout_s: float) 
         key=address.key,
         invocation_id=response.invocation_id,
     )
+    is_refusal = response.status == HTTPStatus.BAD_REQUEST  # of a body that was right under --emulate
     return CallResult(
         response=result,
         problem=f"status 200 became {response.status}",
         evidence=f"{failure.what}\n{failure.evidence}",
-        next_step=failure.next_step or "",
+        next_step=f"find the reason with --logs {name}" if is_refusal else failure.next_step or "",
     )
