@@ -121,14 +121,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _build_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table without the columns that are empty in every row: an API may omit a field."""
     from rich import box
     from rich.table import Table
 
+    rows = list(rows)
+    filled = [number for number, _ in enumerate(columns) if not rows or any(row[number] for row in rows)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(_make_text(column), overflow="fold")  # a truncated path cannot be called
+    for number in filled:
+        table.add_column(_make_text(columns[number]), overflow="fold")  # a truncated path cannot be called
     for row in rows:
-        table.add_row(*map(_make_text, row))
+        table.add_row(*(_make_text(row[number]) for number in filled))
     return table
 
 

@@ -19,6 +19,10 @@ from chutes_wrappers.host.platform_api.objects import (
     parse_chute,
     parse_image,
 )
+from chutes_wrappers.host.platform_api.ownership import CHUTE
+
+_IMAGE_COLUMNS = ("image", "status", "", "owner", "age")
+_CHUTE_COLUMNS = ("", "version", "image", "", "owner", "changed")
 
 
 def list_images(*, as_json: bool) -> int:
@@ -26,9 +30,11 @@ def list_images(*, as_json: bool) -> int:
     with api_client.connect() as api:
         images = list_visible_images(api)
     parsed = [parse_image(image) for image in images]
-    rows = [_build_image_row(image) for image in parsed]
-    empty_message = "there is no image yet: --build MODULE uploads one"
-    _print_list(images, ("image", "status", "", "owner", "age"), rows, empty_message, as_json=as_json)
+    if as_json:
+        _print_json(images)
+    else:
+        rows = [_build_image_row(image) for image in parsed]
+        _print_table(_IMAGE_COLUMNS, rows, "there is no image yet: --build MODULE uploads one")
     for image in parsed:
         if is_refusal(image.status):
             output.report_next_step(build_refusal_step(image.reference))
@@ -36,14 +42,18 @@ def list_images(*, as_json: bool) -> int:
 
 
 def list_chutes(*, as_json: bool) -> int:
-    """Print the account's chutes and those shared with it, as JSON the API's list."""
+    """Print the account's chutes, and then those of others that are shared with it; as JSON the API's list of both."""
     with api_client.connect() as api:
         chutes = list_visible_chutes(api)
-    rows = [_build_chute_row(parse_chute(chute)) for chute in chutes]
-    empty_message = "there is no chute yet: --deploy MODULE deploys one"
-    return _print_list(
-        chutes, ("chute", "", "version", "image", "", "owner", "changed"), rows, empty_message, as_json=as_json
-    )
+        own = [chute for chute in chutes if CHUTE.is_owned_by(chute, api.username)]
+    if as_json:
+        _print_json(chutes)
+        return 0
+    rows = [_build_chute_row(parse_chute(chute)) for chute in own]
+    _print_table(("chute", *_CHUTE_COLUMNS), rows, "there is no chute yet: --deploy MODULE deploys one")
+    shared = [_build_chute_row(parse_chute(chute)) for chute in chutes if chute not in own]
+    _print_table(("shared with you", *_CHUTE_COLUMNS), shared)
+    return 0
 
 
 def show_account(*, as_json: bool) -> int:
@@ -77,21 +87,11 @@ def show_account(*, as_json: bool) -> int:
     return 0
 
 
-def _print_list(
-    items: list[dict[str, Any]],
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    empty_message: str,
-    *,
-    as_json: bool,
-) -> int:
-    if as_json:
-        _print_json(items)
-    elif rows:
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty_message: str = "") -> None:
+    if rows:
         output.print_table(columns, rows)
-    else:
+    elif empty_message:
         output.report(empty_message)
-    return 0
 
 
 def _build_image_row(image: ImageInfo) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def _build_image_row(image: ImageInfo) -> tuple[str, ...]:
 def _build_chute_row(chute: ChuteInfo) -> tuple[str, ...]:
     return (
         chute.name,
-        "hot" if chute.hot else "cold",
+        chute.state,
         chute.version[:8],
         chute.image.reference if chute.image else "",
         _format_visibility(chute.public),

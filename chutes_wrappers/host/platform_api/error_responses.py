@@ -17,6 +17,7 @@ from chutes_wrappers.core.platform_rules import (
     MAX_VERSIONS_PER_DAY,
     NONCE_WINDOW_S,
 )
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 
 _LONGEST_DETAIL = 400
@@ -65,6 +66,16 @@ _REASON_STEPS = (
     "reports why it does not start"),
     (429, "spam|identical|duplicate", "wait, or change the body: the platform limits repeated identical calls"),
 )  # fmt: skip
+_UNKNOWN_ACCOUNT = "could not find user|can't find a user"
+# Of requests to the API itself: reasons of a 401 (api-observed 2, 15, 17 and 18).
+_API_REASON_STEPS = (
+    (401, _UNKNOWN_ACCOUNT, f"register the account or link it with {NAMES.account}, or set "
+    "CHUTES_CONFIG_PATH to the file of one that this API knows: it does not know {credentials}"),
+    (401, "invalid nonce", "set this machine's clock: the platform rejects a signature that is "
+    f"{NONCE_WINDOW_S} s off"),
+    (401, "^authentication required", f"{_UNEXPECTED}: it returns this for a path that it does not have. If it is, check "
+    "{credentials}"),
+)  # fmt: skip
 _CALL_SERVER_ERROR = "check --status {chute}, then call again: the platform failed, or has no instance"
 
 
@@ -92,9 +103,9 @@ def _shorten(text: str, longest: int) -> str:
 
 
 def mask_secrets(text: str, secrets: Sequence[str]) -> str:
-    """Return ``text`` with ``secrets`` masked, also where they are URL-encoded."""
+    """Return ``text`` with ``secrets`` masked, also where they are URL-encoded, or escaped in JSON."""
     for secret in filter(None, secrets):
-        for encoded in (secret, quote(secret, safe=""), quote_plus(secret)):
+        for encoded in (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]):
             text = text.replace(encoded, _HIDDEN)
     return text
 
@@ -106,11 +117,16 @@ def mask_secret_bytes(data: bytes, secret: str | None) -> bytes:
 
 def select_next_step(status: int, credentials: str, detail: str = "") -> str:
     """Return the next step for a response with ``status`` and ``detail``; ``credentials`` names those of the request."""
-    if step := _find_reason_step(status, detail):
-        return step.format(chute="CHUTE")
+    if step := _find_reason_step(status, detail, (*_REASON_STEPS, *_API_REASON_STEPS)):
+        return step.format(chute="CHUTE", credentials=credentials)
     if status >= 500:
         return _SERVER_ERROR
     return _STEPS.get(status, _UNEXPECTED).format(credentials=credentials)
+
+
+def is_unknown_account(status: int, detail: str) -> bool:
+    """Return whether the API says that it knows no account of this hotkey or key."""
+    return _find_reason_step(status, detail, ((401, _UNKNOWN_ACCOUNT, "unknown"),)) is not None
 
 
 def select_call_step(status: int, chute: str, credentials: str, detail: str = "") -> str:
@@ -123,8 +139,8 @@ def select_call_step(status: int, chute: str, credentials: str, detail: str = ""
     return step.format(chute=chute, credentials=credentials)
 
 
-def _find_reason_step(status: int, detail: str) -> str | None:
-    steps = (step for number, pattern, step in _REASON_STEPS if number == status and re.search(pattern, detail, re.I))
+def _find_reason_step(status: int, detail: str, reasons: Sequence[tuple[int, str, str]] = _REASON_STEPS) -> str | None:
+    steps = (step for number, pattern, step in reasons if number == status and re.search(pattern, detail, re.I))
     return next(steps, None)
 
 

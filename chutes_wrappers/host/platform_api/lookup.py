@@ -14,8 +14,9 @@ from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.modules.module_files import resolve_module
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, ImageInfo, parse_chute, parse_image
-from chutes_wrappers.host.platform_api.ownership import CHUTE, IMAGE, format_owner
+from chutes_wrappers.host.platform_api.ownership import CHUTE, IMAGE, Kind, format_owner
 from chutes_wrappers.host.platform_api.record_lookup import (
+    check_account,
     find_by_id,
     find_listed,
     find_named,
@@ -142,8 +143,8 @@ def refresh_image(api: PlatformApi, image: ImageInfo) -> ImageInfo | None:
 
 
 def list_visible_chutes(api: PlatformApi) -> list[dict[str, Any]]:
-    """List the account's chutes and those shared with it, as the API returns them."""
-    return list(api.list_items("/chutes/", "listing the chutes", purpose="chutes", params={"include_public": "false"}))
+    """List the account's chutes and those shared with it, as the API returns them. Raises WrapperError for an unknown account."""
+    return _list_visible(api, CHUTE)
 
 
 def list_own_chutes(api: PlatformApi) -> list[dict[str, Any]]:
@@ -153,8 +154,16 @@ def list_own_chutes(api: PlatformApi) -> list[dict[str, Any]]:
 
 
 def list_visible_images(api: PlatformApi) -> list[dict[str, Any]]:
-    """List the account's images, as the API returns them."""
-    return list(api.list_items("/images/", "listing the images", purpose="images", params={"include_public": "false"}))
+    """List the account's images, as the API returns them. Raises WrapperError for an unknown account."""
+    return _list_visible(api, IMAGE)
+
+
+def _list_visible(api: PlatformApi, kind: Kind) -> list[dict[str, Any]]:
+    what, params = f"listing the {kind.noun}s", {"include_public": "false"}
+    items = list(api.list_items(f"/{kind.collection}/", what, purpose=kind.collection, params=params))
+    records = [item for item in items if isinstance(item, dict)]
+    check_account(api, kind, records)
+    return [record for record in records if kind.is_owned_by(record, api.username) or not record.get("public")]
 
 
 def list_own_images(api: PlatformApi) -> list[dict[str, Any]]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.platform_rules import OBJECT_ID, USERNAME
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
+from chutes_wrappers.host.platform_api.error_responses import is_unknown_account
 from chutes_wrappers.host.platform_api.ownership import Kind, add_owner, build_foreign_error, format_owner, read_owner
 
 _PATH_ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -67,10 +68,15 @@ def _is_expected(kind: Kind, record: Mapping[str, Any], username: str, name: str
 
 
 def find_listed(api: PlatformApi, kind: Kind, username: str, name: str) -> dict[str, Any] | None:
-    """Return the record of a user's object of exactly this name in the account's list, or None."""
-    for record in list_records(api, kind, name=name, include_public=username != api.username):
-        if kind.is_named(record, name) and kind.is_owned_by(record, username):
-            return add_owner(record, username)
+    """Return the record of a user's object of exactly this name in the account's list, or None.
+
+    An older API remembers a list for a minute: the one with this filter can lack what the whole one has (section 5).
+    """
+    is_own = username == api.username
+    for filter_name in (name, None) if is_own else (name,):
+        for record in list_records(api, kind, name=filter_name, include_public=not is_own):
+            if kind.is_named(record, name) and kind.is_owned_by(record, username):
+                return add_owner(record, username)
     return None
 
 
@@ -111,10 +117,34 @@ def _add_cords(item: dict[str, Any], references: object) -> dict[str, Any]:
     return {"cords": cords, **item} if isinstance(cords, list) else item
 
 
+def check_account(api: PlatformApi, kind: Kind, records: Iterable[Mapping[str, Any]]) -> None:
+    """Raise WrapperError unless the API knows the account, to which ``records`` are listed.
+
+    For a hotkey that it does not know, an API returns 200 and everybody's public chutes (api-observed 95). Only an own record that
+    is not public shows that it knows the account; else it is asked.
+    """
+    if any(kind.is_owned_by(record, api.username) and not record.get("public") for record in records):
+        return
+    try:
+        account = api.get("/users/me", "requesting the account", purpose="me")
+    except PlatformRequestFailed as error:
+        if is_unknown_account(error.status, error.evidence or ""):
+            error.what = f"the platform does not know the account {api.username!r}"
+        raise
+    username = clean_text(account.get("username"))
+    if username != api.username:
+        raise ConfigurationError(
+            f"the account's file has the username {api.username!r}, and the platform {username!r}",
+            next_step=f"set username in [auth] of the account's file to {username!r}",
+        )
+
+
 def raise_not_found(api: PlatformApi, kind: Kind, name: str, next_step: str) -> NoReturn:
     """Raise an error with the owner of a shared object of this name, or with the closest names."""
     records = list(list_records(api, kind, name=None, include_public=False)) if api.username else []
-    names = []
+    if api.username:
+        check_account(api, kind, records)
+    names: list[str] = []
     for record in records:
         is_own, owner = kind.is_owned_by(record, api.username), read_owner(record)
         prefix = "" if is_own or owner is None else f"{owner}/"
@@ -128,10 +158,21 @@ def raise_not_found(api: PlatformApi, kind: Kind, name: str, next_step: str) -> 
                 next_step=f"use {f'{full_name} or ' if owner else ''}the id if you trust its owner with what you send",
             )
         names.append(full_name)
-    names_by_key = {each.lower(): each for each in names}
-    matches = [names_by_key[key] for key in difflib.get_close_matches(name.lower(), names_by_key, n=3, cutoff=0.5)]
+    matches = _find_similar(name, names, api.username)
     suggestion = f"did you mean {' or '.join(matches)}? " if matches else ""
     raise make_not_found_error(kind, name, f"{suggestion}{next_step}")
+
+
+def _find_similar(name: str, names: Iterable[str], username: str) -> list[str]:
+    """Return up to three of ``names`` that the user may have meant; never ``name`` itself, nor one of another owner than it names."""
+    asked_owner = (split_owner(name) or ("", ""))[0]
+    candidates = {}
+    for each in names:
+        owner = (split_owner(each) or (username, ""))[0]
+        if each != name and asked_owner.lower() in ("", owner.lower()):
+            full_name = each if each.startswith(f"{owner}/") else f"{owner}/{each}"
+            candidates[(full_name if asked_owner else each).lower()] = each
+    return [candidates[key] for key in difflib.get_close_matches(name.lower(), candidates, n=3, cutoff=0.5)]
 
 
 def make_not_found_error(kind: Kind, name: str, next_step: str) -> PlatformRequestFailed:
