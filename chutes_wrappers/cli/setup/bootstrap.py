@@ -72,8 +72,9 @@ def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="setup.sh",
         description="Create .venv and install the dependencies; at a terminal, also set up the Chutes account.",
-        epilog="Flags that replace the questions of --account: --register USERNAME [--wallet NAME/HOTKEY|new], --link [--wallet "
-        "NAME/HOTKEY], --config FILE, and --key for an API key that may call chutes and nothing else; ./setup.sh --account --help describes them.",
+        epilog="Flags that replace the questions of --account: --fingerprint [--wallet NAME/HOTKEY|new], --register USERNAME "
+        "[--wallet NAME/HOTKEY|new], --link [--wallet NAME/HOTKEY], --config FILE, --from-env; with each --json, and --key for an "
+        "API key that may call chutes and nothing else. ./setup.sh --account --help describes them.",
         add_help=False,
         allow_abbrev=False,
     )
@@ -93,7 +94,9 @@ def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
             parser.exit()
         account_arguments.append("--help")
     if account_arguments and not options.account:
-        parser.error(f"unrecognized arguments: {' '.join(account_arguments)} (flags of the account need --account)")
+        # Without values, which may be secrets.
+        flags = [each.partition("=")[0] for each in account_arguments if each.startswith("-")]
+        parser.error(f"unrecognized arguments: {' '.join(flags) or 'a value'} (flags of the account need --account)")
     if options.yes and options.account and not account_arguments:
         parser.error("--yes asks no questions, so --account needs its answers as flags: --account --help lists them")
     options.account_arguments = [*account_arguments, *(["--yes"] if options.yes and account_arguments else [])]

@@ -1,8 +1,9 @@
-"""``./setup.sh --account``: the questions of the account's set-up, and the flags that replace them."""
+"""``./setup.sh --account``: the flags that replace the questions of the account's set-up."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -10,21 +11,26 @@ import click
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.cli.overruled_report import report_overruled
-from chutes_wrappers.cli.setup.account_setup import (
-    link_account,
-    make_wallet,
-    register_account,
-    use_config_file,
-)
+from chutes_wrappers.cli.setup import account_setup
+from chutes_wrappers.cli.setup.account_setup import AccountSummary
 from chutes_wrappers.cli.setup.key_setup import set_up_key
+from chutes_wrappers.cli.setup.questions import (
+    ask_hotkey,
+    ask_until_valid,
+    build_token_question,
+    complete,
+    run_questions,
+)
 from chutes_wrappers.cli.verbs.declarations import allow
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account import registration, wallets
-from chutes_wrappers.host.account.api_key import KEY_VARIABLE, check_key, get_key_path, read_api_key
+from chutes_wrappers.host.account.account_variables import SEED_VARIABLE
+from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, get_key_source, read_api_key
 from chutes_wrappers.host.account.credentials import read_account
 from chutes_wrappers.host.account.key_access import INVOKE_POWER, KeyKind
 from chutes_wrappers.host.account.wallets import Hotkey
+from chutes_wrappers.host.account.website_link import MAX_FINGERPRINT_LENGTH, WebsiteLogin
 
 
 def _check_kind(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -37,12 +43,24 @@ def _check_kind(context: click.Context, parameter: click.Parameter, value: str |
     )
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "allow_extra_args": True})
+@click.option(
+    "--fingerprint",
+    is_flag=True,
+    help="Use your account of the website. Its fingerprint is read from a prompt or standard input, and gives the account the "
+    "hotkey of --wallet.",
+)
 @click.option("--register", metavar="USERNAME", help="Register a new account with this name.")
 @click.option(
     "--link", is_flag=True, help=f"Use the account whose admin API key is in {KEY_VARIABLE}, or ~/.chutes/api_key."
 )
-@click.option("--config", metavar="FILE", help="Use an existing configuration file.")
+@click.option("--config", metavar="FILE", help="Use an existing configuration file; `-` reads it from standard input.")
+@click.option(
+    "--from-env",
+    is_flag=True,
+    help=f"Use the account whose hotkey's seed is in {SEED_VARIABLE}. Optional: CHUTES_USERNAME, CHUTES_USER_ID, "
+    "CHUTES_HOTKEY_NAME, CHUTES_API_URL.",
+)
 @click.option(
     "--wallet", metavar="NAME/HOTKEY", help="Sign with this hotkey of ~/.bittensor/wallets; `new` creates one."
 )
@@ -55,18 +73,22 @@ def _check_kind(context: click.Context, parameter: click.Parameter, value: str |
     help=f"Also create an API key for --call and --forward, which {INVOKE_POWER}; alone: for the existing account. "
     "`--key admin`: one that may do everything that the account may do. An existing key that differs is replaced.",
 )
-@click.option("--yes", is_flag=True, help="Replace an existing API key without a question.")
+@click.option("--yes", is_flag=True, help="Replace an existing API key, or the account's hotkey, without a question.")
+@click.option("--json", "as_json", is_flag=True, help="Print the account as JSON, without secrets.")
 @click.option("--debug", is_flag=True, help="Print the traceback of an internal error.")
 @allow
 @click.pass_context
 def wizard(
     context: click.Context,
+    fingerprint: bool,
     register: str | None,
     link: bool,
     config: str | None,
+    from_env: bool,
     wallet: str | None,
     key: KeyKind | None,
     yes: bool,
+    as_json: bool,
     debug: bool,
     allow: tuple[str, ...],
 ) -> None:
@@ -74,103 +96,124 @@ def wizard(
 
     If the platform requires a registration token, it comes from CHUTES_REGISTRATION_TOKEN or from a prompt.
     """
-    if sum((register is not None, link, config is not None)) > 1:
-        raise click.UsageError("--register, --link and --config cannot be used together: use one of them")
-    if yes and not (register is not None or link or config is not None or key):
-        raise click.UsageError("--yes asks no questions: give --register USERNAME, --link, --config FILE or --key")
-    if wallet is not None and register is None and not link:
-        raise click.UsageError("--wallet can only be used with --register or --link")
+    if context.args:
+        # Without the values, which may be secrets.
+        raise click.UsageError("unexpected argument: no flag has a value there, and a fingerprint is never an argument")
+    ways = {
+        "--fingerprint": fingerprint,
+        "--register": register is not None,
+        "--link": link,
+        "--config": config is not None,
+        "--from-env": from_env,
+    }
+    chosen = [flag for flag, is_chosen in ways.items() if is_chosen]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} cannot be used together: use one of them")
+    for flag, is_given in (("--yes asks no questions", yes), ("--json prints no questions", as_json)):
+        if is_given and not chosen and not key:
+            raise click.UsageError(f"{flag}: give {', '.join(ways)} or --key")
+    if wallet is not None and not (register is not None or link or fingerprint):
+        raise click.UsageError("--wallet can only be used with --fingerprint, --register or --link")
+
+    def set_up() -> AccountSummary | None:
+        if config is None and not from_env:
+            account_setup.warn_of_overridden_api()
+        if fingerprint:
+            return _link_website_account(wallet, is_confirmed=yes)
+        if register is not None:
+            return _register_from_flags(registration.check_username(register), wallet)
+        if link:
+            return _link_from_flags(wallet)
+        return account_setup.use_variables() if from_env else account_setup.use_config_file(Path(config or ""))
 
     def run() -> int:
-        if config is not None:
-            use_config_file(Path(config))
-        elif register is not None:
-            _register_from_flags(registration.check_username(register), wallet)
-        elif link:
-            _link_from_flags(wallet)
-        elif key is None:
-            return _run_questions()
-        return 0 if key is None or set_up_key(key, is_confirmed=yes, is_linked=link) else 1
+        if not chosen and key is None:
+            return run_questions()
+        try:
+            summary = set_up() if chosen else None
+        except (prompts.Quit, prompts.Back):
+            output.report("the account is unchanged")
+            return 1
+        if chosen and summary is None:
+            return 1
+        if key is not None and not set_up_key(key, is_confirmed=yes, is_linked=link):
+            return 1
+        if as_json:
+            _print_json(summary, key)
+        return 0
 
     with report_overruled(allow):
         code = output.run(run, debug=debug)
     context.exit(code)
 
 
-def _run_questions() -> int:
-    if not prompts.is_possible():
-        raise ConfigurationError(
-            "there is no terminal for questions",
-            next_step="give --register USERNAME, --link or --config FILE; see --help",
-        )
-    has_account = _show_wallets_and_account()
-    try:
-        if not has_account or prompts.ask_yes_no("Set up another account?"):
-            _set_up_until_done()
-    except (prompts.Quit, prompts.Back):
-        output.show(
-            f"{'the account is unchanged' if has_account else 'no account yet'}; run {NAMES.account} to continue"
-        )
-        return 0
-    with contextlib.suppress(prompts.Quit, prompts.Back):
-        _offer_key()
-    return 0
-
-
-def _set_up_until_done() -> None:
-    """Ask until an account is set up; raises Quit."""
-    while True:
-        with contextlib.suppress(prompts.Back):
-            try:
-                if _set_up_account(_ask_choice()):
-                    return
-            except WrapperError as failure:
-                output.error(failure)
-
-
-def _ask_choice() -> str:
-    output.show("  1) register a new account")
-    output.show("  2) use an account that has a website login, by its admin API key")
-    output.show("  3) use a configuration file")
-    return prompts.ask_text("What to do (b goes back, q quits)", "1")
-
-
-def _set_up_account(choice: str) -> bool:
-    """Set up an account in the chosen way; return False for an unknown choice."""
-    if choice == "1":
-        name = registration.check_username(prompts.ask_text("Username (3 to 15 letters, digits, _ or -)", None))
-        register_account(name, _ask_hotkey(may_be_new=True))
-    elif choice == "2":
-        hotkey = _ask_hotkey(may_be_new=False)
-        link_account(
-            hotkey,
-            check_key(prompts.ask_text("Admin API key (it is not shown)", None, hidden=True), where="the answer"),
-        )
-    elif choice == "3":
-        use_config_file(Path(prompts.ask_text("File", None)))
+def _print_json(summary: AccountSummary | None, key: KeyKind | None) -> None:
+    if summary is not None:
+        data = summary.to_data()
     else:
-        output.warning(f"unknown choice {choice!r}: expected 1, 2, 3 or q")
-        return False
-    return True
+        account = read_account()
+        data = {
+            "username": account.username,
+            "user_id": account.user_id,
+            "hotkey": account.address,
+            "file": str(account.file),
+        }
+    output.print_json({**data, **({"api_key": {"kind": key, "source": get_key_source()}} if key else {})}, indent=2)
 
 
-def _show_wallets_and_account() -> bool:
-    """Print the existing wallets and the account, and return whether there is an account."""
-    hotkeys = ", ".join(f"{wallet}/{hotkey}" for wallet, hotkey in wallets.find_hotkeys(wallets.get_wallets_folder()))
-    output.show(f"  wallets   {hotkeys or f'none in {wallets.get_wallets_folder()}'}")
-    try:
-        credentials = read_account()
-    except ConfigurationError as error:
-        output.show(f"  account   {error.what} ({error.where})")
-        return False
-    output.show(f"  account   {credentials.username}, in {credentials.file}")
-    return True
+def _link_website_account(wallet: str | None, *, is_confirmed: bool) -> AccountSummary | None:
+    """Link the account of the fingerprint. Return None if the user does not want it to get another hotkey."""
+    if wallet not in (None, "new"):
+        _find_hotkey(wallet)  # before the fingerprint is asked for
+    url = account_setup.find_api_url()
+    login = ask_until_valid(lambda: account_setup.log_in(_read_fingerprint(url)))
+    wallet = wallet or _choose_wallet(login)
+    hotkey = None if wallet == "new" else _find_hotkey(wallet)
+    if hotkey is None or hotkey.address != login.hotkey:
+        name = "of a new wallet" if hotkey is None else f"{hotkey.wallet}/{hotkey.name}"
+        if not account_setup.confirm_hotkey(login, name, is_confirmed=is_confirmed):
+            return None
+    return _keep_new_wallet(wallet, lambda found: account_setup.link_website_account(login, found))
 
 
-def _register_from_flags(username: str, wallet: str | None) -> None:
+def _choose_wallet(login: WebsiteLogin) -> str:
+    """Return the value of ``--wallet`` when it is not given: the account's own hotkey, the only one, or "new" without any."""
+    folder = wallets.get_wallets_folder()
+    names = wallets.find_hotkeys(folder)
+    for name in names:
+        with contextlib.suppress(ConfigurationError):
+            if wallets.read_hotkey(folder, *name).address == login.hotkey:
+                return "/".join(name)
+    if len(names) > 1 and prompts.is_possible():
+        hotkey = ask_hotkey()
+        return f"{hotkey.wallet}/{hotkey.name}"
+    if not names:
+        return "new"
+    only = _find_hotkey(None)
+    return f"{only.wallet}/{only.name}"
+
+
+def _read_fingerprint(url: str) -> str:
+    """Return the fingerprint from a prompt, else from standard input. No error contains it."""
+    if prompts.is_possible():
+        output.show(f"The fingerprint is the login of the website. It is sent to {url} only.")
+        return prompts.ask_text("Fingerprint (it is not shown)", None, hidden=True)
+    data = account_setup.read_standard_input(4 * MAX_FINGERPRINT_LENGTH)
+    text = data.decode(errors="replace").strip()
+    if not text:
+        raise ConfigurationError(
+            "no fingerprint is on standard input",
+            where="--fingerprint",
+            next_step="redirect a file that only you can read: --fingerprint < FILE; at a terminal, it is asked for",
+        )
+    return text
+
+
+def _keep_new_wallet(wallet: str | None, action: Callable[[Hotkey], AccountSummary]) -> AccountSummary:
+    """Run ``action`` with the hotkey of ``--wallet``. A failure names the wallet that was created for it."""
     hotkey = _find_hotkey(wallet)
     try:
-        register_account(username, hotkey)
+        return action(hotkey)
     except WrapperError as failure:
         if wallet == "new":
             hint = f"the new wallet is kept: use it with --wallet {hotkey.wallet}/{hotkey.name}"
@@ -178,11 +221,27 @@ def _register_from_flags(username: str, wallet: str | None) -> None:
         raise
 
 
+def _register_from_flags(username: str, wallet: str | None) -> AccountSummary:
+    url = account_setup.find_api_url()
+    account_setup.report_needs(url)
+    if not prompts.is_possible():
+        account_setup.find_token(url)  # before a wallet is created
+
+    def register(hotkey: Hotkey) -> AccountSummary:
+        return complete(
+            {"token": build_token_question(url)},
+            lambda token: account_setup.register_account(username, hotkey, token),
+            registration.find_refused_reply,
+        )
+
+    return _keep_new_wallet(wallet, register)
+
+
 def _find_hotkey(wallet_argument: str | None) -> Hotkey:
     """Return the hotkey of ``--wallet``; without the flag, the only existing one."""
     folder = wallets.get_wallets_folder()
     if wallet_argument == "new":
-        return make_wallet()
+        return account_setup.make_wallet()
     if wallet_argument is not None:
         name, _, hotkey = wallet_argument.partition("/")
         return wallets.read_hotkey(folder, name, hotkey or wallets.NEW_HOTKEY)
@@ -197,30 +256,12 @@ def _find_hotkey(wallet_argument: str | None) -> Hotkey:
     )
 
 
-def _ask_hotkey(*, may_be_new: bool) -> Hotkey:
-    folder = wallets.get_wallets_folder()
-    hotkeys = wallets.find_hotkeys(folder)
-    if not hotkeys and not may_be_new:
-        raise ConfigurationError(
-            f"no wallet is in {folder}", next_step="copy the wallet of the account's registration to it"
-        )
-    for number, (wallet, hotkey) in enumerate(hotkeys, start=1):
-        output.show(f"  {number}) {wallet}/{hotkey}")
-    if may_be_new:
-        output.show("  n) create a new wallet")
-    while True:
-        choice = prompts.ask_text("Sign with", "1" if hotkeys else "n").lower()
-        if choice == "n" and may_be_new:
-            return make_wallet()
-        if choice.isdecimal() and 1 <= int(choice) <= len(hotkeys):
-            return wallets.read_hotkey(folder, *hotkeys[int(choice) - 1])
-        output.warning(f"unknown choice {choice!r}: expected one of the numbers{' or n' if may_be_new else ''}")
-
-
-def _link_from_flags(wallet: str | None) -> None:
+def _link_from_flags(wallet: str | None) -> AccountSummary:
     if wallet == "new":
         raise ConfigurationError(
-            "an existing account already has a hotkey", where="--wallet", next_step="name the wallet with this hotkey"
+            "an existing account already has a hotkey",
+            where="--wallet",
+            next_step="name the wallet with this hotkey, or use --fingerprint, which gives the account a new one",
         )
     if (key := read_api_key()) is None:
         raise ConfigurationError(
@@ -228,13 +269,7 @@ def _link_from_flags(wallet: str | None) -> None:
             where=f"{KEY_VARIABLE}, {get_key_path()}",
             next_step=f"put {registration.ADMIN_KEY_OF_WEBSITE}, into either",
         )
-    link_account(_find_hotkey(wallet), key)
-
-
-def _offer_key() -> None:
-    question = f"Make an API key for --call and --forward, which {INVOKE_POWER}?"
-    if read_api_key() is not None or prompts.ask_yes_no(question, default=True):
-        set_up_key("invoke", is_confirmed=False)
+    return account_setup.link_account(_find_hotkey(wallet), key)
 
 
 def main() -> None:

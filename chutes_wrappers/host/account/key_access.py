@@ -13,19 +13,21 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.credentials import AccountCredentials, Credentials, KeyCredentials
-from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
+from chutes_wrappers.host.account.refusals import explain_refusals, has_unknown_outcome
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 KeyKind = Literal["invoke", "admin"]
 ADMIN_POWER = "may do everything that the account may do: deploy, delete, spend the balance, create keys"
 INVOKE_POWER = "may call chutes and nothing else"
 
-_UNAUTHORIZED, _CONFLICT = 401, 409
+_REFUSED, _CONFLICT = (401, 403), 409
 _NAME = "chutes-wrappers"
+_MOST_CONFLICTS = 10
 # As `chutes keys create --action invoke` sends it (SDK entrypoint/api_key.py).
 _INVOKE_SCOPES = [{"object_type": "chutes", "action": "invoke"}]
 # A key of the API contains its id and its user's id in this form. PLATFORM.md does not promise that, so a key without them
@@ -58,6 +60,12 @@ class ListedKey:
     def deletion_command(self) -> str:
         """The command of the SDK that deletes it, quoted for a shell (SDK ``crud.py``)."""
         return f"{NAMES.sdk} keys delete {shlex.quote(self.key_id)}"
+
+    @property
+    def can_call(self) -> bool:
+        """Whether calls of chutes take it, as far as its scopes are listed."""
+        types, actions = ("chutes", "invocations"), ("invoke", "*", "")
+        return self.is_admin or any(kind in types and action in actions for kind, action in self.scopes)
 
     @property
     def state(self) -> KeyState:
@@ -117,7 +125,7 @@ def _fetch_owner(key: str, connect: Callable[[Credentials], PlatformApi]) -> str
         try:
             account = api.get("/users/me", "requesting the owner of the API key", purpose="me")
         except PlatformRequestFailed as error:
-            if error.status == _UNAUTHORIZED:
+            if error.status in _REFUSED:
                 return None
             raise
     return clean_text(account.get("username"))
@@ -152,7 +160,10 @@ def _describe_unlisted(key: str, owner: str | None, account: AccountCredentials)
         return KeyAccess(state=KeyState.INVALID, description=reason)
     if len(ids) > 1:
         return KeyAccess(state=KeyState.FOREIGN, description=f"belongs to another account than {account.username}")
-    reason = f"is not valid, or another account's: the platform refuses it, and does not list it for {account.username}"
+    reason = (
+        "may only call chutes, be another account's, or not be valid: for reads the platform refuses it, and does not list it "
+        f"for {account.username}"
+    )
     return KeyAccess(state=KeyState.UNKNOWN, description=reason)
 
 
@@ -163,22 +174,41 @@ def list_keys(api: PlatformApi) -> list[ListedKey]:
 
 
 def create_key(api: PlatformApi, kind: KeyKind, keys: Sequence[ListedKey]) -> NewKey:
-    """Create a key of ``kind`` with a name that none of ``keys`` has. Raises WrapperError unless it is what was requested."""
-    names = {key.name for key in keys}
-    candidates = (_NAME, *(f"{_NAME}-{number}" for number in range(2, len(names) + 3)))
-    name = next(each for each in candidates if each not in names)
+    """Create a key of ``kind`` with a name that none of ``keys`` has. Raises WrapperError unless it is what was requested.
+
+    A name can be taken although the list does not show it (409), for example in another case: then the next one is tried.
+    """
+    names = [_NAME, *(f"{_NAME}-{number}" for number in range(2, len(keys) + _MOST_CONFLICTS + 2))]
+    listed_names = {key.name.lower() for key in keys}
+    *candidates, last = [name for name in names if name not in listed_names][:_MOST_CONFLICTS]
+    for name in candidates:
+        try:
+            return _check_created(api, kind, name, _request_key(api, kind, name))
+        except PlatformRequestFailed as error:
+            if error.status != _CONFLICT:
+                raise
+    return _check_created(api, kind, last, _request_key(api, kind, last))
+
+
+def _request_key(api: PlatformApi, kind: KeyKind, name: str) -> dict[str, Any]:
     permissions = {"admin": True} if kind == "admin" else {"admin": False, "scopes": _INVOKE_SCOPES}
+    steps = {
+        _CONFLICT: f"run {NAMES.sdk} keys list, and delete keys that are not used: the names up to {name} are taken",
+    }
     try:
-        response = api.post("/api_keys/", f"creating the API key {name!r}", {"name": name, **permissions})
-    except PlatformRequestFailed as error:
-        if error.status == _CONFLICT:
-            error.next_step = "run the command again: another process has created a key of this name"
+        with explain_refusals(steps):
+            return api.post("/api_keys/", f"creating the API key {name!r}", {"name": name, **permissions})
+    except ConfigurationError:
+        raise  # nothing was sent
+    except WrapperError as error:
+        if has_unknown_outcome(error):
+            error.next_step = (
+                f"run {NAMES.sdk} keys list: if {name} exists, delete it, since its secret is lost; then try again"
+            )
         raise
-    except PlatformUnreachable as error:
-        error.next_step = (
-            f"run {NAMES.sdk} keys list: if {name} exists, delete it, since its secret is lost; then try again"
-        )
-        raise
+
+
+def _check_created(api: PlatformApi, kind: KeyKind, name: str, response: Mapping[str, Any]) -> NewKey:
     listed, secret = _parse_key(response), clean_text(response.get("secret_key"))
     if secret and (kind == "admin" or listed.state in (KeyState.INVOKE, KeyState.LIMITED)):
         return NewKey(secret=secret, listed=listed)

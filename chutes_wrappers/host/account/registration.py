@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from chutes_wrappers.core import platform_checks, platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.overruled_rules import refuse
+from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.account.config_file import NewAccount
 from chutes_wrappers.host.account.credentials import KeyCredentials, NoCredentials, SeedCredentials
+from chutes_wrappers.host.account.refusals import explain_refusals, has_unknown_outcome
 from chutes_wrappers.host.account.wallets import Hotkey
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, read_request_timeout_s
 
@@ -25,19 +30,69 @@ TOKEN_PAGE = f"{_REGISTRATION_URL}/users/registration_token"
 _PLACEHOLDER_TOKEN = "replaceme"
 TOKEN_VARIABLE = "CHUTES_REGISTRATION_TOKEN"
 ADMIN_KEY_OF_WEBSITE = "an admin API key of the account, from the website"
+API_VARIABLE = "CHUTES_API_URL"
+# A reply to one of the wizard's questions about a registration.
+Reply = Literal["username", "hotkey", "token"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """A new account. ``fingerprint`` is the login for the website, which cannot be shown again."""
+    """A new account. ``fingerprint`` is the login for the website, which cannot be shown again; empty if its response was lost."""
 
     account: NewAccount
     fingerprint: str = field(repr=False)
 
 
+class HotkeyMismatch(WrapperError):
+    """The account has another hotkey than the chosen one."""
+
+
 def is_token_required(url: str) -> bool:
     """Return whether the API at ``url`` requires a registration token."""
     return urlsplit(url).hostname == _PUBLIC_API
+
+
+def describe_needs(url: str) -> list[str]:
+    """Return what a registration at ``url`` needs, a sentence each (api, PLATFORM.md, section 4)."""
+    deposit = f"{platform_rules.REGISTRATION_DEPOSIT_TAO:g} TAO that are free, not staked, on the wallet's coldkey"
+    minutes = platform_rules.REGISTRATION_TOKEN_S // 60
+    limit = platform_rules.MAX_REGISTRATIONS_PER_DAY
+    if is_token_required(url):
+        return [
+            f"{deposit}",
+            f"a registration token from {TOKEN_PAGE}, which is valid for {minutes} minutes: get it last",
+            f"at most {limit} registrations a day from your address",
+        ]
+    return [
+        f"the registration token of this API, in {TOKEN_VARIABLE}; that of an emulator is in the file of its --config",
+        f"an emulator needs nothing else; the public platform also needs {deposit}",
+    ]
+
+
+def read_token(url: str) -> str:
+    """Return the token in ``CHUTES_REGISTRATION_TOKEN``, which the API at ``url`` may get; empty without one.
+
+    It is for the API in ``CHUTES_API_URL``, without that variable for the public one. Raises ConfigurationError, without the token,
+    when the account's file names another API.
+    """
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    chosen_url = os.environ.get(API_VARIABLE, "").strip()
+    is_chosen = is_same_api(chosen_url, url) if chosen_url else is_token_required(url)
+    if not token or is_chosen:
+        return token
+    raise ConfigurationError(
+        f"the token is for {chosen_url or 'the public API'}, and base_url in the account's file is {url}",
+        where=TOKEN_VARIABLE,
+        next_step=f"set {API_VARIABLE} to {url} if the token is for it; else remove base_url from the file, or unset {TOKEN_VARIABLE}",
+    )
+
+
+def is_same_api(first: str, second: str) -> bool:
+    """Return whether two URLs name the same API."""
+    with contextlib.suppress(ValueError):  # an invalid one
+        parts = [urlsplit(url.rstrip("/")) for url in (first, second)]
+        return len({(each.scheme, each.hostname, each.port, each.path) for each in parts}) == 1
+    return False
 
 
 def check_username(name: str) -> str:
@@ -52,34 +107,73 @@ def check_username(name: str) -> str:
 
 def check_reachable(url: str) -> None:
     """Raise WrapperError when the API at ``url`` is not reachable. Call it before anything is created for the API."""
-    with PlatformApi(url, NoCredentials(), timeout_s=read_request_timeout_s()) as api:
+    with explain_refusals(), PlatformApi(url, NoCredentials(), timeout_s=read_request_timeout_s()) as api:
         api.fetch_date("/ping", "checking whether the platform is reachable")
 
 
 def register_account(url: str, username: str, hotkey: Hotkey, token: str) -> Registration:
-    """Register ``username``. Raises WrapperError with the platform's error text when it rejects the request."""
+    """Register ``username``. Raises WrapperError with the platform's error text when it rejects the request.
+
+    After a conflict or a lost response the platform is asked whether the hotkey has this account already.
+    """
     signer = SeedCredentials(seed=hotkey.seed, secret_token=token)
     registrar = _REGISTRATION_URL if is_token_required(url) else url
-    with PlatformApi(registrar, signer, timeout_s=read_request_timeout_s()) as api:
-        try:
-            response = api.post(
-                "/users/register",
-                f"registering {username!r}",
-                {"username": check_username(username), "coldkey": hotkey.coldkey},
-                params={"token": token or _PLACEHOLDER_TOKEN},
-            )
-        except PlatformRequestFailed as error:
-            error.next_step = _find_registration_step(url, error, hotkey) or error.next_step
-            raise
-    return Registration(
-        account=_build_account(url, response, hotkey), fingerprint=clean_text(response.get("fingerprint"))
-    )
+    body = {"username": check_username(username), "coldkey": hotkey.coldkey}
+    what, params = f"registering {username!r}", {"token": token or _PLACEHOLDER_TOKEN}
+    try:
+        with explain_refusals(), PlatformApi(registrar, signer, timeout_s=read_request_timeout_s()) as api:
+            response = api.post("/users/register", what, body, params=params)
+    except ConfigurationError:
+        raise  # nothing was sent
+    except WrapperError as error:
+        return _find_registered(url, username, hotkey, error)
+    account = build_account(url, response, hotkey)
+    return Registration(account=account, fingerprint=clean_text(response.get("fingerprint")))
+
+
+def _find_registered(url: str, username: str, hotkey: Hotkey, error: WrapperError) -> Registration:
+    """Return the account of ``username`` if the hotkey has it although ``error`` was raised; else raise the error."""
+    existing: dict[str, Any] = {}
+    if has_unknown_outcome(error) or find_refused_reply(error) in ("username", "hotkey"):
+        with contextlib.suppress(WrapperError):
+            existing = fetch_account(url, hotkey.seed, "")
+    name = clean_text(existing.get("username"))
+    if name == username:
+        return Registration(account=build_account(url, existing, hotkey), fingerprint="")
+    if name and find_refused_reply(error) == "hotkey":
+        error.next_step = (
+            f"choose another wallet: {hotkey.wallet}/{hotkey.name} has the account {name}, which --link links"
+        )
+    elif isinstance(error, PlatformRequestFailed):
+        error.next_step = _find_registration_step(url, error, hotkey) or error.next_step
+    if has_unknown_outcome(error):
+        error.next_step = (
+            f"{error.next_step}. Then register again with --wallet {hotkey.wallet}/{hotkey.name}: an account that "
+            "was registered nevertheless is found by its hotkey"
+        )
+    raise error
+
+
+def find_refused_reply(error: WrapperError) -> Reply | None:
+    """Return what to ask for again after ``error`` of a registration; None when no other reply helps."""
+    if not isinstance(error, PlatformRequestFailed):
+        return None
+    detail = (error.evidence or "").lower()
+    if error.status == HTTPStatus.FORBIDDEN or (error.status == HTTPStatus.BAD_REQUEST and "token" in detail):
+        return "token"
+    if error.status == HTTPStatus.PAYMENT_REQUIRED:
+        return "hotkey"
+    if error.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
+        return None
+    if re.search(r"\b(hot|cold)key\b", detail) and not detail.startswith("username"):
+        return "hotkey"
+    return "username" if error.status == HTTPStatus.CONFLICT or "username" in detail else None
 
 
 def _find_registration_step(url: str, error: PlatformRequestFailed, hotkey: Hotkey) -> str | None:
     """Return what to do after a refusal of a registration (api, PLATFORM.md, section 4)."""
-    is_about_token = error.status == HTTPStatus.BAD_REQUEST and "token" in (error.evidence or "").lower()
-    if error.status == HTTPStatus.FORBIDDEN or is_about_token:
+    reply = find_refused_reply(error)
+    if reply == "token":
         return _build_token_step(url)
     if error.status == HTTPStatus.PAYMENT_REQUIRED:
         deposit = f"{platform_rules.REGISTRATION_DEPOSIT_TAO:g} TAO"
@@ -88,32 +182,40 @@ def _find_registration_step(url: str, error: PlatformRequestFailed, hotkey: Hotk
         limit = platform_rules.MAX_REGISTRATIONS_PER_DAY
         return f"register again tomorrow: the platform accepts {limit} registrations from an address a day"
     if error.status == HTTPStatus.CONFLICT:
-        return "choose another username or wallet, or link an account that is yours by its API key"
+        other = "another wallet" if reply == "hotkey" else "another username"
+        return f"choose {other}, or link an account that is yours: {NAMES.account} --fingerprint"
     return None
 
 
 def _build_token_step(url: str) -> str:
+    minutes = platform_rules.REGISTRATION_TOKEN_S // 60
     if is_token_required(url):
-        return f"get a new token at {TOKEN_PAGE}, and set {TOKEN_VARIABLE}"
-    return f"set {TOKEN_VARIABLE} to the token of that API; that of an emulator is in the file of its --config"
+        return (
+            f"get a new token at {TOKEN_PAGE}, and set {TOKEN_VARIABLE} to it: a token is valid for {minutes} minutes"
+        )
+    return (
+        f"set {TOKEN_VARIABLE} to a new token of that API: the platform's are valid for {minutes} minutes; that of an emulator "
+        "is in the file of its --config"
+    )
 
 
 def link_account(url: str, key: str, hotkey: Hotkey) -> NewAccount:
     """Return the account of the admin key ``key``, with its ``hotkey``. Raises WrapperError when it has another hotkey."""
-    with PlatformApi(url, KeyCredentials(key=key), timeout_s=read_request_timeout_s()) as api:
-        try:
-            response = api.get("/users/me", "looking up the owner of the API key", purpose="me")
-        except PlatformRequestFailed as error:
-            if error.status == HTTPStatus.UNAUTHORIZED:  # PLATFORM.md, section 5: reads take admin keys only
-                error.next_step = f"use {ADMIN_KEY_OF_WEBSITE}: a key that may only call chutes cannot read the account"
-            raise
+    # PLATFORM.md, section 5: reads take admin keys only.
+    step = f"use {ADMIN_KEY_OF_WEBSITE}: a key that may only call chutes cannot read the account"
+    credentials = KeyCredentials(key=key)
+    with (
+        explain_refusals({HTTPStatus.UNAUTHORIZED: step}),
+        PlatformApi(url, credentials, timeout_s=read_request_timeout_s()) as api,
+    ):
+        response = api.get("/users/me", "looking up the owner of the API key", purpose="me")
     if clean_text(response.get("hotkey")) != hotkey.address:
-        raise WrapperError(
+        raise HotkeyMismatch(
             f"the account {clean_text(response.get('username'))} has another hotkey than {hotkey.wallet}/{hotkey.name}",
             evidence=f"the account's: {clean_text(response.get('hotkey'))}; the wallet's: {hotkey.address}",
-            next_step="choose the wallet that the account was registered with, or link this hotkey on the website first",
+            next_step="choose the wallet that the account was registered with, or give the account this hotkey with --fingerprint",
         )
-    return _build_account(url, response, hotkey)
+    return build_account(url, response, hotkey)
 
 
 def fetch_account(url: str, seed: str, user_id: str) -> dict[str, Any]:
@@ -121,11 +223,17 @@ def fetch_account(url: str, seed: str, user_id: str) -> dict[str, Any]:
 
     Raises WrapperError when the platform does not know the account.
     """
-    with PlatformApi(url, SeedCredentials(seed=seed, user_id=user_id), timeout_s=read_request_timeout_s()) as api:
+    step = f"check that the hotkey is the account's, and this machine's clock: a signature may be {platform_rules.NONCE_WINDOW_S} s off"
+    signer = SeedCredentials(seed=seed, user_id=user_id)
+    with (
+        explain_refusals({HTTPStatus.UNAUTHORIZED: step}),
+        PlatformApi(url, signer, timeout_s=read_request_timeout_s()) as api,
+    ):
         return api.get("/users/me", "requesting the account", purpose="me")
 
 
-def _build_account(url: str, response: dict[str, Any], hotkey: Hotkey) -> NewAccount:
+def build_account(url: str, response: dict[str, Any], hotkey: Hotkey) -> NewAccount:
+    """Return the account in ``response``, signed by ``hotkey``. Raises WrapperError when it names no user."""
     missing = [name for name in ("username", "user_id") if not clean_text(response.get(name))]
     if missing:
         raise WrapperError(

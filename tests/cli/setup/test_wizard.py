@@ -43,16 +43,13 @@ def test_a_newcomer_registers_with_a_new_wallet_at_the_terminal(newcomer: Newcom
     screen = []
     for question, reply in (
         ("What to do", "9"),
-        ("What to do", "1"),
+        ("What to do", "2"),
         ("Username", "x"),
-        ("What to do", "1"),
         ("Username", "taken"),
-        ("Sign with", "n"),
-        ("What to do", "1"),
-        ("Username", "newcomer"),
         ("Sign with", "7"),
-        ("Sign with", "b"),
-        ("What to do", "1"),
+        ("Sign with", "n"),
+        ("Username", "b"),
+        ("What to do", "2"),
         ("Username", "newcomer"),
         ("Sign with", "1"),
         ("Make an API key", "perhaps"),
@@ -68,6 +65,7 @@ def test_a_newcomer_registers_with_a_new_wallet_at_the_terminal(newcomer: Newcom
     assert terminal.exitstatus == 0, output_text
     assert "3 to 15 letters" in output_text
     assert "already exists" in output_text
+    assert "0.25 TAO" in screen[2].replace("\r\n", "")  # before the first question of a registration
     assert "knows this account as newcomer" in output_text.replace("\r\n", "")
     hidden = secrets_of(newcomer)
     assert len(hidden) == 8
@@ -141,7 +139,7 @@ def test_a_configuration_file_is_copied_after_validation(newcomer: Newcomer, tmp
 @pytest.mark.parametrize("at", ["What to do", "Username", "Sign with"])
 def test_ctrl_c_and_end_of_input_leave_no_files(newcomer: Newcomer, key: str, code: int, at: str) -> None:
     terminal = newcomer.at_terminal(100)
-    for question, reply in (("What to do", "1"), ("Username", "someone"), ("Sign with", "")):
+    for question, reply in (("What to do", "2"), ("Username", "someone"), ("Sign with", "")):
         terminal.expect(question)
         if question == at:
             terminal.send(key)
@@ -304,8 +302,21 @@ def test_the_terminal_can_link_an_account_and_use_a_file(newcomer: Newcomer, tmp
     key, elsewhere = api_key(newcomer), tmp_path / "elsewhere.ini"
     newcomer.config.rename(elsewhere)
     for replies in (
-        (("What to do", "2"), ("Sign with", "n"), ("Sign with", ""), ("API key", key), ("Make an API key", "n")),
-        (("Set up another", "y"), ("What to do", "3"), ("File", str(elsewhere)), ("Make an API key", "n")),
+        (
+            ("What to do", "3"),
+            ("Sign with", "n"),
+            ("Sign with", ""),
+            ("Admin API key", "cpk_wrong"),
+            ("Admin API key", key),
+            ("Make an API key", "n"),
+        ),
+        (
+            ("Set up another", "y"),
+            ("What to do", "4"),
+            ("File", "/nowhere.ini"),
+            ("File", str(elsewhere)),
+            ("Make an API key", "n"),
+        ),
         (("Set up another", ""), ("Make an API key", "n")),
     ):
         terminal = newcomer.at_terminal(100)
@@ -336,7 +347,7 @@ def at_setup(newcomer: Newcomer) -> Iterator[pexpect.spawn[str]]:
 
 def test_setup_asks_about_the_account_and_accepts_no(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
     at_setup.sendline("7")
-    at_setup.expect("expected 1, 2, 3 or q")
+    at_setup.expect("expected 1, 2, 3, 4 or q")
     at_setup.expect("What to do")
     at_setup.sendline("q")
     at_setup.expect("no account yet")
@@ -346,7 +357,7 @@ def test_setup_asks_about_the_account_and_accepts_no(at_setup: pexpect.spawn[str
 
 
 def test_setup_registers_a_newcomer(at_setup: pexpect.spawn[str], newcomer: Newcomer) -> None:
-    at_setup.sendline("")
+    at_setup.sendline("2")
     at_setup.expect("Username")
     at_setup.sendline("fromsetup")
     at_setup.expect("Sign with")

@@ -22,9 +22,10 @@ HOTKEY = Hotkey(wallet="w", name="h", address="5Hot", seed="0" * 64, coldkey="5C
         (400, "Username must be 3-15 characters", "as before"),
         (402, "not enough", "send at least 0.25 TAO to the coldkey 5Cold"),
         (403, "Invalid token", "CHUTES_REGISTRATION_TOKEN"),
-        (409, "This hotkey is already registered to a user!", "link an account"),
+        (409, "This hotkey is already registered to a user!", "choose another wallet"),
+        (409, "Username hotkey already exists, sorry!", "choose another username"),
         (429, "slow down", "register again tomorrow: the platform accepts 3 registrations"),
-        (500, "", "as before"),
+        (500, "", "the platform failed. Then register again with --wallet w/h"),
     ],
 )
 def test_the_next_step_after_a_refusal(status: int, detail: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +35,7 @@ def test_the_next_step_after_a_refusal(status: int, detail: str, step: str, monk
         )
 
     monkeypatch.setattr(PlatformApi, "post", refuse)
+    monkeypatch.setattr(PlatformApi, "get", refuse)
     with pytest.raises(PlatformRequestFailed) as caught:
         registration.register_account("http://127.0.0.1:1", "tester", HOTKEY, "token")
     assert step in str(caught.value.next_step)
