@@ -62,6 +62,7 @@ class World:
         write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
         self.module = scenario.module
         (folder / "call.json").write_text('{"name": "you"}')
+        (folder / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
         variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
         more = {"HOME": str(folder), "CHUTES_CONFIG_PATH": str(folder / "config.ini")}
         self.commands = Commands(folder, {**variables, **more, "COLUMNS": "250"})
@@ -72,6 +73,13 @@ class World:
         variables = {"CHUTES_API_KEY": self.keys[row.key]}
         return self.commands.run(*words, stdin_text=row.stdin_text, until=row.until, variables=variables)
 
+    def prepare(self, row: Row) -> None:
+        """Make sure that the module's image exists for a deployment, and does not for a build."""
+        if row.line.startswith("--build"):
+            self.user.delete("/images/case-wrapped:v1")
+        elif row.line.startswith("--deploy") and not self.user.get("/images/case-wrapped:v1").ok:
+            assert self.user.build_and_wait("case-wrapped")
+
     def find_problem(self, row: Row) -> str:
         """Return what is wrong with the command of a row; empty when nothing is."""
         ran = self.run(row)
@@ -81,7 +89,8 @@ class World:
         bad = (*filter(None, row.wrong.split("|")), *self.secrets, "Traceback", "None", "fault of the toolkit")
         problems += [f"{word!r} is there" for word in bad if word in text]
         problems += [f"the column {name!r} has no value" for name in find_empty_columns(text)]
-        problems += ["no next step"] if ran.code in (1, 2) and "Next:" not in ran.stderr else []
+        has_next_step = "Next:" in ran.stderr or "Fix:" in ran.stdout
+        problems += ["no next step"] if ran.code in (1, 2) and not has_next_step else []
         return f"{row.line}: {'; '.join(problems)}\n{text}" if problems else ""
 
 

@@ -100,7 +100,9 @@ class _HandlerOf2025(_StrictHandler):
     def forward(self, body: bytes = b"", *, at_most: int | None = None) -> None:
         """Warm-ups and build logs are streams without an end."""
         path = self.path.partition("?")[0]
-        if at_most is None and path.startswith("/chutes/warmup/"):
+        if path.startswith("/encrypted_logs"):
+            self.send_reply(404, "application/json", json.dumps({"detail": "Not Found"}))
+        elif at_most is None and path.startswith("/chutes/warmup/"):
             self._stream_warm_up(path)
         elif at_most is None and _BUILD_LOG.fullmatch(path):
             self._stream_build_log()
