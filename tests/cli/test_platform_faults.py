@@ -19,9 +19,11 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.server import Settings, run_platform
+from tests.cli.verified_module import CORDS, SOURCE, write_verified_module
 from tests.commands import KILLED, CommandResult, Commands
-from tests.emulator.api.client import CODE, Client
+from tests.emulator.api.client import Client
 from tests.emulator.tokens import TOKEN
+from tests.kept_versions import KeptVersions
 from tests.scenario import READY, Scenario
 from tests.upstreams.platform_faults import FAULTS, Fault, FaultyPlatform, ReceivedRequest, serve_faulty_platform
 
@@ -29,11 +31,13 @@ from tests.upstreams.platform_faults import FAULTS, Fault, FaultyPlatform, Recei
 LONG_S, SHORT_S = "60", "2"
 ENV_VALUE = "value-of-chute-env-4711"
 SECRET_VALUE = "value-of-a-secret-4712"
+BROKEN = f"{SOURCE}\nraise RuntimeError('no model here')\n"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command line, with ``MODULE`` for the deploy module, and ``TIMEOUT`` for the seconds of a call.
+    """A command line, with ``MODULE`` for the deploy module, ``VERIFIED`` for one whose chute is ``case``, and ``TIMEOUT`` for the
+    seconds of a call.
 
     ``changes``: its requests do more than read. ``is_slow``: it starts the SDK's own command line, which takes seconds.
     """
@@ -50,7 +54,8 @@ class Case:
         return self.line.split()[0]
 
     def arguments(self, module: Path, *, as_json: bool, timeout_s: str = LONG_S) -> list[str]:
-        values = {"MODULE": str(module), "TIMEOUT": timeout_s}
+        verified = str(module.with_name("deploy_verified.py"))
+        values = {"MODULE": str(module), "VERIFIED": verified, "TIMEOUT": timeout_s}
         words = [values.get(word, word) for word in self.line.split()]
         return [*words, "--json"] if as_json and self.takes_json else words
 
@@ -62,11 +67,17 @@ CASES = (
     Case("--delete case --yes", changes=True),
     Case("--delete-image spare:v1 --yes", changes=True),
     Case("--logs case"),
+    Case("--logs broken --startup"),
     Case("--warmup case"),
     Case("--share case second", changes=True),
     Case("--secret case TOKEN", changes=True, stdin_text=SECRET_VALUE + "\n"),
+    Case("--disable case --yes", changes=True),
+    Case("--enable case", changes=True),
+    Case("--set case max_instances=2", changes=True),
+    Case("--rollback case-wrapped --yes", changes=True, is_slow=True),
     Case("--account"),
     Case("--call case /greet -d @call.json --timeout TIMEOUT", changes=True),
+    Case("--verify VERIFIED --yes --timeout TIMEOUT", changes=True),
     Case("--build MODULE --yes", changes=True, is_slow=True),
     Case("--deploy MODULE --yes --accept-fee", changes=True, is_slow=True),
     Case("--forward MODULE", takes_json=False, until=READY),
@@ -91,6 +102,7 @@ class World:
     user: Client
     other: Client
     module: Path
+    versions: KeptVersions
     commands: Commands
     platform: FaultyPlatform
     secrets: tuple[str, ...]
@@ -126,12 +138,20 @@ class World:
             self.user.delete_chute("case-wrapped")
         if case.flag == "--build":
             self.user.delete("/images/case-wrapped:v1")
-        if case.flag == "--deploy" and not self.user.get("/images/case-wrapped:v1").ok:
+        if case.flag in ("--deploy", "--rollback") and not self.user.get("/images/case-wrapped:v1").ok:
             assert self.user.build_and_wait("case-wrapped")
         if not self.user.get("/images/spare:v1").ok:
             assert self.user.build_and_wait("spare")
-        if not self.user.get("/chutes/case").ok:
-            assert self.user.deploy().ok
+        chute = self.user.get("/chutes/case")
+        if not chute.ok:
+            chute = self.user.deploy(code=SOURCE, cords=CORDS)
+            assert chute.ok
+        settings = {"disabled": case.flag == "--enable", "max_instances": 1}
+        if any(chute.json().get(name) is not value for name, value in settings.items()):
+            assert self.user.put(f"/chutes/{chute.json()['chute_id']}", settings).ok
+        if case.flag == "--rollback":
+            self.versions.deploy()
+            self.versions.deploy("# another version\n")
 
     def _check(self, ran: CommandResult, *, as_json: bool) -> None:
         everything = f"exit code {ran.code}\n{ran.stdout}\n{ran.stderr}"
@@ -176,8 +196,11 @@ def _world(folder: Path) -> Iterator[World]:
         user = Client.register(emulator.url, "tester")
         other = Client.register(emulator.url, "second")
         user.build_and_wait()
-        assert user.deploy(code=CODE).ok
+        write_verified_module(folder)
+        assert user.deploy(code=SOURCE, cords=CORDS).ok
         assert user.get("/chutes/warmup/case").ok
+        assert user.deploy(name="broken", code=BROKEN, cords=CORDS).ok
+        assert user.get("/chutes/warmup/broken").ok  # until its instance has ended
         key = user.create_key(admin=True)["secret_key"]
         accounts.write_config(user.account, platform.url, folder / "config.ini")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
@@ -190,14 +213,15 @@ def _world(folder: Path) -> Iterator[World]:
         }
         (folder / "call.json").write_text('{"name": "you"}')
         secrets = (key, user.account.seed, ENV_VALUE, SECRET_VALUE)
-        module = _module(folder)
-        yield World(user, other, module, Commands(folder, variables), platform, secrets)
+        scenario = _make_scenario(folder)
+        versions = KeptVersions(user, folder, scenario)
+        yield World(user, other, scenario.module, versions, Commands(folder, variables), platform, secrets)
 
 
-def _module(folder: Path) -> Path:
+def _make_scenario(folder: Path) -> Scenario:
     scenario = Scenario(folder, "wrapped", "vendor/unused:1", [9000], env={"GREETING": ENV_VALUE})
     write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
-    return scenario.module
+    return scenario
 
 
 def _name(value: Case | Fault) -> str:
@@ -209,7 +233,7 @@ def test_the_same_command_lines_succeed_without_a_fault(tmp_path: Path) -> None:
     with _world(tmp_path) as world:
         for case in CASES:
             world.restore(case)
-            assert world.user.get("/chutes/warmup/case").ok
+            assert world.user.get("/chutes/warmup/case").ok or case.flag == "--enable"
             ran = world.commands.run(
                 *case.arguments(world.module, as_json=True), stdin_text=case.stdin_text, until=case.until
             )
@@ -278,7 +302,7 @@ def _is_late_in_ci(case: Case, fault: Fault) -> bool:
 )
 def test_a_failed_change_is_reported(world: World, case: Case, fault: Fault) -> None:
     injected = world.check_failure(case, fault, lambda request: request.changes, as_json=False)
-    assert injected or (case.flag, fault.name) == ("--call", "200-page")
+    assert injected or (case.flag in ("--call", "--verify") and fault.name == "200-page")
 
 
 @pytest.mark.parametrize(("case", "fault"), _pairs(CASES, LATE, SLOW_LATE, _is_late_in_ci))
