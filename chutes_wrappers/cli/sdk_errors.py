@@ -15,6 +15,8 @@ from chutes_wrappers.host.platform_api import error_responses
 from chutes_wrappers.host.pricing import is_fee_notice
 
 _MOST_LINES = 60
+# A reason is at the start of a text. What follows may repeat the request, which has words of its own.
+_REASON_LENGTH = 300
 # loguru's lines: a time, the level, the place, the text. The SDK's question before has no end of its line.
 _RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \| [A-Z]+ +\|")
 _ERROR = re.compile(r"\|\s*ERROR\s*\|[^-]*-\s*(.*)")
@@ -32,7 +34,7 @@ _STEPS = (
     (_SDK_REFUSALS, "correct it: the SDK itself refuses this before the upload, and --allow cannot overrule the SDK"),
     ("is not available to be used", "check the image with --list-images, and the platform with --doctor: the SDK found no built "
      "image of this account, or got no answer"),
-    (r"\b(?:per|a) day\b|\bdaily\b|\b24 ?h", error_responses.select_next_step(HTTPStatus.TOO_MANY_REQUESTS, "")),
+    (r"\b(?:per|a) day\b|\bdaily\b|\b24 ?h|too many requests|rate limit", error_responses.select_next_step(HTTPStatus.TOO_MANY_REQUESTS, "")),
     (r"\bbalance\b|\btop up\b|insufficient funds", "pay in{address}: {account} shows the balance. Then run the command again"),
     (r"\b400\b.*/logos/|logo is not", "use a PNG, JPEG, GIF or WebP file for --logo: the platform reads no other, such as SVG"),
     (r"\bban(?:ned|_reasons?|s)?\b|malicious|code review", "change what the reasons name in the module, then deploy it again: the "
@@ -79,7 +81,7 @@ def select_step(sdk_error: str, payment_address: str = "") -> str:
     """Return the next step after an upload that failed with ``sdk_error``. ``payment_address`` is the account's."""
     if is_fee_notice(sdk_error):  # after its acceptance: --deploy asks before
         return f"check the balance with {NAMES.account}, then run the command again: the platform did not take the acceptance"
-    text = " ".join(sdk_error.split())
+    text = " ".join(sdk_error.split())[:_REASON_LENGTH]
     step = next((step for pattern, step in _STEPS if re.search(pattern, text, re.IGNORECASE)), _OTHER_STEP)
     address = f" with TAO to {payment_address}" if payment_address else ""
     return step.replace("{address}", address).replace("{account}", NAMES.account)

@@ -102,7 +102,7 @@ def show_command(manifest: Path, *arguments: str) -> None:
 def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, variables: Mapping[str, str]) -> str:
     """Run the SDK's command and return its last error or exception, or "". Its exit code does not show failures.
 
-    A text of several lines, such as the notice of a fee, is returned with all of them.
+    A text of several lines, such as the notice of a fee, is returned with all of them, without the values of CHUTE_ENV.
     """
     errors = SdkErrors()
 
@@ -111,7 +111,7 @@ def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, va
         progress.add_line(line)
 
     run_sdk(stage, arguments, on_line=handle_line, variables=variables)
-    return errors.last
+    return error_responses.mask_secrets(errors.last, stage.secrets)
 
 
 def make_upload_error(what: str, sdk_error: str, *, payment_address: str = "") -> WrapperError:

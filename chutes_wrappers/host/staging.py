@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chutes_wrappers.core import layout, program
@@ -20,6 +20,8 @@ from chutes_wrappers.core.manifest import SUFFIX, Manifest, write_manifest
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.sdk.route_source import INLINE_VARIABLE, PATH_VARIABLE, find_manifest
 
+# A shorter value of CHUTE_ENV, such as a number, is in too many other texts.
+_SHORTEST_SECRET = 8
 _IGNORE_CACHES = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -28,7 +30,7 @@ class Stage:
     """A staging folder and the environment for SDK commands in it. ``user_module`` is the user's file of ``module``.
 
     ``variables`` is the part of ``environment`` that SDK commands in this folder need. ``paths`` maps the paths of copies to
-    the names that the user knows, the most specific first.
+    the names that the user knows, the most specific first. ``secrets`` are values of CHUTE_ENV: the platform may repeat them.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class Stage:
     environment: Mapping[str, str]
     variables: Mapping[str, str]
     paths: Mapping[str, str]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def reference(self) -> str:
@@ -78,6 +81,7 @@ def create_stage(facts: ModuleFacts, manifest: Manifest, *, username: str) -> It
                 str(manifest_path): _find_manifest_source(facts),
                 str(folder): str(facts.path.parent if program.IS_INSTALLED else program.PROJECT_FILES),
             },
+            secrets=tuple(value for value in facts.env.values() if len(value) >= _SHORTEST_SECRET),
         )
 
 

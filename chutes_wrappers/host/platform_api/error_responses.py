@@ -41,6 +41,7 @@ _STEPS = {
     "creations, updates and deletions of chutes",
 }
 _SERVER_ERROR = "try again later, and check the result with --status: the platform failed"
+_READ_ERROR = "try again later: the platform failed"
 _UNEXPECTED = "check that the API URL (base_url in the account's file, or CHUTES_API_URL) is the platform's"
 # Of calls to a chute, where they differ (PLATFORM.md, section 3, the table of statuses).
 _CALL_STEPS = {
@@ -115,12 +116,15 @@ def mask_secret_bytes(data: bytes, secret: str | None) -> bytes:
     return data.replace(secret.encode(), _HIDDEN.encode()) if secret else data
 
 
-def select_next_step(status: int, credentials: str, detail: str = "") -> str:
-    """Return the next step for a response with ``status`` and ``detail``; ``credentials`` names those of the request."""
+def select_next_step(status: int, credentials: str, detail: str = "", *, is_read: bool = False) -> str:
+    """Return the next step for a response with ``status`` and ``detail``; ``credentials`` names those of the request.
+
+    ``is_read``: the request changes nothing.
+    """
     if step := _find_reason_step(status, detail, (*_REASON_STEPS, *_API_REASON_STEPS)):
         return step.format(chute="CHUTE", credentials=credentials)
     if status >= 500:
-        return _SERVER_ERROR
+        return _READ_ERROR if is_read else _SERVER_ERROR
     return _STEPS.get(status, _UNEXPECTED).format(credentials=credentials)
 
 
