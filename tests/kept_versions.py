@@ -20,11 +20,15 @@ ENCODE = {**CORD, "path": "/cw_post/encode", "public_api_path": "/encode", "func
 
 @dataclass(frozen=True)
 class KeptVersions:
-    """Deploys versions of the module of ``scenario`` as ``user``, whose home folder is ``home``. Its image must be built."""
+    """Deploys versions of the module of ``scenario`` as ``user``, whose home folder is ``home``. Its image must be built.
+
+    ``api_url`` is the URL that the commands use, by default the user's.
+    """
 
     user: Client
     home: Path
     scenario: Scenario
+    api_url: str = ""
 
     def deploy(self, suffix: str = "", *, is_kept: bool = True) -> str:
         """Deploy the module with ``suffix`` at its end, keep it, and return its version."""
@@ -46,4 +50,6 @@ class KeptVersions:
             stage = Stage(
                 folder=Path(name), module=module.stem, user_module=module, environment={}, variables={}, paths={}
             )
-            keep_deployment(stage, chute, {"cords": [ENCODE]}, source=module, image=IMAGE)
+            definition = {"cords": [ENCODE]}
+            api_url = self.api_url or self.user.url
+            keep_deployment(stage, chute, definition, source=module, image=IMAGE, api_url=api_url)

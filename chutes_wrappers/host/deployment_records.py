@@ -36,8 +36,8 @@ Cords = tuple[tuple[str, str], ...]
 class DeploymentRecord:
     """A kept deployment. ``module`` is the copy of the deployed file, and ``source`` the user's file at that time.
 
-    ``number`` counts the deployments of a chute on this machine; ``image`` is the API's reference. ``cords`` are the internal
-    and public paths, sorted. ``program`` is the version of this program.
+    ``number`` counts the deployments of a chute on this machine; ``image`` is the reference of its image, and ``api_url`` the
+    API that it was deployed to. ``cords`` are the internal and public paths, sorted. ``program`` is the version of this program.
     """
 
     number: int
@@ -45,6 +45,7 @@ class DeploymentRecord:
     source: Path
     version: str
     image: str
+    api_url: str
     public: bool
     deployed_at: datetime
     program: str
@@ -56,7 +57,9 @@ class DeploymentRecord:
         return build_manifest_path(self.module)
 
 
-def keep_deployment(stage: Stage, chute: ChuteInfo, definition: Mapping[str, Any], *, source: Path, image: str) -> None:
+def keep_deployment(
+    stage: Stage, chute: ChuteInfo, definition: Mapping[str, Any], *, source: Path, image: str, api_url: str
+) -> None:
     """Keep what was deployed from ``stage`` as the present version of ``chute``, and delete the oldest beyond MAX_KEPT.
 
     ``definition`` is what the module defines. Does nothing when the newest record has the same version and the same files.
@@ -67,7 +70,7 @@ def keep_deployment(stage: Stage, chute: ChuteInfo, definition: Mapping[str, Any
         module.name: module.read_bytes(),
         build_manifest_path(module).name: build_manifest_path(module).read_bytes(),
     }
-    kept = list_deployments(chute.chute_id)
+    kept = list_deployments(chute.chute_id, api_url)
     if kept and kept[-1].version == chute.version and _is_same(kept[-1], files):
         return
     content = {
@@ -75,6 +78,7 @@ def keep_deployment(stage: Stage, chute: ChuteInfo, definition: Mapping[str, Any
         "module": module.name,
         "source": str(source),
         "image": image,
+        "api_url": api_url,
         "public": chute.public,
         "deployed_at": datetime.now(timezone.utc).isoformat(),
         "program": VERSION,
@@ -84,18 +88,21 @@ def keep_deployment(stage: Stage, chute: ChuteInfo, definition: Mapping[str, Any
     for path in (folder.parent, folder):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write_folder(folder, files, first_number=max(_list_numbers(folder), default=0) + 1)
-    for number in _list_numbers(folder)[:-MAX_KEPT]:
-        shutil.rmtree(folder / _format_number(number), ignore_errors=True)
+    for record in list_deployments(chute.chute_id, api_url)[:-MAX_KEPT]:
+        shutil.rmtree(record.module.parent, ignore_errors=True)
 
 
-def list_deployments(chute_id: str) -> list[DeploymentRecord]:
-    """Return the kept deployments of a chute, the newest last. A record that cannot be read is left out."""
+def list_deployments(chute_id: str, api_url: str) -> list[DeploymentRecord]:
+    """Return the kept deployments of a chute to this API, the newest last. A record that cannot be read is left out.
+
+    A chute of the same name and user has the same id in every API, such as an emulator.
+    """
     folder = _find_folder(chute_id)
     records = []
     for number in _list_numbers(folder):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             records.append(_read_record(folder / _format_number(number), number))
-    return records
+    return [record for record in records if record.api_url == api_url]
 
 
 def list_cords(definition: Mapping[str, Any]) -> Cords:
@@ -175,6 +182,7 @@ def _read_record(folder: Path, number: int) -> DeploymentRecord:
         source=Path(content["source"]),
         version=clean_text(content["version"]),
         image=clean_text(content["image"]),
+        api_url=clean_text(content["api_url"]),
         public=bool(content["public"]),
         deployed_at=deployed_at if deployed_at.tzinfo else deployed_at.replace(tzinfo=timezone.utc),
         program=clean_text(content["program"]),

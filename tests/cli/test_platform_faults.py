@@ -214,7 +214,7 @@ def _world(folder: Path) -> Iterator[World]:
         (folder / "call.json").write_text('{"name": "you"}')
         secrets = (key, user.account.seed, ENV_VALUE, SECRET_VALUE)
         scenario = _make_scenario(folder)
-        versions = KeptVersions(user, folder, scenario)
+        versions = KeptVersions(user, folder, scenario, platform.url)
         yield World(user, other, scenario.module, versions, Commands(folder, variables), platform, secrets)
 
 

@@ -89,7 +89,7 @@ def test_the_version_before_is_deployed_again(world: World) -> None:
     assert (payload["changed"], world.read_version()) == (True, first)
     assert "difference of the modules: 0 lines added, 1 removed" in ran.stderr
     assert world.user.get(f"/chutes/{NAME}").json()["cords"][0]["public_api_path"] == "/encode"
-    records = list_deployments(payload["chute_id"])
+    records = list_deployments(payload["chute_id"], world.user.url)
     assert [record.version for record in records] == [first, second, first]
     assert records[-1].source == world.versions.scenario.module
     again = world.run("--yes")
@@ -122,6 +122,18 @@ def test_the_present_version_is_deployed_already(world: World, capsys: pytest.Ca
     version = world.versions.deploy()
     assert roll_back(NAME, version[:8], UploadOptions(as_json=True)) == 0
     assert json.loads(capsys.readouterr().out)["changed"] is False
+
+
+def test_an_image_that_was_built_again_is_a_warning(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    version = world.versions.deploy()
+    world.versions.deploy("# two\n")
+    chute_id = world.user.get(f"/chutes/{NAME}").json()["chute_id"]
+    record = list_deployments(chute_id, world.user.url)[0].module.with_name("deployment.json")
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps({**content, "deployed_at": "2025-01-01T00:00:00+00:00"}))
+    with pytest.raises(ConfigurationError, match="there is no terminal"):
+        roll_back(NAME, version, UploadOptions())
+    assert f"{IMAGE} was built again after that deployment" in capsys.readouterr().err
 
 
 def test_everything_that_the_platform_would_refuse_is_found_before(world: World) -> None:

@@ -21,6 +21,7 @@ from chutes_wrappers.host.platform_api.objects import parse_chute
 from chutes_wrappers.host.staging import Stage
 
 CHUTE_ID = "11111111-2222-4333-8444-555555555555"
+API = "https://api.example"
 DEFINITION = {"cords": [{"path": "/b", "public_api_path": None}, {"path": "/a", "public_api_path": "/public"}]}
 
 
@@ -38,20 +39,20 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(folder=tmp_path, module="deploy_ocr", user_module=module, environment={}, variables={}, paths={})
 
 
-def keep(stage: Stage, version: str, text: str = "", chute_id: str = CHUTE_ID) -> None:
+def keep(stage: Stage, version: str, text: str = "", api_url: str = API) -> None:
     if text:
         (stage.folder / "deploy_ocr.py").write_text(text)
-    chute = parse_chute({"chute_id": chute_id, "name": "ocr", "version": version})
-    keep_deployment(stage, chute, DEFINITION, source=Path("/user/deploy_ocr.py"), image="ocr:v1")
+    chute = parse_chute({"chute_id": CHUTE_ID, "name": "ocr", "version": version})
+    keep_deployment(stage, chute, DEFINITION, source=Path("/user/deploy_ocr.py"), image="ocr:v1", api_url=api_url)
 
 
 def list_versions() -> list[str]:
-    return [record.version for record in list_deployments(CHUTE_ID)]
+    return [record.version for record in list_deployments(CHUTE_ID, API)]
 
 
 def test_a_deployment_is_kept_with_its_files_for_its_user_only(stage: Stage, home: Path) -> None:
     keep(stage, "1")
-    record = list_deployments(CHUTE_ID)[0]
+    record = list_deployments(CHUTE_ID, API)[0]
     assert (record.version, record.image, record.public, record.source.name) == ("1", "ocr:v1", False, "deploy_ocr.py")
     assert (record.module.read_text(), record.manifest.read_text()) == ("x = 1\n", "{}\n")
     assert record.cords == list_cords(DEFINITION) == (("/a", "/public"), ("/b", ""))
@@ -76,6 +77,15 @@ def test_the_newest_are_kept(stage: Stage, home: Path, monkeypatch: pytest.Monke
         "000004",
         "000005",
     ]
+
+
+def test_deployments_to_another_api_are_separate(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment_records, "MAX_KEPT", 2)
+    keep(stage, "1")
+    for version in ("1", "2", "3"):
+        keep(stage, version, api_url="http://127.0.0.1:8000")
+    assert list_versions() == ["1"]
+    assert [each.version for each in list_deployments(CHUTE_ID, "http://127.0.0.1:8000")] == ["2", "3"]
 
 
 def test_a_number_that_another_process_takes_is_skipped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +130,7 @@ def test_a_home_that_cannot_be_written_is_an_error(stage: Stage, home: Path) -> 
 @pytest.mark.parametrize("chute_id", ["../../etc", "", "x" * 36])
 def test_an_id_that_is_not_the_platforms_is_refused(stage: Stage, chute_id: str) -> None:
     with pytest.raises(WrapperError, match="invalid id"):
-        list_deployments(chute_id)
+        list_deployments(chute_id, API)
 
 
 def make_records(versions: Sequence[str]) -> list[DeploymentRecord]:
@@ -131,6 +141,7 @@ def make_records(versions: Sequence[str]) -> list[DeploymentRecord]:
             source=Path("deploy_ocr.py"),
             version=version,
             image="ocr:v1",
+            api_url=API,
             public=False,
             deployed_at=datetime.now(timezone.utc),
             program="1",

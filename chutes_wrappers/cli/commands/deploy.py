@@ -66,7 +66,7 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         after = deploy_stage(
             api, stage, facts, definition, before, fee_arguments, options, payment_address=user.payment_address
         )
-        keep_for_rollback(stage, after, definition, facts.path)
+        keep_for_rollback(api, stage, after, definition, facts.path)
         report_deployment(after, before, api_client.build_chute_url(after, api.url), options)
     return 0
 
@@ -120,10 +120,13 @@ def _find_deployed_chute(api: PlatformApi, before: ChuteInfo | None, name: str) 
     return after or find_own_chute(api, name)
 
 
-def keep_for_rollback(stage: Stage, chute: ChuteInfo, definition: Mapping[str, Any], source: Path) -> None:
+def keep_for_rollback(
+    api: PlatformApi, stage: Stage, chute: ChuteInfo, definition: Mapping[str, Any], source: Path
+) -> None:
     """Keep the deployed files of ``stage`` on this machine, or warn; ``source`` is the user's file of the module."""
     try:
-        keep_deployment(stage, chute, definition, source=source, image=sdk_upload.build_image_reference(definition))
+        image = sdk_upload.build_image_reference(definition)
+        keep_deployment(stage, chute, definition, source=source, image=image, api_url=api.url)
     except (OSError, WrapperError) as error:
         reason = (error.strerror or type(error).__name__) if isinstance(error, OSError) else error.what
         output.warning(f"this deployment of {chute.name} is not kept, so --rollback cannot return to it: {reason}")

@@ -25,7 +25,7 @@ from chutes_wrappers.host.modules.module_facts import read_module
 from chutes_wrappers.host.modules.module_files import format_module
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
-from chutes_wrappers.host.platform_api.lookup import get_own_chute, list_own_chutes, resolve_chute_name
+from chutes_wrappers.host.platform_api.lookup import find_image, get_own_chute, list_own_chutes, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ChuteInfo, format_age, parse_chute
 from chutes_wrappers.host.preflight.account import find_updated_chute
 from chutes_wrappers.host.staging import create_stage
@@ -43,7 +43,7 @@ def roll_back(name: str, version: str, options: UploadOptions) -> int:
     chute_name = resolve_chute_name(name, output.report)
     with sdk_upload.connect_as_owner() as (api, user):
         chute = get_own_chute(api, chute_name)
-        records = list_deployments(chute.chute_id)
+        records = list_deployments(chute.chute_id, api.url)
         record = _find_version(records, chute, version) if version else _find_version_before(records, chute)
         if record.version == chute.version:
             _report_same(chute, options)
@@ -69,9 +69,10 @@ def _deploy_again(
         module = format_module(record.module)
         check_deployment(api, user, facts, definition, stage, module, None, own_chutes, options)
         _show(record, chute, records)
+        _warn_about_rebuild(api, record)
         _confirm(record, chute, options)
         after = deploy_stage(api, stage, facts, definition, before, [], options)
-        keep_for_rollback(stage, after, definition, record.source)
+        keep_for_rollback(api, stage, after, definition, record.source)
     _report(after, chute, record, api_client.build_chute_url(after, api.url), options)
 
 
@@ -156,6 +157,12 @@ def _show(record: DeploymentRecord, chute: ChuteInfo, records: Sequence[Deployme
     difference = _count_lines(current, record) if current else "unknown: the present version was not deployed from here"
     output.report(f"  difference of the modules: {difference}")
     output.report("  settings that --set changed get the values of that module again")
+
+
+def _warn_about_rebuild(api: PlatformApi, record: DeploymentRecord) -> None:
+    image = find_image(api, record.image)
+    if image is not None and image.created_at is not None and image.created_at > record.deployed_at:
+        output.warning(f"{record.image} was built again after that deployment: its content may be another one now")
 
 
 def _count_lines(current: DeploymentRecord, record: DeploymentRecord) -> str:
