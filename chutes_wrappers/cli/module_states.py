@@ -118,5 +118,5 @@ def _fetch_statuses() -> _PlatformStatuses:
         return _PlatformStatuses(images={}, chutes={}, error=failure.what)
     return _PlatformStatuses(
         images={one.reference.lower(): one.status for one in images},
-        chutes={one.name.lower(): "hot" if one.hot else "cold" for one in chutes},
+        chutes={one.name.lower(): one.state for one in chutes},
     )
