@@ -157,10 +157,10 @@ class PlatformApi:
     def list_pages(
         self, path: str, what: str, *, purpose: str, params: Mapping[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield every page of the list at ``path``: an object whose ``items`` are a list."""
+        """Yield every page of the list at ``path``: an object whose ``items`` are a list. ``params`` may have its ``limit``."""
         number, item_count = 0, 0
         while True:
-            page_params = {**(params or {}), "page": number, "limit": _PAGE_SIZE}
+            page_params = {"limit": _PAGE_SIZE, **(params or {}), "page": number}
             page = self.get(path, what, purpose=purpose, params=page_params)
             items, total = page.get("items"), page.get("total")
             if not isinstance(items, list):
@@ -309,7 +309,9 @@ class PlatformApi:
             status=status,
             where=f"{response.request.method} {self.url}{response.request.path_url.partition('?')[0]}",
             evidence=error_responses.format_reason(response.text, (*self._credentials.secrets, *secrets)),
-            next_step=error_responses.select_next_step(status, self._credentials.source, detail),
+            next_step=error_responses.select_next_step(
+                status, self._credentials.source, detail, is_read=response.request.method == "GET"
+            ),
         )
 
     def _build_response_error(self, what: str, path: str, evidence: str) -> UnexpectedResponse:

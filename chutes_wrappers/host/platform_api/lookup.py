@@ -88,7 +88,7 @@ def find_listed_chute(api: PlatformApi, name: str) -> ChuteInfo | None:
 
     Before and after a deployment: the API remembers for 30 s that it did not find a chute by its id (section 5).
     """
-    record = find_listed(api, CHUTE, api.username, name)
+    record = find_listed(api, CHUTE, api.username, name, is_new=True)
     return parse_chute(record) if record is not None else None
 
 
@@ -148,9 +148,8 @@ def list_visible_chutes(api: PlatformApi) -> list[dict[str, Any]]:
 
 
 def list_own_chutes(api: PlatformApi) -> list[dict[str, Any]]:
-    """List the account's own chutes, with their cords."""
-    records = list_records(api, CHUTE, name=None, include_public=False)
-    return [record for record in records if CHUTE.is_owned_by(record, api.username)]
+    """List the account's own chutes as they are now, with their cords. Raises WrapperError for an unknown account."""
+    return _list_own(api, CHUTE)
 
 
 def list_visible_images(api: PlatformApi) -> list[dict[str, Any]]:
@@ -167,9 +166,14 @@ def _list_visible(api: PlatformApi, kind: Kind) -> list[dict[str, Any]]:
 
 
 def list_own_images(api: PlatformApi) -> list[dict[str, Any]]:
-    """List the images that are certainly the account's own, as the API returns them."""
-    records = list_records(api, IMAGE, name=None, include_public=False)
-    return [record for record in records if IMAGE.is_owned_by(record, api.username)]
+    """List the images that are certainly the account's own, as the API returns them. Raises WrapperError for an unknown account."""
+    return _list_own(api, IMAGE)
+
+
+def _list_own(api: PlatformApi, kind: Kind) -> list[dict[str, Any]]:
+    records = list(list_records(api, kind, name=None, include_public=False, is_new=True))
+    check_account(api, kind, records)
+    return [record for record in records if kind.is_owned_by(record, api.username)]
 
 
 def _get_chute(api: PlatformApi, name: ChuteName) -> ChuteInfo:

@@ -116,3 +116,23 @@ def test_the_next_step_of_a_call_depends_on_the_platforms_reason(status: int, de
 def test_a_disabled_chute_that_is_warmed_up_has_the_same_next_step() -> None:
     assert "enable it" in select_next_step(503, "the account", "Chute is disabled")
     assert "disabled" not in select_next_step(503, "the account", "Service Unavailable")
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "step"),
+    [
+        (401, "Could not find user with hotkey: 5Hh5dPrM", "./setup.sh --account"),
+        (401, "Can't find a user with that api key in our db :(", "./setup.sh --account"),
+        (401, "Invalid nonce!", "set this machine's clock"),
+        (401, "Authentication required.", "check that the API URL"),
+        (401, "Invalid request signature for hotkey 5Hh5", "check the account, and this machine's clock"),
+        (500, "Internal Server Error", "check the result with --status"),
+        (502, "502 Bad Gateway", "check the result with --status"),
+    ],
+)
+def test_the_next_step_of_a_request_depends_on_the_apis_reason(status: int, detail: str, step: str) -> None:
+    assert step in select_next_step(status, "the account", detail)
+
+
+def test_a_failed_read_has_no_result_to_check() -> None:
+    assert "--status" not in select_next_step(502, "the account", is_read=True)
