@@ -10,7 +10,7 @@ from chutes_wrappers.cli import output
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.forwarding.chute_client import ChuteAddress
-from chutes_wrappers.host.parity.deployed_check import STOP_REASON, RouteResult, count_results
+from chutes_wrappers.host.parity.deployed_check import MAX_FAILURES_IN_A_ROW, STOP_REASON, RouteResult, count_results
 from chutes_wrappers.host.platform_api.error_responses import mask_secrets
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
 
@@ -54,6 +54,8 @@ def _explain(results: Sequence[RouteResult]) -> None:
                 output.log(line)
             if result.next_step:
                 output.report_next_step(result.next_step)
+    if left := sum(result.message == STOP_REASON for result in results):
+        output.warning(f"stopped after {MAX_FAILURES_IN_A_ROW} failures in a row: {left} more to call")
     names_by_reason: dict[str, list[str]] = {}
     for result in results:
         if result.kind == "not called":

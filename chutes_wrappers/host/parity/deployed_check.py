@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 from chutes_wrappers.core.cord_plan import PlannedCord
 from chutes_wrappers.core.errors import ConfigurationError
@@ -201,17 +202,22 @@ def _find_differences(route: RouteRecord, response: HttpResponse, compares_conte
 def _describe_other_content(route: RouteRecord, response: HttpResponse) -> Iterator[str]:
     """Yield where a deterministic response differs: its shape, else the values if the record has the body."""
     is_json, value = parse_json(response.body)
-    shape_differences = [*find_shape_differences(route.shape, value)] if route.shape is not None and is_json else []
-    if shape_differences:
+    shape = find_shape_differences(route.shape, value) if route.shape is not None and is_json else iter(())
+    if shape_differences := [*islice(shape, _MAX_NAMED_DIFFERENCES)]:
         yield from shape_differences
         return
     size = f"{route.size} bytes became {len(response.body)}" if route.size != len(response.body) else "same size"
     yield f"the content differs from the recorded response ({size})"
-    recorded_is_json, recorded = parse_json(_decode_kept_body(route))
-    if is_json and recorded_is_json:
-        paths = [path for path in find_differing_paths(value, recorded) if path]
-        if paths:
-            yield f"different values at {', '.join(paths[:_MAX_NAMED_DIFFERENCES])}"
+    is_kept, recorded = parse_json(_decode_kept_body(route))
+    if is_json and is_kept and (paths := _list_differing_paths(value, recorded)):
+        yield f"different values at {', '.join(paths)}"
+
+
+def _list_differing_paths(value: Any, recorded: Any) -> list[str]:
+    """Return the first paths at which two values differ; empty if they differ as a whole, or are nested too deeply."""
+    with contextlib.suppress(RecursionError):
+        return [*islice(filter(None, find_differing_paths(value, recorded)), _MAX_NAMED_DIFFERENCES)]
+    return []
 
 
 def _decode_kept_body(route: RouteRecord) -> bytes:

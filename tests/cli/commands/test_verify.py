@@ -225,7 +225,7 @@ def test_three_failures_in_a_row_end_the_calls(world: World) -> None:
     assert (ran.code, world.called, result["stopped_early"]) == (1, BUSY[:3], True)
     assert (result["failed"], result["not_called"]) == (3, 1)
     assert "POST /busya failed: status 200 became 429" in ran.stderr
-    assert "3 calls in a row failed before it" in ran.stderr
+    assert "stopped after 3 failures in a row: 1 more to call" in ran.stderr
     assert "Next: call again later" in ran.stderr
 
 
