@@ -121,7 +121,7 @@ ASKED: dict[str, tuple[list[str], str]] = {
     "Emulate": (["deploy_nowhere", ""], "--emulate deploy_nowhere --check"),
     "Cost": (["deploy_nowhere"], "--cost deploy_nowhere"),
     "Logs": (["", ""], "--logs case-menu"),
-    "Warm up": (["", "soon", "5", ""], "--warmup case-menu --keep 5"),
+    "Warm up": (["", "soon", "5"], "--warmup case-menu --keep 5"),
     "Call a route": (["", "/a", '{"b": 1}'], "--call case-menu /a --data '{\"b\": 1}'"),
     "Forward its API": (["deploy_nowhere"], "--forward deploy_nowhere"),
     "Share": (["", "second"], "--share case-menu second"),

@@ -66,7 +66,10 @@ def print_instances(chute: ChuteInfo) -> None:
             f"open it again with --enable {chute.name}: it is disabled, and no call starts an instance"
         )
     elif not chute.instances and not chute.ended:
-        output.report(f"no instance is running: --warmup {chute.name} or a call starts one")
+        output.report(
+            f"no instance is running: --warmup {chute.name} or a call starts one. --logs {chute.name} --startup shows the output of "
+            "one that did not become active"
+        )
     if chute.instances or chute.ended:
         output.print_table(*build_instance_table(chute))
 

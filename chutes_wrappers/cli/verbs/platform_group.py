@@ -112,7 +112,7 @@ def logs(name: str, follow: bool, instance: str, startup: bool, as_json: bool) -
     help="then keep an instance active for so many seconds.",
     ask="Keep it for how many seconds (Enter: the platform decides)",
 )
-@flag("--follow", help="print what the instance prints while it starts.", ask="Show its log?", ask_default=False)
+@flag("--follow", help="print what the instance prints while it starts.")
 @flag("--timeout SECONDS", TIMEOUT, default=_WARMUP_TIMEOUT_S, help="wait at most so many seconds for an instance")
 @as_json
 def warmup(name: str, wait: bool | None, keep: float | None, follow: bool, timeout: float, as_json: bool) -> int:
