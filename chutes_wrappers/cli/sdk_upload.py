@@ -94,6 +94,16 @@ def build_image_reference(definition: Mapping[str, Any]) -> str:
     return f"{image['name']}:{image['tag']}" if image["tag"] else str(image["name"])
 
 
+def check_visibility(what: str, is_public: bool, requested: bool, next_step: str) -> None:
+    """Raise WrapperError unless ``what`` is as public in the API's record as was ``requested``."""
+    if is_public != requested:
+        request = "--public was requested" if requested else "it was uploaded without --public"
+        raise WrapperError(
+            f"{what} is {'public' if is_public else 'private'} on the platform, although {request}",
+            next_step=next_step,
+        )
+
+
 def show_command(manifest: Path, *arguments: str) -> None:
     """Print the SDK's command so that a user could run it."""
     output.report(f"  $ {PATH_VARIABLE}={shlex.quote(manifest.name)} {shlex.join(('chutes', *arguments))}")

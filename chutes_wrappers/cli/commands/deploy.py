@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,9 @@ def deploy_stage(
         accept_fee_notice(name, format_reason(sdk_error))
         sdk_error = _send_stage(stage, facts, name, ["--accept-fee", *options.arguments], options)
     after = _find_deployed_chute(api, before, name)
-    check_deployed(after, before, definition["cords"], sdk_error, payment_address=payment_address)
+    check_deployed(
+        after, before, definition["cords"], sdk_error, payment_address=payment_address, public=options.public
+    )
     assert after is not None
     if before is None and not fee_arguments and not is_asked:
         output.report(f"the platform asked for no fee of the first deployment of {name}")
@@ -139,13 +142,17 @@ def check_deployed(
     sdk_error: str,
     *,
     payment_address: str = "",
+    public: bool | None = None,
 ) -> None:
-    """Raise WrapperError unless ``after`` is a new version, or the same one again, and has the module's ``cords``."""
+    """Raise WrapperError unless ``after`` is a new version, or the same one again, and has the module's ``cords``.
+
+    It must also be as ``public`` as requested; None for any. A deployment that changes only this has the same version.
+    """
     if after is None:
         raise sdk_upload.make_upload_error(
             "it did not accept the deployment", sdk_error, payment_address=payment_address
         )
-    is_same = before is not None and before.version == after.version
+    is_same = before is not None and before.version == after.version and before.public == after.public
     if is_same and not (after.version in sdk_error and "already exists" in sdk_error):
         what = f"{after.name} is still at version {after.version}"
         raise sdk_upload.make_upload_error(what, sdk_error, payment_address=payment_address)
@@ -157,6 +164,17 @@ def check_deployed(
             evidence=f"different at {', '.join(different)[:400]}",
             next_step="deploy again; if they still differ, check with --status",
         )
+    if public is not None:
+        _check_visibility(after, public)
+
+
+def _check_visibility(chute: ChuteInfo, public: bool) -> None:
+    name = shlex.quote(chute.name)
+    if public and not chute.public:
+        step = f"give others access with {NAMES.deploy} --share {name} USER: the platform did not make it public"
+    else:
+        step = f"delete it with {NAMES.deploy} --delete {name}, and deploy it again: until then everybody can call it"
+    sdk_upload.check_visibility(f"the chute {chute.name}", chute.public, public, step)
 
 
 def _select_comparable(
@@ -215,7 +233,7 @@ def _find_stale_image_problems(image: ImageInfo | None, stage: Stage, facts: Mod
 
 def report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, options: UploadOptions) -> None:
     """Print the deployed chute, whose URL is ``host``, and whether it is another version than ``before``."""
-    is_same = before is not None and before.version == after.version
+    is_same = before is not None and (before.version, before.public) == (after.version, after.public)
     if options.as_json:
         payload = {
             "chute_id": after.chute_id,
@@ -227,7 +245,13 @@ def report_deployment(after: ChuteInfo, before: ChuteInfo | None, host: str, opt
         output.print_json(payload)
     if is_same:
         output.success(f"this version of {after.name} is deployed already: {after.version}")
+    elif before is not None and before.public != after.public:
+        output.success(f"{after.name} is {'public' if after.public else 'private'} now, version {after.version}")
     else:
         output.success(f"{after.name} is deployed with {len(after.cords)} cords, version {after.version}")
     output.report(f"URL: {host}")
+    if before is None:
+        output.report(
+            f"Does its start need a secret? Set it before the warm-up: {NAMES.deploy} --secret {after.name} KEY"
+        )
     output.report(f"Next: {NAMES.deploy} --warmup {after.name}")

@@ -90,6 +90,12 @@ def _compare_with_upload(image: ImageInfo | None, content: str) -> bool | None:
 
 
 def _report_image(image: ImageInfo, state: str, module: str, options: UploadOptions) -> int:
+    sdk_upload.check_visibility(
+        f"the image {image.reference}, which {state},",
+        image.public,
+        options.public,
+        f"use it as it is, or delete it with {NAMES.deploy} --delete-image {image.reference}, and build again",
+    )
     if options.as_json:
         output.print_json({"image_id": image.image_id, "image": image.reference, "status": image.status})
     output.success(f"{image.reference} {state}")

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from chutes_wrappers.cli.commands.deploy import check_deployed
+from chutes_wrappers.cli.commands.deploy import check_deployed, report_deployment
+from chutes_wrappers.cli.commands.remote_build import _report_image
+from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.errors import WrapperError
-from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute
+from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute, parse_image
 
 CORD = {
     "path": "/cw_post/a",
@@ -62,3 +64,44 @@ def test_a_limit_of_the_day_has_its_own_next_step() -> None:
     with pytest.raises(WrapperError, match="did not accept") as caught:
         check_deployed(None, None, [CORD], 'Unexpected error: {"detail": "You may only create 24 chutes per day"}')
     assert "24 creations, updates and deletions" in str(caught.value.next_step)
+
+
+def make_visible_chute(public: bool, version: str = "2") -> ChuteInfo:
+    return parse_chute({"chute_id": "1", "name": "case", "version": version, "public": public, "cords": [CORD]})
+
+
+@pytest.mark.parametrize("public", [True, False])
+@pytest.mark.parametrize("before", [None, make_visible_chute(True, "1"), make_visible_chute(False, "1")])
+def test_a_chute_with_another_visibility_than_requested_is_no_success(before: ChuteInfo | None, public: bool) -> None:
+    check_deployed(make_visible_chute(public), before, [CORD], "", public=public)
+    with pytest.raises(WrapperError, match=r"is (private|public) on the platform, although") as caught:
+        check_deployed(make_visible_chute(not public), before, [CORD], "", public=public)
+    assert ("--share case USER" if public else "--delete case") in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_a_change_of_the_visibility_alone_has_the_same_version(
+    public: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, after = make_visible_chute(not public), make_visible_chute(public)
+    check_deployed(after, before, [CORD], "", public=public)
+    report_deployment(after, before, "https://case.example", UploadOptions(public=public))
+    assert f"case is {'public' if public else 'private'} now" in capsys.readouterr().err
+    with pytest.raises(WrapperError, match="still at version 2"):
+        check_deployed(before, before, [CORD], "Insufficient balance", public=public)
+    reported = f"Chute with name=case, version=2 and public={not public} already exists"
+    with pytest.raises(WrapperError, match="on the platform, although"):
+        check_deployed(before, before, [CORD], reported, public=public)
+
+
+def test_the_first_deployment_says_when_to_set_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    for before, is_said in ((None, True), (make_chute(CORD, version="1"), False)):
+        report_deployment(make_chute(CORD), before, "https://case.example", UploadOptions())
+        assert ("--secret case KEY" in capsys.readouterr().err) is is_said
+
+
+def test_an_image_with_another_visibility_than_requested_is_no_success() -> None:
+    image = parse_image({"image_id": "1", "name": "case", "tag": "v1", "status": "built and pushed", "public": False})
+    assert _report_image(image, "is built", "deploy_case", UploadOptions()) == 0
+    with pytest.raises(WrapperError, match="is private on the platform, although --public was requested"):
+        _report_image(image, "is built", "deploy_case", UploadOptions(public=True))
