@@ -7,6 +7,7 @@ name is requested here: its id is computed, or found in a list. Whatever the API
 from __future__ import annotations
 
 import difflib
+import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from chutes_wrappers.host.platform_api.error_responses import is_unknown_account
 from chutes_wrappers.host.platform_api.ownership import Kind, add_owner, build_foreign_error, format_owner, read_owner
 
 _PATH_ID = re.compile(r"[A-Za-z0-9_-]+")
+_PAGE_SIZES = range(51, 100)
 
 
 def build_path(collection: str, object_id: str) -> str:
@@ -67,14 +69,16 @@ def _is_expected(kind: Kind, record: Mapping[str, Any], username: str, name: str
     return record.get(kind.id_field) == object_id and kind.is_named(record, name) and kind.is_owned_by(record, username)
 
 
-def find_listed(api: PlatformApi, kind: Kind, username: str, name: str) -> dict[str, Any] | None:
-    """Return the record of a user's object of exactly this name in the account's list, or None.
+def find_listed(
+    api: PlatformApi, kind: Kind, username: str, name: str, *, is_new: bool = False
+) -> dict[str, Any] | None:
+    """Return the record of a user's object of exactly this name in the account's list, or None; ``is_new`` as ``list_records``.
 
     An older API remembers a list for a minute: the one with this filter can lack what the whole one has (section 5).
     """
     is_own = username == api.username
     for filter_name in (name, None) if is_own else (name,):
-        for record in list_records(api, kind, name=filter_name, include_public=not is_own):
+        for record in list_records(api, kind, name=filter_name, include_public=not is_own, is_new=is_new):
             if kind.is_named(record, name) and kind.is_owned_by(record, username):
                 return add_owner(record, username)
     return None
@@ -99,9 +103,16 @@ def _request_record(api: PlatformApi, kind: Kind, object_id: str, name: str) -> 
     return api.find(path, f"requesting the {kind.noun} {name!r}", purpose=kind.collection)
 
 
-def list_records(api: PlatformApi, kind: Kind, *, name: str | None, include_public: bool) -> Iterator[dict[str, Any]]:
-    """Yield the records of the account's list, filtered by a part of the name; chutes with the cords beside the list."""
-    params = {"include_public": str(include_public).lower()}
+def list_records(
+    api: PlatformApi, kind: Kind, *, name: str | None, include_public: bool, is_new: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Yield the records of the account's list, filtered by a part of the name; chutes with the cords beside the list.
+
+    ``is_new``: not a list that an API of 2025 remembers for 60 s, by the parameters of its request (section 5).
+    """
+    params: dict[str, Any] = {"include_public": str(include_public).lower()}
+    if is_new:
+        params["limit"] = random.choice(_PAGE_SIZES)
     if name is not None:
         params["name"] = name.partition(":")[0]
     what = f"listing the {kind.noun}s"
