@@ -152,9 +152,32 @@ def test_a_warm_up_that_cannot_succeed_fails_immediately_with_the_reason(world: 
     ran = world.run("--warmup", "broken")
     assert ran.code == 1
     assert "no model here" in ran.stderr
+    assert "--logs broken --startup" in ran.stderr
     assert "no model here" in world.run("--status", "broken").stdout
     assert "no model here" in world.run("--logs", "broken").stdout
     world.user.delete_chute("broken")
+
+
+def test_what_a_failed_start_printed_is_decrypted_for_its_owner(world: World) -> None:
+    chute_id = world.user.deploy(name="failing", code=BROKEN).json()["chute_id"]
+    for _ in range(2):
+        assert world.user.get(f"/chutes/warmup/{chute_id}").ok  # until the instance has ended
+    sessions = world.user.get(f"/encrypted_logs/{chute_id}/sessions", "chutes").json()
+    older, newer = (session["instance_id"] for session in sorted(sessions, key=lambda session: session["started_at"]))
+    ran = world.run("--logs", "failing", "--startup")
+    assert (ran.code, "no model here" in ran.stdout) == (0, True), ran.stderr
+    assert (newer[:8] in ran.stderr, f"other startup logs: instance {older[:8]}" in ran.stderr) == (True, True)
+    lines = world.run("--logs", "failing", "--startup", "--instance", older[:6], "--json").stdout.splitlines()
+    assert {json.loads(line)["instance_id"] for line in lines} == {older}
+    assert world.user.account.seed not in ran.stdout + ran.stderr
+    world.user.delete_chute("failing")
+
+
+def test_a_chute_without_failed_starts_has_no_startup_log(world: World) -> None:
+    ran = world.run("--logs", "case", "--startup")
+    assert (ran.code, "for 4 hours" in ran.stderr, "--warmup case" in ran.stderr) == (1, True, True)
+    ran = world.run("--logs", "case", "--startup", "--instance", "x", "--follow")
+    assert (ran.code, "--follow" in ran.stderr) == (2, True)
 
 
 def test_a_chute_is_shared_by_name(world: World) -> None:
