@@ -166,7 +166,7 @@ def test_fields_are_set_and_the_cost_is_an_estimate(world: World, capsys: Printe
     chute = world.read()
     assert [chute[name] for name in ("max_instances", "scaling_threshold", "tagline")] == [2, 0.8, "Reads text"]
     assert {field["state"] for field in json.loads(printed.out)["fields"].values()} == {"set"}
-    assert "about $3.60 an hour: 2 times $1.80, the platform's estimate" in printed.err
+    assert "about $3.60 an hour: 2 times $1.80 (estimate by the platform's prices)" in printed.err
     assert "The next --deploy sets the module's values again" in printed.err
     assert "CHUTE_TAGLINE" in printed.err
 

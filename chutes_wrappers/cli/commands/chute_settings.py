@@ -13,9 +13,10 @@ from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.change_words import parse_changes
 from chutes_wrappers.host.platform_api.chute_changes import ChangedChute, State, change_chute
+from chutes_wrappers.host.platform_api.chute_placement import find_chute_price
 from chutes_wrappers.host.platform_api.lookup import get_own_chute, resolve_chute_name
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
-from chutes_wrappers.host.pricing import find_hourly_price
+from chutes_wrappers.host.pricing import describe_source, format_dollars
 
 # Where a deployment gets each field from; it sends no tool_description.
 _SOURCES = {
@@ -74,12 +75,11 @@ def _report_set_fields(chute: ChuteInfo, fields: Mapping[str, Any]) -> None:
 
 
 def _report_cost(chute: ChuteInfo, count: Any) -> None:
-    price = find_hourly_price(chute.node_selector, record=chute.record)
+    price = find_chute_price(chute)
     if price is not None and isinstance(count, int):
-        source = "our table's price" if price.is_estimate else "the platform's estimate"
         output.report(
-            f"All {count} instances together cost about ${count * price.usd:.2f} an hour: {count} times ${price.usd:.2f}, {source} "
-            "for one"
+            f"All {count} instances together cost about {format_dollars(count * price.usd)} an hour: {count} times "
+            f"{format_dollars(price.usd)} (estimate by {describe_source(price)})"
         )
 
 
