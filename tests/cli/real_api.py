@@ -14,6 +14,18 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.api.context import NewAccounts
 from chutes_wrappers.emulator.server import Settings
 from chutes_wrappers.emulator.staleness import Staleness
+from chutes_wrappers.host.modules.module_facts import read_module
+from chutes_wrappers.host.parity.example_calls import PublicCall
+from chutes_wrappers.host.parity.recording import compute_example_hash
+from chutes_wrappers.host.parity.response_record import (
+    CordRecord,
+    ResponseRecord,
+    RouteRecord,
+    build_record_path,
+    compute_fingerprints,
+    write_record,
+)
+from chutes_wrappers.host.parity.response_shapes import describe_shape
 from tests.commands import KILLED, CommandResult, Commands
 from tests.emulator.api.client import Client
 from tests.emulator.tiny import ManualClock
@@ -22,6 +34,7 @@ from tests.scenario import Scenario
 from tests.upstreams.api_of_2025 import WALLET_SECRET
 
 SECRET_VALUE = "value-of-a-secret-4714"
+ROUTE = Route(path="/encode", port=9000)
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,7 @@ class Row:
     """A command line, with ``MODULE`` for the module, and its result.
 
     ``words`` are in its output and ``wrong`` are not, separated by "|". ``only`` is the edition of the API that it is for,
-    ``key`` the kind of API key that it has: "admin", "invoke", or none.
+    ``key`` the kind of API key that it has: "admin", "invoke", or none. ``edit`` is added to the module before.
     """
 
     line: str
@@ -40,6 +53,7 @@ class Row:
     until: str = ""
     only: str = ""
     key: str = "admin"
+    edit: str = ""
 
 
 class World:
@@ -59,8 +73,9 @@ class World:
         }
         accounts.write_config(user.account, api_url, folder / "config.ini")
         scenario = Scenario(folder, "wrapped", "vendor/unused:1", [9000])
-        write_manifest(Manifest(routes=(Route(path="/encode", port=9000),)), scenario.manifest)
+        write_manifest(Manifest(routes=(ROUTE,)), scenario.manifest)
         self.module = scenario.module
+        _write_record(self.module)
         (folder / "call.json").write_text('{"name": "you"}')
         (folder / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
         variables = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTES_", "CHUTE_"))}
@@ -82,6 +97,7 @@ class World:
 
     def find_problem(self, row: Row) -> str:
         """Return what is wrong with the command of a row; empty when nothing is."""
+        self.module.write_text(self.module.read_text() + row.edit)
         ran = self.run(row)
         text = ran.stdout + ran.stderr
         problems = [f"exit code {ran.code}"] if ran.code != (KILLED if row.until else row.code) else []
@@ -92,6 +108,26 @@ class World:
         has_next_step = "Next:" in ran.stderr or "Fix:" in ran.stdout
         problems += ["no next step"] if ran.code in (1, 2) and not has_next_step else []
         return f"{row.line}: {'; '.join(problems)}\n{text}" if problems else ""
+
+
+def _write_record(module: Path) -> None:
+    """Write what ``--emulate`` writes after a call of the module's route."""
+    facts, manifest = read_module(module), Manifest(routes=(ROUTE,))
+    call = PublicCall(method=ROUTE.method, path=ROUTE.path, example={})
+    route = RouteRecord(
+        method=call.method,
+        path=call.path,
+        example=compute_example_hash(call),
+        status=200,
+        service_status=200,
+        media_types=("application/json",),
+        size=27,
+        shape=describe_shape({"json": {}, "params": {}}),
+    )
+    path = "/cw_post/encode"
+    cord = CordRecord(path=path, public_api_path=call.path, public_api_method=call.method)
+    record = ResponseRecord(**compute_fingerprints(facts, manifest), cords=(cord,), routes=(route,))  # type: ignore[arg-type]
+    write_record(record, build_record_path(facts))
 
 
 def build_settings(folder: Path, staleness: Staleness) -> Settings:
