@@ -89,7 +89,7 @@ def warn_of_overridden_api() -> None:
 
 
 def report_needs(url: str) -> None:
-    """Print what a registration at ``url`` needs. Call it before the user is asked for anything."""
+    """Print what a registration at ``url`` needs. Call it before the first question."""
     output.show(f"To register a new account at {url}, you need:")
     for need in registration.describe_needs(url):
         output.show(f"  - {need}")

@@ -1,4 +1,4 @@
-"""The questions of ``./setup.sh --account``. A refused reply is asked for again; the other replies are kept."""
+"""The questions of ``./setup.sh --account``. After a refusal they ask for the refused reply again, and keep the others."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def complete(
 ) -> _Result:
     """Return what ``action`` returns for the replies to ``questions``, which are its keyword arguments.
 
-    After an error of a question or of the action, only the refused reply is asked for again: that of the question, or the one that
+    After an error of a question or of the action, only the refused reply is requested again: that of the question, or the one that
     ``find_refused`` names. The error is raised if that is not one of the questions, and without a terminal.
     """
     replies: dict[str, Any] = {}

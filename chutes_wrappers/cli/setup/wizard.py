@@ -164,7 +164,7 @@ def _print_json(summary: AccountSummary | None, key: KeyKind | None) -> None:
 def _link_website_account(wallet: str | None, *, is_confirmed: bool) -> AccountSummary | None:
     """Link the account of the fingerprint. Return None if the user does not want it to get another hotkey."""
     if wallet not in (None, "new"):
-        _find_hotkey(wallet)  # before the fingerprint is asked for
+        _find_hotkey(wallet)  # before the question for the fingerprint
     url = account_setup.find_api_url()
     login = ask_until_valid(lambda: account_setup.log_in(_read_fingerprint(url)))
     wallet = wallet or _choose_wallet(login)
@@ -204,7 +204,7 @@ def _read_fingerprint(url: str) -> str:
         raise ConfigurationError(
             "no fingerprint is on standard input",
             where="--fingerprint",
-            next_step="redirect a file that only you can read: --fingerprint < FILE; at a terminal, it is asked for",
+            next_step="redirect a file that only you can read: --fingerprint < FILE. At a terminal, a prompt reads it",
         )
     return text
 

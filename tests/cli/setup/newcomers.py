@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chutes_wrappers.host.account import wallets
-from tests.commands import Commands
+from tests.commands import CommandResult, Commands
 from tests.emulator.tokens import TOKEN
 from tests.fork_server import WIZARD
 from tests.scenario import ROOT, make_environment
@@ -36,15 +36,20 @@ class Newcomer:
             "TERM": "dumb",
         }
 
-    def run(self, *arguments: str, code: int = 0, **variables: str) -> str:
-        wizard = Commands(ROOT, self.variables, WIZARD)
-        done = wizard.run(*arguments, variables=variables)
+    def run(self, *arguments: str, code: int = 0, stdin_text: str = "", **variables: str) -> str:
+        done = self.run_apart(*arguments, stdin_text=stdin_text, **variables)
         assert done.code == code, done.stderr
-        assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
-    def at_terminal(self, columns: int = 60, *arguments: str) -> Terminal:
-        return Terminal([*arguments], target=WIZARD, variables=self.variables, dimensions=(24, columns))
+    def run_apart(self, *arguments: str, stdin_text: str = "", **variables: str) -> CommandResult:
+        """Run the wizard, and return its two outputs apart."""
+        done = Commands(ROOT, self.variables, WIZARD).run(*arguments, stdin_text=stdin_text, variables=variables)
+        assert "Traceback" not in done.stderr
+        return done
+
+    def at_terminal(self, columns: int = 60, *arguments: str, **variables: str) -> Terminal:
+        environment = {**self.variables, **variables}
+        return Terminal([*arguments], target=WIZARD, variables=environment, dimensions=(24, columns))
 
 
 def secrets_of(newcomer: Newcomer) -> list[str]:

@@ -368,3 +368,12 @@ def test_an_unsupported_python_argument_has_no_fallback(clone: Path, named: str)
         assert f"{named} is not a Python 3.10 to 3.13" in done.stderr
         assert "Next:" in done.stderr
         assert not (clone / ".venv").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--fingerprint", "CANARY"], ["--fingerprint=CANARY"], ["CANARY"]])
+def test_a_value_of_an_unknown_flag_is_not_printed(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bootstrap.main(arguments)
+    output_text = capfd.readouterr().err
+    assert "flags of the account need --account" in output_text
+    assert "CANARY" not in output_text

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.core.platform_rules import API_KEY_NAME
 from chutes_wrappers.host.account import key_access
 from chutes_wrappers.host.account.credentials import AccountCredentials, Credentials, KeyCredentials
 from chutes_wrappers.host.account.key_access import KeyState
@@ -32,6 +33,7 @@ class FakeApi(PlatformApi):
         self.keys, self.owner, self.created = keys, owner, created
         self.requests: list[Any] = []
         self.is_key_used = False
+        self.hidden_names: set[str] = set()
 
     def connect(self, credentials: Credentials) -> PlatformApi:
         self.is_key_used = isinstance(credentials, KeyCredentials)
@@ -52,10 +54,11 @@ class FakeApi(PlatformApi):
         assert (path, purpose, self.is_key_used) == ("/api_keys/", "api_keys", False)
         yield from self.keys
 
-    def post(
-        self, path: str, what: str, body: Mapping[str, Any], *, params: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def post(self, path: str, what: str, body: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         self.requests.append(body)
+        if body["name"] in self.hidden_names:
+            detail = "An API key already exists with this name"
+            raise PlatformRequestFailed(what, status=409, where=path, evidence=detail, next_step="")
         if self.created is None:
             raise PlatformUnreachable(what)
         return self.created
@@ -155,3 +158,21 @@ def test_the_id_of_a_deleted_key_is_one_segment_of_a_path() -> None:
 def test_a_lost_response_names_the_key_that_may_exist() -> None:
     with pytest.raises(PlatformUnreachable, match="if chutes-wrappers exists, delete it"):
         key_access.create_key(FakeApi(), "invoke", [])
+
+
+def test_a_name_that_is_taken_and_not_listed_is_passed_over() -> None:
+    api = FakeApi(created=build_record(INVOKE, secret_key="cpk_new"))
+    api.hidden_names = {"chutes-wrappers", "chutes-wrappers-3"}
+    listed = [key_access._parse_key(build_record(INVOKE, name="Chutes-Wrappers-2"))]
+    assert key_access.create_key(api, "invoke", listed).secret == "cpk_new"
+    assert [body["name"] for body in api.requests] == ["chutes-wrappers", "chutes-wrappers-3", "chutes-wrappers-4"]
+
+
+def test_names_that_stay_taken_end_with_what_to_do() -> None:
+    api = FakeApi()
+    api.hidden_names = {"chutes-wrappers", *(f"chutes-wrappers-{number}" for number in range(100))}
+    with pytest.raises(PlatformRequestFailed) as caught:
+        key_access.create_key(api, "invoke", [])
+    assert "delete keys that are not used" in str(caught.value.next_step)
+    assert len(api.requests) == 10
+    assert all(API_KEY_NAME.match(body["name"]) for body in api.requests)

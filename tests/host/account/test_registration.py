@@ -47,3 +47,54 @@ def test_a_username_may_have_a_dash_and_the_rule_can_be_overruled(monkeypatch: p
         registration.check_username("a b")
     monkeypatch.setenv(VARIABLE, "username")
     assert registration.check_username("a b") == "a b"
+
+
+PUBLIC, OTHER = "https://api.chutes.ai", "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "is_sent"),
+    [
+        (None, PUBLIC, True),
+        (f"{PUBLIC}/", PUBLIC, True),
+        (OTHER, OTHER, True),
+        (f"{OTHER}/", OTHER, True),
+        (OTHER, PUBLIC, False),  # the file's base_url has priority
+        (PUBLIC, OTHER, False),
+        ("http://127.0.0.1:8001", OTHER, False),
+        (None, OTHER, False),
+        ("http://[::1", OTHER, False),
+    ],
+)
+def test_a_token_is_sent_to_the_api_that_it_is_for_only(
+    variable: str | None, url: str, is_sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHUTES_REGISTRATION_TOKEN", "token-canary")
+    monkeypatch.delenv("CHUTES_API_URL", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("CHUTES_API_URL", variable)
+    if is_sent:
+        assert registration.read_token(url) == "token-canary"
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        registration.read_token(url)
+    assert "canary" not in str(caught.value)
+    assert url in str(caught.value)
+
+
+@pytest.mark.parametrize(("url", "host"), [(PUBLIC, "https://rtok.chutes.ai"), (OTHER, OTHER)])
+def test_a_registration_goes_to_the_registrar_of_its_api(url: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def accept(api: PlatformApi, path: str, *arguments: object, **options: object) -> dict[str, str]:
+        assert (api.url, path, options["params"]) == (host, "/users/register", {"token": "t"})
+        return {"username": "tester", "user_id": "u"}
+
+    monkeypatch.setattr(PlatformApi, "post", accept)
+    assert registration.register_account(url, "tester", HOTKEY, "t").account.url == url
+
+
+def test_the_needs_of_a_registration_are_those_of_its_api() -> None:
+    public, other = (" ".join(registration.describe_needs(url)) for url in (PUBLIC, OTHER))
+    for part in ("0.25 TAO that are free", "valid for 5 minutes", "at most 3 registrations"):
+        assert part in public
+    assert other.startswith("the registration token of this API")
+    assert "an emulator needs nothing else" in other
