@@ -22,7 +22,7 @@ from chutes_wrappers.host.modules.module_files import format_module
 from chutes_wrappers.host.platform_api import api_client, error_responses
 from chutes_wrappers.host.platform_api.api_client import PlatformApi
 from chutes_wrappers.host.platform_api.objects import AccountInfo, parse_account
-from chutes_wrappers.host.sdk_command import run_sdk
+from chutes_wrappers.host.sdk_command import SdkTimeout, run_sdk
 from chutes_wrappers.host.staging import Stage
 from chutes_wrappers.sdk.route_source import PATH_VARIABLE
 from chutes_wrappers.sdk.username import chutes_username
@@ -112,7 +112,8 @@ def show_command(manifest: Path, *arguments: str) -> None:
 def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, variables: Mapping[str, str]) -> str:
     """Run the SDK's command and return its last error or exception, or "". Its exit code does not show failures.
 
-    A text of several lines, such as the notice of a fee, is returned with all of them, without the values of CHUTE_ENV.
+    A text of several lines, such as the notice of a fee, is returned with all of them, without the values of CHUTE_ENV. A
+    command that did not end in time is such an error, too: the API is asked what came of it.
     """
     errors = SdkErrors()
 
@@ -120,7 +121,10 @@ def run_upload(stage: Stage, arguments: list[str], progress: output.Progress, va
         errors.add_line(line)
         progress.add_line(line)
 
-    run_sdk(stage, arguments, on_line=handle_line, variables=variables)
+    try:
+        run_sdk(stage, arguments, on_line=handle_line, variables=variables)
+    except SdkTimeout as error:
+        return f"TimeoutError: {error.what}"
     return error_responses.mask_secrets(errors.last, stage.secrets)
 
 

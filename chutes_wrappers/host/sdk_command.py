@@ -17,6 +17,10 @@ _YES_INPUT = "y\n" * 4
 _TIMEOUT_REQUESTS = 20
 
 
+class SdkTimeout(WrapperError):
+    """The SDK's command did not end in time. What it requested may have happened."""
+
+
 def build_sdk_argv(*arguments: str) -> list[str]:
     """Build the argv of ``chutes`` with ``arguments``: it calls the function of the console script (SDK pyproject, scripts).
 
@@ -39,7 +43,7 @@ def run_sdk(
 ) -> int:
     """Run ``chutes`` in the staging folder with all prompts confirmed; return the exit code, which is 0 for most failures.
 
-    ``variables`` are added to the folder's environment. Raises WrapperError after twenty request timeouts: the SDK itself
+    ``variables`` are added to the folder's environment. Raises SdkTimeout after twenty request timeouts: the SDK itself
     waits forever for an API that does not respond.
     """
     timeout_s = _TIMEOUT_REQUESTS * read_request_timeout_s()
@@ -53,7 +57,7 @@ def run_sdk(
             timeout_s=timeout_s,
         )
     except TimeoutError as error:
-        raise WrapperError(
+        raise SdkTimeout(
             f"`chutes {arguments[0]}` timed out after {timeout_s:g} s: no response from the platform",
             next_step=f"check the result with --status and --list-images; {TIMEOUT_VARIABLE} sets the timeout of a request [30]",
         ) from error

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from chutes_wrappers.cli import sdk_upload
 from chutes_wrappers.cli.commands.deploy import check_deployed, report_deployment
 from chutes_wrappers.cli.commands.remote_build import _report_image
+from chutes_wrappers.cli.output import Progress
 from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.platform_api.objects import ChuteInfo, parse_chute, parse_image
+from chutes_wrappers.host.sdk_command import SdkTimeout
+from chutes_wrappers.host.staging import Stage
 
 CORD = {
     "path": "/cw_post/a",
@@ -105,3 +109,16 @@ def test_an_image_with_another_visibility_than_requested_is_no_success() -> None
     assert _report_image(image, "is built", "deploy_case", UploadOptions()) == 0
     with pytest.raises(WrapperError, match="is private on the platform, although --public was requested"):
         _report_image(image, "is built", "deploy_case", UploadOptions(public=True))
+
+
+def test_a_command_of_the_sdk_that_does_not_end_in_time_has_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(stage: object, arguments: list[str], **options: object) -> int:
+        raise SdkTimeout("`chutes deploy` timed out after 600 s")
+
+    monkeypatch.setattr(sdk_upload, "run_sdk", run)
+    sdk_error = sdk_upload.run_upload(cast(Stage, None), ["deploy"], cast(Progress, None), {})
+    check_deployed(make_chute(CORD), make_chute(CORD, version="1"), [CORD], sdk_error)
+    with pytest.raises(WrapperError, match="still at version 2") as caught:
+        check_deployed(make_chute(CORD), make_chute(CORD), [CORD], sdk_error)
+    assert "timed out after 600 s" in str(caught.value.evidence)
+    assert "check what came of it" in str(caught.value.next_step)
