@@ -50,7 +50,7 @@ chute = Chute(
     # Chutes accepts only confidential (TEE) chutes, and only on this GPU; it rejects every other form.
     tee=True,
     node_selector=NodeSelector(gpu_count=1, include=["pro_6000"]),
-    # An instance costs $1.80 an hour (price of August 2026; ./deploy.sh --cost shows the present one).
+    # An instance costs $1.80 an hour (price of August 2026; `./deploy.sh --cost` shows the present one).
     # Seconds from the last call to the end of the instance, which cost up to $0.15 each time: 60 to 604800.
     shutdown_after_seconds=300,
     # At most so many instances at a time, which cost at most $1.80 an hour: 1 to 100.

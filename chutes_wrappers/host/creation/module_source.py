@@ -101,7 +101,7 @@ def build_cost_lines() -> list[str]:
         "{:g} to {:g}".format(*CHUTE_RANGES[name]) for name in ("shutdown_after_seconds", "max_instances")
     )
     return [
-        f"# An instance costs {format_dollars(usd)} an hour (price of {month}; {NAMES.deploy} --cost shows the present one).",
+        f"# An instance costs {format_dollars(usd)} an hour (price of {month}; `{NAMES.deploy} --cost` shows the present one).",
         f"# Seconds from the last call to the end of the instance, which cost up to {idle} each time: {seconds}.",
         f"shutdown_after_seconds={SHUTDOWN_S},",
         f"# At most so many instances at a time, which cost at most {most} an hour: {instances}.",
