@@ -202,7 +202,8 @@ def test_a_server_of_2025_ignores_the_scaling_but_sets_the_texts(capsys: Printed
 def test_a_server_of_2025_does_not_show_whether_a_chute_is_disabled(old_world: World, capsys: Printed) -> None:
     assert disable_chute("case", yes=True, as_json=True) == 0
     printed = capsys.readouterr()
-    assert (json.loads(printed.out)["verified"], "does not show it" in printed.err) == (False, True)
+    payload = json.loads(printed.out)
+    assert (payload["verified"], payload["disabled"], "does not show it" in printed.err) == (False, None, True)
     assert "✓" not in printed.err
     assert enable_chute("case", as_json=True) == 0
     assert read_json(capsys)["verified"] is False

@@ -110,13 +110,15 @@ def _report(changed: ChangedChute, is_shown: bool, is_disabled: bool, *, as_json
     chute, state = changed.chute, "disabled" if is_disabled else "enabled"
     if as_json:
         instances = [instance.instance_id for instance in chute.instances]
-        payload = {"chute_id": chute.chute_id, "name": chute.name, _FIELD: is_disabled}
+        payload = {"chute_id": chute.chute_id, "name": chute.name, _FIELD: is_disabled if is_shown else None}
         output.print_json({**payload, "verified": is_shown, "instances": instances})
     if changed.lost is not None:
         output.warning(f"the platform's response was lost, but its record shows the change: {changed.lost.what}")
     if not is_shown:
         output.warning(f"accepted: {chute.name} is to be {state}, but the platform's record does not show it")
-        output.report_next_step(f"call it to check: a disabled chute responds with 503. See --status {chute.name}")
+        name = shlex.quote(chute.name)
+        deletion = f"watch it with --status {name}; {NAMES.deploy} --delete {name} ends the bill for certain"
+        output.report_next_step(deletion if is_disabled else f"start an instance with --warmup {name}, which proves it")
     elif is_disabled:
         output.success(f"{chute.name} is disabled: {NAMES.deploy} --enable {shlex.quote(chute.name)} opens it again")
     else:
