@@ -161,7 +161,7 @@ def _make_ended_error(chute: ChuteInfo, reason: str) -> WrapperError:
 
 
 def _make_late_error(chute: ChuteInfo, timeout_s: float, outage_s: float) -> WrapperError:
-    outage = f"; the platform has not responded for {outage_s:.0f} s" if outage_s else ""
+    outage = f"; the platform has not responded for {outage_s:.0f} s" if outage_s >= 1 else ""
     if chute.instances:
         next_step = f"wait longer with --timeout; --warmup {chute.name} --follow shows what the instance prints"
     else:

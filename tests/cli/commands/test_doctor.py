@@ -391,7 +391,7 @@ WRITE_SCOPE = {"object_type": "chutes", "action": "write"}
         ({"admin": False, "scopes": [{"object_type": "chutes"}]}, "calls take it"),
     ],
 )
-def test_a_key_that_calls_take_is_not_to_be_replaced(
+def test_a_key_that_can_do_more_than_calls_need(
     machine: Machine, account: accounts.Account, permissions: dict[str, Any], found: str
 ) -> None:
     made = Client(machine.url, account).create_key(name=f"more-{os.urandom(3).hex()}", **permissions)
