@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chutes_wrappers.cli import output
 from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.core.errors import WrapperError
@@ -74,14 +76,12 @@ def print_instances(chute: ChuteInfo) -> None:
         output.print_table(*build_instance_table(chute))
 
 
-def build_instance_table(chute: ChuteInfo) -> tuple[list[str], list[list[str]]]:
+def build_instance_table(chute: ChuteInfo) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return the columns, and a row for each of a chute's instances, ended ones last.
 
-    A column that the API fills for no instance is left out: the platform tells neither failures nor a reason.
+    The platform tells neither failures nor a reason: a table has no column that is empty in every row.
     """
-    rows = [_build_row(instance) for instance in (*chute.instances, *chute.ended)]
-    filled = [number for number, _ in enumerate(_INSTANCE_COLUMNS) if not rows or any(row[number] for row in rows)]
-    return [_INSTANCE_COLUMNS[number] for number in filled], [[row[number] for number in filled] for row in rows]
+    return _INSTANCE_COLUMNS, [_build_row(instance) for instance in (*chute.instances, *chute.ended)]
 
 
 def _build_row(instance: InstanceInfo) -> tuple[str, ...]:
