@@ -170,8 +170,8 @@ def confirm_hotkey(login: WebsiteLogin, new_hotkey: str, *, is_confirmed: bool) 
     if not login.hotkey:
         return True
     output.warning(
-        f"this replaces the hotkey of the account {login.username}, which is {login.hotkey}. Files with that hotkey on other "
-        "machines stop working"
+        f"this replaces the hotkey of the account {login.username}, which is {login.hotkey}, and its coldkey. Files with that hotkey "
+        "on other machines stop working"
     )
     if is_confirmed:
         return True

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -11,26 +10,16 @@ import click
 
 from chutes_wrappers.cli import output, prompts
 from chutes_wrappers.cli.overruled_report import report_overruled
-from chutes_wrappers.cli.setup import account_setup
+from chutes_wrappers.cli.setup import account_setup, flag_setup
 from chutes_wrappers.cli.setup.account_setup import AccountSummary
 from chutes_wrappers.cli.setup.key_setup import set_up_key
-from chutes_wrappers.cli.setup.questions import (
-    ask_hotkey,
-    ask_until_valid,
-    build_token_question,
-    complete,
-    run_questions,
-)
+from chutes_wrappers.cli.setup.questions import run_questions
 from chutes_wrappers.cli.verbs.declarations import allow
-from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.account import registration, wallets
 from chutes_wrappers.host.account.account_variables import SEED_VARIABLE
-from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_path, get_key_source, read_api_key
+from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_source
 from chutes_wrappers.host.account.credentials import read_account
 from chutes_wrappers.host.account.key_access import INVOKE_POWER, KeyKind
-from chutes_wrappers.host.account.wallets import Hotkey
-from chutes_wrappers.host.account.website_link import MAX_FINGERPRINT_LENGTH, WebsiteLogin
 
 
 def _check_kind(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -99,42 +88,22 @@ def wizard(
     if context.args:
         # Without the values, which may be secrets.
         raise click.UsageError("unexpected argument: no flag has a value there, and a fingerprint is never an argument")
-    ways = {
-        "--fingerprint": fingerprint,
-        "--register": register is not None,
-        "--link": link,
-        "--config": config is not None,
-        "--from-env": from_env,
+    ways: dict[str, Callable[[], AccountSummary | None] | None] = {
+        "--fingerprint": (lambda: flag_setup.link_website_account(wallet, is_confirmed=yes)) if fingerprint else None,
+        "--register": None if register is None else lambda: flag_setup.register(register, wallet),
+        "--link": (lambda: flag_setup.link_by_key(wallet)) if link else None,
+        "--config": None if config is None else lambda: account_setup.use_config_file(Path(config)),
+        "--from-env": account_setup.use_variables if from_env else None,
     }
-    chosen = [flag for flag, is_chosen in ways.items() if is_chosen]
-    if len(chosen) > 1:
-        raise click.UsageError(f"{' and '.join(chosen)} cannot be used together: use one of them")
-    for flag, is_given in (("--yes asks no questions", yes), ("--json prints no questions", as_json)):
-        if is_given and not chosen and not key:
-            raise click.UsageError(f"{flag}: give {', '.join(ways)} or --key")
-    if wallet is not None and not (register is not None or link or fingerprint):
-        raise click.UsageError("--wallet can only be used with --fingerprint, --register or --link")
-
-    def set_up() -> AccountSummary | None:
-        if config is None and not from_env:
-            account_setup.warn_of_overridden_api()
-        if fingerprint:
-            return _link_website_account(wallet, is_confirmed=yes)
-        if register is not None:
-            return _register_from_flags(registration.check_username(register), wallet)
-        if link:
-            return _link_from_flags(wallet)
-        return account_setup.use_variables() if from_env else account_setup.use_config_file(Path(config or ""))
+    chosen = [flag for flag, set_up in ways.items() if set_up is not None]
+    _check_combination(chosen, [*ways], wallet=wallet, key=key, questions={"--yes": yes, "--json": as_json})
 
     def run() -> int:
         if not chosen and key is None:
             return run_questions()
-        try:
-            summary = set_up() if chosen else None
-        except (prompts.Quit, prompts.Back):
-            output.report("the account is unchanged")
-            return 1
-        if chosen and summary is None:
+        set_up = ways[chosen[0]] if chosen else None
+        summary = _set_up(set_up) if set_up is not None else None
+        if set_up is not None and summary is None:
             return 1
         if key is not None and not set_up_key(key, is_confirmed=yes, is_linked=link):
             return 1
@@ -145,6 +114,33 @@ def wizard(
     with report_overruled(allow):
         code = output.run(run, debug=debug)
     context.exit(code)
+
+
+def _check_combination(
+    chosen: Sequence[str],
+    ways: Sequence[str],
+    *,
+    wallet: str | None,
+    key: KeyKind | None,
+    questions: Mapping[str, bool],
+) -> None:
+    """Raise UsageError for flags that do not belong together; ``questions`` are those that need another flag."""
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} cannot be used together: use one of them")
+    for flag, is_given in questions.items():
+        if is_given and not chosen and key is None:
+            raise click.UsageError(f"{flag} asks no questions: give {', '.join(ways)} or --key")
+    if wallet is not None and not {"--fingerprint", "--register", "--link"}.intersection(chosen):
+        raise click.UsageError("--wallet can only be used with --fingerprint, --register or --link")
+
+
+def _set_up(action: Callable[[], AccountSummary | None]) -> AccountSummary | None:
+    """Return the account that ``action`` sets up; None if the user does not want that."""
+    try:
+        return action()
+    except (prompts.Quit, prompts.Back):
+        output.report("the account is unchanged")
+        return None
 
 
 def _print_json(summary: AccountSummary | None, key: KeyKind | None) -> None:
@@ -159,117 +155,6 @@ def _print_json(summary: AccountSummary | None, key: KeyKind | None) -> None:
             "file": str(account.file),
         }
     output.print_json({**data, **({"api_key": {"kind": key, "source": get_key_source()}} if key else {})}, indent=2)
-
-
-def _link_website_account(wallet: str | None, *, is_confirmed: bool) -> AccountSummary | None:
-    """Link the account of the fingerprint. Return None if the user does not want it to get another hotkey."""
-    if wallet not in (None, "new"):
-        _find_hotkey(wallet)  # before the question for the fingerprint
-    url = account_setup.find_api_url()
-    login = ask_until_valid(lambda: account_setup.log_in(_read_fingerprint(url)))
-    wallet = wallet or _choose_wallet(login)
-    hotkey = None if wallet == "new" else _find_hotkey(wallet)
-    if hotkey is None or hotkey.address != login.hotkey:
-        name = "of a new wallet" if hotkey is None else f"{hotkey.wallet}/{hotkey.name}"
-        if not account_setup.confirm_hotkey(login, name, is_confirmed=is_confirmed):
-            return None
-    return _keep_new_wallet(wallet, lambda found: account_setup.link_website_account(login, found))
-
-
-def _choose_wallet(login: WebsiteLogin) -> str:
-    """Return the value of ``--wallet`` when it is not given: the account's own hotkey, the only one, or "new" without any."""
-    folder = wallets.get_wallets_folder()
-    names = wallets.find_hotkeys(folder)
-    for name in names:
-        with contextlib.suppress(ConfigurationError):
-            if wallets.read_hotkey(folder, *name).address == login.hotkey:
-                return "/".join(name)
-    if len(names) > 1 and prompts.is_possible():
-        hotkey = ask_hotkey()
-        return f"{hotkey.wallet}/{hotkey.name}"
-    if not names:
-        return "new"
-    only = _find_hotkey(None)
-    return f"{only.wallet}/{only.name}"
-
-
-def _read_fingerprint(url: str) -> str:
-    """Return the fingerprint from a prompt, else from standard input. No error contains it."""
-    if prompts.is_possible():
-        output.show(f"The fingerprint is the login of the website. It is sent to {url} only.")
-        return prompts.ask_text("Fingerprint (it is not shown)", None, hidden=True)
-    data = account_setup.read_standard_input(4 * MAX_FINGERPRINT_LENGTH)
-    text = data.decode(errors="replace").strip()
-    if not text:
-        raise ConfigurationError(
-            "no fingerprint is on standard input",
-            where="--fingerprint",
-            next_step="redirect a file that only you can read: --fingerprint < FILE. At a terminal, a prompt reads it",
-        )
-    return text
-
-
-def _keep_new_wallet(wallet: str | None, action: Callable[[Hotkey], AccountSummary]) -> AccountSummary:
-    """Run ``action`` with the hotkey of ``--wallet``. A failure names the wallet that was created for it."""
-    hotkey = _find_hotkey(wallet)
-    try:
-        return action(hotkey)
-    except WrapperError as failure:
-        if wallet == "new":
-            hint = f"the new wallet is kept: use it with --wallet {hotkey.wallet}/{hotkey.name}"
-            failure.next_step = "; ".join(filter(None, (failure.next_step, hint)))
-        raise
-
-
-def _register_from_flags(username: str, wallet: str | None) -> AccountSummary:
-    url = account_setup.find_api_url()
-    account_setup.report_needs(url)
-    if not prompts.is_possible():
-        account_setup.find_token(url)  # before a wallet is created
-
-    def register(hotkey: Hotkey) -> AccountSummary:
-        return complete(
-            {"token": build_token_question(url)},
-            lambda token: account_setup.register_account(username, hotkey, token),
-            registration.find_refused_reply,
-        )
-
-    return _keep_new_wallet(wallet, register)
-
-
-def _find_hotkey(wallet_argument: str | None) -> Hotkey:
-    """Return the hotkey of ``--wallet``; without the flag, the only existing one."""
-    folder = wallets.get_wallets_folder()
-    if wallet_argument == "new":
-        return account_setup.make_wallet()
-    if wallet_argument is not None:
-        name, _, hotkey = wallet_argument.partition("/")
-        return wallets.read_hotkey(folder, name, hotkey or wallets.NEW_HOTKEY)
-    hotkeys = wallets.find_hotkeys(folder)
-    if len(hotkeys) == 1:
-        return wallets.read_hotkey(folder, *hotkeys[0])
-    names = [f"{wallet}/{hotkey}" for wallet, hotkey in hotkeys]
-    raise ConfigurationError(
-        f"there are {len(hotkeys)} hotkeys in {folder}",
-        where="--wallet",
-        next_step=f"use one of: {', '.join(names)}" if names else "use --wallet new to create one",
-    )
-
-
-def _link_from_flags(wallet: str | None) -> AccountSummary:
-    if wallet == "new":
-        raise ConfigurationError(
-            "an existing account already has a hotkey",
-            where="--wallet",
-            next_step="name the wallet with this hotkey, or use --fingerprint, which gives the account a new one",
-        )
-    if (key := read_api_key()) is None:
-        raise ConfigurationError(
-            "no API key found",
-            where=f"{KEY_VARIABLE}, {get_key_path()}",
-            next_step=f"put {registration.ADMIN_KEY_OF_WEBSITE}, into either",
-        )
-    return account_setup.link_account(_find_hotkey(wallet), key)
 
 
 def main() -> None:

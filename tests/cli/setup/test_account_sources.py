@@ -261,7 +261,7 @@ def test_a_configuration_on_standard_input(newcomer: Newcomer, owner: Owner) -> 
 
 
 def test_json_needs_an_action(newcomer: Newcomer) -> None:
-    assert "--json prints no questions" in newcomer.run("--json", code=2)
+    assert "--json asks no questions" in newcomer.run("--json", code=2)
 
 
 FLOWS: dict[str, tuple[str, ...]] = {
