@@ -79,6 +79,8 @@ BAN = json.dumps({"detail": json.dumps({"ban_reasons": ["base64 and exec"]})})
             "--delete",
         ),
         ("Authorization error, please check your credentials.", "--account"),
+        (f"Not found {'x' * 300} node_selector", "correct what the platform reports"),
+        ("Too many requests", "24 builds"),
         ("something new", "correct what the platform reports"),
         ("port 4f5090aa-4090-5090-a10a-b200b200b200 is odd", "correct what the platform reports"),
     ],

@@ -60,10 +60,9 @@ def deploy_module(module: str, options: UploadOptions, *, accept_fee: bool) -> i
         # Only the platform's own prices refuse a deployment: those of our table may be old.
         fee = compute_first_deployment_fee(pricing, selector) if before is None else None
         check_deployment(api, user, facts, definition, stage, module, fee, own_chutes, options)
-        is_accepted = accept_fee and before is None
-        if is_accepted:
+        if accept_fee and before is None:
             report_accepted_fee(definition["name"], find_hourly_price(selector, pricing=pricing))
-        fee_arguments = ["--accept-fee"] if is_accepted else []
+        fee_arguments = ["--accept-fee"] if accept_fee else []
         after = deploy_stage(
             api, stage, facts, definition, before, fee_arguments, options, payment_address=user.payment_address
         )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chutes_wrappers.core import platform_rules
 from chutes_wrappers.core.errors import ConfigurationError, UnsupportedImage
 from chutes_wrappers.host.creation.image_config import parse_image_facts
-from chutes_wrappers.host.creation.module_source import render_module
+from chutes_wrappers.host.creation.module_source import build_cost_lines, render_module
 from chutes_wrappers.host.creation.proposal import Proposal, name_from_reference, propose
 from chutes_wrappers.host.creation.reference import parse_reference
 
@@ -181,6 +181,12 @@ def test_a_name_with_every_allowed_character_is_accepted(name: str) -> None:
 def test_every_reference_gives_a_valid_name_and_file_name(reference: str) -> None:
     proposal = build_proposal(build_exposing_attributes(9000), name=name_from_reference(reference))
     assert platform_rules.MODULE_FILE.match(proposal.file_name)
+
+
+def test_the_module_names_what_limits_its_costs() -> None:
+    source = render_module(Proposal(reference="vendor/ocr:1", name="case", ports=(9000,)))
+    assert all(f"    {line}\n" in source for line in build_cost_lines())
+    compile(source, "deploy_case.py", "exec")
 
 
 def test_the_module_is_valid_python_for_any_image_reference() -> None:
