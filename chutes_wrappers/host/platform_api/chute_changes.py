@@ -11,14 +11,10 @@ from typing import Any, Literal
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.overruled_rules import refuse
 from chutes_wrappers.core.program import NAMES
-from chutes_wrappers.host.platform_api.api_client import (
-    PlatformApi,
-    PlatformRequestFailed,
-    PlatformUnreachable,
-    UnexpectedResponse,
-)
+from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.lookup import refresh_chute
 from chutes_wrappers.host.platform_api.objects import ChuteInfo
+from chutes_wrappers.host.platform_api.outcomes import may_have_succeeded
 from chutes_wrappers.host.platform_api.record_lookup import build_path
 
 State = Literal["set", "ignored", "not shown"]
@@ -50,7 +46,8 @@ def change_chute(api: PlatformApi, chute: ChuteInfo, body: Mapping[str, Any], wh
     try:
         response, lost = _send(api, chute, body, what, fallback), None
     except WrapperError as error:
-        if not _may_have_succeeded(error):
+        is_unknown_route = isinstance(error, PlatformRequestFailed) and error.status in _UNKNOWN_ROUTE
+        if is_unknown_route or not may_have_succeeded(error):
             raise
         response, lost = {}, error
     try:
@@ -79,12 +76,6 @@ def _send(api: PlatformApi, chute: ChuteInfo, body: Mapping[str, Any], what: str
         if error.status in _UNKNOWN_ROUTE and "logo" not in (error.evidence or "").lower():
             error.next_step = f"{fallback}: this server cannot change a deployed chute"
         raise
-
-
-def _may_have_succeeded(error: WrapperError) -> bool:
-    if isinstance(error, PlatformRequestFailed):
-        return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.status not in _UNKNOWN_ROUTE
-    return isinstance(error, PlatformUnreachable | UnexpectedResponse)
 
 
 def _collect_fields(response: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
