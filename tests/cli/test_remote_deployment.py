@@ -102,6 +102,9 @@ def test_a_module_is_built_deployed_and_deployed_again(world: World) -> None:
     world.scenario.module.write_text(world.scenario.module.read_text() + "# another version\n")
     update = parse_json(world.deploy("--json"))
     assert (update["changed"], update["version"] != first["version"]) == (True, True)
+    kept = (Path(world.variables["HOME"]) / ".chutes/deployments" / chute["chute_id"]).glob("*/deployment.json")
+    versions = [json.loads(record.read_text())["version"] for record in sorted(kept)]
+    assert versions == [first["version"], update["version"]]
     assert parse_json(world.run("--account", "--json"))["balance"] == pytest.approx(94.6)
 
     write_manifest(Manifest(routes=(Route(path="/other", port=9000),)), world.scenario.manifest)
