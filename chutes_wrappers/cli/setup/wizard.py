@@ -15,6 +15,7 @@ from chutes_wrappers.cli.setup.account_setup import AccountSummary
 from chutes_wrappers.cli.setup.key_setup import set_up_key
 from chutes_wrappers.cli.setup.questions import run_questions
 from chutes_wrappers.cli.verbs.declarations import allow
+from chutes_wrappers.core.platform_rules import REGISTRATION_DEPOSIT_TAO
 from chutes_wrappers.core.program import NAMES
 from chutes_wrappers.host.account.account_variables import SEED_VARIABLE
 from chutes_wrappers.host.account.api_key import KEY_VARIABLE, get_key_source
@@ -39,7 +40,11 @@ def _check_kind(context: click.Context, parameter: click.Parameter, value: str |
     help="Use your account of the website. Its fingerprint is read from a prompt or standard input, and gives the account the "
     "hotkey of --wallet.",
 )
-@click.option("--register", metavar="USERNAME", help="Register a new account with this name.")
+@click.option(
+    "--register",
+    metavar="USERNAME",
+    help=f"Register a new account with this name; needs {REGISTRATION_DEPOSIT_TAO:g} TAO that are free on the wallet's coldkey.",
+)
 @click.option(
     "--link", is_flag=True, help=f"Use the account whose admin API key is in {KEY_VARIABLE}, or ~/.chutes/api_key."
 )

@@ -121,7 +121,7 @@ def inspect_key(
 
 def _fetch_owner(key: str, connect: Callable[[Credentials], PlatformApi]) -> str | None:
     """Return the username of the owner; None if the key may not read."""
-    with connect(KeyCredentials(key=key)) as api:
+    with explain_refusals(), connect(KeyCredentials(key=key)) as api:
         try:
             account = api.get("/users/me", "requesting the owner of the API key", purpose="me")
         except PlatformRequestFailed as error:
@@ -169,7 +169,8 @@ def _describe_unlisted(key: str, owner: str | None, account: AccountCredentials)
 
 def list_keys(api: PlatformApi) -> list[ListedKey]:
     """Return the keys of the account that signs for ``api``."""
-    records = api.list_items("/api_keys/", "listing the API keys", purpose="api_keys")
+    with explain_refusals():
+        records = [*api.list_items("/api_keys/", "listing the API keys", purpose="api_keys")]
     return [_parse_key(record) for record in records if isinstance(record, Mapping)]
 
 

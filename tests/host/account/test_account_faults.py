@@ -31,6 +31,11 @@ def create_key(url: str) -> object:
         return key_access.create_key(api, "invoke", [])
 
 
+def list_keys(url: str) -> object:
+    with api_client.PlatformApi(url, SeedCredentials(seed=SEED), timeout_s=api_client.read_request_timeout_s()) as api:
+        return key_access.list_keys(api)
+
+
 REQUESTS: dict[str, Callable[[str], object]] = {
     "ping": registration.check_reachable,
     "register": lambda url: registration.register_account(url, "tester", HOTKEY, TOKEN),
@@ -41,6 +46,7 @@ REQUESTS: dict[str, Callable[[str], object]] = {
     "account-of-variables": lambda url: account_variables.fetch_account_of_variables(
         account_variables.AccountVariables(url=url, hotkey=HOTKEY, username="", user_id="")
     ),
+    "list-keys": list_keys,
     "create-key": create_key,
 }
 CASES = [

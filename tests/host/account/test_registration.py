@@ -49,6 +49,29 @@ def test_a_username_may_have_a_dash_and_the_rule_can_be_overruled(monkeypatch: p
     assert registration.check_username("a b") == "a b"
 
 
+@pytest.mark.parametrize(
+    ("status", "detail", "reply"),
+    [
+        (
+            400,
+            "Missing registration token in URL query params, please ensure you have upgraded to chutes>=0.3.33",
+            "token",
+        ),
+        (400, "Username must be 3-15 characters and contain only alphanumeric/underscore/dash characters", "username"),
+        (400, "Invalid coldkey", "hotkey"),
+        (402, "The coldkey needs 0.25 TAO", "hotkey"),
+        (403, "Invalid registration token", "token"),
+        (409, "Username CARL3521 already exists, sorry! Please choose another.", "username"),
+        (409, "This hotkey is already registered to a user!", "hotkey"),
+        (429, "", None),
+        (500, "Internal Server Error", None),
+    ],
+)
+def test_a_refusal_names_the_reply_to_ask_for_again(status: int, detail: str, reply: str | None) -> None:
+    error = PlatformRequestFailed("failed", status=status, where="x", evidence=detail, next_step="y")
+    assert registration.find_refused_reply(error) == reply
+
+
 PUBLIC, OTHER = "https://api.chutes.ai", "http://127.0.0.1:8000"
 
 
