@@ -50,7 +50,7 @@ def platform(terminal: ReadmeTerminal, tmp_path: Path) -> Iterator[str]:
 
 def registered(terminal: ReadmeTerminal) -> None:
     """Go through the wizard, which also makes the API key that calls need."""
-    replies = {"What to do": "1", "Username": "newcomer", "Sign with": "n", "Make an API key": "y"}
+    replies = {"What to do": "2", "Username": "newcomer", "Sign with": "n", "Make an API key": "y"}
     assert "knows this account as newcomer" in terminal.run("./setup.sh --account", replies)
 
 
