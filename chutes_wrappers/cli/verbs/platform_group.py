@@ -1,4 +1,4 @@
-"""Commands that deploy a chute, and show or change objects of the platform."""
+"""Commands that deploy a chute, and show objects of the platform."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from chutes_wrappers.cli.verbs.declarations import Operand, Question, as_json, chute, flag, module, operand
+from chutes_wrappers.cli.verbs.declarations import as_json, chute, flag, module
 from chutes_wrappers.cli.verbs.make_group import logo, public
-from chutes_wrappers.cli.verbs.values import SECONDS, TIMEOUT, ChuteName, make_seconds_value
+from chutes_wrappers.cli.verbs.values import SECONDS, TIMEOUT, make_seconds_value
 from chutes_wrappers.cli.verbs.verb import Common, Group, verb
 from chutes_wrappers.core.errors import ConfigurationError
 
@@ -127,103 +127,6 @@ def warmup(name: str, wait: bool | None, keep: float | None, follow: bool, timeo
     return warm_up(name, timeout_s=timeout, waits=waits, keep_s=keep or 0.0, follows=follow, as_json=as_json)
 
 
-@verb(title="Share", number=18)
-@chute
-@operand("user", "USER", ask="With which user")
-@as_json
-def share(name: str, user: str, as_json: bool) -> int:
-    """Let another user see and call a chute."""
-    from chutes_wrappers.cli.commands import sharing
-
-    return sharing.share(name, user, as_json=as_json)
-
-
-@verb(title="Set a secret", number=19)
-@operand("name", "CHUTE", ChuteName())
-@operand("key", "KEY", ask="Variable")
-@as_json
-@click.pass_obj
-def secret(common: Common, name: str, key: str, as_json: bool) -> int:
-    """Set a chute's variable from standard input, before --warmup."""
-    from chutes_wrappers.cli.commands.sharing import set_secret
-
-    return set_secret(name, key, yes=common.yes, as_json=as_json)
-
-
-@verb(title="Disable", number=25)
-@chute
-@as_json
-@click.pass_obj
-def disable(common: Common, name: str, as_json: bool) -> int:
-    """Close a chute: its instances and its bill end."""
-    from chutes_wrappers.cli.commands.availability import disable_chute
-
-    return disable_chute(name, yes=common.yes, as_json=as_json)
-
-
-@verb(title="Enable", number=26)
-@chute
-@as_json
-def enable(name: str, as_json: bool) -> int:
-    """Open a disabled chute again."""
-    from chutes_wrappers.cli.commands.availability import enable_chute
-
-    return enable_chute(name, as_json=as_json)
-
-
-@verb(title="Change settings", number=27)
-@chute
-@click.argument(
-    "changes",
-    cls=Operand,
-    metavar="FIELD=VALUE ...",
-    nargs=-1,
-    required=True,
-    question=Question(text="Which field (such as max_instances=2)", default=None),
-)
-@as_json
-def set(name: str, changes: tuple[str, ...], as_json: bool) -> int:
-    """Change fields of a deployed chute; a text may be @FILE."""
-    from chutes_wrappers.cli.commands.chute_settings import change_settings
-
-    return change_settings(name, changes, as_json=as_json)
-
-
-@verb(title="Roll back", number=28)
-@chute
-@flag("--to VERSION", default="", help="select a kept version by its start [the one before].")
-@as_json
-@click.pass_obj
-def rollback(common: Common, name: str, to: str, as_json: bool) -> int:
-    """Deploy the version before again, as this machine kept it."""
-    from chutes_wrappers.cli.commands.rollback import roll_back
-    from chutes_wrappers.cli.sdk_upload import UploadOptions
-
-    return roll_back(name, to, UploadOptions(debug=common.debug, as_json=as_json, yes=common.yes))
-
-
-@verb(title="Delete chute", number=8)
-@chute
-@as_json
-@click.pass_obj
-def delete(common: Common, name: str, as_json: bool) -> int:
-    """Delete a chute, after you type its name."""
-    from chutes_wrappers.cli.commands.deletion import delete_chute
-
-    return delete_chute(name, yes=common.yes, as_json=as_json)
-
-
-@verb(title="Delete image", number=20)
-@operand("image", "NAME:TAG", ask="Image (name:tag)")
-@as_json
-@click.pass_obj
-def delete_image(common: Common, image: str, as_json: bool) -> int:
-    """Delete an image that no chute uses."""
-    from chutes_wrappers.cli.commands import deletion
-
-    return deletion.delete_image(image, yes=common.yes, as_json=as_json)
-
-
 @verb(title="Account info", number=9)
 @as_json
 def account(as_json: bool) -> int:
@@ -235,18 +138,13 @@ def account(as_json: bool) -> int:
 
 GROUP = Group(
     name="platform",
-    title="Deploy and manage it",
-    verbs=(
-        *(deploy, cost, list_images, list_chutes, status, logs, warmup),
-        *(share, secret, disable, enable, set, rollback, delete, delete_image, account),
-    ),
+    title="Deploy and watch it",
+    verbs=(deploy, cost, list_images, list_chutes, status, logs, warmup, account),
     examples=(
         ("./deploy.sh --cost deploy_ocr", "show the costs beforehand"),
         ("./deploy.sh --deploy deploy_ocr --accept-fee", "accept the first fee"),
         ("./deploy.sh --warmup ocr --keep 600", "keep an instance for ten minutes"),
         ("./deploy.sh --status ocr --watch", "show a live view"),
-        ("./deploy.sh --set ocr max_instances=2", "without a new version"),
-        ("./deploy.sh --rollback ocr --yes", "deploy the version before"),
         ("./deploy.sh --logs ocr --follow", "print its log until Ctrl-C"),
     ),
 )
