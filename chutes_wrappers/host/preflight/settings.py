@@ -42,25 +42,24 @@ def _find_owner_problems(described: Mapping[str, Any], username: str, file: str)
     section 5). Ids of images ignore case.
     """
     owner, chute_id, name = described["image"].get("username"), described.get("chute_id"), str(described["name"])
+    is_image_foreign = owner is not None and owner != username
+    is_chute_foreign = chute_id is not None and chute_id != platform_checks.compute_chute_id(username, name)
+    is_of_owner = owner is not None and chute_id == platform_checks.compute_chute_id(owner, name)
     faults = []
-    if owner is not None and owner != username:
-        faults.append(f"the image would belong to {owner[:40]!r}")
-    if chute_id is not None and chute_id != platform_checks.compute_chute_id(username, name):
-        is_of_owner = owner is not None and chute_id == platform_checks.compute_chute_id(owner, name)
+    if is_image_foreign:
+        faults.append(f"the image{' and the chute' if is_of_owner else ''} would belong to {owner[:40]!r}")
+    if is_chute_foreign and not (is_image_foreign and is_of_owner):
         faults.append(f"the chute would belong to {repr(owner[:40]) if is_of_owner else 'another user'}")
     if faults:
-        is_case_only = owner is not None and owner != username and owner.lower() == username.lower()
+        is_refused = is_image_foreign and owner.lower() != username.lower()
+        effect = "the platform would refuse the image, or not find it at the deployment"
         yield Problem(
             rule="username",
-            what=f"{' and '.join(faults)}, and the account is {username!r}: the platform would "
-            + (
-                "compute another id for the chute"
-                if is_case_only
-                else "refuse the image, or not find it at the deployment"
-            ),
+            what=f"{' and '.join(faults)}, and the account is {username!r}: "
+            + (effect if is_refused else "the SDK computes another id than the platform"),
             where=f"{file}, USERNAME",
             fix=f"write USERNAME = chutes_username(), or USERNAME = {username!r}, and pass it to the image and to Chute(…)",
-            severity="warning" if is_case_only else "rejected",
+            severity="rejected" if is_refused else "warning",
             only_on_platform=True,
         )
 
