@@ -14,6 +14,7 @@ from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.errors import ConfigurationError, WrapperError
 from chutes_wrappers.core.manifest import load_manifest
 from chutes_wrappers.core.program import NAMES, VERSION
+from chutes_wrappers.core.text import clean_text
 from chutes_wrappers.host.deployment_records import (
     DeploymentRecord,
     find_version_before,
@@ -84,7 +85,7 @@ def _find_version_before(records: Sequence[DeploymentRecord], chute: ChuteInfo) 
             f"this machine has not kept a version of {chute.name} before {_shorten(chute.version)}"
         )
     is_kept = any(each.version == chute.version for each in records)
-    reason = "is the oldest that is kept" if is_kept else "was not deployed from this machine"
+    reason = "has no kept version before it" if is_kept else "was not deployed from this machine"
     raise ConfigurationError(
         f"cannot tell which version was before the present one of {chute.name}: {_shorten(chute.version)} {reason}",
         evidence=_format_versions(records, chute),
@@ -157,6 +158,9 @@ def _show(record: DeploymentRecord, chute: ChuteInfo, records: Sequence[Deployme
     difference = _count_lines(current, record) if current else "unknown: the present version was not deployed from here"
     output.report(f"  difference of the modules: {difference}")
     output.report("  settings that --set changed get the values of that module again")
+    if logo_id := clean_text(chute.record.get("logo_id")):
+        step = f"{NAMES.deploy} --set {shlex.quote(chute.name)} logo_id={shlex.quote(logo_id)}"
+        output.report(f"  its logo is not sent again: {step} restores it")
 
 
 def _warn_about_rebuild(api: PlatformApi, record: DeploymentRecord) -> None:
