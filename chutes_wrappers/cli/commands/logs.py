@@ -84,7 +84,8 @@ def print_startup_log(name: str, *, instance: str = "", as_json: bool) -> int:
 
 def _select_startup_log(chute: ChuteInfo, logs: Sequence[StartupLog], id_prefix: str) -> StartupLog:
     matches = [log for log in logs if log.instance_id.startswith(id_prefix)] if id_prefix else logs[:1]
-    return _require_one(matches, [log.instance_id for log in logs], f"startup logs of {chute.name}", id_prefix)
+    ids = ", ".join(log.instance_id for log in logs)
+    return _require_one(matches, f"startup logs of {chute.name}", id_prefix, f"use one of: {ids}")
 
 
 def _report_others(others: Sequence[StartupLog], id_prefix: str) -> None:
@@ -199,17 +200,23 @@ def _select_instance(chute: ChuteInfo, id_prefix: str) -> InstanceInfo:
     """Return the only instance with this id prefix. Raises ConfigurationError with all ids for none or several."""
     instances = [*chute.instances, *chute.ended]
     matches = [instance for instance in instances if instance.instance_id.startswith(id_prefix)]
-    ids = [instance.instance_id for instance in instances]
-    return _require_one(matches, ids, f"instances of {chute.name}", id_prefix)
+    ids = ", ".join(instance.instance_id for instance in instances)
+    next_step = f"use one of: {ids}" if ids else f"start one with --warmup {chute.name}"
+    return _require_one(
+        matches,
+        f"instances of {chute.name}",
+        id_prefix,
+        f"{next_step}. For one that did not become active, add --startup",
+    )
 
 
-def _require_one(matches: Sequence[_Selected], ids: Sequence[str], what: str, id_prefix: str) -> _Selected:
+def _require_one(matches: Sequence[_Selected], what: str, id_prefix: str, next_step: str) -> _Selected:
     if len(matches) == 1:
         return matches[0]
     raise ConfigurationError(
         f"{len(matches) or 'no'} {what} have an id that begins with {id_prefix!r}",
         where="--instance",
-        next_step=f"use one of: {', '.join(ids) or 'there is none'}",
+        next_step=next_step,
     )
 
 
