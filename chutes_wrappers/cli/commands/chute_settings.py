@@ -22,7 +22,7 @@ from chutes_wrappers.host.pricing import describe_source, format_dollars
 _SOURCES = {
     "tagline": "CHUTE_TAGLINE",
     "readme": "readme= of Chute(…)",
-    "logo_id": "--deploy MODULE --logo FILE",
+    "logo_id": "--logo FILE of --deploy",
     "max_instances": "max_instances= of Chute(…)",
     "scaling_threshold": "scaling_threshold= of Chute(…)",
     "shutdown_after_seconds": "shutdown_after_seconds= of Chute(…)",
@@ -71,7 +71,7 @@ def _report_set_fields(chute: ChuteInfo, fields: Mapping[str, Any]) -> None:
     if "max_instances" in fields:
         _report_cost(chute, fields["max_instances"])
     if sources := [_SOURCES[field] for field in fields if field in _SOURCES]:
-        output.report(f"The next --deploy sets the module's values again. To keep these, change: {', '.join(sources)}")
+        output.report(f"The next --deploy sets the module's values again, from: {', '.join(sources)}")
 
 
 def _report_cost(chute: ChuteInfo, count: Any) -> None:

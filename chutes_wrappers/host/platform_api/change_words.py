@@ -67,7 +67,7 @@ def _find_word_problem(field: str, separator: str, changes: Mapping[str, Any]) -
     if field in _DEPLOYED_FIELDS:
         return f"{field}: only a deployment changes it; set it in the module, and run {NAMES.deploy} --deploy MODULE"
     if field not in platform_rules.CHANGEABLE_FIELDS:
-        matches = difflib.get_close_matches(field, platform_rules.CHANGEABLE_FIELDS, n=1)
+        matches = difflib.get_close_matches(field, platform_rules.CHANGEABLE_FIELDS, n=1, cutoff=0.5)
         return f"{field[:80]!r} is an unknown field{f': did you mean {matches[0]}?' if matches else ''}"
     if not separator:
         return f"{field}: it has no value; write {field}=VALUE"

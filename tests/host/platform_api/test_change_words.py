@@ -52,6 +52,7 @@ def test_a_text_can_come_from_a_file(tmp_path: Path) -> None:
         ("logo_id=a\nb", "not the id of a logo"),
         ("max_instance=2", "did you mean max_instances?"),
         ("tag_line=x", "did you mean tagline?"),
+        ("scaling=1", "did you mean scaling_threshold?"),
         ("", "unknown field"),
         ("max_instances", "write max_instances=VALUE"),
         ("disabled=true", "--disable NAME"),
