@@ -12,6 +12,7 @@ from chutes_wrappers.cli.outage_tolerance import OutageTolerance
 from chutes_wrappers.core.base_images import build_refusal_step, is_refusal
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.core.platform_rules import IMAGE_BUILT
+from chutes_wrappers.core.text import remove_escape_sequences
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed
 from chutes_wrappers.host.platform_api.build_log import BuildLog
 from chutes_wrappers.host.platform_api.lookup import find_own_image, refresh_image
@@ -97,7 +98,7 @@ def _print_log(log: BuildLog, progress: output.Progress, tail: deque[str], *, ha
     """
     try:
         for line in log.iter_new_lines(has_ended=has_ended):
-            masked = mask_variable_values(line)
+            masked = mask_variable_values(remove_escape_sequences(line))
             tail.append(masked)
             progress.add_line(masked)
     except PlatformRequestFailed as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from chutes_wrappers.cli import build_following, outage_tolerance, output
+from chutes_wrappers.cli import build_following, output
 from chutes_wrappers.core.errors import WrapperError
 from chutes_wrappers.host.account.credentials import NoCredentials
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformRequestFailed, PlatformUnreachable
@@ -52,8 +53,8 @@ class FakePlatform(PlatformApi):
 
 
 def follow(monkeypatch: pytest.MonkeyPatch, api: FakePlatform) -> str:
-    monkeypatch.setattr(build_following.time, "sleep", api.sleep)
-    monkeypatch.setattr(outage_tolerance.time, "monotonic", api.monotonic)
+    monkeypatch.setattr(time, "sleep", api.sleep)
+    monkeypatch.setattr(time, "monotonic", api.monotonic)
     with output.Progress("Building") as progress:
         progress.add_line("Found 80 files to include in build context")
         return build_following.follow_build(api, IMAGE, progress, "--build again").status
@@ -115,11 +116,12 @@ def test_a_failed_build_without_a_log_says_so(monkeypatch: pytest.MonkeyPatch) -
     assert api.slept_s < 30
 
 
-def test_values_of_variables_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    api = FakePlatform([FAILED], [["STEP 3/4: ENV TOKEN=hf_secret", "failed"]])
+def test_values_of_variables_and_escape_sequences_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = FakePlatform([FAILED], [["STEP 3/4: ENV \x1b[31mTOKEN=hf_secret", "\x1b[2Jfailed"]])
     with pytest.raises(WrapperError) as raised:
         follow(monkeypatch, api)
     assert "hf_secret" not in (raised.value.evidence or "")
+    assert "\x1b" not in (raised.value.evidence or "")
 
 
 def test_the_upload_is_looked_up_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +134,7 @@ def test_the_upload_is_looked_up_after_an_outage(monkeypatch: pytest.MonkeyPatch
             raise answer
         return answer
 
-    monkeypatch.setattr(build_following.time, "sleep", api.sleep)
+    monkeypatch.setattr(time, "sleep", api.sleep)
     monkeypatch.setattr(build_following, "find_own_image", find_own_image)
     with output.Progress("Building") as progress:
         assert build_following.find_uploaded_image(api, "ocr:v1", progress) is IMAGE

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from chutes_wrappers.host.account.credentials import NoCredentials
-from chutes_wrappers.host.platform_api import build_log
 from chutes_wrappers.host.platform_api.api_client import PlatformApi, PlatformUnreachable
 from chutes_wrappers.host.platform_api.build_log import BuildLog, drop_known_lines
 from chutes_wrappers.host.platform_api.objects import parse_image
@@ -76,7 +76,7 @@ def test_nothing_is_read_after_the_end() -> None:
 
 def test_dots_alone_end_so_that_the_status_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
     api = FakeLog(["."] * 1000, ["."] * 1000, line_s=1.0)
-    monkeypatch.setattr(build_log.time, "monotonic", api.monotonic)
+    monkeypatch.setattr(time, "monotonic", api.monotonic)
     log = BuildLog(api, IMAGE)
     assert read(log) == []
     after_quiet = api.read_count
