@@ -43,8 +43,8 @@ WATCH_S = 40.0
     help="build as the older forge (local), or the newer (remote) [local].",
 )
 @flag("--keep-cache", help="keep /cache for the next run with this flag.")
-@flag("--keep-bodies", help="keep the responses for --verify, which then names what differs [their hashes and shapes].")
-@flag("--disk-limit GIB", GIB, default=INSTANCE_DISK_BYTES, help="what an instance may write outside of /cache [10].")
+@flag("--keep-bodies", help="record the responses too, so that --verify names what differs.")
+@flag("--disk-limit GIB", GIB, help="what an instance may write outside of /cache [10].")
 @flag("--port PORT", PORT, help="serve page and chute on this port [a free one].")
 @allow_host
 @allow_origin
@@ -61,7 +61,7 @@ def emulate(
     forge: Forge,
     keep_cache: bool,
     keep_bodies: bool,
-    disk_limit: int,
+    disk_limit: int | None,
     port: int | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
@@ -81,7 +81,7 @@ def emulate(
         forge=forge,
         keep_cache=keep_cache,
         keeps_bodies=keep_bodies,
-        disk_limit_bytes=disk_limit,
+        disk_limit_bytes=disk_limit or INSTANCE_DISK_BYTES,
         check=check,
         as_json=as_json,
         debug=common.debug,

@@ -113,7 +113,7 @@ GROUP = Group(
     examples=(
         ("./deploy.sh --call ocr /ocr -F image_file=@page.png", "upload a file, as with curl"),
         ('./deploy.sh --call ocr /encode -d \'{"text": "SOS"}\' --json', "print the response with its status and time"),
-        ("./deploy.sh --verify deploy_ocr --yes", "compare the deployed chute with what --emulate recorded"),
+        ("./deploy.sh --verify deploy_ocr --yes", "compare the deployed chute with --emulate"),
         ("./deploy.sh --forward deploy_ocr", "use existing clients and pages unchanged"),
     ),
 )

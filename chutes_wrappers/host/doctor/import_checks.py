@@ -15,7 +15,7 @@ from chutes_wrappers.host.doctor.finding import Finding, build_reinstall_fix
 # Every third-party package that our code imports, and the SDK's command line, which imports the rest of the SDK.
 REQUIRED_MODULES = (
     "aiohttp", "bittensor_wallet", "chutes.cli", "click", "cryptography", "docker", "fastapi", "fastapi_offline", "h11",
-    "loguru", "orjson", "psutil", "pybase64", "pydantic", "pydantic_core", "python_multipart", "requests", "rich", "starlette", "urllib3",
+    "loguru", "orjson", "psutil", "pybase64", "pydantic", "pydantic_core", "python_multipart", "rbcl", "requests", "rich", "starlette", "urllib3",
     "uvicorn", "yaml", "yarl",
 )  # fmt: skip
 _TIMEOUT_S = 120.0
