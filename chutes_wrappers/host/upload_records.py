@@ -31,8 +31,8 @@ def save_upload_record(image_id: str, stage: Stage, content: str = "", created_a
 
 
 def save_followed_build(image_id: str, content: str, created_at: datetime | None) -> None:
-    """Record that a build, uploaded from elsewhere, is followed as the one of ``content``."""
-    _write_record(image_id, _describe_content(content, created_at))
+    """Record that a build, which may be uploaded from elsewhere, is followed as the one of ``content``."""
+    _write_record(image_id, {**_read_record(image_id), **_describe_content(content, created_at)})
 
 
 def mark_as_reported(image_id: str) -> None:

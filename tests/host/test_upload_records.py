@@ -111,3 +111,37 @@ def test_the_same_content_is_recognized_until_the_image_is_replaced(facts: Modul
         assert compare("image", "", time) is None
         upload_records.remove_upload_record("image")
         assert compare("image", "c1", time) is None
+
+
+def test_a_followed_build_keeps_the_manifest_of_its_upload(facts: ModuleFacts) -> None:
+    path = build_manifest_path(facts.path)
+    path.write_text(FORMER)
+    with create_stage(facts, load_manifest(path), username="u") as stage:
+        upload_records.save_followed_build("other", "c1", None)
+        assert (upload_records.compare_upload("other", "c1", None), upload_records.is_stale("other", stage)) == (
+            True,
+            False,
+        )
+        upload_records.save_upload_record("image", stage, "c1")
+        upload_records.mark_as_reported("image")
+        assert upload_records.compare_upload("image", "c1", None) is None
+        upload_records.save_followed_build("image", "c1", None)
+        stage.folder.joinpath(f"{stage.module}.routes.json").write_text("{}")
+        assert (upload_records.compare_upload("image", "c1", None), upload_records.is_stale("image", stage)) == (
+            True,
+            True,
+        )
+
+
+def test_the_hash_of_the_files_knows_each_of_them(facts: ModuleFacts) -> None:
+    path = build_manifest_path(facts.path)
+    path.write_text(FORMER)
+    with create_stage(facts, load_manifest(path), username="u") as stage:
+        before = upload_records.hash_files(stage)
+        (stage.folder / "__pycache__").mkdir()
+        (stage.folder / "__pycache__" / "deploy_thing.pyc").write_bytes(b"x")
+        assert upload_records.hash_files(stage) == before
+    with create_stage(facts, load_manifest(path), username="u") as stage:
+        assert upload_records.hash_files(stage) == before
+        (stage.folder / facts.path.name).write_text("x = 2\n")
+        assert upload_records.hash_files(stage) != before

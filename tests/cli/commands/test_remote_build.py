@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from chutes_wrappers.cli import build_following, prompts
@@ -9,6 +11,7 @@ from chutes_wrappers.cli.commands import listing, remote_build, status
 from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.base_images import format_refusal
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo, parse_chute, parse_image
 from chutes_wrappers.host.preflight.account import find_deployment_problems, find_upload_problems
@@ -84,3 +87,16 @@ class _Connection:
     def __enter__(self) -> None: ...
 
     def __exit__(self, *raised: object) -> None: ...
+
+
+@pytest.mark.parametrize("is_same", [True, False, None])
+def test_joining_the_build_of_other_content_is_a_warning(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, is_same: bool | None
+) -> None:
+    facts = ModuleFacts(
+        path=tmp_path / "deploy_ocr.py", chute_name="ocr", chute_tag="v1", base_image="b", service_ports=(8020,)
+    )
+    remote_build._report_joined_build(facts, is_same)
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "following that build" in shown
+    assert ("deploy_ocr.py, its manifest or this package changed" in shown) == (is_same is False)

@@ -170,6 +170,7 @@ def test_a_logo_is_shown_as_it_was_uploaded(user: Client) -> None:
 def test_a_file_that_is_not_an_image_is_rejected(user: Client) -> None:
     assert user.upload("/logos/", {}, logo=("a.txt", b"text", "text/plain")).status_code == 400
     assert user.upload("/logos/", {}, logo=("a.png", b"", "image/png")).status_code == 400
+    assert user.upload("/logos/", {}, logo=("a.svg", b"<svg/>", "image/svg+xml")).status_code == 400
     assert user.upload("/logos/", {}, other=("a.png", b"x", "image/png")).status_code == 400
 
 
