@@ -45,6 +45,20 @@ def test_it_is_an_error_with_a_next_step_and_without_the_key(
     assert len(platform.received) == 1 or asking in ("get", "items", "lines")  # what changes something is sent once
 
 
+@pytest.mark.parametrize(("name", "count"), [("reset", 3), ("502", 3), ("500-page", 1), ("truncated", 1)])
+def test_a_read_is_repeated_after_a_lost_connection_and_after_what_a_gateway_returns(name: str, count: int) -> None:
+    fault = next(fault for fault in FAULTS if fault.name == name)
+    with (
+        serve_script({}) as nothing,
+        serve_faulty_platform(nothing.root) as platform,  # its own: no request of another test arrives late
+        platform.failing(fault),
+        PlatformApi(platform.url, KeyCredentials(key=KEY), timeout_s=60) as api,
+        pytest.raises(WrapperError),
+    ):
+        CALLS["get"](api)
+    assert len(platform.received) == count
+
+
 def test_a_stream_may_be_silent_for_longer_than_the_request_timeout() -> None:
     silence = threading.Event()
 

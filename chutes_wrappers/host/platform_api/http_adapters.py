@@ -22,8 +22,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
 _RETRY = Retry(
-    total=2,
-    read=0,  # an API that is silent for so long will not respond to a retry
+    total=2,  # of a silent API there is no retry: its deadline is over by then
     status_forcelist=(502, 503, 504),
     allowed_methods=("GET",),
     backoff_factor=0.3,
