@@ -36,7 +36,7 @@ def test_it_is_an_error_with_a_next_step_and_without_the_key(
 ) -> None:
     with (
         platform.failing(fault),
-        PlatformApi(platform.url, KeyCredentials(key=KEY), timeout_s=0.3) as api,
+        PlatformApi(platform.url, KeyCredentials(key=KEY), timeout_s=1) as api,
         pytest.raises(WrapperError) as caught,
     ):
         CALLS[asking](api)
