@@ -66,23 +66,24 @@ def build_remotely(module: str, options: UploadOptions) -> int:
             return _report_image(existing, "is built already, from the same content", module, options)
         if base_problems:
             _confirm_base(reference, options)
-        with output.Progress(
-            f"Building {reference} on the platform", verbose=options.debug, is_important=is_step
-        ) as progress:
+        title = f"Building {reference} on the platform"
+        with output.Progress(title, verbose=options.debug, is_important=is_step) as progress:
             if existing is not None:
-                _report_joined_build(facts, is_same)
-                if is_same is None:
-                    upload_records.save_followed_build(existing.image_id, content, existing.created_at)
+                _join_build(existing, content, facts, is_same)
             image = existing or _upload_and_remember(
                 api, stage, facts.manifest_path, reference, content, options, progress
             )
-            try:
-                built = follow_build(api, image, progress, f"{NAMES.deploy} --build {module}")
-            except (KeyboardInterrupt, PlatformUnreachable, PlatformRequestFailed):
-                output.warning(f"the build continues on the platform; {NAMES.deploy} --build {module} follows it again")
-                raise
+            built = _follow(api, image, progress, f"{NAMES.deploy} --build {module}")
         upload_records.mark_as_reported(built.image_id)
     return _report_image(built, f"is {built.status} after {progress.seconds:.0f} s", module, options)
+
+
+def _follow(api: PlatformApi, image: ImageInfo, progress: output.Progress, command: str) -> ImageInfo:
+    try:
+        return follow_build(api, image, progress, command)
+    except (KeyboardInterrupt, PlatformUnreachable, PlatformRequestFailed):
+        output.warning(f"the build continues on the platform; {command} follows it again")
+        raise
 
 
 def _compare_with_upload(image: ImageInfo | None, content: str) -> bool | None:
@@ -103,9 +104,12 @@ def _report_image(image: ImageInfo, state: str, module: str, options: UploadOpti
     return 0
 
 
-def _report_joined_build(facts: ModuleFacts, is_same: bool | None) -> None:
+def _join_build(image: ImageInfo, content: str, facts: ModuleFacts, is_same: bool | None) -> None:
+    """Report that a running build is followed, and record it as the build of ``content`` unless its content is known."""
     output.report("the image is being built already: following that build")
-    if is_same is False:
+    if is_same is None:
+        upload_records.save_followed_build(image.image_id, content, image.created_at)
+    elif not is_same:
         output.warning(
             f"{facts.path.name}, its manifest or this package changed after that upload: the image has the earlier content"
         )

@@ -47,7 +47,7 @@ class BuildLog:
         PlatformUnreachable and PlatformRequestFailed; the next call continues after the last line.
         """
         known_count, known_lines = self._text_count, list(self._last_lines)
-        pending: list[str] = []  # the text of a whole log whose beginning may be known already
+        pending: deque[str] = deque(maxlen=_MAX_LINES)  # a whole log, whose beginning may be known already
         quiet_s = _QUIET_AFTER_END_S if has_ended or self._has_ended else _QUIET_S
         for kind, text in self._iter_parts(quiet_s):
             if kind == "event":
@@ -55,11 +55,11 @@ class BuildLog:
             elif known_count:
                 known_count -= 1
             elif known_lines and not self._text_count:
-                pending = [*pending[-_MAX_LINES:], text]
+                pending.append(text)
             else:
                 self._text_count += 1
                 yield from self._remember(text)
-        new_lines = drop_known_lines(pending, known_lines)
+        new_lines = drop_known_lines(list(pending), known_lines)
         self._text_count += len(pending)
         for line in new_lines:
             yield from self._remember(line)

@@ -11,6 +11,7 @@ from chutes_wrappers.cli.commands import listing, remote_build, status
 from chutes_wrappers.cli.sdk_upload import UploadOptions
 from chutes_wrappers.core.base_images import format_refusal
 from chutes_wrappers.core.errors import WrapperError
+from chutes_wrappers.host import upload_records
 from chutes_wrappers.host.modules.module_facts import ModuleFacts
 from chutes_wrappers.host.platform_api import api_client
 from chutes_wrappers.host.platform_api.objects import AccountInfo, ImageInfo, parse_chute, parse_image
@@ -91,12 +92,14 @@ class _Connection:
 
 @pytest.mark.parametrize("is_same", [True, False, None])
 def test_joining_the_build_of_other_content_is_a_warning(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, is_same: bool | None
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_same: bool | None
 ) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     facts = ModuleFacts(
         path=tmp_path / "deploy_ocr.py", chute_name="ocr", chute_tag="v1", base_image="b", service_ports=(8020,)
     )
-    remote_build._report_joined_build(facts, is_same)
+    remote_build._join_build(make_image("building"), "c1", facts, is_same)
     shown = " ".join(capsys.readouterr().err.split())
     assert "following that build" in shown
     assert ("deploy_ocr.py, its manifest or this package changed" in shown) == (is_same is False)
+    assert upload_records.compare_upload("1", "c1", None) is (True if is_same is None else None)
