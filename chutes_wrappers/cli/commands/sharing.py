@@ -34,7 +34,7 @@ from chutes_wrappers.host.platform_api.chute_secrets import (
 )
 from chutes_wrappers.host.platform_api.lookup import (
     ChuteName,
-    find_listed_chute,
+    find_own_chute,
     get_own_chute,
     list_own_chutes,
     resolve_chute_name,
@@ -228,7 +228,7 @@ def _resolve_purpose(api: PlatformApi, name: ChuteName, key: str) -> tuple[str, 
     Raises WrapperError when the account has no such chute: the platform stores secrets of deployed chutes only. Overruled, it
     is the id that the chute will have, which matches no other user's, without a chute.
     """
-    chute = find_listed_chute(api, name.text)
+    chute = find_own_chute(api, name.text)
     if chute is None and not name.is_of_module and (OBJECT_ID.match(name.text) or "/" in name.text):
         chute = get_own_chute(api, name)
     if chute is not None:
