@@ -25,6 +25,9 @@ _LONGEST_DETAIL = 400
 _MOST_LINES = 40
 _LONGEST_REASON = 4000
 _MOST_LEVELS = 8
+# Of a response: the API's longest reasons have some kilobytes. The patterns below are quadratic in the length of a page.
+_LONGEST_TEXT = 128 * 1024
+_LONGEST_PAGE = 8 * 1024
 _MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title\s*>", re.IGNORECASE | re.DOTALL)
 _HIDDEN = "••••"
@@ -150,6 +153,7 @@ def _find_reason_step(status: int, detail: str, reasons: Sequence[tuple[int, str
 
 def _list_reasons(text: str) -> list[str]:
     """Return the texts of a response. ``text`` may begin with other words, as the SDK prints it: ``Unexpected error …: {…}``."""
+    text = text[:_LONGEST_TEXT]
     start = next((at for at in map(text.find, '"{[') if at >= 0 and _parse_structure(text[at:]) is not None), None)
     if start is None:
         return [_extract_text(text)]
@@ -185,7 +189,14 @@ def _flatten(value: Any, levels: int) -> Iterator[str]:
     elif isinstance(value, dict) and levels and _has_text(value):
         yield from _flatten_names(value, levels - 1)
     else:
-        yield json.dumps(value)
+        yield _format_value(value)
+
+
+def _format_value(value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        return "…"
 
 
 def _flatten_names(value: Mapping[str, Any], levels: int) -> Iterator[str]:
@@ -211,5 +222,6 @@ def _as_list(value: Any) -> list[Any]:
 def _extract_text(text: str) -> str:
     if "<" not in text:
         return text
+    text = text[:_LONGEST_PAGE]
     title = _TITLE.search(text)
     return unescape(title[1] if title else _MARKUP.sub(" ", text))

@@ -82,6 +82,18 @@ def test_reasons_are_bounded() -> None:
     assert format_reason("[" * 50_000).startswith("[[")
 
 
+@pytest.mark.parametrize("part", ["<!--", "<title>", "<script>", "<", '{"detail":', "[", '"\\"'])
+def test_a_huge_response_is_cut_before_it_is_searched(part: str) -> None:
+    text = part * 1_000_000  # minutes, if all of it were searched
+    assert len(format_detail(text)) <= 400
+    assert len(format_reason(text)) <= 4000
+
+
+def test_json_that_is_nested_too_deeply_is_no_failure() -> None:
+    for depth in range(500, 1000, 4):
+        assert format_reason('{"a":' * depth + "1" + "}" * depth)
+
+
 @given(st.text() | st.text().map(lambda text: json.dumps({"detail": [text, {"a": text}]})))
 def test_reasons_have_no_secrets_and_control_no_terminal(text: str) -> None:
     reason = format_reason(text + " seed-4711 ", ["seed-4711"])
