@@ -62,10 +62,8 @@ def get_console() -> Console:
 
 def print_result(text: str) -> None:
     """Print the result of a command to standard output; it may have several lines."""
-    with _check_reader():
-        line_end = "" if text.endswith("\n") else "\n"
-        sys.stdout.write((escape_block(text) if sys.stdout.isatty() else text) + line_end)
-        sys.stdout.flush()
+    line_end = "" if text.endswith("\n") else "\n"
+    _write_piece((escape_block(text) if sys.stdout.isatty() else text) + line_end)
 
 
 def print_json(value: Mapping[str, object], *, indent: int | None = None) -> None:
@@ -96,7 +94,11 @@ def write_data(pieces: Iterable[bytes]) -> None:
 
 def _write_piece(text: str) -> None:
     with _check_reader():
-        sys.stdout.write(text)
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:  # a lone surrogate of the platform's, or a character that the locale does not have
+            encoding = sys.stdout.encoding
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
 
 

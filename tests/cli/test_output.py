@@ -103,6 +103,11 @@ def test_only_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == '{"a": 1}\n'
 
 
+def test_a_character_that_the_output_cannot_encode_is_escaped(capfd: pytest.CaptureFixture[str]) -> None:
+    output.print_result("a log with \ud800 in it")
+    assert capfd.readouterr().out == "a log with \\ud800 in it\n"
+
+
 def test_plain_output_has_no_escape_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     output.success("done")
