@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -103,9 +104,14 @@ def test_only_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == '{"a": 1}\n'
 
 
-def test_a_character_that_the_output_cannot_encode_is_escaped(capfd: pytest.CaptureFixture[str]) -> None:
-    output.print_result("a log with \ud800 in it")
-    assert capfd.readouterr().out == "a log with \\ud800 in it\n"
+@pytest.mark.parametrize(("encoding", "line"), [("utf-8", "ä \\ud800 ✓"), ("latin-1", "ä \\ud800 \\u2713")])
+def test_a_character_that_the_output_cannot_encode_is_escaped(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, line: str
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding))
+    output.print_result("ä \ud800 ✓")
+    assert written.getvalue().decode(encoding) == f"{line}\n"
 
 
 def test_plain_output_has_no_escape_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
