@@ -21,9 +21,9 @@ _MAX_POLLS = 10
 
 
 def disable_chute(name: str, *, yes: bool, as_json: bool) -> int:
-    """Disable a chute, which ends its instances; return 0 once the API shows it, or accepted it and does not show it.
+    """Disable a chute, which ends its instances; return 0 once the API shows it, or they ended.
 
-    ``yes`` skips the question.
+    ``yes`` skips the question. Raises WrapperError when the API accepted it, and does not show what came of it.
     """
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
@@ -44,7 +44,7 @@ def disable_chute(name: str, *, yes: bool, as_json: bool) -> int:
 
 
 def enable_chute(name: str, *, as_json: bool) -> int:
-    """Open a disabled chute again; return 0 once the API shows it, or accepted it and does not show it."""
+    """Open a disabled chute again; return 0 once the API shows it. Raises WrapperError when it accepted it, and does not show it."""
     chute_name = resolve_chute_name(name, output.report)
     with api_client.connect() as api:
         chute = get_own_chute(api, chute_name)
@@ -115,11 +115,17 @@ def _report(changed: ChangedChute, is_shown: bool, is_disabled: bool, *, as_json
     if changed.lost is not None:
         output.warning(f"the platform's response was lost, but its record shows the change: {changed.lost.what}")
     if not is_shown:
-        output.warning(f"accepted: {chute.name} is to be {state}, but the platform's record does not show it")
-        name = shlex.quote(chute.name)
-        deletion = f"watch it with --status {name}; {NAMES.deploy} --delete {name} ends the bill for certain"
-        output.report_next_step(deletion if is_disabled else f"start an instance with --warmup {name}, which proves it")
-    elif is_disabled:
+        raise _make_unknown_error(chute.name, state, is_disabled=is_disabled)
+    if is_disabled:
         output.success(f"{chute.name} is disabled: {NAMES.deploy} --enable {shlex.quote(chute.name)} opens it again")
     else:
         output.success(f"{chute.name} is enabled: a call or --warmup {chute.name} starts an instance")
+
+
+def _make_unknown_error(name: str, state: str, *, is_disabled: bool) -> WrapperError:
+    name = shlex.quote(name)
+    deletion = f"watch it with --status {name}; {NAMES.deploy} --delete {name} ends the bill for certain"
+    return WrapperError(
+        f"whether {name} is {state} is unknown: the platform accepted the change, but its record does not show it",
+        next_step=deletion if is_disabled else f"start an instance with --warmup {name}, which proves it",
+    )
