@@ -14,7 +14,7 @@ import pytest
 from chutes_wrappers.emulator.server import run_platform
 from chutes_wrappers.emulator.staleness import PLATFORM_STALENESS, Staleness
 from tests.cli.real_api import SECRET_VALUE, Row, World, build_settings, find_empty_columns
-from tests.emulator.tiny import TinyLauncher
+from tests.emulator.tiny import TinyInstance, TinyLauncher
 from tests.scenario import READY
 from tests.upstreams.api_of_2025 import run_api_of_2025, serve_strict_api
 
@@ -95,6 +95,28 @@ def test_every_command_works_without_what_only_the_emulator_has(edition: Edition
     assert not problems, "\n\n".join(problems)
     started = {instance.chute.name: instance.chute.environment for instance in edition.launcher.launched}
     assert started["case"] == {"TOKEN": SECRET_VALUE, "OTHER": SECRET_VALUE}
+
+
+def test_the_end_of_an_instance_that_no_list_shows_is_in_its_startup_log(tmp_path: Path) -> None:
+    """The platform lists no ended instance, so the first request after the end finds nothing."""
+    launcher = TinyLauncher()
+    launcher.prepare = end_at_start
+    settings = build_settings(tmp_path, PLATFORM_STALENESS)
+    with run_platform(settings, launcher) as emulator, serve_strict_api(emulator.url) as api:
+        world = World(tmp_path, emulator.url, api.url)
+        for row in (
+            Row("--warmup case --timeout 1", 1, "case is cold|--logs case --startup"),
+            Row("--status case", 0, "cold|--logs case --startup"),
+            Row("--logs case --startup", 0, "cannot load the model"),
+        ):
+            problem = world.find_problem(row)
+            assert not problem, problem
+
+
+def end_at_start(instance: TinyInstance) -> None:
+    instance.serves.clear()
+    instance.print_line("cannot load the model")
+    instance.exit(3, "bye")
 
 
 def test_a_column_without_a_value_is_found() -> None:
