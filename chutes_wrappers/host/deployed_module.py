@@ -67,7 +67,7 @@ def _fetch_source(api: PlatformApi, chute: ChuteInfo) -> str | None:
         return source
     path = build_path("chutes/code", chute.chute_id)
     with contextlib.suppress(PlatformRequestFailed):
-        return "\n".join(api.stream_lines(path, f"requesting the source of {chute.name}", purpose="chutes"))
+        return api.get_text(path, f"requesting the source of {chute.name}", purpose="chutes")
     return None
 
 

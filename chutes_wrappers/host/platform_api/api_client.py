@@ -116,6 +116,13 @@ class PlatformApi:
             return value
         raise self._build_response_error(what, path, self._format_detail(response.text))
 
+    def get_text(self, path: str, what: str, *, purpose: str) -> str:
+        """Return the text at ``path``, of which nothing is shown while it arrives: the timeout limits all of it."""
+        response = self._send("GET", path, what, purpose=purpose)
+        if "html" in response.headers.get("Content-Type", ""):
+            raise self._build_response_error(what, path, self._format_detail(response.text))
+        return response.content.decode(errors="replace")
+
     def get_or_start_stream(self, path: str, what: str, *, purpose: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the JSON object at ``path``, or that of the first event of an event stream.
 

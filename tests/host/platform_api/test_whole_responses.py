@@ -30,6 +30,7 @@ STREAM_DRIPS = {
 }
 REQUESTS: dict[str, Callable[[PlatformApi], object]] = {
     "get": lambda api: api.get("/x", "asking", purpose="x"),
+    "text": lambda api: api.get_text("/x", "asking", purpose="x"),
     "post": lambda api: api.post("/x", "asking", {}),
     "delete": lambda api: api.delete("/x", "asking", purpose="x"),
     "date": lambda api: api.fetch_date("/x", "asking"),
