@@ -33,13 +33,14 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 # A page of a list has at most 100 records, each with a readme and with the schemas of its cords.
 MAX_RESPONSE_BYTES = 32 * 1024**2
 _PIECE_BYTES = 65_536
+_MAX_LINE_BYTES = 1024**2
 _Result = TypeVar("_Result")
 # Without a handler, its warning about each retry goes to standard error.
 logging.getLogger("urllib3").addHandler(logging.NullHandler())
 
 
 def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines in ``pieces`` without their ends, each as soon as it is complete.
+    """Yield the lines in ``pieces`` without their ends, each as soon as it is complete; one longer than 1 MiB in parts.
 
     ``Response.iter_lines`` copies the incomplete line for each byte that it reads: minutes for a line of 300 KB.
     """
@@ -50,6 +51,9 @@ def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield bytes(line + end)
             line.clear()
         line += rest
+        if len(line) > _MAX_LINE_BYTES:  # a log without line ends may go on for as long as it is followed
+            yield bytes(line)
+            line.clear()
     if line:
         yield bytes(line)
 

@@ -159,3 +159,8 @@ def test_a_long_line_takes_seconds() -> None:
         start = time.monotonic()
         assert list(platform.stream_lines("/x", "reading", purpose="x")) == [line.decode()]
         assert time.monotonic() - start < 60
+
+
+def test_a_line_without_an_end_comes_in_parts() -> None:
+    pieces = (b"x" * 65_536 for _ in range(10_000))  # 655 MB, if it were one line
+    assert 1024**2 < len(next(split_lines(pieces))) < 2 * 1024**2
