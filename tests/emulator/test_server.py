@@ -24,11 +24,15 @@ from chutes_wrappers.emulator import accounts
 from chutes_wrappers.emulator.host_launcher import HostLauncher
 from chutes_wrappers.emulator.page.page_access import SECRET_HEADER
 from chutes_wrappers.emulator.server import RunningPlatform, Settings, run_platform
+from tests.commands import Commands
 from tests.emulator.api.client import CODE, Client, make_bearer_header
 from tests.emulator.tokens import TOKEN
+from tests.fork_server import CHUTES as SDK_COMMAND
+from tests.forked_processes import start_forked
 from tests.scenario import ROOT, find_free_port
 
 CHUTES = Path(sys.executable).parent / "chutes"
+EMULATOR = "chutes_wrappers.emulator.__main__:main"
 
 
 @pytest.fixture(scope="module")
@@ -166,25 +170,29 @@ def test_no_other_user_can_listen_at_the_other_address_of_a_chutes_name(tmp_path
         socket.create_server(("::1", platform.port), family=socket.AF_INET6)
 
 
+def start_emulator(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start what ``python -m chutes_wrappers.emulator`` runs; standard error is a pipe."""
+    return start_forked(
+        EMULATOR,
+        *("--folder", str(folder), "--no-docker", *arguments),
+        cwd=ROOT,
+        env=dict(os.environ),
+        stderr=subprocess.PIPE,
+    )
+
+
+def run_to_the_end(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Return exit code and standard error of an emulator that ends by itself."""
+    process = start_emulator(folder, *arguments)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
 @contextlib.contextmanager
 def run_emulator(folder: Path, port: int = 0, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run ``python -m chutes_wrappers.emulator``, and yield the process and its URL."""
-    argv = [
-        sys.executable,
-        "-m",
-        "chutes_wrappers.emulator",
-        "--folder",
-        str(folder),
-        "--port",
-        str(port),
-        "--no-docker",
-        "--config",
-        str(folder / "config.ini"),
-        "--username",
-        "tester",
-        *more,
-    ]
-    with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    """Run an emulator with an account, and yield the process and its URL."""
+    account = ("--config", str(folder / "config.ini"), "--username", "tester")
+    with start_emulator(folder, "--port", str(port), *account, *more) as process:
         assert process.stderr is not None
         try:
             found = next(
@@ -239,29 +247,24 @@ def test_its_flags_allow_one_more_host_and_site(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_arguments_are_usage_errors(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path), "--no-docker", *arguments]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
+    code, errors = run_to_the_end(tmp_path, *arguments)
+    assert (code, message in errors, "Traceback" in errors) == (2, True, False), errors
 
 
 def test_an_account_of_another_emulator_is_not_overwritten(tmp_path: Path) -> None:
     config = tmp_path / "config.ini"
     with run_emulator(tmp_path):
         before = config.read_text()
-    argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path / "new"), "--no-docker"]
-    done = subprocess.run(
-        [*argv, "--config", str(config)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, "set --config to another file" in done.stderr) == (2, True), done.stderr
+    code, errors = run_to_the_end(tmp_path / "new", "--config", str(config))
+    assert (code, "set --config to another file" in errors) == (2, True), errors
     assert config.read_text() == before
 
 
 def test_a_folder_in_use_exits_with_two(tmp_path: Path) -> None:
     with run_emulator(tmp_path) as (first, _):
-        argv = [sys.executable, "-m", "chutes_wrappers.emulator", "--folder", str(tmp_path), "--no-docker"]
-        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 2
-        assert f"another emulator uses this folder (pid {first.pid})" in done.stderr
+        code, errors = run_to_the_end(tmp_path)
+        assert code == 2
+        assert f"another emulator uses this folder (pid {first.pid})" in errors
         started = time.monotonic()
         first.send_signal(signal.SIGINT)
         assert first.wait(60) == 0
@@ -310,14 +313,7 @@ def test_it_makes_an_account_for_the_command_line_and_keeps_it(tmp_path: Path) -
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHUTES_")}
     for _ in range(2):
         with run_emulator(tmp_path / "state", 0, "--config", str(config), "--username", "mine"):
-            done = subprocess.run(
-                [str(CHUTES), "chutes", "list"],
-                cwd=tmp_path,
-                env={**inherited, "CHUTES_CONFIG_PATH": str(config)},
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+            variables = {**inherited, "CHUTES_CONFIG_PATH": str(config)}
+            done = Commands(tmp_path, variables, SDK_COMMAND).run("chutes", "list")
             assert "Found 0 matching chutes" in done.stderr
     assert "username = mine" in config.read_text()
