@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -91,10 +92,12 @@ def test_a_cord_that_streams_by_the_switch_streams(chute: Platform) -> None:
     assert chute.post("/chat", {"text": "a b", "stream": True}).text == "data: a\n\ndata: b\n\ndata: [DONE]\n\n"
 
 
-def test_a_thousand_calls_come_back_right_and_leave_nothing_behind(chute: Platform) -> None:
+def test_many_calls_at_once_come_back_right_and_leave_nothing_behind(chute: Platform) -> None:
+    count = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "all" else 250
+
     def call(number: int) -> bool:
         return bool(chute.post("/echo", {"n": number}).json()["body"] == f'{{"n":{number}}}')
 
     with ThreadPoolExecutor(6) as pool:
-        assert all(pool.map(call, range(1000)))
+        assert all(pool.map(call, range(count)))
     assert chute.get_newest().running_calls == 0
