@@ -100,7 +100,7 @@ def list_deployments(chute_id: str, api_url: str) -> list[DeploymentRecord]:
     folder = _find_folder(chute_id)
     records = []
     for number in _list_numbers(folder):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             records.append(_read_record(folder / _format_number(number), number))
     return [record for record in records if record.api_url == api_url]
 
@@ -175,6 +175,8 @@ def _read_record(folder: Path, number: int) -> DeploymentRecord:
     content = json.loads(read_regular_file(folder / _RECORD_FILE, max_bytes=_MAX_RECORD_BYTES))
     if not MODULE_FILE.match(content["module"]) or not (folder / content["module"]).is_file():
         raise ValueError("no module")
+    if "\0" in content["source"]:
+        raise ValueError("no path")
     deployed_at = datetime.fromisoformat(content["deployed_at"])
     return DeploymentRecord(
         number=number,

@@ -97,7 +97,7 @@ def test_a_number_that_another_process_takes_is_skipped(stage: Stage, monkeypatc
 
 
 def test_what_cannot_be_read_is_left_out(stage: Stage, home: Path) -> None:
-    for number in range(1, 6):
+    for number in range(1, 8):
         keep(stage, str(number))
     folder = home / ".chutes/deployments" / CHUTE_ID
     (folder / "000001/deployment.json").write_text("[")
@@ -105,8 +105,11 @@ def test_what_cannot_be_read_is_left_out(stage: Stage, home: Path) -> None:
     record = folder / "000003/deployment.json"
     record.write_text(record.read_text().replace('"deploy_ocr.py"', '"../000004/deploy_ocr.py"', 1))
     (folder / "000004/deployment.json").write_text("{}")
+    (folder / "000005/deployment.json").write_text("[" * 100_000)
+    record = folder / "000006/deployment.json"
+    record.write_text(record.read_text().replace('"source": "', '"source": "\\u0000', 1))
     (folder / "not-a-number").mkdir()
-    assert list_versions() == ["5"]
+    assert list_versions() == ["7"]
 
 
 def test_a_failure_leaves_nothing_behind(stage: Stage, home: Path) -> None:
